@@ -1,0 +1,83 @@
+"""Driver errors into ours, once. SQLSTATE classes: appendix A of the PostgreSQL manual."""
+
+from __future__ import annotations
+
+from windlass.errors import (
+    AlreadyDone,
+    ConnectionLost,
+    ConstraintViolated,
+    SnapshotLost,
+    TargetFull,
+    WindlassError,
+)
+
+# worth another try: the session or the server went away, or two sessions met
+_PASSING = {
+    "08000", "08001", "08003", "08004", "08006", "08P01",  # connection
+    "57P01", "57P02", "57P03", "57P05",  # shut down, crashed, starting up, idle
+    "40001", "40P01", "55P03",  # serialization, deadlock, lock not available
+    "53300", "53200", "58030",  # too many connections, out of memory, I/O error
+    "25P03", "25P04",  # server-side transaction time-outs
+}  # fmt: skip
+_VIOLATED = {"23502", "23503", "23505", "23514", "23P01"}
+_HINTS = {
+    "28P01": "check the password: PGPASSWORD, the password file or the URL",
+    "28000": "the server's pg_hba.conf does not let this user in from here",
+    "3D000": "check the database name",
+    "53100": "make space on the server, then run the same command again",
+    "53300": "lower --jobs, or raise max_connections",
+    "42501": "grant what is missing, then run again",
+    "53200": "raise max_locks_per_transaction, or run with fewer --jobs",
+}
+
+
+def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
+    """Our error for a driver's: what was being done, what the server said, what to do.
+
+    Only the server's primary message is kept: its detail may show row values.
+    """
+    state = getattr(error, "sqlstate", None)
+    message = f"{doing}: {_first_line(error)}"
+    hint = _HINTS.get(state or "", "")
+    if state == "53100" or (state == "58030" and "No space left" in str(error)):
+        return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
+    if state == "22023" and "snapshot" in str(error):
+        return SnapshotLost(message, side=side)
+    if state == "23505" and "windlass" in (_schema_name(error) or ""):
+        return AlreadyDone(message, side=side)
+    if state in _VIOLATED:
+        return ConstraintViolated(message, side=side)
+    if state in _PASSING or (state is None and _hung_up(error)):
+        return ConnectionLost(message, hint=hint or "check that the server is up", side=side)
+    return WindlassError(message, hint=hint, side=side, sqlstate=state)
+
+
+def _first_line(error: BaseException) -> str:
+    diag = getattr(error, "diag", None)
+    primary = getattr(diag, "message_primary", None) or getattr(error, "message", None)
+    text = str(primary or error).strip() or type(error).__name__
+    if primary:
+        return text.replace("\n", " ")
+    # libpq puts one line per address it tried; the last word of each says why
+    return "; ".join(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def _schema_name(error: BaseException) -> str | None:
+    diag = getattr(error, "diag", None)
+    return getattr(diag, "schema_name", None) or getattr(error, "schema_name", None)
+
+
+def _hung_up(error: BaseException) -> bool:
+    import asyncpg
+    import psycopg
+
+    return isinstance(
+        error,
+        psycopg.OperationalError
+        | psycopg.InterfaceError
+        | asyncpg.InterfaceError
+        | asyncpg.PostgresConnectionError
+        | OSError
+        | TimeoutError
+        | EOFError,
+    )

@@ -1,0 +1,85 @@
+"""The tree of errors. A class exists because somebody catches it::
+
+    WindlassError              anything we can explain; `hint` says what to do
+    ├── BadSpec                the user's words are wrong; nothing was tried (exit 2)
+    ├── Refused                problems found before anything was written (exit 3)
+    ├── ConnectionLost         a server hung up; what was in flight rolled back; run again
+    │   └── SnapshotLost       the exported snapshot died with its holder
+    ├── TargetFull             no space left on the target; goes on after space is made
+    ├── AlreadyDone            another process committed this item first
+    ├── ConstraintViolated     the data do not satisfy a constraint that is being made
+    └── Interrupted            the user said stop
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from windlass.model.report import Problem
+
+
+class WindlassError(Exception):
+    """Base of all our errors. Pickles, because schedulers carry it across processes."""
+
+    retryable = False
+
+    def __init__(self, message: str, *, hint: str = "", **where: object) -> None:
+        super().__init__(message)
+        self.hint, self.where = hint, where
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(
+    kind: type[WindlassError], args: tuple[Any, ...], state: dict[str, Any]
+) -> WindlassError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class BadSpec(WindlassError):
+    """The options or the spec cannot be understood. Lists every fault in `faults`."""
+
+    def __init__(self, faults: Sequence[str], *, hint: str = "") -> None:
+        super().__init__("; ".join(faults), hint=hint)
+        self.faults = tuple(faults)
+
+
+class Refused(WindlassError):
+    """The run cannot start. Nothing was written. `problems` holds all of them, not the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(f"{len(problems)} problem(s) before the start")
+        self.problems = tuple(problems)
+
+
+class ConnectionLost(WindlassError):
+    """A server hung up. The transaction in flight was rolled back; run it again."""
+
+    retryable = True
+
+
+class SnapshotLost(ConnectionLost):
+    """The session that held the exported snapshot is gone, and the snapshot with it."""
+
+
+class TargetFull(WindlassError):
+    """The target has no space left. What was committed stays; goes on after space is made."""
+
+
+class AlreadyDone(WindlassError):
+    """The journal already has this item's line: its rows are committed, by someone else."""
+
+
+class ConstraintViolated(WindlassError):
+    """Rows on the target break a constraint that is being made."""
+
+
+class Interrupted(WindlassError):
+    """The user asked to stop. What was in flight was rolled back."""

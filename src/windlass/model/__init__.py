@@ -1,0 +1,1 @@
+"""Nouns: frozen, JSON-able through pydantic, and free of any database or scheduler."""

@@ -1,0 +1,78 @@
+"""How a run ended: the one object that ``--json`` prints and that `status` reads back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from windlass.model.report import Difference, Loss, Problem
+from windlass.model.snapshot import Snapshot
+
+
+class State(StrEnum):
+    """Of a run, in the journal and in its outcome."""
+
+    RUNNING = "running"  # or killed: nobody wrote an end
+    STOPPED = "stopped"  # by an error; the same command goes on
+    INTERRUPTED = "interrupted"  # by the user; the same command goes on
+    REFUSED = "refused"  # nothing was written
+    DIFFERENT = "different"  # finished, and verification found differences
+    DONE = "done"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True, slots=True)
+class RelationOutcome:
+    source: str
+    target: str
+    rows: int
+    bytes: int
+    chunks: int
+    seconds: float  # of copying, summed over its chunks
+    snapshots: tuple[int, ...]  # numbers of the snapshots it was read from
+    verified: str = ""  # "", "counts" or "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    run: str
+    state: State
+    seconds: float = 0.0
+    relations: tuple[RelationOutcome, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    notices: tuple[str, ...] = ()  # such as relations read from more than one snapshot
+    phases: dict[str, float] = field(default_factory=dict)  # seconds from first start to last end
+    verified: str = ""  # the level that was verified: "", "counts" or "full"
+    sequences: int = 0
+    message: str = ""  # why it stopped
+    hint: str = ""  # what to do now
+
+    @property
+    def rows(self) -> int:
+        return sum(relation.rows for relation in self.relations)
+
+    @property
+    def bytes(self) -> int:
+        return sum(relation.bytes for relation in self.relations)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """One line of `windlass status`."""
+
+    run: str
+    state: State
+    source: str
+    started_at: str
+    finished_at: str
+    relations_done: int
+    relations: int
+    rows: int
+    bytes: int
+    bytes_planned: int
+    step: str  # the last one that journalled something
+    set_aside: int  # how many objects a rollback would put back
+    active: bool = False  # a windlass process holds the target's lock for it now

@@ -1,0 +1,126 @@
+"""The plan of a move: what a reviewer signs, and what every step of the flow reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from windlass.model.chunk import Chunk
+from windlass.model.relation import Index, LargeObjects, Name, Relation, Wire
+from windlass.model.report import Loss, Problem
+from windlass.model.statement import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A database on a server, as it describes itself. No credentials."""
+
+    place: str  # host:port
+    database: str
+    user: str
+    version: int  # server_version_num
+    version_text: str  # "16.14"
+    encoding: str
+    identity: str  # the same for every way of naming this very database
+    superuser: bool = False
+
+    @property
+    def major(self) -> int:
+        return self.version // 10000
+
+    def __str__(self) -> str:
+        return f"{self.database} on {self.place} (PostgreSQL {self.version_text})"
+
+
+class Arrival(StrEnum):
+    """How a relation comes to be on the target."""
+
+    CREATE = "create"  # it is not there
+    REPLACE = "replace"  # what is there is set aside first
+    FILL = "fill"  # it is there and empty; rows go in
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    source: str
+    source_type: str
+    target: str
+    target_type: str
+    generated: bool = False  # the target computes it
+
+
+@dataclass(frozen=True, slots=True)
+class RelationPlan:
+    """One relation that holds rows. `columns` pairs source names with target names and types."""
+
+    relation: Relation
+    target: Name
+    arrival: Arrival
+    wire: Wire
+    columns: tuple[ColumnPlan, ...]
+    chunks: tuple[Chunk, ...]
+    batch: str  # the group that its items pipeline in: its own name, or a batch of small ones
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Chunks that are copied by one start of the transfer step, in one target transaction.
+
+    A large relation's chunk is a load of its own; small relations share one.
+    """
+
+    id: str
+    batch: str
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(chunk.size_bytes for chunk in self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Something of the target that `--existing replace` moves into a backup schema."""
+
+    kind: str  # TABLE, VIEW, MATERIALIZED VIEW, SEQUENCE, TYPE, DOMAIN, FUNCTION ... as ALTER takes it
+    name: Name
+    signature: str  # identity arguments of a routine: "integer, text"; else ""
+    backup_schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`basis` says in words what the figures rest on."""
+
+    seconds: float
+    size_bytes: int
+    rows: int
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    run: str
+    source: Server
+    target: Server
+    schemas: dict[str, str]  # source schema to target schema, every selected one
+    relations: tuple[RelationPlan, ...]  # in copying order, largest first
+    others: tuple[tuple[str, Name, Name], ...]  # views and the like: kind, source, target
+    loads: tuple[Load, ...]
+    statements: tuple[Statement, ...]  # in the archive's order
+    indexes: tuple[Index, ...]  # built apart from their statements, side by side
+    sequences: tuple[tuple[Name, Name], ...]  # source, target
+    materialized_views: tuple[Name, ...]  # on the target, in the order of refreshing
+    large_objects: LargeObjects
+    set_aside: tuple[SetAside, ...]
+    losses: tuple[Loss, ...]
+    problems: tuple[Problem, ...]
+    estimate: Estimate
+    pg_dump: str  # the version used
+    jobs: int
+    verify: str  # none, counts, full
+    copies_rows: bool
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(item.relation.size_bytes for item in self.relations)

@@ -1,0 +1,115 @@
+"""What a database holds, as far as a move has to know it. DDL text is in `statement`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Name:
+    """A schema-qualified name. ``str(name)`` is for people; SQL quotes through the driver."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+class Wire(StrEnum):
+    """How a value may travel through COPY between two servers."""
+
+    BINARY = "binary"
+    TEXT = "text"  # the binary form would carry object ids of the source
+
+
+class HashBy(StrEnum):
+    """What a fingerprint hashes, so that equal hashes mean equal data on both servers."""
+
+    VALUE = "value"
+    TEXT = "text"  # no hash function, or one that is blind (citext) or carries object ids (enum)
+    SCALE = "scale"  # numeric: 1.0 and 1.00 hash alike, so the scale is hashed beside it
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: str  # as format_type writes it, schema-qualified, with modifiers
+    not_null: bool = False
+    generated: bool = False  # stored or virtual: computed by the target, never copied
+    identity: str = ""  # "a" always, "d" by default
+    wire: Wire = Wire.BINARY
+    hash_by: HashBy = HashBy.VALUE
+
+
+class Kind(StrEnum):
+    """pg_class.relkind of what can be selected by a pattern."""
+
+    TABLE = "r"
+    PARTITIONED = "p"
+    VIEW = "v"
+    MATERIALIZED_VIEW = "m"
+    FOREIGN = "f"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Anything with rows or a definition that a pattern can name."""
+
+    name: Name
+    kind: Kind
+    columns: tuple[Column, ...] = ()
+    oid: int = 0
+    keyset: tuple[str, ...] = ()  # the ordered, unique, not-null columns rows are told apart by
+    key: tuple[str, ...] = ()  # what key ranges run over: the keyset, else a unique index's columns
+    blocks: int = 0  # of the main fork: what ctid ranges divide
+    size_bytes: int = 0  # main fork and TOAST, without indexes
+    rows: int = -1  # the planner's estimate; -1: never analysed
+    partition_of: Name | None = None
+    has_children: bool = False  # COPY needs ONLY
+    populated: bool = True  # of a materialised view
+    tid_range_scan: bool = True  # heap, on a server of version 14 or later
+
+    @property
+    def holds_rows(self) -> bool:
+        """Has its own storage to be copied; a partitioned relation's rows are its partitions'."""
+        return self.kind is Kind.TABLE
+
+    @property
+    def copied_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if not column.generated)
+
+    @property
+    def wire(self) -> Wire:
+        """Text as soon as one column needs it: COPY has one format for the whole relation."""
+        unsafe = any(column.wire is Wire.TEXT for column in self.copied_columns)
+        return Wire.TEXT if unsafe else Wire.BINARY
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that is built apart from its constraint, so that several build side by side."""
+
+    name: Name
+    relation: Name
+    definition: str  # pg_get_indexdef
+    unique: bool
+    size_bytes: int
+    tablespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    name: Name
+    last_value: int
+    is_called: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LargeObjects:
+    """All large objects of a database, moved in groups of object ids."""
+
+    count: int = 0
+    lowest: int = 0
+    highest: int = 0

@@ -1,0 +1,38 @@
+"""One piece of DDL: an entry of pg_dump's archive, ready to run on the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from windlass.model.relation import Name
+
+
+class Phase(StrEnum):
+    """When a statement runs. The order of the members is the order of a run."""
+
+    SCHEMA = "schema"  # schemas, extensions, types, functions before the first relation
+    TABLES = "tables"  # relations, and what the archive puts between and after them
+    KEYS = "keys"  # indexes, primary keys, unique, exclusion: as soon as the rows are in
+    FOREIGN_KEYS = "foreign keys"
+    REST = "rest"  # triggers, rules, policies, statistics, publications
+    GRANTS = "grants"
+    LAST = "last"  # event triggers: they would fire on our own DDL
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`sql` is complete: definition, then owner. `relation` is whose rows it waits for."""
+
+    id: int  # of the archive
+    kind: str  # pg_dump's word: TABLE, FK CONSTRAINT, COMMENT ...
+    name: Name  # schema is "" for objects that live in none
+    sql: str
+    drop: str
+    phase: Phase
+    relation: Name | None = None
+    depends_on: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        name = str(self.name) if self.name.schema else self.name.name
+        return f"{self.kind.lower()} {name}"

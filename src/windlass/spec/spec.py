@@ -1,0 +1,198 @@
+"""The frozen `Spec` of a move, from YAML, Python or command-line words. Unknown keys are refused.
+
+What it does not decide: whether the databases can do it (`plan`), or how (`flows`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from windlass.errors import BadSpec
+
+
+class ChunkBy(StrEnum):
+    AUTO = "auto"
+    CTID = "ctid"
+    KEYSET = "keyset"
+    WHOLE = "whole"
+
+
+class Existing(StrEnum):
+    REFUSE = "refuse"
+    REPLACE = "replace"
+    FILL = "fill"
+
+
+class Verify(StrEnum):
+    NONE = "none"
+    COUNTS = "counts"
+    FULL = "full"
+
+
+class Extent(StrEnum):
+    """What of the selected relations is moved."""
+
+    ALL = "all"
+    SCHEMA = "schema-only"
+    DATA = "data-only"
+
+
+_UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+
+def parse_bytes(text: str | int) -> int:
+    """``64MB`` is 64 * 1024 * 1024: PostgreSQL's own units, as in its settings."""
+    if isinstance(text, int):
+        return text
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKmMgGtT]?[bB]?)\s*", text)
+    unit = match and match[2].upper()
+    if unit in ("K", "M", "G", "T"):
+        unit += "B"
+    if match is None or unit not in _UNITS:
+        raise ValueError(f"{text!r} is not a size such as 64MB")
+    return int(float(match[1]) * _UNITS[unit])
+
+
+class Spec(BaseModel):
+    """A move: from where to where, what of it, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    source: SecretStr | None = None
+    """`postgresql://` URL, libpq conninfo string or service name. Default: $WINDLASS_SOURCE."""
+    target: SecretStr | None = None
+    """The same for the target. Default: $WINDLASS_TARGET."""
+    schemas: tuple[str, ...] = Field(default=(), alias="schema")
+    """Schemas to move. Default: all user schemas."""
+    include: tuple[str, ...] = ()
+    """Shell patterns on `schema.relation`; only what matches one is moved."""
+    exclude: tuple[str, ...] = ()
+    """Shell patterns on `schema.relation`; what matches one is left out."""
+    map_schema: dict[str, str] = Field(default_factory=dict)
+    """Schemas that get another name on the target: `old: new`."""
+    jobs: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=lambda: os.cpu_count() or 1)
+    """How many chunks are copied, or indexes built, side by side. Default: the cores."""
+    chunk_by: ChunkBy = ChunkBy.AUTO
+    """What large relations are cut by. `auto`: block ranges where the server can, else keys."""
+    chunk_size: Annotated[int, BeforeValidator(parse_bytes), Field(ge=1 << 16)] = 64 << 20
+    """Size of a chunk, for example `64MB`."""
+    schema_only: bool = False
+    """Move definitions, no rows."""
+    data_only: bool = False
+    """Move rows into relations that are there already."""
+    existing: Existing = Existing.REFUSE
+    """What to do with relations that the target has already: `refuse` stops before anything is
+    written, `replace` sets them aside first (see rollback), `fill` loads into empty ones."""
+    verify_: Verify = Field(default=Verify.FULL, alias="verify")
+    """What is compared after the copy."""
+    one_snapshot: bool = False
+    """Stop rather than go on with a second snapshot when the first is lost."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word_is_a_list(cls, data: Any) -> Any:
+        """`schema: shop` means `schema: [shop]`."""
+        if isinstance(data, dict):
+            for key in ("schema", "include", "exclude"):
+                if isinstance(data.get(key), str):
+                    data = {**data, key: [data[key]]}
+        return data
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Spec:
+        if self.schema_only and self.data_only:
+            raise ValueError("schema_only and data_only exclude each other")
+        if self.data_only and self.existing is Existing.REPLACE:
+            raise ValueError("data_only fills relations that exist: it cannot replace them")
+        if len(set(self.map_schema.values())) < len(self.map_schema):
+            raise ValueError("map_schema gives two schemas the same new name")
+        return self
+
+    @property
+    def extent(self) -> Extent:
+        if self.schema_only:
+            return Extent.SCHEMA
+        return Extent.DATA if self.data_only else Extent.ALL
+
+    def essence(self) -> dict[str, Any]:
+        """What makes it the same move: everything but who runs it and how fast, without secrets.
+
+        A stopped run goes on only under the same essence.
+        """
+        keys = {"source", "target", "jobs", "verify_", "one_snapshot", "chunk_by", "chunk_size"}
+        return self.model_dump(mode="json", exclude=keys)
+
+
+def load_spec(words: Mapping[str, Any], path: Path | None = None) -> Spec:
+    """One `Spec` from a YAML file and the command line's words, which win.
+
+    Source and target fall back to WINDLASS_SOURCE and WINDLASS_TARGET.
+
+    Raises:
+        BadSpec: with every fault, the nearest valid key for an unknown one.
+    """
+    data = _read_yaml(path) if path else {}
+    data |= {key: value for key, value in words.items() if value not in (None, (), {})}
+    for side in ("source", "target"):
+        if not data.get(side) and (value := os.environ.get(f"WINDLASS_{side.upper()}")):
+            data[side] = value
+    try:
+        return Spec.model_validate(data)
+    except ValidationError as error:
+        raise BadSpec([_explain(fault) for fault in error.errors()]) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise BadSpec([f"{path}: {error.strerror}"]) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not valid YAML"
+        raise BadSpec([f"{path}{place}: {problem}"]) from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise BadSpec([f"{path}: a spec is a mapping of keys to values"])
+    return {str(key).replace("-", "_"): value for key, value in data.items()}
+
+
+def spec_keys() -> list[str]:
+    """Every key of a spec, as users write it."""
+    return [field.alias or name for name, field in Spec.model_fields.items()]
+
+
+def _explain(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, spec_keys(), n=1)
+        return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of a spec file, for editors."""
+    schema = Spec.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Windlass spec"
+    return schema
