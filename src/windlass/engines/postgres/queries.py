@@ -1,0 +1,28 @@
+"""The catalog queries: `.sql` files beside this module, each runnable in psql as it stands.
+
+They take no parameters, so a ``%`` or a brace in them means itself; every output column is named
+after the field it fills.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+
+def folder() -> Traversable:
+    """Where the `.sql` files are; a test prepares each on every supported server version."""
+    return resources.files("windlass.engines.postgres") / "sql"
+
+
+@cache
+def load(name: str) -> sql.SQL:
+    """The query in ``sql/<name>.sql``."""
+    text = (folder() / f"{name}.sql").read_text(encoding="utf-8")
+    return sql.SQL(text.strip().removesuffix(";"))  # type: ignore[arg-type]  # our own file
