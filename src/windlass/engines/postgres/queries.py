@@ -25,4 +25,4 @@ def folder() -> Traversable:
 def load(name: str) -> sql.SQL:
     """The query in ``sql/<name>.sql``."""
     text = (folder() / f"{name}.sql").read_text(encoding="utf-8")
-    return sql.SQL(text.strip().removesuffix(";"))  # type: ignore[arg-type]  # our own file
+    return sql.SQL(text.strip().removesuffix(";"))
