@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class FlowPlanned:
-    """The work is known: bytes and rows to copy per relation."""
+    """The work is known. Sizes and rows are of what is to be copied, per group of items: a
+    relation, or a batch of small ones; `relations` counts a batch's."""
 
     run: str
     sizes_bytes: dict[str, int]
     rows: dict[str, int]
     resumed: bool = False
+    relations: dict[str, int] = field(default_factory=dict)  # where it is not 1
+    loads: dict[str, int] = field(default_factory=dict)  # items of the copying step, where not 1
+    source: str = ""  # names for people: "shop on 127.0.0.1:5416 (PostgreSQL 16.14)"
+    target: str = ""
+    steps: tuple[str, ...] = ()  # every step that will run, in order
+    copy_step: str = "copy"  # the one whose items move rows
 
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
     step: str
     items: int
+    cost: int = 0  # of all its items
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,7 @@ class ItemStarted:
     step: str
     item: str
     group: str
+    cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class ItemFinished:
     rows: int = 0
     size_bytes: int = 0
     resumed: bool = False  # the journal had it already
+    cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,7 @@ class ItemRetried:
 
 @dataclass(frozen=True, slots=True)
 class BytesCopied:
-    """More bytes of a chunk are on their way; not yet committed."""
+    """More bytes of an item are on their way; not yet committed. Lost if the item is retried."""
 
     item: str
     group: str

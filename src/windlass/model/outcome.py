@@ -49,6 +49,10 @@ class Outcome:
     sequences: int = 0
     message: str = ""  # why it stopped
     hint: str = ""  # what to do now
+    source: str = ""  # names for people: "shop on 127.0.0.1:5416 (PostgreSQL 16.14)"
+    target: str = ""
+    set_aside: int = 0  # how many objects a rollback would put back
+    resumed: bool = False  # it went on where an earlier process had stopped
 
     @property
     def rows(self) -> int:
