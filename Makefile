@@ -1,0 +1,58 @@
+# Needs python3 (3.11 or newer), make and a package index; nothing else. `make` alone says what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+NEEDS := pyproject.toml constraints.txt
+
+.PHONY: help demo test check format bench system-packages clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.for-demo ## Move a sample shop between two servers of its own, and watch
+	@$(BIN)/windlass demo
+
+test: .venv/.for-dev ## Run the tests, on real servers
+	@$(BIN)/python -m pytest
+
+check: .venv/.for-dev ## Lint, format, types and the floors of the house
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/.for-dev ## Let ruff put the code into shape
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format
+
+bench: .venv/.for-dev ## Measure against pgcopydb and pg_dump
+	@$(BIN)/python -m bench
+
+system-packages: ## Debian, as root: PostgreSQL 15 and pgcopydb, for more tests and the bench
+	@ci/system-packages
+
+clean: ## Remove the virtual environment and everything made from the sources
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: a second run is instant until the needs change.
+.venv/.for-demo: $(NEEDS) | .venv/bin/python
+	@echo "installing windlass into .venv"
+	@$(PIP) -e '.[demo]'
+	@touch $@
+
+.venv/.for-dev: $(NEEDS) | .venv/bin/python
+	@echo "installing windlass and its tools into .venv"
+	@$(PIP) -e '.[demo,dev]'
+	@touch $@ .venv/.for-demo
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "windlass needs Python 3.11 or newer, $(PYTHON) is not; try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments; on Debian or Ubuntu: apt install python3-venv"; \
+	  exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
