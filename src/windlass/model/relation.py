@@ -27,9 +27,11 @@ class Wire(StrEnum):
 class HashBy(StrEnum):
     """What a fingerprint hashes, so that equal hashes mean equal data on both servers."""
 
-    VALUE = "value"
-    TEXT = "text"  # no hash function, or one that is blind (citext) or carries object ids (enum)
-    SCALE = "scale"  # numeric: 1.0 and 1.00 hash alike, so the scale is hashed beside it
+    VALUE = "value"  # the type's own hash sees every bit
+    NUMERIC = "numeric"  # its hash is blind to sign and scale: the binary form
+    BIGINT = "bigint"  # its hash folds 64 bits into 32, so that -1 is 4294967295: the binary form
+    FLOAT = "float"  # 0 and -0 hash alike: the value, and a zero's text beside it
+    TEXT = "text"  # all others: no hash function, or a blind one, or one of object ids
 
 
 @dataclass(frozen=True, slots=True)
