@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -70,6 +71,25 @@ def parse_bytes(text: str | int) -> int:
     return int(float(match[1]) * _UNITS[unit])
 
 
+_Size = Annotated[
+    int,
+    BeforeValidator(parse_bytes),
+    Field(ge=1 << 16),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1 << 16},
+                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[kKmMgGtT]?[bB]?\s*$"},
+            ]
+        }
+    ),
+]
+_Words = Annotated[
+    tuple[str, ...],
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
 class Spec(BaseModel):
     """A move: from where to where, what of it, and how."""
 
@@ -79,11 +99,11 @@ class Spec(BaseModel):
     """`postgresql://` URL, libpq conninfo string or service name. Default: $WINDLASS_SOURCE."""
     target: SecretStr | None = None
     """The same for the target. Default: $WINDLASS_TARGET."""
-    schemas: tuple[str, ...] = Field(default=(), alias="schema")
+    schemas: _Words = Field(default=(), alias="schema")
     """Schemas to move. Default: all user schemas."""
-    include: tuple[str, ...] = ()
+    include: _Words = ()
     """Shell patterns on `schema.relation`; only what matches one is moved."""
-    exclude: tuple[str, ...] = ()
+    exclude: _Words = ()
     """Shell patterns on `schema.relation`; what matches one is left out."""
     map_schema: dict[str, str] = Field(default_factory=dict)
     """Schemas that get another name on the target: `old: new`."""
@@ -91,7 +111,7 @@ class Spec(BaseModel):
     """How many chunks are copied, or indexes built, side by side. Default: the cores."""
     chunk_by: ChunkBy = ChunkBy.AUTO
     """What large relations are cut by. `auto`: block ranges where the server can, else keys."""
-    chunk_size: Annotated[int, BeforeValidator(parse_bytes), Field(ge=1 << 16)] = 64 << 20
+    chunk_size: _Size = 64 << 20
     """Size of a chunk, for example `64MB`."""
     schema_only: bool = False
     """Move definitions, no rows."""
@@ -118,11 +138,11 @@ class Spec(BaseModel):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Spec:
         if self.schema_only and self.data_only:
-            raise ValueError("schema_only and data_only exclude each other")
+            raise ValueError("schema-only and data-only exclude each other")
         if self.data_only and self.existing is Existing.REPLACE:
-            raise ValueError("data_only fills relations that exist: it cannot replace them")
+            raise ValueError("data-only fills relations that exist: it cannot replace them")
         if len(set(self.map_schema.values())) < len(self.map_schema):
-            raise ValueError("map_schema gives two schemas the same new name")
+            raise ValueError("map-schema gives two schemas the same new name")
         return self
 
     @property
@@ -140,10 +160,13 @@ class Spec(BaseModel):
         return self.model_dump(mode="json", exclude=keys)
 
 
-def load_spec(words: Mapping[str, Any], path: Path | None = None) -> Spec:
+def load_spec(
+    words: Mapping[str, Any], path: Path | None = None, *, needs: Sequence[str] = ()
+) -> Spec:
     """One `Spec` from a YAML file and the command line's words, which win.
 
-    Source and target fall back to WINDLASS_SOURCE and WINDLASS_TARGET.
+    Source and target fall back to WINDLASS_SOURCE and WINDLASS_TARGET; `needs` names those of
+    the two that the caller cannot do without.
 
     Raises:
         BadSpec: with every fault, the nearest valid key for an unknown one.
@@ -153,10 +176,18 @@ def load_spec(words: Mapping[str, Any], path: Path | None = None) -> Spec:
     for side in ("source", "target"):
         if not data.get(side) and (value := os.environ.get(f"WINDLASS_{side.upper()}")):
             data[side] = value
+    faults = [
+        f"{side}: not given; use --{side}, the variable WINDLASS_{side.upper()} or a spec file"
+        for side in needs
+        if not data.get(side)
+    ]
     try:
-        return Spec.model_validate(data)
+        spec = Spec.model_validate(data)
     except ValidationError as error:
-        raise BadSpec([_explain(fault) for fault in error.errors()]) from None
+        raise BadSpec([*faults, *(_explain(fault) for fault in error.errors())]) from None
+    if faults:
+        raise BadSpec(faults)
+    return spec
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -164,6 +195,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text())
     except OSError as error:
         raise BadSpec([f"{path}: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise BadSpec([f"{path}: not a text file in UTF-8"]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}" if mark else ""
@@ -177,22 +210,34 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def spec_keys() -> list[str]:
-    """Every key of a spec, as users write it."""
-    return [field.alias or name for name, field in Spec.model_fields.items()]
+    """Every key of a spec, as users write it: the words of the command line."""
+    return [_word(field.alias or name) for name, field in Spec.model_fields.items()]
+
+
+def _word(key: str) -> str:
+    return key.replace("_", "-")
 
 
 def _explain(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
+    first, *rest = (str(part) for part in fault["loc"]) if fault["loc"] else ("",)
+    key = ".".join((_word(first), *rest))
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, spec_keys(), n=1)
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     message = fault["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
     return f"{key}: {message}" if key else message
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON schema of a spec file, for editors."""
+    """JSON schema of a spec file, for editors: they complete ``chunk-size`` and accept
+    ``chunk_size`` as well."""
     schema = Spec.model_json_schema(by_alias=True)
+    properties = schema["properties"]
+    for value in properties.values():
+        value["description"] = " ".join(value["description"].split())
+    schema["properties"] = {_word(key): value for key, value in properties.items()}
+    schema["patternProperties"] = {f"^{key}$": v for key, v in properties.items() if "_" in key}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Windlass spec"
     return schema

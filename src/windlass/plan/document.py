@@ -1,0 +1,551 @@
+"""A `Plan` as the document that a reviewer signs: text, Markdown, or JSON. Pure functions.
+
+All three say the same, the short and grave first: what moves, what it takes, what stands in the
+way, what will be missing; then the long parts: relations, columns, DDL.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from typing import TypeVar
+
+from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys
+from windlass.model.flow import Json
+from windlass.model.plan import Arrival, ColumnPlan, Plan, RelationPlan, Server
+from windlass.model.relation import Wire
+from windlass.model.report import Problem
+from windlass.model.statement import Phase
+from windlass.model.units import bytes_text, plural, seconds_text
+
+INDENT = "  "
+_Item = TypeVar("_Item")
+Style = Callable[[str], str]
+
+
+class Detail(StrEnum):
+    """How far a document goes."""
+
+    BRIEF = "brief"  # up to the list of relations
+    FULL = "full"  # every column, every statement
+
+
+@dataclass(frozen=True, slots=True)
+class Ddl:
+    """A statement of the plan under the name a person knows it by."""
+
+    phase: Phase
+    object: str
+    sql: str
+
+
+def ddl(plan: Plan) -> list[Ddl]:
+    """Every statement that would run, in the order of the run."""
+    found = [
+        Ddl(Phase.KEYS, f"index {index.name} on {index.relation}", _ended(index.definition))
+        for index in plan.indexes  # before the constraints that take them over
+    ]
+    found += [Ddl(item.phase, str(item), _ended(item.sql)) for item in plan.statements]
+    return [item for phase in Phase for item in found if item.phase is phase]
+
+
+def _ended(sql: str) -> str:
+    sql = sql.strip()
+    return sql if sql.endswith(";") else f"{sql};"
+
+
+# ---------------------------------------------------------------------------- what every form says
+
+
+def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    """The plan in a few lines, as word and meaning."""
+    yield "from", _server(plan.source)
+    yield "to", _server(plan.target)
+    renamed = [f"{old} as {new}" for old, new in plan.schemas.items() if old != new]
+    kept = [old for old, new in plan.schemas.items() if old == new]
+    yield "schemas", ", ".join([*kept, *renamed]) or "none"
+    yield "moves", _moves(plan)
+    yield "with", f"{plural(plan.jobs, 'job')} side by side, DDL by pg_dump {plan.pg_dump}"
+    yield "verifies", _VERIFIES[plan.verify]
+    if plan.set_aside:
+        count = plural(len(plan.set_aside), "object")
+        yield "sets aside", f"{count} of the target, for windlass rollback to put back"
+    yield "takes", f"about {seconds_text(plan.estimate.seconds)}. {plan.estimate.basis}".strip()
+
+
+_VERIFIES = {
+    "none": "nothing",
+    "counts": "schema, sequences and row counts",
+    "full": "schema, sequences, row counts and the content of every row, by fingerprints",
+}
+
+
+def _server(server: Server) -> str:
+    return f"{server}, as {server.user}"
+
+
+def _moves(plan: Plan) -> str:
+    relations = plural(len(plan.relations), "relation")
+    if not plan.copies_rows:
+        return f"{relations}, their definitions only"
+    chunks = sum(len(item.chunks) for item in plan.relations)
+    words = [relations, f"about {plural(plan.estimate.rows, 'row')}"]
+    words.append(f"{bytes_text(plan.size_bytes)} in {plural(chunks, 'chunk')}")
+    if plan.large_objects.count:
+        words.append(plural(plan.large_objects.count, "large object"))
+    return ", ".join(words)
+
+
+def _verdict(plan: Plan) -> str:
+    """What stands in the way, and what will be missing, in one line."""
+    problems = plural(len(plan.problems), "problem")
+    losses = plural(len(plan.losses), "loss", "losses")
+    if plan.problems:
+        return f"{problems}: this move cannot start. {losses}."
+    return f"No problems. {losses if plan.losses else 'No losses'}."
+
+
+def _work(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What happens, in order: phase and content."""
+    kinds: dict[Phase, Counter[str]] = {phase: Counter() for phase in Phase}
+    for statement in plan.statements:
+        kinds[statement.phase][statement.kind.lower()] += 1
+    kinds[Phase.KEYS]["index"] += len(plan.indexes)
+    if plan.set_aside:
+        yield "set aside", _kinds(Counter(item.kind.lower() for item in plan.set_aside))
+    for phase, note in _NOTES.items():
+        if phase is Phase.KEYS and plan.copies_rows:
+            yield "copy", _copying(plan)
+        if phase is Phase.REST:
+            yield from _after_the_rows(plan)
+        if words := _kinds(kinds[phase]):
+            yield str(phase), f"{words}{note}"
+    if plan.copies_rows:
+        yield "analyze", "statistics for the planner"
+    if plan.verify != "none":
+        yield "verify", _VERIFIES[plan.verify]
+
+
+_NOTES = {
+    Phase.SCHEMA: "",
+    Phase.TABLES: "",
+    Phase.KEYS: "; of each relation as soon as its own rows are in",
+    Phase.ATTACH: "",
+    Phase.FOREIGN_KEYS: "; not valid at first, then validated side by side",
+    Phase.REST: "",
+    Phase.GRANTS: "",
+    Phase.LAST: "",
+}
+
+
+def _copying(plan: Plan) -> str:
+    loads = plural(len(plan.loads), "transaction")
+    words = f"{bytes_text(plan.size_bytes)} in {loads}, largest relations first, one snapshot"
+    text = sum(item.wire is Wire.TEXT for item in plan.relations)
+    return words + (f"; {plural(text, 'relation')} as text, the others binary" if text else "")
+
+
+def _after_the_rows(plan: Plan) -> Iterator[tuple[str, str]]:
+    if plan.large_objects.count and plan.copies_rows:
+        yield "large objects", plural(plan.large_objects.count, "large object")
+    if plan.sequences:
+        yield "sequences", f"{plural(len(plan.sequences), 'sequence')} set to the source's values"
+    if plan.materialized_views and plan.copies_rows:
+        views = plural(len(plan.materialized_views), "materialised view")
+        yield "refresh", f"{views}, in the order of their dependencies"
+
+
+def _kinds(counts: Counter[str]) -> str:
+    names = {kind: _KINDS.get(kind, kind) for kind in counts}
+    return ", ".join(f"{count:,} {names[kind]}" for kind, count in counts.items() if count)
+
+
+_KINDS = {"fk constraint": "foreign key", "acl": "grant", "default acl": "default grant"}
+
+
+def _rows(rows: int) -> str:
+    return f"{rows:,}" if rows >= 0 else "?"
+
+
+def _cut(chunks: Sequence[Chunk]) -> str:
+    """``14 by blocks``, ``3 by id``, ``1``."""
+    if len(chunks) < 2:
+        return str(len(chunks))
+    match chunks[0].range:
+        case BlockRange():
+            how = "blocks"
+        case KeyRange(key=key) | NullKeys(key=key):
+            how = ", ".join(key)
+        case _:
+            how = "rows"
+    return f"{len(chunks)} by {how}"
+
+
+def _column(column: ColumnPlan) -> tuple[str, str, str]:
+    """Name, type and remark, each with an arrow where the target's is another."""
+    remark = "computed by the target" if column.generated else ""
+    return (
+        _arrow(column.source, column.target),
+        _arrow(column.source_type, column.target_type),
+        remark,
+    )
+
+
+def _arrow(source: object, target: object) -> str:
+    return str(source) if source == target else f"{source} → {target}"
+
+
+_ARRIVES = {
+    Arrival.CREATE: "made",
+    Arrival.REPLACE: "made, in place of what is set aside",
+    Arrival.FILL: "filled",
+}
+
+
+def _set_aside(plan: Plan) -> Iterator[str]:
+    for item in plan.set_aside:
+        signature = f"({item.signature})" if item.signature else ""
+        yield f"{item.kind.lower()} {item.name}{signature} → schema {item.backup_schema}"
+
+
+def _others(plan: Plan) -> Iterator[str]:
+    return (f"{kind.lower()} {_arrow(*names)}" for kind, *names in plan.others)
+
+
+_RELATION_HEADER = ("#", "relation", "rows", "size", "chunks", "form", "on the target")
+_RIGHT = frozenset({0, 2, 3})
+
+
+def _relation_rows(plan: Plan) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(number),
+            _arrow(item.relation.name, item.target),
+            _rows(item.relation.rows),
+            bytes_text(item.relation.size_bytes),
+            _cut(item.chunks),
+            str(item.wire),
+            _ARRIVES[item.arrival],
+        )
+        for number, item in enumerate(plan.relations, start=1)
+    ]
+
+
+def _closing(plan: Plan, next_command: str) -> str:
+    """The last line: what to run next."""
+    if plan.problems:
+        return f"Nothing was written. Solve what is listed under problems, then: {next_command}"
+    return f"Nothing was written. To do it: {next_command}"
+
+
+# ------------------------------------------------------------------------------------------- text
+
+
+def text(
+    plan: Plan,
+    *,
+    next_command: str,
+    width: int = 100,
+    detail: Detail = Detail.FULL,
+    heading: Style = str,
+) -> str:
+    """For a terminal or a log. `heading` may make headings stand out."""
+    sections: list[tuple[str, Iterable[str]]] = [
+        ("Problems", _problems(plan.problems, width)),
+        ("Losses", (_bullet(str(loss), width) for loss in plan.losses)),
+        ("Set aside on the target", _indented(_set_aside(plan))),
+        ("Order of work", _pairs(_work(plan), width, numbered=True)),
+        ("Relations, in the order of copying", _relation_table(plan)),
+        ("Views and the like", _indented(_others(plan))),
+    ]
+    if detail is Detail.FULL:
+        sections += [
+            ("Columns", _columns(plan)),
+            ("Sequences", _indented(_arrow(*pair) for pair in plan.sequences)),
+            ("Statements, in the order of running", _statements(plan)),
+        ]
+    parts = [heading("Plan"), *_pairs(_facts(plan), width), "", _verdict(plan)]
+    for title, lines in sections:
+        parts += _section(heading(title), lines)
+    parts += ["", _verdict(plan), _closing(plan, next_command)]
+    return "\n".join(parts) + "\n"
+
+
+def _section(title: str, lines: Iterable[str]) -> list[str]:
+    """Nothing at all when there is nothing to say."""
+    found = list(lines)
+    return ["", title, *found] if found else []
+
+
+def _pairs(
+    pairs: Iterable[tuple[str, str]], width: int, *, numbered: bool = False
+) -> Iterator[str]:
+    found = list(pairs)
+    widest = max((len(word) for word, _ in found), default=0)
+    for number, (word, meaning) in enumerate(found, start=1):
+        head = f"{INDENT}{number:>2}  " if numbered else INDENT
+        head += f"{word:<{widest}}  "
+        yield from _wrapped(meaning, width, head, " " * len(head))
+
+
+def _wrapped(words: str, width: int, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        words,
+        max(width, len(rest) + 20),
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first]
+
+
+def _bullet(words: str, width: int) -> str:
+    return "\n".join(_wrapped(words, width, f"{INDENT}- ", f"{INDENT}  "))
+
+
+def _problems(problems: Sequence[Problem], width: int) -> list[str]:
+    lines = []
+    for number, problem in enumerate(problems, start=1):
+        head = f"{INDENT}{number:>2}  "
+        words = f"{problem.object}: {problem.message}"
+        lines += _wrapped(words, width, head, " " * len(head))
+        if problem.hint:
+            lines += _wrapped(f"→ {problem.hint}", width, " " * len(head), " " * (len(head) + 2))
+    return lines
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"{INDENT}{line}" for line in lines)
+
+
+def _relation_table(plan: Plan) -> Iterator[str]:
+    return _table(_RELATION_HEADER, _relation_rows(plan), _RIGHT) if plan.relations else iter(())
+
+
+def _columns(plan: Plan) -> Iterator[str]:
+    for item in plan.relations:
+        yield f"{INDENT}{_arrow(item.relation.name, item.target)}"
+        yield from _table((), [_column(column) for column in item.columns], indent=INDENT * 2)
+
+
+def _statements(plan: Plan) -> Iterator[str]:
+    """At the margin and untouched, to be copied."""
+    for phase, items in groupby(ddl(plan), key=lambda item: item.phase):
+        yield from ("", f"-- {phase}")
+        yield from (item.sql for item in items)
+
+
+def _table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: frozenset[int] = frozenset(),
+    indent: str = INDENT,
+) -> Iterator[str]:
+    """Aligned columns; names are never cut, a reviewer needs them whole."""
+    lines = [header, *rows] if header else rows
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (
+            f"{cell:>{width}}" if at in right else f"{cell:<{width}}"
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        yield (indent + "  ".join(cells)).rstrip()
+
+
+# --------------------------------------------------------------------------------------- Markdown
+
+
+def markdown(plan: Plan, *, next_command: str, detail: Detail = Detail.FULL) -> str:
+    """For a ticket or a pull request."""
+    numbered = enumerate(_work(plan), start=1)
+    chapters: list[tuple[str, Iterable[str]]] = [
+        ("Problems", _markdown_problems(plan)),
+        ("Losses", _bullets(str(loss) for loss in plan.losses)),
+        ("Set aside on the target", _bullets(_set_aside(plan))),
+        ("Order of work", (f"{n}. **{word}**: {_escaped(what)}" for n, (word, what) in numbered)),
+        ("Relations, in the order of copying", _markdown_relations(plan)),
+        ("Views and the like", _bullets(_others(plan))),
+    ]
+    if detail is Detail.FULL:
+        chapters += [
+            ("Columns", _markdown_columns(plan)),
+            ("Sequences", _bullets(_arrow(*pair) for pair in plan.sequences)),
+            ("Statements, in the order of running", _markdown_statements(plan)),
+        ]
+    parts = [f"# Plan: {_escaped(plan.source.database)} to {_escaped(plan.target.database)}", ""]
+    parts += [f"- **{word}**: {_escaped(meaning)}" for word, meaning in _facts(plan)]
+    parts += ["", f"**{_verdict(plan)}**"]
+    for title, lines in chapters:
+        parts += _chapter(title, lines)
+    parts += ["", "---", "", _closing(plan, f"`{next_command}`")]
+    parts += ["", "Reviewed by: ____________________ Date: ____________"]
+    return "\n".join(parts) + "\n"
+
+
+def _chapter(title: str, lines: Iterable[str]) -> list[str]:
+    found = list(lines)
+    return ["", f"## {title}", "", *found] if found else []
+
+
+def _escaped(words: str) -> str:
+    for letter in "\\`*_<>|[]":
+        words = words.replace(letter, f"\\{letter}")
+    return " ".join(words.split())
+
+
+def _bullets(lines: Iterable[str]) -> Iterator[str]:
+    return (f"- {_escaped(line)}" for line in lines)
+
+
+def _markdown_relations(plan: Plan) -> Iterator[str]:
+    if plan.relations:
+        yield from _markdown_table(_RELATION_HEADER, _relation_rows(plan), _RIGHT)
+
+
+def _markdown_problems(plan: Plan) -> Iterator[str]:
+    for number, problem in enumerate(plan.problems, start=1):
+        hint = f" — {_escaped(problem.hint)}" if problem.hint else ""
+        yield f"{number}. **{_escaped(problem.object)}**: {_escaped(problem.message)}{hint}"
+
+
+def _markdown_columns(plan: Plan) -> Iterator[str]:
+    for item in plan.relations:
+        yield f"### {_escaped(_arrow(item.relation.name, item.target))}"
+        yield ""
+        rows = [_column(column) for column in item.columns]
+        yield from _markdown_table(("column", "type", "remark"), rows)
+        yield ""
+
+
+def _markdown_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: frozenset[int] = frozenset(),
+) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield "|" + "|".join(" --: " if at in right else " --- " for at in range(len(header))) + "|"
+    for row in rows:
+        yield f"| {' | '.join(_escaped(cell) for cell in row)} |"
+
+
+def _markdown_statements(plan: Plan) -> Iterator[str]:
+    statements = ddl(plan)
+    fence = "```"
+    while any(fence in item.sql for item in statements):
+        fence += "`"
+    for phase in Phase:
+        if found := [item.sql for item in statements if item.phase is phase]:
+            yield from (f"### {phase}", "", f"{fence}sql", "\n\n".join(found), fence, "")
+
+
+# ------------------------------------------------------------------------------------------- JSON
+
+
+def document(plan: Plan) -> dict[str, Json]:
+    """For programs: plain numbers, every chunk, every statement."""
+    return {
+        "run": plan.run,
+        "source": _server_json(plan.source),
+        "target": _server_json(plan.target),
+        "schemas": dict(plan.schemas),
+        "summary": _summary_json(plan),
+        "estimate": {
+            "seconds": plan.estimate.seconds,
+            "bytes": plan.estimate.size_bytes,
+            "rows": plan.estimate.rows,
+            "basis": plan.estimate.basis,
+        },
+        "jobs": plan.jobs,
+        "verify": plan.verify,
+        "pg_dump": plan.pg_dump,
+        "copies_rows": plan.copies_rows,
+        "problems": _each(
+            plan.problems, lambda p: {"object": p.object, "message": p.message, "hint": p.hint}
+        ),
+        "losses": _each(plan.losses, lambda loss: {"object": loss.object, "message": loss.message}),
+        "set_aside": _each(
+            plan.set_aside,
+            lambda item: {
+                "kind": item.kind,
+                "name": str(item.name),
+                "signature": item.signature,
+                "backup_schema": item.backup_schema,
+            },
+        ),
+        "order": [{"phase": phase, "content": content} for phase, content in _work(plan)],
+        "relations": _each(plan.relations, _relation_json),
+        "others": [
+            {"kind": kind, "source": str(source), "target": str(target)}
+            for kind, source, target in plan.others
+        ],
+        "sequences": [{"source": str(s), "target": str(t)} for s, t in plan.sequences],
+        "materialized_views": [str(name) for name in plan.materialized_views],
+        "large_objects": plan.large_objects.count,
+        "ddl": _each(
+            ddl(plan),
+            lambda item: {"phase": str(item.phase), "object": item.object, "sql": item.sql},
+        ),
+    }
+
+
+def _each(items: Iterable[_Item], to_json: Callable[[_Item], Json]) -> list[Json]:
+    return [to_json(item) for item in items]
+
+
+def _server_json(server: Server) -> Json:
+    return {
+        "place": server.place,
+        "database": server.database,
+        "user": server.user,
+        "version": server.version_text,
+    }
+
+
+def _summary_json(plan: Plan) -> Json:
+    return {
+        "relations": len(plan.relations),
+        "others": len(plan.others),
+        "rows": plan.estimate.rows,
+        "bytes": plan.size_bytes,
+        "chunks": sum(len(item.chunks) for item in plan.relations),
+        "transactions": len(plan.loads),
+        "indexes": len(plan.indexes),
+        "sequences": len(plan.sequences),
+        "large_objects": plan.large_objects.count,
+        "statements": len(ddl(plan)),
+        "set_aside": len(plan.set_aside),
+        "losses": len(plan.losses),
+        "problems": len(plan.problems),
+    }
+
+
+def _relation_json(item: RelationPlan) -> Json:
+    return {
+        "source": str(item.relation.name),
+        "target": str(item.target),
+        "arrival": str(item.arrival),
+        "wire": str(item.wire),
+        "rows": item.relation.rows if item.relation.rows >= 0 else None,
+        "bytes": item.relation.size_bytes,
+        "keyset": list(item.relation.keyset),
+        "partition_of": str(item.relation.partition_of) if item.relation.partition_of else None,
+        "batch": item.batch,
+        "columns": [
+            {
+                "source": column.source,
+                "source_type": column.source_type,
+                "target": column.target,
+                "target_type": column.target_type,
+                "generated": column.generated,
+            }
+            for column in item.columns
+        ],
+        "chunks": [
+            {"number": chunk.number, "range": str(chunk.range), "bytes": chunk.size_bytes}
+            for chunk in item.chunks
+        ],
+    }

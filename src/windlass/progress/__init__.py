@@ -1,0 +1,1 @@
+"""Events into what people watch: bars on a terminal, lines in a log."""
