@@ -1,0 +1,1 @@
+"""Windlass against its peers: the same data, whole processes, local servers, medians."""

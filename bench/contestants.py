@@ -1,0 +1,80 @@
+"""Who runs: windlass and its peers as the shell commands that a user would type."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.measure import Figures, measure
+from bench.shell import environment
+
+
+class Contestant(Protocol):
+    """Something that copies the source into an empty target and tells what that took."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    def run(self, source: str, target: str, folder: Path) -> Figures:
+        """Copy `source` into `target`, both URLs; `folder` is empty and gone afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A contestant that is a bash script; it reads `$SOURCE`, `$TARGET` and `$WORK`."""
+
+    name: str
+    title: str
+    program: str
+    script: str
+
+    def run(self, source: str, target: str, folder: Path) -> Figures:
+        places = {"SOURCE": source, "TARGET": target, "WORK": str(folder)}
+        return measure(self.script, environment(folder) | places, folder)
+
+
+WINDLASS = Command(
+    "windlass",
+    "windlass",
+    program="windlass",
+    script='windlass migrate --source "$SOURCE" --target "$TARGET" --jobs 2 --verify none',
+)
+WINDLASS_VERIFIED = Command(
+    "windlass-verified",
+    "windlass, fully verified",
+    program="windlass",
+    script='windlass migrate --source "$SOURCE" --target "$TARGET" --jobs 2 --verify full',
+)
+# clone takes one snapshot, and ends with VACUUM ANALYZE of every table, without being asked.
+PGCOPYDB = Command(
+    "pgcopydb",
+    "pgcopydb",
+    program="pgcopydb",
+    script=(
+        'pgcopydb clone --source "$SOURCE" --target "$TARGET" --dir "$WORK/pgcopydb" '
+        "--table-jobs 2 --index-jobs 2"
+    ),
+)
+# The others leave no statistics behind, so each gets the fastest way to gather them.
+DUMP_RESTORE = Command(
+    "dump-restore",
+    "pg_dump -j2, pg_restore -j2",
+    program="pg_restore",
+    script=(
+        'pg_dump -Fd -Z0 -j2 -f "$WORK/dump" "$SOURCE"\n'
+        'pg_restore -j2 -d "$TARGET" "$WORK/dump"\n'
+        'vacuumdb -q --analyze-only -j2 "$TARGET"'
+    ),
+)
+DUMP_PSQL = Command(
+    "dump-psql",
+    "pg_dump piped into psql",
+    program="psql",
+    script=(
+        'pg_dump "$SOURCE" | psql -qX -o /dev/null -v ON_ERROR_STOP=1 "$TARGET"\n'
+        'vacuumdb -q --analyze-only -j2 "$TARGET"'
+    ),
+)
