@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from windlass.model.chunk import Chunk
-from windlass.model.relation import Index, LargeObjects, Name, Relation, Wire
+from windlass.model.relation import LargeObjects, Name, Relation, Wire
 from windlass.model.report import Loss, Problem
 from windlass.model.statement import Statement
 
@@ -108,7 +108,6 @@ class Plan:
     others: tuple[tuple[str, Name, Name], ...]  # views and the like: kind, source, target
     loads: tuple[Load, ...]
     statements: tuple[Statement, ...]  # in the archive's order
-    indexes: tuple[Index, ...]  # built apart from their statements, side by side
     sequences: tuple[tuple[Name, Name], ...]  # source, target
     materialized_views: tuple[Name, ...]  # on the target, in the order of refreshing
     large_objects: LargeObjects

@@ -41,8 +41,14 @@ class Column:
     not_null: bool = False
     generated: bool = False  # stored or virtual: computed by the target, never copied
     identity: str = ""  # "a" always, "d" by default
+    has_default: bool = False
     wire: Wire = Wire.BINARY
     hash_by: HashBy = HashBy.VALUE
+
+    @property
+    def fills_itself(self) -> bool:
+        """A row without it gets a value."""
+        return self.has_default or self.generated or bool(self.identity)
 
 
 class Kind(StrEnum):
@@ -53,6 +59,11 @@ class Kind(StrEnum):
     VIEW = "v"
     MATERIALIZED_VIEW = "m"
     FOREIGN = "f"
+
+    @property
+    def label(self) -> str:
+        """As people say it."""
+        return self.name.lower().replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +98,6 @@ class Relation:
         """Text as soon as one column needs it: COPY has one format for the whole relation."""
         unsafe = any(column.wire is Wire.TEXT for column in self.copied_columns)
         return Wire.TEXT if unsafe else Wire.BINARY
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """An index that is built apart from its constraint, so that several build side by side."""
-
-    name: Name
-    relation: Name
-    definition: str  # pg_get_indexdef
-    unique: bool
-    size_bytes: int
-    tablespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

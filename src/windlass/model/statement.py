@@ -14,7 +14,9 @@ class Phase(StrEnum):
     SCHEMA = "schema"  # schemas, extensions, types, functions before the first relation
     TABLES = "tables"  # relations, and what the archive puts between and after them
     KEYS = "keys"  # indexes, primary keys, unique, exclusion: as soon as the rows are in
+    ATTACH = "attach"  # partitions' indexes to their parents'
     FOREIGN_KEYS = "foreign keys"
+    VALIDATE = "validate"  # the foreign keys, side by side
     REST = "rest"  # triggers, rules, policies, statistics, publications
     GRANTS = "grants"
     LAST = "last"  # event triggers: they would fire on our own DDL
@@ -31,7 +33,6 @@ class Statement:
     drop: str
     phase: Phase
     relation: Name | None = None
-    depends_on: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         name = str(self.name) if self.name.schema else self.name.name

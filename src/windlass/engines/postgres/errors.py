@@ -6,7 +6,6 @@ from windlass.errors import (
     AlreadyDone,
     ConnectionLost,
     ConstraintViolated,
-    SnapshotLost,
     TargetFull,
     WindlassError,
 )
@@ -41,8 +40,6 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     hint = _HINTS.get(state or "", "")
     if state == "53100" or (state == "58030" and "No space left" in str(error)):
         return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
-    if state == "22023" and "snapshot" in str(error):
-        return SnapshotLost(message, side=side)
     if state == "23505" and "windlass" in (_schema_name(error) or ""):
         return AlreadyDone(message, side=side)
     if state in _VIOLATED:

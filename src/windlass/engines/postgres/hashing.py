@@ -12,6 +12,12 @@ changes, 1 in 2^32 for a single timestamp or time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from psycopg import sql
+
 from windlass.engines.postgres.types import Types, base_type
 from windlass.model.relation import HashBy
 
@@ -32,8 +38,115 @@ _HASH_BY = {
     HashBy.VALUE,
 )  # fmt: skip
 
+# Cheapest as they are: their hash reads the characters, and character(n) is padded to n anyway.
+_PLAIN_TEXT = ("text", "character varying", "character(")
+
+# ROW() takes 1664 entries, a relation has up to 1600 columns, a float is two entries.
+_ENTRIES = 1600
+
+NO_COLUMNS = sql.SQL("0::bigint")
+
+
+class Method(Enum):
+    """Both sides of a comparison use the same."""
+
+    RECORD = "hash_record_extended"  # since version 14
+    TEXT = "hashtextextended"  # of the row's text, three times the cost
+
+    @classmethod
+    def between(cls, *versions: int) -> Method:
+        """The best that all servers (server_version_num) have."""
+        return cls.RECORD if min(versions) >= 140000 else cls.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class HashedColumn:
+    """A column as one side hashes it."""
+
+    name: str
+    type: str
+    hash_by: HashBy
+    arrives_as: str = ""  # the built-in type of the other side's column, where it is another
+
+
+@dataclass(frozen=True, slots=True)
+class Hashing:
+    """How one side hashes. `converts`: its text is not in the encoding that both sides hash."""
+
+    method: Method = Method.RECORD
+    converts: bool = False
+
+    def of(self, columns: Sequence[HashedColumn]) -> sql.Composable:
+        """A bigint that tells apart rows that differ in any of these columns; never NULL."""
+        if not columns:
+            return NO_COLUMNS
+        return self._of_text(columns) if self.method is Method.TEXT else self._of_record(columns)
+
+    def _of_record(self, columns: Sequence[HashedColumn]) -> sql.Composable:
+        entries = [entry for column in columns for entry in self._entries(column)]
+        parts = [entries[i : i + _ENTRIES] for i in range(0, len(entries), _ENTRIES)]
+        total = _record(parts[0])
+        for part in parts[1:]:
+            total = sql.SQL("{} # {}").format(_record(part), mix(total, seed=1))
+        return mix(total)
+
+    def _of_text(self, columns: Sequence[HashedColumn]) -> sql.Composable:
+        """A record's text quotes its fields, so no two rows share one."""
+        fields = [exact_text(c) if c.arrives_as else sql.Identifier(c.name) for c in columns]
+        text = sql.SQL("row({})::text").format(sql.SQL(", ").join(fields))
+        if self.converts:
+            text = sql.SQL("encode(convert_to({}, 'UTF8'), 'escape')").format(text)
+        return sql.SQL('hashtextextended({} collate "C", 0)').format(text)
+
+    def _entries(self, column: HashedColumn) -> list[sql.Composable]:
+        name = sql.Identifier(column.name)
+        match column.hash_by:
+            case HashBy.VALUE:
+                return [name]
+            case HashBy.BIGINT:
+                return [sql.SQL("int8send({})").format(name)]
+            case HashBy.NUMERIC:
+                return [sql.SQL("numeric_send({})").format(name)]
+            case HashBy.FLOAT:
+                return [name, sql.SQL("case when {0} = 0 then {0}::text end").format(name)]
+            case HashBy.TEXT:
+                return [self._characters(column)]
+
+    def _characters(self, column: HashedColumn) -> sql.Composable:
+        """Text and bytea of the same bytes hash alike, so one side can convert and one not."""
+        plain = column.type.startswith(_PLAIN_TEXT) and not column.arrives_as
+        if self.converts:
+            name = sql.Identifier(column.name)
+            text = sql.SQL("{}::text").format(name) if plain else exact_text(column)
+            return sql.SQL("convert_to({}, 'UTF8')").format(text)
+        text = sql.Identifier(column.name) if plain else exact_text(column)
+        return sql.SQL('{} collate "C"').format(text)
+
 
 def hash_by(oid: int, types: Types) -> HashBy:
     """What to hash of a column of this type, a domain standing for its base type."""
     base = base_type(oid, types)
     return _HASH_BY.get(base.name, HashBy.TEXT) if base.builtin else HashBy.TEXT
+
+
+def exact_text(column: HashedColumn) -> sql.Composable:
+    """What COPY would write, NULL for NULL.
+
+    concat() calls the type's output function, where a cast to text may call a lossy one; a
+    composite whose fields are all NULL ``is null``, so NULL has to be counted. Where the other
+    side has another type, the text goes through that one, as the copied text does.
+    """
+    name = sql.Identifier(column.name)
+    if column.arrives_as:
+        arrived = sql.SQL("concat({})::{}").format(name, sql.SQL(column.arrives_as))
+        return sql.SQL("case num_nulls({}) when 0 then concat({}) end").format(name, arrived)
+    return sql.SQL("case num_nulls({0}) when 0 then concat({0}) end").format(name)
+
+
+def mix(total: sql.Composable, *, seed: int = 0) -> sql.Composable:
+    """Scramble 64 bits. hashint8extended would fold them; as a seed all of them count."""
+    return sql.SQL("hashint4extended({}, {})").format(sql.Literal(seed), total)
+
+
+def _record(entries: Sequence[sql.Composable]) -> sql.Composable:
+    return sql.SQL("hash_record_extended(row({}), 0)").format(sql.SQL(", ").join(entries))

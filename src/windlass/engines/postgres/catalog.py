@@ -1,0 +1,269 @@
+"""What the two databases hold, read once into nouns. Reads only; decides nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.hashing import hash_by
+from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.types import Type, Types, wire
+from windlass.model.plan import Server
+from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What this session may do and where it is: facts that only refusals need."""
+
+    instance: str  # equal for two sessions exactly when they are in the same database
+    may_create: bool
+    standby: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceOwner:
+    name: Name
+    owner: Name | None  # the relation whose column it feeds
+    readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyConstraint:
+    """A primary key or unique constraint whose index can be built before it."""
+
+    oid: int
+    relation_oid: int
+    relation: Name
+    name: str
+    is_primary: bool
+    definition: str  # of the index
+    timing: str  # "", " DEFERRABLE" or " DEFERRABLE INITIALLY DEFERRED"
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    oid: int
+    relation: Name
+    name: str
+    validated: bool
+    is_partitioned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """One side. Relations in the order of their names."""
+
+    server: Server
+    standing: Standing
+    relations: tuple[Relation, ...]
+    sequences: tuple[SequenceOwner, ...]
+    unreadable: frozenset[Name] = frozenset()
+    unreachable_schemas: frozenset[str] = frozenset()
+    hiding: frozenset[Name] = frozenset()  # row security would hide rows from us
+
+    def relation(self, name: Name) -> Relation | None:
+        return next((found for found in self.relations if found.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What the target has, by pg_dump's kinds. `objects` holds (kind, schema, name, signature)."""
+
+    objects: frozenset[tuple[str, str, str, str]]
+    roles: frozenset[str] = frozenset()
+    memberships: frozenset[str] = frozenset()  # roles that our user may give objects to
+    schemas: frozenset[str] = frozenset()
+    extensions: frozenset[str] = frozenset()
+    available_extensions: frozenset[str] = frozenset()
+    tablespaces: frozenset[str] = frozenset()
+
+
+def read_server(connection: Connection) -> tuple[Server, Standing]:
+    """Which database this session is in."""
+    row = _rows(connection, "server")[0]
+    place = connection.info.host or str(row["place"])
+    server = Server(
+        place=f"{place}:{connection.info.port}",
+        database=row["database"],
+        user=row["user"],
+        version=row["version"],
+        version_text=str(row["version_text"]).split()[0],
+        encoding=row["encoding"],
+        identity=row["identity"],
+        has_default=row["has_default"],
+        superuser=row["superuser"],
+    )
+    return server, Standing(row["instance"], row["may_create"], row["standby"])
+
+
+def read_catalog(connection: Connection) -> Catalog:
+    """Every relation and sequence of the user, with the columns and keys of those with rows."""
+    server, standing = read_server(connection)
+    columns = _read_columns(connection)
+    keys = _grouped(_rows(connection, "keys"), "relation")
+    rows = _rows(connection, "relations")
+    return Catalog(
+        server=server,
+        standing=standing,
+        relations=tuple(_relation(row, columns[row["oid"]], keys[row["oid"]]) for row in rows),
+        sequences=tuple(
+            SequenceOwner(_name(row), _name(row, "owner_"), row["readable"])  # type: ignore[arg-type]
+            for row in _rows(connection, "sequences")
+        ),
+        unreadable=frozenset(_sure(row) for row in rows if not row["readable"]),
+        unreachable_schemas=frozenset(row["schema"] for row in rows if not row["reachable"]),
+        hiding=frozenset(_sure(row) for row in rows if row["hides_rows"]),
+    )
+
+
+def read_existing(connection: Connection) -> Existing:
+    """What is on the target, to find what would be in the way and what can be referred to."""
+    rows = _rows(connection, "existing")
+    found = [(row["kind"], row["schema"], row["name"], row["signature"]) for row in rows]
+
+    def names(kind: str) -> frozenset[str]:
+        return frozenset(name for of, _, name, _ in found if of == kind)
+
+    apart = {"ROLE", "SCHEMA", "EXTENSION", "AVAILABLE", "TABLESPACE"}
+    return Existing(
+        objects=frozenset(row for row in found if row[0] not in apart),
+        roles=names("ROLE"),
+        memberships=frozenset(name for of, _, name, mark in found if of == "ROLE" and mark),
+        schemas=names("SCHEMA"),
+        extensions=names("EXTENSION"),
+        available_extensions=names("AVAILABLE"),
+        tablespaces=names("TABLESPACE"),
+    )
+
+
+def read_emptiness(connection: Connection, names: Iterable[Name]) -> dict[Name, bool]:
+    """Whether each relation has no row. Looks at one row at most."""
+    query = sql.SQL("select not exists (select from only {})")
+    return {
+        name: bool(
+            _fetch(connection, query.format(sql.Identifier(name.schema, name.name)), str(name))[0][
+                "?column?"
+            ]
+        )
+        for name in names
+    }
+
+
+def read_key_constraints(connection: Connection) -> list[KeyConstraint]:
+    """Those on btree indexes of relations that are not partitioned."""
+    timing = {(False, False): "", (True, False): " DEFERRABLE"}
+    return [
+        KeyConstraint(
+            oid=row["oid"],
+            relation_oid=row["relation_oid"],
+            relation=Name(row["schema"], row["relation"]),
+            name=row["name"],
+            is_primary=row["is_primary"],
+            definition=row["definition"],
+            timing=timing.get(
+                (row["is_deferrable"], row["is_deferred"]), " DEFERRABLE INITIALLY DEFERRED"
+            ),
+        )
+        for row in _rows(connection, "key_constraints")
+    ]
+
+
+def read_foreign_keys(connection: Connection) -> list[ForeignKey]:
+    """Those with an archive entry of their own."""
+    return [
+        ForeignKey(
+            row["oid"],
+            Name(row["schema"], row["relation"]),
+            row["name"],
+            row["validated"],
+            row["is_partitioned"],
+        )
+        for row in _rows(connection, "foreign_keys")
+    ]
+
+
+def read_large_objects(connection: Connection) -> LargeObjects:
+    row = _rows(connection, "large_objects")[0]
+    return LargeObjects(row["count"], row["lowest"], row["highest"])
+
+
+def _rows(connection: Connection, name: str) -> list[Row]:
+    return _fetch(connection, load(name), f"reading the catalog ({name})")
+
+
+def _fetch(connection: Connection, query: sql.Composable, doing: str) -> list[Row]:
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            return list(cursor.execute(query).fetchall())
+    except psycopg.Error as error:
+        raise explain(error, doing, side="database") from error
+
+
+def _grouped(rows: Iterable[Row], by: str) -> dict[int, list[Row]]:
+    groups: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[by]].append(row)
+    return groups
+
+
+def _read_columns(connection: Connection) -> dict[int, tuple[Column, ...]]:
+    types: Types = {row["oid"]: Type(**row) for row in _rows(connection, "types")}
+    grouped = _grouped(_rows(connection, "columns"), "relation")
+    found: dict[int, tuple[Column, ...]] = defaultdict(tuple)
+    for relation, rows in grouped.items():
+        found[relation] = tuple(_column(row, types) for row in rows)
+    return found
+
+
+def _column(row: Row, types: Types) -> Column:
+    return Column(
+        name=row["name"],
+        type=row["type"],
+        not_null=row["not_null"],
+        generated=row["generated"],
+        identity=row["identity"],
+        has_default=row["has_default"],
+        wire=wire(row["type_oid"], types),
+        hash_by=hash_by(row["type_oid"], types),
+    )
+
+
+def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row]) -> Relation:
+    """`keys` come best first: primary, unique, then the rest, narrower before wider."""
+    telling = [key for key in keys if key["is_unique"] and key["not_null"]]
+    cutting = telling or [key for key in keys if key["is_unique"]] or keys
+    return Relation(
+        name=_sure(row),
+        kind=Kind(row["kind"]),
+        columns=columns,
+        oid=row["oid"],
+        keyset=tuple(telling[0]["columns"]) if telling else (),
+        key=tuple(cutting[0]["columns"]) if cutting else (),
+        blocks=row["blocks"],
+        size_bytes=row["size_bytes"],
+        rows=row["rows"],
+        partition_of=_name(row, "parent_"),
+        has_children=row["has_children"],
+        populated=row["populated"],
+        tid_range_scan=row["tid_range_scan"],
+    )
+
+
+def _name(row: Row, prefix: str = "") -> Name | None:
+    schema, name = row[f"{prefix}schema"], row[f"{prefix}name"]
+    return Name(schema, name) if name is not None else None
+
+
+def _sure(row: Row) -> Name:
+    return Name(row["schema"], row["name"])

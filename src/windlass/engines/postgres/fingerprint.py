@@ -1,0 +1,146 @@
+"""Fingerprints: what a relation holds as two numbers, computed inside the server.
+
+`hashing` says how a row becomes a number; this adds up, over the rows of a range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.hashing import HashedColumn, Hashing, Method
+from windlass.engines.postgres.ranges import condition
+from windlass.engines.postgres.session import Connection
+from windlass.model.chunk import Range, Whole
+from windlass.model.plan import ColumnPlan, RelationPlan, Server
+from windlass.model.relation import Column, HashBy, Name, Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Of some rows. Those of disjoint ranges add up to that of their union."""
+
+    rows: int = 0
+    total: int = 0
+
+    def __add__(self, other: Fingerprint) -> Fingerprint:
+        return Fingerprint(self.rows + other.rows, self.total + other.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a pair: what to read there, and how its rows are hashed."""
+
+    side: str  # "source" or "target"
+    relation: Relation
+    columns: tuple[HashedColumn, ...]  # in the order of the other side's
+    keyset: tuple[HashedColumn, ...]  # empty where rows can only be told apart by content
+    hashing: Hashing
+
+    @property
+    def name(self) -> Name:
+        return self.relation.name
+
+    @property
+    def from_(self) -> sql.Composable:
+        """ONLY: each row belongs to one relation, whatever inherits from it."""
+        return sql.SQL("only {}").format(sql.Identifier(self.name.schema, self.name.name))
+
+    @property
+    def row_hash(self) -> sql.Composable:
+        return self.hashing.of(self.columns)
+
+    @property
+    def key_hash(self) -> sql.Composable:
+        """Of the keyset; of the whole row where there is none."""
+        return self.hashing.of(self.keyset or self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A relation on the source and what it became on the target."""
+
+    source: Side
+    target: Side
+
+
+def pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
+    """How the two sides of a planned relation compare. Computed columns are left out."""
+    copied = [column for column in plan.columns if not column.generated]
+    known = {column.name: column for column in plan.relation.columns}
+    hashed = [_hashed(column, known[column.source]) for column in copied]
+    method = Method.between(source.version, target.version)
+    apart = source.encoding != target.encoding
+    at = {column.source: position for position, column in enumerate(copied)}
+    keyset = plan.relation.keyset if all(name in at for name in plan.relation.keyset) else ()
+
+    def side(name: str, server: Server, relation: Relation, which: int) -> Side:
+        converts = apart and server.encoding not in ("UTF8", "SQL_ASCII")
+        return Side(
+            name,
+            relation,
+            tuple(both[which] for both in hashed),
+            tuple(hashed[at[key]][which] for key in keyset),
+            Hashing(method, converts),
+        )
+
+    return Pair(
+        side("source", source, plan.relation, 0),
+        side("target", target, _on_target(plan), 1),
+    )
+
+
+def read_fingerprint(
+    connection: Connection, side: Side, range_: Range | None = None
+) -> Fingerprint:
+    """Of all rows, or of those in the range. A block range means the blocks of this side."""
+    query = sql.SQL("select count(*), coalesce(sum({}), 0) from {} where {}").format(
+        side.row_hash, side.from_, condition(range_ or Whole(), side.relation)
+    )
+    [(rows, total)] = fetch(connection, side, query)
+    return Fingerprint(int(rows), int(total))
+
+
+def read_count(connection: Connection, side: Side, range_: Range | None = None) -> int:
+    """Of all rows, or of those in the range."""
+    query = sql.SQL("select count(*) from {} where {}").format(
+        side.from_, condition(range_ or Whole(), side.relation)
+    )
+    [(rows,)] = fetch(connection, side, query)
+    return int(rows)
+
+
+def fetch(
+    connection: Connection, side: Side, query: sql.Composable, values: Any = None
+) -> list[tuple[Any, ...]]:
+    """All rows of a small result about the relation.
+
+    Raises:
+        WindlassError: the server's reason, naming the relation and the side.
+    """
+    try:
+        return connection.execute(query, values, binary=True).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, f"comparing {side.name}", side=side.side) from error
+
+
+def _hashed(plan: ColumnPlan, column: Column) -> tuple[HashedColumn, HashedColumn]:
+    """A column as the source and as the target hash it."""
+    if plan.source_type == plan.target_type:
+        both = HashedColumn(plan.source, plan.source_type, column.hash_by)
+        return both, replace(both, name=plan.target)
+    builtin = "." not in plan.target_type  # others are qualified, as search_path is empty
+    arrives_as = plan.target_type if builtin else ""
+    return (
+        HashedColumn(plan.source, plan.source_type, HashBy.TEXT, arrives_as),
+        HashedColumn(plan.target, plan.target_type, HashBy.TEXT, plan.target_type and ""),
+    )
+
+
+def _on_target(plan: RelationPlan) -> Relation:
+    columns = tuple(Column(column.target, column.target_type) for column in plan.columns)
+    return replace(plan.relation, name=plan.target, columns=columns, oid=0, keyset=(), key=())

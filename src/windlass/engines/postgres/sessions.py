@@ -1,0 +1,134 @@
+"""The sessions one worker thread holds: two for bytes (asyncpg), two for statements (psycopg).
+
+Opened when first needed, dropped after a fault, so that the next attempt starts from nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.engines.postgres.snapshot import enter, import_statement, lost
+from windlass.errors import Interrupted
+
+if TYPE_CHECKING:
+    import asyncpg
+
+T = TypeVar("T")
+
+
+class Sessions:
+    """Owned by one thread; only `cancel` may be called from another."""
+
+    def __init__(self, source: Address, target: Address, run: str) -> None:
+        self._source_address, self._target_address = source, target
+        self._purpose = f"windlass {run}"
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._source: Connection | None = None
+        self._target: Connection | None = None
+        self._reader: asyncpg.Connection | None = None
+        self._writer: asyncpg.Connection | None = None
+        self._snapshot_id = ""
+
+    def target(self) -> Connection:
+        """For statements on the target; autocommit."""
+        if self._target is None or self._target.closed:
+            self._target = self._target_address.connect(Role.TARGET, self._purpose)
+        return self._target
+
+    def source(self, snapshot_id: str) -> Connection:
+        """For reading the source inside the snapshot."""
+        if self._snapshot_id != snapshot_id:
+            self._leave_source()
+        if self._source is None or self._source.closed:
+            self._source = self._source_address.connect(Role.SOURCE, self._purpose)
+            enter(self._source, snapshot_id)
+            self._snapshot_id = snapshot_id
+        return self._source
+
+    async def reader(self, snapshot_id: str) -> asyncpg.Connection:
+        """For COPY out of the source, inside the snapshot."""
+        import asyncpg
+
+        like = self.source(snapshot_id)
+        if self._reader is None or self._reader.is_closed():
+            self._reader = await self._source_address.connect_async(
+                like, Role.SOURCE, self._purpose
+            )
+            try:
+                await self._reader.execute(import_statement(snapshot_id))
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                raise lost(error) from error
+        return self._reader
+
+    async def writer(self) -> asyncpg.Connection:
+        """For COPY into the target."""
+        if self._writer is None or self._writer.is_closed():
+            self._writer = await self._target_address.connect_async(
+                self.target(), Role.TARGET, self._purpose
+            )
+        return self._writer
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run asyncio work to its end in this thread.
+
+        Raises:
+            Interrupted: `cancel` was called meanwhile.
+        """
+        with self._lock:
+            self._loop = self._loop or asyncio.new_event_loop()
+            self._task = self._loop.create_task(work)
+            if self._cancelled:
+                self._task.cancel()
+        try:
+            return self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            raise Interrupted("stopped on request") from None
+        finally:
+            with self._lock:
+                self._task = None
+
+    def cancel(self) -> None:
+        """Stop what is in flight, from any thread. The transactions roll back."""
+        with self._lock:
+            self._cancelled = True
+            if self._task is not None and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        for connection in (self._source, self._target):
+            if connection is not None and not connection.closed:
+                with contextlib.suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=5)
+
+    def drop(self) -> None:
+        """Close everything; the servers roll back what was open."""
+        self._leave_source()
+        if self._writer is not None and not self._writer.is_closed():
+            self._writer.terminate()
+        if self._target is not None:
+            self._target.close()
+        self._writer = self._target = None
+
+    def close(self) -> None:
+        self.drop()
+        if self._loop is not None:
+            # one turn of the loop, so that terminated transports are let go
+            self._loop.run_until_complete(asyncio.sleep(0))
+            self._loop.close()
+            self._loop = None
+
+    def _leave_source(self) -> None:
+        if self._reader is not None and not self._reader.is_closed():
+            self._reader.terminate()
+        if self._source is not None:
+            self._source.close()
+        self._reader = self._source = None
+        self._snapshot_id = ""

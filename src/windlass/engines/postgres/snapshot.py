@@ -1,0 +1,100 @@
+"""The exported snapshot: who takes it, holds it, and reads in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg
+from psycopg import sql
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.errors import SnapshotLost, WindlassError
+from windlass.model.relation import Name
+from windlass.model.snapshot import Snapshot
+
+# a LOCK TABLE statement of 2,000 names is parsed in milliseconds; longer ones gain nothing
+_LOCKS_PER_STATEMENT = 2_000
+
+
+class SnapshotHolder:
+    """A source session whose open transaction keeps an exported snapshot alive.
+
+    It also holds ACCESS SHARE locks, as pg_dump does: TRUNCATE and DROP are not covered by a
+    snapshot, so they have to wait until the copy is through.
+    """
+
+    def __init__(self, address: Address, purpose: str) -> None:
+        self.connection = address.connect(Role.SOURCE, purpose)
+        try:
+            self.connection.execute("begin isolation level repeatable read, read only")
+            row = self.connection.execute(
+                "select pg_export_snapshot(), to_char(now() at time zone 'UTC',"
+                ' \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\'),'
+                " case when pg_is_in_recovery() then pg_last_wal_replay_lsn()"
+                " else pg_current_wal_lsn() end::text"
+            ).fetchone()
+        except psycopg.Error as error:
+            raise explain(error, "exporting a snapshot", side="source") from error
+        assert row is not None
+        self.id, self.taken_at, self.lsn = (str(value) for value in row)
+
+    def numbered(self, number: int) -> Snapshot:
+        return Snapshot(number, self.id, self.taken_at, self.lsn)
+
+    def lock(self, names: Iterable[Name]) -> None:
+        """Keep the relations from being dropped, truncated or rewritten under the readers."""
+        tables = [
+            sql.SQL("only {}").format(sql.Identifier(name.schema, name.name)) for name in names
+        ]
+        try:
+            for start in range(0, len(tables), _LOCKS_PER_STATEMENT):
+                some = sql.SQL(", ").join(tables[start : start + _LOCKS_PER_STATEMENT])
+                self.connection.execute(sql.SQL("lock table {} in access share mode").format(some))
+        except psycopg.Error as error:
+            raise explain(error, "locking the source's relations", side="source") from error
+
+    @property
+    def alive(self) -> bool:
+        """Whether the transaction that holds the snapshot still runs. Asks the server."""
+        try:
+            self.connection.execute("select 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+IMPORT = "begin isolation level repeatable read, read only; set transaction snapshot {}"
+
+
+def enter(connection: Connection, snapshot_id: str) -> None:
+    """Begin a read-only transaction that sees the exported snapshot.
+
+    Raises:
+        SnapshotLost: nobody holds it any more.
+    """
+    try:
+        connection.execute(sql.SQL(IMPORT).format(sql.Literal(snapshot_id)))
+    except psycopg.Error as error:
+        raise lost(error) from error
+
+
+def import_statement(snapshot_id: str) -> str:
+    """`enter` as text, for asyncpg."""
+    return sql.SQL(IMPORT).format(sql.Literal(snapshot_id)).as_string(None)
+
+
+def lost(error: BaseException) -> WindlassError:
+    """A refused import is a lost snapshot unless the connection itself broke.
+
+    The server says 22023 before version 17 and 42704 since for an unknown snapshot, 55000 when the
+    holder has just gone (ImportSnapshot in snapmgr.c).
+    """
+    if getattr(error, "sqlstate", None) in ("22023", "42704", "55000"):
+        return SnapshotLost(
+            "the exported snapshot is gone: the session that held it has ended", side="source"
+        )
+    return explain(error, "reading the snapshot", side="source")

@@ -1,0 +1,54 @@
+-- What the target has already, in pg_dump's words for kinds. Extensions' members are theirs.
+with own as (
+select case c.relkind when 'r' then 'TABLE' when 'p' then 'TABLE' when 'v' then 'VIEW'
+                      when 'm' then 'MATERIALIZED VIEW' when 'f' then 'FOREIGN TABLE'
+                      when 'S' then 'SEQUENCE' when 'c' then 'TYPE' end as kind,
+       c.relnamespace as space, c.relname::text as name, '' as signature,
+       'pg_class'::regclass as class, c.oid
+  from pg_class c
+ where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and c.relpersistence <> 't'
+union all
+select case t.typtype when 'd' then 'DOMAIN' else 'TYPE' end, t.typnamespace, t.typname, '',
+       'pg_type'::regclass, t.oid
+  from pg_type t
+ where (t.typtype in ('d', 'e', 'r') or (t.typtype = 'b' and t.typcategory <> 'A'))
+union all
+select case p.prokind when 'a' then 'AGGREGATE' when 'p' then 'PROCEDURE' else 'FUNCTION' end,
+       p.pronamespace, p.proname, oidvectortypes(p.proargtypes), 'pg_proc'::regclass, p.oid
+  from pg_proc p
+union all
+select 'COLLATION', l.collnamespace, l.collname, '', 'pg_collation'::regclass, l.oid
+  from pg_collation l
+union all
+select 'TEXT SEARCH CONFIGURATION', f.cfgnamespace, f.cfgname, '', 'pg_ts_config'::regclass, f.oid
+  from pg_ts_config f
+union all
+select 'TEXT SEARCH DICTIONARY', f.dictnamespace, f.dictname, '', 'pg_ts_dict'::regclass, f.oid
+  from pg_ts_dict f
+)
+select o.kind, n.nspname as schema, o.name, o.signature
+  from own o
+  join pg_namespace n on n.oid = o.space
+ where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
+   and n.nspname !~ '^pg_(temp|toast_temp)_'
+   and not exists (select from pg_depend d
+                    where d.classid = o.class and d.objid = o.oid and d.deptype in ('e', 'i'))
+union all
+select 'EVENT TRIGGER', '', evtname, '' from pg_event_trigger
+union all
+select 'PUBLICATION', '', pubname, '' from pg_publication
+union all
+select 'FOREIGN DATA WRAPPER', '', fdwname, '' from pg_foreign_data_wrapper
+union all
+select 'SERVER', '', srvname, '' from pg_foreign_server
+union all
+select 'SCHEMA', '', nspname, '' from pg_namespace
+union all
+select 'EXTENSION', '', extname, '' from pg_extension
+union all
+select 'ROLE', '', rolname, case when pg_has_role(oid, 'member') then 'member' else '' end
+  from pg_roles
+union all
+select 'TABLESPACE', '', spcname, '' from pg_tablespace
+union all
+select 'AVAILABLE', '', name, '' from pg_available_extensions

@@ -1,0 +1,24 @@
+-- Indexes that can tell rows apart or cut a relation: plain columns, whole relation, btree.
+select i.indrelid::bigint                               as relation,
+       c.relname                                        as name,
+       i.indisprimary                                   as is_primary,
+       i.indisunique and i.indimmediate                 as is_unique,
+       (select array_agg(a.attname order by k.place)
+          from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+          join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+         where k.place <= i.indnkeyatts)                 as columns,
+       (select bool_and(a.attnotnull)
+          from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+          join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+         where k.place <= i.indnkeyatts)                 as not_null
+  from pg_index i
+  join pg_class c on c.oid = i.indexrelid
+  join pg_am m on m.oid = c.relam
+  join pg_namespace n on n.oid = c.relnamespace
+ where i.indisvalid
+   and i.indpred is null
+   and i.indexprs is null
+   and m.amname = 'btree'
+   and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
+   and n.nspname !~ '^pg_(temp|toast_temp)_'
+ order by i.indrelid, not i.indisprimary, not i.indisunique, i.indnkeyatts, c.relname

@@ -1,0 +1,1 @@
+"""The truth of what is finished, kept in the target because only there it commits with the rows."""

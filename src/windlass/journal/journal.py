@@ -1,0 +1,192 @@
+"""Runs, snapshots and lines of the journal. Composes and reads; the caller owns the transaction.
+
+A line is written by the same session and in the same transaction as the work it records, through
+whichever driver does the work: hence `line_statement` gives text.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from psycopg import Connection, sql
+from psycopg.rows import dict_row
+from pydantic import TypeAdapter
+
+from windlass import __version__
+from windlass.model.outcome import Outcome, State
+from windlass.model.plan import Plan
+from windlass.model.snapshot import Snapshot
+
+_PLAN = TypeAdapter(Plan)
+_OUTCOME = TypeAdapter(Outcome)
+Session = Connection[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is finished. `item` is unique in its step; `relation` is for people."""
+
+    step: str
+    item: str
+    relation: str = ""
+    rows: int = 0
+    size_bytes: int = 0
+    seconds: float = 0.0
+    snapshot: int | None = None
+    note: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the journal knows it, without its plan."""
+
+    run: str
+    state: State
+    source: str
+    source_name: str
+    essence: Mapping[str, Any]
+    started_at: str
+    finished_at: str
+    outcome: Outcome | None
+
+
+def line_statement(run: str, line: Line) -> str:
+    """INSERT of one line, to be run in the transaction of the work.
+
+    It fails with a unique violation when the work has been committed before.
+    """
+    values = (
+        run,
+        line.step,
+        line.item,
+        line.relation,
+        line.rows,
+        line.size_bytes,
+        round(line.seconds, 6),
+        line.snapshot,
+        json.dumps(line.note) if line.note else None,
+    )
+    statement = sql.SQL(
+        "insert into windlass.line"
+        " (run, step, item, relation, rows, size_bytes, seconds, snapshot, note) values ({})"
+    ).format(sql.SQL(", ").join(map(sql.Literal, values)))
+    return statement.as_string(None)
+
+
+def create(connection: Session) -> None:
+    """Make the journal's schema where it is missing."""
+    text = (resources.files("windlass.journal") / "schema.sql").read_text(encoding="utf-8")
+    connection.execute(text.encode())
+
+
+def exists(connection: Session) -> bool:
+    row = connection.execute("select to_regclass('windlass.line')").fetchone()
+    return bool(row and row[0])
+
+
+def insert_run(connection: Session, plan: Plan, essence: Mapping[str, Any]) -> None:
+    connection.execute(
+        "insert into windlass.run (run, state, source, source_name, essence, version, plan)"
+        " values (%s, %s, %s, %s, %s, %s, %s)",
+        (
+            plan.run,
+            State.RUNNING,
+            plan.source.identity,
+            str(plan.source),
+            json.dumps(essence),
+            __version__,
+            zlib.compress(_PLAN.dump_json(plan), level=1),
+        ),
+    )
+
+
+def read_plan(connection: Session, run: str) -> Plan:
+    row = connection.execute("select plan from windlass.run where run = %s", (run,)).fetchone()
+    assert row is not None
+    return _PLAN.validate_json(zlib.decompress(row[0]))
+
+
+def read_runs(connection: Session) -> list[Run]:
+    """All runs, the newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "select run, state, source, source_name, essence, started_at::text,"
+            " coalesce(finished_at::text, '') as finished_at, outcome"
+            " from windlass.run order by started_at desc"
+        ).fetchall()
+    return [
+        Run(
+            **{
+                **row,
+                "state": State(row["state"]),
+                "outcome": _OUTCOME.validate_python(row["outcome"]) if row["outcome"] else None,
+            }
+        )
+        for row in rows
+    ]
+
+
+def set_state(connection: Session, run: str, state: State, outcome: Outcome | None = None) -> None:
+    """Write how a run stands. An ended run is committed synchronously: see `session_settings`."""
+    with connection.transaction():
+        connection.execute("set local synchronous_commit = on")
+        connection.execute(
+            "update windlass.run set state = %s, outcome = coalesce(%s, outcome),"
+            " finished_at = case when %s then clock_timestamp() end where run = %s",
+            (
+                state,
+                _OUTCOME.dump_json(outcome).decode() if outcome else None,
+                state is not State.RUNNING,
+                run,
+            ),
+        )
+
+
+def insert_snapshot(
+    connection: Session, run: str, snapshot: Snapshot, activity: Mapping[str, Any]
+) -> None:
+    connection.execute(
+        "insert into windlass.snapshot (run, number, id, taken_at, lsn, activity)"
+        " values (%s, %s, %s, %s, %s, %s)",
+        (
+            run,
+            snapshot.number,
+            snapshot.id,
+            snapshot.taken_at,
+            snapshot.lsn,
+            json.dumps(activity),
+        ),
+    )
+
+
+def read_snapshots(connection: Session, run: str) -> list[tuple[Snapshot, dict[str, Any]]]:
+    """A run's snapshots with the activity noted at each, in order."""
+    rows = connection.execute(
+        "select number, id, to_char(taken_at at time zone 'UTC',"
+        ' \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\'), lsn, activity'
+        " from windlass.snapshot where run = %s order by number",
+        (run,),
+    ).fetchall()
+    return [(Snapshot(*row[:4]), row[4]) for row in rows]
+
+
+def read_lines(connection: Session, run: str) -> list[Line]:
+    rows = connection.execute(
+        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
+        " from windlass.line where run = %s",
+        (run,),
+    ).fetchall()
+    return [Line(*row) for row in rows]
+
+
+def delete_lines(connection: Session, run: str, step: str, items: list[str]) -> None:
+    """Forget finished items, in the transaction that undoes their work."""
+    connection.execute(
+        "delete from windlass.line where run = %s and step = %s and item = any(%s)",
+        (run, step, items),
+    )

@@ -1,0 +1,41 @@
+-- The journal of windlass. Kept in the target: a line commits together with the work it records.
+create schema if not exists windlass;
+
+comment on schema windlass is 'Journal of windlass. Drop it to forget all runs.';
+
+create table if not exists windlass.run (
+    run         text primary key,
+    state       text        not null,
+    source      text        not null,  -- which database, for every way of naming it
+    source_name text        not null,
+    essence     jsonb       not null,  -- of the spec: what makes it the same move
+    version     text        not null,
+    plan        bytea       not null,  -- zlib-compressed JSON
+    outcome     jsonb,
+    started_at  timestamptz not null default clock_timestamp(),
+    finished_at timestamptz
+);
+
+create table if not exists windlass.snapshot (
+    run      text        not null references windlass.run on delete cascade,
+    number   int         not null,
+    id       text        not null,
+    taken_at timestamptz not null,
+    lsn      text        not null,
+    activity jsonb       not null,  -- by relation: what tells later whether it has changed since
+    primary key (run, number)
+);
+
+create table if not exists windlass.line (
+    run        text        not null references windlass.run on delete cascade,
+    step       text        not null,
+    item       text        not null,
+    relation   text        not null default '',
+    rows       bigint      not null default 0,
+    size_bytes bigint      not null default 0,
+    seconds    float8      not null default 0,
+    snapshot   int,
+    note       jsonb,
+    at         timestamptz not null default clock_timestamp(),
+    primary key (run, step, item)  -- a second commit of the same work is impossible
+);

@@ -1,0 +1,224 @@
+"""What stands in the way of a move: every problem, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from windlass.engines.postgres.archive import RELATION_KINDS, Entry
+from windlass.engines.postgres.catalog import Catalog, Existing
+from windlass.model.relation import Name, Relation
+from windlass.model.report import Problem
+from windlass.plan.select import describe
+from windlass.plan.statements import target_name
+from windlass.spec.spec import Existing as OnExisting
+from windlass.spec.spec import Extent, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What the checks look at."""
+
+    source: Catalog
+    target: Catalog
+    existing: Existing
+    relations: tuple[Relation, ...]  # selected
+    schemas: Mapping[str, str]  # source to target, all selected
+
+
+def find_problems(spec: Spec, sides: Sides) -> list[Problem]:
+    return [
+        *_server_problems(sides),
+        *_reading_problems(sides),
+        *_writing_problems(spec, sides),
+    ]
+
+
+def _server_problems(sides: Sides) -> Iterator[Problem]:
+    source, target = sides.source, sides.target
+    if source.standing.instance == target.standing.instance:
+        yield Problem("target", f"is the same database as the source: {target.server}")
+    if target.server.major < source.server.major:
+        yield Problem(
+            "target",
+            f"is older than the source: PostgreSQL {target.server.version_text} cannot take"
+            f" everything that {source.server.version_text} can hold",
+            "move into the same or a newer version",
+        )
+    if source.server.major < 12:
+        yield Problem("source", f"PostgreSQL {source.server.version_text} is older than 12")
+    if target.standing.standby:
+        yield Problem("target", "is a standby, which takes no writes", "name its primary")
+    if not target.standing.may_create:
+        yield _lacking(
+            "target", target, "CREATE ON DATABASE", sql.Identifier(target.server.database)
+        )
+
+
+def _reading_problems(sides: Sides) -> Iterator[Problem]:
+    source = sides.source
+    schemas = {relation.name.schema for relation in sides.relations}
+    for schema in sorted(schemas & source.unreachable_schemas):
+        yield _lacking(f"schema {schema}", source, "USAGE ON SCHEMA", sql.Identifier(schema))
+    for relation in sides.relations:
+        name = relation.name
+        if name in source.unreadable:
+            yield _lacking(str(name), source, "SELECT ON", sql.Identifier(name.schema, name.name))
+        elif name in source.hiding:
+            yield Problem(
+                str(name),
+                f"row security would hide rows from {source.server.user}: the copy would be partial",
+                f"ALTER ROLE {_quoted(source.server.user)} BYPASSRLS, or connect as its owner",
+            )
+    for sequence in source.sequences:
+        if sequence.name.schema in schemas and not sequence.readable:
+            name = sequence.name
+            yield _lacking(
+                str(name),
+                source,
+                "SELECT ON SEQUENCE",
+                sql.Identifier(name.schema, name.name),
+            )
+
+
+def _lacking(about: str, catalog: Catalog, privilege: str, on: sql.Identifier) -> Problem:
+    user = catalog.server.user
+    return Problem(
+        about,
+        f"{user} lacks the privilege to use it",
+        f"GRANT {privilege} {on.as_string(None)} TO {_quoted(user)}",
+    )
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string(None)
+
+
+def _writing_problems(spec: Spec, sides: Sides) -> Iterator[Problem]:
+    there = {relation.name: relation for relation in sides.target.relations}
+    for relation in sides.relations:
+        name = target_name(relation.name, sides.schemas)
+        found = there.get(name)
+        if found is None:
+            if spec.extent is Extent.DATA and relation.holds_rows:
+                yield Problem(str(name), "is not on the target, and --data-only makes nothing")
+        elif spec.extent is Extent.DATA or spec.existing is OnExisting.FILL:
+            yield from _filling_problems(relation, found)
+        elif spec.existing is OnExisting.REFUSE:
+            yield Problem(
+                str(name),
+                "exists on the target",
+                "--existing replace sets it aside, --existing fill loads into it when it is empty",
+            )
+
+
+def _filling_problems(relation: Relation, found: Relation) -> Iterator[Problem]:
+    if not relation.holds_rows:
+        return
+    if found.kind.value not in "rp":
+        yield Problem(str(found.name), "is not a table on the target: rows cannot be loaded")
+        return
+    takes = {column.name: column for column in found.columns}
+    missing = [column.name for column in relation.copied_columns if column.name not in takes]
+    if missing:
+        yield Problem(
+            str(found.name),
+            f"has no column {', '.join(missing)} on the target",
+            "add the column, or exclude the relation",
+        )
+    gives = {column.name for column in relation.columns}
+    for column in found.columns:
+        if column.not_null and column.name not in gives and not column.fills_itself:
+            yield Problem(
+                str(found.name),
+                f"column {column.name} is NOT NULL on the target and the source has no such column",
+                "give it a default",
+            )
+
+
+def emptiness_problems(filled: Mapping[Name, bool]) -> list[Problem]:
+    """`filled`: for each existing relation that rows would go into, whether it is empty."""
+    return [
+        Problem(
+            str(name), "has rows on the target", "--existing fill loads into empty relations only"
+        )
+        for name, empty in filled.items()
+        if not empty
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class InTheWay:
+    """An archive entry whose object the target has already."""
+
+    entry: Entry
+    kind: str  # of what the target has: a view may be in a table's way
+    name: Name  # on the target
+
+    @property
+    def signature(self) -> str:
+        """A routine's argument types."""
+        return self.entry.tag.removeprefix(self.name.name) if "(" in self.entry.tag else ""
+
+
+def find_in_the_way(
+    entries: Sequence[Entry], schemas: Mapping[str, str], existing: Existing
+) -> list[InTheWay]:
+    """Entries of any kind that CREATE would refuse because the name is taken.
+
+    All kinds of relation share one name space with each other and with types.
+    """
+    taken = {
+        (_space(kind), schema, f"{name}({signature})" if kind in _ROUTINES else name): (
+            kind,
+            Name(schema, name),
+        )
+        for kind, schema, name, signature in existing.objects
+    }
+    found = []
+    for entry in entries:
+        key = (_space(entry.kind), schemas.get(entry.schema, entry.schema), entry.tag)
+        if entry.kind in _CREATED and key in taken:
+            found.append(InTheWay(entry, *taken[key]))
+    return found
+
+
+_ROUTINES = {"FUNCTION", "PROCEDURE", "AGGREGATE"}
+_CREATED = {
+    *RELATION_KINDS, *_ROUTINES, "TYPE", "DOMAIN", "COLLATION", "TEXT SEARCH CONFIGURATION",
+    "TEXT SEARCH DICTIONARY", "EVENT TRIGGER", "PUBLICATION", "FOREIGN DATA WRAPPER", "SERVER",
+}  # fmt: skip
+
+
+def _space(kind: str) -> str:
+    if kind in _ROUTINES:
+        return "routine"
+    return "relation" if kind in RELATION_KINDS or kind in ("TYPE", "DOMAIN") else kind
+
+
+def conflicts(found: Iterable[InTheWay]) -> list[Problem]:
+    """What is in the way and is no relation: relations have problems of their own."""
+    return [
+        Problem(
+            describe(item.entry),
+            "exists on the target",
+            "--existing replace sets it aside, --existing fill keeps it",
+        )
+        for item in found
+        if item.entry.kind not in RELATION_KINDS - {"SEQUENCE"}
+    ]
+
+
+def missing_extensions(entries: Iterable[Entry], existing: Existing) -> list[Problem]:
+    return [
+        Problem(
+            f"extension {entry.tag}",
+            "is not installed on the target's server",
+            "install its package on the server that runs the target",
+        )
+        for entry in entries
+        if entry.kind == "EXTENSION"
+        and entry.tag not in existing.extensions | existing.available_extensions
+    ]

@@ -1,0 +1,108 @@
+"""Relations into chunks, chunks into loads, and both into their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from math import ceil
+
+from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys, Range, Whole
+from windlass.model.plan import Load
+from windlass.model.relation import Relation
+from windlass.spec.spec import ChunkBy
+
+# A relation below this shares its transaction with others: 2,000 small relations took 2,000
+# commits and twice as many round trips each in its own.
+SMALL_BYTES = 1 << 20
+BATCH_RELATIONS = 50
+
+Bounds = Callable[[Relation, int], Sequence[tuple[str, ...]]]
+"""Asks for at most n - 1 sorted, distinct key tuples that cut a relation into about n parts."""
+
+
+def split(
+    relation: Relation, chunk_by: ChunkBy, chunk_size_bytes: int, bounds: Bounds
+) -> tuple[Chunk, ...]:
+    """Cut a relation so that every row falls into exactly one chunk of about the given size."""
+    count = max(1, ceil(relation.size_bytes / chunk_size_bytes))
+    ranges = _ranges(relation, _method(relation, chunk_by, count), count, bounds)
+    size = relation.size_bytes // len(ranges)
+    return tuple(Chunk(relation.name, number, range_, size) for number, range_ in enumerate(ranges))
+
+
+def _method(relation: Relation, chunk_by: ChunkBy, count: int) -> ChunkBy:
+    """What can cut this relation; ctid filters before version 14 would scan it all every time."""
+    if count == 1 or chunk_by is ChunkBy.WHOLE:
+        return ChunkBy.WHOLE
+    if chunk_by is not ChunkBy.KEYSET and relation.tid_range_scan and relation.blocks > 1:
+        return ChunkBy.CTID
+    return ChunkBy.KEYSET if relation.key else ChunkBy.WHOLE
+
+
+def _ranges(relation: Relation, method: ChunkBy, count: int, bounds: Bounds) -> tuple[Range, ...]:
+    if method is ChunkBy.CTID:
+        return block_ranges(relation.blocks, count)
+    if method is ChunkBy.KEYSET:
+        nullable = {column.name for column in relation.columns if not column.not_null}
+        cuts = bounds(relation, count)
+        return key_ranges(relation.key, cuts, nullable=bool(nullable & set(relation.key)))
+    return (Whole(),)
+
+
+def block_ranges(blocks: int, count: int) -> tuple[Range, ...]:
+    """Near-equal block ranges that cover 0 to the end; the last is open, as a relation grows."""
+    count = min(count, max(blocks, 1))
+    edges = [blocks * number // count for number in range(count)]
+    highs: list[int | None] = [*edges[1:], None]
+    return tuple(BlockRange(low, high) for low, high in zip(edges, highs, strict=True))
+
+
+def key_ranges(
+    key: tuple[str, ...], bounds: Sequence[tuple[str, ...]], *, nullable: bool
+) -> tuple[Range, ...]:
+    """n bounds give n + 1 ranges, the outer two open, and one more for NULL keys if there can be.
+
+    Bounds may cut by the first columns of the key only: a range holds as many columns as they do.
+    """
+    if not bounds:
+        return (Whole(),)
+    columns = key[: len(bounds[0])]
+    edges: list[tuple[str, ...] | None] = [None, *bounds, None]
+    ranges: list[Range] = [KeyRange(columns, low, high) for low, high in pairwise(edges)]
+    return (*ranges, NullKeys(columns)) if nullable else tuple(ranges)
+
+
+def batch_of(relation: Relation, number: int) -> str:
+    """The group a relation's items pipeline in. `number` counts the small relations."""
+    if relation.size_bytes < SMALL_BYTES:
+        return f"small relations {number // BATCH_RELATIONS + 1}"
+    return str(relation.name)
+
+
+def batches(relations: Iterable[Relation]) -> list[str]:
+    """The batch of each relation, in their order."""
+    found, small = [], 0
+    for relation in relations:
+        found.append(batch_of(relation, small))
+        small += relation.size_bytes < SMALL_BYTES
+    return found
+
+
+def plan_loads(chunks: Iterable[tuple[str, Sequence[Chunk]]]) -> tuple[Load, ...]:
+    """One load for each chunk of a large relation, one for all small ones of a batch.
+
+    `chunks` pairs a relation's batch with its chunks. Largest first, so that the long ones do not
+    come last.
+    """
+    shared: dict[str, list[Chunk]] = {}
+    loads: list[Load] = []
+    for batch, some in chunks:
+        if batch.startswith("small relations "):
+            shared.setdefault(batch, []).extend(some)
+        else:
+            loads.extend(Load(chunk.id, batch, (chunk,)) for chunk in some)
+    loads.extend(Load(batch, batch, tuple(some)) for batch, some in shared.items())
+    totals: dict[str, int] = {}
+    for load in loads:
+        totals[load.batch] = totals.get(load.batch, 0) + load.size_bytes
+    return tuple(sorted(loads, key=lambda load: -totals[load.batch]))

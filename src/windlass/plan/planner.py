@@ -1,0 +1,351 @@
+"""The plan of a move, from what was read on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from windlass.engines.postgres.archive import PARTS, Entry
+from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
+from windlass.model.plan import (
+    Arrival,
+    ColumnPlan,
+    Estimate,
+    Plan,
+    RelationPlan,
+    SetAside,
+)
+from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation, Wire
+from windlass.model.report import Loss, Problem
+from windlass.model.statement import Statement
+from windlass.plan.check import (
+    InTheWay,
+    Sides,
+    conflicts,
+    emptiness_problems,
+    find_in_the_way,
+    find_problems,
+    missing_extensions,
+)
+from windlass.plan.chunks import SMALL_BYTES, Bounds, batches, plan_loads, split
+from windlass.plan.select import (
+    Wanted,
+    describe,
+    select_entries,
+    select_relations,
+    selection_problems,
+)
+from windlass.plan.statements import Surroundings, Written, target_name, write_statements
+from windlass.spec.spec import Existing as OnExisting
+from windlass.spec.spec import Extent, Spec, Verify
+
+# Bytes per second that one job copies, and all jobs together hash, on the two-core machine that
+# docs/benchmarks.md describes. Only an estimate rests on them.
+COPY_RATE = 100e6
+VERIFY_RATE = 400e6
+RELATION_SECONDS = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Everything that was read before planning. `bounds` and `empty` may read a little more."""
+
+    source: Catalog
+    target: Catalog
+    existing: Existing
+    entries: Sequence[Entry]
+    key_constraints: Sequence[KeyConstraint]
+    foreign_keys: Sequence[ForeignKey]
+    large_objects: LargeObjects
+    bounds: Bounds
+    empty: Callable[[Iterable[Name]], Mapping[Name, bool]]
+    pg_dump: str
+
+
+def wanted(spec: Spec) -> Wanted:
+    return Wanted(spec.schemas, spec.include, spec.exclude)
+
+
+def make_plan(run: str, spec: Spec, reading: Reading) -> Plan:
+    """Decide everything. The plan's problems say why it could not be carried out."""
+    words = wanted(spec)
+    relations = select_relations(reading.source, words)
+    schemas = _schema_map(spec, reading, relations, words)
+    renamed = {old: new for old, new in schemas.items() if old != new}
+    sides = Sides(reading.source, reading.target, reading.existing, relations, schemas)
+    owned_by = {item.name: item.owner for item in reading.source.sequences if item.owner}
+    selection = select_entries(reading.entries, relations, words, owned_by)
+    in_the_way = find_in_the_way(selection.entries, schemas, reading.existing)
+    arriving = {
+        relation.name: _arrival(spec, target_name(relation.name, schemas), reading.target)
+        for relation in relations
+    }
+    written = _write(spec, reading, selection.entries, in_the_way, arriving, renamed)
+    relation_plans = _plan_relations(spec, reading, relations, arriving, schemas)
+    set_aside, kept = _set_aside(spec, run, in_the_way, reading.target)
+    problems = [
+        *selection_problems(reading.source, _all_schemas(reading), words, mapped=spec.map_schema),
+        *find_problems(spec, sides),
+        *emptiness_problems(reading.empty(_filled(relation_plans))),
+        *_stranded_relations(selection.stranded),
+        *written.problems,
+    ]
+    if spec.extent is not Extent.DATA:
+        problems += missing_extensions(selection.entries, reading.existing)
+        problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
+    copies = spec.extent is not Extent.SCHEMA
+    loads = plan_loads((item.batch, item.chunks) for item in relation_plans) if copies else ()
+    return Plan(
+        run=run,
+        source=reading.source.server,
+        target=reading.target.server,
+        schemas=dict(schemas),
+        relations=relation_plans,
+        others=tuple(
+            (relation.kind.label, relation.name, target_name(relation.name, schemas))
+            for relation in relations
+            if not relation.holds_rows
+        ),
+        loads=loads,
+        statements=written.statements,
+        sequences=_sequences(reading, selection.entries, relations, schemas, spec),
+        materialized_views=_refreshed(written.statements, reading.source, renamed),
+        large_objects=reading.large_objects if copies and words.is_everything else LargeObjects(),
+        set_aside=set_aside,
+        losses=(*written.losses, *selection.stranded, *kept, *_encoding_loss(reading)),
+        problems=tuple(dict.fromkeys(problems)),
+        estimate=_estimate(spec, relation_plans if copies else ()),
+        pg_dump=reading.pg_dump,
+        jobs=spec.jobs,
+        verify=spec.verify_.value,
+        copies_rows=copies,
+    )
+
+
+def _all_schemas(reading: Reading) -> set[str]:
+    named = {entry.tag for entry in reading.entries if entry.kind == "SCHEMA"}
+    return named | {relation.name.schema for relation in reading.source.relations} | {"public"}
+
+
+def _schema_map(
+    spec: Spec, reading: Reading, relations: Iterable[Relation], words: Wanted
+) -> dict[str, str]:
+    if words.is_everything:
+        names = _all_schemas(reading)
+    else:
+        names = {relation.name.schema for relation in relations} | set(words.schemas)
+    return {name: spec.map_schema.get(name, name) for name in sorted(names)}
+
+
+def _arrival(spec: Spec, name: Name, target: Catalog) -> Arrival:
+    if not any(relation.name == name for relation in target.relations):
+        return Arrival.CREATE
+    fills = spec.existing is OnExisting.FILL or spec.extent is Extent.DATA
+    return Arrival.FILL if fills else Arrival.REPLACE
+
+
+def _write(
+    spec: Spec,
+    reading: Reading,
+    entries: Sequence[Entry],
+    in_the_way: Iterable[InTheWay],
+    arriving: Mapping[Name, Arrival],
+    renamed: Mapping[str, str],
+) -> Written:
+    if spec.extent is Extent.DATA:
+        return Written((), (), ())
+    skip: set[int] = set()
+    if spec.existing is OnExisting.FILL:
+        skip = {item.entry.id for item in in_the_way}
+        skip |= _parts_of(skip, entries)
+    elif spec.existing is OnExisting.REPLACE:
+        skip = {item.entry.id for item in in_the_way if not item.entry.schema}
+    large = {
+        relation.oid
+        for relation in reading.source.relations
+        if relation.size_bytes >= SMALL_BYTES and relation.name in arriving
+    }
+    return write_statements(
+        entries,
+        Surroundings(
+            reading.existing,
+            reading.target.server.user,
+            renamed,
+            reading.target.server.superuser,
+        ),
+        skip=skip,
+        apart={key.oid: key for key in reading.key_constraints if key.relation_oid in large},
+        foreign_keys={key.oid: key for key in reading.foreign_keys},
+    )
+
+
+def _parts_of(ids: set[int], entries: Iterable[Entry]) -> set[int]:
+    """What belongs to objects that the target has already is there, or not wanted there."""
+    found = set(ids)
+    for entry in entries:
+        if entry.kind in PARTS and found.intersection(entry.depends_on):
+            found.add(entry.id)
+    return found
+
+
+def _plan_relations(
+    spec: Spec,
+    reading: Reading,
+    relations: Iterable[Relation],
+    arriving: Mapping[Name, Arrival],
+    schemas: Mapping[str, str],
+) -> tuple[RelationPlan, ...]:
+    """Largest first, then by name: the order of copying."""
+    there = {relation.name: relation for relation in reading.target.relations}
+    ordered = sorted(
+        (relation for relation in relations if relation.holds_rows),
+        key=lambda relation: (-relation.size_bytes, relation.name),
+    )
+    plans = []
+    for relation, batch in zip(ordered, batches(ordered), strict=True):
+        name = target_name(relation.name, schemas)
+        arrival = arriving[relation.name]
+        filled = there.get(name) if arrival is Arrival.FILL else None
+        columns = _columns(relation, filled)
+        plans.append(
+            RelationPlan(
+                relation=relation,
+                target=name,
+                arrival=arrival,
+                wire=_wire(relation, columns),
+                columns=columns,
+                chunks=split(relation, spec.chunk_by, spec.chunk_size, reading.bounds),
+                batch=batch,
+            )
+        )
+    return tuple(plans)
+
+
+def _columns(relation: Relation, filled: Relation | None) -> tuple[ColumnPlan, ...]:
+    """By name. A column that the target generates is not sent."""
+    types: dict[str, Column] = {column.name: column for column in filled.columns} if filled else {}
+    return tuple(
+        ColumnPlan(
+            source=column.name,
+            source_type=column.type,
+            target=column.name,
+            target_type=types[column.name].type if column.name in types else column.type,
+            generated=column.generated or (column.name in types and types[column.name].generated),
+        )
+        for column in relation.columns
+        if not filled or column.name in types
+    )
+
+
+def _wire(relation: Relation, columns: Iterable[ColumnPlan]) -> Wire:
+    """Binary values fit only the very same type."""
+    same = all(column.source_type == column.target_type for column in columns)
+    return relation.wire if same else Wire.TEXT
+
+
+def _filled(plans: Iterable[RelationPlan]) -> list[Name]:
+    return [plan.target for plan in plans if plan.arrival is Arrival.FILL]
+
+
+def _set_aside(
+    spec: Spec, run: str, in_the_way: Iterable[InTheWay], target: Catalog
+) -> tuple[tuple[SetAside, ...], list[Loss]]:
+    """What `replace` moves out of the way, and what it cannot move since it lives in no schema.
+
+    A sequence that feeds a column moves with its relation.
+    """
+    if spec.existing is not OnExisting.REPLACE:
+        return (), []
+    fed = {sequence.name for sequence in target.sequences if sequence.owner}
+    aside, kept = [], []
+    for item in in_the_way:
+        if item.entry.schema and item.name not in fed:
+            schema = backup_schema(run, item.name.schema)
+            aside.append(SetAside(item.kind, item.name, item.signature, schema))
+        elif item.entry.schema:
+            continue
+        else:
+            message = "exists on the target and is left as it is there"
+            kept.append(Loss(describe(item.entry), message))
+    return tuple(aside), kept
+
+
+def backup_schema(run: str, schema: str) -> str:
+    """One per run and schema, within the 63 bytes of a name."""
+    return f"windlass_{run}_{schema}".encode()[:63].decode(errors="ignore")
+
+
+def _stranded_relations(stranded: Iterable[Loss]) -> list[Problem]:
+    return [
+        Problem(loss.object, loss.message.removeprefix("left out: "), "select it as well")
+        for loss in stranded
+        if loss.object.startswith(("table ", "foreign table "))
+    ]
+
+
+def _sequences(
+    reading: Reading,
+    entries: Iterable[Entry],
+    relations: Iterable[Relation],
+    schemas: Mapping[str, str],
+    spec: Spec,
+) -> tuple[tuple[Name, Name], ...]:
+    """Those that are made; with rows alone, those that feed a selected relation."""
+    if spec.extent is Extent.SCHEMA:
+        return ()
+    made = {Name(entry.schema, entry.tag) for entry in entries if entry.kind == "SEQUENCE"}
+    names = {relation.name for relation in relations}
+    there = {item.name for item in reading.target.sequences}
+    found = []
+    for item in reading.source.sequences:
+        pair = (item.name, target_name(item.name, schemas))
+        if spec.extent is Extent.DATA:
+            if item.owner in names and pair[1] in there:
+                found.append(pair)
+        elif item.name in made or item.owner in names:
+            found.append(pair)
+    return tuple(found)
+
+
+def _refreshed(
+    statements: Iterable[Statement], source: Catalog, renamed: Mapping[str, str]
+) -> tuple[Name, ...]:
+    """Populated on the source; the archive's order has what a view reads before it."""
+    populated = {
+        target_name(relation.name, renamed)
+        for relation in source.relations
+        if relation.kind is Kind.MATERIALIZED_VIEW and relation.populated
+    }
+    return tuple(
+        statement.name
+        for statement in statements
+        if statement.kind == "MATERIALIZED VIEW" and statement.name in populated
+    )
+
+
+def _encoding_loss(reading: Reading) -> list[Loss]:
+    source, target = reading.source.server.encoding, reading.target.server.encoding
+    if source == target:
+        return []
+    return [Loss("encoding", f"text is converted from {source} to the target's {target}")]
+
+
+def _estimate(spec: Spec, relations: Sequence[RelationPlan]) -> Estimate:
+    size = sum(item.relation.size_bytes for item in relations)
+    rows = sum(max(item.relation.rows, 0) for item in relations)
+    largest = max((chunk.size_bytes for item in relations for chunk in item.chunks), default=0)
+    copying = max(size / (COPY_RATE * spec.jobs), largest / COPY_RATE)
+    building = copying  # indexes and keys cost about what the rows do
+    verifying = size / VERIFY_RATE if spec.verify_ is Verify.FULL else 0.0
+    seconds = 1.0 + copying + building + verifying + RELATION_SECONDS * len(relations)
+    return Estimate(
+        seconds=round(seconds, 1),
+        size_bytes=size,
+        rows=rows,
+        basis=(
+            f"relation sizes on the source, {COPY_RATE / 1e6:.0f} MB/s for each of {spec.jobs} jobs,"
+            " the same again for indexes"
+            + (f", {VERIFY_RATE / 1e6:.0f} MB/s for verification" if verifying else "")
+            + "; servers and network of yours may differ"
+        ),
+    )

@@ -1,0 +1,193 @@
+"""Which relations and which archive entries are part of the move."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
+from windlass.engines.postgres.catalog import Catalog
+from windlass.model.relation import Name, Relation
+from windlass.model.report import Loss, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The words of a spec that select."""
+
+    schemas: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def is_everything(self) -> bool:
+        return not (self.schemas or self.include or self.exclude)
+
+
+def matches(name: Name, pattern: str) -> bool:
+    """Shell pattern on ``schema.relation``; without a dot it is matched against the name alone."""
+    return fnmatchcase(str(name), pattern) or (
+        "." not in pattern and fnmatchcase(name.name, pattern)
+    )
+
+
+def select_relations(catalog: Catalog, wanted: Wanted) -> tuple[Relation, ...]:
+    """What the words select, of every kind of relation."""
+    return tuple(found for found in catalog.relations if _is_wanted(found.name, wanted))
+
+
+def _is_wanted(name: Name, wanted: Wanted) -> bool:
+    if wanted.schemas and name.schema not in wanted.schemas:
+        return False
+    if wanted.include and not any(matches(name, pattern) for pattern in wanted.include):
+        return False
+    return not any(matches(name, pattern) for pattern in wanted.exclude)
+
+
+def selection_problems(
+    catalog: Catalog, schemas: Collection[str], wanted: Wanted, mapped: Iterable[str]
+) -> list[Problem]:
+    """Words that select nothing, with the nearest that would."""
+    problems = []
+    for schema in wanted.schemas:
+        if schema not in schemas:
+            hint = _nearest(schema, schemas)
+            problems.append(Problem(f"schema {schema}", "does not exist on the source", hint))
+    for schema in mapped:
+        if schema not in schemas:
+            hint = _nearest(schema, schemas)
+            message = "is mapped to another name but does not exist on the source"
+            problems.append(Problem(f"schema {schema}", message, hint))
+    names = [str(relation.name) for relation in catalog.relations]
+    for pattern in (*wanted.include, *wanted.exclude):
+        if not any(matches(relation.name, pattern) for relation in catalog.relations):
+            hint = _nearest(pattern, names)
+            problems.append(Problem(f"pattern {pattern}", "matches no relation", hint))
+    return problems
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Entries to run, in the archive's order, and those that cannot although the words allow it."""
+
+    entries: tuple[Entry, ...]
+    stranded: tuple[Loss, ...] = ()
+
+
+def select_entries(
+    entries: Sequence[Entry],
+    relations: Iterable[Relation],
+    wanted: Wanted,
+    owned_by: Mapping[Name, Name],
+) -> Selection:
+    """Selected are: the relations; without `include`, whatever else lives in a selected schema;
+    what these need, however far; and what belongs to a kept entry (keys, triggers, comments,
+    grants), if everything it ties together is kept.
+
+    `owned_by` maps a sequence to the relation whose column it feeds, with which it goes.
+    """
+    if wanted.is_everything:
+        return Selection(tuple(entries))
+    picking = _Picking(entries, {relation.name for relation in relations}, wanted, owned_by)
+    for _ in range(2):  # what belongs to an entry may need another, to which something belongs
+        picking.add_what_is_needed()
+        picking.add_what_belongs()
+    picking.add_what_is_needed()
+    return picking.result()
+
+
+class _Picking:
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        names: Collection[Name],
+        wanted: Wanted,
+        owned_by: Mapping[Name, Name],
+    ) -> None:
+        self._entries, self._names, self._wanted = entries, names, wanted
+        self._owned_by = owned_by
+        self._by_id = {entry.id: entry for entry in entries}
+        self._kept = {entry.id for entry in entries if self._is_root(entry)}
+
+    def _is_root(self, entry: Entry) -> bool:
+        if entry.kind in PARTS:
+            return False
+        if entry.kind in RELATION_KINDS:
+            return not self._is_left(entry) and self._is_asked_for(entry)
+        if entry.kind == "SCHEMA":
+            return any(name.schema == entry.tag for name in self._names)
+        if entry.kind == "EXTENSION":
+            return True  # the archive does not say which of its types are used
+        inside = entry.schema in self._wanted.schemas or not self._wanted.schemas
+        return inside and not self._wanted.include
+
+    def _is_asked_for(self, entry: Entry) -> bool:
+        name = Name(entry.schema, entry.tag)
+        return entry.kind != "SEQUENCE" or name in self._owned_by or _is_wanted(name, self._wanted)
+
+    def _is_left(self, entry: Entry) -> bool:
+        """A relation that is not selected. A sequence of nobody goes with whoever needs it."""
+        name = Name(entry.schema, entry.tag)
+        if entry.kind == "SEQUENCE":
+            return name in self._owned_by and self._owned_by[name] not in self._names
+        return entry.kind in RELATION_KINDS and name not in self._names
+
+    def _needs(self, entry: Entry) -> list[Entry]:
+        return [self._by_id[id_] for id_ in entry.depends_on if id_ in self._by_id]
+
+    def add_what_is_needed(self) -> None:
+        todo = list(self._kept)
+        while todo:
+            for need in self._needs(self._by_id[todo.pop()]):
+                if need.id not in self._kept and not self._is_left(need):
+                    self._kept.add(need.id)
+                    todo.append(need.id)
+
+    def add_what_belongs(self) -> None:
+        for entry in self._entries:  # what an entry belongs to comes before it
+            if entry.kind in PARTS:
+                ties = self._ties(entry)
+                if ties and all(tie.id in self._kept for tie in ties):
+                    self._kept.add(entry.id)
+
+    def _ties(self, entry: Entry) -> list[Entry]:
+        """What it belongs to, apart from the functions and types that it merely uses."""
+        needs = self._needs(entry)
+        if entry.kind in ("COMMENT", "ACL", "SECURITY LABEL"):
+            return needs
+        anchors = {*RELATION_KINDS, *PARTS, "PUBLICATION", "SERVER"}
+        return [need for need in needs if need.kind in anchors]
+
+    def result(self) -> Selection:
+        stranded: dict[int, Loss] = {}
+        for entry in self._entries:
+            missing = [
+                need
+                for need in self._needs(entry)
+                if need.id not in self._kept or need.id in stranded
+            ]
+            kept = entry.id in self._kept
+            torn = entry.kind == "FK CONSTRAINT" and len(missing) < len(self._needs(entry))
+            if missing and (kept or torn):
+                stranded[entry.id] = _left_out(entry, missing)
+        kept_ids = self._kept - set(stranded)
+        entries = tuple(entry for entry in self._entries if entry.id in kept_ids)
+        return Selection(entries, tuple(stranded.values()))
+
+
+def _left_out(entry: Entry, missing: Iterable[Entry]) -> Loss:
+    needs = ", ".join(map(describe, missing))
+    return Loss(describe(entry), f"left out: it needs {needs}, which is not selected")
+
+
+def describe(entry: Entry) -> str:
+    """An entry as people say it: ``view shop.sales``."""
+    where = f"{entry.schema}." if entry.schema else ""
+    return f"{entry.kind.lower()} {where}{entry.tag}"

@@ -1,0 +1,284 @@
+"""Archive entries into statements for this target: phase, owner, names, and what cannot be kept."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from psycopg import sql
+
+from windlass.engines.postgres.archive import RELATION_KINDS, Entry, phases, script
+from windlass.engines.postgres.catalog import Existing, ForeignKey, KeyConstraint
+from windlass.engines.postgres.rename import rename_schemas
+from windlass.model.relation import Name
+from windlass.model.report import Loss, Problem
+from windlass.model.statement import Phase, Statement
+from windlass.plan.select import describe
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What of the target and of the spec bends statements."""
+
+    existing: Existing
+    user: str  # who owns what is made, unless it is given away
+    schemas: Mapping[str, str]  # renamed ones only
+    superuser: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    statements: tuple[Statement, ...]
+    losses: tuple[Loss, ...]
+    problems: tuple[Problem, ...]
+
+
+def write_statements(
+    entries: Sequence[Entry],
+    around: Surroundings,
+    *,
+    skip: Collection[int] = (),
+    apart: Mapping[int, KeyConstraint] = MappingProxyType({}),
+    foreign_keys: Mapping[int, ForeignKey] = MappingProxyType({}),
+) -> Written:
+    """Statements in the archive's order.
+
+    `skip` are entries for which the target has something already. `apart` gives, by constraint
+    oid, the key constraints whose index is built first and attached afterwards; `foreign_keys`
+    those that are added first and validated afterwards.
+    """
+    roles = _Roles(around)
+    when = phases(entries)
+    by_id = {entry.id: entry for entry in entries}
+    made: list[Statement] = []
+    losses: list[Loss] = []
+    for entry in entries:
+        if entry.id not in when or entry.id in skip or _exists_anyway(entry, around.existing):
+            continue
+        text = roles.without_strangers(entry)
+        if text is None:
+            continue
+        text = _without_passwords(entry, text, losses)
+        tablespace = not entry.tablespace or entry.tablespace in around.existing.tablespaces
+        if not tablespace:
+            losses.append(Loss(describe(entry), f"tablespace {entry.tablespace} does not exist"))
+        for part in _parts(replace(entry, definition=text), apart, foreign_keys):
+            made.append(
+                Statement(
+                    id=entry.id,
+                    kind=part.kind,
+                    name=Name(entry.schema, entry.tag),
+                    sql=script(part, owner=roles.may_own(part), tablespace=tablespace),
+                    drop=part.drop,
+                    phase=Phase.VALIDATE if part.kind == VALIDATION else when[entry.id],
+                    relation=_relation(entry, by_id),
+                )
+            )
+    renamed, more = _rename(made, around.schemas)
+    return Written(tuple(renamed), (*losses, *roles.losses(), *more), tuple(roles.problems()))
+
+
+def _exists_anyway(entry: Entry, existing: Existing) -> bool:
+    """Schemas and extensions may be there already; a comment on an extension is its own."""
+    if entry.kind == "SCHEMA":
+        return entry.tag in existing.schemas
+    if entry.kind == "EXTENSION":
+        return entry.tag in existing.extensions
+    extension = entry.tag.removeprefix("EXTENSION ").strip('"')
+    return (
+        entry.kind == "COMMENT"
+        and entry.tag.startswith("EXTENSION ")
+        and extension in existing.extensions
+    )
+
+
+def _relation(entry: Entry, by_id: Mapping[int, Entry]) -> Name | None:
+    if entry.kind in RELATION_KINDS:
+        return Name(entry.schema, entry.tag)
+    for id_ in entry.depends_on:
+        found = by_id.get(id_)
+        if found and found.kind in RELATION_KINDS and found.kind != "SEQUENCE":
+            return Name(found.schema, found.tag)
+    return None
+
+
+VALIDATION = "FK VALIDATION"
+
+
+def _parts(
+    entry: Entry, apart: Mapping[int, KeyConstraint], foreign_keys: Mapping[int, ForeignKey]
+) -> Iterable[Entry]:
+    if entry.kind == "CONSTRAINT" and (constraint := apart.get(entry.oid)):
+        return _apart(entry, constraint)
+    if entry.kind == "FK CONSTRAINT" and (foreign_key := foreign_keys.get(entry.oid)):
+        return _validated_later(entry, foreign_key)
+    return (entry,)
+
+
+def _validated_later(entry: Entry, foreign_key: ForeignKey) -> Iterable[Entry]:
+    """NOT VALID first: that takes no time under its lock, and validations run side by side.
+
+    A partitioned relation takes no NOT VALID foreign key before version 18.
+    """
+    if not foreign_key.validated or foreign_key.is_partitioned:
+        yield entry
+        return
+    yield replace(entry, definition=entry.definition.rstrip().removesuffix(";") + " NOT VALID;\n")
+    validate = sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {};\n").format(
+        sql.Identifier(foreign_key.relation.schema, foreign_key.relation.name),
+        sql.Identifier(foreign_key.name),
+    )
+    yield replace(entry, kind=VALIDATION, definition=validate.as_string(None), drop="")
+
+
+def _apart(entry: Entry, constraint: KeyConstraint) -> Iterable[Entry]:
+    """The unique index, then the constraint that takes it over, with whatever else the entry says.
+
+    ALTER TABLE ... ADD CONSTRAINT holds the relation exclusively while it builds; CREATE INDEX
+    does not, so a relation's indexes are built side by side.
+    """
+    import pglast
+
+    _, *rest = pglast.split(entry.definition)
+    add = sql.SQL("ALTER TABLE ONLY {} ADD CONSTRAINT {} {} USING INDEX {}").format(
+        sql.Identifier(constraint.relation.schema, constraint.relation.name),
+        sql.Identifier(constraint.name),
+        sql.SQL("PRIMARY KEY" if constraint.is_primary else "UNIQUE"),
+        sql.Identifier(constraint.name),
+    )
+    lines = [f"{add.as_string(None)}{constraint.timing}", *rest]
+    yield replace(entry, kind="UNIQUE INDEX", definition=f"{constraint.definition};\n", drop="")
+    yield replace(entry, definition="".join(f"{line};\n" for line in lines), tablespace="")
+
+
+def _rename(
+    statements: Iterable[Statement], schemas: Mapping[str, str]
+) -> tuple[list[Statement], list[Loss]]:
+    if not schemas:
+        return list(statements), []
+    found, losses = [], []
+    for statement in statements:
+        renamed = rename_schemas(statement.sql, schemas)
+        losses += [Loss(str(statement), loss) for loss in renamed.losses]
+        name, relation = statement.name, statement.relation
+        if statement.kind == "SCHEMA":
+            name = replace(name, name=schemas.get(name.name, name.name))
+        found.append(
+            replace(
+                statement,
+                sql=renamed.sql,
+                drop=rename_schemas(statement.drop, schemas).sql if statement.drop else "",
+                name=target_name(name, schemas),
+                relation=relation,
+            )
+        )
+    return found, losses
+
+
+def target_name(name: Name, schemas: Mapping[str, str]) -> Name:
+    return Name(schemas.get(name.schema, name.schema), name.name)
+
+
+def _without_passwords(entry: Entry, text: str, losses: list[Loss]) -> str:
+    """A user mapping without its password: it would end in the plan and in the journal."""
+    if entry.kind != "USER MAPPING" or "password" not in text.lower():
+        return text
+    from pglast import ast, parse_sql
+    from pglast.stream import RawStream
+
+    (parsed,) = parse_sql(text)
+    mapping = parsed.stmt
+    assert isinstance(mapping, ast.CreateUserMappingStmt)
+    mapping.options = (
+        tuple(option for option in mapping.options or () if option.defname.lower() != "password")
+        or None
+    )
+    losses.append(Loss(describe(entry), "its password is not carried over: set it again"))
+    return f"{RawStream()(mapping)};\n"
+
+
+class _Roles:
+    """Which roles the target has, and what is said of those it lacks: once a role, not per object."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._owned: dict[str, list[str]] = defaultdict(list)
+        self._granted: dict[str, list[str]] = defaultdict(list)
+        self._needed: dict[str, list[str]] = defaultdict(list)
+
+    def may_own(self, entry: Entry) -> bool:
+        """Whether ALTER ... OWNER TO can be run; the creator keeps it otherwise."""
+        if entry.owner in ("", self._around.user):
+            return False
+        existing = self._around.existing
+        if entry.owner in existing.roles and (
+            self._around.superuser or entry.owner in existing.memberships
+        ):
+            return True
+        if entry.drop and entry.kind not in ("CONSTRAINT", "INDEX"):
+            self._owned[entry.owner].append(describe(entry))
+        return False
+
+    def without_strangers(self, entry: Entry) -> str | None:
+        """The entry's text without grants to roles that the target lacks. None: nothing is left."""
+        if entry.kind not in ("ACL", "DEFAULT ACL", "POLICY", "USER MAPPING"):
+            return entry.definition
+        import pglast
+
+        if entry.kind not in ("ACL", "DEFAULT ACL"):
+            for role in self._strangers(entry.definition):
+                self._needed[role].append(describe(entry))
+            return entry.definition
+        kept = []
+        for statement in pglast.split(entry.definition):
+            strangers = self._strangers(statement)
+            for role in strangers:
+                self._granted[role].append(describe(entry))
+            if not strangers:
+                kept.append(f"{statement};\n")
+        return "".join(kept) or None
+
+    def _strangers(self, statement: str) -> set[str]:
+        from pglast import ast, parse_sql
+        from pglast.visitors import Visitor
+
+        found: set[str] = set()
+
+        class Names(Visitor):  # type: ignore[misc]
+            def visit_RoleSpec(self, _ancestors: object, node: ast.RoleSpec) -> None:
+                if node.rolename:
+                    found.add(node.rolename)
+
+        Names()(parse_sql(statement))
+        return found - self._around.existing.roles
+
+    def losses(self) -> Iterable[Loss]:
+        user = self._around.user
+        for role, objects in sorted(self._owned.items()):
+            why = (
+                f"exists, but {user} is not a member (GRANT {sql.Identifier(role).as_string(None)}"
+                f" TO {sql.Identifier(user).as_string(None)})"
+                if role in self._around.existing.roles
+                else "does not exist on the target"
+            )
+            yield Loss(f"role {role}", f"{why}: {user} will own {_some(objects)}")
+        for role, objects in sorted(self._granted.items()):
+            message = f"does not exist on the target: its grants are lost on {_some(objects)}"
+            yield Loss(f"role {role}", message)
+
+    def problems(self) -> Iterable[Problem]:
+        for role, objects in sorted(self._needed.items()):
+            yield Problem(
+                f"role {role}",
+                f"does not exist on the target, and is needed by {_some(objects)}",
+                f"CREATE ROLE {sql.Identifier(role).as_string(None)}",
+            )
+
+
+def _some(objects: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(objects))
+    if len(distinct) <= 3:
+        return ", ".join(distinct)
+    return f"{', '.join(distinct[:3])} and {len(distinct) - 3} more"
