@@ -115,7 +115,7 @@ def read_count(connection: Connection, side: Side, range_: Range | None = None) 
 
 
 def fetch(
-    connection: Connection, side: Side, query: sql.Composable, values: Any = None
+    connection: Connection, side: Side, query: sql.Composed, values: Any = None
 ) -> list[tuple[Any, ...]]:
     """All rows of a small result about the relation.
 
@@ -123,7 +123,7 @@ def fetch(
         WindlassError: the server's reason, naming the relation and the side.
     """
     try:
-        return connection.execute(query, values, binary=True).fetchall()
+        return list(connection.execute(query, values, binary=True))
     except psycopg.Error as error:
         raise explain(error, f"comparing {side.name}", side=side.side) from error
 
@@ -137,7 +137,7 @@ def _hashed(plan: ColumnPlan, column: Column) -> tuple[HashedColumn, HashedColum
     arrives_as = plan.target_type if builtin else ""
     return (
         HashedColumn(plan.source, plan.source_type, HashBy.TEXT, arrives_as),
-        HashedColumn(plan.target, plan.target_type, HashBy.TEXT, plan.target_type and ""),
+        HashedColumn(plan.target, plan.target_type, HashBy.TEXT, arrives_as),
     )
 
 

@@ -51,7 +51,7 @@ class Method(Enum):
     """Both sides of a comparison use the same."""
 
     RECORD = "hash_record_extended"  # since version 14
-    TEXT = "hashtextextended"  # of the row's text, three times the cost
+    TEXT = "hash_array_extended"  # of the row's text, three times the cost
 
     @classmethod
     def between(cls, *versions: int) -> Method:
@@ -66,7 +66,7 @@ class HashedColumn:
     name: str
     type: str
     hash_by: HashBy
-    arrives_as: str = ""  # the built-in type of the other side's column, where it is another
+    arrives_as: str | None = None  # the target's type where it is another; "" if not built in
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,14 @@ class Hashing:
 
     def _of_text(self, columns: Sequence[HashedColumn]) -> sql.Composable:
         """A record's text quotes its fields, so no two rows share one."""
-        fields = [exact_text(c) if c.arrives_as else sql.Identifier(c.name) for c in columns]
+        fields = [
+            sql.Identifier(column.name) if column.arrives_as is None else exact_text(column)
+            for column in columns
+        ]
         text = sql.SQL("row({})::text").format(sql.SQL(", ").join(fields))
-        if self.converts:
-            text = sql.SQL("encode(convert_to({}, 'UTF8'), 'escape')").format(text)
-        return sql.SQL('hashtextextended({} collate "C", 0)').format(text)
+        form = "convert_to({}, 'UTF8')" if self.converts else '{} collate "C"'
+        # of an array, as hashtextextended takes no bytea
+        return sql.SQL("hash_array_extended(array[{}], 0)").format(sql.SQL(form).format(text))
 
     def _entries(self, column: HashedColumn) -> list[sql.Composable]:
         name = sql.Identifier(column.name)
@@ -114,7 +117,7 @@ class Hashing:
 
     def _characters(self, column: HashedColumn) -> sql.Composable:
         """Text and bytea of the same bytes hash alike, so one side can convert and one not."""
-        plain = column.type.startswith(_PLAIN_TEXT) and not column.arrives_as
+        plain = column.type.startswith(_PLAIN_TEXT) and column.arrives_as is None
         if self.converts:
             name = sql.Identifier(column.name)
             text = sql.SQL("{}::text").format(name) if plain else exact_text(column)
