@@ -22,7 +22,7 @@ check: .venv/.for-dev ## Lint, format, types and the floors of the house
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 format: .venv/.for-dev ## Let ruff put the code into shape
 	@$(BIN)/ruff check --fix --quiet

@@ -288,17 +288,21 @@ def _programs(version: Version, account: _Account | None) -> Path:
     installed = bin_directory(version)
     if account is None or account.reaches(installed / "postgres"):
         return installed
-    copy = home() / f"{installed.parent.name}-{installed_version(_WHEEL)}"
+    package = installed.parents[1]
+    copy = home() / f"{_WHEEL}-{installed_version(_WHEEL)}"
     if not copy.exists():
         unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
         _make_folder(unfinished, account)
-        shutil.copytree(installed.parent, unfinished, dirs_exist_ok=True)
-        for path in (unfinished, *unfinished.rglob("*")):
+        # the programs look for their libraries beside the package
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            if part.is_dir():
+                shutil.copytree(part, unfinished / part.name)
+        for path in unfinished.rglob("*"):
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
         with suppress(OSError):  # another process was faster
             unfinished.rename(copy)
         shutil.rmtree(unfinished, ignore_errors=True)
-    return copy / "bin"
+    return copy / installed.relative_to(package.parent)
 
 
 def _run(version: Version, program: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -336,7 +340,7 @@ def _succeeded(done: subprocess.CompletedProcess[str], doing: str) -> str:
 def _complaint(text: str) -> str:
     """The lines that say what went wrong; the last line if none does."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing was said"]
-    marks = ("FATAL:", "error:", "could not")
+    marks = ("FATAL:", "error:", "could not", "unrecognized", "invalid")
     return "; ".join([line for line in lines if any(mark in line for mark in marks)] or lines[-1:])
 
 
