@@ -12,6 +12,7 @@ changes, 1 in 2^32 for a single timestamp or time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -39,7 +40,7 @@ _HASH_BY = {
 )  # fmt: skip
 
 # Cheapest as they are: their hash reads the characters, and character(n) is padded to n anyway.
-_PLAIN_TEXT = ("text", "character varying", "character(")
+_PLAIN_TEXT = re.compile(r"text|character varying(\(\d+\))?|character\(\d+\)")
 
 # ROW() takes 1664 entries, a relation has up to 1600 columns, a float is two entries.
 _ENTRIES = 1600
@@ -117,7 +118,7 @@ class Hashing:
 
     def _characters(self, column: HashedColumn) -> sql.Composable:
         """Text and bytea of the same bytes hash alike, so one side can convert and one not."""
-        plain = column.type.startswith(_PLAIN_TEXT) and column.arrives_as is None
+        plain = column.arrives_as is None and _PLAIN_TEXT.fullmatch(column.type)
         if self.converts:
             name = sql.Identifier(column.name)
             text = sql.SQL("{}::text").format(name) if plain else exact_text(column)
