@@ -15,7 +15,7 @@ from windlass.model.plan import (
     Server,
     SetAside,
 )
-from windlass.model.relation import Column, Index, Kind, LargeObjects, Name, Relation, Wire
+from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation, Wire
 from windlass.model.report import Loss, Problem
 from windlass.model.statement import Phase, Statement
 
@@ -114,15 +114,6 @@ def sample_plan() -> Plan:
                 "CREATE FUNCTION store.fence() AS $$\n  -- ``` in a body\n$$;",
                 "",
                 Phase.SCHEMA,
-            ),
-        ),
-        indexes=(
-            Index(
-                Name("store", "orders_pkey"),
-                Name("store", "orders"),
-                "CREATE UNIQUE INDEX orders_pkey ON store.orders USING btree (id)",
-                True,
-                1 << 20,
             ),
         ),
         sequences=((Name("shop", "orders_id_seq"), Name("store", "orders_id_seq")),),

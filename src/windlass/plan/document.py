@@ -45,11 +45,7 @@ class Ddl:
 
 def ddl(plan: Plan) -> list[Ddl]:
     """Every statement that would run, in the order of the run."""
-    found = [
-        Ddl(Phase.KEYS, f"index {index.name} on {index.relation}", _ended(index.definition))
-        for index in plan.indexes  # before the constraints that take them over
-    ]
-    found += [Ddl(item.phase, str(item), _ended(item.sql)) for item in plan.statements]
+    found = [Ddl(item.phase, str(item), _ended(item.sql)) for item in plan.statements]
     return [item for phase in Phase for item in found if item.phase is phase]
 
 
@@ -114,16 +110,15 @@ def _work(plan: Plan) -> Iterator[tuple[str, str]]:
     kinds: dict[Phase, Counter[str]] = {phase: Counter() for phase in Phase}
     for statement in plan.statements:
         kinds[statement.phase][statement.kind.lower()] += 1
-    kinds[Phase.KEYS]["index"] += len(plan.indexes)
     if plan.set_aside:
         yield "set aside", _kinds(Counter(item.kind.lower() for item in plan.set_aside))
-    for phase, note in _NOTES.items():
+    for phase in Phase:
         if phase is Phase.KEYS and plan.copies_rows:
             yield "copy", _copying(plan)
         if phase is Phase.REST:
             yield from _after_the_rows(plan)
         if words := _kinds(kinds[phase]):
-            yield str(phase), f"{words}{note}"
+            yield str(phase), words + _NOTES.get(phase, "")
     if plan.copies_rows:
         yield "analyze", "statistics for the planner"
     if plan.verify != "none":
@@ -131,14 +126,9 @@ def _work(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 _NOTES = {
-    Phase.SCHEMA: "",
-    Phase.TABLES: "",
     Phase.KEYS: "; of each relation as soon as its own rows are in",
-    Phase.ATTACH: "",
-    Phase.FOREIGN_KEYS: "; not valid at first, then validated side by side",
-    Phase.REST: "",
-    Phase.GRANTS: "",
-    Phase.LAST: "",
+    Phase.FOREIGN_KEYS: "; not valid at first",
+    Phase.VALIDATE: "; side by side",
 }
 
 
@@ -513,7 +503,6 @@ def _summary_json(plan: Plan) -> Json:
         "bytes": plan.size_bytes,
         "chunks": sum(len(item.chunks) for item in plan.relations),
         "transactions": len(plan.loads),
-        "indexes": len(plan.indexes),
         "sequences": len(plan.sequences),
         "large_objects": plan.large_objects.count,
         "statements": len(ddl(plan)),

@@ -1,0 +1,138 @@
+"""How a command ends: exit codes, and an error as a person or a program reads it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import click
+
+from windlass.cli.voice import Voice
+from windlass.errors import BadSpec, Interrupted, Refused, WindlassError
+from windlass.model.outcome import State
+from windlass.model.report import Problem
+
+
+class Exit(IntEnum):
+    DONE = 0
+    DIFFERENT = 1
+    BAD_SPEC = 2
+    REFUSED = 3
+    STOPPED = 4
+    INTERRUPTED = 130
+
+
+EXIT_OF = {
+    State.DONE: Exit.DONE,
+    State.ROLLED_BACK: Exit.DONE,
+    State.DIFFERENT: Exit.DIFFERENT,
+    State.REFUSED: Exit.REFUSED,
+    State.STOPPED: Exit.STOPPED,
+    State.RUNNING: Exit.STOPPED,
+    State.INTERRUPTED: Exit.INTERRUPTED,
+}
+
+STATES = {
+    Exit.BAD_SPEC: "bad spec",
+    Exit.REFUSED: str(State.REFUSED),
+    Exit.STOPPED: str(State.STOPPED),
+    Exit.INTERRUPTED: str(State.INTERRUPTED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a command did not do what it was asked to."""
+
+    exit: Exit
+    message: str
+    hint: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+def ending_of(error: BaseException, *, writes: bool) -> Ending:
+    """`writes`: whether the command could have written by the time it failed."""
+    match error:
+        case click.UsageError():
+            return Ending(Exit.BAD_SPEC, _lower(error.format_message()), _usage_hint(error))
+        case click.ClickException():
+            return Ending(Exit.BAD_SPEC, _lower(error.format_message()))
+        case BadSpec(faults=(fault,)):
+            return Ending(Exit.BAD_SPEC, fault, error.hint)
+        case BadSpec():
+            faults = tuple(_fault(fault) for fault in error.faults)
+            message = f"{len(faults)} faults in the options or the spec"
+            return Ending(Exit.BAD_SPEC, message, error.hint, faults)
+        case Refused():
+            return Ending(Exit.REFUSED, refusal(error.problems), error.hint, error.problems)
+        case Interrupted() | click.Abort() | KeyboardInterrupt():
+            return Ending(Exit.INTERRUPTED, "interrupted", "the same command goes on")
+        case WindlassError():
+            return Ending(Exit.STOPPED if writes else Exit.REFUSED, str(error), error.hint)
+        case _:
+            message = f"unexpected {type(error).__name__}: {_first_line(error)}"
+            hint = "this is a fault in windlass; -v shows where"
+            return Ending(Exit.STOPPED, message, hint)
+
+
+def refusal(problems: Sequence[Problem]) -> str:
+    count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
+    return f"{count} in the way; nothing was written"
+
+
+def tell(ending: Ending, voice: Voice, error: BaseException | None = None) -> int:
+    """Say why, where it is to be said, and return the exit code."""
+    foreseen = isinstance(error, WindlassError | click.ClickException)
+    if error is not None and voice.verbosity > foreseen:
+        voice.aside("".join(traceback.format_exception(error)))
+    if voice.json:
+        voice.result_json(
+            {
+                "state": STATES[ending.exit],
+                "exit_code": int(ending.exit),
+                "message": voice.masked(ending.message),
+                "hint": voice.masked(ending.hint),
+                "problems": [
+                    {
+                        "object": problem.object,
+                        "message": voice.masked(problem.message),
+                        "hint": voice.masked(problem.hint),
+                    }
+                    for problem in ending.problems
+                ],
+            }
+        )
+    else:
+        voice.aside(text_of(ending))
+    return int(ending.exit)
+
+
+def text_of(ending: Ending) -> str:
+    lines = [click.style("windlass: ", fg="red", bold=True) + ending.message]
+    for number, problem in enumerate(ending.problems, start=1):
+        what = f"{problem.object}: {problem.message}" if problem.object else problem.message
+        lines.append(f"{number:>4}  {what}")
+        if problem.hint:
+            lines.append(f"      → {problem.hint}")
+    if ending.hint:
+        lines.append(f"  → {ending.hint}")
+    return "\n".join(lines)
+
+
+def _fault(fault: str) -> Problem:
+    key, colon, message = fault.partition(": ")
+    return Problem(key, message) if colon and " " not in key else Problem("", fault)
+
+
+def _usage_hint(error: click.UsageError) -> str:
+    return f"{error.ctx.command_path} --help lists what there is" if error.ctx else ""
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:].rstrip(".")
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "") or "no message"

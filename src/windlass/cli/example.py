@@ -1,0 +1,43 @@
+"""A commented example of a spec file, made from the fields of `windlass.spec.spec.Spec`."""
+
+from __future__ import annotations
+
+import textwrap
+
+from windlass.spec.spec import Spec, spec_keys
+
+_HEAD = """\
+# A move, as a file:  windlass plan -f shop.yaml,  windlass migrate -f shop.yaml
+#
+# The words are those of the command line, and options given there win over the file. Keep
+# passwords out of it: PGPASSWORD, the password file (~/.pgpass) and services are honoured.
+# Editors complete it with the schema that `windlass spec --schema` prints.
+"""
+_VALUES = {
+    "source": "postgresql://app@old.example.com:5432/shop",
+    "target": "postgresql://app@new.example.com:5432/shop",
+    "schema": "[shop, audit]",
+    "include": "['shop.*']",
+    "exclude": "['*.tmp_*']",
+    "map-schema": "{shop: store}",
+    "jobs": "4",
+    "chunk-by": "auto",
+    "chunk-size": "64MB",
+    "schema-only": "false",
+    "data-only": "false",
+    "existing": "refuse",
+    "verify": "full",
+    "one-snapshot": "false",
+}
+_GIVEN = ("source", "target")  # everything else stays a comment: the default is what most want
+
+
+def example() -> str:
+    """YAML that loads as it stands."""
+    parts = [_HEAD]
+    for key, field in zip(spec_keys(), Spec.model_fields.values(), strict=True):
+        words = " ".join((field.description or "").split())
+        comment = textwrap.fill(words, 92, initial_indent="# ", subsequent_indent="# ")
+        mark = "" if key in _GIVEN else "# "
+        parts.append(f"{comment}\n{mark}{key}: {_VALUES[key]}\n")
+    return "\n".join(parts)

@@ -1,0 +1,304 @@
+"""The `windlass` command. Each command here reads words, calls one function, says the result.
+
+Nothing heavy is imported before a command runs: help and mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from windlass import __version__
+from windlass.cli import options
+from windlass.cli.endings import EXIT_OF, Exit, ending_of, tell
+from windlass.cli.voice import Voice
+
+if TYPE_CHECKING:
+    from windlass.model.outcome import Outcome
+    from windlass.spec.spec import Spec
+
+# What has been written when one of these fails? Nothing.
+READING = {"plan", "status", "spec"}
+
+
+class InOrder(click.Group):
+    """Lists its commands in the order of use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done (and verified), 1 differences found, 2 bad options or spec, "
+    "3 refused and nothing written, 4 stopped part-way, 130 interrupted. After 4 and 130 the "
+    "same command goes on.",
+)
+@click.version_option(__version__, message="windlass %(version)s")
+def windlass() -> None:
+    """Move a PostgreSQL database into another: plan, copy, prove, resume."""
+
+
+@windlass.command()
+@options.takes(*options.MOVE)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(options.FORMATS),
+    default="text",
+    show_default=True,
+    help="What the plan is written as.",
+)
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def plan(voice: Voice, /, form: str, **words: Any) -> int:
+    """Say what a move would do. Writes nothing.
+
+    Prints what goes where, relation by relation and column by column, the statements that would
+    run, sizes, chunks and order, an estimate of the time, every loss and every problem.
+    With -q it ends at the list of relations.
+    """
+    spec = options.read_spec(voice, words, ("source", "target"))
+    from windlass.cli.moves import plan_move
+    from windlass.plan import document
+
+    made = plan_move(spec)
+    again = voice.command("migrate")
+    detail = document.Detail.BRIEF if voice.quiet else document.Detail.FULL
+    if form == "json" or voice.json:
+        exit_code = int(Exit.REFUSED if made.problems else Exit.DONE)
+        voice.result_json({**document.document(made), "exit_code": exit_code, "next": again})
+    elif form == "markdown":
+        voice.result(document.markdown(made, next_command=again, detail=detail))
+    else:
+        bold = click.style
+        voice.result(
+            document.text(
+                made,
+                next_command=again,
+                width=voice.width,
+                detail=detail,
+                heading=lambda title: bold(title, bold=True),
+            )
+        )
+    return Exit.REFUSED if made.problems else Exit.DONE
+
+
+@windlass.command()
+@options.takes(*options.MOVE)
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Begin anew instead of going on where an earlier run of this move stopped.",
+)
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def migrate(voice: Voice, /, restart: bool, **words: Any) -> int:
+    """Move a database, or go on where the move stopped.
+
+    Reads the source in one snapshot, copies relations side by side, builds indexes and
+    constraints, verifies. Killed at any moment, the same command goes on and ends the same.
+    """
+    spec = options.read_spec(voice, words, ("source", "target"))
+    from windlass.cli.moves import migrate
+    from windlass.cli.watch import watching
+
+    with watching(voice) as emit:
+        outcome = migrate(spec, emit, restart=restart)
+    return _say(voice, outcome, "migrate")
+
+
+@windlass.command()
+@options.takes(*options.VERIFICATION)
+@click.option("--repair", is_flag=True, help="Copy what differs again, and verify again.")
+@click.option("--show-values", is_flag=True, help="Show the values that differ, not only where.")
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def verify(voice: Voice, /, repair: bool, show_values: bool, **words: Any) -> int:
+    """Compare two databases: are they equal, and if not, where.
+
+    Takes the same words as migrate. Differences end with exit code 1.
+    """
+    spec = options.read_spec(voice, words, ("source", "target"))
+    from windlass.cli.moves import verify
+    from windlass.cli.watch import watching
+
+    with watching(voice) as emit:
+        outcome = verify(_verifying(spec), emit, repair=repair, show_values=show_values)
+    return _say(voice, outcome, "verify")
+
+
+def _verifying(spec: Spec) -> Spec:
+    """A spec file may say that a move verifies nothing; this command always does."""
+    from windlass.spec.spec import Verify
+
+    if spec.verify_ is Verify.NONE:
+        return spec.model_copy(update={"verify_": Verify.FULL})
+    return spec
+
+
+@windlass.command()
+@options.takes(options.TARGET, options.FILE, options.JSON)
+@click.pass_obj
+def status(voice: Voice, /, **words: Any) -> int:
+    """List the runs that a target knows, and how far each is."""
+    target = _target(options.read_spec(voice, words, ("target",)))
+    from windlass.cli import show
+    from windlass.cli.moves import read_status
+
+    found = read_status(target)
+    if voice.json:
+        voice.result_json(show.statuses_json(found))
+    else:
+        voice.result(show.statuses_text(found, rollback=voice.rollback_command))
+    return Exit.DONE
+
+
+@windlass.command()
+@click.argument("run")
+@options.takes(options.TARGET, options.FILE)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def rollback(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
+    """Put back what `--existing replace` of the run RUN set aside.
+
+    `windlass status` lists the runs.
+    """
+    target = _target(options.read_spec(voice, words, ("target",)))
+    if not yes:
+        _confirm(f"Undo run {run}: what it made on the target goes, what it set aside comes back?")
+    from windlass.cli.moves import rollback
+    from windlass.cli.watch import watching
+
+    with watching(voice) as emit:
+        outcome = rollback(target, run, emit)
+    return _say(voice, outcome, "rollback")
+
+
+@windlass.command()
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Size of the sample; 1 is about 1.5 million rows.",
+)
+@click.option("--stop", is_flag=True, help="Stop the demo's servers and remove their folder.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the servers live. Default: windlass/demo in your cache folder.",
+)
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def demo(voice: Voice, /, scale: float, stop: bool, folder: Path | None) -> int:
+    """Move a sample shop between two servers of its own, and watch.
+
+    Starts PostgreSQL 16 and 18, fills the first, moves it into the second and verifies.
+    The servers stay, to look at; --stop cleans up.
+    """
+    from windlass.cli import demo as show_piece
+
+    folder = folder or show_piece.default_folder()
+    if stop:
+        return show_piece.stop(voice, folder)
+    return show_piece.start(voice, folder, scale)
+
+
+@windlass.command()
+@click.option("--schema", is_flag=True, help="Print the JSON schema that editors complete it with.")
+@click.pass_obj
+def spec(voice: Voice, /, schema: bool) -> int:
+    """Print an example of a spec file, every word commented."""
+    if schema:
+        from windlass.spec.spec import json_schema
+
+        voice.result_json(json_schema())
+    else:
+        from windlass.cli.example import example
+
+        voice.result(example())
+    return Exit.DONE
+
+
+def _target(spec: Spec) -> str:
+    assert spec.target is not None  # asked for by `needs`
+    return spec.target.get_secret_value()
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody is there to confirm; --yes does without")
+    click.confirm(question, abort=True, err=True)
+
+
+def _say(voice: Voice, outcome: Outcome, verb: str) -> int:
+    """The end of a run: to stdout if it did what was asked, else to stderr."""
+    from windlass.cli import show
+
+    if voice.json:
+        voice.result_json(show.outcome_json(outcome))
+        return EXIT_OF[outcome.state]
+    if voice.quiet and show.is_result(outcome):
+        text = show.outcome_line(outcome, verb=verb)
+    else:
+        text = show.outcome_text(
+            outcome,
+            verb=verb,
+            width=voice.width,
+            again=voice.command(),
+            repair=voice.command("verify", "--repair"),
+            rollback=voice.rollback_command(outcome.run),
+        )
+    (voice.result if show.is_result(outcome) else voice.aside)(text)
+    return EXIT_OF[outcome.state]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """One command line to its exit code. Whatever happens is said, and never as a traceback."""
+    voice = Voice.of(arguments)
+    try:
+        return int(
+            windlass.main(list(arguments), "windlass", standalone_mode=False, obj=voice) or 0
+        )
+    except (Exception, KeyboardInterrupt) as error:
+        writes = not READING.intersection(arguments[:1])
+        return tell(ending_of(error, writes=writes), voice, error)
+
+
+def main() -> None:
+    """The program. Ctrl-C and SIGTERM stop a run; a second one does not wait for it."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while saying how it ended
+        code = int(Exit.INTERRUPTED)
+    if code == Exit.INTERRUPTED:
+        _leave(code)
+    sys.exit(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _leave(code: int) -> None:
+    """Without waiting for threads that are still busy: what they hold rolls back by itself."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

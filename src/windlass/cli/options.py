@@ -1,0 +1,198 @@
+"""Command-line words: what commands can be told, and the `Spec` made of it.
+
+Words and choices are written out here rather than taken from `windlass.spec.spec`, so that
+``windlass --help`` loads nothing heavy; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from windlass.cli.voice import Voice
+    from windlass.spec.spec import Spec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Command], Command]
+
+CHUNK_BY = ("auto", "ctid", "keyset", "whole")
+EXISTING = ("refuse", "replace", "fill")
+VERIFY = ("none", "counts", "full")
+FORMATS = ("text", "markdown", "json")
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for value in values:
+        old, equals, new = value.partition("=")
+        if not (old and equals and new):
+            raise click.BadParameter(f"{value!r} is not old=new", ctx, param)
+        found[old] = new
+    return found
+
+
+_CONNECTION = "postgresql:// URL, libpq conninfo string or service name"
+
+SOURCE = click.option(
+    "--source", metavar="S", help=f"Source database: {_CONNECTION}. Default: $WINDLASS_SOURCE."
+)
+TARGET = click.option(
+    "--target",
+    metavar="T",
+    help="Target database, given in the same way. Default: $WINDLASS_TARGET.",
+)
+FILE = click.option(
+    "-f",
+    "--file",
+    metavar="SPEC",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="YAML file with the same words (see `windlass spec`); options given here win over it.",
+)
+
+SELECTION = (
+    click.option(
+        "--schema",
+        metavar="NAME",
+        multiple=True,
+        help="Move only this schema; may be given several times. Default: all user schemas.",
+    ),
+    click.option(
+        "--include",
+        metavar="PATTERN",
+        multiple=True,
+        help="Move only what matches a shell pattern on schema.relation, such as 'shop.order*'.",
+    ),
+    click.option(
+        "--exclude",
+        metavar="PATTERN",
+        multiple=True,
+        help="Leave out what matches a shell pattern on schema.relation.",
+    ),
+    click.option(
+        "--map-schema",
+        metavar="OLD=NEW",
+        multiple=True,
+        callback=_pairs,
+        help="Give a schema another name on the target; may be given several times.",
+    ),
+    click.option("--schema-only", is_flag=True, default=None, help="Move definitions, no rows."),
+    click.option(
+        "--data-only",
+        is_flag=True,
+        default=None,
+        help="Move rows into relations that are there already.",
+    ),
+)
+
+WORK = (
+    click.option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=int,
+        help="How many chunks are copied, or indexes built, side by side. Default: the cores.",
+    ),
+    click.option(
+        "--chunk-by",
+        type=click.Choice(CHUNK_BY),
+        help="What large relations are cut by; auto: block ranges where the server can, else keys.",
+    ),
+    click.option(
+        "--chunk-size", metavar="BYTES", help="Size of a chunk, such as 64MB, the default."
+    ),
+)
+
+
+def _existing(*, hidden: bool = False) -> Option[Any]:
+    return click.option(
+        "--existing",
+        type=click.Choice(EXISTING),
+        hidden=hidden,
+        help="Relations that the target has already: refuse (default) stops before anything is "
+        "written; replace sets them aside first, see rollback; fill loads into empty ones.",
+    )
+
+
+def _one_snapshot(*, hidden: bool = False) -> Option[Any]:
+    return click.option(
+        "--one-snapshot",
+        is_flag=True,
+        default=None,
+        hidden=hidden,
+        help="Stop rather than go on with a second snapshot when the first is lost.",
+    )
+
+
+def _verify(text: str) -> Option[Any]:
+    return click.option("--verify", type=click.Choice(VERIFY), help=text)
+
+
+MOVE = (
+    SOURCE,
+    TARGET,
+    FILE,
+    *SELECTION,
+    *WORK,
+    _existing(),
+    _verify("What is compared after the copy. Default: full, the content of every row."),
+    _one_snapshot(),
+)
+# A command line that moved can be run again as one that verifies: words that only matter to a
+# move are taken and have no effect.
+VERIFICATION = (
+    SOURCE,
+    TARGET,
+    FILE,
+    *SELECTION,
+    *WORK,
+    _verify("How far to compare: row counts, or full (default): the content of every row."),
+    _existing(hidden=True),
+    _one_snapshot(hidden=True),
+)
+
+# `windlass.cli.voice` reads these itself, before click does.
+JSON = click.option(
+    "--json", is_flag=True, expose_value=False, help="Print one JSON object on stdout."
+)
+QUIET = click.option(
+    "-q", "--quiet", is_flag=True, expose_value=False, help="No progress, and a short result."
+)
+VERBOSE = click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    expose_value=False,
+    help="Log what is done; twice for every detail. Shows the traceback of an unexpected error.",
+)
+OUTPUT = (JSON, QUIET, VERBOSE)
+
+
+def takes(*options: Option[Any]) -> Option[Any]:
+    """Decorate a command with options, in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def read_spec(voice: Voice, words: dict[str, Any], needs: tuple[str, ...]) -> Spec:
+    """The spec that a command was given. Its passwords are never said from then on.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    from windlass.spec.spec import load_spec
+
+    file = words.pop("file", None)
+    spec = load_spec(words, file, needs=needs)
+    for connection in (spec.source, spec.target):
+        if connection is not None:
+            voice.hide_passwords_of(connection.get_secret_value())
+    return spec

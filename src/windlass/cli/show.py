@@ -1,0 +1,333 @@
+"""Results as a person enjoys reading them: the end of a run, the list of runs. Pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
+
+import click
+
+from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
+from windlass.model.flow import Json
+from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
+from windlass.model.report import Difference
+from windlass.model.units import bytes_text, count_text, plural, seconds_text
+
+MOST_RELATIONS = 10
+MOST_DIFFERENCES = 20
+MOST_LOSSES = 20
+COPY_PHASES = ("copy",)
+
+_GOOD = {State.DONE, State.ROLLED_BACK}
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Json]:
+    """The one object that ``--json`` prints."""
+    return {
+        **cast("dict[str, Json]", dataclasses.asdict(outcome)),
+        "rows": outcome.rows,
+        "bytes": outcome.bytes,
+        "exit_code": int(EXIT_OF[outcome.state]),
+    }
+
+
+def is_result(outcome: Outcome) -> bool:
+    """Whether the command did what it was asked to: then it goes to stdout, else to stderr."""
+    return outcome.state in _GOOD or outcome.state is State.DIFFERENT
+
+
+def outcome_text(
+    outcome: Outcome,
+    *,
+    verb: str,
+    width: int,
+    again: str = "",
+    repair: str = "",
+    rollback: str = "",
+) -> str:
+    """The end of a run. `again`, `repair` and `rollback` are command lines to name."""
+    if outcome.state is State.REFUSED:
+        message = outcome.message or refusal(outcome.problems)
+        return text_of(Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems))
+    blocks = [
+        [_headline(outcome, verb), *_why(outcome)],
+        list(_totals(outcome)),
+        list(_phases(outcome, width)),
+        list(_relations(outcome)),
+        list(_differences(outcome, width)),
+        list(_losses(outcome, width)),
+        list(_notices(outcome, width)),
+        list(_next(outcome, again, repair, rollback)),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def outcome_line(outcome: Outcome, *, verb: str) -> str:
+    """The end of a run under ``-q``."""
+    return "\n".join((_headline(outcome, verb), *_why(outcome)))
+
+
+_SENTENCES = {
+    "migrate": ("Moved", "The move"),
+    "verify": ("Compared", "The comparison"),
+    "rollback": ("Rolled back", "The rollback"),
+}
+
+
+def _headline(outcome: Outcome, verb: str) -> str:
+    past, noun = _SENTENCES[verb]
+    names = f" {outcome.source} → {outcome.target}" if outcome.source else ""
+    took = f" in {seconds_text(outcome.seconds)}"
+    match outcome.state:
+        case State.DONE:
+            verdict = _VERDICTS[outcome.verified]
+            return _styled("✓ ", "green") + _bold(f"{past}{names}{took}") + f"\n  {verdict}"
+        case State.DIFFERENT:
+            count = plural(len(outcome.differences), "difference")
+            return _styled("✗ ", "red") + _bold(f"{past}{names}{took}: {count}")
+        case State.ROLLED_BACK:
+            return _styled("✓ ", "green") + _bold(f"{past} run {outcome.run}{took}")
+        case State.INTERRUPTED:
+            return _styled("■ ", "yellow") + _bold(f"{noun} was interrupted after{took[3:]}")
+        case _:
+            return _styled("■ ", "red") + _bold(f"{noun} stopped after{took[3:]}")
+
+
+_VERDICTS = {
+    "full": "Verified: schema, sequences, row counts and the content of every row are equal.",
+    "counts": "Verified: schema, sequences and row counts are equal. Content was not compared.",
+    "": "Not verified.",
+}
+
+
+def _why(outcome: Outcome) -> Iterator[str]:
+    if outcome.message and outcome.state not in _GOOD:
+        yield f"  {outcome.message}"
+    if outcome.hint:
+        yield f"  → {outcome.hint}"
+
+
+def _totals(outcome: Outcome) -> Iterator[str]:
+    if not outcome.relations:
+        return
+    copied = _copy_seconds(outcome)
+    yield _pair("relations", f"{len(outcome.relations):,}" + _verified(outcome))
+    rows, size = f"{outcome.rows:,}", bytes_text(outcome.bytes)
+    if copied and outcome.bytes:
+        rows += _dim(f"  {count_text(outcome.rows / copied)} rows/s")
+        size += _dim(f"  {bytes_text(outcome.bytes / copied)}/s")
+    yield _pair("rows", rows)
+    if outcome.bytes:
+        yield _pair("bytes", size)
+    if outcome.sequences:
+        yield _pair("sequences", f"{outcome.sequences:,}")
+    if len(outcome.snapshots) == 1:
+        taken = outcome.snapshots[0]
+        lsn = f", at {taken.lsn}" if taken.lsn else ""
+        yield _pair("snapshot", f"one, of {_moment(taken.taken_at)}{lsn}")
+    elif outcome.snapshots:
+        yield _pair("snapshots", f"{len(outcome.snapshots)}: see below")
+
+
+def _verified(outcome: Outcome) -> str:
+    done = sum(bool(relation.verified) for relation in outcome.relations)
+    if not done:
+        return ""
+    return _dim("  all verified" if done == len(outcome.relations) else f"  {done:,} verified")
+
+
+def _copy_seconds(outcome: Outcome) -> float:
+    found = [outcome.phases[name] for name in COPY_PHASES if name in outcome.phases]
+    return sum(found) or outcome.seconds
+
+
+def _phases(outcome: Outcome, width: int) -> Iterator[str]:
+    """When what was done, as bars: phases overlap, so they add up to more than the whole."""
+    if not outcome.phases or not outcome.relations:
+        return
+    longest = max(outcome.phases.values())
+    name_width = max(len(name) for name in outcome.phases)
+    room = min(max(width - name_width - 16, 8), 40)
+    for name, seconds in outcome.phases.items():
+        bar = "━" * round(seconds / longest * room) if longest else ""
+        yield f"  {name:<{name_width}}  {seconds_text(seconds):>9}  {_styled(bar, 'cyan')}"
+
+
+def _relations(outcome: Outcome) -> Iterator[str]:
+    """The largest. All of them are in the JSON result and in the journal."""
+    shown = sorted(outcome.relations, key=lambda item: (-item.bytes, -item.rows))[:MOST_RELATIONS]
+    if not shown or outcome.state not in (*_GOOD, State.DIFFERENT):
+        return
+    rest = len(outcome.relations) - len(shown)
+    lines: list[tuple[str, ...]] = [("relation", "rows", "size", "chunks", "read for", "verified")]
+    lines += [_relation(relation) for relation in shown]
+    yield from table(lines, right={1, 2, 3, 4})
+    if rest:
+        yield _dim(f"  and {rest:,} smaller")
+
+
+def _relation(item: RelationOutcome) -> tuple[str, ...]:
+    name = item.source if item.source == item.target else f"{item.source} → {item.target}"
+    return (
+        name,
+        f"{item.rows:,}",
+        bytes_text(item.bytes) if item.bytes else "",
+        f"{item.chunks:,}" if item.chunks else "",
+        seconds_text(item.seconds) if item.seconds else "",
+        item.verified or "no",
+    )
+
+
+def _differences(outcome: Outcome, width: int) -> Iterator[str]:
+    if not outcome.differences:
+        return
+    yield _bold("Differences")
+    for difference in outcome.differences[:MOST_DIFFERENCES]:
+        yield from _difference(difference, width)
+    if len(outcome.differences) > MOST_DIFFERENCES:
+        yield _dim(f"  and {len(outcome.differences) - MOST_DIFFERENCES:,} more; --json lists all")
+
+
+def _difference(difference: Difference, width: int) -> Iterator[str]:
+    key = ", ".join(f"{name}={value}" for name, value in difference.key.items())
+    where = f" ({key})" if key else ""
+    words = f"{difference.kind}: {difference.object}{where}: {difference.message}"
+    yield from _wrapped(words, width, _styled("  ✗ ", "red"))
+    for column in difference.columns:
+        if difference.source is not None and difference.target is not None:
+            source, target = difference.source.get(column), difference.target.get(column)
+            yield f"      {column}: {_value(source)} → {_value(target)}"
+
+
+def _value(value: str | None) -> str:
+    return "NULL" if value is None else repr(value)
+
+
+def _losses(outcome: Outcome, width: int) -> Iterator[str]:
+    if not outcome.losses:
+        return
+    yield _bold(f"{plural(len(outcome.losses), 'loss', 'losses')}: not on the target")
+    for loss in outcome.losses[:MOST_LOSSES]:
+        yield from _wrapped(str(loss), width, _styled("  ! ", "yellow"))
+    if len(outcome.losses) > MOST_LOSSES:
+        yield _dim(f"  and {len(outcome.losses) - MOST_LOSSES:,} more; --json lists all")
+
+
+def _notices(outcome: Outcome, width: int) -> Iterator[str]:
+    for notice in outcome.notices:
+        yield from _wrapped(notice, width, _styled("  ! ", "yellow"))
+
+
+def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[str]:
+    if outcome.state in (State.STOPPED, State.INTERRUPTED, State.RUNNING) and again:
+        yield "  What is done is safe on the target. To go on, run the same command again:"
+        yield f"    {again}"
+    if outcome.state is State.DIFFERENT and repair:
+        yield "  To copy again what differs:"
+        yield f"    {repair}"
+    if outcome.set_aside and rollback:
+        yield f"  {plural(outcome.set_aside, 'object')} set aside. To put back what was there:"
+        yield f"    {rollback}"
+
+
+# ------------------------------------------------------------------------------------------ status
+
+
+def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, Json]:
+    return {
+        "runs": [cast("dict[str, Json]", dataclasses.asdict(status)) for status in statuses],
+        "exit_code": 0,
+    }
+
+
+def statuses_text(statuses: Sequence[RunStatus], *, rollback: Callable[[str], str]) -> str:
+    """Every run of a target, in the order given. `rollback` makes a command line of a run."""
+    if not statuses:
+        return "No runs. Nothing was moved into this database by windlass."
+    lines: list[tuple[str, ...]] = [
+        ("run", "state", "from", "relations", "rows", "bytes", "last step", "started")
+    ]
+    lines += [_status(status) for status in statuses]
+    blocks = list(table(lines, right={3, 4, 5}))
+    if any(_goes_on(status) for status in statuses):
+        blocks += ["", "  A stopped run goes on when its `windlass migrate` is run again."]
+    for status in statuses:
+        if status.set_aside and status.state is not State.ROLLED_BACK:
+            count = plural(status.set_aside, "object")
+            blocks += ["", f"  {count} set aside by {status.run}. To put back what was there:"]
+            blocks.append(f"    {rollback(status.run)}")
+    return "\n".join(blocks)
+
+
+def _goes_on(status: RunStatus) -> bool:
+    ended = {State.DONE, State.DIFFERENT, State.ROLLED_BACK, State.REFUSED}
+    return not status.active and status.state not in ended
+
+
+def _status(status: RunStatus) -> tuple[str, ...]:
+    size = bytes_text(status.bytes)
+    if status.state not in _GOOD and status.bytes_planned:
+        size += f" ({min(status.bytes / status.bytes_planned, 1):.0%})"
+    return (
+        status.run,
+        _state(status),
+        status.source,
+        f"{status.relations_done:,}/{status.relations:,}",
+        f"{status.rows:,}",
+        size,
+        status.step,
+        _moment(status.started_at),
+    )
+
+
+def _state(status: RunStatus) -> str:
+    if status.state is State.RUNNING:
+        return "running" if status.active else "killed"
+    return str(status.state)
+
+
+# ------------------------------------------------------------------------------------------ pieces
+
+
+def table(lines: Sequence[Sequence[str]], right: set[int]) -> Iterator[str]:
+    """Aligned columns under a dim header; columns that say nothing are left out."""
+    header, *rows = lines
+    kept = [at for at in range(len(header)) if any(row[at] for row in rows)]
+    widths = {at: max(len(line[at]) for line in lines) for at in kept}
+    for number, line in enumerate(lines):
+        cells = (
+            f"{line[at]:>{widths[at]}}" if at in right else f"{line[at]:<{widths[at]}}"
+            for at in kept
+        )
+        row = ("  " + "  ".join(cells)).rstrip()
+        yield row if number else _dim(row)
+
+
+def _pair(word: str, meaning: str) -> str:
+    return f"  {word:<10} {meaning}"
+
+
+def _wrapped(words: str, width: int, head: str) -> Iterable[str]:
+    plain = len(click.unstyle(head))
+    lines = textwrap.wrap(
+        words, max(width - plain, 30), break_long_words=False, break_on_hyphens=False
+    )
+    return (f"{' ' * plain if at else head}{line}" for at, line in enumerate(lines or [""]))
+
+
+def _moment(iso: str) -> str:
+    return iso[:19].replace("T", " ")
+
+
+def _styled(text: str, colour: str) -> str:
+    return click.style(text, fg=colour) if text else ""
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _dim(text: str) -> str:
+    return click.style(text, dim=True)

@@ -1,0 +1,151 @@
+"""How a command speaks: to people or to programs, how much, and never a secret.
+
+Results go to stdout; progress, warnings and errors to stderr. Under ``--json`` stdout holds
+exactly one object, whatever happens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from urllib.parse import unquote
+
+import click
+
+from windlass.model.flow import Json
+
+HIDDEN = "***"
+# A mask that is too short would eat innocent words.
+SHORTEST_SECRET = 4
+WIDEST = 120
+
+_URL_PASSWORD = re.compile(r"(\w+://[^\s:@/'\"]*:)([^\s'\"]+)(?=@)")  # somewhere in a text
+_URL = re.compile(r"(\w+://[^:@/]*:)(.+)(?=@)", re.DOTALL)  # the whole of a word: may hold anything
+_WORD_PASSWORD = re.compile(r"(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)")
+
+
+def mask(text: str, secrets: Sequence[str] = ()) -> str:
+    """The text without passwords: those of URLs and conninfo words, and the known ones."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
+    return _WORD_PASSWORD.sub(rf"\1{HIDDEN}", text)
+
+
+def secrets_in(text: str) -> set[str]:
+    """Passwords that a connection string or a command line holds, as written and decoded."""
+    found = [match[2] for match in _URL_PASSWORD.finditer(text)]
+    if whole := _URL.search(text):
+        found.append(whole[2])
+    for match in _WORD_PASSWORD.finditer(text):
+        word = match[2]
+        if word.startswith("'"):
+            word = re.sub(r"\\(.)", r"\1", word[1:-1])
+        found.append(word)
+    return {form for word in found for form in (word, unquote(word))}
+
+
+@dataclass(slots=True)
+class Voice:
+    """One command's way of speaking, from its arguments."""
+
+    arguments: tuple[str, ...] = ()
+    json: bool = False
+    quiet: bool = False
+    verbosity: int = 0
+    _secrets: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Voice:
+        """Read ahead of click, because its own errors are to be spoken in the right way as well."""
+        short = "".join(word[1:] for word in arguments if re.fullmatch(r"-[qv]+", word))
+        voice = cls(
+            tuple(arguments),
+            json="--json" in arguments or _asks_for_json(arguments),
+            quiet="q" in short or "--quiet" in arguments,
+            verbosity=short.count("v") + arguments.count("--verbose"),
+        )
+        voice.hide(environment.get("PGPASSWORD", ""))
+        for text in (*arguments, *(environment.get(f"WINDLASS_{s}", "") for s in _SIDES)):
+            voice.hide(*secrets_in(text))
+        return voice
+
+    def hide(self, *secrets: str) -> None:
+        """Never say these from now on."""
+        self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
+
+    def hide_passwords_of(self, *connections: str) -> None:
+        for connection in connections:
+            self.hide(*secrets_in(connection))
+
+    def masked(self, text: str) -> str:
+        return mask(text, tuple(self._secrets))
+
+    @property
+    def width(self) -> int:
+        if not sys.stdout.isatty():
+            return 100
+        return min(shutil.get_terminal_size().columns, WIDEST)
+
+    def command(self, verb: str = "", *more: str) -> str:
+        """The command line to run next: the same words, under another verb, without secrets."""
+        words = list(self.arguments)
+        if verb:
+            kept = _without(words[1:], {*more, "--restart", "--json", "--quiet", "--verbose"})
+            words = [verb, *kept, *more]
+        return shlex.join(["windlass", *(self.masked(word) for word in words)])
+
+    def rollback_command(self, run: str) -> str:
+        """How to undo a run on this command's target."""
+        words = ["windlass", "rollback", run]
+        for word, value in pairwise((*self.arguments, "")):
+            name, equals, _ = word.partition("=")
+            if name in ("--target", "--file", "-f"):
+                words += [word] if equals else [word, value]
+        return shlex.join(self.masked(word) for word in words)
+
+    def result(self, text: str) -> None:
+        """To stdout. A reader that went away (``| head``) does not change how the run ended."""
+        try:
+            click.echo(text, nl=not text.endswith("\n"))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def result_json(self, document: Mapping[str, Json]) -> None:
+        self.result(json.dumps(document, indent=2, ensure_ascii=False))
+
+    def aside(self, text: str) -> None:
+        """To stderr: what is not the result."""
+        with suppress(OSError):  # nobody reads stderr any more; that is no reason to stop
+            click.echo(self.masked(text), err=True)
+
+
+_SIDES = ("SOURCE", "TARGET")
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+
+
+def _without(words: Sequence[str], flags: set[str]) -> list[str]:
+    """The words without those flags, ``-q``, ``-v`` and ``--format``, which only suit one verb."""
+    kept: list[str] = []
+    before = ""
+    for word in words:
+        if not (
+            word in flags
+            or "--format" in (word, before)
+            or re.fullmatch(r"-[qv]+|--format=.*", word)
+        ):
+            kept.append(word)
+        before = word
+    return kept

@@ -1,0 +1,90 @@
+"""Chooses how a run is watched: bars on a terminal, lines elsewhere, nothing under ``-q``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from windlass.cli.voice import Voice
+from windlass.model.event import Emit, Event, ignore
+
+log = logging.getLogger(__name__)
+
+_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+@contextmanager
+def watching(voice: Voice) -> Iterator[Emit]:
+    """Open a display on stderr; the callable takes the run's events. Closed, it leaves no trace."""
+    if voice.quiet:
+        with _logging(voice, voice.aside):
+            yield ignore
+        return
+    if _is_terminal():
+        from windlass.progress.terminal import TerminalProgress
+
+        with TerminalProgress() as bars, _logging(voice, bars.say):
+            yield _harmless(bars)
+        return
+    from windlass.progress.lines import LineProgress
+
+    with LineProgress(sys.stderr) as lines, _logging(voice, lines.say):
+        yield _harmless(lines)
+
+
+def _is_terminal() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _harmless(emit: Emit) -> Emit:
+    """A display that fails, such as on a terminal that was closed, never stops a move."""
+    broken = False
+
+    def tell(event: Event) -> None:
+        nonlocal broken
+        if broken:
+            return
+        try:
+            emit(event)
+        except Exception:
+            broken = True
+            log.debug("display failed", exc_info=True)
+
+    return tell
+
+
+class _Handler(logging.Handler):
+    """Log records through whatever has the terminal now, without secrets."""
+
+    def __init__(self, voice: Voice, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._voice, self._say = voice, say
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._say(self._voice.masked(self.format(record)))
+        except Exception:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nobody reads stderr any more; there is no better place to say so."""
+
+
+@contextmanager
+def _logging(voice: Voice, say: Callable[[str], None]) -> Iterator[None]:
+    root = logging.getLogger()
+    ours = logging.getLogger("windlass")
+    handler = _Handler(voice, say)
+    root.addHandler(handler)
+    before = ours.level
+    level = logging.ERROR if voice.quiet else _LEVELS[min(voice.verbosity, len(_LEVELS) - 1)]
+    ours.setLevel(level)
+    try:
+        yield
+    finally:
+        ours.setLevel(before)
+        root.removeHandler(handler)
