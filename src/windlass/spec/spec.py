@@ -9,6 +9,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,7 +69,7 @@ def parse_bytes(text: str | int) -> int:
         unit += "B"
     if match is None or unit not in _UNITS:
         raise ValueError(f"{text!r} is not a size such as 64MB")
-    return int(float(match[1]) * _UNITS[unit])
+    return int(Decimal(match[1]) * _UNITS[unit])
 
 
 _Size = Annotated[

@@ -1,0 +1,176 @@
+"""The document that a reviewer signs: nothing of the plan may be missing in any form."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sample_plan import LOSS, ODD, PROBLEM, keyset_chunks, sample_plan
+from windlass.model.plan import Plan
+from windlass.model.relation import Name
+from windlass.model.statement import Phase, Statement
+from windlass.plan.document import Detail, ddl, document, markdown, text
+
+NEXT = "windlass migrate -f shop.yaml"
+
+
+def as_text(plan: Plan) -> str:
+    return text(plan, next_command=NEXT, width=400)
+
+
+def as_markdown(plan: Plan) -> str:
+    return re.sub(r"\\([\\`*_<>|\[\]])", r"\1", markdown(plan, next_command=NEXT))
+
+
+def as_json(plan: Plan) -> str:
+    return json.dumps(document(plan), ensure_ascii=False).replace("\\n", "\n")
+
+
+FORMS = [as_text, as_markdown, as_json]
+every_form = pytest.mark.parametrize("form", FORMS)
+Form = Callable[[Plan], str]
+
+CONTENT = [
+    "127.0.0.1:5416",
+    "127.0.0.1:5418",
+    "16.14",
+    "18.1",
+    "shop_new",
+    "shop.orders",
+    "store.orders",
+    str(ODD.name),
+    "numeric(12,2)",
+    "shop.mood[]",
+    "store.mood[]",
+    "CREATE SCHEMA store;",
+    "    id bigint NOT NULL",
+    "ADD CONSTRAINT orders_pkey PRIMARY KEY (id);",
+    "shop.best",
+    "store.orders_id_seq",
+    "windlass_backup_1",
+    LOSS.object,
+    LOSS.message,
+    PROBLEM.object,
+    PROBLEM.message,
+    PROBLEM.hint,
+    "40 MB/s and 2 jobs, as measured here.",
+]
+
+
+@every_form
+@pytest.mark.parametrize("words", CONTENT)
+def test_every_form_tells_all(form: Form, words: str) -> None:
+    assert words in form(replace(sample_plan(), problems=(PROBLEM,)))
+
+
+@every_form
+def test_statements_come_in_the_order_of_the_run(form: Form) -> None:
+    said = form(sample_plan())
+    places = [said.index(item.sql.splitlines()[0]) for item in ddl(sample_plan())]
+    assert places == sorted(places)
+
+
+@given(st.permutations(sample_plan().statements))
+def test_statements_are_put_in_order_by_phase_and_keep_the_archives_order_within(
+    statements: list[Statement],
+) -> None:
+    made = ddl(replace(sample_plan(), statements=tuple(statements)))
+    phases = list(Phase)
+    assert [item.phase for item in made] == sorted((s.phase for s in statements), key=phases.index)
+    for phase in Phase:
+        names = [str(s) for s in statements if s.phase is phase]
+        assert [item.object for item in made if item.phase is phase] == names
+
+
+@pytest.mark.parametrize("form", [as_text, as_markdown])
+def test_a_document_for_people_says_what_to_run_next(form: Form) -> None:
+    assert NEXT in form(sample_plan())[-150:]
+
+
+def test_a_plan_with_problems_does_not_invite_to_run_it() -> None:
+    last = as_text(replace(sample_plan(), problems=(PROBLEM,))).splitlines()[-1]
+    assert last == f"Nothing was written. Solve what is listed under problems, then: {NEXT}"
+
+
+def test_the_grave_comes_before_the_long() -> None:
+    said = as_text(replace(sample_plan(), problems=(PROBLEM,)))
+    titles = ["\nProblems\n", "\nLosses\n", "\nRelations, in", "\nColumns\n", "\nStatements"]
+    places = [said.index(title) for title in titles]
+    assert places == sorted(places)
+
+
+def test_a_brief_plan_ends_with_the_relations() -> None:
+    said = text(sample_plan(), next_command=NEXT, detail=Detail.BRIEF)
+    assert "store.orders" in said
+    assert "CREATE" not in said
+
+
+def test_a_section_without_content_is_left_out() -> None:
+    said = as_text(replace(sample_plan(), losses=(), set_aside=(), others=()))
+    assert "Losses" not in said
+    assert "Set aside" not in said
+    assert "No problems. No losses." in said
+
+
+def test_chunks_are_told_by_what_cuts_them() -> None:
+    assert "2 by blocks" in as_text(sample_plan())
+    assert "2 by id" in as_text(keyset_chunks(sample_plan()))
+
+
+def test_a_schema_only_plan_copies_nothing() -> None:
+    said = as_text(replace(sample_plan(), copies_rows=False))
+    assert "their definitions only" in said
+    assert " copy " not in said
+
+
+def test_statements_in_text_are_untouched() -> None:
+    assert "\nCREATE FUNCTION store.fence() AS $$\n  -- ``` in a body\n$$;\n" in as_text(
+        sample_plan()
+    )
+
+
+def test_a_fence_in_a_statement_does_not_end_its_block() -> None:
+    said = markdown(sample_plan(), next_command=NEXT)
+    fences = re.findall(r"^`{3,}", said, flags=re.MULTILINE)
+    assert set(fences) == {"````"}
+    assert len(fences) % 2 == 0
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_no_name_breaks_a_markdown_table(name: str) -> None:
+    plan = sample_plan()
+    odd = replace(plan.relations[1], target=Name("store", name))
+    said = markdown(replace(plan, relations=(odd,)), next_command=NEXT, detail=Detail.BRIEF)
+    rows = [line for line in said.split("\n") if line.startswith("| 1 ")]
+    assert len(rows) == 1
+    assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", rows[0])) == 8
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_sentences_are_wrapped_to_the_terminal(width: int) -> None:
+    said = text(sample_plan(), next_command="next", width=width, detail=Detail.BRIEF)
+    facts = said[: said.index("Relations, in")].splitlines()
+    assert max(len(line) for line in facts) <= width
+
+
+def test_two_thousand_relations_are_all_listed() -> None:
+    plan = sample_plan()
+    many = tuple(
+        replace(plan.relations[0], target=Name("store", f"orders_{n}")) for n in range(2000)
+    )
+    said = as_text(replace(plan, relations=many))
+    assert all(f"store.orders_{n}" in said for n in range(2000))
+
+
+def test_json_has_plain_numbers() -> None:
+    made = json.loads(json.dumps(document(sample_plan())))
+    assert made["summary"]["bytes"] == (128 << 20) + 8192
+    assert made["estimate"]["seconds"] == 41.7
+    assert made["relations"][0]["chunks"][1]["range"] == "blocks 8000 to the end"
+    assert made["relations"][1]["rows"] is None

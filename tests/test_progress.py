@@ -1,0 +1,315 @@
+"""Displays are made from events alone, so made-up events test them."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from windlass.model.event import (
+    BytesCopied,
+    Event,
+    FlowPlanned,
+    ItemFinished,
+    ItemRetried,
+    ItemStarted,
+    Noticed,
+    StepFinished,
+    StepStarted,
+)
+from windlass.progress.lines import ITEM_LINES_PER_SECOND, LineProgress
+from windlass.progress.tally import Tally
+from windlass.progress.terminal import MOST_LINES, Screen, TerminalProgress
+
+MB = 1 << 20
+Events = list[tuple[float, Event]]  # each with its time
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def planned(sizes: dict[str, int], **more: object) -> FlowPlanned:
+    return FlowPlanned("r", sizes, dict.fromkeys(sizes, 1000), **more)  # type: ignore[arg-type]
+
+
+def tally_of(events: Iterable[tuple[float, Event]]) -> Tally:
+    tally = Tally()
+    for now, event in events:
+        tally.tell(event, now)
+    return tally
+
+
+ONE_RELATION = planned({"s.a": 100 * MB}, loads={"s.a": 2})
+HALF_COPIED: Events = [
+    (0.0, ONE_RELATION),
+    (0.0, StepStarted("copy", 2, 100 * MB)),
+    (0.0, ItemStarted("copy", "s.a/0", "s.a", 50 * MB)),
+    (1.0, BytesCopied("s.a/0", "s.a", 20 * MB)),
+    (2.0, BytesCopied("s.a/0", "s.a", 20 * MB)),
+    (2.0, ItemFinished("copy", "s.a/0", "s.a", 2.0, 500, 40 * MB, cost=50 * MB)),
+]
+
+
+def test_a_committed_chunk_counts_by_its_size_on_disk() -> None:
+    tally = tally_of(HALF_COPIED)
+    assert (tally.rows, tally.moved_bytes, tally.done_bytes()) == (500, 40 * MB, 50 * MB)
+
+
+def test_bytes_in_flight_count_by_what_earlier_chunks_were_on_the_wire() -> None:
+    more: Events = [
+        (2.0, ItemStarted("copy", "s.a/1", "s.a", 50 * MB)),
+        (3.0, BytesCopied("s.a/1", "s.a", 20 * MB)),  # of 40 expected
+    ]
+    assert tally_of([*HALF_COPIED, *more]).done_bytes() == pytest.approx(75 * MB)
+
+
+def test_the_time_left_is_what_the_rest_costs_at_the_speed_so_far() -> None:
+    assert tally_of(HALF_COPIED).seconds_left(2.0) == pytest.approx(2.0)
+
+
+def test_there_is_no_time_left_before_anything_was_done() -> None:
+    assert tally_of(HALF_COPIED[:3]).seconds_left(5.0) is None
+
+
+def test_two_workers_halve_the_time_left() -> None:
+    events: Events = [
+        (0.0, planned({"s.a": 8 * MB}, loads={"s.a": 8})),
+        (0.0, StepStarted("copy", 8, 8 * MB)),
+        *((0.0, ItemStarted("copy", f"{n}", "s.a", MB)) for n in range(2)),
+        *((2.0, ItemFinished("copy", f"{n}", "s.a", 2.0, 1, MB, cost=MB)) for n in range(2)),
+    ]
+    assert tally_of(events).seconds_left(2.0) == pytest.approx(6.0)
+
+
+def test_the_rate_is_of_the_last_seconds() -> None:
+    assert tally_of(HALF_COPIED[:5]).bytes_per_second(2.0) == pytest.approx(20 * MB)
+    assert tally_of(HALF_COPIED[:5]).bytes_per_second(60.0) == 0
+
+
+def test_bytes_of_a_retried_item_are_taken_back() -> None:
+    retried = (2.0, ItemRetried("copy", "s.a/0", 1, "the source hung up", 0.1))
+    assert tally_of([*HALF_COPIED[:5], retried]).done_bytes() == 0
+
+
+def test_what_the_journal_had_already_is_done_but_says_nothing_about_speed() -> None:
+    resumed = ItemFinished("copy", "s.a/0", "s.a", 0.0, 500, 40 * MB, resumed=True, cost=50 * MB)
+    tally = tally_of([*HALF_COPIED[:2], (1.0, resumed)])
+    assert tally.done_bytes() == 50 * MB
+    assert (tally.bytes_per_second(1.0), tally.seconds_left(9.0)) == (0.0, None)
+
+
+def test_a_relation_is_copied_with_its_last_chunk() -> None:
+    tally = tally_of(HALF_COPIED)
+    assert tally.relations_copied == 0
+    tally.tell(ItemFinished("copy", "s.a/1", "s.a", 1.0, 500, 40 * MB, cost=50 * MB), 3.0)
+    assert tally.relations_copied == 1
+
+
+def test_a_batch_counts_all_its_relations() -> None:
+    batch = planned({"small": MB}, relations={"small": 40})
+    tally = tally_of([(0.0, batch), (0.0, StepStarted("copy", 1))])
+    tally.tell(ItemFinished("copy", "small", "small", 1.0, 5, 10), 1.0)
+    assert (tally.relations, tally.relations_copied) == (40, 40)
+
+
+STEPS = ("copy", "keys", "verify")
+ITEMS = [f"s.r{n % 5}/{n}" for n in range(10)]
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Events:
+    """Any order of events that a run could emit, with or without costs, finished or not."""
+    costs = draw(st.booleans())
+    sizes = {f"s.r{n}": draw(st.integers(0, 100 * MB)) for n in range(5)}
+    events: list[Event] = [planned(sizes, loads=dict.fromkeys(sizes, 2))]
+    events += [StepStarted(step, 10, sum(sizes.values()) if costs else 0) for step in STEPS]
+    work: list[list[Event]] = []
+    for step in STEPS:
+        for item in ITEMS:
+            group = item.split("/")[0]
+            cost = sizes[group] // 2 if costs else 0
+            sent = draw(st.integers(0, 50 * MB)) if step == "copy" else 0
+            part: list[Event] = [ItemStarted(step, item, group, cost)]
+            part += [BytesCopied(item, group, sent)] if sent else []
+            if draw(st.integers(0, 9)) == 0:
+                part.append(ItemRetried(step, item, 1, "lost", 0.1))
+            part.append(ItemFinished(step, item, group, 0.5, 10, sent, cost=cost))
+            work.append(part[: draw(st.integers(0, len(part)))])
+    for part in draw(st.permutations(work)):
+        events += part
+    events += [StepFinished(step, 1.0) for step in STEPS if draw(st.booleans())]
+    return [(float(at), event) for at, event in enumerate(events)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(runs())
+def test_progress_never_goes_back_and_never_passes_the_end(
+    events: Events,
+) -> None:
+    tally, before = Tally(), 0.0
+    for now, event in events:
+        tally.tell(event, now)
+        fraction = tally.fraction(now)
+        assert before <= fraction <= 1.0
+        before = fraction
+        left = tally.seconds_left(now)
+        assert left is None or left >= 0
+        assert 0 <= tally.done_bytes() <= tally.size_bytes
+
+
+@settings(max_examples=60, deadline=None)
+@given(runs(), st.sampled_from([40, 80, 100, 140, 250]))
+def test_no_line_is_wider_than_the_terminal(events: Events, width: int) -> None:
+    clock = Clock()
+    screen = Screen(clock)
+    for now, event in events:
+        clock.now = now
+        screen.tell(event)
+    for row in screen.draw(width, MOST_LINES):
+        assert row.cell_len <= width
+
+
+@pytest.mark.parametrize(
+    "name", ["s.a" * 40, "щ.таблица", 's."quoted name"', "s.[red]not markup[/]"]
+)
+@pytest.mark.parametrize("width", [80, 140])
+def test_any_name_fits_its_line(name: str, width: int) -> None:
+    clock = Clock()
+    screen = Screen(clock)
+    screen.tell(planned({name: MB}))
+    screen.tell(StepStarted("copy", 1, MB))
+    screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
+    clock.now += 1
+    rows = screen.draw(width, MOST_LINES)
+    assert name[:8] in rows[-1].plain
+    assert all(row.cell_len <= width for row in rows)
+
+
+def flying(screen: Screen) -> list[str]:
+    return [line.group for line in screen.lines.lines]
+
+
+def test_two_thousand_relations_take_no_more_lines_than_ten() -> None:
+    clock = Clock()
+    screen = Screen(clock)
+    names = [f"s.r{n}" for n in range(2000)]
+    screen.tell(planned(dict.fromkeys(names, MB)))
+    screen.tell(StepStarted("copy", 2000, 2000 * MB))
+    heights = set()
+    for name in names:
+        screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
+        clock.now += 0.5
+        heights.add(len(screen.draw(80, 6)))
+        screen.tell(ItemFinished("copy", f"{name}/0", name, 0.5, 1, MB, cost=MB))
+    assert max(heights) <= 4 + 1 + 6
+
+
+def test_a_relation_keeps_its_line_while_others_come_and_go() -> None:
+    clock = Clock()
+    screen = Screen(clock)
+    names = [f"s.r{n}" for n in range(20)]
+    screen.tell(planned(dict.fromkeys(names, MB)))
+    screen.tell(StepStarted("copy", 20, 20 * MB))
+    screen.tell(ItemStarted("copy", "s.r7/0", "s.r7", MB))
+    clock.now += 1
+    screen.draw(80, 3)
+    place = flying(screen).index("s.r7")
+    for name in names:
+        if name != "s.r7":
+            screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
+            clock.now += 1
+            screen.draw(80, 3)
+            assert flying(screen)[place] == "s.r7"
+            screen.tell(ItemFinished("copy", f"{name}/0", name, 1.0, 1, MB, cost=MB))
+
+
+def test_what_is_over_in_a_moment_gets_no_line() -> None:
+    clock = Clock()
+    screen = Screen(clock)
+    screen.tell(planned({"s.a": MB, "s.b": MB}))
+    screen.tell(ItemStarted("copy", "s.a/0", "s.a", MB))
+    clock.now += 0.05
+    assert len(screen.draw(80, 3)) == 4
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    clock = Clock()
+    screen = Screen(clock)
+    names = [f"s.r{n}" for n in range(9)]
+    screen.tell(planned(dict.fromkeys(names, MB)))
+    for name in names:
+        screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
+    clock.now += 1
+    assert screen.draw(80, 3)[-1].plain == "  and 6 more"
+
+
+def test_bars_leave_nothing_behind_but_what_was_noticed() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80, height=24)
+    with TerminalProgress(console) as bars:
+        for _, event in HALF_COPIED:
+            bars(event)
+        bars(Noticed("s.a was read from two snapshots"))
+    assert "s.a was read from two snapshots" in stream.getvalue()
+    assert stream.getvalue().rstrip().endswith("\x1b[2K")  # the last thing done is to wipe
+
+
+def lines_of(events: Iterable[tuple[float, Event]]) -> list[str]:
+    clock, stream = Clock(), io.StringIO()
+    with LineProgress(stream, clock, lambda: "T") as progress:
+        for now, event in events:
+            clock.now = 100.0 + now
+            progress(event)
+    return stream.getvalue().splitlines()
+
+
+def test_a_log_has_a_line_for_each_chunk_and_each_change() -> None:
+    assert lines_of([*HALF_COPIED, (2.5, StepFinished("copy", 2.5))]) == [
+        "T run=r state=planned relations=1 bytes=104857600 rows=1000",
+        "T step=copy state=started items=2",
+        "T step=copy item=s.a/0 state=done rows=500 bytes=41943040 seconds=2.00",
+        "T step=copy state=finished seconds=2.50",
+    ]
+
+
+def test_thousands_of_items_become_a_line_a_second_and_none_is_missing() -> None:
+    events: Events = [
+        (n / 2500, ItemFinished("copy", f"s.r{n}/0", f"s.r{n}", 0.1, 2, 10)) for n in range(5000)
+    ]
+    lines = lines_of(events)
+    assert len(lines) <= 3 * (ITEM_LINES_PER_SECOND + 1)
+    assert sum(int(found) for line in lines for found in re.findall(r"rows=(\d+)", line)) == 10_000
+    own = sum("item=" in line for line in lines)
+    summed = sum(int(found) for line in lines for found in re.findall(r"items=(\d+)", line))
+    assert own + summed == 5000
+
+
+def test_words_with_spaces_and_quotes_are_quoted() -> None:
+    lost = ItemRetried("copy", 's."x y"/0', 1, 'said "no"\nand left', 0.5)
+    assert lines_of([(0.0, lost)]) == [
+        r'T step=copy item="s.\"x y\"/0" state=retried attempt=1 wait_seconds=0.50'
+        r' reason="said \"no\"\nand left"'
+    ]
+
+
+def test_a_long_copy_says_how_far_it_is() -> None:
+    events: Events = [
+        *HALF_COPIED[:3],
+        *((float(n), BytesCopied("s.a/0", "s.a", MB)) for n in range(1, 31)),
+    ]
+    running = [line for line in lines_of(events) if "state=running" in line]
+    assert len(running) == 3
+    assert "phase=copy" in running[-1]
+    assert "seconds_left=" in running[-1]
