@@ -20,7 +20,7 @@ class FlowPlanned:
     source: str = ""  # names for people: "shop on 127.0.0.1:5416 (PostgreSQL 16.14)"
     target: str = ""
     steps: tuple[str, ...] = ()  # every step that will run, in order
-    copy_step: str = "copy"  # the one whose items move rows
+    copy_steps: tuple[str, ...] = ()  # those whose items move rows
 
 
 @dataclass(frozen=True, slots=True)

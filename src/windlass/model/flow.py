@@ -16,7 +16,7 @@ class Item:
     """What one start of a step works on; small and JSON-able.
 
     `group` ties items of different steps together: a pipelined step's item starts as soon as the
-    items of its own group are done. `cost` orders items, dearest first.
+    items of its own group are done. `cost` compares items of a step, for a display.
     """
 
     id: str

@@ -82,7 +82,7 @@ class Load:
 class SetAside:
     """Something of the target that `--existing replace` moves into a backup schema."""
 
-    kind: str  # TABLE, VIEW, MATERIALIZED VIEW, SEQUENCE, TYPE, DOMAIN, FUNCTION ... as ALTER takes it
+    kind: str  # TABLE, VIEW, SEQUENCE, TYPE, FUNCTION ... as ALTER takes it
     name: Name
     signature: str  # identity arguments of a routine: "integer, text"; else ""
     backup_schema: str
@@ -110,6 +110,7 @@ class Plan:
     statements: tuple[Statement, ...]  # in the archive's order
     sequences: tuple[tuple[Name, Name], ...]  # source, target
     materialized_views: tuple[Name, ...]  # on the target, in the order of refreshing
+    partition_roots: tuple[Name, ...]  # on the target: what ANALYZE takes a whole tree by
     large_objects: LargeObjects
     set_aside: tuple[SetAside, ...]
     losses: tuple[Loss, ...]

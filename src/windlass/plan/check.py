@@ -69,7 +69,7 @@ def _reading_problems(sides: Sides) -> Iterator[Problem]:
         elif name in source.hiding:
             yield Problem(
                 str(name),
-                f"row security would hide rows from {source.server.user}: the copy would be partial",
+                f"row security would hide rows from {source.server.user}, and not all be copied",
                 f"ALTER ROLE {_quoted(source.server.user)} BYPASSRLS, or connect as its owner",
             )
     for sequence in source.sequences:

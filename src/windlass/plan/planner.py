@@ -57,6 +57,7 @@ class Reading:
     key_constraints: Sequence[KeyConstraint]
     foreign_keys: Sequence[ForeignKey]
     large_objects: LargeObjects
+    target_large_objects: LargeObjects
     bounds: Bounds
     empty: Callable[[Iterable[Name]], Mapping[Name, bool]]
     pg_dump: str
@@ -66,8 +67,9 @@ def wanted(spec: Spec) -> Wanted:
     return Wanted(spec.schemas, spec.include, spec.exclude)
 
 
-def make_plan(run: str, spec: Spec, reading: Reading) -> Plan:
-    """Decide everything. The plan's problems say why it could not be carried out."""
+def make_plan(run: str, spec: Spec, reading: Reading, found: Sequence[Problem] = ()) -> Plan:
+    """Decide everything. The plan's problems say why it could not be carried out, those that
+    were `found` while reading among them."""
     words = wanted(spec)
     relations = select_relations(reading.source, words)
     schemas = _schema_map(spec, reading, relations, words)
@@ -84,6 +86,7 @@ def make_plan(run: str, spec: Spec, reading: Reading) -> Plan:
     relation_plans = _plan_relations(spec, reading, relations, arriving, schemas)
     set_aside, kept = _set_aside(spec, run, in_the_way, reading.target)
     problems = [
+        *found,
         *selection_problems(reading.source, _all_schemas(reading), words, mapped=spec.map_schema),
         *find_problems(spec, sides),
         *emptiness_problems(reading.empty(_filled(relation_plans))),
@@ -94,6 +97,11 @@ def make_plan(run: str, spec: Spec, reading: Reading) -> Plan:
         problems += missing_extensions(selection.entries, reading.existing)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
     copies = spec.extent is not Extent.SCHEMA
+    large_objects = reading.large_objects if copies and words.is_everything else LargeObjects()
+    if large_objects.count and reading.target_large_objects.count:
+        problems.append(
+            Problem("large objects", "the target has some already, which may have the same ids")
+        )
     loads = plan_loads((item.batch, item.chunks) for item in relation_plans) if copies else ()
     return Plan(
         run=run,
@@ -110,7 +118,13 @@ def make_plan(run: str, spec: Spec, reading: Reading) -> Plan:
         statements=written.statements,
         sequences=_sequences(reading, selection.entries, relations, schemas, spec),
         materialized_views=_refreshed(written.statements, reading.source, renamed),
-        large_objects=reading.large_objects if copies and words.is_everything else LargeObjects(),
+        partition_roots=tuple(
+            target_name(relation.name, schemas)
+            for relation in relations
+            if relation.kind is Kind.PARTITIONED
+            and not any(other.name == relation.partition_of for other in relations)
+        ),
+        large_objects=large_objects,
         set_aside=set_aside,
         losses=(*written.losses, *selection.stranded, *kept, *_encoding_loss(reading)),
         problems=tuple(dict.fromkeys(problems)),
@@ -343,8 +357,8 @@ def _estimate(spec: Spec, relations: Sequence[RelationPlan]) -> Estimate:
         size_bytes=size,
         rows=rows,
         basis=(
-            f"relation sizes on the source, {COPY_RATE / 1e6:.0f} MB/s for each of {spec.jobs} jobs,"
-            " the same again for indexes"
+            f"relation sizes on the source, {COPY_RATE / 1e6:.0f} MB/s for each of {spec.jobs}"
+            " jobs, the same again for indexes"
             + (f", {VERIFY_RATE / 1e6:.0f} MB/s for verification" if verifying else "")
             + "; servers and network of yours may differ"
         ),

@@ -200,7 +200,7 @@ def _without_passwords(entry: Entry, text: str, losses: list[Loss]) -> str:
 
 
 class _Roles:
-    """Which roles the target has, and what is said of those it lacks: once a role, not per object."""
+    """Which roles the target has, and what is said of those it lacks: once for each role."""
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
@@ -246,7 +246,7 @@ class _Roles:
 
         found: set[str] = set()
 
-        class Names(Visitor):  # type: ignore[misc]
+        class Names(Visitor):
             def visit_RoleSpec(self, _ancestors: object, node: ast.RoleSpec) -> None:
                 if node.rolename:
                     found.add(node.rolename)

@@ -103,6 +103,8 @@ class Tally:
             case FlowPlanned():
                 self._plan(event)
             case StepStarted():
+                if event.step in self.steps:  # a new pass, which tells again what is done
+                    self._begin_again()
                 self.steps[event.step] = StepTally(event.step, event.items, event.cost)
             case StepFinished():
                 self._step(event.step).seconds = event.seconds
@@ -118,6 +120,11 @@ class Tally:
                     flight.size_bytes, flight.started_at = 0, now
             case _:
                 pass
+
+    def _begin_again(self) -> None:
+        self.groups, self.steps, self.flights = {}, {}, {}
+        self.rows = self.moved_bytes = self.relations_copied = 0
+        self.first_item_at = None
 
     def _plan(self, event: FlowPlanned) -> None:
         self.planned = event
@@ -138,8 +145,9 @@ class Tally:
         self.flights[event.step, event.item] = flight
 
     def _stream(self, event: BytesCopied, now: float) -> None:
-        if flight := self.flights.get((self.copy_step, event.item)):
-            flight.size_bytes += event.size_bytes
+        for step in self.copy_steps:
+            if flight := self.flights.get((step, event.item)):
+                flight.size_bytes += event.size_bytes
         self._streamed_bytes += event.size_bytes
         if not self._samples or now - self._samples[-1][0] >= SAMPLE_SECONDS:
             self._samples.append((now, self._streamed_bytes))
@@ -155,7 +163,7 @@ class Tally:
         if not event.resumed:
             step.spent_seconds += event.seconds
             step.spent_cost += cost
-        if event.step == self.copy_step:
+        if event.step in self.copy_steps:
             self._commit(event, flight, cost, now)
 
     def _commit(self, event: ItemFinished, flight: Flight | None, cost: int, now: float) -> None:
@@ -177,8 +185,12 @@ class Tally:
         return self.steps.setdefault(name, StepTally(name, 0, 0))
 
     @property
-    def copy_step(self) -> str:
-        return self.planned.copy_step if self.planned else "copy"
+    def copy_steps(self) -> tuple[str, ...]:
+        return self.planned.copy_steps if self.planned else ()
+
+    @property
+    def _copying(self) -> list[StepTally]:
+        return [self.steps[name] for name in self.copy_steps if name in self.steps]
 
     @property
     def relations(self) -> int:
@@ -217,8 +229,8 @@ class Tally:
     def _fraction_of(self, group: GroupTally, flying: float) -> float:
         if group.copied:
             return 1.0
-        step = self.steps.get(self.copy_step)
-        whole = max(group.size_bytes, group.done_cost, 1) if step and step.cost else group.loads
+        by_size = any(step.cost for step in self._copying)
+        whole = max(group.size_bytes, group.done_cost, 1) if by_size else group.loads
         return min((group.done_cost + flying) / whole, NEARLY)
 
     def group_bytes(self, group: GroupTally) -> int:
@@ -260,7 +272,7 @@ class Tally:
     def _work(self, now: float) -> tuple[float, float]:
         """Worker-seconds done and left, over the steps that have started."""
         prices = {step.name: self._price(step, now) for step in self.steps.values()}
-        known = prices.get(self.copy_step) or 0.0
+        known = max((prices[step.name] or 0.0 for step in self._copying), default=0.0)
         done = left = 0.0
         for step in self.steps.values():
             price = prices[step.name]
@@ -285,14 +297,12 @@ class Tally:
         """How much of an item in flight is done; only copies tell."""
         if not flight.size_bytes or not flight.cost:
             return 0.0
-        copied = self.steps.get(self.copy_step)
-        wire_per_cost = 1.0
-        if copied and copied.done_cost and self.moved_bytes:
-            wire_per_cost = self.moved_bytes / copied.done_cost
+        done_cost = sum(step.done_cost for step in self._copying)
+        wire_per_cost = self.moved_bytes / done_cost if done_cost and self.moved_bytes else 1.0
         return min(flight.size_bytes / (flight.cost * wire_per_cost), NEARLY)
 
     def _flights_of(self, step: str) -> list[Flight]:
         return [flight for flight in self.flights.values() if flight.step == step]
 
     def _copies(self) -> list[Flight]:
-        return self._flights_of(self.copy_step)
+        return [flight for flight in self.flights.values() if flight.step in self.copy_steps]

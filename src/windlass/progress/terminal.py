@@ -140,14 +140,14 @@ class Screen:
         )
         label = _group_label(line.group, group)
         text = Text("  ").append(_fit(label, name_width), style="" if flying else "dim")
-        if line.step == tally.copy_step and group and (flying or not group.copied):
+        if line.step in tally.copy_steps and group and (flying or not group.copied):
             return text.append("  ").append_text(self._copying(group, width - name_width - 4))
         if not flying:
-            return text.append("  ").append_text(_finished(line, group, tally.copy_step))
+            return text.append("  ").append_text(_finished(line, group, tally.copy_steps))
         seconds = seconds_text(now - line.since)
         return text.append("  ").append_text(
             _ends(
-                Text(f"{line.step:<8} ", style="yellow").append(_item_label(line)),
+                Text(f"{_human(line.step)}  ", style="yellow").append(_item_label(line)),
                 Text(seconds, style="dim"),
                 width - name_width - 4,
             )
@@ -200,7 +200,7 @@ class TerminalProgress:
                 self.say(event.message)
             case ItemRetried() if self._retries_shown < MOST_RETRIES_SHOWN:
                 self._retries_shown += 1
-                self.say(f"{event.step} {event.item}: {event.reason}; trying again")
+                self.say(f"{_human(event.step)} {event.item}: {event.reason}; trying again")
             case _:
                 pass
 
@@ -212,8 +212,7 @@ class TerminalProgress:
 def _reading(tally: Tally, now: float) -> Text:
     seconds = now - tally.started_at if tally.started_at is not None else 0.0
     dots = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(now * REDRAWS_PER_SECOND) % 10]
-    phase = ", ".join(tally.phases) or "reading both databases"
-    return Text(f"{dots} ", style="cyan").append(phase).append(f"  {clock_text(seconds)}", "dim")
+    return Text(f"{dots} ", style="cyan").append("reading both databases").append(f"  {clock_text(seconds)}", "dim")
 
 
 def _title(tally: Tally, width: int) -> Text:
@@ -246,7 +245,7 @@ def _totals(tally: Tally, now: float, width: int) -> Text:
         f"{count_text(tally.rows)} rows",
         f"{tally.relations_copied:,} of {plural(tally.relations, 'relation')}",
     ]
-    copying = any(step.name == tally.copy_step for step in tally.running_steps)
+    copying = any(step.name in tally.copy_steps for step in tally.running_steps)
     if copying and (rate := tally.bytes_per_second(now)):
         words[1:1] = [f"{bytes_text(rate)}/s"]
         if rows := tally.rows_per_second(now):
@@ -259,30 +258,31 @@ def _totals(tally: Tally, now: float, width: int) -> Text:
 
 
 def _phases(tally: Tally, width: int) -> Text:
-    """Done, running and coming steps; those next to the running ones when all do not fit."""
+    """How many steps are done, which run, and how many come; what does not fit is left out."""
     assert tally.planned is not None
-    names = list(dict.fromkeys((*tally.planned.steps, *tally.steps)))
-    parts = [_phase(name, tally) for name in names]
-    first_running = next(
-        (at for at, name in enumerate(names) if name in {s.name for s in tally.running_steps}),
-        len(parts) - 1,
-    )
-    while len(parts) > 1 and sum(len(part) + 3 for part in parts) - 3 > width:
-        if first_running > 0:
-            parts.pop(0)
-            first_running -= 1
-        else:
-            parts.pop()
+    names = dict.fromkeys((*tally.planned.steps, *tally.steps))
+    running = tally.running_steps
+    done = len(tally.steps) - len(running)
+    coming = len(names) - len(tally.steps)
+    parts = [Text("✓ ", style="green").append(plural(done, "step"))] if done else []
+    busy = [step for step in running if step.name in tally.phases]
+    waiting = [step for step in running if step.name not in tally.phases]
+    parts += [_running(step, "cyan") for step in busy]
+    parts += [_running(step, "dim") for step in waiting]
+    if coming:
+        parts.append(Text(f"○ {coming} to come", style="dim"))
+    while len(parts) > 1 and sum(part.cell_len + 3 for part in parts) - 3 > width:
+        parts.pop()
     return Text("   ").join(parts)
 
 
-def _phase(name: str, tally: Tally) -> Text:
-    step = tally.steps.get(name)
-    if step is None:
-        return Text(f"○ {name}", style="dim")
-    if step.seconds is not None:
-        return Text("✓ ", style="green").append(f"{name} {seconds_text(step.seconds)}")
-    return Text("● ", style="cyan").append(f"{name} {_progress_of(step)}".rstrip())
+def _running(step: StepTally, colour: str) -> Text:
+    mark = Text("● ", style=colour)
+    return mark.append(f"{_human(step.name)} {_progress_of(step)}".rstrip())
+
+
+def _human(step: str) -> str:
+    return step.replace("_", " ")
 
 
 def _progress_of(step: StepTally) -> str:
@@ -302,10 +302,10 @@ def _item_label(line: Line) -> str:
     return "" if line.item == line.group else line.item.removeprefix(line.group + "/")
 
 
-def _finished(line: Line, group: GroupTally | None, copy_step: str) -> Text:
-    text = Text("✓ ", style="green dim").append(line.step, style="dim")
+def _finished(line: Line, group: GroupTally | None, copy_steps: tuple[str, ...]) -> Text:
+    text = Text("✓ ", style="green dim").append(_human(line.step), style="dim")
     words = []
-    if group and line.step == copy_step:
+    if group and line.step in copy_steps:
         words = [f"{count_text(group.rows)} rows", bytes_text(group.moved_bytes)]
     elif line.done:
         words = [seconds_text(line.done.seconds)]

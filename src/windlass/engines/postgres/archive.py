@@ -134,6 +134,7 @@ class Dumping:
         snapshot_id: str,
         leave_out: Iterable[Name] = (),
     ) -> None:
+        self.pg_dump = pg_dump
         self._folder = tempfile.TemporaryDirectory(prefix="windlass-")
         self._path = Path(self._folder.name) / "schema.dump"
         command = [

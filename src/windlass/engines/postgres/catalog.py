@@ -101,7 +101,6 @@ def read_server(connection: Connection) -> tuple[Server, Standing]:
         version_text=str(row["version_text"]).split()[0],
         encoding=row["encoding"],
         identity=row["identity"],
-        has_default=row["has_default"],
         superuser=row["superuser"],
     )
     return server, Standing(row["instance"], row["may_create"], row["standby"])
@@ -202,7 +201,7 @@ def _rows(connection: Connection, name: str) -> list[Row]:
     return _fetch(connection, load(name), f"reading the catalog ({name})")
 
 
-def _fetch(connection: Connection, query: sql.Composable, doing: str) -> list[Row]:
+def _fetch(connection: Connection, query: sql.SQL | sql.Composed, doing: str) -> list[Row]:
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
             return list(cursor.execute(query).fetchall())

@@ -20,7 +20,7 @@ FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EOFError)
 
 
 def select_range(relation: Relation, columns: Sequence[str], range_: Range) -> str:
-    """The query that COPY reads a chunk with. ONLY: a parent's children are relations themselves."""
+    """The query that COPY reads a chunk with. ONLY: children are relations of their own."""
     query = sql.SQL("select {} from only {} where {}").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)),
         sql.Identifier(relation.name.schema, relation.name.name),
@@ -84,3 +84,17 @@ async def copy_in(
     except FAULTS as error:
         raise explain(error, f"writing {name}", side="target") from error
     return int(status.rpartition(" ")[2])
+
+
+async def truncate(target: asyncpg.Connection, name: Name) -> None:
+    """Empty a relation of this run, as FREEZE and WAL-less loading (wal_level = minimal) ask."""
+    statement = sql.SQL("truncate only {}").format(sql.Identifier(name.schema, name.name))
+    await execute(target, statement.as_string(None), f"emptying {name}")
+
+
+async def execute(target: asyncpg.Connection, statement: str, doing: str) -> None:
+    """A statement on a session of the relay. Raises our errors."""
+    try:
+        await target.execute(statement)
+    except FAULTS as error:
+        raise explain(error, doing, side="target") from error

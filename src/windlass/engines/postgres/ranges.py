@@ -36,14 +36,14 @@ def _keys(
     low: tuple[str, ...] | None,
     high: tuple[str, ...] | None,
 ) -> sql.Composable:
-    """Row comparison, which an index on the key serves; an unbounded side still leaves out NULLs."""
+    """Row comparison, which an index on the key serves. An unbounded side leaves out NULLs too."""
     types = {column.name: column.type for column in relation.columns}
     row = sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Identifier, key)))
 
     def bound(values: tuple[str, ...]) -> sql.Composable:
         cast = [
             # a type name cannot be a parameter; it is format_type's own, quoted output
-            sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(types[name]))  # type: ignore[arg-type]
+            sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(types[name]))
             for name, value in zip(key, values, strict=True)
         ]
         return sql.SQL("({})").format(sql.SQL(", ").join(cast))

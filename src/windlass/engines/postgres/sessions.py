@@ -86,11 +86,11 @@ class Sessions:
         """
         with self._lock:
             self._loop = self._loop or asyncio.new_event_loop()
-            self._task = self._loop.create_task(work)
+            task = self._task = self._loop.create_task(work)
             if self._cancelled:
                 self._task.cancel()
         try:
-            return self._loop.run_until_complete(self._task)
+            return self._loop.run_until_complete(task)
         except asyncio.CancelledError:
             raise Interrupted("stopped on request") from None
         finally:

@@ -1,0 +1,137 @@
+"""Joins the flows and the runner: what the commands call."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from windlass.engines.postgres.lock import read_holder
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.errors import Interrupted, Refused, SnapshotLost, WindlassError
+from windlass.flows.migrate import MIGRATE
+from windlass.flows.migration import Migration
+from windlass.flows.rollback import TRANSFERS, roll_back
+from windlass.journal import journal
+from windlass.model.event import Emit, Noticed
+from windlass.model.outcome import Outcome, RunStatus, State
+from windlass.model.plan import Plan
+from windlass.run.local import run_flow
+from windlass.spec.spec import Spec
+
+# a source that loses its snapshot again and again will not be copied by patience
+SNAPSHOTS = 10
+GO_ON = "run the same command again to go on"
+
+
+def plan_move(spec: Spec) -> Plan:
+    """What would happen. Writes nothing.
+
+    Raises:
+        Refused: a side cannot be reached.
+        WindlassError: reading failed.
+    """
+    with Migration(spec) as run:
+        return run.read_plan()
+
+
+def migrate(spec: Spec, emit: Emit, *, restart: bool) -> Outcome:
+    """Move, or go on where it stopped. How it ended is in the outcome's state.
+
+    Raises:
+        BadSpec: the spec names no databases.
+    """
+    started = time.perf_counter()
+    notices: tuple[str, ...] = ()
+    for _ in range(SNAPSHOTS):
+        with Migration(spec, emit, restart=restart) as run:
+            run.notices.extend(notices)
+            outcome, lost = _attempt(run)
+        if not lost or spec.one_snapshot:
+            break
+        restart = False
+        emit(Noticed("the snapshot was lost with its session: going on with a new one"))
+    return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _attempt(run: Migration) -> tuple[Outcome, bool]:
+    """One pass of the flow; whether it ended because the snapshot was lost."""
+    run.steps = tuple(step.name for step in MIGRATE.steps)
+    try:
+        run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
+    except Refused as error:
+        return Outcome("", State.REFUSED, problems=error.problems), False
+    except Interrupted:
+        return _end(run, State.INTERRUPTED, "interrupted", GO_ON), False
+    except WindlassError as error:
+        hint = f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
+        lost = isinstance(error, SnapshotLost)
+        return _end(run, State.STOPPED, str(error), hint), lost
+    state = State.DIFFERENT if run.differences else State.DONE
+    return run.outcome(state), False
+
+
+def _end(run: Migration, state: State, message: str, hint: str) -> Outcome:
+    outcome = run.outcome(state, message, hint)
+    run.end(state, outcome)
+    return outcome
+
+
+def read_status(target: str) -> list[RunStatus]:
+    """Every run that the target's journal knows, the newest first.
+
+    Raises:
+        WindlassError: the target cannot be read.
+    """
+    with Address.parse("target", target).connect(Role.TARGET, "windlass status") as connection:
+        if not journal.exists(connection):
+            return []
+        holder = read_holder(connection)
+        return [_status(connection, run, holder) for run in journal.read_runs(connection)]
+
+
+def _status(connection: Connection, run: journal.Run, holder: str) -> RunStatus:
+    plan = journal.read_plan(connection, run.run)
+    lines = journal.read_lines(connection, run.run)
+    copied = {line.item for line in lines if line.step in TRANSFERS}
+    done = [item for item in plan.relations if all(chunk.id in copied for chunk in item.chunks)]
+    return RunStatus(
+        run=run.run,
+        state=run.state,
+        source=run.source_name,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        relations_done=len(done),
+        relations=len(plan.relations),
+        rows=sum(line.rows for line in lines),
+        bytes=sum(line.size_bytes for line in lines),
+        bytes_planned=plan.size_bytes,
+        step=lines[-1].step if lines else "",
+        set_aside=len(plan.set_aside),
+        active=bool(holder) and run.state is State.RUNNING,
+    )
+
+
+def rollback(target: str, run: str, emit: Emit) -> Outcome:
+    """Drop what a run made, and put back what it set aside. All or nothing.
+
+    Raises:
+        BadSpec: the target cannot be understood.
+    """
+    started = time.perf_counter()
+    address = Address.parse("target", target)
+    try:
+        with address.connect(Role.TARGET, "windlass control") as connection:
+            plan, stayed = roll_back(connection, run)
+    except Refused as error:
+        return Outcome(run, State.REFUSED, problems=error.problems)
+    except WindlassError as error:
+        return Outcome(run, State.STOPPED, message=str(error), hint=error.hint)
+    for name in stayed:
+        emit(Noticed(f"{name} stays: it is used by something that the run did not make"))
+    return Outcome(
+        run,
+        State.ROLLED_BACK,
+        seconds=time.perf_counter() - started,
+        notices=tuple(f"{name} stays, as others use it" for name in stayed),
+        message=f"{len(plan.set_aside)} objects are back where they were",
+    )

@@ -1,0 +1,53 @@
+"""Whether a relation of the source has changed since a snapshot that is gone.
+
+Rows move between blocks when they are updated. So a relation of which some block ranges were
+copied under one snapshot can only go on under another if nothing has been written to it between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Name
+
+Activity = Mapping[str, Mapping[str, Any]]
+
+
+def read_activity(connection: Connection, names: Collection[Name]) -> Activity:
+    """By ``schema.relation``: what `has_changed` compares. JSON-able."""
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(load("activity")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading the source's activity", side="source") from error
+    found = {Name(row.pop("schema"), row.pop("name")): row for row in rows}
+    return {str(name): found[name] for name in names if name in found}
+
+
+def has_changed(connection: Connection, name: Name, then: Activity, now: Activity) -> bool:
+    """Whether anything may have been written since `then`; in doubt, yes.
+
+    The counters lag behind a commit by a second or so, hence the look at the rows: none may come
+    from a transaction that the earlier snapshot did not see. It scans the relation once.
+    """
+    before, after = then.get(str(name)), now.get(str(name))
+    if before is None or after is None:
+        return True
+    if (before["filenode"], before["changes"]) != (after["filenode"], after["changes"]):
+        return True
+    query = sql.SQL("select exists (select from only {} where age(xmin) <= age({}::xid))").format(
+        sql.Identifier(name.schema, name.name), sql.Literal(str(before["xmin"]))
+    )
+    try:
+        row = connection.execute(query).fetchone()
+    except psycopg.Error as error:
+        raise explain(error, f"looking for changes in {name}", side="source") from error
+    return row is None or bool(row[0])

@@ -1,0 +1,60 @@
+"""The door through which every statement of a plan goes to the target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.session import Connection
+from windlass.errors import ConstraintViolated
+from windlass.model.report import Loss
+from windlass.model.statement import Statement
+
+
+def run_statements(connection: Connection, statements: Sequence[Statement]) -> None:
+    """All in one round trip, inside the caller's transaction; one by one to find what fails.
+
+    Raises:
+        WindlassError: it names the statement that failed, not only what the server said.
+    """
+    script = "".join(statement.sql for statement in statements)
+    try:
+        with connection.transaction():
+            connection.execute(script.encode())
+    except psycopg.OperationalError as error:
+        raise explain(error, "creating objects", side="target") from error
+    except psycopg.Error:
+        for statement in statements:
+            _run(connection, statement)
+
+
+def _run(connection: Connection, statement: Statement) -> None:
+    try:
+        connection.execute(statement.sql.encode())
+    except psycopg.Error as error:
+        raise explain(error, f"creating {statement}", side="target") from error
+
+
+def try_statement(connection: Connection, statement: Statement, consequence: str) -> Loss | None:
+    """Run a statement that the data may refuse; the loss if they do. Inside a transaction."""
+    try:
+        with connection.transaction():
+            _run(connection, statement)
+    except ConstraintViolated as error:
+        return Loss(str(statement), f"{consequence}: {error}")
+    return None
+
+
+def speed_up_builds(connection: Connection) -> None:
+    """More memory for the caller's transaction: a quarter of shared_buffers, 64 MB to 1 GB.
+
+    Nobody but the server knows what memory there is; shared_buffers is what its owner gave it.
+    """
+    connection.execute(
+        "select set_config('maintenance_work_mem', greatest("
+        " (select setting::bigint from pg_settings where name = 'maintenance_work_mem'),"
+        " least(1048576, greatest(65536, (select setting::bigint * 8 / 4 from pg_settings"
+        " where name = 'shared_buffers'))))::text || 'kB', true)"
+    )

@@ -1,0 +1,109 @@
+"""Large objects: read and written in slices, with owner, grants and comment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.session import Connection
+
+SLICE_BYTES = 1 << 20  # what is in memory at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A large object without its bytes. `grants`: grantee ("" for PUBLIC), privilege, grantable."""
+
+    oid: int
+    owner: str
+    comment: str | None
+    grants: tuple[tuple[str, str, bool], ...]
+
+
+_DESCRIBE = (
+    "select m.oid::bigint, pg_get_userbyid(m.lomowner), obj_description(m.oid, 'pg_largeobject'),"
+    " coalesce((select json_agg(json_build_array(case a.grantee when 0 then ''"
+    " else pg_get_userbyid(a.grantee) end, a.privilege_type, a.is_grantable))"
+    " from aclexplode(m.lomacl) a where a.grantee <> m.lomowner), '[]'::json)"
+    " from pg_largeobject_metadata m where m.oid > %s order by m.oid limit %s"
+)
+
+
+def describe_after(connection: Connection, oid: int, count: int) -> list[Described]:
+    """The next large objects in the order of their ids."""
+    try:
+        rows: list[Any] = connection.execute(_DESCRIBE, (oid, count)).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading large objects", side="source") from error
+    return [
+        Described(oid, owner, comment, tuple((to, what, bool(on)) for to, what, on in grants))
+        for oid, owner, comment, grants in rows
+    ]
+
+
+def copy_large_object(source: Connection, target: Connection, what: Described) -> int:
+    """Create it on the target with the same id, and fill it; the bytes that went over."""
+    size = 0
+    try:
+        target.execute("select lo_create(%s)", (what.oid,))
+        for data in _slices(source, what.oid):
+            target.execute("select lo_put(%s, %s, %s)", (what.oid, size, data))
+            size += len(data)
+    except psycopg.Error as error:
+        raise explain(error, f"copying large object {what.oid}", side="target") from error
+    return size
+
+
+def _slices(source: Connection, oid: int) -> Iterator[bytes]:
+    at = 0
+    while True:
+        row: Any = source.execute(
+            "select lo_get(%s, %s, %s)", (oid, at, SLICE_BYTES), binary=True
+        ).fetchone()
+        data = bytes(row[0])
+        if data:
+            yield data
+        if len(data) < SLICE_BYTES:
+            return
+        at += len(data)
+
+
+def dress(target: Connection, what: Described, roles: Collection[str], user: str) -> None:
+    """Owner, grants and comment, as far as the roles exist."""
+    oid = sql.Literal(what.oid)
+    try:
+        for grantee, privilege, grantable in what.grants:
+            if grantee and grantee not in roles:
+                continue
+            target.execute(
+                sql.SQL("grant {} on large object {} to {}{}").format(
+                    sql.SQL(privilege),  # SELECT or UPDATE
+                    oid,
+                    sql.Identifier(grantee) if grantee else sql.SQL("public"),
+                    sql.SQL(" with grant option" if grantable else ""),
+                )
+            )
+        if what.comment is not None:
+            target.execute(
+                sql.SQL("comment on large object {} is {}").format(oid, sql.Literal(what.comment))
+            )
+        if what.owner != user and what.owner in roles:
+            target.execute(
+                sql.SQL("alter large object {} owner to {}").format(oid, sql.Identifier(what.owner))
+            )
+    except psycopg.Error as error:
+        raise explain(error, f"describing large object {what.oid}", side="target") from error
+
+
+def strangers(what: Described, roles: Collection[str]) -> set[str]:
+    """Roles that own it or may use it, and that the target lacks."""
+    return {
+        role
+        for role in (what.owner, *(to for to, _, _ in what.grants))
+        if role and role not in roles
+    }

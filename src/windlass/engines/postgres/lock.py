@@ -1,0 +1,55 @@
+"""One windlass at a time on a target, and no ghosts of an earlier one."""
+
+from __future__ import annotations
+
+import time
+from typing import LiteralString
+
+from windlass.engines.postgres.session import Connection
+
+# an advisory lock key of our own: "windlass" in ASCII
+_KEY = int.from_bytes(b"windlass", "big", signed=True)
+# the server notices a killed client only when it next reads from it
+_PATIENCE_SECONDS = 3.0
+_POLL_SECONDS = 0.05
+
+
+def try_lock(connection: Connection) -> bool:
+    """Take this database for our run until the session ends. False: another run has it."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        row = connection.execute("select pg_try_advisory_lock(%s)", (_KEY,)).fetchone()
+        if row and row[0]:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+
+
+def read_holder(connection: Connection) -> str:
+    """Who has the lock, for a message: "windlass 20261121-0653-7f3a (pid 4711)"; "" for nobody."""
+    row = connection.execute(
+        "select a.application_name, a.pid from pg_locks l join pg_stat_activity a using (pid)"
+        " where l.locktype = 'advisory' and l.granted and l.objsubid = 1"
+        " and l.database = (select oid from pg_database where datname = current_database())"
+        " and (l.classid::bigint << 32 | l.objid::bigint) = %s",
+        (_KEY,),
+    ).fetchone()
+    return f"{row[0]} (pid {row[1]})" if row else ""
+
+
+def end_sessions(connection: Connection, run: str) -> None:
+    """End what a killed run has left on this server, and wait until it is gone.
+
+    A COMMIT that was sent but not answered, or an index that still builds, would otherwise meet
+    this run's own work.
+    """
+    pattern = f"windlass {run}%"
+    ending: LiteralString = "select pg_terminate_backend(pid) from pg_stat_activity where "
+    counting: LiteralString = "select count(*) from pg_stat_activity where "
+    mine: LiteralString = (
+        "application_name like %s and pid <> pg_backend_pid() and datname = current_database()"
+    )
+    connection.execute(ending + mine, (pattern,))
+    while connection.execute(counting + mine, (pattern,)).fetchone() != (0,):
+        time.sleep(_POLL_SECONDS)

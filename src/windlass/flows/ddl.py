@@ -1,0 +1,100 @@
+"""A plan's statements divided into the items of steps: what is run in one transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from windlass.model.flow import Item
+from windlass.model.plan import Plan
+from windlass.model.relation import Name
+from windlass.model.statement import Phase, Statement
+
+# One transaction holds a lock for each object that it makes, about four for a relation with a key
+# and TOAST; a server's lock table has room for 6,400 by default.
+PORTION = 200
+
+IN_ORDER = {
+    Phase.SCHEMA: "create_target_schema",
+    Phase.TABLES: "create_target_tables",
+    Phase.ATTACH: "attach_indexes",
+    Phase.FOREIGN_KEYS: "create_foreign_keys",
+    Phase.REST: "create_triggers_and_rules",
+    Phase.GRANTS: "grant_privileges",
+    Phase.LAST: "create_event_triggers",
+}
+CREATE_INDEXES = "create_indexes"
+CREATE_PRIMARY_KEYS = "create_primary_keys"
+VALIDATE_FOREIGN_KEYS = "validate_foreign_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    item: Item
+    statements: tuple[Statement, ...]
+
+
+def divide(plan: Plan) -> dict[str, list[Portion]]:
+    """Every statement in exactly one portion, by step. The same plan divides the same way."""
+    by_phase: dict[Phase, list[Statement]] = defaultdict(list)
+    for statement in plan.statements:
+        by_phase[statement.phase].append(statement)
+    found = {step: list(_in_order(by_phase[phase])) for phase, step in IN_ORDER.items()}
+    batches = {item.relation.name: item.batch for item in plan.relations}
+    sizes: dict[str, int] = defaultdict(int)
+    for item in plan.relations:
+        sizes[item.batch] += item.relation.size_bytes
+    keys = _by_batch(by_phase[Phase.KEYS], batches)
+    found[CREATE_INDEXES] = [
+        portion for batch, some in keys.items() for portion in _indexes(batch, some, sizes)
+    ]
+    found[CREATE_PRIMARY_KEYS] = [
+        Portion(Item(batch, batch, sizes[batch]), tuple(rest))
+        for batch, some in keys.items()
+        if (rest := [one for one in some if not _is_built_alone(batch, one)]) and _is_large(batch)
+    ]
+    found[VALIDATE_FOREIGN_KEYS] = [
+        Portion(Item(batch, batch, sizes[batch]), tuple(some))
+        for batch, some in _by_batch(by_phase[Phase.VALIDATE], batches).items()
+    ]
+    return found
+
+
+def _in_order(statements: Sequence[Statement]) -> Iterator[Portion]:
+    for start in range(0, len(statements), PORTION):
+        number = str(start // PORTION + 1)
+        yield Portion(Item(number), tuple(statements[start : start + PORTION]))
+
+
+def _by_batch(
+    statements: Iterable[Statement], batches: dict[Name, str]
+) -> dict[str, list[Statement]]:
+    """By the batch of their relation; "" for partitioned relations and views, which have no rows
+    of their own to wait for."""
+    found: dict[str, list[Statement]] = defaultdict(list)
+    for statement in statements:
+        batch = batches.get(statement.relation, "") if statement.relation else ""
+        found[batch].append(statement)
+    return dict(found)
+
+
+def _is_large(batch: str) -> bool:
+    return bool(batch) and not batch.startswith("small relations ")
+
+
+def _is_built_alone(batch: str, statement: Statement) -> bool:
+    return _is_large(batch) and statement.kind in ("INDEX", "UNIQUE INDEX")
+
+
+def _indexes(batch: str, statements: list[Statement], sizes: dict[str, int]) -> Iterator[Portion]:
+    """A large relation's indexes one by one, side by side; all else of a batch in one go."""
+    if not _is_large(batch):
+        for number, portion in enumerate(_in_order(statements), 1):
+            item = Item(f"{batch or 'relations without rows'} {number}", batch, sizes[batch])
+            yield Portion(item, portion.statements)
+        return
+    for statement in statements:
+        if _is_built_alone(batch, statement):
+            item = Item(f"{statement.kind.lower()} {statement.id}", batch, sizes[batch])
+            yield Portion(item, (statement,))

@@ -1,0 +1,1 @@
+"""Making a flow happen on this machine."""

@@ -1,0 +1,285 @@
+"""Executes a flow here: worker threads, pipelining, retries, and an orderly stop.
+
+It knows steps and items, never databases: what is finished it asks the context.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import tenacity
+
+from windlass.errors import Interrupted, WindlassError
+from windlass.model.event import (
+    Emit,
+    ItemFinished,
+    ItemRetried,
+    ItemStarted,
+    StepFinished,
+    StepStarted,
+)
+from windlass.model.flow import ONE, Flow, Item, Result, Step
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 9  # with the waits below about two minutes: a server's restart and recovery
+FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 30.0
+
+
+class Workplace(Protocol):
+    """What the runner needs of a flow's context."""
+
+    def finished(self, step: str) -> Mapping[str, Result]:
+        """Items of a step that an earlier run has done, with their results."""
+
+    def collect(self, step: str, item: Item, result: Result) -> None:
+        """Keep a result for the steps that come after."""
+
+    def recover(self, error: WindlassError) -> None:
+        """Called in the worker's thread before another try: drop what may be broken."""
+
+    def cancel(self) -> None:
+        """Stop what is in flight in every thread."""
+
+    def leave(self) -> None:
+        """Called in a worker's thread when it ends."""
+
+
+W = TypeVar("W", bound=Workplace)
+
+
+@dataclass
+class _Progress:
+    """Where one step stands."""
+
+    step: Step[Any]
+    items: list[Item] | None = None  # None: not asked yet
+    open_in_group: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    open: int = 0
+    started_at: float = 0.0
+    done: bool = False
+
+    @property
+    def may_close(self) -> bool:
+        return self.items is not None and not self.done and not self.open
+
+    def group_done(self, group: str) -> bool:
+        return self.items is not None and not self.open_in_group[group]
+
+
+@dataclass(order=True)
+class _Job:
+    priority: tuple[int, int]
+    step: Step[Any] = field(compare=False)
+    item: Item = field(compare=False)
+
+
+@dataclass
+class _Ended:
+    job: _Job
+    result: Result
+    error: BaseException | None
+    seconds: float
+
+
+def run_flow(flow: Flow[W], context: W, *, jobs: int, emit: Emit) -> None:
+    """Run every step; at most `jobs` items at once.
+
+    Raises:
+        Interrupted: Ctrl-C; what was in flight has been rolled back.
+        WindlassError: the first failure that no retry could mend, after all others have stopped.
+    """
+    _Execution(flow, context, jobs, emit).run()
+
+
+class _Execution:
+    def __init__(self, flow: Flow[Any], context: Any, jobs: int, emit: Emit) -> None:
+        self._context, self._jobs = context, jobs
+        self._steps = {step.name: _Progress(step) for step in flow.steps}
+        self._places = {step.name: place for place, step in enumerate(flow.steps)}
+        self._emit_lock = threading.Lock()
+        self._emit_to = emit
+        self._ready: queue.PriorityQueue[_Job] = queue.PriorityQueue()
+        self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
+        self._waiting: list[_Job] = []
+        self._stop = threading.Event()
+        self._in_flight = 0
+
+    def _emit(self, event: Any) -> None:
+        with self._emit_lock:
+            self._emit_to(event)
+
+    def run(self) -> None:
+        threads = [
+            threading.Thread(target=self._work, name=f"windlass-{number}", daemon=True)
+            for number in range(self._jobs)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._schedule()
+        except BaseException as error:
+            self._stop.set()
+            self._context.cancel()
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted("interrupted") from None
+            raise
+        finally:
+            self._stop.set()
+            for _ in threads:
+                self._ready.put(_Job((1 << 30, 0), _NOTHING, ONE))
+            for thread in threads:
+                thread.join()
+
+    def _schedule(self) -> None:
+        self._advance()
+        while self._in_flight or not all(progress.done for progress in self._steps.values()):
+            self._finish(self._ended.get())
+            self._advance()
+
+    def _advance(self) -> None:
+        """Open every step that can be, close every one that is through, start what is ready."""
+        changed = True
+        while changed:
+            changed = False
+            for progress in self._steps.values():
+                if progress.items is None and self._may_open(progress.step):
+                    self._open(progress)
+                    changed = True
+                if progress.may_close and self._all_done(progress.step.after):
+                    self._close(progress)
+                    changed = True
+        still = []
+        for job in self._waiting:
+            if self._may_start(job):
+                self._in_flight += 1
+                self._ready.put(job)
+            else:
+                still.append(job)
+        self._waiting = still
+
+    def _may_open(self, step: Step[Any]) -> bool:
+        """A pipelined step opens as soon as the steps before it have told their items."""
+        before = [self._steps[name] for name in step.after]
+        if step.pipelined:
+            return all(progress.items is not None for progress in before)
+        return all(progress.done for progress in before)
+
+    def _all_done(self, names: tuple[str, ...]) -> bool:
+        return all(self._steps[name].done for name in names)
+
+    def _may_start(self, job: _Job) -> bool:
+        if not job.step.pipelined:
+            return True
+        return all(self._steps[name].group_done(job.item.group) for name in job.step.after)
+
+    def _open(self, progress: _Progress) -> None:
+        step = progress.step
+        progress.items = list(step.items(self._context)) if step.items else [ONE]
+        progress.started_at = time.perf_counter()
+        finished = self._context.finished(step.name)
+        self._emit(
+            StepStarted(step.name, len(progress.items), sum(item.cost for item in progress.items))
+        )
+        for place, item in enumerate(progress.items):
+            if item.id in finished:
+                self._keep(step, item, finished[item.id], 0.0, resumed=True)
+                continue
+            progress.open += 1
+            progress.open_in_group[item.group] += 1
+            # what is begun is finished first: an index before the next relation's rows
+            priority = (-self._places[step.name], place)
+            self._waiting.append(_Job(priority, step, item))
+
+    def _close(self, progress: _Progress) -> None:
+        progress.done = True
+        seconds = time.perf_counter() - progress.started_at
+        self._emit(StepFinished(progress.step.name, seconds))
+
+    def _finish(self, ended: _Ended) -> None:
+        self._in_flight -= 1
+        if ended.error is not None:
+            raise ended.error
+        step, item = ended.job.step, ended.job.item
+        progress = self._steps[step.name]
+        progress.open -= 1
+        progress.open_in_group[item.group] -= 1
+        self._keep(step, item, ended.result, ended.seconds)
+
+    def _keep(
+        self, step: Step[Any], item: Item, result: Result, seconds: float, *, resumed: bool = False
+    ) -> None:
+        self._context.collect(step.name, item, result)
+        self._emit(
+            ItemFinished(
+                step.name,
+                item.id,
+                item.group,
+                seconds,
+                rows=int(result.get("rows") or 0),  # type: ignore[arg-type]
+                size_bytes=int(result.get("bytes") or 0),  # type: ignore[arg-type]
+                resumed=resumed,
+                cost=item.cost,
+            )
+        )
+
+    def _work(self) -> None:
+        """One worker thread: until told to stop."""
+        try:
+            while not self._stop.is_set():
+                job = self._ready.get()
+                if self._stop.is_set():
+                    return
+                self._emit(ItemStarted(job.step.name, job.item.id, job.item.group, job.item.cost))
+                started = time.perf_counter()
+                result: Result = {}
+                error: BaseException | None = None
+                try:
+                    result = self._attempt(job)
+                except BaseException as caught:
+                    error = caught
+                self._ended.put(_Ended(job, result, error, time.perf_counter() - started))
+        finally:
+            self._context.leave()
+
+    def _attempt(self, job: _Job) -> Result:
+        """Run an item; again, with growing waits, while its error says that this can help."""
+
+        def again(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            assert isinstance(error, WindlassError)
+            wait = state.next_action.sleep if state.next_action else 0.0
+            log.info("retry step=%s item=%s reason=%s", job.step.name, job.item.id, error)
+            self._emit(
+                ItemRetried(job.step.name, job.item.id, state.attempt_number, str(error), wait)
+            )
+            self._context.recover(error)
+
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_any(
+                tenacity.stop_after_attempt(ATTEMPTS),
+                tenacity.stop_when_event_set(self._stop),
+            ),
+            wait=tenacity.wait_random_exponential(FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS),
+            retry=tenacity.retry_if_exception(_is_retryable),
+            sleep=tenacity.sleep_using_event(self._stop),
+            before_sleep=again,
+            reraise=True,
+        )
+        result: Result = retrying(job.step.run, self._context, job.item)
+        return result
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, WindlassError) and error.retryable
+
+
+_NOTHING: Step[Any] = Step("", lambda _context, _item: {})

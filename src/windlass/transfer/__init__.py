@@ -1,0 +1,1 @@
+"""Moving one chunk from a source to a target."""

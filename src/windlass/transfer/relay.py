@@ -1,0 +1,99 @@
+"""Postgres to Postgres: the bytes of COPY out are the bytes of COPY in; nothing looks into them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from windlass.engines.postgres.copy import copy_in, copy_out, truncate
+from windlass.errors import WindlassError
+from windlass.model.chunk import Range
+from windlass.model.relation import Name, Relation, Wire
+
+# Blocks of about 250 kB that may wait between the two ends: enough that neither waits for a
+# scheduler's turn, little enough not to matter in memory.
+_BLOCKS_IN_FLIGHT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One chunk's way: what is read, and where it goes. `columns` pair source with target names."""
+
+    relation: Relation
+    range: Range
+    target: Name
+    columns: Sequence[tuple[str, str]]
+    wire: Wire
+    freeze: bool  # the relation is empty and all of it comes in this transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    rows: int
+    size_bytes: int
+    seconds: float
+
+
+async def relay(
+    source: asyncpg.Connection,
+    target: asyncpg.Connection,
+    journey: Journey,
+    progress: Callable[[int], None],
+) -> Arrived:
+    """Copy one chunk inside the transactions that the caller has opened on both sides.
+
+    `progress` is told the size of every block. Memory: a few blocks, whatever the chunk's size.
+
+    Raises:
+        ConnectionLost, TargetFull, WindlassError: the target's transaction is to be rolled back.
+    """
+    started = time.perf_counter()
+    blocks: asyncio.Queue[bytes | None] = asyncio.Queue(_BLOCKS_IN_FLIGHT)
+    size = 0
+
+    async def put(block: bytes) -> None:
+        nonlocal size
+        size += len(block)
+        progress(len(block))
+        await blocks.put(block)
+
+    async def read() -> None:
+        try:
+            await copy_out(
+                source,
+                journey.relation,
+                [name for name, _ in journey.columns],
+                journey.range,
+                journey.wire,
+                put,
+            )
+        finally:
+            await blocks.put(None)
+
+    async def arriving() -> AsyncIterator[bytes]:
+        while (block := await blocks.get()) is not None:
+            yield block
+        await reading  # what ended the reading early ends the writing as well
+
+    if journey.freeze:
+        await truncate(target, journey.target)
+    reading = asyncio.ensure_future(read())
+    try:
+        rows = await copy_in(
+            target,
+            journey.target,
+            [name for _, name in journey.columns],
+            journey.wire,
+            arriving(),
+            freeze=journey.freeze,
+        )
+    finally:
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError, WindlassError):
+            await reading
+    return Arrived(rows, size, time.perf_counter() - started)
