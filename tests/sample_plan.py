@@ -118,6 +118,7 @@ def sample_plan() -> Plan:
         ),
         sequences=((Name("shop", "orders_id_seq"), Name("store", "orders_id_seq")),),
         materialized_views=(Name("store", "totals"),),
+        partition_roots=(),
         large_objects=LargeObjects(3, 16_400, 16_500),
         set_aside=(SetAside("TABLE", Name("store", "Odd | `name`"), "", "windlass_backup_1"),),
         losses=(LOSS,),

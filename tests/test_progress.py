@@ -41,7 +41,8 @@ class Clock:
 
 
 def planned(sizes: dict[str, int], **more: object) -> FlowPlanned:
-    return FlowPlanned("r", sizes, dict.fromkeys(sizes, 1000), **more)  # type: ignore[arg-type]
+    rows = dict.fromkeys(sizes, 1000)
+    return FlowPlanned("r", sizes, rows, copy_steps=("copy",), **more)  # type: ignore[arg-type]
 
 
 def tally_of(events: Iterable[tuple[float, Event]]) -> Tally:
@@ -108,6 +109,11 @@ def test_what_the_journal_had_already_is_done_but_says_nothing_about_speed() -> 
     tally = tally_of([*HALF_COPIED[:2], (1.0, resumed)])
     assert tally.done_bytes() == 50 * MB
     assert (tally.bytes_per_second(1.0), tally.seconds_left(9.0)) == (0.0, None)
+
+
+def test_a_second_pass_counts_nothing_twice() -> None:
+    tally = tally_of([*HALF_COPIED, *((now + 5, event) for now, event in HALF_COPIED)])
+    assert (tally.rows, tally.moved_bytes, tally.done_bytes()) == (500, 40 * MB, 50 * MB)
 
 
 def test_a_relation_is_copied_with_its_last_chunk() -> None:

@@ -18,7 +18,7 @@ from windlass.model.units import bytes_text, count_text, plural, seconds_text
 MOST_RELATIONS = 10
 MOST_DIFFERENCES = 20
 MOST_LOSSES = 20
-COPY_PHASES = ("copy",)
+COPY_PHASES = ("transfer_table_data", "transfer_partition")
 
 _GOOD = {State.DONE, State.ROLLED_BACK}
 
@@ -52,7 +52,7 @@ def outcome_text(
         message = outcome.message or refusal(outcome.problems)
         return text_of(Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems))
     blocks = [
-        [_headline(outcome, verb), *_why(outcome)],
+        [_headline(outcome, verb), *_why(outcome, width)],
         list(_totals(outcome)),
         list(_phases(outcome, width)),
         list(_relations(outcome)),
@@ -66,7 +66,7 @@ def outcome_text(
 
 def outcome_line(outcome: Outcome, *, verb: str) -> str:
     """The end of a run under ``-q``."""
-    return "\n".join((_headline(outcome, verb), *_why(outcome)))
+    return "\n".join((_headline(outcome, verb), *_why(outcome, 1000)))
 
 
 _SENTENCES = {
@@ -82,8 +82,7 @@ def _headline(outcome: Outcome, verb: str) -> str:
     took = f" in {seconds_text(outcome.seconds)}"
     match outcome.state:
         case State.DONE:
-            verdict = _VERDICTS[outcome.verified]
-            return _styled("✓ ", "green") + _bold(f"{past}{names}{took}") + f"\n  {verdict}"
+            return _styled("✓ ", "green") + _bold(f"{past}{names}{took}")
         case State.DIFFERENT:
             count = plural(len(outcome.differences), "difference")
             return _styled("✗ ", "red") + _bold(f"{past}{names}{took}: {count}")
@@ -102,11 +101,13 @@ _VERDICTS = {
 }
 
 
-def _why(outcome: Outcome) -> Iterator[str]:
+def _why(outcome: Outcome, width: int) -> Iterator[str]:
+    if outcome.state is State.DONE:
+        yield from _wrapped(_VERDICTS[outcome.verified], width, "  ")
     if outcome.message and outcome.state not in _GOOD:
-        yield f"  {outcome.message}"
+        yield from _wrapped(outcome.message, width, "  ")
     if outcome.hint:
-        yield f"  → {outcome.hint}"
+        yield from _wrapped(outcome.hint, width, "  → ")
 
 
 def _totals(outcome: Outcome) -> Iterator[str]:
@@ -140,7 +141,7 @@ def _verified(outcome: Outcome) -> str:
 
 def _copy_seconds(outcome: Outcome) -> float:
     found = [outcome.phases[name] for name in COPY_PHASES if name in outcome.phases]
-    return sum(found) or outcome.seconds
+    return min(sum(found), outcome.seconds) or outcome.seconds
 
 
 def _phases(outcome: Outcome, width: int) -> Iterator[str]:
@@ -150,9 +151,13 @@ def _phases(outcome: Outcome, width: int) -> Iterator[str]:
     longest = max(outcome.phases.values())
     name_width = max(len(name) for name in outcome.phases)
     room = min(max(width - name_width - 16, 8), 40)
-    for name, seconds in outcome.phases.items():
+    shown = {name: took for name, took in outcome.phases.items() if took >= longest / room / 2}
+    for name, seconds in shown.items():
         bar = "━" * round(seconds / longest * room) if longest else ""
-        yield f"  {name:<{name_width}}  {seconds_text(seconds):>9}  {_styled(bar, 'cyan')}"
+        words = name.replace("_", " ")
+        yield f"  {words:<{name_width}}  {seconds_text(seconds):>9}  {_styled(bar, 'cyan')}"
+    if rest := len(outcome.phases) - len(shown):
+        yield _dim(f"  and {plural(rest, 'shorter step')}")
 
 
 def _relations(outcome: Outcome) -> Iterator[str]:

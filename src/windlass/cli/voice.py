@@ -23,7 +23,7 @@ import click
 from windlass.model.flow import Json
 
 HIDDEN = "***"
-# A mask that is too short would eat innocent words.
+# A shorter one would eat innocent words.
 SHORTEST_SECRET = 4
 WIDEST = 120
 
@@ -35,7 +35,8 @@ _WORD_PASSWORD = re.compile(r"(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+
 def mask(text: str, secrets: Sequence[str] = ()) -> str:
     """The text without passwords: those of URLs and conninfo words, and the known ones."""
     for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+        # a whole word only: the password postgres is not to eat up postgresql
+        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
     text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
     return _WORD_PASSWORD.sub(rf"\1{HIDDEN}", text)
 
@@ -101,7 +102,7 @@ class Voice:
         if verb:
             kept = _without(words[1:], {*more, "--restart", "--json", "--quiet", "--verbose"})
             words = [verb, *kept, *more]
-        return shlex.join(["windlass", *(self.masked(word) for word in words)])
+        return shlex.join(["windlass", *map(_mask_word, words)])
 
     def rollback_command(self, run: str) -> str:
         """How to undo a run on this command's target."""
@@ -110,7 +111,7 @@ class Voice:
             name, equals, _ = word.partition("=")
             if name in ("--target", "--file", "-f"):
                 words += [word] if equals else [word, value]
-        return shlex.join(self.masked(word) for word in words)
+        return shlex.join(map(_mask_word, words))
 
     def result(self, text: str) -> None:
         """To stdout. A reader that went away (``| head``) does not change how the run ended."""
@@ -127,6 +128,11 @@ class Voice:
         """To stderr: what is not the result."""
         with suppress(OSError):  # nobody reads stderr any more; that is no reason to stop
             click.echo(self.masked(text), err=True)
+
+
+def _mask_word(word: str) -> str:
+    """A connection as one whole word: its password may hold anything."""
+    return mask(_URL.sub(rf"\1{HIDDEN}", word))
 
 
 _SIDES = ("SOURCE", "TARGET")

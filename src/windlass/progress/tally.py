@@ -122,12 +122,14 @@ class Tally:
                 pass
 
     def _begin_again(self) -> None:
-        self.groups, self.steps, self.flights = {}, {}, {}
+        self.steps, self.flights = {}, {}
         self.rows = self.moved_bytes = self.relations_copied = 0
         self.first_item_at = None
+        if self.planned:
+            self._plan(self.planned)
 
     def _plan(self, event: FlowPlanned) -> None:
-        self.planned = event
+        self.planned, self.groups = event, {}
         for name, size in event.sizes_bytes.items():
             self.groups[name] = GroupTally(
                 name,

@@ -212,7 +212,11 @@ class TerminalProgress:
 def _reading(tally: Tally, now: float) -> Text:
     seconds = now - tally.started_at if tally.started_at is not None else 0.0
     dots = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(now * REDRAWS_PER_SECOND) % 10]
-    return Text(f"{dots} ", style="cyan").append("reading both databases").append(f"  {clock_text(seconds)}", "dim")
+    return (
+        Text(f"{dots} ", style="cyan")
+        .append("reading both databases")
+        .append(f"  {clock_text(seconds)}", "dim")
+    )
 
 
 def _title(tally: Tally, width: int) -> Text:
