@@ -38,9 +38,7 @@ if TYPE_CHECKING:
     from pglast.parser import Token
 
 Path = tuple[str | int, ...]  # attributes and list positions, from the statement to a leaf
-Shape = dict[
-    Path, object
-]  # a tree laid flat: leaves with their values, inner nodes with their type
+Shape = dict[Path, object]  # a tree laid flat: its leaves' values, its nodes' types
 
 NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts what is longer
 
@@ -67,7 +65,7 @@ def rename_schemas(sql: str, mapping: Mapping[str, str]) -> Renamed:
     for new in mapping.values():
         _check_name(new)
     try:
-        return _rename_text(sql, mapping)
+        return _rename_text(sql, mapping) if mapping else Renamed(sql)
     except ParseError as error:
         raise WindlassError(
             f"cannot rename a schema in {_head(sql)}: {error.args[0]}",
@@ -120,8 +118,7 @@ def _rename_statement(sql: str, mapping: Mapping[str, str]) -> Renamed:
 
 
 def _parse(sql: str) -> object:
-    (raw,) = parse_sql(sql)
-    return raw.stmt
+    return tuple(raw.stmt for raw in parse_sql(sql))
 
 
 def _may_name(text: str, names: Mapping[str, str]) -> bool:
@@ -130,19 +127,25 @@ def _may_name(text: str, names: Mapping[str, str]) -> bool:
     Quotes are left out on both sides, since a name inside a string inside a name has them doubled
     more than once. A text with escapes may spell a name in ways that are not looked for.
     """
-    bare = _bare(text).lower()
-    return "\\" in text or "u&" in bare or any(_bare(name).lower() in bare for name in names)
+    folded = _fold(text)
+    escapes = "u&" in folded or ("e'" in folded and "\\" in folded)
+    return escapes or any(_bare(_fold(name)) in _bare(folded) for name in names)
 
 
 def _bare(text: str) -> str:
     return text.replace('"', "").replace("'", "")
 
 
+def _fold(text: str) -> str:
+    """To lower case as the server does it: ASCII only."""
+    return text.encode().lower().decode()
+
+
 def _head(sql: str) -> str:
-    """What a person knows the statement by: its first line that is not a comment."""
+    """What a person knows the statement by. Ends before the first string: it may be a password."""
     lines = [line for line in sql.splitlines() if line.strip() and not line.startswith("--")]
-    line = lines[0].strip() if lines else ""
-    return f"`{line[:77]}...`" if len(line) > 80 else f"`{line}`"
+    head = re.split("['$]", lines[0], maxsplit=1)[0].strip() if lines else ""
+    return f"`{head[:77]}...`" if len(head) > 80 else f"`{head}`"
 
 
 # Trees
@@ -240,7 +243,6 @@ _PLAIN: dict[type[ast.Node], str] = {
 # statements about an object of any kind: (the kind of object, the object or the list of them)
 _ABOUT: dict[type[ast.Node], tuple[str, str]] = {
     ast.AlterExtensionContentsStmt: ("objtype", "object"),
-    ast.AlterObjectDependsStmt: ("objectType", "object"),
     ast.AlterObjectSchemaStmt: ("objectType", "object"),
     ast.AlterOwnerStmt: ("objectType", "object"),
     ast.CommentStmt: ("objtype", "object"),
@@ -265,8 +267,8 @@ _OF_A_METHOD = {ObjectType.OBJECT_OPCLASS, ObjectType.OBJECT_OPFAMILY}
 # options whose value is a list of names, counted as in _QUALIFIED
 _OPTIONS = {"handler": 2, "owned_by": 3, "sequence_name": 2, "support": 2, "validator": 2}
 
-# what the server reads such a string as, in a statement that parses when the string is in place
-_STRINGS = {
+# how the server reads a string of such a type: a statement that parses with the string in place
+_OBJECT_TYPES = {
     "regclass": "table {}",
     "regcollation": "drop collation {}",
     "regconfig": "drop text search configuration {}",
@@ -277,16 +279,15 @@ _STRINGS = {
     "regproc": "drop function {}",
     "regprocedure": "drop function {}",
     "regtype": "select null::{}",
-    "search_path": "set search_path to {}",
-    "sql": "{}",
 }
+_LANGUAGES = {**_OBJECT_TYPES, "search_path": "set search_path to {}", "sql": "{}"}
 
 _TEXTS = {"bpchar", "cstring", "name", "text", "unknown", "varchar"}
 
 # functions that take an object's name as a string: (which argument, how it is read)
 _ARGUMENTS: dict[str, tuple[int, str]] = {
-    **{kind: (0, kind) for kind in _STRINGS if kind.startswith("reg")},
-    **{f"to_{kind}": (0, kind) for kind in _STRINGS if kind.startswith("reg")},
+    **{kind: (0, kind) for kind in _OBJECT_TYPES},
+    **{f"to_{kind}": (0, kind) for kind in _OBJECT_TYPES},
     **dict.fromkeys(["currval", "nextval", "setval"], (0, "regclass")),
     "pg_get_serial_sequence": (0, "regclass"),
     "has_any_column_privilege": (-2, "regclass"),
@@ -389,7 +390,9 @@ def _definition_sites(path: Path, options: Sequence[ast.DefElem]) -> Iterator[_S
 
 def _string_sites(path: Path, node: ast.Node) -> Iterator[_Site]:
     match node:
-        case ast.TypeCast(typeName=ast.TypeName() as name) if _built_in(name) in _STRINGS:
+        case ast.TypeCast(typeName=ast.TypeName() as name) if (
+            _built_in(name).removesuffix("[]") in _OBJECT_TYPES
+        ):
             yield from _constant((*path, "arg"), node.arg, _built_in(name))
         case ast.FuncCall(args=tuple(arguments)):
             yield from _argument_sites((*path, "args"), _function(node), arguments)
@@ -414,7 +417,7 @@ def _argument_sites(path: Path, function: str, arguments: Sequence[Any]) -> Iter
         if -len(arguments) <= place < len(arguments):
             at = place % len(arguments)
             yield from _constant((*path, at), arguments[at], language)
-    elif function == "set_config" and constant(0) == "search_path":
+    elif function == "set_config" and len(arguments) > 1 and constant(0) == "search_path":
         yield from _constant((*path, 1), arguments[1], "search_path")
     elif function in ("pg_restore_attribute_stats", "pg_restore_relation_stats"):
         for at in range(1, len(arguments)):
@@ -437,7 +440,9 @@ def _constant_of(arguments: Sequence[Any], at: int) -> str:
 
 def _built_in(name: ast.TypeName | None) -> str:
     """The name of a type of the server's own, else nothing."""
-    return "" if name is None or name.arrayBounds else _own(name.names)
+    if name is None or not (own := _own(name.names)):
+        return ""
+    return f"{own}[]" if name.arrayBounds else own
 
 
 def _function(node: ast.FuncCall) -> str:
@@ -478,6 +483,7 @@ def _read_edits(tree: object, mapping: Mapping[str, str]) -> tuple[dict[Path, st
     for path, node in _walk(tree):
         if not isinstance(node, ast.Node):
             continue
+        read |= _values(path, node, mapping)
         for site in _sites(path, node):
             new, found = _rename_site(site, mapping)
             losses += found
@@ -494,13 +500,46 @@ def _read_edits(tree: object, mapping: Mapping[str, str]) -> tuple[dict[Path, st
 def _rename_site(site: _Site, mapping: Mapping[str, str]) -> tuple[str, list[str]]:
     if not site.language:
         return mapping.get(site.text, site.text), []
-    before, after = _STRINGS[site.language].split("{}")
+    if site.language.endswith("[]"):
+        return _rename_array(site, mapping)
+    before, after = _LANGUAGES[site.language].split("{}")
     try:
         renamed = _rename_text(before + site.text + after, mapping)
     except ParseError:
         return site.text, _string_losses(site.text, mapping)
     losses = [f"has in its body: {loss}" for loss in renamed.losses]
     return renamed.sql[len(before) : len(renamed.sql) - len(after)], losses
+
+
+def _rename_array(site: _Site, mapping: Mapping[str, str]) -> tuple[str, list[str]]:
+    """``{app.s,"app.\\"T\\""}``: each element by itself, quoted where it has to be."""
+    losses: list[str] = []
+
+    def rename(element: re.Match[str]) -> str:
+        quoted: str | None = element[1]
+        text = element[0] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+        new, found = _rename_site(_Site((), text, site.language[:-2]), mapping)
+        losses.extend(found)
+        if new == text:
+            return element[0]
+        bare = re.fullmatch(r'[^{},"\\\s]+', new)
+        return new if bare else '"' + re.sub(r'(["\\])', r"\\\1", new) + '"'
+
+    return _ELEMENT.sub(rename, site.text), losses
+
+
+_ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|[^{},\s"][^{},"]*', re.DOTALL)
+
+
+def _values(path: Path, node: ast.Node, mapping: Mapping[str, str]) -> set[Path]:
+    """A string of a type of its own (``'app'::app.mood``) that is a name by accident."""
+    match node:
+        case ast.TypeCast(arg=ast.A_Const(val=ast.String(sval=str(text)))) if (
+            text in mapping and _built_in(node.typeName) not in _TEXTS
+        ):
+            return {(*path, "arg", "val", "sval")}
+        case _:
+            return set()
 
 
 def _strings(path: Path, node: ast.Node) -> Iterator[tuple[Path, str]]:
@@ -560,8 +599,8 @@ def _apply_edits(sql: str, tree: object, edits: dict[Path, str]) -> str:
     renamed = _splice(sql, {found[path]: new for path, new in edits.items() if path in found})
     if _shape(_parse(renamed)) != {**shape, **edits}:
         raise WindlassError(
-            f"renaming a schema in {_head(sql)} would change more than the name",
-            hint="please report it with this statement; until then leave this object out, "
+            f"cannot rename a schema in {_head(sql)}: the new text would not mean the same",
+            hint="please report this statement; until then leave the object out, "
             "or keep the schema's name",
         )
     return renamed
@@ -608,7 +647,7 @@ def _may_be(word: str, token: Token, named: set[object]) -> bool:
     if word.startswith('"'):
         return word[1:-1].replace('""', '"') in named
     is_word = token.name == "IDENT" or token.kind != "NO_KEYWORD"
-    return is_word and word.encode().lower().decode() in named
+    return is_word and _fold(word) in named
 
 
 def _quote(value: str, word: str, token: Token) -> str:
