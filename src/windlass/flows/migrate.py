@@ -27,7 +27,7 @@ from windlass.engines.postgres.largeobjects import (
 from windlass.engines.postgres.sequences import read_sequences, set_sequences
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.sessions import Sessions
-from windlass.errors import AlreadyDone, WindlassError
+from windlass.errors import AlreadyDone, ConnectionLost, WindlassError
 from windlass.flows.ddl import (
     CREATE_INDEXES,
     CREATE_PRIMARY_KEYS,
@@ -176,11 +176,15 @@ async def _copy_load(run: Migration, step: str, load: Load, sessions: Sessions) 
 def _journey(item: RelationPlan, chunk: Chunk) -> Journey:
     """FREEZE spares the target a second writing of every page, where the transaction may own the
     relation; emptying a small one costs more than it saves."""
-    alone = isinstance(chunk.range, Whole) and item.arrival is not Arrival.FILL
+    alone = (
+        isinstance(chunk.range, Whole)
+        and item.arrival is not Arrival.FILL
+        and item.enters == item.target
+    )
     return Journey(
         relation=item.relation,
         range=chunk.range,
-        target=item.target,
+        target=item.enters,
         columns=[(c.source, c.target) for c in item.columns if not c.generated],
         wire=item.wire,
         freeze=alone and item.relation.size_bytes >= SMALL_BYTES,
@@ -338,10 +342,18 @@ def refresh_materialized_views(run: Migration, _: Item) -> Result:
 
 
 def analyze(target: Connection, names: Sequence[Name]) -> Result:
-    if names:
-        tables = sql.SQL(", ").join(sql.Identifier(name.schema, name.name) for name in names)
-        _execute(target, sql.SQL("analyze {}").format(tables), "analyzing")
-    return {}
+    """A tree with a foreign partition can be out of ANALYZE's reach: a loss, not a stop."""
+    losses = []
+    for name in names:
+        table = sql.Identifier(name.schema, name.name)
+        try:
+            with target.transaction():
+                _execute(target, sql.SQL("analyze {}").format(table), f"analyzing {name}")
+        except ConnectionLost:
+            raise
+        except WindlassError as error:
+            losses.append(Loss(str(name), f"is not analyzed: {error}"))
+    return _with_losses(losses)
 
 
 def refresh(name: Name, target: Connection) -> Result:

@@ -316,6 +316,7 @@ class Migration:
                 entries=[],
                 key_constraints=catalog.read_key_constraints(source),
                 foreign_keys=catalog.read_foreign_keys(source),
+                subscriptions=catalog.read_subscriptions(source),
                 large_objects=catalog.read_large_objects(source),
                 target_large_objects=catalog.read_large_objects(target),
                 bounds=lambda relation, count: read_bounds(source, relation, count),

@@ -60,6 +60,7 @@ class RelationPlan:
     columns: tuple[ColumnPlan, ...]
     chunks: tuple[Chunk, ...]
     batch: str  # the group that its items pipeline in: its own name, or a batch of small ones
+    enters: Name  # on the target, what its rows are copied into: itself, or its partition root
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class Relation:
     rows: int = -1  # the planner's estimate; -1: never analysed
     partition_of: Name | None = None
     has_children: bool = False  # COPY needs ONLY
+    route: Name | None = None  # rows must enter here: each server hashes an enum differently
     populated: bool = True  # of a materialised view
     tid_range_scan: bool = True  # heap, on a server of version 14 or later
 

@@ -73,7 +73,12 @@ def key_ranges(
 
 
 def batch_of(relation: Relation, number: int) -> str:
-    """The group a relation's items pipeline in. `number` counts the small relations."""
+    """The group a relation's items pipeline in. `number` counts the small relations.
+
+    Partitions whose rows enter at their root wait for each other.
+    """
+    if relation.route:
+        return str(relation.route)
     if relation.size_bytes < SMALL_BYTES:
         return f"small relations {number // BATCH_RELATIONS + 1}"
     return str(relation.name)
@@ -84,7 +89,7 @@ def batches(relations: Iterable[Relation]) -> list[str]:
     found, small = [], 0
     for relation in relations:
         found.append(batch_of(relation, small))
-        small += relation.size_bytes < SMALL_BYTES
+        small += relation.size_bytes < SMALL_BYTES and relation.route is None
     return found
 
 

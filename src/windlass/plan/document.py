@@ -70,7 +70,7 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.set_aside:
         count = plural(len(plan.set_aside), "object")
         yield "sets aside", f"{count} of the target, for windlass rollback to put back"
-    yield "takes", f"about {seconds_text(plan.estimate.seconds)}. {plan.estimate.basis}".strip()
+    yield "takes", f"about {seconds_text(plan.estimate.seconds)}, going by {plan.estimate.basis}"
 
 
 _VERIFIES = {
@@ -154,7 +154,14 @@ def _kinds(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {names[kind]}" for kind, count in counts.items() if count)
 
 
-_KINDS = {"fk constraint": "foreign key", "acl": "grant", "default acl": "default grant"}
+_KINDS = {
+    "fk constraint": "foreign key",
+    "acl": "grant",
+    "default acl": "default grant",
+    "table attach": "attached partition",
+    "index attach": "attached index",
+    "fk validation": "foreign key",
+}
 
 
 def _rows(rows: int) -> str:

@@ -56,6 +56,7 @@ class Reading:
     entries: Sequence[Entry]
     key_constraints: Sequence[KeyConstraint]
     foreign_keys: Sequence[ForeignKey]
+    subscriptions: Sequence[str]
     large_objects: LargeObjects
     target_large_objects: LargeObjects
     bounds: Bounds
@@ -126,7 +127,7 @@ def make_plan(run: str, spec: Spec, reading: Reading, found: Sequence[Problem] =
         ),
         large_objects=large_objects,
         set_aside=set_aside,
-        losses=(*written.losses, *selection.stranded, *kept, *_encoding_loss(reading)),
+        losses=(*written.losses, *selection.stranded, *kept, *_other_losses(reading, words)),
         problems=tuple(dict.fromkeys(problems)),
         estimate=_estimate(spec, relation_plans if copies else ()),
         pg_dump=reading.pg_dump,
@@ -230,6 +231,7 @@ def _plan_relations(
                 columns=columns,
                 chunks=split(relation, spec.chunk_by, spec.chunk_size, reading.bounds),
                 batch=batch,
+                enters=target_name(relation.route, schemas) if relation.route else name,
             )
         )
     return tuple(plans)
@@ -337,11 +339,15 @@ def _refreshed(
     )
 
 
-def _encoding_loss(reading: Reading) -> list[Loss]:
+def _other_losses(reading: Reading, words: Wanted) -> list[Loss]:
+    losses = []
     source, target = reading.source.server.encoding, reading.target.server.encoding
-    if source == target:
-        return []
-    return [Loss("encoding", f"text is converted from {source} to the target's {target}")]
+    if source != target:
+        losses.append(Loss("encoding", f"text is converted from {source} to the target's {target}"))
+    if words.is_everything:
+        why = "is not carried over: what it connects to may hold a password; create it again"
+        losses += [Loss(f"subscription {name}", why) for name in reading.subscriptions]
+    return losses
 
 
 def _estimate(spec: Spec, relations: Sequence[RelationPlan]) -> Estimate:

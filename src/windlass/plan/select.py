@@ -190,4 +190,4 @@ def _left_out(entry: Entry, missing: Iterable[Entry]) -> Loss:
 def describe(entry: Entry) -> str:
     """An entry as people say it: ``view shop.sales``."""
     where = f"{entry.schema}." if entry.schema else ""
-    return f"{entry.kind.lower()} {where}{entry.tag}"
+    return f"{entry.kind.lower()} {where}{entry.tag.removeprefix(entry.kind).strip()}"

@@ -192,6 +192,11 @@ def read_foreign_keys(connection: Connection) -> list[ForeignKey]:
     ]
 
 
+def read_subscriptions(connection: Connection) -> list[str]:
+    """Names; what they connect to is for superusers, and holds passwords."""
+    return [row["name"] for row in _rows(connection, "subscriptions")]
+
+
 def read_large_objects(connection: Connection) -> LargeObjects:
     row = _rows(connection, "large_objects")[0]
     return LargeObjects(row["count"], row["lowest"], row["highest"])
@@ -254,6 +259,7 @@ def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row]) -> Relatio
         rows=row["rows"],
         partition_of=_name(row, "parent_"),
         has_children=row["has_children"],
+        route=_name(row, "route_"),
         populated=row["populated"],
         tid_range_scan=row["tid_range_scan"],
     )

@@ -36,6 +36,10 @@ def base_type(oid: int, types: Types) -> Type:
     return found
 
 
+# their receive functions refuse an empty one, which their send functions write
+_STRICT_VECTORS = {"int2vector", "oidvector"}
+
+
 def wire(oid: int, types: Types) -> Wire:
     """Binary where the bytes carry no object id of the source server.
 
@@ -44,6 +48,8 @@ def wire(oid: int, types: Types) -> Wire:
     enum sends its label, a domain sends its base type.
     """
     found = base_type(oid, types)
+    if found.builtin and found.name in _STRICT_VECTORS:
+        return Wire.TEXT
     if found.is_array:
         inside = types[found.element]
         safe = inside.builtin and not _is_reg(inside) and inside.has_binary

@@ -11,6 +11,8 @@ select c.oid::bigint                                    as oid,
        pn.nspname                                       as parent_schema,
        p.relname                                        as parent_name,
        c.relhassubclass                                 as has_children,
+       r.schema                                         as route_schema,
+       r.name                                           as route_name,
        c.relispopulated                                 as populated,
        coalesce(am.amname = 'heap', false)
          and current_setting('server_version_num')::int >= 140000 as tid_range_scan,
@@ -24,6 +26,19 @@ select c.oid::bigint                                    as oid,
   left join pg_am am on am.oid = c.relam
   left join pg_inherits i on i.inhrelid = c.oid and c.relispartition
   left join pg_class p on p.oid = i.inhparent
+  left join lateral (
+         -- the topmost ancestor that is cut by the hash of an enum, which is of its object id
+         select rn.nspname as schema, rc.relname as name
+           from pg_partition_ancestors(c.oid) with ordinality as a(oid, place)
+           join pg_class rc on rc.oid = a.oid
+           join pg_namespace rn on rn.oid = rc.relnamespace
+           join pg_partitioned_table t on t.partrelid = rc.oid and t.partstrat = 'h'
+          where exists (select from unnest(t.partattrs::int2[]) as k(number)
+                          join pg_attribute ka on ka.attrelid = t.partrelid and ka.attnum = k.number
+                          join pg_type kt on kt.oid = ka.atttypid
+                         where kt.typtype = 'e')
+          order by a.place desc
+          limit 1) r on c.relispartition
   left join pg_namespace pn on pn.oid = p.relnamespace
  where c.relkind in ('r', 'p', 'v', 'm', 'f')
    and c.relpersistence <> 't'
