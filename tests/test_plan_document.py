@@ -53,6 +53,7 @@ CONTENT = [
     "ADD CONSTRAINT orders_pkey PRIMARY KEY (id);",
     "shop.best",
     "store.orders_id_seq",
+    "store.root",
     "windlass_backup_1",
     LOSS.object,
     LOSS.message,

@@ -84,6 +84,16 @@ def test_there_is_no_time_left_before_anything_was_done() -> None:
     assert tally_of(HALF_COPIED[:3]).seconds_left(5.0) is None
 
 
+def test_short_steps_before_the_copy_are_not_taken_for_the_whole() -> None:
+    events: Events = [
+        (0.0, StepStarted("plan", 1)),
+        (0.0, ItemStarted("plan", "", "")),
+        (2.0, ItemFinished("plan", "", "", 2.0)),
+        *((2.0 + now, event) for now, event in HALF_COPIED[:3]),
+    ]
+    assert tally_of(events).fraction(2.0) == 0
+
+
 def test_two_workers_halve_the_time_left() -> None:
     events: Events = [
         (0.0, planned({"s.a": 8 * MB}, loads={"s.a": 8})),

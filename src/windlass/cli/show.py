@@ -114,7 +114,11 @@ def _totals(outcome: Outcome) -> Iterator[str]:
     if not outcome.relations:
         return
     copied = _copy_seconds(outcome)
-    yield _pair("relations", f"{len(outcome.relations):,}" + _verified(outcome))
+    count = f"{len(outcome.relations):,}"
+    if outcome.state not in (*_GOOD, State.DIFFERENT):
+        begun = sum(relation.seconds > 0 for relation in outcome.relations)
+        count = f"{begun:,} of {count} begun"
+    yield _pair("relations", count + _verified(outcome))
     rows, size = f"{outcome.rows:,}", bytes_text(outcome.bytes)
     if copied and outcome.bytes:
         rows += _dim(f"  {count_text(outcome.rows / copied)} rows/s")
@@ -227,7 +231,7 @@ def _notices(outcome: Outcome, width: int) -> Iterator[str]:
 
 def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[str]:
     if outcome.state in (State.STOPPED, State.INTERRUPTED, State.RUNNING) and again:
-        yield "  What is done is safe on the target. To go on, run the same command again:"
+        yield "  What is done is safe on the target. To go on:"
         yield f"    {again}"
     if outcome.state is State.DIFFERENT and repair:
         yield "  To copy again what differs:"
@@ -278,7 +282,7 @@ def _status(status: RunStatus) -> tuple[str, ...]:
     return (
         status.run,
         _state(status),
-        status.source,
+        status.source.split(" (")[0],
         f"{status.relations_done:,}/{status.relations:,}",
         f"{status.rows:,}",
         size,

@@ -213,6 +213,11 @@ def _others(plan: Plan) -> Iterator[str]:
     return (f"{kind.lower()} {_arrow(*names)}" for kind, *names in plan.others)
 
 
+def _arrival(item: RelationPlan) -> str:
+    words = _ARRIVES[item.arrival]
+    return words if item.enters == item.target else f"{words}; rows go in through {item.enters}"
+
+
 _RELATION_HEADER = ("#", "relation", "rows", "size", "chunks", "form", "on the target")
 _RIGHT = frozenset({0, 2, 3})
 
@@ -226,7 +231,7 @@ def _relation_rows(plan: Plan) -> list[tuple[str, ...]]:
             bytes_text(item.relation.size_bytes),
             _cut(item.chunks),
             str(item.wire),
-            _ARRIVES[item.arrival],
+            _arrival(item),
         )
         for number, item in enumerate(plan.relations, start=1)
     ]
@@ -523,6 +528,7 @@ def _relation_json(item: RelationPlan) -> Json:
     return {
         "source": str(item.relation.name),
         "target": str(item.target),
+        "enters": str(item.enters),
         "arrival": str(item.arrival),
         "wire": str(item.wire),
         "rows": item.relation.rows if item.relation.rows >= 0 else None,

@@ -254,32 +254,39 @@ class Tally:
 
     def seconds_left(self, now: float) -> float | None:
         """None while there is nothing to rest an estimate on."""
-        _, left = self._work(now)
+        work = self._work(now)
         elapsed = now - self.first_item_at if self.first_item_at is not None else 0.0
-        if elapsed < 1.0 or left <= 0:
+        if work is None or elapsed < 1.0 or work[1] <= 0:
             return None
         busy = sum(step.spent_seconds for step in self.steps.values())
         busy += sum(now - flight.started_at for flight in self.flights.values())
-        return left / max(busy / elapsed, 1.0)
+        return work[1] / max(busy / elapsed, 1.0)
 
     def fraction(self, now: float) -> float:
         """How much of all the work is done, 0 to 1. Never goes back."""
-        done, left = self._work(now)
-        if done > 0:
-            self._shown = max(self._shown, min(done / (done + left), NEARLY))
+        if work := self._work(now):
+            done, left = work
+            self._shown = max(self._shown, min(done / (done + left), NEARLY) if done else 0.0)
         if self.steps and not self.running_steps:
             self._shown = 1.0
         return self._shown
 
-    def _work(self, now: float) -> tuple[float, float]:
-        """Worker-seconds done and left, over the steps that have started."""
-        prices = {step.name: self._price(step, now) for step in self.steps.values()}
-        known = max((prices[step.name] or 0.0 for step in self._copying), default=0.0)
+    def _work(self, now: float) -> tuple[float, float] | None:
+        """Worker-seconds done and left, over the steps that have started; None: not known yet.
+
+        Steps whose items have no cost are short, and only tell what they took.
+        """
+        prices = {step.name: self._price(step, now) for step in self.steps.values() if step.cost}
+        known = max((price for price in prices.values() if price), default=None)
+        if prices and known is None:
+            return None
         done = left = 0.0
         for step in self.steps.values():
-            price = prices[step.name]
-            if price is None:  # nothing of it is done: as dear as copying, if it counts in bytes
-                price = known if step.cost else 0.0
+            if not step.cost and len(prices):
+                done += step.spent_seconds
+                continue
+            # nothing of it done yet: as dear as the dearest
+            price = prices.get(step.name) or self._price(step, now) or known or 0.0
             parts = sum(self._part(f) * f.cost for f in self._flights_of(step.name))
             done += price * (step.done_cost + parts)
             if step.seconds is None:
