@@ -196,7 +196,7 @@ def _entry(found: pgdumplib.models.Entry) -> Entry:
         schema=found.namespace or "",
         tag=found.tag or "",
         owner=found.owner or "",
-        definition=found.defn or "",
+        definition=without_private_options(found.defn or ""),
         drop=found.drop_stmt or "",
         tablespace=found.tablespace or "",
         access_method=found.tableam or "",
@@ -287,3 +287,31 @@ def _with_setting(name: str, value: str, usual: str, lines: list[str]) -> list[s
         for word in (value, usual)
     )
     return [there, *lines, back]
+
+
+_PRIVATE_OPTION = "pg_attver"
+
+
+def without_private_options(definition: str) -> str:
+    """The definition without `pg_attver`, a stamp that some minor releases keep among a column's
+    options (Debian's 15.20 does). Other servers refuse it, and a pg_dump of another branch shows it.
+    """
+    if _PRIVATE_OPTION not in definition:
+        return definition
+    import pglast
+    from pglast import ast, parse_sql
+    from pglast.stream import RawStream
+
+    kept = []
+    for text in pglast.split(definition):
+        statement = parse_sql(text)[0].stmt
+        if _PRIVATE_OPTION in text and isinstance(statement, ast.AlterTableStmt):
+            for command in statement.cmds:
+                if isinstance(command.def_, tuple):
+                    command.def_ = tuple(o for o in command.def_ if o.defname != _PRIVATE_OPTION)
+            statement.cmds = tuple(c for c in statement.cmds if c.def_ != ())
+            if not statement.cmds:
+                continue
+            text = RawStream()(statement)
+        kept.append(f"{text};\n")
+    return "".join(kept)
