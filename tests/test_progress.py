@@ -312,6 +312,16 @@ def test_thousands_of_items_become_a_line_a_second_and_none_is_missing() -> None
     assert own + summed == 5000
 
 
+def test_a_step_of_one_nameless_item_takes_two_lines() -> None:
+    events: Events = [
+        (0.0, StepStarted("attach", 1)),
+        (0.0, ItemStarted("attach", "", "")),
+        (0.1, ItemFinished("attach", "", "", 0.1)),
+        (0.1, StepFinished("attach", 0.1)),
+    ]
+    assert [line.split()[2] for line in lines_of(events)] == ["state=started", "state=finished"]
+
+
 def test_words_with_spaces_and_quotes_are_quoted() -> None:
     lost = ItemRetried("copy", 's."x y"/0', 1, 'said "no"\nand left', 0.5)
     assert lines_of([(0.0, lost)]) == [

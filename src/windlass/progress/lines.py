@@ -61,7 +61,7 @@ class LineProgress:
         self._summaries: dict[str, Summary] = {}
         self._second = 0.0  # since when items are counted against their limit
         self._in_second = 0
-        self._progress_at = 0.0
+        self._progress_at: float | None = None
 
     def __enter__(self) -> LineProgress:
         return self
@@ -86,6 +86,8 @@ class LineProgress:
             self._write(notice=message)
 
     def _tell(self, event: Event, now: float) -> None:
+        if self._progress_at is None:
+            self._progress_at = now
         if now - self._second >= 1.0:
             self._sum_up()
             self._second, self._in_second = now, 0
@@ -129,10 +131,10 @@ class LineProgress:
         )
 
     def _finished(self, event: ItemFinished) -> None:
+        if not event.item:  # the step's one item: the step's own lines say it
+            return
         if event.resumed or self._in_second >= ITEM_LINES_PER_SECOND:
             self._summaries.setdefault(event.step, Summary()).add(event)
-            return
-        if not event.item:  # the step's one item: the step's own lines say it
             return
         self._in_second += 1
         words: dict[str, Value] = {"rows": event.rows, "bytes": event.size_bytes}
