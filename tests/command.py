@@ -102,4 +102,5 @@ def migrate(pair: Pair, *words: str, env: Mapping[str, str] | None = None) -> Ra
 
 
 def verify(pair: Pair, *words: str) -> Ran:
+    """A comparison in the same way."""
     return windlass("verify", "--json", *words, pair=pair)

@@ -89,7 +89,8 @@ def _entries(dump: str) -> list[Entry]:
         if lines[at - 1] == lines[at + 1] == "--" and HEADER.match(lines[at])
     ]
     entries = []
-    for at, end in zip(starts, [*(start - 1 for start in starts[1:]), len(lines)], strict=True):
+    ends = [start - 1 for start in starts[1:]] + [len(lines)]
+    for at, end in zip(starts, ends, strict=False):
         found = HEADER.match(lines[at])
         assert found is not None
         kind = found[1]

@@ -31,6 +31,7 @@ from windlass.engines.postgres import embedded
 PASSWORD = "Sw0rdfish-ünseen/%41"  # one that needs URL quoting; must never be seen in any output
 QUOTED_PASSWORD = "Sw0rdfish-%C3%BCnseen%2F%2541"
 CORPUS = Path(__file__).parent / "corpus"
+BUSY = Path(__file__).parent / "busy.sql"
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 SETTINGS = {
@@ -119,9 +120,10 @@ class Database:
     def value(self, query: str, parameters: Sequence[object] | None = None) -> Any:
         return self.rows(query, parameters)[0][0]
 
-    def load(self, *files: Path) -> None:
+    def load(self, *files: Path, **variables: object) -> None:
         """Run files of SQL with psql, which stops at the first error."""
         words = [tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url]
+        words += [f"--variable={name}={value}" for name, value in variables.items()]
         environment = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
         for file in files:
             done = subprocess.run(

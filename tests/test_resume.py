@@ -1,0 +1,133 @@
+"""A move that was stopped goes on with the same command, and says what that did to its snapshot."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import psycopg
+import pytest
+
+from command import DONE, INTERRUPTED, REFUSED, STOPPED, Ran, finish, migrate, start, windlass
+from oracle import content_difference, schema_difference
+from servers import BUSY, Pair
+
+SLOWLY = ("--json", "--chunk-size", "64kB", "--jobs", "1")
+
+
+@pytest.fixture
+def busy(pair: Pair) -> Pair:
+    pair.source.load(BUSY, scale=3)
+    return pair
+
+
+def started(pair: Pair, *words: str, lines: int = 20) -> subprocess.Popen[str]:
+    """A move that has journalled some chunks, and is far from its end."""
+    process = start("migrate", *SLOWLY, *words, pair=pair)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if journalled(pair) >= lines:
+            return process
+        time.sleep(0.01)
+    raise AssertionError(f"the move is over before it was stopped:\n{finish(process).said[-3000:]}")
+
+
+def journalled(pair: Pair) -> int:
+    try:
+        found = pair.target.value("select count(*) from windlass.line where rows > 0")
+    except psycopg.errors.Error:
+        return 0
+    assert isinstance(found, int)
+    return found
+
+
+def interrupted(pair: Pair, *words: str, number: signal.Signals = signal.SIGINT) -> Ran:
+    process = started(pair, *words)
+    os.kill(process.pid, number)
+    return finish(process, 30)
+
+
+def killed(pair: Pair, *words: str) -> None:
+    process = started(pair, *words)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_move_says_how_to_go_on_and_does(busy: Pair, number: signal.Signals) -> None:
+    ran = interrupted(busy, number=number).expect(INTERRUPTED)
+    assert ran.result["state"] == "interrupted"
+    before = journalled(busy)
+    assert before >= 20
+    done = migrate(busy, *SLOWLY[1:]).expect(DONE).result
+    assert done["resumed"] is True
+    assert content_difference(busy.source, busy.target) == []
+    assert schema_difference(busy.source, busy.target) == []
+
+
+def test_what_was_done_is_not_done_again(busy: Pair) -> None:
+    killed(busy)
+    query = "select step, item, at from windlass.line where rows > 0"
+    before = set(busy.target.rows(query))
+    migrate(busy, *SLOWLY[1:]).expect(DONE)
+    assert before <= set(busy.target.rows(query))
+
+
+def test_an_interrupted_move_is_listed_by_status(busy: Pair) -> None:
+    interrupted(busy).expect(INTERRUPTED)
+    status = windlass("status", "--json", pair=busy).expect(DONE).result
+    (run,) = status["runs"]
+    assert run["state"] == "interrupted"
+    assert 0 < run["bytes"] < run["bytes_planned"]
+    migrate(busy, *SLOWLY[1:]).expect(DONE)
+    status = windlass("status", "--json", pair=busy).expect(DONE).result
+    (run,) = status["runs"]
+    assert run["state"] == "done"
+    assert run["relations_done"] == run["relations"]
+
+
+def test_a_killed_move_names_what_it_read_from_two_snapshots(busy: Pair) -> None:
+    killed(busy)
+    busy.source.run("update busy.accounts set note = 'later' where id % 1000 = 0")
+    done = migrate(busy, *SLOWLY[1:]).result
+    assert len(done["snapshots"]) == 2
+    mixed = {one["source"] for one in done["relations"] if len(one["snapshots"]) > 1}
+    assert "busy.accounts" in mixed
+    assert any("busy.accounts" in notice for notice in done["notices"])
+
+
+def test_with_one_snapshot_a_killed_move_stops_rather_than_mix(busy: Pair) -> None:
+    killed(busy, "--one-snapshot")
+    before = journalled(busy)
+    ran = migrate(busy, *SLOWLY[1:], "--one-snapshot").expect(STOPPED)
+    assert "snapshot" in ran.result["message"]
+    assert journalled(busy) == before
+    migrate(busy, *SLOWLY[1:]).expect(DONE)
+
+
+def test_restart_begins_anew_and_ends_equal(busy: Pair) -> None:
+    killed(busy)
+    done = migrate(busy, *SLOWLY[1:], "--restart").expect(DONE).result
+    assert done["resumed"] is False
+    assert len(done["snapshots"]) == 1
+    assert content_difference(busy.source, busy.target) == []
+
+
+def test_a_stopped_move_goes_on_only_as_the_same_move(busy: Pair) -> None:
+    killed(busy)
+    ran = migrate(busy, *SLOWLY[1:], "--schema", "public")
+    assert ran.code in (REFUSED, STOPPED)
+    migrate(busy, *SLOWLY[1:]).expect(DONE)
+    assert content_difference(busy.source, busy.target) == []
+
+
+def test_a_second_run_beside_the_first_is_refused(busy: Pair) -> None:
+    process = started(busy)
+    try:
+        ran = migrate(busy).expect(REFUSED)
+        assert "progress" in str(ran.result["problems"]) or "running" in str(ran.result["problems"])
+    finally:
+        finish(process).expect(DONE)
+    assert content_difference(busy.source, busy.target) == []
