@@ -33,7 +33,6 @@ from windlass.cli.watch import watching
 from windlass.demo import shop
 from windlass.engines.postgres.embedded import EmbeddedServer, Version, bin_directory, home
 from windlass.errors import Refused, WindlassError
-from windlass.model.flow import Json
 from windlass.model.outcome import Outcome
 from windlass.model.report import Problem
 from windlass.model.units import seconds_text
@@ -174,7 +173,7 @@ def _remove(folder: Path) -> None:
 def _tell(voice: Voice, outcome: Outcome, folder: Path, servers: dict[str, EmbeddedServer]) -> None:
     places = {side: _url(server) for side, server in servers.items()}
     if voice.json:
-        demo: dict[str, Json] = {"folder": str(folder), "password_file": str(folder / "pgpass")}
+        demo: dict[str, object] = {"folder": str(folder), "password_file": str(folder / "pgpass")}
         voice.result_json({**show.outcome_json(outcome), "demo": {**demo, **places}})
         return
     if not show.is_result(outcome):

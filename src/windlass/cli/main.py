@@ -172,6 +172,7 @@ def status(voice: Voice, /, **words: Any) -> int:
 def rollback(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     """Put back what `--existing replace` of the run RUN set aside.
 
+    What the run itself made on the target is dropped. All of it happens, or nothing.
     `windlass status` lists the runs.
     """
     target = _target(options.read_spec(voice, words, ("target",)))

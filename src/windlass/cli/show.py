@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import cast
 
 import click
 
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
-from windlass.model.flow import Json
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
 from windlass.model.report import Difference
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
@@ -23,10 +21,10 @@ COPY_PHASES = ("transfer_table_data", "transfer_partition")
 _GOOD = {State.DONE, State.ROLLED_BACK}
 
 
-def outcome_json(outcome: Outcome) -> dict[str, Json]:
+def outcome_json(outcome: Outcome) -> dict[str, object]:
     """The one object that ``--json`` prints."""
     return {
-        **cast("dict[str, Json]", dataclasses.asdict(outcome)),
+        **dataclasses.asdict(outcome),
         "rows": outcome.rows,
         "bytes": outcome.bytes,
         "exit_code": int(EXIT_OF[outcome.state]),
@@ -104,7 +102,7 @@ _VERDICTS = {
 def _why(outcome: Outcome, width: int) -> Iterator[str]:
     if outcome.state is State.DONE:
         yield from _wrapped(_VERDICTS[outcome.verified], width, "  ")
-    if outcome.message and outcome.state not in _GOOD:
+    if outcome.message and outcome.state is not State.DONE:
         yield from _wrapped(outcome.message, width, "  ")
     if outcome.hint:
         yield from _wrapped(outcome.hint, width, "  → ")
@@ -128,12 +126,16 @@ def _totals(outcome: Outcome) -> Iterator[str]:
         yield _pair("bytes", size)
     if outcome.sequences:
         yield _pair("sequences", f"{outcome.sequences:,}")
-    if len(outcome.snapshots) == 1:
-        taken = outcome.snapshots[0]
-        lsn = f", at {taken.lsn}" if taken.lsn else ""
-        yield _pair("snapshot", f"one, of {_moment(taken.taken_at)}{lsn}")
-    elif outcome.snapshots:
-        yield _pair("snapshots", f"{len(outcome.snapshots)}: see below")
+    yield from _snapshots(outcome)
+
+
+def _snapshots(outcome: Outcome) -> Iterator[str]:
+    """Those that rows were read from; a run that goes on takes more than it may need."""
+    used = {number for relation in outcome.relations for number in relation.snapshots}
+    for taken in outcome.snapshots:
+        if taken.number in used:
+            lsn = f", at {taken.lsn}" if taken.lsn else ""
+            yield _pair("snapshot", f"{_moment(taken.taken_at)}{lsn}")
 
 
 def _verified(outcome: Outcome) -> str:
@@ -144,8 +146,9 @@ def _verified(outcome: Outcome) -> str:
 
 
 def _copy_seconds(outcome: Outcome) -> float:
+    """How long this process copied; 0 where an earlier one did a part of it."""
     found = [outcome.phases[name] for name in COPY_PHASES if name in outcome.phases]
-    return min(sum(found), outcome.seconds) or outcome.seconds
+    return 0.0 if outcome.resumed else min(sum(found), outcome.seconds)
 
 
 def _phases(outcome: Outcome, width: int) -> Iterator[str]:
@@ -244,9 +247,9 @@ def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[
 # ------------------------------------------------------------------------------------------ status
 
 
-def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, Json]:
+def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
     return {
-        "runs": [cast("dict[str, Json]", dataclasses.asdict(status)) for status in statuses],
+        "runs": [dataclasses.asdict(status) for status in statuses],
         "exit_code": 0,
     }
 

@@ -20,8 +20,6 @@ from urllib.parse import unquote
 
 import click
 
-from windlass.model.flow import Json
-
 HIDDEN = "***"
 # A shorter one would eat innocent words.
 SHORTEST_SECRET = 4
@@ -121,7 +119,7 @@ class Voice:
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def result_json(self, document: Mapping[str, Json]) -> None:
+    def result_json(self, document: Mapping[str, object]) -> None:
         self.result(json.dumps(document, indent=2, ensure_ascii=False))
 
     def aside(self, text: str) -> None:

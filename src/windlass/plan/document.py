@@ -15,7 +15,6 @@ from itertools import groupby
 from typing import TypeVar
 
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys
-from windlass.model.flow import Json
 from windlass.model.plan import Arrival, ColumnPlan, Plan, RelationPlan, Server
 from windlass.model.relation import Wire
 from windlass.model.report import Problem
@@ -447,7 +446,7 @@ def _markdown_statements(plan: Plan) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------- JSON
 
 
-def document(plan: Plan) -> dict[str, Json]:
+def document(plan: Plan) -> dict[str, object]:
     """For programs: plain numbers, every chunk, every statement."""
     return {
         "run": plan.run,
@@ -494,11 +493,11 @@ def document(plan: Plan) -> dict[str, Json]:
     }
 
 
-def _each(items: Iterable[_Item], to_json: Callable[[_Item], Json]) -> list[Json]:
+def _each(items: Iterable[_Item], to_json: Callable[[_Item], object]) -> list[object]:
     return [to_json(item) for item in items]
 
 
-def _server_json(server: Server) -> Json:
+def _server_json(server: Server) -> dict[str, object]:
     return {
         "place": server.place,
         "database": server.database,
@@ -507,7 +506,7 @@ def _server_json(server: Server) -> Json:
     }
 
 
-def _summary_json(plan: Plan) -> Json:
+def _summary_json(plan: Plan) -> dict[str, object]:
     return {
         "relations": len(plan.relations),
         "others": len(plan.others),
@@ -524,7 +523,7 @@ def _summary_json(plan: Plan) -> Json:
     }
 
 
-def _relation_json(item: RelationPlan) -> Json:
+def _relation_json(item: RelationPlan) -> dict[str, object]:
     return {
         "source": str(item.relation.name),
         "target": str(item.target),
