@@ -40,15 +40,20 @@ class Side:
     columns: tuple[HashedColumn, ...]  # in the order of the other side's
     keyset: tuple[HashedColumn, ...]  # empty where rows can only be told apart by content
     hashing: Hashing
+    with_partitions: bool = False  # a partitioned relation: its rows are its partitions'
 
     @property
     def name(self) -> Name:
         return self.relation.name
 
     @property
-    def from_(self) -> sql.Composable:
-        """ONLY: each row belongs to one relation, whatever inherits from it."""
-        return sql.SQL("only {}").format(sql.Identifier(self.name.schema, self.name.name))
+    def table(self) -> sql.Identifier:
+        return sql.Identifier(self.name.schema, self.name.name)
+
+    @property
+    def rows(self) -> sql.Composed:
+        """What stands after FROM. ONLY, as a row belongs to one relation, whatever inherits."""
+        return sql.SQL("{}" if self.with_partitions else "only {}").format(self.table)
 
     @property
     def row_hash(self) -> sql.Composable:
@@ -94,12 +99,28 @@ def pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
     )
 
 
+def root_pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
+    """The pair in which to look for single rows.
+
+    Where partitions are chosen by a hash of object ids, a row of the relation may be in another
+    partition on the target: there the partitioned relations are compared, else the two relations.
+    """
+    found = pair(plan, source, target)
+    if plan.enters == plan.target or plan.relation.route is None:
+        return found
+
+    def at(side: Side, name: Name) -> Side:
+        return replace(side, relation=replace(side.relation, name=name), with_partitions=True)
+
+    return Pair(at(found.source, plan.relation.route), at(found.target, plan.enters))
+
+
 def read_fingerprint(
     connection: Connection, side: Side, range_: Range | None = None
 ) -> Fingerprint:
     """Of all rows, or of those in the range. A block range means the blocks of this side."""
     query = sql.SQL("select count(*), coalesce(sum({}), 0) from {} where {}").format(
-        side.row_hash, side.from_, condition(range_ or Whole(), side.relation)
+        side.row_hash, side.rows, condition(range_ or Whole(), side.relation)
     )
     [(rows, total)] = fetch(connection, side, query)
     return Fingerprint(int(rows), int(total))
@@ -108,7 +129,7 @@ def read_fingerprint(
 def read_count(connection: Connection, side: Side, range_: Range | None = None) -> int:
     """Of all rows, or of those in the range."""
     query = sql.SQL("select count(*) from {} where {}").format(
-        side.from_, condition(range_ or Whole(), side.relation)
+        side.rows, condition(range_ or Whole(), side.relation)
     )
     [(rows,)] = fetch(connection, side, query)
     return int(rows)
@@ -144,3 +165,12 @@ def _hashed(plan: ColumnPlan, column: Column) -> tuple[HashedColumn, HashedColum
 def _on_target(plan: RelationPlan) -> Relation:
     columns = tuple(Column(column.target, column.target_type) for column in plan.columns)
     return replace(plan.relation, name=plan.target, columns=columns, oid=0, keyset=(), key=())
+
+
+def read_blocks(connection: Connection, side: Side) -> int:
+    """Of the main fork, now."""
+    query = sql.SQL(
+        "select pg_relation_size({}::regclass) / current_setting('block_size')::int"
+    ).format(sql.Literal(sql.Identifier(side.name.schema, side.name.name).as_string(None)))
+    [(blocks,)] = fetch(connection, side, query)
+    return int(blocks)

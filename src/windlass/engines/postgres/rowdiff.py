@@ -1,4 +1,4 @@
-"""Where the two sides of a pair differ, row by row, in memory that does not depend on their size.
+"""Where the two sides of a pair differ, row by row, in memory that does not grow with them.
 
 Rows are told apart by the hash of their key, because two servers may sort the key itself
 differently. One scan of each side adds up its rows in buckets of that hash; the rows of buckets
@@ -7,45 +7,180 @@ that differ are read again, sorted by the servers, and merged here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from itertools import chain, groupby, islice
+from operator import itemgetter
+from typing import Any, TypeVar
 
-from windlass.engines.postgres.fingerprint import Pair
+import psycopg
+from psycopg import sql
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.fingerprint import Fingerprint, Pair, Side, fetch
+from windlass.engines.postgres.hashing import exact_text
 from windlass.engines.postgres.session import Connection
 from windlass.model.report import DifferenceKind
 
-T = TypeVar("T")
+Left = TypeVar("Left")
+Right = TypeVar("Right")
+Row = tuple[Any, ...]  # hash of the key, hash of the row, copies, texts of the key's columns
 
 # A power of two; few enough for a hash aggregate within the default work_mem.
 BUCKETS = 1 << 14
 
-# How many rows a server sorts at a time: under 1 GB of its temporary files for usual keys.
+# How many rows a server sorts at a time: about 1 GB of its temporary files.
 ROWS_PER_PASS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
-    """One key whose rows are not the same, or rows without a key that one side has more of."""
+    """A key whose rows are not the same; without a keyset, rows that one side has more of."""
 
-    kind: DifferenceKind  # missing, extra or changed
-    key: tuple[str | None, ...]  # text forms, in the keyset's order; empty without a keyset
-    row_hash: int  # of the row, where there is no keyset
-    copies: int = 1  # without a keyset: by how many one side has more
+    kind: DifferenceKind  # MISSING, EXTRA or CHANGED
+    key: tuple[str | None, ...]  # texts in the keyset's order; empty without a keyset
+    row_hash: int  # without a keyset: what finds the rows
+    source_copies: int
+    target_copies: int
+
+    @property
+    def surplus(self) -> int:
+        """Without a keyset: how many more the source has; negative where the target has more."""
+        return self.source_copies - self.target_copies
 
 
 def scan_differences(source: Connection, target: Connection, pair: Pair) -> Iterator[RowDifference]:
-    """Every difference, in the order of the key's hash. Exhaust or close it before other work on
-    the connections.
+    """Every difference, in an order of no meaning. The connections are busy until its end.
 
     Raises:
         WindlassError: a server's reason, naming the relation.
     """
-    buckets = _differing_buckets(source, target, pair)
-    for mask in _passes(buckets):
-        query = _rows_query_of(pair, mask)
-        streams = [
-            _stream(source, pair.source, *query(pair.source)),
-            _stream(target, pair.target, *query(pair.target)),
-        ]
-        yield from _merge(*_both(lambda: _primed(streams[0]), lambda: _primed(streams[1])))
+    with ThreadPoolExecutor(2) as threads:
+        sums = _both(
+            threads,
+            partial(_read_buckets, source, pair.source),
+            partial(_read_buckets, target, pair.target),
+        )
+        for mask in _passes(*sums):
+            left = _stream(source, pair.source, mask)
+            right = _stream(target, pair.target, mask)
+            yield from _merge(*_both(threads, partial(_started, left), partial(_started, right)))
+
+
+def _both(
+    threads: ThreadPoolExecutor, left: Callable[[], Left], right: Callable[[], Right]
+) -> tuple[Left, Right]:
+    """Both servers at work at the same time."""
+    started = threads.submit(left), threads.submit(right)
+    return started[0].result(), started[1].result()
+
+
+def _read_buckets(connection: Connection, side: Side) -> Mapping[int, Fingerprint]:
+    query = sql.SQL("select {}, count(*), sum({}) from {} group by 1").format(
+        _bucket(side), side.row_hash, side.rows
+    )
+    rows = fetch(connection, side, query)
+    return {bucket: Fingerprint(int(count), int(total)) for bucket, count, total in rows}
+
+
+def _bucket(side: Side) -> sql.Composed:
+    return sql.SQL("(({}) & {})::int").format(side.key_hash, sql.Literal(BUCKETS - 1))
+
+
+def _passes(
+    source: Mapping[int, Fingerprint], target: Mapping[int, Fingerprint]
+) -> Iterator[bytes]:
+    """The buckets that differ, as bit masks of no more rows than a server should sort at once.
+
+    A mask is tested in the same time however many of its bits are set, where ``= any (array)``
+    would search the array for every row before version 14.
+    """
+    mask, rows = bytearray(BUCKETS // 8), 0
+    for bucket in sorted(source.keys() | target.keys()):
+        sides = source.get(bucket, Fingerprint()), target.get(bucket, Fingerprint())
+        if sides[0] == sides[1]:
+            continue
+        more = max(side.rows for side in sides)
+        if rows and rows + more > ROWS_PER_PASS:
+            yield bytes(mask)
+            mask, rows = bytearray(BUCKETS // 8), 0
+        mask[bucket // 8] |= 1 << bucket % 8
+        rows += more
+    if rows:
+        yield bytes(mask)
+
+
+def _stream(connection: Connection, side: Side, mask: bytes) -> Iterator[Row]:
+    """Rows of the mask's buckets in the order of their hashes, one at a time."""
+    if side.keyset:
+        form = "select {key}, {row}, 1, {texts} from {rows} where {picked} order by 1, 2"
+    else:
+        form = "select {row}, {row}, count(*) from {rows} where {picked} group by 1 order by 1"
+    query = sql.SQL(form).format(
+        key=side.key_hash,
+        row=side.row_hash,
+        rows=side.rows,
+        texts=sql.SQL(", ").join(map(exact_text, side.keyset)),
+        picked=sql.SQL("get_bit({}, {}) = 1").format(sql.Literal(mask), _bucket(side)),
+    )
+    try:
+        with connection.cursor() as cursor:
+            yield from cursor.stream(query, binary=True)
+    except psycopg.Error as error:
+        raise explain(error, f"comparing {side.name}", side=side.side) from error
+
+
+def _started(rows: Iterator[Row]) -> Iterator[Row]:
+    """The same rows, the first of them read already: the server has done its sorting."""
+    return chain(list(islice(rows, 1)), rows)
+
+
+def _merge(source: Iterator[Row], target: Iterator[Row]) -> Iterator[RowDifference]:
+    """Two streams in the order of the key's hash, into what is not the same."""
+    lefts, rights = (groupby(rows, itemgetter(0)) for rows in (source, target))
+    left, right = _next(lefts), _next(rights)
+    while left or right:
+        if left and (not right or left[0] < right[0]):
+            yield from _compare(left[1], [])
+            left = _next(lefts)
+        elif right and (not left or right[0] < left[0]):
+            yield from _compare([], right[1])
+            right = _next(rights)
+        elif left and right:
+            yield from _compare(left[1], right[1])
+            left, right = _next(lefts), _next(rights)
+
+
+def _next(groups: Iterator[tuple[int, Iterator[Row]]]) -> tuple[int, list[Row]] | None:
+    found = next(groups, None)
+    return (found[0], list(found[1])) if found else None
+
+
+def _compare(source: list[Row], target: list[Row]) -> Iterator[RowDifference]:
+    """Rows of one key. There may be several where the target does not enforce the key."""
+    if _copies(source) == _copies(target):
+        return
+    counts = sum(_copies(source).values()), sum(_copies(target).values())
+    _, row_hash, _, *key = (source or target)[0]
+    if not counts[1] or (not key and counts[0] > counts[1]):
+        kind = DifferenceKind.MISSING
+    elif not counts[0] or not key:
+        kind = DifferenceKind.EXTRA
+    else:
+        kind = DifferenceKind.CHANGED
+    yield RowDifference(kind, tuple(map(_text, key)), row_hash, *counts)
+
+
+def _copies(rows: list[Row]) -> Counter[int]:
+    copies: Counter[int] = Counter()
+    for _, row_hash, count, *_ in rows:
+        copies[row_hash] += count
+    return copies
+
+
+def _text(value: str | bytes | None) -> str | None:
+    """A server in SQL_ASCII does not say what its bytes mean."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value

@@ -1,0 +1,154 @@
+"""Content: which rows of a pair are not the same, named as far as a person would read.
+
+Finding them is the engine's (`rowdiff`); this decides what is said of them, and how much.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TypeVar
+
+from windlass.engines.postgres.fingerprint import Pair, Side
+from windlass.engines.postgres.rowdiff import RowDifference, scan_differences
+from windlass.engines.postgres.rowlookup import (
+    Key,
+    read_column_hashes,
+    read_values,
+    read_values_by_hash,
+)
+from windlass.engines.postgres.session import Connection
+from windlass.model.report import Difference, DifferenceKind
+
+T = TypeVar("T")
+
+LIMIT = 1000  # differences of a relation that are named; the others are counted
+_KEYS_PER_QUERY = 200
+
+_WHERE = {
+    DifferenceKind.MISSING: "on the source only",
+    DifferenceKind.EXTRA: "on the target only",
+    DifferenceKind.CHANGED: "not the same",
+}
+
+
+def find_differences(
+    source: Connection,
+    target: Connection,
+    pair: Pair,
+    *,
+    limit: int = LIMIT,
+    show_values: bool = False,
+) -> list[Difference]:
+    """The first `limit` rows that differ, with the columns, then how many more of each kind.
+
+    Values leave the servers only with `show_values`; keys always do. Reads each side twice at
+    most, and what it holds does not depend on the size of the relation.
+
+    Raises:
+        WindlassError: a server's reason, naming the relation.
+    """
+    rows = scan_differences(source, target, pair)
+    named = list(islice(rows, limit))
+    more = Counter(row.kind for row in rows)
+    found = [_described(row, pair) for row in named]
+    if pair.source.keyset:
+        found = list(_with_columns(source, target, pair, named, found))
+    if show_values:
+        found = list(_with_values(source, target, pair, named, found))
+    return found + [_summed_up(pair, kind, count) for kind, count in sorted(more.items())]
+
+
+def _described(row: RowDifference, pair: Pair) -> Difference:
+    message = _WHERE[row.kind]
+    if not pair.source.keyset:
+        copies = f"{row.source_copies} on the source, {row.target_copies} on the target"
+        message = f"copies of row {row.row_hash & 0xFFFFFFFFFFFFFFFF:016x}: {copies}"
+    names = [column.name for column in pair.source.keyset]
+    key = {name: str(value) for name, value in zip(names, row.key, strict=True)}
+    return Difference(row.kind, str(pair.source.name), message, key)
+
+
+def _summed_up(pair: Pair, kind: DifferenceKind, count: int) -> Difference:
+    message = f"and {count:,} more {_WHERE[kind]}"
+    return Difference(kind, str(pair.source.name), message)
+
+
+def _with_columns(
+    source: Connection,
+    target: Connection,
+    pair: Pair,
+    rows: Sequence[RowDifference],
+    found: Sequence[Difference],
+) -> Iterator[Difference]:
+    """The same, with the columns of changed rows, in order."""
+    changed = {row.key for row in rows if row.kind is DifferenceKind.CHANGED}
+    columns: dict[Key, tuple[str, ...]] = {}
+    for keys in _batches(sorted(changed, key=str)):
+        left = read_column_hashes(source, pair.source, keys)
+        right = read_column_hashes(target, pair.target, keys)
+        for key in keys:
+            # several rows of one key, on a target that does not enforce it: all that is said
+            if len(left.get(key, ())) == len(right.get(key, ())) == 1:
+                columns[key] = _differing(pair.source, left[key][0], right[key][0])
+    for row, difference in zip(rows, found, strict=True):
+        if names := columns.get(row.key):
+            yield replace(difference, columns=names, message=f"differs in {', '.join(names)}")
+        elif row.kind is DifferenceKind.CHANGED:
+            counts = f"{row.source_copies} on the source, {row.target_copies} on the target"
+            yield replace(difference, message=f"rows with this key: {counts}")
+        else:
+            yield difference
+
+
+def _differing(side: Side, left: Sequence[int], right: Sequence[int]) -> tuple[str, ...]:
+    together = zip(side.columns, left, right, strict=True)
+    return tuple(column.name for column, one, other in together if one != other)
+
+
+def _with_values(
+    source: Connection,
+    target: Connection,
+    pair: Pair,
+    rows: Sequence[RowDifference],
+    found: Sequence[Difference],
+) -> Iterator[Difference]:
+    """The same, with the values of columns that differ; of whole rows that one side lacks."""
+    for some in _batches(list(zip(rows, found, strict=True))):
+        batch = [row for row, _ in some]
+        left = _read_values(source, pair.source, batch)
+        right = _read_values(target, pair.target, batch)
+        for row, difference in some:
+            names = [column.name for column in pair.source.columns]
+            shown = difference.columns or names
+            yield replace(
+                difference,
+                source=_named(names, left.get(row.key or row.row_hash), shown),
+                target=_named(names, right.get(row.key or row.row_hash), shown),
+            )
+
+
+def _read_values(
+    connection: Connection, side: Side, rows: Sequence[RowDifference]
+) -> Mapping[Key | int, Sequence[str | None]]:
+    """By key, or by row hash without a keyset. The first of several rows with one key."""
+    if not side.keyset:
+        by_hash = read_values_by_hash(connection, side, [row.row_hash for row in rows])
+        return dict(by_hash.items())
+    found = read_values(connection, side, [row.key for row in rows])
+    return {key: values[0] for key, values in found.items()}
+
+
+def _named(
+    names: Sequence[str], values: Sequence[str | None] | None, shown: Sequence[str]
+) -> dict[str, str | None] | None:
+    if values is None:
+        return None
+    return {name: one for name, one in zip(names, values, strict=True) if name in shown}
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), _KEYS_PER_QUERY):
+        yield items[start : start + _KEYS_PER_QUERY]
