@@ -243,6 +243,17 @@ def home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "windlass"
 
 
+def make_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, with room for servers in it.
+
+    As root the new ones can be passed, not read, by the servers' account, whatever our umask is.
+    """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing if _account() else []:
+        place.chmod(0o711)
+
+
 def _account() -> _Account | None:
     """None: as ourselves. As root: the system's own PostgreSQL account, else `nobody`."""
     if os.geteuid() != 0:
@@ -262,7 +273,7 @@ def _claim(folder: Path, account: _Account | None) -> None:
         raise WindlassError(
             "the folder for an embedded server is not empty", hint="choose another", folder=folder
         )
-    _make_folder(folder, account)
+    make_folder(folder)
     if account and not account.reaches(folder.parent):
         folder.rmdir()
         raise WindlassError(
@@ -270,14 +281,6 @@ def _claim(folder: Path, account: _Account | None) -> None:
             hint=f"choose a folder that everybody may enter, as {home()}",
         )
     folder.chmod(0o711 if account else 0o700)
-
-
-def _make_folder(folder: Path, account: _Account | None) -> None:
-    """Make `folder` and what is missing above it; as root passable, whatever our umask is."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for place in missing if account else []:
-        place.chmod(0o711)
 
 
 def _programs(version: Version, account: _Account | None) -> Path:
@@ -292,7 +295,7 @@ def _programs(version: Version, account: _Account | None) -> Path:
     copy = home() / f"{_WHEEL}-{installed_version(_WHEEL)}"
     if not copy.exists():
         unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
-        _make_folder(unfinished, account)
+        make_folder(unfinished)
         # the programs look for their libraries beside the package
         for part in (package, package.with_name(f"{package.name}.libs")):
             if part.is_dir():
