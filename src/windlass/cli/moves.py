@@ -11,6 +11,7 @@ from windlass.errors import Interrupted, Refused, SnapshotLost, WindlassError
 from windlass.flows.migrate import MIGRATE
 from windlass.flows.migration import Migration
 from windlass.flows.rollback import TRANSFERS, roll_back
+from windlass.flows.validate import VALIDATE
 from windlass.journal import journal
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RunStatus, State
@@ -135,3 +136,34 @@ def rollback(target: str, run: str, emit: Emit) -> Outcome:
         notices=tuple(f"{name} stays, as others use it" for name in stayed),
         message=f"{len(plan.set_aside)} objects are back where they were",
     )
+
+
+def verify(spec: Spec, emit: Emit, *, repair: bool, show_values: bool) -> Outcome:
+    """Compare both sides; with `repair`, copy again what differs and compare again.
+
+    Raises:
+        BadSpec: the spec names no databases.
+    """
+    started = time.perf_counter()
+    outcome, run_again = _compare(spec, emit, repair=repair, show_values=show_values)
+    if run_again:
+        emit(Noticed("repaired: comparing again"))
+        outcome, _ = _compare(spec, emit, repair=False, show_values=show_values)
+    return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _compare(spec: Spec, emit: Emit, *, repair: bool, show_values: bool) -> tuple[Outcome, bool]:
+    """One comparison, and whether something was repaired after it."""
+    with Migration(spec, emit) as run:
+        run.show_values = show_values
+        run.steps = tuple(step.name for step in VALIDATE.steps)
+        try:
+            run_flow(VALIDATE, run, jobs=spec.jobs, emit=run.emit)
+            repaired = repair and repair_differences(run)
+        except Refused as error:
+            return Outcome("", State.REFUSED, problems=error.problems), False
+        except Interrupted:
+            return run.outcome(State.INTERRUPTED, "interrupted", "nothing was changed"), False
+        except WindlassError as error:
+            return run.outcome(State.STOPPED, str(error), error.hint), False
+        return run.outcome(State.DIFFERENT if run.differences else State.DONE), repaired

@@ -41,7 +41,7 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
     for statement in plan.statements:
         by_phase[statement.phase].append(statement)
     found = {step: list(_in_order(by_phase[phase])) for phase, step in IN_ORDER.items()}
-    batches = {item.relation.name: item.batch for item in plan.relations}
+    batches = {item.target: item.batch for item in plan.relations}
     sizes: dict[str, int] = defaultdict(int)
     for item in plan.relations:
         sizes[item.batch] += item.relation.size_bytes

@@ -36,6 +36,15 @@ from windlass.flows.ddl import (
     divide,
 )
 from windlass.flows.migration import Migration
+from windlass.flows.validate import (
+    VALIDATE_CONTENT,
+    collect_all_results,
+    content_items,
+    validate_content,
+    validate_large_objects,
+    validate_schema,
+    validate_sequences,
+)
 from windlass.journal.journal import Line, line_statement
 from windlass.model.chunk import Chunk, Whole
 from windlass.model.event import BytesCopied
@@ -329,7 +338,7 @@ def set_sequence_values(run: Migration, _: Item) -> Result:
 
     def write(target: Connection) -> Result:
         set_sequences(target, moved)
-        return {"sequences": len(moved)}
+        return {"values": {str(one.name): [one.last_value, one.is_called] for one in moved}}
 
     return run.once("set_sequences", "", write)
 
@@ -432,9 +441,26 @@ MIGRATE: Flow[Migration] = Flow(
         Step("refresh_materialized_views", refresh_materialized_views, ("grant_privileges",)),
         Step("create_event_triggers", _in_order(Phase.LAST), ("refresh_materialized_views",)),
         Step(
+            VALIDATE_CONTENT,
+            validate_content,
+            (CREATE_PRIMARY_KEYS, CREATE_INDEXES),
+            items=content_items,
+            pipelined=True,
+        ),
+        Step("validate_schema", validate_schema, ("create_event_triggers",)),
+        Step("validate_sequences", validate_sequences, ("set_sequences",)),
+        Step("validate_large_objects", validate_large_objects, ("grant_privileges",)),
+        Step("collect_all_results", collect_all_results, (VALIDATE_CONTENT, "validate_schema")),
+        Step(
             "generate_migration_summary",
             generate_migration_summary,
-            ("create_event_triggers", "analyze_tables", "analyze_partitioned"),
+            (
+                "collect_all_results",
+                "validate_sequences",
+                "validate_large_objects",
+                "analyze_tables",
+                "analyze_partitioned",
+            ),
         ),
     ),
 )

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -53,7 +53,7 @@ from windlass.model.plan import Load, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss, Problem
 from windlass.model.snapshot import Snapshot
-from windlass.plan.planner import Reading, make_plan, wanted
+from windlass.plan.planner import Purpose, Reading, make_plan, wanted
 from windlass.plan.select import select_relations
 from windlass.spec.spec import Extent, Spec
 
@@ -87,6 +87,7 @@ class Migration:
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
         self.snapshot = Snapshot(0, "", "", "")
         self.differences: list[Difference] = []
+        self.show_values = False
         self.verified = ""
         self.notices: list[str] = []
         self._started = time.perf_counter()
@@ -161,7 +162,22 @@ class Migration:
                 connection.execute(journal.line_statement(self.plan.run, line).encode())
         except psycopg.Error as error:
             raise explain(error, f"{step} {item}".strip(), side="target") from error
+        with self._lock:
+            self._lines[step][item] = line
         return result
+
+    def differ(self, differences: Iterable[Difference]) -> None:
+        """Take note of differences, from any thread."""
+        found = list(differences)
+        with self._lock:
+            self.differences += found
+
+    def losses(self) -> tuple[Loss, ...]:
+        """Those of the plan, and those that the rows have brought about since."""
+        with self._lock:
+            lines = [line for some in self._lines.values() for line in some.values()]
+        found = [Loss(**loss) for line in lines for loss in (line.note or {}).get("losses", ())]
+        return (*self.plan.losses, *found)
 
     def load(self, id_: str) -> Load:
         return self._loads[id_]
@@ -214,6 +230,21 @@ class Migration:
         self._connect()
         self._take_snapshot()
         return self._make_plan(new_run_id())
+
+    def begin_reading(self) -> None:
+        """Plan a comparison: every selected relation against its namesake.
+
+        Raises:
+            Refused: a side cannot be reached or read, or the words select nothing.
+        """
+        self._connect()
+        self._take_snapshot()
+        plan = self._make_plan(new_run_id(), Purpose.COMPARE)
+        if plan.problems:
+            raise Refused(plan.problems)
+        self._use(plan)
+        self._hold(plan)
+        self._tell_plan(resumed=False)
 
     def begin(self) -> None:
         """Go on with an unfinished run of the same move, or plan a new one and journal it.
@@ -300,7 +331,7 @@ class Migration:
         self._loads = {load.id: load for load in plan.loads}
         self._relations = {item.relation.name: item for item in plan.relations}
 
-    def _make_plan(self, run: str) -> Plan:
+    def _make_plan(self, run: str, purpose: Purpose = Purpose.MOVE) -> Plan:
         """Read everything through the snapshot, pg_dump beside us."""
         source, target = self._source_session(), self.control
         read = catalog.read_catalog(source)
@@ -324,7 +355,8 @@ class Migration:
                 pg_dump=str(dumping.pg_dump) if dumping else "none",
             )
             entries = dumping.entries() if dumping else []
-        return make_plan(run, self.spec, replace(reading, entries=entries), problems)
+        reading = replace(reading, entries=entries)
+        return make_plan(run, self.spec, reading, problems, purpose)
 
     def _start_dump(
         self,
@@ -467,7 +499,7 @@ class Migration:
             state=state,
             seconds=self.seconds,
             relations=tuple(self._relation_outcomes()),
-            losses=(*self.plan.losses, *self._losses_found()),
+            losses=tuple(dict.fromkeys(self.losses())),
             differences=tuple(self.differences),
             snapshots=tuple(self._snapshots()),
             notices=tuple(self.notices),
@@ -491,12 +523,6 @@ class Migration:
     def _snapshots(self) -> Iterator[Snapshot]:
         with contextlib.suppress(psycopg.Error):
             yield from (one for one, _ in journal.read_snapshots(self.control, self.plan.run))
-
-    def _losses_found(self) -> Iterator[Loss]:
-        for lines in list(self._lines.values()):
-            for line in lines.values():
-                for loss in (line.note or {}).get("losses", ()):
-                    yield Loss(**loss)
 
     def _relation_outcomes(self) -> Iterator[RelationOutcome]:
         lines = self._lines["transfer_table_data"] | self._lines["transfer_partition"]

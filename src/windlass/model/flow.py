@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Context = TypeVar("Context")
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
-Result = Mapping[str, Json]
+Result = Mapping[str, Any]  # of Json
 
 
 @dataclass(frozen=True, slots=True)

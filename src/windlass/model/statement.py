@@ -24,7 +24,8 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`sql` is complete: definition, then owner. `relation` is whose rows it waits for."""
+    """`sql` is complete: definition, then owner. Names are the target's; `relation` is what it is,
+    or what it belongs to."""
 
     id: int  # of the archive
     kind: str  # pg_dump's word: TABLE, FK CONSTRAINT, COMMENT ...

@@ -29,11 +29,8 @@ class Sides:
 
 
 def find_problems(spec: Spec, sides: Sides) -> list[Problem]:
-    return [
-        *_server_problems(sides),
-        *_reading_problems(sides),
-        *_writing_problems(spec, sides),
-    ]
+    """What keeps rows from arriving; see `reading_problems` for what keeps them from leaving."""
+    return [*_server_problems(sides), *_writing_problems(spec, sides)]
 
 
 def _server_problems(sides: Sides) -> Iterator[Problem]:
@@ -57,7 +54,8 @@ def _server_problems(sides: Sides) -> Iterator[Problem]:
         )
 
 
-def _reading_problems(sides: Sides) -> Iterator[Problem]:
+def reading_problems(sides: Sides) -> Iterator[Problem]:
+    """What this user may not read of the source."""
     source = sides.source
     schemas = {relation.name.schema for relation in sides.relations}
     for schema in sorted(schemas & source.unreachable_schemas):

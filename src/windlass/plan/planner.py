@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from windlass.engines.postgres.archive import PARTS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
@@ -26,6 +27,7 @@ from windlass.plan.check import (
     find_in_the_way,
     find_problems,
     missing_extensions,
+    reading_problems,
 )
 from windlass.plan.chunks import SMALL_BYTES, Bounds, batches, plan_loads, split
 from windlass.plan.select import (
@@ -68,16 +70,30 @@ def wanted(spec: Spec) -> Wanted:
     return Wanted(spec.schemas, spec.include, spec.exclude)
 
 
-def make_plan(run: str, spec: Spec, reading: Reading, found: Sequence[Problem] = ()) -> Plan:
+class Purpose(Enum):
+    MOVE = "move"
+    COMPARE = "compare"  # what the target has already is what it is about, never in the way
+
+
+def make_plan(
+    run: str,
+    spec: Spec,
+    reading: Reading,
+    found: Sequence[Problem] = (),
+    purpose: Purpose = Purpose.MOVE,
+) -> Plan:
     """Decide everything. The plan's problems say why it could not be carried out, those that
     were `found` while reading among them."""
+    if purpose is Purpose.COMPARE:
+        spec = spec.model_copy(update={"existing": OnExisting.FILL})
     words = wanted(spec)
     relations = select_relations(reading.source, words)
     schemas = _schema_map(spec, reading, relations, words)
     renamed = {old: new for old, new in schemas.items() if old != new}
     sides = Sides(reading.source, reading.target, reading.existing, relations, schemas)
     owned_by = {item.name: item.owner for item in reading.source.sequences if item.owner}
-    selection = select_entries(reading.entries, relations, words, owned_by)
+    names = {relation.name for relation in relations}
+    selection = select_entries(reading.entries, names, words, owned_by)
     in_the_way = find_in_the_way(selection.entries, schemas, reading.existing)
     arriving = {
         relation.name: _arrival(spec, target_name(relation.name, schemas), reading.target)
@@ -89,17 +105,22 @@ def make_plan(run: str, spec: Spec, reading: Reading, found: Sequence[Problem] =
     problems = [
         *found,
         *selection_problems(reading.source, _all_schemas(reading), words, mapped=spec.map_schema),
-        *find_problems(spec, sides),
-        *emptiness_problems(reading.empty(_filled(relation_plans))),
-        *_stranded_relations(selection.stranded),
-        *written.problems,
+        *reading_problems(sides),
     ]
-    if spec.extent is not Extent.DATA:
+    if purpose is Purpose.MOVE:
+        problems += [
+            *find_problems(spec, sides),
+            *emptiness_problems(reading.empty(_filled(relation_plans))),
+            *_stranded_relations(selection.stranded),
+            *written.problems,
+        ]
+    if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
         problems += missing_extensions(selection.entries, reading.existing)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
     copies = spec.extent is not Extent.SCHEMA
     large_objects = reading.large_objects if copies and words.is_everything else LargeObjects()
-    if large_objects.count and reading.target_large_objects.count:
+    has_large_objects = large_objects.count and reading.target_large_objects.count
+    if purpose is Purpose.MOVE and has_large_objects:
         problems.append(
             Problem("large objects", "the target has some already, which may have the same ids")
         )

@@ -83,7 +83,7 @@ class Selection:
 
 def select_entries(
     entries: Sequence[Entry],
-    relations: Iterable[Relation],
+    names: Collection[Name],
     wanted: Wanted,
     owned_by: Mapping[Name, Name],
 ) -> Selection:
@@ -95,7 +95,7 @@ def select_entries(
     """
     if wanted.is_everything:
         return Selection(tuple(entries))
-    picking = _Picking(entries, {relation.name for relation in relations}, wanted, owned_by)
+    picking = _Picking(entries, names, wanted, owned_by)
     for _ in range(2):  # what belongs to an entry may need another, to which something belongs
         picking.add_what_is_needed()
         picking.add_what_belongs()

@@ -171,7 +171,7 @@ def _rename(
                 sql=renamed.sql,
                 drop=rename_schemas(statement.drop, schemas).sql if statement.drop else "",
                 name=target_name(name, schemas),
-                relation=relation,
+                relation=target_name(relation, schemas) if relation else None,
             )
         )
     return found, losses

@@ -224,8 +224,8 @@ class _Execution:
                 item.id,
                 item.group,
                 seconds,
-                rows=int(result.get("rows") or 0),  # type: ignore[arg-type]
-                size_bytes=int(result.get("bytes") or 0),  # type: ignore[arg-type]
+                rows=int(result.get("rows") or 0),
+                size_bytes=int(result.get("bytes") or 0),
                 resumed=resumed,
                 cost=item.cost,
             )

@@ -131,9 +131,10 @@ class Dumping:
         self,
         pg_dump: PgDump,
         environment: Mapping[str, str],
-        snapshot_id: str,
+        snapshot_id: str = "",
         leave_out: Iterable[Name] = (),
     ) -> None:
+        """Start it. Without a snapshot it takes its own."""
         self.pg_dump = pg_dump
         self._folder = tempfile.TemporaryDirectory(prefix="windlass-")
         self._path = Path(self._folder.name) / "schema.dump"
@@ -143,7 +144,7 @@ class Dumping:
             "--format=custom",
             "--compress=0",
             "--no-subscriptions",  # their connection strings hold passwords
-            f"--snapshot={snapshot_id}",
+            *([f"--snapshot={snapshot_id}"] if snapshot_id else []),
             f"--file={self._path}",
             *(f"--exclude-table={_pattern(name)}" for name in leave_out),
             "--exclude-schema=windlass",

@@ -116,13 +116,18 @@ def read_catalog(connection: Connection) -> Catalog:
         server=server,
         standing=standing,
         relations=tuple(_relation(row, columns[row["oid"]], keys[row["oid"]]) for row in rows),
-        sequences=tuple(
-            SequenceOwner(_name(row), _name(row, "owner_"), row["readable"])  # type: ignore[arg-type]
-            for row in _rows(connection, "sequences")
-        ),
+        sequences=read_sequence_owners(connection),
         unreadable=frozenset(_sure(row) for row in rows if not row["readable"]),
         unreachable_schemas=frozenset(row["schema"] for row in rows if not row["reachable"]),
         hiding=frozenset(_sure(row) for row in rows if row["hides_rows"]),
+    )
+
+
+def read_sequence_owners(connection: Connection) -> tuple[SequenceOwner, ...]:
+    """Every sequence of the user, and which relation's column it feeds."""
+    return tuple(
+        SequenceOwner(_sure(row), _name(row, "owner_"), row["readable"])
+        for row in _rows(connection, "sequences")
     )
 
 

@@ -107,3 +107,13 @@ def strangers(what: Described, roles: Collection[str]) -> set[str]:
         for role in (what.owner, *(to for to, _, _ in what.grants))
         if role and role not in roles
     }
+
+
+def read_digests(connection: Connection, *, side: str) -> dict[int, str]:
+    """A digest of each large object's bytes, by its id. Objects over 1 GB are beyond lo_get."""
+    query = "select oid::bigint, md5(lo_get(oid)) from pg_largeobject_metadata order by oid"
+    try:
+        rows: list[Any] = connection.execute(query).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "comparing large objects", side=side) from error
+    return dict(rows)

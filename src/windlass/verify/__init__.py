@@ -1,0 +1,1 @@
+"""Proof: are the two sides equal, and if not, where."""

@@ -1,0 +1,85 @@
+"""Schema difference: what the source's archive asks of the target against what the target has.
+
+Both sides are read from the catalogs by the same pg_dump and written as the statements that this
+target would get: renamed, without roles that it lacks, without what is a named loss. So there is
+one meaning of "the same definition", for every kind of object there is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from windlass.engines.postgres.archive import PARTS
+from windlass.model.relation import Name
+from windlass.model.report import Difference, DifferenceKind, Loss
+from windlass.model.statement import Statement
+
+Key = tuple[str, Name]
+# kinds that carry no definition of their own worth a comparison on the target
+_NOT_COMPARED = {"SCHEMA", "EXTENSION"}
+
+
+def compare_schemas(
+    expected: Iterable[Statement],
+    found: Iterable[Statement],
+    *,
+    losses: Iterable[Loss] = (),
+    filled: Collection[Name] = (),
+) -> list[Difference]:
+    """What is missing, different or too much on the target.
+
+    Names are the target's. Objects of the target that nobody selected are no difference; parts of
+    a selected relation (an index, a trigger) are. `filled` relations keep their own definitions.
+    """
+    wanted, there = _by_key(expected, filled), _by_key(found, filled)
+    excused = {loss.object for loss in losses}
+    relations = {name for kind, name in wanted if kind == "TABLE"}
+    differences = []
+    for key in sorted(wanted.keys() | there.keys()):
+        statement = (wanted.get(key) or there[key])[0]
+        if str(statement) in excused:
+            continue
+        if key not in there:
+            differences.append(_difference(statement, "is missing on the target"))
+        elif key not in wanted:
+            if statement.kind in PARTS and statement.relation in relations:
+                differences.append(_difference(statement, "is on the target only"))
+        elif _text(wanted[key]) != _text(there[key]):
+            differences.append(_difference(statement, _how(wanted[key], there[key])))
+    return differences
+
+
+def _by_key(
+    statements: Iterable[Statement], filled: Collection[Name]
+) -> Mapping[Key, list[Statement]]:
+    groups: dict[Key, list[Statement]] = defaultdict(list)
+    for statement in statements:
+        if statement.kind not in _NOT_COMPARED and statement.relation not in filled:
+            groups[statement.kind, statement.name].append(statement)
+    return groups
+
+
+def _text(statements: Iterable[Statement]) -> list[str]:
+    """As a bag of lines: columns may stand in another order (an inherited one comes first), and
+    grants in any."""
+    return sorted(
+        line.strip().rstrip(",") for one in statements for line in one.sql.splitlines() if line
+    )
+
+
+def _how(wanted: Iterable[Statement], there: Iterable[Statement]) -> str:
+    """The lines that only one side has, a few of them."""
+    left, right = _text(wanted), _text(there)
+    lost = [line for line in left if line not in right]
+    more = [line for line in right if line not in left]
+    parts = [
+        f"{side}: {'; '.join(lines[:3])}"
+        for side, lines in (("source", lost), ("target", more))
+        if lines
+    ]
+    return f"is defined differently ({', '.join(parts)})"
+
+
+def _difference(statement: Statement, message: str) -> Difference:
+    return Difference(DifferenceKind.SCHEMA, str(statement), message)
