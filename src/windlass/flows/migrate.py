@@ -7,6 +7,7 @@ killed at any point and run again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import psycopg
@@ -286,7 +287,7 @@ def validate_foreign_keys(run: Migration, item: Item) -> Result:
     def validate(target: Connection) -> Result:
         consequence = "stays NOT VALID on the target, as the rows violate it"
         found = [
-            try_statement(target, statement, consequence)
+            try_statement(target, replace(statement, kind="FK CONSTRAINT"), consequence)
             for statement in _statements(run, VALIDATE_FOREIGN_KEYS, item)
         ]
         return _with_losses([loss for loss in found if loss])

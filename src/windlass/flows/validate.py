@@ -138,10 +138,11 @@ def collect_all_results(run: Migration, _: Item) -> Result:
         side = item_id.partition(" ")[0]
         for name, json in result["fingerprints"].items():
             sums[side][name] += _fingerprint(json)
+    entered = {item.enters: item for item in run.plan.relations}
     differing = [
         item
-        for item in run.plan.relations
-        if sums["source"][str(item.enters)] != sums["target"][str(item.enters)]
+        for name, item in entered.items()
+        if sums["source"][str(name)] != sums["target"][str(name)]
     ]
     for item in differing:
         run.differ(_explain(run, item, sums))

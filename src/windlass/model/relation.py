@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Name:
-    """A schema-qualified name. ``str(name)`` is for people; SQL quotes through the driver."""
+    """A schema-qualified name. SQL quotes it through the driver.
+
+    ``str(name)`` is for people and for identifiers of our own: quoted where it would be ambiguous,
+    as ``"a.b".c`` and ``a."b.c"`` are two relations.
+    """
 
     schema: str
     name: str
 
     def __str__(self) -> str:
+        return f"{_for_people(self.schema)}.{_for_people(self.name)}"
+
+    @property
+    def plain(self) -> str:
+        """What patterns are matched against."""
         return f"{self.schema}.{self.name}"
+
+
+def _for_people(part: str) -> str:
+    if re.fullmatch(r"[a-z_][a-z0-9_$]*", part):
+        return part
+    return '"{}"'.format(part.replace('"', '""'))
 
 
 class Wire(StrEnum):

@@ -36,5 +36,5 @@ class Statement:
     relation: Name | None = None
 
     def __str__(self) -> str:
-        name = str(self.name) if self.name.schema else self.name.name
-        return f"{self.kind.lower()} {name}"
+        where = f"{self.name.schema}." if self.name.schema else ""
+        return f"{self.kind.lower()} {where}{self.name.name.removeprefix(self.kind).strip()}"

@@ -28,7 +28,7 @@ class Wanted:
 
 def matches(name: Name, pattern: str) -> bool:
     """Shell pattern on ``schema.relation``; without a dot it is matched against the name alone."""
-    return fnmatchcase(str(name), pattern) or (
+    return fnmatchcase(name.plain, pattern) or (
         "." not in pattern and fnmatchcase(name.name, pattern)
     )
 
@@ -60,7 +60,7 @@ def selection_problems(
             hint = _nearest(schema, schemas)
             message = "is mapped to another name but does not exist on the source"
             problems.append(Problem(f"schema {schema}", message, hint))
-    names = [str(relation.name) for relation in catalog.relations]
+    names = [relation.name.plain for relation in catalog.relations]
     for pattern in (*wanted.include, *wanted.exclude):
         if not any(matches(relation.name, pattern) for relation in catalog.relations):
             hint = _nearest(pattern, names)

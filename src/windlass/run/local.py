@@ -179,7 +179,20 @@ class _Execution:
     def _may_start(self, job: _Job) -> bool:
         if not job.step.pipelined:
             return True
-        return all(self._steps[name].group_done(job.item.group) for name in job.step.after)
+        return self._group_done(job.step, job.item.group)
+
+    def _group_done(self, step: Step[Any], group: str) -> bool:
+        """Whether a group is through all steps before this one. A step that has no item of the
+        group passes it on, so the steps before that one count."""
+        before = [self._steps[name] for name in step.after]
+        return all(
+            progress.done
+            or (
+                progress.group_done(group)
+                and (not progress.step.pipelined or self._group_done(progress.step, group))
+            )
+            for progress in before
+        )
 
     def _open(self, progress: _Progress) -> None:
         step = progress.step
