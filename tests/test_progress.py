@@ -189,7 +189,7 @@ def test_progress_never_goes_back_and_never_passes_the_end(
 @given(runs(), st.sampled_from([40, 80, 100, 140, 250]))
 def test_no_line_is_wider_than_the_terminal(events: Events, width: int) -> None:
     clock = Clock()
-    screen = Screen(clock)
+    screen = Screen(clock=clock)
     for now, event in events:
         clock.now = now
         screen.tell(event)
@@ -203,7 +203,7 @@ def test_no_line_is_wider_than_the_terminal(events: Events, width: int) -> None:
 @pytest.mark.parametrize("width", [80, 140])
 def test_any_name_fits_its_line(name: str, width: int) -> None:
     clock = Clock()
-    screen = Screen(clock)
+    screen = Screen(clock=clock)
     screen.tell(planned({name: MB}))
     screen.tell(StepStarted("copy", 1, MB))
     screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
@@ -219,7 +219,7 @@ def flying(screen: Screen) -> list[str]:
 
 def test_two_thousand_relations_take_no_more_lines_than_ten() -> None:
     clock = Clock()
-    screen = Screen(clock)
+    screen = Screen(clock=clock)
     names = [f"s.r{n}" for n in range(2000)]
     screen.tell(planned(dict.fromkeys(names, MB)))
     screen.tell(StepStarted("copy", 2000, 2000 * MB))
@@ -234,7 +234,7 @@ def test_two_thousand_relations_take_no_more_lines_than_ten() -> None:
 
 def test_a_relation_keeps_its_line_while_others_come_and_go() -> None:
     clock = Clock()
-    screen = Screen(clock)
+    screen = Screen(clock=clock)
     names = [f"s.r{n}" for n in range(20)]
     screen.tell(planned(dict.fromkeys(names, MB)))
     screen.tell(StepStarted("copy", 20, 20 * MB))
@@ -251,9 +251,23 @@ def test_a_relation_keeps_its_line_while_others_come_and_go() -> None:
             screen.tell(ItemFinished("copy", f"{name}/0", name, 1.0, 1, MB, cost=MB))
 
 
+def test_a_run_without_a_plan_still_shows_its_steps() -> None:
+    clock = Clock()
+    screen = Screen("Comparing both databases", clock)
+    screen.tell(StepStarted("validate_schema", 1))
+    assert len(screen.draw(80, 3)) == 1
+    screen.tell(StepStarted("validate_content", 2, 2 * MB))
+    screen.tell(ItemStarted("validate_content", "s.a/0", "s.a", MB))
+    clock.now += 1
+    rows = [row.plain for row in screen.draw(80, 3)]
+    assert rows[0] == "Comparing both databases"
+    assert "validate content 0/2" in rows[2]
+    assert "s.a" in rows[-1]
+
+
 def test_what_is_over_in_a_moment_gets_no_line() -> None:
     clock = Clock()
-    screen = Screen(clock)
+    screen = Screen(clock=clock)
     screen.tell(planned({"s.a": MB, "s.b": MB}))
     screen.tell(ItemStarted("copy", "s.a/0", "s.a", MB))
     clock.now += 0.05
@@ -262,7 +276,7 @@ def test_what_is_over_in_a_moment_gets_no_line() -> None:
 
 def test_what_does_not_fit_is_counted() -> None:
     clock = Clock()
-    screen = Screen(clock)
+    screen = Screen(clock=clock)
     names = [f"s.r{n}" for n in range(9)]
     screen.tell(planned(dict.fromkeys(names, MB)))
     for name in names:

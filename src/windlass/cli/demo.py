@@ -59,7 +59,7 @@ def start(voice: Voice, folder: Path, scale: float) -> int:
     for url in urls.values():
         voice.hide_passwords_of(url)
     spec = Spec(source=SecretStr(urls["source"]), target=SecretStr(urls["target"]))
-    with watching(voice) as emit:
+    with watching(voice, "Reading both databases") as emit:
         outcome = migrate(spec, emit, restart=False)
     _tell(voice, outcome, folder, servers)
     return EXIT_OF[outcome.state]

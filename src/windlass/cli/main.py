@@ -112,7 +112,7 @@ def migrate(voice: Voice, /, restart: bool, **words: Any) -> int:
     from windlass.cli.moves import migrate
     from windlass.cli.watch import watching
 
-    with watching(voice) as emit:
+    with watching(voice, "Reading both databases") as emit:
         outcome = migrate(spec, emit, restart=restart)
     return _say(voice, outcome, "migrate")
 
@@ -132,7 +132,7 @@ def verify(voice: Voice, /, repair: bool, show_values: bool, **words: Any) -> in
     from windlass.cli.moves import verify
     from windlass.cli.watch import watching
 
-    with watching(voice) as emit:
+    with watching(voice, "Comparing both databases") as emit:
         outcome = verify(_verifying(spec), emit, repair=repair, show_values=show_values)
     return _say(voice, outcome, "verify")
 
@@ -181,7 +181,7 @@ def rollback(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     from windlass.cli.moves import rollback
     from windlass.cli.watch import watching
 
-    with watching(voice) as emit:
+    with watching(voice, "Putting back what was set aside") as emit:
         outcome = rollback(target, run, emit)
     return _say(voice, outcome, "rollback")
 
@@ -257,7 +257,7 @@ def _say(voice: Voice, outcome: Outcome, verb: str) -> int:
             outcome,
             verb=verb,
             width=voice.width,
-            again=voice.command(),
+            again=voice.command(verb),
             repair=voice.command("verify", "--repair"),
             rollback=voice.rollback_command(outcome.run),
         )

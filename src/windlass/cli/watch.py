@@ -17,8 +17,11 @@ _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 @contextmanager
-def watching(voice: Voice) -> Iterator[Emit]:
-    """Open a display on stderr; the callable takes the run's events. Closed, it leaves no trace."""
+def watching(voice: Voice, doing: str) -> Iterator[Emit]:
+    """Open a display on stderr; the callable takes the run's events. Closed, it leaves no trace.
+
+    `doing` is what the command does as long as its events do not tell.
+    """
     if voice.quiet:
         with _logging(voice, voice.aside):
             yield ignore
@@ -26,7 +29,7 @@ def watching(voice: Voice) -> Iterator[Emit]:
     if _is_terminal():
         from windlass.progress.terminal import TerminalProgress
 
-        with TerminalProgress() as bars, _logging(voice, bars.say):
+        with TerminalProgress(doing=doing) as bars, _logging(voice, bars.say):
             yield _harmless(bars)
         return
     from windlass.progress.lines import LineProgress

@@ -16,7 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from windlass.model.event import Event, ItemFinished, ItemRetried, Noticed
+from windlass.model.event import Event, FlowPlanned, ItemFinished, ItemRetried, Noticed
 from windlass.model.units import (
     bytes_text,
     clock_text,
@@ -34,6 +34,7 @@ SHORT_SECONDS = 0.3  # what is over sooner gets no line of its own: it would onl
 MOST_RETRIES_SHOWN = 3
 WIDEST = 140
 
+READING = "Reading both databases"
 FULL, HALF, EMPTY = "━", "╸", "─"
 
 
@@ -92,7 +93,9 @@ class Lines:
 class Screen:
     """What the bars look like now. Asked for by rich at every redraw."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, doing: str = READING, clock: Callable[[], float] = time.monotonic) -> None:
+        """`doing` is what to call it as long as no plan is known."""
+        self.doing = doing
         self.tally = Tally()
         self.lines = Lines()
         self.lock = threading.Lock()
@@ -114,15 +117,16 @@ class Screen:
         """Every line, none wider than `width`."""
         now = self._clock()
         tally = self.tally
-        if tally.planned is None:
-            return [_clip(_reading(tally, now), width)]
+        if not tally.planned and all(step.items < 2 for step in tally.steps.values()):
+            return [_clip(_waiting(self.doing, tally, now), width)]
         self.lines.update(list(tally.flights.values()), most, now)
         rows = [
-            _title(tally, width),
+            _title(tally.planned, width) if tally.planned else Text(self.doing, style="bold"),
             _overall(tally, now, width),
-            _totals(tally, now, width),
             _phases(tally, width),
         ]
+        if tally.planned and tally.copy_steps:
+            rows.insert(2, _totals(tally, now, width))
         if self.lines.lines:
             rows.append(Text(""))
             rows += [self._row(line, width, now) for line in self.lines.lines]
@@ -167,9 +171,9 @@ class Screen:
 class TerminalProgress:
     """Draws while it is open, and leaves nothing behind: the result says it all."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, doing: str = READING) -> None:
         self.console = console or Console(stderr=True, highlight=False)
-        self.screen = Screen()
+        self.screen = Screen(doing)
         self._retries_shown = 0
         self._live = Live(
             self.screen,
@@ -209,20 +213,14 @@ class TerminalProgress:
         self.console.print(Text(message, style="yellow"))
 
 
-def _reading(tally: Tally, now: float) -> Text:
+def _waiting(doing: str, tally: Tally, now: float) -> Text:
     seconds = now - tally.started_at if tally.started_at is not None else 0.0
     dots = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(now * REDRAWS_PER_SECOND) % 10]
-    return (
-        Text(f"{dots} ", style="cyan")
-        .append("reading both databases")
-        .append(f"  {clock_text(seconds)}", "dim")
-    )
+    return Text(f"{dots} ", style="cyan").append(doing).append(f"  {clock_text(seconds)}", "dim")
 
 
-def _title(tally: Tally, width: int) -> Text:
-    planned = tally.planned
-    assert planned is not None
-    verb = "Going on with" if planned.resumed else "Moving"
+def _title(planned: FlowPlanned, width: int) -> Text:
+    verb = "Going on with" if planned.resumed else "Moving" if planned.copy_steps else "Comparing"
     if not planned.source:
         return Text(f"{verb} run {planned.run}", style="bold")
     names = f"{planned.source} → {planned.target}"
@@ -230,7 +228,7 @@ def _title(tally: Tally, width: int) -> Text:
         names = f"{planned.source.split(' (')[0]} → {planned.target.split(' (')[0]}"
     if len(names) + len(verb) >= width:
         names = f"{planned.source.split(' on ')[0]} → {planned.target.split(' on ')[0]}"
-    return Text(f"{verb} ", style="bold").append(names)
+    return Text(f"{verb} ", style="bold").append(names, style="not bold")
 
 
 def _overall(tally: Tally, now: float, width: int) -> Text:
@@ -263,8 +261,8 @@ def _totals(tally: Tally, now: float, width: int) -> Text:
 
 def _phases(tally: Tally, width: int) -> Text:
     """How many steps are done, which run, and how many come; what does not fit is left out."""
-    assert tally.planned is not None
-    names = dict.fromkeys((*tally.planned.steps, *tally.steps))
+    planned = tally.planned.steps if tally.planned else ()
+    names = dict.fromkeys((*planned, *tally.steps))
     running = tally.running_steps
     done = len(tally.steps) - len(running)
     coming = len(names) - len(tally.steps)
