@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,11 +58,17 @@ def environment(pair: Pair | None = None, extra: Mapping[str, str] | None = None
 
 
 def start(
-    *words: str, pair: Pair | None = None, env: Mapping[str, str] | None = None
+    *words: str,
+    pair: Pair | None = None,
+    env: Mapping[str, str] | None = None,
+    flags: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
-    """Start the command and let it run; it is its own process group. End it with `finish`."""
+    """Start the command and let it run; it is its own process group. End it with `finish`.
+
+    `flags` are Python's own.
+    """
     return subprocess.Popen(
-        [sys.executable, "-m", "windlass", *words],
+        [sys.executable, *flags, "-m", "windlass", *words],
         env=environment(pair, env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -90,10 +96,11 @@ def windlass(
     *words: str,
     pair: Pair | None = None,
     env: Mapping[str, str] | None = None,
+    flags: Sequence[str] = (),
     seconds: float = SECONDS,
 ) -> Ran:
     """Run the command to its end. `pair` is given in variables, where no process list shows it."""
-    return finish(start(*words, pair=pair, env=env), seconds)
+    return finish(start(*words, pair=pair, env=env, flags=flags), seconds)
 
 
 def migrate(pair: Pair, *words: str, env: Mapping[str, str] | None = None) -> Ran:

@@ -107,10 +107,10 @@ def test_values_that_look_alike_to_the_server_are_told_apart(pair: Pair) -> None
             statement = f"insert into {name} (id, v) values (1, %s::text::{type_}), (2, null)"
             connection.execute(statement.encode(), [value])
     migrate(pair).expect(DONE)
-    for at, (type_, _, value) in enumerate(LOOK_ALIKES):
+    for at, (type_, _, other) in enumerate(LOOK_ALIKES):
         with pair.target.connect() as connection:
             statement = f"update alike.t{at} set v = %s::text::{type_} where id = 1"
-            connection.execute(statement.encode(), [value])
+            connection.execute(statement.encode(), [other])
     found = verify(pair).expect(DIFFERENT).result["differences"]
     seen = {(found["object"], *found["columns"]) for found in found}
     assert [

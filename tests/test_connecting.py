@@ -1,0 +1,192 @@
+"""Every way of naming a database that libpq's users know; and the secrets in them stay secret."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from command import DONE, finish, migrate, start, windlass
+from oracle import content_difference
+from servers import BUSY, PASSWORD, QUOTED_PASSWORD, Database, Pair, tool
+
+
+def conninfo(database: Database, *, password: bool = True) -> str:
+    words = f"host=127.0.0.1 port={database.server.port} user=postgres dbname={database.name}"
+    return f"{words} password='{PASSWORD}'" if password else words
+
+
+@pytest.fixture
+def small(pair: Pair) -> Pair:
+    pair.source.run("create table t (id int primary key)", "insert into t values (1), (2)")
+    return pair
+
+
+def assert_moved(pair: Pair) -> None:
+    assert content_difference(pair.source, pair.target) == []
+    assert pair.target.value("select count(*) from t") == 2
+
+
+def test_urls_as_options(small: Pair) -> None:
+    urls = ("--source", small.source.url, "--target", small.target.url)
+    windlass("migrate", *urls).expect(DONE)
+    assert_moved(small)
+
+
+def test_urls_of_the_other_scheme_with_options(small: Pair) -> None:
+    urls = [
+        side.url_for(connect_timeout="5", application_name="mine").replace("postgresql", "postgres")
+        for side in (small.source, small.target)
+    ]
+    windlass("migrate", "--source", urls[0], "--target", urls[1]).expect(DONE)
+    assert_moved(small)
+
+
+def test_conninfo_strings(small: Pair) -> None:
+    windlass(
+        "migrate", "--source", conninfo(small.source), "--target", conninfo(small.target)
+    ).expect(DONE)
+    assert_moved(small)
+
+
+def test_a_password_from_the_environment(small: Pair) -> None:
+    windlass(
+        "migrate",
+        "--source",
+        conninfo(small.source, password=False),
+        "--target",
+        conninfo(small.target, password=False),
+        env={"PGPASSWORD": PASSWORD},
+    ).expect(DONE)
+    assert_moved(small)
+
+
+def test_a_password_from_the_password_file(small: Pair, tmp_path: Path) -> None:
+    file = tmp_path / "pass"
+    file.write_text(f"127.0.0.1:*:*:postgres:{PASSWORD}\n")
+    file.chmod(0o600)
+    windlass(
+        "migrate",
+        "--source",
+        conninfo(small.source, password=False),
+        "--target",
+        conninfo(small.target, password=False),
+        env={"PGPASSFILE": str(file)},
+    ).expect(DONE)
+    assert_moved(small)
+
+
+@pytest.mark.parametrize("form", ["service={}", "{}", "postgresql:///?service={}"])
+def test_services(small: Pair, tmp_path: Path, form: str) -> None:
+    file = tmp_path / "services"
+    file.write_text(
+        "".join(
+            f"[{name}]\nhost=127.0.0.1\nport={side.server.port}\nuser=postgres\n"
+            f"dbname={side.name}\npassword={PASSWORD}\n"
+            for name, side in (("old", small.source), ("new", small.target))
+        )
+    )
+    words = ("--source", form.format("old"), "--target", form.format("new"))
+    windlass("migrate", *words, env={"PGSERVICEFILE": str(file)}).expect(DONE)
+    assert_moved(small)
+
+
+def test_a_unix_socket(small: Pair) -> None:
+    sides = [
+        f"host={side.server.folder} port={side.server.port} user=postgres dbname={side.name}"
+        for side in (small.source, small.target)
+    ]
+    windlass("migrate", "--source", sides[0], "--target", sides[1]).expect(DONE)
+    assert_moved(small)
+
+
+def test_a_spec_file(small: Pair, tmp_path: Path) -> None:
+    spec = tmp_path / "move.yaml"
+    spec.write_text(f'source: "{conninfo(small.source)}"\ntarget: {small.target.url}\njobs: 1\n')
+    windlass("migrate", "-f", str(spec)).expect(DONE)
+    assert_moved(small)
+
+
+def test_sslmode_is_honoured(small: Pair) -> None:
+    """The servers here speak no TLS, so requiring it must fail and not fall back."""
+    ran = migrate(small, env={"WINDLASS_SOURCE": small.source.url_for(sslmode="require")})
+    assert ran.code != DONE
+    assert "SSL" in ran.said
+    migrate(small, env={"WINDLASS_SOURCE": small.source.url_for(sslmode="prefer")}).expect(DONE)
+
+
+def test_a_database_with_an_odd_name(pair: Pair) -> None:
+    source = pair.source.server.create_database('odd \' %s \\ "name" /?=&é')
+    target = pair.target.server.create_database("dbname=odd host=x")
+    try:
+        source.server.admin.value("select 1")
+        words = [
+            f"host=127.0.0.1 port={side.server.port} user=postgres password='{PASSWORD}'"
+            f" dbname='{name}'"
+            for side, name in ((source, 'odd \\\' %s \\\\ "name" /?=&é'), (target, target.name))
+        ]
+        windlass("migrate", "--source", words[0], "--target", words[1]).expect(DONE)
+    finally:
+        for side in (source, target):
+            side.server.admin.run(
+                'drop database "{}" with (force)'.format(side.name.replace('"', '""'))
+            )
+
+
+def test_no_password_is_in_any_process_list_while_a_move_runs(pair: Pair) -> None:
+    pair.source.load(BUSY)
+    seen: set[str] = set()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                except OSError:
+                    continue
+            time.sleep(0.005)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        finish(start("migrate", "--json", "--chunk-size", "64kB", pair=pair)).expect(DONE)
+    finally:
+        over.set()
+        watcher.join()
+    assert any("pg_dump" in line for line in seen)
+    ours = [line for line in seen if "windlass" in line or "pg_dump" in line or "postgres:" in line]
+    assert [line for line in ours if PASSWORD in line or QUOTED_PASSWORD in line] == []
+
+
+def test_no_password_is_in_the_journal_or_in_the_most_talkative_log(small: Pair) -> None:
+    ran = windlass("migrate", "-vv", "--json", pair=small).expect(DONE)
+    dump = subprocess.run(
+        [tool("pg_dump"), "--schema", "windlass", "--inserts", "-d", small.target.url],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for secret in (PASSWORD, QUOTED_PASSWORD, PASSWORD.encode().hex()):
+        assert secret not in dump
+        assert secret not in ran.said
+
+
+def test_sessions_say_who_they_are(pair: Pair) -> None:
+    pair.source.load(BUSY)
+    process = start("migrate", "--json", "--chunk-size", "64kB", pair=pair)
+    names: set[str] = set()
+    while process.poll() is None:
+        names |= {
+            name
+            for (name,) in pair.source.rows(
+                "select application_name from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        }
+    finish(process).expect(DONE)
+    assert names
+    assert all(name.startswith(("windlass", "pg_dump")) for name in names), names

@@ -1,0 +1,163 @@
+"""Whatever is killed, whenever, however often: the same command goes on and ends equal.
+
+The servers sync to disk here, and lose what a power cut would lose.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from command import DONE, STOPPED, Ran, finish, start
+from oracle import content_difference, half_made, schema_difference
+from servers import BUSY, Database, Pair, Server
+
+WORDS = ("migrate", "--json", "--chunk-size", "128kB", "--jobs", "2", "--verify", "none")
+SEED = int(os.environ.get("KILL_SEED", "20"))
+SYNCED = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+
+
+@dataclass
+class Move:
+    """One source, moved again and again into new targets; what killing needs to know of it."""
+
+    source: Server
+    target: Server
+    pair: Pair
+    seconds: float = 0.0  # that an undisturbed move takes
+    kills: int = 0
+    arrivals: int = 0
+
+    def renew(self) -> None:
+        """The finished move is held to account, and the next one gets an empty target."""
+        assert schema_difference(self.pair.source, self.pair.target) == []
+        assert content_difference(self.pair.source, self.pair.target) == []
+        assert half_made(self.pair.target) == []
+        assert self.pair.target.value("select count(*) from pg_prepared_xacts") == 0
+        self.arrivals += 1
+        self.target.drop_database(self.pair.target)
+        self.pair = Pair(self.pair.source, self.target.create_database())
+
+
+@pytest.fixture
+def move(own_server: Callable[..., Server]) -> Move:
+    source, target = own_server(16, SYNCED), own_server(18, SYNCED)
+    made = Move(source, target, Pair(source.create_database(), target.create_database()))
+    made.pair.source.load(BUSY, scale=2)
+    began = time.monotonic()
+    finish(start(*WORDS, pair=made.pair)).expect(DONE)
+    made.seconds = time.monotonic() - began
+    made.renew()
+    return made
+
+
+Kill = Callable[[subprocess.Popen[str]], object]
+
+
+def disturb(move: Move, rng: random.Random, kill: Kill) -> Ran:
+    """Start the move and kill at a random moment of it; then see how it ends."""
+    process = start(*WORDS, pair=move.pair)
+    time.sleep(rng.uniform(0.1, 1.0) * move.seconds)
+    if process.poll() is None:
+        kill(process)
+        move.kills += 1
+    return finish(process)
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_windlass_killed_20_times_still_moves_every_row_once(move: Move) -> None:
+    rng = random.Random(SEED)
+    while move.kills < 20 or move.arrivals < 2:
+        ran = disturb(move, rng, kill_group)
+        assert ran.code in (DONE, -signal.SIGKILL), ran.said[-3000:]
+        if ran.code == DONE:
+            move.renew()
+
+
+def test_killed_at_every_tenth_of_one_move_it_still_arrives(move: Move) -> None:
+    """The same move into the same target, killed a little later each time."""
+    for tenth in range(1, 11):
+        process = start(*WORDS, pair=move.pair)
+        time.sleep(0.2 + tenth / 10 * move.seconds / 4)
+        kill_group(process)
+        finish(process)
+    finish(start(*WORDS, pair=move.pair)).expect(DONE)
+    move.renew()
+
+
+def kill_backend(database: Database, rng: random.Random) -> None:
+    """SIGKILL to one of windlass's sessions: its server ends all others and recovers."""
+    with suppress(psycopg.OperationalError):
+        pids = database.rows(
+            "select pid from pg_stat_activity where backend_type = 'client backend'"
+            " and datname = current_database() and pid <> pg_backend_pid()"
+        )
+        if pids:
+            with suppress(ProcessLookupError):
+                os.kill(rng.choice(pids)[0], signal.SIGKILL)
+    assert database.server.wait_ready()
+
+
+def terminate_backends(database: Database) -> None:
+    """As an administrator would."""
+    with suppress(psycopg.OperationalError):
+        database.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+
+@pytest.mark.parametrize(
+    ("side", "what"),
+    [
+        (side, what)
+        for side in ("source", "target")
+        for what in ("backend", "sessions", "immediate", "power")
+    ],
+)
+def test_a_server_that_dies_under_a_move_changes_nothing(move: Move, side: str, what: str) -> None:
+    rng = random.Random(f"{SEED} {side} {what}")
+
+    def kill(_: subprocess.Popen[str]) -> None:
+        database: Database = getattr(move.pair, side)
+        match what:
+            case "backend":
+                kill_backend(database, rng)
+            case "sessions":
+                terminate_backends(database)
+            case "immediate":
+                database.server.restart(signal.SIGQUIT)
+            case "power":
+                database.server.restart(signal.SIGKILL)
+
+    for _ in range(3):
+        ran = disturb(move, rng, kill)
+        assert ran.code in (DONE, STOPPED), ran.said[-3000:]
+        while ran.code != DONE:
+            ran = finish(start(*WORDS, pair=move.pair))
+            assert ran.code in (DONE, STOPPED), ran.said[-3000:]
+        move.renew()
+
+
+def test_a_server_that_stays_away_stops_the_move_and_it_goes_on_later(move: Move) -> None:
+    process = start(*WORDS, pair=move.pair)
+    time.sleep(0.6 * move.seconds)
+    move.target.stop(signal.SIGQUIT)
+    ran = finish(process).expect(STOPPED)
+    assert ran.result["message"]
+    move.target.restart()
+    finish(start(*WORDS, pair=move.pair)).expect(DONE)
+    move.renew()
