@@ -379,6 +379,15 @@ def test_a_refusal_lists_every_problem_with_what_to_do(moves: Moves, capsys: Cap
         assert words in said
 
 
+def test_one_answer_to_many_problems_is_said_once(moves: Moves, capsys: Capture) -> None:
+    many = tuple(replace(PROBLEM, object=f"shop.r{n}") for n in range(60))
+    moves.answer = replace(OUTCOME, state=State.REFUSED, problems=many)
+    assert run(["migrate", *SIDES]) == 3
+    said = capsys.readouterr().err
+    assert all(f"shop.r{n}: " in said for n in range(60))
+    assert said.count(PROBLEM.hint) == 1
+
+
 def test_progress_and_notices_go_to_stderr(moves: Moves, capsys: Capture) -> None:
     run(["migrate", *SIDES])
     said = capsys.readouterr()

@@ -29,7 +29,8 @@ def as_markdown(plan: Plan) -> str:
 
 
 def as_json(plan: Plan) -> str:
-    return json.dumps(document(plan), ensure_ascii=False).replace("\\n", "\n")
+    said = json.dumps(document(plan), ensure_ascii=False)
+    return said.replace("\\n", "\n").replace('\\"', '"')
 
 
 FORMS = [as_text, as_markdown, as_json]

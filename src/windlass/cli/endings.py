@@ -112,9 +112,10 @@ def tell(ending: Ending, voice: Voice, error: BaseException | None = None) -> in
 def text_of(ending: Ending) -> str:
     lines = [click.style("windlass: ", fg="red", bold=True) + ending.message]
     for number, problem in enumerate(ending.problems, start=1):
+        next_hint = ending.problems[number].hint if number < len(ending.problems) else ""
         what = f"{problem.object}: {problem.message}" if problem.object else problem.message
         lines.append(f"{number:>4}  {what}")
-        if problem.hint:
+        if problem.hint and problem.hint != next_hint:  # once for several in a row
             lines.append(f"      → {problem.hint}")
     if ending.hint:
         lines.append(f"  → {ending.hint}")

@@ -53,7 +53,7 @@ def outcome_text(
         [_headline(outcome, verb), *_why(outcome, width)],
         list(_totals(outcome)),
         list(_phases(outcome, width)),
-        list(_relations(outcome)),
+        list(_relations(outcome)) if outcome.rows else [],
         list(_differences(outcome, width)),
         list(_losses(outcome, width)),
         list(_notices(outcome, width)),
@@ -121,7 +121,8 @@ def _totals(outcome: Outcome) -> Iterator[str]:
     if copied and outcome.bytes:
         rows += _dim(f"  {count_text(outcome.rows / copied)} rows/s")
         size += _dim(f"  {bytes_text(outcome.bytes / copied)}/s")
-    yield _pair("rows", rows)
+    if outcome.rows or outcome.bytes:
+        yield _pair("rows", rows)
     if outcome.bytes:
         yield _pair("bytes", size)
     if outcome.sequences:

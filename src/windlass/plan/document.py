@@ -149,8 +149,16 @@ def _after_the_rows(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _kinds(counts: Counter[str]) -> str:
-    names = {kind: _KINDS.get(kind, kind) for kind in counts}
-    return ", ".join(f"{count:,} {names[kind]}" for kind, count in counts.items() if count)
+    found = ((_KINDS.get(kind, kind), count) for kind, count in counts.items() if count)
+    return ", ".join(plural(count, kind, _several(kind)) for kind, count in found)
+
+
+def _several(kind: str) -> str:
+    if kind.endswith("s"):
+        return kind
+    if kind.endswith("y") and not kind.endswith("key"):
+        return f"{kind[:-1]}ies"
+    return f"{kind}es" if kind.endswith(("x", "ch", "ss")) else f"{kind}s"
 
 
 _KINDS = {
@@ -160,6 +168,8 @@ _KINDS = {
     "table attach": "attached partition",
     "index attach": "attached index",
     "fk validation": "foreign key",
+    "sequence owned by": "sequence owner",
+    "materialized view": "materialised view",
 }
 
 
@@ -197,14 +207,14 @@ def _arrow(source: object, target: object) -> str:
 
 _ARRIVES = {
     Arrival.CREATE: "made",
-    Arrival.REPLACE: "made, in place of what is set aside",
+    Arrival.REPLACE: "replaced",
     Arrival.FILL: "filled",
 }
 
 
 def _set_aside(plan: Plan) -> Iterator[str]:
     for item in plan.set_aside:
-        signature = f"({item.signature})" if item.signature else ""
+        signature = f"({item.signature.strip('()')})" if item.signature else ""
         yield f"{item.kind.lower()} {item.name}{signature} → schema {item.backup_schema}"
 
 
@@ -309,12 +319,14 @@ def _bullet(words: str, width: int) -> str:
 
 
 def _problems(problems: Sequence[Problem], width: int) -> list[str]:
+    """What to do is said once where several in a row have the same answer."""
     lines = []
     for number, problem in enumerate(problems, start=1):
+        next_hint = problems[number].hint if number < len(problems) else ""
         head = f"{INDENT}{number:>2}  "
         words = f"{problem.object}: {problem.message}"
         lines += _wrapped(words, width, head, " " * len(head))
-        if problem.hint:
+        if problem.hint and problem.hint != next_hint:
             lines += _wrapped(f"→ {problem.hint}", width, " " * len(head), " " * (len(head) + 2))
     return lines
 
