@@ -51,7 +51,7 @@ def find_differences(
         WindlassError: a server's reason, naming the relation.
     """
     rows = scan_differences(source, target, pair)
-    named = list(islice(rows, limit))
+    named = sorted(islice(rows, limit), key=_place)
     more = Counter(row.kind for row in rows)
     found = [_described(row, pair) for row in named]
     if pair.source.keyset:
@@ -59,6 +59,11 @@ def find_differences(
     if show_values:
         found = list(_with_values(source, target, pair, named, found))
     return found + [_summed_up(pair, kind, count) for kind, count in sorted(more.items())]
+
+
+def _place(row: RowDifference) -> list[tuple[int, str]]:
+    """Short keys first, which puts numbers in their order."""
+    return [(len(value or ""), value or "") for value in row.key]
 
 
 def _described(row: RowDifference, pair: Pair) -> Difference:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -143,10 +145,17 @@ def fetch(
     Raises:
         WindlassError: the server's reason, naming the relation and the side.
     """
-    try:
+    with explained(side):
         return list(connection.execute(query, values, binary=True))
+
+
+@contextmanager
+def explained(side: Side, doing: str = "comparing") -> Iterator[None]:
+    """A driver's error becomes ours, naming the relation and the side."""
+    try:
+        yield
     except psycopg.Error as error:
-        raise explain(error, f"comparing {side.name}", side=side.side) from error
+        raise explain(error, f"{doing} {side.name}", side=side.side) from error
 
 
 def _hashed(plan: ColumnPlan, column: Column) -> tuple[HashedColumn, HashedColumn]:

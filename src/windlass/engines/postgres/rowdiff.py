@@ -18,8 +18,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import sql
 
-from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.fingerprint import Fingerprint, Pair, Side, fetch
+from windlass.engines.postgres.fingerprint import Fingerprint, Pair, Side, explained, fetch
 from windlass.engines.postgres.hashing import exact_text
 from windlass.engines.postgres.session import Connection
 from windlass.model.report import DifferenceKind
@@ -127,13 +126,10 @@ def _stream(connection: Connection, side: Side, mask: bytes) -> Iterator[Row]:
         texts=sql.SQL(", ").join(map(exact_text, side.keyset)),
         picked=sql.SQL("get_bit({}, {}) = 1").format(sql.Literal(mask), _bucket(side)),
     )
-    try:
-        with connection.cursor() as cursor:
-            # one at a time takes three times as long, but is all that libpq before 17 can
-            size = ROWS_PER_READ if psycopg.capabilities.has_stream_chunked() else 1
-            yield from cursor.stream(query, binary=True, size=size)
-    except psycopg.Error as error:
-        raise explain(error, f"comparing {side.name}", side=side.side) from error
+    # one at a time takes twice as long, but is all that libpq before 17 can
+    size = ROWS_PER_READ if psycopg.capabilities.has_stream_chunked() else 1
+    with explained(side), connection.cursor() as cursor:
+        yield from cursor.stream(query, binary=True, size=size)
 
 
 def _started(rows: Iterator[Row]) -> Iterator[Row]:
