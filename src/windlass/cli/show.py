@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
@@ -57,7 +58,7 @@ def outcome_text(
         list(_differences(outcome, width)),
         list(_losses(outcome, width)),
         list(_notices(outcome, width)),
-        list(_next(outcome, again, repair, rollback)),
+        list(_next(outcome, again if verb == "migrate" else "", repair, rollback)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -132,11 +133,12 @@ def _totals(outcome: Outcome) -> Iterator[str]:
 
 def _snapshots(outcome: Outcome) -> Iterator[str]:
     """Those that rows were read from; a run that goes on takes more than it may need."""
-    used = {number for relation in outcome.relations for number in relation.snapshots}
+    used = Counter(number for relation in outcome.relations for number in relation.snapshots)
     for taken in outcome.snapshots:
         if taken.number in used:
             lsn = f", at {taken.lsn}" if taken.lsn else ""
-            yield _pair("snapshot", f"{_moment(taken.taken_at)}{lsn}")
+            whose = f"  {plural(used[taken.number], 'relation')}" if len(used) > 1 else ""
+            yield _pair("snapshot", f"{_moment(taken.taken_at)}{lsn}" + _dim(whose))
 
 
 def _verified(outcome: Outcome) -> str:
