@@ -20,7 +20,7 @@ from windlass.engines.postgres.rowmend import (
     copy_rows,
     delete_copies,
     delete_rows,
-    take_over,
+    undisturbed,
 )
 from windlass.engines.postgres.session import Connection
 
@@ -49,15 +49,15 @@ def repair(source: Connection, target: Connection, pair: Pair) -> Repaired:
     kept in a temporary file, so memory does not grow with them. Idempotent.
 
     Raises:
-        WindlassError: triggers would fire and this user may not prevent it, or a server's reason;
-            the target is as it was.
+        WindlassError: foreign keys would act and this user may not prevent it, or a server's
+            reason; the target is as it was.
     """
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as spool,
         explained(pair.target, "repairing"),
         target.transaction(),
+        undisturbed(target, pair.target),
     ):
-        take_over(target, pair.target)
         for row in scan_differences(source, target, pair):
             spool.write(json.dumps([row.key, row.row_hash, row.surplus]) + "\n")
         mend = _mend_by_key if pair.source.keyset else _mend_by_content

@@ -5,13 +5,15 @@ Everything here runs in the caller's target transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.fingerprint import Pair, Side, explained, fetch
+from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.rowlookup import has_hash
 from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
@@ -20,47 +22,54 @@ Buffer = bytes | bytearray | memoryview
 
 _REPAIRING = "repairing"
 
-_FIRING = sql.SQL(
-    "select tgname, tgenabled from pg_trigger where tgenabled <> 'D' and tgrelid in"
-    " (select {0}::regclass union select relid from pg_partition_tree({0}::regclass))"
-    " union all select rulename, ev_enabled from pg_rewrite where ev_enabled <> 'D'"
-    " and ev_type = '4' and ev_class = {0}::regclass"
+_WAKEFUL = (
+    "select name, enabled, before, after from ({0}) as wakeful where relation in"
+    " (select {1}::regclass::oid::bigint union all select relid::bigint"
+    " from pg_partition_tree({1}::regclass) where relid <> {1}::regclass)"
 )
 
 
-def take_over(target: Connection, side: Side) -> None:
-    """Keep other writers out, and triggers, foreign keys' cascades among them, quiet.
+@contextmanager
+def undisturbed(target: Connection, side: Side) -> Iterator[None]:
+    """Keep other writers out; triggers, rules and foreign keys' cascades do nothing meanwhile.
 
     Raises:
-        WindlassError: a trigger would fire all the same.
+        WindlassError: this user may not keep foreign keys from acting.
     """
-    name = side.table.as_string(target)
+    name = sql.Literal(side.table.as_string(target))
     with explained(side, _REPAIRING):
         target.execute(sql.SQL("lock table {} in share row exclusive mode").format(side.rows))
-    firing: list[Any] = fetch(target, side, _FIRING.format(sql.Literal(name)))
-    always = [trigger for trigger, enabled in firing if enabled != "O"]
-    if always:
+    found: list[Any] = fetch(target, side, sql.SQL(_WAKEFUL).format(load("wakeful"), name))
+    if found and _acts_as_replica(target):
+        # those that are enabled for the origin alone do not fire in this session
+        found = [row for row in found if row[1] != "O"]
+    if any(not before for _, _, before, _ in found):
         raise WindlassError(
-            f"repairing {side.name} would fire {', '.join(always)}, which is enabled always",
-            hint=f"alter table {name} disable trigger for the time of the repair",
+            f"repairing {side.name} would set off its foreign keys",
+            hint="connect to the target as a superuser, or, on version 15 or later, grant set on"
+            f' parameter session_replication_role to "{target.info.user}"',
             side=side.side,
         )
-    if firing:
-        _silence(target, side)
+    _run(target, side, [before for _, _, before, _ in found])
+    yield
+    _run(target, side, [after for _, _, _, after in found])
 
 
-def _silence(target: Connection, side: Side) -> None:
-    """As replication does it: triggers and rules that are not meant for replicas do not fire."""
+def _acts_as_replica(target: Connection) -> bool:
+    """Whether the rest of the transaction may do as replication does."""
     try:
         with target.transaction():
             target.execute("set local session_replication_role = replica")
     except psycopg.errors.InsufficientPrivilege:
-        raise WindlassError(
-            f"repairing {side.name} would fire its triggers, those of foreign keys included",
-            hint="connect to the target as a superuser, or, on version 15 or later, grant set on"
-            f' parameter session_replication_role to "{target.info.user}"',
-            side=side.side,
-        ) from None
+        return False
+    return True
+
+
+def _run(target: Connection, side: Side, statements: Iterable[str]) -> None:
+    """Statements that the server has put together."""
+    with explained(side, _REPAIRING):
+        for statement in statements:
+            target.execute(statement.encode())
 
 
 def delete_rows(target: Connection, side: Side, condition: sql.Composed) -> int:
@@ -78,7 +87,7 @@ def delete_copies(target: Connection, side: Side, surplus: Mapping[int, int]) ->
         " join {wanted} on found.hash = wanted.hash where number <= wanted.copies)"
     ).format(
         rows=side.rows,
-        numbered=_numbered(side, surplus, sql.SQL("tableoid as place, ctid as spot")),
+        numbered=_numbered(side, surplus, [sql.SQL("tableoid as place"), sql.SQL("ctid as spot")]),
         wanted=_wanted(surplus),
     )
     with explained(side, _REPAIRING):
@@ -106,7 +115,7 @@ def copy_copies(
         " where number <= wanted.copies"
     ).format(
         names=_list(sql.Identifier("found", f"column_{at}") for at in range(len(columns))),
-        numbered=_numbered(pair.source, missing, _list(columns)),
+        numbered=_numbered(pair.source, missing, columns),
         wanted=_wanted(missing),
     )
     return _copy(source, target, pair, query)
@@ -132,14 +141,13 @@ def _blocks(source: Connection, side: Side, query: sql.Composed) -> Iterator[Buf
         yield from blocks
 
 
-def _numbered(side: Side, hashes: Mapping[int, int], columns: sql.Composable) -> sql.Composed:
+def _numbered(
+    side: Side, hashes: Mapping[int, int], columns: Sequence[sql.Composable]
+) -> sql.Composed:
     """The rows with these hashes, counted among their equals."""
-    return sql.SQL(
-        "select {columns}, {hash} as hash, row_number() over (partition by {hash}) as number"
-        " from {rows} where {condition}"
-    ).format(
-        columns=columns,
-        hash=side.row_hash,
+    number = sql.SQL("row_number() over (partition by {}) as number").format(side.row_hash)
+    return sql.SQL("select {columns} from {rows} where {condition}").format(
+        columns=_list([sql.SQL("{} as hash").format(side.row_hash), number, *columns]),
         rows=side.rows,
         condition=has_hash(side, hashes),
     )
