@@ -1,14 +1,14 @@
 """The tree of errors. A class exists because somebody catches it::
 
-    WindlassError              anything we can explain; `hint` says what to do
-    ├── BadSpec                the user's words are wrong; nothing was tried (exit 2)
-    ├── Refused                problems found before anything was written (exit 3)
-    ├── ConnectionLost         a server hung up; what was in flight rolled back; run again
-    │   └── SnapshotLost       the exported snapshot died with its holder
-    ├── TargetFull             no space left on the target; goes on after space is made
-    ├── AlreadyDone            another process committed this item first
-    ├── ConstraintViolated     the data do not satisfy a constraint that is being made
-    └── Interrupted            the user said stop
+WindlassError              anything we can explain; `hint` says what to do
+├── BadSpec                the user's words are wrong; nothing was tried (exit 2)
+├── Refused                problems found before anything was written (exit 3)
+├── ConnectionLost         a server hung up; what was in flight rolled back; run again
+│   └── SnapshotLost       the exported snapshot died with its holder
+├── TargetFull             no space left on the target; goes on after space is made
+├── AlreadyDone            another process committed this item first
+├── ConstraintViolated     the data do not satisfy a constraint that is being made
+└── Interrupted            the user said stop
 """
 
 from __future__ import annotations

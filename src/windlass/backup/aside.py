@@ -28,16 +28,21 @@ def set_aside(connection: Connection, items: Sequence[SetAside]) -> None:
     """Move every item into its backup schema, inside the caller's transaction."""
     for schema in sorted({item.backup_schema for item in items}):
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
-    for item in items:
+    for item in _routines_first(items):
         _move(connection, item, item.name.schema, item.backup_schema)
 
 
 def put_back(connection: Connection, items: Sequence[SetAside]) -> None:
     """Move every item to where it was, inside the caller's transaction; drop the backup schemas."""
-    for item in items:
+    for item in reversed(_routines_first(items)):
         _move(connection, item, item.backup_schema, item.name.schema)
     for schema in sorted({item.backup_schema for item in items}):
         connection.execute(sql.SQL("drop schema {}").format(sql.Identifier(schema)))
+
+
+def _routines_first(items: Sequence[SetAside]) -> list[SetAside]:
+    """Their signatures name types, by the schema that these are in while they have not moved."""
+    return sorted(items, key=lambda item: not item.signature)
 
 
 def _move(connection: Connection, item: SetAside, old: str, new: str) -> None:

@@ -31,7 +31,13 @@ from windlass.cli.moves import migrate
 from windlass.cli.voice import Voice
 from windlass.cli.watch import watching
 from windlass.demo import shop
-from windlass.engines.postgres.embedded import EmbeddedServer, Version, bin_directory, home
+from windlass.engines.postgres.embedded import (
+    EmbeddedServer,
+    Version,
+    bin_directory,
+    home,
+    make_folder,
+)
 from windlass.errors import Refused, WindlassError
 from windlass.model.outcome import Outcome
 from windlass.model.report import Problem
@@ -95,9 +101,7 @@ def _claim(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         hint = "give an empty or a new one with --folder"
         raise Refused([Problem(str(folder), "is in use by something else", hint)])
-    folder.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() == 0:  # root's servers run as another account, which has to get in
-        folder.chmod(0o711)
+    make_folder(folder)
     _write_mark(folder, None)
 
 

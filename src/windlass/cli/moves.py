@@ -10,6 +10,7 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import Interrupted, Refused, SnapshotLost, WindlassError
 from windlass.flows.migrate import MIGRATE
 from windlass.flows.migration import Migration
+from windlass.flows.repair import repair_differences
 from windlass.flows.rollback import TRANSFERS, roll_back
 from windlass.flows.validate import VALIDATE
 from windlass.journal import journal
@@ -42,7 +43,7 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool) -> Outcome:
         BadSpec: the spec names no databases.
     """
     started = time.perf_counter()
-    notices: tuple[str, ...] = ()
+    notices: list[str] = []
     for _ in range(SNAPSHOTS):
         with Migration(spec, emit, restart=restart) as run:
             run.notices.extend(notices)
@@ -50,7 +51,8 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool) -> Outcome:
         if not lost or spec.one_snapshot:
             break
         restart = False
-        emit(Noticed("the snapshot was lost with its session: going on with a new one"))
+        notices = [*run.notices, "the snapshot was lost with its session: going on with a new one"]
+        emit(Noticed(notices[-1]))
     return replace(outcome, seconds=time.perf_counter() - started)
 
 

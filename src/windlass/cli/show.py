@@ -15,6 +15,7 @@ from windlass.model.report import Difference
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
 MOST_RELATIONS = 10
+MOST_PHASES = 6
 MOST_DIFFERENCES = 20
 MOST_LOSSES = 20
 COPY_PHASES = ("transfer_table_data", "transfer_partition")
@@ -161,7 +162,8 @@ def _phases(outcome: Outcome, width: int) -> Iterator[str]:
     longest = max(outcome.phases.values())
     name_width = max(len(name) for name in outcome.phases)
     room = min(max(width - name_width - 16, 8), 40)
-    shown = {name: took for name, took in outcome.phases.items() if took >= longest / room / 2}
+    least = sorted(outcome.phases.values(), reverse=True)[:MOST_PHASES][-1]
+    shown = {name: took for name, took in outcome.phases.items() if took >= least}
     for name, seconds in shown.items():
         bar = "━" * round(seconds / longest * room) if longest else ""
         words = name.replace("_", " ")

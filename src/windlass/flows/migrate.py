@@ -95,19 +95,22 @@ def _in_order(phase: Phase) -> Callable[[Migration, Item], Result]:
 
 
 def _run(statements: Sequence[Statement], connection: Connection) -> Result:
-    """Foreign keys of partitioned relations are checked as they are made; all else just runs."""
-    losses: list[Loss] = []
-    plain = [one for one in statements if not _is_checked_at_once(one)]
-    run_statements(connection, plain)
-    for statement in statements:
-        if _is_checked_at_once(statement):
-            loss = try_statement(connection, statement, "left out, as the rows violate it")
-            losses += [loss] if loss else []
-    return _with_losses(losses)
+    run_statements(connection, statements)
+    return {}
 
 
-def _is_checked_at_once(statement: Statement) -> bool:
-    return statement.kind == "FK CONSTRAINT" and not statement.sql.rstrip().endswith("NOT VALID;")
+def create_foreign_keys(run: Migration, _: Item) -> Result:
+    """NOT VALID where that is possible. What cannot be made, as a partitioned relation's rows
+    violate it or a filled relation has no such key, is a loss."""
+    step = IN_ORDER[Phase.FOREIGN_KEYS]
+    for portion in divide(run.plan)[step]:
+        run.once(step, portion.item.id, partial(_try_all, portion.statements, "left out"))
+    return {}
+
+
+def _try_all(statements: Sequence[Statement], consequence: str, connection: Connection) -> Result:
+    found = [try_statement(connection, statement, consequence) for statement in statements]
+    return _with_losses([loss for loss in found if loss])
 
 
 def _with_losses(losses: Sequence[Loss]) -> Result:
@@ -170,6 +173,9 @@ async def _copy_load(run: Migration, step: str, load: Load, sessions: Sessions) 
     lines = []
     await execute(target, "begin", "beginning a transaction")
     try:
+        if run.plan.silences_triggers and _fills(run, load):
+            silence = "set local session_replication_role = replica"
+            await execute(target, silence, "switching triggers off")
         for chunk in load.chunks:
             item = run.relation(chunk.relation)
             arrived = await relay(source, target, _journey(item, chunk), _telling(run, load))
@@ -181,6 +187,10 @@ async def _copy_load(run: Migration, step: str, load: Load, sessions: Sessions) 
         sessions.drop()
         raise
     return lines
+
+
+def _fills(run: Migration, load: Load) -> bool:
+    return any(run.relation(chunk.relation).arrival is Arrival.FILL for chunk in load.chunks)
 
 
 def _journey(item: RelationPlan, chunk: Chunk) -> Journey:
@@ -251,7 +261,7 @@ def _copy_large_objects(
             Loss(f"large object {described.oid}", f"role {role} does not exist on the target")
             for role in sorted(strangers(described, roles))
         ]
-    return _with_losses(losses)
+    return {**_with_losses(losses), "large_objects": [described.oid for described in some]}
 
 
 # keys
@@ -284,15 +294,15 @@ def _statements(run: Migration, step: str, item: Item) -> Sequence[Statement]:
 def validate_foreign_keys(run: Migration, item: Item) -> Result:
     """A batch's foreign keys, each on its own: rows that violate one leave it NOT VALID."""
 
-    def validate(target: Connection) -> Result:
-        consequence = "stays NOT VALID on the target, as the rows violate it"
-        found = [
-            try_statement(target, replace(statement, kind="FK CONSTRAINT"), consequence)
-            for statement in _statements(run, VALIDATE_FOREIGN_KEYS, item)
-        ]
-        return _with_losses([loss for loss in found if loss])
-
-    return run.once(VALIDATE_FOREIGN_KEYS, item.id, validate)
+    lost = {loss.object for loss in run.losses()}
+    statements = [
+        named
+        for statement in _statements(run, VALIDATE_FOREIGN_KEYS, item)
+        if str(named := replace(statement, kind="FK CONSTRAINT")) not in lost
+    ]
+    consequence = "stays NOT VALID on the target, as the rows violate it"
+    work = partial(_try_all, statements, consequence)
+    return run.once(VALIDATE_FOREIGN_KEYS, item.id, work)
 
 
 # what makes it whole
@@ -425,7 +435,7 @@ MIGRATE: Flow[Migration] = Flow(
         ),
         Step("attach_indexes", _in_order(Phase.ATTACH), (CREATE_PRIMARY_KEYS,)),
         Step("analyze_partitioned", analyze_partitioned, ("attach_indexes",)),
-        Step("create_foreign_keys", _in_order(Phase.FOREIGN_KEYS), ("attach_indexes",)),
+        Step("create_foreign_keys", create_foreign_keys, ("attach_indexes",)),
         Step(
             VALIDATE_FOREIGN_KEYS,
             validate_foreign_keys,

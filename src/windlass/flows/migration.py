@@ -87,9 +87,11 @@ class Migration:
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
         self.snapshot = Snapshot(0, "", "", "")
         self.differences: list[Difference] = []
+        self.differing: list[RelationPlan] = []  # whose rows are not equal
         self.show_values = False
         self.verified = ""
         self.notices: list[str] = []
+        self._resumed = False
         self._started = time.perf_counter()
 
     def __enter__(self) -> Migration:
@@ -273,7 +275,9 @@ class Migration:
         elif same:
             self._resume(same[0].run)
             return
-        self._begin_new([] if self._restart else [run.run for run in unfinished])
+        elif unfinished:
+            raise Refused([_other_options(run.run) for run in unfinished])
+        self._begin_new()
 
     def _connect(self) -> None:
         """Both sides, so that both faults are told if there are two."""
@@ -304,20 +308,11 @@ class Migration:
         runs = journal.read_runs(self.control)
         return [run for run in runs if run.state in UNFINISHED and run.source == source]
 
-    def _begin_new(self, unfinished: Sequence[str]) -> None:
+    def _begin_new(self) -> None:
         self._take_snapshot()
         plan = self._make_plan(new_run_id())
-        problems = list(plan.problems)
-        if unfinished and any("exists on the target" in one.message for one in problems):
-            problems.append(
-                Problem(
-                    f"run {unfinished[0]}",
-                    "is unfinished, and was started with other options",
-                    "give the same options to go on with it, or --restart to undo it",
-                )
-            )
-        if problems:
-            raise Refused(problems)
+        if plan.problems:
+            raise Refused(plan.problems)
         self._use(plan)
         with self.control.transaction():
             journal.create(self.control)
@@ -351,6 +346,7 @@ class Migration:
                 large_objects=catalog.read_large_objects(source),
                 target_large_objects=catalog.read_large_objects(target),
                 bounds=lambda relation, count: read_bounds(source, relation, count),
+                may_silence_triggers=catalog.may_silence_triggers(target),
                 empty=lambda names: catalog.read_emptiness(target, names),
                 pg_dump=str(dumping.pg_dump) if dumping else "none",
             )
@@ -426,6 +422,7 @@ class Migration:
     # going on
 
     def _resume(self, run: str) -> None:
+        self._resumed = True
         end_sessions(self.control, run)
         self._use(journal.read_plan(self.control, run))
         self._read_lines()
@@ -506,6 +503,10 @@ class Migration:
             phases={step: last - first for step, (first, last) in self._clock.items()},
             verified=self.verified,
             sequences=len(self.plan.sequences) if self._lines["set_sequences"] else 0,
+            resumed=self._resumed,
+            source=str(self.plan.source),
+            target=str(self.plan.target),
+            set_aside=len(self.plan.set_aside) if self._lines["create_target_schema"] else 0,
             message=message,
             hint=hint,
         )
@@ -550,6 +551,15 @@ class Migration:
         self.emit(
             Noticed(f"the rows were read from {len(used)} snapshots, as the first was lost{within}")
         )
+
+
+def _other_options(run: str) -> Problem:
+    return Problem(
+        f"run {run}",
+        "is unfinished, and was started with other options",
+        "give the same options to go on with it, --restart to undo it and begin anew,"
+        f" or undo it with windlass rollback {run}",
+    )
 
 
 def parse_sides(spec: Spec) -> tuple[Address, Address]:

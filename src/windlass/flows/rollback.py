@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from windlass.backup.aside import drop_made, empty_filled, put_back
+from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
@@ -58,6 +59,10 @@ def undo(connection: Connection, run: str) -> list[str]:
         if any(line.step in TRANSFERS for line in lines):
             filled = [one.target for one in plan.relations if one.arrival is Arrival.FILL]
             empty_filled(connection, filled)
+        unlink_large_objects(
+            connection,
+            [oid for line in lines for oid in (line.note or {}).get("large_objects", ())],
+        )
         stayed = drop_made(connection, sorted(made, key=lambda one: place[id(one)]))
         if ("create_target_schema", "set aside") in ran:
             put_back(connection, plan.set_aside)

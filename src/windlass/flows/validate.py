@@ -30,6 +30,7 @@ from windlass.plan.planner import wanted
 from windlass.plan.select import select_entries
 from windlass.plan.statements import Surroundings, Written, write_statements
 from windlass.spec.spec import Extent, Verify
+from windlass.verify.content import find_differences
 from windlass.verify.schema import compare_schemas
 
 VALIDATE_CONTENT = "validate_content"
@@ -71,10 +72,11 @@ def _differing_schema(run: Migration) -> list[Difference]:
         around = Surroundings(existing, plan.target.user, schemas, plan.target.superuser)
         return write_statements(some, around)  # type: ignore[arg-type]
 
+    expected = written(renamed, selected)
     return compare_schemas(
-        written(renamed, selected).statements,
+        expected.statements,
         written({}, there).statements,
-        losses=run.losses(),
+        excused=expected.reowned | {loss.object for loss in run.losses()},
         filled={item.target for item in plan.relations if item.arrival is Arrival.FILL},
     )
 
@@ -146,6 +148,7 @@ def collect_all_results(run: Migration, _: Item) -> Result:
     ]
     for item in differing:
         run.differ(_explain(run, item, sums))
+    run.differing = [item for item in differing if item.enters == item.target]
     if run.spec.verify_ is not Verify.NONE:
         run.verified = run.spec.verify_.value
     return {"relations": len(run.plan.relations), "differing": len(differing)}
@@ -168,8 +171,6 @@ def _explain(
     if item.enters != item.target:
         yield Difference(DifferenceKind.CHANGED, name, "differs in its rows")
         return
-    from windlass.verify.content import find_differences
-
     yield from find_differences(
         run.sessions().source(run.snapshot.id),
         run.sessions().target(),

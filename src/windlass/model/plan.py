@@ -121,6 +121,7 @@ class Plan:
     jobs: int
     verify: str  # none, counts, full
     copies_rows: bool
+    silences_triggers: bool = True  # of relations that it fills
 
     @property
     def size_bytes(self) -> int:

@@ -99,6 +99,7 @@ class Relation:
     has_children: bool = False  # COPY needs ONLY
     route: Name | None = None  # rows must enter here: each server hashes an enum differently
     populated: bool = True  # of a materialised view
+    has_triggers: bool = False  # of its own, or of a foreign key from or to it
     tid_range_scan: bool = True  # heap, on a server of version 14 or later
 
     @property

@@ -62,6 +62,7 @@ class Reading:
     large_objects: LargeObjects
     target_large_objects: LargeObjects
     bounds: Bounds
+    may_silence_triggers: bool
     empty: Callable[[Iterable[Name]], Mapping[Name, bool]]
     pg_dump: str
 
@@ -113,6 +114,7 @@ def make_plan(
             *emptiness_problems(reading.empty(_filled(relation_plans))),
             *_stranded_relations(selection.stranded),
             *written.problems,
+            *_firing_problems(reading, relation_plans),
         ]
     if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
         problems += missing_extensions(selection.entries, reading.existing)
@@ -148,13 +150,20 @@ def make_plan(
         ),
         large_objects=large_objects,
         set_aside=set_aside,
-        losses=(*written.losses, *selection.stranded, *kept, *_other_losses(reading, words)),
+        losses=(
+            *written.losses,
+            *selection.stranded,
+            *kept,
+            *_other_losses(reading, words),
+            *_silenced(reading, relation_plans),
+        ),
         problems=tuple(dict.fromkeys(problems)),
         estimate=_estimate(spec, relation_plans if copies else ()),
         pg_dump=reading.pg_dump,
         jobs=spec.jobs,
         verify=spec.verify_.value,
         copies_rows=copies,
+        silences_triggers=reading.may_silence_triggers,
     )
 
 
@@ -192,8 +201,7 @@ def _write(
         return Written((), (), ())
     skip: set[int] = set()
     if spec.existing is OnExisting.FILL:
-        skip = {item.entry.id for item in in_the_way}
-        skip |= _parts_of(skip, entries)
+        skip = _with_parts({item.entry.id for item in in_the_way}, entries, reading.source)
     elif spec.existing is OnExisting.REPLACE:
         skip = {item.entry.id for item in in_the_way if not item.entry.schema}
     large = {
@@ -215,11 +223,23 @@ def _write(
     )
 
 
-def _parts_of(ids: set[int], entries: Iterable[Entry]) -> set[int]:
-    """What belongs to objects that the target has already is there, or not wanted there."""
+def _with_parts(ids: set[int], entries: Iterable[Entry], source: Catalog) -> set[int]:
+    """What belongs to objects that the target has already is there, or not wanted there.
+
+    A foreign key belongs to the relation that it leaves from.
+    """
     found = set(ids)
-    for entry in entries:
-        if entry.kind in PARTS and found.intersection(entry.depends_on):
+    by_id = {entry.id: entry for entry in entries}
+    skipped = {Name(by_id[id_].schema, by_id[id_].tag) for id_ in ids}
+    fed = {item.name for item in source.sequences if item.owner in skipped}
+    for entry in by_id.values():
+        if entry.kind == "SEQUENCE" and Name(entry.schema, entry.tag) in fed:
+            found.add(entry.id)
+        elif entry.kind == "FK CONSTRAINT":
+            leaves_from = {name.name for name in skipped if name.schema == entry.schema}
+            if any(entry.tag.startswith(f"{name} ") for name in leaves_from):
+                found.add(entry.id)
+        elif entry.kind in PARTS and found.intersection(entry.depends_on):
             found.add(entry.id)
     return found
 
@@ -282,6 +302,30 @@ def _wire(relation: Relation, columns: Iterable[ColumnPlan]) -> Wire:
 
 def _filled(plans: Iterable[RelationPlan]) -> list[Name]:
     return [plan.target for plan in plans if plan.arrival is Arrival.FILL]
+
+
+def _with_triggers(reading: Reading, plans: Iterable[RelationPlan]) -> list[Name]:
+    filled = set(_filled(plans))
+    return [one.name for one in reading.target.relations if one.name in filled and one.has_triggers]
+
+
+def _firing_problems(reading: Reading, plans: Iterable[RelationPlan]) -> list[Problem]:
+    if reading.may_silence_triggers:
+        return []
+    user = reading.target.server.user
+    return [
+        Problem(
+            str(name),
+            f"has triggers or foreign keys on the target, and {user} may not switch them off",
+            f"GRANT SET ON PARAMETER session_replication_role TO {user} (since 15), or a superuser",
+        )
+        for name in _with_triggers(reading, plans)
+    ]
+
+
+def _silenced(reading: Reading, plans: Iterable[RelationPlan]) -> list[Loss]:
+    message = "is filled with its triggers off: they do not fire, nor are its foreign keys checked"
+    return [Loss(str(name), message) for name in _with_triggers(reading, plans)]
 
 
 def _set_aside(

@@ -33,6 +33,7 @@ class Written:
     statements: tuple[Statement, ...]
     losses: tuple[Loss, ...]
     problems: tuple[Problem, ...]
+    reowned: frozenset[str] = frozenset()  # grants on what gets another owner, as statements say
 
 
 def write_statements(
@@ -77,7 +78,13 @@ def write_statements(
                 )
             )
     renamed, more = _rename(made, around.schemas)
-    return Written(tuple(renamed), (*losses, *roles.losses(), *more), tuple(roles.problems()))
+    lost = {entry.id for entry in entries if entry.kind == "ACL" and not roles.keeps_owner(entry)}
+    return Written(
+        tuple(renamed),
+        (*losses, *roles.losses(), *more),
+        tuple(roles.problems()),
+        frozenset(str(statement) for statement in renamed if statement.id in lost),
+    )
 
 
 def _exists_anyway(entry: Entry, existing: Existing) -> bool:
@@ -208,14 +215,19 @@ class _Roles:
         self._granted: dict[str, list[str]] = defaultdict(list)
         self._needed: dict[str, list[str]] = defaultdict(list)
 
+    def keeps_owner(self, entry: Entry) -> bool:
+        """Whether the object's owner is the same on both sides."""
+        return entry.owner in ("", self._around.user) or self._may_give(entry.owner)
+
+    def _may_give(self, role: str) -> bool:
+        existing = self._around.existing
+        return role in existing.roles and (self._around.superuser or role in existing.memberships)
+
     def may_own(self, entry: Entry) -> bool:
         """Whether ALTER ... OWNER TO can be run; the creator keeps it otherwise."""
         if entry.owner in ("", self._around.user):
             return False
-        existing = self._around.existing
-        if entry.owner in existing.roles and (
-            self._around.superuser or entry.owner in existing.memberships
-        ):
+        if self._may_give(entry.owner):
             return True
         if entry.drop and entry.kind not in ("CONSTRAINT", "INDEX"):
             self._owned[entry.owner].append(describe(entry))

@@ -227,6 +227,8 @@ def _explain(fault: Any) -> str:
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     message = fault["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if isinstance(fault.get("input"), int):
+        message += f", not {fault['input']}"
     return f"{key}: {message}" if key else message
 
 

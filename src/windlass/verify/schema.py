@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from windlass.engines.postgres.archive import PARTS
+from windlass.engines.postgres.grants import Privileges, privileges
 from windlass.model.relation import Name
-from windlass.model.report import Difference, DifferenceKind, Loss
+from windlass.model.report import Difference, DifferenceKind
 from windlass.model.statement import Statement
 
 Key = tuple[str, Name]
@@ -24,16 +25,15 @@ def compare_schemas(
     expected: Iterable[Statement],
     found: Iterable[Statement],
     *,
-    losses: Iterable[Loss] = (),
+    excused: Collection[str] = (),
     filled: Collection[Name] = (),
 ) -> list[Difference]:
-    """What is missing, different or too much on the target.
+    """What is missing, different or too much on the target, but for what is `excused` by name.
 
     Names are the target's. Objects of the target that nobody selected are no difference; parts of
     a selected relation (an index, a trigger) are. `filled` relations keep their own definitions.
     """
     wanted, there = _by_key(expected, filled), _by_key(found, filled)
-    excused = {loss.object for loss in losses}
     relations = {name for kind, name in wanted if kind == "TABLE"}
     differences = []
     for key in sorted(wanted.keys() | there.keys()):
@@ -45,7 +45,7 @@ def compare_schemas(
         elif key not in wanted:
             if statement.kind in PARTS and statement.relation in relations:
                 differences.append(_difference(statement, "is on the target only"))
-        elif _text(wanted[key]) != _text(there[key]):
+        elif not _same(wanted[key], there[key]):
             differences.append(_difference(statement, _how(wanted[key], there[key])))
     return differences
 
@@ -58,6 +58,17 @@ def _by_key(
         if statement.kind not in _NOT_COMPARED and statement.relation not in filled:
             groups[statement.kind, statement.name].append(statement)
     return groups
+
+
+def _same(wanted: Iterable[Statement], there: Iterable[Statement]) -> bool:
+    if _text(wanted) == _text(there):
+        return True
+    grants = all(statement.kind == "ACL" for statement in (*wanted, *there))
+    return grants and _privileges(wanted) == _privileges(there)
+
+
+def _privileges(statements: Iterable[Statement]) -> Privileges:
+    return privileges("".join(statement.sql for statement in statements))
 
 
 def _text(statements: Iterable[Statement]) -> list[str]:

@@ -33,15 +33,16 @@ def read_activity(connection: Connection, names: Collection[Name]) -> Activity:
 
 
 def has_changed(connection: Connection, name: Name, then: Activity, now: Activity) -> bool:
-    """Whether anything may have been written since `then`; in doubt, yes.
+    """Whether a row may have come, or come elsewhere, since `then`; in doubt, yes.
 
-    The counters lag behind a commit by a second or so, hence the look at the rows: none may come
-    from a transaction that the earlier snapshot did not see. It scans the relation once.
+    No row may be of a transaction that the earlier snapshot did not see, and the file has to be
+    the same (TRUNCATE, CLUSTER and VACUUM FULL make a new one). It scans the relation once. A row
+    that was deleted since does no harm: it is copied or not, and never twice.
     """
     before, after = then.get(str(name)), now.get(str(name))
     if before is None or after is None:
         return True
-    if (before["filenode"], before["changes"]) != (after["filenode"], after["changes"]):
+    if before["filenode"] != after["filenode"]:
         return True
     query = sql.SQL("select exists (select from only {} where age(xmin) <= age({}::xid))").format(
         sql.Identifier(name.schema, name.name), sql.Literal(str(before["xmin"]))

@@ -307,10 +307,10 @@ def without_private_options(definition: str) -> str:
     for text in pglast.split(definition):
         statement = parse_sql(text)[0].stmt
         if _PRIVATE_OPTION in text and isinstance(statement, ast.AlterTableStmt):
-            for command in statement.cmds:
+            for command in statement.cmds or ():
                 if isinstance(command.def_, tuple):
                     command.def_ = tuple(o for o in command.def_ if o.defname != _PRIVATE_OPTION)
-            statement.cmds = tuple(c for c in statement.cmds if c.def_ != ())
+            statement.cmds = tuple(c for c in statement.cmds or () if c.def_ != ())
             if not statement.cmds:
                 continue
             text = RawStream()(statement)

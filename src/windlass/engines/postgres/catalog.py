@@ -151,6 +151,16 @@ def read_existing(connection: Connection) -> Existing:
     )
 
 
+def may_silence_triggers(connection: Connection) -> bool:
+    """Whether this user may load rows without firing triggers, as pg_restore would need to."""
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute("set local session_replication_role = replica")
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    return True
+
+
 def read_emptiness(connection: Connection, names: Iterable[Name]) -> dict[Name, bool]:
     """Whether each relation has no row. Looks at one row at most."""
     query = sql.SQL("select not exists (select from only {})")
@@ -266,6 +276,7 @@ def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row]) -> Relatio
         has_children=row["has_children"],
         route=_name(row, "route_"),
         populated=row["populated"],
+        has_triggers=row["has_triggers"],
         tid_range_scan=row["tid_range_scan"],
     )
 

@@ -8,7 +8,7 @@ import psycopg
 
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
-from windlass.errors import ConstraintViolated
+from windlass.errors import ConnectionLost, TargetFull, WindlassError
 from windlass.model.report import Loss
 from windlass.model.statement import Statement
 
@@ -38,11 +38,16 @@ def _run(connection: Connection, statement: Statement) -> None:
 
 
 def try_statement(connection: Connection, statement: Statement, consequence: str) -> Loss | None:
-    """Run a statement that the data may refuse; the loss if they do. Inside a transaction."""
+    """Run a statement that the rows, or what was there before, may refuse; the loss if they do.
+
+    Inside a transaction of the caller's, which goes on.
+    """
     try:
         with connection.transaction():
             _run(connection, statement)
-    except ConstraintViolated as error:
+    except (ConnectionLost, TargetFull):
+        raise
+    except WindlassError as error:
         return Loss(str(statement), f"{consequence}: {error}")
     return None
 

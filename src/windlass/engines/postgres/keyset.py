@@ -54,7 +54,7 @@ def _from_ntile(connection: Connection, relation: Relation, count: int) -> list[
     query = sql.SQL(
         "select {texts} from (select {key}, tile, lag(tile) over (order by {key}) as before"
         " from (select {key}, ntile({count}) over (order by {key}) as tile"
-        " from only {relation} where {known}) as tiled) as marked where tile > before order by {key}"
+        " from only {relation} where {known}) as tiled) as marked where tile > before order by tile"
     ).format(
         texts=texts,
         key=key,

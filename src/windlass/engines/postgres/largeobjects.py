@@ -117,3 +117,14 @@ def read_digests(connection: Connection, *, side: str) -> dict[int, str]:
     except psycopg.Error as error:
         raise explain(error, "comparing large objects", side=side) from error
     return dict(rows)
+
+
+def unlink_large_objects(connection: Connection, oids: Collection[int]) -> None:
+    """Those that are still there, in the caller's transaction."""
+    try:
+        connection.execute(
+            "select lo_unlink(oid) from pg_largeobject_metadata where oid = any(%s::oid[])",
+            (list(oids),),
+        )
+    except psycopg.Error as error:
+        raise explain(error, "removing large objects", side="target") from error

@@ -10,7 +10,7 @@ from windlass.engines.postgres.session import Connection
 # an advisory lock key of our own: "windlass" in ASCII
 _KEY = int.from_bytes(b"windlass", "big", signed=True)
 # the server notices a killed client only when it next reads from it
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 
 

@@ -86,7 +86,8 @@ class Sessions:
         """
         with self._lock:
             self._loop = self._loop or asyncio.new_event_loop()
-            task = self._task = self._loop.create_task(work)
+            task: asyncio.Task[T] = self._loop.create_task(work)
+            self._task = task
             if self._cancelled:
                 self._task.cancel()
         try:

@@ -3,9 +3,6 @@
 select n.nspname                                        as schema,
        c.relname                                        as name,
        pg_relation_filenode(c.oid)::bigint              as filenode,
-       coalesce(pg_stat_get_tuples_inserted(c.oid), 0)
-         + coalesce(pg_stat_get_tuples_updated(c.oid), 0)
-         + coalesce(pg_stat_get_tuples_deleted(c.oid), 0) as changes,
        txid_snapshot_xmin(txid_current_snapshot()) & 4294967295 as xmin
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace

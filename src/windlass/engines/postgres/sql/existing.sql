@@ -2,16 +2,19 @@
 with own as (
 select case c.relkind when 'r' then 'TABLE' when 'p' then 'TABLE' when 'v' then 'VIEW'
                       when 'm' then 'MATERIALIZED VIEW' when 'f' then 'FOREIGN TABLE'
-                      when 'S' then 'SEQUENCE' when 'c' then 'TYPE' end as kind,
+                      when 'S' then 'SEQUENCE' end as kind,
        c.relnamespace as space, c.relname::text as name, '' as signature,
        'pg_class'::regclass as class, c.oid
   from pg_class c
- where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and c.relpersistence <> 't'
+ where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't'
 union all
 select case t.typtype when 'd' then 'DOMAIN' else 'TYPE' end, t.typnamespace, t.typname, '',
        'pg_type'::regclass, t.oid
   from pg_type t
- where (t.typtype in ('d', 'e', 'r') or (t.typtype = 'b' and t.typcategory <> 'A'))
+  left join pg_class rc on rc.oid = t.typrelid
+ where t.typtype in ('d', 'e', 'r')
+    or (t.typtype = 'b' and t.typcategory <> 'A')
+    or (t.typtype = 'c' and rc.relkind = 'c')
 union all
 select case p.prokind when 'a' then 'AGGREGATE' when 'p' then 'PROCEDURE' else 'FUNCTION' end,
        p.pronamespace, p.proname, oidvectortypes(p.proargtypes), 'pg_proc'::regclass, p.oid

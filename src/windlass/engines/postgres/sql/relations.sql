@@ -14,6 +14,7 @@ select c.oid::bigint                                    as oid,
        r.schema                                         as route_schema,
        r.name                                           as route_name,
        c.relispopulated                                 as populated,
+       c.relhastriggers                                 as has_triggers,
        coalesce(am.amname = 'heap', false)
          and current_setting('server_version_num')::int >= 140000 as tid_range_scan,
        case when c.relkind = 'r' then has_table_privilege(c.oid, 'select')
