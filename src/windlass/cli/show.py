@@ -52,7 +52,7 @@ def outcome_text(
         message = outcome.message or refusal(outcome.problems)
         return text_of(Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems))
     blocks = [
-        [_headline(outcome, verb), *_why(outcome, width)],
+        [_headline(outcome, verb, width), *_why(outcome, width)],
         list(_totals(outcome)),
         list(_phases(outcome, width)),
         list(_relations(outcome)) if outcome.rows else [],
@@ -66,7 +66,7 @@ def outcome_text(
 
 def outcome_line(outcome: Outcome, *, verb: str) -> str:
     """The end of a run under ``-q``."""
-    return "\n".join((_headline(outcome, verb), *_why(outcome, 1000)))
+    return "\n".join((_headline(outcome, verb, 1000), *_why(outcome, 1000)))
 
 
 _SENTENCES = {
@@ -76,9 +76,11 @@ _SENTENCES = {
 }
 
 
-def _headline(outcome: Outcome, verb: str) -> str:
+def _headline(outcome: Outcome, verb: str, width: int) -> str:
     past, noun = _SENTENCES[verb]
     names = f" {outcome.source} → {outcome.target}" if outcome.source else ""
+    if len(names) > width - 32:  # without the versions
+        names = f" {outcome.source.split(' (')[0]} → {outcome.target.split(' (')[0]}"
     took = f" in {seconds_text(outcome.seconds)}"
     match outcome.state:
         case State.DONE:

@@ -1,0 +1,65 @@
+"""Prose that names code, files or commands stays true."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from windlass.cli.main import windlass
+from windlass.cli.reference import reference
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+NAMED = re.compile(r"`(windlass(?:\.\w+)+)")
+LINKED = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+PATHS = sorted({path for page in PAGES for path in NAMED.findall(page.read_text())})
+LINKS = [(page, link) for page in PAGES for link in sorted(set(LINKED.findall(page.read_text())))]
+
+
+def test_the_command_reference_is_the_programs_own() -> None:
+    made = reference()
+    written = (ROOT / "docs" / "commands.md").read_text()
+    assert written == made, "run: python -m windlass.cli.reference > docs/commands.md"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_code_that_prose_names_exists(path: str) -> None:
+    parts = path.split(".")
+    found: object = None
+    for at in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:at]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[at:]:
+            found = getattr(found, name)
+        break
+    assert found is not None
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS, ids=lambda value: getattr(value, "name", value))
+def test_links_between_pages_lead_somewhere(page: Path, link: str) -> None:
+    assert (page.parent / link).exists()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_that_prose_names_exist(page: Path) -> None:
+    known = {
+        option
+        for command in windlass.commands.values()
+        for p in command.params
+        for option in p.opts
+    }
+    known |= {"--help", "--version"}
+    for verb in windlass.commands:
+        for line in re.findall(rf"windlass {verb}\b([^`\n#]*)", page.read_text()):
+            options = set(re.findall(r"(?<=\s)--[a-z][a-z-]+", line))
+            assert options <= known, f"{page.name}: windlass {verb}{line}"
+
+
+def test_the_readme_fits_on_one_screen() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 80
