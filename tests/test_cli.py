@@ -356,6 +356,19 @@ def test_differences_are_shown_up_to_a_limit_and_counted_beyond() -> None:
     assert "REPAIR" in said
 
 
+def test_losses_of_one_kind_are_told_together() -> None:
+    losses = tuple(replace(LOSS, object=f"shop.r{n}") for n in range(60))
+    said = shown(replace(OUTCOME, losses=losses), width=400)
+    assert "60 losses" in said
+    assert said.count(LOSS.message) == 1
+    assert "shop.r4 and 55 more" in said
+
+
+def test_a_schema_difference_is_not_said_to_be_mended_by_copying() -> None:
+    schema = replace(DIFFERENCES[0], kind=DifferenceKind.SCHEMA)
+    assert "REPAIR" not in shown(replace(OUTCOME, state=State.DIFFERENT, differences=(schema,)))
+
+
 def test_the_largest_relations_are_shown_and_the_others_counted() -> None:
     said = shown(OUTCOME)
     assert "shop.r29 → store.r29" in said

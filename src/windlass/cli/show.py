@@ -11,13 +11,14 @@ import click
 
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
-from windlass.model.report import Difference
+from windlass.model.report import Difference, DifferenceKind
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
 MOST_RELATIONS = 10
 MOST_PHASES = 6
 MOST_DIFFERENCES = 20
-MOST_LOSSES = 20
+MOST_LOSSES = 20  # kinds of them
+MOST_NAMES = 5
 COPY_PHASES = ("transfer_table_data", "transfer_partition")
 
 _GOOD = {State.DONE, State.ROLLED_BACK}
@@ -228,10 +229,16 @@ def _losses(outcome: Outcome, width: int) -> Iterator[str]:
     if not outcome.losses:
         return
     yield _bold(f"{plural(len(outcome.losses), 'loss', 'losses')}: not on the target")
-    for loss in outcome.losses[:MOST_LOSSES]:
-        yield from _wrapped(str(loss), width, _styled("  ! ", "yellow"))
-    if len(outcome.losses) > MOST_LOSSES:
-        yield _dim(f"  and {len(outcome.losses) - MOST_LOSSES:,} more; --json lists all")
+    groups: dict[str, list[str]] = {}
+    for loss in outcome.losses:
+        groups.setdefault(loss.message, []).append(loss.object)
+    for message, objects in list(groups.items())[:MOST_LOSSES]:
+        names = ", ".join(objects[:MOST_NAMES])
+        if len(objects) > MOST_NAMES:
+            names += f" and {len(objects) - MOST_NAMES:,} more"
+        yield from _wrapped(f"{names}: {message}", width, _styled("  ! ", "yellow"))
+    if len(groups) > MOST_LOSSES:
+        yield _dim(f"  and {len(groups) - MOST_LOSSES:,} more kinds; --json lists all")
 
 
 def _notices(outcome: Outcome, width: int) -> Iterator[str]:
@@ -243,7 +250,8 @@ def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[
     if outcome.state in (State.STOPPED, State.INTERRUPTED, State.RUNNING) and again:
         yield "  What is done is safe on the target. To go on:"
         yield f"    {again}"
-    if outcome.state is State.DIFFERENT and repair:
+    rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in outcome.differences)
+    if rows_differ and repair:
         yield "  To copy again what differs:"
         yield f"    {repair}"
     if outcome.set_aside and rollback:

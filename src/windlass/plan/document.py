@@ -212,6 +212,14 @@ _ARRIVES = {
 }
 
 
+def _losses(plan: Plan) -> Iterator[str]:
+    """Every one; those of the same kind together."""
+    groups: dict[str, list[str]] = {}
+    for loss in plan.losses:
+        groups.setdefault(loss.message, []).append(loss.object)
+    return (f"{', '.join(objects)}: {message}" for message, objects in groups.items())
+
+
 def _set_aside(plan: Plan) -> Iterator[str]:
     for item in plan.set_aside:
         signature = f"({item.signature.strip('()')})" if item.signature else ""
@@ -267,7 +275,7 @@ def text(
     """For a terminal or a log. `heading` may make headings stand out."""
     sections: list[tuple[str, Iterable[str]]] = [
         ("Problems", _problems(plan.problems, width)),
-        ("Losses", (_bullet(str(loss), width) for loss in plan.losses)),
+        ("Losses", (_bullet(words, width) for words in _losses(plan))),
         ("Set aside on the target", _indented(_set_aside(plan))),
         ("Order of work", _pairs(_work(plan), width, numbered=True)),
         ("Relations, in the order of copying", _relation_table(plan)),
@@ -377,7 +385,7 @@ def markdown(plan: Plan, *, next_command: str, detail: Detail = Detail.FULL) -> 
     numbered = enumerate(_work(plan), start=1)
     chapters: list[tuple[str, Iterable[str]]] = [
         ("Problems", _markdown_problems(plan)),
-        ("Losses", _bullets(str(loss) for loss in plan.losses)),
+        ("Losses", _bullets(_losses(plan))),
         ("Set aside on the target", _bullets(_set_aside(plan))),
         ("Order of work", (f"{n}. **{word}**: {_escaped(what)}" for n, (word, what) in numbered)),
         ("Relations, in the order of copying", _markdown_relations(plan)),
