@@ -69,9 +69,11 @@ def plan(voice: Voice, /, form: str, **words: Any) -> int:
     """
     spec = options.read_spec(voice, words, ("source", "target"))
     from windlass.cli.moves import plan_move
+    from windlass.cli.watch import watching
     from windlass.plan import document
 
-    made = plan_move(spec)
+    with watching(voice, "Reading both databases"):
+        made = plan_move(spec)
     again = voice.command("migrate")
     detail = document.Detail.BRIEF if voice.quiet else document.Detail.FULL
     if form == "json" or voice.json:

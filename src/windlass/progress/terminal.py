@@ -100,6 +100,7 @@ class Screen:
         self.lines = Lines()
         self.lock = threading.Lock()
         self._clock = clock
+        self.tally.started_at = clock()  # what comes before the first event is waited for as well
 
     def tell(self, event: Event) -> None:
         with self.lock:
