@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from servers import Pair as Databases
 from windlass.engines.postgres.catalog import read_catalog
-from windlass.engines.postgres.fingerprint import Fingerprint, Pair, pair, read_fingerprint
+from windlass.engines.postgres.fingerprint import Fingerprint, Pair, read_fingerprint, root_pair
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.model.plan import Arrival, ColumnPlan, RelationPlan
 from windlass.model.relation import Name, Relation
@@ -38,9 +38,9 @@ class Sides:
             columns=tuple(_columns(left, right)),
             chunks=(),
             batch="",
-            enters=right.name,
+            enters=left.route or right.name,
         )
-        return pair(plan, here.server, there.server)
+        return root_pair(plan, here.server, there.server)
 
     def fingerprints(self, pair: Pair) -> tuple[Fingerprint, Fingerprint]:
         return (
