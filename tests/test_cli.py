@@ -574,3 +574,23 @@ def test_a_reader_that_goes_away_changes_nothing() -> None:
     assert process.stderr is not None
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+def test_no_words_at_all_are_answered_with_help() -> None:
+    code = "import sys; from windlass.cli.main import main; sys.argv[1:] = []; main()"
+    out, _ = python(code).communicate(timeout=30)
+    assert "Commands:" in out
+
+
+def test_shells_complete_commands_and_choices() -> None:
+    asked = {"COMP_WORDS": "windlass migrate --chunk-by ", "COMP_CWORD": "3"}
+    asked["_WINDLASS_COMPLETE"] = "bash_complete"
+    process = subprocess.run(
+        [sys.executable, "-m", "windlass"],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert process.stdout.split() == ["plain,auto", "plain,ctid", "plain,keyset", "plain,whole"]

@@ -283,7 +283,7 @@ def main() -> None:
     """The program. Ctrl-C and SIGTERM stop a run; a second one does not wait for it."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = run(sys.argv[1:])
+        code = run(sys.argv[1:] or ["--help"])
     except KeyboardInterrupt:  # while saying how it ended
         code = int(Exit.INTERRUPTED)
     if code == Exit.INTERRUPTED:

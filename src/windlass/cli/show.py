@@ -166,6 +166,7 @@ def _phases(outcome: Outcome, width: int) -> Iterator[str]:
     name_width = max(len(name) for name in outcome.phases)
     room = min(max(width - name_width - 16, 8), 40)
     least = sorted(outcome.phases.values(), reverse=True)[:MOST_PHASES][-1]
+    least = max(least, longest / 100)
     shown = {name: took for name, took in outcome.phases.items() if took >= least}
     for name, seconds in shown.items():
         bar = "━" * round(seconds / longest * room) if longest else ""
