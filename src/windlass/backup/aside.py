@@ -6,6 +6,7 @@ ALTER ... SET SCHEMA writes catalog rows only: it takes no longer for a terabyte
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import psycopg
 from psycopg import sql
@@ -29,13 +30,15 @@ def set_aside(connection: Connection, items: Sequence[SetAside]) -> None:
     for schema in sorted({item.backup_schema for item in items}):
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
     for item in _routines_first(items):
-        _move(connection, item, item.name.schema, item.backup_schema)
+        for one in _with_multirange(connection, item, item.name.schema):
+            _move(connection, one, item.name.schema, item.backup_schema)
 
 
 def put_back(connection: Connection, items: Sequence[SetAside]) -> None:
     """Move every item to where it was, inside the caller's transaction; drop the backup schemas."""
     for item in reversed(_routines_first(items)):
-        _move(connection, item, item.backup_schema, item.name.schema)
+        for one in _with_multirange(connection, item, item.backup_schema):
+            _move(connection, one, item.backup_schema, item.name.schema)
     for schema in sorted({item.backup_schema for item in items}):
         connection.execute(sql.SQL("drop schema {}").format(sql.Identifier(schema)))
 
@@ -43,6 +46,20 @@ def put_back(connection: Connection, items: Sequence[SetAside]) -> None:
 def _routines_first(items: Sequence[SetAside]) -> list[SetAside]:
     """Their signatures name types, by the schema that these are in while they have not moved."""
     return sorted(items, key=lambda item: not item.signature)
+
+
+def _with_multirange(connection: Connection, item: SetAside, schema: str) -> list[SetAside]:
+    """The item, and for a range type its multirange, which does not follow it by itself."""
+    if item.kind != "TYPE" or connection.info.server_version < 140000:
+        return [item]
+    rows = connection.execute(
+        "select m.typname from pg_range r join pg_type t on t.oid = r.rngtypid"
+        " join pg_type m on m.oid = r.rngmultitypid"
+        " join pg_namespace n on n.oid = t.typnamespace"
+        " where n.nspname = %s and t.typname = %s and m.typnamespace = t.typnamespace",
+        (schema, item.name.name),
+    )
+    return [item, *(replace(item, name=Name(item.name.schema, str(name))) for (name,) in rows)]
 
 
 def _move(connection: Connection, item: SetAside, old: str, new: str) -> None:

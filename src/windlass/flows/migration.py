@@ -88,7 +88,9 @@ class Migration:
         self.snapshot = Snapshot(0, "", "", "")
         self.differences: list[Difference] = []
         self.differing: list[RelationPlan] = []  # whose rows are not equal
+        self.differing_large_objects: list[int] = []
         self.show_values = False
+        self.only_compares = False
         self.verified = ""
         self.notices: list[str] = []
         self._resumed = False
@@ -239,6 +241,7 @@ class Migration:
         Raises:
             Refused: a side cannot be reached or read, or the words select nothing.
         """
+        self.only_compares = True
         self._connect()
         self._take_snapshot()
         plan = self._make_plan(new_run_id(), Purpose.COMPARE)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.fingerprint import pair
+from windlass.engines.postgres.largeobjects import (
+    copy_large_object,
+    describe,
+    dress,
+    unlink_large_objects,
+)
 from windlass.engines.postgres.sequences import read_sequences, set_sequences
 from windlass.flows.migration import Migration
 from windlass.model.event import Noticed
@@ -14,7 +21,7 @@ from windlass.verify.repair import repair
 def repair_differences(run: Migration) -> bool:
     """Whether something was changed. Definitions are reported, never repaired.
 
-    Each relation in a target transaction of its own.
+    Each relation, and each large object, in a target transaction of its own.
     """
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     for item in run.differing:
@@ -26,6 +33,11 @@ def repair_differences(run: Migration) -> bool:
                 f" {done.copied_rows:,} copied"
             )
         )
+    for described in describe(source, run.differing_large_objects):
+        with target.transaction():
+            unlink_large_objects(target, [described.oid])
+            copy_large_object(source, target, described)
+            dress(target, described, read_existing(target).roles, run.plan.target.user)
     counted = {one.object for one in run.differences if one.kind is DifferenceKind.SEQUENCE}
     pairs = [(name, to) for name, to in run.plan.sequences if str(to) in counted]
     if pairs:
@@ -38,4 +50,4 @@ def repair_differences(run: Migration) -> bool:
                     for (_, to), state in zip(pairs, states, strict=True)
                 ],
             )
-    return bool(run.differing or pairs)
+    return bool(run.differing or pairs or run.differing_large_objects)

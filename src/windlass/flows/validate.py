@@ -22,8 +22,8 @@ from windlass.engines.postgres.sequences import read_sequences
 from windlass.flows.migration import Migration
 from windlass.model.chunk import Range
 from windlass.model.flow import Flow, Item, Result, Step
-from windlass.model.plan import Arrival, RelationPlan
-from windlass.model.relation import Sequence
+from windlass.model.plan import Arrival, Plan, RelationPlan
+from windlass.model.relation import Name, Sequence
 from windlass.model.report import Difference, DifferenceKind
 from windlass.plan.chunks import block_ranges
 from windlass.plan.planner import wanted
@@ -77,8 +77,13 @@ def _differing_schema(run: Migration) -> list[Difference]:
         expected.statements,
         written({}, there).statements,
         excused=expected.reowned | {loss.object for loss in run.losses()},
-        filled={item.target for item in plan.relations if item.arrival is Arrival.FILL},
+        filled=() if run.only_compares else _filled(plan),
     )
+
+
+def _filled(plan: Plan) -> set[Name]:
+    """Relations that keep the definitions they had on the target before the run."""
+    return {item.target for item in plan.relations if item.arrival is Arrival.FILL}
 
 
 # rows
@@ -192,7 +197,8 @@ def validate_sequences(run: Migration, _: Item) -> Result:
     for name, wanted_state in _wanted_sequences(run).items():
         found = states[name]
         if (found.last_value, found.is_called) != wanted_state:
-            message = f"stands at {_say(found)}, and should at {_say(Sequence(found.name, *wanted_state))}"
+            wanted_say = _say(Sequence(found.name, *wanted_state))
+            message = f"stands at {_say(found)}, and should at {wanted_say}"
             run.differ([Difference(DifferenceKind.SEQUENCE, name, message)])
     return {"sequences": len(states)}
 
@@ -221,12 +227,12 @@ def validate_large_objects(run: Migration, _: Item) -> Result:
         return {}
     source = read_digests(run.sessions().source(run.snapshot.id), side="source")
     target = read_digests(run.sessions().target(), side="target")
-    differing = [
+    differing = [oid for oid, digest in source.items() if target.get(oid) != digest]
+    run.differing_large_objects = differing
+    run.differ(
         Difference(DifferenceKind.LARGE_OBJECT, f"large object {oid}", _unlike(oid in target))
-        for oid, digest in source.items()
-        if target.get(oid) != digest
-    ]
-    run.differ(differing)
+        for oid in differing
+    )
     return {"objects": len(source)}
 
 

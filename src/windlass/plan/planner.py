@@ -116,6 +116,7 @@ def make_plan(
             *written.problems,
             *_firing_problems(reading, relation_plans),
         ]
+    silenced = _silenced(reading, relation_plans) if purpose is Purpose.MOVE else []
     if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
         problems += missing_extensions(selection.entries, reading.existing)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
@@ -155,7 +156,7 @@ def make_plan(
             *selection.stranded,
             *kept,
             *_other_losses(reading, words),
-            *_silenced(reading, relation_plans),
+            *silenced,
         ),
         problems=tuple(dict.fromkeys(problems)),
         estimate=_estimate(spec, relation_plans if copies else ()),

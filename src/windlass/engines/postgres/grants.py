@@ -1,4 +1,4 @@
-"""What a sequence of GRANT and REVOKE leaves, whichever server's pg_dump input it was written for."""
+"""What a sequence of GRANT and REVOKE leaves, whatever version it was dumped from."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -25,19 +25,30 @@ class Described:
     grants: tuple[tuple[str, str, bool], ...]
 
 
-_DESCRIBE = (
+_DESCRIBE: LiteralString = (
     "select m.oid::bigint, pg_get_userbyid(m.lomowner), obj_description(m.oid, 'pg_largeobject'),"
     " coalesce((select json_agg(json_build_array(case a.grantee when 0 then ''"
     " else pg_get_userbyid(a.grantee) end, a.privilege_type, a.is_grantable))"
     " from aclexplode(m.lomacl) a where a.grantee <> m.lomowner), '[]'::json)"
-    " from pg_largeobject_metadata m where m.oid > %s order by m.oid limit %s"
+    " from pg_largeobject_metadata m where "
 )
 
 
 def describe_after(connection: Connection, oid: int, count: int) -> list[Described]:
     """The next large objects in the order of their ids."""
+    return _describe(connection, "m.oid > %s order by m.oid limit %s", (oid, count))
+
+
+def describe(connection: Connection, oids: Sequence[int]) -> list[Described]:
+    """Those large objects."""
+    return _describe(connection, "m.oid = any(%s::oid[])", (list(oids),))
+
+
+def _describe(
+    connection: Connection, which: LiteralString, values: tuple[object, ...]
+) -> list[Described]:
     try:
-        rows: list[Any] = connection.execute(_DESCRIBE, (oid, count)).fetchall()
+        rows: list[Any] = connection.execute(_DESCRIBE + which, values).fetchall()
     except psycopg.Error as error:
         raise explain(error, "reading large objects", side="source") from error
     return [

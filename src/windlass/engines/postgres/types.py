@@ -37,7 +37,7 @@ def base_type(oid: int, types: Types) -> Type:
 
 
 # their receive functions refuse an empty one, which their send functions write
-_STRICT_VECTORS = {"int2vector", "oidvector"}
+_STRICT = {"int2vector", "oidvector", "tsquery"}
 
 
 def wire(oid: int, types: Types) -> Wire:
@@ -48,11 +48,12 @@ def wire(oid: int, types: Types) -> Wire:
     enum sends its label, a domain sends its base type.
     """
     found = base_type(oid, types)
-    if found.builtin and found.name in _STRICT_VECTORS:
+    if found.builtin and found.name in _STRICT:
         return Wire.TEXT
     if found.is_array:
         inside = types[found.element]
         safe = inside.builtin and not _is_reg(inside) and inside.has_binary
+        safe = safe and inside.name not in _STRICT
     elif found.kind in ("c", "p"):
         safe = False
     elif found.kind in ("r", "m"):

@@ -15,6 +15,7 @@ select case t.typtype when 'd' then 'DOMAIN' else 'TYPE' end, t.typnamespace, t.
  where t.typtype in ('d', 'e', 'r')
     or (t.typtype = 'b' and t.typcategory <> 'A')
     or (t.typtype = 'c' and rc.relkind = 'c')
+    or not t.typisdefined
 union all
 select case p.prokind when 'a' then 'AGGREGATE' when 'p' then 'PROCEDURE' else 'FUNCTION' end,
        p.pronamespace, p.proname, oidvectortypes(p.proargtypes), 'pg_proc'::regclass, p.oid
