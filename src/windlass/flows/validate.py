@@ -78,6 +78,7 @@ def _differing_schema(run: Migration) -> list[Difference]:
         written({}, there).statements,
         excused=expected.reowned | {loss.object for loss in run.losses()},
         filled=() if run.only_compares else _filled(plan),
+        names_not_null=plan.source.major >= 18,
     )
 
 

@@ -7,11 +7,14 @@ one meaning of "the same definition", for every kind of object there is.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from windlass.engines.postgres.archive import PARTS
 from windlass.engines.postgres.grants import Privileges, privileges
+from windlass.engines.postgres.qualifiers import say_the_same
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind
 from windlass.model.statement import Statement
@@ -19,6 +22,9 @@ from windlass.model.statement import Statement
 Key = tuple[str, Name]
 # kinds that carry no definition of their own worth a comparison on the target
 _NOT_COMPARED = {"SCHEMA", "EXTENSION"}
+# pg_dump leaves out the names that it would expect, but expects others for long names
+_NAMED_NOT_NULL = re.compile(r' CONSTRAINT (?:"(?:[^"]|"")*"|[\w$]+) NOT NULL')
+_WITH_QUERIES = {"VIEW", "MATERIALIZED VIEW", "RULE"}
 
 
 def compare_schemas(
@@ -27,12 +33,16 @@ def compare_schemas(
     *,
     excused: Collection[str] = (),
     filled: Collection[Name] = (),
+    names_not_null: bool = True,
 ) -> list[Difference]:
     """What is missing, different or too much on the target, but for what is `excused` by name.
 
     Names are the target's. Objects of the target that nobody selected are no difference; parts of
     a selected relation (an index, a trigger) are. `filled` relations keep their own definitions.
+    `names_not_null`: the source is of version 18, which gives every NOT NULL a name.
     """
+    if not names_not_null:
+        found = map(_without_not_null_names, found)
     wanted, there = _by_key(expected, filled), _by_key(found, filled)
     relations = {name for kind, name in wanted if kind == "TABLE"}
     differences = []
@@ -60,15 +70,25 @@ def _by_key(
     return groups
 
 
+def _without_not_null_names(statement: Statement) -> Statement:
+    return replace(statement, sql=_NAMED_NOT_NULL.sub(" NOT NULL", statement.sql))
+
+
 def _same(wanted: Iterable[Statement], there: Iterable[Statement]) -> bool:
     if _text(wanted) == _text(there):
         return True
-    grants = all(statement.kind == "ACL" for statement in (*wanted, *there))
-    return grants and _privileges(wanted) == _privileges(there)
+    kinds = {statement.kind for statement in (*wanted, *there)}
+    if kinds == {"ACL"}:
+        return _privileges(wanted) == _privileges(there)
+    return kinds <= _WITH_QUERIES and say_the_same(_sql(wanted), _sql(there))
 
 
 def _privileges(statements: Iterable[Statement]) -> Privileges:
-    return privileges("".join(statement.sql for statement in statements))
+    return privileges(_sql(statements))
+
+
+def _sql(statements: Iterable[Statement]) -> str:
+    return "".join(statement.sql for statement in statements)
 
 
 def _text(statements: Iterable[Statement]) -> list[str]:

@@ -26,13 +26,13 @@ def say_the_same(one: str, other: str) -> bool:
     return bool(left == right)
 
 
-def _queries(statement: ast.Node) -> list[ast.SelectStmt]:
+def _queries(statement: ast.Node | None) -> list[ast.SelectStmt]:
     """The queries at the top level of a view, a materialised view, or the rule that is a view's."""
     match statement:
         case ast.ViewStmt(query=query) | ast.CreateTableAsStmt(query=query):
             found = [query]
         case ast.RuleStmt(actions=actions, rulename="_RETURN"):
-            found = list(actions)
+            found = list(actions or ())
         case _:
             found = []
     return [query for query in found if isinstance(query, ast.SelectStmt)]
@@ -58,17 +58,17 @@ def _only_name(query: ast.SelectStmt) -> str | None:
     return str(relation.relname) if isinstance(relation, ast.RangeVar) else None
 
 
-class _Stripping(Visitor):  # type: ignore[misc]  # carries no types
+class _Stripping(Visitor):
     def __init__(self, name: str) -> None:
         self._name = name
         self._inside = False
 
-    def visit_SelectStmt(self, ancestors: Any, node: ast.SelectStmt) -> object:
+    def visit_SelectStmt(self, ancestors: Any, node: ast.SelectStmt) -> type[Skip] | None:
         """Into the query itself, but not into those inside it."""
         inside, self._inside = self._inside, True
-        return Skip() if inside else None
+        return Skip if inside else None
 
     def visit_ColumnRef(self, ancestors: Any, node: ast.ColumnRef) -> None:
-        first, *rest = node.fields
+        first, *rest = node.fields or ()
         if len(rest) == 1 and isinstance(rest[0], ast.String) and first.sval == self._name:
             node.fields = tuple(rest)
