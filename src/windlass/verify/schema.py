@@ -24,7 +24,6 @@ Key = tuple[str, Name]
 _NOT_COMPARED = {"SCHEMA", "EXTENSION"}
 # pg_dump leaves out the names that it would expect, but expects others for long names
 _NAMED_NOT_NULL = re.compile(r' CONSTRAINT (?:"(?:[^"]|"")*"|[\w$]+) NOT NULL')
-_WITH_QUERIES = {"VIEW", "MATERIALIZED VIEW", "RULE"}
 
 
 def compare_schemas(
@@ -77,10 +76,9 @@ def _without_not_null_names(statement: Statement) -> Statement:
 def _same(wanted: Iterable[Statement], there: Iterable[Statement]) -> bool:
     if _text(wanted) == _text(there):
         return True
-    kinds = {statement.kind for statement in (*wanted, *there)}
-    if kinds == {"ACL"}:
+    if all(statement.kind == "ACL" for statement in (*wanted, *there)):
         return _privileges(wanted) == _privileges(there)
-    return kinds <= _WITH_QUERIES and say_the_same(_sql(wanted), _sql(there))
+    return say_the_same(_sql(wanted), _sql(there))
 
 
 def _privileges(statements: Iterable[Statement]) -> Privileges:

@@ -1,4 +1,5 @@
-"""Queries that differ only in qualifiers that say nothing.
+"""Statements that are written differently and say the same: by their parse trees, and by
+qualifiers that say nothing.
 
 Before version 16 the query of a view had two relations more than its FROM (OLD and NEW), so the
 server wrote ``SELECT base.id ... FROM base`` where a newer one writes ``SELECT id``. Below the top
