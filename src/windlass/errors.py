@@ -4,7 +4,8 @@ WindlassError              anything we can explain; `hint` says what to do
 ├── BadSpec                the user's words are wrong; nothing was tried (exit 2)
 ├── Refused                problems found before anything was written (exit 3)
 ├── ConnectionLost         a server hung up; what was in flight rolled back; run again
-│   └── SnapshotLost       the exported snapshot died with its holder
+│   ├── SnapshotLost       the exported snapshot died with its holder
+│   └── RunLost            the target forgot work of this run, or its lock; read the journal
 ├── TargetFull             no space left on the target; goes on after space is made
 ├── AlreadyDone            another process committed this item first
 ├── ConstraintViolated     the data do not satisfy a constraint that is being made
@@ -67,6 +68,11 @@ class ConnectionLost(WindlassError):
 
 class SnapshotLost(ConnectionLost):
     """The session that held the exported snapshot is gone, and the snapshot with it."""
+
+
+class RunLost(ConnectionLost):
+    """What this process believes of its run may be wrong: the target restarted, or the session
+    that holds its lock is gone. The journal has to be read anew."""
 
 
 class TargetFull(WindlassError):

@@ -21,6 +21,13 @@ from windlass.model.statement import Phase, Statement
 
 # dropped with what they belong to; some cannot be dropped alone (a partition's attached index)
 _GOES_ALONG = {"INDEX", "UNIQUE INDEX", "INDEX ATTACH", "CONSTRAINT", "CHECK CONSTRAINT"}
+_GONE = (
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.InvalidSchemaName,
+)
 # others may have come to use them since
 _STAYS_IF_USED = {"SCHEMA", "EXTENSION"}
 
@@ -77,7 +84,9 @@ def _move(connection: Connection, item: SetAside, old: str, new: str) -> None:
 
 
 def drop_made(connection: Connection, statements: Iterable[Statement]) -> list[str]:
-    """Drop what the statements made, the last first, inside the caller's transaction.
+    """Drop what the statements made, in their order, inside the caller's transaction.
+
+    The caller has put first what was made last.
 
     Never CASCADE. Schemas and extensions that others use by now stay, and are returned by name.
 
@@ -85,8 +94,8 @@ def drop_made(connection: Connection, statements: Iterable[Statement]) -> list[s
         Refused: something made since depends on it; nothing is changed then.
     """
     stayed = []
-    for statement in reversed([one for one in statements if one.drop]):
-        if statement.kind in _GOES_ALONG or statement.phase is Phase.GRANTS:
+    for statement in statements:
+        if not statement.drop or statement.kind in _GOES_ALONG or statement.phase is Phase.GRANTS:
             continue
         try:
             with connection.transaction():  # a savepoint
@@ -98,8 +107,8 @@ def drop_made(connection: Connection, statements: Iterable[Statement]) -> list[s
             detail = (error.diag.message_detail or "").replace("\n", "; ")
             problem = Problem(str(statement), f"is in use: {detail}", "drop what depends on it")
             raise Refused([problem]) from None
-        except (psycopg.errors.UndefinedObject, psycopg.errors.UndefinedTable):
-            continue  # gone already, with what it belonged to
+        except _GONE:
+            continue  # already, with what it belonged to
         except psycopg.Error as error:
             raise explain(error, f"dropping {statement}", side="target") from error
     return stayed

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from windlass.engines.postgres.lock import read_holder
 from windlass.engines.postgres.session import Address, Connection, Role
-from windlass.errors import Interrupted, Refused, SnapshotLost, WindlassError
+from windlass.engines.postgres.snapshot import SnapshotHolder
+from windlass.errors import Interrupted, Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.migrate import MIGRATE
 from windlass.flows.migration import Migration
 from windlass.flows.repair import repair_differences
@@ -17,11 +19,12 @@ from windlass.journal import journal
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RunStatus, State
 from windlass.model.plan import Plan
+from windlass.model.report import Problem
 from windlass.run.local import run_flow
 from windlass.spec.spec import Spec
 
-# a source that loses its snapshot again and again will not be copied by patience
-SNAPSHOTS = 10
+# servers that fail again and again will not be copied by patience
+ATTEMPTS = 10
 GO_ON = "run the same command again to go on"
 
 
@@ -44,38 +47,53 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool) -> Outcome:
     """
     started = time.perf_counter()
     notices: list[str] = []
-    for _ in range(SNAPSHOTS):
-        with Migration(spec, emit, restart=restart) as run:
+    holder: SnapshotHolder | None = None
+    for attempt in range(ATTEMPTS):
+        first = attempt == 0
+        with Migration(
+            spec, emit, restart=restart and first, holder=holder, patient=not first
+        ) as run:
             run.notices.extend(notices)
             outcome, lost = _attempt(run)
-        if not lost or spec.one_snapshot:
-            break
-        restart = False
-        notices = [*run.notices, "the snapshot was lost with its session: going on with a new one"]
+            if lost is None or (spec.one_snapshot and isinstance(lost, SnapshotLost)):
+                break
+            holder = run.hand_over()
+        notices = [*run.notices, _say_lost(lost, holder)]
         emit(Noticed(notices[-1]))
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
-def _attempt(run: Migration) -> tuple[Outcome, bool]:
-    """One pass of the flow; whether it ended because the snapshot was lost."""
+def _say_lost(lost: WindlassError, holder: SnapshotHolder | None) -> str:
+    snapshot = "" if holder else ", with a new snapshot as the first was lost"
+    return f"{lost}: going on from the journal{snapshot}"
+
+
+def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
+    """One pass of the flow, and why another one could go on where it ended."""
     run.steps = tuple(step.name for step in MIGRATE.steps)
     try:
         run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
-        return Outcome("", State.REFUSED, problems=error.problems), False
+        return Outcome("", State.REFUSED, problems=error.problems), None
     except Interrupted:
-        return _end(run, State.INTERRUPTED, "interrupted", GO_ON), False
+        return _end(run, State.INTERRUPTED, "interrupted", GO_ON), None
     except WindlassError as error:
+        if not run.has_begun:
+            problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
+            return Outcome("", State.REFUSED, problems=(problem,)), None
         hint = f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
-        lost = isinstance(error, SnapshotLost)
-        return _end(run, State.STOPPED, str(error), hint), lost
-    state = State.DIFFERENT if run.differences else State.DONE
-    return run.outcome(state), False
+        outcome = _end(run, State.STOPPED, str(error), hint)
+        return outcome, error if isinstance(error, SnapshotLost | RunLost) else None
+    return run.outcome(State.DIFFERENT if run.differences else State.DONE), None
 
 
 def _end(run: Migration, state: State, message: str, hint: str) -> Outcome:
+    """The outcome of a run that did not reach its end. Journalled if the target still answers;
+    if not, the journal says "running" and the next process finds out."""
     outcome = run.outcome(state, message, hint)
-    run.end(state, outcome)
+    if run.has_begun:
+        with suppress(RunLost):
+            run.end(state, outcome)
     return outcome
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from windlass.model.chunk import Whole
 from windlass.model.flow import Item
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
@@ -58,6 +59,16 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
         Portion(Item(batch, batch, sizes[batch]), tuple(some))
         for batch, some in _by_batch(by_phase[Phase.VALIDATE], batches).items()
     ]
+    return found
+
+
+def expected_items(plan: Plan) -> dict[str, list[str]]:
+    """Every line that the journal of a finished run has, but for what depends on the rows."""
+    found = {step: [one.item.id for one in portions] for step, portions in divide(plan).items()}
+    for load in plan.loads:
+        is_cut = not isinstance(load.chunks[0].range, Whole)
+        step = "transfer_partition" if is_cut else "transfer_table_data"
+        found.setdefault(step, []).extend(chunk.id for chunk in load.chunks)
     return found
 
 

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from windlass.backup.aside import set_aside
 from windlass.engines.postgres.catalog import read_existing
-from windlass.engines.postgres.copy import execute
+from windlass.engines.postgres.copy import execute, fetch_row
 from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import (
@@ -158,8 +158,8 @@ def _transfer(run: Migration, step: str, item: Item) -> Result:
     sessions = run.sessions()
     try:
         lines = sessions.wait_for(_copy_load(run, step, run.load(item.id), sessions))
-    except AlreadyDone:
-        return {}
+    except AlreadyDone:  # by a commit whose answer was lost
+        lines = run.read_load(step, item.id)
     return {
         "rows": sum(line.rows for line in lines),
         "bytes": sum(line.size_bytes for line in lines),
@@ -173,6 +173,7 @@ async def _copy_load(run: Migration, step: str, load: Load, sessions: Sessions) 
     lines = []
     await execute(target, "begin", "beginning a transaction")
     try:
+        run.check_epoch(await fetch_row(target, run.fence, "journalling"))
         if run.plan.silences_triggers and _fills(run, load):
             silence = "set local session_replication_role = replica"
             await execute(target, silence, "switching triggers off")
@@ -392,6 +393,7 @@ def _execute(target: Connection, statement: sql.Composed, doing: str) -> None:
 
 def generate_migration_summary(run: Migration, _: Item) -> Result:
     """Say what the snapshots were, and write the run's end, committed to disk."""
+    run.check_complete()
     run.tell_snapshots()
     state = State.DIFFERENT if run.differences else State.DONE
     run.end(state, run.outcome(state))

@@ -33,11 +33,19 @@ from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.sessions import Sessions
 from windlass.engines.postgres.snapshot import SnapshotHolder
-from windlass.errors import BadSpec, Refused, SnapshotLost, WindlassError
+from windlass.errors import (
+    AlreadyDone,
+    BadSpec,
+    ConnectionLost,
+    Refused,
+    RunLost,
+    SnapshotLost,
+    WindlassError,
+)
+from windlass.flows.ddl import expected_items
 from windlass.flows.rollback import TRANSFERS, undo
 from windlass.journal import journal
 from windlass.journal.journal import Line
-from windlass.model.chunk import BlockRange
 from windlass.model.event import (
     Emit,
     Event,
@@ -64,8 +72,19 @@ T = TypeVar("T")
 class Migration:
     """One run on this machine. Use as a context manager: leaving it closes every session."""
 
-    def __init__(self, spec: Spec, emit: Emit = ignore, *, restart: bool = False) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        emit: Emit = ignore,
+        *,
+        restart: bool = False,
+        holder: SnapshotHolder | None = None,
+        patient: bool = False,
+    ) -> None:
         """Connects to nothing yet.
+
+        `holder` is what an earlier attempt of this process has handed over; `patient` waits for
+        servers that cannot be reached, as they have been before.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
@@ -77,7 +96,10 @@ class Migration:
         self._sessions: list[Sessions] = []
         self._lock = threading.Lock()
         self._control: Connection | None = None
-        self._holder: SnapshotHolder | None = None
+        self._holder = holder
+        self._patient = patient
+        self._has_begun = False
+        self._epoch = 1
         self._plan: Plan | None = None
         self._loads: dict[str, Load] = {}
         self._relations: dict[Name, RelationPlan] = {}
@@ -120,6 +142,11 @@ class Migration:
         return self._plan
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the run is in the journal. Before that, nothing is written."""
+        return self._has_begun
+
+    @property
     def control(self) -> Connection:
         """The target session that holds the lock; only for the main thread's steps."""
         assert self._control is not None
@@ -160,15 +187,33 @@ class Migration:
         started = time.perf_counter()
         try:
             with connection.transaction():
+                self.check_epoch(connection.execute(self.fence.encode()).fetchone())
+                # first, so that it waits for a commit of the same work that was in doubt
+                connection.execute(journal.line_statement(self.plan.run, Line(step, item)).encode())
                 result = work(connection)
                 seconds = time.perf_counter() - started
                 line = Line(step, item, seconds=seconds, note=dict(result) or None)
-                connection.execute(journal.line_statement(self.plan.run, line).encode())
+                connection.execute(journal.note_statement(self.plan.run, line).encode())
         except psycopg.Error as error:
-            raise explain(error, f"{step} {item}".strip(), side="target") from error
+            found = explain(error, f"{step} {item}".strip(), side="target")
+            if not isinstance(found, AlreadyDone):
+                raise found from error
+            line = journal.read_line(connection, self.plan.run, step, item)
         with self._lock:
             self._lines[step][item] = line
-        return result
+        return line.note or {}
+
+    @property
+    def fence(self) -> str:
+        """To be run first in every transaction that journals; `check_epoch` takes its answer."""
+        return journal.fence_statement(self.plan.run)
+
+    def check_epoch(self, row: Sequence[Any] | None) -> None:
+        """Raises:
+        RunLost: another process has taken the run over, or undone it.
+        """
+        if row is None or row[0] != self._epoch:
+            raise RunLost(f"run {self.plan.run} has been taken over by another process")
 
     def differ(self, differences: Iterable[Difference]) -> None:
         """Take note of differences, from any thread."""
@@ -188,6 +233,12 @@ class Migration:
 
     def relation(self, name: Name) -> RelationPlan:
         return self._relations[name]
+
+    def read_load(self, step: str, id_: str) -> list[Line]:
+        """The journal's lines of a load that is done."""
+        target = self.sessions().target()
+        ids = [chunk.id for chunk in self._loads[id_].chunks]
+        return [journal.read_line(target, self.plan.run, step, one) for one in ids]
 
     def done(self, step: str) -> Collection[str]:
         """Items of a step that the journal had when this run began or went on."""
@@ -209,9 +260,41 @@ class Migration:
         self.results[step][item.id] = result
 
     def recover(self, error: WindlassError) -> None:
-        if isinstance(error, SnapshotLost):
-            raise error  # no worker can mend this: the run goes on with a new snapshot
+        """Another try starts from new sessions. A lost snapshot or run is beyond a worker: the
+        whole flow has to go on from its journal.
+
+        A session that broke may mean that the target crashed; then it has forgotten the last
+        moments' commits, which this process believes are done.
+        """
+        if isinstance(error, SnapshotLost | RunLost):
+            raise error
+        if not self.has_begun:
+            self._disconnect()
+            return
         self.sessions().drop()
+        if not self._is_in_control():
+            raise RunLost("the session that holds the target's lock is gone", side="target")
+
+    def _is_in_control(self) -> bool:
+        try:
+            self.control.execute("select 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def _disconnect(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        self._holder = self.hand_over()
+
+    def hand_over(self) -> SnapshotHolder | None:
+        """The snapshot's holder, if it lives, for the process's next attempt at this run."""
+        holder, self._holder = self._holder, None
+        if holder is not None and not holder.alive:
+            holder.close()
+            return None
+        return holder
 
     def cancel(self) -> None:
         with self._lock:
@@ -272,15 +355,24 @@ class Migration:
         server, _ = catalog.read_server(self._source_session())
         unfinished = self._unfinished(server.identity)
         same = [run for run in unfinished if run.essence == self.spec.essence()]
-        if self._restart:
-            for run in unfinished:
+        if self._restart and same:
+            self._refuse_early()
+            for run in same:
                 undo(self.control, run.run)
         elif same:
             self._resume(same[0].run)
             return
-        elif unfinished:
-            raise Refused([_other_options(run.run) for run in unfinished])
+        others = [run for run in unfinished if run not in same]
+        if others:
+            raise Refused([_other_options(run.run) for run in others])
         self._begin_new()
+
+    def _refuse_early(self) -> None:
+        """Before a restart undoes anything: what does not depend on what is there to be undone."""
+        self._take_snapshot()
+        plan = self._make_plan(new_run_id(), Purpose.COMPARE)
+        if plan.problems:
+            raise Refused(plan.problems)
 
     def _connect(self) -> None:
         """Both sides, so that both faults are told if there are two."""
@@ -294,6 +386,8 @@ class Migration:
             self._control = self._control or self.target.connect(Role.TARGET, "windlass control")
         except WindlassError as error:
             problems.append(Problem("target", str(error), error.hint))
+        if problems and self._patient:
+            raise ConnectionLost("; ".join(map(str, problems)))
         if problems:
             raise Refused(problems)
 
@@ -321,6 +415,7 @@ class Migration:
             journal.create(self.control)
             journal.insert_run(self.control, plan, self.spec.essence())
             self._journal_snapshot()
+        self._has_begun = True
         self._hold(plan)
         self._tell_plan(resumed=False)
 
@@ -431,18 +526,32 @@ class Migration:
         self._read_lines()
         before = journal.read_snapshots(self.control, run)
         copied = any(self._lines[step] for step in TRANSFERS)
-        if self.spec.one_snapshot and copied and not self._all_copied():
+        if (
+            self.spec.one_snapshot
+            and self._is_new_holder(before)
+            and copied
+            and not self._all_copied()
+        ):
             raise SnapshotLost(
                 f"the snapshot of run {run} is gone, and one snapshot was asked for",
                 hint="--restart begins anew; without --one-snapshot the run goes on with a second",
             )
-        self._take_snapshot(len(before) + 1)
-        self._hold(self.plan)
+        assert self._holder is not None
+        handed_over = [one for one, _ in before if one.id == self._holder.id]
+        self._take_snapshot(handed_over[-1].number if handed_over else len(before) + 1)
         with self.control.transaction():
-            self._journal_snapshot()
-            journal.set_state(self.control, run, State.RUNNING)
-        self._settle({snapshot.number: activity for snapshot, activity in before})
+            self._epoch = journal.take_over(self.control, run)
+            self._has_begun = True
+            if not handed_over:
+                self._hold(self.plan)
+                self._journal_snapshot()
+        if not handed_over:
+            self._settle({snapshot.number: activity for snapshot, activity in before})
         self._tell_plan(resumed=True)
+
+    def _is_new_holder(self, before: Sequence[tuple[Snapshot, Any]]) -> bool:
+        assert self._holder is not None
+        return all(snapshot.id != self._holder.id for snapshot, _ in before)
 
     def _all_copied(self) -> bool:
         done = {item for step in TRANSFERS for item in self._lines[step]}
@@ -455,36 +564,53 @@ class Migration:
 
     def _settle(self, activities: Mapping[int, Mapping[str, Any]]) -> None:
         """Relations of which only some chunks are in go on if nothing was written to them since;
-        else their rows are taken out again, as rows may have moved between the block ranges."""
-        lines = self._lines["transfer_partition"]
-        part_done = [
-            item
-            for item in self.plan.relations
-            if 0 < sum(chunk.id in lines for chunk in item.chunks) < len(item.chunks)
-            and isinstance(item.chunks[0].range, BlockRange)
-        ]
-        if not part_done:
-            return
-        now = read_activity(self._source_session(), [item.relation.name for item in part_done])
-        for item in part_done:
-            name = item.relation.name
-            oldest = min(lines[c.id].snapshot or 1 for c in item.chunks if c.id in lines)
-            if has_changed(self._source_session(), name, activities.get(oldest, {}), now):
-                self._copy_again(item)
+        else their rows are taken out again, as rows may have moved between the ranges.
 
-    def _copy_again(self, item: RelationPlan) -> None:
-        ids = [chunk.id for chunk in item.chunks]
+        Partitions whose rows enter at one root cannot be told apart there, and go together.
+        """
+        lines = self._lines["transfer_partition"]
+        groups: dict[Name, list[RelationPlan]] = defaultdict(list)
+        for item in self.plan.relations:
+            if 0 < sum(chunk.id in lines for chunk in item.chunks) < len(item.chunks):
+                groups[item.enters].append(item)
+        if not groups:
+            return
+        names = [item.relation.name for items in groups.values() for item in items]
+        now = read_activity(self._source_session(), names)
+        for enters, items in groups.items():
+            changed = [item for item in items if self._has_changed(item, activities, now)]
+            if changed:
+                self._copy_again(enters, changed)
+
+    def _has_changed(
+        self,
+        item: RelationPlan,
+        activities: Mapping[int, Mapping[str, Any]],
+        now: Mapping[str, Any],
+    ) -> bool:
+        lines = self._lines["transfer_partition"]
+        oldest = min(lines[one.id].snapshot or 1 for one in item.chunks if one.id in lines)
+        name = item.relation.name
+        return has_changed(self._source_session(), name, activities.get(oldest, {}), now)
+
+    def _copy_again(self, enters: Name, changed: Sequence[RelationPlan]) -> None:
+        """No index is there yet: those of a relation wait for all its chunks."""
+        together = [item for item in self.plan.relations if item.enters == enters]
+        ids = [chunk.id for item in together for chunk in item.chunks]
         with self.control.transaction():
-            empty_filled(self.control, [item.target])
-            journal.delete_lines(self.control, self.plan.run, "transfer_partition", ids)
-        for id_ in ids:
-            self._lines["transfer_partition"].pop(id_, None)
-        self.emit(
-            Noticed(
-                f"{item.relation.name} has changed since the first snapshot was lost:"
-                " all of it is copied again"
+            empty_filled(self.control, [item.target for item in together])
+            for step in TRANSFERS:
+                journal.delete_lines(self.control, self.plan.run, step, ids)
+        for step in TRANSFERS:
+            for id_ in ids:
+                self._lines[step].pop(id_, None)
+        for item in changed:
+            self.emit(
+                Noticed(
+                    f"{item.relation.name} has changed since the first snapshot was lost:"
+                    " all of it is copied again"
+                )
             )
-        )
 
     # the end
 
@@ -519,10 +645,30 @@ class Migration:
         return time.perf_counter() - self._started
 
     def end(self, state: State, outcome: Outcome) -> None:
-        """Journal how the run ended. Best effort: a dead target keeps what it has."""
-        if self._plan is not None and self._control is not None:
-            with contextlib.suppress(psycopg.Error):
-                journal.set_state(self._control, self.plan.run, state, outcome)
+        """Journal how the run ended, on disk.
+
+        Raises:
+            RunLost: this process has not had the run to itself until now.
+        """
+        try:
+            with self.control.transaction():
+                self.check_epoch(self.control.execute(self.fence.encode()).fetchone())
+                journal.set_state(self.control, self.plan.run, state, outcome)
+        except psycopg.Error as error:
+            raise RunLost(f"the end of run {self.plan.run} could not be journalled") from error
+
+    def check_complete(self) -> None:
+        """That the journal has every piece of work, and not only this process's memory.
+
+        Raises:
+            RunLost: the target forgot some in a crash that no worker noticed.
+        """
+        with self._lock:
+            self._read_lines()
+        for step, items in expected_items(self.plan).items():
+            missing = [item for item in items if item not in self._lines[step]]
+            if missing:
+                raise RunLost(f"the target has lost {len(missing)} pieces of work in {step}")
 
     def _snapshots(self) -> Iterator[Snapshot]:
         with contextlib.suppress(psycopg.Error):
@@ -560,8 +706,8 @@ def _other_options(run: str) -> Problem:
     return Problem(
         f"run {run}",
         "is unfinished, and was started with other options",
-        "give the same options to go on with it, --restart to undo it and begin anew,"
-        f" or undo it with windlass rollback {run}",
+        "give the same options to go on with it (or --restart to begin it anew),"
+        f" or undo it: windlass rollback {run}",
     )
 
 

@@ -7,12 +7,13 @@ from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
-from windlass.flows.ddl import divide
+from windlass.flows.ddl import PORTION, divide
 from windlass.journal import journal
 from windlass.model.outcome import State
 from windlass.model.plan import Arrival, Plan
 from windlass.model.report import Problem
 
+MOST_AT_ONCE = 5 * PORTION
 TRANSFERS = ("transfer_table_data", "transfer_partition")
 
 
@@ -33,14 +34,32 @@ def roll_back(connection: Connection, run: str) -> tuple[Plan, list[str]]:
     if found.state is State.ROLLED_BACK:
         raise Refused([Problem(f"run {run}", "is rolled back already")])
     plan = journal.read_plan(connection, run)
+    later = [one for one in runs if one.started_at > found.started_at]
+    problems = [
+        Problem(f"run {one.run}", f"came after {run} and took over what it made", "undo it first")
+        for one in later
+        if one.state is not State.ROLLED_BACK
+        and _took_over(journal.read_plan(connection, one.run), plan)
+    ]
+    if problems:
+        raise Refused(problems)
     return plan, undo(connection, run)
 
 
+def _took_over(later: Plan, plan: Plan) -> bool:
+    """Whether the later run touches a relation that this one has made."""
+    made = {item.target for item in plan.relations} | {target for _, _, target in plan.others}
+    return any(item.name in made for item in later.set_aside) or any(
+        item.target in made for item in later.relations
+    )
+
+
 def undo(connection: Connection, run: str) -> list[str]:
-    """Drop what a run made and put back what it set aside, in one transaction.
+    """Drop what a run made and put back what it set aside.
 
     Relations that were there before, and empty, are emptied. What stays, because others have come
-    to use it, is returned by name.
+    to use it, is returned by name. One transaction, but for a run of very many objects: those would
+    not find room in the server's lock table. Undone in several, it goes on where it stopped.
     """
     end_sessions(connection, run)
     plan = journal.read_plan(connection, run)
@@ -54,6 +73,12 @@ def undo(connection: Connection, run: str) -> list[str]:
         if (step, portion.item.id) in ran
         for statement in portion.statements
     ]
+    made.sort(key=lambda one: -place[id(one)])
+    stayed = []
+    while len(made) > MOST_AT_ONCE:
+        with connection.transaction():
+            stayed += drop_made(connection, made[:PORTION])
+        del made[:PORTION]
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
         if any(line.step in TRANSFERS for line in lines):
@@ -63,7 +88,7 @@ def undo(connection: Connection, run: str) -> list[str]:
             connection,
             [oid for line in lines for oid in (line.note or {}).get("large_objects", ())],
         )
-        stayed = drop_made(connection, sorted(made, key=lambda one: place[id(one)]))
+        stayed += drop_made(connection, made)
         if ("create_target_schema", "set aside") in ran:
             put_back(connection, plan.set_aside)
         journal.set_state(connection, run, State.ROLLED_BACK)

@@ -78,6 +78,38 @@ def line_statement(run: str, line: Line) -> str:
     return statement.as_string(None)
 
 
+def fence_statement(run: str) -> str:
+    """The epoch of a run, locked until the transaction ends: nobody takes it over meanwhile."""
+    statement = sql.SQL("select epoch from windlass.run where run = {} for share")
+    return statement.format(sql.Literal(run)).as_string(None)
+
+
+def take_over(connection: Session, run: str) -> int:
+    """Raise the epoch, so that no other process can journal anything of this run; the new one."""
+    row = connection.execute(
+        "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null"
+        " where run = %s returning epoch",
+        (State.RUNNING, run),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def note_statement(run: str, line: Line) -> str:
+    """UPDATE of a line of this transaction with what has come out of its work."""
+    statement = sql.SQL(
+        "update windlass.line set seconds = {}, note = {}"
+        " where run = {} and step = {} and item = {}"
+    ).format(
+        sql.Literal(round(line.seconds, 6)),
+        sql.Literal(json.dumps(line.note) if line.note else None),
+        sql.Literal(run),
+        sql.Literal(line.step),
+        sql.Literal(line.item),
+    )
+    return statement.as_string(None)
+
+
 def create(connection: Session) -> None:
     """Make the journal's schema where it is missing."""
     text = (resources.files("windlass.journal") / "schema.sql").read_text(encoding="utf-8")
@@ -182,6 +214,17 @@ def read_lines(connection: Session, run: str) -> list[Line]:
         (run,),
     ).fetchall()
     return [Line(*row) for row in rows]
+
+
+def read_line(connection: Session, run: str, step: str, item: str) -> Line:
+    """One that is known to be there."""
+    row = connection.execute(
+        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
+        " from windlass.line where run = %s and step = %s and item = %s",
+        (run, step, item),
+    ).fetchone()
+    assert row is not None
+    return Line(*row)
 
 
 def delete_lines(connection: Session, run: str, step: str, items: list[str]) -> None:

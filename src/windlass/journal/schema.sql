@@ -12,6 +12,7 @@ create table if not exists windlass.run (
     version     text        not null,
     plan        bytea       not null,  -- zlib-compressed JSON
     outcome     jsonb,
+    epoch       int         not null default 1,  -- raised by every process that takes the run over
     started_at  timestamptz not null default clock_timestamp(),
     finished_at timestamptz
 );

@@ -251,11 +251,13 @@ class _Execution:
                 job = self._ready.get()
                 if self._stop.is_set():
                     return
-                self._emit(ItemStarted(job.step.name, job.item.id, job.item.group, job.item.cost))
                 started = time.perf_counter()
                 result: Result = {}
                 error: BaseException | None = None
                 try:
+                    self._emit(
+                        ItemStarted(job.step.name, job.item.id, job.item.group, job.item.cost)
+                    )
                     result = self._attempt(job)
                 except BaseException as caught:
                     error = caught

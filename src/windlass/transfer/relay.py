@@ -72,8 +72,10 @@ async def relay(
                 journey.wire,
                 put,
             )
-        finally:
+        except Exception:
             await blocks.put(None)
+            raise
+        await blocks.put(None)  # not when cancelled: nobody takes any more
 
     async def arriving() -> AsyncIterator[bytes]:
         while (block := await blocks.get()) is not None:

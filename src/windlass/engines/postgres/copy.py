@@ -98,3 +98,12 @@ async def execute(target: asyncpg.Connection, statement: str, doing: str) -> Non
         await target.execute(statement)
     except FAULTS as error:
         raise explain(error, doing, side="target") from error
+
+
+async def fetch_row(target: asyncpg.Connection, query: str, doing: str) -> Sequence[object] | None:
+    """The first row of a query on a session of the relay. Raises our errors."""
+    try:
+        row: Sequence[object] | None = await target.fetchrow(query)
+    except FAULTS as error:
+        raise explain(error, doing, side="target") from error
+    return row

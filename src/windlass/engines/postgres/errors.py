@@ -14,6 +14,7 @@ from windlass.errors import (
 _PASSING = {
     "08000", "08001", "08003", "08004", "08006", "08P01",  # connection
     "57P01", "57P02", "57P03", "57P05",  # shut down, crashed, starting up, idle
+    "57014",  # cancelled: by a person, or because this run stops
     "40001", "40P01", "55P03",  # serialization, deadlock, lock not available
     "53300", "53200", "58030",  # too many connections, out of memory, I/O error
     "25P03", "25P04",  # server-side transaction time-outs
@@ -40,7 +41,7 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     hint = _HINTS.get(state or "", "")
     if state == "53100" or (state == "58030" and "No space left" in str(error)):
         return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
-    if state == "23505" and "windlass" in (_schema_name(error) or ""):
+    if state == "23505" and _constraint(error) == ("windlass", "line_pkey"):
         return AlreadyDone(message, side=side)
     if state in _VIOLATED:
         return ConstraintViolated(message, side=side)
@@ -59,9 +60,10 @@ def _first_line(error: BaseException) -> str:
     return "; ".join(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
-def _schema_name(error: BaseException) -> str | None:
-    diag = getattr(error, "diag", None)
-    return getattr(diag, "schema_name", None) or getattr(error, "schema_name", None)
+def _constraint(error: BaseException) -> tuple[str | None, str | None]:
+    """Schema and name; psycopg has them in a `diag`, asyncpg on the error itself."""
+    where = getattr(error, "diag", None) or error
+    return getattr(where, "schema_name", None), getattr(where, "constraint_name", None)
 
 
 def _hung_up(error: BaseException) -> bool:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import time
 from typing import LiteralString
 
+import psycopg
+
+from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
+from windlass.errors import WindlassError
 
 # an advisory lock key of our own: "windlass" in ASCII
 _KEY = int.from_bytes(b"windlass", "big", signed=True)
 # the server notices a killed client only when it next reads from it
 _PATIENCE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
+_LONGEST_END_SECONDS = 60.0
 
 
 def try_lock(connection: Connection) -> bool:
@@ -50,6 +55,15 @@ def end_sessions(connection: Connection, run: str) -> None:
     mine: LiteralString = (
         "application_name like %s and pid <> pg_backend_pid() and datname = current_database()"
     )
-    connection.execute(ending + mine, (pattern,))
-    while connection.execute(counting + mine, (pattern,)).fetchone() != (0,):
-        time.sleep(_POLL_SECONDS)
+    deadline = time.monotonic() + _LONGEST_END_SECONDS
+    try:
+        connection.execute(ending + mine, (pattern,))
+        while connection.execute(counting + mine, (pattern,)).fetchone() != (0,):
+            if time.monotonic() > deadline:
+                raise WindlassError(
+                    f"sessions of run {run} do not end",
+                    hint="end them with pg_terminate_backend(pid), then run again",
+                )
+            time.sleep(_POLL_SECONDS)
+    except psycopg.Error as error:
+        raise explain(error, f"ending the sessions of run {run}", side="target") from error

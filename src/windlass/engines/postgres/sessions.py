@@ -41,12 +41,14 @@ class Sessions:
 
     def target(self) -> Connection:
         """For statements on the target; autocommit."""
+        self._refuse_if_cancelled()
         if self._target is None or self._target.closed:
             self._target = self._target_address.connect(Role.TARGET, self._purpose)
         return self._target
 
     def source(self, snapshot_id: str) -> Connection:
         """For reading the source inside the snapshot."""
+        self._refuse_if_cancelled()
         if self._snapshot_id != snapshot_id:
             self._leave_source()
         if self._source is None or self._source.closed:
@@ -97,6 +99,10 @@ class Sessions:
         finally:
             with self._lock:
                 self._task = None
+
+    def _refuse_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise Interrupted("stopped on request")
 
     def cancel(self) -> None:
         """Stop what is in flight, from any thread. The transactions roll back."""
