@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from windlass.engines.postgres.catalog import read_existing
-from windlass.engines.postgres.fingerprint import pair
+from windlass.engines.postgres.fingerprint import root_pair
 from windlass.engines.postgres.largeobjects import (
     copy_large_object,
     describe,
@@ -25,11 +25,11 @@ def repair_differences(run: Migration) -> bool:
     """
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     for item in run.differing:
-        sides = pair(item, run.plan.source, run.plan.target)
+        sides = root_pair(item, run.plan.source, run.plan.target)
         done = repair(source, target, sides)
         run.emit(
             Noticed(
-                f"repaired {item.target}: {done.deleted_rows:,} rows deleted,"
+                f"repaired {item.enters}: {done.deleted_rows:,} rows deleted,"
                 f" {done.copied_rows:,} copied"
             )
         )

@@ -16,6 +16,7 @@ from windlass.engines.postgres.fingerprint import (
     read_blocks,
     read_count,
     read_fingerprint,
+    root_pair,
 )
 from windlass.engines.postgres.largeobjects import read_digests
 from windlass.engines.postgres.sequences import read_sequences
@@ -154,7 +155,7 @@ def collect_all_results(run: Migration, _: Item) -> Result:
     ]
     for item in differing:
         run.differ(_explain(run, item, sums))
-    run.differing = [item for item in differing if item.enters == item.target]
+    run.differing = differing
     if run.spec.verify_ is not Verify.NONE:
         run.verified = run.spec.verify_.value
     return {"relations": len(run.plan.relations), "differing": len(differing)}
@@ -174,13 +175,10 @@ def _explain(
         )
     if run.spec.verify_ is not Verify.FULL:
         return
-    if item.enters != item.target:
-        yield Difference(DifferenceKind.CHANGED, name, "differs in its rows")
-        return
     yield from find_differences(
         run.sessions().source(run.snapshot.id),
         run.sessions().target(),
-        pair(item, run.plan.source, run.plan.target),
+        root_pair(item, run.plan.source, run.plan.target),
         show_values=run.show_values,
     )
 
