@@ -15,7 +15,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.hashing import hash_by
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.types import Type, Types, wire
+from windlass.engines.postgres.types import Type, Types, base_type, wire
 from windlass.model.plan import Server
 from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation
 
@@ -109,13 +109,16 @@ def read_server(connection: Connection) -> tuple[Server, Standing]:
 def read_catalog(connection: Connection) -> Catalog:
     """Every relation and sequence of the user, with the columns and keys of those with rows."""
     server, standing = read_server(connection)
-    columns = _read_columns(connection)
+    types: Types = {row["oid"]: Type(**row) for row in _rows(connection, "types")}
+    columns = _read_columns(connection, types)
     keys = _grouped(_rows(connection, "keys"), "relation")
     rows = _rows(connection, "relations")
     return Catalog(
         server=server,
         standing=standing,
-        relations=tuple(_relation(row, columns[row["oid"]], keys[row["oid"]]) for row in rows),
+        relations=tuple(
+            _relation(row, columns[row["oid"]], keys[row["oid"]], types) for row in rows
+        ),
         sequences=read_sequence_owners(connection),
         unreadable=frozenset(_sure(row) for row in rows if not row["readable"]),
         unreachable_schemas=frozenset(row["schema"] for row in rows if not row["reachable"]),
@@ -236,8 +239,7 @@ def _grouped(rows: Iterable[Row], by: str) -> dict[int, list[Row]]:
     return groups
 
 
-def _read_columns(connection: Connection) -> dict[int, tuple[Column, ...]]:
-    types: Types = {row["oid"]: Type(**row) for row in _rows(connection, "types")}
+def _read_columns(connection: Connection, types: Types) -> dict[int, tuple[Column, ...]]:
     grouped = _grouped(_rows(connection, "columns"), "relation")
     found: dict[int, tuple[Column, ...]] = defaultdict(tuple)
     for relation, rows in grouped.items():
@@ -258,10 +260,13 @@ def _column(row: Row, types: Types) -> Column:
     )
 
 
-def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row]) -> Relation:
+def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row], types: Types) -> Relation:
     """`keys` come best first: primary, unique, then the rest, narrower before wider."""
     telling = [key for key in keys if key["is_unique"] and key["not_null"]]
-    cutting = telling or [key for key in keys if key["is_unique"]] or keys
+    cutting = sorted(
+        (key for key in keys if _cuts(key, types)),
+        key=lambda key: (not (key["is_unique"] and key["not_null"]), not key["is_unique"]),
+    )
     return Relation(
         name=_sure(row),
         kind=Kind(row["kind"]),
@@ -279,6 +284,14 @@ def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row]) -> Relatio
         has_triggers=row["has_triggers"],
         tid_range_scan=row["tid_range_scan"],
     )
+
+
+def _cuts(key: Row, types: Types) -> bool:
+    """Whether `<` under our empty search_path means the order of the index.
+
+    citext does not: its operators are out of sight there, and those of text are found instead.
+    """
+    return key["is_orderly"] and all(base_type(oid, types).builtin for oid in key["types"])
 
 
 def _name(row: Row, prefix: str = "") -> Name | None:

@@ -3,7 +3,11 @@ select a.attrelid::bigint                               as relation,
        a.attname                                        as name,
        format_type(a.atttypid, a.atttypmod)             as type,
        a.atttypid::bigint                               as type_oid,
-       a.attnotnull                                     as not_null,
+       -- since 18 a NOT NULL can be NOT VALID, with NULLs there
+       a.attnotnull and not exists (
+         select from pg_constraint o
+          where o.conrelid = a.attrelid and o.contype = 'n' and not o.convalidated
+            and o.conkey = array[a.attnum])             as not_null,
        a.attgenerated <> ''                             as generated,
        a.attidentity                                    as identity,
        a.atthasdef                                      as has_default

@@ -7,10 +7,25 @@ select i.indrelid::bigint                               as relation,
           from unnest(i.indkey::int2[]) with ordinality as k(number, place)
           join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
          where k.place <= i.indnkeyatts)                 as columns,
-       (select bool_and(a.attnotnull)
+       (select array_agg(a.atttypid::bigint order by k.place)
           from unnest(i.indkey::int2[]) with ordinality as k(number, place)
           join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
-         where k.place <= i.indnkeyatts)                 as not_null
+         where k.place <= i.indnkeyatts)                 as types,
+       (select bool_and(a.attnotnull and not exists (
+               -- since 18 a NOT NULL can be NOT VALID, with NULLs there
+               select from pg_constraint o
+                where o.conrelid = a.attrelid and o.contype = 'n' and not o.convalidated
+                  and o.conkey = array[a.attnum]))
+          from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+          join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+         where k.place <= i.indnkeyatts)                 as not_null,
+       -- an extension may order a type of the server's differently; so may a collation that
+       -- holds different texts for equal
+       not exists (select from unnest(i.indclass::oid[], i.indcollation::oid[]) as k(class, coll)
+                     join pg_opclass o on o.oid = k.class
+                     left join pg_collation l on l.oid = k.coll
+                    where o.opcnamespace <> 'pg_catalog'::regnamespace
+                       or not coalesce(l.collisdeterministic, true)) as is_orderly
   from pg_index i
   join pg_class c on c.oid = i.indexrelid
   join pg_am m on m.oid = c.relam
