@@ -107,7 +107,7 @@ _VERDICTS = {
 def _why(outcome: Outcome, width: int) -> Iterator[str]:
     if outcome.state is State.DONE:
         yield from _wrapped(_VERDICTS[outcome.verified], width, "  ")
-    if outcome.message and outcome.state is not State.DONE:
+    if outcome.message not in ("", str(outcome.state)) and outcome.state is not State.DONE:
         yield from _wrapped(outcome.message, width, "  ")
     if outcome.hint:
         yield from _wrapped(outcome.hint, width, "  → ")

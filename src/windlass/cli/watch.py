@@ -86,6 +86,8 @@ def _logging(voice: Voice, say: Callable[[str], None]) -> Iterator[None]:
     before = ours.level
     level = logging.ERROR if voice.quiet else _LEVELS[min(voice.verbosity, len(_LEVELS) - 1)]
     ours.setLevel(level)
+    if not voice.verbosity:  # of a connection that was cut, our own errors say more
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         yield
     finally:
