@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +41,19 @@ class Ran:
         return self.stdout + self.stderr
 
     def expect(self, code: int) -> Ran:
-        assert self.code == code, f"exit code {self.code}, not {code}:\n{self.said[-4000:]}"
+        assert self.code == code, f"exit code {self.code}, not {code}:\n{self.why}"
         return self
+
+    @property
+    def why(self) -> str:
+        """What a person wants to read of a run that ended otherwise than it should."""
+        with suppress(json.JSONDecodeError):
+            found = json.loads(self.stdout)
+            told = [f"{key}: {found[key]}" for key in ("message", "hint") if found.get(key)]
+            for key in ("problems", "differences", "losses", "notices"):
+                told += [f"{key}: {one}" for one in found.get(key, [])[:12]]
+            return "\n".join([*told, self.stderr[-1500:]])
+        return self.said[-4000:]
 
 
 def environment(pair: Pair | None = None, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -68,7 +81,7 @@ def start(
     `flags` are Python's own.
     """
     return subprocess.Popen(
-        [sys.executable, *flags, "-m", "windlass", *words],
+        [sys.executable, "-X", "faulthandler", *flags, "-m", "windlass", *words],
         env=environment(pair, env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -79,13 +92,13 @@ def start(
 
 
 def finish(process: subprocess.Popen[str], seconds: float = SECONDS) -> Ran:
-    """Wait for the end, whatever it is."""
+    """Wait for the end, whatever it is. One that hangs says where, thread by thread."""
     try:
         stdout, stderr = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
+        process.send_signal(signal.SIGABRT)
         stdout, stderr = process.communicate()
-        raise AssertionError(f"no end after {seconds} s:\n{stdout}\n{stderr[-4000:]}") from None
+        raise AssertionError(f"no end after {seconds} s:\n{stdout}\n{stderr[-9000:]}") from None
     ran = Ran(process.returncode, stdout, stderr)
     assert PASSWORD not in ran.said and QUOTED_PASSWORD not in ran.said, "a password was shown"
     assert "Traceback (most recent call last)" not in ran.said, ran.said[-6000:]

@@ -185,6 +185,7 @@ def test_sessions_say_who_they_are(pair: Pair) -> None:
             for (name,) in pair.source.rows(
                 "select application_name from pg_stat_activity"
                 " where datname = current_database() and pid <> pg_backend_pid()"
+                " and state is not null"
             )
         }
     finish(process).expect(DONE)

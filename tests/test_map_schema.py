@@ -16,7 +16,6 @@ FAMILIES = {
     "foreign_keys": "refs",
     "indexes": "idx",
     "inheritance": "families",
-    "materialised_views": "kept",
     "partitions": "parts",
     "sequences": "counting",
     "statistics": "planned",
@@ -24,7 +23,7 @@ FAMILIES = {
     "types": "kinds",
     "views": "seen",
 }
-BODIES_ARE_TEXT = {"materialised_views", "constraints", "tables", "views"}
+BODIES_ARE_TEXT = {"constraints", "tables", "views"}
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))

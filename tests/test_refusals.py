@@ -204,7 +204,7 @@ def test_after_the_grants_that_were_named_a_weak_user_can_move(
 def test_row_security_that_hides_rows(filled: Pair, weak: dict[str, str]) -> None:
     filled.source.run(
         "alter table shop.orders enable row level security",
-        "create policy some on shop.orders using (id > 1)",
+        "create policy few on shop.orders using (id > 1)",
         "grant usage on schema shop to weak",
         "grant select on all tables in schema shop to weak",
     )
@@ -263,7 +263,7 @@ def test_a_schema_or_pattern_that_matches_nothing(filled: Pair, words: tuple[str
         (("--verify", "ful"), "full"),
         (("--chunk-size", "64 pounds"), "64 pounds"),
         (("--jobs", "many"), "many"),
-        (("--jobs", "0"), "0"),
+        (("--jobs", "0"), "jobs"),
         (("--map-schema", "shop"), "old=new"),
         (("--schema-only", "--data-only"), "data-only"),
     ],
