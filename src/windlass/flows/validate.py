@@ -18,7 +18,6 @@ from windlass.engines.postgres.fingerprint import (
     read_fingerprint,
     root_pair,
 )
-from windlass.engines.postgres.largeobjects import read_digests
 from windlass.engines.postgres.sequences import read_sequences
 from windlass.flows.migration import Migration
 from windlass.model.chunk import Range
@@ -32,6 +31,7 @@ from windlass.plan.select import select_entries
 from windlass.plan.statements import Surroundings, Written, write_statements
 from windlass.spec.spec import Extent, Verify
 from windlass.verify.content import find_differences
+from windlass.verify.large_objects import differing_large_objects
 from windlass.verify.schema import compare_schemas
 
 VALIDATE_CONTENT = "validate_content"
@@ -224,19 +224,12 @@ def validate_large_objects(run: Migration, _: Item) -> Result:
     """By a digest of each, computed by its server."""
     if run.spec.verify_ is not Verify.FULL or not run.plan.large_objects.count:
         return {}
-    source = read_digests(run.sessions().source(run.snapshot.id), side="source")
-    target = read_digests(run.sessions().target(), side="target")
-    differing = [oid for oid, digest in source.items() if target.get(oid) != digest]
-    run.differing_large_objects = differing
-    run.differ(
-        Difference(DifferenceKind.LARGE_OBJECT, f"large object {oid}", _unlike(oid in target))
-        for oid in differing
+    found = list(
+        differing_large_objects(run.sessions().source(run.snapshot.id), run.sessions().target())
     )
-    return {"objects": len(source)}
-
-
-def _unlike(is_there: bool) -> str:
-    return "differs in its content" if is_there else "is missing on the target"
+    run.differing_large_objects = [oid for oid, _ in found]
+    run.differ(difference for _, difference in found)
+    return {"objects": run.plan.large_objects.count}
 
 
 def read_both_sides(run: Migration, _: Item) -> Result:

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 
 SLICE_BYTES = 1 << 20  # what is in memory at a time
@@ -120,9 +121,20 @@ def strangers(what: Described, roles: Collection[str]) -> set[str]:
     }
 
 
-def read_digests(connection: Connection, *, side: str) -> dict[int, str]:
-    """A digest of each large object's bytes, by its id. Objects over 1 GB are beyond lo_get."""
-    query = "select oid::bigint, md5(lo_get(oid)) from pg_largeobject_metadata order by oid"
+def read_digests_after(connection: Connection, oid: int, count: int) -> dict[int, str]:
+    """A digest of the bytes of the source's next large objects, in the order of their ids."""
+    condition = sql.SQL("m.oid > {} order by m.oid limit {}")
+    return _digests(connection, condition.format(sql.Literal(oid), sql.Literal(count)), "source")
+
+
+def read_digests(connection: Connection, oids: Collection[int]) -> dict[int, str]:
+    """A digest of the bytes of those that are on the target."""
+    condition = sql.SQL("m.oid = any ({}::oid[])").format(sql.Literal(list(oids)))
+    return _digests(connection, condition, "target")
+
+
+def _digests(connection: Connection, condition: sql.Composed, side: str) -> dict[int, str]:
+    query = sql.SQL("{} where {}").format(load("large_object_digests"), condition)
     try:
         rows: list[Any] = connection.execute(query).fetchall()
     except psycopg.Error as error:
