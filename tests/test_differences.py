@@ -143,6 +143,31 @@ def test_every_type_of_key_is_found_again(
         assert sides.differences(sides.pair("s.t")) == []
 
 
+@pytest.mark.parametrize("pair", [(15, 15)], indirect=True)
+def test_keys_that_do_not_mind_case_are_told_apart_by_it(pair: Databases) -> None:
+    both(
+        pair,
+        "create schema s",
+        "create extension citext schema s",
+        "create collation s.blind (provider = icu, locale = 'und-u-ks-level2',"
+        " deterministic = false)",
+        "create table s.by_type (id s.citext primary key, v int)",
+        "create table s.by_collation (id text collate s.blind primary key, v int)",
+        "insert into s.by_type values ('Abc', 1), ('d', 2), ('e', 3)",
+        "insert into s.by_collation values ('Abc', 1), ('d', 2), ('e', 3)",
+    )
+    for name in ("s.by_type", "s.by_collation"):
+        pair.target.run(
+            f"update {name} set id = 'aBC' where id = 'Abc'", f"update {name} set v = 0 where v = 2"
+        )
+        with open_sides(pair) as sides:
+            found = sides.differences(sides.pair(name))
+            assert (keys(found, MISSING), keys(found, EXTRA)) == (["Abc"], ["aBC"])
+            assert keys(found, CHANGED) == ["d"]
+            sides.repair(sides.pair(name))
+            assert sides.differences(sides.pair(name)) == []
+
+
 def test_a_composite_key_in_another_order_than_the_columns_names_its_row(
     databases: Databases,
 ) -> None:
