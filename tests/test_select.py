@@ -1,0 +1,608 @@
+"""What the words of a spec select: relations, what these need, and what belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archives import Archive, words
+from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
+from windlass.engines.postgres.catalog import Catalog, SequenceOwner, Standing
+from windlass.model.plan import Server
+from windlass.model.relation import Kind, Name, Relation
+from windlass.plan.select import (
+    Selection,
+    Wanted,
+    matches,
+    select_entries,
+    select_relations,
+    selection_problems,
+)
+
+KINDS = {
+    "TABLE": Kind.TABLE,
+    "VIEW": Kind.VIEW,
+    "MATERIALIZED VIEW": Kind.MATERIALIZED_VIEW,
+    "FOREIGN TABLE": Kind.FOREIGN,
+}
+
+
+def catalog_of(entries: Iterable[Entry], owned_by: dict[Name, Name] | None = None) -> Catalog:
+    """The catalog that an archive was made from."""
+    return Catalog(
+        Server("here:5432", "shop", "app", 160000, "16.0", "UTF8", "one"),
+        Standing("one", may_create=True, standby=False),
+        tuple(
+            Relation(Name(entry.schema, entry.tag), KINDS[entry.kind])
+            for entry in entries
+            if entry.kind in KINDS
+        ),
+        tuple(SequenceOwner(name, owner, True) for name, owner in (owned_by or {}).items()),
+    )
+
+
+def select(archive: Archive, wanted: Wanted, owned_by: dict[Name, Name] | None = None) -> Selection:
+    """As the planner asks for it."""
+    chosen = select_relations(catalog_of(archive.entries), wanted)
+    names = {relation.name for relation in chosen}
+    return select_entries(archive.entries, names, wanted, owned_by or {})
+
+
+# patterns
+
+PATTERNS = [
+    # relation, pattern, whether it matches
+    (Name("shop", "orders"), "shop.orders", True),
+    (Name("shop", "orders"), "orders", True),
+    (Name("shop", "orders"), "shop.*", True),
+    (Name("shop", "orders"), "*", True),
+    (Name("shop", "orders"), "*.orders", True),
+    (Name("shop", "orders"), "ord*", True),
+    (Name("shop", "orders"), "order?", True),
+    (Name("shop", "orders"), "[a-o]rders", True),
+    (Name("shop", "orders"), "s*.o*", True),
+    (Name("shop", "orders"), "order", False),
+    (Name("shop", "orders"), "rders", False),
+    (Name("shop", "orders"), "Orders", False),
+    (Name("shop", "Orders"), "Orders", True),
+    (Name("shop", "orders"), "store.orders", False),
+    (Name("shop", "orders"), "shop", False),
+    (Name("shop", "shop"), "shop", True),
+    (Name("shop", "a.b"), "shop.a.b", True),
+    # without a dot, only the relation's own name counts
+    (Name("archive", "orders"), "a*", False),
+    (Name("shop", "orders"), "*p?orders", False),
+]
+
+
+@pytest.mark.parametrize(("name", "pattern", "is_match"), PATTERNS)
+def test_a_pattern_is_of_schema_and_relation_or_of_the_relation_alone(
+    name: Name, pattern: str, is_match: bool
+) -> None:
+    assert matches(name, pattern) is is_match
+
+
+def four() -> Archive:
+    archive = Archive()
+    for schema in ("shop", "audit"):
+        made = archive.schema(schema)
+        for table in ("orders", "log"):
+            archive.add("TABLE", table, made, schema=schema)
+    return archive
+
+
+SELECTIONS = [
+    (Wanted(), "shop.orders shop.log audit.orders audit.log"),
+    (Wanted(schemas=("shop",)), "shop.orders shop.log"),
+    (Wanted(schemas=("shop", "audit")), "shop.orders shop.log audit.orders audit.log"),
+    (Wanted(include=("shop.orders",)), "shop.orders"),
+    (Wanted(include=("orders",)), "shop.orders audit.orders"),
+    (Wanted(include=("shop.log", "audit.log")), "shop.log audit.log"),
+    (Wanted(exclude=("audit.*",)), "shop.orders shop.log"),
+    (Wanted(schemas=("shop",), exclude=("log",)), "shop.orders"),
+    (Wanted(schemas=("shop",), include=("orders",)), "shop.orders"),
+    (Wanted(include=("orders",), exclude=("shop.*",)), "audit.orders"),
+    (Wanted(exclude=("*",)), ""),
+]
+
+
+@pytest.mark.parametrize(("wanted", "names"), SELECTIONS)
+def test_words_select_relations(wanted: Wanted, names: str) -> None:
+    chosen = select_relations(catalog_of(four().entries), wanted)
+    assert " ".join(relation.name.plain for relation in chosen) == names
+
+
+WORDS_FOR_NOTHING = [
+    (Wanted(schemas=("shp",)), "schema shp: does not exist on the source (did you mean shop?)"),
+    (Wanted(schemas=("zzz",)), "schema zzz: does not exist on the source"),
+    (
+        Wanted(include=("shop.oders",)),
+        "pattern shop.oders: matches no relation (did you mean shop.orders?)",
+    ),
+    (Wanted(exclude=("zzz*",)), "pattern zzz*: matches no relation"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "problem"), WORDS_FOR_NOTHING)
+def test_a_word_that_selects_nothing_is_a_problem(wanted: Wanted, problem: str) -> None:
+    catalog = catalog_of(four().entries)
+    found = selection_problems(catalog, {"shop", "audit"}, wanted, mapped=())
+    assert list(map(str, found)) == [problem]
+
+
+def test_a_mapped_schema_has_to_exist() -> None:
+    catalog = catalog_of(four().entries)
+    (found,) = selection_problems(catalog, {"shop", "audit"}, Wanted(), mapped=("shopp",))
+    assert found.object == "schema shopp"
+    assert found.hint == "did you mean shop?"
+
+
+# what is needed, and what belongs: synthetic archives
+
+
+@dataclass(frozen=True)
+class Case:
+    """An archive, the words, what is selected of it (in the archive's order), what is named."""
+
+    build: Callable[[Archive], dict[Name, Name] | None]
+    wanted: Wanted
+    kept: str
+    stranded: str = ""
+
+
+def types_and_functions(archive: Archive) -> None:
+    shop, tools = archive.schema("shop"), archive.schema("tools")
+    mood = archive.add("TYPE", "mood", tools)
+    archive.add("TYPE", "unused", tools, schema="tools")
+    price = archive.add("DOMAIN", "price", tools, mood, schema="tools")
+    check = archive.add("FUNCTION", "check(integer)", tools, price, schema="tools")
+    archive.add("TABLE", "orders", shop, price, check, schema="shop")
+
+
+def free_sequence(archive: Archive) -> None:
+    shop = archive.schema("shop")
+    numbers = archive.add("SEQUENCE", "numbers", shop, schema="shop")
+    archive.add("SEQUENCE", "others", shop, schema="shop")
+    archive.add("TABLE", "orders", shop, numbers, schema="shop")
+    archive.add("TABLE", "log", shop, schema="shop")
+
+
+def owned_sequences(archive: Archive) -> dict[Name, Name]:
+    shop = archive.schema("shop")
+    for table in ("orders", "log"):
+        made = archive.add("TABLE", table, shop, schema="shop")
+        ids = archive.add("SEQUENCE", f"{table}_id_seq", shop, made, schema="shop")
+        archive.add("SEQUENCE OWNED BY", f"{table}_id_seq", ids)
+        archive.add("DEFAULT", f"{table} id", ids, made)
+    return {Name("shop", f"{table}_id_seq"): Name("shop", table) for table in ("orders", "log")}
+
+
+def sequence_of_another(archive: Archive) -> dict[Name, Name]:
+    shop = archive.schema("shop")
+    log = archive.add("TABLE", "log", shop, schema="shop")
+    ids = archive.add("SEQUENCE", "log_id_seq", shop, log, schema="shop")
+    archive.add("TABLE", "orders", shop, ids, schema="shop")
+    return {Name("shop", "log_id_seq"): Name("shop", "log")}
+
+
+def views(archive: Archive) -> None:
+    shop = archive.schema("shop")
+    orders = archive.add("TABLE", "orders", shop, schema="shop")
+    log = archive.add("TABLE", "log", shop, schema="shop")
+    archive.add("VIEW", "sales", shop, orders, schema="shop")
+    visits = archive.add("VIEW", "visits", shop, log, schema="shop")
+    archive.add("MATERIALIZED VIEW", "visitors", shop, visits, schema="shop")
+
+
+def function_of_rows(archive: Archive) -> None:
+    shop = archive.schema("shop")
+    log = archive.add("TABLE", "log", shop, schema="shop")
+    archive.add("FUNCTION", "last(shop.log)", shop, log, schema="shop")
+    archive.add("FUNCTION", "plain()", shop, schema="shop")
+
+
+def foreign_keys(archive: Archive) -> None:
+    shop = archive.schema("shop")
+    orders = archive.add("TABLE", "orders", shop, schema="shop")
+    lines = archive.add("TABLE", "lines", shop, schema="shop")
+    orders_key = archive.add("CONSTRAINT", "orders orders_pkey", orders)
+    lines_key = archive.add("CONSTRAINT", "lines lines_pkey", lines)
+    to_orders = archive.add("FK CONSTRAINT", "lines order_fkey", orders, lines, orders_key)
+    archive.add("COMMENT", "CONSTRAINT order_fkey ON lines", to_orders, schema="shop")
+    archive.add("FK CONSTRAINT", "lines parent_fkey", lines, lines_key)
+
+
+def descriptions(archive: Archive) -> None:
+    shop, audit = archive.schema("shop"), archive.schema("audit")
+    for schema in (shop, audit):
+        archive.add("ACL", f"SCHEMA {schema.tag}", schema, schema="")
+    orders = archive.add("TABLE", "orders", shop, schema="shop")
+    log = archive.add("TABLE", "log", audit, schema="audit")
+    for table in (orders, log):
+        archive.add("COMMENT", f"TABLE {table.tag}", table)
+        archive.add("COMMENT", f"COLUMN {table.tag}.id", table)
+        archive.add("ACL", f"TABLE {table.tag}", table)
+        archive.add("SECURITY LABEL", f"TABLE {table.tag}", table)
+
+
+def keys(archive: Archive) -> None:
+    shop = archive.schema("shop")
+    for tag in ("orders", "log"):
+        table = archive.add("TABLE", tag, shop, schema="shop")
+        archive.add("CONSTRAINT", f"{tag} {tag}_pkey", table)
+        index = archive.add("INDEX", f"{tag}_at", table)
+        archive.add("COMMENT", f"INDEX {tag}_at", index)
+        archive.add("STATISTICS", f"{tag}_st", shop, table, schema="shop")
+        archive.add("ROW SECURITY", tag, table)
+
+
+def triggers(archive: Archive) -> None:
+    shop, tools = archive.schema("shop"), archive.schema("tools")
+    kind = archive.add("TYPE", "kind", tools)
+    stamp = archive.add("FUNCTION", "stamp()", tools, kind, schema="tools")
+    archive.add("COMMENT", "FUNCTION stamp()", stamp)
+    archive.add("ACL", "FUNCTION stamp()", stamp)
+    other = archive.add("FUNCTION", "other()", tools, schema="tools")
+    orders = archive.add("TABLE", "orders", shop, schema="shop")
+    log = archive.add("TABLE", "log", shop, schema="shop")
+    archive.add("TRIGGER", "orders stamp", orders, stamp)
+    archive.add("TRIGGER", "log other", log, other)
+
+
+def partitions(archive: Archive) -> None:
+    shop = archive.schema("shop")
+    events = archive.add("TABLE", "events", shop, schema="shop")
+    first = archive.add("TABLE", "events_1", shop, events, schema="shop")
+    archive.add("TABLE ATTACH", "events_1", events, first)
+    archive.add("TABLE", "other", shop, schema="shop")
+
+
+def publications(archive: Archive) -> None:
+    shop = archive.schema("shop")
+    orders = archive.add("TABLE", "orders", shop, schema="shop")
+    log = archive.add("TABLE", "log", shop, schema="shop")
+    feed = archive.add("PUBLICATION", "feed", schema="")
+    archive.add("PUBLICATION TABLE", "feed orders", orders, feed)
+    archive.add("PUBLICATION TABLE", "feed log", log, feed)
+
+
+def extensions(archive: Archive) -> None:
+    shop, tools = archive.schema("shop"), archive.schema("tools")
+    citext = archive.add("EXTENSION", "citext", tools, schema="")
+    archive.add("COMMENT", "EXTENSION citext", citext, schema="")
+    archive.add("TABLE", "orders", shop, schema="shop")
+    archive.add("TABLE", "log", shop, schema="shop")
+
+
+ONLY_ORDERS = Wanted(include=("shop.orders",))
+ALL_BUT_LOG = Wanted(exclude=("log",))
+CLOSURES = [
+    Case(
+        types_and_functions, ONLY_ORDERS,
+        "SCHEMA shop, SCHEMA tools, TYPE mood, DOMAIN price, FUNCTION check(integer), TABLE orders",
+    ),
+    Case(
+        types_and_functions, Wanted(schemas=("shop",)),
+        "SCHEMA shop, SCHEMA tools, TYPE mood, DOMAIN price, FUNCTION check(integer), TABLE orders",
+    ),
+    Case(free_sequence, ONLY_ORDERS, "SCHEMA shop, SEQUENCE numbers, TABLE orders"),
+    Case(
+        free_sequence, Wanted(schemas=("shop",), exclude=("log", "others")),
+        "SCHEMA shop, SEQUENCE numbers, TABLE orders",
+    ),
+    Case(
+        free_sequence, ALL_BUT_LOG,
+        "SCHEMA shop, SEQUENCE numbers, SEQUENCE others, TABLE orders",
+    ),
+    Case(
+        owned_sequences, ONLY_ORDERS,
+        "SCHEMA shop, TABLE orders, SEQUENCE orders_id_seq, SEQUENCE OWNED BY orders_id_seq,"
+        " DEFAULT orders id",
+    ),
+    Case(
+        owned_sequences, ALL_BUT_LOG,
+        "SCHEMA shop, TABLE orders, SEQUENCE orders_id_seq, SEQUENCE OWNED BY orders_id_seq,"
+        " DEFAULT orders id",
+    ),
+    Case(
+        sequence_of_another, ONLY_ORDERS, "SCHEMA shop",
+        "table shop.orders: left out: it needs sequence shop.log_id_seq, which is not selected",
+    ),
+    Case(
+        views, ALL_BUT_LOG, "SCHEMA shop, TABLE orders, VIEW sales",
+        "view shop.visits: left out: it needs table shop.log, which is not selected"
+        "; materialized view shop.visitors: left out: it needs view shop.visits,"
+        " which is not selected",
+    ),
+    Case(views, Wanted(include=("orders", "log")), "SCHEMA shop, TABLE orders, TABLE log"),
+    Case(
+        function_of_rows, ALL_BUT_LOG, "SCHEMA shop, FUNCTION plain()",
+        "function shop.last(shop.log): left out: it needs table shop.log, which is not selected",
+    ),
+    Case(
+        foreign_keys, Wanted(include=("lines",)),
+        "SCHEMA shop, TABLE lines, CONSTRAINT lines lines_pkey, FK CONSTRAINT lines parent_fkey",
+        "fk constraint shop.lines order_fkey: left out: it needs table shop.orders,"
+        " constraint shop.orders orders_pkey, which is not selected",
+    ),
+    # a foreign key of a relation that stays behind is no more of a loss than its rows are
+    Case(
+        foreign_keys, ONLY_ORDERS,
+        "SCHEMA shop, TABLE orders, CONSTRAINT orders orders_pkey",
+    ),
+    Case(
+        foreign_keys, Wanted(schemas=("shop",)),
+        "SCHEMA shop, TABLE orders, TABLE lines, CONSTRAINT orders orders_pkey,"
+        " CONSTRAINT lines lines_pkey, FK CONSTRAINT lines order_fkey,"
+        " COMMENT CONSTRAINT order_fkey ON lines, FK CONSTRAINT lines parent_fkey",
+    ),
+    Case(
+        descriptions, Wanted(schemas=("shop",)),
+        "SCHEMA shop, ACL SCHEMA shop, TABLE orders, COMMENT TABLE orders,"
+        " COMMENT COLUMN orders.id, ACL TABLE orders, SECURITY LABEL TABLE orders",
+    ),
+    Case(
+        keys, ONLY_ORDERS,
+        "SCHEMA shop, TABLE orders, CONSTRAINT orders orders_pkey, INDEX orders_at,"
+        " COMMENT INDEX orders_at, STATISTICS orders_st, ROW SECURITY orders",
+    ),
+    Case(
+        triggers, ONLY_ORDERS,
+        "SCHEMA shop, SCHEMA tools, TYPE kind, FUNCTION stamp(), COMMENT FUNCTION stamp(),"
+        " ACL FUNCTION stamp(), TABLE orders, TRIGGER orders stamp",
+    ),
+    Case(partitions, Wanted(include=("events",)), "SCHEMA shop, TABLE events"),
+    Case(
+        partitions, Wanted(include=("events_1",)), "SCHEMA shop",
+        "table shop.events_1: left out: it needs table shop.events, which is not selected",
+    ),
+    Case(
+        publications, ALL_BUT_LOG,
+        "SCHEMA shop, TABLE orders, PUBLICATION feed, PUBLICATION TABLE feed orders",
+    ),
+    Case(publications, Wanted(schemas=("shop",)), "SCHEMA shop, TABLE orders, TABLE log"),
+    Case(
+        extensions, ALL_BUT_LOG,
+        "SCHEMA shop, SCHEMA tools, EXTENSION citext, COMMENT EXTENSION citext, TABLE orders",
+    ),
+]  # fmt: skip
+
+
+def case_name(case: Case) -> str:
+    wanted = case.wanted
+    told = [*wanted.schemas, *wanted.include, *(f"not {word}" for word in wanted.exclude)]
+    return f"{case.build.__name__}: {' '.join(told)}"
+
+
+@pytest.mark.parametrize("case", CLOSURES, ids=case_name)
+def test_selected_is_what_is_asked_for_what_that_needs_and_what_belongs_to_it(case: Case) -> None:
+    archive = Archive()
+    owned_by = case.build(archive)
+    found = select(archive, case.wanted, owned_by)
+    assert ", ".join(words(found.entries)) == case.kept
+    assert "; ".join(map(str, found.stranded)) == case.stranded
+
+
+def domain_check(archive: Archive) -> None:
+    """A NOT VALID check of a domain is an entry of its own, and depends on the domain alone."""
+    shop = archive.schema("shop")
+    price = archive.add("DOMAIN", "price", shop)
+    positive = archive.add("CHECK CONSTRAINT", "price positive", price)
+    archive.add("COMMENT", "CONSTRAINT positive ON DOMAIN price", positive)
+    archive.add("TABLE", "orders", shop, price, schema="shop")
+
+
+def default_from_a_free_sequence(archive: Archive) -> None:
+    """The default of a view's column, or of an inherited one, is an entry of its own."""
+    shop, tools = archive.schema("shop"), archive.schema("tools")
+    numbers = archive.add("SEQUENCE", "numbers", tools, schema="tools")
+    orders = archive.add("VIEW", "orders", shop, schema="shop")
+    archive.add("DEFAULT", "orders id", numbers, orders, schema="shop")
+
+
+def user_mapping(archive: Archive) -> None:
+    """Its entry depends on nothing: its tag says which server it is of."""
+    shop = archive.schema("shop")
+    server = archive.add("SERVER", "far", schema="")
+    archive.add("USER MAPPING", "USER MAPPING app SERVER far", schema="")
+    archive.add("FOREIGN TABLE", "orders", shop, server, schema="shop")
+
+
+def empty_schema(archive: Archive) -> None:
+    for name in ("shop", "empty"):
+        made = archive.schema(name)
+        archive.add("COMMENT", f"SCHEMA {name}", made, schema="")
+    archive.add("TABLE", "orders", archive.entries[0], schema="shop")
+
+
+BELONGING = [
+    (domain_check, ONLY_ORDERS, "CHECK CONSTRAINT price positive"),
+    (domain_check, ONLY_ORDERS, "COMMENT CONSTRAINT positive ON DOMAIN price"),
+    (domain_check, Wanted(schemas=("shop",)), "CHECK CONSTRAINT price positive"),
+    (default_from_a_free_sequence, ONLY_ORDERS, "DEFAULT orders id"),
+    (default_from_a_free_sequence, ONLY_ORDERS, "SEQUENCE numbers"),
+    (user_mapping, ONLY_ORDERS, "USER MAPPING USER MAPPING app SERVER far"),
+    (empty_schema, Wanted(schemas=("shop", "empty")), "SCHEMA empty"),
+    (empty_schema, Wanted(exclude=("nothing.here",)), "SCHEMA empty"),
+    (empty_schema, Wanted(schemas=("empty",)), "COMMENT SCHEMA empty"),
+]
+
+
+@pytest.mark.parametrize(("build", "wanted", "entry"), BELONGING)
+def test_nothing_of_what_is_selected_is_left_out_in_silence(
+    build: Callable[[Archive], None], wanted: Wanted, entry: str
+) -> None:
+    archive = Archive()
+    build(archive)
+    assert entry in words(select(archive, wanted).entries)
+
+
+def policy(archive: Archive, orders: Entry, log: Entry) -> Entry:
+    return archive.add("POLICY", "orders mine", orders, log)
+
+
+def rule(archive: Archive, orders: Entry, log: Entry) -> Entry:
+    return archive.add("RULE", "orders logged", orders, log)
+
+
+def default(archive: Archive, orders: Entry, log: Entry) -> Entry:
+    ids = archive.add("SEQUENCE", "log_id_seq", log)
+    return archive.add("DEFAULT", "orders id", orders, ids)
+
+
+def trigger(archive: Archive, orders: Entry, log: Entry) -> Entry:
+    """Its function has a row of the other relation as an argument."""
+    stamp = archive.add("FUNCTION", "stamp(shop.log)", log)
+    return archive.add("TRIGGER", "orders stamp", orders, stamp)
+
+
+@pytest.mark.parametrize("part", [policy, rule, default, trigger])
+def test_a_part_of_a_selected_relation_that_needs_an_unselected_one_is_named(
+    part: Callable[[Archive, Entry, Entry], Entry],
+) -> None:
+    archive = Archive()
+    shop = archive.schema("shop")
+    orders = archive.add("TABLE", "orders", shop, schema="shop")
+    log = archive.add("TABLE", "log", shop, schema="shop")
+    torn = part(archive, orders, log)
+    owned_by = {Name("shop", "log_id_seq"): Name("shop", "log")}
+    found = select(archive, ONLY_ORDERS, owned_by)
+    assert torn not in found.entries
+    assert f"{torn.kind.lower()} shop.{torn.tag}" in [loss.object for loss in found.stranded]
+
+
+# properties
+
+# what entries of a kind may need, in the order in which pg_dump writes them
+NEEDS = {
+    "DOMAIN": ["DOMAIN"],
+    "FUNCTION": ["DOMAIN", "FUNCTION"],
+    "SEQUENCE": [],
+    "TABLE": ["DOMAIN", "FUNCTION", "SEQUENCE"],
+    "VIEW": ["DOMAIN", "FUNCTION", "TABLE", "VIEW"],
+    "CHECK CONSTRAINT": ["DOMAIN", "FUNCTION"],
+    "CONSTRAINT": ["TABLE"],
+    "INDEX": ["TABLE", "FUNCTION"],
+    "TRIGGER": ["TABLE", "FUNCTION"],
+    "POLICY": ["TABLE", "FUNCTION"],
+    "FK CONSTRAINT": ["TABLE", "TABLE", "CONSTRAINT"],
+}
+SCHEMAS = ("shop", "audit")
+
+
+@st.composite
+def archives(draw: st.DrawFn) -> tuple[Archive, dict[Name, Name]]:
+    archive = Archive()
+    schemas = [archive.schema(name) for name in SCHEMAS]
+    owned_by: dict[Name, Name] = {}
+    for kind, needed in NEEDS.items():
+        for number in range(draw(st.integers(0, 3))):
+            places = [[entry for entry in archive.entries if entry.kind == need] for need in needed]
+            needs = [draw(st.sampled_from(place)) for place in places if place]
+            if kind in PARTS and not any(need.kind in ("TABLE", "DOMAIN") for need in needs):
+                continue
+            home = draw(st.sampled_from(schemas))
+            made = archive.add(kind, f"{kind.lower()} {number}", home, *needs, schema=home.tag)
+            archive.add(draw(st.sampled_from(["COMMENT", "ACL"])), f"{kind} {made.tag}", made)
+            if kind == "TABLE" and draw(st.booleans()):
+                ids = archive.add("SEQUENCE", f"ids {number}", made, schema=home.tag)
+                archive.add("DEFAULT", f"{made.tag} id", ids, made)
+                owned_by[Name(home.tag, ids.tag)] = Name(home.tag, made.tag)
+    return archive, owned_by
+
+
+wanted_words = st.builds(
+    Wanted,
+    schemas=st.sampled_from([(), ("shop",), ("audit",), SCHEMAS]),
+    include=st.sampled_from([(), ("table 0",), ("shop.*",), ("view*", "audit.table*")]),
+    exclude=st.sampled_from([(), ("table 1",), ("audit.*",), ("view 0",)]),
+)
+
+
+@settings(deadline=None)
+@given(archives())
+def test_everything_is_the_archive_as_it_is(made: tuple[Archive, dict[Name, Name]]) -> None:
+    archive, owned_by = made
+    assert select(archive, Wanted(), owned_by) == Selection(tuple(archive.entries), ())
+
+
+@settings(deadline=None)
+@given(archives(), wanted_words)
+def test_nothing_that_is_kept_needs_what_is_not(
+    made: tuple[Archive, dict[Name, Name]], wanted: Wanted
+) -> None:
+    archive, owned_by = made
+    kept = select(archive, wanted, owned_by).entries
+    assert {id_ for entry in kept for id_ in entry.depends_on} <= {entry.id for entry in kept}
+
+
+@settings(deadline=None)
+@given(archives(), wanted_words)
+def test_the_order_of_the_archive_is_kept(
+    made: tuple[Archive, dict[Name, Name]], wanted: Wanted
+) -> None:
+    archive, owned_by = made
+    kept = {entry.id for entry in select(archive, wanted, owned_by).entries}
+    assert [entry for entry in archive.entries if entry.id in kept] == list(
+        select(archive, wanted, owned_by).entries
+    )
+
+
+@settings(deadline=None)
+@given(archives(), wanted_words)
+def test_no_relation_comes_along_that_was_not_selected(
+    made: tuple[Archive, dict[Name, Name]], wanted: Wanted
+) -> None:
+    archive, owned_by = made
+    chosen = {found.name for found in select_relations(catalog_of(archive.entries), wanted)}
+    kept = select(archive, wanted, owned_by).entries
+    relations = {Name(entry.schema, entry.tag) for entry in kept if entry.kind in RELATION_KINDS}
+    free = {name for name in relations if name.name.startswith("sequence")}
+    assert {owned_by.get(name, name) for name in relations - free} <= chosen
+
+
+@settings(deadline=None)
+@given(archives(), wanted_words)
+def test_every_selected_relation_is_kept_or_named(
+    made: tuple[Archive, dict[Name, Name]], wanted: Wanted
+) -> None:
+    archive, owned_by = made
+    chosen = select_relations(catalog_of(archive.entries), wanted)
+    found = select(archive, wanted, owned_by)
+    kept = {Name(one.schema, one.tag) for one in found.entries if one.kind in RELATION_KINDS}
+    named = {loss.object for loss in found.stranded}
+    assert [
+        relation.name
+        for relation in chosen
+        if relation.name not in kept and f"{relation.kind.label} {relation.name.plain}" not in named
+    ] == []
+
+
+@settings(deadline=None)
+@given(archives(), wanted_words)
+def test_comments_and_grants_follow_what_they_are_about(
+    made: tuple[Archive, dict[Name, Name]], wanted: Wanted
+) -> None:
+    archive, owned_by = made
+    kept = {entry.id for entry in select(archive, wanted, owned_by).entries}
+    assert [
+        entry
+        for entry in archive.entries
+        if entry.kind in ("COMMENT", "ACL")
+        and (entry.id in kept) != kept.issuperset(entry.depends_on)
+    ] == []
+
+
+@settings(deadline=None)
+@given(archives(), wanted_words)
+def test_what_is_named_as_left_out_is_not_kept(
+    made: tuple[Archive, dict[Name, Name]], wanted: Wanted
+) -> None:
+    archive, owned_by = made
+    found = select(archive, wanted, owned_by)
+    kept = {f"{entry.kind.lower()} {entry.schema}.{entry.tag}" for entry in found.entries}
+    assert kept.isdisjoint(loss.object for loss in found.stranded)
