@@ -12,7 +12,7 @@ from windlass.engines.postgres.catalog import Catalog, Existing
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Problem
 from windlass.plan.select import describe
-from windlass.plan.statements import target_name
+from windlass.plan.statements import target_name, target_tag
 from windlass.spec.spec import Existing as OnExisting
 from windlass.spec.spec import Extent, Spec
 
@@ -154,11 +154,7 @@ class InTheWay:
     entry: Entry
     kind: str  # of what the target has: a view may be in a table's way
     name: Name  # on the target
-
-    @property
-    def signature(self) -> str:
-        """A routine's argument types."""
-        return self.entry.tag.removeprefix(self.name.name) if "(" in self.entry.tag else ""
+    signature: str  # a routine's argument types, in brackets
 
 
 def find_in_the_way(
@@ -172,12 +168,14 @@ def find_in_the_way(
         (_space(kind), schema, f"{name}({signature})" if kind in _ROUTINES else name): (
             kind,
             Name(schema, name),
+            f"({signature})" if kind in _ROUTINES else "",
         )
         for kind, schema, name, signature in existing.objects
     }
     found = []
     for entry in entries:
-        key = (_space(entry.kind), schemas.get(entry.schema, entry.schema), entry.tag)
+        tag = target_tag(entry.tag, schemas)
+        key = (_space(entry.kind), schemas.get(entry.schema, entry.schema), tag)
         if entry.kind in _CREATED and key in taken:
             found.append(InTheWay(entry, *taken[key]))
     return found

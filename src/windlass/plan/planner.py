@@ -107,6 +107,7 @@ def make_plan(
         *found,
         *selection_problems(reading.source, _all_schemas(reading), words, mapped=spec.map_schema),
         *reading_problems(sides),
+        *_merged_schemas(schemas),
     ]
     if purpose is Purpose.MOVE:
         problems += [
@@ -181,6 +182,22 @@ def _schema_map(
     else:
         names = {relation.name.schema for relation in relations} | set(words.schemas)
     return {name: spec.map_schema.get(name, name) for name in sorted(names)}
+
+
+def _merged_schemas(schemas: Mapping[str, str]) -> list[Problem]:
+    """Two schemas cannot become one: what they hold would meet under the same names."""
+    arriving: dict[str, list[str]] = {}
+    for old, new in schemas.items():
+        arriving.setdefault(new, []).append(old)
+    return [
+        Problem(
+            f"schema {new}",
+            f"is where {' and '.join(some)} would all arrive",
+            f"map {some[0]} to another name as well",
+        )
+        for new, some in arriving.items()
+        if len(some) > 1
+    ]
 
 
 def _arrival(spec: Spec, name: Name, target: Catalog) -> Arrival:

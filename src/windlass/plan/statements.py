@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from psycopg import sql
 
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry, phases, script
 from windlass.engines.postgres.catalog import Existing, ForeignKey, KeyConstraint
-from windlass.engines.postgres.rename import rename_schemas
+from windlass.engines.postgres.rename import quote_identifier, rename_schemas
 from windlass.model.relation import Name
 from windlass.model.report import Loss, Problem
 from windlass.model.statement import Phase, Statement
@@ -51,12 +52,13 @@ def write_statements(
     those that are added first and validated afterwards.
     """
     roles = _Roles(around)
+    entries = _with_schemas(entries, around)
     when = phases(entries)
     by_id = {entry.id: entry for entry in entries}
     made: list[Statement] = []
     losses: list[Loss] = []
     for entry in entries:
-        if entry.id not in when or entry.id in skip or _exists_anyway(entry, around.existing):
+        if entry.id not in when or entry.id in skip or _exists_anyway(entry, around):
             continue
         text = roles.without_strangers(entry)
         if text is None:
@@ -87,10 +89,51 @@ def write_statements(
     )
 
 
-def _exists_anyway(entry: Entry, existing: Existing) -> bool:
+def _with_schemas(entries: Sequence[Entry], around: Surroundings) -> Sequence[Entry]:
+    """The entries, with one for each schema that they need, and that no text of theirs makes.
+
+    pg_dump counts on `public` to be there: it has no entry, or one that is only a remark.
+    """
+    made = {entry.tag for entry in entries if _makes_schema(entry)}
+    needed = {entry.schema for entry in entries if entry.schema} - made
+    first = min((entry.id for entry in entries), default=1)
+    ours = [
+        _schema_entry(first - number, name)
+        for number, name in enumerate(sorted(needed & {"public", *around.schemas}), start=1)
+        if around.schemas.get(name, name) not in around.existing.schemas
+    ]
+    return (*ours, *entries) if ours else entries
+
+
+def _makes_schema(entry: Entry) -> bool:
+    return entry.kind == "SCHEMA" and not entry.definition.startswith("--")
+
+
+def _schema_entry(id_: int, name: str) -> Entry:
+    quoted = sql.Identifier(name).as_string(None)
+    return Entry(
+        id=id_,
+        kind="SCHEMA",
+        schema="",
+        tag=name,
+        owner="",
+        definition=f"CREATE SCHEMA {quoted};\n",
+        drop=f"DROP SCHEMA {quoted};\n",
+        tablespace="",
+        access_method="",
+        catalog=0,
+        oid=0,
+        depends_on=(),
+    )
+
+
+def _exists_anyway(entry: Entry, around: Surroundings) -> bool:
     """Schemas and extensions may be there already; a comment on an extension is its own."""
+    existing = around.existing
     if entry.kind == "SCHEMA":
-        return entry.tag in existing.schemas
+        return around.schemas.get(entry.tag, entry.tag) in existing.schemas or not _makes_schema(
+            entry
+        )
     if entry.kind == "EXTENSION":
         return entry.tag in existing.extensions
     extension = entry.tag.removeprefix("EXTENSION ").strip('"')
@@ -169,9 +212,7 @@ def _rename(
     for statement in statements:
         renamed = rename_schemas(statement.sql, schemas)
         losses += [Loss(str(statement), loss) for loss in renamed.losses]
-        name, relation = statement.name, statement.relation
-        if statement.kind == "SCHEMA":
-            name = replace(name, name=schemas.get(name.name, name.name))
+        name, relation = _rename_tag(statement.kind, statement.name, schemas), statement.relation
         found.append(
             replace(
                 statement,
@@ -182,6 +223,32 @@ def _rename(
             )
         )
     return found, losses
+
+
+def _rename_tag(kind: str, name: Name, schemas: Mapping[str, str]) -> Name:
+    """The name with the schemas that its tag says, in pg_dump's quoting."""
+    if kind == "PUBLICATION TABLES IN SCHEMA" and name.schema in schemas:
+        head = name.name.removesuffix(name.schema)
+        return replace(name, name=f"{head}{schemas[name.schema]}")
+    if name.schema:
+        return replace(name, name=target_tag(name.name, schemas))
+    if kind == "SCHEMA":
+        return replace(name, name=schemas.get(name.name, name.name))
+    for old, new in schemas.items():
+        if name.name == f"SCHEMA {quote_identifier(old)}":
+            return replace(name, name=f"SCHEMA {quote_identifier(new)}")
+    return name
+
+
+def target_tag(tag: str, schemas: Mapping[str, str]) -> str:
+    """The tag of a routine or operator with the schemas of its argument types renamed."""
+    name, bracket, arguments = tag.partition("(")
+    quoted = {quote_identifier(old): quote_identifier(new) for old, new in schemas.items()}
+    if not bracket or not quoted:
+        return tag
+    some = "|".join(map(re.escape, quoted))
+    renamed = re.sub(rf'(?<![\w$."])({some})(?=\.)', lambda found: quoted[found[1]], arguments)
+    return f"{name}({renamed}"
 
 
 def target_name(name: Name, schemas: Mapping[str, str]) -> Name:

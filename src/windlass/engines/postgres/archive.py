@@ -294,8 +294,8 @@ _PRIVATE_OPTION = "pg_attver"
 
 
 def without_private_options(definition: str) -> str:
-    """The definition without `pg_attver`, a stamp that some minor releases keep among a column's
-    options (Debian's 15.20 does). Other servers refuse it, and a pg_dump of another branch shows it.
+    """The definition without `pg_attver`, a stamp that some minor releases keep among column
+    options (Debian's 15.20 does). Others refuse it, and a pg_dump of another branch shows it.
     """
     if _PRIVATE_OPTION not in definition:
         return definition
