@@ -20,6 +20,7 @@ from windlass.errors import (
     Interrupted,
     Refused,
     RunLost,
+    ServerStarting,
     SnapshotLost,
     TargetFull,
     WindlassError,
@@ -35,6 +36,8 @@ SAMPLES = [
     Refused([Problem("target", "is older", "use a newer one"), Problem("role app", "is missing")]),
     ConnectionLost("hung up", hint="wait", side="source", chunk=3),
     SnapshotLost("it is gone", hint="--restart"),
+    RunLost("it is taken over", side="target"),
+    ServerStarting("it starts", side="source"),
     RunLost("the target restarted"),
     TargetFull("no space left", hint="make space", side="target"),
     AlreadyDone("done", item="shop.orders/0"),
@@ -101,7 +104,7 @@ STATES = [
     ("08006", ConnectionLost, "server is up"),
     ("57P01", ConnectionLost, "server is up"),  # shut down, or pg_terminate_backend
     ("57P02", ConnectionLost, "server is up"),
-    ("57P03", ConnectionLost, "server is up"),  # starting up
+    ("57P03", ServerStarting, "server is up"),  # starting up
     ("57P05", ConnectionLost, "server is up"),
     ("25P03", ConnectionLost, "server is up"),
     ("25P04", ConnectionLost, "server is up"),

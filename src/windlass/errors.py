@@ -5,6 +5,7 @@ WindlassError              anything we can explain; `hint` says what to do
 ├── Refused                problems found before anything was written (exit 3)
 ├── ConnectionLost         a server hung up; what was in flight rolled back; run again
 │   ├── SnapshotLost       the exported snapshot died with its holder
+│   ├── ServerStarting     a server is there, and not up yet
 │   └── RunLost            the target forgot work of this run, or its lock; read the journal
 ├── TargetFull             no space left on the target; goes on after space is made
 ├── AlreadyDone            another process committed this item first
@@ -68,6 +69,10 @@ class ConnectionLost(WindlassError):
 
 class SnapshotLost(ConnectionLost):
     """The session that held the exported snapshot is gone, and the snapshot with it."""
+
+
+class ServerStarting(ConnectionLost):
+    """The server answers that it is starting up, recovering or shutting down."""
 
 
 class RunLost(ConnectionLost):

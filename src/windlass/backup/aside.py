@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.model.plan import SetAside
@@ -37,14 +39,14 @@ def set_aside(connection: Connection, items: Sequence[SetAside]) -> None:
     for schema in sorted({item.backup_schema for item in items}):
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
     for item in _routines_first(items):
-        for one in _with_multirange(connection, item, item.name.schema):
+        for one in _with_companions(connection, item, item.name.schema):
             _move(connection, one, item.name.schema, item.backup_schema)
 
 
 def put_back(connection: Connection, items: Sequence[SetAside]) -> None:
     """Move every item to where it was, inside the caller's transaction; drop the backup schemas."""
     for item in reversed(_routines_first(items)):
-        for one in _with_multirange(connection, item, item.backup_schema):
+        for one in _with_companions(connection, item, item.backup_schema):
             _move(connection, one, item.backup_schema, item.name.schema)
     for schema in sorted({item.backup_schema for item in items}):
         connection.execute(sql.SQL("drop schema {}").format(sql.Identifier(schema)))
@@ -55,18 +57,19 @@ def _routines_first(items: Sequence[SetAside]) -> list[SetAside]:
     return sorted(items, key=lambda item: not item.signature)
 
 
-def _with_multirange(connection: Connection, item: SetAside, schema: str) -> list[SetAside]:
-    """The item, and for a range type its multirange, which does not follow it by itself."""
+def _with_companions(connection: Connection, item: SetAside, schema: str) -> list[SetAside]:
+    """The item, and what came with a range type and does not follow it: its multirange, and the
+    constructor functions of both."""
     if item.kind != "TYPE" or connection.info.server_version < 140000:
         return [item]
-    rows = connection.execute(
-        "select m.typname from pg_range r join pg_type t on t.oid = r.rngtypid"
-        " join pg_type m on m.oid = r.rngmultitypid"
-        " join pg_namespace n on n.oid = t.typnamespace"
-        " where n.nspname = %s and t.typname = %s and m.typnamespace = t.typnamespace",
-        (schema, item.name.name),
-    )
-    return [item, *(replace(item, name=Name(item.name.schema, str(name))) for (name,) in rows)]
+    rows: list[Any] = connection.execute(load("companions")).fetchall()
+    companions = [
+        replace(item, kind=kind, name=Name(item.name.schema, name), signature=signature)
+        for of_schema, of_type, kind, name, signature in rows
+        if (of_schema, of_type) == (schema, item.name.name)
+    ]
+    # the functions' signatures name the types by the schema that these are still in
+    return [*sorted(companions, key=lambda one: one.kind), item]
 
 
 def _move(connection: Connection, item: SetAside, old: str, new: str) -> None:

@@ -48,6 +48,7 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool) -> Outcome:
     started = time.perf_counter()
     notices: list[str] = []
     holder: SnapshotHolder | None = None
+    stopped = Outcome("", State.STOPPED)
     for attempt in range(ATTEMPTS):
         first = attempt == 0
         with Migration(
@@ -55,12 +56,20 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool) -> Outcome:
         ) as run:
             run.notices.extend(notices)
             outcome, lost = _attempt(run)
+            if not first and outcome.state is State.REFUSED:
+                outcome = _stopped(stopped, outcome)
             if lost is None or (spec.one_snapshot and isinstance(lost, SnapshotLost)):
                 break
-            holder = run.hand_over()
+            holder, stopped = run.hand_over(), outcome
         notices = [*run.notices, _say_lost(lost, holder)]
         emit(Noticed(notices[-1]))
     return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _stopped(before: Outcome, refused: Outcome) -> Outcome:
+    """The run had begun before what now keeps it from going on."""
+    reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in refused.problems)
+    return replace(before, message=reasons, hint=GO_ON)
 
 
 def _say_lost(lost: WindlassError, holder: SnapshotHolder | None) -> str:
@@ -146,7 +155,7 @@ def rollback(target: str, run: str, emit: Emit) -> Outcome:
     except Refused as error:
         return Outcome(run, State.REFUSED, problems=error.problems)
     except WindlassError as error:
-        return Outcome(run, State.STOPPED, message=str(error), hint=error.hint)
+        return Outcome(run, State.REFUSED, problems=(Problem("target", str(error), error.hint),))
     for name in stayed:
         emit(Noticed(f"{name} stays: it is used by something that the run did not make"))
     return Outcome(

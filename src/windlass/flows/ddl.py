@@ -51,13 +51,17 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
         portion for batch, some in keys.items() for portion in _indexes(batch, some, sizes)
     ]
     found[CREATE_PRIMARY_KEYS] = [
-        Portion(Item(batch, batch, sizes[batch]), tuple(rest))
+        portion
         for batch, some in keys.items()
-        if (rest := [one for one in some if not _is_built_alone(batch, one)]) and _is_large(batch)
+        if _is_large(batch)
+        for portion in _of_batch(
+            batch, [one for one in some if not _is_built_alone(batch, one)], sizes
+        )
     ]
     found[VALIDATE_FOREIGN_KEYS] = [
-        Portion(Item(batch, batch, sizes[batch]), tuple(some))
+        portion
         for batch, some in _by_batch(by_phase[Phase.VALIDATE], batches).items()
+        for portion in _of_batch(batch, some, sizes)
     ]
     return found
 
@@ -98,14 +102,20 @@ def _is_built_alone(batch: str, statement: Statement) -> bool:
     return _is_large(batch) and statement.kind in ("INDEX", "UNIQUE INDEX")
 
 
+def _of_batch(
+    batch: str, statements: Sequence[Statement], sizes: dict[str, int]
+) -> Iterator[Portion]:
+    for number, portion in enumerate(_in_order(statements), 1):
+        item = Item(f"{batch or 'relations without rows'} {number}", batch, sizes[batch])
+        yield Portion(item, portion.statements)
+
+
 def _indexes(batch: str, statements: list[Statement], sizes: dict[str, int]) -> Iterator[Portion]:
     """A large relation's indexes one by one, side by side; all else of a batch in one go."""
     if not _is_large(batch):
-        for number, portion in enumerate(_in_order(statements), 1):
-            item = Item(f"{batch or 'relations without rows'} {number}", batch, sizes[batch])
-            yield Portion(item, portion.statements)
+        yield from _of_batch(batch, statements, sizes)
         return
     for statement in statements:
         if _is_built_alone(batch, statement):
-            item = Item(f"{statement.kind.lower()} {statement.id}", batch, sizes[batch])
+            item = Item(f"{statement.name.name} ({statement.id})", batch, sizes[batch])
             yield Portion(item, (statement,))

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import psycopg
+import tenacity
 
 from windlass.backup.aside import empty_filled
 from windlass.engines.postgres import catalog
@@ -39,6 +40,7 @@ from windlass.errors import (
     ConnectionLost,
     Refused,
     RunLost,
+    ServerStarting,
     SnapshotLost,
     WindlassError,
 )
@@ -65,6 +67,8 @@ from windlass.plan.planner import Purpose, Reading, make_plan, wanted
 from windlass.plan.select import select_relations
 from windlass.spec.spec import Extent, Spec
 
+STARTING_SECONDS = 60.0  # a crash recovery of usual length
+STARTING_POLL_SECONDS = 0.2
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 T = TypeVar("T")
 
@@ -377,15 +381,18 @@ class Migration:
     def _connect(self) -> None:
         """Both sides, so that both faults are told if there are two."""
         problems = []
-        try:
-            if self._holder is None:
-                self._holder = SnapshotHolder(self.source, "windlass snapshot")
-        except WindlassError as error:
-            problems.append(Problem("source", str(error), error.hint))
-        try:
-            self._control = self._control or self.target.connect(Role.TARGET, "windlass control")
-        except WindlassError as error:
-            problems.append(Problem("target", str(error), error.hint))
+        if self._holder is None:
+            try:
+                self._holder = when_up(lambda: SnapshotHolder(self.source, "windlass snapshot"))
+            except WindlassError as error:
+                problems.append(Problem("source", str(error), error.hint))
+        if self._control is None:
+            try:
+                self._control = when_up(
+                    lambda: self.target.connect(Role.TARGET, "windlass control")
+                )
+            except WindlassError as error:
+                problems.append(Problem("target", str(error), error.hint))
         if problems and self._patient:
             raise ConnectionLost("; ".join(map(str, problems)))
         if problems:
@@ -520,7 +527,7 @@ class Migration:
     # going on
 
     def _resume(self, run: str) -> None:
-        self._resumed = True
+        self._resumed = self._has_begun = True
         end_sessions(self.control, run)
         self._use(journal.read_plan(self.control, run))
         self._read_lines()
@@ -541,7 +548,6 @@ class Migration:
         self._take_snapshot(handed_over[-1].number if handed_over else len(before) + 1)
         with self.control.transaction():
             self._epoch = journal.take_over(self.control, run)
-            self._has_begun = True
             if not handed_over:
                 self._hold(self.plan)
                 self._journal_snapshot()
@@ -700,6 +706,21 @@ class Migration:
         self.emit(
             Noticed(f"the rows were read from {len(used)} snapshots, as the first was lost{within}")
         )
+
+
+def when_up(connect: Callable[[], T]) -> T:
+    """Connect, waiting for a server that says that it is starting, as one does after a crash."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_starting),
+        wait=tenacity.wait_fixed(STARTING_POLL_SECONDS),
+        stop=tenacity.stop_after_delay(STARTING_SECONDS),
+        reraise=True,
+    )
+    return retrying(connect)
+
+
+def _is_starting(error: BaseException) -> bool:
+    return isinstance(error, ServerStarting)
 
 
 def _other_options(run: str) -> Problem:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from windlass.engines.postgres.catalog import read_existing
-from windlass.engines.postgres.fingerprint import root_pair
 from windlass.engines.postgres.largeobjects import (
     copy_large_object,
     describe,
@@ -12,6 +11,7 @@ from windlass.engines.postgres.largeobjects import (
 )
 from windlass.engines.postgres.sequences import read_sequences, set_sequences
 from windlass.flows.migration import Migration
+from windlass.flows.validate import row_pair
 from windlass.model.event import Noticed
 from windlass.model.relation import Sequence
 from windlass.model.report import DifferenceKind
@@ -25,8 +25,7 @@ def repair_differences(run: Migration) -> bool:
     """
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     for item in run.differing:
-        sides = root_pair(item, run.plan.source, run.plan.target)
-        done = repair(source, target, sides)
+        done = repair(source, target, row_pair(run, item))
         run.emit(
             Noticed(
                 f"repaired {item.enters}: {done.deleted_rows:,} rows deleted,"

@@ -6,34 +6,41 @@ Reads only. Its steps work on any context that has a plan, a snapshot and sessio
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from psycopg import sql
 
 from windlass.engines.postgres.archive import Dumping, find_pg_dump
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
 from windlass.engines.postgres.fingerprint import (
     Fingerprint,
+    Pair,
     pair,
-    read_blocks,
-    read_count,
-    read_fingerprint,
+    read_fingerprints,
     root_pair,
 )
+from windlass.engines.postgres.presence import Present, read_presence
 from windlass.engines.postgres.sequences import read_sequences
+from windlass.engines.postgres.session import Connection
+from windlass.errors import Refused
 from windlass.flows.migration import Migration
-from windlass.model.chunk import Range
+from windlass.model.chunk import Chunk, Range, Whole
 from windlass.model.flow import Flow, Item, Result, Step
 from windlass.model.plan import Arrival, Plan, RelationPlan
-from windlass.model.relation import Name, Sequence
-from windlass.model.report import Difference, DifferenceKind
+from windlass.model.relation import Name
+from windlass.model.relation import Sequence as SequenceState
+from windlass.model.report import Difference, DifferenceKind, Problem
 from windlass.plan.chunks import block_ranges
 from windlass.plan.planner import wanted
 from windlass.plan.select import select_entries
-from windlass.plan.statements import Surroundings, Written, write_statements
+from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.spec.spec import Extent, Verify
 from windlass.verify.content import find_differences
 from windlass.verify.large_objects import differing_large_objects
 from windlass.verify.schema import compare_schemas
 
+READ_BOTH_SIDES = "read_both_sides"
 VALIDATE_CONTENT = "validate_content"
 SIDES = ("source", "target")
 
@@ -53,9 +60,20 @@ def _differing_schema(run: Migration) -> list[Difference]:
     assert pg_dump is not None  # the plan was made with it
     source = run.sessions().source(run.snapshot.id)
     target = run.sessions().target()
+    moved = [(item.relation.name, item.target) for item in plan.relations]
+    moved += [(name, there) for _, name, there in plan.others]
     dumps = [
-        Dumping(pg_dump, run.source.environment(source), run.snapshot.id),
-        Dumping(pg_dump, run.target.environment(target)),
+        Dumping(
+            pg_dump,
+            run.source.environment(source),
+            run.snapshot.id,
+            leave_out=_unreadable(source, "source", {name for name, _ in moved}),
+        ),
+        Dumping(
+            pg_dump,
+            run.target.environment(target),
+            leave_out=_unreadable(target, "target", {name for _, name in moved}),
+        ),
     ]
     try:
         existing = read_existing(target)
@@ -64,7 +82,7 @@ def _differing_schema(run: Migration) -> list[Difference]:
     finally:
         for dump in dumps:
             dump.close()
-    names = {item.relation.name for item in plan.relations} | {name for _, name, _ in plan.others}
+    names = {name for name, _ in moved}
     owned_by = {item.name: item.owner for item in owners if item.owner}
     selected = select_entries(entries, names, wanted(spec), owned_by).entries
     renamed = {old: new for old, new in plan.schemas.items() if old != new}
@@ -80,7 +98,18 @@ def _differing_schema(run: Migration) -> list[Difference]:
         excused=expected.reowned | {loss.object for loss in run.losses()},
         filled=() if run.only_compares else _filled(plan),
         names_not_null=plan.source.major >= 18,
+        depends_on={entry.id: entry.depends_on for entry in selected},
+        owners={
+            target_name(name, renamed): target_name(owner, renamed)
+            for name, owner in owned_by.items()
+        },
     )
+
+
+def _unreadable(connection: Connection, side: str, selected: Collection[Name]) -> list[Name]:
+    """What nobody asked for and this user may not read: pg_dump would stop at it."""
+    present = read_presence(connection, side=side)
+    return [name for name, one in present.items() if not one.readable and name not in selected]
 
 
 def _filled(plan: Plan) -> set[Name]:
@@ -105,30 +134,66 @@ def content_items(run: Migration) -> list[Item]:
 def validate_content(run: Migration, item: Item) -> Result:
     """Fingerprints (or counts) of a load's chunks on one side, computed by that server."""
     side, _, load_id = item.id.partition(" ")
-    found: dict[str, list[int | str]] = {}
+    if side == "source":
+        connection = run.sessions().source(run.snapshot.id)
+    else:
+        connection = run.sessions().target()
+    partitioned, without_rows = _partitioned(run), _noted(run, "without_rows")
+    entered, parts = [], []
     for chunk in run.load(load_id).chunks:
         relation = run.relation(chunk.relation)
-        one = _read(run, relation, side, chunk.number, chunk.range)
-        found[str(relation.enters)] = _json(_fingerprint(found.get(str(relation.enters))) + one)
-    return {"fingerprints": found}
+        range_ = chunk.range if side == "source" else _target_range(run.plan, relation, chunk)
+        if range_ is None or str(relation.target) in without_rows:
+            continue
+        sides = _pair(run, relation, partitioned)
+        entered.append(str(relation.enters))
+        parts.append((sides.source if side == "source" else sides.target, range_))
+    only_count = run.spec.verify_ is Verify.COUNTS
+    sums: dict[str, Fingerprint] = defaultdict(Fingerprint)
+    for name, one in zip(
+        entered, read_fingerprints(connection, parts, only_count=only_count), strict=True
+    ):
+        sums[name] += one
+    return {"fingerprints": {name: _json(one) for name, one in sums.items()}}
 
 
-def _read(run: Migration, item: RelationPlan, name: str, number: int, range_: Range) -> Fingerprint:
-    sides = pair(item, run.plan.source, run.plan.target)
-    if name == "source":
-        connection, side = run.sessions().source(run.snapshot.id), sides.source
-    else:
-        connection, side = run.sessions().target(), sides.target
-        # its blocks are its own: the same number of ranges, over what it has
-        if len(item.chunks) > 1:
-            blocks = read_blocks(connection, side)
-            ranges = block_ranges(blocks, len(item.chunks))
-            if number >= len(ranges):
-                return Fingerprint()
-            range_ = ranges[number]
-    if run.spec.verify_ is Verify.COUNTS:
-        return Fingerprint(read_count(connection, side, range_))
-    return read_fingerprint(connection, side, range_)
+def row_pair(run: Migration, item: RelationPlan) -> Pair:
+    """The pair in which the relation's rows are looked for one by one."""
+    if item.enters == item.target:
+        return _pair(run, item, _partitioned(run))
+    return root_pair(item, run.plan.source, run.plan.target)
+
+
+def _pair(run: Migration, item: RelationPlan, partitioned: Collection[str]) -> Pair:
+    found = pair(item, run.plan.source, run.plan.target)
+    if str(item.target) not in partitioned:
+        return found
+    return replace(found, target=replace(found.target, with_partitions=True))
+
+
+def _partitioned(run: Migration) -> Collection[str]:
+    """Partitioned relations of the target that stand where the source has a plain one."""
+    if run.only_compares:
+        return _noted(run, "partitioned")
+    filled = _filled(run.plan)
+    if not filled:
+        return ()
+    present = read_presence(run.sessions().target(), side="target")
+    return {str(name) for name in filled if name in present and present[name].kind == "p"}
+
+
+def _target_range(plan: Plan, item: RelationPlan, chunk: Chunk) -> Range | None:
+    """Blocks of the target, as its key may sort otherwise; None: another chunk has all there is.
+
+    Cut where the source's blocks would be, and the last range is open: nothing is read of the
+    target's size, which may change under us, and every row is in exactly one range.
+    """
+    if len(item.chunks) == 1:
+        return chunk.range
+    if plan.target.version < 140000:  # scans everything, whatever the range
+        return Whole() if chunk.number == 0 else None
+    ranges = block_ranges(item.relation.blocks, len(item.chunks))
+    return ranges[chunk.number] if chunk.number < len(ranges) else None
 
 
 def _json(fingerprint: Fingerprint) -> list[int | str]:
@@ -178,7 +243,7 @@ def _explain(
     yield from find_differences(
         run.sessions().source(run.snapshot.id),
         run.sessions().target(),
-        root_pair(item, run.plan.source, run.plan.target),
+        row_pair(run, item),
         show_values=run.show_values,
     )
 
@@ -187,19 +252,21 @@ def validate_sequences(run: Migration, _: Item) -> Result:
     """Against what the run has set, as the source goes on counting; else against the source."""
     if run.spec.verify_ is Verify.NONE or not run.plan.sequences:
         return {}
-    states = {
-        str(state.name): state
-        for state in read_sequences(
-            run.sessions().target(), [target for _, target in run.plan.sequences], side="target"
-        )
-    }
+    target = run.sessions().target()
+    present = read_presence(target, side="target")
+    there = [name for _, name in run.plan.sequences if _is_sequence(present.get(name))]
+    states = {str(one.name): one for one in read_sequences(target, there, side="target")}
     for name, wanted_state in _wanted_sequences(run).items():
-        found = states[name]
-        if (found.last_value, found.is_called) != wanted_state:
-            wanted_say = _say(Sequence(found.name, *wanted_state))
+        found = states.get(name)  # one that is missing is a difference of the schema
+        if found and (found.last_value, found.is_called) != wanted_state:
+            wanted_say = _say(SequenceState(found.name, *wanted_state))
             message = f"stands at {_say(found)}, and should at {wanted_say}"
             run.differ([Difference(DifferenceKind.SEQUENCE, name, message)])
     return {"sequences": len(states)}
+
+
+def _is_sequence(found: Present | None) -> bool:
+    return found is not None and found.kind == "S"
 
 
 def _wanted_sequences(run: Migration) -> dict[str, tuple[int, bool]]:
@@ -216,7 +283,7 @@ def _wanted_sequences(run: Migration) -> dict[str, tuple[int, bool]]:
     }
 
 
-def _say(state: Sequence) -> str:
+def _say(state: SequenceState) -> str:
     return f"{state.last_value}{'' if state.is_called else ' (not called yet)'}"
 
 
@@ -232,20 +299,79 @@ def validate_large_objects(run: Migration, _: Item) -> Result:
     return {"objects": run.plan.large_objects.count}
 
 
+# the beginning of a comparison
+
+
 def read_both_sides(run: Migration, _: Item) -> Result:
-    """Plan the comparison; it writes nothing and takes no lock."""
+    """Plan the comparison; it writes nothing and takes no lock.
+
+    Raises:
+        Refused: a side cannot be reached, or this user may not read what is to be compared.
+    """
     run.begin_reading()
-    return {"relations": len(run.plan.relations)}
+    present = read_presence(run.sessions().target(), side="target")
+    problems = list(dict.fromkeys(_reading_problems(run.plan, present)))
+    if problems:
+        raise Refused(problems)
+    found = {item.target: present.get(item.target) for item in run.plan.relations}
+    without_rows = {name: one for name, one in found.items() if not (one and one.takes_rows)}
+    if run.spec.extent is Extent.DATA:  # else the definitions tell
+        run.differ(
+            Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one))
+            for name, one in without_rows.items()
+        )
+    return {
+        "relations": len(run.plan.relations),
+        "without_rows": [str(name) for name in without_rows],
+        "partitioned": [str(name) for name, one in found.items() if one and one.kind == "p"],
+    }
+
+
+def _noted(run: Migration, what: str) -> Collection[str]:
+    """Relations of the target that `read_both_sides` has found to be unlike the source's."""
+    noted: Sequence[str] = run.results[READ_BOTH_SIDES].get("", {}).get(what, ())
+    return noted
+
+
+def _instead(found: Present | None) -> str:
+    return "is missing on the target" if found is None else "is not a table on the target"
+
+
+def _reading_problems(plan: Plan, present: Mapping[Name, Present]) -> Iterator[Problem]:
+    """What this user may not read of the target."""
+    user = plan.target.user
+    named = sql.Identifier(user).as_string(None)
+    names = [item.target for item in plan.relations]
+    names += [name for _, _, name in plan.others]
+    for name in (*names, *(name for _, name in plan.sequences)):
+        found = present.get(name)
+        if found is None or found.kind not in "rpS":
+            continue
+        message = f"{user} may not read it on the target"
+        quoted = sql.Identifier(name.schema, name.name).as_string(None)
+        if not found.reachable:
+            schema = sql.Identifier(name.schema).as_string(None)
+            hint = f"GRANT USAGE ON SCHEMA {schema} TO {named}"
+            yield Problem(f"schema {name.schema}", message, hint)
+        if not found.selectable:
+            on = "SEQUENCE " if found.kind == "S" else ""
+            yield Problem(str(name), message, f"GRANT SELECT ON {on}{quoted} TO {named}")
+        elif found.hides_rows:
+            yield Problem(
+                str(name),
+                f"row security would hide rows of the target from {user}",
+                f"ALTER ROLE {named} BYPASSRLS, or connect as its owner",
+            )
 
 
 VALIDATE: Flow[Migration] = Flow(
     "validate",
     (
-        Step("read_both_sides", read_both_sides),
-        Step("validate_schema", validate_schema, ("read_both_sides",)),
-        Step(VALIDATE_CONTENT, validate_content, ("read_both_sides",), items=content_items),
-        Step("validate_sequences", validate_sequences, ("read_both_sides",)),
-        Step("validate_large_objects", validate_large_objects, ("read_both_sides",)),
+        Step(READ_BOTH_SIDES, read_both_sides),
+        Step("validate_schema", validate_schema, (READ_BOTH_SIDES,)),
+        Step(VALIDATE_CONTENT, validate_content, (READ_BOTH_SIDES,), items=content_items),
+        Step("validate_sequences", validate_sequences, (READ_BOTH_SIDES,)),
+        Step("validate_large_objects", validate_large_objects, (READ_BOTH_SIDES,)),
         Step("collect_all_results", collect_all_results, (VALIDATE_CONTENT, "validate_schema")),
     ),
 )

@@ -28,9 +28,7 @@ class Wanted:
 
 def matches(name: Name, pattern: str) -> bool:
     """Shell pattern on ``schema.relation``; without a dot it is matched against the name alone."""
-    return fnmatchcase(name.plain, pattern) or (
-        "." not in pattern and fnmatchcase(name.name, pattern)
-    )
+    return fnmatchcase(name.plain if "." in pattern else name.name, pattern)
 
 
 def select_relations(catalog: Catalog, wanted: Wanted) -> tuple[Relation, ...]:
@@ -122,7 +120,9 @@ class _Picking:
         if entry.kind in RELATION_KINDS:
             return not self._is_left(entry) and self._is_asked_for(entry)
         if entry.kind == "SCHEMA":
-            return any(name.schema == entry.tag for name in self._names)
+            narrowed = self._wanted.schemas or self._wanted.include
+            named = entry.tag in self._wanted.schemas or not narrowed
+            return named or any(name.schema == entry.tag for name in self._names)
         if entry.kind == "EXTENSION":
             return True  # the archive does not say which of its types are used
         inside = entry.schema in self._wanted.schemas or not self._wanted.schemas
@@ -154,15 +154,22 @@ class _Picking:
         for entry in self._entries:  # what an entry belongs to comes before it
             if entry.kind in PARTS:
                 ties = self._ties(entry)
-                if ties and all(tie.id in self._kept for tie in ties):
+                if ties and all(tie.id in self._kept or self._comes_along(tie) for tie in ties):
                     self._kept.add(entry.id)
+
+    def _comes_along(self, entry: Entry) -> bool:
+        """A sequence of nobody, which `add_what_is_needed` fetches."""
+        return entry.kind == "SEQUENCE" and not self._is_left(entry)
 
     def _ties(self, entry: Entry) -> list[Entry]:
         """What it belongs to, apart from the functions and types that it merely uses."""
         needs = self._needs(entry)
         if entry.kind in ("COMMENT", "ACL", "SECURITY LABEL"):
             return needs
-        anchors = {*RELATION_KINDS, *PARTS, "PUBLICATION", "SERVER"}
+        if entry.kind == "USER MAPPING":  # the archive gives it no dependency
+            servers = (one for one in self._entries if one.kind == "SERVER")
+            return [one for one in servers if entry.tag.endswith(f" SERVER {one.tag}")]
+        anchors = {*RELATION_KINDS, *PARTS, "PUBLICATION", "DOMAIN"}
         return [need for need in needs if need.kind in anchors]
 
     def result(self) -> Selection:
@@ -174,12 +181,24 @@ class _Picking:
                 if need.id not in self._kept or need.id in stranded
             ]
             kept = entry.id in self._kept
-            torn = entry.kind == "FK CONSTRAINT" and len(missing) < len(self._needs(entry))
-            if missing and (kept or torn):
+            if missing and (kept or self._is_torn_off(entry)):
                 stranded[entry.id] = _left_out(entry, missing)
         kept_ids = self._kept - set(stranded)
         entries = tuple(entry for entry in self._entries if entry.id in kept_ids)
         return Selection(entries, tuple(stranded.values()))
+
+    def _is_torn_off(self, entry: Entry) -> bool:
+        """A part whose own relation is selected; its tag begins with the relation's name."""
+        return entry.kind in _TORN_OFF and any(
+            need.id in self._kept
+            and need.schema == entry.schema
+            and f"{entry.tag} ".startswith(f"{need.tag} ")
+            for need in self._needs(entry)
+        )
+
+
+# parts that may need another relation than the one they belong to
+_TORN_OFF = {"DEFAULT", "FK CONSTRAINT", "POLICY", "RULE", "TRIGGER"}
 
 
 def _left_out(entry: Entry, missing: Iterable[Entry]) -> Loss:

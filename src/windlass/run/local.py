@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 9  # with the waits below about two minutes: a server's restart and recovery
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 30.0
+HEARTBEAT_SECONDS = 1.0
 
 
 class Workplace(Protocol):
@@ -142,7 +143,11 @@ class _Execution:
     def _schedule(self) -> None:
         self._advance()
         while self._in_flight or not all(progress.done for progress in self._steps.values()):
-            self._finish(self._ended.get())
+            try:
+                ended = self._ended.get(timeout=HEARTBEAT_SECONDS)
+            except queue.Empty:
+                continue  # a signal that came just before the wait is taken now
+            self._finish(ended)
             self._advance()
 
     def _advance(self) -> None:
@@ -289,8 +294,13 @@ class _Execution:
             before_sleep=again,
             reraise=True,
         )
-        result: Result = retrying(job.step.run, self._context, job.item)
+        result: Result = retrying(self._try_once, job)
         return result
+
+    def _try_once(self, job: _Job) -> Result:
+        if self._stop.is_set():  # while it waited for another try
+            raise Interrupted("stopped on request")
+        return job.step.run(self._context, job.item)
 
 
 def _is_retryable(error: BaseException) -> bool:

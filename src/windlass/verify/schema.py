@@ -11,8 +11,9 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
-from windlass.engines.postgres.archive import PARTS
+from windlass.engines.postgres.archive import PARTS, RELATION_KINDS
 from windlass.engines.postgres.grants import Privileges, privileges
 from windlass.engines.postgres.qualifiers import say_the_same
 from windlass.model.relation import Name
@@ -33,30 +34,64 @@ def compare_schemas(
     excused: Collection[str] = (),
     filled: Collection[Name] = (),
     names_not_null: bool = True,
+    depends_on: Mapping[int, Collection[int]] = MappingProxyType({}),
+    owners: Mapping[Name, Name] = MappingProxyType({}),
 ) -> list[Difference]:
     """What is missing, different or too much on the target, but for what is `excused` by name.
 
     Names are the target's. Objects of the target that nobody selected are no difference; parts of
     a selected relation (an index, a trigger) are. `filled` relations keep their own definitions.
+    What belongs to a missing relation is missing with it, and not told: `depends_on` has the
+    expected entries' own words by id, `owners` the relations whose columns sequences feed.
     `names_not_null`: the source is of version 18, which gives every NOT NULL a name.
     """
     if not names_not_null:
         found = map(_without_not_null_names, found)
     wanted, there = _by_key(expected, filled), _by_key(found, filled)
     relations = {name for kind, name in wanted if kind == "TABLE"}
+    kinds = {name: kind for kind, name in there if kind in RELATION_KINDS}
+    gone = {n for kind, n in wanted if kind in RELATION_KINDS and kinds.get(n) != kind}
+    fed = {name for name, owner in owners.items() if owner in gone}
+    implied = _implied(wanted, gone, fed, depends_on)
     differences = []
     for key in sorted(wanted.keys() | there.keys()):
         statement = (wanted.get(key) or there[key])[0]
         if str(statement) in excused:
             continue
         if key not in there:
-            differences.append(_difference(statement, "is missing on the target"))
+            if statement.id not in implied:
+                differences.append(_difference(statement, _absent(kinds.get(statement.name))))
         elif key not in wanted:
-            if statement.kind in PARTS and statement.relation in relations:
+            if statement.kind in PARTS and statement.relation in relations - gone:
                 differences.append(_difference(statement, "is on the target only"))
         elif not _same(wanted[key], there[key]):
             differences.append(_difference(statement, _how(wanted[key], there[key])))
     return differences
+
+
+def _implied(
+    wanted: Mapping[Key, list[Statement]],
+    gone: Collection[Name],
+    fed: Collection[Name],
+    depends_on: Mapping[int, Collection[int]],
+) -> set[int]:
+    """The ids of what cannot be there without the relations that are gone, apart from these."""
+    statements = [one for some in wanted.values() for one in some]
+    missing = {one.id for one in statements if one.kind in RELATION_KINDS and one.relation in gone}
+    found = {one.id for one in statements if one.kind == "SEQUENCE" and one.name in fed}
+    grown = -1
+    while grown < len(found):  # an archive's ids are in no order
+        grown = len(found)
+        found |= {
+            one.id
+            for one in statements
+            if one.kind in PARTS and not (missing | found).isdisjoint(depends_on.get(one.id, ()))
+        }
+    return found
+
+
+def _absent(kind: str | None) -> str:
+    return f"is a {kind.lower()} on the target" if kind else "is missing on the target"
 
 
 def _by_key(

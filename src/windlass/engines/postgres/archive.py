@@ -143,6 +143,7 @@ class Dumping:
             "--schema-only",
             "--format=custom",
             "--compress=0",
+            "--encoding=UTF8",
             "--no-subscriptions",  # their connection strings hold passwords
             *([f"--snapshot={snapshot_id}"] if snapshot_id else []),
             f"--file={self._path}",
@@ -151,7 +152,7 @@ class Dumping:
         ]
         self._process = subprocess.Popen(
             command,
-            env={**os.environ, **environment},
+            env={**_without_place(os.environ), **environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -178,6 +179,12 @@ class Dumping:
             self._process.kill()
             self._process.wait()
         self._folder.cleanup()
+
+
+def _without_place(variables: Mapping[str, str]) -> dict[str, str]:
+    """What would lead pg_dump elsewhere: libpq believes a service before any other variable."""
+    astray = {"PGSERVICE", "PGHOSTADDR", "PGTARGETSESSIONATTRS", "PGOPTIONS", "PGCLIENTENCODING"}
+    return {name: value for name, value in variables.items() if name not in astray}
 
 
 def _pattern(name: Name) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from windlass.errors import (
     AlreadyDone,
     ConnectionLost,
     ConstraintViolated,
+    ServerStarting,
     TargetFull,
     WindlassError,
 )
@@ -37,7 +40,7 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     Only the server's primary message is kept: its detail may show row values.
     """
     state = getattr(error, "sqlstate", None)
-    message = f"{doing}: {_first_line(error)}"
+    message = f"{doing}: {_without_values(state, _first_line(error))}"
     hint = _HINTS.get(state or "", "")
     if state == "53100" or (state == "58030" and "No space left" in str(error)):
         return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
@@ -45,9 +48,37 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
         return AlreadyDone(message, side=side)
     if state in _VIOLATED:
         return ConstraintViolated(message, side=side)
+    if state == "57P03" or (state is None and _STARTING in str(error)):
+        return ServerStarting(message, hint="wait until the server is up", side=side)
     if state in _PASSING or (state is None and _hung_up(error)):
-        return ConnectionLost(message, hint=hint or "check that the server is up", side=side)
+        return ConnectionLost(message, hint=hint or _connection_hint(message), side=side)
     return WindlassError(message, hint=hint, side=side, sqlstate=state)
+
+
+# a connection that is refused has no SQLSTATE for psycopg: libpq's words are all there is
+_STARTING = "the database system is"
+_SAID = {
+    "password authentication failed": _HINTS["28P01"],
+    "no password supplied": _HINTS["28P01"],
+    "no pg_hba.conf entry": _HINTS["28000"],
+    "could not translate host name": "check the host name",
+    "does not exist": "check the name",
+    "too many": "wait, or raise max_connections",
+    "SSL": "check sslmode and the certificates",
+}
+
+
+def _connection_hint(message: str) -> str:
+    return next(
+        (hint for said, hint in _SAID.items() if said in message), "check that the server is up"
+    )
+
+
+def _without_values(state: str | None, text: str) -> str:
+    """A data exception (class 22) quotes the value it stumbles over."""
+    if state is None or not state.startswith("22"):
+        return text
+    return re.sub(r'(: |value )".*"', r'\1"…"', text, flags=re.DOTALL)
 
 
 def _first_line(error: BaseException) -> str:

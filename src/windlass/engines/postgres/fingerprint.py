@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -121,20 +121,41 @@ def read_fingerprint(
     connection: Connection, side: Side, range_: Range | None = None
 ) -> Fingerprint:
     """Of all rows, or of those in the range. A block range means the blocks of this side."""
-    query = sql.SQL("select count(*), coalesce(sum({}), 0) from {} where {}").format(
-        side.row_hash, side.rows, condition(range_ or Whole(), side.relation)
-    )
-    [(rows, total)] = fetch(connection, side, query)
-    return Fingerprint(int(rows), int(total))
+    [found] = read_fingerprints(connection, [(side, range_ or Whole())])
+    return found
+
+
+def read_fingerprints(
+    connection: Connection, parts: Sequence[tuple[Side, Range]], *, only_count: bool = False
+) -> list[Fingerprint]:
+    """Of each part, in one round trip: for many small relations that is half of the time."""
+    if not parts:
+        return []
+    queries = [
+        sql.SQL("select {}::int, count(*), {} from {} where {}").format(
+            sql.Literal(place),
+            sql.SQL("0::numeric" if only_count else "coalesce(sum({}), 0)").format(
+                *([] if only_count else [side.row_hash])
+            ),
+            side.rows,
+            condition(range_, side.relation),
+        )
+        for place, (side, range_) in enumerate(parts)
+    ]
+    first, others = parts[0][0], len(parts) - 1
+    doing = f"comparing {first.name}" + (f" and {others} other relations" if others else "")
+    query = sql.SQL(" union all ").join(queries)
+    try:
+        rows: list[Any] = list(connection.execute(query, binary=True))
+    except psycopg.Error as error:
+        raise explain(error, doing, side=first.side) from error
+    return [Fingerprint(int(count), int(total)) for _, count, total in sorted(rows)]
 
 
 def read_count(connection: Connection, side: Side, range_: Range | None = None) -> int:
     """Of all rows, or of those in the range."""
-    query = sql.SQL("select count(*) from {} where {}").format(
-        side.rows, condition(range_ or Whole(), side.relation)
-    )
-    [(rows,)] = fetch(connection, side, query)
-    return int(rows)
+    [found] = read_fingerprints(connection, [(side, range_ or Whole())], only_count=True)
+    return found.rows
 
 
 def fetch(
@@ -174,12 +195,3 @@ def _hashed(plan: ColumnPlan, column: Column) -> tuple[HashedColumn, HashedColum
 def _on_target(plan: RelationPlan) -> Relation:
     columns = tuple(Column(column.target, column.target_type) for column in plan.columns)
     return replace(plan.relation, name=plan.target, columns=columns, oid=0, keyset=(), key=())
-
-
-def read_blocks(connection: Connection, side: Side) -> int:
-    """Of the main fork, now."""
-    query = sql.SQL(
-        "select pg_relation_size({}::regclass) / current_setting('block_size')::int"
-    ).format(sql.Literal(sql.Identifier(side.name.schema, side.name.name).as_string(None)))
-    [(blocks,)] = fetch(connection, side, query)
-    return int(blocks)

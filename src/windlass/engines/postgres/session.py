@@ -7,8 +7,10 @@ environment; the asyncpg sessions for bulk bytes are made from what libpq resolv
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from ssl import SSLContext, create_default_context
 from typing import TYPE_CHECKING, LiteralString
 from urllib.parse import urlencode
 
@@ -33,6 +35,7 @@ class Role(Enum):
 
 # One meaning of text on both sides, no time-outs of the server's own, names always qualified.
 _COMMON = {
+    "client_encoding": "UTF8",
     "search_path": "",
     "datestyle": "ISO, YMD",
     "intervalstyle": "postgres",
@@ -71,6 +74,35 @@ def session_settings(role: Role, version: int) -> dict[str, str]:
     """Settings by name for a session; `version` is server_version_num."""
     newer = {k: v for since, more in _SINCE.items() if version >= since for k, v in more.items()}
     return _COMMON | _BY_ROLE[role] | newer
+
+
+# A session that waits for hours (the snapshot's, the lock's) is not forgotten on the way, and a
+# server that is gone is noticed in a minute and a half.
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
+
+_TLS = (
+    "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword",
+    "ssl_min_protocol_version", "ssl_max_protocol_version",
+)  # fmt: skip
+_VARIABLES = {
+    "options": "PGOPTIONS",
+    "sslmode": "PGSSLMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslcertmode": "PGSSLCERTMODE",
+    "sslcrl": "PGSSLCRL",
+    "sslcrldir": "PGSSLCRLDIR",
+    "sslsni": "PGSSLSNI",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "channel_binding": "PGCHANNELBINDING",
+    "gssencmode": "PGGSSENCMODE",
+    "krbsrvname": "PGKRBSRVNAME",
+    "require_auth": "PGREQUIREAUTH",
+    "requirepeer": "PGREQUIREPEER",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +146,20 @@ class Address:
         Raises:
             WindlassError: named by its cause; retryable where trying again can help.
         """
+        given = conninfo.conninfo_to_dict(self._conninfo)
+        alive = {key: value for key, value in _KEEPALIVES.items() if given.get(key) is None}
         try:
             connection = psycopg.connect(
-                self._conninfo,
+                conninfo.make_conninfo(self._conninfo, **alive),
                 autocommit=True,
                 application_name=purpose[:63],
                 connect_timeout=self._connect_timeout(),
             )
-            apply_settings(connection, session_settings(role, connection.info.server_version))
+            try:
+                apply_settings(connection, session_settings(role, connection.info.server_version))
+            except psycopg.Error:
+                connection.close()
+                raise
         except psycopg.Error as error:
             raise explain(error, str(self), side=self.side) from error
         connection.autocommit = autocommit
@@ -130,34 +168,41 @@ class Address:
     def _connect_timeout(self) -> int:
         return int(conninfo.conninfo_to_dict(self._conninfo).get("connect_timeout") or 15)
 
+    def _resolved(self, like: Connection) -> dict[str, str]:
+        """What libpq made of the address, its service, the environment and the password file."""
+        given = conninfo.conninfo_to_dict(self._conninfo)
+        secret = {key: str(given[key]) for key in ("sslpassword",) if given.get(key)}
+        return {**like.info.get_parameters(), **secret}
+
     async def connect_async(self, like: Connection, role: Role, purpose: str) -> asyncpg.Connection:
         """An asyncpg session to the very server that `like` reached, with the same credentials."""
         import asyncpg
 
-        info = like.info
-        words = conninfo.conninfo_to_dict(self._conninfo)
-        keep = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword")
-        ssl = {key: str(words[key]) for key in keep if words.get(key)}
+        info, words = like.info, self._resolved(like)
+        tls = {key: words[key] for key in _TLS if key in words}
+        context = _system_context(tls) if tls.get("sslrootcert") == "system" else None
         try:
             connection = await asyncpg.connect(
-                dsn=f"postgresql:///?{urlencode(ssl)}" if ssl else None,
-                host=info.host or None,
+                dsn=f"postgresql:///?{urlencode(tls)}" if tls and not context else None,
+                ssl=context,
+                host=_host(like, words) or None,
                 port=info.port,
                 user=info.user,
                 password=info.password or None,
                 database=info.dbname,
                 timeout=self._connect_timeout(),
                 statement_cache_size=0,
-                server_settings={"application_name": purpose[:63]},
+                server_settings={
+                    "application_name": purpose[:63],
+                    **({"options": words["options"]} if "options" in words else {}),
+                },
             )
-            values = session_settings(role, info.server_version)
-            await connection.execute(
-                "select "
-                + ", ".join(["pg_catalog.set_config($%d, $%d, false)"] * len(values))
-                % tuple(range(1, 2 * len(values) + 1)),
-                *(word for pair in values.items() for word in pair),
-            )
-        except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+            try:
+                await _apply_async(connection, session_settings(role, info.server_version))
+            except BaseException:
+                connection.terminate()
+                raise
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise explain(error, str(self), side=self.side) from error
         return connection
 
@@ -166,20 +211,39 @@ class Address:
 
         Host and port are those that `like` reached, so a snapshot is found where it was exported.
         """
-        words = conninfo.conninfo_to_dict(self._conninfo)
+        words = self._resolved(like)
         variables = {
             "PGHOST": like.info.host,
+            "PGHOSTADDR": like.info.hostaddr,
             "PGPORT": str(like.info.port),
             "PGUSER": like.info.user,
             "PGDATABASE": like.info.dbname,
             "PGPASSWORD": like.info.password,
-            "PGSSLMODE": words.get("sslmode"),
-            "PGSSLROOTCERT": words.get("sslrootcert"),
-            "PGSSLCERT": words.get("sslcert"),
-            "PGSSLKEY": words.get("sslkey"),
-            "PGSSLCRL": words.get("sslcrl"),
+            **{name: words.get(keyword) for keyword, name in _VARIABLES.items()},
         }
         return {key: str(value) for key, value in variables.items() if value}
+
+
+def _host(like: Connection, words: Mapping[str, str]) -> str:
+    """The address where one was given, unless a certificate has to bear the host's name."""
+    by_name = words.get("sslmode") == "verify-full" or "hostaddr" not in words
+    return like.info.host if by_name else like.info.hostaddr
+
+
+def _system_context(tls: Mapping[str, str]) -> SSLContext:
+    """asyncpg takes `sslrootcert` for a file's name; libpq also for the system's own roots."""
+    context = create_default_context()
+    if "sslcert" in tls:
+        context.load_cert_chain(tls["sslcert"], tls.get("sslkey"), tls.get("sslpassword"))
+    return context
+
+
+async def _apply_async(connection: asyncpg.Connection, settings: Mapping[str, str]) -> None:
+    calls = ["pg_catalog.set_config($%d, $%d, false)"] * len(settings)
+    await connection.execute(
+        "select " + ", ".join(calls) % tuple(range(1, 2 * len(settings) + 1)),
+        *(word for pair in settings.items() for word in pair),
+    )
 
 
 def apply_settings(connection: Connection, settings: dict[str, str]) -> None:

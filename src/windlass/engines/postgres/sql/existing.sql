@@ -36,7 +36,10 @@ select o.kind, n.nspname as schema, o.name, o.signature
  where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
    and n.nspname !~ '^pg_(temp|toast_temp)_'
    and not exists (select from pg_depend d
-                    where d.classid = o.class and d.objid = o.oid and d.deptype in ('e', 'i'))
+                    where d.classid = o.class and d.objid = o.oid
+                      and d.deptype in ('e', 'i')
+                      -- a partitioned relation depends on the columns of its own key
+                      and (d.refclassid, d.refobjid) <> (o.class, o.oid))
 union all
 select 'EVENT TRIGGER', '', evtname, '' from pg_event_trigger
 union all

@@ -1,0 +1,48 @@
+"""What a database has under its relations' names, and what of it this session may read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.rows import dict_row
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Name
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A relation or a sequence. `hides_rows`: row security would keep some from this user."""
+
+    kind: str  # pg_class.relkind
+    reachable: bool  # USAGE on its schema
+    selectable: bool  # SELECT on all of it, where reading it or pg_dump needs that
+    hides_rows: bool
+
+    @property
+    def readable(self) -> bool:
+        return self.reachable and self.selectable
+
+    @property
+    def takes_rows(self) -> bool:
+        """A table, partitioned or not."""
+        return self.kind in ("r", "p")
+
+
+def read_presence(connection: Connection, *, side: str) -> Mapping[Name, Present]:
+    """Everything of the user's, by name. One light query, also for thousands of relations."""
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(load("presence")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading the catalog (presence)", side=side) from error
+    return {
+        Name(row["schema"], row["name"]): Present(
+            row["kind"], row["reachable"], row["selectable"], row["hides_rows"]
+        )
+        for row in rows
+    }

@@ -1,0 +1,16 @@
+-- What is there under a relation's or a sequence's name, and whether this user may read it.
+-- pg_dump takes a lock on what holds rows, for which it needs SELECT on the whole of it.
+select n.nspname                                        as schema,
+       c.relname                                        as name,
+       c.relkind::text                                  as kind,
+       has_schema_privilege(n.oid, 'usage')             as reachable,
+       case when c.relkind in ('r', 'p') then has_table_privilege(c.oid, 'select')
+            when c.relkind = 'S' then has_sequence_privilege(c.oid, 'select')
+            else true end                               as selectable,
+       c.relkind in ('r', 'p') and row_security_active(c.oid) as hides_rows
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+   and c.relpersistence <> 't'
+   and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
+   and n.nspname !~ '^pg_(temp|toast_temp)_'
