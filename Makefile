@@ -29,7 +29,7 @@ format: .venv/.for-dev ## Let ruff put the code into shape
 	@$(BIN)/ruff format
 
 bench: .venv/.for-dev ## Measure against pgcopydb and pg_dump
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench --write docs/benchmarks.md
 
 system-packages: ## Debian, as root: PostgreSQL 15 and pgcopydb, for more tests and the bench
 	@ci/system-packages

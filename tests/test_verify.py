@@ -139,7 +139,7 @@ DEFINITIONS = [
     "alter table plain.not_nulls alter a drop not null",
     "alter table plain.no_rows add column more int",
     "alter table plain.no_rows alter a type varchar(5)",
-    "drop view seen.simple",
+    "drop view seen.simple cascade",
     "drop function trig.refuse() cascade",
     "alter table trig.watched enable trigger disabled",
     "drop trigger note_all on trig.watched",
