@@ -143,7 +143,9 @@ def make_plan(
         loads=loads,
         statements=written.statements,
         sequences=_sequences(reading, selection.entries, relations, schemas, spec),
-        materialized_views=_refreshed(written.statements, reading.source, renamed),
+        materialized_views=(
+            _refreshed(written.statements, reading.source, renamed) if copies else ()
+        ),
         partition_roots=tuple(
             target_name(relation.name, schemas)
             for relation in relations
