@@ -10,8 +10,9 @@ from types import MappingProxyType
 
 from psycopg import sql
 
-from windlass.engines.postgres.archive import RELATION_KINDS, Entry, phases, script
+from windlass.engines.postgres.archive import RELATION_KINDS, Entry, owner_statement, phases, script
 from windlass.engines.postgres.catalog import Existing, ForeignKey, KeyConstraint
+from windlass.engines.postgres.grants import privileges
 from windlass.engines.postgres.rename import quote_identifier, rename_schemas
 from windlass.model.relation import Name
 from windlass.model.report import Loss, Problem
@@ -51,8 +52,8 @@ def write_statements(
     oid, the key constraints whose index is built first and attached afterwards; `foreign_keys`
     those that are added first and validated afterwards.
     """
-    roles = _Roles(around)
     entries = _with_schemas(entries, around)
+    roles = _Roles(around, entries)
     when = phases(entries)
     by_id = {entry.id: entry for entry in entries}
     made: list[Statement] = []
@@ -63,7 +64,7 @@ def write_statements(
         text = roles.without_strangers(entry)
         if text is None:
             continue
-        text = _without_passwords(entry, text, losses)
+        text = _without_passwords(entry, text, losses) + roles.let_in(entry)
         tablespace = not entry.tablespace or entry.tablespace in around.existing.tablespaces
         if not tablespace:
             losses.append(Loss(describe(entry), f"tablespace {entry.tablespace} does not exist"))
@@ -266,8 +267,7 @@ def _without_passwords(entry: Entry, text: str, losses: list[Loss]) -> str:
     mapping = parsed.stmt
     assert isinstance(mapping, ast.CreateUserMappingStmt)
     mapping.options = (
-        tuple(option for option in mapping.options or () if option.defname.lower() != "password")
-        or None
+        tuple(one for one in mapping.options or () if "password" not in one.defname.lower()) or None
     )
     losses.append(Loss(describe(entry), "its password is not carried over: set it again"))
     return f"{RawStream()(mapping)};\n"
@@ -276,28 +276,59 @@ def _without_passwords(entry: Entry, text: str, losses: list[Loss]) -> str:
 class _Roles:
     """Which roles the target has, and what is said of those it lacks: once for each role."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, entries: Iterable[Entry]) -> None:
         self._around = around
+        self._makers = {} if around.superuser else _makers(entries)
+        self._barred: dict[str, list[str]] = defaultdict(list)
+        self._unable: dict[str, list[str]] = defaultdict(list)
         self._owned: dict[str, list[str]] = defaultdict(list)
         self._granted: dict[str, list[str]] = defaultdict(list)
         self._needed: dict[str, list[str]] = defaultdict(list)
 
     def keeps_owner(self, entry: Entry) -> bool:
         """Whether the object's owner is the same on both sides."""
-        return entry.owner in ("", self._around.user) or self._may_give(entry.owner)
+        return entry.owner in ("", self._around.user) or (
+            self._may_act_as(entry.owner) and self._may_create(entry.owner, entry.schema)
+        )
 
-    def _may_give(self, role: str) -> bool:
+    def _may_act_as(self, role: str) -> bool:
         existing = self._around.existing
         return role in existing.roles and (self._around.superuser or role in existing.memberships)
 
+    def _may_create(self, role: str, schema: str) -> bool:
+        """An object's new owner must be one who could have made it there."""
+        around = self._around
+        if around.superuser or not schema:
+            return True
+        target = around.schemas.get(schema, schema)
+        if target in around.existing.schemas:
+            return (target, role) in around.existing.creators
+        return schema not in self._makers or any(
+            role == maker or (role, maker) in around.existing.heirs
+            for maker in self._makers[schema]
+        )
+
+    def let_in(self, entry: Entry) -> str:
+        """Grants of CREATE on a schema that cannot wait for the other grants: who is going to own
+        what is in it must have it by then."""
+        if entry.kind != "SCHEMA" or self._around.superuser:
+            return ""
+        return "".join(
+            sql.SQL("GRANT CREATE ON SCHEMA {} TO {};\n")
+            .format(sql.Identifier(entry.tag), sql.Identifier(role))
+            .as_string(None)
+            for role in sorted(self._makers[entry.tag] & self._around.existing.roles)
+            if role not in (entry.owner, self._around.user)
+        )
+
     def may_own(self, entry: Entry) -> bool:
         """Whether ALTER ... OWNER TO can be run; the creator keeps it otherwise."""
-        if entry.owner in ("", self._around.user):
+        if entry.owner in ("", self._around.user) or not owner_statement(entry):
             return False
-        if self._may_give(entry.owner):
+        if self.keeps_owner(entry):
             return True
-        if entry.drop and entry.kind not in ("CONSTRAINT", "INDEX"):
-            self._owned[entry.owner].append(describe(entry))
+        barred = self._may_act_as(entry.owner)
+        (self._barred if barred else self._owned)[entry.owner].append(describe(entry))
         return False
 
     def without_strangers(self, entry: Entry) -> str | None:
@@ -310,14 +341,26 @@ class _Roles:
             for role in self._strangers(entry.definition):
                 self._needed[role].append(describe(entry))
             return entry.definition
-        kept = []
+        kept, acting_as = [], ""
         for statement in pglast.split(entry.definition):
+            before, acting_as = acting_as, _session_role(statement, acting_as)
+            speaker = acting_as or before  # a RESET goes with what it ends
             strangers = self._strangers(statement)
             for role in strangers:
                 self._granted[role].append(describe(entry))
-            if not strangers:
+            actors = {speaker} if speaker else _acts_for(statement)
+            unable = {role for role in actors if not self._may_grant_as(role, bool(speaker))}
+            for role in unable - strangers:
+                self._unable[role].append(describe(entry))
+            if not strangers and not unable:
                 kept.append(f"{statement};\n")
         return "".join(kept) or None
+
+    def _may_grant_as(self, role: str, by_session: bool) -> bool:
+        """SET SESSION AUTHORIZATION is for superusers, whoever is a member of what."""
+        if by_session:
+            return self._around.superuser and role in self._around.existing.roles
+        return role == self._around.user or self._may_act_as(role)
 
     def _strangers(self, statement: str) -> set[str]:
         from pglast import ast, parse_sql
@@ -343,6 +386,13 @@ class _Roles:
                 else "does not exist on the target"
             )
             yield Loss(f"role {role}", f"{why}: {user} will own {_some(objects)}")
+        for role, objects in sorted(self._barred.items()):
+            why = f"may not create in the schema: {user} will own {_some(objects)}"
+            yield Loss(f"role {role}", why)
+        for role, objects in sorted(self._unable.items()):
+            there = role in self._around.existing.roles
+            why = f"{user} may not act as it" if there else "does not exist on the target"
+            yield Loss(f"role {role}", f"{why}: its grants are lost on {_some(objects)}")
         for role, objects in sorted(self._granted.items()):
             message = f"does not exist on the target: its grants are lost on {_some(objects)}"
             yield Loss(f"role {role}", message)
@@ -354,6 +404,43 @@ class _Roles:
                 f"does not exist on the target, and is needed by {_some(objects)}",
                 f"CREATE ROLE {sql.Identifier(role).as_string(None)}",
             )
+
+
+def _makers(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:
+    """For each schema that an entry makes, who may create in it from then on."""
+    owners = {entry.id: (entry.tag, entry.owner) for entry in entries if _makes_schema(entry)}
+    found = {tag: frozenset({owner}) for tag, owner in owners.values()}
+    for entry in entries:
+        if entry.kind != "ACL" or not entry.tag.startswith("SCHEMA "):
+            continue
+        for tag, _ in (owners[id_] for id_ in entry.depends_on if id_ in owners):
+            found[tag] |= {
+                role.removesuffix(" with grant option")
+                for (role, _), some in privileges(entry.definition).items()
+                if some & {"CREATE", "SELECT"}  # SELECT: of ALL, which has CREATE for a schema
+            }
+    return found
+
+
+def _session_role(statement: str, before: str) -> str:
+    """As whom the statements after this one run; pg_dump lets the grantor of each grant speak."""
+    from pglast import ast, parse_sql
+
+    parsed = parse_sql(statement)[0].stmt
+    if not isinstance(parsed, ast.VariableSetStmt) or parsed.name != "session_authorization":
+        return before
+    return str(parsed.args[0].val.sval) if parsed.args else ""
+
+
+def _acts_for(statement: str) -> set[str]:
+    """Whose default privileges it alters."""
+    from pglast import ast, parse_sql
+
+    parsed = parse_sql(statement)[0].stmt
+    if not isinstance(parsed, ast.AlterDefaultPrivilegesStmt):
+        return set()
+    named = (option.arg for option in parsed.options or () if option.defname == "roles")
+    return {role.rolename for roles in named for role in roles if role.rolename}
 
 
 def _some(objects: Sequence[str]) -> str:

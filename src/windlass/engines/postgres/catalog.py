@@ -82,11 +82,14 @@ class Existing:
 
     objects: frozenset[tuple[str, str, str, str]]
     roles: frozenset[str] = frozenset()
-    memberships: frozenset[str] = frozenset()  # roles that our user may give objects to
+    memberships: frozenset[str] = frozenset()  # roles that our user may act as, and give objects to
     schemas: frozenset[str] = frozenset()
     extensions: frozenset[str] = frozenset()
     available_extensions: frozenset[str] = frozenset()
     tablespaces: frozenset[str] = frozenset()
+    # of the roles that our user is a member of; nothing for a superuser
+    creators: frozenset[tuple[str, str]] = frozenset()  # schema, role that may create in it
+    heirs: frozenset[tuple[str, str]] = frozenset()  # role, another whose privileges it has
 
 
 def read_server(connection: Connection) -> tuple[Server, Standing]:
@@ -142,7 +145,10 @@ def read_existing(connection: Connection) -> Existing:
     def names(kind: str) -> frozenset[str]:
         return frozenset(name for of, _, name, _ in found if of == kind)
 
-    apart = {"ROLE", "SCHEMA", "EXTENSION", "AVAILABLE", "TABLESPACE"}
+    def pairs(kind: str) -> frozenset[tuple[str, str]]:
+        return frozenset((first, second) for of, first, second, _ in found if of == kind)
+
+    apart = {"CREATOR", "HEIR", "ROLE", "SCHEMA", "EXTENSION", "AVAILABLE", "TABLESPACE"}
     return Existing(
         objects=frozenset(row for row in found if row[0] not in apart),
         roles=names("ROLE"),
@@ -151,6 +157,8 @@ def read_existing(connection: Connection) -> Existing:
         extensions=names("EXTENSION"),
         available_extensions=names("AVAILABLE"),
         tablespaces=names("TABLESPACE"),
+        creators=pairs("CREATOR"),
+        heirs=pairs("HEIR"),
     )
 
 

@@ -53,8 +53,25 @@ select 'SCHEMA', '', nspname, '' from pg_namespace
 union all
 select 'EXTENSION', '', extname, '' from pg_extension
 union all
-select 'ROLE', '', rolname, case when pg_has_role(oid, 'member') then 'member' else '' end
-  from pg_roles
+-- to give an object to a role takes SET since version 16, and to work on it afterwards USAGE
+select 'ROLE', '', r.rolname,
+       case when pg_has_role(r.oid, 'usage') and
+                 case when current_setting('server_version_num')::int >= 160000
+                      then pg_has_role(r.oid, 'set') else pg_has_role(r.oid, 'member') end
+            then 'member' else '' end
+  from pg_roles r
+union all
+select 'CREATOR', n.nspname, r.rolname, ''
+  from pg_roles me
+  join pg_roles r on pg_has_role(r.oid, 'usage')
+  join pg_namespace n on has_schema_privilege(r.oid, n.oid, 'create')
+ where me.rolname = current_user and not me.rolsuper
+union all
+select 'HEIR', r.rolname, o.rolname, ''
+  from pg_roles me
+  join pg_roles r on pg_has_role(r.oid, 'usage')
+  join pg_roles o on pg_has_role(o.oid, 'usage') and pg_has_role(r.oid, o.oid, 'usage')
+ where me.rolname = current_user and not me.rolsuper
 union all
 select 'TABLESPACE', '', spcname, '' from pg_tablespace
 union all

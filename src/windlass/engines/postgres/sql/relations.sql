@@ -17,9 +17,9 @@ select c.oid::bigint                                    as oid,
        c.relhastriggers                                 as has_triggers,
        coalesce(am.amname = 'heap', false)
          and current_setting('server_version_num')::int >= 140000 as tid_range_scan,
-       case when c.relkind = 'r' then has_table_privilege(c.oid, 'select')
-                                   or has_any_column_privilege(c.oid, 'select')
-            else true end                               as readable,
+       -- LOCK and COPY of the whole take more than SELECT on some columns
+       c.relkind not in ('r', 'p')
+         or has_table_privilege(c.oid, 'select')        as readable,
        c.relkind = 'r' and row_security_active(c.oid)   as hides_rows,
        has_schema_privilege(n.oid, 'usage')             as reachable
   from pg_class c
