@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ from psycopg import sql
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing
 from windlass.model.relation import Name, Relation
-from windlass.model.report import Problem
+from windlass.model.report import Loss, Problem
+from windlass.model.statement import Statement
 from windlass.plan.select import describe
 from windlass.plan.statements import target_name, target_tag
 from windlass.spec.spec import Existing as OnExisting
@@ -79,6 +81,76 @@ def reading_problems(sides: Sides) -> Iterator[Problem]:
                 "SELECT ON SEQUENCE",
                 sql.Identifier(name.schema, name.name),
             )
+
+
+def large_object_problems(sides: Sides) -> list[Problem]:
+    """Those that this user may not read of the source."""
+    source = sides.source
+    if not source.unreadable_large_objects:
+        return []
+    user = source.server.user
+    owners = ", ".join(_quoted(owner) for owner in sorted(source.large_object_owners - {user}))
+    return [
+        Problem(
+            "large objects",
+            f"{source.unreadable_large_objects:,} of them are not for {user} to read",
+            f"GRANT {owners} TO {_quoted(user)}, or GRANT SELECT ON LARGE OBJECT for each",
+        )
+    ]
+
+
+def large_object_losses(sides: Sides) -> list[Loss]:
+    """Owners that are there, and that this user may not give anything to. Those that are not
+    there are named object by object."""
+    target, existing = sides.target, sides.existing
+    if target.server.superuser:
+        return []
+    user = target.server.user
+    there = sides.source.large_object_owners & existing.roles
+    return [
+        Loss(
+            f"role {owner}",
+            f"exists, but {user} is not a member (GRANT {_quoted(owner)} TO {_quoted(user)}):"
+            f" {user} will own its large objects",
+        )
+        for owner in sorted(there - existing.memberships - {user})
+    ]
+
+
+_FOR_SUPERUSERS = {
+    "ACCESS METHOD", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "OPERATOR CLASS", "OPERATOR FAMILY",
+    "PROCEDURAL LANGUAGE", "PUBLICATION TABLES IN SCHEMA", "TEXT SEARCH PARSER",
+    "TEXT SEARCH TEMPLATE",
+}  # fmt: skip
+# what hosted servers give their customers in place of a superuser can make some of these
+_NEARLY_SUPERUSERS = {"azure_pg_admin", "cloudsqlsuperuser", "rds_superuser", "alloydbsuperuser"}
+
+
+def superuser_problems(statements: Iterable[Statement], sides: Sides) -> list[Problem]:
+    """What the server lets nobody but a superuser make."""
+    target = sides.target
+    if target.server.superuser or sides.existing.memberships & _NEARLY_SUPERUSERS:
+        return []
+    found = [str(one) for one in statements if _is_for_superusers(one)]
+    hint = "connect to the target as a superuser, or take them out of the source"
+    return [
+        Problem(name, f"is for superusers to make, which {target.server.user} is not", hint)
+        for name in dict.fromkeys(found)
+    ]
+
+
+def _is_for_superusers(statement: Statement) -> bool:
+    """Base types and functions in C name machine code; the shell of a type does not."""
+    text = statement.sql.partition("\n    AS ")[0]  # without the body
+    if statement.kind in _FOR_SUPERUSERS:
+        return True
+    if statement.kind == "TYPE":
+        return re.search(r"^\s*INPUT = ", text, re.MULTILINE) is not None
+    if statement.kind in ("FUNCTION", "PROCEDURE"):
+        return re.search(r"^\s*LANGUAGE (c|internal)\b", text, re.MULTILINE) is not None
+    if statement.kind == "CAST":
+        return " WITHOUT FUNCTION" in text
+    return statement.kind == "PUBLICATION" and " FOR ALL " in text.partition(" WITH (")[0]
 
 
 def _lacking(about: str, catalog: Catalog, privilege: str, on: sql.Identifier) -> Problem:

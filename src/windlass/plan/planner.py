@@ -26,8 +26,11 @@ from windlass.plan.check import (
     emptiness_problems,
     find_in_the_way,
     find_problems,
+    large_object_losses,
+    large_object_problems,
     missing_extensions,
     reading_problems,
+    superuser_problems,
 )
 from windlass.plan.chunks import SMALL_BYTES, Bounds, batches, plan_loads, split
 from windlass.plan.select import (
@@ -120,9 +123,12 @@ def make_plan(
     silenced = _silenced(reading, relation_plans) if purpose is Purpose.MOVE else []
     if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
         problems += missing_extensions(selection.entries, reading.existing)
+        problems += superuser_problems(written.statements, sides)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
     copies = spec.extent is not Extent.SCHEMA
     large_objects = reading.large_objects if copies and words.is_everything else LargeObjects()
+    if large_objects.count:
+        problems += large_object_problems(sides)
     has_large_objects = large_objects.count and reading.target_large_objects.count
     if purpose is Purpose.MOVE and has_large_objects:
         problems.append(
@@ -159,6 +165,7 @@ def make_plan(
             *selection.stranded,
             *kept,
             *_other_losses(reading, words),
+            *(large_object_losses(sides) if large_objects.count else ()),
             *silenced,
         ),
         problems=tuple(dict.fromkeys(problems)),

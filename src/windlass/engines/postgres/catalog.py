@@ -71,6 +71,8 @@ class Catalog:
     unreadable: frozenset[Name] = frozenset()
     unreachable_schemas: frozenset[str] = frozenset()
     hiding: frozenset[Name] = frozenset()  # row security would hide rows from us
+    unreadable_large_objects: int = 0
+    large_object_owners: frozenset[str] = frozenset()
 
     def relation(self, name: Name) -> Relation | None:
         return next((found for found in self.relations if found.name == name), None)
@@ -116,6 +118,7 @@ def read_catalog(connection: Connection) -> Catalog:
     columns = _read_columns(connection, types)
     keys = _grouped(_rows(connection, "keys"), "relation")
     rows = _rows(connection, "relations")
+    access = _rows(connection, "large_object_access")[0]
     return Catalog(
         server=server,
         standing=standing,
@@ -126,6 +129,8 @@ def read_catalog(connection: Connection) -> Catalog:
         unreadable=frozenset(_sure(row) for row in rows if not row["readable"]),
         unreachable_schemas=frozenset(row["schema"] for row in rows if not row["reachable"]),
         hiding=frozenset(_sure(row) for row in rows if row["hides_rows"]),
+        unreadable_large_objects=access["unreadable"],
+        large_object_owners=frozenset(access["owners"]),
     )
 
 

@@ -86,7 +86,7 @@ def _slices(source: Connection, oid: int) -> Iterator[bytes]:
 
 
 def dress(target: Connection, what: Described, roles: Collection[str], user: str) -> None:
-    """Owner, grants and comment, as far as the roles exist."""
+    """Owner, grants and comment, as far as the roles exist and objects may be given to them."""
     oid = sql.Literal(what.oid)
     try:
         for grantee, privilege, grantable in what.grants:
@@ -104,12 +104,18 @@ def dress(target: Connection, what: Described, roles: Collection[str], user: str
             target.execute(
                 sql.SQL("comment on large object {} is {}").format(oid, sql.Literal(what.comment))
             )
-        if what.owner != user and what.owner in roles:
+        if what.owner != user and what.owner in roles and _may_give(target, what.owner):
             target.execute(
                 sql.SQL("alter large object {} owner to {}").format(oid, sql.Identifier(what.owner))
             )
     except psycopg.Error as error:
         raise explain(error, f"describing large object {what.oid}", side="target") from error
+
+
+def _may_give(target: Connection, role: str) -> bool:
+    word = "set" if target.info.server_version >= 160000 else "member"
+    row: Any = target.execute("select pg_has_role(%s::name, %s)", (role, word)).fetchone()
+    return bool(row[0])
 
 
 def strangers(what: Described, roles: Collection[str]) -> set[str]:
