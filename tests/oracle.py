@@ -73,9 +73,9 @@ def schema_dump(database: Database, *options: str) -> list[Entry]:
 
 
 def _pg_dump(database: Database, *options: str, version: int = 18) -> str:
-    words = [tool("pg_dump", version), "--schema-only", "-d", database.url, *options]
+    words = [tool("pg_dump", version), "--schema-only", *options]
     words += [f"--exclude-schema={pattern}" for pattern in NOT_MOVED]
-    done = subprocess.run(words, capture_output=True, check=False)
+    done = subprocess.run(words, env=database.variables, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()  # not as text=True would: a carriage return in a name is to stay
 
@@ -131,8 +131,10 @@ def _echo(source: Database, server: Server) -> Iterator[Database]:
     """The source's definitions, in a database of another server that is dropped afterwards."""
     echo = server.create_database()
     dump = OWN_BOOKKEEPING.sub("", _pg_dump(source))
-    psql = [tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", echo.url]
-    done = subprocess.run(psql, input=dump.encode(), capture_output=True, check=False)
+    psql = [tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1"]
+    done = subprocess.run(
+        psql, env=echo.variables, input=dump.encode(), capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()
     try:
         yield echo

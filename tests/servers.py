@@ -105,6 +105,19 @@ class Database:
         where = f"127.0.0.1:{port or self.server.port}/{self.name}{words}"
         return f"postgresql://{user}:{QUOTED_PASSWORD}@{where}"
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment in which PostgreSQL's own programs find this database."""
+        return {
+            **os.environ,
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.server.port),
+            "PGUSER": "postgres",
+            "PGPASSWORD": PASSWORD,
+            "PGDATABASE": self.name,
+            "PGOPTIONS": "-c client_min_messages=warning",
+        }
+
     def connect(self, **options: str) -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(self.url, autocommit=True, **options)  # type: ignore[arg-type]
 
@@ -122,12 +135,11 @@ class Database:
 
     def load(self, *files: Path, **variables: object) -> None:
         """Run files of SQL with psql, which stops at the first error."""
-        words = [tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url]
+        words = [tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1"]
         words += [f"--variable={name}={value}" for name, value in variables.items()]
-        environment = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
         for file in files:
             done = subprocess.run(
-                [*words, "-f", str(file)], env=environment, capture_output=True, text=True
+                [*words, "-f", str(file)], env=self.variables, capture_output=True, text=True
             )
             assert done.returncode == 0, f"{file.name} does not load: {done.stderr[-2000:]}"
 

@@ -29,10 +29,11 @@ def copy_with_pg_dump(pair: Pair) -> str:
     """Returns what psql complained about."""
     version = pair.target.server.version
     dumped = subprocess.run(
-        [tool("pg_dump", version), "-d", pair.source.url], capture_output=True, check=True
+        [tool("pg_dump", version)], env=pair.source.variables, capture_output=True, check=True
     )
     done = subprocess.run(
-        [tool("psql"), "-XqAt", "-d", pair.target.url],
+        [tool("psql"), "-XqAt"],
+        env=pair.target.variables,
         input=OWN_BOOKKEEPING.sub("", dumped.stdout.decode()).encode(),
         capture_output=True,
         check=False,
