@@ -237,33 +237,117 @@ def find_in_the_way(
     All kinds of relation share one name space with each other and with types.
     """
     taken = {
-        (_space(kind), schema, f"{name}({signature})" if kind in _ROUTINES else name): (
-            kind,
-            Name(schema, name),
-            f"({signature})" if kind in _ROUTINES else "",
-        )
+        (_space(kind), schema, name, signature if kind in _SIGNED else ""): (kind, signature)
         for kind, schema, name, signature in existing.objects
     }
-    found = []
+    found: dict[tuple[str, str, str, str], InTheWay] = {}
     for entry in entries:
-        tag = target_tag(entry.tag, schemas)
-        key = (_space(entry.kind), schemas.get(entry.schema, entry.schema), tag)
-        if entry.kind in _CREATED and key in taken:
-            found.append(InTheWay(entry, *taken[key]))
-    return found
+        if entry.kind not in _CREATED:
+            continue
+        name, signature = _signed(entry, schemas)
+        key = (_space(entry.kind), schemas.get(entry.schema, entry.schema), name, signature)
+        if key in taken:
+            kind, arguments = taken[key]
+            there = InTheWay(entry, kind, Name(key[1], name), _as_altered(kind, arguments))
+            # a base type has two entries: its shell's, then its own
+            found[(*key[:3], str(entry.id) if entry.kind == "SHELL TYPE" else signature)] = there
+    return list(found.values())
 
 
 _ROUTINES = {"FUNCTION", "PROCEDURE", "AGGREGATE"}
+_TYPES = {"TYPE", "DOMAIN", "SHELL TYPE"}
+_BY_METHOD = {"OPERATOR CLASS", "OPERATOR FAMILY"}
+_SIGNED = {*_ROUTINES, *_BY_METHOD, "OPERATOR"}
 _CREATED = {
-    *RELATION_KINDS, *_ROUTINES, "TYPE", "DOMAIN", "COLLATION", "TEXT SEARCH CONFIGURATION",
-    "TEXT SEARCH DICTIONARY", "EVENT TRIGGER", "PUBLICATION", "FOREIGN DATA WRAPPER", "SERVER",
+    *RELATION_KINDS, *_SIGNED, *_TYPES, "ACCESS METHOD", "CAST", "COLLATION", "CONVERSION",
+    "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "PROCEDURAL LANGUAGE", "PUBLICATION", "SERVER",
+    "STATISTICS", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "TEXT SEARCH PARSER",
+    "TEXT SEARCH TEMPLATE", "TRANSFORM",
 }  # fmt: skip
+
+
+def _signed(entry: Entry, schemas: Mapping[str, str]) -> tuple[str, str]:
+    """Name and signature on the target. An operator's is not in its tag, but in its DROP."""
+    if entry.kind in _ROUTINES:
+        name, _, arguments = target_tag(entry.tag, schemas).partition("(")
+        return name, arguments.removesuffix(")")
+    if entry.kind == "OPERATOR":
+        _, _, arguments = target_tag(entry.drop.strip(), schemas).rpartition(f"{entry.tag} (")
+        return entry.tag, arguments.removesuffix(";").removesuffix(")")
+    if entry.kind in _BY_METHOD:
+        return entry.tag, entry.drop.strip().removesuffix(";").rpartition(" USING ")[2]
+    return target_tag(entry.tag, schemas), ""
+
+
+def _as_altered(kind: str, signature: str) -> str:
+    """What ALTER has to say after the name."""
+    if kind in _BY_METHOD:
+        return f" USING {signature}"
+    return f"({signature})" if kind in _SIGNED else ""
 
 
 def _space(kind: str) -> str:
     if kind in _ROUTINES:
         return "routine"
-    return "relation" if kind in RELATION_KINDS or kind in ("TYPE", "DOMAIN") else kind
+    return "relation" if kind in RELATION_KINDS | _TYPES else kind
+
+
+def unmovable(items: Iterable[InTheWay]) -> list[Problem]:
+    """What `replace` cannot set aside: ALTER has no way to move it."""
+    return [
+        Problem(
+            describe(item.entry),
+            f"exists on the target as {item.kind.lower()}, and cannot be set aside",
+            "drop or rename it there",
+        )
+        for item in items
+        if item.kind == "OPERATOR"
+        or (item.kind == "SHELL TYPE" and not is_shell(item.entry))
+    ]
+
+
+def is_shell(entry: Entry) -> bool:
+    """A type of which nothing but the name is known: of its own, or before its functions."""
+    bare = entry.kind == "TYPE" and "(" not in entry.definition and " AS " not in entry.definition
+    return bare or entry.kind == "SHELL TYPE"
+
+
+def taken_names(
+    statements: Iterable[Statement], in_the_way: Iterable[InTheWay], existing: Existing
+) -> list[Problem]:
+    """Indexes share their names with relations: those that a statement is going to make, and an
+    index or a relation of the target has."""
+    gone = {item.name for item in in_the_way}
+    taken: dict[Name, str] = {}
+    for kind, schema, name, of in existing.objects:
+        if kind == "INDEX" and Name(schema, of) not in gone:
+            taken[Name(schema, name)] = f"an index of {schema}.{of}"
+        elif kind in RELATION_KINDS and Name(schema, name) not in gone:
+            taken[Name(schema, name)] = f"a {kind.lower()}"
+    wanted = {name: str(one) for one in statements if (name := _relation_name(one))}
+    return [
+        Problem(
+            statement,
+            f"its name is that of {taken[name]} on the target",
+            f"rename that, or this on the source, or drop it: {name}",
+        )
+        for name, statement in wanted.items()
+        if name in taken
+    ]
+
+
+def _relation_name(statement: Statement) -> Name | None:
+    """The name that it takes among relations and indexes."""
+    name = statement.name
+    if statement.kind in RELATION_KINDS | {"INDEX"}:
+        return name
+    keyed = statement.kind == "CONSTRAINT" and re.search(_KEYED, statement.sql)
+    if keyed and statement.relation:
+        return Name(name.schema, name.name.removeprefix(f"{statement.relation.name} "))
+    return None
+
+
+_KEYED = r"\b(PRIMARY KEY|UNIQUE|EXCLUDE)\b"
 
 
 def conflicts(found: Iterable[InTheWay]) -> list[Problem]:
@@ -275,7 +359,7 @@ def conflicts(found: Iterable[InTheWay]) -> list[Problem]:
             "--existing replace sets it aside, --existing fill keeps it",
         )
         for item in found
-        if item.entry.kind not in RELATION_KINDS - {"SEQUENCE"}
+        if item.entry.kind not in RELATION_KINDS - {"SEQUENCE"} | {"SHELL TYPE"}
     ]
 
 

@@ -8,7 +8,8 @@ select case c.relkind when 'r' then 'TABLE' when 'p' then 'TABLE' when 'v' then 
   from pg_class c
  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't'
 union all
-select case t.typtype when 'd' then 'DOMAIN' else 'TYPE' end, t.typnamespace, t.typname, '',
+select case when not t.typisdefined then 'SHELL TYPE' when t.typtype = 'd' then 'DOMAIN' else 'TYPE' end,
+       t.typnamespace, t.typname, '',
        'pg_type'::regclass, t.oid
   from pg_type t
   left join pg_class rc on rc.oid = t.typrelid
@@ -29,6 +30,35 @@ select 'TEXT SEARCH CONFIGURATION', f.cfgnamespace, f.cfgname, '', 'pg_ts_config
 union all
 select 'TEXT SEARCH DICTIONARY', f.dictnamespace, f.dictname, '', 'pg_ts_dict'::regclass, f.oid
   from pg_ts_dict f
+union all
+select 'TEXT SEARCH PARSER', f.prsnamespace, f.prsname, '', 'pg_ts_parser'::regclass, f.oid
+  from pg_ts_parser f
+union all
+select 'TEXT SEARCH TEMPLATE', f.tmplnamespace, f.tmplname, '', 'pg_ts_template'::regclass, f.oid
+  from pg_ts_template f
+union all
+select 'OPERATOR', o.oprnamespace, o.oprname,
+       case o.oprleft when 0 then 'NONE' else format_type(o.oprleft, null) end
+       || ', ' ||
+       case o.oprright when 0 then 'NONE' else format_type(o.oprright, null) end,
+       'pg_operator'::regclass, o.oid
+  from pg_operator o
+union all
+select 'OPERATOR CLASS', o.opcnamespace, o.opcname, quote_ident(m.amname),
+       'pg_opclass'::regclass, o.oid
+  from pg_opclass o
+  join pg_am m on m.oid = o.opcmethod
+union all
+select 'OPERATOR FAMILY', o.opfnamespace, o.opfname, quote_ident(m.amname),
+       'pg_opfamily'::regclass, o.oid
+  from pg_opfamily o
+  join pg_am m on m.oid = o.opfmethod
+union all
+select 'CONVERSION', c.connamespace, c.conname, '', 'pg_conversion'::regclass, c.oid
+  from pg_conversion c
+union all
+select 'STATISTICS', s.stxnamespace, s.stxname, '', 'pg_statistic_ext'::regclass, s.oid
+  from pg_statistic_ext s
 )
 select o.kind, n.nspname as schema, o.name, o.signature
   from own o
@@ -40,6 +70,29 @@ select o.kind, n.nspname as schema, o.name, o.signature
                       and d.deptype in ('e', 'i')
                       -- a partitioned relation depends on the columns of its own key
                       and (d.refclassid, d.refobjid) <> (o.class, o.oid))
+union all
+-- they share the names of relations; the signature is the relation's name
+select 'INDEX', n.nspname, x.relname, c.relname
+  from pg_index i
+  join pg_class x on x.oid = i.indexrelid
+  join pg_class c on c.oid = i.indrelid
+  join pg_namespace n on n.oid = c.relnamespace
+ where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
+   and n.nspname !~ '^pg_(temp|toast_temp)_'
+union all
+select 'CAST', '', format('CAST (%s AS %s)', format_type(castsource, null),
+                          format_type(casttarget, null)), ''
+  from pg_cast
+ where oid >= 16384
+union all
+select 'TRANSFORM', '', format('TRANSFORM FOR %s LANGUAGE %I', format_type(t.trftype, null),
+                               l.lanname), ''
+  from pg_transform t
+  join pg_language l on l.oid = t.trflang
+union all
+select 'PROCEDURAL LANGUAGE', '', lanname, '' from pg_language
+union all
+select 'ACCESS METHOD', '', amname, '' from pg_am
 union all
 select 'EVENT TRIGGER', '', evtname, '' from pg_event_trigger
 union all
