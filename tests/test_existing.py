@@ -139,7 +139,8 @@ def test_fill_matches_columns_by_name_and_makes_what_is_missing(pair: Pair) -> N
     )
     pair.target.run(
         "create schema shop",
-        "create table shop.orders (own text default 'own', c int[], b numeric, id int, a text)",
+        "create table shop.orders"
+        " (own text default 'own', c int[], b numeric, id int primary key, a text)",
         "alter table shop.orders add unique (id)",
     )
     migrate(pair, "--existing", "fill").expect(DONE)
@@ -149,6 +150,18 @@ def test_fill_matches_columns_by_name_and_makes_what_is_missing(pair: Pair) -> N
     assert pair.target.value("select count(*) from shop.lines") == 50
     keys = "select count(*) from pg_constraint where conrelid = 'shop.lines'::regclass"
     assert pair.target.value(f"{keys} and contype = 'f'") == 1
+
+
+def test_fill_names_a_foreign_key_that_what_is_there_cannot_bear(pair: Pair) -> None:
+    pair.source.run(
+        "create table orders (id int primary key)",
+        "create table lines (id int primary key, orders int references orders)",
+    )
+    pair.target.run("create table orders (id int)")
+    done = migrate(pair, "--existing", "fill").expect(DONE).result
+    assert "lines_orders_fkey" in str(done["losses"])
+    keys = "select count(*) from pg_constraint where conrelid = 'public.lines'::regclass"
+    assert pair.target.value(f"{keys} and contype = 'f'") == 0
 
 
 def test_fill_into_a_relation_with_rows_is_refused(shop: Pair) -> None:

@@ -240,18 +240,25 @@ def find_in_the_way(
         (_space(kind), schema, name, signature if kind in _SIGNED else ""): (kind, signature)
         for kind, schema, name, signature in existing.objects
     }
-    found: dict[tuple[str, str, str, str], InTheWay] = {}
+    found = []
     for entry in entries:
-        if entry.kind not in _CREATED:
-            continue
         name, signature = _signed(entry, schemas)
-        key = (_space(entry.kind), schemas.get(entry.schema, entry.schema), name, signature)
-        if key in taken:
-            kind, arguments = taken[key]
-            there = InTheWay(entry, kind, Name(key[1], name), _as_altered(kind, arguments))
-            # a base type has two entries: its shell's, then its own
-            found[(*key[:3], str(entry.id) if entry.kind == "SHELL TYPE" else signature)] = there
-    return list(found.values())
+        schema = schemas.get(entry.schema, entry.schema)
+        there = taken.get((_space(entry.kind), schema, name, signature))
+        if entry.kind in _CREATED and there:
+            found.append(InTheWay(entry, there[0], Name(schema, name), _as_altered(*there)))
+    return found
+
+
+def without_freed(items: Sequence[InTheWay]) -> list[InTheWay]:
+    """Without what is no longer in the way once the types it is about have been set aside."""
+    moved = {item.entry.id for item in items if _space(item.kind) == "relation"}
+    return [
+        item
+        for item in items
+        if item.entry.kind not in ("CAST", "TRANSFORM")
+        or not moved.intersection(item.entry.depends_on)
+    ]
 
 
 _ROUTINES = {"FUNCTION", "PROCEDURE", "AGGREGATE"}
@@ -297,13 +304,15 @@ def unmovable(items: Iterable[InTheWay]) -> list[Problem]:
     return [
         Problem(
             describe(item.entry),
-            f"exists on the target as {item.kind.lower()}, and cannot be set aside",
+            f"exists on the target, and {_ONE[item.kind]} cannot be set aside",
             "drop or rename it there",
         )
         for item in items
-        if item.kind == "OPERATOR"
-        or (item.kind == "SHELL TYPE" and not is_shell(item.entry))
+        if item.kind == "OPERATOR" or (item.kind == "SHELL TYPE" and not is_shell(item.entry))
     ]
+
+
+_ONE = {"OPERATOR": "an operator", "SHELL TYPE": "the mere shell of a type"}
 
 
 def is_shell(entry: Entry) -> bool:
@@ -324,7 +333,7 @@ def taken_names(
             taken[Name(schema, name)] = f"an index of {schema}.{of}"
         elif kind in RELATION_KINDS and Name(schema, name) not in gone:
             taken[Name(schema, name)] = f"a {kind.lower()}"
-    wanted = {name: str(one) for one in statements if (name := _relation_name(one))}
+    wanted = {own: str(one) for one in statements if (own := _relation_name(one))}
     return [
         Problem(
             statement,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from windlass.engines.postgres.archive import PARTS, Entry
+from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
 from windlass.model.plan import (
     Arrival,
@@ -26,11 +26,15 @@ from windlass.plan.check import (
     emptiness_problems,
     find_in_the_way,
     find_problems,
+    is_shell,
     large_object_losses,
     large_object_problems,
     missing_extensions,
     reading_problems,
     superuser_problems,
+    taken_names,
+    unmovable,
+    without_freed,
 )
 from windlass.plan.chunks import SMALL_BYTES, Bounds, batches, plan_loads, split
 from windlass.plan.select import (
@@ -99,6 +103,8 @@ def make_plan(
     names = {relation.name for relation in relations}
     selection = select_entries(reading.entries, names, words, owned_by)
     in_the_way = find_in_the_way(selection.entries, schemas, reading.existing)
+    if spec.existing is OnExisting.REPLACE:
+        in_the_way = without_freed(in_the_way)
     arriving = {
         relation.name: _arrival(spec, target_name(relation.name, schemas), reading.target)
         for relation in relations
@@ -125,6 +131,8 @@ def make_plan(
         problems += missing_extensions(selection.entries, reading.existing)
         problems += superuser_problems(written.statements, sides)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
+        problems += unmovable(in_the_way) if spec.existing is OnExisting.REPLACE else []
+        problems += taken_names(written.statements, in_the_way, reading.existing)
     copies = spec.extent is not Extent.SCHEMA
     large_objects = reading.large_objects if copies and words.is_everything else LargeObjects()
     if large_objects.count:
@@ -230,7 +238,12 @@ def _write(
     if spec.existing is OnExisting.FILL:
         skip = _with_parts({item.entry.id for item in in_the_way}, entries, reading.source)
     elif spec.existing is OnExisting.REPLACE:
-        skip = {item.entry.id for item in in_the_way if not item.entry.schema}
+        skip = {item.entry.id for item in in_the_way if not item.entry.schema or _is_left(item)}
+        skip |= {
+            entry.id
+            for entry in entries
+            if entry.kind == _IN_SCHEMA and skip.intersection(entry.depends_on)
+        }
     large = {
         relation.oid
         for relation in reading.source.relations
@@ -250,6 +263,14 @@ def _write(
     )
 
 
+_IN_SCHEMA = "PUBLICATION TABLES IN SCHEMA"
+
+
+def _is_left(item: InTheWay) -> bool:
+    """The shell of a type stays where it is: ALTER TYPE refuses to move one, and it is as good."""
+    return item.kind == "SHELL TYPE" and is_shell(item.entry)
+
+
 def _with_parts(ids: set[int], entries: Iterable[Entry], source: Catalog) -> set[int]:
     """What belongs to objects that the target has already is there, or not wanted there.
 
@@ -257,7 +278,8 @@ def _with_parts(ids: set[int], entries: Iterable[Entry], source: Catalog) -> set
     """
     found = set(ids)
     by_id = {entry.id: entry for entry in entries}
-    skipped = {Name(by_id[id_].schema, by_id[id_].tag) for id_ in ids}
+    there = [by_id[id_] for id_ in ids if by_id[id_].kind in RELATION_KINDS]
+    skipped = {Name(entry.schema, entry.tag) for entry in there}
     fed = {item.name for item in source.sequences if item.owner in skipped}
     for entry in by_id.values():
         if entry.kind == "SEQUENCE" and Name(entry.schema, entry.tag) in fed:
@@ -266,7 +288,7 @@ def _with_parts(ids: set[int], entries: Iterable[Entry], source: Catalog) -> set
             leaves_from = {name.name for name in skipped if name.schema == entry.schema}
             if any(entry.tag.startswith(f"{name} ") for name in leaves_from):
                 found.add(entry.id)
-        elif entry.kind in PARTS and found.intersection(entry.depends_on):
+        elif entry.kind in {*PARTS, _IN_SCHEMA} and found.intersection(entry.depends_on):
             found.add(entry.id)
     return found
 
@@ -367,10 +389,13 @@ def _set_aside(
     fed = {sequence.name for sequence in target.sequences if sequence.owner}
     aside, kept = [], []
     for item in in_the_way:
-        if item.entry.schema and item.name not in fed:
+        if item.entry.kind == "SHELL TYPE":
+            continue  # the type itself has an entry as well
+        movable = item.entry.schema and not _is_left(item)
+        if movable and item.name not in fed:
             schema = backup_schema(run, item.name.schema)
             aside.append(SetAside(item.kind, item.name, item.signature, schema))
-        elif item.entry.schema:
+        elif movable:
             continue
         else:
             message = "exists on the target and is left as it is there"
