@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -44,6 +45,15 @@ def wired(pair: Pair) -> Iterator[Wired]:
         source = stack.enter_context(Proxy(pair.source.server.port))
         target = stack.enter_context(Proxy(pair.target.server.port))
         yield Wired(pair, source, target)
+
+
+def under_way(wired: Wired) -> subprocess.Popen[str]:
+    """A move of which some megabytes have passed."""
+    process = start(*WORDS, env=wired.variables)
+    while process.poll() is None and wired.source.passed_bytes < 3 << 20:
+        time.sleep(0.01)
+    assert process.poll() is None, finish(process).why
+    return process
 
 
 def test_a_move_through_proxies_arrives(wired: Wired) -> None:
@@ -96,8 +106,7 @@ def test_wires_cut_again_and_again_are_mended(wired: Wired) -> None:
 
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_stalled_wire_is_waited_for(wired: Wired, side: str) -> None:
-    process = start(*WORDS, env=wired.variables)
-    time.sleep(0.7)
+    process = under_way(wired)
     proxy: Proxy = getattr(wired, side)
     proxy.stall()
     time.sleep(4)
@@ -109,8 +118,7 @@ def test_a_stalled_wire_is_waited_for(wired: Wired, side: str) -> None:
 
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_wire_that_stays_cut_stops_the_move_and_it_goes_on_later(wired: Wired, side: str) -> None:
-    process = start(*WORDS, env=wired.variables)
-    time.sleep(0.7)
+    process = under_way(wired)
     proxy: Proxy = getattr(wired, side)
     proxy.refuse()
     ran = finish(process).expect(STOPPED)

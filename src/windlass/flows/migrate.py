@@ -34,7 +34,6 @@ from windlass.flows.ddl import (
     CREATE_PRIMARY_KEYS,
     IN_ORDER,
     VALIDATE_FOREIGN_KEYS,
-    divide,
 )
 from windlass.flows.migration import Migration
 from windlass.flows.validate import (
@@ -86,7 +85,7 @@ def _in_order(phase: Phase) -> Callable[[Migration, Item], Result]:
     step = IN_ORDER[phase]
 
     def run_phase(run: Migration, _: Item) -> Result:
-        portions = divide(run.plan)[step]
+        portions = run.portions[step]
         for portion in portions:
             run.once(step, portion.item.id, partial(_run, portion.statements))
         return {"statements": sum(len(portion.statements) for portion in portions)}
@@ -103,7 +102,7 @@ def create_foreign_keys(run: Migration, _: Item) -> Result:
     """NOT VALID where that is possible. What cannot be made, as a partitioned relation's rows
     violate it or a filled relation has no such key, is a loss."""
     step = IN_ORDER[Phase.FOREIGN_KEYS]
-    for portion in divide(run.plan)[step]:
+    for portion in run.portions[step]:
         run.once(step, portion.item.id, partial(_try_all, portion.statements, "left out"))
     return {}
 
@@ -269,7 +268,7 @@ def _copy_large_objects(
 
 
 def _items(step: str) -> Callable[[Migration], list[Item]]:
-    return lambda run: [portion.item for portion in divide(run.plan)[step]]
+    return lambda run: [portion.item for portion in run.portions[step]]
 
 
 def create_indexes(run: Migration, item: Item) -> Result:
@@ -289,7 +288,7 @@ def _build(run: Migration, step: str, item: Item, target: Connection) -> Result:
 
 
 def _statements(run: Migration, step: str, item: Item) -> Sequence[Statement]:
-    return next(p.statements for p in divide(run.plan)[step] if p.item.id == item.id)
+    return next(p.statements for p in run.portions[step] if p.item.id == item.id)
 
 
 def validate_foreign_keys(run: Migration, item: Item) -> Result:
@@ -319,8 +318,7 @@ def analyzed(run: Migration) -> list[Item]:
 
 
 def _is_analyzed_alone(run: Migration, item: RelationPlan) -> bool:
-    parents = {source for _, source, _ in run.plan.others}
-    return item.relation.partition_of not in parents
+    return item.relation.partition_of not in run.partitioned
 
 
 def analyze_tables(run: Migration, item: Item) -> Result:

@@ -44,7 +44,7 @@ from windlass.errors import (
     SnapshotLost,
     WindlassError,
 )
-from windlass.flows.ddl import expected_items
+from windlass.flows.ddl import Portion, divide, expected_items
 from windlass.flows.rollback import TRANSFERS, undo
 from windlass.journal import journal
 from windlass.journal.journal import Line
@@ -107,6 +107,8 @@ class Migration:
         self._plan: Plan | None = None
         self._loads: dict[str, Load] = {}
         self._relations: dict[Name, RelationPlan] = {}
+        self.portions: dict[str, list[Portion]] = {}  # of the plan's statements, by step
+        self.partitioned: frozenset[Name] = frozenset()  # and views: what holds no rows itself
         self._lines: dict[str, dict[str, Line]] = defaultdict(dict)
         self._clock: dict[str, tuple[float, float]] = {}
         self.steps: tuple[str, ...] = ()  # of the flow that runs, for a display
@@ -429,6 +431,8 @@ class Migration:
     def _use(self, plan: Plan) -> None:
         self._plan = plan
         self._loads = {load.id: load for load in plan.loads}
+        self.portions = divide(plan)
+        self.partitioned = frozenset(source for _, source, _ in plan.others)
         self._relations = {item.relation.name: item for item in plan.relations}
 
     def _make_plan(self, run: str, purpose: Purpose = Purpose.MOVE) -> Plan:
@@ -487,7 +491,7 @@ class Migration:
             pg_dump,
             self.source.environment(self._source_session()),
             self.snapshot.id,
-            leave_out=source.unreadable - names,
+            leave_out=_out_of_reach(source) - names,
         )
         stack.callback(dumping.close)
         return dumping
@@ -706,6 +710,13 @@ class Migration:
         self.emit(
             Noticed(f"the rows were read from {len(used)} snapshots, as the first was lost{within}")
         )
+
+
+def _out_of_reach(source: catalog.Catalog) -> set[Name]:
+    """What pg_dump could not even lock."""
+    schemas = source.unreachable_schemas
+    hidden = {one.name for one in source.relations if one.name.schema in schemas}
+    return hidden | source.unreadable
 
 
 def when_up(connect: Callable[[], T]) -> T:

@@ -179,7 +179,7 @@ def may_silence_triggers(connection: Connection) -> bool:
 
 def read_emptiness(connection: Connection, names: Iterable[Name]) -> dict[Name, bool]:
     """Whether each relation has no row. Looks at one row at most."""
-    query = sql.SQL("select not exists (select from only {})")
+    query = sql.SQL("select not exists (select from {})")
     return {
         name: bool(
             _fetch(connection, query.format(sql.Identifier(name.schema, name.name)), str(name))[0][
