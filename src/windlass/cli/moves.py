@@ -20,6 +20,7 @@ from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RunStatus, State
 from windlass.model.plan import Plan
 from windlass.model.report import Problem
+from windlass.model.units import plural
 from windlass.run.local import run_flow
 from windlass.spec.spec import Spec
 
@@ -163,7 +164,7 @@ def rollback(target: str, run: str, emit: Emit) -> Outcome:
         State.ROLLED_BACK,
         seconds=time.perf_counter() - started,
         notices=tuple(f"{name} stays, as others use it" for name in stayed),
-        message=f"{len(plan.set_aside)} objects are back where they were",
+        message=f"back where it was: {plural(len(plan.set_aside), 'object')}",
     )
 
 

@@ -38,6 +38,7 @@ from windlass.errors import (
     AlreadyDone,
     BadSpec,
     ConnectionLost,
+    Interrupted,
     Refused,
     RunLost,
     ServerStarting,
@@ -102,7 +103,7 @@ class Migration:
         self._control: Connection | None = None
         self._holder = holder
         self._patient = patient
-        self._has_begun = False
+        self._has_begun = self._cancelled = False
         self._epoch = 1
         self._plan: Plan | None = None
         self._loads: dict[str, Load] = {}
@@ -120,6 +121,7 @@ class Migration:
         self.show_values = False
         self.only_compares = False
         self.verified = ""
+        self.counted: dict[str, int] = {}  # rows on the target, by relation, where compared
         self.notices: list[str] = []
         self._resumed = False
         self._started = time.perf_counter()
@@ -160,6 +162,8 @@ class Migration:
 
     def sessions(self) -> Sessions:
         """This thread's own."""
+        if self._cancelled:
+            raise Interrupted("stopped on request")
         mine: Sessions | None = getattr(self._threads, "sessions", None)
         if mine is None:
             mine = Sessions(self.source, self.target, self.plan.run)
@@ -304,6 +308,7 @@ class Migration:
 
     def cancel(self) -> None:
         with self._lock:
+            self._cancelled = True
             for sessions in self._sessions:
                 sessions.cancel()
 
@@ -691,7 +696,9 @@ class Migration:
             yield RelationOutcome(
                 source=str(item.relation.name),
                 target=str(item.target),
-                rows=sum(line.rows for line in done),
+                rows=self.counted.get(str(item.enters), 0)
+                if self.only_compares
+                else sum(line.rows for line in done),
                 bytes=sum(line.size_bytes for line in done),
                 chunks=len(item.chunks),
                 seconds=sum(line.seconds for line in done),

@@ -221,6 +221,7 @@ def collect_all_results(run: Migration, _: Item) -> Result:
     for item in differing:
         run.differ(_explain(run, item, sums))
     run.differing = differing
+    run.counted = {name: found.rows for name, found in sums["target"].items()}
     if run.spec.verify_ is not Verify.NONE:
         run.verified = run.spec.verify_.value
     return {"relations": len(run.plan.relations), "differing": len(differing)}
