@@ -10,16 +10,16 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 
 import psycopg
 import pytest
 
 from command import DONE, REFUSED, STOPPED, Ran, finish, start
 from oracle import content_difference, half_made, schema_difference
-from servers import BUSY, Database, Pair, Server
+from servers import BUSY, CORPUS, Database, Pair, Server
 
 WORDS = ("migrate", "--json", "--chunk-size", "128kB", "--jobs", "2", "--verify", "none")
 SEED = int(os.environ.get("KILL_SEED", "20"))
@@ -48,16 +48,33 @@ class Move:
         self.pair = Pair(self.pair.source, self.target.create_database())
 
 
+@pytest.fixture(scope="module")
+def undisturbed() -> Iterator[Move]:
+    """Servers for this module alone, a full source, and the time that a move takes."""
+    with ExitStack() as stack:
+        source, target = Server(16, SYNCED), Server(18, SYNCED)
+        for server in (source, target):
+            stack.callback(server.remove)
+            server.start().admin.load(CORPUS / "roles.sql")
+        made = Move(source, target, Pair(source.create_database(), target.create_database()))
+        made.pair.source.load(BUSY, scale=2)
+        began = time.monotonic()
+        finish(start(*WORDS, pair=made.pair)).expect(DONE)
+        made.seconds = time.monotonic() - began
+        made.renew()
+        yield made
+
+
 @pytest.fixture
-def move(own_server: Callable[..., Server]) -> Move:
-    source, target = own_server(16, SYNCED), own_server(18, SYNCED)
-    made = Move(source, target, Pair(source.create_database(), target.create_database()))
-    made.pair.source.load(BUSY, scale=2)
-    began = time.monotonic()
-    finish(start(*WORDS, pair=made.pair)).expect(DONE)
-    made.seconds = time.monotonic() - began
-    made.renew()
-    return made
+def move(undisturbed: Move) -> Iterator[Move]:
+    """An empty target to be moved into."""
+    target = undisturbed.target.create_database()
+    made = replace(undisturbed, pair=Pair(undisturbed.pair.source, target), arrivals=0)
+    yield made
+    for server in (made.source, made.target):
+        if not server.wait_ready():
+            server.restart()
+    made.target.drop_database(made.pair.target)
 
 
 Kill = Callable[[subprocess.Popen[str]], object]

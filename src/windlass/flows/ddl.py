@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ IN_ORDER = {
     Phase.GRANTS: "grant_privileges",
     Phase.LAST: "create_event_triggers",
 }
+CREATE_TABLES = IN_ORDER[Phase.TABLES]
 CREATE_INDEXES = "create_indexes"
 CREATE_PRIMARY_KEYS = "create_primary_keys"
 VALIDATE_FOREIGN_KEYS = "validate_foreign_keys"
@@ -34,6 +35,7 @@ VALIDATE_FOREIGN_KEYS = "validate_foreign_keys"
 class Portion:
     item: Item
     statements: tuple[Statement, ...]
+    is_free: bool = False  # of the order of the step's other portions
 
 
 def divide(plan: Plan) -> dict[str, list[Portion]]:
@@ -42,6 +44,7 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
     for statement in plan.statements:
         by_phase[statement.phase].append(statement)
     found = {step: list(_in_order(by_phase[phase])) for phase, step in IN_ORDER.items()}
+    found[CREATE_TABLES] = [*_on_islands(by_phase[Phase.TABLES])]
     batches = {item.target: item.batch for item in plan.relations}
     sizes: dict[str, int] = defaultdict(int)
     for item in plan.relations:
@@ -80,6 +83,27 @@ def _in_order(statements: Sequence[Statement]) -> Iterator[Portion]:
     for start in range(0, len(statements), PORTION):
         number = str(start // PORTION + 1)
         yield Portion(Item(number), tuple(statements[start : start + PORTION]))
+
+
+def _on_islands(statements: Sequence[Statement]) -> Iterator[Portion]:
+    """Islands are worth it where there are many statements; a large one stays in order."""
+    sizes = Counter(statement.island for statement in statements)
+    free = {island for island, size in sizes.items() if island and size <= PORTION // 2}
+    if len(statements) <= PORTION:
+        free = set()
+    yield from _in_order([one for one in statements if one.island not in free])
+    groups: dict[int, list[Statement]] = defaultdict(list)
+    for statement in statements:
+        if statement.island in free:
+            groups[statement.island].append(statement)
+    some: list[Statement] = []
+    number = 0
+    for place, group in enumerate(groups.values(), 1):
+        some += group
+        if len(some) >= PORTION // 2 or place == len(groups):
+            number += 1
+            yield Portion(Item(f"relations {number}"), tuple(some), is_free=True)
+            some = []
 
 
 def _by_batch(

@@ -32,6 +32,7 @@ from windlass.errors import AlreadyDone, ConnectionLost, WindlassError
 from windlass.flows.ddl import (
     CREATE_INDEXES,
     CREATE_PRIMARY_KEYS,
+    CREATE_TABLES,
     IN_ORDER,
     VALIDATE_FOREIGN_KEYS,
 )
@@ -60,6 +61,7 @@ from windlass.transfer.relay import Arrived, Journey, relay
 
 TELL_BYTES = 1 << 20  # how often a copy tells of its progress
 LARGE_OBJECTS_AT_ONCE = 32
+IN_ORDER_ITEM = Item("in order")
 
 
 def extract_source_schema(run: Migration, _: Item) -> Result:
@@ -95,6 +97,21 @@ def _in_order(phase: Phase) -> Callable[[Migration, Item], Result]:
 
 def _run(statements: Sequence[Statement], connection: Connection) -> Result:
     run_statements(connection, statements)
+    return {}
+
+
+def table_items(run: Migration) -> list[Item]:
+    """What has an order in one item; islands of relations in some that run side by side."""
+    free = [portion.item for portion in run.portions[CREATE_TABLES] if portion.is_free]
+    return [IN_ORDER_ITEM, *free]
+
+
+def create_target_tables(run: Migration, item: Item) -> Result:
+    """Relations, and what the archive puts between and after them."""
+    for portion in run.portions[CREATE_TABLES]:
+        mine = portion.item == item if portion.is_free else item == IN_ORDER_ITEM
+        if mine:
+            run.once(CREATE_TABLES, portion.item.id, partial(_run, portion.statements))
     return {}
 
 
@@ -403,7 +420,7 @@ MIGRATE: Flow[Migration] = Flow(
     (
         Step("extract_source_schema", extract_source_schema),
         Step("create_target_schema", create_target_schema, ("extract_source_schema",)),
-        Step("create_target_tables", _in_order(Phase.TABLES), ("create_target_schema",)),
+        Step(CREATE_TABLES, create_target_tables, ("create_target_schema",), items=table_items),
         Step(
             "transfer_table_data",
             transfer_table_data,

@@ -34,6 +34,7 @@ class Statement:
     drop: str
     phase: Phase
     relation: Name | None = None
+    island: int = 0  # statements of another island, but not of 0, may run before or beside it
 
     def __str__(self) -> str:
         where = f"{self.name.schema}." if self.name.schema else ""
