@@ -456,6 +456,7 @@ class Migration:
                 entries=[],
                 key_constraints=catalog.read_key_constraints(source),
                 foreign_keys=catalog.read_foreign_keys(source),
+                invalid_indexes=catalog.read_invalid_indexes(source),
                 subscriptions=catalog.read_subscriptions(source),
                 large_objects=catalog.read_large_objects(source),
                 target_large_objects=catalog.read_large_objects(target),

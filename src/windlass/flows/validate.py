@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from windlass.engines.postgres.archive import Dumping, find_pg_dump
+from windlass.engines.postgres.archive import RELATION_KINDS, Dumping, find_pg_dump
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
 from windlass.engines.postgres.fingerprint import (
     Fingerprint,
@@ -27,7 +27,7 @@ from windlass.errors import Refused
 from windlass.flows.migration import Migration
 from windlass.model.chunk import Chunk, Range, Whole
 from windlass.model.flow import Flow, Item, Result, Step
-from windlass.model.plan import Arrival, Plan, RelationPlan
+from windlass.model.plan import Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Difference, DifferenceKind, Problem
@@ -114,7 +114,9 @@ def _unreadable(connection: Connection, side: str, selected: Collection[Name]) -
 
 def _filled(plan: Plan) -> set[Name]:
     """Relations that keep the definitions they had on the target before the run."""
-    return {item.target for item in plan.relations if item.arrival is Arrival.FILL}
+    made = {one.name for one in plan.statements if one.kind in RELATION_KINDS}
+    selected = {item.target for item in plan.relations} | {target for _, _, target in plan.others}
+    return selected - made
 
 
 # rows

@@ -46,6 +46,7 @@ class HashBy(StrEnum):
     VALUE = "value"  # the type's own hash sees every bit
     NUMERIC = "numeric"  # its hash is blind to sign and scale: the binary form
     BIGINT = "bigint"  # its hash folds 64 bits into 32, so that -1 is 4294967295: the binary form
+    INSTANT = "instant"  # likewise: a timestamp is 64 bits of microseconds
     FLOAT = "float"  # 0 and -0 hash alike: the value, and a zero's text beside it
     TEXT = "text"  # all others: no hash function, or a blind one, or one of object ids
 
@@ -100,6 +101,7 @@ class Relation:
     route: Name | None = None  # rows must enter here: each server hashes an enum differently
     populated: bool = True  # of a materialised view
     has_triggers: bool = False  # of its own, or of a foreign key from or to it
+    reordered: bool = False  # an inherited column stands behind one of its own
     tid_range_scan: bool = True  # heap, on a server of version 14 or later
 
     @property

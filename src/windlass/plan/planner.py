@@ -36,7 +36,14 @@ from windlass.plan.check import (
     unmovable,
     without_freed,
 )
-from windlass.plan.chunks import SMALL_BYTES, Bounds, batches, plan_loads, split
+from windlass.plan.chunks import (
+    SMALL_BYTES,
+    Bounds,
+    batches,
+    is_better_whole,
+    plan_loads,
+    split,
+)
 from windlass.plan.select import (
     Wanted,
     describe,
@@ -45,8 +52,8 @@ from windlass.plan.select import (
     selection_problems,
 )
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
+from windlass.spec.spec import ChunkBy, Extent, Spec, Verify
 from windlass.spec.spec import Existing as OnExisting
-from windlass.spec.spec import Extent, Spec, Verify
 
 # Bytes per second that one job copies, and all jobs together hash, on the two-core machine that
 # docs/benchmarks.md describes. Only an estimate rests on them.
@@ -65,6 +72,7 @@ class Reading:
     entries: Sequence[Entry]
     key_constraints: Sequence[KeyConstraint]
     foreign_keys: Sequence[ForeignKey]
+    invalid_indexes: Sequence[Name]
     subscriptions: Sequence[str]
     large_objects: LargeObjects
     target_large_objects: LargeObjects
@@ -172,7 +180,7 @@ def make_plan(
             *written.losses,
             *selection.stranded,
             *kept,
-            *_other_losses(reading, words),
+            *_other_losses(reading, words, relations),
             *(large_object_losses(sides) if large_objects.count else ()),
             *silenced,
         ),
@@ -307,6 +315,7 @@ def _plan_relations(
         key=lambda relation: (-relation.size_bytes, relation.name),
     )
     plans = []
+    total = sum(relation.size_bytes for relation in ordered)
     for relation, batch in zip(ordered, batches(ordered), strict=True):
         name = target_name(relation.name, schemas)
         arrival = arriving[relation.name]
@@ -319,12 +328,22 @@ def _plan_relations(
                 arrival=arrival,
                 wire=_wire(relation, columns),
                 columns=columns,
-                chunks=split(relation, spec.chunk_by, spec.chunk_size, reading.bounds),
+                chunks=split(
+                    relation, _chunk_by(spec, relation, total), spec.chunk_size, reading.bounds
+                ),
                 batch=batch,
                 enters=target_name(relation.route, schemas) if relation.route else name,
             )
         )
     return tuple(plans)
+
+
+def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:
+    if spec.chunk_by is ChunkBy.AUTO and is_better_whole(
+        relation.size_bytes, total_bytes, spec.jobs, spec.chunk_size
+    ):
+        return ChunkBy.WHOLE
+    return spec.chunk_by
 
 
 def _columns(relation: Relation, filled: Relation | None) -> tuple[ColumnPlan, ...]:
@@ -456,11 +475,16 @@ def _refreshed(
     )
 
 
-def _other_losses(reading: Reading, words: Wanted) -> list[Loss]:
+def _other_losses(reading: Reading, words: Wanted, relations: Sequence[Relation]) -> list[Loss]:
     losses = []
     source, target = reading.source.server.encoding, reading.target.server.encoding
     if source != target:
         losses.append(Loss("encoding", f"text is converted from {source} to the target's {target}"))
+    schemas = {relation.name.schema for relation in relations}
+    why = "is left out: it is not valid on the source, and no query uses it"
+    losses += [Loss(f"index {i}", why) for i in reading.invalid_indexes if i.schema in schemas]
+    why = "gets its columns in another order: the inherited ones first"
+    losses += [Loss(str(one.name), why) for one in relations if one.reordered]
     if words.is_everything:
         why = "is not carried over: what it connects to may hold a password; create it again"
         losses += [Loss(f"subscription {name}", why) for name in reading.subscriptions]

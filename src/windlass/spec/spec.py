@@ -111,7 +111,8 @@ class Spec(BaseModel):
     jobs: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=lambda: os.cpu_count() or 1)
     """How many chunks are copied, or indexes built, side by side. Default: the cores."""
     chunk_by: ChunkBy = ChunkBy.AUTO
-    """What large relations are cut by. `auto`: block ranges where the server can, else keys."""
+    """What large relations are cut by. `auto`: nothing while other relations keep all jobs busy,
+    up to eight chunks; else block ranges where the server can, else keys."""
     chunk_size: _Size = 64 << 20
     """Size of a chunk, for example `64MB`."""
     schema_only: bool = False

@@ -223,6 +223,11 @@ def read_foreign_keys(connection: Connection) -> list[ForeignKey]:
     ]
 
 
+def read_invalid_indexes(connection: Connection) -> list[Name]:
+    """What a build that failed has left; pg_dump passes them over."""
+    return [_sure(row) for row in _rows(connection, "invalid_indexes")]
+
+
 def read_subscriptions(connection: Connection) -> list[str]:
     """Names; what they connect to is for superusers, and holds passwords."""
     return [row["name"] for row in _rows(connection, "subscriptions")]
@@ -295,6 +300,7 @@ def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row], types: Typ
         route=_name(row, "route_"),
         populated=row["populated"],
         has_triggers=row["has_triggers"],
+        reordered=row["reordered"],
         tid_range_scan=row["tid_range_scan"],
     )
 

@@ -25,14 +25,14 @@ from windlass.model.relation import HashBy
 # By base type. Whatever is not named here, and every type that is not built in, goes as text.
 _HASH_BY = {
     "bigint": HashBy.BIGINT,
+    "timestamp without time zone": HashBy.INSTANT,
+    "timestamp with time zone": HashBy.INSTANT,
     "numeric": HashBy.NUMERIC,
     "real": HashBy.FLOAT,
     "double precision": HashBy.FLOAT,
 } | dict.fromkeys(
     (
-        "boolean", '"char"', "smallint", "integer", "oid", "uuid", "bytea", "pg_lsn",
-        "date", "time without time zone", "time with time zone",
-        "timestamp without time zone", "timestamp with time zone",
+        "boolean", '"char"', "smallint", "integer", "oid", "uuid", "bytea", "date",
         "inet", "cidr", "macaddr", "macaddr8",
         "int4range", "daterange", "tsrange", "tstzrange",
     ),
@@ -109,6 +109,8 @@ class Hashing:
                 return [name]
             case HashBy.BIGINT:
                 return [sql.SQL("int8send({})").format(name)]
+            case HashBy.INSTANT:  # a timestamp without time zone is taken as UTC, as we set it
+                return [sql.SQL("timestamptz_send({})").format(name)]
             case HashBy.NUMERIC:
                 return [sql.SQL("numeric_send({})").format(name)]
             case HashBy.FLOAT:

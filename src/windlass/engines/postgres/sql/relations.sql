@@ -14,6 +14,12 @@ select c.oid::bigint                                    as oid,
        r.schema                                         as route_schema,
        r.name                                           as route_name,
        c.relispopulated                                 as populated,
+       exists (select from pg_attribute own
+                 join pg_attribute taken on taken.attrelid = own.attrelid
+                where own.attrelid = c.oid and not c.relispartition
+                  and own.attnum > 0 and not own.attisdropped and own.attinhcount = 0
+                  and not taken.attisdropped and taken.attinhcount > 0
+                  and own.attnum < taken.attnum)        as reordered,
        c.relhastriggers                                 as has_triggers,
        coalesce(am.amname = 'heap', false)
          and current_setting('server_version_num')::int >= 140000 as tid_range_scan,
