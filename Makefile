@@ -16,7 +16,7 @@ demo: .venv/.for-demo ## Move a sample shop between two servers of its own, and 
 	@$(BIN)/windlass demo
 
 test: .venv/.for-dev ## Run the tests, on real servers
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: .venv/.for-dev ## Lint, format, types and the floors of the house
 	@$(BIN)/ruff check

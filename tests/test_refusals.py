@@ -132,7 +132,7 @@ def test_a_missing_extension(own_server: Callable[..., Server], pair: Pair, tmp_
         "create function only_here() returns int return 1;\n"
     )
     for path in (*folder.parents, folder, *folder.iterdir()):
-        if path.is_relative_to(tmp_path.parents[1]):
+        if len(path.parts) > 2:  # the folders of this run below the system's temporary one
             path.chmod(0o755)
     source = own_server(18, {"extension_control_path": f"{tmp_path}:$system"}).create_database()
     source.run("create extension only_here")
