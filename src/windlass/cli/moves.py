@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+import psycopg
+
+from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.lock import read_holder
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder
-from windlass.errors import Interrupted, Refused, RunLost, SnapshotLost, WindlassError
+from windlass.errors import (
+    ConnectionLost,
+    Interrupted,
+    Refused,
+    RunLost,
+    SnapshotLost,
+    WindlassError,
+)
 from windlass.flows.migrate import MIGRATE
 from windlass.flows.migration import Migration
 from windlass.flows.repair import repair_differences
@@ -82,7 +93,8 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
     """One pass of the flow, and why another one could go on where it ended."""
     run.steps = tuple(step.name for step in MIGRATE.steps)
     try:
-        run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
+        with _explained():
+            run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
         return Outcome("", State.REFUSED, problems=error.problems), None
     except Interrupted:
@@ -95,6 +107,18 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
         outcome = _end(run, State.STOPPED, str(error), hint)
         return outcome, error if isinstance(error, SnapshotLost | RunLost) else None
     return run.outcome(State.DIFFERENT if run.differences else State.DONE), None
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What the target's control session runs into while it reads the journal."""
+    try:
+        yield
+    except psycopg.Error as error:
+        found = explain(error, "reading the journal", side="target")
+        if isinstance(found, ConnectionLost):
+            raise RunLost(str(found), hint=found.hint, side="target") from error
+        raise found from error
 
 
 def _end(run: Migration, state: State, message: str, hint: str) -> Outcome:

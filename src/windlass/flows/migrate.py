@@ -28,7 +28,7 @@ from windlass.engines.postgres.largeobjects import (
 from windlass.engines.postgres.sequences import read_sequences, set_sequences
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.sessions import Sessions
-from windlass.errors import AlreadyDone, ConnectionLost, WindlassError
+from windlass.errors import AlreadyDone, ConnectionLost, TargetFull, WindlassError
 from windlass.flows.ddl import (
     CREATE_INDEXES,
     CREATE_PRIMARY_KEYS,
@@ -385,7 +385,7 @@ def analyze(target: Connection, names: Sequence[Name]) -> Result:
         try:
             with target.transaction():
                 _execute(target, sql.SQL("analyze {}").format(table), f"analyzing {name}")
-        except ConnectionLost:
+        except (ConnectionLost, TargetFull):
             raise
         except WindlassError as error:
             losses.append(Loss(str(name), f"is not analyzed: {error}"))
@@ -393,9 +393,16 @@ def analyze(target: Connection, names: Sequence[Name]) -> Result:
 
 
 def refresh(name: Name, target: Connection) -> Result:
+    """A view whose query fails here (a function may name what is not there) stays empty: a loss."""
     view = sql.Identifier(name.schema, name.name)
-    _execute(target, sql.SQL("refresh materialized view {}").format(view), f"refreshing {name}")
-    _execute(target, sql.SQL("analyze {}").format(view), f"analyzing {name}")
+    statement = sql.SQL("refresh materialized view {0}; analyze {0}").format(view)
+    try:
+        with target.transaction():
+            _execute(target, statement, f"refreshing {name}")
+    except (ConnectionLost, TargetFull):
+        raise
+    except WindlassError as error:
+        return _with_losses([Loss(f"materialized view {name}", f"is not refreshed: {error}")])
     return {}
 
 
