@@ -17,6 +17,14 @@ LOSING = {
     "indexes_invalid", "foreign_data",
 }  # fmt: skip
 
+# a column of its own stands before an inherited one, which no DDL makes again
+REORDERED = [
+    {
+        "object": "families.kept",
+        "message": "gets its columns in another order: the inherited ones first",
+    }
+]
+
 
 def whole(*versions: int) -> list[Path]:
     return [path for path in corpora("objects", *versions) if path.stem not in LOSING]
@@ -36,8 +44,7 @@ def named(losses: list[dict[str, str]]) -> list[str]:
 def test_a_family_of_objects_arrives_whole(pair: Pair, path: Path) -> None:
     pair.source.load(path)
     done = migrate(pair).expect(DONE).result
-    # families.kept has a column of its own before an inherited one, which no DDL makes again
-    assert [loss for loss in named(done["losses"]) if "families.kept" not in loss] == []
+    assert done["losses"] == (REORDERED if path.stem == "inheritance" else [])
     assert_equal(pair)
 
 
@@ -45,8 +52,7 @@ def test_a_family_of_objects_arrives_whole(pair: Pair, path: Path) -> None:
 def test_all_families_arrive_together(pair: Pair) -> None:
     pair.source.load(*whole(pair.source.server.version, pair.target.server.version))
     done = migrate(pair).expect(DONE).result
-    # families.kept has a column of its own before an inherited one, which no DDL makes again
-    assert [loss for loss in named(done["losses"]) if "families.kept" not in loss] == []
+    assert done["losses"] == REORDERED
     assert_equal(pair)
 
 
