@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from windlass.engines.postgres.archive import RELATION_KINDS, Dumping, find_pg_dump
+from windlass.engines.postgres.archive import RELATION_KINDS, Dumping, Entry, find_pg_dump
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
 from windlass.engines.postgres.fingerprint import (
     Fingerprint,
@@ -87,9 +87,9 @@ def _differing_schema(run: Migration) -> list[Difference]:
     selected = select_entries(entries, names, wanted(spec), owned_by).entries
     renamed = {old: new for old, new in plan.schemas.items() if old != new}
 
-    def written(schemas: Mapping[str, str], some: object) -> Written:
+    def written(schemas: Mapping[str, str], some: Sequence[Entry]) -> Written:
         around = Surroundings(existing, plan.target.user, schemas, plan.target.superuser)
-        return write_statements(some, around)  # type: ignore[arg-type]
+        return write_statements(some, around)
 
     expected = written(renamed, selected)
     return compare_schemas(
