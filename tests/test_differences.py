@@ -17,6 +17,7 @@ from windlass.engines.postgres.fingerprint import Pair
 from windlass.engines.postgres.hashing import Hashing, Method
 from windlass.errors import WindlassError
 from windlass.model.report import Difference, DifferenceKind
+from windlass.verify.repair import Repaired
 
 MISSING, EXTRA, CHANGED = DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.CHANGED
 
@@ -166,6 +167,22 @@ def test_keys_that_do_not_mind_case_are_told_apart_by_it(pair: Databases) -> Non
             assert keys(found, CHANGED) == ["d"]
             sides.repair(sides.pair(name))
             assert sides.differences(sides.pair(name)) == []
+
+
+@pytest.mark.parametrize("pair", [(15, 15)], indirect=True)
+def test_a_row_whose_key_only_equals_one_that_differs_is_left_alone(pair: Databases) -> None:
+    both(
+        pair,
+        "create schema s",
+        "create collation s.blind (provider = icu, locale = 'und-u-ks-level2',"
+        " deterministic = false)",
+        "create table s.t (id text collate s.blind not null, v int)",
+        'create unique index on s.t (id collate "C")',
+        "insert into s.t values ('Abc', 1), ('aBC', 2)",
+    )
+    pair.target.run("update s.t set v = 0 where v = 1")
+    with open_sides(pair) as sides:
+        assert sides.repair(sides.pair("s.t")) == Repaired(deleted_rows=1, copied_rows=1)
 
 
 def test_a_composite_key_in_another_order_than_the_columns_names_its_row(

@@ -11,6 +11,7 @@ from psycopg import sql
 from windlass.engines.postgres.fingerprint import Side, fetch
 from windlass.engines.postgres.hashing import HashedColumn, exact_text
 from windlass.engines.postgres.session import Connection
+from windlass.model.relation import HashBy
 
 Key = tuple[str | None, ...]
 
@@ -23,6 +24,11 @@ def has_key(side: Side, keys: Sequence[Key]) -> sql.Composed:
     Types that are not built in are compared by their text, at the price of a scan: their
     operators are not found, as search_path is empty, and citext's would find too much. A key with
     a NULL, which only a target without the constraint can hold, is looked for by its text as well.
+
+    A type's equality may be wider than sameness, as that of a nondeterministic collation is: what
+    the index finds has to have the key's text too. Without that, a key also finds its equals; and
+    where the planner turns IN into a join it takes the keys for distinct by the default collation,
+    so that a row comes once for each key that equals it (seen on 15.18).
     """
     nulls = any(value is None for key in keys for value in key)
     by_text = nulls or any("." in column.type for column in side.keyset)
@@ -32,10 +38,17 @@ def has_key(side: Side, keys: Sequence[Key]) -> sql.Composed:
         left = sql.SQL("row({})::text").format(_list(map(exact_text, side.keyset)))
         right = sql.SQL("row({})::text").format(_list(names))
     else:
-        left = sql.SQL("({})").format(_list(sql.Identifier(one.name) for one in side.keyset))
+        both = list(zip(side.keyset, names, strict=True))
+        wide = [(column, name) for column, name in both if column.hash_by is HashBy.TEXT]
+        left = sql.SQL("({})").format(
+            _list(
+                [sql.Identifier(column.name) for column in side.keyset]
+                + [sql.SQL('{} collate "C"').format(exact_text(column)) for column, _ in wide]
+            )
+        )
         right = _list(
-            sql.SQL("{}::{}").format(name, sql.SQL(column.type))
-            for name, column in zip(names, side.keyset, strict=True)
+            [sql.SQL("{}::{}").format(name, sql.SQL(column.type)) for column, name in both]
+            + [name for _, name in wide]
         )
     return sql.SQL("{} in (select {} from unnest({}) as wanted ({}))").format(
         left, right, _list(sql.SQL("{}::text[]").format(array) for array in arrays), _list(names)
