@@ -17,6 +17,7 @@ from windlass.errors import (
     BadSpec,
     ConnectionLost,
     ConstraintViolated,
+    Different,
     Interrupted,
     Refused,
     RunLost,
@@ -26,7 +27,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.model.relation import Name
-from windlass.model.report import Problem
+from windlass.model.report import Difference, DifferenceKind, Problem
 
 # the tree
 
@@ -41,6 +42,7 @@ SAMPLES = [
     RunLost("the target restarted"),
     TargetFull("no space left", hint="make space", side="target"),
     AlreadyDone("done", item="shop.orders/0"),
+    Different([Difference(DifferenceKind.CHANGED, "shop.orders", "not the same", {"id": "7"})]),
     ConstraintViolated("rows violate it", side="target"),
     Interrupted("stopped on request"),
 ]

@@ -9,6 +9,7 @@ WindlassError              anything we can explain; `hint` says what to do
 │   └── RunLost            the target forgot work of this run, or its lock; read the journal
 ├── TargetFull             no space left on the target; goes on after space is made
 ├── AlreadyDone            another process committed this item first
+├── Different              the run is over, and verification found differences
 ├── ConstraintViolated     the data do not satisfy a constraint that is being made
 └── Interrupted            the user said stop
 """
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from windlass.model.report import Problem
+    from windlass.model.report import Difference, Problem
 
 
 class WindlassError(Exception):
@@ -86,6 +87,14 @@ class TargetFull(WindlassError):
 
 class AlreadyDone(WindlassError):
     """The journal already has this item's line: its rows are committed, by someone else."""
+
+
+class Different(WindlassError):
+    """Verification found that the two sides are not equal. `differences` holds what it names."""
+
+    def __init__(self, differences: Sequence[Difference]) -> None:
+        super().__init__(f"{len(differences)} difference(s) between the two sides")
+        self.differences = tuple(differences)
 
 
 class ConstraintViolated(WindlassError):

@@ -23,11 +23,16 @@ _VALUES = {
     "jobs": "4",
     "chunk-by": "auto",
     "chunk-size": "64MB",
+    "partition-threshold": "1000000",
+    "max-partitions": "64",
+    "chunk-rows": "100000",
+    "unlogged": "auto",
     "schema-only": "false",
     "data-only": "false",
     "existing": "refuse",
     "verify": "full",
     "one-snapshot": "false",
+    "snapshot": "00000003-0000001B-1",
 }
 _GIVEN = ("source", "target")  # everything else stays a comment: the default is what most want
 

@@ -15,17 +15,19 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import (
     ConnectionLost,
+    Different,
     Interrupted,
     Refused,
     RunLost,
     SnapshotLost,
     WindlassError,
 )
-from windlass.flows.migrate import MIGRATE
+from windlass.flows.comparison import Comparison
+from windlass.flows.ddl import TRANSFERS
 from windlass.flows.migration import Migration
+from windlass.flows.outline import MIGRATE, VALIDATE
 from windlass.flows.repair import repair_differences
-from windlass.flows.rollback import TRANSFERS, roll_back
-from windlass.flows.validate import VALIDATE
+from windlass.flows.rollback import roll_back
 from windlass.journal import journal
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RunStatus, State
@@ -37,6 +39,8 @@ from windlass.spec.spec import Spec
 
 # servers that fail again and again will not be copied by patience
 ATTEMPTS = 10
+# without the last step, which makes an error of differences: here they may be repaired
+COMPARE = VALIDATE.only(*(step.name for step in VALIDATE.steps[:-1]))
 GO_ON = "run the same command again to go on"
 
 
@@ -97,6 +101,8 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
             run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
         return Outcome("", State.REFUSED, problems=error.problems), None
+    except Different:
+        return run.outcome(State.DIFFERENT), None
     except Interrupted:
         return _end(run, State.INTERRUPTED, "interrupted", GO_ON), None
     except WindlassError as error:
@@ -106,7 +112,7 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
         hint = f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
         outcome = _end(run, State.STOPPED, str(error), hint)
         return outcome, error if isinstance(error, SnapshotLost | RunLost) else None
-    return run.outcome(State.DIFFERENT if run.differences else State.DONE), None
+    return run.outcome(State.DONE), None
 
 
 @contextmanager
@@ -208,11 +214,11 @@ def verify(spec: Spec, emit: Emit, *, repair: bool, show_values: bool) -> Outcom
 
 def _compare(spec: Spec, emit: Emit, *, repair: bool, show_values: bool) -> tuple[Outcome, bool]:
     """One comparison, and whether something was repaired after it."""
-    with Migration(spec, emit) as run:
+    with Comparison(spec, emit) as run:
         run.show_values = show_values
-        run.steps = tuple(step.name for step in VALIDATE.steps)
+        run.steps = tuple(step.name for step in COMPARE.steps)
         try:
-            run_flow(VALIDATE, run, jobs=spec.jobs, emit=run.emit)
+            run_flow(COMPARE, run, jobs=spec.jobs, emit=run.emit)
             repaired = repair and repair_differences(run)
         except Refused as error:
             return Outcome("", State.REFUSED, problems=error.problems), False

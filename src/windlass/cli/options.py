@@ -21,6 +21,7 @@ Option = Callable[[Command], Command]
 
 CHUNK_BY = ("auto", "ctid", "keyset", "whole")
 EXISTING = ("refuse", "replace", "fill")
+UNLOGGED = ("auto", "always", "never")
 VERIFY = ("none", "counts", "full")
 FORMATS = ("text", "markdown", "json")
 
@@ -104,6 +105,27 @@ WORK = (
     click.option(
         "--chunk-size", metavar="BYTES", help="Size of a chunk, such as 64MB, the default."
     ),
+    click.option(
+        "--partition-threshold",
+        metavar="ROWS",
+        type=int,
+        help="Relations with fewer rows are not cut, others are; by default their size decides.",
+    ),
+    click.option(
+        "--max-partitions",
+        metavar="N",
+        type=int,
+        help="The most chunks of one relation; by default as many as its size asks for.",
+    ),
+    click.option(
+        "--chunk-rows", metavar="ROWS", type=int, help="Plan no chunk with fewer rows than this."
+    ),
+    click.option(
+        "--unlogged",
+        type=click.Choice(UNLOGGED),
+        help="Fill relations unlogged, then make them logged; auto (default): only where the "
+        "target has wal_level = minimal, as it takes longer elsewhere.",
+    ),
 )
 
 
@@ -127,6 +149,13 @@ def _one_snapshot(*, hidden: bool = False) -> Option[Any]:
     )
 
 
+SNAPSHOT = click.option(
+    "--snapshot",
+    metavar="ID",
+    help="Read in this exported snapshot of the source, which somebody else holds meanwhile.",
+)
+
+
 def _verify(text: str) -> Option[Any]:
     return click.option("--verify", type=click.Choice(VERIFY), help=text)
 
@@ -140,6 +169,7 @@ MOVE = (
     _existing(),
     _verify("What is compared after the copy. Default: full, the content of every row."),
     _one_snapshot(),
+    SNAPSHOT,
 )
 # A command line that moved can be run again as one that verifies: words that only matter to a
 # move are taken and have no effect.
@@ -152,6 +182,7 @@ VERIFICATION = (
     _verify("How far to compare: row counts, or full (default): the content of every row."),
     _existing(hidden=True),
     _one_snapshot(hidden=True),
+    SNAPSHOT,
 )
 
 # `windlass.cli.voice` reads these itself, before click does.

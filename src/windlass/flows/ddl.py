@@ -25,7 +25,9 @@ IN_ORDER = {
     Phase.GRANTS: "grant_privileges",
     Phase.LAST: "create_event_triggers",
 }
+TRANSFERS = ("transfer_table_data", "transfer_partition")
 CREATE_TABLES = IN_ORDER[Phase.TABLES]
+CONVERT_TABLES = "convert_tables_to_logged"
 CREATE_INDEXES = "create_indexes"
 CREATE_PRIMARY_KEYS = "create_primary_keys"
 VALIDATE_FOREIGN_KEYS = "validate_foreign_keys"
@@ -49,6 +51,11 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
     sizes: dict[str, int] = defaultdict(int)
     for item in plan.relations:
         sizes[item.batch] += item.relation.size_bytes
+    found[CONVERT_TABLES] = [
+        portion
+        for batch, some in _by_batch(by_phase[Phase.LOGGED], batches).items()
+        for portion in _of_batch(batch, some, sizes)
+    ]
     keys = _by_batch(by_phase[Phase.KEYS], batches)
     found[CREATE_INDEXES] = [
         portion for batch, some in keys.items() for portion in _indexes(batch, some, sizes)
@@ -74,7 +81,7 @@ def expected_items(plan: Plan) -> dict[str, list[str]]:
     found = {step: [one.item.id for one in portions] for step, portions in divide(plan).items()}
     for load in plan.loads:
         is_cut = not isinstance(load.chunks[0].range, Whole)
-        step = "transfer_partition" if is_cut else "transfer_table_data"
+        step = TRANSFERS[is_cut]
         found.setdefault(step, []).extend(chunk.id for chunk in load.chunks)
     return found
 

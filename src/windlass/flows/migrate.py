@@ -1,4 +1,4 @@
-"""The flow `migrate`: one Postgres database into another.
+"""The steps of the flow `migrate`: one Postgres database into another.
 
 Each step's work and its journal line commit in one target transaction, so every step can be
 killed at any point and run again.
@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.backup.aside import set_aside
+from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.copy import execute, fetch_row
 from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
@@ -25,49 +26,79 @@ from windlass.engines.postgres.largeobjects import (
     dress,
     strangers,
 )
-from windlass.engines.postgres.sequences import read_sequences, set_sequences
+from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.sessions import Sessions
-from windlass.errors import AlreadyDone, ConnectionLost, TargetFull, WindlassError
+from windlass.errors import (
+    AlreadyDone,
+    ConnectionLost,
+    Different,
+    RunLost,
+    TargetFull,
+    WindlassError,
+)
 from windlass.flows.ddl import (
+    CONVERT_TABLES,
     CREATE_INDEXES,
     CREATE_PRIMARY_KEYS,
     CREATE_TABLES,
     IN_ORDER,
+    TRANSFERS,
     VALIDATE_FOREIGN_KEYS,
 )
 from windlass.flows.migration import Migration
-from windlass.flows.validate import (
-    VALIDATE_CONTENT,
-    collect_all_results,
-    content_items,
-    validate_content,
-    validate_large_objects,
-    validate_schema,
-    validate_sequences,
-)
-from windlass.journal.journal import Line, line_statement
+from windlass.journal.journal import Line, has_survived, line_statement
 from windlass.model.chunk import Chunk, Whole
 from windlass.model.event import BytesCopied
-from windlass.model.flow import Flow, Item, Result, Step
-from windlass.model.outcome import State
+from windlass.model.flow import Item, Result
+from windlass.model.outcome import Outcome, State
 from windlass.model.plan import Arrival, Load, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Loss
 from windlass.model.statement import Phase, Statement
 from windlass.plan.chunks import SMALL_BYTES
+from windlass.plan.document import Detail, markdown
 from windlass.transfer.relay import Arrived, Journey, relay
 
 TELL_BYTES = 1 << 20  # how often a copy tells of its progress
 LARGE_OBJECTS_AT_ONCE = 32
+FULLY_TOLD = 300  # statements of a plan that is shown with all of them
+MOST_TOLD = 20  # losses, and notices, in a summary
 IN_ORDER_ITEM = Item("in order")
 
 
 def extract_source_schema(run: Migration, _: Item) -> Result:
-    """Read both sides, plan, and journal the plan; or find the run to go on with."""
-    run.begin()
-    return {"run": run.plan.run, "relations": len(run.plan.relations)}
+    """Read both sides and plan, or find the run to go on with. Writes nothing."""
+    run.prepare()
+    plan = run.plan
+    detail = Detail.FULL if len(plan.statements) <= FULLY_TOLD else Detail.BRIEF
+    return {
+        "extracted_tables": [_told_relation(item) for item in plan.relations],
+        "total_row_count": sum(max(item.relation.rows, 0) for item in plan.relations),
+        "plan": markdown(plan, next_command="go on", detail=detail),
+        "fingerprint": plan.fingerprint,
+    }
+
+
+def _told_relation(item: RelationPlan) -> Result:
+    relation = item.relation
+    return {
+        "table_name": str(relation.name),
+        "target": str(item.target),
+        "row_count": max(relation.rows, 0),
+        "size_bytes": relation.size_bytes,
+        "chunks": len(item.chunks),
+    }
+
+
+def hold_snapshot(run: Migration, _: Item) -> Result:
+    """Journal the plan, or take over the run to go on with; hold its snapshot and its lock."""
+    run.prepare()
+    planned = run.result("extract_source_schema")
+    run.check_planned(planned["fingerprint"])
+    run.hold()
+    return run.ticket
 
 
 def create_target_schema(run: Migration, _: Item) -> Result:
@@ -79,7 +110,7 @@ def create_target_schema(run: Migration, _: Item) -> Result:
             return {"objects": len(run.plan.set_aside)}
 
         run.once("create_target_schema", "set aside", aside)
-    return _in_order(Phase.SCHEMA)(run, _)
+    return _run_schema(run, _)
 
 
 def _in_order(phase: Phase) -> Callable[[Migration, Item], Result]:
@@ -98,6 +129,13 @@ def _in_order(phase: Phase) -> Callable[[Migration, Item], Result]:
 def _run(statements: Sequence[Statement], connection: Connection) -> Result:
     run_statements(connection, statements)
     return {}
+
+
+_run_schema = _in_order(Phase.SCHEMA)
+attach_indexes = _in_order(Phase.ATTACH)
+create_triggers_and_rules = _in_order(Phase.REST)
+grant_privileges = _in_order(Phase.GRANTS)
+create_event_triggers = _in_order(Phase.LAST)
 
 
 def table_items(run: Migration) -> list[Item]:
@@ -140,24 +178,41 @@ def _with_losses(losses: Sequence[Loss]) -> Result:
 # rows
 
 
-def _loads(run: Migration, *, cut: bool) -> list[Item]:
+def whole_relations(run: Migration) -> list[Item]:
     return [
-        Item(load.id, load.batch, load.size_bytes)
+        Item(load.id, load.batch, load.size_bytes, _told_whole(run, load))
         for load in run.plan.loads
-        if _is_cut(load) is cut
+        if not _is_cut(load)
     ]
+
+
+def _told_whole(run: Migration, load: Load) -> Result:
+    rows = sum(max(run.relation(chunk.relation).relation.rows, 0) for chunk in load.chunks)
+    names = [str(chunk.relation) for chunk in load.chunks]
+    return {"tables": names, "estimated_rows": rows}
+
+
+def partitions(run: Migration) -> list[Item]:
+    return [
+        Item(load.id, load.batch, load.size_bytes, _told_partition(run, load.chunks[0]))
+        for load in run.plan.loads
+        if _is_cut(load)
+    ]
+
+
+def _told_partition(run: Migration, chunk: Chunk) -> Result:
+    relation = run.relation(chunk.relation)
+    rows = max(relation.relation.rows, 0) // len(relation.chunks)
+    return {
+        "table_name": str(chunk.relation),
+        "partition_name": f"{chunk.relation} {chunk.range}",
+        "where_clause": condition(chunk.range, relation.relation).as_string(None),
+        "estimated_rows": rows,
+    }
 
 
 def _is_cut(load: Load) -> bool:
     return not isinstance(load.chunks[0].range, Whole)
-
-
-def whole_relations(run: Migration) -> list[Item]:
-    return _loads(run, cut=False)
-
-
-def partitions(run: Migration) -> list[Item]:
-    return _loads(run, cut=True)
 
 
 def transfer_table_data(run: Migration, item: Item) -> Result:
@@ -258,7 +313,7 @@ def transfer_large_objects(run: Migration, _: Item) -> Result:
     if not run.plan.large_objects.count:
         return {}
     source = run.sessions().source(run.snapshot.id)
-    last = max((int(item) for item in run.done("transfer_large_objects")), default=0)
+    last = max((int(item) for item in run.lines("transfer_large_objects")), default=0)
     while some := describe_after(source, last, LARGE_OBJECTS_AT_ONCE):
         last = some[-1].oid
         copy = partial(_copy_large_objects, run, source, some)
@@ -281,11 +336,37 @@ def _copy_large_objects(
     return {**_with_losses(losses), "large_objects": [described.oid for described in some]}
 
 
+def collect_all_results(run: Migration, _: Item) -> Result:
+    """What has arrived, as the journal says."""
+    lines = [line for step in TRANSFERS for line in run.lines(step).values()]
+    return {
+        "total_row_count": sum(line.rows for line in lines),
+        "total_bytes": sum(line.size_bytes for line in lines),
+    }
+
+
 # keys
 
 
 def _items(step: str) -> Callable[[Migration], list[Item]]:
     return lambda run: [portion.item for portion in run.portions[step]]
+
+
+logged_items = _items(CONVERT_TABLES)
+index_items = _items(CREATE_INDEXES)
+primary_key_items = _items(CREATE_PRIMARY_KEYS)
+foreign_key_items = _items(VALIDATE_FOREIGN_KEYS)
+
+
+def convert_tables_to_logged(run: Migration, item: Item) -> Result:
+    """A batch's relations that were filled unlogged; nothing where none was."""
+
+    def convert(target: Connection) -> Result:
+        if not has_survived(target, run.plan.run):
+            raise RunLost("the target crashed, which has emptied its unlogged relations")
+        return _build(run, CONVERT_TABLES, item, target)
+
+    return run.once(CONVERT_TABLES, item.id, convert)
 
 
 def create_indexes(run: Migration, item: Item) -> Result:
@@ -353,18 +434,18 @@ def analyze_partitioned(run: Migration, _: Item) -> Result:
     return run.once("analyze_partitioned", "", lambda target: analyze(target, roots))
 
 
-def set_sequence_values(run: Migration, _: Item) -> Result:
+def set_sequences(run: Migration, _: Item) -> Result:
     """Where the source's sequences stand now: never behind a value that the snapshot holds."""
     pairs = run.plan.sequences
     source = run.sessions().source(run.snapshot.id)
-    states = read_sequences(source, [name for name, _ in pairs], side="source")
+    states = sequences.read_sequences(source, [name for name, _ in pairs], side="source")
     moved = [
         SequenceState(target, state.last_value, state.is_called)
         for (_, target), state in zip(pairs, states, strict=True)
     ]
 
     def write(target: Connection) -> Result:
-        set_sequences(target, moved)
+        sequences.set_sequences(target, moved)
         return {"values": {str(one.name): [one.last_value, one.is_called] for one in moved}}
 
     return run.once("set_sequences", "", write)
@@ -414,88 +495,45 @@ def _execute(target: Connection, statement: sql.Composed, doing: str) -> None:
 
 
 def generate_migration_summary(run: Migration, _: Item) -> Result:
-    """Say what the snapshots were, and write the run's end, committed to disk."""
+    """Say what the snapshots were, and write the run's end, committed to disk.
+
+    Raises:
+        Different: the run is over, and not everything is equal.
+    """
     run.check_complete()
     run.tell_snapshots()
     state = State.DIFFERENT if run.differences else State.DONE
-    run.end(state, run.outcome(state))
-    return {"state": state.value}
+    outcome = run.outcome(state)
+    run.end(state, outcome)
+    if run.differences:
+        raise Different(run.differences)
+    return {**summary(outcome), "assets": [_asset(run, item) for item in run.plan.relations]}
 
 
-MIGRATE: Flow[Migration] = Flow(
-    "migrate",
-    (
-        Step("extract_source_schema", extract_source_schema),
-        Step("create_target_schema", create_target_schema, ("extract_source_schema",)),
-        Step(CREATE_TABLES, create_target_tables, ("create_target_schema",), items=table_items),
-        Step(
-            "transfer_table_data",
-            transfer_table_data,
-            ("create_target_tables",),
-            items=whole_relations,
-        ),
-        Step("transfer_partition", transfer_partition, ("create_target_tables",), items=partitions),
-        Step("transfer_large_objects", transfer_large_objects, ("create_target_tables",)),
-        Step(
-            CREATE_INDEXES,
-            create_indexes,
-            ("transfer_table_data", "transfer_partition"),
-            items=_items(CREATE_INDEXES),
-            pipelined=True,
-        ),
-        Step(
-            CREATE_PRIMARY_KEYS,
-            create_primary_keys,
-            (CREATE_INDEXES,),
-            items=_items(CREATE_PRIMARY_KEYS),
-            pipelined=True,
-        ),
-        Step(
-            "analyze_tables",
-            analyze_tables,
-            (CREATE_PRIMARY_KEYS, CREATE_INDEXES),
-            items=analyzed,
-            pipelined=True,
-        ),
-        Step("attach_indexes", _in_order(Phase.ATTACH), (CREATE_PRIMARY_KEYS,)),
-        Step("analyze_partitioned", analyze_partitioned, ("attach_indexes",)),
-        Step("create_foreign_keys", create_foreign_keys, ("attach_indexes",)),
-        Step(
-            VALIDATE_FOREIGN_KEYS,
-            validate_foreign_keys,
-            ("create_foreign_keys",),
-            items=_items(VALIDATE_FOREIGN_KEYS),
-        ),
-        Step("set_sequences", set_sequence_values, ("create_foreign_keys",)),
-        Step("create_triggers_and_rules", _in_order(Phase.REST), (VALIDATE_FOREIGN_KEYS,)),
-        Step(
-            "grant_privileges",
-            _in_order(Phase.GRANTS),
-            ("create_triggers_and_rules", "transfer_large_objects", "set_sequences"),
-        ),
-        Step("refresh_materialized_views", refresh_materialized_views, ("grant_privileges",)),
-        Step("create_event_triggers", _in_order(Phase.LAST), ("refresh_materialized_views",)),
-        Step(
-            VALIDATE_CONTENT,
-            validate_content,
-            (CREATE_PRIMARY_KEYS, CREATE_INDEXES),
-            items=content_items,
-            pipelined=True,
-        ),
-        Step("validate_schema", validate_schema, ("create_event_triggers",)),
-        Step("validate_sequences", validate_sequences, ("set_sequences",)),
-        Step("validate_large_objects", validate_large_objects, ("grant_privileges",)),
-        Step("collect_all_results", collect_all_results, (VALIDATE_CONTENT, "validate_schema")),
-        Step(
-            "generate_migration_summary",
-            generate_migration_summary,
-            (
-                "collect_all_results",
-                "validate_sequences",
-                "validate_large_objects",
-                "analyze_tables",
-                "analyze_partitioned",
-            ),
-        ),
-    ),
-)
+def _asset(run: Migration, item: RelationPlan) -> Result:
+    """Where others find a relation that has arrived."""
+    server, name = run.plan.target, item.target
+    return {
+        "place": server.place,
+        "database": server.database,
+        "schema": name.schema,
+        "table": name.name,
+    }
+
+
+def summary(outcome: Outcome) -> Result:
+    """What a person wants to know of a run that is over, small enough for a message."""
+    return {
+        "run": outcome.run,
+        "state": outcome.state.value,
+        "source": outcome.source,
+        "target": outcome.target,
+        "tables": len(outcome.relations),
+        "total_row_count": outcome.rows,
+        "total_bytes": outcome.bytes,
+        "seconds": round(outcome.seconds, 1),
+        "verified": outcome.verified,
+        "snapshots": len(outcome.snapshots),
+        "losses": [str(loss) for loss in outcome.losses[:MOST_TOLD]],
+        "notices": list(outcome.notices[:MOST_TOLD]),
+    }

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeVar
@@ -20,17 +20,10 @@ from typing import Any, TypeVar
 import psycopg
 import tenacity
 
-from windlass.backup.aside import empty_filled
 from windlass.engines.postgres import catalog
-from windlass.engines.postgres.activity import has_changed, read_activity
-from windlass.engines.postgres.archive import (
-    Dumping,
-    find_pg_dump,
-    pg_dump_versions,
-)
+from windlass.engines.postgres.activity import read_activity
 from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.keyset import read_bounds
-from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
+from windlass.engines.postgres.lock import end_sessions, name_session, read_holder, try_lock
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.sessions import Sessions
 from windlass.engines.postgres.snapshot import SnapshotHolder
@@ -45,8 +38,10 @@ from windlass.errors import (
     SnapshotLost,
     WindlassError,
 )
-from windlass.flows.ddl import Portion, divide, expected_items
-from windlass.flows.rollback import TRANSFERS, undo
+from windlass.flows.ddl import CONVERT_TABLES, TRANSFERS, Portion, divide, expected_items
+from windlass.flows.planning import Sight, read_and_plan
+from windlass.flows.rollback import undo
+from windlass.flows.settling import settle_changed, settle_unlogged
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import (
@@ -58,15 +53,14 @@ from windlass.model.event import (
     Noticed,
     ignore,
 )
-from windlass.model.flow import Item, Result
+from windlass.model.flow import ONE, Item, Result
 from windlass.model.outcome import Outcome, RelationOutcome, State
 from windlass.model.plan import Load, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss, Problem
 from windlass.model.snapshot import Snapshot
-from windlass.plan.planner import Purpose, Reading, make_plan, wanted
-from windlass.plan.select import select_relations
-from windlass.spec.spec import Extent, Spec
+from windlass.plan.planner import Purpose
+from windlass.spec.spec import Spec
 
 STARTING_SECONDS = 60.0  # a crash recovery of usual length
 STARTING_POLL_SECONDS = 0.2
@@ -75,35 +69,41 @@ T = TypeVar("T")
 
 
 class Migration:
-    """One run on this machine. Use as a context manager: leaving it closes every session."""
+    """One process's part in a run: all of it, or what another process gives out. Use as a context
+    manager: leaving it closes every session."""
+
+    only_compares = False
 
     def __init__(
         self,
         spec: Spec,
         emit: Emit = ignore,
         *,
+        caller: str = "",
         restart: bool = False,
         holder: SnapshotHolder | None = None,
         patient: bool = False,
     ) -> None:
         """Connects to nothing yet.
 
-        `holder` is what an earlier attempt of this process has handed over; `patient` waits for
-        servers that cannot be reached, as they have been before.
+        `caller` is a scheduler's name for its own run, by which its processes find ours. `holder`
+        is what an earlier attempt of this process has handed over; `patient` waits for servers
+        that cannot be reached, as they have been before.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
         """
         self.spec = spec
         self.source, self.target = parse_sides(spec)
-        self._emit, self._restart = emit, restart
+        self._emit, self._caller, self._restart = emit, caller, restart
         self._threads = threading.local()
         self._sessions: list[Sessions] = []
         self._lock = threading.Lock()
         self._control: Connection | None = None
         self._holder = holder
         self._patient = patient
-        self._has_begun = self._cancelled = False
+        self._has_begun = self._cancelled = self._locked = self._is_finished = False
+        self._found: journal.Run | None = None  # the one to go on with
         self._epoch = 1
         self._plan: Plan | None = None
         self._loads: dict[str, Load] = {}
@@ -115,13 +115,7 @@ class Migration:
         self.steps: tuple[str, ...] = ()  # of the flow that runs, for a display
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
         self.snapshot = Snapshot(0, "", "", "")
-        self.differences: list[Difference] = []
-        self.differing: list[RelationPlan] = []  # whose rows are not equal
-        self.differing_large_objects: list[int] = []
         self.show_values = False
-        self.only_compares = False
-        self.verified = ""
-        self.counted: dict[str, int] = {}  # rows on the target, by relation, where compared
         self.notices: list[str] = []
         self._resumed = False
         self._started = time.perf_counter()
@@ -225,11 +219,26 @@ class Migration:
         if row is None or row[0] != self._epoch:
             raise RunLost(f"run {self.plan.run} has been taken over by another process")
 
-    def differ(self, differences: Iterable[Difference]) -> None:
-        """Take note of differences, from any thread."""
-        found = list(differences)
-        with self._lock:
-            self.differences += found
+    @property
+    def differences(self) -> list[Difference]:
+        """Those that the steps so far have found."""
+        return [
+            Difference.from_json(one)
+            for results in self.results.values()
+            for result in results.values()
+            for one in result.get("differences", ())
+        ]
+
+    @property
+    def differing(self) -> list[RelationPlan]:
+        """Those whose rows are not equal, one for all that enter at the same place."""
+        names = set(self.result("find_differences").get("differing", ()))
+        entered = {item.enters: item for item in self.plan.relations}
+        return [item for name, item in entered.items() if str(name) in names]
+
+    def result(self, step: str) -> Result:
+        """Of a step without items; empty if this process has not been told of it."""
+        return self.results[step].get(ONE.id, {})
 
     def losses(self) -> tuple[Loss, ...]:
         """Those of the plan, and those that the rows have brought about since."""
@@ -250,9 +259,15 @@ class Migration:
         ids = [chunk.id for chunk in self._loads[id_].chunks]
         return [journal.read_line(target, self.plan.run, step, one) for one in ids]
 
-    def done(self, step: str) -> Collection[str]:
-        """Items of a step that the journal had when this run began or went on."""
-        return self._lines[step].keys()
+    def lines(self, step: str) -> Mapping[str, Line]:
+        """A step's finished items, as far as this process knows."""
+        return self._lines[step]
+
+    def forget(self, steps: Iterable[str], items: Iterable[str]) -> None:
+        """What the journal has been made to forget."""
+        for item in items:
+            for step in steps:
+                self._lines[step].pop(item, None)
 
     # what the runner asks for
 
@@ -280,6 +295,7 @@ class Migration:
             raise error
         if not self.has_begun:
             self._disconnect()
+            self._plan, self._found, self._locked = None, None, False
             return
         self.sessions().drop()
         if not self._is_in_control():
@@ -327,70 +343,140 @@ class Migration:
         """
         self._connect()
         self._take_snapshot()
-        return self._make_plan(new_run_id())
+        return self._make_plan()
 
-    def begin_reading(self) -> None:
-        """Plan a comparison: every selected relation against its namesake.
+    def prepare(self) -> None:
+        """Find the run to go on with, or plan a new one. Writes nothing.
 
         Raises:
-            Refused: a side cannot be reached or read, or the words select nothing.
+            Refused: with every problem.
         """
-        self.only_compares = True
+        if self._plan is not None:
+            return
         self._connect()
+        mine = self._of_caller()
+        if mine and mine.state is State.ROLLED_BACK:
+            message = "has been rolled back, and this is still the same run"
+            raise Refused([Problem(f"run {mine.run}", message, "begin a new one")])
+        if mine and mine.state not in UNFINISHED:
+            self._found, self._is_finished = mine, True
+            self._use(journal.read_plan(self.control, mine.run))
+            return
+        self._locked = try_lock(self.control)
+        if not self._locked and not (mine and self._is_held(mine.run)):
+            raise Refused([_in_progress(read_holder(self.control))])
+        self._found = mine or self._unfinished()
+        if self._found:
+            self._use(journal.read_plan(self.control, self._found.run))
+            return
         self._take_snapshot()
-        plan = self._make_plan(new_run_id(), Purpose.COMPARE)
+        plan = self._make_plan()
         if plan.problems:
             raise Refused(plan.problems)
         self._use(plan)
-        self._hold(plan)
-        self._tell_plan(resumed=False)
 
-    def begin(self) -> None:
-        """Go on with an unfinished run of the same move, or plan a new one and journal it.
+    def _of_caller(self) -> journal.Run | None:
+        """The newest run of this scheduler's own run, if it has had one."""
+        if not self._caller or not journal.exists(self.control):
+            return None
+        runs = journal.read_runs(self.control)
+        return next((run for run in runs if run.caller == self._caller), None)
+
+    def _is_held(self, run: str) -> bool:
+        return read_holder(self.control).startswith(f"{control_name(run)} ")
+
+    def _unfinished(self) -> journal.Run | None:
+        """The one that these options go on with, after a restart has undone it none.
 
         Raises:
-            Refused: with every problem; nothing was written.
+            Refused: another move from the same source is unfinished.
         """
-        self._connect()
-        if not try_lock(self.control):
-            holder = read_holder(self.control)
-            raise Refused(
-                [
-                    Problem(
-                        "target",
-                        f"another run is in progress: {holder or 'just ended'}",
-                        "wait for it, or end it with pg_terminate_backend(pid)",
-                    )
-                ]
-            )
         server, _ = catalog.read_server(self._source_session())
-        unfinished = self._unfinished(server.identity)
+        runs = journal.read_runs(self.control) if journal.exists(self.control) else []
+        unfinished = [
+            run for run in runs if run.state in UNFINISHED and run.source == server.identity
+        ]
         same = [run for run in unfinished if run.essence == self.spec.essence()]
         if self._restart and same:
             self._refuse_early()
             for run in same:
                 undo(self.control, run.run)
         elif same:
-            self._resume(same[0].run)
-            return
+            return same[0]
         others = [run for run in unfinished if run not in same]
         if others:
             raise Refused([_other_options(run.run) for run in others])
-        self._begin_new()
+        return None
 
     def _refuse_early(self) -> None:
         """Before a restart undoes anything: what does not depend on what is there to be undone."""
         self._take_snapshot()
-        plan = self._make_plan(new_run_id(), Purpose.COMPARE)
+        plan = self._make_plan(Purpose.COMPARE)
         if plan.problems:
             raise Refused(plan.problems)
+
+    def hold(self) -> None:
+        """Journal the run, or take it over where it stopped; from now on it is written to.
+
+        Holds the target's lock and the source's snapshot until this context is left.
+
+        Raises:
+            Refused: with every problem; nothing was written.
+        """
+        self.prepare()
+        if self._is_finished:
+            self._look_back()
+            return
+        if not self._locked:
+            self._end_holder()
+        if self._found:
+            self._resume(self._found.run)
+        else:
+            self._begin_new()
+        name_session(self.control, control_name(self.plan.run))
+
+    def _look_back(self) -> None:
+        """At a run that is over: nothing is to be held, but the source may be read."""
+        assert self._found is not None
+        self._has_begun, self._epoch = True, self._found.epoch
+        self._read_lines()
+        self._take_snapshot()
+
+    def _end_holder(self) -> None:
+        """Of this very run: an earlier process of ours, which the scheduler believes is dead."""
+        end_sessions(self.control, control_name(self.plan.run))
+        self._locked = try_lock(self.control)
+        if not self._locked:
+            raise RunLost(f"run {self.plan.run} has been taken over by another process")
+
+    def check_planned(self, fingerprint: str) -> None:
+        """Raises:
+        Refused: it is not the plan with this fingerprint that would be carried out.
+        """
+        if fingerprint != self.plan.fingerprint:
+            problem = "the databases have changed since the plan was made"
+            raise Refused([Problem("plan", problem, "make it again, and look at it again")])
+
+    def _begin_new(self) -> None:
+        with self.control.transaction():
+            journal.create(self.control)
+            journal.insert_run(self.control, self.plan, self.spec.essence(), self._caller)
+            self._journal_snapshot()
+            if self.portions[CONVERT_TABLES]:
+                journal.insert_survivor(self.control, self.plan.run)
+        self._has_begun = True
+        self._hold_relations()
+        self._tell_plan(resumed=False)
 
     def _connect(self) -> None:
         """Both sides, so that both faults are told if there are two."""
         problems = []
         if self._holder is None:
             try:
-                self._holder = when_up(lambda: SnapshotHolder(self.source, "windlass snapshot"))
+                within = self.spec.snapshot
+                self._holder = when_up(
+                    lambda: SnapshotHolder(self.source, "windlass snapshot", within)
+                )
             except WindlassError as error:
                 problems.append(Problem("source", str(error), error.hint))
         if self._control is None:
@@ -413,26 +499,6 @@ class Migration:
         assert self._holder is not None
         self.snapshot = self._holder.numbered(number)
 
-    def _unfinished(self, source: str) -> list[journal.Run]:
-        if not journal.exists(self.control):
-            return []
-        runs = journal.read_runs(self.control)
-        return [run for run in runs if run.state in UNFINISHED and run.source == source]
-
-    def _begin_new(self) -> None:
-        self._take_snapshot()
-        plan = self._make_plan(new_run_id())
-        if plan.problems:
-            raise Refused(plan.problems)
-        self._use(plan)
-        with self.control.transaction():
-            journal.create(self.control)
-            journal.insert_run(self.control, plan, self.spec.essence())
-            self._journal_snapshot()
-        self._has_begun = True
-        self._hold(plan)
-        self._tell_plan(resumed=False)
-
     def _use(self, plan: Plan) -> None:
         self._plan = plan
         self._loads = {load.id: load for load in plan.loads}
@@ -440,71 +506,13 @@ class Migration:
         self.partitioned = frozenset(source for _, source, _ in plan.others)
         self._relations = {item.relation.name: item for item in plan.relations}
 
-    def _make_plan(self, run: str, purpose: Purpose = Purpose.MOVE) -> Plan:
-        """Read everything through the snapshot, pg_dump beside us."""
-        source, target = self._source_session(), self.control
-        read = catalog.read_catalog(source)
-        target_catalog = catalog.read_catalog(target)
-        chosen = select_relations(read, wanted(self.spec))
-        problems: list[Problem] = []
-        with contextlib.ExitStack() as stack:
-            dumping = self._start_dump(read, target_catalog, chosen, problems, stack)
-            reading = Reading(
-                source=read,
-                target=target_catalog,
-                existing=catalog.read_existing(target),
-                entries=[],
-                key_constraints=catalog.read_key_constraints(source),
-                foreign_keys=catalog.read_foreign_keys(source),
-                invalid_indexes=catalog.read_invalid_indexes(source),
-                subscriptions=catalog.read_subscriptions(source),
-                large_objects=catalog.read_large_objects(source),
-                target_large_objects=catalog.read_large_objects(target),
-                bounds=lambda relation, count: read_bounds(source, relation, count),
-                may_silence_triggers=catalog.may_silence_triggers(target),
-                empty=lambda names: catalog.read_emptiness(target, names),
-                pg_dump=str(dumping.pg_dump) if dumping else "none",
-            )
-            entries = dumping.entries() if dumping else []
-        reading = replace(reading, entries=entries)
-        return make_plan(run, self.spec, reading, problems, purpose)
+    def _make_plan(self, purpose: Purpose = Purpose.MOVE) -> Plan:
+        sight = Sight(self.source, self._source_session(), self.snapshot.id, self.control)
+        return read_and_plan(new_run_id(), self.spec, sight, purpose)
 
-    def _start_dump(
-        self,
-        source: catalog.Catalog,
-        target: catalog.Catalog,
-        chosen: Sequence[Any],
-        problems: list[Problem],
-        stack: contextlib.ExitStack,
-    ) -> Dumping | None:
-        if self.spec.extent is Extent.DATA:
-            return None
-        pg_dump = find_pg_dump(source.server.major, target.server.major)
-        if pg_dump is None:
-            found = ", ".join(pg_dump_versions()) or "none"
-            problems.append(
-                Problem(
-                    "pg_dump",
-                    f"none is as new as the source ({source.server.major}); found: {found}",
-                    f"install the PostgreSQL {source.server.major} client programs",
-                )
-            )
-            return None
-        names = {relation.name for relation in chosen}
-        if source.unreadable & names:
-            return None  # pg_dump would only say what the plan's problems say
-        dumping = Dumping(
-            pg_dump,
-            self.source.environment(self._source_session()),
-            self.snapshot.id,
-            leave_out=_out_of_reach(source) - names,
-        )
-        stack.callback(dumping.close)
-        return dumping
-
-    def _hold(self, plan: Plan) -> None:
+    def _hold_relations(self) -> None:
         assert self._holder is not None
-        self._holder.lock(item.relation.name for item in plan.relations)
+        self._holder.lock(item.relation.name for item in self.plan.relations)
 
     def _journal_snapshot(self) -> None:
         cut = [item.relation.name for item in self.plan.relations if len(item.chunks) > 1]
@@ -538,8 +546,7 @@ class Migration:
 
     def _resume(self, run: str) -> None:
         self._resumed = self._has_begun = True
-        end_sessions(self.control, run)
-        self._use(journal.read_plan(self.control, run))
+        end_sessions(self.control, f"windlass {run}")
         self._read_lines()
         before = journal.read_snapshots(self.control, run)
         copied = any(self._lines[step] for step in TRANSFERS)
@@ -557,12 +564,14 @@ class Migration:
         handed_over = [one for one, _ in before if one.id == self._holder.id]
         self._take_snapshot(handed_over[-1].number if handed_over else len(before) + 1)
         with self.control.transaction():
-            self._epoch = journal.take_over(self.control, run)
+            self._epoch = journal.take_over(self.control, run, self._caller)
             if not handed_over:
-                self._hold(self.plan)
+                self._hold_relations()
                 self._journal_snapshot()
+        settle_unlogged(self)
         if not handed_over:
-            self._settle({snapshot.number: activity for snapshot, activity in before})
+            activities = {snapshot.number: activity for snapshot, activity in before}
+            settle_changed(self, self._source_session(), activities)
         self._tell_plan(resumed=True)
 
     def _is_new_holder(self, before: Sequence[tuple[Snapshot, Any]]) -> bool:
@@ -578,55 +587,87 @@ class Migration:
         for line in journal.read_lines(self.control, self.plan.run):
             self._lines[line.step][line.item] = line
 
-    def _settle(self, activities: Mapping[int, Mapping[str, Any]]) -> None:
-        """Relations of which only some chunks are in go on if nothing was written to them since;
-        else their rows are taken out again, as rows may have moved between the ranges.
+    # a part of a run that another process holds
 
-        Partitions whose rows enter at one root cannot be told apart there, and go together.
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be held."""
+        return self._is_finished
+
+    def keep(self) -> None:
+        """Raises:
+        SnapshotLost: the source has ended the session that held it.
+        RunLost: the target has ended the session that held its lock.
         """
-        lines = self._lines["transfer_partition"]
-        groups: dict[Name, list[RelationPlan]] = defaultdict(list)
-        for item in self.plan.relations:
-            if 0 < sum(chunk.id in lines for chunk in item.chunks) < len(item.chunks):
-                groups[item.enters].append(item)
-        if not groups:
-            return
-        names = [item.relation.name for items in groups.values() for item in items]
-        now = read_activity(self._source_session(), names)
-        for enters, items in groups.items():
-            changed = [item for item in items if self._has_changed(item, activities, now)]
-            if changed:
-                self._copy_again(enters, changed)
+        if self._holder is not None and not self._holder.alive:
+            raise SnapshotLost("the session that held the snapshot is gone", side="source")
+        if not self._is_in_control():
+            raise RunLost("the session that holds the target's lock is gone", side="target")
 
-    def _has_changed(
-        self,
-        item: RelationPlan,
-        activities: Mapping[int, Mapping[str, Any]],
-        now: Mapping[str, Any],
-    ) -> bool:
-        lines = self._lines["transfer_partition"]
-        oldest = min(lines[one.id].snapshot or 1 for one in item.chunks if one.id in lines)
-        name = item.relation.name
-        return has_changed(self._source_session(), name, activities.get(oldest, {}), now)
+    @property
+    def ticket(self) -> Result:
+        """What another process needs to `join`."""
+        return {"run": self.plan.run, "snapshot": asdict(self.snapshot)}
 
-    def _copy_again(self, enters: Name, changed: Sequence[RelationPlan]) -> None:
-        """No index is there yet: those of a relation wait for all its chunks."""
-        together = [item for item in self.plan.relations if item.enters == enters]
-        ids = [chunk.id for item in together for chunk in item.chunks]
-        with self.control.transaction():
-            empty_filled(self.control, [item.target for item in together])
-            for step in TRANSFERS:
-                journal.delete_lines(self.control, self.plan.run, step, ids)
-        for step in TRANSFERS:
-            for id_ in ids:
-                self._lines[step].pop(id_, None)
-        for item in changed:
-            self.emit(
-                Noticed(
-                    f"{item.relation.name} has changed since the first snapshot was lost:"
-                    " all of it is copied again"
-                )
+    def join(self, ticket: Result) -> None:
+        """Work in the run of a ticket.
+
+        Raises:
+            RunLost: no process holds it now.
+            WindlassError: it has been rolled back, or is another caller's by now.
+        """
+        self._connect_to(ticket)
+        run = self._read_run(ticket["run"])
+        self._is_finished = run.state not in UNFINISHED
+        if not self._is_finished and not self._is_held(run.run):
+            raise RunLost(f"no process holds the snapshot of run {run.run}", side="target")
+        self._epoch, self._has_begun = run.epoch, True
+        self._started = time.perf_counter() - run.age_seconds
+        self._use(journal.read_plan(self.control, run.run))
+        self._read_lines()
+        self.snapshot = journal.read_snapshots(self.control, run.run)[-1][0]
+
+    def _connect_to(self, ticket: Result) -> None:
+        self._control = self._control or self.target.connect(
+            Role.TARGET, f"windlass {ticket['run']} journal"
+        )
+
+    def _read_run(self, name: str) -> journal.Run:
+        found = journal.read_runs(self.control, name) if journal.exists(self.control) else []
+        if not found:
+            raise WindlassError(f"run {name} is not in the target's journal", side="target")
+        if found[0].state is State.ROLLED_BACK:
+            raise WindlassError(f"run {name} has been rolled back", hint="begin a new one")
+        if found[0].caller != self._caller:
+            raise WindlassError(
+                f"run {name} has been taken over by {found[0].caller or 'the command line'}"
             )
+        return found[0]
+
+    def stand_in(self, ticket: Result) -> None:
+        """Work in the run of a ticket that nobody holds any more: hold it here meanwhile.
+
+        Raises:
+            RunLost: somebody else has begun to hold it.
+        """
+        try:
+            self.prepare()
+        except Refused as error:
+            reason = "; ".join(str(problem) for problem in error.problems)
+            raise RunLost(f"run {ticket['run']} cannot be held: {reason}") from error
+        if not self._locked and not self._is_finished:
+            raise RunLost(f"run {self.plan.run} is held by another process by now")
+        self.hold()
+
+    def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Items of these steps that ought to be in the journal and are not: a crash of the target
+        has taken them, or they have to be done again under a new snapshot."""
+        wanted_items = expected_items(self.plan)
+        found = {
+            step: [item for item in wanted_items.get(step, ()) if item not in self._lines[step]]
+            for step in steps
+        }
+        return {step: items for step, items in found.items() if items}
 
     # the end
 
@@ -646,7 +687,7 @@ class Migration:
             snapshots=tuple(self._snapshots()),
             notices=tuple(self.notices),
             phases={step: last - first for step, (first, last) in self._clock.items()},
-            verified=self.verified,
+            verified=self.result("find_differences").get("verified", ""),
             sequences=len(self.plan.sequences) if self._lines["set_sequences"] else 0,
             resumed=self._resumed,
             source=str(self.plan.source),
@@ -681,10 +722,8 @@ class Migration:
         """
         with self._lock:
             self._read_lines()
-        for step, items in expected_items(self.plan).items():
-            missing = [item for item in items if item not in self._lines[step]]
-            if missing:
-                raise RunLost(f"the target has lost {len(missing)} pieces of work in {step}")
+        for step, items in self.lacking(expected_items(self.plan)).items():
+            raise RunLost(f"the target has lost {len(items)} pieces of work in {step}")
 
     def _snapshots(self) -> Iterator[Snapshot]:
         with contextlib.suppress(psycopg.Error):
@@ -692,19 +731,20 @@ class Migration:
 
     def _relation_outcomes(self) -> Iterator[RelationOutcome]:
         lines = self._lines["transfer_table_data"] | self._lines["transfer_partition"]
+        compared = self.result("find_differences")
         for item in self.plan.relations:
             done = [lines[chunk.id] for chunk in item.chunks if chunk.id in lines]
             yield RelationOutcome(
                 source=str(item.relation.name),
                 target=str(item.target),
-                rows=self.counted.get(str(item.enters), 0)
+                rows=compared.get("counted", {}).get(str(item.enters), 0)
                 if self.only_compares
                 else sum(line.rows for line in done),
                 bytes=sum(line.size_bytes for line in done),
                 chunks=len(item.chunks),
                 seconds=sum(line.seconds for line in done),
                 snapshots=tuple(sorted({line.snapshot or 1 for line in done})),
-                verified=self.verified,
+                verified=compared.get("verified", ""),
             )
 
     def tell_snapshots(self) -> None:
@@ -720,13 +760,6 @@ class Migration:
         )
 
 
-def _out_of_reach(source: catalog.Catalog) -> set[Name]:
-    """What pg_dump could not even lock."""
-    schemas = source.unreachable_schemas
-    hidden = {one.name for one in source.relations if one.name.schema in schemas}
-    return hidden | source.unreadable
-
-
 def when_up(connect: Callable[[], T]) -> T:
     """Connect, waiting for a server that says that it is starting, as one does after a crash."""
     retrying = tenacity.Retrying(
@@ -740,6 +773,19 @@ def when_up(connect: Callable[[], T]) -> T:
 
 def _is_starting(error: BaseException) -> bool:
     return isinstance(error, ServerStarting)
+
+
+def control_name(run: str) -> str:
+    """Of the session that holds the target's lock for a run."""
+    return f"windlass control {run}"
+
+
+def _in_progress(holder: str) -> Problem:
+    return Problem(
+        "target",
+        f"another run is in progress: {holder or 'just ended'}",
+        "wait for it, or end it with pg_terminate_backend(pid)",
+    )
 
 
 def _other_options(run: str) -> Problem:

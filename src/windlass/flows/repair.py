@@ -32,7 +32,8 @@ def repair_differences(run: Migration) -> bool:
                 f" {done.copied_rows:,} copied"
             )
         )
-    for described in describe(source, run.differing_large_objects):
+    differing_large_objects = run.result("validate_large_objects").get("differing", [])
+    for described in describe(source, differing_large_objects):
         with target.transaction():
             unlink_large_objects(target, [described.oid])
             copy_large_object(source, target, described)
@@ -49,4 +50,4 @@ def repair_differences(run: Migration) -> bool:
                     for (_, to), state in zip(pairs, states, strict=True)
                 ],
             )
-    return bool(run.differing or pairs or run.differing_large_objects)
+    return bool(run.differing or pairs or differing_large_objects)

@@ -7,14 +7,13 @@ from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
-from windlass.flows.ddl import PORTION, divide
+from windlass.flows.ddl import PORTION, TRANSFERS, divide
 from windlass.journal import journal
 from windlass.model.outcome import State
 from windlass.model.plan import Arrival, Plan
 from windlass.model.report import Problem
 
 MOST_AT_ONCE = 5 * PORTION
-TRANSFERS = ("transfer_table_data", "transfer_partition")
 
 
 def roll_back(connection: Connection, run: str) -> tuple[Plan, list[str]]:
@@ -61,7 +60,7 @@ def undo(connection: Connection, run: str) -> list[str]:
     to use it, is returned by name. One transaction, but for a run of very many objects: those would
     not find room in the server's lock table. Undone in several, it goes on where it stopped.
     """
-    end_sessions(connection, run)
+    end_sessions(connection, f"windlass {run}")
     plan = journal.read_plan(connection, run)
     lines = journal.read_lines(connection, run)
     ran = {(line.step, line.item) for line in lines}

@@ -1,4 +1,5 @@
-"""The flow `validate`: are two databases equal, and if not, where. Also the end of `migrate`.
+"""The steps of the flow `validate`: are two databases equal, and if not, where. Some of them are
+the end of `migrate` as well.
 
 Reads only. Its steps work on any context that has a plan, a snapshot and sessions.
 """
@@ -6,7 +7,7 @@ Reads only. Its steps work on any context that has a plan, a snapshot and sessio
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from psycopg import sql
@@ -23,10 +24,12 @@ from windlass.engines.postgres.fingerprint import (
 from windlass.engines.postgres.presence import Present, read_presence
 from windlass.engines.postgres.sequences import read_sequences
 from windlass.engines.postgres.session import Connection
-from windlass.errors import Refused
+from windlass.errors import Different, Refused
+from windlass.flows.comparison import Comparison
 from windlass.flows.migration import Migration
 from windlass.model.chunk import Chunk, Range, Whole
-from windlass.model.flow import Flow, Item, Result, Step
+from windlass.model.flow import ONE, Item, Result
+from windlass.model.outcome import State
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
@@ -36,7 +39,7 @@ from windlass.plan.planner import wanted
 from windlass.plan.select import select_entries
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.spec.spec import Extent, Verify
-from windlass.verify.content import find_differences
+from windlass.verify.content import find_differences as find_differing_rows
 from windlass.verify.large_objects import differing_large_objects
 from windlass.verify.schema import compare_schemas
 
@@ -49,9 +52,11 @@ def validate_schema(run: Migration, _: Item) -> Result:
     """Dump both sides with one pg_dump, and compare what the target would be asked for."""
     if run.spec.extent is Extent.DATA or run.spec.verify_ is Verify.NONE:
         return {}
-    found = _differing_schema(run)
-    run.differ(found)
-    return {"differences": len(found)}
+    return _told(_differing_schema(run))
+
+
+def _told(differences: Iterable[Difference]) -> Result:
+    return {"differences": [one.to_json() for one in differences]}
 
 
 def _differing_schema(run: Migration) -> list[Difference]:
@@ -207,8 +212,11 @@ def _fingerprint(json: list[int | str] | None) -> Fingerprint:
     return Fingerprint(int(json[0]), int(json[1])) if json else Fingerprint()
 
 
-def collect_all_results(run: Migration, _: Item) -> Result:
+def find_differences(run: Migration, _: Item) -> Result:
     """Add the fingerprints up, and look for the rows wherever the sums differ."""
+    level = run.spec.verify_
+    if level is Verify.NONE:
+        return {}
     sums: dict[str, dict[str, Fingerprint]] = {side: defaultdict(Fingerprint) for side in SIDES}
     for item_id, result in run.results[VALIDATE_CONTENT].items():
         side = item_id.partition(" ")[0]
@@ -220,13 +228,13 @@ def collect_all_results(run: Migration, _: Item) -> Result:
         for name, item in entered.items()
         if sums["source"][str(name)] != sums["target"][str(name)]
     ]
-    for item in differing:
-        run.differ(_explain(run, item, sums))
-    run.differing = differing
-    run.counted = {name: found.rows for name, found in sums["target"].items()}
-    if run.spec.verify_ is not Verify.NONE:
-        run.verified = run.spec.verify_.value
-    return {"relations": len(run.plan.relations), "differing": len(differing)}
+    return {
+        "relations": len(run.plan.relations),
+        "verified": level.value,
+        "counted": {name: found.rows for name, found in sums["target"].items()},
+        "differing": [str(item.enters) for item in differing],
+        **_told(one for item in differing for one in _explain(run, item, sums)),
+    }
 
 
 def _explain(
@@ -243,7 +251,7 @@ def _explain(
         )
     if run.spec.verify_ is not Verify.FULL:
         return
-    yield from find_differences(
+    yield from find_differing_rows(
         run.sessions().source(run.snapshot.id),
         run.sessions().target(),
         row_pair(run, item),
@@ -259,29 +267,41 @@ def validate_sequences(run: Migration, _: Item) -> Result:
     present = read_presence(target, side="target")
     there = [name for _, name in run.plan.sequences if _is_sequence(present.get(name))]
     states = {str(one.name): one for one in read_sequences(target, there, side="target")}
-    for name, wanted_state in _wanted_sequences(run).items():
-        found = states.get(name)  # one that is missing is a difference of the schema
-        if found and (found.last_value, found.is_called) != wanted_state:
-            wanted_say = _say(SequenceState(found.name, *wanted_state))
-            message = f"stands at {_say(found)}, and should at {wanted_say}"
-            run.differ([Difference(DifferenceKind.SEQUENCE, name, message)])
-    return {"sequences": len(states)}
+    wanted = _wanted_sequences(run)
+    return {
+        "sequences": len(states),
+        **_told(
+            Difference(
+                DifferenceKind.SEQUENCE,
+                name,
+                f"stands at {_say(found)}, and should at {_say(state)}",
+            )
+            for name, state in wanted.items()
+            # one that is missing is a difference of the schema
+            if (found := states.get(name)) and not _stand_equal(found, state)
+        ),
+    }
+
+
+def _stand_equal(one: SequenceState, other: SequenceState) -> bool:
+    return (one.last_value, one.is_called) == (other.last_value, other.is_called)
 
 
 def _is_sequence(found: Present | None) -> bool:
     return found is not None and found.kind == "S"
 
 
-def _wanted_sequences(run: Migration) -> dict[str, tuple[int, bool]]:
+def _wanted_sequences(run: Migration) -> dict[str, SequenceState]:
     """By the sequence's name on the target."""
-    values = run.results["set_sequences"].get("", {}).get("values")
-    if values is not None:
-        return {name: (value, called) for name, (value, called) in values.items()}
-    source = run.sessions().source(run.snapshot.id)
     pairs = run.plan.sequences
+    line = run.lines("set_sequences").get(ONE.id)
+    if line is not None:
+        values = (line.note or {}).get("values", {})
+        return {str(name): SequenceState(name, *values[str(name)]) for _, name in pairs}
+    source = run.sessions().source(run.snapshot.id)
     states = read_sequences(source, [name for name, _ in pairs], side="source")
     return {
-        str(target): (state.last_value, state.is_called)
+        str(target): SequenceState(target, state.last_value, state.is_called)
         for (_, target), state in zip(pairs, states, strict=True)
     }
 
@@ -297,15 +317,17 @@ def validate_large_objects(run: Migration, _: Item) -> Result:
     found = list(
         differing_large_objects(run.sessions().source(run.snapshot.id), run.sessions().target())
     )
-    run.differing_large_objects = [oid for oid, _ in found]
-    run.differ(difference for _, difference in found)
-    return {"objects": run.plan.large_objects.count}
+    return {
+        "objects": run.plan.large_objects.count,
+        "differing": [oid for oid, _ in found],
+        **_told(difference for _, difference in found),
+    }
 
 
 # the beginning of a comparison
 
 
-def read_both_sides(run: Migration, _: Item) -> Result:
+def read_both_sides(run: Comparison, _: Item) -> Result:
     """Plan the comparison; it writes nothing and takes no lock.
 
     Raises:
@@ -318,12 +340,14 @@ def read_both_sides(run: Migration, _: Item) -> Result:
         raise Refused(problems)
     found = {item.target: present.get(item.target) for item in run.plan.relations}
     without_rows = {name: one for name, one in found.items() if not (one and one.takes_rows)}
-    if run.spec.extent is Extent.DATA:  # else the definitions tell
-        run.differ(
+    only_rows = run.spec.extent is Extent.DATA  # else the definitions tell
+    return {
+        **run.ticket,
+        **_told(
             Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one))
             for name, one in without_rows.items()
-        )
-    return {
+            if only_rows
+        ),
         "relations": len(run.plan.relations),
         "without_rows": [str(name) for name in without_rows],
         "partitioned": [str(name) for name, one in found.items() if one and one.kind == "p"],
@@ -332,7 +356,7 @@ def read_both_sides(run: Migration, _: Item) -> Result:
 
 def _noted(run: Migration, what: str) -> Collection[str]:
     """Relations of the target that `read_both_sides` has found to be unlike the source's."""
-    noted: Sequence[str] = run.results[READ_BOTH_SIDES].get("", {}).get(what, ())
+    noted: Sequence[str] = run.result(READ_BOTH_SIDES).get(what, ())
     return noted
 
 
@@ -367,14 +391,10 @@ def _reading_problems(plan: Plan, present: Mapping[Name, Present]) -> Iterator[P
             )
 
 
-VALIDATE: Flow[Migration] = Flow(
-    "validate",
-    (
-        Step(READ_BOTH_SIDES, read_both_sides),
-        Step("validate_schema", validate_schema, (READ_BOTH_SIDES,)),
-        Step(VALIDATE_CONTENT, validate_content, (READ_BOTH_SIDES,), items=content_items),
-        Step("validate_sequences", validate_sequences, (READ_BOTH_SIDES,)),
-        Step("validate_large_objects", validate_large_objects, (READ_BOTH_SIDES,)),
-        Step("collect_all_results", collect_all_results, (VALIDATE_CONTENT, "validate_schema")),
-    ),
-)
+def generate_validation_report(run: Comparison, _: Item) -> Result:
+    """Raises:
+    Different: with every difference that was found.
+    """
+    if run.differences:
+        raise Different(run.differences)
+    return {"state": State.DONE.value, "relations": len(run.plan.relations)}

@@ -50,9 +50,12 @@ class Run:
     source: str
     source_name: str
     essence: Mapping[str, Any]
+    caller: str  # who has begun it, or gone on with it: a scheduler's name for its own run
+    epoch: int
     started_at: str
     finished_at: str
     outcome: Outcome | None
+    age_seconds: float
 
 
 def line_statement(run: str, line: Line) -> str:
@@ -84,12 +87,12 @@ def fence_statement(run: str) -> str:
     return statement.format(sql.Literal(run)).as_string(None)
 
 
-def take_over(connection: Session, run: str) -> int:
+def take_over(connection: Session, run: str, caller: str) -> int:
     """Raise the epoch, so that no other process can journal anything of this run; the new one."""
     row = connection.execute(
-        "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null"
+        "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null, caller = %s"
         " where run = %s returning epoch",
-        (State.RUNNING, run),
+        (State.RUNNING, caller, run),
     ).fetchone()
     assert row is not None
     return int(row[0])
@@ -121,10 +124,13 @@ def exists(connection: Session) -> bool:
     return bool(row and row[0])
 
 
-def insert_run(connection: Session, plan: Plan, essence: Mapping[str, Any]) -> None:
+def insert_run(
+    connection: Session, plan: Plan, essence: Mapping[str, Any], caller: str = ""
+) -> None:
     connection.execute(
-        "insert into windlass.run (run, state, source, source_name, essence, version, plan)"
-        " values (%s, %s, %s, %s, %s, %s, %s)",
+        "insert into windlass.run"
+        " (run, state, source, source_name, essence, version, plan, caller)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s)",
         (
             plan.run,
             State.RUNNING,
@@ -132,24 +138,35 @@ def insert_run(connection: Session, plan: Plan, essence: Mapping[str, Any]) -> N
             str(plan.source),
             json.dumps(essence),
             __version__,
-            zlib.compress(_PLAN.dump_json(plan), level=1),
+            pack_plan(plan),
+            caller,
         ),
     )
+
+
+def pack_plan(plan: Plan) -> bytes:
+    return zlib.compress(_PLAN.dump_json(plan), level=1)
+
+
+def unpack_plan(packed: bytes) -> Plan:
+    return _PLAN.validate_json(zlib.decompress(packed))
 
 
 def read_plan(connection: Session, run: str) -> Plan:
     row = connection.execute("select plan from windlass.run where run = %s", (run,)).fetchone()
     assert row is not None
-    return _PLAN.validate_json(zlib.decompress(row[0]))
+    return unpack_plan(row[0])
 
 
-def read_runs(connection: Session) -> list[Run]:
-    """All runs, the newest first."""
+def read_runs(connection: Session, run: str | None = None) -> list[Run]:
+    """All runs, the newest first; or the one of this name."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "select run, state, source, source_name, essence, started_at::text,"
-            " coalesce(finished_at::text, '') as finished_at, outcome"
-            " from windlass.run order by started_at desc"
+            "select run, state, source, source_name, essence, caller, epoch, started_at::text,"
+            " coalesce(finished_at::text, '') as finished_at, outcome,"
+            " extract(epoch from clock_timestamp() - started_at)::float8 as age_seconds"
+            " from windlass.run where %s::text is null or run = %s order by started_at desc",
+            (run, run),
         ).fetchall()
     return [
         Run(
@@ -161,6 +178,16 @@ def read_runs(connection: Session) -> list[Run]:
         )
         for row in rows
     ]
+
+
+def has_survived(connection: Session, run: str) -> bool:
+    """Whether the target's unlogged relations are what they were: a crash empties ours too."""
+    row = connection.execute("select from windlass.survivor where run = %s", (run,)).fetchone()
+    return row is not None
+
+
+def insert_survivor(connection: Session, run: str) -> None:
+    connection.execute("insert into windlass.survivor values (%s) on conflict do nothing", (run,))
 
 
 def set_state(connection: Session, run: str, state: State, outcome: Outcome | None = None) -> None:

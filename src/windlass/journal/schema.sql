@@ -12,6 +12,7 @@ create table if not exists windlass.run (
     version     text        not null,
     plan        bytea       not null,  -- zlib-compressed JSON
     outcome     jsonb,
+    caller      text        not null default '',  -- a scheduler's name for its own run
     epoch       int         not null default 1,  -- raised by every process that takes the run over
     started_at  timestamptz not null default clock_timestamp(),
     finished_at timestamptz
@@ -39,4 +40,10 @@ create table if not exists windlass.line (
     note       jsonb,
     at         timestamptz not null default clock_timestamp(),
     primary key (run, step, item)  -- a second commit of the same work is impossible
+);
+
+-- Runs that load unlogged relations. Unlogged itself: a row that is gone tells of a crash, which has
+-- emptied those relations as well.
+create unlogged table if not exists windlass.survivor (
+    run text primary key
 );

@@ -1,12 +1,17 @@
-"""A flow is data: a named list of steps. `run` executes it here, `airflow` makes it a DAG."""
+"""A flow is data: a named list of steps. `run` executes it here, `airflow` makes it a DAG.
+
+Functions are given by their place, so that a flow can be read without the drivers they need.
+"""
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 Context = TypeVar("Context")
+T = TypeVar("T")
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 Result = Mapping[str, Any]  # of Json
 
@@ -16,15 +21,25 @@ class Item:
     """What one start of a step works on; small and JSON-able.
 
     `group` ties items of different steps together: a pipelined step's item starts as soon as the
-    items of its own group are done. `cost` compares items of a step, for a display.
+    items of its own group are done. `cost` compares items of a step, for a display and for shares
+    of equal size. `detail` is for people.
     """
 
     id: str
     group: str = ""
     cost: int = 0
+    detail: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 ONE = Item("")
+
+
+def resolve(function: Callable[..., T] | str) -> Callable[..., T]:
+    """The function itself, for one that is given by its place: ``package.module:name``."""
+    if not isinstance(function, str):
+        return function
+    found: Callable[..., T] = pkgutil.resolve_name(function)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +47,62 @@ class Step(Generic[Context]):
     """What a scheduler starts. Idempotent: run again, it finds what it has done already.
 
     `items` makes it a fan-out; it is asked once every step before the first pipelined one is done.
+    A pipelined step without items waits for all, and lets the groups that come after it pass.
     """
 
     name: str
-    run: Callable[[Context, Item], Result]
+    run: Callable[[Context, Item], Result] | str
     after: tuple[str, ...] = ()
-    items: Callable[[Context], Sequence[Item]] | None = None
+    items: Callable[[Context], Sequence[Item]] | str | None = None
     pipelined: bool = False
+    reads: tuple[str, ...] = ()  # steps whose results it needs
+    # Where steps run in processes of their own: the process of a lasting step stays until the flow
+    # is over, as its context holds what the others need. Its result tells them how to join it.
+    lasting: bool = False
+    # Where there are several machines: whether its items are worth a task each. The others' work is
+    # the server's, which threads wait for as well.
+    spread: bool = False
+    listed_by: str = ""  # the name under which a scheduler lists the items
 
 
 @dataclass(frozen=True, slots=True)
 class Flow(Generic[Context]):
     name: str
     steps: tuple[Step[Context], ...] = field(default=())
+    context: Callable[..., Context] | str = ""  # of a spec and keywords: see `run.context`
+    spec: Callable[..., Any] | str = ""  # the pydantic model of what a user may ask for
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
         for step in self.steps:
-            missing = set(step.after) - seen
+            missing = {*step.after, *step.reads} - seen
             if missing or step.name in seen:
                 raise ValueError(f"step {step.name} of flow {self.name} comes after {missing}")
             seen.add(step.name)
+
+    def step(self, name: str) -> Step[Context]:
+        return next(step for step in self.steps if step.name == name)
+
+    def before(self, name: str) -> tuple[str, ...]:
+        """Every step that has to be done before this one, in their order."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            for one in self.step(waiting.pop()).after:
+                if one not in found:
+                    found.add(one)
+                    waiting.append(one)
+        return tuple(step.name for step in self.steps if step.name in found)
+
+    def only(self, *names: str) -> Flow[Context]:
+        """The flow of these steps alone, as if all others were done."""
+        kept = tuple(
+            replace(step, after=tuple(one for one in step.after if one in names), reads=())
+            for step in self.steps
+            if step.name in names
+        )
+        return replace(self, steps=kept)
+
+    @property
+    def lasting(self) -> Step[Context] | None:
+        return next((step for step in self.steps if step.lasting), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -126,3 +127,17 @@ class Plan:
     @property
     def size_bytes(self) -> int:
         return sum(item.relation.size_bytes for item in self.relations)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for plans that would do the same, however many rows there are by then."""
+        persistence = ("SET LOGGED", "SET UNLOGGED")  # depends on sizes
+        what = (
+            [one.sql for one in self.statements if one.kind not in persistence],
+            sorted(
+                (str(one.relation.name), str(one.target), one.arrival) for one in self.relations
+            ),
+            sorted((one.kind, str(one.name), one.signature) for one in self.set_aside),
+            sorted(map(str, self.losses)),
+        )
+        return hashlib.sha256(repr(what).encode()).hexdigest()

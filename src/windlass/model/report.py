@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,16 @@ class Difference:
     columns: tuple[str, ...] = ()
     source: dict[str, str | None] | None = None  # values, only when asked for
     target: dict[str, str | None] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "kind": self.kind.value, "columns": list(self.columns)}
+
+    @classmethod
+    def from_json(cls, json: Mapping[str, Any]) -> Difference:
+        words = {"kind": DifferenceKind(json["kind"]), "columns": tuple(json["columns"])}
+        return cls(**{**json, **words})
+
+    def __str__(self) -> str:
+        place = ", ".join(f"{name} = {value}" for name, value in self.key.items())
+        columns = f" in {', '.join(self.columns)}" if self.columns else ""
+        return f"{self.object}{f' ({place})' if place else ''}: {self.message}{columns}"

@@ -13,6 +13,7 @@ class Phase(StrEnum):
 
     SCHEMA = "schema"  # schemas, extensions, types, functions before the first relation
     TABLES = "tables"  # relations, and what the archive puts between and after them
+    LOGGED = "logged"  # relations that were filled unlogged, as soon as the rows are in
     KEYS = "keys"  # indexes, primary keys, unique, exclusion: as soon as the rows are in
     ATTACH = "attach"  # partitions' indexes to their parents'
     FOREIGN_KEYS = "foreign keys"

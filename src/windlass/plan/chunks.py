@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
@@ -35,11 +36,33 @@ Bounds = Callable[[Relation, int], Sequence[tuple[str, ...]]]
 """Asks for at most n - 1 sorted, distinct key tuples that cut a relation into about n parts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a user has to say of the chunks of a relation, beside their size. 0: nothing."""
+
+    threshold_rows: int = 0  # a relation with fewer is not cut; with more, it is
+    most_chunks: int = 0
+    least_rows: int = 0  # of a chunk
+
+    def apply(self, count: int, rows: int) -> int:
+        """`count` is what the size asks for; `rows` is -1 for a relation never analysed."""
+        if rows >= 0 and self.threshold_rows:
+            count = 1 if rows < self.threshold_rows else max(count, 2)
+        if rows >= 0 and self.least_rows:
+            count = min(count, max(rows // self.least_rows, 1))
+        return min(count, self.most_chunks) if self.most_chunks else count
+
+
 def split(
-    relation: Relation, chunk_by: ChunkBy, chunk_size_bytes: int, bounds: Bounds
+    relation: Relation,
+    chunk_by: ChunkBy,
+    chunk_size_bytes: int,
+    bounds: Bounds,
+    limits: Limits | None = None,
 ) -> tuple[Chunk, ...]:
     """Cut a relation so that every row falls into exactly one chunk of about the given size."""
-    count = max(1, ceil(relation.size_bytes / chunk_size_bytes))
+    by_size = max(1, ceil(relation.size_bytes / chunk_size_bytes))
+    count = (limits or Limits()).apply(by_size, relation.rows)
     ranges = _ranges(relation, _method(relation, chunk_by, count), count, bounds)
     size = relation.size_bytes // len(ranges)
     return tuple(Chunk(relation.name, number, range_, size) for number, range_ in enumerate(ranges))

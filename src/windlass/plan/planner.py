@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import LiteralString
+
+from psycopg import sql
 
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
@@ -18,7 +21,7 @@ from windlass.model.plan import (
 )
 from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation, Wire
 from windlass.model.report import Loss, Problem
-from windlass.model.statement import Statement
+from windlass.model.statement import Phase, Statement
 from windlass.plan.check import (
     InTheWay,
     Sides,
@@ -39,6 +42,7 @@ from windlass.plan.check import (
 from windlass.plan.chunks import (
     SMALL_BYTES,
     Bounds,
+    Limits,
     batches,
     is_better_whole,
     plan_loads,
@@ -52,7 +56,7 @@ from windlass.plan.select import (
     selection_problems,
 )
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
-from windlass.spec.spec import ChunkBy, Extent, Spec, Verify
+from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged, Verify
 from windlass.spec.spec import Existing as OnExisting
 
 # Bytes per second that one job copies, and all jobs together hash, on the two-core machine that
@@ -80,6 +84,7 @@ class Reading:
     may_silence_triggers: bool
     empty: Callable[[Iterable[Name]], Mapping[Name, bool]]
     pg_dump: str
+    logs_little: bool = False  # the target has wal_level = minimal
 
 
 def wanted(spec: Spec) -> Wanted:
@@ -119,6 +124,7 @@ def make_plan(
     }
     written = _write(spec, reading, selection.entries, in_the_way, arriving, renamed)
     relation_plans = _plan_relations(spec, reading, relations, arriving, schemas)
+    statements = _with_unlogged(spec, reading, written.statements, relation_plans)
     set_aside, kept = _set_aside(spec, run, in_the_way, reading.target)
     problems = [
         *found,
@@ -163,7 +169,7 @@ def make_plan(
             if not relation.holds_rows
         ),
         loads=loads,
-        statements=written.statements,
+        statements=statements,
         sequences=_sequences(reading, selection.entries, relations, schemas, spec),
         materialized_views=(
             _refreshed(written.statements, reading.source, renamed) if copies else ()
@@ -329,7 +335,11 @@ def _plan_relations(
                 wire=_wire(relation, columns),
                 columns=columns,
                 chunks=split(
-                    relation, _chunk_by(spec, relation, total), spec.chunk_size, reading.bounds
+                    relation,
+                    _chunk_by(spec, relation, total),
+                    spec.chunk_size,
+                    reading.bounds,
+                    Limits(spec.partition_threshold, spec.max_partitions, spec.chunk_rows),
                 ),
                 batch=batch,
                 enters=target_name(relation.route, schemas) if relation.route else name,
@@ -338,7 +348,45 @@ def _plan_relations(
     return tuple(plans)
 
 
+def _with_unlogged(
+    spec: Spec,
+    reading: Reading,
+    statements: tuple[Statement, ...],
+    relations: Iterable[RelationPlan],
+) -> tuple[Statement, ...]:
+    """Made unlogged while they are empty, and logged when their rows are in: that writes the whole
+    relation once more, so it pays off only where the target need not log it (MEASURED: 13.6 s
+    against 7 s elsewhere). What is unlogged on the source stays so."""
+    if spec.unlogged is Unlogged.NEVER or spec.extent is not Extent.ALL:
+        return statements
+    always = spec.unlogged is Unlogged.ALWAYS
+    names = {
+        item.target
+        for item in relations
+        if item.arrival is not Arrival.FILL
+        and (always or (reading.logs_little and len(item.chunks) > 1))
+    }
+    found: list[Statement] = []
+    logged: list[Statement] = []
+    for statement in statements:
+        found.append(statement)
+        is_unlogged = "CREATE UNLOGGED TABLE" in statement.sql
+        if statement.kind == "TABLE" and statement.name in names and not is_unlogged:
+            found.append(_persistence(statement, "UNLOGGED", Phase.TABLES))
+            logged.append(_persistence(statement, "LOGGED", Phase.LOGGED))
+    return (*found, *logged)
+
+
+def _persistence(table: Statement, word: LiteralString, phase: Phase) -> Statement:
+    name = sql.Identifier(table.name.schema, table.name.name)
+    text = sql.SQL("ALTER TABLE {} SET " + word + ";\n").format(name).as_string(None)
+    kind = f"SET {word}"
+    return replace(table, kind=kind, sql=text, drop="", phase=phase, relation=table.name)
+
+
 def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:
+    if spec.partition_threshold and relation.rows >= spec.partition_threshold:
+        return spec.chunk_by  # asked for
     if spec.chunk_by is ChunkBy.AUTO and is_better_whole(
         relation.size_bytes, total_bytes, spec.jobs, spec.chunk_size
     ):

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -25,7 +25,7 @@ from windlass.model.event import (
     StepFinished,
     StepStarted,
 )
-from windlass.model.flow import ONE, Flow, Item, Result, Step
+from windlass.model.flow import ONE, Flow, Item, Result, Step, resolve
 
 log = logging.getLogger(__name__)
 
@@ -91,19 +91,34 @@ class _Ended:
     seconds: float
 
 
-def run_flow(flow: Flow[W], context: W, *, jobs: int, emit: Emit) -> None:
-    """Run every step; at most `jobs` items at once.
+def run_flow(
+    flow: Flow[W],
+    context: W,
+    *,
+    jobs: int,
+    emit: Emit,
+    items: Mapping[str, Sequence[Item]] | None = None,
+) -> None:
+    """Run every step; at most `jobs` items at once. `items` are those of the steps of which only a
+    share is run here.
 
     Raises:
         Interrupted: Ctrl-C; what was in flight has been rolled back.
         WindlassError: the first failure that no retry could mend, after all others have stopped.
     """
-    _Execution(flow, context, jobs, emit).run()
+    _Execution(flow, context, jobs, emit, items or {}).run()
 
 
 class _Execution:
-    def __init__(self, flow: Flow[Any], context: Any, jobs: int, emit: Emit) -> None:
-        self._context, self._jobs = context, jobs
+    def __init__(
+        self,
+        flow: Flow[Any],
+        context: Any,
+        jobs: int,
+        emit: Emit,
+        items: Mapping[str, Sequence[Item]],
+    ) -> None:
+        self._context, self._jobs, self._given = context, jobs, items
         self._steps = {step.name: _Progress(step) for step in flow.steps}
         self._places = {step.name: place for place, step in enumerate(flow.steps)}
         self._emit_lock = threading.Lock()
@@ -184,6 +199,8 @@ class _Execution:
     def _may_start(self, job: _Job) -> bool:
         if not job.step.pipelined:
             return True
+        if job.step.items is None:
+            return self._all_done(job.step.after)
         return self._group_done(job.step, job.item.group)
 
     def _group_done(self, step: Step[Any], group: str) -> bool:
@@ -201,7 +218,7 @@ class _Execution:
 
     def _open(self, progress: _Progress) -> None:
         step = progress.step
-        progress.items = list(step.items(self._context)) if step.items else [ONE]
+        progress.items = self._items(step)
         progress.started_at = time.perf_counter()
         finished = self._context.finished(step.name)
         self._emit(
@@ -216,6 +233,11 @@ class _Execution:
             # what is begun is finished first: an index before the next relation's rows
             priority = (-self._places[step.name], place)
             self._waiting.append(_Job(priority, step, item))
+
+    def _items(self, step: Step[Any]) -> list[Item]:
+        if step.name in self._given:
+            return list(self._given[step.name])
+        return list(resolve(step.items)(self._context)) if step.items else [ONE]
 
     def _close(self, progress: _Progress) -> None:
         progress.done = True
@@ -300,7 +322,7 @@ class _Execution:
     def _try_once(self, job: _Job) -> Result:
         if self._stop.is_set():  # while it waited for another try
             raise Interrupted("stopped on request")
-        return job.step.run(self._context, job.item)
+        return resolve(job.step.run)(self._context, job.item)
 
 
 def _is_retryable(error: BaseException) -> bool:

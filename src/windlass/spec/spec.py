@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import (
@@ -34,6 +34,12 @@ class ChunkBy(StrEnum):
     CTID = "ctid"
     KEYSET = "keyset"
     WHOLE = "whole"
+
+
+class Unlogged(StrEnum):
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 class Existing(StrEnum):
@@ -115,6 +121,17 @@ class Spec(BaseModel):
     up to eight chunks; else block ranges where the server can, else keys."""
     chunk_size: _Size = 64 << 20
     """Size of a chunk, for example `64MB`."""
+    partition_threshold: Annotated[int, Field(ge=0)] = 0
+    """Relations with fewer rows than this (by the server's estimate) are not cut; those with more
+    are cut into two chunks at least. 0: size alone decides."""
+    max_partitions: Annotated[int, Field(ge=0)] = 0
+    """The most chunks that one relation is cut into. 0: as many as its size asks for."""
+    chunk_rows: Annotated[int, Field(ge=0)] = 0
+    """No chunk is planned with fewer rows than this, by the server's estimate."""
+    unlogged: Unlogged = Unlogged.AUTO
+    """Whether relations are filled unlogged, and made logged before their indexes are built.
+    `auto`: relations in several chunks, and only where the target has `wal_level = minimal`;
+    elsewhere it takes longer, as all is written to the log afterwards."""
     schema_only: bool = False
     """Move definitions, no rows."""
     data_only: bool = False
@@ -126,6 +143,9 @@ class Spec(BaseModel):
     """What is compared after the copy."""
     one_snapshot: bool = False
     """Stop rather than go on with a second snapshot when the first is lost."""
+
+    snapshot: str = ""
+    """An exported snapshot of the source to read in, held by somebody else as long as it takes."""
 
     @model_validator(mode="before")
     @classmethod
@@ -158,8 +178,9 @@ class Spec(BaseModel):
 
         A stopped run goes on only under the same essence.
         """
-        keys = {"source", "target", "jobs", "verify_", "one_snapshot", "chunk_by", "chunk_size"}
-        return self.model_dump(mode="json", exclude=keys)
+        keys = {"source", "target", "jobs", "verify_", "one_snapshot", "snapshot"}
+        cutting = {"chunk_by", "chunk_size", "partition_threshold", "max_partitions", "chunk_rows"}
+        return self.model_dump(mode="json", exclude=keys | cutting | {"unlogged"})
 
 
 def load_spec(
@@ -173,7 +194,7 @@ def load_spec(
     Raises:
         BadSpec: with every fault, the nearest valid key for an unknown one.
     """
-    data = _read_yaml(path) if path else {}
+    data = read_yaml(path) if path else {}
     data |= {key: value for key, value in words.items() if value not in (None, (), {})}
     for side in ("source", "target"):
         if not data.get(side) and (value := os.environ.get(f"WINDLASS_{side.upper()}")):
@@ -184,15 +205,36 @@ def load_spec(
         if not data.get(side)
     ]
     try:
-        spec = Spec.model_validate(data)
-    except ValidationError as error:
-        raise BadSpec([*faults, *(_explain(fault) for fault in error.errors())]) from None
+        spec = validated(Spec, data)
+    except BadSpec as error:
+        raise BadSpec([*faults, *error.faults]) from None
     if faults:
         raise BadSpec(faults)
     return spec
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], data: Mapping[str, Any]) -> M:
+    """What a user asked for, as this model has it.
+
+    Raises:
+        BadSpec: with every fault, the nearest valid key for an unknown one.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = [_explain(model, fault) for fault in error.errors()]
+        raise BadSpec(faults) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The keys of a file, with `_` for `-`.
+
+    Raises:
+        BadSpec: it cannot be read, or holds something else; with the line.
+    """
     try:
         data = yaml.safe_load(path.read_text())
     except OSError as error:
@@ -211,20 +253,20 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return {str(key).replace("-", "_"): value for key, value in data.items()}
 
 
-def spec_keys() -> list[str]:
+def spec_keys(model: type[BaseModel] = Spec) -> list[str]:
     """Every key of a spec, as users write it: the words of the command line."""
-    return [_word(field.alias or name) for name, field in Spec.model_fields.items()]
+    return [_word(field.alias or name) for name, field in model.model_fields.items()]
 
 
 def _word(key: str) -> str:
     return key.replace("_", "-")
 
 
-def _explain(fault: Any) -> str:
+def _explain(model: type[BaseModel], fault: Any) -> str:
     first, *rest = (str(part) for part in fault["loc"]) if fault["loc"] else ("",)
     key = ".".join((_word(first), *rest))
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, spec_keys(), n=1)
+        near = difflib.get_close_matches(key, spec_keys(model), n=1)
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     message = fault["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]

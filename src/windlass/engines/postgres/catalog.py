@@ -177,6 +177,12 @@ def may_silence_triggers(connection: Connection) -> bool:
     return True
 
 
+def read_wal_level(connection: Connection) -> str:
+    row = connection.execute("select current_setting('wal_level')").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def read_emptiness(connection: Connection, names: Iterable[Name]) -> dict[Name, bool]:
     """Whether each relation has no row. Looks at one row at most."""
     query = sql.SQL("select not exists (select from {})")

@@ -43,13 +43,18 @@ def read_holder(connection: Connection) -> str:
     return f"{row[0]} (pid {row[1]})" if row else ""
 
 
-def end_sessions(connection: Connection, run: str) -> None:
-    """End what a killed run has left on this server, and wait until it is gone.
+def name_session(connection: Connection, name: str) -> None:
+    """As pg_stat_activity shows it, and `read_holder`."""
+    connection.execute("select set_config('application_name', %s, false)", (name[:63],))
+
+
+def end_sessions(connection: Connection, name: str) -> None:
+    """End the sessions on this server whose names begin so, and wait until they are gone.
 
     A COMMIT that was sent but not answered, or an index that still builds, would otherwise meet
     this run's own work.
     """
-    pattern = f"windlass {run}%"
+    pattern = f"{name}%"
     ending: LiteralString = "select pg_terminate_backend(pid) from pg_stat_activity where "
     counting: LiteralString = "select count(*) from pg_stat_activity where "
     mine: LiteralString = (
@@ -61,9 +66,9 @@ def end_sessions(connection: Connection, run: str) -> None:
         while connection.execute(counting + mine, (pattern,)).fetchone() != (0,):
             if time.monotonic() > deadline:
                 raise WindlassError(
-                    f"sessions of run {run} do not end",
+                    f"the sessions {name} do not end",
                     hint="end them with pg_terminate_backend(pid), then run again",
                 )
             time.sleep(_POLL_SECONDS)
     except psycopg.Error as error:
-        raise explain(error, f"ending the sessions of run {run}", side="target") from error
+        raise explain(error, f"ending the sessions {name}", side="target") from error

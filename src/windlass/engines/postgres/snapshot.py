@@ -24,10 +24,18 @@ class SnapshotHolder:
     snapshot, so they have to wait until the copy is through.
     """
 
-    def __init__(self, address: Address, purpose: str) -> None:
+    def __init__(self, address: Address, purpose: str, within: str = "") -> None:
+        """`within` is a snapshot that somebody else holds: this one sees the same moment.
+
+        Raises:
+            SnapshotLost: nobody holds that one any more.
+        """
         self.connection = address.connect(Role.SOURCE, purpose)
         try:
-            self.connection.execute("begin isolation level repeatable read, read only")
+            if within:
+                enter(self.connection, within)
+            else:
+                self.connection.execute("begin isolation level repeatable read, read only")
             row = self.connection.execute(
                 "select pg_export_snapshot(), to_char(now() at time zone 'UTC',"
                 ' \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\'),'

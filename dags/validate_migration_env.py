@@ -1,0 +1,5 @@
+"""Are two Postgres databases equal, and if not, where: definitions, sequences, every row."""
+
+from windlass.airflow import validation_dag
+
+dag = validation_dag(doc_md=__doc__)

@@ -1,0 +1,33 @@
+"""Target relations as Airflow assets, so that other DAGs can wait for a finished migration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+MOST_ASSETS = 500  # of one run; a scheduler writes an event for each
+
+
+def uri(place: str, database: str, schema: str, table: str) -> str:
+    """As Airflow's Postgres provider writes them: postgres://host:port/database/schema/table."""
+    path = "/".join(quote(part, safe="") for part in (database, schema, table))
+    return f"postgres://{place}/{path}"
+
+
+def tell_assets(context: Context, outlets: Sequence[Any], result: Mapping[str, Any]) -> None:
+    """An event for each relation in the result's `assets`, through the DAG's alias."""
+    from airflow.sdk import Asset, AssetAlias
+
+    for outlet in outlets:
+        if isinstance(outlet, AssetAlias):
+            for address in list(_addresses(result))[:MOST_ASSETS]:
+                context["outlet_events"][outlet].add(Asset(address))
+
+
+def _addresses(result: Mapping[str, Any]) -> Iterable[str]:
+    for one in result.get("assets", ()):
+        yield uri(one["place"], one["database"], one["schema"], one["table"])

@@ -1,0 +1,80 @@
+"""What a task learns from Airflow of the other tasks of its run: states and results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from windlass.model.flow import ONE, Result, Step
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+
+ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+FAILED = {"failed", "upstream_failed"}
+# what is not one of them has not been scheduled, or is not going to be
+ACTIVE = [
+    "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry",
+    "up_for_reschedule", "awaiting_input",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Of one run of a DAG, as one of its tasks sees it."""
+
+    ti: RuntimeTaskInstanceProtocol
+
+    @property
+    def caller(self) -> str:
+        """A name for this run of the DAG, in our journal."""
+        return f"airflow {self.ti.dag_id} {self.ti.run_id}"
+
+    def result(self, task: str) -> Result | None:
+        """Of a task that is not mapped; None while it has none."""
+        found: Result | None = self.ti.xcom_pull(task_ids=task, map_indexes=-1)
+        return found
+
+    def results(self, step: Step[Any]) -> Mapping[str, Result]:
+        """By item. A mapped task tells those of its share."""
+        if not (step.items and step.spread):
+            found = self.result(step.name)
+            return {ONE.id: found} if found else {}
+        shares = self.ti.xcom_pull(task_ids=[step.name]) or []
+        return {item: result for share in shares if share for item, result in share.items()}
+
+    def states(self, tasks: Sequence[str] | None = None) -> dict[str, str | None]:
+        """By task, mapped ones with their index."""
+        found: dict[str, dict[str, Any]] = self.ti.get_task_states(
+            dag_id=self.ti.dag_id,
+            run_ids=[self.ti.run_id],
+            task_ids=list(tasks) if tasks else None,
+        )
+        states = found.get(self.ti.run_id, {})
+        return {task: str(state) if state else None for task, state in states.items()}
+
+    def has_ended(self, task: str) -> bool:
+        """Whether a task that is not mapped will not run any more, unless somebody clears it."""
+        return self.states([task]).get(task) in ENDED
+
+    def others_are_over(self, last: Sequence[str]) -> bool:
+        """Whether nothing of this run but the calling task is, or is going to be, at work."""
+        if not all(state in ENDED for state in self.states(last).values()):
+            return False
+        active: int = self.ti.get_ti_count(
+            dag_id=self.ti.dag_id, run_ids=[self.ti.run_id], states=ACTIVE
+        )
+        return active <= 1
+
+    def failed(self) -> list[str]:
+        mine = self.ti.task_id
+        states = self.states()
+        return sorted(task for task, state in states.items() if state in FAILED and task != mine)
+
+
+def small(result: Result) -> Result:
+    """As JSON has it: what goes through XCom is the same on both ends."""
+    plain: Result = json.loads(json.dumps(result))
+    return plain

@@ -1,0 +1,287 @@
+"""A flow as a DAG: a step is a task, a fan-out that is worth it a mapped task.
+
+Reads flows as data only: nothing is connected, and no driver imported, where a DAG file is parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, AssetAlias, BaseOperator, Param
+
+from windlass.airflow import params as forms
+from windlass.airflow.notices import Notices, macros
+from windlass.airflow.operators import (
+    HoldOperator,
+    ListOperator,
+    ShareOperator,
+    StepOperator,
+    read_words,
+    resolve_place,
+)
+from windlass.errors import BadSpec
+from windlass.model.flow import Flow, Step
+from windlass.spec.spec import read_yaml
+
+MIGRATE = "windlass.flows.outline:MIGRATE"
+VALIDATE = "windlass.flows.outline:VALIDATE"
+_PARAMS = "windlass.airflow.params"
+Gate = Callable[[], BaseOperator]
+SpecLike = Mapping[str, Any] | Path | str
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a flow's tasks are run. `pool` bounds the load on the servers over all DAGs that share
+    it; it has to exist."""
+
+    pool: str = "default_pool"
+    max_parallel: int = 16  # mapped tasks of one step, in one run
+    max_tasks: int = 256  # mapped tasks of one step; more items share them
+    retries: int = 3
+    retry_delay: timedelta = timedelta(seconds=30)
+    retry_exponential_backoff: bool = True
+    queue: str | None = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What happens when a run ends, beside its tasks' states."""
+
+    notices: Notices | None = None
+    deadline: timedelta | None = None
+    report_folder: str = ""
+    report_url: str = ""  # under which people reach what is in the folder
+
+
+@dataclass
+class _Build:
+    """The tasks of one flow, while they are made."""
+
+    flow: Flow[Any]
+    words: dict[str, Any]  # of every FlowOperator
+    tuning: Tuning
+    ending: Ending
+    gates: Mapping[str, Gate]
+    alias: str
+    ends: dict[str, Any] = field(default_factory=dict)  # by step: the task that others come after
+
+    def make(self) -> None:
+        for step in self.flow.steps:
+            self.ends[step.name] = self._task(step)
+            gate = self.gates.get(step.name)
+            if gate:
+                task = gate()
+                self.ends[step.name] >> task
+                self.ends[step.name] = task
+
+    def _task(self, step: Step[Any]) -> Any:
+        after = self._after(step.after)
+        if step.lasting:
+            words = {**self.words, "step": step.name, "last": self._last()}
+            task: Any = HoldOperator(task_id=step.name, priority_weight=1000, **words)
+        elif step.items and step.spread:
+            listing = self._listing(step)
+            task = ShareOperator.partial(
+                task_id=step.name,
+                step=step.name,
+                pool=self.tuning.pool,
+                max_active_tis_per_dagrun=self.tuning.max_parallel,
+                **self.words,
+            ).expand(share=listing.output)
+        else:
+            task = StepOperator(task_id=step.name, step=step.name, **self.words, **self._end(step))
+        if after:
+            after >> task
+        return task
+
+    def _listing(self, step: Step[Any]) -> BaseOperator:
+        """The items are known as soon as the run is held: listing them costs no time later."""
+        lasting = self.flow.lasting
+        task_id = step.listed_by or f"prepare_{step.name}"
+        listing = ListOperator(
+            task_id=task_id, step=step.name, most=self.tuning.max_tasks, **self.words
+        )
+        after = self._after((lasting.name,) if lasting else step.after)
+        if after:
+            after >> listing
+        return listing
+
+    def _after(self, names: Sequence[str]) -> list[Any]:
+        """A lasting step is waited for by joining it: its task ends last."""
+        found: list[Any] = []
+        for name in names:
+            step = self.flow.step(name)
+            found += self._after(step.after) if step.lasting else [self.ends[name]]
+        return list(dict.fromkeys(found))
+
+    def _last(self) -> list[str]:
+        """Steps that no other comes after."""
+        before = {name for step in self.flow.steps for name in step.after}
+        return [one.name for one in self.flow.steps if one.name not in before and not one.lasting]
+
+    def _end(self, step: Step[Any]) -> dict[str, Any]:
+        """Of the step that ends the flow."""
+        if step.name not in self._last():
+            return {}
+        ending = self.ending
+        return {
+            "outlets": [AssetAlias(name=self.alias)],
+            "report_folder": ending.report_folder,
+            "report_url": ending.report_url,
+        }
+
+
+def flow_dag(
+    flow: str,
+    dag_id: str,
+    *,
+    words: str,
+    given: Mapping[str, Any] | None = None,
+    connections: Sequence[str] = ("source", "target"),
+    params: Mapping[str, Param] | None = None,
+    tuning: Tuning | None = None,
+    ending: Ending | None = None,
+    gates: Mapping[str, Gate] | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """Any flow as a DAG.
+
+    `flow` is its place, ``package.module:NAME``. `words` is the place of a pure function of the
+    run's params and of `given` that returns the keys of the flow's spec; those in `connections`
+    hold ids of Airflow connections. `gates` are tasks that come right after a step, before all that
+    comes after it. `dag_options` go to Airflow's `DAG`.
+    """
+    tuning, ending = tuning or Tuning(), ending or Ending()
+    outline: Flow[Any] = resolve_place(flow)
+    last = outline.steps[-1].name
+    options: dict[str, Any] = {
+        "schedule": None,
+        "catchup": False,
+        "max_active_runs": 1,
+        "tags": ["windlass"],
+        "params": dict(params or {}),
+        "user_defined_macros": macros(last),
+        "default_args": {
+            "owner": "windlass",
+            "retries": tuning.retries,
+            "retry_delay": tuning.retry_delay,
+            "retry_exponential_backoff": tuning.retry_exponential_backoff,
+            "trigger_rule": "none_failed",  # a step without items is skipped
+            **({"queue": tuning.queue} if tuning.queue else {}),
+        },
+    }
+    if ending.notices:
+        options |= ending.notices.callbacks()
+    if ending.deadline:
+        options["deadline"] = (ending.notices or Notices()).deadline(dag_id, ending.deadline)
+    with DAG(dag_id, **{**options, **dag_options}) as dag:
+        every = {
+            "flow": flow,
+            "words": words,
+            "given": dict(given or {}),
+            "connections": tuple(connections),
+        }
+        _Build(outline, every, tuning, ending, gates or {}, dag_id).make()
+    return dag
+
+
+def migration_dag(
+    dag_id: str = "postgres_to_postgres_migration",
+    *,
+    spec: SpecLike | None = None,
+    source_conn_id: str = "postgres_source",
+    target_conn_id: str = "postgres_target",
+    validation_dag_id: str = "validate_migration_env",
+    tuning: Tuning | None = None,
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """The flow `migrate`. Without a spec its trigger form asks for everything; with one (a mapping
+    or a YAML file, without source and target) only for the connections and the approval.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+    params = forms.connection_params(source_conn_id, target_conn_id)
+    gates: dict[str, Gate] = {"extract_source_schema": _approval}
+    if spec is None:
+        params |= forms.migration_params()
+        gates["validate_schema"] = lambda: _validation(validation_dag_id)
+    else:
+        params |= forms.approval_param()
+    return flow_dag(
+        MIGRATE,
+        dag_id,
+        words=f"{_PARAMS}:{'migration_words' if spec is None else 'spec_words'}",
+        given=_checked(MIGRATE, spec),
+        params=params,
+        tuning=tuning,
+        ending=ending,
+        gates=gates,
+        **{"description": "One Postgres database into another, verified.", **dag_options},
+    )
+
+
+def validation_dag(
+    dag_id: str = "validate_migration_env",
+    *,
+    spec: SpecLike | None = None,
+    source_conn_id: str = "postgres_source",
+    target_conn_id: str = "postgres_target",
+    tuning: Tuning | None = None,
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """The flow `validate`: reads both sides, and fails with every difference named.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+    params = forms.connection_params(source_conn_id, target_conn_id)
+    if spec is None:
+        params |= forms.validation_params()
+    return flow_dag(
+        VALIDATE,
+        dag_id,
+        words=f"{_PARAMS}:{'validation_words' if spec is None else 'spec_words'}",
+        given=_checked(VALIDATE, spec),
+        params=params,
+        tuning=tuning,
+        ending=ending,
+        **{"description": "Are two Postgres databases equal, and if not, where.", **dag_options},
+    )
+
+
+def _checked(flow: str, spec: SpecLike | None) -> dict[str, Any]:
+    """A spec's keys, known to be right: its faults are an import error, not a failed run."""
+    if spec is None:
+        return {}
+    words = dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
+    sides = [side for side in ("source", "target") if side in words]
+    if sides:
+        raise BadSpec([f"{side}: give the id of a connection instead" for side in sides])
+    read_words(resolve_place(flow).spec, words)
+    return words
+
+
+def _approval() -> BaseOperator:
+    from windlass.airflow.gates import PlanApproval
+
+    return PlanApproval(
+        task_id="approve_migration",
+        subject="Migrate {{ params.source_conn_id }} to {{ params.target_conn_id }}?",
+        body="{{ ti.xcom_pull(task_ids='extract_source_schema', key='plan', map_indexes=-1) }}",
+        fail_on_reject=True,
+        retries=0,
+    )
+
+
+def _validation(dag_id: str) -> BaseOperator:
+    from windlass.airflow.gates import ValidationTrigger
+
+    return ValidationTrigger(task_id="trigger_validation_dag", trigger_dag_id=dag_id, retries=0)

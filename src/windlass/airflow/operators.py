@@ -1,0 +1,227 @@
+"""The operators that a flow's steps become. What they do is in `windlass.airflow.work`.
+
+Drivers are imported in `execute`, in the worker, never where a DAG file is parsed.
+"""
+
+from __future__ import annotations
+
+import logging
+import pkgutil
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk.exceptions import AirflowFailException
+
+from windlass.airflow.shares import Share, divide
+from windlass.errors import Different, Interrupted, Refused, WindlassError
+from windlass.model.flow import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context
+    from airflow.sdk.types import TaskInstanceKey
+
+    from windlass.airflow.work import Part
+
+log = logging.getLogger(__name__)
+MOST_TOLD = 200  # differences in a log and in XCom
+
+
+class ReportLink(BaseOperatorLink):
+    """From the task that ends a run to the report that it has written."""
+
+    name = "Report"
+
+    @property
+    def xcom_key(self) -> str:
+        return "report_url"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Asked when the task ends; an empty link is not shown."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        found = XCom.get_one(
+            key="report_url",
+            dag_id=ti_key.dag_id,
+            task_id=ti_key.task_id,
+            run_id=ti_key.run_id,
+            map_index=ti_key.map_index,
+        )
+        return str(found or "")
+
+
+class FlowOperator(BaseOperator):
+    """A step of a flow. `flow` and `words` are places: ``package.module:name``.
+
+    `words` is a function of the run's params and of `given` that returns the keys of the flow's
+    spec; those named in `connections` hold a connection's id, which is resolved in the worker.
+    """
+
+    ui_color = "#e4f0ee"
+    template_fields: Sequence[str] = ()
+
+    def __init__(
+        self,
+        *,
+        flow: str,
+        step: str,
+        words: str,
+        given: Mapping[str, Any] | None = None,
+        connections: Sequence[str] = ("source", "target"),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.flow, self.step, self.words = flow, step, words
+        self.given = dict(given or {})
+        self.connections = tuple(connections)
+
+    def part(self, context: Context, *, jobs: int | None = None) -> Part:
+        """This task's part in the run, with the connections resolved."""
+        from windlass.airflow.board import Board
+        from windlass.airflow.connections import conninfo_of
+        from windlass.airflow.work import Part
+
+        flow: Any = resolve_place(self.flow)
+        words: dict[str, Any] = resolve(self.words)(dict(context["params"]), self.given)
+        for key in self.connections:
+            words[key] = conninfo_of(words[key])
+        spec = read_words(flow.spec, words)
+        return Part(flow, flow.step(self.step), spec, Board(context["ti"]), jobs or spec.jobs)
+
+    def on_kill(self) -> None:
+        """Airflow's SIGTERM: what is in flight is rolled back."""
+        raise Interrupted("stopped by Airflow")
+
+
+def resolve_place(place: str) -> Any:
+    """A flow by its place; and a flow's spec by its own."""
+    return pkgutil.resolve_name(place)
+
+
+def read_words(model: str, words: Mapping[str, Any]) -> Any:
+    """Raises:
+    BadSpec: with every fault.
+    """
+    from windlass.spec.spec import validated
+
+    return validated(resolve_place(model), words)
+
+
+class StepOperator(FlowOperator):
+    """A step in one task, all its items if it has some. Its result is its XCom, and each key of it
+    one more."""
+
+    operator_extra_links = (ReportLink(),)
+
+    def __init__(self, *, report_folder: str = "", report_url: str = "", **kwargs: Any) -> None:
+        super().__init__(multiple_outputs=True, **kwargs)
+        self.report_folder, self.report_url = report_folder, report_url
+
+    def execute(self, context: Context) -> Any:
+        with _explained(context):
+            part = self.part(context)
+            results = part.run()
+            if part.step.items:
+                return {"items": len(results)}
+            from windlass.airflow.board import small
+
+            result = dict(small(results[""]))
+            self._publish(context, result)
+            return result
+
+    def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
+        """What other DAGs and people wait for: the relations as assets, and a report."""
+        if self.outlets:
+            from windlass.airflow.assets import tell_assets
+
+            tell_assets(context, self.outlets, result)
+        if self.report_folder:
+            from windlass.airflow.reports import write_report
+
+            url = write_report(context, result, self.report_folder, self.report_url)
+            context["ti"].xcom_push(key="report_url", value=url)
+
+
+class HoldOperator(FlowOperator):
+    """A lasting step: runs until the tasks named in `last` have ended, and all that run beside."""
+
+    ui_color = "#cfe3f5"
+
+    def __init__(self, *, last: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.last = tuple(last)
+
+    def execute(self, context: Context) -> Any:
+        from windlass.airflow.board import small
+
+        def tell(result: Mapping[str, Any]) -> None:
+            context["ti"].xcom_push(key="return_value", value=small(result))
+
+        with _explained(context):
+            return small(self.part(context).hold(tell, self.last))
+
+
+class ListOperator(FlowOperator):
+    """Lists a step's items in shares, one for each mapped task: never more than Airflow maps."""
+
+    ui_color = "#f3f3ea"
+
+    def __init__(self, *, most: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.most = most
+
+    def execute(self, context: Context) -> list[Share]:
+        from airflow.sdk.configuration import conf
+
+        limit = conf.getint("core", "max_map_length", fallback=1024)
+        with _explained(context):
+            items = self.part(context).list_items()
+        return divide(items, min(self.most, limit))
+
+
+class ShareOperator(FlowOperator):
+    """One share of a step's items."""
+
+    def __init__(self, *, share: Share | None = None, **kwargs: Any) -> None:
+        super().__init__(map_index_template="{{ task.share['name'] }}", **kwargs)
+        self.share = share
+
+    def execute(self, context: Context) -> Any:
+        from windlass.airflow.board import small
+
+        assert self.share is not None
+        with _explained(context):
+            return small(self.part(context, jobs=1).run(self.share["items"]))
+
+
+@contextmanager
+def _explained(context: Context) -> Iterator[None]:
+    """Our errors as Airflow takes them: no retry where none can help, and no traceback of ours
+    before the words that a person needs. The words are XCom `problems` as well, for notices."""
+    try:
+        yield
+    except WindlassError as error:
+        problems = list(say(error))
+        for problem in problems:
+            log.error("%s", problem)
+        context["ti"].xcom_push(key="problems", value=problems)
+        summary = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
+        if error.retryable or isinstance(error, Interrupted):
+            raise WindlassError(summary) from None
+        raise AirflowFailException(summary) from None
+
+
+def say(error: WindlassError) -> Iterator[str]:
+    """One line for each thing that is wrong."""
+    if isinstance(error, Refused):
+        yield from map(str, error.problems)
+    elif isinstance(error, Different):
+        yield str(error)
+        yield from map(str, error.differences[:MOST_TOLD])
+        if len(error.differences) > MOST_TOLD:
+            yield f"and {len(error.differences) - MOST_TOLD} more"
+    else:
+        yield f"{error} ({error.hint})" if error.hint else str(error)

@@ -1,0 +1,247 @@
+"""The trigger forms, and what is made of them: the words of a spec.
+
+The names are those of the DAGs that this package replaces; where a default was harmful there, the
+better one, and the help says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import Param
+
+from windlass.errors import BadSpec
+
+Given = Mapping[str, Any]
+
+
+def connection_params(source_conn_id: str, target_conn_id: str) -> dict[str, Param]:
+    return {
+        "source_conn_id": _connection(source_conn_id, "The database to move; it is only read."),
+        "target_conn_id": _connection(target_conn_id, "The database that it moves to."),
+    }
+
+
+def _connection(conn_id: str, help_: str) -> Param:
+    return Param(
+        conn_id,
+        type="string",
+        minLength=1,
+        description=f"Airflow connection of type Postgres. {help_}",
+        section="Databases",
+    )
+
+
+def schema_params() -> dict[str, Param]:
+    return {
+        "source_schema": Param(
+            "",
+            type="string",
+            description="Schemas to move, separated by commas. Empty: all user schemas (the default"
+            " used to be public, which leaves the others behind in silence).",
+            section="What",
+        ),
+        "target_schema": Param(
+            "",
+            type="string",
+            description="The schema's name on the target; with several source schemas as many"
+            " names, in the same order. Empty: as on the source.",
+            section="What",
+        ),
+        "exclude_tables": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            description="Shell patterns on the relation's name, or on schema.relation, one in each"
+            " line: what matches one is left out.",
+            section="What",
+        ),
+        "include_tables": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            description="The same: only what matches one is taken. Empty: everything.",
+            section="What",
+        ),
+    }
+
+
+def migration_params() -> dict[str, Param]:
+    return {
+        **schema_params(),
+        "drop_existing_tables": Param(
+            False,
+            type="boolean",
+            description="Off: relations that the target has already stop the run before anything is"
+            " written (they used to be truncated). On: they are moved into a backup schema, and"
+            " `windlass rollback` puts them back (they used to be dropped).",
+            section="What",
+        ),
+        "fill_existing_tables": Param(
+            False,
+            type="boolean",
+            description="Load into relations that the target has already, if they are empty.",
+            section="What",
+        ),
+        "partition_threshold": Param(
+            1_000_000,
+            type="integer",
+            minimum=100_000,
+            description="Rows, by the server's estimate, from which a relation is cut into"
+            " partitions that are copied side by side.",
+            section="How",
+        ),
+        "max_partitions": Param(
+            64,
+            type="integer",
+            minimum=2,
+            maximum=100_000,
+            description="The most partitions of one relation (8 used to be the default, which for a"
+            " large relation means that a lost worker costs an eighth of it). A relation gets one"
+            " for every 64 MB.",
+            section="How",
+        ),
+        "chunk_size": Param(
+            100_000,
+            type="integer",
+            minimum=100,
+            maximum=100_000_000,
+            description="The fewest rows of a partition.",
+            section="How",
+        ),
+        "use_unlogged_tables": Param(
+            None,
+            type=["null", "boolean"],
+            description="Fill unlogged relations, and make them logged before their indexes are"
+            " built. Unset: only where it helps, which is a target with wal_level = minimal;"
+            " elsewhere it takes longer (it used to be on).",
+            section="How",
+        ),
+        "jobs": Param(
+            4,
+            type="integer",
+            minimum=1,
+            maximum=256,
+            description="Statements that one task has the servers work on side by side: creating"
+            " tables, keys, statistics. Copying is bounded by the pool.",
+            section="How",
+        ),
+        "one_snapshot": Param(
+            False,
+            type="boolean",
+            description="Stop rather than go on with a second snapshot when the first is lost.",
+            section="How",
+        ),
+        "verify": Param(
+            "full",
+            type="string",
+            enum=["full", "counts", "none"],
+            description="What is compared before the run is called done: the content of every row,"
+            " or row counts; definitions and sequences with both.",
+            section="Proof",
+        ),
+        "trigger_validation": Param(
+            True,
+            type="boolean",
+            description="Let the validation DAG compare both sides again, in the same snapshot.",
+            section="Proof",
+        ),
+        **approval_param(),
+    }
+
+
+def approval_param() -> dict[str, Param]:
+    return {
+        "require_approval": Param(
+            False,
+            type="boolean",
+            description="Show the plan, and wait for a person to approve it, before anything is"
+            " written.",
+            section="Proof",
+        )
+    }
+
+
+def validation_params() -> dict[str, Param]:
+    return {
+        **schema_params(),
+        "level": Param(
+            "full",
+            type="string",
+            enum=["full", "counts", "schema"],
+            description="full: definitions, sequences and every row's content; counts: rows are"
+            " only counted; schema: definitions only.",
+            section="What",
+        ),
+        "snapshot": Param(
+            "",
+            type="string",
+            description="An exported snapshot of the source to read in, which somebody else holds."
+            " Empty: a new one.",
+            section="What",
+        ),
+    }
+
+
+def migration_words(params: Given, given: Given) -> dict[str, Any]:
+    """The spec of the form; `given` wins."""
+    unlogged = {None: "auto", True: "always", False: "never"}
+    existing = "replace" if params["drop_existing_tables"] else "refuse"
+    if params["fill_existing_tables"]:
+        existing = "fill"
+    return {
+        **_selection(params),
+        "jobs": params["jobs"],
+        "chunk_by": "ctid",
+        "existing": existing,
+        "partition_threshold": params["partition_threshold"],
+        "max_partitions": params["max_partitions"],
+        "chunk_rows": params["chunk_size"],
+        "unlogged": unlogged[params["use_unlogged_tables"]],
+        "one_snapshot": params["one_snapshot"],
+        "verify": params["verify"],
+        **given,
+    }
+
+
+def validation_words(params: Given, given: Given) -> dict[str, Any]:
+    """The spec of the form; `given` wins."""
+    level = params["level"]
+    verify = {"schema_only": True} if level == "schema" else {"verify": level}
+    return {**_selection(params), **verify, "snapshot": params["snapshot"], **given}
+
+
+def spec_words(params: Given, given: Given) -> dict[str, Any]:
+    """A spec as it stands, with the form's connections."""
+    return {
+        **given,
+        "source": params["source_conn_id"],
+        "target": params["target_conn_id"],
+        **({"snapshot": params["snapshot"]} if params.get("snapshot") else {}),
+    }
+
+
+def _selection(params: Given) -> dict[str, Any]:
+    schemas = _names(params["source_schema"])
+    targets = _names(params["target_schema"])
+    if targets and len(targets) != len(schemas):
+        raise BadSpec(["target_schema: give as many names as in source_schema"])
+    renamed = dict(zip(schemas, targets, strict=False)) if targets else {}
+    return {
+        "source": params["source_conn_id"],
+        "target": params["target_conn_id"],
+        "schema": schemas,
+        "map_schema": {old: new for old, new in renamed.items() if old != new},
+        "exclude": [_qualified(pattern) for pattern in params["exclude_tables"]],
+        "include": [_qualified(pattern) for pattern in params["include_tables"]],
+    }
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _qualified(pattern: str) -> str:
+    """A pattern without a dot is on the relation's name alone, as it used to be."""
+    return pattern if "." in pattern else f"*.{pattern}"

@@ -1,0 +1,17 @@
+"""What Airflow asks a provider package about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windlass import __version__
+
+
+def get_provider_info() -> dict[str, Any]:
+    return {
+        "package-name": "windlass",
+        "name": "Windlass",
+        "description": "Moves databases: plans a move, makes it, proves it, and can undo it.",
+        "versions": [__version__],
+        "extra-links": ["windlass.airflow.operators.ReportLink"],
+    }

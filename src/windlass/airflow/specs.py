@@ -1,0 +1,113 @@
+"""A folder of YAML files as DAGs: one file, one DAG.
+
+dag_id: shop_to_the_new_server   # default: the file's name
+flow: migrate                    # or validate
+source_conn_id: shop_old
+target_conn_id: shop_new
+spec:                            # what `windlass spec` shows
+  schema: shop
+  chunk-size: 256MB
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from airflow.sdk import DAG
+from pydantic import BaseModel, ConfigDict, Field
+
+from windlass.airflow.factory import Ending, Tuning, migration_dag, validation_dag
+from windlass.airflow.notices import Notices
+from windlass.errors import BadSpec
+from windlass.spec.spec import read_yaml, validated
+
+
+class DagSpec(BaseModel):
+    """One file of the folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dag_id: Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=250)]
+    flow: Literal["migrate", "validate"] = "migrate"
+    source_conn_id: str = "postgres_source"
+    target_conn_id: str = "postgres_target"
+    spec: dict[str, Any] = Field(default_factory=dict)
+    schedule: str | None = None
+    tags: list[str] = Field(default_factory=list)
+    owner: str = "windlass"
+    description: str | None = None
+    pool: str = "default_pool"
+    max_parallel: Annotated[int, Field(ge=1)] = 16
+    max_tasks: Annotated[int, Field(ge=1)] = 256
+    retries: Annotated[int, Field(ge=0)] = 3
+    retry_delay_seconds: Annotated[float, Field(gt=0)] = 30
+    email: list[str] = Field(default_factory=list)
+    smtp_conn_id: str = "smtp_default"
+    webhook_conn_id: str = ""
+    deadline_minutes: Annotated[float, Field(gt=0)] | None = None
+    report_folder: str = ""
+    report_url: str = ""
+
+    def dag(self) -> DAG:
+        """Raises:
+        BadSpec: with every fault of the inner spec.
+        """
+        notices = Notices(tuple(self.email), self.smtp_conn_id, self.webhook_conn_id)
+        deadline = timedelta(minutes=self.deadline_minutes) if self.deadline_minutes else None
+        if deadline and not (self.email or self.webhook_conn_id):
+            raise BadSpec(["deadline-minutes: give email or webhook-conn-id, whom it tells"])
+        make = {"migrate": migration_dag, "validate": validation_dag}[self.flow]
+        delay = timedelta(seconds=self.retry_delay_seconds)
+        return make(
+            self.dag_id,
+            spec={key.replace("-", "_"): value for key, value in self.spec.items()},
+            source_conn_id=self.source_conn_id,
+            target_conn_id=self.target_conn_id,
+            tuning=Tuning(self.pool, self.max_parallel, self.max_tasks, self.retries, delay),
+            ending=Ending(
+                notices if self.email or self.webhook_conn_id else None,
+                deadline,
+                self.report_folder,
+                self.report_url,
+            ),
+            schedule=self.schedule,
+            tags=["windlass", *self.tags],
+            **({"description": self.description} if self.description else {}),
+        )
+
+
+def load_specs(folder: Path | str) -> dict[str, DAG]:
+    """Every ``*.yaml`` and ``*.yml`` of a folder, by DAG id. In a DAG file::
+
+        globals().update(load_specs(Path(__file__).parent / "migrations"))
+
+    Raises:
+        BadSpec: with every fault of every file.
+    """
+    faults: list[str] = []
+    found: dict[str, DAG] = {}
+    for path in _files(Path(folder)):
+        try:
+            words = {"dag_id": path.stem, **read_yaml(path)}
+            dag = validated(DagSpec, words).dag()
+        except BadSpec as error:
+            faults += [
+                fault if fault.startswith(str(path)) else f"{path}: {fault}"
+                for fault in error.faults
+            ]
+            continue
+        if dag.dag_id in found:
+            faults.append(f"{path}: another file has the dag-id {dag.dag_id} too")
+        found[dag.dag_id] = dag
+    if faults:
+        raise BadSpec(faults)
+    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        raise BadSpec([f"{folder}: is not a folder"])
+    yield from sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))

@@ -1,0 +1,222 @@
+"""One task's part of a flow: join the run that another task holds, do the step, tell the result.
+
+This is all that happens inside a worker. It knows Airflow only through the `Board`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import tenacity
+
+from windlass.airflow.board import Board
+from windlass.errors import ConnectionLost, RunLost, SnapshotLost, WindlassError
+from windlass.model.event import (
+    Event,
+    FlowPlanned,
+    ItemFinished,
+    ItemRetried,
+    Noticed,
+    StepFinished,
+)
+from windlass.model.flow import ONE, Flow, Item, Result, Step, resolve
+from windlass.model.units import bytes_text
+from windlass.run.local import run_flow
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# A restart of the source or the target, and the holder's next attempt, are waited for.
+PATIENCE_SECONDS = 600.0
+POLL_SECONDS = 1.0
+HOLD_POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One step of a flow, in one run of it."""
+
+    flow: Flow[Any]
+    step: Step[Any]
+    spec: Any
+    board: Board
+    jobs: int = 1  # how many items are worked on side by side
+
+    def run(self, ids: Sequence[str] | None = None) -> Mapping[str, Result]:
+        """Do the step's items, or those with these ids; their results.
+
+        Raises:
+            WindlassError: what no retry here could mend.
+        """
+
+        def work(context: Any) -> Mapping[str, Result]:
+            self._catch_up(context)
+            items = None if ids is None else {self.step.name: self._items(context, ids)}
+            run_flow(
+                self.flow.only(self.step.name),
+                context,
+                jobs=self.jobs,
+                emit=context.emit,
+                items=items,
+            )
+            return dict(context.results[self.step.name])
+
+        return self._inside(work)
+
+    def list_items(self) -> Sequence[Item]:
+        """Of a step that fans out."""
+        assert self.step.items
+        listing = resolve(self.step.items)
+        return self._inside(lambda context: list(listing(context)))
+
+    def hold(self, tell: Callable[[Result], None], last: Sequence[str]) -> Result:
+        """Do a lasting step, `tell` its result, and stay until the `last` tasks are through.
+
+        Raises:
+            WindlassError: other tasks have failed, and the run is not over.
+        """
+
+        def stay(context: Any) -> Result:
+            run_flow(self.flow.only(self.step.name), context, jobs=1, emit=context.emit)
+            result: Result = context.results[self.step.name][ONE.id]
+            tell(result)
+            if not context.is_over:
+                self._stay(context, last)
+            return result
+
+        return self._inside(stay)
+
+    def _stay(self, context: Any, last: Sequence[str]) -> None:
+        def is_over() -> bool:
+            context.keep()
+            return self.board.others_are_over(last)
+
+        _until(is_over, HOLD_POLL_SECONDS)
+        failed = self.board.failed()
+        if failed:
+            raise WindlassError(
+                f"the run ended with failed tasks: {', '.join(failed[:10])}",
+                hint="clear them together with this one to go on",
+            )
+
+    @cached_property
+    def _holder(self) -> str:
+        """The lasting step that has to be held while this one works; empty for none."""
+        lasting = self.flow.lasting
+        if lasting is None or lasting.name not in self.flow.before(self.step.name):
+            return ""
+        return lasting.name
+
+    def _inside(self, work: Callable[[Any], T]) -> T:
+        """Do work inside the run. What is lost on the way, a snapshot or its holder, comes back
+        under another attempt of the holder, or is replaced by this task where that has ended."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((RunLost, SnapshotLost, ConnectionLost)),
+            wait=tenacity.wait_fixed(POLL_SECONDS),
+            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+            before_sleep=_say_waiting(),
+            reraise=True,
+        )
+        result: T = retrying(self._once, work)
+        return result
+
+    def _once(self, work: Callable[[Any], T]) -> T:
+        with self._entered() as context:
+            for name in self.step.reads:
+                for item, result in self.board.results(self.flow.step(name)).items():
+                    context.results[name][item] = result
+            return work(context)
+
+    @contextlib.contextmanager
+    def _entered(self) -> Iterator[Any]:
+        if not self._holder:
+            with self._context() as context:
+                yield context
+            return
+        # asked before the ticket, which an attempt that begins now would take away
+        ended = self.board.has_ended(self._holder)
+        ticket = self.board.result(self._holder)
+        if ticket is None and ended:
+            raise WindlassError(
+                f"{self._holder} has ended without a word", hint=f"clear {self._holder} as well"
+            )
+        if ticket is None:
+            raise RunLost(f"waiting for {self._holder}")
+        with contextlib.ExitStack() as stack:
+            context = stack.enter_context(self._context())
+            if not ended:
+                context.join(ticket)
+            else:
+                try:
+                    context.stand_in(ticket)
+                except RunLost:  # another task that was cleared holds it for now
+                    context = stack.enter_context(self._context())
+                    context.join(ticket)
+            yield context
+
+    def _context(self) -> Any:
+        return resolve(self.flow.context)(self.spec, tell_log, caller=self.board.caller)
+
+    def _catch_up(self, context: Any) -> None:
+        """Do again what earlier tasks had done, and the target has lost."""
+        if not self._holder:
+            return
+        lost = context.lacking(self.flow.before(self.step.name))
+        if lost:
+            count = sum(len(items) for items in lost.values())
+            log.warning("doing again what was lost: %s pieces of %s", count, ", ".join(lost))
+            run_flow(self.flow.only(*lost), context, jobs=self.jobs, emit=context.emit)
+
+    def _items(self, context: Any, ids: Sequence[str]) -> Sequence[Item]:
+        assert self.step.items
+        listed = {item.id: item for item in resolve(self.step.items)(context)}
+        return [listed.get(id_, Item(id_)) for id_ in ids]
+
+
+def _until(is_over: Callable[[], bool], poll_seconds: float) -> None:
+    tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda over: not over),
+        wait=tenacity.wait_fixed(poll_seconds),
+    )(is_over)
+
+
+def _say_waiting() -> Callable[[tenacity.RetryCallState], None]:
+    """Each reason once, not every second."""
+    said = ""
+
+    def say(state: tenacity.RetryCallState) -> None:
+        nonlocal said
+        reason = str(state.outcome.exception()) if state.outcome else ""
+        if reason != said:
+            log.info("%s; waiting up to %d s", reason, PATIENCE_SECONDS)
+            said = reason
+
+    return say
+
+
+def tell_log(event: Event) -> None:
+    """What is worth a line in a task's log."""
+    if isinstance(event, FlowPlanned):
+        log.info("run=%s source=%s target=%s", event.run, event.source, event.target)
+    elif isinstance(event, ItemFinished) and (event.item or event.rows):
+        log.info(
+            "step=%s item=%s state=%s rows=%d bytes=%s seconds=%.2f",
+            event.step,
+            event.item,
+            "found done" if event.resumed else "done",
+            event.rows,
+            bytes_text(event.size_bytes),
+            event.seconds,
+        )
+    elif isinstance(event, ItemRetried):
+        log.warning("step=%s item=%s attempt=%d %s", event.step, event.item, event.attempt,
+                    event.reason)  # fmt: skip
+    elif isinstance(event, StepFinished):
+        log.info("step=%s state=finished seconds=%.2f", event.step, event.seconds)
+    elif isinstance(event, Noticed):
+        log.warning("%s", event.message)

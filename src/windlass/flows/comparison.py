@@ -1,0 +1,68 @@
+"""The context of the flow `validate`: two sides that are compared, and not written to."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict
+
+from windlass.engines.postgres.session import Role
+from windlass.errors import Refused, SnapshotLost, WindlassError
+from windlass.flows.migration import Migration
+from windlass.journal import journal
+from windlass.model.flow import Result
+from windlass.model.snapshot import Snapshot
+from windlass.plan.planner import Purpose
+
+
+class Comparison(Migration):
+    """Every selected relation against its namesake."""
+
+    only_compares = True
+
+    def begin_reading(self) -> None:
+        """Plan the comparison.
+
+        Raises:
+            Refused: a side cannot be reached or read, or the words select nothing.
+        """
+        self._connect()
+        self._take_snapshot()
+        plan = self._make_plan(Purpose.COMPARE)
+        if plan.problems:
+            raise Refused(plan.problems)
+        self._use(plan)
+        self._hold_relations()
+        self._tell_plan(resumed=False)
+
+    @property
+    def ticket(self) -> Result:
+        """What another process needs to `join`: the plan itself, as it is written nowhere."""
+        plan = base64.b85encode(journal.pack_plan(self.plan)).decode()
+        return {"plan": plan, "snapshot": asdict(self.snapshot)}
+
+    def join(self, ticket: Result) -> None:
+        """Compare in the snapshot of a ticket. That it is gone shows when it is read."""
+        self._use(journal.unpack_plan(base64.b85decode(ticket["plan"])))
+        self.snapshot = Snapshot(**ticket["snapshot"])
+        self._control = self._control or self.target.connect(Role.TARGET, "windlass control")
+        self._has_begun = True
+
+    def stand_in(self, ticket: Result) -> None:
+        """Compare in a snapshot of this process's own, as nobody holds that of the ticket."""
+        self._connect()
+        self.join(ticket)
+        self._take_snapshot(self.snapshot.number + 1)
+        self._hold_relations()
+
+    def lacking(self, steps: object) -> dict[str, list[str]]:
+        """Nothing is journalled."""
+        return {}
+
+    def recover(self, error: WindlassError) -> None:
+        """Nothing is believed of the target that new sessions would not show."""
+        if isinstance(error, SnapshotLost):
+            raise error
+        if self._plan is None:
+            self._disconnect()
+        else:
+            self.sessions().drop()

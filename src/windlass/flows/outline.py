@@ -1,0 +1,184 @@
+"""Every flow as data: its steps and their order. Imports no driver; a scheduler reads it.
+
+A step's function has the step's name; it stands in the module that the flow is called after.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windlass.model.flow import Flow, Step
+
+_MIGRATE = "windlass.flows.migrate"
+_VALIDATE = "windlass.flows.validate"
+
+
+def _in(module: str, name: str, *after: str, items: str | None = None, **words: Any) -> Step[Any]:
+    place = f"{module}:{items}" if items else None
+    return Step(name, f"{module}:{name}", after, items=place, **words)
+
+
+MIGRATE: Flow[Any] = Flow(
+    "migrate",
+    (
+        _in(_MIGRATE, "extract_source_schema"),
+        _in(
+            _MIGRATE,
+            "hold_snapshot",
+            "extract_source_schema",
+            reads=("extract_source_schema",),
+            lasting=True,
+        ),
+        _in(_MIGRATE, "create_target_schema", "hold_snapshot"),
+        _in(_MIGRATE, "create_target_tables", "create_target_schema", items="table_items"),
+        _in(
+            _MIGRATE,
+            "transfer_table_data",
+            "create_target_tables",
+            items="whole_relations",
+            spread=True,
+            listed_by="prepare_regular_tables",
+        ),
+        _in(
+            _MIGRATE,
+            "transfer_partition",
+            "create_target_tables",
+            items="partitions",
+            spread=True,
+            listed_by="prepare_large_table_partitions",
+        ),
+        _in(_MIGRATE, "transfer_large_objects", "create_target_tables"),
+        _in(
+            _MIGRATE,
+            "collect_all_results",
+            "transfer_table_data",
+            "transfer_partition",
+            pipelined=True,
+        ),
+        _in(
+            _MIGRATE,
+            "convert_tables_to_logged",
+            "collect_all_results",
+            items="logged_items",
+            pipelined=True,
+        ),
+        _in(
+            _MIGRATE,
+            "create_indexes",
+            "convert_tables_to_logged",
+            items="index_items",
+            pipelined=True,
+            spread=True,
+            listed_by="prepare_indexes",
+        ),
+        _in(
+            _MIGRATE,
+            "create_primary_keys",
+            "create_indexes",
+            items="primary_key_items",
+            pipelined=True,
+        ),
+        _in(
+            _MIGRATE,
+            "analyze_tables",
+            "create_primary_keys",
+            "create_indexes",
+            items="analyzed",
+            pipelined=True,
+        ),
+        _in(_MIGRATE, "attach_indexes", "create_primary_keys"),
+        _in(_MIGRATE, "analyze_partitioned", "attach_indexes"),
+        _in(_MIGRATE, "create_foreign_keys", "attach_indexes"),
+        _in(
+            _MIGRATE,
+            "validate_foreign_keys",
+            "create_foreign_keys",
+            items="foreign_key_items",
+        ),
+        _in(_MIGRATE, "set_sequences", "create_foreign_keys"),
+        _in(_MIGRATE, "create_triggers_and_rules", "validate_foreign_keys"),
+        _in(
+            _MIGRATE,
+            "grant_privileges",
+            "create_triggers_and_rules",
+            "transfer_large_objects",
+            "set_sequences",
+        ),
+        _in(_MIGRATE, "refresh_materialized_views", "grant_privileges"),
+        _in(_MIGRATE, "create_event_triggers", "refresh_materialized_views"),
+        _in(
+            _VALIDATE,
+            "validate_content",
+            "create_primary_keys",
+            "create_indexes",
+            items="content_items",
+            pipelined=True,
+            spread=True,
+            listed_by="prepare_validation",
+        ),
+        _in(_VALIDATE, "find_differences", "validate_content", reads=("validate_content",)),
+        _in(_VALIDATE, "validate_schema", "create_event_triggers"),
+        _in(_VALIDATE, "validate_sequences", "set_sequences"),
+        _in(_VALIDATE, "validate_large_objects", "grant_privileges"),
+        _in(
+            _MIGRATE,
+            "generate_migration_summary",
+            "find_differences",
+            "validate_schema",
+            "validate_sequences",
+            "validate_large_objects",
+            "analyze_tables",
+            "analyze_partitioned",
+            reads=(
+                "find_differences",
+                "validate_schema",
+                "validate_sequences",
+                "validate_large_objects",
+            ),
+        ),
+    ),
+    context="windlass.flows.migration:Migration",
+    spec="windlass.spec.spec:Spec",
+)
+
+VALIDATE: Flow[Any] = Flow(
+    "validate",
+    (
+        _in(_VALIDATE, "read_both_sides", lasting=True),
+        _in(_VALIDATE, "validate_schema", "read_both_sides"),
+        _in(
+            _VALIDATE,
+            "validate_content",
+            "read_both_sides",
+            items="content_items",
+            spread=True,
+            listed_by="prepare_validation",
+            reads=("read_both_sides",),
+        ),
+        _in(_VALIDATE, "validate_sequences", "read_both_sides"),
+        _in(_VALIDATE, "validate_large_objects", "read_both_sides"),
+        _in(
+            _VALIDATE,
+            "find_differences",
+            "validate_content",
+            reads=("read_both_sides", "validate_content"),
+        ),
+        _in(
+            _VALIDATE,
+            "generate_validation_report",
+            "find_differences",
+            "validate_schema",
+            "validate_sequences",
+            "validate_large_objects",
+            reads=(
+                "read_both_sides",
+                "find_differences",
+                "validate_schema",
+                "validate_sequences",
+                "validate_large_objects",
+            ),
+        ),
+    ),
+    context="windlass.flows.comparison:Comparison",
+    spec="windlass.spec.spec:Spec",
+)

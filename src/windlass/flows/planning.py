@@ -1,0 +1,100 @@
+"""Reads both sides and plans: everything that happens before a run may write."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from windlass.engines.postgres import catalog
+from windlass.engines.postgres.archive import Dumping, find_pg_dump, pg_dump_versions
+from windlass.engines.postgres.keyset import read_bounds
+from windlass.engines.postgres.session import Address, Connection
+from windlass.model.plan import Plan
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.plan.planner import Purpose, Reading, make_plan, wanted
+from windlass.plan.select import select_relations
+from windlass.spec.spec import Extent, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Sessions to both sides, the source's inside the snapshot."""
+
+    source_address: Address
+    source: Connection
+    snapshot_id: str
+    target: Connection
+
+
+def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose.MOVE) -> Plan:
+    """Read everything through the snapshot, pg_dump beside us. The plan names its problems."""
+    source, target = sight.source, sight.target
+    read = catalog.read_catalog(source)
+    target_catalog = catalog.read_catalog(target)
+    chosen = select_relations(read, wanted(spec))
+    problems: list[Problem] = []
+    with contextlib.ExitStack() as stack:
+        dumping = _start_dump(spec, sight, read, target_catalog, chosen, problems)
+        if dumping:
+            stack.callback(dumping.close)
+        reading = Reading(
+            source=read,
+            target=target_catalog,
+            existing=catalog.read_existing(target),
+            entries=[],
+            key_constraints=catalog.read_key_constraints(source),
+            foreign_keys=catalog.read_foreign_keys(source),
+            invalid_indexes=catalog.read_invalid_indexes(source),
+            subscriptions=catalog.read_subscriptions(source),
+            large_objects=catalog.read_large_objects(source),
+            target_large_objects=catalog.read_large_objects(target),
+            bounds=lambda relation, count: read_bounds(source, relation, count),
+            may_silence_triggers=catalog.may_silence_triggers(target),
+            empty=lambda names: catalog.read_emptiness(target, names),
+            logs_little=catalog.read_wal_level(target) == "minimal",
+            pg_dump=str(dumping.pg_dump) if dumping else "none",
+        )
+        entries = dumping.entries() if dumping else []
+    return make_plan(run, spec, replace(reading, entries=entries), problems, purpose)
+
+
+def _start_dump(
+    spec: Spec,
+    sight: Sight,
+    source: catalog.Catalog,
+    target: catalog.Catalog,
+    chosen: Sequence[Any],
+    problems: list[Problem],
+) -> Dumping | None:
+    if spec.extent is Extent.DATA:
+        return None
+    pg_dump = find_pg_dump(source.server.major, target.server.major)
+    if pg_dump is None:
+        found = ", ".join(pg_dump_versions()) or "none"
+        problems.append(
+            Problem(
+                "pg_dump",
+                f"none is as new as the source ({source.server.major}); found: {found}",
+                f"install the PostgreSQL {source.server.major} client programs",
+            )
+        )
+        return None
+    names = {relation.name for relation in chosen}
+    if source.unreadable & names:
+        return None  # pg_dump would only say what the plan's problems say
+    return Dumping(
+        pg_dump,
+        sight.source_address.environment(sight.source),
+        sight.snapshot_id,
+        leave_out=_out_of_reach(source) - names,
+    )
+
+
+def _out_of_reach(source: catalog.Catalog) -> set[Name]:
+    """What pg_dump could not even lock."""
+    schemas = source.unreachable_schemas
+    hidden = {one.name for one in source.relations if one.name.schema in schemas}
+    return hidden | source.unreadable
