@@ -1,17 +1,30 @@
 """The cases: what is compared on which data, and the figures to reach."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
 from bench.contestants import (
     DUMP_PSQL,
     DUMP_RESTORE,
+    KEYSET,
     PGCOPYDB,
     WINDLASS,
+    WINDLASS_ONE_STREAM,
+    WINDLASS_ROWS,
     WINDLASS_VERIFIED,
     Contestant,
 )
-from bench.data import EVENTS_1M, EVENTS_5M, EVENTS_20M, MIXED, SMALL_RELATIONS, TOAST, Dataset
+from bench.data import (
+    EVENTS_1M,
+    EVENTS_5M,
+    EVENTS_20M,
+    MIXED,
+    SMALL_RELATIONS,
+    TOAST,
+    Dataset,
+    Scale,
+)
 from bench.floor import Floor
 from bench.measure import Metric
 
@@ -30,23 +43,28 @@ class Entry:
 class Row:
     """A line of a case's table, and what has to be reached there.
 
-    `at_most` bounds the entry's own figure; `ratio_at_most` bounds the case's subject divided
-    by this entry.
+    `at_most` bounds the entry's own figure; the ratios bound the case's subject divided by
+    this entry.
     """
 
     entry: Entry
     at_most: float | None = None
     ratio_at_most: float | None = None
+    ratio_at_least: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A table. Its first row is the subject, which the others are compared with."""
+    """A table. Its first row is the subject, which the others are compared with.
+
+    Where all entries move the same rows and nothing else, `moved_rows` is how many.
+    """
 
     name: str
     title: str
     metric: Metric
     rows: tuple[Row, ...]
+    moved_rows: Mapping[Scale, int] | None = None
 
     @property
     def subject(self) -> Entry:
@@ -80,6 +98,17 @@ CASES = (
             Row(Entry(MIXED, WINDLASS_VERIFIED)),
             Row(Entry(MIXED, PGCOPYDB), ratio_at_most=0.85),
         ),
+    ),
+    Case(
+        "keyset",
+        "Rows alone, against the earlier method",
+        Metric.SECONDS,
+        (
+            Row(Entry(MIXED, KEYSET)),
+            Row(Entry(MIXED, WINDLASS_ONE_STREAM), ratio_at_least=10),
+            Row(Entry(MIXED, WINDLASS_ROWS)),
+        ),
+        moved_rows={Scale.FULL: 5_000_000, Scale.SMALL: 150_000},
     ),
     Case(
         "toast",
@@ -129,7 +158,17 @@ CASES = (
     ),
 )
 
-CONTESTANTS = (WINDLASS, WINDLASS_VERIFIED, PGCOPYDB, DUMP_RESTORE, DUMP_PSQL, FLOOR)
+CONTESTANTS = (
+    WINDLASS,
+    WINDLASS_VERIFIED,
+    PGCOPYDB,
+    DUMP_RESTORE,
+    DUMP_PSQL,
+    FLOOR,
+    KEYSET,
+    WINDLASS_ONE_STREAM,
+    WINDLASS_ROWS,
+)
 
 
 def entries_of(cases: tuple[Case, ...], contestants: tuple[Contestant, ...]) -> list[Entry]:

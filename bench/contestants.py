@@ -7,6 +7,10 @@ from typing import Protocol
 from bench.measure import Figures, measure
 from bench.shell import environment
 
+BENCH = Path(__file__).parent
+
+_PSQL = 'psql -qX -o /dev/null -v ON_ERROR_STOP=1 "$TARGET"'
+
 
 class Contestant(Protocol):
     """Something that copies the source into an empty target and tells what that took."""
@@ -24,7 +28,7 @@ class Contestant(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A contestant that is a bash script; it reads `$SOURCE`, `$TARGET` and `$WORK`."""
+    """A contestant that is a bash script; it reads `$SOURCE`, `$TARGET`, `$WORK` and `$BENCH`."""
 
     name: str
     title: str
@@ -32,8 +36,33 @@ class Command:
     script: str
 
     def run(self, source: str, target: str, folder: Path) -> Figures:
-        places = {"SOURCE": source, "TARGET": target, "WORK": str(folder)}
+        places = {"SOURCE": source, "TARGET": target, "WORK": str(folder), "BENCH": str(BENCH)}
         return measure(self.script, environment(folder) | places, folder)
+
+
+class RowsAlone(Command):
+    """Moves the rows of two relations into tables that are there, without indexes.
+
+    What else the copy needs to be complete is added before and after, and not measured.
+    """
+
+    __slots__ = ()
+
+    def run(self, source: str, target: str, folder: Path) -> Figures:
+        shell = environment(folder) | {"SOURCE": source, "TARGET": target}
+        measure(MAKE_TABLES, shell, folder)
+        figures = super().run(source, target, folder)
+        measure(ADD_THE_REST, shell, folder)
+        return figures
+
+
+MAKE_TABLES = f'pg_dump --section=pre-data "$SOURCE" | {_PSQL}'
+ADD_THE_REST = (
+    "pg_dump --section=data --section=post-data "
+    "--exclude-table-data=public.pgbench_accounts --exclude-table-data=public.events "
+    f'"$SOURCE" | {_PSQL}\n'
+    'vacuumdb -q --analyze-only -j2 "$TARGET"'
+)
 
 
 WINDLASS = Command(
@@ -77,4 +106,20 @@ DUMP_PSQL = Command(
         'pg_dump "$SOURCE" | psql -qX -o /dev/null -v ON_ERROR_STOP=1 "$TARGET"\n'
         'vacuumdb -q --analyze-only -j2 "$TARGET"'
     ),
+)
+KEYSET = RowsAlone(
+    "keyset",
+    "keyset pages through Python, one stream",
+    program="python",
+    script='python "$BENCH/keyset.py" "$SOURCE" "$TARGET" pgbench_accounts=aid events=id',
+)
+_FILL = (
+    'windlass migrate --source "$SOURCE" --target "$TARGET" --data-only --existing fill '
+    "--include public.pgbench_accounts --include public.events --verify none"
+)
+WINDLASS_ONE_STREAM = RowsAlone(
+    "windlass-one-stream", "windlass, one stream", program="windlass", script=f"{_FILL} --jobs 1"
+)
+WINDLASS_ROWS = RowsAlone(
+    "windlass-rows", "windlass, a stream per core", program="windlass", script=_FILL
 )

@@ -90,6 +90,7 @@ class _Build:
                 task_id=step.name,
                 step=step.name,
                 pool=self.tuning.pool,
+                map_index_template=ShareOperator.NAME,
                 max_active_tis_per_dagrun=self.tuning.max_parallel,
                 **self.words,
             ).expand(share=listing.output)
@@ -163,6 +164,7 @@ def flow_dag(
         "schedule": None,
         "catchup": False,
         "max_active_runs": 1,
+        "is_paused_upon_creation": None if dag_options.get("schedule") else False,
         "tags": ["windlass"],
         "params": dict(params or {}),
         "user_defined_macros": macros(last),
@@ -284,4 +286,4 @@ def _approval() -> BaseOperator:
 def _validation(dag_id: str) -> BaseOperator:
     from windlass.airflow.gates import ValidationTrigger
 
-    return ValidationTrigger(task_id="trigger_validation_dag", trigger_dag_id=dag_id, retries=0)
+    return ValidationTrigger(task_id="trigger_validation_dag", validation_dag_id=dag_id, retries=0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException
 
-from windlass.airflow.shares import Share, divide
+from windlass.airflow.shares import Share, count_shares, divide
 from windlass.errors import Different, Interrupted, Refused, WindlassError
 from windlass.model.flow import resolve
 
@@ -30,27 +30,28 @@ log = logging.getLogger(__name__)
 MOST_TOLD = 200  # differences in a log and in XCom
 
 
-class ReportLink(BaseOperatorLink):
-    """From the task that ends a run to the report that it has written."""
-
-    name = "Report"
-
-    @property
-    def xcom_key(self) -> str:
-        return "report_url"
+class ToldLink(BaseOperatorLink):
+    """To what a task has named while it ran; there is none where it named nothing."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Asked when the task ends; an empty link is not shown."""
+        """Asked when the task ends, in its worker."""
         from airflow.sdk.execution_time.xcom import XCom
 
         found = XCom.get_one(
-            key="report_url",
+            key=self.xcom_key,
             dag_id=ti_key.dag_id,
             task_id=ti_key.task_id,
             run_id=ti_key.run_id,
             map_index=ti_key.map_index,
         )
         return str(found or "")
+
+
+class ReportLink(ToldLink):
+    """From the task that ends a run to the report that it has written."""
+
+    name = "Report"
+    xcom_key = "report_url"
 
 
 class FlowOperator(BaseOperator):
@@ -178,15 +179,18 @@ class ListOperator(FlowOperator):
 
         limit = conf.getint("core", "max_map_length", fallback=1024)
         with _explained(context):
-            items = self.part(context).list_items()
-        return divide(items, min(self.most, limit))
+            part = self.part(context)
+            items = part.list_items()
+        return divide(items, count_shares(items, part.jobs, min(self.most, limit)))
 
 
 class ShareOperator(FlowOperator):
-    """One share of a step's items."""
+    """One share of a step's items, named by it on the page."""
+
+    NAME = "{{ task.share['name'] }}"  # for `map_index_template`
 
     def __init__(self, *, share: Share | None = None, **kwargs: Any) -> None:
-        super().__init__(map_index_template="{{ task.share['name'] }}", **kwargs)
+        super().__init__(**kwargs)
         self.share = share
 
     def execute(self, context: Context) -> Any:

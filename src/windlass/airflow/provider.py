@@ -13,5 +13,8 @@ def get_provider_info() -> dict[str, Any]:
         "name": "Windlass",
         "description": "Moves databases: plans a move, makes it, proves it, and can undo it.",
         "versions": [__version__],
-        "extra-links": ["windlass.airflow.operators.ReportLink"],
+        "extra-links": [
+            "windlass.airflow.operators.ReportLink",
+            "windlass.airflow.gates.ValidationLink",
+        ],
     }

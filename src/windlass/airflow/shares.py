@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 from windlass.model.flow import Item
 
 Share = dict[str, Any]  # of Json: name, items (ids), and for one item alone its detail
 
+# A task costs a scheduler and a worker about a second, in which 64 MB are copied as well.
+SHARE_BYTES = 64 << 20
+_NAMED = 2
 
-def divide(items: Sequence[Item], most: int) -> list[Share]:
-    """At most `most` shares of about equal cost, every item in exactly one; in the items' order.
+
+def count_shares(items: Sequence[Item], jobs: int, most: int) -> int:
+    """As many as are worth a task each, but enough to keep `jobs` workers busy."""
+    worth = ceil(sum(item.cost for item in items) / SHARE_BYTES)
+    return min(len(items), most, max(worth, jobs))
+
+
+def divide(items: Sequence[Item], count: int) -> list[Share]:
+    """`count` shares of about equal cost, every item in exactly one; in the items' order.
 
     The next item goes to the lightest share: at most a third over the best division where the
     items come largest first (Graham, Bounds on multiprocessing timing anomalies, 1969).
     """
-    if len(items) <= most:
-        return [_share([item]) for item in items]
-    lightest = [(0, place) for place in range(most)]
-    found: list[list[Item]] = [[] for _ in range(most)]
+    lightest = [(0, place) for place in range(count)]
+    found: list[list[Item]] = [[] for _ in range(count)]
     for item in items:
         cost, place = heapq.heappop(lightest)
         found[place].append(item)
@@ -29,11 +38,11 @@ def divide(items: Sequence[Item], most: int) -> list[Share]:
 
 
 def _share(items: Sequence[Item]) -> Share:
-    first = items[0]
     ids = [item.id for item in items]
+    names = [str(item.detail.get("partition_name", item.id)) for item in items]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    share = {"name": ", ".join(names[:_NAMED]) + more, "items": ids}
     if len(items) == 1:
-        return {"name": str(first.detail.get("partition_name", first.id)), "items": ids,
-                **first.detail}  # fmt: skip
+        return {**share, **items[0].detail}
     details = [dict(item.detail) for item in items if item.detail]
-    parts = {"partitions": details} if details else {}
-    return {"name": f"{first.id} and {len(items) - 1} more", "items": ids, **parts}
+    return {**share, "partitions": details} if details else share
