@@ -7,13 +7,19 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NEEDS := pyproject.toml constraints.txt
 
-.PHONY: help demo test check format bench system-packages clean
+.PHONY: help demo airflow airflow-stop test check format bench system-packages clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.for-demo ## Move a sample shop between two servers of its own, and watch
 	@$(BIN)/windlass demo
+
+airflow: .venv/.for-airflow ## Bring up an Airflow with the DAGs and a sample shop to move
+	@$(BIN)/python -m windlass.airflow.local start
+
+airflow-stop: ## End all of it; a later `make airflow` goes on from there
+	@if [ -e .venv/.for-airflow ]; then $(BIN)/python -m windlass.airflow.local stop; fi
 
 test: .venv/.for-dev ## Run the tests, on real servers
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
@@ -28,10 +34,11 @@ format: .venv/.for-dev ## Let ruff put the code into shape
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format
 
-bench: .venv/.for-dev ## Measure against pgcopydb and pg_dump
+bench: .venv/.for-dev ## Measure against pgcopydb and pg_dump, and what Airflow adds
 	@$(BIN)/python -m bench --write docs/benchmarks.md
+	@$(BIN)/python -m bench.scheduling --write docs/benchmarks-airflow.md
 
-system-packages: ## Debian, as root: PostgreSQL 15 and pgcopydb, for more tests and the bench
+system-packages: ## Debian, as root: PostgreSQL 15, pgcopydb and Redis, for more tests and the bench
 	@ci/system-packages
 
 clean: ## Remove the virtual environment and everything made from the sources
@@ -44,10 +51,15 @@ clean: ## Remove the virtual environment and everything made from the sources
 	@$(PIP) -e '.[demo]'
 	@touch $@
 
+.venv/.for-airflow: $(NEEDS) | .venv/bin/python
+	@echo "installing windlass and Airflow into .venv"
+	@$(PIP) -e '.[airflow,demo]'
+	@touch $@
+
 .venv/.for-dev: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
-	@$(PIP) -e '.[demo,dev]'
-	@touch $@ .venv/.for-demo
+	@$(PIP) -e '.[airflow,celery,demo,dev]'
+	@touch $@ .venv/.for-demo .venv/.for-airflow
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

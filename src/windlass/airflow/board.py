@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
-FAILED = {"failed", "upstream_failed"}
 # what is not one of them has not been scheduled, or is not going to be
 ACTIVE = [
     "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry",
@@ -69,9 +68,9 @@ class Board:
         return active <= 1
 
     def failed(self) -> list[str]:
-        mine = self.ti.task_id
-        states = self.states()
-        return sorted(task for task, state in states.items() if state in FAILED and task != mine)
+        """Other tasks that have failed themselves, not for another's sake."""
+        mine, states = self.ti.task_id, self.states()
+        return sorted(task for task, state in states.items() if state == "failed" and task != mine)
 
 
 def small(result: Result) -> Result:

@@ -46,6 +46,7 @@ class Tuning:
     retry_delay: timedelta = timedelta(seconds=30)
     retry_exponential_backoff: bool = True
     queue: str | None = None
+    patience: timedelta = timedelta(minutes=10)  # of a task, for a server or the holder to return
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ def flow_dag(
             "words": words,
             "given": dict(given or {}),
             "connections": tuple(connections),
+            "patience_seconds": tuning.patience.total_seconds(),
         }
         _Build(outline, every, tuning, ending, gates or {}, dag_id).make()
     return dag

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import (
@@ -37,6 +38,15 @@ class PlanApproval(ApprovalOperator):
         if not context["params"].get("require_approval"):
             return {"approved": "not asked for"}
         return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Called with the answer."""
+        try:
+            return super().execute_complete(context, event)
+        except HITLRejectException:
+            who = (event.get("responded_by_user") or {}).get("name", "somebody")
+            context["ti"].xcom_push(key="problems", value=[f"the plan was rejected by {who}"])
+            raise
 
 
 class ValidationLink(ToldLink):

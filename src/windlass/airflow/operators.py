@@ -72,10 +72,12 @@ class FlowOperator(BaseOperator):
         words: str,
         given: Mapping[str, Any] | None = None,
         connections: Sequence[str] = ("source", "target"),
+        patience_seconds: float = 600.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.flow, self.step, self.words = flow, step, words
+        self.patience_seconds = patience_seconds
         self.given = dict(given or {})
         self.connections = tuple(connections)
 
@@ -90,7 +92,14 @@ class FlowOperator(BaseOperator):
         for key in self.connections:
             words[key] = conninfo_of(words[key])
         spec = read_words(flow.spec, words)
-        return Part(flow, flow.step(self.step), spec, Board(context["ti"]), jobs or spec.jobs)
+        return Part(
+            flow,
+            flow.step(self.step),
+            spec,
+            Board(context["ti"]),
+            jobs or spec.jobs,
+            self.patience_seconds,
+        )
 
     def on_kill(self) -> None:
         """Airflow's SIGTERM: what is in flight is rolled back."""

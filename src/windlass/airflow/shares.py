@@ -8,12 +8,12 @@ from math import ceil
 from typing import Any
 
 from windlass.model.flow import Item
+from windlass.model.units import several
 
 Share = dict[str, Any]  # of Json: name, items (ids), and for one item alone its detail
 
 # A task costs a scheduler and a worker about a second, in which 64 MB are copied as well.
 SHARE_BYTES = 64 << 20
-_NAMED = 2
 
 
 def count_shares(items: Sequence[Item], jobs: int, most: int) -> int:
@@ -38,11 +38,9 @@ def divide(items: Sequence[Item], count: int) -> list[Share]:
 
 
 def _share(items: Sequence[Item]) -> Share:
-    ids = [item.id for item in items]
-    names = [str(item.detail.get("partition_name", item.id)) for item in items]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    share = {"name": ", ".join(names[:_NAMED]) + more, "items": ids}
+    names = [str(item.detail.get("name", item.id)) for item in items]
+    share = {"name": several(names), "items": [item.id for item in items]}
     if len(items) == 1:
-        return {**share, **items[0].detail}
+        return {**items[0].detail, **share}
     details = [dict(item.detail) for item in items if item.detail]
     return {**share, "partitions": details} if details else share

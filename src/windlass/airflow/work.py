@@ -31,8 +31,6 @@ from windlass.run.local import run_flow
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# A restart of the source or the target, and the holder's next attempt, are waited for.
-PATIENCE_SECONDS = 600.0
 POLL_SECONDS = 1.0
 HOLD_POLL_SECONDS = 2.0
 
@@ -46,6 +44,7 @@ class Part:
     spec: Any
     board: Board
     jobs: int = 1  # how many items are worked on side by side
+    patience_seconds: float = 600.0  # for a restart of a server, or another attempt of the holder
 
     def run(self, ids: Sequence[str] | None = None) -> Mapping[str, Result]:
         """Do the step's items, or those with these ids; their results.
@@ -85,8 +84,7 @@ class Part:
             run_flow(self.flow.only(self.step.name), context, jobs=1, emit=context.emit)
             result: Result = context.results[self.step.name][ONE.id]
             tell(result)
-            if not context.is_over:
-                self._stay(context, last)
+            self._stay(context, last)
             return result
 
         return self._inside(stay)
@@ -118,8 +116,8 @@ class Part:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((RunLost, SnapshotLost, ConnectionLost)),
             wait=tenacity.wait_fixed(POLL_SECONDS),
-            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
-            before_sleep=_say_waiting(),
+            stop=tenacity.stop_after_delay(self.patience_seconds),
+            before_sleep=_say_waiting(self.patience_seconds),
             reraise=True,
         )
         result: T = retrying(self._once, work)
@@ -185,7 +183,7 @@ def _until(is_over: Callable[[], bool], poll_seconds: float) -> None:
     )(is_over)
 
 
-def _say_waiting() -> Callable[[tenacity.RetryCallState], None]:
+def _say_waiting(patience_seconds: float) -> Callable[[tenacity.RetryCallState], None]:
     """Each reason once, not every second."""
     said = ""
 
@@ -193,7 +191,7 @@ def _say_waiting() -> Callable[[tenacity.RetryCallState], None]:
         nonlocal said
         reason = str(state.outcome.exception()) if state.outcome else ""
         if reason != said:
-            log.info("%s; waiting up to %d s", reason, PATIENCE_SECONDS)
+            log.info("%s; waiting up to %d s", reason, patience_seconds)
             said = reason
 
     return say

@@ -57,6 +57,7 @@ from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Loss
 from windlass.model.statement import Phase, Statement
+from windlass.model.units import several
 from windlass.plan.chunks import SMALL_BYTES
 from windlass.plan.document import Detail, markdown
 from windlass.transfer.relay import Arrived, Journey, relay
@@ -189,7 +190,7 @@ def whole_relations(run: Migration) -> list[Item]:
 def _told_whole(run: Migration, load: Load) -> Result:
     rows = sum(max(run.relation(chunk.relation).relation.rows, 0) for chunk in load.chunks)
     names = [str(chunk.relation) for chunk in load.chunks]
-    return {"tables": names, "estimated_rows": rows}
+    return {"name": several(names), "tables": names, "estimated_rows": rows}
 
 
 def partitions(run: Migration) -> list[Item]:
@@ -203,9 +204,11 @@ def partitions(run: Migration) -> list[Item]:
 def _told_partition(run: Migration, chunk: Chunk) -> Result:
     relation = run.relation(chunk.relation)
     rows = max(relation.relation.rows, 0) // len(relation.chunks)
+    name = f"{chunk.relation} {chunk.range}"
     return {
+        "name": name,
         "table_name": str(chunk.relation),
-        "partition_name": f"{chunk.relation} {chunk.range}",
+        "partition_name": name,
         "where_clause": condition(chunk.range, relation.relation).as_string(None),
         "estimated_rows": rows,
     }

@@ -589,11 +589,6 @@ class Migration:
 
     # a part of a run that another process holds
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left to be held."""
-        return self._is_finished
-
     def keep(self) -> None:
         """Raises:
         SnapshotLost: the source has ended the session that held it.
@@ -617,7 +612,7 @@ class Migration:
             WindlassError: it has been rolled back, or is another caller's by now.
         """
         self._connect_to(ticket)
-        run = self._read_run(ticket["run"])
+        self._found = run = self._read_run(ticket["run"])
         self._is_finished = run.state not in UNFINISHED
         if not self._is_finished and not self._is_held(run.run):
             raise RunLost(f"no process holds the snapshot of run {run.run}", side="target")
@@ -625,7 +620,10 @@ class Migration:
         self._started = time.perf_counter() - run.age_seconds
         self._use(journal.read_plan(self.control, run.run))
         self._read_lines()
-        self.snapshot = journal.read_snapshots(self.control, run.run)[-1][0]
+        if self._is_finished:
+            self.snapshot = Snapshot(**ticket["snapshot"])
+        else:
+            self.snapshot = journal.read_snapshots(self.control, run.run)[-1][0]
 
     def _connect_to(self, ticket: Result) -> None:
         self._control = self._control or self.target.connect(
@@ -702,11 +700,13 @@ class Migration:
         return time.perf_counter() - self._started
 
     def end(self, state: State, outcome: Outcome) -> None:
-        """Journal how the run ended, on disk.
+        """Journal how the run ended, on disk; once, if it is looked at again and stays as it was.
 
         Raises:
             RunLost: this process has not had the run to itself until now.
         """
+        if self._is_finished and self._found and self._found.state is state:
+            return
         try:
             with self.control.transaction():
                 self.check_epoch(self.control.execute(self.fence.encode()).fetchone())

@@ -64,5 +64,4 @@ class Difference:
 
     def __str__(self) -> str:
         place = ", ".join(f"{name} = {value}" for name, value in self.key.items())
-        columns = f" in {', '.join(self.columns)}" if self.columns else ""
-        return f"{self.object}{f' ({place})' if place else ''}: {self.message}{columns}"
+        return f"{self.object}{f' ({place})' if place else ''}: {self.message}"

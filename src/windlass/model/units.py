@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 _ROWS = ("", "k", "M", "G", "T")
 
@@ -61,3 +63,9 @@ def _three_digits(number: float, *, whole: bool = False) -> str:
     if whole or number >= 99.95:
         return f"{number:.0f}"
     return f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
+
+
+def several(names: Sequence[str], told: int = 2) -> str:
+    """The first names of a list: ``a, b and 7 more``."""
+    more = f" and {len(names) - told} more" if len(names) > told else ""
+    return ", ".join(names[:told]) + more

@@ -1,0 +1,146 @@
+"""What a local Airflow is told: its keys, its port and airflow.cfg.
+
+Decides how Airflow is tuned for a small machine, and that secrets are in files of mode 0600 only.
+"""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import json
+import os
+import random
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from windlass.errors import WindlassError
+
+USER = "admin"
+
+Sections = Mapping[str, Mapping[str, object]]
+
+# Below the ports of outgoing connections, as those of embedded servers.
+_PORTS = range(20_000, 32_000)
+_TUNED: Sections = {
+    "core": {
+        "load_examples": False,
+        "hostname_callable": "socket.gethostname",  # asks no name server
+        "simple_auth_manager_users": f"{USER}:admin",
+    },
+    "api": {"workers": 1},
+    "logging": {
+        "colored_console_log": False,
+        "file_task_handler_new_folder_permissions": "0o700",
+        "file_task_handler_new_file_permissions": "0o600",
+    },
+    "scheduler": {
+        "scheduler_idle_sleep_time": 0.1,
+        "orphaned_tasks_check_interval": 30,  # tasks that a stop has killed run again
+    },
+    "workers": {
+        # Only when this has passed does a finished task give back its slot: by default 5 s after
+        # tasks of 0.3 s (ActivitySubprocess._monitor_subprocess in Airflow 3.3).
+        "min_heartbeat_interval": 1,
+        "max_failed_heartbeats": 15,  # as long as the default's three in five seconds each
+        "execution_api_timeout": 30,  # two busy cores are no reason to fail
+    },
+    # A new file is seen after the first two, a changed one at once.
+    "dag_processor": {
+        "refresh_interval": 2,
+        "bundle_refresh_check_interval": 1,
+        "min_file_process_interval": 60,
+    },
+    "usage_data_collection": {"enabled": False},  # before 3.3
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What an Airflow signs and encrypts with. They are kept, and so is what they have signed."""
+
+    fernet: str
+    jwt: str
+    cookie: str
+    broker: str
+    password: str
+    port: int
+
+    @classmethod
+    def of(cls, folder: Path, host: str, port: int) -> Keys:
+        """Those of the folder's last start, else new ones, with a port that is free now.
+
+        Raises:
+            WindlassError: the port that was asked for is taken.
+        """
+        path = folder / "secrets.json"
+        kept: dict[str, Any] = {}
+        with suppress(FileNotFoundError):
+            kept = json.loads(path.read_text())
+        made: dict[str, Any] = {
+            "fernet": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "jwt": secrets.token_urlsafe(64),
+            "cookie": secrets.token_urlsafe(32),
+            "broker": secrets.token_urlsafe(32),
+            "password": secrets.token_urlsafe(12),
+        }
+        if port and not _is_free(host, port):
+            raise WindlassError(f"port {port} of {host} is taken", hint="choose another --port")
+        keys = cls(**{**made, **kept, "port": port or free_port(host, kept.get("port"))})
+        with private_file(path) as file:
+            json.dump(asdict(keys), file)
+        # for Airflow, which would make and log a password of its own
+        with private_file(folder / "passwords.json") as file:
+            json.dump({USER: keys.password}, file)
+        return keys
+
+
+def write_settings(folder: Path, keys: Keys, *more: Sections) -> None:
+    """As airflow.cfg and not as variables, so that Airflow's own commands find them too."""
+    own: Sections = {
+        "core": {
+            "fernet_key": keys.fernet,
+            "simple_auth_manager_passwords_file": folder / "passwords.json",
+        },
+        "api": {"port": keys.port, "secret_key": keys.cookie},
+        "api_auth": {"jwt_secret": keys.jwt},
+        "logging": {"base_log_folder": folder / "logs"},
+    }
+    parser = configparser.ConfigParser(interpolation=None)
+    for sections in (_TUNED, own, *more):
+        for section, values in sections.items():
+            texts = {name: str(value).replace("%", "%%") for name, value in values.items()}
+            parser.read_dict({section: texts})
+    with private_file(folder / "airflow.cfg") as file:
+        parser.write(file)
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[TextIO]:
+    """Written as a whole or not at all, and for its owner's eyes only."""
+    unfinished = path.with_name(f"{path.name}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(unfinished, flags, 0o600), "w") as file:
+        yield file
+    unfinished.replace(path)
+
+
+def free_port(host: str, wished: int | None = None) -> int:
+    for port in filter(None, (wished, *random.sample(_PORTS, 100))):
+        if _is_free(host, port):
+            return port
+    raise WindlassError(f"no free port on {host}", hint="stop what is not needed")
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

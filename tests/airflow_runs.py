@@ -1,0 +1,134 @@
+"""Runs of DAGs as the tests look at them: states, results, and what may be nowhere in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import psycopg
+
+from oracle import content_difference, schema_difference
+from servers import PASSWORD, QUOTED_PASSWORD, Database, Pair
+from windlass.airflow.local import LocalAirflow
+
+SHOP = """
+create schema shop;
+create type shop.mood as enum ('good', 'bad');
+create table shop.item (id bigint generated always as identity primary key, note text,
+    mood shop.mood, price numeric(10, 2), raw bytea, at timestamptz default '2026-01-01');
+create table shop.sale (id bigserial primary key,
+    item bigint not null references shop.item, n int check (n > 0));
+create index on shop.sale (item);
+create view shop.sold as select item, sum(n) from shop.sale group by item;
+insert into shop.item (note, mood, price, raw)
+    select repeat(md5(n::text), 1 + n % 5), 'good', n / 7.0, decode(md5(n::text), 'hex')
+    from generate_series(1, {items}) n;
+insert into shop.sale (item, n) select 1 + n % 10, 1 + n % 9 from generate_series(1, {sales}) n;
+analyze;
+"""
+
+
+def fill(source: Database, *, items: int = 120_000, sales: int = 5_000) -> None:
+    source.run(SHOP.format(items=items, sales=sales))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run of a DAG that has ended."""
+
+    airflow: LocalAirflow
+    dag_id: str
+    run_id: str
+    state: str
+
+    @cached_property
+    def tasks(self) -> list[dict[str, Any]]:
+        return self.airflow.task_instances(self.dag_id, self.run_id)
+
+    def states(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for task in self.tasks:
+            found.setdefault(task["task_id"], set()).add(task["state"])
+        return found
+
+    def failed(self) -> set[str]:
+        return {task for task, states in self.states().items() if "failed" in states}
+
+    def xcom(self, task: str, map_index: int = -1) -> dict[str, Any]:
+        return self.airflow.xcoms(self.dag_id, self.run_id, task, map_index)
+
+    def problems(self, task: str) -> str:
+        return "\n".join(self.xcom(task)["problems"])
+
+    def names(self, task: str) -> list[str]:
+        """Of a mapped task's instances, as the page shows them."""
+        return [one["rendered_map_index"] for one in self.tasks if one["task_id"] == task]
+
+    def said(self) -> Iterator[tuple[str, str]]:
+        """Everything that Airflow would show of the run, by where it is."""
+        for task in self.tasks:
+            task_id, index = task["task_id"], task["map_index"]
+            place = f"{task_id}[{index}]"
+            yield f"task {place}", json.dumps(task)
+            yield f"xcom {place}", json.dumps(self.xcom(task_id, index))
+            for number in range(1, task["try_number"] + 1):
+                log = self.airflow.log(self.dag_id, self.run_id, task_id, number, index)
+                yield f"log {place} {number}", log
+
+    def expect(self, state: str) -> Ended:
+        told = {task: sorted(map(str, states)) for task, states in self.states().items()}
+        assert self.state == state, f"{self.state}, not {state}: {told}\n{self.why()}"
+        return self
+
+    def why(self) -> str:
+        return "\n".join(f"{task}: {self.xcom(task).get('problems')}" for task in self.failed())
+
+
+def run_dag(
+    airflow: LocalAirflow, dag_id: str, conf: Mapping[str, object], timeout: float = 240.0
+) -> Ended:
+    run_id = airflow.trigger(dag_id, conf)
+    return wait(airflow, dag_id, run_id, timeout)
+
+
+def wait(airflow: LocalAirflow, dag_id: str, run_id: str, timeout: float = 240.0) -> Ended:
+    return Ended(airflow, dag_id, run_id, airflow.wait_for(dag_id, run_id, timeout))
+
+
+def connect(airflow: LocalAirflow, pair: Pair) -> dict[str, object]:
+    """Make connections to a pair, under names of its own: the params that name them."""
+    names = {}
+    for side, database in (("source", pair.source), ("target", pair.target)):
+        name = f"{side}_{database.server.port}_{database.name}"
+        airflow.set_connection(name, database.url.replace("postgresql://", "postgres://"))
+        names[f"{side}_conn_id"] = name
+    return dict(names)
+
+
+def expect_equal(pair: Pair) -> None:
+    assert content_difference(pair.source, pair.target) == []
+    assert schema_difference(pair.source, pair.target) == []
+
+
+def expect_no_secret(said: Iterator[tuple[str, str]]) -> None:
+    for place, text in said:
+        for secret in (PASSWORD, QUOTED_PASSWORD, json.dumps(PASSWORD)[1:-1]):
+            assert secret not in text, f"a password is in {place}"
+
+
+def journal_text(target: Database) -> Iterator[tuple[str, str]]:
+    """All that the journal holds, its plans unpacked."""
+    import zlib
+
+    with psycopg.connect(target.url) as connection:
+        for table in ("run", "snapshot", "line"):
+            rows = connection.execute(f"select t::text from windlass.{table} t").fetchall()
+            yield f"journal {table}", "\n".join(row[0] for row in rows)
+        for (plan,) in connection.execute("select plan from windlass.run").fetchall():
+            yield "journal plan", zlib.decompress(plan).decode()
+
+
+Waits = Callable[[str], None]

@@ -1,0 +1,268 @@
+"""A local Airflow: what tests, benchmarks and the users of `make airflow` may rely on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from airflow_server import make_room, needs_airflow
+from windlass.airflow import local_processes
+from windlass.airflow.celery_workers import Network, admit, remove_network
+from windlass.airflow.local import LocalAirflow, is_running, stop
+from windlass.airflow.local_settings import Keys
+from windlass.engines.postgres.embedded import EmbeddedServer
+from windlass.errors import WindlassError
+
+PASSWORD = "Sw0rdfish/of%the sea"
+QUOTED_PASSWORD = "Sw0rdfish%2Fof%25the%20sea"
+CONNECTION = f"postgresql://captain:{QUOTED_PASSWORD}@ship.example:5433/log%20book?sslmode=require"
+DAGS = """
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import Connection, dag, task
+
+
+@dag(schedule=None)
+def tell():
+    @task
+    def told():
+        ship = Connection.get("ship")
+        print("the password is", ship.password)
+        parts = [ship.host, ship.port, ship.login, ship.schema, ship.extra_dejson]
+        return [*parts, len(ship.password)]
+
+    @task
+    def doubled(number):
+        return number * 2
+
+    told() >> doubled.expand(number=[1, 2])
+
+
+@dag(schedule=None)
+def sleep():
+    BashOperator(task_id="long", bash_command="sleep 600")
+
+
+tell()
+sleep()
+"""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes networks")
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[LocalAirflow]:
+    needs_airflow()
+    room = make_room()
+    (room / "dags").mkdir()
+    (room / "dags" / "dags.py").write_text(DAGS)
+    airflow = LocalAirflow(
+        room / "airflow", room / "dags", connections={"ship": CONNECTION}, pools={"windlass": 3}
+    )
+    yield airflow
+    airflow.stop()
+    shutil.rmtree(room)
+
+
+@pytest.fixture
+def airflow(made: LocalAirflow) -> LocalAirflow:
+    """Running, whatever the test before has done to it."""
+    if not is_running(made.folder):
+        made.start()
+    return made
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """All that have the folder in their environment or, as its servers, in their arguments."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), process.environ().get("AIRFLOW_HOME", "")]
+        except (psutil.Error, OSError):
+            continue
+        if any(word.startswith(str(folder)) for word in words):
+            found.append(process)
+    return found
+
+
+def wait_for_process(folder: Path, words: list[str]) -> psutil.Process:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in processes_of(folder):
+            with suppress(psutil.Error):
+                if process.cmdline() == words:
+                    return process
+        time.sleep(0.2)
+    raise AssertionError(f"{words} does not run")
+
+
+def test_all_components_are_healthy_once_it_has_started(airflow: LocalAirflow) -> None:
+    health = airflow.api("GET", "/monitor/health")
+    told = {name: health[name]["status"] for name in health if health[name]["status"]}
+    names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+    assert told == dict.fromkeys(names, "healthy")
+
+
+def test_a_task_gets_its_connection_and_its_log_hides_the_password(airflow: LocalAirflow) -> None:
+    run = airflow.trigger("tell")
+    assert airflow.wait_for("tell", run) == "success"
+
+    expected = ["ship.example", 5433, "captain", "log book", {"sslmode": "require"}, len(PASSWORD)]
+    assert airflow.xcoms("tell", run, "told") == {"return_value": expected}
+    log = airflow.log("tell", run, "told")
+    assert "the password is ***" in log and PASSWORD not in log
+
+
+def test_mapped_tasks_are_told_apart(airflow: LocalAirflow) -> None:
+    run = airflow.trigger("tell")
+    airflow.wait_for("tell", run)
+    mapped = [t for t in airflow.task_instances("tell", run) if t["task_id"] == "doubled"]
+    assert [(t["map_index"], t["state"]) for t in mapped] == [(0, "success"), (1, "success")]
+    assert airflow.xcoms("tell", run, "doubled", 1) == {"return_value": 4}
+
+
+def test_a_pool_and_an_encrypted_connection_are_in_airflows_database(airflow: LocalAirflow) -> None:
+    assert airflow.api("GET", "/pools/windlass")["slots"] == 3
+    server = EmbeddedServer.open(airflow.folder / "metadata")
+    with psycopg.connect(server.url("airflow")) as connection:
+        row = connection.execute("select host, password from connection").fetchone()
+    assert row is not None and row[0] == "ship.example"
+    assert PASSWORD not in row[1]
+
+
+def test_secrets_are_in_files_for_their_owner_only(airflow: LocalAirflow) -> None:
+    names = ("airflow.cfg", "secrets.json", "passwords.json", "running.json")
+    modes = {name: stat.S_IMODE((airflow.folder / name).stat().st_mode) for name in names}
+    assert modes == dict.fromkeys(names, 0o600)
+    assert stat.S_IMODE((airflow.folder / "logs").stat().st_mode) == 0o700
+
+
+def test_no_secret_is_in_the_arguments_of_a_process(airflow: LocalAirflow) -> None:
+    kept = json.loads((airflow.folder / "secrets.json").read_text())
+    secrets = {str(word) for name, word in kept.items() if name != "port"}
+    secrets |= {(airflow.folder / "metadata" / "password").read_text().strip()}
+    secrets |= {PASSWORD, QUOTED_PASSWORD}
+    arguments = "\n".join(" ".join(process.cmdline()) for process in processes_of(airflow.folder))
+    assert "scheduler" in arguments
+    assert not [secret for secret in secrets if secret in arguments]
+
+
+def test_a_second_start_goes_on_with_the_same_data_at_the_same_address(
+    airflow: LocalAirflow,
+) -> None:
+    url, password, run = airflow.url, airflow.password, airflow.trigger("tell")
+    airflow.wait_for("tell", run)
+    airflow.stop()
+    airflow.start()
+    assert (airflow.url, airflow.password) == (url, password)
+    assert airflow.api("GET", f"/dags/tell/dagRuns/{run}")["state"] == "success"
+
+
+def test_another_process_ends_all_of_it_even_what_a_task_has_started(
+    airflow: LocalAirflow,
+) -> None:
+    airflow.trigger("sleep")
+    sleeping = wait_for_process(airflow.folder, ["sleep", "600"])
+
+    done = local("stop", airflow.folder)
+    assert (done.returncode, processes_of(airflow.folder)) == (0, [])
+    assert not sleeping.is_running()
+
+
+def test_a_component_that_does_not_come_up_is_named_with_its_log(made: LocalAirflow) -> None:
+    made.stop()
+    setting = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "SILENCE"}
+    broken = LocalAirflow(made.folder, made.dags, settings=setting)
+    with pytest.raises(WindlassError, match=r"Airflow's [a-z-]+ has ended(.|\n)*SILENCE"):
+        broken.start()
+    assert processes_of(made.folder) == []
+
+
+def test_a_stop_where_nothing_runs_does_no_harm(tmp_path: Path) -> None:
+    stop(tmp_path)
+    done = local("stop", tmp_path)
+    assert done.returncode == 0 and "No Airflow runs" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    needs_airflow()
+    (tmp_path / "airflow.cfg").write_text("mine")
+    with pytest.raises(WindlassError, match="in use by something else"):
+        LocalAirflow(tmp_path, tmp_path / "dags").start()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(WindlassError, match=f"port {port} of 127.0.0.1 is taken"):
+            Keys.of(tmp_path, "127.0.0.1", port)
+
+
+def test_a_killed_process_takes_along_what_it_started(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from windlass.airflow import local_processes;"
+        "end = 'from windlass.airflow import local_processes; local_processes.kill(sys.argv[1])';"
+        "local_processes.guard('token-of-a-test', end, 'token-of-a-test');"
+        "words = ['sh', '-c', 'setsid sleep 600 & sleep 600'];"
+        "local_processes.spawn(words, 'token-of-a-test', 'sh', Path(sys.argv[1]), {});"
+        "print(flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path / "log"], stdout=-1) as maker:
+        assert maker.stdout
+        maker.stdout.readline()
+        assert local_processes.alive("token-of-a-test")
+        maker.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while local_processes.alive("token-of-a-test") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert local_processes.alive("token-of-a-test") == []
+
+
+@needs_root
+def test_a_worker_reaches_a_server_of_ours_from_a_network_and_a_name_of_its_own() -> None:
+    room = make_room()
+    network = Network.make("test0000", 2)
+    assert network is not None
+    listen = {"listen_addresses": f"127.0.0.1,{network.address}"}
+    server = EmbeddedServer.create(16, room / "server", listen)
+    try:
+        admit(server.data)
+        server.start()
+        code = "import sys, psycopg, socket; psycopg.connect(sys.stdin.read());"
+        words = [sys.executable, "-c", code + "print(socket.gethostname())"]
+        url = server.url().replace("127.0.0.1", network.address)
+        done = subprocess.run(
+            [*network.inside(2), *words], input=url, capture_output=True, text=True
+        )
+        assert (done.stdout, done.stderr) == ("worker-2\n", "")
+
+        away = subprocess.run(
+            [*network.inside(1), *words], input=server.url(), capture_output=True, text=True
+        )
+        assert away.returncode != 0
+    finally:
+        server.remove()
+        remove_network("test0000")
+        shutil.rmtree(room)
+    left = subprocess.run("ip netns; ip link", shell=True, capture_output=True, text=True).stdout
+    assert "test0000" not in left
+
+
+def local(verb: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "windlass.airflow.local", verb, "--folder", str(folder)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)

@@ -1,0 +1,401 @@
+"""Migrations run by a real Airflow: scheduler, workers and page, with the LocalExecutor."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from airflow_runs import (
+    Ended,
+    connect,
+    expect_equal,
+    expect_no_secret,
+    fill,
+    journal_text,
+    run_dag,
+    wait,
+)
+from airflow_server import airflow, make_room  # noqa: F401
+from servers import Database, Pair, Server, free_port
+from windlass.airflow.local import LocalAirflow
+
+ROOT = Path(__file__).parents[1]
+NOT_TOLD = {"trigger_validation": False}
+CUT = {"partition_threshold": 100_000, "chunk_size": 10_000}
+SECONDS = 60.0
+
+OverDags = Callable[[Path], LocalAirflow]
+
+
+@pytest.fixture(scope="module")
+def dags() -> Iterator[Path]:
+    """The examples, and those of the tests, as one folder of DAGs."""
+    folder = make_room() / "dags"
+    shutil.copytree(ROOT / "dags", folder)
+    for file in (ROOT / "tests" / "dags").glob("*.py"):
+        shutil.copy(file, folder)
+    yield folder
+    shutil.rmtree(folder.parent)
+
+
+@pytest.fixture(scope="module")
+def running(airflow: OverDags, dags: Path) -> LocalAirflow:  # noqa: F811
+    return airflow(dags)
+
+
+def until(is_so: Callable[[], Any], what: str) -> Any:
+    """Wait for something that cannot call us back."""
+    deadline = time.monotonic() + SECONDS
+    while not (found := is_so()):
+        assert time.monotonic() < deadline, f"not after {SECONDS} s: {what}"
+        time.sleep(0.02)
+    return found
+
+
+# ---------------------------------------------------------------------------------- a good end
+
+
+@pytest.fixture(scope="module")
+def migrated(
+    running: LocalAirflow, server: Callable[[int], Server]
+) -> Iterator[tuple[Ended, Pair, dict[str, object]]]:
+    """One run of the example DAG, from the plan's approval to the validation DAG."""
+    pair = Pair(server(16).create_database(), server(18).create_database())
+    fill(pair.source)
+    conf = {**connect(running, pair), **CUT, "require_approval": True}
+    run_id = running.trigger("postgres_to_postgres_migration", conf)
+    place = f"/dags/postgres_to_postgres_migration/dagRuns/{run_id}/hitlDetails"
+    asked = until(lambda: running.api("GET", place)["hitl_details"], "the approval is asked for")
+    assert pair.target.value("select count(*) from pg_namespace where nspname = 'windlass'") == 0
+    assert "create table shop.item" in asked[0]["body"].lower()
+    task = f"{place.removesuffix('/hitlDetails')}/taskInstances/approve_migration/-1/hitlDetails"
+    running.api("PATCH", task, {"chosen_options": ["Approve"], "params_input": {}})
+    yield wait(running, "postgres_to_postgres_migration", run_id), pair, conf
+    server(16).drop_database(pair.source)
+    server(18).drop_database(pair.target)
+
+
+Migrated = tuple[Ended, Pair, dict[str, object]]
+
+
+def test_every_task_is_green_and_the_target_equal(migrated: Migrated) -> None:
+    ended, pair, _ = migrated
+    ended.expect("success")
+    assert set().union(*ended.states().values()) == {"success"}
+    expect_equal(pair)
+
+
+def test_xcoms_and_mapped_tasks_have_the_names_people_know(migrated: Migrated) -> None:
+    ended, _, _ = migrated
+    extracted = ended.xcom("extract_source_schema")
+    assert {one["table_name"] for one in extracted["extracted_tables"]} == {
+        "shop.item",
+        "shop.sale",
+    }
+    assert extracted["total_row_count"] == 125_000
+    partitions = ended.xcom("prepare_large_table_partitions")["return_value"]
+    assert [one["partition_name"] for one in partitions] == sorted(
+        ended.names("transfer_partition")
+    )
+    assert partitions[0]["where_clause"].startswith("ctid >= ")
+    assert sum(one["estimated_rows"] for one in partitions) == 120_000
+    assert ended.names("transfer_table_data") == ["shop.sale"]
+    assert ended.xcom("collect_all_results")["total_row_count"] == 125_000
+
+
+def test_the_validation_dag_reads_the_migrations_own_snapshot(migrated: Migrated) -> None:
+    ended, _, _ = migrated
+    run_id = ended.xcom("trigger_validation_dag")["trigger_run_id"]
+    validation = wait(ended.airflow, "validate_migration_env", run_id).expect("success")
+    held = ended.xcom("hold_snapshot")["return_value"]["snapshot"]
+    read = validation.xcom("read_both_sides")["return_value"]["snapshot"]
+    assert read["lsn"] >= held["lsn"]
+    report = validation.xcom("generate_validation_report")["return_value"]
+    assert report == {"state": "done", "relations": 2}
+
+
+def test_target_relations_are_assets_that_other_dags_can_wait_for(migrated: Migrated) -> None:
+    ended, pair, _ = migrated
+    events = ended.airflow.api("GET", "/assets/events?limit=50")["asset_events"]
+    told = {event["uri"] for event in events if event["source_run_id"] == ended.run_id}
+    place = f"postgres://127.0.0.1:{pair.target.server.port}/{pair.target.name}"
+    assert told == {f"{place}/shop/item", f"{place}/shop/sale"}
+
+
+def test_no_password_is_anywhere(migrated: Migrated) -> None:
+    ended, pair, _ = migrated
+    expect_no_secret(ended.said())
+    expect_no_secret(journal_text(pair.target))
+    place = f"/dags/{ended.dag_id}/dagRuns/{ended.run_id}"
+    expect_no_secret(iter([("run", json.dumps(ended.airflow.api("GET", place)))]))
+
+
+def test_clearing_every_task_of_a_finished_run_changes_nothing(migrated: Migrated) -> None:
+    ended, pair, _ = migrated
+    runs = pair.target.rows("select run, state, finished_at from windlass.run")
+    cleared = {"dry_run": False, "dag_run_id": ended.run_id, "only_failed": False,
+               "reset_dag_runs": True}  # fmt: skip
+    skip = {"approve_migration"}  # a person would have to answer again
+    tasks = [task for task in ended.states() if task not in skip]
+    place = f"/dags/{ended.dag_id}/clearTaskInstances"
+    ended.airflow.api("POST", place, {**cleared, "task_ids": tasks})
+    wait(ended.airflow, ended.dag_id, ended.run_id).expect("success")
+    assert pair.target.rows("select run, state, finished_at from windlass.run") == runs
+    expect_equal(pair)
+
+
+# --------------------------------------------------------------------------------- what turns red
+
+
+def test_a_wrong_password_is_told_without_it(running: LocalAirflow, pair: Pair) -> None:
+    conf = connect(running, pair)
+    wrong = pair.source.url.replace("Sw0rdfish", "Herring").replace("postgresql", "postgres")
+    running.set_connection("wrong", wrong)
+    ended = run_dag(running, "migrate", {**conf, "source_conn_id": "wrong"}).expect("failed")
+    assert ended.failed() == {"extract_source_schema"}
+    assert 'password authentication failed for user "postgres"' in ended.problems(
+        "extract_source_schema"
+    )
+    assert all("Herring" not in text for _, text in ended.said())
+
+
+def test_a_connection_that_is_not_there_is_named(running: LocalAirflow, pair: Pair) -> None:
+    conf = {**connect(running, pair), "target_conn_id": "nowhere"}
+    ended = run_dag(running, "migrate", conf).expect("failed")
+    assert "there is no Airflow connection 'nowhere'" in ended.problems("extract_source_schema")
+
+
+def test_relations_that_are_there_stop_the_run_before_it_writes(
+    running: LocalAirflow, pair: Pair
+) -> None:
+    fill(pair.source, items=10, sales=10)
+    pair.target.run("create schema shop", "create table shop.item (id int)",
+                    "insert into shop.item values (7)")  # fmt: skip
+    ended = run_dag(running, "migrate", connect(running, pair)).expect("failed")
+    assert ended.failed() == {"extract_source_schema"}
+    assert "shop.item" in ended.problems("extract_source_schema")
+    assert pair.target.value("select id from shop.item") == 7
+    assert pair.target.value("select to_regnamespace('windlass')") is None
+
+
+def test_a_rejected_plan_writes_nothing(running: LocalAirflow, pair: Pair) -> None:
+    fill(pair.source, items=10, sales=10)
+    conf = {**connect(running, pair), "require_approval": True}
+    run_id = running.trigger("migrate", conf)
+    place = f"/dags/migrate/dagRuns/{run_id}"
+    until(lambda: running.api("GET", f"{place}/hitlDetails")["hitl_details"], "it is asked for")
+    running.api("PATCH", f"{place}/taskInstances/approve_migration/-1/hitlDetails",
+                {"chosen_options": ["Reject"], "params_input": {}})  # fmt: skip
+    ended = wait(running, "migrate", run_id).expect("failed")
+    assert ended.failed() == {"approve_migration"}
+    assert pair.target.value("select to_regnamespace('windlass')") is None
+
+
+def test_a_row_changed_between_copy_and_verification_is_found_and_told(
+    running: LocalAirflow, pair: Pair, post: Post
+) -> None:
+    fill(pair.source)
+    ended = run_dag(running, "planted", {**connect(running, pair), **CUT}).expect("failed")
+    assert ended.failed() == {"generate_migration_summary", "hold_snapshot"}
+    problems = ended.problems("generate_migration_summary")
+    assert "shop.item (id = 77): differs in note" in problems
+    assert pair.target.value("select state from windlass.run") == "different"
+    mail, chat = post.about(ended.run_id)
+    assert "planted: failed" in mail
+    for text in (mail, chat):
+        assert "shop.item (id = 77): differs in note" in text
+    expect_no_secret(iter([("mail", mail), ("chat", chat)]))
+
+
+def test_validation_names_the_relations_and_keys_that_differ(
+    running: LocalAirflow, pair: Pair
+) -> None:
+    fill(pair.source, items=100, sales=10)
+    fill(pair.target, items=100, sales=10)
+    pair.target.run("update shop.item set price = 1 where id = 5", "drop view shop.sold")
+    ended = run_dag(running, "validate", connect(running, pair)).expect("failed")
+    problems = ended.problems("generate_validation_report")
+    assert "shop.item (id = 5): differs in price" in problems
+    assert "shop.sold" in problems
+    only_counts = {**connect(running, pair), "level": "counts", "exclude_tables": ["sold"]}
+    run_dag(running, "validate", only_counts).expect("success")
+
+
+def test_a_source_that_stops_in_the_middle_is_a_red_run(
+    running: LocalAirflow, own_server: Callable[..., Server], database: Callable[[int], Database]
+) -> None:
+    pair = Pair(own_server(16).create_database(), database(18))
+    fill(pair.source, items=400_000)
+    conf = {**connect(running, pair), **CUT, **NOT_TOLD}
+    run_id = running.trigger("impatient", conf)
+    until(lambda: copying(pair.target), "rows are on their way")
+    pair.source.server.stop(signal.SIGQUIT)
+    ended = wait(running, "impatient", run_id).expect("failed")
+    assert {"hold_snapshot", "transfer_partition"} <= ended.failed()
+    assert pair.target.value("select state from windlass.run") == "running"
+    pair.source.server.start()
+    clear_failed(ended)
+    wait(running, "impatient", run_id).expect("success")
+    expect_equal(pair)
+
+
+def clear_failed(ended: Ended) -> None:
+    words = {"dry_run": False, "dag_run_id": ended.run_id, "only_failed": True,
+             "reset_dag_runs": True}  # fmt: skip
+    ended.airflow.api("POST", f"/dags/{ended.dag_id}/clearTaskInstances", words)
+
+
+# ------------------------------------------------------------------------------------ what dies
+
+
+def copying(target: Database) -> list[int]:
+    """Ports of clients that are in the middle of a chunk."""
+    query = (
+        "select client_port from pg_stat_activity where query ~* '^copy' and state = 'active'"
+        " and datname = current_database()"
+    )
+    return [row[0] for row in target.rows(query)]
+
+
+def client(port: int) -> psutil.Process | None:
+    """The process at the other end of a connection."""
+    for process in psutil.process_iter():
+        try:
+            if any(one.laddr.port == port for one in process.net_connections("tcp")):
+                return process
+        except psutil.Error:
+            continue
+    return None
+
+
+def kill_client(port: int) -> bool:
+    found = client(port)
+    if found is None:
+        return False
+    os.kill(found.pid, signal.SIGKILL)
+    return True
+
+
+def test_a_worker_killed_in_the_middle_of_a_chunk_and_then_the_holder(
+    running: LocalAirflow, pair: Pair
+) -> None:
+    fill(pair.source, items=600_000)
+    conf = {**connect(running, pair), **CUT, **NOT_TOLD, "source_schema": "shop"}
+    run_id = running.trigger("migrate", conf)
+    until(lambda: any(kill_client(port) for port in copying(pair.target)), "a chunk was caught")
+    holder = "select client_port from pg_stat_activity where application_name = %s"
+    found = until(lambda: pair.source.rows(holder, ["windlass snapshot"]), "a snapshot is held")
+    assert kill_client(found[0][0])
+    ended = wait(running, "migrate", run_id).expect("success")
+    tries = {task["task_id"]: task["try_number"] for task in ended.tasks}
+    assert tries["hold_snapshot"] == 2
+    assert max(t["try_number"] for t in ended.tasks if t["task_id"] == "transfer_partition") > 1
+    assert pair.target.value("select count(*) from windlass.snapshot") == 2
+    expect_equal(pair)
+
+
+# -------------------------------------------------------------------------------------- who is told
+
+
+class Post:
+    """A mail server and a chat's webhook on this machine, and what they were sent."""
+
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+        self.messages: list[str] = []
+
+    def about(self, run_id: str) -> tuple[str, str]:
+        """The mail and the message about one run, as soon as both are here."""
+
+        def both() -> list[tuple[str, str]]:
+            mails = [text for text in self.mails if run_id in text]
+            return list(zip(mails, [t for t in self.messages if run_id in t], strict=False))
+
+        found: list[tuple[str, str]] = until(both, "a mail and a message have come")
+        return found[0]
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        import email.policy
+
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        body = mail.get_body(("html", "plain"))
+        self.mails.append(f"{mail['subject']}\n{body.get_content() if body else ''}")
+        return "250 OK"
+
+
+@contextmanager
+def webhook(post: Post) -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            text = self.rfile.read(int(self.headers["content-length"])).decode()
+            post.messages.append(json.loads(text)["text"])
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Not to the screen."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def post(running: LocalAirflow) -> Iterator[Post]:
+    from aiosmtpd.controller import Controller
+
+    found = Post()
+    controller = Controller(found, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    extra = {"from_email": "windlass@example.com", "disable_ssl": True, "disable_tls": True}
+    smtp = {"conn_type": "smtp", "host": "127.0.0.1", "port": controller.port,
+            "extra": json.dumps(extra)}  # fmt: skip
+    running.set_connection("post", json.dumps(smtp))
+    try:
+        with webhook(found) as port:
+            chat = {"conn_type": "slackwebhook", "schema": "http", "host": f"127.0.0.1:{port}",
+                    "password": "/hook"}  # fmt: skip
+            running.set_connection("chat", json.dumps(chat))
+            yield found
+    finally:
+        controller.stop()
+
+
+def test_a_good_end_is_told_with_its_summary(
+    running: LocalAirflow, pair: Pair, post: Post, dags: Path
+) -> None:
+    fill(pair.source, items=10, sales=10)
+    ended = run_dag(running, "migrate", {**connect(running, pair), **NOT_TOLD}).expect("success")
+    assert ended.states()["trigger_validation_dag"] == {"skipped"}
+    mail, chat = post.about(ended.run_id)
+    assert "migrate: done" in mail
+    for text in (mail, chat):
+        assert "total_row_count: 20" in text
+        assert "verified: full" in text
+    url = ended.xcom("generate_migration_summary")["report_url"]
+    report = json.loads(Path(url.removeprefix("file://")).read_text())
+    assert report["total_row_count"] == 20
+    links = ended.airflow.api(
+        "GET",
+        f"/dags/migrate/dagRuns/{ended.run_id}/taskInstances/generate_migration_summary/links",
+    )
+    assert links["extra_links"]["Report"] == url
