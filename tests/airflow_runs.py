@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from oracle import content_difference, schema_difference
 from servers import PASSWORD, QUOTED_PASSWORD, Database, Pair
 from windlass.airflow.local import LocalAirflow
 
+SECONDS = 60.0
 SHOP = """
 create schema shop;
 create type shop.mood as enum ('good', 'bad');
@@ -98,12 +100,13 @@ def wait(airflow: LocalAirflow, dag_id: str, run_id: str, timeout: float = 240.0
     return Ended(airflow, dag_id, run_id, airflow.wait_for(dag_id, run_id, timeout))
 
 
-def connect(airflow: LocalAirflow, pair: Pair) -> dict[str, object]:
+def connect(airflow: LocalAirflow, pair: Pair, host: str = "127.0.0.1") -> dict[str, object]:
     """Make connections to a pair, under names of its own: the params that name them."""
     names = {}
     for side, database in (("source", pair.source), ("target", pair.target)):
         name = f"{side}_{database.server.port}_{database.name}"
-        airflow.set_connection(name, database.url.replace("postgresql://", "postgres://"))
+        uri = database.url.replace("postgresql://", "postgres://").replace("127.0.0.1", host)
+        airflow.set_connection(name, uri)
         names[f"{side}_conn_id"] = name
     return dict(names)
 
@@ -131,4 +134,19 @@ def journal_text(target: Database) -> Iterator[tuple[str, str]]:
             yield "journal plan", zlib.decompress(plan).decode()
 
 
-Waits = Callable[[str], None]
+def until(is_so: Callable[[], Any], what: str) -> Any:
+    """Wait for something that cannot call us back."""
+    deadline = time.monotonic() + SECONDS
+    while not (found := is_so()):
+        assert time.monotonic() < deadline, f"not after {SECONDS} s: {what}"
+        time.sleep(0.02)
+    return found
+
+
+def copying(target: Database) -> list[int]:
+    """Ports of clients that are in the middle of a chunk."""
+    query = (
+        "select client_port from pg_stat_activity where query ~* '^copy' and state = 'active'"
+        " and datname = current_database()"
+    )
+    return [row[0] for row in target.rows(query)]

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,11 +19,13 @@ import pytest
 from airflow_runs import (
     Ended,
     connect,
+    copying,
     expect_equal,
     expect_no_secret,
     fill,
     journal_text,
     run_dag,
+    until,
     wait,
 )
 from airflow_server import airflow, make_room  # noqa: F401
@@ -34,7 +35,6 @@ from windlass.airflow.local import LocalAirflow
 ROOT = Path(__file__).parents[1]
 NOT_TOLD = {"trigger_validation": False}
 CUT = {"partition_threshold": 100_000, "chunk_size": 10_000}
-SECONDS = 60.0
 
 OverDags = Callable[[Path], LocalAirflow]
 
@@ -53,15 +53,6 @@ def dags() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def running(airflow: OverDags, dags: Path) -> LocalAirflow:  # noqa: F811
     return airflow(dags)
-
-
-def until(is_so: Callable[[], Any], what: str) -> Any:
-    """Wait for something that cannot call us back."""
-    deadline = time.monotonic() + SECONDS
-    while not (found := is_so()):
-        assert time.monotonic() < deadline, f"not after {SECONDS} s: {what}"
-        time.sleep(0.02)
-    return found
 
 
 # ---------------------------------------------------------------------------------- a good end
@@ -258,15 +249,6 @@ def clear_failed(ended: Ended) -> None:
 
 
 # ------------------------------------------------------------------------------------ what dies
-
-
-def copying(target: Database) -> list[int]:
-    """Ports of clients that are in the middle of a chunk."""
-    query = (
-        "select client_port from pg_stat_activity where query ~* '^copy' and state = 'active'"
-        " and datname = current_database()"
-    )
-    return [row[0] for row in target.rows(query)]
 
 
 def client(port: int) -> psutil.Process | None:
