@@ -35,6 +35,15 @@ def make_room() -> Path:
     return room
 
 
+def copy_dags(folder: Path) -> Path:
+    """The examples, and those of the tests, as one folder of DAGs."""
+    tests = Path(__file__).parent
+    for file in (*(tests.parent / "dags").glob("*.py"), *(tests / "dags").glob("*.py")):
+        folder.mkdir(exist_ok=True)
+        shutil.copy(file, folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def airflow(request: pytest.FixtureRequest) -> Callable[[Path], LocalAirflow]:
     """The run's Airflow over a folder of DAGs, with the LocalExecutor and a pool `windlass`.

@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -24,12 +23,12 @@ from airflow_runs import (
     until,
     wait,
 )
-from airflow_server import make_room, needs_airflow
+from airflow_server import copy_dags, make_room, needs_airflow
 from servers import FAST, Pair, Server
 from windlass.airflow import celery_workers
 from windlass.airflow.local import LocalAirflow
 
-ROOT = Path(__file__).parents[1]
+DAG = "postgres_to_postgres_migration"
 # a worker that dies is noticed by its heartbeats, which stop
 SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
@@ -46,10 +45,9 @@ def workers() -> Iterator[LocalAirflow]:
             pytest.fail(reason)
         pytest.skip(reason)
     room = make_room()
-    shutil.copytree(ROOT / "tests" / "dags", room / "dags")
     airflow = LocalAirflow(
         room / "airflow",
-        room / "dags",
+        copy_dags(room / "dags"),
         executor="CeleryExecutor",
         workers=2,
         pools={"windlass": 8},
@@ -82,11 +80,11 @@ def test_a_worker_that_dies_in_the_middle_costs_nothing_but_time(
 ) -> None:
     fill(reachable.source, items=600_000)
     conf = connect(workers, reachable, workers.address)
-    cut = {"partition_threshold": 100_000, "chunk_size": 10_000, "trigger_validation": False}
-    run_id = workers.trigger("migrate", {**conf, **cut})
+    cut = {"partition_threshold": 100_000, "chunk_size": 10_000}
+    run_id = workers.trigger(DAG, {**conf, **cut})
     until(lambda: copying(reachable.target), "rows are on their way")
     workers.kill_worker(holderless(workers, run_id))
-    ended = wait(workers, "migrate", run_id).expect("success")
+    ended = wait(workers, DAG, run_id).expect("success")
     expect_equal(reachable)
     assert lost(ended), "no task was lost with the worker"
     assert reachable.target.value("select count(*) from windlass.snapshot") == 1
@@ -98,7 +96,7 @@ def test_a_worker_that_dies_in_the_middle_costs_nothing_but_time(
 
 def holderless(workers: LocalAirflow, run_id: str) -> int:
     """The worker that does not hold the snapshot; 2 where they cannot be told apart."""
-    tasks = workers.task_instances("migrate", run_id)
+    tasks = workers.task_instances(DAG, run_id)
     holder = next(task["hostname"] for task in tasks if task["task_id"] == "hold_snapshot")
     return 1 if holder == "worker-2" else 2
 

@@ -28,11 +28,10 @@ from airflow_runs import (
     until,
     wait,
 )
-from airflow_server import airflow, make_room  # noqa: F401
+from airflow_server import airflow, copy_dags, make_room  # noqa: F401
 from servers import Database, Pair, Server, free_port
 from windlass.airflow.local import LocalAirflow
 
-ROOT = Path(__file__).parents[1]
 NOT_TOLD = {"trigger_validation": False}
 CUT = {"partition_threshold": 100_000, "chunk_size": 10_000}
 
@@ -41,13 +40,9 @@ OverDags = Callable[[Path], LocalAirflow]
 
 @pytest.fixture(scope="module")
 def dags() -> Iterator[Path]:
-    """The examples, and those of the tests, as one folder of DAGs."""
-    folder = make_room() / "dags"
-    shutil.copytree(ROOT / "dags", folder)
-    for file in (ROOT / "tests" / "dags").glob("*.py"):
-        shutil.copy(file, folder)
-    yield folder
-    shutil.rmtree(folder.parent)
+    room = make_room()
+    yield copy_dags(room / "dags")
+    shutil.rmtree(room)
 
 
 @pytest.fixture(scope="module")
@@ -360,6 +355,17 @@ def post(running: LocalAirflow) -> Iterator[Post]:
             yield found
     finally:
         controller.stop()
+
+
+def test_a_run_that_takes_too_long_is_told_while_it_goes_on(
+    running: LocalAirflow, pair: Pair, post: Post
+) -> None:
+    fill(pair.source, items=10, sales=10)
+    run_id = running.trigger("late", {**connect(running, pair), "require_approval": True})
+    until(lambda: [t for t in post.messages if "late is not done" in t], "somebody is told")
+    place = f"/dags/late/dagRuns/{run_id}"
+    assert running.api("GET", place)["state"] == "running"
+    running.api("PATCH", place, {"state": "failed"})
 
 
 def test_a_good_end_is_told_with_its_summary(

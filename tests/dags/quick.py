@@ -23,6 +23,9 @@ TOLD = Ending(
 )
 
 migrate = migration_dag("migrate", validation_dag_id="validate", tuning=QUICK, ending=TOLD)
+late = migration_dag(
+    "late", tuning=QUICK, ending=Ending(notices=TOLD.notices, deadline=timedelta(seconds=1))
+)
 validate = validation_dag("validate", tuning=QUICK)
 impatient = migration_dag("impatient", validation_dag_id="validate", tuning=IMPATIENT)
 

@@ -21,12 +21,10 @@ from __future__ import annotations
 import functools
 import json
 import secrets
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
@@ -41,11 +39,11 @@ from windlass.airflow.local_settings import (
     USER,
     Keys,
     Sections,
-    free_port,
     private_file,
     write_settings,
 )
-from windlass.engines.postgres.embedded import EmbeddedServer, Version, make_folder
+from windlass.demo import servers
+from windlass.engines.postgres.embedded import Version, free_port
 from windlass.errors import WindlassError
 
 if TYPE_CHECKING:
@@ -209,7 +207,8 @@ class LocalAirflow:
 
     def _start_database(self) -> str:
         """URL of Airflow's database, as its components reach it."""
-        server = embedded_server(_DATABASE_VERSION, self.folder / "metadata", _DATABASE_SETTINGS)
+        folder = self.folder / "metadata"
+        server = servers.server_in(folder, _DATABASE_VERSION, _DATABASE_SETTINGS)
         addresses = server.data / "addresses.conf"
         addresses.unlink(missing_ok=True)
         if self.network:
@@ -474,8 +473,7 @@ def stop(folder: Path, token: str | None = None) -> None:
         local_processes.end(record.token, servants=("api-server", "redis"))
         if record.network:
             celery_workers.remove_network(record.network)
-    with suppress(WindlassError):  # there is no server yet
-        EmbeddedServer.open(folder / "metadata").stop()
+    servers.stop(folder / "metadata")
     (folder / "running.json").unlink(missing_ok=True)
     if record:
         local_processes.dismiss_guard(record.token)
@@ -487,22 +485,9 @@ def claim(folder: Path) -> None:
     Raises:
         WindlassError: there is something in it that is not ours.
     """
-    mark = folder / "windlass-airflow"
-    if folder.exists() and any(folder.iterdir()) and not mark.exists():
+    if not servers.claim(folder, "windlass-airflow"):
         hint = "give an empty or a new one with --folder"
         raise WindlassError(f"{folder} is in use by something else", hint=hint)
-    make_folder(folder)
-    mark.touch()
-
-
-def embedded_server(
-    version: Version, folder: Path, settings: Mapping[str, str] | None = None
-) -> EmbeddedServer:
-    """The server in a part of a claimed folder, not started; made where it is not finished."""
-    if (folder / "data" / "PG_VERSION").exists():
-        return EmbeddedServer.open(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-    return EmbeddedServer.create(version, folder, settings)
 
 
 def check_installed(executor: Executor = "LocalExecutor") -> None:

@@ -12,14 +12,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import click
-import psycopg
-from psycopg import sql
 
 from windlass.airflow.local import (
     LOOPBACK,
@@ -27,19 +23,14 @@ from windlass.airflow.local import (
     airflow_version,
     check_installed,
     claim,
-    embedded_server,
     is_running,
     stop,
 )
 from windlass.airflow.local_settings import USER
-from windlass.demo import shop
-from windlass.engines.postgres.embedded import EmbeddedServer, Version, home
+from windlass.demo import servers
+from windlass.engines.postgres.embedded import home
 from windlass.errors import WindlassError
-from windlass.model.units import seconds_text
 
-_SIDES: dict[str, Version] = {"source": 16, "target": 18}
-_SETTINGS = {"shared_buffers": "128MB", "max_wal_size": "2GB"}
-_DATABASE = "shop"
 _DAG = "postgres_to_postgres_migration"
 _POOLS = {"windlass": 8}
 
@@ -115,37 +106,26 @@ def main() -> None:
 
 def _start(folder: Path, host: str, port: int, dags: Path, scale: float) -> None:
     claim(folder)
-    servers = {}
-    for side, version in _SIDES.items():
-        with _doing(f"PostgreSQL {version}, the {side}, runs"):
-            servers[side] = embedded_server(version, folder / side, _SETTINGS)
-            servers[side].start()
-            servers[side].create_database(_DATABASE)
-    if not (folder / "source" / "filled").exists():
-        with _doing(f"The source holds a sample shop, about {round(shop.ROWS * scale):,} rows"):
-            _empty(servers["source"])
-            shop.fill(servers["source"].url(_DATABASE), scale)
-            (folder / "source" / "filled").touch()
-    connections = {f"postgres_{side}": server.url(_DATABASE) for side, server in servers.items()}
-    with _doing(f"Airflow {airflow_version()} runs"):
+    tell = partial(click.echo, err=True)
+    both = servers.start_both(folder, tell)
+    if servers.filled_scale(both["source"]) is None:
+        servers.fill(both["source"], scale, tell)
+    connections = {
+        f"postgres_{side}": server.create_database(servers.DATABASE)
+        for side, server in both.items()
+    }
+    runs = f"Airflow {airflow_version()} runs"
+    with servers.doing(tell, f"{runs} in a moment") as done:
         LocalAirflow(
             folder, dags, host=host, port=port, connections=connections, pools=_POOLS
         ).start(detached=True)
+        done.append(runs)
 
 
 def _stop(folder: Path) -> None:
     stop(folder)
-    for side in _SIDES:
-        with suppress(WindlassError):  # it was never made
-            EmbeddedServer.open(folder / side).stop()
-
-
-def _empty(server: EmbeddedServer) -> None:
-    """For what a fill has left that was stopped."""
-    statement = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(_DATABASE))
-    with closing(psycopg.connect(server.url(), autocommit=True)) as connection:
-        connection.execute(statement)
-    server.create_database(_DATABASE)
+    for side in servers.SIDES:
+        servers.stop(folder / side)
 
 
 def _default_folder() -> Path:
@@ -170,15 +150,3 @@ def _what_now(airflow: LocalAirflow) -> str:
             f"{bold('make airflow-stop')} ends all of it; a later start goes on from there.",
         )
     )
-
-
-@contextmanager
-def _doing(done: str) -> Iterator[None]:
-    """Say that it is done and how long it took; on a terminal, that it takes a while."""
-    from rich.console import Console
-
-    started = time.monotonic()
-    with Console(stderr=True).status(f"{done} in a moment"):
-        yield
-    took = click.style(seconds_text(time.monotonic() - started), dim=True)
-    click.echo(f"{click.style('✓', fg='green')} {done}  {took}", err=True)

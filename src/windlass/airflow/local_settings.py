@@ -9,23 +9,20 @@ import base64
 import configparser
 import json
 import os
-import random
 import secrets
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from windlass.engines.postgres.embedded import free_port, is_free
 from windlass.errors import WindlassError
 
 USER = "admin"
 
 Sections = Mapping[str, Mapping[str, object]]
 
-# Below the ports of outgoing connections, as those of embedded servers.
-_PORTS = range(20_000, 32_000)
 _TUNED: Sections = {
     "core": {
         "load_examples": False,
@@ -88,7 +85,7 @@ class Keys:
             "broker": secrets.token_urlsafe(32),
             "password": secrets.token_urlsafe(12),
         }
-        if port and not _is_free(host, port):
+        if port and not is_free(host, port):
             raise WindlassError(f"port {port} of {host} is taken", hint="choose another --port")
         keys = cls(**{**made, **kept, "port": port or free_port(host, kept.get("port"))})
         with private_file(path) as file:
@@ -127,20 +124,3 @@ def private_file(path: Path) -> Iterator[TextIO]:
     with os.fdopen(os.open(unfinished, flags, 0o600), "w") as file:
         yield file
     unfinished.replace(path)
-
-
-def free_port(host: str, wished: int | None = None) -> int:
-    for port in filter(None, (wished, *random.sample(_PORTS, 100))):
-        if _is_free(host, port):
-            return port
-    raise WindlassError(f"no free port on {host}", hint="stop what is not needed")
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True

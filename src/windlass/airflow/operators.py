@@ -99,6 +99,7 @@ class FlowOperator(BaseOperator):
             Board(context["ti"]),
             jobs or spec.jobs,
             self.patience_seconds,
+            context["ti"].try_number > 1,
         )
 
     def on_kill(self) -> None:

@@ -26,16 +26,18 @@ from windlass.model.event import (
 )
 from windlass.model.flow import ONE, Flow, Item, Result, Step, resolve
 from windlass.model.units import bytes_text
+from windlass.run.context import Held
 from windlass.run.local import run_flow
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+ATTEMPTS = 3  # in one context; then comes another, which finds the run as it is by then
 POLL_SECONDS = 1.0
 HOLD_POLL_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Part:
     """One step of a flow, in one run of it."""
 
@@ -45,6 +47,7 @@ class Part:
     board: Board
     jobs: int = 1  # how many items are worked on side by side
     patience_seconds: float = 600.0  # for a restart of a server, or another attempt of the holder
+    _again: bool = False  # not the first attempt
 
     def run(self, ids: Sequence[str] | None = None) -> Mapping[str, Result]:
         """Do the step's items, or those with these ids; their results.
@@ -53,16 +56,10 @@ class Part:
             WindlassError: what no retry here could mend.
         """
 
-        def work(context: Any) -> Mapping[str, Result]:
+        def work(context: Held) -> Mapping[str, Result]:
             self._catch_up(context)
             items = None if ids is None else {self.step.name: self._items(context, ids)}
-            run_flow(
-                self.flow.only(self.step.name),
-                context,
-                jobs=self.jobs,
-                emit=context.emit,
-                items=items,
-            )
+            self._run(context, [self.step.name], items)
             return dict(context.results[self.step.name])
 
         return self._inside(work)
@@ -80,8 +77,8 @@ class Part:
             WindlassError: other tasks have failed, and the run is not over.
         """
 
-        def stay(context: Any) -> Result:
-            run_flow(self.flow.only(self.step.name), context, jobs=1, emit=context.emit)
+        def stay(context: Held) -> Result:
+            self._run(context, [self.step.name])
             result: Result = context.results[self.step.name][ONE.id]
             tell(result)
             self._stay(context, last)
@@ -89,7 +86,7 @@ class Part:
 
         return self._inside(stay)
 
-    def _stay(self, context: Any, last: Sequence[str]) -> None:
+    def _stay(self, context: Held, last: Sequence[str]) -> None:
         def is_over() -> bool:
             context.keep()
             return self.board.others_are_over(last)
@@ -110,7 +107,7 @@ class Part:
             return ""
         return lasting.name
 
-    def _inside(self, work: Callable[[Any], T]) -> T:
+    def _inside(self, work: Callable[[Held], T]) -> T:
         """Do work inside the run. What is lost on the way, a snapshot or its holder, comes back
         under another attempt of the holder, or is replaced by this task where that has ended."""
         retrying = tenacity.Retrying(
@@ -123,7 +120,7 @@ class Part:
         result: T = retrying(self._once, work)
         return result
 
-    def _once(self, work: Callable[[Any], T]) -> T:
+    def _once(self, work: Callable[[Held], T]) -> T:
         with self._entered() as context:
             for name in self.step.reads:
                 for item, result in self.board.results(self.flow.step(name)).items():
@@ -131,7 +128,7 @@ class Part:
             return work(context)
 
     @contextlib.contextmanager
-    def _entered(self) -> Iterator[Any]:
+    def _entered(self) -> Iterator[Held]:
         if not self._holder:
             with self._context() as context:
                 yield context
@@ -157,10 +154,14 @@ class Part:
                     context.join(ticket)
             yield context
 
-    def _context(self) -> Any:
-        return resolve(self.flow.context)(self.spec, tell_log, caller=self.board.caller)
+    def _context(self) -> Held:
+        """A server that was there before is waited for; at first, its absence is a fault."""
+        words = {"caller": self.board.caller, "patient": self._again}
+        self._again = True
+        context: Held = resolve(self.flow.context)(self.spec, tell_log, **words)
+        return context
 
-    def _catch_up(self, context: Any) -> None:
+    def _catch_up(self, context: Held) -> None:
         """Do again what earlier tasks had done, and the target has lost."""
         if not self._holder:
             return
@@ -168,9 +169,24 @@ class Part:
         if lost:
             count = sum(len(items) for items in lost.values())
             log.warning("doing again what was lost: %s pieces of %s", count, ", ".join(lost))
-            run_flow(self.flow.only(*lost), context, jobs=self.jobs, emit=context.emit)
+            self._run(context, list(lost))
 
-    def _items(self, context: Any, ids: Sequence[str]) -> Sequence[Item]:
+    def _run(
+        self,
+        context: Held,
+        steps: Sequence[str],
+        items: Mapping[str, Sequence[Item]] | None = None,
+    ) -> None:
+        run_flow(
+            self.flow.only(*steps),
+            context,
+            jobs=self.jobs,
+            emit=context.emit,
+            items=items,
+            attempts=ATTEMPTS,
+        )
+
+    def _items(self, context: Held, ids: Sequence[str]) -> Sequence[Item]:
         assert self.step.items
         listed = {item.id: item for item in resolve(self.step.items)(context)}
         return [listed.get(id_, Item(id_)) for id_ in ids]

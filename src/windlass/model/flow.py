@@ -69,7 +69,7 @@ class Step(Generic[Context]):
 class Flow(Generic[Context]):
     name: str
     steps: tuple[Step[Context], ...] = field(default=())
-    context: Callable[..., Context] | str = ""  # of a spec and keywords: see `run.context`
+    context: Callable[..., Context] | str = ""  # see `windlass.run.context`
     spec: Callable[..., Any] | str = ""  # the pydantic model of what a user may ask for
 
     def __post_init__(self) -> None:

@@ -98,15 +98,17 @@ def run_flow(
     jobs: int,
     emit: Emit,
     items: Mapping[str, Sequence[Item]] | None = None,
+    attempts: int = ATTEMPTS,
 ) -> None:
-    """Run every step; at most `jobs` items at once. `items` are those of the steps of which only a
-    share is run here.
+    """Run every step; at most `jobs` items at once, each tried so often while that can help.
+
+    `items` are those of the steps of which only a share is run here.
 
     Raises:
         Interrupted: Ctrl-C; what was in flight has been rolled back.
         WindlassError: the first failure that no retry could mend, after all others have stopped.
     """
-    _Execution(flow, context, jobs, emit, items or {}).run()
+    _Execution(flow, context, jobs, emit, items or {}, attempts).run()
 
 
 class _Execution:
@@ -117,8 +119,10 @@ class _Execution:
         jobs: int,
         emit: Emit,
         items: Mapping[str, Sequence[Item]],
+        attempts: int,
     ) -> None:
         self._context, self._jobs, self._given = context, jobs, items
+        self._attempts = attempts
         self._steps = {step.name: _Progress(step) for step in flow.steps}
         self._places = {step.name: place for place, step in enumerate(flow.steps)}
         self._emit_lock = threading.Lock()
@@ -307,7 +311,7 @@ class _Execution:
 
         retrying = tenacity.Retrying(
             stop=tenacity.stop_any(
-                tenacity.stop_after_attempt(ATTEMPTS),
+                tenacity.stop_after_attempt(self._attempts),
                 tenacity.stop_when_event_set(self._stop),
             ),
             wait=tenacity.wait_random_exponential(FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS),

@@ -99,7 +99,7 @@ class EmbeddedServer:
         folder = folder.absolute()
         account = _account()
         _claim(folder, account)
-        server = cls(version, folder, _free_port())
+        server = cls(version, folder, free_port())
         try:
             server._initialize(account, settings or {})
         except BaseException:
@@ -254,6 +254,25 @@ def make_folder(folder: Path) -> None:
         place.chmod(0o711)
 
 
+def free_port(host: str = _HOST, wished: int | None = None) -> int:
+    """To listen on: the `wished` one if it is free, else any."""
+    for port in filter(None, (wished, *random.sample(_PORTS, 100))):
+        if is_free(host, port):
+            return port
+    raise WindlassError(f"no free port on {host}", hint="stop what is not needed")
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server can listen there, as servers do: over what is left of old connections."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
 def _account() -> _Account | None:
     """None: as ourselves. As root: the system's own PostgreSQL account, else `nobody`."""
     if os.geteuid() != 0:
@@ -345,14 +364,6 @@ def _complaint(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing was said"]
     marks = ("FATAL:", "error:", "could not", "unrecognized", "invalid")
     return "; ".join([line for line in lines if any(mark in line for mark in marks)] or lines[-1:])
-
-
-def _free_port() -> int:
-    for port in random.sample(_PORTS, 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((_HOST, port))
-            return port
-    raise WindlassError(f"no free port on {_HOST}", hint="stop what is not needed")
 
 
 def _quoted(value: str) -> str:
