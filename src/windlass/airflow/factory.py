@@ -30,6 +30,7 @@ from windlass.spec.spec import read_yaml
 MIGRATE = "windlass.flows.outline:MIGRATE"
 VALIDATE = "windlass.flows.outline:VALIDATE"
 _PARAMS = "windlass.airflow.params"
+BESIDE = 8  # tasks of a run that are at work beside the mapped ones: the holder, and short steps
 Gate = Callable[[], BaseOperator]
 SpecLike = Mapping[str, Any] | Path | str
 
@@ -165,6 +166,7 @@ def flow_dag(
         "schedule": None,
         "catchup": False,
         "max_active_runs": 1,
+        "max_active_tasks": tuning.max_parallel + BESIDE,
         "is_paused_upon_creation": None if dag_options.get("schedule") else False,
         "tags": ["windlass"],
         "params": dict(params or {}),
