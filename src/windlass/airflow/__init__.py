@@ -1,8 +1,13 @@
 """Windlass on Apache Airflow: flows as DAGs."""
 
-from windlass.airflow.factory import Ending, Tuning, flow_dag, migration_dag, validation_dag
-from windlass.airflow.notices import Notices
-from windlass.airflow.specs import load_specs
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from windlass.airflow.factory import Ending, Tuning, flow_dag, migration_dag, validation_dag
+    from windlass.airflow.notices import Notices
+    from windlass.airflow.specs import load_specs
 
 __all__ = [
     "Ending",
@@ -13,3 +18,13 @@ __all__ = [
     "migration_dag",
     "validation_dag",
 ]
+_PLACES = {"Notices": "notices", "load_specs": "specs"}
+
+
+def __getattr__(name: str) -> Any:
+    """On first use: Airflow asks `provider` about us while it is itself being imported."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_PLACES.get(name, 'factory')}"), name)

@@ -184,6 +184,7 @@ def flow_dag(
         options |= ending.notices.callbacks()
     if ending.deadline:
         options["deadline"] = (ending.notices or Notices()).deadline(dag_id, ending.deadline)
+    options["default_args"] |= dag_options.pop("default_args", {})
     with DAG(dag_id, **{**options, **dag_options}) as dag:
         every = {
             "flow": flow,

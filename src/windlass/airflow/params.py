@@ -187,9 +187,10 @@ def validation_params() -> dict[str, Param]:
 def migration_words(params: Given, given: Given) -> dict[str, Any]:
     """The spec of the form; `given` wins."""
     unlogged = {None: "auto", True: "always", False: "never"}
-    existing = "replace" if params["drop_existing_tables"] else "refuse"
-    if params["fill_existing_tables"]:
-        existing = "fill"
+    drops, fills = params["drop_existing_tables"], params["fill_existing_tables"]
+    if drops and fills:
+        raise BadSpec(["drop_existing_tables and fill_existing_tables exclude each other"])
+    existing = "replace" if drops else "fill" if fills else "refuse"
     return {
         **_selection(params),
         "jobs": params["jobs"],
@@ -227,6 +228,8 @@ def _selection(params: Given) -> dict[str, Any]:
     targets = _names(params["target_schema"])
     if targets and len(targets) != len(schemas):
         raise BadSpec(["target_schema: give as many names as in source_schema"])
+    if len(set(schemas)) != len(schemas):
+        raise BadSpec(["source_schema: names a schema twice"])
     renamed = dict(zip(schemas, targets, strict=False)) if targets else {}
     return {
         "source": params["source_conn_id"],

@@ -14,6 +14,7 @@ Share = dict[str, Any]  # of Json: name, items (ids), and for one item alone its
 
 # A task costs a scheduler and a worker about a second, in which 64 MB are copied as well.
 SHARE_BYTES = 64 << 20
+MOST_NAMED = 250  # characters, in Airflow's database
 
 
 def count_shares(items: Sequence[Item], jobs: int, most: int) -> int:
@@ -39,7 +40,7 @@ def divide(items: Sequence[Item], count: int) -> list[Share]:
 
 def _share(items: Sequence[Item]) -> Share:
     names = [str(item.detail.get("name", item.id)) for item in items]
-    share = {"name": several(names), "items": [item.id for item in items]}
+    share = {"name": several(names)[:MOST_NAMED], "items": [item.id for item in items]}
     if len(items) == 1:
         return {**items[0].detail, **share}
     details = [dict(item.detail) for item in items if item.detail]

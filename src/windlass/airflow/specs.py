@@ -17,12 +17,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from airflow.sdk import DAG
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from windlass.airflow.factory import Ending, Tuning, migration_dag, validation_dag
 from windlass.airflow.notices import Notices
 from windlass.errors import BadSpec
 from windlass.spec.spec import read_yaml, validated
+
+_PRESETS = {"@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly",
+            "@yearly"}  # fmt: skip
+
+
+def _schedule(text: str) -> str:
+    """As Airflow understands it; it would tell of another only when it makes all DAGs."""
+    from croniter import croniter
+
+    if text not in _PRESETS and not croniter.is_valid(text):
+        raise ValueError(f"{text!r} is neither a cron expression nor one of @daily and the like")
+    return text
 
 
 class DagSpec(BaseModel):
@@ -35,8 +47,8 @@ class DagSpec(BaseModel):
     source_conn_id: str = "postgres_source"
     target_conn_id: str = "postgres_target"
     spec: dict[str, Any] = Field(default_factory=dict)
-    schedule: str | None = None
-    tags: list[str] = Field(default_factory=list)
+    schedule: Annotated[str, AfterValidator(_schedule)] | None = None
+    tags: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list)
     owner: str = "windlass"
     description: str | None = None
     pool: str = "default_pool"
@@ -75,6 +87,7 @@ class DagSpec(BaseModel):
             ),
             schedule=self.schedule,
             tags=["windlass", *self.tags],
+            default_args={"owner": self.owner},
             **({"description": self.description} if self.description else {}),
         )
 
