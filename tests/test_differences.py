@@ -338,3 +338,14 @@ def test_a_fault_names_the_relation_and_the_side(databases: Databases) -> None:
         with pytest.raises(WindlassError, match=r"s\.t") as caught:
             sides.differences(pair)
     assert caught.value.where["side"] == "target"
+
+
+def test_a_key_that_has_another_type_on_the_target_is_found_on_both(pair: Databases) -> None:
+    pair.source.run("create schema s", "create table s.t (id text primary key, v int)",
+                    "insert into s.t values ('007', 1), ('8', 2)")  # fmt: skip
+    pair.target.run("create schema s", "create table s.t (id int primary key, v int)",
+                    "insert into s.t values (7, 0), (8, 2)")  # fmt: skip
+    with open_sides(pair) as sides:
+        assert keys(sides.differences(sides.pair("s.t")), CHANGED) == ["7"]
+        sides.repair(sides.pair("s.t"))
+    assert pair.target.rows("select id, v from s.t order by id") == [(7, 1), (8, 2)]

@@ -23,7 +23,8 @@ def has_key(side: Side, keys: Sequence[Key]) -> sql.Composed:
 
     Types that are not built in are compared by their text, at the price of a scan: their
     operators are not found, as search_path is empty, and citext's would find too much. A key with
-    a NULL, which only a target without the constraint can hold, is looked for by its text as well.
+    a NULL, which only a target without the constraint can hold, is looked for by its text as well;
+    and so is one that has another type on the target, where its text may be another ('007' and 7).
 
     A type's equality may be wider than sameness, as that of a nondeterministic collation is: what
     the index finds has to have the key's text too. Without that, a key also finds its equals; and
@@ -31,7 +32,9 @@ def has_key(side: Side, keys: Sequence[Key]) -> sql.Composed:
     so that a row comes once for each key that equals it (seen on 15.18).
     """
     nulls = any(value is None for key in keys for value in key)
-    by_text = nulls or any("." in column.type for column in side.keyset)
+    by_text = nulls or any(
+        "." in column.type or column.arrives_as is not None for column in side.keyset
+    )
     arrays = [sql.Literal([key[at] for key in keys]) for at in range(len(side.keyset))]
     names = [sql.Identifier(f"key_{at}") for at in range(len(side.keyset))]
     if by_text:
