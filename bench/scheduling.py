@@ -77,7 +77,7 @@ class Task:
         return self.ended - self.started
 
 
-@dataclass
+@dataclass(eq=False)
 class Scheduled:
     """The contestant: the flow `migrate`, fully verified, as a DAG."""
 
