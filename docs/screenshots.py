@@ -70,7 +70,13 @@ class Camera:
         context = self.browser.new_context(viewport=size, storage_state=cookies)
         page = context.new_page()
         page.goto(f"{self.airflow.url}{path}")
-        yield page
+        try:
+            yield page
+        except BaseException:
+            seen = Path(tempfile.mkstemp(prefix="windlass-failed-", suffix=".png")[1])
+            page.screenshot(path=seen)
+            click.echo(f"this was on the page: {seen}", err=True)
+            raise
         context.close()
 
     def take(self, page: Page, name: str) -> None:
@@ -106,10 +112,10 @@ def trigger_by_form(camera: Camera) -> str:
 
 def approve(camera: Camera, run: str) -> None:
     """Wait for the plan, and approve it."""
-    path = f"{run_path(MIGRATION, run)}/tasks/approve_migration/required_actions"
-    with camera.at(path, 1000) as page:
+    with camera.at(f"{run_path(MIGRATION, run)}/tasks/approve_migration", 1000) as page:
+        page.get_by_title("Required Action").click(timeout=60_000)
         button = page.get_by_role("button", name="Approve")
-        button.wait_for(timeout=60_000)
+        button.wait_for()
         page.get_by_text("Order of work").wait_for()
         camera.take(page, "approval")
         button.click()
@@ -124,7 +130,7 @@ def show_run(camera: Camera, dag_id: str, run: str, name: str, height: int) -> N
         for task in {one["task_id"] for one in camera.airflow.task_instances(dag_id, run)}:
             # its name, its state, and its bar, which is neither
             bar = page.locator(f"[data-task-id={task}]:not([id])").get_by_role("link")
-            bar.wait_for()
+            bar.first.wait_for()  # there is one of its own for the time in the queue
         camera.take(page, name)
 
 
@@ -139,6 +145,7 @@ def show_differences(camera: Camera, run: str) -> None:
     path = f"{run_path(VALIDATION, run)}/tasks/generate_validation_report"
     with camera.at(path, 620) as page:
         page.get_by_text("shop.product (id = 42): differs in name").first.wait_for()
+        page.get_by_text("AirflowFailException").click()  # puts the traceback away
         camera.take(page, "differences")
 
 
@@ -160,7 +167,7 @@ def take_all(airflow: LocalAirflow, target: EmbeddedServer, camera: Camera) -> N
     show_run(camera, MIGRATION, run, "run", 960)
     show_partitions(camera, run)
     (proof,) = airflow.api("GET", f"/dags/{VALIDATION}/dagRuns")["dag_runs"]
-    show_run(camera, VALIDATION, proof["dag_run_id"], "validation", 460)
+    show_run(camera, VALIDATION, proof["dag_run_id"], "validation", 540)
     with psycopg.connect(target.url("shop")) as connection:
         for statement in SPOIL:
             connection.execute(statement.encode())
