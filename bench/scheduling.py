@@ -7,6 +7,7 @@ it has run a DAG before anything is measured.
 
 import argparse
 import logging
+import signal
 import statistics
 import sys
 import tempfile
@@ -175,6 +176,7 @@ def main() -> int:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     with tempfile.TemporaryDirectory(prefix="windlass-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
