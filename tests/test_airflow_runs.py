@@ -46,8 +46,11 @@ def dags() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def running(airflow: OverDags, dags: Path) -> LocalAirflow:  # noqa: F811
-    return airflow(dags)
+def running(airflow: OverDags, dags: Path) -> Iterator[LocalAirflow]:  # noqa: F811
+    """Ended with the module: its scheduler never rests."""
+    found = airflow(dags)
+    yield found
+    found.stop()
 
 
 # ---------------------------------------------------------------------------------- a good end
@@ -80,6 +83,13 @@ def answer_plan(
     place = f"/dags/{dag_id}/dagRuns/{run_id}"
     task = f"{place}/taskInstances/approve_migration"
     until(lambda: running.api("GET", task)["state"] == "awaiting_input", "a person is asked")
+    # Nobody answers in a millisecond, but we do: an answer before the scheduler has heard of the
+    # parked task's worker makes Airflow 3.3 take the task that it resumes for a lost one.
+    log = running.folder / "logs" / "components" / "scheduler.log"
+    heard = f"task_id='approve_migration', run_id='{run_id}'"
+    until(lambda: f"Received executor event with state success for task instance "
+                  f"TaskInstanceKey(dag_id='{dag_id}', {heard}" in log.read_text(),
+          "the scheduler has heard of it")  # fmt: skip
     assert target.value("select to_regnamespace('windlass')") is None
     asked = running.api("GET", f"{place}/hitlDetails")["hitl_details"][0]
     words = {"chosen_options": [answer], "params_input": {}}
@@ -376,7 +386,7 @@ def test_a_worker_killed_in_the_middle_of_a_chunk_and_then_the_holder(
     assert pair.target.value("select count(*) from windlass.snapshot") == 2
     expect_equal(pair)
     for text in post.about(run_id):
-        assert "migrate: done" in text
+        assert f"migrate {run_id}: done" in text
         assert "total_row_count: 605000" in text
         assert "verified: full" in text
     summary = "generate_migration_summary"

@@ -98,7 +98,7 @@ def run_flow(
     jobs: int,
     emit: Emit,
     items: Mapping[str, Sequence[Item]] | None = None,
-    attempts: int = ATTEMPTS,
+    attempts: int | None = None,
 ) -> None:
     """Run every step; at most `jobs` items at once, each tried so often while that can help.
 
@@ -108,7 +108,7 @@ def run_flow(
         Interrupted: Ctrl-C; what was in flight has been rolled back.
         WindlassError: the first failure that no retry could mend, after all others have stopped.
     """
-    _Execution(flow, context, jobs, emit, items or {}, attempts).run()
+    _Execution(flow, context, jobs, emit, items or {}, attempts or ATTEMPTS).run()
 
 
 class _Execution:
