@@ -139,7 +139,7 @@ def until(is_so: Callable[[], Any], what: str) -> Any:
     deadline = time.monotonic() + SECONDS
     while not (found := is_so()):
         assert time.monotonic() < deadline, f"not after {SECONDS} s: {what}"
-        time.sleep(0.02)
+        time.sleep(0.1)
     return found
 
 
