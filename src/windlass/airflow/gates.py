@@ -80,7 +80,7 @@ class ValidationTrigger(BaseOperator):
         if ti.get_dag(dag_id).is_paused:
             raise AirflowFailException(f"{dag_id} is paused: unpause it, then clear this task")
         run_id = f"{ti.dag_id}__{ti.run_id}__{ti.try_number}"
-        url = f"/dags/{quote(dag_id)}/runs/{quote(run_id)}"
+        url = f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe=':+')}"
         ti.xcom_push(key=ValidationLink.xcom_key, value=url)
         ticket = ti.xcom_pull(task_ids="hold_snapshot", map_indexes=-1) or {}
         raise DagRunTriggerException(

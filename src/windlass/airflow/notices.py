@@ -106,7 +106,10 @@ def story(ti: Any, summary_task: str) -> str:
     if not board.failed():
         summary = board.result(summary_task) or {}
         short = {key: value for key, value in summary.items() if not isinstance(value, list | dict)}
-        return "\n".join(f"{key}: {value}" for key, value in short.items())
+        told = [f"{key}: {value}" for key, value in short.items()]
+        told += [f"loss: {loss}" for loss in summary.get("losses", ())]
+        told += [f"notice: {notice}" for notice in summary.get("notices", ())]
+        return "\n".join(told)
     lines: list[str] = []
     for task in ti.task.dag.task_ids:
         told = ti.xcom_pull(task_ids=[task], key="problems") or []

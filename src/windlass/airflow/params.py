@@ -36,22 +36,22 @@ def _connection(conn_id: str, help_: str) -> Param:
 def schema_params() -> dict[str, Param]:
     return {
         "source_schema": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             description="Schemas to move, separated by commas. Empty: all user schemas (the default"
             " used to be public, which leaves the others behind in silence).",
             section="What",
         ),
         "target_schema": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             description="The schema's name on the target; with several source schemas as many"
             " names, in the same order. Empty: as on the source.",
             section="What",
         ),
         "exclude_tables": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             description="Shell patterns on the relation's name, or on schema.relation, one in each"
             " line: what matches one is left out.",
@@ -59,7 +59,7 @@ def schema_params() -> dict[str, Param]:
         ),
         "include_tables": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             description="The same: only what matches one is taken. Empty: everything.",
             section="What",
@@ -175,8 +175,8 @@ def validation_params() -> dict[str, Param]:
             section="What",
         ),
         "snapshot": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             description="An exported snapshot of the source to read in, which somebody else holds."
             " Empty: a new one.",
             section="What",
@@ -210,7 +210,7 @@ def validation_words(params: Given, given: Given) -> dict[str, Any]:
     """The spec of the form; `given` wins."""
     level = params["level"]
     verify = {"schema_only": True} if level == "schema" else {"verify": level}
-    return {**_selection(params), **verify, "snapshot": params["snapshot"], **given}
+    return {**_selection(params), **verify, "snapshot": params["snapshot"] or "", **given}
 
 
 def spec_words(params: Given, given: Given) -> dict[str, Any]:
@@ -236,13 +236,13 @@ def _selection(params: Given) -> dict[str, Any]:
         "target": params["target_conn_id"],
         "schema": schemas,
         "map_schema": {old: new for old, new in renamed.items() if old != new},
-        "exclude": [_qualified(pattern) for pattern in params["exclude_tables"]],
-        "include": [_qualified(pattern) for pattern in params["include_tables"]],
+        "exclude": [_qualified(pattern) for pattern in params["exclude_tables"] or []],
+        "include": [_qualified(pattern) for pattern in params["include_tables"] or []],
     }
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _qualified(pattern: str) -> str:

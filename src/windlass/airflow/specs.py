@@ -93,8 +93,10 @@ class DagSpec(BaseModel):
 
 
 def load_specs(folder: Path | str) -> dict[str, DAG]:
-    """Every ``*.yaml`` and ``*.yml`` of a folder, by DAG id. In a DAG file::
+    """Every ``*.yaml`` and ``*.yml`` of a folder, by DAG id. In a DAG file, which has to contain
+    the words "airflow" and "dag" for Airflow to look at it::
 
+        # each file of the folder is an Airflow DAG
         globals().update(load_specs(Path(__file__).parent / "migrations"))
 
     Raises:

@@ -64,7 +64,7 @@ from windlass.transfer.relay import Arrived, Journey, relay
 
 TELL_BYTES = 1 << 20  # how often a copy tells of its progress
 LARGE_OBJECTS_AT_ONCE = 32
-FULLY_TOLD = 300  # statements of a plan that is shown with all of them
+FULLY_TOLD = 60  # statements of a plan that is shown with all of them
 MOST_TOLD = 20  # losses, and notices, in a summary
 IN_ORDER_ITEM = Item("in order")
 
