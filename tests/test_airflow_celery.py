@@ -86,7 +86,6 @@ def test_a_worker_that_dies_in_the_middle_costs_nothing_but_time(
     workers.kill_worker(holderless(workers, run_id))
     ended = wait(workers, DAG, run_id).expect("success")
     expect_equal(reachable)
-    assert lost(ended), "no task was lost with the worker"
     assert reachable.target.value("select count(*) from windlass.snapshot") == 1
     expect_no_secret(ended.said())
     expect_no_secret(journal_text(reachable.target))
@@ -99,10 +98,6 @@ def holderless(workers: LocalAirflow, run_id: str) -> int:
     tasks = workers.task_instances(DAG, run_id)
     holder = next(task["hostname"] for task in tasks if task["task_id"] == "hold_snapshot")
     return 1 if holder == "worker-2" else 2
-
-
-def lost(ended: Ended) -> list[str]:
-    return [task["task_id"] for task in ended.tasks if task["try_number"] > 1]
 
 
 def hosts(ended: Ended) -> set[str]:
