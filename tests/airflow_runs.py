@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import psutil
 import psycopg
 
 from oracle import content_difference, schema_difference
@@ -143,10 +144,31 @@ def until(is_so: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def copying(target: Database) -> list[int]:
-    """Ports of clients that are in the middle of a chunk."""
+def copying(target: Database) -> list[tuple[str, int]]:
+    """Addresses and ports of clients that are in the middle of a chunk."""
     query = (
-        "select client_port from pg_stat_activity where query ~* '^copy' and state = 'active'"
-        " and datname = current_database()"
+        "select host(client_addr), client_port from pg_stat_activity"
+        " where query ~* '^copy' and state = 'active' and datname = current_database()"
     )
-    return [row[0] for row in target.rows(query)]
+    return [(row[0], row[1]) for row in target.rows(query)]
+
+
+def holding(source: Database) -> tuple[str, int] | None:
+    """Address and port of the client that holds the snapshot."""
+    query = (
+        "select host(client_addr), client_port from pg_stat_activity"
+        " where application_name = 'windlass snapshot' and datname = current_database()"
+    )
+    found = source.rows(query)
+    return (found[0][0], found[0][1]) if found else None
+
+
+def client(address: str, port: int) -> psutil.Process | None:
+    """The process at the other end of a connection; also in a network of its own."""
+    for process in psutil.process_iter():
+        try:
+            if any(one.laddr == (address, port) for one in process.net_connections("tcp")):
+                return process
+        except psutil.Error:
+            continue
+    return None

@@ -13,11 +13,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from airflow_runs import (
     Ended,
+    client,
     connect,
     copying,
     expect_equal,
@@ -264,19 +264,8 @@ def clear_failed(ended: Ended) -> None:
 # ------------------------------------------------------------------------------------ what dies
 
 
-def client(port: int) -> psutil.Process | None:
-    """The process at the other end of a connection."""
-    for process in psutil.process_iter():
-        try:
-            if any(one.laddr.port == port for one in process.net_connections("tcp")):
-                return process
-        except psutil.Error:
-            continue
-    return None
-
-
-def kill_client(port: int) -> bool:
-    found = client(port)
+def kill_client(address: str, port: int) -> bool:
+    found = client(address, port)
     if found is None:
         return False
     os.kill(found.pid, signal.SIGKILL)
@@ -375,10 +364,12 @@ def test_a_worker_killed_in_the_middle_of_a_chunk_and_then_the_holder(
     fill(pair.source, items=600_000)
     conf = {**connect(running, pair), **CUT, **NOT_TOLD, "source_schema": "shop"}
     run_id = running.trigger("migrate", conf)
-    until(lambda: any(kill_client(port) for port in copying(pair.target)), "a chunk was caught")
-    holder = "select client_port from pg_stat_activity where application_name = %s"
+    until(lambda: any(kill_client(*one) for one in copying(pair.target)), "a chunk was caught")
+    holder = (
+        "select host(client_addr), client_port from pg_stat_activity where application_name = %s"
+    )
     found = until(lambda: pair.source.rows(holder, ["windlass snapshot"]), "a snapshot is held")
-    assert kill_client(found[0][0])
+    assert kill_client(*found[0])
     ended = wait(running, "migrate", run_id).expect("success")
     tries = {task["task_id"]: task["try_number"] for task in ended.tasks}
     assert tries["hold_snapshot"] == 2

@@ -23,7 +23,7 @@ Divide = Callable[[Sequence[Item], int], "list[Share]"]
 Count = Callable[[Sequence[Item], int, int], int]
 MOST_MAPPED = 1024  # Airflow's core.max_map_length, unless somebody sets it
 MOST_TOLD = 250  # characters of a mapped task's name in Airflow's database
-SHARE_BYTES = 64 << 20
+SHARE_BYTES = 256 << 20
 COSTS = st.integers(0, 10 * SHARE_BYTES)
 
 quickly = settings(deadline=None, max_examples=100)
@@ -254,7 +254,7 @@ def test_one_item_alone_tells_its_detail_and_several_each_their_own(divide: Divi
         {
             "name": "1, 2 and 1 more",
             "items": ["1", "2", "3"],
-            "partitions": [{"rows": 5}, {"rows": 7}],
+            "details": [{"rows": 5}, {"rows": 7}],
         }
     ]
 

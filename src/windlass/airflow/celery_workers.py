@@ -7,6 +7,7 @@ it is left to `windlass.airflow.local`.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import shutil
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from windlass.airflow.local_settings import private_file
 from windlass.errors import WindlassError
+
+log = logging.getLogger(__name__)
 
 # Of networks as 10.213.7.0/24: ours is .1, that of worker 2 is .12. A name of an interface may
 # have 15 characters.
@@ -39,7 +42,8 @@ class Network:
         network = cls(name, _unused_address())
         try:
             network._build(workers)
-        except WindlassError:
+        except WindlassError as error:
+            log.warning("the workers get no networks of their own: %s", error)
             remove_network(name)
             return None
         return network

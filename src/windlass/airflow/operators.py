@@ -5,6 +5,7 @@ Drivers are imported in `execute`, in the worker, never where a DAG file is pars
 
 from __future__ import annotations
 
+import gc
 import logging
 import pkgutil
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException
 
+from windlass.airflow.params import in_form_words
 from windlass.airflow.shares import Share, count_shares, divide
 from windlass.errors import Different, Interrupted, Refused, WindlassError
 from windlass.model.flow import resolve
@@ -83,6 +85,8 @@ class FlowOperator(BaseOperator):
 
     def part(self, context: Context, *, jobs: int | None = None) -> Part:
         """This task's part in the run, with the connections resolved."""
+        # A full collection would walk all that Airflow has loaded, for 0.1 s, and find nothing.
+        gc.freeze()
         from windlass.airflow.board import Board
         from windlass.airflow.connections import conninfo_of
         from windlass.airflow.work import Part
@@ -101,6 +105,23 @@ class FlowOperator(BaseOperator):
             self.patience_seconds,
             context["ti"].try_number > 1,
         )
+
+    @contextmanager
+    def _explained(self, context: Context) -> Iterator[None]:
+        """Our errors as Airflow takes them: no retry where none can help, and no traceback of ours
+        before the words that a person needs. The words are XCom `problems` as well, for notices."""
+        try:
+            yield
+        except WindlassError as error:
+            has_spec = bool(self.given)
+            problems = [in_form_words(one, has_spec=has_spec) for one in say(error)]
+            for problem in problems:
+                log.error("%s", problem)
+            context["ti"].xcom_push(key="problems", value=problems)
+            summary = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
+            if error.retryable or isinstance(error, Interrupted):
+                raise WindlassError(summary) from None
+            raise AirflowFailException(summary) from None
 
     def on_kill(self) -> None:
         """Airflow's SIGTERM: what is in flight is rolled back."""
@@ -132,7 +153,7 @@ class StepOperator(FlowOperator):
         self.report_folder, self.report_url = report_folder, report_url
 
     def execute(self, context: Context) -> Any:
-        with _explained(context):
+        with self._explained(context):
             part = self.part(context)
             results = part.run()
             if part.step.items:
@@ -171,7 +192,7 @@ class HoldOperator(FlowOperator):
         def tell(result: Mapping[str, Any]) -> None:
             context["ti"].xcom_push(key="return_value", value=small(result))
 
-        with _explained(context):
+        with self._explained(context):
             return small(self.part(context).hold(tell, self.last))
 
 
@@ -188,7 +209,7 @@ class ListOperator(FlowOperator):
         from airflow.sdk.configuration import conf
 
         limit = conf.getint("core", "max_map_length", fallback=1024)
-        with _explained(context):
+        with self._explained(context):
             part = self.part(context)
             items = part.list_items()
         return divide(items, count_shares(items, part.jobs, min(self.most, limit)))
@@ -207,25 +228,8 @@ class ShareOperator(FlowOperator):
         from windlass.airflow.board import small
 
         assert self.share is not None
-        with _explained(context):
+        with self._explained(context):
             return small(self.part(context, jobs=1).run(self.share["items"]))
-
-
-@contextmanager
-def _explained(context: Context) -> Iterator[None]:
-    """Our errors as Airflow takes them: no retry where none can help, and no traceback of ours
-    before the words that a person needs. The words are XCom `problems` as well, for notices."""
-    try:
-        yield
-    except WindlassError as error:
-        problems = list(say(error))
-        for problem in problems:
-            log.error("%s", problem)
-        context["ti"].xcom_push(key="problems", value=problems)
-        summary = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
-        if error.retryable or isinstance(error, Interrupted):
-            raise WindlassError(summary) from None
-        raise AirflowFailException(summary) from None
 
 
 def say(error: WindlassError) -> Iterator[str]:

@@ -12,8 +12,8 @@ from windlass.model.units import several
 
 Share = dict[str, Any]  # of Json: name, items (ids), and for one item alone its detail
 
-# A task costs a scheduler and a worker about a second, in which 64 MB are copied as well.
-SHARE_BYTES = 64 << 20
+# A task costs half a second of a core (docs/benchmarks-airflow.md); copying this much, about two.
+SHARE_BYTES = 256 << 20
 MOST_NAMED = 250  # characters, in Airflow's database
 
 
@@ -44,4 +44,4 @@ def _share(items: Sequence[Item]) -> Share:
     if len(items) == 1:
         return {**items[0].detail, **share}
     details = [dict(item.detail) for item in items if item.detail]
-    return {**share, "partitions": details} if details else share
+    return {**share, "details": details} if details else share

@@ -10,8 +10,8 @@ from windlass.errors import Refused, SnapshotLost, WindlassError
 from windlass.flows.migration import Migration
 from windlass.journal import journal
 from windlass.model.flow import Result
+from windlass.model.plan import Purpose
 from windlass.model.snapshot import Snapshot
-from windlass.plan.planner import Purpose
 
 
 class Comparison(Migration):

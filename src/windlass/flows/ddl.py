@@ -148,5 +148,6 @@ def _indexes(batch: str, statements: list[Statement], sizes: dict[str, int]) -> 
         return
     for statement in statements:
         if _is_built_alone(batch, statement):
-            item = Item(f"{statement.name.name} ({statement.id})", batch, sizes[batch])
+            id_ = f"{statement.name.name} ({statement.id})"
+            item = Item(id_, batch, sizes[batch], {"name": str(statement.name)})
             yield Portion(item, (statement,))

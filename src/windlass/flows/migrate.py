@@ -16,7 +16,6 @@ from psycopg import sql
 from windlass.backup.aside import set_aside
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
-from windlass.engines.postgres.copy import execute, fetch_row
 from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import (
@@ -26,11 +25,8 @@ from windlass.engines.postgres.largeobjects import (
     dress,
     strangers,
 )
-from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import (
-    AlreadyDone,
     ConnectionLost,
     Different,
     RunLost,
@@ -47,22 +43,16 @@ from windlass.flows.ddl import (
     VALIDATE_FOREIGN_KEYS,
 )
 from windlass.flows.migration import Migration
-from windlass.journal.journal import Line, has_survived, line_statement
-from windlass.model.chunk import Chunk, Whole
-from windlass.model.event import BytesCopied
+from windlass.journal.journal import has_survived
 from windlass.model.flow import Item, Result
 from windlass.model.outcome import Outcome, State
-from windlass.model.plan import Arrival, Load, RelationPlan
+from windlass.model.plan import RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Loss
 from windlass.model.statement import Phase, Statement
-from windlass.model.units import several
-from windlass.plan.chunks import SMALL_BYTES
 from windlass.plan.document import Detail, markdown
-from windlass.transfer.relay import Arrived, Journey, relay
 
-TELL_BYTES = 1 << 20  # how often a copy tells of its progress
 LARGE_OBJECTS_AT_ONCE = 32
 FULLY_TOLD = 60  # statements of a plan that is shown with all of them
 MOST_TOLD = 20  # losses, and notices, in a summary
@@ -79,6 +69,7 @@ def extract_source_schema(run: Migration, _: Item) -> Result:
         "total_row_count": sum(max(item.relation.rows, 0) for item in plan.relations),
         "plan": markdown(plan, next_command="go on", detail=detail),
         "fingerprint": plan.fingerprint,
+        "run": plan.run,
     }
 
 
@@ -95,8 +86,8 @@ def _told_relation(item: RelationPlan) -> Result:
 
 def hold_snapshot(run: Migration, _: Item) -> Result:
     """Journal the plan, or take over the run to go on with; hold its snapshot and its lock."""
-    run.prepare()
     planned = run.result("extract_source_schema")
+    run.prepare(planned["run"])  # as the plan that was shown names it
     run.check_planned(planned["fingerprint"])
     run.hold()
     return run.ticket
@@ -173,141 +164,6 @@ def _with_losses(losses: Sequence[Loss]) -> Result:
         {"losses": [{"object": loss.object, "message": loss.message} for loss in losses]}
         if losses
         else {}
-    )
-
-
-# rows
-
-
-def whole_relations(run: Migration) -> list[Item]:
-    return [
-        Item(load.id, load.batch, load.size_bytes, _told_whole(run, load))
-        for load in run.plan.loads
-        if not _is_cut(load)
-    ]
-
-
-def _told_whole(run: Migration, load: Load) -> Result:
-    rows = sum(max(run.relation(chunk.relation).relation.rows, 0) for chunk in load.chunks)
-    names = [str(chunk.relation) for chunk in load.chunks]
-    return {"name": several(names), "tables": names, "estimated_rows": rows}
-
-
-def partitions(run: Migration) -> list[Item]:
-    return [
-        Item(load.id, load.batch, load.size_bytes, _told_partition(run, load.chunks[0]))
-        for load in run.plan.loads
-        if _is_cut(load)
-    ]
-
-
-def _told_partition(run: Migration, chunk: Chunk) -> Result:
-    relation = run.relation(chunk.relation)
-    rows = max(relation.relation.rows, 0) // len(relation.chunks)
-    name = f"{chunk.relation} {chunk.range}"
-    return {
-        "name": name,
-        "table_name": str(chunk.relation),
-        "partition_name": name,
-        "where_clause": condition(chunk.range, relation.relation).as_string(None),
-        "estimated_rows": rows,
-    }
-
-
-def _is_cut(load: Load) -> bool:
-    return not isinstance(load.chunks[0].range, Whole)
-
-
-def transfer_table_data(run: Migration, item: Item) -> Result:
-    """Copy whole relations: a large one, or a batch of small ones in one transaction."""
-    return _transfer(run, "transfer_table_data", item)
-
-
-def transfer_partition(run: Migration, item: Item) -> Result:
-    """Copy one chunk of a large relation."""
-    return _transfer(run, "transfer_partition", item)
-
-
-def _transfer(run: Migration, step: str, item: Item) -> Result:
-    sessions = run.sessions()
-    try:
-        lines = sessions.wait_for(_copy_load(run, step, run.load(item.id), sessions))
-    except AlreadyDone:  # by a commit whose answer was lost
-        lines = run.read_load(step, item.id)
-    return {
-        "rows": sum(line.rows for line in lines),
-        "bytes": sum(line.size_bytes for line in lines),
-    }
-
-
-async def _copy_load(run: Migration, step: str, load: Load, sessions: Sessions) -> list[Line]:
-    """All chunks and their journal lines in one target transaction."""
-    source = await sessions.reader(run.snapshot.id)
-    target = await sessions.writer()
-    lines = []
-    await execute(target, "begin", "beginning a transaction")
-    try:
-        run.check_epoch(await fetch_row(target, run.fence, "journalling"))
-        if run.plan.silences_triggers and _fills(run, load):
-            silence = "set local session_replication_role = replica"
-            await execute(target, silence, "switching triggers off")
-        for chunk in load.chunks:
-            item = run.relation(chunk.relation)
-            arrived = await relay(source, target, _journey(item, chunk), _telling(run, load))
-            lines.append(_line(run, step, chunk, arrived))
-        statements = [line_statement(run.plan.run, line) for line in lines]
-        await execute(target, "; ".join(statements), f"journalling {load.id}")
-        await execute(target, "commit", f"committing {load.id}")
-    except WindlassError:
-        sessions.drop()
-        raise
-    return lines
-
-
-def _fills(run: Migration, load: Load) -> bool:
-    return any(run.relation(chunk.relation).arrival is Arrival.FILL for chunk in load.chunks)
-
-
-def _journey(item: RelationPlan, chunk: Chunk) -> Journey:
-    """FREEZE spares the target a second writing of every page, where the transaction may own the
-    relation; emptying a small one costs more than it saves."""
-    alone = (
-        isinstance(chunk.range, Whole)
-        and item.arrival is not Arrival.FILL
-        and item.enters == item.target
-    )
-    return Journey(
-        relation=item.relation,
-        range=chunk.range,
-        target=item.enters,
-        columns=[(c.source, c.target) for c in item.columns if not c.generated],
-        wire=item.wire,
-        freeze=alone and item.relation.size_bytes >= SMALL_BYTES,
-    )
-
-
-def _telling(run: Migration, load: Load) -> Callable[[int], None]:
-    untold = 0
-
-    def tell(size_bytes: int) -> None:
-        nonlocal untold
-        untold += size_bytes
-        if untold >= TELL_BYTES:
-            run.emit(BytesCopied(load.id, load.batch, untold))
-            untold = 0
-
-    return tell
-
-
-def _line(run: Migration, step: str, chunk: Chunk, arrived: Arrived) -> Line:
-    return Line(
-        step=step,
-        item=chunk.id,
-        relation=str(chunk.relation),
-        rows=arrived.rows,
-        size_bytes=arrived.size_bytes,
-        seconds=arrived.seconds,
-        snapshot=run.snapshot.number,
     )
 
 

@@ -39,8 +39,6 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.ddl import CONVERT_TABLES, TRANSFERS, Portion, divide, expected_items
-from windlass.flows.planning import Sight, read_and_plan
-from windlass.flows.rollback import undo
 from windlass.flows.settling import settle_changed, settle_unlogged
 from windlass.journal import journal
 from windlass.journal.journal import Line
@@ -55,11 +53,10 @@ from windlass.model.event import (
 )
 from windlass.model.flow import ONE, Item, Result
 from windlass.model.outcome import Outcome, RelationOutcome, State
-from windlass.model.plan import Load, Plan, RelationPlan
+from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss, Problem
 from windlass.model.snapshot import Snapshot
-from windlass.plan.planner import Purpose
 from windlass.spec.spec import Spec
 
 STARTING_SECONDS = 60.0  # a crash recovery of usual length
@@ -345,8 +342,9 @@ class Migration:
         self._take_snapshot()
         return self._make_plan()
 
-    def prepare(self) -> None:
-        """Find the run to go on with, or plan a new one. Writes nothing.
+    def prepare(self, run: str = "") -> None:
+        """Find the run to go on with, or plan a new one, by that id if one is given. Writes
+        nothing.
 
         Raises:
             Refused: with every problem.
@@ -370,7 +368,7 @@ class Migration:
             self._use(journal.read_plan(self.control, self._found.run))
             return
         self._take_snapshot()
-        plan = self._make_plan()
+        plan = self._make_plan(run=run)
         if plan.problems:
             raise Refused(plan.problems)
         self._use(plan)
@@ -398,6 +396,8 @@ class Migration:
         ]
         same = [run for run in unfinished if run.essence == self.spec.essence()]
         if self._restart and same:
+            from windlass.flows.rollback import undo
+
             self._refuse_early()
             for run in same:
                 undo(self.control, run.run)
@@ -506,9 +506,11 @@ class Migration:
         self.partitioned = frozenset(source for _, source, _ in plan.others)
         self._relations = {item.relation.name: item for item in plan.relations}
 
-    def _make_plan(self, purpose: Purpose = Purpose.MOVE) -> Plan:
+    def _make_plan(self, purpose: Purpose = Purpose.MOVE, run: str = "") -> Plan:
+        from windlass.flows.planning import Sight, read_and_plan  # no other process needs them
+
         sight = Sight(self.source, self._source_session(), self.snapshot.id, self.control)
-        return read_and_plan(new_run_id(), self.spec, sight, purpose)
+        return read_and_plan(run or new_run_id(), self.spec, sight, purpose)
 
     def _hold_relations(self) -> None:
         assert self._holder is not None

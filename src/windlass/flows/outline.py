@@ -1,6 +1,7 @@
 """Every flow as data: its steps and their order. Imports no driver; a scheduler reads it.
 
-A step's function has the step's name; it stands in the module that the flow is called after.
+A step's function has the step's name. Where a scheduler gives it a process of its own, that
+imports no more than its module needs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import Any
 from windlass.model.flow import Flow, Step
 
 _MIGRATE = "windlass.flows.migrate"
+_TRANSFERS = "windlass.flows.transfers"
 _VALIDATE = "windlass.flows.validate"
+_DEFINITIONS = "windlass.flows.definitions"
 
 
 def _in(module: str, name: str, *after: str, items: str | None = None, **words: Any) -> Step[Any]:
@@ -32,7 +35,7 @@ MIGRATE: Flow[Any] = Flow(
         _in(_MIGRATE, "create_target_schema", "hold_snapshot"),
         _in(_MIGRATE, "create_target_tables", "create_target_schema", items="table_items"),
         _in(
-            _MIGRATE,
+            _TRANSFERS,
             "transfer_table_data",
             "create_target_tables",
             items="whole_relations",
@@ -40,7 +43,7 @@ MIGRATE: Flow[Any] = Flow(
             listed_by="prepare_regular_tables",
         ),
         _in(
-            _MIGRATE,
+            _TRANSFERS,
             "transfer_partition",
             "create_target_tables",
             items="partitions",
@@ -117,7 +120,7 @@ MIGRATE: Flow[Any] = Flow(
             listed_by="prepare_validation",
         ),
         _in(_VALIDATE, "find_differences", "validate_content", reads=("validate_content",)),
-        _in(_VALIDATE, "validate_schema", "create_event_triggers"),
+        _in(_DEFINITIONS, "validate_schema", "create_event_triggers"),
         _in(_VALIDATE, "validate_sequences", "set_sequences"),
         _in(_VALIDATE, "validate_large_objects", "grant_privileges"),
         _in(
@@ -145,7 +148,7 @@ VALIDATE: Flow[Any] = Flow(
     "validate",
     (
         _in(_VALIDATE, "read_both_sides", lasting=True),
-        _in(_VALIDATE, "validate_schema", "read_both_sides"),
+        _in(_DEFINITIONS, "validate_schema", "read_both_sides"),
         _in(
             _VALIDATE,
             "validate_content",

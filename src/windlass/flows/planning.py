@@ -11,10 +11,10 @@ from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import Dumping, find_pg_dump, pg_dump_versions
 from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.session import Address, Connection
-from windlass.model.plan import Plan
+from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.plan.planner import Purpose, Reading, make_plan, wanted
+from windlass.plan.planner import Reading, make_plan, wanted
 from windlass.plan.select import select_relations
 from windlass.spec.spec import Extent, Spec
 

@@ -12,8 +12,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from windlass.engines.postgres.archive import RELATION_KINDS, Dumping, Entry, find_pg_dump
-from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
+from windlass.engines.postgres.archive import RELATION_KINDS
 from windlass.engines.postgres.fingerprint import (
     Fingerprint,
     Pair,
@@ -23,7 +22,6 @@ from windlass.engines.postgres.fingerprint import (
 )
 from windlass.engines.postgres.presence import Present, read_presence
 from windlass.engines.postgres.sequences import read_sequences
-from windlass.engines.postgres.session import Connection
 from windlass.errors import Different, Refused
 from windlass.flows.comparison import Comparison
 from windlass.flows.migration import Migration
@@ -35,89 +33,20 @@ from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Difference, DifferenceKind, Problem
 from windlass.plan.chunks import block_ranges
-from windlass.plan.planner import wanted
-from windlass.plan.select import select_entries
-from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.spec.spec import Extent, Verify
 from windlass.verify.content import find_differences as find_differing_rows
 from windlass.verify.large_objects import differing_large_objects
-from windlass.verify.schema import compare_schemas
 
 READ_BOTH_SIDES = "read_both_sides"
 VALIDATE_CONTENT = "validate_content"
 SIDES = ("source", "target")
 
 
-def validate_schema(run: Migration, _: Item) -> Result:
-    """Dump both sides with one pg_dump, and compare what the target would be asked for."""
-    if run.spec.extent is Extent.DATA or run.spec.verify_ is Verify.NONE:
-        return {}
-    return _told(_differing_schema(run))
-
-
-def _told(differences: Iterable[Difference]) -> Result:
+def told(differences: Iterable[Difference]) -> Result:
     return {"differences": [one.to_json() for one in differences]}
 
 
-def _differing_schema(run: Migration) -> list[Difference]:
-    plan, spec = run.plan, run.spec
-    pg_dump = find_pg_dump(plan.source.major, plan.target.major)
-    assert pg_dump is not None  # the plan was made with it
-    source = run.sessions().source(run.snapshot.id)
-    target = run.sessions().target()
-    moved = [(item.relation.name, item.target) for item in plan.relations]
-    moved += [(name, there) for _, name, there in plan.others]
-    dumps = [
-        Dumping(
-            pg_dump,
-            run.source.environment(source),
-            run.snapshot.id,
-            leave_out=_unreadable(source, "source", {name for name, _ in moved}),
-        ),
-        Dumping(
-            pg_dump,
-            run.target.environment(target),
-            leave_out=_unreadable(target, "target", {name for _, name in moved}),
-        ),
-    ]
-    try:
-        existing = read_existing(target)
-        owners = read_sequence_owners(source)
-        entries, there = (dump.entries() for dump in dumps)
-    finally:
-        for dump in dumps:
-            dump.close()
-    names = {name for name, _ in moved}
-    owned_by = {item.name: item.owner for item in owners if item.owner}
-    selected = select_entries(entries, names, wanted(spec), owned_by).entries
-    renamed = {old: new for old, new in plan.schemas.items() if old != new}
-
-    def written(schemas: Mapping[str, str], some: Sequence[Entry]) -> Written:
-        around = Surroundings(existing, plan.target.user, schemas, plan.target.superuser)
-        return write_statements(some, around)
-
-    expected = written(renamed, selected)
-    return compare_schemas(
-        expected.statements,
-        written({}, there).statements,
-        excused=expected.reowned | {loss.object for loss in run.losses()},
-        filled=() if run.only_compares else _filled(plan),
-        names_not_null=plan.source.major >= 18,
-        depends_on={entry.id: entry.depends_on for entry in selected},
-        owners={
-            target_name(name, renamed): target_name(owner, renamed)
-            for name, owner in owned_by.items()
-        },
-    )
-
-
-def _unreadable(connection: Connection, side: str, selected: Collection[Name]) -> list[Name]:
-    """What nobody asked for and this user may not read: pg_dump would stop at it."""
-    present = read_presence(connection, side=side)
-    return [name for name, one in present.items() if not one.readable and name not in selected]
-
-
-def _filled(plan: Plan) -> set[Name]:
+def filled(plan: Plan) -> set[Name]:
     """Relations that keep the definitions they had on the target before the run."""
     made = {one.name for one in plan.statements if one.kind in RELATION_KINDS}
     selected = {item.target for item in plan.relations} | {target for _, _, target in plan.others}
@@ -182,11 +111,11 @@ def _partitioned(run: Migration) -> Collection[str]:
     """Partitioned relations of the target that stand where the source has a plain one."""
     if run.only_compares:
         return _noted(run, "partitioned")
-    filled = _filled(run.plan)
-    if not filled:
+    kept = filled(run.plan)
+    if not kept:
         return ()
     present = read_presence(run.sessions().target(), side="target")
-    return {str(name) for name in filled if name in present and present[name].kind == "p"}
+    return {str(name) for name in kept if name in present and present[name].kind == "p"}
 
 
 def _target_range(plan: Plan, item: RelationPlan, chunk: Chunk) -> Range | None:
@@ -233,7 +162,7 @@ def find_differences(run: Migration, _: Item) -> Result:
         "verified": level.value,
         "counted": {name: found.rows for name, found in sums["target"].items()},
         "differing": [str(item.enters) for item in differing],
-        **_told(one for item in differing for one in _explain(run, item, sums)),
+        **told(one for item in differing for one in _explain(run, item, sums)),
     }
 
 
@@ -270,7 +199,7 @@ def validate_sequences(run: Migration, _: Item) -> Result:
     wanted = _wanted_sequences(run)
     return {
         "sequences": len(states),
-        **_told(
+        **told(
             Difference(
                 DifferenceKind.SEQUENCE,
                 name,
@@ -320,7 +249,7 @@ def validate_large_objects(run: Migration, _: Item) -> Result:
     return {
         "objects": run.plan.large_objects.count,
         "differing": [oid for oid, _ in found],
-        **_told(difference for _, difference in found),
+        **told(difference for _, difference in found),
     }
 
 
@@ -343,7 +272,7 @@ def read_both_sides(run: Comparison, _: Item) -> Result:
     only_rows = run.spec.extent is Extent.DATA  # else the definitions tell
     return {
         **run.ticket,
-        **_told(
+        **told(
             Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one))
             for name, one in without_rows.items()
             if only_rows

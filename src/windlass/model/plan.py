@@ -100,6 +100,11 @@ class Estimate:
     basis: str
 
 
+class Purpose(StrEnum):
+    MOVE = "move"
+    COMPARE = "compare"  # what the target has already is what it is about, never in the way
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     run: str

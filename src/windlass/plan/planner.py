@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import LiteralString
 
 from psycopg import sql
@@ -16,6 +15,7 @@ from windlass.model.plan import (
     ColumnPlan,
     Estimate,
     Plan,
+    Purpose,
     RelationPlan,
     SetAside,
 )
@@ -89,11 +89,6 @@ class Reading:
 
 def wanted(spec: Spec) -> Wanted:
     return Wanted(spec.schemas, spec.include, spec.exclude)
-
-
-class Purpose(Enum):
-    MOVE = "move"
-    COMPARE = "compare"  # what the target has already is what it is about, never in the way
 
 
 def make_plan(

@@ -190,11 +190,13 @@ class _Picking:
     def _is_torn_off(self, entry: Entry) -> bool:
         """A part whose own relation is selected; its tag begins with the relation's name."""
         return entry.kind in _TORN_OFF and any(
-            need.id in self._kept
-            and need.schema == entry.schema
-            and f"{entry.tag} ".startswith(f"{need.tag} ")
-            for need in self._needs(entry)
+            need.id in self._kept and is_called_after(entry, need) for need in self._needs(entry)
         )
+
+
+def is_called_after(part: Entry, relation: Entry) -> bool:
+    """Whether a part's tag begins with the relation: then it is its own, and not one it needs."""
+    return part.schema == relation.schema and f"{part.tag} ".startswith(f"{relation.tag} ")
 
 
 # parts that may need another relation than the one they belong to

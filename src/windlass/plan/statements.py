@@ -17,7 +17,7 @@ from windlass.engines.postgres.rename import quote_identifier, rename_schemas
 from windlass.model.relation import Name
 from windlass.model.report import Loss, Problem
 from windlass.model.statement import Phase, Statement
-from windlass.plan.select import describe
+from windlass.plan.select import describe, is_called_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +176,10 @@ def _exists_anyway(entry: Entry, around: Surroundings) -> bool:
 def _relation(entry: Entry, by_id: Mapping[int, Entry]) -> Name | None:
     if entry.kind in RELATION_KINDS:
         return Name(entry.schema, entry.tag)
-    for id_ in entry.depends_on:
-        found = by_id.get(id_)
-        if found and found.kind in RELATION_KINDS and found.kind != "SEQUENCE":
-            return Name(found.schema, found.tag)
-    return None
+    needs = [by_id[id_] for id_ in entry.depends_on if id_ in by_id]
+    relations = [one for one in needs if one.kind in RELATION_KINDS and one.kind != "SEQUENCE"]
+    own = [one for one in relations if is_called_after(entry, one)]  # not what a foreign key is to
+    return next((Name(one.schema, one.tag) for one in own or relations), None)
 
 
 VALIDATION = "FK VALIDATION"

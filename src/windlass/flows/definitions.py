@@ -1,0 +1,85 @@
+"""The step `validate_schema`, of `validate` and of `migrate`: are the definitions the same."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from windlass.engines.postgres.archive import Dumping, Entry, find_pg_dump
+from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
+from windlass.engines.postgres.presence import read_presence
+from windlass.engines.postgres.session import Connection
+from windlass.flows.migration import Migration
+from windlass.flows.validate import filled, told
+from windlass.model.flow import Item, Result
+from windlass.model.relation import Name
+from windlass.model.report import Difference
+from windlass.plan.planner import wanted
+from windlass.plan.select import select_entries
+from windlass.plan.statements import Surroundings, Written, target_name, write_statements
+from windlass.spec.spec import Extent, Verify
+from windlass.verify.schema import compare_schemas
+
+
+def validate_schema(run: Migration, _: Item) -> Result:
+    """Dump both sides with one pg_dump, and compare what the target would be asked for."""
+    if run.spec.extent is Extent.DATA or run.spec.verify_ is Verify.NONE:
+        return {}
+    return told(_differing_schema(run))
+
+
+def _differing_schema(run: Migration) -> list[Difference]:
+    plan, spec = run.plan, run.spec
+    pg_dump = find_pg_dump(plan.source.major, plan.target.major)
+    assert pg_dump is not None  # the plan was made with it
+    source = run.sessions().source(run.snapshot.id)
+    target = run.sessions().target()
+    moved = [(item.relation.name, item.target) for item in plan.relations]
+    moved += [(name, there) for _, name, there in plan.others]
+    dumps = [
+        Dumping(
+            pg_dump,
+            run.source.environment(source),
+            run.snapshot.id,
+            leave_out=_unreadable(source, "source", {name for name, _ in moved}),
+        ),
+        Dumping(
+            pg_dump,
+            run.target.environment(target),
+            leave_out=_unreadable(target, "target", {name for _, name in moved}),
+        ),
+    ]
+    try:
+        existing = read_existing(target)
+        owners = read_sequence_owners(source)
+        entries, there = (dump.entries() for dump in dumps)
+    finally:
+        for dump in dumps:
+            dump.close()
+    names = {name for name, _ in moved}
+    owned_by = {item.name: item.owner for item in owners if item.owner}
+    selected = select_entries(entries, names, wanted(spec), owned_by).entries
+    renamed = {old: new for old, new in plan.schemas.items() if old != new}
+
+    def written(schemas: Mapping[str, str], some: Sequence[Entry]) -> Written:
+        around = Surroundings(existing, plan.target.user, schemas, plan.target.superuser)
+        return write_statements(some, around)
+
+    expected = written(renamed, selected)
+    return compare_schemas(
+        expected.statements,
+        written({}, there).statements,
+        excused=expected.reowned | {loss.object for loss in run.losses()},
+        filled=() if run.only_compares else filled(plan),
+        names_not_null=plan.source.major >= 18,
+        depends_on={entry.id: entry.depends_on for entry in selected},
+        owners={
+            target_name(name, renamed): target_name(owner, renamed)
+            for name, owner in owned_by.items()
+        },
+    )
+
+
+def _unreadable(connection: Connection, side: str, selected: Collection[Name]) -> list[Name]:
+    """What nobody asked for and this user may not read: pg_dump would stop at it."""
+    present = read_presence(connection, side=side)
+    return [name for name, one in present.items() if not one.readable and name not in selected]
