@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -153,6 +154,17 @@ def copying(target: Database) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in target.rows(query)]
 
 
+@contextmanager
+def stopped_copies(target: Database, *tables: str) -> Iterator[None]:
+    """As soon as there are these, no chunk of them comes to its end: they wait for a lock."""
+    names = ", ".join(tables or ("shop.item",))
+    there = f"select every(to_regclass(name) is not null) from unnest('{{{names}}}'::text[]) name"
+    until(lambda: target.value(there), "the relations are made")
+    with psycopg.connect(target.url) as connection:
+        connection.execute(f"lock table {names} in share mode")
+        yield
+
+
 def holding(source: Database) -> tuple[str, int] | None:
     """Address and port of the client that holds the snapshot."""
     query = (
@@ -164,7 +176,7 @@ def holding(source: Database) -> tuple[str, int] | None:
 
 
 def client(address: str, port: int) -> psutil.Process | None:
-    """The process at the other end of a connection; also in a network of its own."""
+    """The process at the other end of a connection, in our own network."""
     for process in psutil.process_iter():
         try:
             if any(one.laddr == (address, port) for one in process.net_connections("tcp")):

@@ -10,10 +10,11 @@ import logging
 import pkgutil
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from windlass.airflow.params import in_form_words
 from windlass.airflow.shares import Share, count_shares, divide
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from windlass.airflow.work import Part
 
 log = logging.getLogger(__name__)
+PAUSE_SECONDS = 5.0  # without a slot
 MOST_TOLD = 200  # differences in a log and in XCom
 
 
@@ -89,7 +91,7 @@ class FlowOperator(BaseOperator):
         gc.freeze()
         from windlass.airflow.board import Board
         from windlass.airflow.connections import conninfo_of
-        from windlass.airflow.work import Part
+        from windlass.airflow.work import SLOT_SECONDS, Part
 
         flow: Any = resolve_place(self.flow)
         words: dict[str, Any] = resolve(self.words)(dict(context["params"]), self.given)
@@ -102,17 +104,28 @@ class FlowOperator(BaseOperator):
             spec,
             Board(context["ti"]),
             jobs or spec.jobs,
-            self.patience_seconds,
-            context["ti"].try_number > 1,
+            min(SLOT_SECONDS, self.patience_seconds),
+            context["ti"].try_number > 1 or bool(_pauses(context)),
         )
 
     @contextmanager
     def _explained(self, context: Context) -> Iterator[None]:
         """Our errors as Airflow takes them: no retry where none can help, and no traceback of ours
-        before the words that a person needs. The words are XCom `problems` as well, for notices."""
+        before the words that a person needs. The words are XCom `problems` as well, for notices.
+
+        Who waits for the holder or for a server does so without a slot: if all slots were taken by
+        those who wait, the holder could not come back.
+        """
+        from windlass.airflow.work import ABSENCES, SLOT_SECONDS
+
         try:
             yield
         except WindlassError as error:
+            waited = (_pauses(context) + 1) * (SLOT_SECONDS + PAUSE_SECONDS)
+            if isinstance(error, ABSENCES) and waited < self.patience_seconds:
+                log.warning("%s; looking again in %d s", error, PAUSE_SECONDS)
+                then = datetime.now(UTC) + timedelta(seconds=PAUSE_SECONDS)
+                raise AirflowRescheduleException(then) from None  # type: ignore[no-untyped-call]
             has_spec = bool(self.given)
             problems = [in_form_words(one, has_spec=has_spec) for one in say(error)]
             for problem in problems:
@@ -126,6 +139,11 @@ class FlowOperator(BaseOperator):
     def on_kill(self) -> None:
         """Airflow's SIGTERM: what is in flight is rolled back."""
         raise Interrupted("stopped by Airflow")
+
+
+def _pauses(context: Context) -> int:
+    """How often this try of the task has given up its slot to wait."""
+    return int(context.get("task_reschedule_count") or 0)
 
 
 def resolve_place(place: str) -> Any:

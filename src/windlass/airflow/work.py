@@ -33,8 +33,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ATTEMPTS = 3  # in one context; then comes another, which finds the run as it is by then
-POLL_SECONDS = 1.0
+FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.25, 2.0
 HOLD_POLL_SECONDS = 2.0
+# A task that waits longer than this gives up its slot, which the holder's next attempt may need.
+SLOT_SECONDS = 10.0
+ABSENCES = (RunLost, SnapshotLost, ConnectionLost)  # of what comes back
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Part:
     spec: Any
     board: Board
     jobs: int = 1  # how many items are worked on side by side
-    patience_seconds: float = 600.0  # for a restart of a server, or another attempt of the holder
+    patience_seconds: float = SLOT_SECONDS  # for a server, or another attempt of the holder
     _again: bool = False  # not the first attempt
 
     def run(self, ids: Sequence[str] | None = None) -> Mapping[str, Result]:
@@ -109,10 +112,14 @@ class Part:
 
     def _inside(self, work: Callable[[Held], T]) -> T:
         """Do work inside the run. What is lost on the way, a snapshot or its holder, comes back
-        under another attempt of the holder, or is replaced by this task where that has ended."""
+        under another attempt of the holder, or is replaced by this task where that has ended.
+
+        Raises:
+            RunLost, SnapshotLost, ConnectionLost: it was not back in time.
+        """
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((RunLost, SnapshotLost, ConnectionLost)),
-            wait=tenacity.wait_fixed(POLL_SECONDS),
+            retry=tenacity.retry_if_exception_type(ABSENCES),
+            wait=tenacity.wait_exponential(FIRST_POLL_SECONDS, LAST_POLL_SECONDS),
             stop=tenacity.stop_after_delay(self.patience_seconds),
             before_sleep=_say_waiting(self.patience_seconds),
             reraise=True,
