@@ -537,7 +537,7 @@ def test_any_flow_becomes_a_dag_with_a_task_for_each_step_and_a_list_for_each_fa
         "light_candles": "StepOperator",
         "prepare_greet": "ListOperator",
         "greet": "ShareOperator",
-        "write_diary": "StepOperator",
+        "write_diary": "EndOperator",
     }
     assert dag.mapped == {"greet"}
 

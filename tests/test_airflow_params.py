@@ -279,3 +279,55 @@ def changes() -> list[str]:
         if repr((form, given)) != before:
             found.append(kind)
     return found
+
+
+HINT = "--existing replace sets it aside, --existing fill loads into it when it is empty"
+
+
+@pytest.mark.parametrize(
+    ("hint", "has_spec", "told"),
+    [
+        (
+            HINT,
+            False,
+            "drop_existing_tables sets it aside, fill_existing_tables loads into it when it is"
+            " empty",
+        ),
+        (
+            HINT,
+            True,
+            "existing: replace sets it aside, existing: fill loads into it when it is empty",
+        ),
+        ("lower --jobs, or raise max_connections", False, "lower jobs, or raise max_connections"),
+        ("run without --one-snapshot", True, "run without one_snapshot"),
+        ("windlass rollback 20260101_1200_abcd", False, "windlass rollback 20260101_1200_abcd"),
+    ],
+)
+def test_hints_speak_of_the_form_or_the_spec(
+    process: Executor, hint: str, has_spec: bool, told: str
+) -> None:
+    assert process.submit(said_on_the_page, hint, has_spec).result() == told
+
+
+def said_on_the_page(hint: str, has_spec: bool) -> str:
+    from windlass.airflow import params
+
+    return params.in_form_words(hint, has_spec=has_spec)
+
+
+def test_no_field_is_empty_where_the_form_would_not_take_it(process: Executor) -> None:
+    assert process.submit(empty_and_required).result() == []
+
+
+def empty_and_required() -> list[str]:
+    """Params that the page could not send as they stand: an empty one has to be null."""
+    from windlass.airflow import params
+
+    found = []
+    for kind in ("migration", "validation"):
+        for name, param in getattr(params, f"{kind}_params")().items():
+            types = param.schema["type"]
+            optional = "null" in (types if isinstance(types, list) else [types])
+            if param.value in ("", None) and not optional:
+                found.append(name)
+    return found

@@ -194,7 +194,9 @@ def test_relations_that_are_there_stop_the_run_before_it_writes(
                     "insert into shop.item values (7)")  # fmt: skip
     ended = run_dag(running, "migrate", connect(running, pair)).expect("failed")
     assert ended.failed() == {"extract_source_schema"}
-    assert "shop.item" in ended.problems("extract_source_schema")
+    problems = ended.problems("extract_source_schema")
+    assert "shop.item" in problems
+    assert "drop_existing_tables" in problems
     assert pair.target.value("select id from shop.item") == 7
     assert pair.target.value("select to_regnamespace('windlass')") is None
 

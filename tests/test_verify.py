@@ -172,6 +172,19 @@ def test_differences_of_definition_are_found(pair: Pair) -> None:
     assert unseen == []
 
 
+def test_a_foreign_key_of_a_relation_that_is_not_compared_is_no_difference(pair: Pair) -> None:
+    pair.source.run(
+        "create schema inner_",
+        "create schema outer_",
+        "create table inner_.parent (id int primary key)",
+        "create table outer_.child (id int primary key, parent int references inner_.parent)",
+    )
+    migrate(pair).expect(DONE)
+    verify(pair, "--schema", "inner_").expect(DONE)
+    pair.target.run("create table inner_.more (id int references inner_.parent)")
+    verify(pair, "--schema", "inner_").expect(DONE)
+
+
 def test_counts_alone_find_missing_rows_but_no_changed_ones(moved: Pair) -> None:
     moved.target.run("update plain.many set b = 'changed' where id = 1")
     verify(moved, "--verify", "counts").expect(DONE)

@@ -16,6 +16,7 @@ from airflow.sdk import DAG, AssetAlias, BaseOperator, Param
 from windlass.airflow import params as forms
 from windlass.airflow.notices import Notices, macros
 from windlass.airflow.operators import (
+    EndOperator,
     HoldOperator,
     ListOperator,
     ShareOperator,
@@ -96,8 +97,10 @@ class _Build:
                 max_active_tis_per_dagrun=self.tuning.max_parallel,
                 **self.words,
             ).expand(share=listing.output)
+        elif step.name in self._last():
+            task = EndOperator(task_id=step.name, step=step.name, **self.words, **self._end())
         else:
-            task = StepOperator(task_id=step.name, step=step.name, **self.words, **self._end(step))
+            task = StepOperator(task_id=step.name, step=step.name, **self.words)
         if after:
             after >> task
         return task
@@ -127,10 +130,8 @@ class _Build:
         before = {name for step in self.flow.steps for name in step.after}
         return [one.name for one in self.flow.steps if one.name not in before and not one.lasting]
 
-    def _end(self, step: Step[Any]) -> dict[str, Any]:
+    def _end(self) -> dict[str, Any]:
         """Of the step that ends the flow."""
-        if step.name not in self._last():
-            return {}
         ending = self.ending
         return {
             "outlets": [AssetAlias(name=self.alias)],

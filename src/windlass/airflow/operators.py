@@ -164,11 +164,8 @@ class StepOperator(FlowOperator):
     """A step in one task, all its items if it has some. Its result is its XCom, and each key of it
     one more."""
 
-    operator_extra_links = (ReportLink(),)
-
-    def __init__(self, *, report_folder: str = "", report_url: str = "", **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(multiple_outputs=True, **kwargs)
-        self.report_folder, self.report_url = report_folder, report_url
 
     def execute(self, context: Context) -> Any:
         with self._explained(context):
@@ -183,7 +180,20 @@ class StepOperator(FlowOperator):
             return result
 
     def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
-        """What other DAGs and people wait for: the relations as assets, and a report."""
+        """Nothing, before the end."""
+
+
+class EndOperator(StepOperator):
+    """The step that ends a flow: publishes what other DAGs and people wait for, the relations as
+    assets and a report."""
+
+    operator_extra_links = (ReportLink(),)
+
+    def __init__(self, *, report_folder: str = "", report_url: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.report_folder, self.report_url = report_folder, report_url
+
+    def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
         if self.outlets:
             from windlass.airflow.assets import tell_assets
 

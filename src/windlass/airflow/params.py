@@ -76,7 +76,7 @@ def migration_params() -> dict[str, Param]:
             type="boolean",
             description="Off: relations that the target has already stop the run before anything is"
             " written (they used to be truncated). On: they are moved into a backup schema, and"
-            " `windlass rollback` puts them back (they used to be dropped).",
+            " windlass rollback puts them back (they used to be dropped).",
             section="What",
         ),
         "fill_existing_tables": Param(
@@ -125,7 +125,8 @@ def migration_params() -> dict[str, Param]:
             minimum=1,
             maximum=256,
             description="Statements that one task has the servers work on side by side: creating"
-            " tables, keys, statistics. Copying is bounded by the pool.",
+            " tables, keys, statistics. Also the fewest mapped tasks, if there are as many pieces."
+            " Copying is bounded by the pool.",
             section="How",
         ),
         "one_snapshot": Param(

@@ -67,7 +67,7 @@ def extract_source_schema(run: Migration, _: Item) -> Result:
     return {
         "extracted_tables": [_told_relation(item) for item in plan.relations],
         "total_row_count": sum(max(item.relation.rows, 0) for item in plan.relations),
-        "plan": markdown(plan, next_command="go on", detail=detail),
+        "plan": markdown(plan, detail=detail),
         "fingerprint": plan.fingerprint,
         "run": plan.run,
     }

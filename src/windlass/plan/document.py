@@ -380,8 +380,8 @@ def _table(
 # --------------------------------------------------------------------------------------- Markdown
 
 
-def markdown(plan: Plan, *, next_command: str, detail: Detail = Detail.FULL) -> str:
-    """For a ticket or a pull request."""
+def markdown(plan: Plan, *, next_command: str = "", detail: Detail = Detail.FULL) -> str:
+    """For a ticket or a pull request; without a next command for a page that asks by itself."""
     numbered = enumerate(_work(plan), start=1)
     chapters: list[tuple[str, Iterable[str]]] = [
         ("Problems", _markdown_problems(plan)),
@@ -402,8 +402,9 @@ def markdown(plan: Plan, *, next_command: str, detail: Detail = Detail.FULL) -> 
     parts += ["", f"**{_verdict(plan)}**"]
     for title, lines in chapters:
         parts += _chapter(title, lines)
-    parts += ["", "---", "", _closing(plan, f"`{next_command}`")]
-    parts += ["", "Reviewed by: ____________________ Date: ____________"]
+    if next_command:
+        parts += ["", "---", "", _closing(plan, f"`{next_command}`")]
+        parts += ["", "Reviewed by: ____________________ Date: ____________"]
     return "\n".join(parts) + "\n"
 
 
