@@ -5,14 +5,18 @@ Every run is also held to what no run may ever do: show a password, or a traceba
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from servers import PASSWORD, QUOTED_PASSWORD, Pair
@@ -70,50 +74,118 @@ def environment(pair: Pair | None = None, extra: Mapping[str, str] | None = None
     return {**kept, **sides, **(extra or {})}
 
 
-def start(
-    *words: str,
-    pair: Pair | None = None,
-    env: Mapping[str, str] | None = None,
-    flags: Sequence[str] = (),
-) -> subprocess.Popen[str]:
-    """Start the command and let it run; it is its own process group. End it with `finish`.
-
-    `flags` are Python's own.
-    """
-    return subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", *flags, "-m", "windlass", *words],
-        env=environment(pair, env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+# Loading what the command needs takes longer than most of what tests have it do: it is loaded once,
+# in a server from which each run forks.
+_FORKING = multiprocessing.get_context("forkserver")
+_FORKING.set_forkserver_preload(
+    [
+        "command",
+        "windlass.cli.main",
+        "windlass.cli.moves",
+        "windlass.cli.show",
+        "windlass.cli.watch",
+        "windlass.flows.definitions",
+        "windlass.flows.planning",
+        "windlass.flows.transfers",
+    ]
+)
 
 
-def finish(process: subprocess.Popen[str], seconds: float = SECONDS) -> Ran:
+class Running:
+    """A run of the command: a process group of its own, with nothing to read."""
+
+    def __init__(self, words: Sequence[str], env: Mapping[str, str]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="windlass-ran-")
+        self._out, self._err = (Path(self._folder.name, name) for name in ("out", "err"))
+        given = (list(words), dict(env), str(Path.cwd()), str(self._out), str(self._err))
+        self._process = _FORKING.Process(target=_run, args=given)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit code, or the number of the signal that has killed it, negative."""
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Whether it has ended by then."""
+        self._process.join(seconds)
+        return self._process.exitcode is not None
+
+    def said(self) -> tuple[str, str]:
+        """What is on stdout and on stderr by now."""
+        return self._out.read_text(), self._err.read_text()
+
+
+def _run(words: list[str], env: dict[str, str], folder: str, *said: str) -> None:
+    """In the process of a run."""
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    for number, path in zip((1, 2), said, strict=True):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND), number)
+    faulthandler.enable()
+    sys.argv = ["windlass", *words]
+    from windlass.cli.main import main
+
+    main()
+
+
+def start(*words: str, pair: Pair | None = None, env: Mapping[str, str] | None = None) -> Running:
+    """Start the command and let it run. End it with `finish`."""
+    return Running(words, environment(pair, env))
+
+
+def finish(process: Running, seconds: float = SECONDS) -> Ran:
     """Wait for the end, whatever it is. One that hangs says where, thread by thread."""
-    try:
-        stdout, stderr = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
+    if not process.wait(seconds):
         process.send_signal(signal.SIGABRT)
-        stdout, stderr = process.communicate()
+        process.wait()
+        stdout, stderr = process.said()
         raise AssertionError(f"no end after {seconds} s:\n{stdout}\n{stderr[-9000:]}") from None
-    ran = Ran(process.returncode, stdout, stderr)
+    code = process.poll()
+    assert code is not None
+    return _judged(Ran(code, *process.said()))
+
+
+def _judged(ran: Ran) -> Ran:
     assert PASSWORD not in ran.said and QUOTED_PASSWORD not in ran.said, "a password was shown"
     assert "Traceback (most recent call last)" not in ran.said, ran.said[-6000:]
     return ran
+
+
+def in_python(flags: Sequence[str], *words: str, pair: Pair, env: Mapping[str, str]) -> Ran:
+    """Run the command to its end in a Python of its own, with Python's own flags."""
+    done = subprocess.run(
+        [sys.executable, *flags, "-m", "windlass", *words],
+        env=environment(pair, env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return _judged(Ran(done.returncode, done.stdout, done.stderr))
 
 
 def windlass(
     *words: str,
     pair: Pair | None = None,
     env: Mapping[str, str] | None = None,
-    flags: Sequence[str] = (),
     seconds: float = SECONDS,
 ) -> Ran:
     """Run the command to its end. `pair` is given in variables, where no process list shows it."""
-    return finish(start(*words, pair=pair, env=env, flags=flags), seconds)
+    return finish(start(*words, pair=pair, env=env), seconds)
 
 
 def migrate(pair: Pair, *words: str, env: Mapping[str, str] | None = None) -> Ran:

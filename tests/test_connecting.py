@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from command import DONE, finish, migrate, start, windlass
+from command import DONE, environment, finish, migrate, start, windlass
 from oracle import content_difference
 from servers import BUSY, PASSWORD, QUOTED_PASSWORD, Database, Pair, tool
 
@@ -138,15 +139,19 @@ def test_a_database_with_an_odd_name(pair: Pair) -> None:
 def test_no_password_is_in_the_arguments_of_any_process_of_a_move(pair: Pair) -> None:
     pair.source.load(BUSY)
     seen: set[str] = set()
-    process = start(
-        "migrate", "--json", "--chunk-size", "64kB", pair=pair, env={"MARK_OF_THIS_TEST": "1"}
+    process = subprocess.Popen(  # as a user's shell does
+        [sys.executable, "-m", "windlass", "migrate", "--json", "--chunk-size", "64kB"],
+        env=environment(pair, {"MARK_OF_THIS_TEST": "1"}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     while process.poll() is None:
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if b"MARK_OF_THIS_TEST" in (folder / "environ").read_bytes():
                     seen.add((folder / "cmdline").read_bytes().decode(errors="replace"))
-    finish(process).expect(DONE)
+    assert process.wait() == DONE
+    assert any("-m\0windlass" in line for line in seen)
     assert any("pg_dump" in line for line in seen)
     assert [line for line in seen if PASSWORD in line or QUOTED_PASSWORD in line] == []
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 import psycopg
 import pytest
 
-from command import DONE, REFUSED, STOPPED, Ran, finish, start
+from command import DONE, REFUSED, STOPPED, Ran, Running, finish, start
 from oracle import content_difference, half_made, schema_difference
 from servers import BUSY, CORPUS, Database, Pair, Server
 
@@ -79,7 +78,7 @@ def move(undisturbed: Move) -> Iterator[Move]:
     made.target.drop_database(made.pair.target)
 
 
-Kill = Callable[[subprocess.Popen[str]], object]
+Kill = Callable[[Running], object]
 
 
 def disturb(move: Move, rng: random.Random, kill: Kill) -> Ran:
@@ -117,7 +116,7 @@ def state_of(move: Move) -> str:
     return str(status["runs"][-1]["state"]) if status["runs"] else ""
 
 
-def kill_group(process: subprocess.Popen[str]) -> None:
+def kill_group(process: Running) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -173,7 +172,7 @@ def terminate_backends(database: Database) -> None:
 def test_a_server_that_dies_under_a_move_changes_nothing(move: Move, side: str, what: str) -> None:
     rng = random.Random(f"{SEED} {side} {what}")
 
-    def kill(_: subprocess.Popen[str]) -> None:
+    def kill(_: Running) -> None:
         database: Database = getattr(move.pair, side)
         match what:
             case "backend":

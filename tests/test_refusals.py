@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from command import BAD_SPEC, DONE, REFUSED, Ran, migrate, windlass
+from command import BAD_SPEC, DONE, REFUSED, Ran, in_python, migrate, windlass
 from corpora import corpus
 from oracle import contents, schema_dump
 from servers import PASSWORD, Database, Pair, Server, free_port
@@ -118,7 +118,7 @@ def test_a_pg_dump_that_is_missing_or_older_than_the_source(
     pair = Pair(database(18), database(18))
     pair.source.run("create table t (a int)")
     env = {"PATH": str(tmp_path), "PYTHONPATH": f"{source}{os.pathsep}{packages}"}
-    ran = windlass("migrate", "--json", pair=pair, env=env, flags=("-S",))
+    ran = in_python(["-S"], "migrate", "--json", pair=pair, env=env)
     if Path("/usr/lib/postgresql/18").exists():
         pytest.skip("a pg_dump of 18 is installed where every windlass finds it")
     assert "pg_dump" in problems(ran.expect(REFUSED))

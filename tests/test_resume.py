@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 
 import psycopg
 import pytest
 
-from command import DONE, INTERRUPTED, REFUSED, STOPPED, Ran, finish, migrate, start, windlass
+from command import (
+    DONE,
+    INTERRUPTED,
+    REFUSED,
+    STOPPED,
+    Ran,
+    Running,
+    finish,
+    migrate,
+    start,
+    windlass,
+)
 from oracle import content_difference, schema_difference
 from servers import BUSY, Pair
 
@@ -23,7 +33,7 @@ def busy(pair: Pair) -> Pair:
     return pair
 
 
-def started(pair: Pair, *words: str, lines: int = 60) -> subprocess.Popen[str]:
+def started(pair: Pair, *words: str, lines: int = 60) -> Running:
     """A move that has journalled some chunks of its second relation, and is far from its end."""
     process = start("migrate", *SLOWLY, *words, pair=pair)
     deadline = time.monotonic() + 60
@@ -52,7 +62,7 @@ def interrupted(pair: Pair, *words: str, number: signal.Signals = signal.SIGINT)
 def killed(pair: Pair, *words: str) -> None:
     process = started(pair, *words)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

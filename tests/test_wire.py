@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from command import DONE, STOPPED, finish, start
+from command import DONE, STOPPED, Running, finish, start
 from oracle import content_difference, schema_difference
 from proxy import Proxy
 from servers import BUSY, Pair
@@ -47,7 +46,7 @@ def wired(pair: Pair) -> Iterator[Wired]:
         yield Wired(pair, source, target)
 
 
-def under_way(wired: Wired) -> subprocess.Popen[str]:
+def under_way(wired: Wired) -> Running:
     """A move of which some megabytes have passed."""
     process = start(*WORDS, env=wired.variables)
     while process.poll() is None and wired.source.passed_bytes < 3 << 20:
