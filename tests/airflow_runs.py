@@ -17,7 +17,7 @@ from oracle import content_difference, schema_difference
 from servers import PASSWORD, QUOTED_PASSWORD, Database, Pair
 from windlass.airflow.local import LocalAirflow
 
-SECONDS = 60.0
+SECONDS = 120.0
 SHOP = """
 create schema shop;
 create type shop.mood as enum ('good', 'bad');

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 
 from command import DONE, STOPPED, Running, finish, start
@@ -125,3 +126,20 @@ def test_a_wire_that_stays_cut_stops_the_move_and_it_goes_on_later(wired: Wired,
     proxy.accept()
     finish(start(*WORDS, env=wired.variables)).expect(DONE)
     wired.assert_arrived()
+
+
+def test_a_pg_dump_that_is_hung_up_on_is_started_again(pair: Pair) -> None:
+    pair.source.run("create table t (a int primary key)", "insert into t values (1)")
+    waiting = (
+        "select pid from pg_stat_activity where application_name = 'pg_dump'"
+        " and datname = current_database() and wait_event_type = 'Lock'"
+    )
+    with psycopg.connect(pair.source.url) as locking:
+        locking.execute("lock table pg_init_privs")  # which pg_dump reads, and we do not
+        process = start("migrate", "--json", pair=pair)
+        while not (found := pair.source.rows(waiting)):
+            assert process.poll() is None, finish(process).why
+            time.sleep(0.01)
+        pair.source.value(f"select pg_terminate_backend({found[0][0]})")
+    finish(process).expect(DONE)
+    assert pair.target.value("select a from t") == 1

