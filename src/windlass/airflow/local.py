@@ -73,6 +73,7 @@ _HEALTHY_SECONDS = 240.0
 _PARSED_SECONDS = 120.0
 _ASK_SECONDS = 2.0
 _POLL_SECONDS = 0.2
+_ENDED_POLL_SECONDS = 0.5  # the page has other things to do than to answer us
 _PAGE_ROWS = 100
 _TAIL_LINES = 25
 _NOT_FOUND = 404
@@ -372,7 +373,7 @@ class LocalAirflow:
                 tasks = self.task_instances(dag_id, run_id)
                 told = ", ".join(f"{task['task_id']} {task['state']}" for task in tasks)
                 raise WindlassError(f"{dag_id} is {state} after {timeout} s: {told}", run=run_id)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_ENDED_POLL_SECONDS)
         return state
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
