@@ -50,7 +50,7 @@ _TUNED: Sections = {
     "dag_processor": {
         "refresh_interval": 2,
         "bundle_refresh_check_interval": 1,
-        "min_file_process_interval": 60,
+        "min_file_process_interval": 300,
     },
     "usage_data_collection": {"enabled": False},  # before 3.3
 }
