@@ -5,6 +5,7 @@ comment on schema windlass is 'Journal of windlass. Drop it to forget all runs.'
 
 create table if not exists windlass.run (
     run         text primary key,
+    flow        text        not null default 'migrate',
     state       text        not null,
     source      text        not null,  -- which database, for every way of naming it
     source_name text        not null,
