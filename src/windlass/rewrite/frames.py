@@ -117,9 +117,9 @@ def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
     if plan.stamp:
         fixed.add(plan.stamp)
     if fixed.intersection(found):
-        names = ", ".join(sorted(fixed.intersection(found)))
+        touched = ", ".join(sorted(fixed.intersection(found)))
         raise WindlassError(
-            f"function {plan.function}: has changed {names}, which is not its to change",
+            f"function {plan.function}: has changed {touched}, which is not its to change",
             hint="let it leave those columns as they are, or out",
         )
     return found
