@@ -61,7 +61,9 @@ def adding_row(run: Rewriting, _: Item) -> Result:
     if any(change.expression for change in run.plan.changes):
         run.once("adding_row", "expressions", lambda connection: _set(run, connection))
     if run.plan.function and ("adding_row", "function") not in run:
-        columns, rows = call_function(run.connection, run.address.conninfo(), run.staging)
+        columns, rows = call_function(
+            run.connection, run.address.conninfo(), run.staging, run.check
+        )
 
         def take(connection: Connection) -> Result:
             staging = Staging(run.plan, columns)
@@ -251,7 +253,7 @@ def _counted(run: Rewriting, step: str) -> Result:
 def settle(run: Rewriting) -> None:
     """Finish a run that has changed the table, and drop one that has not."""
     name = run.plan.run
-    end_sessions(run.connection, f"{session_name(name)} ")
+    end_sessions(run.connection, session_name(name))
     if run.has_changed_table:
         try:
             writing_to_database(run, ONE)

@@ -103,10 +103,16 @@ class Rewriting:
     @property
     def connection(self) -> Connection:
         """The one that has the table's lock."""
-        if self._cancelled:
-            raise Interrupted("stopped on request")
+        self.check()
         assert self._connection is not None
         return self._connection
+
+    def check(self) -> None:
+        """Raises:
+        Interrupted: the run has to stop.
+        """
+        if self._cancelled:
+            raise Interrupted("stopped on request")
 
     @property
     def staging(self) -> Staging:
@@ -387,11 +393,13 @@ class Rewriting:
         """Journal how the run ended, or stopped."""
         if self.is_over or self._found is None:
             return
+        if self._connection is None:
+            raise RunLost(f"the end of run {self.plan.run} could not be journalled")
         try:
-            journal.set_state(self.connection, self.plan.run, state, outcome)
+            journal.set_state(self._connection, self.plan.run, state, outcome)
         except psycopg.Error as error:
             raise RunLost(f"the end of run {self.plan.run} could not be journalled") from error
-        (self._found,) = journal.read_runs(self.connection, self.plan.run)
+        (self._found,) = journal.read_runs(self._connection, self.plan.run)
 
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
         if self._plan is None or self._found is None:

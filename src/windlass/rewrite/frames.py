@@ -10,13 +10,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from psycopg import sql
 
+from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection, Role, session_settings
 from windlass.engines.postgres.table import search_path
 from windlass.errors import ConnectionLost, WindlassError
@@ -42,8 +46,11 @@ def missing_libraries(frame: str) -> list[str]:
     return [name for name in wanted if importlib.util.find_spec(name) is None]
 
 
-def call_function(connection: Connection, conninfo: str, staging: Staging) -> tuple[list[str], int]:
-    """Call the plan's function with every staged row, in their order.
+def call_function(
+    connection: Connection, conninfo: str, staging: Staging, check: Callable[[], None]
+) -> tuple[list[str], int]:
+    """Call the plan's function with every staged row, in their order. `check` is called before each
+    batch, and raises what is to end the work.
 
     What it gives waits in the table `_batches`, which is made anew; the columns, and the rows.
     Nothing is written if there are no rows.
@@ -53,7 +60,7 @@ def call_function(connection: Connection, conninfo: str, staging: Staging) -> tu
     """
     plan = staging.plan
     reading = _Columns.of(connection, staging)
-    called = _Called(plan.function, resolve(plan.function), plan.frame, reading, plan.id)
+    called = _Called(plan.function, resolve(plan.function), plan.frame, reading, plan.id, check)
     try:
         return called.through(connection, conninfo, staging, plan.batch_rows)
     except called.errors as error:
@@ -78,23 +85,20 @@ def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
         WindlassError: a value does not fit, or rows are missing.
     """
     given = staging.called
-    types = [sql.SQL(staging.plan.type_of(name)) for name in given]
-    names = [sql.Identifier(f"n{place}") for place in range(len(given))]
-    connection.execute(
-        sql.SQL("create table {} as select {} from {}").format(
-            staging.table("_called"),
-            sql.SQL(", ").join(
-                [
-                    sql.SQL("ordinal"),
-                    *(
-                        sql.SQL("{0}::{1} as {0}").format(name, type_)
-                        for name, type_ in zip(names, types, strict=True)
-                    ),
-                ]
-            ),
-            staging.table("_batches"),
+    casts = {
+        name: sql.SQL("{}::{}").format(
+            sql.Identifier(f"n{place}"), sql.SQL(staging.plan.type_of(name))
         )
-    )
+        for place, name in enumerate(given)
+    }
+    try:
+        with connection.transaction():
+            connection.execute(_brought_over(staging, list(casts.values())))
+    except psycopg.DataError as error:
+        name = _misfit(connection, staging, casts)
+        raise explain(
+            error, f"function {staging.plan.function}: column {name}", side="database"
+        ) from error
     connection.execute(sql.SQL("drop table {}").format(staging.table("_batches")))
     differs = sql.SQL(", ").join(
         sql.SQL("coalesce(bool_or(row({})::record *<> row({})::record), false)").format(
@@ -123,6 +127,30 @@ def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
             hint="let it leave those columns as they are, or out",
         )
     return found
+
+
+def _brought_over(staging: Staging, casts: list[sql.Composed]) -> sql.Composed:
+    named = [
+        sql.SQL("{} as {}").format(cast, sql.Identifier(f"n{place}"))
+        for place, cast in enumerate(casts)
+    ]
+    return sql.SQL("create table {} as select {} from {}").format(
+        staging.table("_called"),
+        sql.SQL(", ").join([sql.SQL("ordinal"), *named]),
+        staging.table("_batches"),
+    )
+
+
+def _misfit(connection: Connection, staging: Staging, casts: dict[str, sql.Composed]) -> str:
+    """The first column with a value that is none of its type."""
+    for name, cast in casts.items():
+        query = sql.SQL("select count({}) from {}").format(cast, staging.table("_batches"))
+        try:
+            with connection.transaction():
+                connection.execute(query)
+        except psycopg.DataError:
+            return name
+    return "unknown"
 
 
 @dataclass(frozen=True)
@@ -217,6 +245,7 @@ class _Called:
     frame: str
     reading: _Columns
     id: str
+    check: Callable[[], None]
     columns: list[str] = field(default_factory=list)
     rows: int = 0
     failed: WindlassError | None = None
@@ -277,12 +306,15 @@ class _Called:
     def _call(self, read: pa.RecordBatch, schema: pa.Schema | None) -> pa.RecordBatch:
         import pyarrow as pa
 
+        self.check()
         rows = pa.Table.from_batches([read.drop_columns(["ordinal"])])
         rows = _plain(rows, self.reading.decimals)
         try:
             given = self.function(_frame_of(rows, self.frame))
-        except Exception as error:
-            raise self._fault(f"{type(error).__name__}: {error}") from error
+        except Exception as error:  # its text may hold a row's values
+            *_, last = traceback.extract_tb(error.__traceback__)
+            place = f"{Path(last.filename).name}, line {last.lineno}"
+            raise self._fault(f"{type(error).__name__} in {place}", hint="-v shows all") from error
         given = self._as_table(given)
         if given.num_rows != rows.num_rows:
             raise self._fault(f"gave {given.num_rows} rows for {rows.num_rows}")
