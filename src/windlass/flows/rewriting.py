@@ -40,7 +40,7 @@ from windlass.rewrite.staging import Staging
 from windlass.spec.rewrite import RewriteSpec
 
 FLOW = "rewrite"
-PATIENCE_SECONDS = 5.0  # for the lock of a client that was killed just now
+PATIENCE_SECONDS = 3.0  # for the lock of a client that was killed just now
 KEPT_RUNS = 100  # of one table, in the journal: every five minutes is 288 a day
 BETWEEN_STEPS_SECONDS = 60.0  # a run of somebody else that is silent for longer is abandoned
 _PLAN = TypeAdapter(RewritePlan)
