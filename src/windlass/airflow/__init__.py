@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from windlass.airflow.factory import Ending, Tuning, flow_dag, migration_dag, validation_dag
+    from windlass.airflow.factory import (
+        Ending,
+        Tuning,
+        flow_dag,
+        migration_dag,
+        rewrite_dag,
+        validation_dag,
+    )
     from windlass.airflow.notices import Notices
     from windlass.airflow.specs import load_specs
 
@@ -16,6 +23,7 @@ __all__ = [
     "flow_dag",
     "load_specs",
     "migration_dag",
+    "rewrite_dag",
     "validation_dag",
 ]
 _PLACES = {"Notices": "notices", "load_specs": "specs"}

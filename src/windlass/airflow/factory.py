@@ -30,6 +30,7 @@ from windlass.spec.spec import read_yaml
 
 MIGRATE = "windlass.flows.outline:MIGRATE"
 VALIDATE = "windlass.flows.outline:VALIDATE"
+REWRITE = "windlass.flows.outline:REWRITE"
 _PARAMS = "windlass.airflow.params"
 BESIDE = 8  # tasks of a run that are at work beside the mapped ones: the holder, and short steps
 Gate = Callable[[], BaseOperator]
@@ -157,8 +158,8 @@ def flow_dag(
 
     `flow` is its place, ``package.module:NAME``. `words` is the place of a pure function of the
     run's params and of `given` that returns the keys of the flow's spec; those in `connections`
-    hold ids of Airflow connections. `gates` are tasks that come right after a step, before all that
-    comes after it. `dag_options` go to Airflow's `DAG`.
+    hold ids of Airflow connections, or name variables. `gates` are tasks that come right after a
+    step, before all that comes after it. `dag_options` go to Airflow's `DAG`.
     """
     tuning, ending = tuning or Tuning(), ending or Ending()
     outline: Flow[Any] = resolve_place(flow)
@@ -265,12 +266,51 @@ def validation_dag(
     )
 
 
-def _checked(flow: str, spec: SpecLike | None) -> dict[str, Any]:
+def rewrite_dag(
+    dag_id: str = "migrate_to_db",
+    *,
+    spec: SpecLike,
+    db_conn_id: str = "variable:DB_CONN_STRING",
+    tuning: Tuning | None = None,
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """The flow `rewrite` of a spec (a mapping or a YAML file, without connection), every five
+    minutes, one run at a time; paused until somebody has looked at it.
+
+    `db_conn_id` is the id of an Airflow connection, or ``variable:`` and the name of a variable
+    that holds a connection string.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+    options = {
+        "description": "Rows of a table changed where they stand, with a backup first.",
+        "schedule": "*/5 * * * *",
+        "is_paused_upon_creation": True,
+        **dag_options,
+    }
+    return flow_dag(
+        REWRITE,
+        dag_id,
+        words=f"{_PARAMS}:rewrite_words",
+        given=_checked(REWRITE, spec, ("connection",)),
+        connections=("connection",),
+        params=forms.rewrite_params(db_conn_id),
+        tuning=tuning,
+        ending=ending,
+        **options,
+    )
+
+
+def _checked(
+    flow: str, spec: SpecLike | None, connections: Sequence[str] = ("source", "target")
+) -> dict[str, Any]:
     """A spec's keys, known to be right: its faults are an import error, not a failed run."""
     if spec is None:
         return {}
     words = dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
-    sides = [side for side in ("source", "target") if side in words]
+    sides = [side for side in connections if side in words]
     if sides:
         raise BadSpec([f"{side}: give the id of a connection instead" for side in sides])
     read_words(resolve_place(flow).spec, words)

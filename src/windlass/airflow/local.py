@@ -354,6 +354,9 @@ class LocalAirflow:
         """Make or replace a connection: a URI or JSON, as Airflow takes them from variables."""
         self._put("connections", {"connection_id": conn_id, **_connection_fields(value)})
 
+    def set_variable(self, key: str, value: str) -> None:
+        self._put("variables", {"key": key, "value": value})
+
     def trigger(self, dag_id: str, conf: Mapping[str, object] | None = None) -> str:
         """The id of a new run. Waits until the DAG's file is parsed, and unpauses the DAG."""
         self._wait_parsed(dag_id)

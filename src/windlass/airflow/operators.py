@@ -62,7 +62,8 @@ class FlowOperator(BaseOperator):
     """A step of a flow. `flow` and `words` are places: ``package.module:name``.
 
     `words` is a function of the run's params and of `given` that returns the keys of the flow's
-    spec; those named in `connections` hold a connection's id, which is resolved in the worker.
+    spec; those named in `connections` hold a connection's id, or ``variable:`` and the name of one
+    that holds a connection string; resolved in the worker.
     """
 
     ui_color = "#e4f0ee"
@@ -90,13 +91,13 @@ class FlowOperator(BaseOperator):
         # A full collection would walk all that Airflow has loaded, for 0.1 s, and find nothing.
         gc.freeze()
         from windlass.airflow.board import Board
-        from windlass.airflow.connections import conninfo_of
+        from windlass.airflow.connections import address_of
         from windlass.airflow.work import SLOT_SECONDS, Part
 
         flow: Any = resolve_place(self.flow)
         words: dict[str, Any] = resolve(self.words)(dict(context["params"]), self.given)
         for key in self.connections:
-            words[key] = conninfo_of(words[key])
+            words[key] = address_of(words[key])
         spec = read_words(flow.spec, words)
         return Part(
             flow,

@@ -225,6 +225,24 @@ def spec_words(params: Given, given: Given) -> dict[str, Any]:
     }
 
 
+def rewrite_params(connection: str) -> dict[str, Param]:
+    return {
+        "db_conn_id": Param(
+            connection,
+            type="string",
+            minLength=1,
+            description="The database: the id of an Airflow connection of type Postgres, or"
+            " variable: and the name of a variable that holds its URL.",
+            section="Database",
+        )
+    }
+
+
+def rewrite_words(params: Given, given: Given) -> dict[str, Any]:
+    """The spec as it stands, with the form's connection."""
+    return {**given, "connection": params["db_conn_id"]}
+
+
 def _selection(params: Given) -> dict[str, Any]:
     schemas = _names(params["source_schema"])
     targets = _names(params["target_schema"])

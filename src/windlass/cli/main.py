@@ -120,6 +120,36 @@ def migrate(voice: Voice, /, restart: bool, **words: Any) -> int:
 
 
 @windlass.command()
+@options.takes(options.DATABASE, options.REWRITE_FILE)
+@click.option(
+    "--plan", "only_plan", is_flag=True, help="Say what would be done, and write nothing."
+)
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def rewrite(voice: Voice, /, only_plan: bool, **words: Any) -> int:
+    """Change rows of a table where they stand: pick, change, back up, write, stamp.
+
+    Killed at any moment, the same command goes on and ends the same. Rows that others change
+    meanwhile are left to them.
+    """
+    spec = options.read_rewrite_spec(voice, words)
+    from windlass.cli import show
+    from windlass.cli.moves import plan_rewrite, rewrite
+    from windlass.cli.watch import watching
+
+    if only_plan:
+        made = plan_rewrite(spec)
+        if voice.json:
+            voice.result_json(show.preview_json(made))
+        else:
+            voice.result(show.preview_text(made))
+        return Exit.DONE
+    with watching(voice, "Reading the table") as emit:
+        outcome = rewrite(spec, emit)
+    return _say(voice, outcome, "rewrite")
+
+
+@windlass.command()
 @options.takes(*options.VERIFICATION)
 @click.option("--repair", is_flag=True, help="Copy what differs again, and verify again.")
 @click.option("--show-values", is_flag=True, help="Show the values that differ, not only where.")
@@ -152,8 +182,8 @@ def _verifying(spec: Spec) -> Spec:
 @options.takes(options.TARGET, options.FILE, options.JSON)
 @click.pass_obj
 def status(voice: Voice, /, **words: Any) -> int:
-    """List the runs that a target knows, and how far each is."""
-    target = _target(options.read_spec(voice, words, ("target",)))
+    """List the runs that a database knows, and how far each is."""
+    target = options.read_target(voice, words)
     from windlass.cli import show
     from windlass.cli.moves import read_status
 
@@ -172,14 +202,15 @@ def status(voice: Voice, /, **words: Any) -> int:
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def rollback(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
-    """Put back what `--existing replace` of the run RUN set aside.
+    """Undo the run RUN, in the way of the command that made it.
 
-    What the run itself made on the target is dropped. All of it happens, or nothing.
+    Of migrate: what it made on the target is dropped, what `--existing replace` set aside comes
+    back. Of rewrite: the table gets its rows back from the run's backup. All of it, or nothing.
     `windlass status` lists the runs.
     """
-    target = _target(options.read_spec(voice, words, ("target",)))
+    target = options.read_target(voice, words)
     if not yes:
-        _confirm(f"Undo run {run}: what it made on the target goes, what it set aside comes back?")
+        _confirm(f"Undo run {run}: what it made goes, what was there before it comes back?")
     from windlass.cli.moves import rollback
     from windlass.cli.watch import watching
 
@@ -232,11 +263,6 @@ def spec(voice: Voice, /, schema: bool) -> int:
 
         voice.result(example())
     return Exit.DONE
-
-
-def _target(spec: Spec) -> str:
-    assert spec.target is not None  # asked for by `needs`
-    return spec.target.get_secret_value()
 
 
 def _confirm(question: str) -> None:

@@ -10,8 +10,7 @@ from dataclasses import replace
 import psycopg
 
 from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.lock import read_holder
-from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.engines.postgres.session import Address, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import (
     ConnectionLost,
@@ -23,18 +22,19 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.comparison import Comparison
-from windlass.flows.ddl import TRANSFERS
 from windlass.flows.migration import Migration
-from windlass.flows.outline import MIGRATE, VALIDATE
+from windlass.flows.outline import MIGRATE, REWRITE, VALIDATE
 from windlass.flows.repair import repair_differences
+from windlass.flows.rewriting import Rewriting
 from windlass.flows.rollback import roll_back
-from windlass.journal import journal
+from windlass.flows.status import read_statuses
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RunStatus, State
 from windlass.model.plan import Plan
 from windlass.model.report import Problem
-from windlass.model.units import plural
+from windlass.rewrite.preview import Preview, preview
 from windlass.run.local import run_flow
+from windlass.spec.rewrite import RewriteSpec
 from windlass.spec.spec import Spec
 
 # servers that fail again and again will not be copied by patience
@@ -137,6 +137,55 @@ def _end(run: Migration, state: State, message: str, hint: str) -> Outcome:
     return outcome
 
 
+def plan_rewrite(spec: RewriteSpec) -> Preview:
+    """What a rewrite would do. Writes nothing.
+
+    Raises:
+        Refused: with every problem.
+        WindlassError: reading failed.
+    """
+    assert spec.connection is not None
+    address = Address.parse("database", spec.connection.get_secret_value())
+    with address.connect(Role.SOURCE, "windlass plan") as connection:
+        try:
+            return preview(connection, spec)
+        except psycopg.Error as error:
+            raise explain(error, "planning the rewrite", side="database") from error
+
+
+def rewrite(spec: RewriteSpec, emit: Emit) -> Outcome:
+    """Change rows where they stand, or go on where that stopped. How it ended is in the outcome's
+    state.
+
+    Raises:
+        BadSpec: the spec names no database.
+    """
+    with Rewriting(spec, emit) as run:
+        run.steps = tuple(step.name for step in REWRITE.steps)
+        try:
+            with _explained():
+                run_flow(REWRITE, run, jobs=spec.jobs, emit=run.emit)
+        except Refused as error:
+            return Outcome("", State.REFUSED, problems=error.problems)
+        except Interrupted:
+            return _stop(run, State.INTERRUPTED, "interrupted", GO_ON)
+        except WindlassError as error:
+            if not run.has_begun:
+                problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
+                return Outcome("", State.REFUSED, problems=(problem,))
+            hint = f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
+            return _stop(run, State.STOPPED, str(error), hint)
+        return run.outcome(State.DONE)
+
+
+def _stop(run: Rewriting, state: State, message: str, hint: str) -> Outcome:
+    """As `_end`: if the database does not answer, the next process finds out."""
+    outcome = run.outcome(state, message, hint)
+    with suppress(WindlassError):
+        run.end(state, outcome)
+    return outcome
+
+
 def read_status(target: str) -> list[RunStatus]:
     """Every run that the target's journal knows, the newest first.
 
@@ -144,36 +193,11 @@ def read_status(target: str) -> list[RunStatus]:
         WindlassError: the target cannot be read.
     """
     with Address.parse("target", target).connect(Role.TARGET, "windlass status") as connection:
-        if not journal.exists(connection):
-            return []
-        holder = read_holder(connection)
-        return [_status(connection, run, holder) for run in journal.read_runs(connection)]
-
-
-def _status(connection: Connection, run: journal.Run, holder: str) -> RunStatus:
-    plan = journal.read_plan(connection, run.run)
-    lines = journal.read_lines(connection, run.run)
-    copied = {line.item for line in lines if line.step in TRANSFERS}
-    done = [item for item in plan.relations if all(chunk.id in copied for chunk in item.chunks)]
-    return RunStatus(
-        run=run.run,
-        state=run.state,
-        source=run.source_name,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
-        relations_done=len(done),
-        relations=len(plan.relations),
-        rows=sum(line.rows for line in lines),
-        bytes=sum(line.size_bytes for line in lines),
-        bytes_planned=plan.size_bytes,
-        step=lines[-1].step if lines else "",
-        set_aside=len(plan.set_aside),
-        active=bool(holder) and run.state is State.RUNNING,
-    )
+        return read_statuses(connection)
 
 
 def rollback(target: str, run: str, emit: Emit) -> Outcome:
-    """Drop what a run made, and put back what it set aside. All or nothing.
+    """Undo a run: what it made goes, what was there before returns. All or nothing.
 
     Raises:
         BadSpec: the target cannot be understood.
@@ -182,19 +206,19 @@ def rollback(target: str, run: str, emit: Emit) -> Outcome:
     address = Address.parse("target", target)
     try:
         with address.connect(Role.TARGET, "windlass control") as connection:
-            plan, stayed = roll_back(connection, run)
+            undone = roll_back(connection, run)
     except Refused as error:
         return Outcome(run, State.REFUSED, problems=error.problems)
     except WindlassError as error:
         return Outcome(run, State.REFUSED, problems=(Problem("target", str(error), error.hint),))
-    for name in stayed:
+    for name in undone.stayed:
         emit(Noticed(f"{name} stays: it is used by something that the run did not make"))
     return Outcome(
         run,
         State.ROLLED_BACK,
         seconds=time.perf_counter() - started,
-        notices=tuple(f"{name} stays, as others use it" for name in stayed),
-        message=f"back where it was: {plural(len(plan.set_aside), 'object')}",
+        notices=tuple(f"{name} stays, as others use it" for name in undone.stayed),
+        message=undone.message,
     )
 
 

@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from windlass.cli.voice import Voice
+    from windlass.spec.rewrite import RewriteSpec
     from windlass.spec.spec import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -52,6 +53,20 @@ FILE = click.option(
     metavar="SPEC",
     type=click.Path(path_type=Path, dir_okay=False),
     help="YAML file with the same words (see `windlass spec`); options given here win over it.",
+)
+
+DATABASE = click.option(
+    "--target",
+    metavar="T",
+    help=f"The database: {_CONNECTION}. Default: $WINDLASS_TARGET.",
+)
+REWRITE_FILE = click.option(
+    "-f",
+    "--file",
+    metavar="SPEC",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="YAML file that says which rows and how (see docs/rewrite.md).",
 )
 
 SELECTION = (
@@ -227,3 +242,33 @@ def read_spec(voice: Voice, words: dict[str, Any], needs: tuple[str, ...]) -> Sp
         if connection is not None:
             voice.hide_passwords_of(connection.get_secret_value())
     return spec
+
+
+def read_rewrite_spec(voice: Voice, words: dict[str, Any]) -> RewriteSpec:
+    """The same for a rewrite.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    from windlass.spec.rewrite import load_rewrite_spec
+
+    spec = load_rewrite_spec({"connection": words["target"]}, words["file"])
+    assert spec.connection is not None
+    voice.hide_passwords_of(spec.connection.get_secret_value())
+    return spec
+
+
+def read_target(voice: Voice, words: dict[str, Any]) -> str:
+    """The database whose journal is asked for, from the words or a spec file of any flow.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    from windlass.spec.rewrite import is_rewrite
+
+    if words.get("file") is not None and is_rewrite(words["file"]):
+        found = read_rewrite_spec(voice, words).connection
+    else:
+        found = read_spec(voice, words, ("target",)).target
+    assert found is not None  # asked for
+    return found.get_secret_value()

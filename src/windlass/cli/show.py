@@ -6,6 +6,7 @@ import dataclasses
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
 from windlass.model.report import Difference, DifferenceKind
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
+
+if TYPE_CHECKING:
+    from windlass.rewrite.preview import Preview
 
 MOST_RELATIONS = 10
 MOST_PHASES = 6
@@ -53,34 +57,36 @@ def outcome_text(
         message = outcome.message or refusal(outcome.problems)
         return text_of(Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems))
     blocks = [
-        [_headline(outcome, verb, width), *_why(outcome, width)],
+        [_headline(outcome, verb, width), *_why(outcome, verb, width)],
         list(_totals(outcome)),
         list(_phases(outcome, width)),
         list(_relations(outcome)) if outcome.rows else [],
         list(_differences(outcome, width)),
         list(_losses(outcome, width)),
         list(_notices(outcome, width)),
-        list(_next(outcome, again if verb == "migrate" else "", repair, rollback)),
+        list(_next(outcome, again if verb in ("migrate", "rewrite") else "", repair, rollback)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
 def outcome_line(outcome: Outcome, *, verb: str) -> str:
     """The end of a run under ``-q``."""
-    return "\n".join((_headline(outcome, verb, 1000), *_why(outcome, 1000)))
+    return "\n".join((_headline(outcome, verb, 1000), *_why(outcome, verb, 1000)))
 
 
 _SENTENCES = {
     "migrate": ("Moved", "The move"),
     "verify": ("Compared", "The comparison"),
     "rollback": ("Rolled back", "The rollback"),
+    "rewrite": ("Rewrote", "The rewrite"),
 }
 
 
 def _headline(outcome: Outcome, verb: str, width: int) -> str:
     past, noun = _SENTENCES[verb]
-    names = f" {outcome.source} → {outcome.target}" if outcome.source else ""
-    if len(names) > width - 32:  # without the versions
+    names = "".join((" " + outcome.source if outcome.source else "",
+                     " → " + outcome.target if outcome.target else ""))  # fmt: skip
+    if outcome.target and len(names) > width - 32:  # without the versions
         names = f" {outcome.source.split(' (')[0]} → {outcome.target.split(' (')[0]}"
     took = f" in {seconds_text(outcome.seconds)}"
     match outcome.state:
@@ -104,8 +110,8 @@ _VERDICTS = {
 }
 
 
-def _why(outcome: Outcome, width: int) -> Iterator[str]:
-    if outcome.state is State.DONE:
+def _why(outcome: Outcome, verb: str, width: int) -> Iterator[str]:
+    if outcome.state is State.DONE and verb != "rewrite":
         yield from _wrapped(_VERDICTS[outcome.verified], width, "  ")
     if outcome.message not in ("", str(outcome.state)) and outcome.state is not State.DONE:
         yield from _wrapped(outcome.message, width, "  ")
@@ -113,7 +119,20 @@ def _why(outcome: Outcome, width: int) -> Iterator[str]:
         yield from _wrapped(outcome.hint, width, "  → ")
 
 
+def _counts(outcome: Outcome) -> Iterator[str]:
+    """Rows of a flow that counts them in its own words, without what did not happen."""
+    if not outcome.counts or not any(outcome.counts.values()):
+        if outcome.counts and outcome.state is State.DONE:
+            yield "  Nothing was selected, and nothing changed."
+        return
+    widest = max(len(f"{rows:,}") for rows in outcome.counts.values())
+    for words, rows in outcome.counts.items():
+        if rows:
+            yield f"  {rows:>{widest},} rows {words}"
+
+
 def _totals(outcome: Outcome) -> Iterator[str]:
+    yield from _counts(outcome)
     if not outcome.relations:
         return
     copied = _copy_seconds(outcome)
@@ -249,15 +268,47 @@ def _notices(outcome: Outcome, width: int) -> Iterator[str]:
 
 def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[str]:
     if outcome.state in (State.STOPPED, State.INTERRUPTED, State.RUNNING) and again:
-        yield "  What is done is safe on the target. To go on:"
+        where = "on the target" if outcome.target else "in the database"
+        yield f"  What is done is safe {where}. To go on:"
         yield f"    {again}"
     rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in outcome.differences)
     if rows_differ and repair:
         yield "  To copy again what differs:"
         yield f"    {repair}"
+    if outcome.counts.get("backed up") and outcome.state is State.DONE and rollback:
+        yield "  To put the rows back as they were:"
+        yield f"    {rollback}"
     if outcome.set_aside and rollback:
         yield f"  {plural(outcome.set_aside, 'object')} set aside. To put back what was there:"
         yield f"    {rollback}"
+
+
+# ----------------------------------------------------------------------------------------- rewrite
+
+
+def preview_json(preview: Preview) -> dict[str, object]:
+    plan = preview.plan
+    return {
+        "table": str(plan.table),
+        "database": plan.database,
+        "place": plan.place,
+        "selected": preview.selected,
+        "columns_added": {name: plan.type_of(name) for name in plan.missing},
+        "backup": plan.backup,
+        "statements": list(preview.statements),
+        "exit_code": 0,
+    }
+
+
+def preview_text(preview: Preview) -> str:
+    plan = preview.plan
+    lines = [_bold(f"{plan.title}: {plural(preview.selected, 'row')} selected now"), ""]
+    for name in plan.missing:
+        lines.append(f"  adds column {name} {plan.type_of(name)}")
+    if plan.keeps_backup:
+        lines.append(f"  {plan.backup} backup: {plan.backup_schema}.{plan.table.name}")
+    lines += ["", *(f"{statement};" for statement in preview.statements)]
+    return "\n".join(lines)
 
 
 # ------------------------------------------------------------------------------------------ status
@@ -280,8 +331,11 @@ def statuses_text(statuses: Sequence[RunStatus], *, rollback: Callable[[str], st
     lines += [_status(status) for status in statuses]
     blocks = list(table(lines, right={3, 4, 5}))
     if any(_goes_on(status) for status in statuses):
-        blocks += ["", "  A stopped run goes on when its `windlass migrate` is run again."]
+        blocks += ["", "  A stopped run goes on when its command is run again."]
     for status in statuses:
+        if status.backup and status.state is State.DONE:
+            blocks += ["", f"  {status.backup} has what {status.run} changed. To put it back:"]
+            blocks.append(f"    {rollback(status.run)}")
         if status.set_aside and status.state is not State.ROLLED_BACK:
             count = plural(status.set_aside, "object")
             blocks += ["", f"  {count} set aside by {status.run}. To put back what was there:"]
@@ -295,7 +349,7 @@ def _goes_on(status: RunStatus) -> bool:
 
 
 def _status(status: RunStatus) -> tuple[str, ...]:
-    size = bytes_text(status.bytes)
+    size = bytes_text(status.bytes) if status.flow == "migrate" else ""
     if status.state not in _GOOD and status.bytes_planned:
         size += f" ({min(status.bytes / status.bytes_planned, 1):.0%})"
     return (

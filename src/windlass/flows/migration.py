@@ -377,7 +377,7 @@ class Migration:
         """The newest run of this scheduler's own run, if it has had one."""
         if not self._caller or not journal.exists(self.control):
             return None
-        runs = journal.read_runs(self.control)
+        runs = journal.read_runs(self.control, flow="migrate")
         return next((run for run in runs if run.caller == self._caller), None)
 
     def _is_held(self, run: str) -> bool:
@@ -390,7 +390,8 @@ class Migration:
             Refused: another move from the same source is unfinished.
         """
         server, _ = catalog.read_server(self._source_session())
-        runs = journal.read_runs(self.control) if journal.exists(self.control) else []
+        there = journal.exists(self.control)
+        runs = journal.read_runs(self.control, flow="migrate") if there else []
         unfinished = [
             run for run in runs if run.state in UNFINISHED and run.source == server.identity
         ]

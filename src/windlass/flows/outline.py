@@ -14,6 +14,7 @@ _MIGRATE = "windlass.flows.migrate"
 _TRANSFERS = "windlass.flows.transfers"
 _VALIDATE = "windlass.flows.validate"
 _DEFINITIONS = "windlass.flows.definitions"
+_REWRITE = "windlass.flows.rewrite"
 
 
 def _in(module: str, name: str, *after: str, items: str | None = None, **words: Any) -> Step[Any]:
@@ -142,6 +143,8 @@ MIGRATE: Flow[Any] = Flow(
     ),
     context="windlass.flows.migration:Migration",
     spec="windlass.spec.spec:Spec",
+    undo="windlass.flows.rollback:undo_migration",
+    status="windlass.flows.status:migration_status",
 )
 
 VALIDATE: Flow[Any] = Flow(
@@ -185,3 +188,22 @@ VALIDATE: Flow[Any] = Flow(
     context="windlass.flows.comparison:Comparison",
     spec="windlass.spec.spec:Spec",
 )
+
+REWRITE: Flow[Any] = Flow(
+    "rewrite",
+    (
+        _in(_REWRITE, "reading_from_database"),
+        _in(_REWRITE, "adding_row", "reading_from_database"),
+        _in(_REWRITE, "backup_table", "adding_row"),
+        _in(_REWRITE, "delete_records_from_table", "backup_table"),
+        _in(_REWRITE, "writing_to_database", "delete_records_from_table"),
+        _in(_REWRITE, "updating_exported_at", "writing_to_database"),
+    ),
+    context="windlass.flows.rewriting:Rewriting",
+    spec="windlass.spec.rewrite:RewriteSpec",
+    undo="windlass.flows.rewrite:undo_rewrite",
+    status="windlass.flows.rewrite:rewrite_status",
+)
+
+# by the name that a journal knows them under
+JOURNALLED = {flow.name: flow for flow in (MIGRATE, REWRITE)}

@@ -1,6 +1,10 @@
-"""The way back of the flow `migrate`: what a run made goes, what it set aside returns."""
+"""The way back of a run: each flow's own. Here that of `migrate`: what a run made goes, what it set
+aside returns."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from windlass.backup.aside import drop_made, empty_filled, put_back
 from windlass.engines.postgres.largeobjects import unlink_large_objects
@@ -8,23 +12,31 @@ from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.ddl import PORTION, TRANSFERS, divide
+from windlass.flows.outline import JOURNALLED
 from windlass.journal import journal
+from windlass.model.flow import resolve
 from windlass.model.outcome import State
 from windlass.model.plan import Arrival, Plan
 from windlass.model.report import Problem
+from windlass.model.units import plural
 
 MOST_AT_ONCE = 5 * PORTION
 
 
-def roll_back(connection: Connection, run: str) -> tuple[Plan, list[str]]:
-    """`undo` of a run by its name, as the only windlass on the target.
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What a rollback has done. `stayed` names what others have come to use."""
+
+    message: str
+    stayed: Sequence[str] = ()
+
+
+def roll_back(connection: Connection, run: str) -> Undone:
+    """Undo a run by its name, in the way of the flow that made it.
 
     Raises:
         Refused: there is no such run, or it cannot be undone; nothing was changed.
     """
-    if not try_lock(connection):
-        message = f"another run is in progress: {read_holder(connection)}"
-        raise Refused([Problem("target", message, "wait for it")])
     runs = journal.read_runs(connection) if journal.exists(connection) else []
     found = next((one for one in runs if one.run == run), None)
     if found is None:
@@ -32,17 +44,33 @@ def roll_back(connection: Connection, run: str) -> tuple[Plan, list[str]]:
         raise Refused([Problem(f"run {run}", f"is not in the journal; known: {known}")])
     if found.state is State.ROLLED_BACK:
         raise Refused([Problem(f"run {run}", "is rolled back already")])
+    undone: Undone = resolve(JOURNALLED[found.flow].undo)(connection, found)
+    return undone
+
+
+def undo_migration(connection: Connection, found: journal.Run) -> Undone:
+    """`undo` of a run, as the only windlass that moves something into this target.
+
+    Raises:
+        Refused: another is at work, or later runs have taken over what this one made.
+    """
+    run = found.run
+    if not try_lock(connection):
+        message = f"another run is in progress: {read_holder(connection)}"
+        raise Refused([Problem("target", message, "wait for it")])
     plan = journal.read_plan(connection, run)
-    later = [one for one in runs if one.started_at > found.started_at]
+    runs = journal.read_runs(connection, flow=found.flow)
     problems = [
         Problem(f"run {one.run}", f"came after {run} and took over what it made", "undo it first")
-        for one in later
-        if one.state is not State.ROLLED_BACK
+        for one in runs
+        if one.started_at > found.started_at
+        and one.state is not State.ROLLED_BACK
         and _took_over(journal.read_plan(connection, one.run), plan)
     ]
     if problems:
         raise Refused(problems)
-    return plan, undo(connection, run)
+    stayed = undo(connection, run)
+    return Undone(f"back where it was: {plural(len(plan.set_aside), 'object')}", stayed)
 
 
 def _took_over(later: Plan, plan: Plan) -> bool:

@@ -25,6 +25,7 @@ from windlass.model.snapshot import Snapshot
 _PLAN = TypeAdapter(Plan)
 _OUTCOME = TypeAdapter(Outcome)
 Session = Connection[Any]
+_CREATING = int.from_bytes(b"windjrnl", "big")  # an advisory lock key of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Run:
     """A run as the journal knows it, without its plan."""
 
     run: str
+    flow: str
     state: State
     source: str
     source_name: str
@@ -114,9 +116,25 @@ def note_statement(run: str, line: Line) -> str:
 
 
 def create(connection: Session) -> None:
-    """Make the journal's schema where it is missing."""
+    """Make the journal's schema where it is missing, inside the caller's transaction.
+
+    One at a time: two at once would meet in the catalogs.
+    """
+    connection.execute("select pg_advisory_xact_lock(%s)", (_CREATING,))
     text = (resources.files("windlass.journal") / "schema.sql").read_text(encoding="utf-8")
-    connection.execute(text.encode())
+    if not exists(connection):
+        connection.execute(text.encode())
+    elif not _has_flows(connection):
+        connection.execute(
+            "alter table windlass.run add column flow text not null default 'migrate'"
+        )
+
+
+def _has_flows(connection: Session) -> bool:
+    row = connection.execute(
+        "select from pg_attribute where attrelid = 'windlass.run'::regclass and attname = 'flow'"
+    ).fetchone()
+    return row is not None
 
 
 def exists(connection: Session) -> bool:
@@ -127,25 +145,54 @@ def exists(connection: Session) -> bool:
 def insert_run(
     connection: Session, plan: Plan, essence: Mapping[str, Any], caller: str = ""
 ) -> None:
+    """A new run of the flow `migrate`."""
+    identity, name = plan.source.identity, str(plan.source)
+    insert_any_run(
+        connection, "migrate", plan.run, (identity, name), essence, plan_of(plan), caller
+    )
+
+
+def insert_any_run(
+    connection: Session,
+    flow: str,
+    run: str,
+    source: tuple[str, str],
+    essence: Mapping[str, Any],
+    plan: bytes,
+    caller: str,
+) -> None:
+    """A new run of any flow. `source` is what it works on, for every way of naming it, and a name
+    for people; `plan` is the flow's own, as JSON."""
     connection.execute(
         "insert into windlass.run"
-        " (run, state, source, source_name, essence, version, plan, caller)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s)",
+        " (flow, run, state, source, source_name, essence, version, plan, caller)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
-            plan.run,
+            flow,
+            run,
             State.RUNNING,
-            plan.source.identity,
-            str(plan.source),
+            *source,
             json.dumps(essence),
             __version__,
-            pack_plan(plan),
+            zlib.compress(plan, level=1),
             caller,
         ),
     )
 
 
+def plan_of(plan: Plan) -> bytes:
+    return _PLAN.dump_json(plan)
+
+
+def read_packed(connection: Session, run: str) -> bytes:
+    """A run's plan, of whatever flow, as JSON."""
+    row = connection.execute("select plan from windlass.run where run = %s", (run,)).fetchone()
+    assert row is not None
+    return zlib.decompress(row[0])
+
+
 def pack_plan(plan: Plan) -> bytes:
-    return zlib.compress(_PLAN.dump_json(plan), level=1)
+    return zlib.compress(plan_of(plan), level=1)
 
 
 def unpack_plan(packed: bytes) -> Plan:
@@ -153,20 +200,23 @@ def unpack_plan(packed: bytes) -> Plan:
 
 
 def read_plan(connection: Session, run: str) -> Plan:
-    row = connection.execute("select plan from windlass.run where run = %s", (run,)).fetchone()
-    assert row is not None
-    return unpack_plan(row[0])
+    """Of a run of the flow `migrate`."""
+    return _PLAN.validate_json(read_packed(connection, run))
 
 
-def read_runs(connection: Session, run: str | None = None) -> list[Run]:
-    """All runs, the newest first; or the one of this name."""
+def read_runs(connection: Session, run: str | None = None, *, flow: str = "") -> list[Run]:
+    """All runs, the newest first; or the one of this name; or those of one flow."""
     with connection.cursor(row_factory=dict_row) as cursor:
+        # A journal of a version that had only one flow has no such column: the name then means
+        # the outer one.
         rows = cursor.execute(
-            "select run, state, source, source_name, essence, caller, epoch, started_at::text,"
-            " coalesce(finished_at::text, '') as finished_at, outcome,"
+            "select told.* from (values ('migrate')) as first (flow) cross join lateral ("
+            "select run, flow, state, source, source_name, essence, caller, epoch,"
+            " started_at::text, coalesce(finished_at::text, '') as finished_at, outcome,"
             " extract(epoch from clock_timestamp() - started_at)::float8 as age_seconds"
-            " from windlass.run where %s::text is null or run = %s order by started_at desc",
-            (run, run),
+            " from windlass.run where %s::text is null or run = %s) told"
+            " where %s in ('', told.flow) order by told.started_at::timestamptz desc",
+            (run, run, flow),
         ).fetchall()
     return [
         Run(
@@ -237,7 +287,7 @@ def read_snapshots(connection: Session, run: str) -> list[tuple[Snapshot, dict[s
 def read_lines(connection: Session, run: str) -> list[Line]:
     rows = connection.execute(
         "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
-        " from windlass.line where run = %s",
+        " from windlass.line where run = %s order by at",
         (run,),
     ).fetchall()
     return [Line(*row) for row in rows]

@@ -1,10 +1,14 @@
 -- The journal of windlass. Kept in the target: a line commits together with the work it records.
-create schema if not exists windlass;
-
-comment on schema windlass is 'Journal of windlass. Drop it to forget all runs.';
+do $$ begin
+    if to_regnamespace('windlass') is null then  -- who may not make one may have been given one
+        create schema windlass;
+        comment on schema windlass is 'Journal of windlass. Drop it to forget all runs.';
+    end if;
+end $$;
 
 create table if not exists windlass.run (
     run         text primary key,
+    flow        text        not null default 'migrate',
     state       text        not null,
     source      text        not null,  -- which database, for every way of naming it
     source_name text        not null,

@@ -52,6 +52,7 @@ class Outcome:
     source: str = ""  # names for people: "shop on 127.0.0.1:5416 (PostgreSQL 16.14)"
     target: str = ""
     set_aside: int = 0  # how many objects a rollback would put back
+    counts: dict[str, int] = field(default_factory=dict)  # of rows, in the flow's own words
     resumed: bool = False  # it went on where an earlier process had stopped
 
     @property
@@ -79,4 +80,6 @@ class RunStatus:
     bytes_planned: int
     step: str  # the last one that journalled something
     set_aside: int  # how many objects a rollback would put back
+    flow: str = "migrate"
+    backup: str = ""  # the table that a rollback would restore from
     active: bool = False  # a windlass process holds the target's lock for it now

@@ -1,4 +1,4 @@
-"""One windlass at a time on a target, and no ghosts of an earlier one."""
+"""One windlass at a time on a target or on a relation, and no ghosts of an earlier one."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ from windlass.errors import WindlassError
 
 # an advisory lock key of our own: "windlass" in ASCII
 _KEY = int.from_bytes(b"windlass", "big", signed=True)
+_RELATION = int.from_bytes(b"wndl", "big") << 32  # with a relation's oid
 # the server notices a killed client only when it next reads from it
 _PATIENCE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _LONGEST_END_SECONDS = 60.0
 
 
-def try_lock(connection: Connection) -> bool:
+def relation_key(oid: int) -> int:
+    """To lock one relation of a database by, where others may work beside."""
+    return _RELATION | oid
+
+
+def try_lock(
+    connection: Connection, key: int = _KEY, patience_seconds: float = _PATIENCE_SECONDS
+) -> bool:
     """Take this database for our run until the session ends. False: another run has it."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while True:
-        row = connection.execute("select pg_try_advisory_lock(%s)", (_KEY,)).fetchone()
+        row = connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone()
         if row and row[0]:
             return True
         if time.monotonic() > deadline:
@@ -31,14 +39,14 @@ def try_lock(connection: Connection) -> bool:
         time.sleep(_POLL_SECONDS)
 
 
-def read_holder(connection: Connection) -> str:
+def read_holder(connection: Connection, key: int = _KEY) -> str:
     """Who has the lock, for a message: "windlass 20261121-0653-7f3a (pid 4711)"; "" for nobody."""
     row = connection.execute(
         "select a.application_name, a.pid from pg_locks l join pg_stat_activity a using (pid)"
         " where l.locktype = 'advisory' and l.granted and l.objsubid = 1"
         " and l.database = (select oid from pg_database where datname = current_database())"
         " and (l.classid::bigint << 32 | l.objid::bigint) = %s",
-        (_KEY,),
+        (key,),
     ).fetchone()
     return f"{row[0]} (pid {row[1]})" if row else ""
 

@@ -1,0 +1,188 @@
+"""One table that is to be changed where it stands: what it is, and what this session may do to it.
+
+The user's own SQL is tried here without touching a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Name
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    number: int
+    name: str
+    type: str
+    base: str  # the type under its domains
+    generated: bool
+    identity: str  # "a": always, "d": by default
+    not_null: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    oid: int
+    kind: str  # pg_class.relkind
+    may_select: bool
+    may_update: bool
+    may_delete: bool
+    owns: bool
+    hides_rows: bool  # row security is in force for this session
+    cascades: tuple[str, ...]  # foreign keys by which a deleted row takes or changes others' rows
+
+
+def read_table(connection: Connection, name: Name) -> Table | None:
+    with connection.cursor(row_factory=class_row(Table)) as cursor:
+        return cursor.execute(
+            "select c.oid::bigint as oid, c.relkind::text as kind,"
+            " has_table_privilege(c.oid, 'select') as may_select,"
+            " has_table_privilege(c.oid, 'update') as may_update,"
+            " has_table_privilege(c.oid, 'delete') as may_delete,"
+            " pg_has_role(c.relowner, 'usage') as owns,"
+            " row_security_active(c.oid) as hides_rows,"
+            " array(select conname::text from pg_constraint f where f.confrelid = c.oid"
+            "  and f.contype = 'f' and f.confdeltype in ('c', 'n', 'd') order by 1) as cascades"
+            " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = %s and c.relname = %s",
+            (name.schema, name.name),
+        ).fetchone()
+
+
+def read_columns(connection: Connection, oid: int) -> list[Column]:
+    """In the table's order; none if it is gone."""
+    with connection.cursor(row_factory=class_row(Column)) as cursor:
+        return cursor.execute(
+            "with recursive under as (select oid as type, oid, typtype, typbasetype from pg_type"
+            "  union all select u.type, t.oid, t.typtype, t.typbasetype"
+            "  from under u join pg_type t on t.oid = u.typbasetype where u.typtype = 'd')"
+            " select a.attnum::int as number, a.attname as name,"
+            " format_type(a.atttypid, a.atttypmod) as type,"
+            " (select format_type(u.oid, null) from under u"
+            "  where u.type = a.atttypid and u.typtype <> 'd') as base,"
+            " a.attgenerated <> '' as generated, a.attidentity::text as identity,"
+            " a.attnotnull as not_null"
+            " from pg_attribute a where a.attrelid = %s and a.attnum > 0 and not a.attisdropped"
+            " order by a.attnum",
+            (oid,),
+        ).fetchall()
+
+
+def read_name(connection: Connection, oid: int) -> Name | None:
+    """What a table is called by now; None if it is gone."""
+    row = connection.execute(
+        "select n.nspname::text, c.relname::text from pg_class c"
+        " join pg_namespace n on n.oid = c.relnamespace where c.oid = %s",
+        (oid,),
+    ).fetchone()
+    return Name(str(row[0]), str(row[1])) if row else None
+
+
+def list_tables(connection: Connection) -> list[str]:
+    """Every ordinary one, for the nearest name."""
+    rows = connection.execute(
+        "select n.nspname::text, c.relname::text from pg_class c"
+        " join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p')"
+        " and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')"
+    ).fetchall()
+    return [f"{schema}.{name}" for schema, name in rows]
+
+
+def find_path(connection: Connection, schema: str) -> None:
+    """Let names in the user's SQL mean what they would to somebody at work in that schema."""
+    connection.execute(sql.SQL("set search_path to {}").format(search_path(schema)))
+    # times as this database tells them to its other users
+    connection.execute("reset timezone")
+
+
+def search_path(schema: str) -> sql.Composed:
+    return sql.SQL(", ").join([sql.Identifier(schema), sql.Identifier("public")])
+
+
+def in_brackets(text: str) -> sql.Composed:
+    """The user's own SQL, in brackets. A comment at its end does not swallow the bracket."""
+    return sql.SQL("({}\n)").format(sql.SQL(text))
+
+
+def try_expressions(
+    connection: Connection, table: Name, texts: Sequence[str]
+) -> tuple[list[str], str]:
+    """The types of expressions over a row of the table, and what the server says if they are none.
+
+    Prepared, so that text with a second statement in it is refused.
+    """
+    wanted = sql.SQL(", ").join(map(in_brackets, texts))
+    query = sql.SQL("select {} from {} limit 0").format(wanted, identifier(table))
+    try:
+        with connection.transaction():
+            cursor = connection.execute(query, prepare=True)
+            found = [(one.type_code, _modifier(one)) for one in cursor.description or ()]
+    except psycopg.Error as error:
+        return [], str(error.diag.message_primary or error).strip()
+    if len(found) != len(texts):
+        return [], "more than one expression"
+    return [_type_name(connection, *one) for one in found], ""
+
+
+def _modifier(column: psycopg.Column) -> int:
+    return column._fmod
+
+
+def _type_name(connection: Connection, oid: int, modifier: int) -> str:
+    row = connection.execute("select format_type(%s, %s)", (oid, modifier)).fetchone()
+    assert row is not None
+    return "text" if row[0] == "unknown" else str(row[0])
+
+
+def try_condition(connection: Connection, table: Name, text: str) -> str:
+    """What the server says of a condition; empty if it is one."""
+    query = sql.SQL("select from {} where {} limit 0").format(identifier(table), in_brackets(text))
+    return _try(connection, query)
+
+
+def try_casts(connection: Connection, expressions: Sequence[sql.Composable]) -> str:
+    """What the server says of constants that are cast; empty if they can be."""
+    return _try(connection, sql.SQL("select {}").format(sql.SQL(", ").join(expressions)))
+
+
+def groups(connection: Connection, table: Name, column: str) -> bool:
+    """Whether SQL can group by a column."""
+    query = sql.SQL("select from {0} group by {1} limit 0")
+    return not _try(connection, query.format(identifier(table), sql.Identifier(column)))
+
+
+def _try(connection: Connection, query: sql.Composed) -> str:
+    try:
+        with connection.transaction():
+            connection.execute(query, prepare=True)
+    except psycopg.Error as error:
+        return str(error.diag.message_primary or error).strip()
+    return ""
+
+
+def identifier(name: Name) -> sql.Identifier:
+    return sql.Identifier(name.schema, name.name)
+
+
+def may_create_in(connection: Connection, schema: str) -> bool | None:
+    """Whether this session may make tables in a schema; None where there is no such schema."""
+    row = connection.execute(
+        "select has_schema_privilege(oid, 'create, usage') and has_schema_privilege(oid, 'usage')"
+        " from pg_namespace where nspname = %s",
+        (schema,),
+    ).fetchone()
+    return bool(row[0]) if row else None
+
+
+def may_create_schemas(connection: Connection) -> bool:
+    row = connection.execute(
+        "select has_database_privilege(current_database(), 'create')"
+    ).fetchone()
+    return bool(row and row[0])

@@ -1,0 +1,77 @@
+"""What a rewrite will do, as its journal keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from windlass.model.relation import Name
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteColumn:
+    """A column as it was when the run began. `number` is PostgreSQL's: it stays when the column is
+    renamed."""
+
+    number: int
+    name: str
+    type: str  # as the server writes it
+    is_generated: bool = False
+    is_fixed: bool = False  # GENERATED ALWAYS AS IDENTITY
+    is_grouped: bool = True  # its type has an equality that SQL can group by
+
+    @property
+    def old(self) -> str:
+        """Its name in the staging table. The user's could be any, and as long as a name can be."""
+        return f"o{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteChange:
+    """What a column becomes."""
+
+    column: str
+    type: str
+    expression: str = ""  # SQL over the row; empty: the function gives it
+
+
+@dataclass(frozen=True, slots=True)
+class RewritePlan:
+    run: str
+    table: Name
+    oid: int
+    place: str  # "127.0.0.1:5432", for people
+    database: str
+    columns: tuple[RewriteColumn, ...]
+    condition: str
+    changes: tuple[RewriteChange, ...]
+    missing: tuple[str, ...]  # columns that are added to the table
+    key: str
+    id: str
+    stamp: str  # empty: none
+    backup_schema: str
+    backup: str  # full, touched or none
+    deletes_by_key: bool
+    duplicates: tuple[str, ...] | None  # by these columns; none: they stay
+    function: str = ""
+    frame: str = ""
+    batch_rows: int = 0
+
+    @property
+    def title(self) -> str:
+        return f"{self.table} of {self.database} on {self.place}"
+
+    def column(self, name: str) -> RewriteColumn:
+        return next(column for column in self.columns if column.name == name)
+
+    def type_of(self, name: str) -> str:
+        """Of a column that the table has, or gets."""
+        found = [column.type for column in self.columns if column.name == name]
+        return (found + [change.type for change in self.changes if change.column == name])[0]
+
+    @property
+    def stored(self) -> tuple[RewriteColumn, ...]:
+        return tuple(column for column in self.columns if not column.is_generated)
+
+    @property
+    def keeps_backup(self) -> bool:
+        return self.backup != "none"

@@ -1,0 +1,1 @@
+"""Change rows where they stand: check, stage, call a function, back up, write, stamp, undo."""

@@ -1,0 +1,302 @@
+"""The staging tables of a rewrite, in the schema `windlass`, and the statements over them.
+
+======================  ==========================================================================
+rewrite_RUN             selected rows: ordinal, place, and each column under its number
+rewrite_RUN_set         by ordinal, what `set` and `add` make of them
+rewrite_RUN_called      by ordinal, what the function has given; rewrite_RUN_batches on the way
+rewrite_RUN_extra       by ordinal, rows that are equal to an earlier one
+rewrite_RUN_others      rows with the key of a selected row; as the first
+rewrite_RUN_written     by ordinal, where a row that was written is now
+======================  ==========================================================================
+
+A row's place is (tableoid, ctid). It is used only together with the row's image: at the same place
+another row may stand by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from psycopg import sql
+
+from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.table import identifier, in_brackets
+from windlass.model.rewrite import RewritePlan
+
+PARTS = ("", "_set", "_batches", "_called", "_extra", "_others", "_written")
+
+
+@dataclass(frozen=True)
+class Staging:
+    """Composes; runs in the transaction of the connection it is given.
+
+    `called` names the columns that the function has given, `changed` those of them that differ in
+    some row; `extras` says whether duplicates were looked for.
+    """
+
+    plan: RewritePlan
+    called: Sequence[str] = field(default=())
+    changed: Sequence[str] = field(default=())
+    extras: bool = False
+
+    def name(self, part: str = "") -> str:
+        return f"rewrite_{self.plan.run}{part}"
+
+    def table(self, part: str = "") -> sql.Identifier:
+        return sql.Identifier("windlass", self.name(part))
+
+    @property
+    def target(self) -> sql.Identifier:
+        return identifier(self.plan.table)
+
+    # reading
+
+    def any_selected(self) -> sql.Composed:
+        query = sql.SQL("select exists (select from {} where {})")
+        return query.format(self.target, in_brackets(self.plan.condition))
+
+    def count_selected(self) -> sql.Composed:
+        query = sql.SQL("select count(*) from {} where {}")
+        return query.format(self.target, in_brackets(self.plan.condition))
+
+    def read(self) -> sql.Composed:
+        """In the order in which they stand in the table."""
+        return sql.SQL(
+            "create table {} as select row_number() over (order by tableoid, ctid) as ordinal,"
+            " tableoid as place_in, ctid as place, {} from {} where {}"
+        ).format(self.table(), self._as_old(), self.target, in_brackets(self.plan.condition))
+
+    def _as_old(self) -> sql.Composed:
+        return _list(
+            sql.SQL("{} as {}").format(sql.Identifier(one.name), sql.Identifier(one.old))
+            for one in self.plan.columns
+        )
+
+    # changing
+
+    def set(self) -> sql.Composed:
+        """Every expression sees one row as it was read, under the table's own name, and nothing
+        else of that level: a column may have any name."""
+        given = [change for change in self.plan.changes if change.expression]
+        return sql.SQL(
+            "create table {new} as select s.ordinal, n.* from {staged} s cross join lateral"
+            " (select {expressions} from (select {columns}) as {name}) n"
+        ).format(
+            new=self.table("_set"),
+            staged=self.table(),
+            expressions=_list(
+                sql.SQL("{} as {}").format(sql.SQL(one.expression), sql.Identifier(_new(place)))
+                for place, one in enumerate(given)
+            ),
+            columns=_list(
+                sql.SQL("s.{} as {}").format(sql.Identifier(one.old), sql.Identifier(one.name))
+                for one in self.plan.columns
+            ),
+            name=sql.Identifier(self.plan.table.name),
+        )
+
+    def current(self, column: str) -> sql.Composed:
+        """A column as it is to be written; of the rows of `joined`."""
+        if column in self.called:
+            return sql.SQL("c.{}").format(sql.Identifier(_new(list(self.called).index(column))))
+        return self.before_call(column)
+
+    def before_call(self, column: str) -> sql.Composed:
+        given = [change.column for change in self.plan.changes if change.expression]
+        if column in given:
+            return sql.SQL("n.{}").format(sql.Identifier(_new(given.index(column))))
+        if column in self.plan.missing:
+            return sql.SQL("null::{}").format(sql.SQL(self.plan.type_of(column)))
+        return sql.SQL("s.{}").format(sql.Identifier(self.plan.column(column).old))
+
+    def joined(self, *, with_calls: bool = True) -> sql.Composed:
+        parts = [sql.SQL("{} s").format(self.table())]
+        if any(change.expression for change in self.plan.changes):
+            parts.append(sql.SQL("join {} n using (ordinal)").format(self.table("_set")))
+        if self.called and with_calls:
+            parts.append(sql.SQL("join {} c using (ordinal)").format(self.table("_called")))
+        return sql.SQL(" ").join(parts)
+
+    def find_extra(self) -> sql.Composed:
+        """Rows that are equal to one with a lower ordinal, which is their `first`."""
+        plan = self.plan
+        assert plan.duplicates is not None
+        grouped = {one.name for one in plan.columns if one.is_grouped} | set(plan.missing)
+        by = _list(
+            self.current(name)
+            if name in grouped
+            else sql.SQL("{}::text").format(self.current(name))
+            for name in plan.duplicates
+        )
+        return sql.SQL(
+            "create table {} as select * from (select ordinal,"
+            " min(ordinal) over (partition by {}) as first from {}) q where first <> ordinal"
+        ).format(self.table("_extra"), by, self.joined())
+
+    # others with the same key
+
+    def read_others(self) -> sql.Composed:
+        """In the snapshot of `read`: in a later one, a selected row that somebody has changed since
+        would be among them."""
+        key = self.plan.column(self.plan.key)
+        return sql.SQL(
+            "create table {others} as select tableoid as place_in, ctid as place, {columns}"
+            " from {table} t where {key} in (select {old} from {staged})"
+            " and not exists (select from {staged} s where s.place_in = t.tableoid"
+            " and s.place = t.ctid)"
+        ).format(
+            others=self.table("_others"),
+            columns=self._as_old(),
+            table=self.target,
+            key=sql.SQL("t.{}").format(sql.Identifier(key.name)),
+            old=sql.Identifier(key.old),
+            staged=self.table(),
+        )
+
+    def delete_others(self) -> sql.Composed:
+        return sql.SQL("delete from {} t using {} s where {}").format(
+            self.target, self.table("_others"), self._is_the_very_row()
+        )
+
+    def delete_extra(self) -> sql.Composed:
+        """Only where the row that stays still stands as it was read."""
+        return sql.SQL(
+            "delete from {target} t using {staged} s join {extra} e using (ordinal)"
+            " where {same} and exists (select from {target} t join {staged} s"
+            " on {same} where s.ordinal = e.first)"
+        ).format(
+            target=self.target,
+            staged=self.table(),
+            extra=self.table("_extra"),
+            same=self._is_the_very_row(),
+        )
+
+    def _is_the_very_row(self) -> sql.Composed:
+        """Row `t` of the table is row `s` as it was read: same place, same bytes."""
+        return sql.SQL("t.ctid = s.place and t.tableoid = s.place_in and {}").format(
+            same_image(
+                [sql.SQL("t.{}").format(sql.Identifier(one.name)) for one in self.plan.stored],
+                [sql.SQL("s.{}").format(sql.Identifier(one.old)) for one in self.plan.stored],
+            )
+        )
+
+    # writing
+
+    @property
+    def written_columns(self) -> list[str]:
+        given = [change.column for change in self.plan.changes if change.expression]
+        return list(dict.fromkeys([*given, *self.changed]))
+
+    def make_written(self) -> sql.Composed:
+        return sql.SQL("create table {} (ordinal bigint, place_in oid, place tid)").format(
+            self.table("_written")
+        )
+
+    def write(self) -> sql.Composed:
+        """Change the rows where they stand; nobody ever sees the table without them."""
+        sets = _list(
+            sql.SQL("{} = {}").format(sql.Identifier(name), self.current(name))
+            for name in self.written_columns
+        )
+        return sql.SQL(
+            "with written as (update {target} t set {sets} from {joined} where {same}{kept}"
+            " returning s.ordinal, t.tableoid, t.ctid)"
+            " insert into {places} select * from written"
+        ).format(
+            target=self.target,
+            sets=sets,
+            joined=self.joined(),
+            same=self._is_the_very_row(),
+            kept=self._kept(),
+            places=self.table("_written"),
+        )
+
+    def find_unchanged(self) -> sql.Composed:
+        """Where no column changes: the rows are as they ought to be, and only stamped."""
+        return sql.SQL(
+            "insert into {} select s.ordinal, t.tableoid, t.ctid from {} t join {} s on {}{}"
+        ).format(
+            self.table("_written"), self.target, self.table(), self._is_the_very_row(), self._kept()
+        )
+
+    def _kept(self) -> sql.Composed:
+        if not self.extras:
+            return sql.Composed([])
+        return sql.SQL(" and not exists (select from {} e where e.ordinal = s.ordinal)").format(
+            self.table("_extra")
+        )
+
+    def count_kept(self) -> sql.Composed:
+        return sql.SQL("select count(*) from {} s where true{}").format(self.table(), self._kept())
+
+    # stamping
+
+    def stamp_by_place(self) -> sql.Composed:
+        """Rows that stand where they were written. What is left in `_written` does not."""
+        plan = self.plan
+        return sql.SQL(
+            "with stamped as (update {target} t set {stamp} = now()"
+            " from {joined} join {written} w using (ordinal)"
+            " where t.ctid = w.place and t.tableoid = w.place_in and {same_id} and {same_stamp}"
+            " returning w.ordinal)"
+            " delete from {written} w using stamped where w.ordinal = stamped.ordinal"
+        ).format(
+            target=self.target,
+            stamp=sql.Identifier(plan.stamp),
+            written=self.table("_written"),
+            joined=self.joined(),
+            same_id=same_image(
+                [sql.SQL("t.{}").format(sql.Identifier(plan.id))], [self.current(plan.id)]
+            ),
+            same_stamp=self._same(plan.stamp),
+        )
+
+    def stamp_by_id(self) -> sql.Composed:
+        """Rows that somebody has changed since, if exactly one has the id, and its stamp is what
+        was selected."""
+        plan = self.plan
+        id_ = sql.Identifier(plan.id)
+        return sql.SQL(
+            "with lost as (select s.*, {new_id} as id_now from {joined}"
+            " where ordinal in (select ordinal from {written})),"
+            " single as (select {id} as id_now from {target}"
+            " where {id} in (select id_now from lost) group by {id} having count(*) = 1)"
+            " update {target} t set {stamp} = now()"
+            " from lost s join single o on o.id_now = s.id_now"
+            " where t.{id} = s.id_now and {same_stamp}"
+        ).format(
+            target=self.target,
+            id=id_,
+            new_id=self.current(plan.id),
+            joined=self.joined(),
+            written=self.table("_written"),
+            stamp=sql.Identifier(plan.stamp),
+            same_stamp=self._same(plan.stamp),
+        )
+
+    def _same(self, column: str) -> sql.Composed:
+        return same_image(
+            [sql.SQL("t.{}").format(sql.Identifier(column))],
+            [sql.SQL("s.{}").format(sql.Identifier(self.plan.column(column).old))],
+        )
+
+    def drop(self, connection: Connection) -> None:
+        for part in PARTS:
+            connection.execute(sql.SQL("drop table if exists {}").format(self.table(part)))
+
+
+def _new(place: int) -> str:
+    return f"n{place}"
+
+
+def same_image(left: Sequence[sql.Composable], right: Sequence[sql.Composable]) -> sql.Composed:
+    """Whether two rows are the same, byte by byte; for every type, and NULL is NULL.
+
+    Without the casts PostgreSQL would compare column by column, by each type's own operator.
+    """
+    return sql.SQL("row({})::record *= row({})::record").format(_list(left), _list(right))
+
+
+def _list(parts: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)
