@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from windlass.airflow.factory import Ending, Tuning, flow_dag, migration_dag, validation_dag
+    from windlass.airflow.factory import (
+        Ending,
+        Tuning,
+        export_dag,
+        flow_dag,
+        migration_dag,
+        validation_dag,
+    )
+    from windlass.airflow.metadata_export import airflow_metadata_export
     from windlass.airflow.notices import Notices
     from windlass.airflow.specs import load_specs
 
@@ -13,12 +21,18 @@ __all__ = [
     "Ending",
     "Notices",
     "Tuning",
+    "airflow_metadata_export",
+    "export_dag",
     "flow_dag",
     "load_specs",
     "migration_dag",
     "validation_dag",
 ]
-_PLACES = {"Notices": "notices", "load_specs": "specs"}
+_PLACES = {
+    "Notices": "notices",
+    "airflow_metadata_export": "metadata_export",
+    "load_specs": "specs",
+}
 
 
 def __getattr__(name: str) -> Any:

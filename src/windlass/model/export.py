@@ -101,7 +101,7 @@ class Loaded:
 
     run: str
     table: str
-    rows: int  # of the files
-    total: int  # of the table when it was through
+    rows: int  # that have arrived, counted by the warehouse
+    total: int  # of the table when the load was through
     watermark: str = ""
     is_last: bool = True  # no other run has loaded the table since

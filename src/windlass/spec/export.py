@@ -106,8 +106,11 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+_CONNINFO = re.compile(r"\s*[a-z_]+\s*=")  # libpq's `host=... dbname=...`, as of a scheduler
+
+
 def _warehouse(value: Any) -> Any:
-    if isinstance(value, str):
+    if isinstance(value, str) and not _CONNINFO.match(value):
         scheme, colon, rest = value.partition("://")
         if not colon or scheme.partition("+")[0] not in WAREHOUSES or not rest:
             raise ValueError(
@@ -187,7 +190,10 @@ class ExportSpec(BaseModel):
         """duckdb, bigquery, postgres, or nothing."""
         if self.warehouse is None:
             return ""
-        scheme = self.warehouse.get_secret_value().partition("://")[0].partition("+")[0]
+        url = self.warehouse.get_secret_value()
+        if _CONNINFO.match(url):
+            return "postgres"
+        scheme = url.partition("://")[0].partition("+")[0]
         return "postgres" if scheme.startswith("postgres") else scheme
 
     @property

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
+from windlass.errors import WindlassError
 from windlass.model.export import File
 
 if TYPE_CHECKING:
@@ -99,6 +100,31 @@ def write_parquet(
             writer.close()
         files.append(File(path, rows, counted.size))
     return files
+
+
+def count_parquet(part: Callable[[int, int], bytes], size: int) -> int:
+    """The rows that a file says it has. Reads its end only: `part` is asked for start and length.
+
+    A file ends with its footer, the footer's length in four bytes, and PAR1 (parquet.thrift).
+
+    Raises:
+        WindlassError: it is not a whole Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    end = part(size - 8, 8)
+    length = int.from_bytes(end[:4], "little")
+    try:
+        if end[4:] != b"PAR1" or length > size - 12:
+            raise pa.ArrowInvalid("the end of the file is not a footer")
+        return int(
+            pq.read_metadata(io.BytesIO(b"PAR1" + part(size - 8 - length, length) + end)).num_rows
+        )
+    except pa.ArrowException as error:
+        raise WindlassError(
+            f"a file is not whole: {error}", hint="run the extract of this run again"
+        ) from error
 
 
 def _repetitive(batch: pa.RecordBatch) -> list[str]:

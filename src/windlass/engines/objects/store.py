@@ -116,6 +116,14 @@ class ObjectStore:
         except FileNotFoundError:
             raise vanished(self.place(path)) from None
 
+    def part(self, path: str, start: int, length: int) -> bytes:
+        """Some of an object's bytes."""
+        try:
+            with self._explaining(f"reading {path}"):
+                return bytes(obstore.get_range(self._store, path, start=start, length=length))
+        except FileNotFoundError:
+            raise vanished(self.place(path)) from None
+
     @contextmanager
     def local(self, path: str) -> Iterator[Path]:
         """An object as a file on this machine, for a reader that needs one."""
@@ -166,11 +174,11 @@ class ObjectStore:
             return WindlassError(f"{self.url}: no permission for {doing}: {said}", hint=hint)
         if isinstance(error, faults.UnauthenticatedError) or "401" in text or "credential" in low:
             return WindlassError(f"{self.url}: no credentials for {doing}: {said}", hint=hint)
-        if isinstance(error, FileNotFoundError) or "bucket" in low and "not" in low:
+        if isinstance(error, FileNotFoundError) or ("bucket" in low and "not" in low):
             return WindlassError(
                 f"{self.url}: there is no such bucket ({doing})", hint="make it, or check its name"
             )
-        if "169.254." in text or "metadata" in low and "error sending request" in low:
+        if "169.254." in text or ("metadata" in low and "error sending request" in low):
             return WindlassError(f"{self.url}: no credentials for {doing}", hint=hint)
         if "No space left" in text:
             return WindlassError(f"{self.url}: {doing}: no space left", hint="make space")

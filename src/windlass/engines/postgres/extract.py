@@ -23,6 +23,7 @@ from windlass.engines.postgres.session import Address, Connection, Role, session
 from windlass.engines.postgres.snapshot import IMPORT, lost
 from windlass.errors import ConnectionLost, Interrupted, WindlassError
 from windlass.model.export import Column, Export, Kind
+from windlass.model.units import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,7 +92,9 @@ def describe(connection: Connection, query: sql.Composed, of: str) -> list[Descr
     return [Described(*one, str(type_)) for one, (type_,) in zip(found, rows, strict=True)]
 
 
-def column_of(one: Described, dialect: Dialect, *, not_null: bool, text: bool, mask: bool) -> Column:
+def column_of(
+    one: Described, dialect: Dialect, *, not_null: bool, text: bool, mask: bool
+) -> Column:
     """What a column becomes for those who read it."""
     if mask:
         return Column(one.name, one.type, Kind.TEXT, not_null=not_null, mask=True)
@@ -214,11 +217,13 @@ def count_csv_losses(connection: Connection, export: Export, dialect: Dialect) -
     row = connection.execute(select(export, list(asked.values()))).fetchone()
     assert row is not None
     counts = dict(zip(asked, row, strict=True))
-    return {name: _loss(int(str(count)), "values") for name, count in counts.items() if count}
+    return {name: _loss(int(str(count))) for name, count in counts.items() if count}
 
 
-def _loss(count: int, what: str) -> str:
-    return f"{count:,} {what} that have no place became NULL"
+def _loss(count: int) -> str:
+    return (
+        f"{plural(count, 'value')} without a place there (infinity, NaN, or out of range) are NULL"
+    )
 
 
 # Arrow
@@ -234,7 +239,7 @@ class ArrowReader:
         try:
             self._connection = adbc.connect(address.conninfo(like, purpose), autocommit=True)
         except adbc.Error as error:
-            raise _explained(error, str(address)) from None
+            raise explain_adbc(error, str(address)) from None
         try:
             with self._connection.cursor() as cursor:
                 for statement in _opening(like.info.server_version, snapshot):
@@ -243,7 +248,7 @@ class ArrowReader:
             self._connection.close()
             if getattr(error, "sqlstate", None) in ("22023", "42704", "55000"):
                 raise lost(error) from None
-            raise _explained(error, "entering the snapshot") from None
+            raise explain_adbc(error, "entering the snapshot") from None
 
     def batches(self, export: Export) -> Iterator[pa.RecordBatch]:
         """The rows of an export, as ADBC has them; `Shaper` gives them their types."""
@@ -259,7 +264,7 @@ class ArrowReader:
                 with cursor.fetch_record_batch() as reader:
                     yield from reader
             except (adbc.Error, OSError) as error:
-                raise _explained(error, f"reading {export.name}") from None
+                raise explain_adbc(error, f"reading {export.name}") from None
             finally:
                 self._cursor = None
 
@@ -282,7 +287,7 @@ def _opening(version: int, snapshot: str) -> list[str]:
     return [first, begin, sql.SQL(enter).format(sql.Literal(snapshot)).as_string(None)]  # type: ignore[arg-type]
 
 
-def _explained(error: BaseException, doing: str) -> WindlassError:
+def explain_adbc(error: BaseException, doing: str, *, side: str = "source") -> WindlassError:
     """ADBC has the server's words in its text, and the SQLSTATE only sometimes."""
     text, state = str(error), getattr(error, "sqlstate", None)
     said = re.search(r"(?:ERROR|FATAL):\s+(.*)", text)
@@ -291,8 +296,8 @@ def _explained(error: BaseException, doing: str) -> WindlassError:
         return Interrupted("stopped on request")
     if said and "FATAL" not in said[0] and not (state or "").startswith(("08", "57P", "53")):
         line = re.sub(r'(: |value )".*"', r'\1"…"', line)  # which may be a row's
-        return WindlassError(f"{doing}: {line}", side="source", sqlstate=state)
-    return ConnectionLost(f"{doing}: {line}", hint="check that the server is up", side="source")
+        return WindlassError(f"{doing}: {line}", side=side, sqlstate=state)
+    return ConnectionLost(f"{doing}: {line}", hint="check that the server is up", side=side)
 
 
 # What ADBC makes of infinity: PostgreSQL's largest and smallest numbers, moved from its epoch to
@@ -334,7 +339,7 @@ class Shaper:
 
     @property
     def losses(self) -> dict[str, str]:
-        found = {name: _loss(count, "values") for name, count in self._lost.items()}
+        found = {name: _loss(count) for name, count in self._lost.items()}
         for name, count in self._moved.items():
             found[name] = f"{count:,} arrays whose first index is not 1 begin at 1"
         return found

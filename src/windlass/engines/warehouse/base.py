@@ -74,3 +74,10 @@ def not_unique(export: Export) -> WindlassError:
         f"{export.name}: several rows have the same key ({', '.join(export.key)})",
         hint="nothing was loaded; give the relation a `key` that tells its rows apart",
     )
+
+
+def without_key(export: Export) -> WindlassError:
+    return WindlassError(
+        f"{export.name}: rows have no key (NULL in {', '.join(export.key)})",
+        hint="nothing was loaded; give the relation another `key`, or a `where` without them",
+    )

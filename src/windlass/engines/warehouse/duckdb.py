@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import duckdb
+from psycopg import sql
 
 from windlass.engines.objects.store import ObjectStore
-from windlass.engines.warehouse.base import RECORDS, misfits, not_unique
+from windlass.engines.warehouse.base import RECORDS, misfits, not_unique, without_key
+from windlass.engines.warehouse.statements import each, listed, names, statement, verbatim
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.export import Column, Export, Kind, Loaded, Manifest
 from windlass.model.report import Problem
@@ -40,10 +43,6 @@ def type_of(column: Column) -> str:
     if column.kind is Kind.DECIMAL:
         return f"DECIMAL({column.precision},{column.scale})"
     return _TYPES[column.kind] + ("[]" if column.is_list else "")
-
-
-def quoted(*names: str) -> str:
-    return ".".join('"{}"'.format(name.replace('"', '""')) for name in names)
 
 
 class DuckDb:
@@ -82,7 +81,9 @@ class DuckDb:
                     raise ConnectionLost(
                         f"{self.place} is open in another process", hint="wait until it is closed"
                     ) from error
-                raise WindlassError(f"{self.place}: {doing}: {said}", hint="see the file") from error
+                raise WindlassError(
+                    f"{self.place}: {doing}: {said}", hint="see the file"
+                ) from error
             except duckdb.Error as error:
                 raise WindlassError(f"{self.place}: {doing}: {_first_line(error)}") from error
             finally:
@@ -117,8 +118,11 @@ class DuckDb:
             if not self._columns(connection, RECORDS):
                 return ""
             row = connection.execute(
-                f"select watermark from {self._records} where table_name = ? and watermark <> ''"  # noqa: S608
-                " order by number desc limit 1",
+                statement(
+                    "select watermark from {records} where table_name = ? and watermark <> ''"
+                    " order by number desc limit 1",
+                    records=self._records,
+                ),
                 [table],
             ).fetchone()
             return str(row[0]) if row else ""
@@ -131,25 +135,24 @@ class DuckDb:
         if not self._columns(connection, RECORDS):
             return None
         row = connection.execute(
-            "select l.run, l.table_name, l.rows, l.total, l.watermark,"
-            f" not exists (select 1 from {self._records} as n"  # noqa: S608
-            "   where n.table_name = l.table_name and n.number > l.number)"
-            f" from {self._records} as l where run = ? and table_name = ?",
+            statement(
+                "select l.run, l.table_name, l.rows, l.total, l.watermark,"
+                " not exists (select 1 from {records} as n"
+                "   where n.table_name = l.table_name and n.number > l.number)"
+                " from {records} as l where run = ? and table_name = ?",
+                records=self._records,
+            ),
             [run, table],
         ).fetchone()
         return Loaded(*row) if row else None
 
     def count(self, table: str) -> int:
         with self._session(f"counting {table}") as connection:
-            return self._count(connection, table)
-
-    def _count(self, connection: Any, table: str) -> int:
-        query = f"select count(*) from {quoted(self._schema, table)}"  # noqa: S608
-        return int(connection.execute(query).fetchone()[0])
+            return _count(connection, names(self._schema, table))
 
     @property
-    def _records(self) -> str:
-        return quoted(self._schema, RECORDS)
+    def _records(self) -> sql.Identifier:
+        return names(self._schema, RECORDS)
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
         with ExitStack() as stack:
@@ -159,92 +162,148 @@ class DuckDb:
                 if done:
                     return done
                 connection.execute("begin")
+                self._make(connection, export)
                 self._fill(connection, export, manifest, paths)
                 connection.execute("commit")
                 found = self._loaded(connection, manifest.run, export.table)
                 assert found is not None
                 return found
 
-    def _fill(self, connection: Any, export: Export, manifest: Manifest, paths: list[str]) -> None:
-        table = quoted(self._schema, export.table)
-        names = ", ".join(quoted(one.name) for one in export.columns)
-        made = ", ".join(f"{quoted(one.name)} {type_of(one)}" for one in export.columns)
-        connection.execute(f"create schema if not exists {quoted(self._schema)}")
-        connection.execute(
-            f"create table if not exists {self._records} (number bigint, run text,"
-            " table_name text, rows bigint, total bigint, watermark text,"
-            " loaded_at timestamptz default current_timestamp, unique (run, table_name))"
+    def _make(self, connection: Any, export: Export) -> None:
+        """What is missing.
+
+        Raises:
+            WindlassError: the table does not fit (any more).
+        """
+        columns = listed(
+            sql.SQL("{} {}").format(names(one.name), verbatim(type_of(one)))
+            for one in export.columns
         )
-        connection.execute(f"create table if not exists {table} ({made})")
+        table = names(self._schema, export.table)
+        connection.execute(statement("create schema if not exists {s}", s=names(self._schema)))
+        connection.execute(
+            statement(
+                "create table if not exists {records} (number bigint, run text,"
+                " table_name text, rows bigint, total bigint, watermark text,"
+                " loaded_at timestamptz default current_timestamp, unique (run, table_name))",
+                records=self._records,
+            )
+        )
+        connection.execute(
+            statement(
+                "create table if not exists {table} ({columns})", table=table, columns=columns
+            )
+        )
         there = self._columns(connection, export.table)
-        wrong = misfits(export.table, export.columns, list(map(type_of, export.columns)), there)
-        if wrong:  # since it was looked at first
+        if wrong := misfits(export.table, export.columns, [*map(type_of, export.columns)], there):
             raise WindlassError(str(wrong[0]))
-        rows = f"select {_read_list(export.columns, manifest)} from {_source(manifest)}"  # noqa: S608
+
+    def _fill(self, connection: Any, export: Export, manifest: Manifest, paths: list[str]) -> None:
+        table = names(self._schema, export.table)
+        columns = listed(names(one.name) for one in export.columns)
+        before = _count(connection, table)
+        parts = {
+            "table": table,
+            "columns": columns,
+            "values": _read_list(export.columns, manifest),
+            "source": verbatim(_source(manifest)),
+        }
         if export.disposition == "merge":
-            connection.execute(f"create temp table windlass_new as {rows}", [paths])
-            self._merge(connection, export, table)
-            rows = f"select {names} from windlass_new"  # noqa: S608
-            connection.execute(f"insert into {table} ({names}) {rows}")  # noqa: S608
+            connection.execute(
+                statement("create temp table windlass_new as select {values} from {source}",
+                          values=parts["values"], source=parts["source"]), [paths]
+            )  # fmt: skip
+            _take_out(connection, export, table)
+            counted = _count(connection, names("windlass_new"))
+            connection.execute(
+                statement(
+                    "insert into {table} ({columns}) select {columns} from windlass_new",
+                    table=table,
+                    columns=columns,
+                )
+            )
             connection.execute("drop table windlass_new")
         else:
             if export.disposition == "truncate":
-                connection.execute(f"delete from {table}")  # noqa: S608
-            connection.execute(f"insert into {table} ({names}) {rows}", [paths])  # noqa: S608
-        total = self._count(connection, export.table)
+                connection.execute(statement("delete from {table}", table=table))
+                before = 0
+            connection.execute(
+                statement("insert into {table} ({columns}) select {values} from {source}", **parts),
+                [paths],
+            )
+            counted = _count(connection, table) - before
         connection.execute(
-            f"insert into {self._records} (number, run, table_name, rows, total, watermark)"  # noqa: S608
-            f" select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ? from {self._records}",
-            [manifest.run, export.table, manifest.rows, total, manifest.watermark],
+            statement(
+                "insert into {records} (number, run, table_name, rows, total, watermark)"
+                " select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ? from {records}",
+                records=self._records,
+            ),
+            [manifest.run, export.table, counted, _count(connection, table), manifest.watermark],
         )
 
-    def _merge(self, connection: Any, export: Export, table: str) -> None:
-        """Take out what the new rows replace."""
-        keys = ", ".join(quoted(one) for one in export.key)
-        twice = connection.execute(
-            f"select 1 from windlass_new group by {keys} having count(*) > 1 limit 1"  # noqa: S608
-        ).fetchone()
-        if twice:
-            raise not_unique(export)
-        same = " and ".join(f"old.{quoted(k)} = new.{quoted(k)}" for k in export.key)
-        connection.execute(f"delete from {table} as old using windlass_new as new where {same}")  # noqa: S608
+
+def _count(connection: Any, table: sql.Composable) -> int:
+    query = statement("select count(*) from {table}", table=table)
+    return int(connection.execute(query).fetchone()[0])
+
+
+def _take_out(connection: Any, export: Export, table: sql.Identifier) -> None:
+    """What the new rows replace.
+
+    Raises:
+        WindlassError: they cannot be told apart.
+    """
+    keys = [names(one) for one in export.key]
+    twice = "select 1 from windlass_new group by {keys} having count(*) > 1 limit 1"
+    if connection.execute(statement(twice, keys=listed(keys))).fetchone():
+        raise not_unique(export)
+    missing = each("{} is null", keys, " or ")
+    without = "select 1 from windlass_new where {missing} limit 1"
+    if connection.execute(statement(without, missing=missing)).fetchone():
+        raise without_key(export)
+    same = each("old.{0} = new.{0}", keys, " and ")
+    delete = "delete from {table} as old using windlass_new as new where {same}"
+    connection.execute(statement(delete, table=table, same=same))
 
 
 def _source(manifest: Manifest) -> str:
+    """A table function over the files, whose paths are its parameter."""
     if manifest.format == "parquet":
         return "read_parquet(?)"
+    columns = ", ".join(f"'{at}': 'VARCHAR'" for at in range(len(manifest.columns)))
     # every value as it stands: "" is an empty text, nothing at all is NULL
-    return "read_csv(?, header = true, all_varchar = true, nullstr = '', allow_quoted_nulls = false, delim = ',', quote = '\"', escape = '\"', auto_detect = false, columns = {columns}, max_line_size = 268435456)".format(  # noqa: E501
-        columns="{"
-        + ", ".join(f"'{at}': 'VARCHAR'" for at in range(len(manifest.columns)))
-        + "}"
+    return (
+        "read_csv(?, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"',"
+        " nullstr = '', allow_quoted_nulls = false, columns = {" + columns + "})"
     )
 
 
-def _read_list(columns: Sequence[Column], manifest: Manifest) -> str:
+def _read_list(columns: Sequence[Column], manifest: Manifest) -> sql.Composed:
     """The columns as read, by place in CSV: names there are for people."""
     if manifest.format == "parquet":
-        return ", ".join(f"{quoted(one.name)}::{type_of(one)}" for one in columns)
-    return ", ".join(_from_text(one, quoted(str(at))) for at, one in enumerate(columns))
+        return listed(
+            sql.SQL("{}::{}").format(names(one.name), verbatim(type_of(one))) for one in columns
+        )
+    return listed(_from_text(one, names(str(at))) for at, one in enumerate(columns))
 
 
-def _from_text(column: Column, name: str) -> str:
+def _from_text(column: Column, name: sql.Identifier) -> sql.Composed:
     """PostgreSQL's text into a value."""
     if column.kind is Kind.BYTES:
-        return f"unhex(substr({name}, 3))"
+        return sql.SQL("unhex(substr({}, 3))").format(name)
     if column.is_list and column.kind is Kind.TEXT:
         raise WindlassError(
             f"column {column.name} is a list of texts, which DuckDB cannot read from CSV",
             hint="export Parquet, or give the relation `text: [...]` with its name",
         )
     if column.is_list:
-        return f"translate({name}, '{{}}', '[]')::{type_of(column)}"
-    return f"{name}::{type_of(column)}"
+        return sql.SQL("translate({}, {}, {})::{}").format(
+            name, sql.Literal("{}"), sql.Literal("[]"), verbatim(type_of(column))
+        )
+    return sql.SQL("{}::{}").format(name, verbatim(type_of(column)))
 
 
 def _first_line(error: BaseException) -> str:
     """Without the values that DuckDB quotes."""
-    import re
-
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return re.sub(r"(string|value|key:) (['\"]).*\2", r"\1 …", line, flags=re.IGNORECASE)
