@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def export(
     source: Database,
     folder: Path,
     *options: str,
-    env: Mapping[str, str] | None = None,
+    env: Any = None,
     **words: Any,
 ) -> Ran:
     """An export that asks for nothing but one JSON object on stdout."""

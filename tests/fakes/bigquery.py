@@ -203,7 +203,8 @@ class FakeBigQuery:
         id_ = body["jobReference"]["jobId"]
         if id_ in self.jobs:
             raise Fault(409, "duplicate", f"Already Exists: Job {self.project}:US.{id_}")
-        config, status, counted = body["configuration"], {"state": "DONE"}, {}
+        config, counted = body["configuration"], {}
+        status: Json = {"state": "DONE"}
         self.database.execute("begin")
         try:
             if "load" in config:

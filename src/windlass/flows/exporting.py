@@ -88,6 +88,7 @@ class Exporting:
         self._cancelled = False
         self._started = time.perf_counter()
         self._source_name = str(self.address)
+        self._relations: Sequence[Relation] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -169,6 +170,7 @@ class Exporting:
         if problems:
             raise Refused(problems)
         self.exports = tuple(self._with_watermarks(exports))
+        self._lock_relations({one.relation for one in exports})
         self._tell_plan()
 
     def _hold(self, number: int = 1) -> None:
@@ -179,6 +181,7 @@ class Exporting:
     def _plan(self) -> tuple[list[Export], list[Problem]]:
         assert self._holder is not None
         found = catalog.read_catalog(self._holder.connection)
+        self._relations = found.relations
         self._source_name = str(found.server)
         problems: list[Problem] = []
         chosen: dict[str, tuple[RelationSpec, Relation | None]] = {}
@@ -192,9 +195,9 @@ class Exporting:
             for relation in matching:
                 chosen[str(relation.name)] = (one, relation)
         exports = []
-        for name, (one, relation) in chosen.items():
+        for name, (one, of) in chosen.items():
             try:
-                exports.append(self._export(name, one, relation))
+                exports.append(self._export(name, one, of))
             except BadSpec as error:
                 problems += [Problem(name, fault) for fault in error.faults]
             except WindlassError as error:
@@ -232,7 +235,8 @@ class Exporting:
         """
         assert self._holder is not None
         item = _from_item(one, relation)
-        bare = Export(name, one.table or _table(name, relation), item, (), "truncate")
+        table = one.table or (relation.name.name if relation else name)
+        bare = Export(name, table, item, (), "truncate", relation=name if relation else "")
         connection = self._holder.connection
         every = select(bare, [sql.SQL("*")])
         described = describe(connection, every, name)
@@ -305,6 +309,19 @@ class Exporting:
                     error, f"reading the watermark of {one.name}", side="source"
                 ) from error
             yield replace(one, since=last, upto=highest or last)
+
+    def _lock_relations(self, chosen: Collection[str]) -> None:
+        """DROP and TRUNCATE are not covered by a snapshot: they wait until it is let go."""
+        assert self._holder is not None
+        names = {one.name for one in self._relations if str(one.name) in chosen}
+        while more := {
+            one.name for one in self._relations if one.partition_of in names
+        } - names:  # fmt: skip
+            names |= more
+        kinds = (RelationKind.TABLE, RelationKind.PARTITIONED)
+        self._holder.lock(
+            one.name for one in self._relations if one.name in names and one.kind in kinds
+        )
 
     def _value(self, query: sql.Composed) -> str:
         assert self._holder is not None
@@ -380,6 +397,9 @@ class Exporting:
         """Read what is not extracted yet in a snapshot of this process's own."""
         self.join(ticket)
         self._hold(self.snapshot.number + 1)
+        assert self._holder is not None
+        self._relations = catalog.read_catalog(self._holder.connection).relations
+        self._lock_relations({one.relation for one in self.exports})
 
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
         return {}
@@ -435,20 +455,16 @@ def _from_item(one: RelationSpec, relation: Relation | None) -> str:
     """What stands after FROM. Children of a relation are relations of their own, unless they are
     its partitions."""
     if relation is None:
-        text = sql.SQL("({}\n) as windlass_query").format(sql.SQL(one.query.rstrip("; \n")))  # type: ignore[arg-type]
+        text = sql.SQL("({}\n) as windlass_query").format(sql.SQL(one.query.rstrip("; \n")))
     else:
         only = "only " if relation.has_children and relation.kind is RelationKind.TABLE else ""
         name = sql.Identifier(relation.name.schema, relation.name.name)
-        text = sql.SQL("{}{}").format(sql.SQL(only), name)  # type: ignore[arg-type]
+        text = sql.SQL("{}{}").format(sql.SQL(only), name)
     if one.where:
         text = sql.SQL("(select * from {} where {}\n) as windlass_some").format(
-            text, sql.SQL(one.where)  # type: ignore[arg-type]
+            text, sql.SQL(one.where)
         )  # fmt: skip
     return text.as_string(None)
-
-
-def _table(name: str, relation: Relation | None) -> str:
-    return relation.name.name if relation else name
 
 
 def _names(patterns: Sequence[str], column: str) -> bool:

@@ -56,6 +56,7 @@ class Export:
     query: str  # what the source is asked, without its columns: a FROM item and conditions
     columns: tuple[Column, ...]
     disposition: str
+    relation: str = ""  # of the source; empty for a query
     key: tuple[str, ...] = ()
     watermark: str = ""
     since: str = ""  # the watermark's last value, as text; empty at first

@@ -10,7 +10,7 @@ import gzip
 import io
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
@@ -145,7 +145,10 @@ def _repetitive(batch: pa.RecordBatch) -> list[str]:
 
 
 def write_csv(
-    store: Store, layout: Layout, names: Iterable[str], lines: Iterable[bytes | memoryview]
+    store: Store,
+    layout: Layout,
+    names: Iterable[str],
+    lines: Iterable[bytes | bytearray | memoryview],
 ) -> list[File]:
     """Every line is a row; every file begins with the columns' names."""
     head = io.StringIO()
@@ -161,7 +164,7 @@ def write_csv(
             out: Any = counted
             if layout.compression == "gzip":
                 # without a name and a time: the same rows are the same bytes
-                out = gzip.GzipFile("", "wb", compresslevel=1, fileobj=counted, mtime=0)  # type: ignore[call-overload]
+                out = gzip.GzipFile("", "wb", compresslevel=1, fileobj=counted, mtime=0)
             rows, some = 0, bytearray(header)
             while line is not None:
                 some += line
@@ -179,7 +182,7 @@ def write_csv(
     return files
 
 
-def ahead(items: Callable[[], Iterator[T]], depth: int = 1) -> Iterator[T]:
+def ahead(items: Callable[[], Iterator[T]], depth: int = 1) -> Generator[T, None, None]:
     """The same items, made in a thread that is `depth` items ahead: reading and writing meanwhile.
 
     Who stops early stops the thread as well.

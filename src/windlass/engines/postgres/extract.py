@@ -33,6 +33,9 @@ BATCH_BYTES = 16 << 20
 MOST_DIGITS = 38  # of a decimal in Arrow's 128 bits, DuckDB, and BigQuery's BIGNUMERIC
 
 
+Buffer = bytes | bytearray | memoryview
+
+
 class Dialect(StrEnum):
     """For whom the values are written."""
 
@@ -133,7 +136,7 @@ def select(export: Export, columns: Sequence[sql.Composable]) -> sql.Composed:
 
 
 def from_item(export: Export) -> sql.Composed:
-    item: sql.Composable = sql.SQL(export.query)  # type: ignore[arg-type]
+    item: sql.Composable = sql.SQL(export.query)
     if not export.watermark or not export.since:
         return sql.Composed([item])
     mark = sql.Identifier(export.watermark)
@@ -284,7 +287,7 @@ def _opening(version: int, snapshot: str) -> list[str]:
     ]
     first = sql.SQL("select {}").format(sql.SQL(", ").join(calls)).as_string(None)
     begin, _, enter = IMPORT.partition("; ")
-    return [first, begin, sql.SQL(enter).format(sql.Literal(snapshot)).as_string(None)]  # type: ignore[arg-type]
+    return [first, begin, sql.SQL(enter).format(sql.Literal(snapshot)).as_string(None)]
 
 
 def explain_adbc(error: BaseException, doing: str, *, side: str = "source") -> WindlassError:
@@ -463,7 +466,7 @@ def arrow_type(column: Column, dialect: Dialect) -> Any:
 @contextmanager
 def csv_rows(
     connection: Connection, export: Export, dialect: Dialect
-) -> Iterator[Iterator[bytes | memoryview]]:
+) -> Iterator[Iterator[Buffer]]:
     """Lines of CSV, each a row: the server sends one message for each."""
     query = select(export, csv_list(export.columns, dialect))
     null = r"\N" if dialect is Dialect.BIGQUERY else ""

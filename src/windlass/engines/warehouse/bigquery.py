@@ -95,7 +95,7 @@ class BigQuery:
             if self._endpoint:
                 given["client_options"] = ClientOptions(api_endpoint=self._endpoint)
                 if self._endpoint.startswith("http://"):
-                    given["credentials"] = AnonymousCredentials()
+                    given["credentials"] = AnonymousCredentials()  # type: ignore[no-untyped-call]
             self._made = bigquery.Client(self._project, location=self._location, **given)
         return self._made
 
@@ -104,7 +104,7 @@ class BigQuery:
 
     def __exit__(self, *fault: object) -> None:
         if self._made is not None:
-            self._made.close()
+            self._made.close()  # type: ignore[no-untyped-call]
 
     def cancel(self) -> None:
         """A job goes on without us; the next attempt meets it."""

@@ -19,7 +19,7 @@ from windlass.model.export import Column, Export, Kind, Loaded, Manifest
 from windlass.model.report import Problem
 
 Rows = list[tuple[Any, ...]]
-Run = Callable[[sql.Composable], Rows]
+Run = Callable[[sql.SQL | sql.Composed], Rows]
 # of the source's own types: those that a text is a value of on every server
 _NOT_OURS = re.compile(r"[.]|^(reg|record|unknown|any|cstring|money|\"any\")")
 _STAGED = "windlass_new"
@@ -176,7 +176,7 @@ class Postgres:
             ).format(self._name(RECORDS))
         )
         made = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(one.name), sql.SQL(type_of(one)))  # type: ignore[arg-type]
+            sql.SQL("{} {}").format(sql.Identifier(one.name), sql.SQL(type_of(one)))
             for one in export.columns
         )
         run(sql.SQL("create table if not exists {} ({})").format(self._name(export.table), made))
@@ -218,7 +218,7 @@ class Postgres:
             with closing(adbc.connect(uri, autocommit=False)) as connection:
                 with connection.cursor() as cursor:
 
-                    def run(statement: sql.Composable) -> Rows:
+                    def run(statement: sql.SQL | sql.Composed) -> Rows:
                         cursor.execute(statement.as_string(None))
                         return list(cursor.fetchall()) if cursor.description else []
 
@@ -289,8 +289,8 @@ class Postgres:
 
 
 def _runner(connection: Connection) -> Run:
-    def run(statement: sql.Composable) -> Rows:
-        cursor = connection.execute(statement)  # type: ignore[arg-type]
+    def run(statement: sql.SQL | sql.Composed) -> Rows:
+        cursor = connection.execute(statement)
         return list(cursor.fetchall()) if cursor.description else []
 
     return run
@@ -298,7 +298,7 @@ def _runner(connection: Connection) -> Run:
 
 def _as_text(column: Column) -> sql.Composable:
     """Lists are `{1,2}` there as well: the server wrote them itself."""
-    return sql.SQL("new.{}::{}").format(sql.Identifier(column.name), sql.SQL(type_of(column)))  # type: ignore[arg-type]
+    return sql.SQL("new.{}::{}").format(sql.Identifier(column.name), sql.SQL(type_of(column)))
 
 
 _FROM_NUMBERS = {
@@ -320,7 +320,7 @@ def _as_arrow(column: Column) -> sql.Composable:
     value: sql.Composable = name
     if column.kind in _FROM_NUMBERS and not column.is_list:
         value = sql.SQL("({})").format(sql.SQL(_FROM_NUMBERS[column.kind]).format(name))
-    return sql.SQL("{}::{}").format(value, sql.SQL(type_of(column)))  # type: ignore[arg-type]
+    return sql.SQL("{}::{}").format(value, sql.SQL(type_of(column)))
 
 
 def _staged_batches(path: str, export: Export) -> Any:

@@ -34,7 +34,7 @@ def names(*path: str) -> sql.Identifier:
 
 def verbatim(text: str) -> sql.SQL:
     """A type's name, or another word of our own."""
-    return sql.SQL(text)  # type: ignore[arg-type]
+    return sql.SQL(text)
 
 
 def listed(parts: Iterable[sql.Composable], between: LiteralString = ", ") -> sql.Composed:
