@@ -192,3 +192,22 @@ def test_python_sees_the_same_values(database: Callable[[int], Database], tmp_pa
     ((number, uuid),) = rows(tmp_path, "select * from v")
     assert math.isnan(number) and isinstance(uuid, UUID)
     assert uuid == source.value("select u from v")
+
+
+def test_the_earlier_method_loses_what_the_documentation_says(
+    database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    """Beside it: the same values, exported by windlass."""
+    from bench.rowwise import convert
+
+    source = database(16)
+    source.run(
+        "create table v (i int, b bool, t text, z numeric(3,2), n numeric(12,2), at timestamptz)",
+        "insert into v values (0, false, '', 0, 9999999999.99, '2024-06-01 12:00:00+05:30')",
+    )
+    (row,) = source.rows("select * from v")
+    earlier = [convert(value) for value in row]
+    assert earlier[:4] == [None] * 4
+    assert [type(value) for value in earlier[4:]] == [float, float]
+    export(source, tmp_path, relations="v").expect(0)
+    assert rows(tmp_path, "select * from v") == [row]
