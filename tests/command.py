@@ -40,8 +40,8 @@ class Ran:
     def said(self) -> str:
         return self.stdout + self.stderr
 
-    def expect(self, *codes: int) -> Ran:
-        assert self.code in codes, f"exit code {self.code}, not {codes}:\n{self.why}"
+    def expect(self, code: int) -> Ran:
+        assert self.code == code, f"exit code {self.code}, not {code}:\n{self.why}"
         return self
 
     @property

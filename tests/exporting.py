@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 import yaml
 
-from command import Ran, windlass
-from servers import Database
+from command import Ran
+from servers import PASSWORD, QUOTED_PASSWORD, Database
+from windlass.cli.main import run
 
 
 def spec_file(folder: Path, **words: Any) -> Path:
@@ -29,10 +32,21 @@ def export(
     env: Any = None,
     **words: Any,
 ) -> Ran:
-    """An export that asks for nothing but one JSON object on stdout."""
+    """An export that asks for nothing but one JSON object on stdout. In this process, as most of
+    a short run in one of its own would be imports."""
     path = spec_file(folder, **words)
-    env = {"WINDLASS_SOURCE": source.url, **(env or {})}
-    return windlass("export", "--json", "-f", str(path), *options, env=env)
+    with ExitStack() as stack:
+        stdout, stderr = StringIO(), StringIO()
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for key, word in {"WINDLASS_SOURCE": source.url, **(env or {})}.items():
+            patch.setenv(key, word)
+        stack.enter_context(redirect_stdout(stdout))
+        stack.enter_context(redirect_stderr(stderr))
+        code = run(["export", "--json", "-f", str(path), *options])
+    ran = Ran(code, stdout.getvalue(), stderr.getvalue())
+    assert PASSWORD not in ran.said and QUOTED_PASSWORD not in ran.said, "a password was shown"
+    assert "Traceback (most recent call last)" not in ran.said, ran.said[-6000:]
+    return ran
 
 
 def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:

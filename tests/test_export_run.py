@@ -247,7 +247,7 @@ def test_everything_that_is_wrong_is_told_at_once(shop: Database, tmp_path: Path
     ran = export(shop, tmp_path, **words).expect(3)
     told = "\n".join(f"{one['object']}: {one['message']}" for one in ran.result["problems"])
     assert "shop.nothing: names no relation" in told
-    assert 'broken: ERROR:  relation "shop.missing" does not exist' in told
+    assert 'broken: relation "shop.missing" does not exist' in told
     assert "named: columns: there is no column nope" in told
     assert "id is BIGINT, not INTEGER" in told
     assert "at (TIMESTAMP WITH TIME ZONE) is missing" in told
@@ -284,7 +284,7 @@ def test_a_source_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_where_nothing_may_be_written_is_refused(shop: Database, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    ran = export(shop, tmp_path, to=f"file://{tmp_path}/file/below").expect(2, 3)
+    ran = export(shop, tmp_path, to=f"file://{tmp_path}/file/below").expect(3)
     assert "below" in ran.said
 
 

@@ -31,7 +31,7 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("numeric(12,2)", "0", "DECIMAL(12,2)", "0.00"),
     ("numeric(38,10)", "-1.0000000001", "DECIMAL(38,10)", "-1.0000000001"),
     ("numeric(5,-2)", "12345", "DECIMAL(7,0)", "12300"),
-    ("numeric(2,4)", "0.0012", "DECIMAL(4,4)", "0.0012"),
+    ("numeric(2,4)", "0.0012", "DECIMAL(4,4)", ".0012"),
     ("numeric", "1.10", "VARCHAR", "1.10"),
     ("numeric", "'NaN'", "VARCHAR", "NaN"),
     ("numeric(60,5)", "1", "VARCHAR", "1.00000"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from windlass.errors import Different, Interrupted, Refused, SnapshotLost, WindlassError
+from windlass.errors import BadSpec, Different, Interrupted, Refused, SnapshotLost, WindlassError
 from windlass.flows.exporting import Exporting
 from windlass.flows.outline import EXPORT
 from windlass.model.event import Emit, Noticed
@@ -50,7 +50,13 @@ def export(spec: ExportSpec, emit: Emit, *, run: str = "") -> Outcome:
     started = time.perf_counter()
     notices: list[str] = []
     for attempt in range(ATTEMPTS):
-        with Exporting(spec, emit, run=run, patient=attempt > 0) as context:
+        try:
+            opened = Exporting(spec, emit, run=run, patient=attempt > 0)
+        except BadSpec:
+            raise
+        except WindlassError as error:
+            return Outcome("", State.REFUSED, problems=(Problem("to", str(error), error.hint),))
+        with opened as context:
             context.notices.extend(notices)
             run = context.run
             outcome, lost = _attempt(context)

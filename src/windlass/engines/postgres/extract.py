@@ -74,12 +74,14 @@ def describe(connection: Connection, query: sql.Composed, of: str) -> list[Descr
     Raises:
         WindlassError: the server does not accept it.
     """
-    result = connection.pgconn.prepare(b"", query.as_bytes(connection))
-    if result.status == pq.ExecStatus.COMMAND_OK:
-        result = connection.pgconn.describe_prepared(b"")
-    if result.status != pq.ExecStatus.COMMAND_OK:
-        said = result.get_error_message(connection.info.encoding).splitlines()
-        raise WindlassError(f"{of}: {said[0] if said else 'cannot be read'}", hint="see the query")
+    with connection.transaction():  # a savepoint: one that is refused does not end the snapshot
+        result = connection.pgconn.prepare(b"", query.as_bytes(connection))
+        if result.status == pq.ExecStatus.COMMAND_OK:
+            result = connection.pgconn.describe_prepared(b"")
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            said = result.get_error_message(connection.info.encoding).splitlines()
+            message = said[0].removeprefix("ERROR:").strip() if said else "cannot be read"
+            raise WindlassError(message, hint=f"see what {of} asks for")
     found = [
         ((result.fname(at) or b"").decode(), result.ftype(at), result.fmod(at))
         for at in range(result.nfields)

@@ -282,9 +282,13 @@ def _read_list(columns: Sequence[Column], manifest: Manifest) -> sql.Composed:
     """The columns as read, by place in CSV: names there are for people."""
     if manifest.format == "parquet":
         return listed(
-            sql.SQL("{}::{}").format(names(one.name), verbatim(type_of(one))) for one in columns
+            sql.SQL("{0}::{1} as {0}").format(names(one.name), verbatim(type_of(one)))
+            for one in columns
         )
-    return listed(_from_text(one, names(str(at))) for at, one in enumerate(columns))
+    return listed(
+        sql.SQL("{} as {}").format(_from_text(one, names(str(at))), names(one.name))
+        for at, one in enumerate(columns)
+    )
 
 
 def _from_text(column: Column, name: sql.Identifier) -> sql.Composed:
