@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from windlass.airflow.factory import (
         Ending,
         Tuning,
+        export_dag,
         flow_dag,
         migration_dag,
         rewrite_dag,
         validation_dag,
     )
+    from windlass.airflow.metadata_export import airflow_metadata_export
     from windlass.airflow.notices import Notices
     from windlass.airflow.specs import load_specs
 
@@ -20,13 +22,19 @@ __all__ = [
     "Ending",
     "Notices",
     "Tuning",
+    "airflow_metadata_export",
+    "export_dag",
     "flow_dag",
     "load_specs",
     "migration_dag",
     "rewrite_dag",
     "validation_dag",
 ]
-_PLACES = {"Notices": "notices", "load_specs": "specs"}
+_PLACES = {
+    "Notices": "notices",
+    "airflow_metadata_export": "metadata_export",
+    "load_specs": "specs",
+}
 
 
 def __getattr__(name: str) -> Any:

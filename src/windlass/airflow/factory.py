@@ -31,6 +31,7 @@ from windlass.spec.spec import read_yaml
 MIGRATE = "windlass.flows.outline:MIGRATE"
 VALIDATE = "windlass.flows.outline:VALIDATE"
 REWRITE = "windlass.flows.outline:REWRITE"
+EXPORT = "windlass.flows.outline:EXPORT"
 _PARAMS = "windlass.airflow.params"
 BESIDE = 8  # tasks of a run that are at work beside the mapped ones: the holder, and short steps
 Gate = Callable[[], BaseOperator]
@@ -50,6 +51,7 @@ class Tuning:
     retry_exponential_backoff: bool = True
     queue: str | None = None
     patience: timedelta = timedelta(minutes=10)  # of a task, for a server or the holder to return
+    timeouts: Mapping[str, timedelta] = field(default_factory=dict)  # of a step's tasks
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,11 @@ class _Build:
 
     def _task(self, step: Step[Any]) -> Any:
         after = self._after(step.after)
+        limit: dict[str, Any] = {}
+        if step.name in self.tuning.timeouts:
+            limit["execution_timeout"] = self.tuning.timeouts[step.name]
         if step.lasting:
-            words = {**self.words, "step": step.name, "last": self._last()}
+            words = {**self.words, **limit, "step": step.name, "last": self._last()}
             task: Any = HoldOperator(task_id=step.name, priority_weight=1000, **words)
         elif step.items and step.spread:
             listing = self._listing(step)
@@ -97,11 +102,15 @@ class _Build:
                 map_index_template=ShareOperator.NAME,
                 max_active_tis_per_dagrun=self.tuning.max_parallel,
                 **self.words,
+                **limit,
             ).expand(share=listing.output)
-        elif step.name in self._last():
-            task = EndOperator(task_id=step.name, step=step.name, **self.words, **self._end())
+        elif step == self.flow.last:
+            words = {**self.words, **limit, **self._end()}
+            task = EndOperator(task_id=step.name, step=step.name, **words)
         else:
-            task = StepOperator(task_id=step.name, step=step.name, **self.words)
+            task = StepOperator(task_id=step.name, step=step.name, **self.words, **limit)
+            if step.always:  # whether the run is green is not for it to say
+                task.as_teardown()
         if after:
             after >> task
         return task
@@ -163,7 +172,7 @@ def flow_dag(
     """
     tuning, ending = tuning or Tuning(), ending or Ending()
     outline: Flow[Any] = resolve_place(flow)
-    last = outline.steps[-1].name
+    last = outline.last.name
     options: dict[str, Any] = {
         "schedule": None,
         "catchup": False,
@@ -301,6 +310,40 @@ def rewrite_dag(
         ending=ending,
         **options,
     )
+
+
+def export_dag(
+    dag_id: str,
+    *,
+    spec: SpecLike,
+    source_conn_id: str = "postgres_source",
+    warehouse_conn_id: str = "",
+    words: str = f"{_PARAMS}:export_words",
+    tuning: Tuning | None = None,
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """The flow `export`. `warehouse_conn_id` is of a PostgreSQL warehouse; others stand in the
+    spec. `words` is for presets: see `flow_dag`.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+    return flow_dag(
+        EXPORT,
+        dag_id,
+        words=words,
+        given={**_checked(EXPORT, spec), **_given_connection(warehouse_conn_id)},
+        connections=("source", "warehouse") if warehouse_conn_id else ("source",),
+        params={"source_conn_id": forms.connection(source_conn_id, forms.ONLY_READ)},
+        tuning=tuning,
+        ending=ending,
+        **{"description": "From PostgreSQL into files and a warehouse.", **dag_options},
+    )
+
+
+def _given_connection(warehouse_conn_id: str) -> dict[str, str]:
+    return {"warehouse": warehouse_conn_id} if warehouse_conn_id else {}
 
 
 def _checked(

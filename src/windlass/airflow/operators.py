@@ -173,7 +173,8 @@ class StepOperator(FlowOperator):
             part = self.part(context)
             results = part.run()
             if part.step.items:
-                return {"items": len(results)}
+                rows = sum(int(one.get("rows") or 0) for one in results.values())
+                return {"items": len(results), "rows": rows}
             from windlass.airflow.board import small
 
             result = dict(small(results[""]))

@@ -17,14 +17,17 @@ from windlass.errors import BadSpec
 Given = Mapping[str, Any]
 
 
+ONLY_READ = "The database to move; it is only read."
+
+
 def connection_params(source_conn_id: str, target_conn_id: str) -> dict[str, Param]:
     return {
-        "source_conn_id": _connection(source_conn_id, "The database to move; it is only read."),
-        "target_conn_id": _connection(target_conn_id, "The database that it moves to."),
+        "source_conn_id": connection(source_conn_id, ONLY_READ),
+        "target_conn_id": connection(target_conn_id, "The database that it moves to."),
     }
 
 
-def _connection(conn_id: str, help_: str) -> Param:
+def connection(conn_id: str, help_: str) -> Param:
     return Param(
         conn_id,
         type="string",
@@ -241,6 +244,11 @@ def rewrite_params(connection: str) -> dict[str, Param]:
 def rewrite_words(params: Given, given: Given) -> dict[str, Any]:
     """The spec as it stands, with the form's connection."""
     return {**given, "connection": params["db_conn_id"]}
+
+
+def export_words(params: Given, given: Given) -> dict[str, Any]:
+    """An export's spec as it stands, with the form's source."""
+    return {**given, "source": params["source_conn_id"]}
 
 
 def _selection(params: Given) -> dict[str, Any]:

@@ -220,6 +220,26 @@ def rollback(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 
 
 @windlass.command()
+@options.takes(*options.EXPORT)
+@click.option("--run", metavar="RUN", default="", help="Go on with a run that stopped.")
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def export(voice: Voice, /, run: str, file: Path | None, **words: Any) -> int:
+    """Write relations into an object store, and load them into a warehouse.
+
+    Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery or PostgreSQL.
+    The source is only read, in one snapshot; see docs/export.md for the spec file.
+    """
+    from windlass.cli.exports import export, read_export_spec
+    from windlass.cli.watch import watching
+
+    spec = read_export_spec(voice, words, file)
+    with watching(voice, "Reading the source") as emit:
+        outcome = export(spec, emit, run=run)
+    return _say(voice, outcome, "export")
+
+
+@windlass.command()
 @click.option(
     "--scale",
     type=click.FloatRange(min=0, min_open=True),

@@ -24,6 +24,8 @@ CHUNK_BY = ("auto", "ctid", "keyset", "whole")
 EXISTING = ("refuse", "replace", "fill")
 UNLOGGED = ("auto", "always", "never")
 VERIFY = ("none", "counts", "full")
+FILE_FORMATS = ("parquet", "csv")
+DISPOSITIONS = ("truncate", "append", "merge")
 FORMATS = ("text", "markdown", "json")
 
 
@@ -198,6 +200,32 @@ VERIFICATION = (
     _existing(hidden=True),
     _one_snapshot(hidden=True),
     SNAPSHOT,
+)
+
+EXPORT = (
+    SOURCE,
+    click.option(
+        "--to", metavar="URL", help="Folder for the files: s3://, gs://, az:// or file:///path."
+    ),
+    click.option(
+        "--warehouse",
+        metavar="URL",
+        help="duckdb:///path, bigquery://project/dataset or postgresql://...; default: files only.",
+    ),
+    FILE,
+    click.option("--format", type=click.Choice(FILE_FORMATS), help="Parquet (default) or CSV."),
+    click.option(
+        "--disposition",
+        type=click.Choice(DISPOSITIONS),
+        help="Rows that the warehouse has are replaced (truncate, the default), kept (append), or "
+        "replaced where the key is the same (merge).",
+    ),
+    click.option(
+        "--keep-files", is_flag=True, default=None, help="Keep the files after they are loaded."
+    ),
+    click.option(
+        "-j", "--jobs", metavar="N", type=int, help="Relations side by side. Default: the cores."
+    ),
 )
 
 # `windlass.cli.voice` reads these itself, before click does.

@@ -23,7 +23,7 @@ MOST_PHASES = 6
 MOST_DIFFERENCES = 20
 MOST_LOSSES = 20  # kinds of them
 MOST_NAMES = 5
-COPY_PHASES = ("transfer_table_data", "transfer_partition")
+COPY_PHASES = ("transfer_table_data", "transfer_partition", "extract")
 
 _GOOD = {State.DONE, State.ROLLED_BACK}
 
@@ -79,6 +79,7 @@ _SENTENCES = {
     "verify": ("Compared", "The comparison"),
     "rollback": ("Rolled back", "The rollback"),
     "rewrite": ("Rewrote", "The rewrite"),
+    "export": ("Exported", "The export"),
 }
 
 
@@ -106,6 +107,8 @@ def _headline(outcome: Outcome, verb: str, width: int) -> str:
 _VERDICTS = {
     "full": "Verified: schema, sequences, row counts and the content of every row are equal.",
     "counts": "Verified: schema, sequences and row counts are equal. Content was not compared.",
+    "rows": "Verified: as many rows have arrived as were read.",
+    "files": "Verified: every file is there, with the rows that were read.",
     "": "Not verified.",
 }
 

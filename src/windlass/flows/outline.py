@@ -15,6 +15,7 @@ _TRANSFERS = "windlass.flows.transfers"
 _VALIDATE = "windlass.flows.validate"
 _DEFINITIONS = "windlass.flows.definitions"
 _REWRITE = "windlass.flows.rewrite"
+_EXPORT = "windlass.flows.export"
 
 
 def _in(module: str, name: str, *after: str, items: str | None = None, **words: Any) -> Step[Any]:
@@ -207,3 +208,17 @@ REWRITE: Flow[Any] = Flow(
 
 # by the name that a journal knows them under
 JOURNALLED = {flow.name: flow for flow in (MIGRATE, REWRITE)}
+
+EXPORT: Flow[Any] = Flow(
+    "export",
+    (
+        _in(_EXPORT, "read_source", lasting=True),
+        _in(_EXPORT, "extract", "read_source", items="exports"),
+        _in(_EXPORT, "check_objects", "extract", items="exports", pipelined=True),
+        _in(_EXPORT, "load", "check_objects", items="exports", pipelined=True),
+        _in(_EXPORT, "check_rows", "load", items="exports", pipelined=True),
+        _in(_EXPORT, "clean_up", "check_rows", items="exports", pipelined=True, always=True),
+    ),
+    context="windlass.flows.exporting:Exporting",
+    spec="windlass.spec.export:ExportSpec",
+)

@@ -62,6 +62,8 @@ class Step(Generic[Context]):
     # Where there are several machines: whether its items are worth a task each. The others' work is
     # the server's, which threads wait for as well.
     spread: bool = False
+    # Runs also when a step before it has failed, with the same items: it cleans up.
+    always: bool = False
     listed_by: str = ""  # the name under which a scheduler lists the items
 
 
@@ -106,6 +108,11 @@ class Flow(Generic[Context]):
             if step.name in names
         )
         return replace(self, steps=kept)
+
+    @property
+    def last(self) -> Step[Context]:
+        """The step that ends the flow: what runs always only cleans up after it."""
+        return [step for step in self.steps if not step.always][-1]
 
     @property
     def lasting(self) -> Step[Context] | None:

@@ -132,6 +132,7 @@ class _Execution:
         self._waiting: list[_Job] = []
         self._stop = threading.Event()
         self._in_flight = 0
+        self._end_always = False
 
     def _emit(self, event: Any) -> None:
         with self._emit_lock:
@@ -149,6 +150,7 @@ class _Execution:
         except BaseException as error:
             self._stop.set()
             self._context.cancel()
+            self._end_always = True
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted("interrupted") from None
             raise
@@ -158,6 +160,22 @@ class _Execution:
                 self._ready.put(_Job((1 << 30, 0), _NOTHING, ONE))
             for thread in threads:
                 thread.join()
+            if self._end_always:
+                self._clean_up()
+
+    def _clean_up(self) -> None:
+        """After a failure: what is left of the steps that run always. A fault of theirs is told,
+        and does not take the place of the failure itself."""
+        for progress in self._steps.values():
+            if not progress.step.always or progress.done:
+                continue
+            for item in (
+                progress.items if progress.items is not None else self._items(progress.step)
+            ):
+                try:
+                    resolve(progress.step.run)(self._context, item)
+                except WindlassError as error:
+                    log.warning("step=%s item=%s failed: %s", progress.step.name, item.id, error)
 
     def _schedule(self) -> None:
         self._advance()

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -78,7 +78,7 @@ def parse_bytes(text: str | int) -> int:
     return int(Decimal(match[1]) * _UNITS[unit])
 
 
-_Size = Annotated[
+Size = Annotated[
     int,
     BeforeValidator(parse_bytes),
     Field(ge=1 << 16),
@@ -119,7 +119,7 @@ class Spec(BaseModel):
     chunk_by: ChunkBy = ChunkBy.AUTO
     """What large relations are cut by. `auto`: nothing while other relations keep all jobs busy,
     up to eight chunks; else block ranges where the server can, else keys."""
-    chunk_size: _Size = 64 << 20
+    chunk_size: Size = 64 << 20
     """Size of a chunk, for example `64MB`."""
     partition_threshold: Annotated[int, Field(ge=0)] = 0
     """Relations with fewer rows than this (by the server's estimate) are not cut; those with more
@@ -266,13 +266,23 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
     first, *rest = (str(part) for part in fault["loc"]) if fault["loc"] else ("",)
     key = ".".join((_word(first), *rest))
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, spec_keys(model), n=1)
+        last = _word(str(fault["loc"][-1]))
+        near = difflib.get_close_matches(last, spec_keys(_inner(model, rest)), n=1)
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     message = fault["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if isinstance(fault.get("input"), int):
         message += f", not {fault['input']}"
     return f"{key}: {message}" if key else message
+
+
+def _inner(model: type[BaseModel], rest: Sequence[str]) -> type[BaseModel]:
+    """The model that holds an unknown key: a nested one where the fault is inside of it."""
+    if not rest:
+        return model
+    types = [one for field in model.model_fields.values() for one in get_args(field.annotation)]
+    nested = [one for one in types if isinstance(one, type) and issubclass(one, BaseModel)]
+    return nested[0] if nested else model
 
 
 def json_schema() -> dict[str, Any]:

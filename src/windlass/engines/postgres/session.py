@@ -211,6 +211,12 @@ class Address:
             raise explain(error, str(self), side=self.side) from error
         return connection
 
+    def conninfo(self, like: Connection, purpose: str) -> str:
+        """For another driver over libpq, to the very server that `like` reached. Holds the
+        password."""
+        words = {**self._resolved(like), "application_name": purpose[:63]}
+        return conninfo.make_conninfo("", **words, password=like.info.password or None)
+
     def environment(self, like: Connection) -> dict[str, str]:
         """libpq variables for a child process (pg_dump): the password stays out of its arguments.
 

@@ -1,0 +1,1 @@
+"""Warehouses: where exported files are loaded."""

@@ -1,0 +1,313 @@
+"""A DuckDB file as the warehouse. It is open only while something is done: others wait for it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+from psycopg import sql
+
+from windlass.engines.objects.store import ObjectStore
+from windlass.engines.warehouse.base import RECORDS, misfits, not_unique, without_key
+from windlass.engines.warehouse.statements import each, listed, names, statement, verbatim
+from windlass.errors import ConnectionLost, WindlassError
+from windlass.model.export import Column, Export, Kind, Loaded, Manifest
+from windlass.model.report import Problem
+
+_TYPES = {
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.INT16: "SMALLINT",
+    Kind.INT32: "INTEGER",
+    Kind.INT64: "BIGINT",
+    Kind.FLOAT32: "FLOAT",
+    Kind.FLOAT64: "DOUBLE",
+    Kind.TEXT: "VARCHAR",
+    Kind.JSON: "JSON",
+    Kind.UUID: "UUID",
+    Kind.BYTES: "BLOB",
+    Kind.DATE: "DATE",
+    Kind.TIME: "TIME",
+    Kind.TIMESTAMP: "TIMESTAMP",
+    Kind.INSTANT: "TIMESTAMP WITH TIME ZONE",
+}
+MEMORY = "128MB"  # what a load may take, beside the rest of the process; it spills to disk
+_ONE_AT_A_TIME = threading.Lock()  # of a process; another process finds the file locked
+
+
+def type_of(column: Column) -> str:
+    if column.kind is Kind.DECIMAL:
+        return f"DECIMAL({column.precision},{column.scale})"
+    return _TYPES[column.kind] + ("[]" if column.is_list else "")
+
+
+class DuckDb:
+    """Tables in one schema of a DuckDB file."""
+
+    def __init__(self, path: str, schema: str = "") -> None:
+        self._path, self._schema = path, schema or "main"
+        self.place = f"DuckDB {path}"
+        self._open: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        """Nothing is open between calls."""
+
+    def cancel(self) -> None:
+        connection = self._open
+        if connection is not None:
+            connection.interrupt()
+
+    @contextmanager
+    def _session(self, doing: str) -> Iterator[Any]:
+        """Raises:
+        ConnectionLost: another process has the file open; it can be tried again.
+        """
+        with _ONE_AT_A_TIME:
+            try:
+                with duckdb.connect(self._path, config={"memory_limit": MEMORY}) as connection:
+                    self._open = connection
+                    connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
+                    yield connection
+            except duckdb.IOException as error:
+                said = _first_line(error)
+                if "lock" in said:
+                    raise ConnectionLost(
+                        f"{self.place} is open in another process", hint="wait until it is closed"
+                    ) from error
+                raise WindlassError(
+                    f"{self.place}: {doing}: {said}", hint="see the file"
+                ) from error
+            except duckdb.Error as error:
+                raise WindlassError(f"{self.place}: {doing}: {_first_line(error)}") from error
+            finally:
+                self._open = None
+
+    def problems(self, exports: Sequence[Export]) -> list[Problem]:
+        try:
+            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+            with self._session("opening it") as connection:
+                found = []
+                for one in exports:
+                    types = [type_of(column) for column in one.columns]
+                    there = self._columns(connection, one.table)
+                    if there:
+                        found += misfits(one.table, one.columns, types, there)
+                return found
+        except (WindlassError, OSError) as error:
+            if isinstance(error, ConnectionLost):
+                raise
+            return [Problem(self.place, str(error), getattr(error, "hint", ""))]
+
+    def _columns(self, connection: Any, table: str) -> dict[str, tuple[str, bool]]:
+        rows = connection.execute(
+            "select column_name, data_type, is_nullable = 'NO' and column_default is null"
+            " from information_schema.columns where table_schema = ? and table_name = ?",
+            [self._schema, table],
+        ).fetchall()
+        return {name: (type_, needed) for name, type_, needed in rows}
+
+    def watermark(self, table: str) -> str:
+        with self._session("reading the watermark") as connection:
+            if not self._columns(connection, RECORDS):
+                return ""
+            row = connection.execute(
+                statement(
+                    "select watermark from {records} where table_name = ? and watermark <> ''"
+                    " order by number desc limit 1",
+                    records=self._records,
+                ),
+                [table],
+            ).fetchone()
+            return str(row[0]) if row else ""
+
+    def loaded(self, run: str, table: str) -> Loaded | None:
+        with self._session("reading its records") as connection:
+            return self._loaded(connection, run, table)
+
+    def _loaded(self, connection: Any, run: str, table: str) -> Loaded | None:
+        if not self._columns(connection, RECORDS):
+            return None
+        row = connection.execute(
+            statement(
+                "select l.run, l.table_name, l.rows, l.total, l.watermark,"
+                " not exists (select 1 from {records} as n"
+                "   where n.table_name = l.table_name and n.number > l.number)"
+                " from {records} as l where run = ? and table_name = ?",
+                records=self._records,
+            ),
+            [run, table],
+        ).fetchone()
+        return Loaded(*row) if row else None
+
+    def count(self, table: str) -> int:
+        with self._session(f"counting {table}") as connection:
+            return _count(connection, names(self._schema, table))
+
+    @property
+    def _records(self) -> sql.Identifier:
+        return names(self._schema, RECORDS)
+
+    def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
+        with ExitStack() as stack:
+            paths = [str(stack.enter_context(store.local(one.path))) for one in manifest.files]
+            with self._session(f"loading {export.table}") as connection:
+                done = self._loaded(connection, manifest.run, export.table)
+                if done:
+                    return done
+                connection.execute("begin")
+                self._make(connection, export)
+                self._fill(connection, export, manifest, paths)
+                connection.execute("commit")
+                found = self._loaded(connection, manifest.run, export.table)
+                assert found is not None
+                return found
+
+    def _make(self, connection: Any, export: Export) -> None:
+        """What is missing.
+
+        Raises:
+            WindlassError: the table does not fit (any more).
+        """
+        columns = listed(
+            sql.SQL("{} {}").format(names(one.name), verbatim(type_of(one)))
+            for one in export.columns
+        )
+        table = names(self._schema, export.table)
+        connection.execute(statement("create schema if not exists {s}", s=names(self._schema)))
+        connection.execute(
+            statement(
+                "create table if not exists {records} (number bigint, run text,"
+                " table_name text, rows bigint, total bigint, watermark text,"
+                " loaded_at timestamptz default current_timestamp, unique (run, table_name))",
+                records=self._records,
+            )
+        )
+        connection.execute(
+            statement(
+                "create table if not exists {table} ({columns})", table=table, columns=columns
+            )
+        )
+        there = self._columns(connection, export.table)
+        if wrong := misfits(export.table, export.columns, [*map(type_of, export.columns)], there):
+            raise WindlassError(str(wrong[0]))
+
+    def _fill(self, connection: Any, export: Export, manifest: Manifest, paths: list[str]) -> None:
+        table = names(self._schema, export.table)
+        columns = listed(names(one.name) for one in export.columns)
+        before = _count(connection, table)
+        parts = {
+            "table": table,
+            "columns": columns,
+            "values": _read_list(export.columns, manifest),
+            "source": verbatim(_source(manifest)),
+        }
+        if export.disposition == "merge":
+            connection.execute(
+                statement("create temp table windlass_new as select {values} from {source}",
+                          values=parts["values"], source=parts["source"]), [paths]
+            )  # fmt: skip
+            _take_out(connection, export, table)
+            counted = _count(connection, names("windlass_new"))
+            connection.execute(
+                statement(
+                    "insert into {table} ({columns}) select {columns} from windlass_new",
+                    table=table,
+                    columns=columns,
+                )
+            )
+            connection.execute("drop table windlass_new")
+        else:
+            if export.disposition == "truncate":
+                connection.execute(statement("delete from {table}", table=table))
+                before = 0
+            connection.execute(
+                statement("insert into {table} ({columns}) select {values} from {source}", **parts),
+                [paths],
+            )
+            counted = _count(connection, table) - before
+        connection.execute(
+            statement(
+                "insert into {records} (number, run, table_name, rows, total, watermark)"
+                " select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ? from {records}",
+                records=self._records,
+            ),
+            [manifest.run, export.table, counted, _count(connection, table), manifest.watermark],
+        )
+
+
+def _count(connection: Any, table: sql.Composable) -> int:
+    query = statement("select count(*) from {table}", table=table)
+    return int(connection.execute(query).fetchone()[0])
+
+
+def _take_out(connection: Any, export: Export, table: sql.Identifier) -> None:
+    """What the new rows replace.
+
+    Raises:
+        WindlassError: they cannot be told apart.
+    """
+    keys = [names(one) for one in export.key]
+    twice = "select 1 from windlass_new group by {keys} having count(*) > 1 limit 1"
+    if connection.execute(statement(twice, keys=listed(keys))).fetchone():
+        raise not_unique(export)
+    missing = each("{} is null", keys, " or ")
+    without = "select 1 from windlass_new where {missing} limit 1"
+    if connection.execute(statement(without, missing=missing)).fetchone():
+        raise without_key(export)
+    same = each("old.{0} = new.{0}", keys, " and ")
+    delete = "delete from {table} as old using windlass_new as new where {same}"
+    connection.execute(statement(delete, table=table, same=same))
+
+
+def _source(manifest: Manifest) -> str:
+    """A table function over the files, whose paths are its parameter."""
+    if manifest.format == "parquet":
+        return "read_parquet(?)"
+    columns = ", ".join(f"'{at}': 'VARCHAR'" for at in range(len(manifest.columns)))
+    # every value as it stands: "" is an empty text, nothing at all is NULL
+    return (
+        "read_csv(?, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"',"
+        " nullstr = '', allow_quoted_nulls = false, columns = {" + columns + "})"
+    )
+
+
+def _read_list(columns: Sequence[Column], manifest: Manifest) -> sql.Composed:
+    """The columns as read, by place in CSV: names there are for people."""
+    if manifest.format == "parquet":
+        return listed(
+            sql.SQL("{0}::{1} as {0}").format(names(one.name), verbatim(type_of(one)))
+            for one in columns
+        )
+    return listed(
+        sql.SQL("{} as {}").format(_from_text(one, names(str(at))), names(one.name))
+        for at, one in enumerate(columns)
+    )
+
+
+def _from_text(column: Column, name: sql.Identifier) -> sql.Composed:
+    """PostgreSQL's text into a value."""
+    if column.kind is Kind.BYTES:
+        return sql.SQL("unhex(substr({}, 3))").format(name)
+    if column.is_list and column.kind is Kind.TEXT:
+        raise WindlassError(
+            f"column {column.name} is a list of texts, which DuckDB cannot read from CSV",
+            hint="export Parquet, or give the relation `text: [...]` with its name",
+        )
+    if column.is_list:
+        return sql.SQL("translate({}, {}, {})::{}").format(
+            name, sql.Literal("{}"), sql.Literal("[]"), verbatim(type_of(column))
+        )
+    return sql.SQL("{}::{}").format(name, verbatim(type_of(column)))
+
+
+def _first_line(error: BaseException) -> str:
+    """Without the values that DuckDB quotes."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"(string|value|key:) (['\"]).*\2", r"\1 …", line, flags=re.IGNORECASE)

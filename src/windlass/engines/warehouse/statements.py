@@ -1,0 +1,48 @@
+"""Statements for warehouses, put together by psycopg's own composing: names are always quoted.
+
+DuckDB quotes names as PostgreSQL does; BigQuery has backticks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, LiteralString
+
+from psycopg import sql
+
+
+class Backticks(sql.Composable):
+    """A name as BigQuery quotes it: ``project.dataset.table`` as a whole."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(names)
+        self._names = names
+
+    def as_bytes(self, context: Any = None) -> bytes:
+        whole = ".".join(self._names).replace("\\", "\\\\").replace("`", "\\`")
+        return f"`{whole}`".encode()
+
+
+def statement(template: LiteralString, **parts: sql.Composable) -> str:
+    """The template with its parts in place; values are parameters, never parts."""
+    return sql.SQL(template).format(**parts).as_string(None)
+
+
+def names(*path: str) -> sql.Identifier:
+    return sql.Identifier(*path)
+
+
+def verbatim(text: str) -> sql.SQL:
+    """A type's name, or another word of our own."""
+    return sql.SQL(text)
+
+
+def listed(parts: Iterable[sql.Composable], between: LiteralString = ", ") -> sql.Composed:
+    return sql.SQL(between).join(parts)
+
+
+def each(
+    template: LiteralString, parts: Iterable[sql.Composable], between: LiteralString = ", "
+) -> sql.Composed:
+    """The template once for each part, which is its ``{}``."""
+    return listed([sql.SQL(template).format(part) for part in parts], between)

@@ -1,0 +1,492 @@
+"""The context of the flow `export`: what is exported, in which snapshot, to where.
+
+Nothing is journalled on the source, which is only read: what an extract has done stands in its
+manifest, what a load has done in the warehouse.
+"""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import hashlib
+import json
+import re
+import threading
+import time
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from typing import Any, Self
+
+import psycopg
+from psycopg import sql
+from pydantic import TypeAdapter
+
+from windlass.engines.objects.store import ObjectStore
+from windlass.engines.postgres import catalog
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.extract import Dialect, column_of, describe, from_item, select
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.engines.postgres.snapshot import SnapshotHolder, enter
+from windlass.engines.warehouse.base import Warehouse
+from windlass.engines.warehouse.opening import open_warehouse
+from windlass.errors import BadSpec, Interrupted, Refused, SnapshotLost, WindlassError
+from windlass.flows.migration import new_run_id, when_up
+from windlass.model.event import Emit, Event, FlowPlanned, Noticed, ignore
+from windlass.model.export import Export, Manifest
+from windlass.model.flow import Item, Result
+from windlass.model.outcome import Outcome, RelationOutcome, State
+from windlass.model.relation import Kind as RelationKind
+from windlass.model.relation import Relation
+from windlass.model.report import Difference, Loss, Problem
+from windlass.model.snapshot import Snapshot
+from windlass.spec.export import ExportSpec, RelationSpec
+
+_EXPORTS = TypeAdapter(tuple[Export, ...])
+_MANIFEST = TypeAdapter(Manifest)
+MANIFEST = "manifest.json"
+# what a pattern means without being asked for by name; a partition's rows are its root's
+_PLAIN = (RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED_VIEW)
+
+
+class Exporting:
+    """One process's part in an export. Use as a context manager."""
+
+    def __init__(
+        self,
+        spec: ExportSpec,
+        emit: Emit = ignore,
+        *,
+        caller: str = "",
+        patient: bool = False,
+        run: str = "",
+    ) -> None:
+        """Connects to nothing yet. A run is that of its `caller`, or has an id of its own.
+
+        Raises:
+            BadSpec: source or warehouse cannot be read.
+        """
+        if spec.source is None:
+            raise BadSpec(["no source: give --source, or set WINDLASS_SOURCE"])
+        self.spec, self._emit, self._patient = spec, emit, patient
+        self.address = Address.parse("source", spec.source.get_secret_value())
+        self.run = run or (run_of(caller) if caller else new_run_id())
+        self.store = ObjectStore(spec.to, spec.store_options)
+        self.warehouse: Warehouse | None = None
+        if spec.warehouse is not None:
+            self.warehouse = open_warehouse(spec.warehouse.get_secret_value(), spec.into)
+        self.exports: tuple[Export, ...] = ()
+        self.steps: tuple[str, ...] = ()
+        self.results: dict[str, dict[str, Result]] = defaultdict(dict)
+        self.snapshot = Snapshot(0, "", "", "")
+        self.notices: list[str] = []
+        self._holder: SnapshotHolder | None = None
+        self._lock = threading.Lock()
+        self._open: list[Any] = []  # what `cancel` stops
+        self._cancelled = False
+        self._started = time.perf_counter()
+        self._source_name = str(self.address)
+        self._relations: Sequence[Relation] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *fault: Any) -> None:
+        if self._holder:
+            self._holder.close()
+        if self.warehouse is not None:
+            self.warehouse.__exit__(*fault)
+
+    @property
+    def dialect(self) -> Dialect:
+        return Dialect(self.spec.warehouse_kind or "files")
+
+    def export(self, name: str) -> Export:
+        return next(one for one in self.exports if one.name == name)
+
+    def folder(self, export: Export) -> str:
+        """Of one relation and run: two runs never mix."""
+        return f"{slug(export.name)}/{self.run}"
+
+    def manifest(self, export: Export) -> Manifest | None:
+        """What the extract of this run has written, if it is through."""
+        found = self.store.get(f"{self.folder(export)}/{MANIFEST}")
+        return _MANIFEST.validate_json(found) if found else None
+
+    def write_manifest(self, export: Export, manifest: Manifest) -> None:
+        text = json.dumps(asdict(manifest), indent=1).encode()
+        self.store.put(f"{self.folder(export)}/{MANIFEST}", text)
+
+    @contextmanager
+    def reading(self, export: Export) -> Iterator[Connection]:
+        """A session of this thread's in the run's snapshot."""
+        connection = self.address.connect(Role.SOURCE, f"windlass export {self.run}")
+        with connection, self.stoppable(connection.cancel_safe):
+            enter(connection, self.snapshot.id)
+            yield connection
+
+    @contextmanager
+    def stoppable(self, stop: Any) -> Iterator[None]:
+        """While it lasts, `cancel` calls `stop`."""
+        with self._lock:
+            if self._cancelled:
+                raise Interrupted("stopped on request")
+            self._open.append(stop)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.remove(stop)
+
+    # the beginning
+
+    def begin(self) -> None:
+        """Take the snapshot, and find out everything that would be in the way.
+
+        Raises:
+            Refused: with every problem; nothing was written.
+        """
+        if self.exports:
+            return
+        problems: list[Problem] = []
+        exports: list[Export] = []
+        try:
+            self._hold()
+        except WindlassError as error:
+            if self._patient:
+                raise
+            problems.append(Problem("source", str(error), error.hint))
+        else:
+            exports, found = self._plan()
+            problems += found
+        try:
+            self.store.check()
+        except WindlassError as error:
+            problems.append(Problem("to", str(error), error.hint))
+        if self.warehouse is not None:
+            problems += self.warehouse.problems(exports)
+        if problems:
+            raise Refused(problems)
+        self.exports = tuple(self._with_watermarks(exports))
+        self._lock_relations({one.relation for one in exports})
+        self._tell_plan()
+
+    def _hold(self, number: int = 1) -> None:
+        if self._holder is None:
+            self._holder = when_up(lambda: SnapshotHolder(self.address, "windlass snapshot"))
+        self.snapshot = self._holder.numbered(number)
+
+    def _plan(self) -> tuple[list[Export], list[Problem]]:
+        assert self._holder is not None
+        found = catalog.read_catalog(self._holder.connection)
+        self._relations = found.relations
+        self._source_name = str(found.server)
+        problems: list[Problem] = []
+        chosen: dict[str, tuple[RelationSpec, Relation | None]] = {}
+        for one in self.spec.relations or (RelationSpec(name="*"),):
+            if one.query:
+                chosen[one.name] = (one, None)
+                continue
+            matching = [r for r in found.relations if self._matches(one.name, r)]
+            if not matching:
+                problems.append(Problem(one.name, "names no relation of the source"))
+            for relation in matching:
+                chosen[str(relation.name)] = (one, relation)
+        exports = []
+        for name, (one, of) in chosen.items():
+            try:
+                exports.append(self._export(name, one, of))
+            except BadSpec as error:
+                problems += [Problem(name, fault) for fault in error.faults]
+            except WindlassError as error:
+                problems.append(Problem(name, str(error), error.hint))
+        unreadable = [r for _, r in chosen.values() if r and r.name in found.unreadable]
+        problems += [Problem(str(r.name), "may not be read", "grant select") for r in unreadable]
+        hiding = [r for _, r in chosen.values() if r and r.name in found.hiding]
+        problems += [
+            Problem(str(r.name), "row security hides rows", "use a role with BYPASSRLS")
+            for r in hiding
+        ]
+        tables = Counter(one.table for one in exports)
+        problems += [
+            Problem(table, f"{count} relations would be loaded into this table", "give `table`")
+            for table, count in tables.items()
+            if count > 1 and self.warehouse is not None
+        ]
+        return exports, problems
+
+    def _matches(self, pattern: str, relation: Relation) -> bool:
+        plain = relation.name.plain
+        if any(fnmatch.fnmatchcase(plain, one) for one in self.spec.exclude):
+            return False
+        if plain == pattern:
+            return True
+        if "." not in pattern:
+            pattern = f"*.{pattern}"
+        is_plain = relation.kind in _PLAIN and relation.partition_of is None
+        return is_plain and fnmatch.fnmatchcase(plain, pattern)
+
+    def _export(self, name: str, one: RelationSpec, relation: Relation | None) -> Export:
+        """Raises:
+        BadSpec: with every fault of the relation's own words.
+        WindlassError: the server cannot make sense of the query.
+        """
+        assert self._holder is not None
+        item = _from_item(one, relation)
+        table = one.table or (relation.name.name if relation else name)
+        bare = Export(name, table, item, (), "truncate", relation=name if relation else "")
+        connection = self._holder.connection
+        every = select(bare, [sql.SQL("*")])
+        described = describe(connection, every, name)
+        not_null = {c.name for c in relation.columns if c.not_null} if relation else set()
+        names = [column.name for column in described]
+        mark = (one.watermark,) if one.watermark else ()
+        given = {"columns": one.columns, "text": one.text, "key": one.key, "watermark": mark}
+        faults = _unknown(names, given)
+        twice = [column for column, count in Counter(names).items() if count > 1]
+        faults += [f"two columns are called {column}" for column in twice]
+        plain = relation.name.plain if relation else name
+        columns = [
+            column_of(
+                column,
+                self.dialect,
+                not_null=column.name in not_null,
+                text=column.name in one.text,
+                mask=_names(self.spec.mask, f"{plain}.{column.name}"),
+            )
+            for column in described
+            if not (one.columns and column.name not in one.columns)
+            and not _names(self.spec.leave_out, f"{plain}.{column.name}")
+        ]
+        if one.columns:
+            columns.sort(key=lambda column: one.columns.index(column.name))
+        disposition = self.spec.disposition_of(one)
+        key = one.key or (relation.keyset if relation else ())
+        if disposition == "merge":
+            if not key:
+                faults.append("has no key to merge by: give `key`")
+            kept = {column.name for column in columns if not column.mask}
+            faults += [f"key: {part} is left out or masked" for part in key if part not in kept]
+        if not columns:
+            faults.append("has no columns left to export")
+        if faults:
+            raise BadSpec(faults)
+        require = one.require_rows if one.require_rows is not None else self.spec.require_rows
+        return replace(
+            bare,
+            columns=tuple(columns),
+            disposition=str(disposition),
+            key=tuple(key) if disposition == "merge" else (),
+            watermark=one.watermark,
+            since=str(one.overlap_seconds) if one.watermark else "",
+            require_rows=require,
+            size_bytes=relation.size_bytes if relation else 0,
+            rows=relation.rows if relation else -1,
+        )
+
+    def _with_watermarks(self, exports: Sequence[Export]) -> Iterator[Export]:
+        """Where the last run ended, and where this one will. As text: the source's own type."""
+        assert self._holder is not None
+        for one in exports:
+            if not one.watermark or self.warehouse is None:
+                yield one
+                continue
+            overlap, last = float(one.since), self.warehouse.watermark(one.table)
+            mark = sql.Identifier(one.watermark)
+            item = from_item(replace(one, watermark=""))
+            try:
+                highest = self._value(sql.SQL("select max({})::text from {}").format(mark, item))
+                if last and overlap:
+                    last = self._value(
+                        sql.SQL(
+                            "select ({}::timestamptz - make_interval(secs => {}))::text"
+                        ).format(sql.Literal(last), sql.Literal(overlap))
+                    )
+            except psycopg.Error as error:
+                raise explain(
+                    error, f"reading the watermark of {one.name}", side="source"
+                ) from error
+            yield replace(one, since=last, upto=highest or last)
+
+    def _lock_relations(self, chosen: Collection[str]) -> None:
+        """DROP and TRUNCATE are not covered by a snapshot: they wait until it is let go."""
+        assert self._holder is not None
+        names = {one.name for one in self._relations if str(one.name) in chosen}
+        while more := {
+            one.name for one in self._relations if one.partition_of in names
+        } - names:  # fmt: skip
+            names |= more
+        kinds = (RelationKind.TABLE, RelationKind.PARTITIONED)
+        self._holder.lock(
+            one.name for one in self._relations if one.name in names and one.kind in kinds
+        )
+
+    def _value(self, query: sql.Composed) -> str:
+        assert self._holder is not None
+        row = self._holder.connection.execute(query).fetchone()
+        return str(row[0]) if row and row[0] is not None else ""
+
+    def _tell_plan(self) -> None:
+        self.emit(
+            FlowPlanned(
+                self.run,
+                {one.name: one.size_bytes for one in self.exports},
+                {one.name: max(one.rows, 0) for one in self.exports},
+                source=self._source_name,
+                target=self.warehouse.place if self.warehouse else self.store.url,
+                steps=self.steps,
+                copy_steps=("extract",),
+            )
+        )
+
+    # what the runner and other processes ask for
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, Noticed):
+            self.notices.append(event.message)
+        self._emit(event)
+
+    def finished(self, step: str) -> Mapping[str, Result]:
+        """Each step looks for itself: at the manifest, at the warehouse."""
+        return {}
+
+    def collect(self, step: str, item: Item, result: Result) -> None:
+        self.results[step][item.id] = result
+
+    def recover(self, error: WindlassError) -> None:
+        """Every step opens what it needs anew; but the snapshot has to live."""
+        if isinstance(error, SnapshotLost):
+            raise error
+        if self._holder is not None and not self._holder.alive:
+            raise SnapshotLost("the session that held the snapshot is gone", side="source")
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            stops = list(self._open)
+        for stop in stops:
+            with suppress(Exception):  # what cannot be stopped ends by itself
+                stop()
+        if self.warehouse is not None:
+            self.warehouse.cancel()
+
+    def leave(self) -> None:
+        """A worker's thread holds nothing between items."""
+
+    def keep(self) -> None:
+        """Raises:
+        SnapshotLost: the source has ended the session that held it.
+        """
+        if self._holder is not None and not self._holder.alive:
+            raise SnapshotLost("the session that held the snapshot is gone", side="source")
+
+    @property
+    def ticket(self) -> Result:
+        plan = base64.b85encode(zlib.compress(_EXPORTS.dump_json(self.exports))).decode()
+        return {"run": self.run, "plan": plan, "snapshot": asdict(self.snapshot)}
+
+    def join(self, ticket: Result) -> None:
+        """Work in the run of a ticket. That its snapshot is gone shows when it is read."""
+        self.run = ticket["run"]
+        self.exports = _EXPORTS.validate_json(zlib.decompress(base64.b85decode(ticket["plan"])))
+        self.snapshot = Snapshot(**ticket["snapshot"])
+
+    def stand_in(self, ticket: Result) -> None:
+        """Read what is not extracted yet in a snapshot of this process's own."""
+        self.join(ticket)
+        self._hold(self.snapshot.number + 1)
+        assert self._holder is not None
+        self._relations = catalog.read_catalog(self._holder.connection).relations
+        self._lock_relations({one.relation for one in self.exports})
+
+    def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    # the end
+
+    @property
+    def differences(self) -> list[Difference]:
+        return [
+            Difference.from_json(one)
+            for result in self.results["check_rows"].values()
+            for one in result.get("differences", ())
+        ]
+
+    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+        extracted, loaded = self.results["extract"], self.results["load"]
+        proof = "rows" if self.warehouse else "files"
+        losses = [
+            Loss(f"{name}.{column}", what)
+            for name, result in extracted.items()
+            for column, what in result.get("losses", {}).items()
+        ]
+        return Outcome(
+            run=self.run,
+            state=state,
+            seconds=time.perf_counter() - self._started,
+            relations=tuple(
+                RelationOutcome(
+                    source=one.name,
+                    target=one.table if self.warehouse else self.store.place(self.folder(one)),
+                    rows=int(extracted[one.name].get("rows", 0)),
+                    bytes=int(extracted[one.name].get("bytes", 0)),
+                    chunks=int(extracted[one.name].get("files", 0)),
+                    seconds=float(extracted[one.name].get("seconds", 0.0)),
+                    snapshots=(int(extracted[one.name].get("snapshot", 1)),),
+                    verified=proof if one.name in loaded else "",
+                )
+                for one in self.exports
+                if one.name in extracted
+            ),
+            losses=tuple(losses),
+            notices=tuple(self.notices),
+            snapshots=(self.snapshot,),
+            verified=proof if state is State.DONE else "",
+            source=self._source_name,
+            target=self.warehouse.place if self.warehouse else self.store.url,
+            message=message,
+            hint=hint,
+        )
+
+
+def _from_item(one: RelationSpec, relation: Relation | None) -> str:
+    """What stands after FROM. Children of a relation are relations of their own, unless they are
+    its partitions."""
+    if relation is None:
+        text = sql.SQL("({}\n) as windlass_query").format(sql.SQL(one.query.rstrip("; \n")))
+    else:
+        only = "only " if relation.has_children and relation.kind is RelationKind.TABLE else ""
+        name = sql.Identifier(relation.name.schema, relation.name.name)
+        text = sql.SQL("{}{}").format(sql.SQL(only), name)
+    if one.where:
+        text = sql.SQL("(select * from {} where {}\n) as windlass_some").format(
+            text, sql.SQL(one.where)
+        )  # fmt: skip
+    return text.as_string(None)
+
+
+def _names(patterns: Sequence[str], column: str) -> bool:
+    return any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns)
+
+
+def _unknown(names: Sequence[str], given: Mapping[str, Sequence[str]]) -> list[str]:
+    return [
+        f"{word}: there is no column {one}"
+        for word, some in given.items()
+        for one in some
+        if one not in names
+    ]
+
+
+def run_of(caller: str) -> str:
+    """A scheduler's own run always has the same id: a retry finds what was done."""
+    return f"run_{hashlib.sha256(caller.encode()).hexdigest()[:16]}"
+
+
+def slug(name: str) -> str:
+    """A relation's name as a folder's: told apart even where letters had to be replaced."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    mark = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return plain if plain == name else f"{plain}-{mark}"

@@ -1,0 +1,108 @@
+"""Nouns of an export: what is read, as which types, and what has become of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a column's values are, in words that every file and warehouse has its own for."""
+
+    BOOLEAN = "boolean"
+    INT16 = "int16"
+    INT32 = "int32"
+    INT64 = "int64"
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    DECIMAL = "decimal"
+    TEXT = "text"
+    JSON = "json"
+    UUID = "uuid"
+    BYTES = "bytes"
+    DATE = "date"
+    TIME = "time"
+    TIMESTAMP = "timestamp"
+    INSTANT = "instant"  # with a time zone: an absolute moment
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of what is exported. `type` is the source's own, as format_type writes it."""
+
+    name: str
+    type: str
+    kind: Kind
+    is_list: bool = False
+    precision: int = 0  # of a decimal: at most 38
+    scale: int = 0
+    not_null: bool = False
+    mask: bool = False  # its values are hidden
+    is_cast: bool = False  # the source's type has no place of its own: its text is written
+
+    @property
+    def described(self) -> str:
+        """For people."""
+        words = f"decimal({self.precision},{self.scale})" if self.precision else str(self.kind)
+        return f"list of {words}" if self.is_list else words
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One relation, or query, to be exported."""
+
+    name: str  # "shop.orders", or the name of a query
+    table: str  # in the warehouse
+    query: str  # what the source is asked, without its columns: a FROM item and conditions
+    columns: tuple[Column, ...]
+    disposition: str
+    relation: str = ""  # of the source; empty for a query
+    key: tuple[str, ...] = ()
+    watermark: str = ""
+    since: str = ""  # the watermark's last value, as text; empty at first
+    upto: str = ""  # its highest value in this snapshot
+    require_rows: bool = False
+    size_bytes: int = 0  # about, on the source
+    rows: int = -1  # about
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    path: str  # below the store's folder
+    rows: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an extract has written: the last object of a run and relation to appear."""
+
+    run: str
+    relation: str
+    format: str
+    compression: str
+    files: tuple[File, ...]
+    columns: tuple[Column, ...]
+    losses: dict[str, str] = field(default_factory=dict)  # by column
+    snapshot: int = 1
+    watermark: str = ""
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the warehouse has recorded of a load, in the load's own transaction."""
+
+    run: str
+    table: str
+    rows: int  # that have arrived, counted by the warehouse
+    total: int  # of the table when the load was through
+    watermark: str = ""
+    is_last: bool = True  # no other run has loaded the table since

@@ -1,0 +1,1 @@
+"""Servers that stand in for services which no test can reach."""

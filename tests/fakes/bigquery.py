@@ -1,0 +1,383 @@
+"""BigQuery's REST calls that google-cloud-bigquery makes, backed by DuckDB.
+
+https://cloud.google.com/bigquery/docs/reference/rest/v2. Faithful in what is refused and with
+which words: unknown projects' datasets and tables (404), a job's name used twice (409), no
+permission (403), schemas that do not match and objects that are not there (a failed job).
+Jobs are done when they are inserted, unless `hold` is set.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+Json = dict[str, Any]
+_TYPES = {
+    "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "BOOLEAN": "BOOLEAN", "STRING": "VARCHAR",
+    "BYTES": "BLOB", "DATE": "DATE", "TIME": "TIME", "DATETIME": "TIMESTAMP",
+    "TIMESTAMP": "TIMESTAMPTZ",
+}  # fmt: skip
+
+
+class Fault(Exception):
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.message = code, reason, message
+
+
+def not_found(what: str, name: str) -> Fault:
+    return Fault(404, "notFound", f"Not found: {what} {name}")
+
+
+@dataclass
+class FakeBigQuery:
+    """Use as a context manager. Objects are read from a Cloud Storage at `storage`."""
+
+    storage: str
+    project: str = "acme"
+    forbidden: bool = False
+    fail_loads: int = 0  # as many load jobs end with a backend's error, half-way
+    calls: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.database = duckdb.connect()
+        self.database.execute("set timezone = 'UTC'")
+        self.schemas: dict[tuple[str, str], list[Json]] = {}
+        self.datasets: set[str] = set()
+        self.jobs: dict[str, Json] = {}
+        self.answers: dict[str, tuple[list[Json], list[tuple[Any, ...]]]] = {}
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> FakeBigQuery:
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length) or b"{}")
+                code, found = fake.answer(self.command, self.path, body)
+                text = json.dumps(found).encode() if found is not None else b""
+                self.send_response(code)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _answer
+
+            def log_message(self, *words: Any) -> None:
+                """Nobody asks."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def url(self, dataset: str) -> str:
+        return f"bigquery://{self.project}/{dataset}?endpoint={self.endpoint}"
+
+    def create_dataset(self, name: str) -> None:
+        self.datasets.add(name)
+        self.database.execute(f'create schema "{name}"')
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """By DuckDB's own rules, for a test to look at."""
+        with self._lock:
+            return self.database.execute(query).fetchall()
+
+    # the calls
+
+    def answer(self, method: str, path: str, body: Json) -> tuple[int, Json | None]:
+        parts = urllib.parse.urlsplit(path)
+        words = [urllib.parse.unquote(word) for word in parts.path.strip("/").split("/")]
+        self.calls.append(f"{method} {parts.path}")
+        try:
+            with self._lock:
+                return 200, self._route(method, words[words.index("projects") + 2 :], body)
+        except Fault as fault:
+            error = {"reason": fault.reason, "message": fault.message, "domain": "global"}
+            return fault.code, {
+                "error": {"code": fault.code, "message": fault.message, "errors": [error]}
+            }
+
+    def _route(self, method: str, words: list[str], body: Json) -> Json | None:
+        if self.forbidden:
+            raise Fault(
+                403, "accessDenied", "Access Denied: Permission bigquery.jobs.create denied"
+            )
+        match method, words:
+            case "GET", ["datasets", dataset]:
+                self._has_dataset(dataset)
+                return {"datasetReference": {"projectId": self.project, "datasetId": dataset}}
+            case "GET", ["datasets", dataset, "tables", table]:
+                return self._table(dataset, table)
+            case "POST", ["datasets", dataset, "tables"]:
+                table = body["tableReference"]["tableId"]
+                self._has_dataset(dataset)
+                if (dataset, table) in self.schemas:
+                    name = f"{self.project}:{dataset}.{table}"
+                    raise Fault(409, "duplicate", f"Already Exists: Table {name}")
+                self._create(dataset, table, body["schema"]["fields"])
+                return self._table(dataset, table)
+            case "DELETE", ["datasets", dataset, "tables", table]:
+                self._table(dataset, table)
+                self.database.execute(f'drop table "{dataset}"."{table}"')
+                del self.schemas[dataset, table]
+                return None
+            case "POST", ["jobs"]:
+                return self._insert_job(body)
+            case "POST", ["queries"]:
+                id_ = str(uuid.uuid4())
+                config = {
+                    "query": {"query": body["query"], **{k: body[k] for k in _ASKED if k in body}}
+                }
+                job = self._insert_job({"jobReference": {"jobId": id_}, "configuration": config})
+                if "errorResult" in job["status"]:
+                    self._raise(job)
+                return self._results(id_)
+            case "GET", ["jobs", id_]:
+                return self._job(id_)
+            case "GET", ["queries", id_]:
+                job = self._job(id_)
+                if "errorResult" in job["status"]:
+                    self._raise(job)
+                return self._results(id_)
+        raise Fault(501, "notImplemented", f"{method} {words}")
+
+    @staticmethod
+    def _raise(job: Json) -> None:
+        error = job["status"]["errorResult"]
+        code = {"notFound": 404, "backendError": 503}.get(error["reason"], 400)
+        raise Fault(code, error["reason"], error["message"])
+
+    def _has_dataset(self, name: str) -> None:
+        if name not in self.datasets:
+            raise not_found("Dataset", f"{self.project}:{name}")
+
+    def _table(self, dataset: str, table: str) -> Json:
+        self._has_dataset(dataset)
+        if (dataset, table) not in self.schemas:
+            raise not_found("Table", f"{self.project}:{dataset}.{table}")
+        return {
+            "tableReference": self._reference(dataset, table),
+            "schema": {"fields": self.schemas[dataset, table]},
+            "type": "TABLE",
+        }
+
+    def _reference(self, dataset: str, table: str) -> Json:
+        return {"projectId": self.project, "datasetId": dataset, "tableId": table}
+
+    def _create(self, dataset: str, table: str, fields: list[Json]) -> None:
+        columns = ", ".join(f'"{one["name"]}" {_duck(one)}' for one in fields)
+        self.database.execute(f'create table "{dataset}"."{table}" ({columns})')
+        self.schemas[dataset, table] = fields
+
+    def _job(self, id_: str) -> Json:
+        if id_ not in self.jobs:
+            raise not_found("Job", f"{self.project}:{id_}")
+        return self.jobs[id_]
+
+    def _insert_job(self, body: Json) -> Json:
+        id_ = body["jobReference"]["jobId"]
+        if id_ in self.jobs:
+            raise Fault(409, "duplicate", f"Already Exists: Job {self.project}:US.{id_}")
+        config, counted = body["configuration"], {}
+        status: Json = {"state": "DONE"}
+        self.database.execute("begin")
+        try:
+            if "load" in config:
+                counted = {"load": {"outputRows": str(self._load(config["load"]))}}
+            else:
+                self._query(id_, config["query"])
+            self.database.execute("commit")
+        except Fault as fault:
+            self.database.execute("rollback")
+            error = {"reason": fault.reason, "message": fault.message}
+            status |= {"errorResult": error, "errors": [error]}
+        reference = {"projectId": self.project, "jobId": id_, "location": "US"}
+        if "query" in config:
+            config["query"]["destinationTable"] = self._reference("_anonymous", id_)
+        self.jobs[id_] = {
+            "id": id_,
+            "jobReference": reference,
+            "configuration": config,
+            "status": status,
+            "statistics": {"startTime": "1", "endTime": "2", "creationTime": "1", **counted},
+        }
+        return self.jobs[id_]
+
+    # load jobs
+
+    def _load(self, config: Json) -> int:
+        place = config["destinationTable"]
+        dataset, table = place["datasetId"], place["tableId"]
+        self._has_dataset(dataset)
+        fields = config["schema"]["fields"]
+        there = self.schemas.get((dataset, table))
+        truncates = config["writeDisposition"] == "WRITE_TRUNCATE"
+        if there is not None and not truncates:
+            self._check_schema(f"{self.project}:{dataset}.{table}", there, fields)
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [
+                str(self._download(uri, Path(folder) / str(at)))
+                for at, uri in enumerate(config["sourceUris"])
+            ]
+            source = self._source(config, fields, paths)
+            made = ", ".join(f'"{one["name"]}" {_duck(one)}' for one in fields)
+            self.database.execute(f"create or replace temp table loading ({made})")
+            try:
+                self.database.execute(f"insert into loading {source}", [paths])
+            except duckdb.Error as error:
+                message = f"Error while reading data, error message: {str(error).splitlines()[0]}"
+                raise Fault(400, "invalid", message) from None
+            _check_ranges(self.database, fields)
+        if self.fail_loads:
+            self.fail_loads -= 1
+            raise Fault(
+                503, "backendError", "Error encountered during execution. Retrying may help"
+            )
+        if there is None:
+            self._create(dataset, table, fields)
+        elif truncates:
+            self.database.execute(f'drop table "{dataset}"."{table}"')
+            self._create(dataset, table, fields)
+        self.database.execute(f'insert into "{dataset}"."{table}" select * from loading')
+        found = self.database.execute("select count(*) from loading").fetchone()
+        assert found is not None
+        return int(found[0])
+
+    @staticmethod
+    def _check_schema(name: str, there: list[Json], fields: list[Json]) -> None:
+        types = {one["name"]: one["type"] for one in there}
+        for one in fields:
+            if one["name"] not in types:
+                message = f"Cannot add fields (field: {one['name']})"
+            elif types[one["name"]] != one["type"]:
+                old = types[one["name"]]
+                message = f"Field {one['name']} has changed type from {old} to {one['type']}"
+            else:
+                continue
+            text = f"Provided Schema does not match Table {name}. {message}"
+            raise Fault(400, "invalid", text)
+
+    def _download(self, uri: str, path: Path) -> Path:
+        bucket, _, key = uri.removeprefix("gs://").partition("/")
+        quoted = urllib.parse.quote(key, safe="")
+        url = f"{self.storage}/storage/v1/b/{bucket}/o/{quoted}?alt=media"
+        try:
+            with urllib.request.urlopen(url) as answer:
+                path.write_bytes(answer.read())
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                raise not_found("URI", uri) from None
+            raise
+        return path
+
+    @staticmethod
+    def _source(config: Json, fields: list[Json], paths: list[str]) -> str:
+        names = ", ".join(f'"{one["name"]}"' for one in fields)
+        if config["sourceFormat"] == "PARQUET":
+            return f"select {names} from read_parquet(?)"
+        columns = ", ".join(f"'{at}': 'VARCHAR'" for at, _ in enumerate(fields))
+        packed = Path(paths[0]).read_bytes()[:2] == b"\x1f\x8b"
+        values = ", ".join(
+            f'from_base64("{at}")' if one["type"] == "BYTES" else f'"{at}"::{_duck(one)}'
+            for at, one in enumerate(fields)
+        )
+        return (
+            f"select {values} from read_csv(?, columns = {{{columns}}}, auto_detect = false,"
+            f" header = true, delim = ',', quote = '\"', escape = '\"',"
+            f" skip = 0, nullstr = '{config.get('nullMarker', '')}', allow_quoted_nulls = false,"
+            f" compression = '{'gzip' if packed else 'none'}')"
+        )
+
+    # queries
+
+    def _query(self, id_: str, config: Json) -> None:
+        text = re.sub(r"`[^`.]+\.([^`.]+)\.([^`]+)`", r'"\1"."\2"', config["query"])
+        text = text.replace("`", '"').replace("current_timestamp()", "current_timestamp")
+        text = re.sub(r"@(\w+)", r"$\1", text)
+        words = {
+            one["name"]: int(one["parameterValue"]["value"])
+            if one["parameterType"]["type"] == "INT64"
+            else one["parameterValue"]["value"]
+            for one in config.get("queryParameters", ())
+        }
+        try:
+            cursor = self.database.execute(text, words or None)
+        except duckdb.CatalogException as error:
+            raise Fault(404, "notFound", f"Not found: {str(error).splitlines()[0]}") from None
+        except duckdb.Error as error:
+            raise Fault(400, "invalidQuery", str(error).splitlines()[0]) from None
+        rows = cursor.fetchall()
+        fields = [
+            {"name": name, "type": _bigquery(str(type_)), "mode": "NULLABLE"}
+            for name, type_, *_ in cursor.description or ()
+        ]
+        self.answers[id_] = (fields, rows)
+
+    def _results(self, id_: str) -> Json:
+        fields, rows = self.answers[id_]
+        return {
+            "jobReference": {"projectId": self.project, "jobId": id_, "location": "US"},
+            "jobComplete": True,
+            "schema": {"fields": fields},
+            "totalRows": str(len(rows)),
+            "rows": [{"f": [{"v": _text(value)} for value in row]} for row in rows],
+        }
+
+
+_ASKED = ("queryParameters", "parameterMode", "useLegacySql")
+
+
+def _duck(one: Json) -> str:
+    if one["type"] in ("NUMERIC", "BIGNUMERIC"):
+        return f"DECIMAL({one.get('precision', 38)},{one.get('scale', 9)})"
+    return _TYPES[one["type"]]
+
+
+def _bigquery(type_: str) -> str:
+    same = {"BIGINT": "INTEGER", "INTEGER": "INTEGER", "BOOLEAN": "BOOLEAN", "DOUBLE": "FLOAT"}
+    return same.get(type_, "STRING")
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_ranges(database: duckdb.DuckDBPyConnection, fields: list[Json]) -> None:
+    """BigQuery's years are 1 to 9999."""
+    for one in fields:
+        if one["type"] in ("DATE", "DATETIME", "TIMESTAMP"):
+            name = one["name"]
+            found = database.execute(
+                f'select count(*) from loading where "{name}" is not null and'
+                f' (not isfinite("{name}") or year("{name}") not between 1 and 9999)'
+            ).fetchone()
+            if found and found[0]:
+                message = f"Cannot return an invalid {one['type'].lower()} value in column {name}"
+                raise Fault(400, "invalid", message)

@@ -1,0 +1,293 @@
+"""Exports as DAGs, and Airflow's own database as what is exported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_runs import run_dag
+from airflow_server import make_room, needs_airflow
+from exporting import export, rows
+from servers import Database, Server
+from test_airflow_dags import Read, airflow_process, serialized
+from windlass.airflow.local import LocalAirflow
+from windlass.airflow.metadata import SECRETS, start_minute, tables_of
+from windlass.errors import BadSpec
+
+GOOGLE = {
+    "BQ_PROJECT": "acme",
+    "BQ_DATASET": "raw",
+    "GCS_BUCKET": "lake",
+    "GCS_OBJECT_PATH": "airflow",
+}
+SECRET = "s3cr3t-of-a-connection"
+
+
+# what each version has
+
+
+@pytest.mark.parametrize(
+    ("version", "count", "has", "lacks"),
+    [
+        ("2.4", 40, "sla_miss", "dag_run_note"),
+        ("2.5.3", 42, "dag_run_note", "task_instance_history"),
+        ("2.9", 42, "dataset_event", "dataset_alias"),
+        ("2.10", 48, "dataset_alias", "asset"),
+        ("2.11", 48, "dag_pickle", "dag_version"),
+        ("3.0", 43, "asset", "dataset"),
+        ("3.1", 48, "hitl_detail", "callback"),
+        ("3.2", 54, "callback", "callback_request"),
+        ("3.3.2", 58, "task_state_store", "session"),
+    ],
+)
+def test_the_tables_of_a_version(version: str, count: int, has: str, lacks: str) -> None:
+    found = tables_of(version)
+    assert has in found and lacks not in found
+    assert len(found) == count
+
+
+def test_a_version_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"known are 2\.4 to 3\.3"):
+        tables_of("1.10")
+
+
+def test_starts_are_spread_over_half_an_hour() -> None:
+    minutes = [start_minute(place) for place in range(58)]
+    assert set(minutes) == set(range(31)) and minutes[:3] == [1, 3, 5]
+    assert max(minutes.count(one) for one in minutes) == 2
+
+
+# the DAGs
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    with airflow_process(tmp_path_factory.mktemp("airflow")) as found:
+        yield found
+
+
+def made(words: dict[str, Any]) -> dict[str, str]:
+    from windlass.airflow import airflow_metadata_export
+
+    return {name: serialized(dag) for name, dag in airflow_metadata_export(**words).items()}
+
+
+def faults(words: dict[str, Any]) -> list[str]:
+    try:
+        made(words)
+    except BadSpec as error:
+        return list(error.faults)
+    return []
+
+
+def words_of(variables: dict[str, str]) -> dict[str, Any]:
+    from windlass.airflow.metadata_export import metadata_words
+
+    given = {"preset": {"variables": variables, "to": "", "warehouse": ""}, "format": "csv"}
+    return metadata_words({"source_conn_id": "airflow_db"}, given)
+
+
+def test_a_dag_for_each_table_of_this_airflow(process: Executor) -> None:
+    found = process.submit(made, GOOGLE).result()
+    assert set(found) == {
+        *(f"export_{table}" for table in tables_of("3.3")),
+        "refresh_source_tables",
+    }
+
+
+def test_a_dag_is_as_the_original_was(process: Executor) -> None:
+    found = process.submit(made, {**GOOGLE, "SOURCE_TABLES": ["dag", "session"]}).result()
+    dag = Read.of(found["export_session"])
+    assert dag.words["tags"] == ["airflow_db"]
+    assert dag.words["dagrun_timeout"] == 30 * 60
+    assert dag.words["timetable"]["__var"]["expression"] == "3 0 * * *"
+    assert not dag.words["catchup"]
+    order = ["extract", "check_objects", "load", "check_rows", "clean_up"]
+    for before, after in pairwise(order):
+        assert dag.just_before(after) == {before}
+    task = dag.tasks["extract"]
+    assert (task["retries"], task["retry_delay"], task["execution_timeout"]) == (1, 120.0, 900.0)
+    assert dag.tasks["clean_up"]["is_teardown"]
+    assert dag.tasks["extract"]["trigger_rule"] == "none_failed"
+
+
+def test_secrets_are_masked_unless_asked_for(process: Executor) -> None:
+    words = {**GOOGLE, "SOURCE_TABLES": ["variable"], "include_secrets": ["variable.*"]}
+    assert process.submit(masked, words).result() == sorted(
+        f"*.{secret}" for secret in SECRETS if secret != "variable.val"
+    )
+
+
+def masked(words: dict[str, Any]) -> list[str]:
+    from windlass.airflow import airflow_metadata_export
+
+    task: Any = airflow_metadata_export(**words)["export_variable"].get_task("extract")
+    return sorted(task.given["mask"])
+
+
+def test_words_that_are_wrong_are_all_told(process: Executor) -> None:
+    words = {**GOOGLE, "WRITE_DISPOSITION": "WRITE_EMPTY", "include_secrets": ["nothing.*"]}
+    found = process.submit(faults, words).result()
+    assert len(found) == 2 and "WRITE_EMPTY" in found[0] and "nothing.*" in found[1]
+
+
+def test_arguments_become_the_spec(process: Executor) -> None:
+    found = process.submit(words_of, {**GOOGLE, "WRITE_DISPOSITION": "WRITE_APPEND"}).result()
+    assert found == {
+        "format": "csv",
+        "to": "gs://lake/airflow",
+        "warehouse": "bigquery://acme/raw",
+        "disposition": "append",
+        "source": "airflow_db",
+    }
+
+
+def test_a_list_is_read_from_the_file_that_was_refreshed(process: Executor, tmp_path: Path) -> None:
+    file = tmp_path / "source_tables.json"
+    words = {**GOOGLE, "SOURCE_TABLES": file}
+    assert len(process.submit(made, words).result()) == 59
+    file.write_text(json.dumps(["dag", "log"]))
+    found = process.submit(made, words).result()
+    assert set(found) == {"export_dag", "export_log", "refresh_source_tables"}
+
+
+# Airflow's own database
+
+
+@pytest.fixture(scope="module")
+def metadata(server: Callable[[int], Server], tmp_path_factory: Any) -> Iterator[Database]:
+    """As `airflow db migrate` makes it, with a few rows in the tables that hold secrets."""
+    needs_airflow()
+    with ExitStack() as stack:
+        made = server(16).create_database()
+        stack.callback(server(16).drop_database, made)
+        kept = {key: word for key, word in os.environ.items() if not key.startswith("AIRFLOW")}
+        env = {
+            **kept,
+            "AIRFLOW_HOME": str(tmp_path_factory.mktemp("home")),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": made.url.replace(":", "+psycopg2:", 1),
+        }
+        subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"],
+            env=env, check=True, capture_output=True,
+        )  # fmt: skip
+        made.run(
+            "insert into connection (conn_id, conn_type, password, extra, is_encrypted,"
+            " is_extra_encrypted)"
+            f" values ('shop', 'postgres', '{SECRET}', '{SECRET}', false, false)",
+            f"insert into variable (key, val, is_encrypted) values ('a', '{SECRET}', false)",
+            "insert into log (dttm, event, extra) select now(), 'e' || n, '' from"
+            " generate_series(1, 100) n",
+        )
+        yield made
+
+
+def test_the_preset_is_what_the_real_database_has(metadata: Database) -> None:
+    from windlass.airflow.metadata_export import read_tables
+
+    assert tuple(read_tables(metadata.url)) == tables_of("3.3")
+
+
+def test_all_of_airflows_tables_arrive_with_every_value(
+    metadata: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    there = database(18)
+    words: dict[str, Any] = {
+        "relations": [f"public.{table}" for table in tables_of("3.3")],
+        "mask": [f"*.{secret}" for secret in SECRETS],
+    }
+    export(metadata, tmp_path, **words, warehouse=there.url).expect(0)
+    for table in tables_of("3.3"):
+        hidden = [secret.split(".")[1] for secret in SECRETS if secret.startswith(f"{table}.")]
+        removed = "".join(f" - '{column}'" for column in hidden)
+        query = f'select (to_jsonb(t){removed})::text from "{table}" t order by 1'
+        assert there.rows(query) == metadata.rows(query), table
+    assert there.rows("select password, extra from connection") == [("***", "***")]
+    assert there.rows("select val from variable") == [("***",)]
+    export(metadata, tmp_path, **words).expect(0)
+    for table in tables_of("3.3"):
+        count = metadata.value(f'select count(*) from "{table}"')
+        assert rows(tmp_path, f'select count(*) from "{table}"') == [(count,)]
+
+
+# a real Airflow
+
+
+DAGS = """
+# an Airflow DAG for each table
+from windlass.airflow import airflow_metadata_export, export_dag
+
+folder = {folder!r}
+globals().update(
+    airflow_metadata_export(
+        SOURCE_TABLES=["connection", "alembic_version"],
+        to=f"file://{{folder}}/files",
+        warehouse=f"duckdb:///{{folder}}/w.duckdb",
+        WRITE_DISPOSITION="WRITE_TRUNCATE",
+    )
+)
+broken = export_dag(
+    "export_broken",
+    spec={{
+        "to": f"file://{{folder}}/files",
+        "warehouse": f"duckdb:///{{folder}}/broken.duckdb",
+        "relations": [{{"name": "public.connection", "key": "conn_type"}}],
+        "disposition": "merge",
+    }},
+    source_conn_id="airflow_db",
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[LocalAirflow, Path]]:
+    import shutil
+
+    needs_airflow()
+    room = make_room()
+    (room / "dags").mkdir()
+    (room / "out").mkdir()
+    (room / "out").chmod(0o777)
+    (room / "dags" / "exports.py").write_text(DAGS.format(folder=str(room / "out")))
+    found = LocalAirflow(room / "airflow", room / "dags")
+    found.start()
+    yield found, room / "out"
+    found.stop()
+    shutil.rmtree(room)
+
+
+def test_a_table_is_exported_by_a_real_airflow(
+    running: tuple[LocalAirflow, Path], metadata: Database
+) -> None:
+    airflow, folder = running
+    airflow.set_connection("airflow_db", metadata.url)
+    ended = run_dag(airflow, "export_connection", {})
+    ended.expect("success")
+    assert rows(folder, "select conn_id, password from connection") == [("shop", "***")]
+    assert list((folder / "files").rglob("part*")) == []
+
+
+def test_a_load_that_fails_fails_the_run_and_cleans_up(
+    running: tuple[LocalAirflow, Path], metadata: Database
+) -> None:
+    airflow, folder = running
+    airflow.set_connection("airflow_db", metadata.url)
+    metadata.run(
+        "insert into connection (conn_id, conn_type, is_encrypted, is_extra_encrypted)"
+        " values ('other', 'postgres', false, false)"
+    )
+    ended = run_dag(airflow, "export_broken", {})
+    ended.expect("failed")
+    states = ended.states()
+    assert states["clean_up"] == {"success"} and states["load"] == {"failed"}
+    assert list((folder / "files").rglob("part*")) == []

@@ -1,0 +1,268 @@
+"""Object stores and BigQuery: the real clients against S3 (moto), Cloud Storage (an emulator) and
+a stand-in for BigQuery (fakes/bigquery.py)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import Ran
+from exporting import export, rows
+from fakes.bigquery import FakeBigQuery
+from servers import Database, free_port
+
+obstore = pytest.importorskip("obstore")
+
+SHOP = (
+    "create schema shop",
+    "create table shop.orders (id int primary key, at timestamptz not null, note text,"
+    " amount numeric(12,2), u uuid, tags text[], j jsonb, b bytea, d date)",
+    "insert into shop.orders select n, timestamptz '2024-01-01 00:00Z' + n * interval '1 s',"
+    " case when n % 2 = 0 then '' end, n * 1.01, '00000000-0000-0000-0000-0000000000ff',"
+    " '{a,NULL}', '{\"a\": 1.10}', '\\x00ff', '2024-02-29' from generate_series(1, 100) n",
+)
+
+
+@pytest.fixture
+def shop(database: Callable[[int], Database]) -> Database:
+    source = database(16)
+    source.run(*SHOP)
+    return source
+
+
+# S3
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[dict[str, str]]:
+    """The environment in which clients find a bucket `lake`."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", free_port())
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    env = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }
+    import boto3
+
+    made = boto3.client(
+        "s3", endpoint_url=endpoint, aws_access_key_id="test", aws_secret_access_key="test",
+        region_name="us-east-1",
+    )  # fmt: skip
+    made.create_bucket(Bucket="lake")
+    yield env
+    server.stop()
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_s3_holds_the_files_until_they_are_loaded(
+    form: str, shop: Database, s3: dict[str, str], tmp_path: Path
+) -> None:
+    words = {
+        "to": f"s3://lake/{form}",
+        "relations": {"name": "shop.orders", "text": "tags"},
+        "format": form,
+    }
+    export(shop, tmp_path, env=s3, keep_files=True, **words).expect(0)
+    assert rows(tmp_path, "select count(*), sum(amount) from orders")[0][0] == 100
+    assert len(_listed(f"s3://lake/{form}", s3)) == 2
+    export(shop, tmp_path, env=s3, **words).expect(0)
+    assert len(_listed(f"s3://lake/{form}", s3)) == 2  # those of the first
+
+
+def _listed(url: str, env: dict[str, str]) -> list[str]:
+    from obstore.store import S3Store
+
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    store = S3Store(
+        bucket,
+        endpoint=env["AWS_ENDPOINT_URL"],
+        access_key_id="test",
+        secret_access_key="test",
+        region="us-east-1",
+        client_options={"allow_http": True},
+    )
+    return [str(one["path"]) for some in obstore.list(store, prefix) for one in some]
+
+
+def test_a_bucket_that_is_not_there_is_refused(
+    shop: Database, s3: dict[str, str], tmp_path: Path
+) -> None:
+    ran = export(shop, tmp_path, env=s3, to="s3://nothing/x").expect(3)
+    (problem,) = ran.result["problems"]
+    assert problem["object"] == "to" and "no such bucket" in problem["message"]
+
+
+def test_credentials_that_are_missing_are_named(shop: Database, tmp_path: Path) -> None:
+    """Nobody answers where a machine of the cloud would ask for its role."""
+    env = {"AWS_METADATA_ENDPOINT": "http://127.0.0.1:1", "AWS_REGION": "us-east-1"}
+    ran = export(shop, tmp_path, env=env, to="s3://lake/x").expect(3)
+    (problem,) = ran.result["problems"]
+    assert "no credentials" in problem["message"] and "AWS_ACCESS_KEY_ID" in problem["hint"]
+
+
+# Cloud Storage, and BigQuery that loads from there
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[str]:
+    from gcp_storage_emulator.server import create_server
+
+    port = free_port()
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="lake")
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def gs(storage: str) -> dict[str, str]:
+    key = {
+        "gcs_base_url": storage,
+        "disable_oauth": True,
+        "client_email": "",
+        "private_key": "",
+        "private_key_id": "",
+    }
+    return {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(key)}
+
+
+@pytest.fixture
+def bigquery(storage: str) -> Iterator[FakeBigQuery]:
+    with FakeBigQuery(storage) as fake:
+        fake.create_dataset("raw")
+        yield fake
+
+
+@pytest.fixture
+def load(
+    shop: Database, gs: dict[str, str], bigquery: FakeBigQuery, tmp_path: Path
+) -> Callable[..., Ran]:
+    """An export of shop.orders into the data set."""
+
+    def run(*options: str, **words: Any) -> Ran:
+        given = {
+            "to": "gs://lake/exports",
+            "warehouse": bigquery.url("raw"),
+            "relations": "shop.orders",
+            **words,
+        }
+        return export(shop, tmp_path, *options, env=gs, **given)
+
+    return run
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_bigquery_gets_the_schema_and_every_value(
+    form: str, load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    load(format=form).expect(0)
+    types = {one["name"]: one["type"] for one in bigquery.schemas["raw", "orders"]}
+    assert types == {
+        "id": "INTEGER", "at": "TIMESTAMP", "note": "STRING", "amount": "NUMERIC", "u": "STRING",
+        "tags": "STRING", "j": "STRING", "b": "BYTES", "d": "DATE",
+    }  # fmt: skip
+    (first, second) = bigquery.rows(
+        "select id, at::varchar, note, amount::varchar, u, tags, j, b::varchar, d::varchar"
+        " from raw.orders where id < 3 order by id"
+    )
+    rest = ("00000000-0000-0000-0000-0000000000ff", '["a",null]', '{"a": 1.10}', r"\x00\xFF",
+            "2024-02-29")  # fmt: skip
+    assert first == (1, "2024-01-01 00:00:01+00", None, "1.01", *rest)
+    assert second == (2, "2024-01-01 00:00:02+00", "", "2.02", *rest)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_what_bigquery_has_no_place_for_is_a_named_loss(
+    form: str, shop: Database, load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    shop.run(
+        "create table shop.v (id int, d date, t timestamptz, n numeric(5,1), ti time)",
+        "insert into shop.v values (1, 'infinity', '-infinity', 'NaN', '24:00'),"
+        " (2, '0044-03-15 BC', '10000-01-01 00:00Z', 1.5, '23:59:59.999999')",
+    )
+    ran = load(relations="shop.v", format=form).expect(0)
+    assert bigquery.rows("select id, d, t, n::varchar, ti::varchar from raw.v order by id") == [
+        (1, None, None, None, None), (2, None, None, "1.5", "23:59:59.999999"),
+    ]  # fmt: skip
+    losses = {one["object"]: one["message"] for one in ran.result["losses"]}
+    assert set(losses) == {"shop.v.d", "shop.v.t", "shop.v.n", "shop.v.ti"}
+    assert "2 values" in losses["shop.v.d"]
+
+
+def test_dispositions_in_bigquery(load: Callable[..., Ran], bigquery: FakeBigQuery) -> None:
+    for disposition, count in (("truncate", 100), ("append", 200), ("truncate", 100)):
+        load(disposition=disposition).expect(0)
+        assert bigquery.rows("select count(*) from raw.orders") == [(count,)]
+
+
+def test_bigquery_merges_by_a_watermark(
+    shop: Database, load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    words = {"relations": {"name": "shop.orders", "watermark": "at"}, "disposition": "merge"}
+    load(**words).expect(0)
+    shop.run("update shop.orders set note = 'changed', at = '2024-02-01 00:00Z' where id = 7")
+    ran = load(**words).expect(0)
+    assert ran.result["rows"] == 2
+    assert bigquery.rows("select count(*), count(*) filter (note = 'changed') from raw.orders") == [
+        (100, 1)
+    ]
+    assert {table for _, table in bigquery.schemas} == {"orders", "_windlass_loads"}
+
+
+def test_a_load_job_is_never_run_twice(load: Callable[..., Ran], bigquery: FakeBigQuery) -> None:
+    """What the run has loaded is in the data set; its record is not: it was killed between."""
+    load("--run", "monday", disposition="append", keep_files=True).expect(0)
+    bigquery.database.execute("delete from raw._windlass_loads")
+    load("--run", "monday", disposition="append", keep_files=True).expect(0)
+    assert bigquery.rows("select count(*) from raw.orders") == [(100,)]
+
+
+def test_a_load_job_that_fails_half_way_is_followed_by_another(
+    load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    bigquery.fail_loads = 2
+    load(disposition="append").expect(0)
+    assert bigquery.rows("select count(*) from raw.orders") == [(100,)]
+    assert len([one for one in bigquery.jobs if one.startswith("windlass_")]) == 3
+
+
+def test_a_data_set_that_is_not_there_is_refused(
+    load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    (problem,) = load(warehouse=bigquery.url("nothing")).expect(3).result["problems"]
+    assert "Not found: Dataset acme:nothing" in problem["message"]
+
+
+def test_no_permission_is_refused(load: Callable[..., Ran], bigquery: FakeBigQuery) -> None:
+    bigquery.forbidden = True
+    (problem,) = load().expect(3).result["problems"]
+    assert "no permission" in problem["message"] and "BigQuery Data Editor" in problem["hint"]
+
+
+def test_a_table_that_does_not_fit_is_refused_with_every_column(
+    load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    fields = [{"name": "id", "type": "STRING"}, {"name": "note", "type": "INTEGER"}]
+    bigquery._create("raw", "orders", fields)
+    (problem,) = load(disposition="append").expect(3).result["problems"]
+    for told in ("id is STRING, not INTEGER", "note is INTEGER, not STRING", "at (TIMESTAMP)"):
+        assert told in problem["message"]
+
+
+def test_names_that_bigquery_does_not_take_are_refused(
+    shop: Database, load: Callable[..., Ran]
+) -> None:
+    shop.run('create table shop."odd table" ("a b" int, "ü" int)')
+    problems = load(relations="shop.odd*").expect(3).result["problems"]
+    assert len(problems) == 3

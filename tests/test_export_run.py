@@ -1,0 +1,436 @@
+"""Exports as their users run them: dispositions, watermarks, refusals, and what is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from command import finish, start, windlass
+from exporting import export, files, rows, spec_file
+from servers import Database
+
+SHOP = (
+    "create schema shop",
+    "create table shop.orders (id int primary key, at timestamptz not null, note text)",
+    "insert into shop.orders select n, timestamptz '2024-01-01 00:00Z' + n * interval '1 s', 'new'"
+    " from generate_series(1, 100) n",
+)
+
+# somebody reads one of the slow views
+SLEEPING = (
+    "select count(*) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"
+    """ and query ~* 'copy .*"(slow|waiting)"'"""
+)
+
+
+@pytest.fixture
+def shop(database: Callable[[int], Database]) -> Database:
+    source = database(16)
+    source.run(*SHOP)
+    return source
+
+
+def table(folder: Path, name: str = "orders") -> list[tuple[Any, ...]]:
+    return rows(folder, f"select id, note from {name} order by id, note")
+
+
+# what arrives
+
+
+def test_files_go_once_they_are_loaded(shop: Database, tmp_path: Path) -> None:
+    ran = export(shop, tmp_path, relations="shop.orders").expect(0)
+    assert ran.result["rows"] == 100 and ran.result["verified"] == "rows"
+    assert len(table(tmp_path)) == 100
+    assert files(tmp_path) == []
+
+
+def test_files_are_kept_on_request_and_cut_by_size(shop: Database, tmp_path: Path) -> None:
+    shop.run(
+        "create table shop.long as select n, repeat(md5(n::text), 30) as text"
+        " from generate_series(1, 60000) n"
+    )
+    for form in ("parquet", "csv"):
+        words = {"relations": "shop.long", "format": form, "file_size": "64kB"}
+        export(shop, tmp_path, **words, compression="none", keep_files=True).expect(0)
+        assert rows(tmp_path, "select count(*), sum(n) from long") == [(60000, 1800030000)]
+    found = files(tmp_path)
+    assert found.count("shop.long/part-00003.parquet") == 1
+    assert found.count("shop.long/part-00003.csv") == 1
+    assert found.count("shop.long/manifest.json") == 2
+
+
+def test_a_query_is_a_table_under_its_own_name(shop: Database, tmp_path: Path) -> None:
+    query = "select id % 2 as half, count(*) as orders, sum(1.50)::numeric(9,2) as worth" \
+        " from shop.orders group by 1"  # fmt: skip
+    export(shop, tmp_path, relations={"name": "halves", "query": query}).expect(0)
+    assert [row[:2] for row in rows(tmp_path, "select * from halves order by half")] == [
+        (0, 50), (1, 50),
+    ]  # fmt: skip
+
+
+def test_a_partitioned_relation_is_one_table(shop: Database, tmp_path: Path) -> None:
+    shop.run(
+        "create table shop.parts (id int, note text) partition by range (id)",
+        "create table shop.parts_1 partition of shop.parts for values from (1) to (3)",
+        "create table shop.parts_2 partition of shop.parts for values from (3) to (9)",
+        "insert into shop.parts select n, 'x' from generate_series(1, 5) n",
+    )
+    export(shop, tmp_path, relations="shop.part*").expect(0)
+    assert len(table(tmp_path, "parts")) == 5
+    assert rows(
+        tmp_path, "select count(*) from duckdb_tables() where table_name like 'parts%'"
+    ) == [(1,)]
+
+
+def test_all_relations_are_read_in_one_snapshot(shop: Database, tmp_path: Path) -> None:
+    ran = export(shop, tmp_path).expect(0)
+    assert len(ran.result["snapshots"]) == 1
+
+
+def test_an_empty_relation_is_a_result_unless_rows_are_required(
+    shop: Database, tmp_path: Path
+) -> None:
+    shop.run("delete from shop.orders")
+    for form in ("parquet", "csv"):
+        export(shop, tmp_path, relations="shop.orders", format=form).expect(0)
+        assert table(tmp_path) == []
+    ran = export(shop, tmp_path, relations="shop.orders", require_rows=True).expect(4)
+    assert "shop.orders has no rows" in ran.result["message"]
+    assert files(tmp_path) == []
+
+
+# dispositions
+
+
+def test_truncate_replaces_append_keeps(shop: Database, tmp_path: Path) -> None:
+    for disposition, count in (("truncate", 100), ("truncate", 100), ("append", 200)):
+        words = {"relations": "shop.orders", "disposition": disposition}
+        export(shop, tmp_path, **words).expect(0)
+        assert len(table(tmp_path)) == count
+
+
+def test_the_same_run_again_loads_nothing_twice(shop: Database, tmp_path: Path) -> None:
+    for _ in range(2):
+        words = {"relations": "shop.orders", "disposition": "append"}
+        export(shop, tmp_path, "--run", "monday", **words).expect(0)
+        assert len(table(tmp_path)) == 100
+
+
+MERGE: dict[str, Any] = {
+    "relations": {"name": "shop.orders", "watermark": "at"},
+    "disposition": "merge",
+}
+
+
+def test_merge_reads_only_what_has_changed(shop: Database, tmp_path: Path) -> None:
+    export(shop, tmp_path, **MERGE).expect(0)
+    shop.run(
+        "insert into shop.orders values (101, '2024-02-01 00:00Z', 'more')",
+        "update shop.orders set note = 'changed', at = '2024-02-01 00:00Z' where id = 7",
+        "update shop.orders set note = 'not stamped' where id = 8",
+    )
+    ran = export(shop, tmp_path, **MERGE).expect(0)
+    assert ran.result["rows"] == 3  # and the one whose stamp was the last
+    found = dict(table(tmp_path))
+    assert len(found) == 101
+    assert (found[7], found[8], found[101]) == ("changed", "new", "more")
+    marks = rows(tmp_path, "select watermark from _windlass_loads order by number")
+    assert marks == [("2024-01-01 00:01:40+00",), ("2024-02-01 00:00:00+00",)]
+
+
+def test_an_overlap_reads_what_was_committed_late(shop: Database, tmp_path: Path) -> None:
+    words = {**MERGE, "relations": {**MERGE["relations"], "overlap-seconds": 30}}
+    export(shop, tmp_path, **words).expect(0)
+    shop.run("insert into shop.orders values (0, '2024-01-01 00:01:20Z', 'late')")
+    export(shop, tmp_path, **words).expect(0)
+    assert dict(table(tmp_path))[0] == "late"
+
+
+def test_nothing_new_is_merged_and_the_watermark_stays(shop: Database, tmp_path: Path) -> None:
+    export(shop, tmp_path, **MERGE).expect(0)
+    shop.run("delete from shop.orders")
+    export(shop, tmp_path, **MERGE).expect(0)
+    assert len(table(tmp_path)) == 100
+    assert rows(tmp_path, "select distinct watermark from _windlass_loads") == [
+        ("2024-01-01 00:01:40+00",)
+    ]
+
+
+def test_rows_that_a_key_does_not_tell_apart_are_not_merged(shop: Database, tmp_path: Path) -> None:
+    words = {"relations": {"name": "shop.orders", "key": "note"}, "disposition": "merge"}
+    ran = export(shop, tmp_path, **words).expect(4)
+    assert "the same key (note)" in ran.result["message"]
+    assert rows(tmp_path, "from duckdb_tables()") == []
+
+
+# PostgreSQL as the warehouse
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_postgres_takes_the_sources_own_types(
+    form: str, shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    there = database(18)
+    shop.run(
+        "create table shop.v (id int, n numeric(12,2), d date, t timestamp, tz timestamptz, u uuid,"
+        " j jsonb, b bytea, a int[], i interval, r int4range, f real, e text, ti time, c char(3))",
+        """insert into shop.v values
+           (1, 1.10, 'infinity', '-infinity', '2024-06-01 12:00:00.000001+05:30',
+            '00000000-0000-0000-0000-0000000000ff', '{"a": [1.10]}', '\\x00ff', '{1,NULL}',
+            '1 mon -2 days 3.5 s', '[1,5)', 1.1, '', '24:00', 'x'),
+           (2, -0.01, '0044-03-15 BC', '1969-12-31 23:59:59.999999', 'infinity', null,
+            'null', '', '{}', null, 'empty', 'NaN', E'a,"b"\\n', '00:00:00.000001', null),
+           (3, null, null, null, null, null, null, null, null, null, null, null, null, null, null)
+        """,
+    )
+    export(shop, tmp_path, relations="shop.v", warehouse=there.url, format=form).expect(0)
+    query = "select row_to_json(v)::text from {} v order by id"
+    assert there.rows(query.format("public.v")) == shop.rows(query.format("shop.v"))
+    types = (
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute where attnum > 0"
+        " and attrelid = '{}'::regclass order by attnum"
+    )
+    assert there.rows(types.format("public.v")) == shop.rows(types.format("shop.v"))
+
+
+def test_postgres_merges_by_a_watermark(
+    shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    there = database(18)
+    export(shop, tmp_path, **MERGE, warehouse=there.url).expect(0)
+    shop.run("update shop.orders set note = 'changed', at = '2024-02-01 00:00Z' where id = 7")
+    ran = export(shop, tmp_path, **MERGE, warehouse=there.url).expect(0)
+    assert ran.result["rows"] == 2
+    assert there.rows("select note, count(*) from orders group by 1 order by 1") == [
+        ("changed", 1), ("new", 99),
+    ]  # fmt: skip
+    assert there.value("select count(*) from _windlass_loads") == 2
+
+
+def test_a_load_into_postgres_that_fails_changes_nothing(
+    shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    there = database(18)
+    export(shop, tmp_path, relations="shop.orders", warehouse=there.url).expect(0)
+    there.run("alter table orders add constraint few check (id < 150)")
+    shop.run("insert into shop.orders values (200, now(), 'too far')")
+    ran = export(shop, tmp_path, relations="shop.orders", warehouse=there.url).expect(4)
+    assert "few" in ran.result["message"]
+    assert there.value("select count(*) from orders") == 100
+    assert files(tmp_path) == []
+
+
+# refusals: everything at once, and nothing is written
+
+
+def test_everything_that_is_wrong_is_told_at_once(shop: Database, tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+        connection.execute("create table orders (id bigint, note int, must int not null)")
+    words: dict[str, Any] = {
+        "relations": [
+            "shop.orders",
+            "shop.nothing",
+            {"name": "broken", "query": "select * from shop.missing"},
+            {"name": "shop.o*", "columns": ["nope"], "table": "other"},
+        ]
+    }
+    words["relations"][3] = {"name": "named", "query": "select 1 as a", "columns": ["nope"]}
+    ran = export(shop, tmp_path, **words).expect(3)
+    told = "\n".join(f"{one['object']}: {one['message']}" for one in ran.result["problems"])
+    assert "shop.nothing: names no relation" in told
+    assert 'broken: relation "shop.missing" does not exist' in told
+    assert "named: columns: there is no column nope" in told
+    assert "id is BIGINT, not INTEGER" in told
+    assert "at (TIMESTAMP WITH TIME ZONE) is missing" in told
+    assert "note is INTEGER, not VARCHAR" in told
+    assert "must has to be given" in told
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"formt": "csv"}, "unknown key 'formt'; did you mean 'format'?"),
+        ({"relations": [{"name": "a", "colums": ["x"]}]}, "did you mean 'columns'?"),
+        ({"to": "ftp://x"}, "not the URL of a folder in an object store"),
+        ({"warehouse": "oracle://x"}, "not a warehouse"),
+        ({"format": "csv", "compression": "zstd"}, "csv files can have gzip, none"),
+        ({"warehouse": "bigquery://p/d"}, "BigQuery loads from gs:// only"),
+        ({"relations": [{"name": "a", "watermark": "at"}]}, "which only merge"),
+        ({"relations": [{"name": "q", "query": "select 1"}], "disposition": "merge"}, "its key"),
+    ],
+)
+def test_words_that_are_wrong_are_refused(words: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = spec_file(tmp_path, **words)
+    ran = windlass("export", "-f", str(path), env={"WINDLASS_SOURCE": "postgresql://nowhere/x"})
+    assert said in ran.expect(2).stderr
+
+
+def test_a_source_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = spec_file(tmp_path)
+    env = {"WINDLASS_SOURCE": "postgresql://u@127.0.0.1:1/x"}
+    ran = windlass("export", "--json", "-f", str(path), env=env).expect(3)
+    assert ran.result["problems"][0]["object"] == "source"
+
+
+def test_a_folder_where_nothing_may_be_written_is_refused(shop: Database, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = export(shop, tmp_path, to=f"file://{tmp_path}/file/below").expect(3)
+    assert "below" in ran.said
+
+
+# faults
+
+
+def test_objects_that_vanish_between_steps_are_missed(shop: Database, tmp_path: Path) -> None:
+    """The extract's manifest is there, its file is not."""
+    words = {"relations": "shop.orders", "keep_files": True, "warehouse": None}
+    export(shop, tmp_path, "--run", "one", **words).expect(0)
+    (tmp_path / "files/shop.orders/one/part-00001.parquet").unlink()
+    words["warehouse"] = f"duckdb:///{tmp_path}/w.duckdb"
+    ran = export(shop, tmp_path, "--run", "one", **words).expect(4)
+    assert "part-00001.parquet has vanished" in ran.result["message"]
+    (tmp_path / "files/shop.orders/one/manifest.json").unlink()
+    export(shop, tmp_path, "--run", "one", **words).expect(0)
+    assert len(table(tmp_path)) == 100
+
+
+def test_a_file_that_was_cut_short_is_noticed(shop: Database, tmp_path: Path) -> None:
+    words = {"relations": "shop.orders", "keep_files": True, "warehouse": None}
+    export(shop, tmp_path, "--run", "one", **words).expect(0)
+    file = tmp_path / "files/shop.orders/one/part-00001.parquet"
+    file.write_bytes(file.read_bytes()[:-100])
+    ran = export(shop, tmp_path, "--run", "one", **words).expect(4)
+    assert "were written" in ran.result["message"]
+
+
+def test_two_exports_at_once_both_end_right(shop: Database, tmp_path: Path) -> None:
+    path = spec_file(tmp_path, relations="shop.orders", disposition="append")
+    env = {"WINDLASS_SOURCE": shop.url}
+    both = [start("export", "--json", "-f", str(path), env=env) for _ in range(2)]
+    for process in both:
+        finish(process).expect(0)
+    assert len(table(tmp_path)) == 200
+    assert files(tmp_path) == []
+
+
+def test_a_table_that_is_dropped_meanwhile_waits_for_its_readers(
+    shop: Database, tmp_path: Path
+) -> None:
+    """The snapshot's holder has locked what it has looked at."""
+    shop.run(
+        "create table shop.slow as select n as id from generate_series(1, 1500) n",
+        "create view shop.waiting as select id, pg_sleep(0.001) is null as woke from shop.slow",
+    )
+    path = spec_file(tmp_path, relations=["shop.waiting", "shop.orders"], jobs=1)
+    process = start("export", "--json", "-f", str(path), env={"WINDLASS_SOURCE": shop.url})
+    until(lambda: shop.value(SLEEPING))
+    shop.run("set lock_timeout = '20s'; drop table shop.orders")
+    ran = finish(process).expect(0)
+    assert len(table(tmp_path)) == 100 and ran.result["state"] == "done"
+
+
+def until(is_so: Callable[[], Any], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.01)
+
+
+STEPS = ("extract", "check_objects", "load", "check_rows", "clean_up")
+PAUSED = """
+import os, signal, sys
+import windlass.flows.export as flow
+from windlass.model.flow import Item
+
+def killed(step, when):
+    work = getattr(flow, step)
+    def run(context, item):
+        if when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        work(context, item)
+        os.kill(os.getpid(), signal.SIGKILL)
+    setattr(flow, step, run)
+
+killed(os.environ["KILL_STEP"], os.environ["KILL_WHEN"])
+from windlass.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_that_was_killed_in_a_step_goes_on(
+    step: str, when: str, shop: Database, tmp_path: Path
+) -> None:
+    """Nothing is lost, nothing doubled, and no file stays."""
+    import subprocess
+    import sys
+
+    from command import environment
+
+    path = spec_file(tmp_path, relations="shop.orders", disposition="append")
+    words = ["export", "--json", "-f", str(path), "--run", "monday"]
+    env = {"WINDLASS_SOURCE": shop.url, "KILL_STEP": step, "KILL_WHEN": when}
+    (tmp_path / "killed.py").write_text(PAUSED)
+    died = subprocess.run(
+        [sys.executable, str(tmp_path / "killed.py"), *words],
+        env=environment(None, env),
+        capture_output=True,
+    )
+    assert died.returncode == -signal.SIGKILL
+    ran = windlass(*words, env={"WINDLASS_SOURCE": shop.url}).expect(0)
+    assert ran.result["verified"] == "rows"
+    assert len(table(tmp_path)) == 100
+    assert files(tmp_path) == []
+
+
+def test_a_run_that_is_interrupted_cleans_up(shop: Database, tmp_path: Path) -> None:
+    shop.run(
+        "create table shop.long as select n as id, md5(n::text) from generate_series(1, 300000) n",
+        "create view shop.slow as select *, pg_sleep(0.001) is null as woke from shop.long",
+    )
+    path = spec_file(tmp_path, relations="shop.slow", file_size="64kB")
+    process = start("export", "--json", "-f", str(path), env={"WINDLASS_SOURCE": shop.url})
+    until(lambda: shop.value(SLEEPING))
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGINT)
+    finish(process).expect(130)
+    assert files(tmp_path) == []
+    until(lambda: not shop.value(SLEEPING))
+
+
+def test_a_source_that_hangs_up_is_read_again_in_a_new_snapshot(
+    shop: Database, tmp_path: Path
+) -> None:
+    shop.run(
+        "create table shop.long as select n as id from generate_series(1, 1500) n",
+        "create view shop.slow as select *, pg_sleep(0.001) is null as woke from shop.long",
+    )
+    path = spec_file(tmp_path, relations="shop.slow")
+    process = start("export", "--json", "-f", str(path), env={"WINDLASS_SOURCE": shop.url})
+    until(lambda: shop.value(SLEEPING))
+    shop.run("select pg_terminate_backend(pid) from pg_stat_activity"
+             " where application_name like 'windlass%'")  # fmt: skip
+    ran = finish(process).expect(0)
+    assert any("new snapshot" in notice for notice in ran.result["notices"])
+    assert rows(tmp_path, "select count(*) from slow") == [(1500,)]
+
+
+def test_the_example_in_the_documentation_loads(tmp_path: Path) -> None:
+    from windlass.spec.export import ExportSpec
+    from windlass.spec.spec import validated
+
+    page = (Path(__file__).parent.parent / "docs" / "export.md").read_text()
+    text = page.split("```yaml\n")[1].split("```")[0]
+    words = {key.replace("-", "_"): value for key, value in yaml.safe_load(text).items()}
+    assert validated(ExportSpec, words).relations
