@@ -46,7 +46,8 @@ def reading_from_database(run: Rewriting, _: Item) -> Result:
         rows = connection.execute(staging.read()).rowcount
         if run.plan.deletes_by_key:
             connection.execute(staging.read_others())
-        connection.execute(sql.SQL("analyze {}").format(staging.table()))
+            staging.analyze(connection, "_others")
+        staging.analyze(connection, "")
         return {"rows": rows}
 
     run.begin(settle, read)
@@ -68,25 +69,29 @@ def adding_row(run: Rewriting, _: Item) -> Result:
         def take(connection: Connection) -> Result:
             staging = Staging(run.plan, columns)
             changed = take_over(connection, staging, rows)
+            staging.analyze(connection, "_called")
             return {"columns": columns, "changed": changed, "rows": rows}
 
         run.once("adding_row", "function", take)
     if run.plan.duplicates is not None:
-        run.once(
-            "adding_row",
-            "duplicates",
-            lambda connection: {"rows": connection.execute(run.staging.find_extra()).rowcount},
-        )
+        run.once("adding_row", "duplicates", lambda connection: _find_extra(run, connection))
     return {"rows": run.selected, "columns": run.staging.written_columns}
 
 
 def _set(run: Rewriting, connection: Connection) -> Result:
     rows = connection.execute(run.staging.set()).rowcount
+    run.staging.analyze(connection, "_set")
     if rows != run.selected:
         raise WindlassError(
             f"an expression makes {rows} rows of {run.selected}",
             hint="set and add take expressions that have one value in each row",
         )
+    return {"rows": rows}
+
+
+def _find_extra(run: Rewriting, connection: Connection) -> Result:
+    rows = connection.execute(run.staging.find_extra()).rowcount
+    run.staging.analyze(connection, "_extra")
     return {"rows": rows}
 
 
@@ -144,6 +149,7 @@ def writing_to_database(run: Rewriting, _: Item) -> Result:
             return {"rows": 0, "left": kept}
         writes = staging.write() if staging.written_columns else staging.find_unchanged()
         rows = connection.execute(writes).rowcount
+        staging.analyze(connection, "_written")
         if rows < kept and run.plan.backup == "touched":
             backup.forget_untouched(connection, staging)
         return {"rows": rows, "left": kept - rows, "columns": staging.written_columns}
