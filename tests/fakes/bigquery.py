@@ -284,8 +284,7 @@ class FakeBigQuery:
 
     def _download(self, uri: str, path: Path) -> Path:
         bucket, _, key = uri.removeprefix("gs://").partition("/")
-        quoted = urllib.parse.quote(key, safe="")
-        url = f"{self.storage}/storage/v1/b/{bucket}/o/{quoted}?alt=media"
+        url = f"{self.storage}/{bucket}/{urllib.parse.quote(key)}"
         try:
             with urllib.request.urlopen(url) as answer:
                 path.write_bytes(answer.read())

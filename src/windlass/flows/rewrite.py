@@ -62,9 +62,8 @@ def adding_row(run: Rewriting, _: Item) -> Result:
     if any(change.expression for change in run.plan.changes):
         run.once("adding_row", "expressions", lambda connection: _set(run, connection))
     if run.plan.function and ("adding_row", "function") not in run:
-        columns, rows = call_function(
-            run.connection, run.address.conninfo(), run.staging, run.check
-        )
+        conninfo = run.address.conninfo(run.connection, f"windlass rewrite {run.plan.run}")
+        columns, rows = call_function(run.connection, conninfo, run.staging, run.check)
 
         def take(connection: Connection) -> Result:
             staging = Staging(run.plan, columns)

@@ -5,6 +5,7 @@ Credentials are those of the environment, as each cloud's own tools find them.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,10 @@ _HINTS = {
     "az": "give AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or log in with az",
     "file": "check the folder's owner and mode",
 }
+
+# where a machine of the cloud asks for its role, when nobody has given credentials
+_ROLES = ("169.254.", "/latest/api/token", "/latest/meta-data", "metadata.google.internal",
+          "computeMetadata", "/metadata/identity")  # fmt: skip
 
 
 class ObjectStore:
@@ -62,7 +67,9 @@ class ObjectStore:
 
     @staticmethod
     def _client_options(options: Mapping[str, str]) -> dict[str, Any]:
-        plain = any(value.startswith("http://") for value in options.values())
+        # our own options take the place of those that obstore finds in the environment
+        asked = [os.environ.get(f"{cloud}_ALLOW_HTTP", "") for cloud in ("AWS", "AZURE")]
+        plain = any("http://" in value for value in options.values()) or "true" in asked
         return {**_TIMEOUTS, **({"allow_http": True} if plain else {})}
 
     def place(self, path: str) -> str:
@@ -178,7 +185,7 @@ class ObjectStore:
             return WindlassError(
                 f"{self.url}: there is no such bucket ({doing})", hint="make it, or check its name"
             )
-        if "169.254." in text or ("metadata" in low and "error sending request" in low):
+        if any(place in text for place in _ROLES):
             return WindlassError(f"{self.url}: no credentials for {doing}", hint=hint)
         if "No space left" in text:
             return WindlassError(f"{self.url}: {doing}: no space left", hint="make space")

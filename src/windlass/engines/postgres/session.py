@@ -165,11 +165,6 @@ class Address:
         connection.autocommit = autocommit
         return connection
 
-    def conninfo(self) -> str:
-        """For another driver on top of libpq, in this process only: it holds the password."""
-        timeout = self._connect_timeout()
-        return conninfo.make_conninfo(self._conninfo, connect_timeout=timeout)
-
     def _connect_timeout(self) -> int:
         return int(conninfo.conninfo_to_dict(self._conninfo).get("connect_timeout") or 15)
 
