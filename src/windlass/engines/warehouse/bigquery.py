@@ -284,7 +284,7 @@ class BigQuery:
         )
         self._once(
             f"windlass_{manifest.run}_{export.table}_merge",
-            lambda id_: self._client.query(merge, job_id=id_),
+            lambda id_: self._client.query(merge, job_id=id_, job_retry=None),
             f"merging into {export.table}",
         )
         with self._explaining(f"removing {staged}"):
