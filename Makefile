@@ -58,7 +58,7 @@ clean: ## Remove the virtual environment and everything made from the sources
 
 .venv/.for-dev: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
-	@$(PIP) -e '.[airflow,celery,demo,dev]'
+	@$(PIP) -e '.[airflow,bigquery,celery,demo,dev,export]'
 	@touch $@ .venv/.for-demo .venv/.for-airflow
 
 .venv/bin/python:
