@@ -44,9 +44,9 @@ SECRET = "s3cr3t-of-a-connection"
         ("2.9", 42, "dataset_event", "dataset_alias"),
         ("2.10", 48, "dataset_alias", "asset"),
         ("2.11", 48, "dag_pickle", "dag_version"),
-        ("3.0", 43, "asset", "dataset"),
-        ("3.1", 48, "hitl_detail", "callback"),
-        ("3.2", 54, "callback", "callback_request"),
+        ("3.0", 45, "asset", "dataset"),
+        ("3.1", 50, "hitl_detail", "callback"),
+        ("3.2", 55, "callback", "callback_request"),
         ("3.3.2", 58, "task_state_store", "session"),
     ],
 )

@@ -42,7 +42,7 @@ def shop(database: Callable[[int], Database]) -> Database:
 @pytest.fixture(scope="module")
 def s3() -> Iterator[dict[str, str]]:
     """The environment in which clients find a bucket `lake`."""
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     moto = DomainDispatcherApplication(create_backend_app)

@@ -42,12 +42,12 @@ def exports(run: Exporting) -> list[Item]:
 def extract(run: Exporting, item: Item) -> Result:
     """Rows into files; the manifest, which is written last, says that they are all there."""
     export = run.export(item.id)
-    done = _loaded(run, export)
-    if done:
-        return {"rows": done.rows}
     found = run.manifest(export)
     if found:
         return _told(found)
+    done = _loaded(run, export)
+    if done:
+        return {"rows": done.rows}
     started = time.perf_counter()
     folder = run.folder(export)
     run.store.delete(run.store.list(folder))  # of an extract that was killed
@@ -123,10 +123,9 @@ def check_objects(run: Exporting, item: Item) -> Result:
         WindlassError: one is not, or there are no rows where some are required.
     """
     export = run.export(item.id)
-    done = _loaded(run, export)
-    if done:
-        return {"rows": done.rows}
-    manifest = _written(run, export)
+    manifest = run.manifest(export)
+    if manifest is None:
+        return {"rows": _loaded_before(run, export).rows}
     for file in manifest.files:
         size = run.store.size(file.path)
         place = run.store.place(file.path)
@@ -163,9 +162,10 @@ def load(run: Exporting, item: Item) -> Result:
     export = run.export(item.id)
     if run.warehouse is None:
         return {}
-    done = _loaded(run, export)
-    if not done:
-        manifest = _written(run, export)
+    manifest = run.manifest(export)
+    if manifest is None:
+        done = _loaded_before(run, export)
+    else:  # which finds by itself what is done
         export = replace(export, columns=manifest.columns)
         done = run.warehouse.load(export, manifest, run.store)
     return {"rows": done.rows, "total": done.total, "table": export.table}
@@ -208,8 +208,13 @@ def _loaded(run: Exporting, export: Export) -> Loaded | None:
     return run.warehouse.loaded(run.run, export.table) if run.warehouse else None
 
 
-def _written(run: Exporting, export: Export) -> Manifest:
-    found = run.manifest(export)
+def _loaded_before(run: Exporting, export: Export) -> Loaded:
+    """Where the files have been cleaned up.
+
+    Raises:
+        WindlassError: they are gone for another reason.
+    """
+    found = _loaded(run, export)
     if found is None:
         raise vanished(run.store.place(run.folder(export)))
     return found
