@@ -65,6 +65,15 @@ UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 T = TypeVar("T")
 
 
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """What the control session runs into: a server that hung up is tried again."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, "reading the journal", side="target") from error
+
+
 class Migration:
     """One process's part in a run: all of it, or what another process gives out. Use as a context
     manager: leaving it closes every session."""
@@ -342,6 +351,7 @@ class Migration:
         self._take_snapshot()
         return self._make_plan()
 
+    @_explained()
     def prepare(self, run: str = "") -> None:
         """Find the run to go on with, or plan a new one, by that id if one is given. Writes
         nothing.
@@ -416,6 +426,7 @@ class Migration:
         if plan.problems:
             raise Refused(plan.problems)
 
+    @_explained()
     def hold(self) -> None:
         """Journal the run, or take it over where it stopped; from now on it is written to.
 
