@@ -6,8 +6,9 @@ Credentials are those of the environment, as each cloud's own tools find them.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -32,8 +33,18 @@ _HINTS = {
 }
 
 # where a machine of the cloud asks for its role, when nobody has given credentials
-_ROLES = ("169.254.", "/latest/api/token", "/latest/meta-data", "metadata.google.internal",
-          "computeMetadata", "/metadata/identity")  # fmt: skip
+_ROLE = re.compile(
+    r"https?://(169\.254\.|metadata\.google\.internal"
+    r"|[^/\s]+/(latest/(api/token|meta-data)|computeMetadata|metadata/identity))"
+)
+# What a store has answered, as its client words it. A bucket, a path or a run may hold any word and
+# any number: only what stands here says what is wrong.
+_STATUS = re.compile(r"non-2xx status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_NO_BUCKET = {"NoSuchBucket", "InvalidBucketName", "ContainerNotFound", "InvalidResourceName"}
+_NO_PERMISSION = {"AccessDenied", "AuthorizationFailure", "AuthorizationPermissionMismatch"}
+_NO_CREDENTIALS = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AuthenticationFailed",
+                   "InvalidAccessKeyId", "SignatureDoesNotMatch"}  # fmt: skip
 
 
 class ObjectStore:
@@ -82,20 +93,20 @@ class ObjectStore:
         Raises:
             WindlassError: what is wrong, with a hint.
         """
-        with self._explaining("listing it"):
+        with self._explaining_all("listing it"):
             for _ in obstore.list(self._store, chunk_size=1):
                 break
 
     @contextmanager
     def writing(self, path: str) -> Iterator[IO[bytes]]:
         """A file that appears, as a whole, when it is left without a fault."""
-        with self._explaining(f"writing {path}"):
+        with self._explaining_all(f"writing {path}"):
             writer = obstore.open_writer(self._store, path, buffer_size=BUFFER_BYTES)
             yield cast("IO[bytes]", writer)
             writer.close()
 
     def put(self, path: str, content: bytes) -> None:
-        with self._explaining(f"writing {path}"):
+        with self._explaining_all(f"writing {path}"):
             obstore.put(self._store, path, content)
 
     def get(self, path: str) -> bytes | None:
@@ -148,7 +159,7 @@ class ObjectStore:
 
     def list(self, prefix: str) -> list[str]:
         """The paths below one."""
-        with self._explaining(f"listing {prefix}"):
+        with self._explaining_all(f"listing {prefix}"):
             found = obstore.list(self._store, prefix)
             return sorted(str(one["path"]) for some in found for one in some)
 
@@ -161,35 +172,91 @@ class ObjectStore:
             except FileNotFoundError:
                 continue
 
+    def clear(self, folder: str) -> int:
+        """Remove what is below a folder, with what a writer that was killed has begun; how much."""
+        paths = self.list(folder)
+        self.delete(paths)
+        begun = self._begun(folder)
+        for file in begun:
+            file.unlink(missing_ok=True)
+        return len(paths) + len(begun)
+
+    def _begun(self, folder: str) -> Sequence[Path]:
+        """On this machine obstore writes into `name#1` first, and lists no such name."""
+        if self._folder is None:
+            return []
+        found = (self._folder / folder).rglob("*#*")
+        return [file for file in found if file.name.rpartition("#")[2].isdigit()]
+
     @contextmanager
     def _explaining(self, doing: str) -> Iterator[None]:
+        """A FileNotFoundError is left as it is, unless what is not there is the bucket."""
         try:
             yield
         except FileNotFoundError as error:
-            if "bucket" in str(error).lower() or "container" in str(error).lower():
+            if _code(error) in _NO_BUCKET:
                 raise self._explained(error, doing) from error
             raise
         except (faults.BaseError, PermissionError, OSError) as error:
+            raise self._explained(error, doing) from error
+
+    @contextmanager
+    def _explaining_all(self, doing: str) -> Iterator[None]:
+        """Where no object is asked for that might not be there."""
+        try:
+            with self._explaining(doing):
+                yield
+        except FileNotFoundError as error:
             raise self._explained(error, doing) from error
 
     def _explained(self, error: BaseException, doing: str) -> WindlassError:
         """What the store said in its first line; the rest may be a page of XML."""
         text = str(error)
         said = (text.strip().splitlines() or [type(error).__name__])[0][:300]
-        low, hint = text.lower(), _HINTS[self._scheme]
-        if isinstance(error, PermissionError) or "403" in text or "forbidden" in low:
-            return WindlassError(f"{self.url}: no permission for {doing}: {said}", hint=hint)
-        if isinstance(error, faults.UnauthenticatedError) or "401" in text or "credential" in low:
+        hint, status, code = _HINTS[self._scheme], _status(error), _code(error)
+        if _ROLE.search(text):
+            return WindlassError(f"{self.url}: no credentials for {doing}", hint=hint)
+        if (
+            code in _NO_CREDENTIALS
+            or status == "401"
+            or isinstance(error, faults.UnauthenticatedError)
+            or (not status and "credential" in _without_places(text).lower())
+        ):
             return WindlassError(f"{self.url}: no credentials for {doing}: {said}", hint=hint)
-        if isinstance(error, FileNotFoundError) or ("bucket" in low and "not" in low):
+        if (
+            code in _NO_PERMISSION
+            or status == "403"
+            or isinstance(error, PermissionError | faults.PermissionDeniedError)
+            or "(os error 13)" in text
+        ):
+            return WindlassError(f"{self.url}: no permission for {doing}: {said}", hint=hint)
+        if code in _NO_BUCKET or (status == "404" and not code):
             return WindlassError(
                 f"{self.url}: there is no such bucket ({doing})", hint="make it, or check its name"
             )
-        if any(place in text for place in _ROLES):
-            return WindlassError(f"{self.url}: no credentials for {doing}", hint=hint)
-        if "No space left" in text:
+        if "(os error 28)" in text:
             return WindlassError(f"{self.url}: {doing}: no space left", hint="make space")
+        if "incorrectly configured region" in text:
+            return WindlassError(
+                f"{self.url}: {doing}: the bucket is in another region", hint="give AWS_REGION"
+            )
+        if status == "400":
+            return WindlassError(f"{self.url}: {doing}: {said}", hint="see what the store says")
         return ConnectionLost(f"{self.url}: {doing}: {said}", hint="check that the store is up")
+
+
+def _status(error: BaseException) -> str:
+    found = _STATUS.findall(str(error).partition("Debug source")[0])
+    return found[-1] if found else ""
+
+
+def _code(error: BaseException) -> str:
+    found = _CODE.search(str(error))
+    return found[1] if found else ""
+
+
+def _without_places(text: str) -> str:
+    return re.sub(r"\S*/\S*", "", text)
 
 
 def vanished(place: str) -> WindlassError:
