@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +344,52 @@ def until(is_so: Callable[[], Any], seconds: float = 20.0) -> None:
     while not is_so():
         assert time.monotonic() < deadline, "it never came to pass"
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+def test_csv_is_counted_whatever_its_values_look_like(
+    compression: str, shop: Database, tmp_path: Path
+) -> None:
+    """Texts that begin like numbers, one that is longer than a reader's block, quotes and ends of
+    lines within."""
+    shop.run(
+        'create table shop.v (code text, "a ""long"" one" text)',
+        "insert into shop.v select n::text, 'x' from generate_series(1, 200000) n",
+        "insert into shop.v values ('A17', repeat(E'a,\"\\n', 600000)), (null, null), ('', E'\\n')",
+    )
+    words = {"relations": "shop.v", "format": "csv", "compression": compression, "warehouse": None}
+    ran = export(shop, tmp_path, **words).expect(0)
+    assert ran.result["rows"] == 200_003
+
+
+def test_what_the_server_says_while_rows_are_read_decides_about_another_try(
+    shop: Database,
+) -> None:
+    from windlass.engines.postgres.extract import ArrowReader, Described, Dialect, column_of
+    from windlass.engines.postgres.session import Address, Role
+    from windlass.engines.postgres.snapshot import SnapshotHolder
+    from windlass.errors import WindlassError
+    from windlass.model.export import Export
+
+    shop.run(
+        "create function shop.boom(n int, code text) returns int language plpgsql as $$ begin"
+        """ if n > 90 then raise exception 'no value "%"', 'hidden' using errcode = code; end if;"""
+        " return n; end $$"
+    )
+    address = Address.parse("source", shop.url)
+    said = {"40001": True, "40P01": True, "57014": True, "53100": False, "22012": False}
+    column = column_of(
+        Described("n", 23, -1, "integer"), Dialect.FILES, not_null=False, text=False, mask=False
+    )
+    holder = SnapshotHolder(address, "test")
+    with closing(holder), address.connect(Role.SOURCE, "test") as like:
+        for code, helps in said.items():
+            rows_of = f"(select shop.boom(id, '{code}') as n from shop.orders) as v"
+            reader = ArrowReader(address, like, holder.numbered(1).id, "test")
+            with pytest.raises(WindlassError) as error:
+                list(reader.batches(Export("v", "v", rows_of, (column,), "truncate")))
+            reader.close()
+            assert error.value.retryable is helps and "hidden" not in str(error.value), code
 
 
 STEPS = ("extract", "check_objects", "load", "check_rows", "clean_up")

@@ -24,7 +24,14 @@ from windlass.model.export import Export, File, Loaded, Manifest
 from windlass.model.flow import Item, Result
 from windlass.model.report import Difference, DifferenceKind
 from windlass.spec.export import Compression, Format
-from windlass.transfer.files import Layout, ahead, count_parquet, write_csv, write_parquet
+from windlass.transfer.files import (
+    Layout,
+    ahead,
+    count_csv,
+    count_parquet,
+    write_csv,
+    write_parquet,
+)
 
 
 def read_source(run: Exporting, _: Item) -> Result:
@@ -50,7 +57,7 @@ def extract(run: Exporting, item: Item) -> Result:
         return {"rows": done.rows}
     started = time.perf_counter()
     folder = run.folder(export)
-    run.store.delete(run.store.list(folder))  # of an extract that was killed
+    run.store.clear(folder)  # of an extract that was killed
     manifest = _extract_csv(run, export) if _is_csv(run) else _extract_parquet(run, export)
     run.write_manifest(export, manifest)
     return {**_told(manifest), "seconds": round(time.perf_counter() - started, 3)}
@@ -148,13 +155,8 @@ def _count_rows(store: ObjectStore, manifest: Manifest, file: File) -> int:
     """As the file itself says."""
     if manifest.format == "parquet":
         return count_parquet(partial(store.part, file.path), file.size_bytes)
-    from pyarrow import csv
-
     with store.local(file.path) as local:
-        options = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
-        first = csv.ConvertOptions(include_columns=[manifest.columns[0].name])
-        with csv.open_csv(local, parse_options=options, convert_options=first) as batches:
-            return sum(batch.num_rows for batch in batches)
+        return count_csv(local, packed=manifest.compression == "gzip")
 
 
 def load(run: Exporting, item: Item) -> Result:
@@ -199,9 +201,7 @@ def clean_up(run: Exporting, item: Item) -> Result:
     export = run.export(item.id)
     if run.spec.keep_files or (run.warehouse is None and run.manifest(export)):
         return {}
-    paths = run.store.list(run.folder(export))
-    run.store.delete(paths)
-    return {"removed": len(paths)}
+    return {"removed": run.store.clear(run.folder(export))}
 
 
 def _loaded(run: Exporting, export: Export) -> Loaded | None:

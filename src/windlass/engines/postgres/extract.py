@@ -21,7 +21,7 @@ from psycopg import pq, sql
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Connection, Role, session_settings
 from windlass.engines.postgres.snapshot import IMPORT, lost
-from windlass.errors import ConnectionLost, Interrupted, WindlassError
+from windlass.errors import Interrupted, WindlassError
 from windlass.model.export import Column, Export, Kind
 from windlass.model.units import plural
 
@@ -241,6 +241,7 @@ class ArrowReader:
         import adbc_driver_postgresql.dbapi as adbc
 
         self._cursor: Any = None
+        self._is_cancelled = False
         try:
             self._connection = adbc.connect(address.conninfo(like, purpose), autocommit=True)
         except adbc.Error as error:
@@ -258,6 +259,7 @@ class ArrowReader:
     def batches(self, export: Export) -> Iterator[pa.RecordBatch]:
         """The rows of an export, as ADBC has them; `Shaper` gives them their types."""
         import adbc_driver_postgresql.dbapi as adbc
+        from adbc_driver_manager._reader import AdbcRecordBatchReader
 
         query = select(export, _arrow_list(export.columns)).as_string(None)
         with self._connection.cursor() as cursor:
@@ -266,14 +268,19 @@ class ArrowReader:
             cursor.adbc_statement.set_options(**{key: str(BATCH_BYTES)})
             try:
                 cursor.execute(query)
-                with cursor.fetch_record_batch() as reader:
+                # not `fetch_record_batch`, whose reader's errors have lost their SQLSTATE
+                handle = cursor.fetch_arrow()
+                with AdbcRecordBatchReader._import_from_c(handle.address) as reader:
                     yield from reader
             except (adbc.Error, OSError) as error:
+                if self._is_cancelled:
+                    raise Interrupted("stopped on request") from None
                 raise explain_adbc(error, f"reading {export.name}") from None
             finally:
                 self._cursor = None
 
     def cancel(self) -> None:
+        self._is_cancelled = True
         if self._cursor is not None:
             self._cursor.adbc_cancel()
 
@@ -292,17 +299,23 @@ def _opening(version: int, snapshot: str) -> list[str]:
     return [first, begin, sql.SQL(enter).format(sql.Literal(snapshot)).as_string(None)]
 
 
+class _Said(OSError):
+    """The server's words, in the shape of a driver's error."""
+
+    def __init__(self, message: str, sqlstate: str | None) -> None:
+        super().__init__(message)
+        self.message, self.sqlstate = message, sqlstate
+
+
 def explain_adbc(error: BaseException, doing: str, *, side: str = "source") -> WindlassError:
-    """ADBC has the server's words in its text, and the SQLSTATE only sometimes."""
-    text, state = str(error), getattr(error, "sqlstate", None)
-    said = re.search(r"(?:ERROR|FATAL):\s+(.*)", text)
+    """ADBC has the server's words in its text. Whether another try can help, the SQLSTATE says."""
+    text, state = str(error), getattr(error, "sqlstate", None) or None
+    said = re.search(r"(?:ERROR|FATAL|PANIC):\s+(.*)", text)
     line = said[1].strip() if said else (text.strip().splitlines() or ["?"])[0]
-    if state == "57014" or "canceling statement" in text:
-        return Interrupted("stopped on request")
-    if said and "FATAL" not in said[0] and not (state or "").startswith(("08", "57P", "53")):
-        line = re.sub(r'(: |value )".*"', r'\1"…"', line)  # which may be a row's
-        return WindlassError(f"{doing}: {line}", side=side, sqlstate=state)
-    return ConnectionLost(f"{doing}: {line}", hint="check that the server is up", side=side)
+    line = re.sub(r'(: |value )".*"', r'\1"…"', line)  # which may be a row's
+    if state is None and said and said[0].startswith("ERROR"):
+        return WindlassError(f"{doing}: {line}", side=side)
+    return explain(_Said(line, state), doing, side=side)
 
 
 # What ADBC makes of infinity: PostgreSQL's largest and smallest numbers, moved from its epoch to
