@@ -141,6 +141,45 @@ def test_words_that_are_wrong_are_all_told(process: Executor) -> None:
     assert len(found) == 2 and "WRITE_EMPTY" in found[0] and "nothing.*" in found[1]
 
 
+MERGES: dict[str, Any] = {
+    "to": "file:///tmp/lake",
+    "relations": [{"name": "shop.orders", "watermark": "at"}],
+    "disposition": "merge",
+}
+
+
+def exporting(words: dict[str, Any], **options: Any) -> dict[str, Any] | list[str]:
+    """What the tasks are given, or what is wrong."""
+    from windlass.airflow import export_dag
+
+    try:
+        task: Any = export_dag("shop", spec=words, **options).get_task("load")
+    except BadSpec as error:
+        return list(error.faults)
+    return dict(task.given)
+
+
+def test_a_warehouse_may_be_a_connection_with_all_that_a_warehouse_can(process: Executor) -> None:
+    found = process.submit(exporting, MERGES, warehouse_conn_id="lake").result()
+    assert found == {**MERGES, "warehouse": "lake"}
+    there = {**MERGES, "warehouse": "postgresql://there/x"}
+    (fault,) = process.submit(exporting, there, warehouse_conn_id="lake").result()
+    assert fault == "warehouse: give the id of a connection instead"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:hunter2@there/x",
+        "postgresql://there/x?password=hunter2",
+        "host=there password=hunter2",
+    ],
+)
+def test_a_password_does_not_stand_in_a_dag(process: Executor, address: str) -> None:
+    (fault,) = process.submit(exporting, {**MERGES, "warehouse": address}).result()
+    assert "warehouse_conn_id" in fault and "hunter2" not in fault
+
+
 def test_arguments_become_the_spec(process: Executor) -> None:
     found = process.submit(words_of, {**GOOGLE, "WRITE_DISPOSITION": "WRITE_APPEND"}).result()
     assert found == {

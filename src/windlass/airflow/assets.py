@@ -30,4 +30,8 @@ def tell_assets(context: Context, outlets: Sequence[Any], result: Mapping[str, A
 
 def _addresses(result: Mapping[str, Any]) -> Iterable[str]:
     for one in result.get("assets", ()):
-        yield uri(one["place"], one["database"], one["schema"], one["table"])
+        yield (
+            one["uri"]
+            if "uri" in one
+            else uri(one["place"], one["database"], one["schema"], one["table"])
+        )

@@ -5,11 +5,13 @@ Reads flows as data only: nothing is connected, and no driver imported, where a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from airflow.sdk import DAG, AssetAlias, BaseOperator, Param
 
@@ -324,7 +326,7 @@ def export_dag(
     **dag_options: Any,
 ) -> DAG:
     """The flow `export`. `warehouse_conn_id` is of a PostgreSQL warehouse; others stand in the
-    spec. `words` is for presets: see `flow_dag`.
+    spec, which holds no password. `words` is for presets: see `flow_dag`.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -333,7 +335,7 @@ def export_dag(
         EXPORT,
         dag_id,
         words=words,
-        given={**_checked(EXPORT, spec), **_given_connection(warehouse_conn_id)},
+        given=_checked_export(spec, warehouse_conn_id),
         connections=("source", "warehouse") if warehouse_conn_id else ("source",),
         params={"source_conn_id": forms.connection(source_conn_id, forms.ONLY_READ)},
         tuning=tuning,
@@ -342,21 +344,42 @@ def export_dag(
     )
 
 
-def _given_connection(warehouse_conn_id: str) -> dict[str, str]:
-    return {"warehouse": warehouse_conn_id} if warehouse_conn_id else {}
+def _checked_export(spec: SpecLike, warehouse_conn_id: str) -> dict[str, Any]:
+    """With the connection's id for the warehouse: that it is one decides what else can be asked."""
+    if not warehouse_conn_id:
+        given = _checked(EXPORT, spec, ("source",))
+        if _has_password(str(given.get("warehouse") or "")):
+            raise BadSpec(["warehouse: holds a password: give a connection, as warehouse_conn_id"])
+        return given
+    placed = {"warehouse": "postgresql://connection"}
+    given = _checked(EXPORT, spec, ("source", "warehouse"), placed)
+    return {**given, "warehouse": warehouse_conn_id}
+
+
+def _has_password(address: str) -> bool:
+    """Of a URL, or of libpq's `host=... password=...`."""
+    if re.match(r"\s*[a-z_]+\s*=", address):
+        return re.search(r"(^|\s)(ssl)?password\s*=", address) is not None
+    found = urlsplit(address)
+    asked = {key for key, _ in parse_qsl(found.query)}
+    return found.password is not None or bool(asked & {"password", "sslpassword"})
 
 
 def _checked(
-    flow: str, spec: SpecLike | None, connections: Sequence[str] = ("source", "target")
+    flow: str,
+    spec: SpecLike | None,
+    connections: Sequence[str] = ("source", "target"),
+    placed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A spec's keys, known to be right: its faults are an import error, not a failed run."""
+    """A spec's keys, known to be right: its faults are an import error, not a failed run. `placed`
+    stands for connections while they are checked."""
     if spec is None:
         return {}
     words = dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
     sides = [side for side in connections if side in words]
     if sides:
         raise BadSpec([f"{side}: give the id of a connection instead" for side in sides])
-    read_words(resolve_place(flow).spec, words)
+    read_words(resolve_place(flow).spec, {**words, **(placed or {})})
     return words
 
 

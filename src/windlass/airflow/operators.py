@@ -161,6 +161,22 @@ def read_words(model: str, words: Mapping[str, Any]) -> Any:
     return validated(resolve_place(model), words)
 
 
+def _summary(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Of a step's items: how many, and what each has to tell about a relation."""
+    losses = [
+        f"{item}.{column}: {what}"
+        for item, one in results.items()
+        for column, what in one.get("losses", {}).items()
+    ]
+    assets = [asset for one in results.values() for asset in one.get("assets", ())]
+    return {
+        "items": len(results),
+        "rows": sum(int(one.get("rows") or 0) for one in results.values()),
+        **({"losses": losses[:MOST_TOLD]} if losses else {}),
+        **({"assets": assets} if assets else {}),
+    }
+
+
 class StepOperator(FlowOperator):
     """A step in one task, all its items if it has some. Its result is its XCom, and each key of it
     one more."""
@@ -172,12 +188,11 @@ class StepOperator(FlowOperator):
         with self._explained(context):
             part = self.part(context)
             results = part.run()
-            if part.step.items:
-                rows = sum(int(one.get("rows") or 0) for one in results.values())
-                return {"items": len(results), "rows": rows}
             from windlass.airflow.board import small
 
-            result = dict(small(results[""]))
+            result = dict(small(_summary(results) if part.step.items else results[""]))
+            for loss in result.get("losses", ()):
+                log.warning("loss: %s", loss)
             self._publish(context, result)
             return result
 

@@ -180,9 +180,11 @@ def check_rows(run: Exporting, item: Item) -> Result:
         Different: more, or fewer.
     """
     export = run.export(item.id)
+    manifest = run.manifest(export)
+    told = {"losses": manifest.losses} if manifest and manifest.losses else {}
     if run.warehouse is None:
-        return {}
-    done, manifest = _loaded(run, export), run.manifest(export)
+        return {"rows": manifest.rows if manifest else 0, **told}
+    done = _loaded(run, export)
     if not done:
         raise WindlassError(f"{export.table} has not been loaded", hint="run the load again")
     counted = done.rows
@@ -192,7 +194,7 @@ def check_rows(run: Exporting, item: Item) -> Result:
     if counted != read:
         message = f"{read:,} rows were read, {counted:,} are in {run.warehouse.place}"
         raise Different([Difference(DifferenceKind.COUNT, export.table, message)])
-    return {"rows": counted}
+    return {"rows": counted, **told, "assets": run.assets(export)}
 
 
 def clean_up(run: Exporting, item: Item) -> Result:

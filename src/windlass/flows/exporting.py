@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
@@ -109,6 +110,32 @@ class Exporting:
     def folder(self, export: Export) -> str:
         """Of one relation and run: two runs never mix."""
         return f"{slug(export.name)}/{self.run}"
+
+    def assets(self, export: Export) -> list[dict[str, str]]:
+        """Where a scheduler's other work finds what has arrived."""
+        url = self.spec.warehouse.get_secret_value() if self.spec.warehouse else ""
+        match self.spec.warehouse_kind:
+            case "bigquery":
+                parts = urlsplit(url)
+                return [{"uri": f"bigquery://{parts.netloc}{parts.path}/{export.table}"}]
+            case "duckdb":
+                schema = self.spec.into or "main"
+                return [{"uri": f"duckdb://{urlsplit(url).path}/{schema}/{export.table}"}]
+            case "postgres":
+                words = Address.parse("warehouse", url).words
+                if not words.get("host"):  # by a service, or a socket: a place of this machine's
+                    return []
+                place = f"{words['host']}:{words.get('port', 5432)}"
+                database = words.get("dbname") or words.get("user", "")
+                return [
+                    {
+                        "place": place,
+                        "database": database,
+                        "schema": self.spec.into or "public",
+                        "table": export.table,
+                    }
+                ]
+        return []
 
     def manifest(self, export: Export) -> Manifest | None:
         """What the extract of this run has written, if it is through."""

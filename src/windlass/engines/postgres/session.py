@@ -133,6 +133,12 @@ class Address:
             ) from None
         return cls(side, text)
 
+    @property
+    def words(self) -> dict[str, str]:
+        """What the text says by itself, without its password."""
+        found = conninfo.conninfo_to_dict(self._conninfo)
+        return {key: str(value) for key, value in found.items() if value and key != "password"}
+
     def __str__(self) -> str:
         words = conninfo.conninfo_to_dict(self._conninfo)
         place = words.get("service") or f"{words.get('host', 'local')}:{words.get('port', 5432)}"
