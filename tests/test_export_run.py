@@ -256,6 +256,32 @@ def test_everything_that_is_wrong_is_told_at_once(shop: Database, tmp_path: Path
     assert files(tmp_path) == []
 
 
+def test_words_that_would_hide_something_and_name_nothing_are_refused(
+    shop: Database, tmp_path: Path
+) -> None:
+    words: dict[str, Any] = {
+        "relations": ["shop.orders", {"name": "named", "query": "select 1 as a"}],
+        "exclude": ["tmp", "shop.temp_*"],
+        "mask": ["pasword", "orders.nots", "shop.orders.note", "note", "named.a"],
+        "leave_out": "*.secret",
+    }
+    ran = export(shop, tmp_path, **words).expect(3)
+    assert [one["object"] for one in ran.result["problems"]] == [
+        "exclude: tmp", "exclude: shop.temp_*", "mask: pasword", "mask: orders.nots",
+        "leave-out: *.secret",
+    ]  # fmt: skip
+    export(shop, tmp_path, **words, unmatched="ignore").expect(0)
+    assert rows(tmp_path, "select distinct note, a from orders, named") == [("***", "***")]
+
+
+def test_a_bare_name_is_one_everywhere(shop: Database, tmp_path: Path) -> None:
+    shop.run("create table shop.tmp as select 1 as id, 'x' as orders")
+    export(shop, tmp_path, exclude="tmp", mask="note", leave_out="orders.at").expect(0)
+    assert rows(tmp_path, "select distinct columns(* exclude id) from orders") == [("***",)]
+    export(shop, tmp_path, relations=["orders", "tm?"], mask="orders", warehouse=None).expect(0)
+    assert rows(tmp_path, "select count(*) from duckdb_tables() where table_name = 'tmp'") == [(0,)]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

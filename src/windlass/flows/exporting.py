@@ -28,7 +28,14 @@ from pydantic import TypeAdapter
 from windlass.engines.objects.store import ObjectStore
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.extract import Dialect, column_of, describe, from_item, select
+from windlass.engines.postgres.extract import (
+    Described,
+    Dialect,
+    column_of,
+    describe,
+    from_item,
+    select,
+)
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder, enter
 from windlass.engines.warehouse.base import Warehouse
@@ -43,11 +50,13 @@ from windlass.model.relation import Kind as RelationKind
 from windlass.model.relation import Relation
 from windlass.model.report import Difference, Loss, Problem
 from windlass.model.snapshot import Snapshot
-from windlass.spec.export import ExportSpec, RelationSpec
+from windlass.plan.select import matches
+from windlass.spec.export import ExportSpec, RelationSpec, Unmatched
 
 _EXPORTS = TypeAdapter(tuple[Export, ...])
 _MANIFEST = TypeAdapter(Manifest)
 MANIFEST = "manifest.json"
+_SPELLING = "check how it is written; `unmatched: ignore` lets such words be"
 # what a pattern means without being asked for by name; a partition's rows are its root's
 _PLAIN = (RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED_VIEW)
 
@@ -221,14 +230,18 @@ class Exporting:
                 problems.append(Problem(one.name, "names no relation of the source"))
             for relation in matching:
                 chosen[str(relation.name)] = (one, relation)
-        exports = []
+        exports, seen, is_all_seen = [], [], True
         for name, (one, of) in chosen.items():
             try:
-                exports.append(self._export(name, one, of))
+                described = self._described(name, one, of)
+                seen += [(of.name.plain if of else name, column.name) for column in described]
+                exports.append(self._export(name, one, of, described))
             except BadSpec as error:
                 problems += [Problem(name, fault) for fault in error.faults]
             except WindlassError as error:
                 problems.append(Problem(name, str(error), error.hint))
+                is_all_seen = False
+        problems += self._unmatched(found.relations, seen if is_all_seen else None)
         unreadable = [r for _, r in chosen.values() if r and r.name in found.unreadable]
         problems += [Problem(str(r.name), "may not be read", "grant select") for r in unreadable]
         hiding = [r for _, r in chosen.values() if r and r.name in found.hiding]
@@ -245,28 +258,60 @@ class Exporting:
         return exports, problems
 
     def _matches(self, pattern: str, relation: Relation) -> bool:
-        plain = relation.name.plain
-        if any(fnmatch.fnmatchcase(plain, one) for one in self.spec.exclude):
+        if any(matches(relation.name, one) for one in self.spec.exclude):
             return False
-        if plain == pattern:
+        if relation.name.plain == pattern:
             return True
-        if "." not in pattern:
-            pattern = f"*.{pattern}"
         is_plain = relation.kind in _PLAIN and relation.partition_of is None
-        return is_plain and fnmatch.fnmatchcase(plain, pattern)
+        return is_plain and matches(relation.name, pattern)
 
-    def _export(self, name: str, one: RelationSpec, relation: Relation | None) -> Export:
-        """Raises:
-        BadSpec: with every fault of the relation's own words.
-        WindlassError: the server cannot make sense of the query.
+    def _unmatched(
+        self, relations: Sequence[Relation], columns: Sequence[tuple[str, str]] | None
+    ) -> Iterator[Problem]:
+        """Words that name nothing: what was to be hidden would be exported in clear. `columns` are
+        those of all relations that were chosen; None where some could not be looked at."""
+        if self.spec.unmatched is Unmatched.IGNORE:
+            return
+        for pattern in self.spec.exclude:
+            if not any(matches(one.name, pattern) for one in relations):
+                yield Problem(f"exclude: {pattern}", "names no relation of the source", _SPELLING)
+        if columns is None:
+            return
+        for word, patterns in (("mask", self.spec.mask), ("leave-out", self.spec.leave_out)):
+            for pattern in patterns:
+                if not any(_names((pattern,), *column) for column in columns):
+                    yield Problem(
+                        f"{word}: {pattern}", "names no column of these relations", _SPELLING
+                    )
+
+    def _described(
+        self, name: str, one: RelationSpec, relation: Relation | None
+    ) -> Sequence[Described]:
+        """The columns that there are.
+
+        Raises:
+            WindlassError: the server cannot make sense of the query.
         """
         assert self._holder is not None
-        item = _from_item(one, relation)
+        every = select(self._bare(name, one, relation), [sql.SQL("*")])
+        return describe(self._holder.connection, every, name)
+
+    def _bare(self, name: str, one: RelationSpec, relation: Relation | None) -> Export:
         table = one.table or (relation.name.name if relation else name)
-        bare = Export(name, table, item, (), "truncate", relation=name if relation else "")
-        connection = self._holder.connection
-        every = select(bare, [sql.SQL("*")])
-        described = describe(connection, every, name)
+        item = _from_item(one, relation)
+        return Export(name, table, item, (), "truncate", relation=name if relation else "")
+
+    def _export(
+        self,
+        name: str,
+        one: RelationSpec,
+        relation: Relation | None,
+        described: Sequence[Described],
+    ) -> Export:
+        """Raises:
+        BadSpec: with every fault of the relation's own words.
+        """
+        bare = self._bare(name, one, relation)
         not_null = {c.name for c in relation.columns if c.not_null} if relation else set()
         names = [column.name for column in described]
         mark = (one.watermark,) if one.watermark else ()
@@ -281,11 +326,11 @@ class Exporting:
                 self.dialect,
                 not_null=column.name in not_null,
                 text=column.name in one.text,
-                mask=_names(self.spec.mask, f"{plain}.{column.name}"),
+                mask=_names(self.spec.mask, plain, column.name),
             )
             for column in described
             if not (one.columns and column.name not in one.columns)
-            and not _names(self.spec.leave_out, f"{plain}.{column.name}")
+            and not _names(self.spec.leave_out, plain, column.name)
         ]
         if one.columns:
             columns.sort(key=lambda column: one.columns.index(column.name))
@@ -494,8 +539,16 @@ def _from_item(one: RelationSpec, relation: Relation | None) -> str:
     return text.as_string(None)
 
 
-def _names(patterns: Sequence[str], column: str) -> bool:
-    return any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns)
+def _names(patterns: Sequence[str], relation: str, column: str) -> bool:
+    """Shell patterns on ``schema.relation.column``, or on its end: without a dot on the column's
+    name alone, as everywhere on a relation's."""
+    whole = f"{relation}.{column}"
+    return any(
+        fnmatch.fnmatchcase(whole, pattern) or fnmatch.fnmatchcase(whole, f"*.{pattern}")
+        if "." in pattern
+        else fnmatch.fnmatchcase(column, pattern)
+        for pattern in patterns
+    )
 
 
 def _unknown(names: Sequence[str], given: Mapping[str, Sequence[str]]) -> list[str]:

@@ -37,6 +37,11 @@ class Disposition(StrEnum):
     MERGE = "merge"
 
 
+class Unmatched(StrEnum):
+    REFUSE = "refuse"
+    IGNORE = "ignore"
+
+
 _COMPRESSIONS = {
     Format.PARQUET: (Compression.ZSTD, Compression.SNAPPY, Compression.GZIP, Compression.NONE),
     Format.CSV: (Compression.GZIP, Compression.NONE),
@@ -57,7 +62,8 @@ class RelationSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: Annotated[str, Field(min_length=1)]
-    """Shell pattern on `schema.relation`; for a query the name of its table and its files."""
+    """Shell pattern on `schema.relation`, or on the name alone; for a query the name of its table
+    and its files."""
     query: str = ""
     """A SELECT of the source's, whose columns all have names."""
     columns: Words = ()
@@ -135,7 +141,8 @@ class ExportSpec(BaseModel):
     relations: tuple[RelationSpec, ...] = ()
     """Patterns on `schema.relation`, or mappings. Default: every relation of the source."""
     exclude: Words = ()
-    """Shell patterns on `schema.relation`; what matches one is left out."""
+    """Shell patterns on `schema.relation`, or on the relation's name alone; what matches one is
+    left out."""
     format: Format = Format.PARQUET
     """What the files are."""
     compression: Compression = Compression.AUTO
@@ -150,9 +157,13 @@ class ExportSpec(BaseModel):
     keep_files: bool = False
     """Keep the files after they are loaded, or after the export has failed."""
     mask: Words = ()
-    """Shell patterns on `schema.relation.column`: values become `***`."""
+    """Shell patterns on `schema.relation.column`, or on its end: values become `***`."""
     leave_out: Words = ()
-    """Shell patterns on `schema.relation.column`: columns that are not read at all."""
+    """Shell patterns on `schema.relation.column`, or on its end: columns that are not read at
+    all."""
+    unmatched: Unmatched = Unmatched.REFUSE
+    """Whether words of `exclude`, `mask` and `leave-out` that name nothing stop the export, or
+    `ignore`."""
     store_options: dict[str, str] = Field(default_factory=dict)
     """Configuration of the object store, by obstore's names, such as `endpoint`."""
     jobs: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=lambda: os.cpu_count() or 1)
