@@ -21,7 +21,7 @@ from exporting import export, rows
 from servers import Database, Server
 from test_airflow_dags import Read, airflow_process, serialized
 from windlass.airflow.local import LocalAirflow
-from windlass.airflow.metadata import SECRETS, start_minute, tables_of
+from windlass.airflow.metadata import SECRETS, sort_out, start_minute, tables_of
 from windlass.errors import BadSpec
 
 GOOGLE = {
@@ -59,6 +59,12 @@ def test_the_tables_of_a_version(version: str, count: int, has: str, lacks: str)
 def test_a_version_that_is_not_known_is_refused() -> None:
     with pytest.raises(ValueError, match=r"known are 2\.4 to 3\.3"):
         tables_of("1.10")
+
+
+def test_a_table_that_no_version_has_is_left_out_unless_it_is_listed() -> None:
+    there = ["ab_user", "dag", "of_a_plugin", "xcom"]
+    assert sort_out(there, ["dag"]) == (["ab_user", "dag", "xcom"], ["of_a_plugin"])
+    assert sort_out(there, ["of_a_plugin", "gone"]) == (there, [])
 
 
 def test_starts_are_spread_over_half_an_hour() -> None:
@@ -198,6 +204,50 @@ def test_a_list_is_read_from_the_file_that_was_refreshed(process: Executor, tmp_
     file.write_text(json.dumps(["dag", "log"]))
     found = process.submit(made, words).result()
     assert set(found) == {"export_dag", "export_log", "refresh_source_tables"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "tables"),
+    [
+        ('["dag", "log"]', {"dag", "log"}),
+        ("dag, log\nxcom", {"dag", "log", "xcom"}),
+        ("2.4", set(tables_of("2.4"))),
+        ("", set()),
+    ],
+)
+def test_a_list_is_read_from_the_variable(
+    process: Executor, variable: str, tables: set[str]
+) -> None:
+    words = {**GOOGLE, "before_refresh": []}
+    found = process.submit(made_with, variable, words).result()
+    assert found == {*(f"export_{table}" for table in tables), "refresh_source_tables"}
+
+
+def made_with(variable: str, words: dict[str, Any]) -> set[str]:
+    from windlass.airflow import airflow_metadata_export
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_VAR_SOURCE_TABLES", variable)
+        return set(airflow_metadata_export(**words))
+
+
+def test_the_example_is_one_dag_until_the_list_is_read(process: Executor) -> None:
+    assert process.submit(example).result() == ["refresh_source_tables"]
+
+
+def example() -> list[str]:
+    import runpy
+
+    from airflow.sdk import DAG
+
+    path = Path(__file__).parent.parent / "dags" / "airflow_metadata_export.py"
+    return [one.dag_id for one in runpy.run_path(str(path)).values() if isinstance(one, DAG)]
+
+
+def test_one_more_pattern_to_mask_is_one_pattern(process: Executor) -> None:
+    words = {**GOOGLE, "SOURCE_TABLES": ["variable"], "spec": {"mask": "*.email"}}
+    found = process.submit(masked, words).result()
+    assert set(found) - {f"*.{secret}" for secret in SECRETS} == {"*.email"}
 
 
 # Airflow's own database

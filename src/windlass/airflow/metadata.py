@@ -7,6 +7,7 @@ the database's catalog, so that only a first start needs these.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 Version = tuple[int, int]
 FIRST, LATEST = (2, 4), (3, 3)
@@ -116,12 +117,15 @@ _FAB = (
     "ab_user", "ab_user_role", "ab_view_menu", "session",
 )  # fmt: skip
 
-# Columns that hold secrets, or values that may be one, by `table.column`. Masked, as their
+# Columns that hold secrets, by `table.column`; and those that hold what people and tasks have put
+# there, which may be one: a run's conf, an XCom, the command line in `log.extra`. Masked, as their
 # columns are part of the tables' shape.
 SECRETS = (
     "ab_register_user.password",
     "ab_register_user.registration_hash",
     "ab_user.password",
+    "asset_state_store.value",
+    "backfill.dag_run_conf",
     "callback.data",
     "callback_request.callback_data",
     "connection.extra",
@@ -129,16 +133,39 @@ SECRETS = (
     "connection_test_request.extra",
     "connection_test_request.password",
     "connection_test_request.token",
+    "dag.deadline",
+    "dag_bundle.signed_url_template",
+    "dag_bundle.template_params",
+    "dag_run.conf",
+    "deadline.callback",
+    "deadline.callback_kwargs",
+    "deadline_alert.callback_def",
+    "hitl_detail.params_input",
+    "hitl_detail_history.params_input",
+    "log.extra",
+    "rendered_task_instance_fields.k8s_pod_yaml",
+    "rendered_task_instance_fields.rendered_fields",
     "revoked_token.jti",
     "session.data",
     "session.session_id",
+    "task_instance.executor_config",
     "task_instance.next_kwargs",
+    "task_instance_history.executor_config",
     "task_instance_history.next_kwargs",
+    "task_state_store.value",
     "trigger.kwargs",
     "variable.val",
+    "xcom.value",
 )
 # as the export that this one replaces: rows that have expired longer ago are of no use
 CONDITIONS = {"session": "expiry > now() - interval '7 days'"}
+
+
+def sort_out(tables: Sequence[str], listed: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The tables to export of those that a database has, and those to leave out: of a table that
+    no version has nobody has said which columns are secrets, so somebody has to list it."""
+    known = {*_TABLES, *_FAB, *listed}
+    return [one for one in tables if one in known], [one for one in tables if one not in known]
 
 
 def tables_of(version: str | Version, *, fab: bool | None = None) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ What a table is, and which columns are secrets, `windlass.airflow.metadata` know
 from __future__ import annotations
 
 import json
+import logging
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, BaseOperator
 
 from windlass.airflow.factory import Ending, Tuning, export_dag
-from windlass.airflow.metadata import CONDITIONS, SECRETS, start_minute, tables_of
+from windlass.airflow.metadata import CONDITIONS, SECRETS, sort_out, start_minute, tables_of
 from windlass.errors import BadSpec, WindlassError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
 
 # as the DAGs that this preset replaces
 RETRIES, RETRY_DELAY = 1, timedelta(minutes=2)
@@ -34,6 +38,7 @@ TIMEOUTS = {
 }
 DISPOSITIONS = {"WRITE_TRUNCATE": "truncate", "WRITE_APPEND": "append"}
 VARIABLES = ("BQ_PROJECT", "BQ_DATASET", "GCS_BUCKET", "GCS_OBJECT_PATH", "WRITE_DISPOSITION")
+_VERSION = re.compile(r"\d+\.\d+[\d.]*$")
 _DEFAULTS = {"WRITE_DISPOSITION": "WRITE_TRUNCATE"}
 
 
@@ -45,6 +50,7 @@ def airflow_metadata_export(
     GCS_OBJECT_PATH: str = "",
     WRITE_DISPOSITION: str = "",
     SOURCE_TABLES: Sequence[str] | Path | str = (),
+    before_refresh: Sequence[str] | None = None,
     source_conn_id: str = "airflow_db",
     include_secrets: Sequence[str] = (),
     to: str = "",
@@ -55,11 +61,13 @@ def airflow_metadata_export(
 ) -> dict[str, DAG]:
     """A DAG ``export_{table}`` for each table, by its id, and one that refreshes the list.
 
-    What is not given is read from the Airflow Variables of the same names, in the task.
-    `SOURCE_TABLES` is a list, a file that the refreshing DAG writes, or the version whose tables
-    are meant ("2.4" to "3.3"; default: that of this Airflow). `include_secrets` are shell patterns
-    on ``table.column``: these secrets are exported in clear. `to` and `warehouse` go somewhere else
-    than to Google; `spec` holds more keys of the export's spec.
+    What is not given is read from the Airflow Variables of the same names, in the task; only
+    `SOURCE_TABLES` where the DAG file is parsed. That is a list, a version whose tables are meant
+    ("2.4" to "3.3"), or a file; the refreshing DAG writes the file, or else the Variable. Until
+    there is one, the tables are `before_refresh`; default: those of this Airflow's version.
+    `include_secrets` are shell patterns on ``table.column``: these secrets are exported in clear.
+    `to` and `warehouse` go somewhere else than to Google; `spec` holds more keys of the export's
+    spec, the same for every table.
 
     Raises:
         BadSpec: with every fault.
@@ -73,7 +81,7 @@ def airflow_metadata_export(
             faults.append(f"include_secrets: {pattern} names none of {', '.join(SECRETS)}")
     if faults:
         raise BadSpec(faults)
-    tables, file = _tables(SOURCE_TABLES)
+    tables, file = _tables(SOURCE_TABLES, before_refresh)
     masked = [
         f"*.{secret}"
         for secret in SECRETS
@@ -88,8 +96,9 @@ def airflow_metadata_export(
             # what a Variable says is not known where the DAG file is parsed
             "to": to or "gs://in-a-variable",
             "warehouse": warehouse or "bigquery://in-a-variable/in-a-variable",
+            "unmatched": "ignore",  # no table has all of them
             **(spec or {}),
-            "mask": [*masked, *(spec or {}).get("mask", ())],
+            "mask": [*masked, *_listed((spec or {}).get("mask", ()))],
             "relations": [{"name": f"public.{table}", **where}],
         }
         dag = export_dag(
@@ -119,6 +128,11 @@ def airflow_metadata_export(
         found[dag.dag_id] = dag
     found["refresh_source_tables"] = _refreshing(source_conn_id, file)
     return found
+
+
+def _listed(words: Any) -> Sequence[str]:
+    """As a spec takes them: one word is a list of one."""
+    return [words] if isinstance(words, str) else list(words or ())
 
 
 def _give(dag: DAG, preset: Mapping[str, Any]) -> None:
@@ -167,20 +181,43 @@ def _variable(name: str) -> str:
     return str(Variable.get(name, default=_DEFAULTS.get(name, "")))
 
 
-def _tables(given: Sequence[str] | Path | str) -> tuple[Sequence[str], Path | None]:
+def _tables(
+    given: Sequence[str] | Path | str, before: Sequence[str] | None
+) -> tuple[Sequence[str], Path | None]:
     """The tables, and the file that lists them. A file that is not there yet is no fault: the
     refreshing DAG writes it."""
-    if isinstance(given, str) and "/" not in given and given[:1].isdigit():
+    if isinstance(given, str) and _VERSION.match(given):
         return _known(given), None
     if isinstance(given, str | Path):
         path = Path(given)
         if not path.exists():
-            return _known(""), path
+            return _before(before), path
         try:
             return _checked(json.loads(path.read_text())), path
         except (json.JSONDecodeError, OSError) as error:
             raise BadSpec([f"SOURCE_TABLES: {path} cannot be read: {error}"]) from None
-    return (_checked(list(given)) if given else _known("")), None
+    if given:
+        return _checked(list(given)), None
+    found = _variable("SOURCE_TABLES").strip()
+    if not found:
+        return _before(before), None
+    if _VERSION.match(found):
+        return _known(found), None
+    return _checked(_words_of(found)), None
+
+
+def _before(before: Sequence[str] | None) -> Sequence[str]:
+    return _known("") if before is None else _checked(list(before))
+
+
+def _words_of(text: str) -> Any:
+    """A Variable's list: JSON, as the refreshing DAG writes it, or names with commas between."""
+    if not text.startswith(("[", "{", '"')):
+        return [name for name in re.split(r"[,\s]+", text) if name]
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadSpec([f"SOURCE_TABLES: the Variable is not a list: {error}"]) from None
 
 
 def _known(version: str) -> Sequence[str]:
@@ -217,8 +254,9 @@ def _refreshing(source_conn_id: str, file: Path | None) -> DAG:
 
 
 class RefreshOperator(BaseOperator):
-    """Reads the tables from the database's catalog, and writes them into a file, if there is one,
-    and the Variable SOURCE_TABLES."""
+    """Reads the tables from the database's catalog, and writes them into a file, or else the
+    Variable SOURCE_TABLES. A table that no known version has is not taken, unless it is listed
+    already: nobody has said which of its columns are secrets."""
 
     ui_color = "#e4f0ee"
 
@@ -231,11 +269,24 @@ class RefreshOperator(BaseOperator):
 
         from windlass.airflow.connections import conninfo_of
 
-        tables = read_tables(conninfo_of(self.source_conn_id))
+        found = read_tables(conninfo_of(self.source_conn_id))
+        tables, unknown = sort_out(found, self._listed())
+        if unknown:
+            notice = (
+                f"not exported, as no known version of Airflow has them: {', '.join(unknown)};"
+                " add those without secrets to SOURCE_TABLES"
+            )
+            log.warning("%s", notice)
+            context["ti"].xcom_push(key="notices", value=[notice])
         if self.file:
             write_tables(Path(self.file), tables)
-        Variable.set("SOURCE_TABLES", tables, serialize_json=True)
+        else:
+            Variable.set("SOURCE_TABLES", tables, serialize_json=True)
         return tables
+
+    def _listed(self) -> Sequence[str]:
+        """What the list names by now, whether it is a known table or not."""
+        return _tables(Path(self.file) if self.file else (), ())[0]
 
 
 def read_tables(conninfo: str) -> list[str]:

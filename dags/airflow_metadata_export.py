@@ -1,0 +1,9 @@
+"""An Airflow DAG for each table of Airflow's own database, into BigQuery.
+
+`refresh_source_tables` reads which tables there are; until it has run, there are no others. It
+needs the connection `airflow_db`; the others the Variables that docs/export.md names.
+"""
+
+from windlass.airflow import airflow_metadata_export
+
+globals().update(airflow_metadata_export(before_refresh=[]))
