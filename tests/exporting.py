@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pytest
 import yaml
 
 from command import Ran
-from servers import PASSWORD, QUOTED_PASSWORD, Database
+from servers import PASSWORD, QUOTED_PASSWORD
 from windlass.cli.main import run
 
 
@@ -25,8 +25,15 @@ def spec_file(folder: Path, **words: Any) -> Path:
     return path
 
 
+class Source(Protocol):
+    """Where a database is."""
+
+    @property
+    def url(self) -> str: ...
+
+
 def export(
-    source: Database,
+    source: Source,
     folder: Path,
     *options: str,
     env: Any = None,

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from configparser import ConfigParser
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from airflow_runs import run_dag
 from airflow_server import make_room, needs_airflow
 from exporting import export, rows
-from servers import Database, Server
+from servers import Database
 from test_airflow_dags import Read, airflow_process, serialized
 from windlass.airflow.local import LocalAirflow
 from windlass.airflow.metadata import SECRETS, sort_out, start_minute, tables_of
+from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import BadSpec
 
 GOOGLE = {
@@ -30,7 +32,6 @@ GOOGLE = {
     "GCS_BUCKET": "lake",
     "GCS_OBJECT_PATH": "airflow",
 }
-SECRET = "s3cr3t-of-a-connection"
 
 
 # what each version has
@@ -250,72 +251,12 @@ def test_one_more_pattern_to_mask_is_one_pattern(process: Executor) -> None:
     assert set(found) - {f"*.{secret}" for secret in SECRETS} == {"*.email"}
 
 
-# Airflow's own database
-
-
-@pytest.fixture(scope="module")
-def metadata(server: Callable[[int], Server], tmp_path_factory: Any) -> Iterator[Database]:
-    """As `airflow db migrate` makes it, with a few rows in the tables that hold secrets."""
-    needs_airflow()
-    with ExitStack() as stack:
-        made = server(16).create_database()
-        stack.callback(server(16).drop_database, made)
-        kept = {key: word for key, word in os.environ.items() if not key.startswith("AIRFLOW")}
-        env = {
-            **kept,
-            "AIRFLOW_HOME": str(tmp_path_factory.mktemp("home")),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": made.url.replace(":", "+psycopg2:", 1),
-        }
-        subprocess.run(
-            [sys.executable, "-m", "airflow", "db", "migrate"],
-            env=env, check=True, capture_output=True,
-        )  # fmt: skip
-        made.run(
-            "insert into connection (conn_id, conn_type, password, extra, is_encrypted,"
-            " is_extra_encrypted)"
-            f" values ('shop', 'postgres', '{SECRET}', '{SECRET}', false, false)",
-            f"insert into variable (key, val, is_encrypted) values ('a', '{SECRET}', false)",
-            "insert into log (dttm, event, extra) select now(), 'e' || n, '' from"
-            " generate_series(1, 100) n",
-        )
-        yield made
-
-
-def test_the_preset_is_what_the_real_database_has(metadata: Database) -> None:
-    from windlass.airflow.metadata_export import read_tables
-
-    assert tuple(read_tables(metadata.url)) == tables_of("3.3")
-
-
-def test_all_of_airflows_tables_arrive_with_every_value(
-    metadata: Database, database: Callable[[int], Database], tmp_path: Path
-) -> None:
-    there = database(18)
-    words: dict[str, Any] = {
-        "relations": [f"public.{table}" for table in tables_of("3.3")],
-        "mask": [f"*.{secret}" for secret in SECRETS],
-        "unmatched": "ignore",
-    }
-    export(metadata, tmp_path, **words, warehouse=there.url).expect(0)
-    for table in tables_of("3.3"):
-        hidden = [secret.split(".")[1] for secret in SECRETS if secret.startswith(f"{table}.")]
-        removed = "".join(f" - '{column}'" for column in hidden)
-        query = f'select (to_jsonb(t){removed})::text from "{table}" t order by 1'
-        assert there.rows(query) == metadata.rows(query), table
-    assert there.rows("select password, extra from connection") == [("***", "***")]
-    assert there.rows("select val from variable") == [("***",)]
-    export(metadata, tmp_path, **words).expect(0)
-    for table in tables_of("3.3"):
-        count = metadata.value(f'select count(*) from "{table}"')
-        assert rows(tmp_path, f'select count(*) from "{table}"') == [(count,)]
-
-
-# a real Airflow
+# a real Airflow, and its own database while it runs
 
 
 DAGS = """
 # an Airflow DAG for each table
-from windlass.airflow import airflow_metadata_export, export_dag
+from windlass.airflow import Ending, airflow_metadata_export, export_dag
 
 folder = {folder!r}
 globals().update(
@@ -336,13 +277,39 @@ broken = export_dag(
     }},
     source_conn_id="airflow_db",
 )
+lossy = export_dag(
+    "export_lossy",
+    spec={{
+        "to": f"file://{{folder}}/files",
+        "relations": [{{"name": "never", "query": "select date 'infinity' as at"}}],
+    }},
+    source_conn_id="airflow_db",
+    ending=Ending(report_folder=f"{{folder}}/reports"),
+)
 """
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[tuple[LocalAirflow, Path]]:
-    import shutil
+@dataclass(frozen=True)
+class Own:
+    """Airflow's own database."""
 
+    url: str
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+
+@dataclass(frozen=True)
+class Running:
+    airflow: LocalAirflow
+    folder: Path  # where exports go
+    own: Own
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """An Airflow that has the connection to its own database, and exports it."""
     needs_airflow()
     room = make_room()
     (room / "dags").mkdir()
@@ -351,33 +318,117 @@ def running() -> Iterator[tuple[LocalAirflow, Path]]:
     (room / "dags" / "exports.py").write_text(DAGS.format(folder=str(room / "out")))
     found = LocalAirflow(room / "airflow", room / "dags")
     found.start()
-    yield found, room / "out"
+    settings = ConfigParser(interpolation=None)
+    settings.read(room / "airflow" / "airflow.cfg")
+    address = settings["database"]["sql_alchemy_conn"].replace("+psycopg2", "", 1)
+    found.set_connection("airflow_db", address.replace("postgresql:", "postgres:", 1))
+    yield Running(found, room / "out", Own(address))
     found.stop()
     shutil.rmtree(room)
 
 
-def test_a_table_is_exported_by_a_real_airflow(
-    running: tuple[LocalAirflow, Path], metadata: Database
-) -> None:
-    airflow, folder = running
-    airflow.set_connection("airflow_db", metadata.url)
-    ended = run_dag(airflow, "export_connection", {})
+def test_a_table_is_exported_by_a_real_airflow(running: Running) -> None:
+    ended = run_dag(running.airflow, "export_connection", {})
     ended.expect("success")
-    assert rows(folder, "select conn_id, password from connection") == [("shop", "***")]
-    assert list((folder / "files").rglob("part*")) == []
+    assert rows(running.folder, "select conn_id, password from connection") == [
+        ("airflow_db", "***")
+    ]
+    assert ended.xcom("check_rows")["assets"] == [
+        {"uri": f"duckdb:///{str(running.folder)[1:]}/w.duckdb/main/connection"}
+    ]
+    assert list((running.folder / "files").rglob("part*")) == []
 
 
-def test_a_load_that_fails_fails_the_run_and_cleans_up(
-    running: tuple[LocalAirflow, Path], metadata: Database
-) -> None:
-    airflow, folder = running
-    airflow.set_connection("airflow_db", metadata.url)
-    metadata.run(
-        "insert into connection (conn_id, conn_type, is_encrypted, is_extra_encrypted)"
-        " values ('other', 'postgres', false, false)"
-    )
-    ended = run_dag(airflow, "export_broken", {})
+def test_a_loss_is_told_and_in_the_report(running: Running) -> None:
+    ended = run_dag(running.airflow, "export_lossy", {})
+    ended.expect("success")
+    (loss,) = ended.xcom("check_rows")["losses"]
+    assert loss.startswith("never.at: 1 value")
+    (report,) = (running.folder / "reports").iterdir()
+    assert json.loads(report.read_text())["losses"] == [loss]
+
+
+def test_the_list_of_tables_is_read_from_the_catalog(running: Running) -> None:
+    ended = run_dag(running.airflow, "refresh_source_tables", {})
+    ended.expect("success")
+    assert tuple(ended.xcom("read_catalog")["return_value"]) == tables_of("3.3")
+    assert "notices" not in ended.xcom("read_catalog")
+
+
+def test_a_load_that_fails_fails_the_run_and_cleans_up(running: Running) -> None:
+    """Two rows have the same key."""
+    running.airflow.set_connection("other", "postgres://nobody:secret@nowhere/x")
+    ended = run_dag(running.airflow, "export_broken", {})
     ended.expect("failed")
     states = ended.states()
     assert states["clean_up"] == {"success"} and states["load"] == {"failed"}
-    assert list((folder / "files").rglob("part*")) == []
+    assert list((running.folder / "files").rglob("part*")) == []
+
+
+def test_all_of_airflows_tables_arrive_with_every_value_while_it_runs(
+    running: Running, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    """Compared with what the export's own snapshot holds, as the snapshot's holder sees it."""
+    there = database(18)
+    columns = columns_of(running.own)
+    assert tuple(columns) == tables_of("3.3")
+    words: dict[str, Any] = {
+        "relations": [f"public.{table}" for table in columns],
+        "mask": [f"*.{secret}" for secret in SECRETS],
+        "unmatched": "ignore",
+    }
+    values = {table: values_of(table, columns[table]) for table in columns}
+    with seen_by_the_holder(values) as found:
+        export(running.own, tmp_path, **words, warehouse=there.url).expect(0)
+    with there.connect(options="-c timezone=UTC") as connection:
+        for table, query in values.items():
+            arrived = sorted(connection.execute(query.encode()).fetchall())
+            assert arrived == sorted(found[table]), table
+    full = {table for table, held in found.items() if held}
+    assert full >= {"connection", "dag", "dag_run", "job", "log", "task_instance", "xcom"}
+    assert "nobody" in str(found["connection"]) and "nobody:secret" not in str(found["connection"])
+    for table, column in (("connection", "password"), ("xcom", "value"), ("log", "extra")):
+        query = f'select distinct "{column}" from "{table}" where "{column}" is not null'
+        assert there.rows(query) == [("***",)], table
+    counts = {table: counts_of(table, columns[table]) for table in columns}
+    with seen_by_the_holder(counts) as found:
+        export(running.own, tmp_path, **words).expect(0)
+    for table, query in counts.items():
+        assert rows(tmp_path, query.replace("public.", "main.", 1)) == found[table], table
+
+
+def columns_of(own: Own) -> dict[str, list[str]]:
+    """By table, in their order."""
+    found: dict[str, list[str]] = {}
+    for table, column in own.rows(
+        "select table_name, column_name from information_schema.columns"
+        " where table_schema = 'public' order by table_name, ordinal_position"
+    ):
+        found.setdefault(table, []).append(column)
+    return found
+
+
+def values_of(table: str, columns: Sequence[str]) -> str:
+    hidden = "".join(f" - '{one}'" for one in columns if f"{table}.{one}" in SECRETS)
+    return f'select (to_jsonb(t){hidden})::text from public."{table}" t'
+
+
+def counts_of(table: str, columns: Sequence[str]) -> str:
+    counts = ", ".join(f'count("{column}")' for column in columns)
+    return f'select count(*), {counts} from public."{table}"'
+
+
+@contextmanager
+def seen_by_the_holder(queries: Mapping[str, str]) -> Iterator[dict[str, list[Any]]]:
+    """What the queries find in the snapshot of an export, just before it ends."""
+    found: dict[str, list[Any]] = {}
+    close = SnapshotHolder.close
+
+    def look(holder: SnapshotHolder) -> None:
+        for name, query in queries.items():
+            found[name] = holder.connection.execute(query.encode()).fetchall()
+        close(holder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SnapshotHolder, "close", look)
+        yield found

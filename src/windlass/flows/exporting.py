@@ -129,7 +129,8 @@ class Exporting:
                 return [{"uri": f"bigquery://{parts.netloc}{parts.path}/{export.table}"}]
             case "duckdb":
                 schema = self.spec.into or "main"
-                return [{"uri": f"duckdb://{urlsplit(url).path}/{schema}/{export.table}"}]
+                path = urlsplit(url).path.lstrip("/")
+                return [{"uri": f"duckdb:///{path}/{schema}/{export.table}"}]
             case "postgres":
                 words = Address.parse("warehouse", url).words
                 if not words.get("host"):  # by a service, or a socket: a place of this machine's
