@@ -34,9 +34,11 @@ format: .venv/.for-dev ## Let ruff put the code into shape
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format
 
-bench: .venv/.for-dev ## Measure against pgcopydb and pg_dump, and what Airflow adds
+bench: .venv/.for-dev ## Measure against pgcopydb, pg_dump and earlier methods, and what Airflow adds
 	@$(BIN)/python -m bench --write docs/benchmarks.md
 	@$(BIN)/python -m bench.scheduling --write docs/benchmarks-airflow.md
+	@$(BIN)/python -m bench.rewrite --write docs/benchmarks-rewrite.md
+	@$(BIN)/python -m bench.export --write docs/benchmarks-export.md
 
 system-packages: ## Debian, as root: PostgreSQL 15, pgcopydb and Redis, for more tests and the bench
 	@ci/system-packages

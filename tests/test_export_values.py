@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import math
 from collections.abc import Callable
 from decimal import Decimal
@@ -198,16 +200,25 @@ def test_the_earlier_method_loses_what_the_documentation_says(
     database: Callable[[int], Database], tmp_path: Path
 ) -> None:
     """Beside it: the same values, exported by windlass."""
-    from bench.rowwise import convert
+    from bench.rowwise import convert, marked
 
     source = database(16)
     source.run(
-        "create table v (i int, b bool, t text, z numeric(3,2), n numeric(12,2), at timestamptz)",
-        "insert into v values (0, false, '', 0, 9999999999.99, '2024-06-01 12:00:00+05:30')",
+        "create table v (i int, b bool, t text, z numeric(3,2), n numeric(20,2), at timestamptz,"
+        " a text[], raw bytea, missing text, ti time)",
+        "insert into v values (0, false, '', 0, 123456789012345678.91, '2024-06-01 12:00:00+05:30',"
+        " '{a,NULL}', '\\x00ff', null, '12:00:00.5')",
     )
     (row,) = source.rows("select * from v")
-    earlier = [convert(value) for value in row]
-    assert earlier[:4] == [None] * 4
-    assert [type(value) for value in earlier[4:]] == [float, float]
+    with pytest.raises(ValueError, match="unconverted data remains"):
+        convert(row[-1])
+    earlier = [convert(value) for value in row[:-1]]
+    assert marked(earlier, r"\N")[:4] == [r"\N"] * 4  # beside the one that is missing
+    line = io.StringIO()
+    csv.writer(line).writerow(marked(earlier, None))
+    assert line.getvalue().strip() == (
+        "0,False,,0.0,1.2345678901234568e+17,1717223400.0,\"['a', None]\",b'\\x00\\xff',"
+    )
+    assert str(convert(memoryview(b"x"))).startswith("<memory at 0x")  # psycopg2's bytea
     export(source, tmp_path, relations="v").expect(0)
     assert rows(tmp_path, "select * from v") == [row]
