@@ -362,7 +362,7 @@ def test_a_load_that_fails_fails_the_run_and_cleans_up(running: Running) -> None
     ended.expect("failed")
     states = ended.states()
     assert states["clean_up"] == {"success"} and states["load"] == {"failed"}
-    assert list((running.folder / "files").rglob("part*")) == []
+    assert list((running.folder / "files" / "public.connection").rglob("part*")) == []
 
 
 def test_all_of_airflows_tables_arrive_with_every_value_while_it_runs(

@@ -16,6 +16,7 @@ import yaml
 
 from command import finish, start, windlass
 from exporting import export, files, rows, spec_file
+from killing import kill
 from servers import Database
 
 SHOP = (
@@ -418,52 +419,64 @@ def test_what_the_server_says_while_rows_are_read_decides_about_another_try(
             assert error.value.retryable is helps and "hidden" not in str(error.value), code
 
 
-STEPS = ("extract", "check_objects", "load", "check_rows", "clean_up")
-PAUSED = """
-import os, signal, sys
-import windlass.flows.export as flow
-from windlass.model.flow import Item
-
-def killed(step, when):
-    work = getattr(flow, step)
-    def run(context, item):
-        if when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        work(context, item)
-        os.kill(os.getpid(), signal.SIGKILL)
-    setattr(flow, step, run)
-
-killed(os.environ["KILL_STEP"], os.environ["KILL_WHEN"])
-from windlass.cli.main import run
-sys.exit(run(sys.argv[1:]))
-"""
+STEPS = ("read_source", "extract", "check_objects", "load", "check_rows", "clean_up")
+WRITING = "call windlass.transfer.files:_Counted.write 6"
+PLACES = (
+    *(f"{when} {step}" for step in STEPS for when in ("before", "after")),
+    WRITING,
+    "call windlass.flows.exporting:Exporting.write_manifest",
+    "duckdb insert into .*_windlass_loads",  # the rows are there, and not committed
+    "duckdb ^commit",
+)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", STEPS)
-def test_a_run_that_was_killed_in_a_step_goes_on(
-    step: str, when: str, shop: Database, tmp_path: Path
-) -> None:
-    """Nothing is lost, nothing doubled, and no file stays."""
-    import subprocess
-    import sys
-
-    from command import environment
-
-    path = spec_file(tmp_path, relations="shop.orders", disposition="append")
-    words = ["export", "--json", "-f", str(path), "--run", "monday"]
-    env = {"WINDLASS_SOURCE": shop.url, "KILL_STEP": step, "KILL_WHEN": when}
-    (tmp_path / "killed.py").write_text(PAUSED)
-    died = subprocess.run(
-        [sys.executable, str(tmp_path / "killed.py"), *words],
-        env=environment(None, env),
-        capture_output=True,
-    )
-    assert died.returncode == -signal.SIGKILL
-    ran = windlass(*words, env={"WINDLASS_SOURCE": shop.url}).expect(0)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_run_that_was_killed_goes_on(place: str, shop: Database, tmp_path: Path) -> None:
+    """Nothing is lost, nothing doubled, and no file stays, not even one that was begun."""
+    words: dict[str, Any] = {"relations": "shop.orders", "disposition": "append"}
+    path = spec_file(tmp_path, **words)
+    command = ["export", "--json", "-f", str(path), "--run", "monday"]
+    kill(place, command, {"WINDLASS_SOURCE": shop.url})
+    if place == WRITING:
+        assert any("#" in name for name in files(tmp_path)), "nothing was begun"
+    ran = export(shop, tmp_path, "--run", "monday", **words).expect(0)
     assert ran.result["verified"] == "rows"
     assert len(table(tmp_path)) == 100
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("disposition", ["append", "truncate"])
+@pytest.mark.parametrize("place", ["postgres insert into .*_windlass_loads", "after load"])
+def test_a_run_that_was_killed_while_postgres_was_loaded_goes_on(
+    place: str,
+    disposition: str,
+    shop: Database,
+    database: Callable[[int], Database],
+    tmp_path: Path,
+) -> None:
+    there = database(18)
+    words = {"relations": "shop.orders", "warehouse": there.url, "disposition": disposition}
+    export(shop, tmp_path, "--run", "sunday", **words).expect(0)
+    shop.run("insert into shop.orders values (101, now(), 'more')")
+    path = spec_file(tmp_path, **words)
+    command = ["export", "--json", "-f", str(path), "--run", "monday"]
+    kill(place, command, {"WINDLASS_SOURCE": shop.url})
+    export(shop, tmp_path, "--run", "monday", **words).expect(0)
+    expected = 201 if disposition == "append" else 101
+    assert there.value("select count(*) from orders") == expected
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("compression", ["snappy", "gzip", "none"])
+def test_parquet_is_compressed_as_asked(compression: str, shop: Database, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    words = {"relations": "shop.orders", "compression": compression, "keep_files": True}
+    export(shop, tmp_path, **words).expect(0)
+    (file,) = (tmp_path / "files").rglob("*.parquet")
+    found = pq.ParquetFile(file).metadata.row_group(0).column(0).compression
+    assert found == {"none": "UNCOMPRESSED"}.get(compression, compression.upper())
+    assert len(table(tmp_path)) == 100
 
 
 def test_a_run_that_is_interrupted_cleans_up(shop: Database, tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""An export that ends as by kill -9, at a place that a test names."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from command import _FORKING, environment
+
+SECONDS = 120.0
+
+
+def kill(place: str, words: Sequence[str], env: Mapping[str, str]) -> None:
+    """Run the command until it is at a place:
+
+    ``before STEP``, ``after STEP``: of the flow
+    ``call PACKAGE.MODULE:NAME``, ``call ... 3``: a function of ours, its third call
+    ``duckdb WORDS``, ``postgres WORDS``: a statement of the warehouse's that matches
+    """
+    process = _FORKING.Process(target=_die, args=(place, list(words), environment(None, env)))
+    process.start()
+    process.join(SECONDS)
+    assert process.exitcode == -signal.SIGKILL, f"{place}: ended with {process.exitcode}"
+
+
+def _die(place: str, words: list[str], env: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    for number in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    kind, _, what = place.partition(" ")
+    {"before": _step, "after": _step, "call": _call, "duckdb": _duckdb, "postgres": _postgres}[
+        kind
+    ](kind, what)
+    from windlass.cli.main import run
+
+    sys.exit(run(words))
+
+
+def _now() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _step(kind: str, name: str) -> None:
+    import windlass.flows.export as flow
+
+    work = getattr(flow, name)
+
+    def run(context: Any, item: Any) -> None:
+        if kind == "after":
+            work(context, item)
+        _now()
+
+    setattr(flow, name, run)
+
+
+def _call(_: str, what: str) -> None:
+    import pkgutil
+
+    from windlass.engines.objects import store
+
+    store.BUFFER_BYTES = 100  # what is written is at the store at once
+    place, _, number = what.partition(" ")
+    owner_place, _, name = place.rpartition(".")
+    owner = pkgutil.resolve_name(owner_place)
+    work, left = getattr(owner, name), [int(number or 1)]
+
+    def run(*words: Any, **more: Any) -> Any:
+        left[0] -= 1
+        if not left[0]:
+            _now()
+        return work(*words, **more)
+
+    setattr(owner, name, run)
+
+
+class _Deadly:
+    """A connection of DuckDB's, whose own methods cannot be replaced."""
+
+    def __init__(self, connection: Any, pattern: str) -> None:
+        self._connection, self._pattern = connection, pattern
+
+    def execute(self, query: str, *words: Any) -> Any:
+        if re.search(self._pattern, query):
+            _now()
+        return self._connection.execute(query, *words)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def __enter__(self) -> _Deadly:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
+def _duckdb(_: str, pattern: str) -> None:
+    import duckdb
+
+    connect = duckdb.connect
+
+    def deadly(*words: Any, **more: Any) -> Any:
+        return _Deadly(connect(*words, **more), pattern)
+
+    setattr(duckdb, "connect", deadly)  # noqa: B010
+
+
+def _postgres(_: str, pattern: str) -> None:
+    """Its sessions are psycopg's, and ADBC's where Arrow's batches are loaded."""
+    import psycopg
+    from adbc_driver_manager import dbapi
+
+    for owner in (psycopg.Cursor, dbapi.Cursor):
+        _guard(owner, pattern)
+
+
+def _guard(owner: Any, pattern: str) -> None:
+    from psycopg import sql
+
+    execute = owner.execute
+
+    def run(cursor: Any, query: Any, *words: Any, **more: Any) -> Any:
+        if re.search(pattern, query if isinstance(query, str) else sql.as_string(query)):
+            _now()
+        return execute(cursor, query, *words, **more)
+
+    owner.execute = run
