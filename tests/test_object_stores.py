@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -113,6 +114,28 @@ def test_a_fault_that_passes_is_tried_again_whatever_the_path_is_called(
 def test_an_object_that_is_not_there_is_none(scheme: str, answered: Opened) -> None:
     store = answered(scheme, 404, "NoSuchKey")
     assert store.get(PATH) is None and store.size(PATH) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "said"),
+    [
+        ("az://lake/x", {}, "Account must be specified"),
+        ("az://lake/x", {"account_name": "a", "account_key": "no key!"}, "Invalid Access Key"),
+        ("az://", {"account_name": "a"}, "az://"),
+        ("az://lake/x", {"acount_name": "a"}, "'acount_name' is not valid"),
+        ("s3://lake/x", {"nonsense": "1"}, "'nonsense' is not valid"),
+        ("gs://lake/x", {"service_account_key": "{}"}, "missing field"),
+    ],
+)
+def test_what_cannot_be_opened_is_told_and_not_tried_again(
+    url: str, options: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [one for one in os.environ if one.startswith(("AZURE", "AWS", "GOOGLE"))]:
+        monkeypatch.delenv(name)
+    with pytest.raises(WindlassError, match=said) as error:
+        ObjectStore(url, options)
+    assert not error.value.retryable and error.value.hint
+    assert "no key!" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["my-bucket", "container", "a 403 credential"])

@@ -74,7 +74,10 @@ class ObjectStore:
         except OSError as error:
             raise WindlassError(f"{url}: {error.strerror}", hint=_HINTS["file"]) from error
         except faults.BaseError as error:
-            raise self._explained(error, "opening it") from error
+            # nobody was asked yet: it is the URL, an option or a credential, and stays so
+            raise WindlassError(
+                f"{url}: {str(error).strip().splitlines()[0][:300]}", hint=_HINTS[self._scheme]
+            ) from error
 
     @staticmethod
     def _client_options(options: Mapping[str, str]) -> dict[str, Any]:
