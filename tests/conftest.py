@@ -8,6 +8,7 @@ that the test makes itself, with `own_server`.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,9 @@ import pytest
 from servers import CORPUS, FAST, Database, Pair, Server, bin_folder
 
 Versions = tuple[int, int]
+
+# A shell that starts us in the background has Ctrl-C ignored, and every process of ours with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def needs_version(version: int) -> None:

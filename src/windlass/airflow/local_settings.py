@@ -23,6 +23,17 @@ USER = "admin"
 
 Sections = Mapping[str, Mapping[str, object]]
 
+# Airflow imports it wherever it starts. Tasks are forks of these two, or of their forks.
+_LOCAL_SETTINGS = """\
+import os
+import sys
+
+if {"scheduler", "worker"} & set(sys.argv):
+    from windlass.airflow.preload import preload
+
+    os.register_at_fork(before=preload)
+"""
+
 _TUNED: Sections = {
     "core": {
         "load_examples": False,
@@ -114,6 +125,9 @@ def write_settings(folder: Path, keys: Keys, *more: Sections) -> None:
             parser.read_dict({section: texts})
     with private_file(folder / "airflow.cfg") as file:
         parser.write(file)
+    (folder / "config").mkdir(mode=0o700, exist_ok=True)
+    with private_file(folder / "config" / "airflow_local_settings.py") as file:
+        file.write(_LOCAL_SETTINGS)
 
 
 @contextmanager
