@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -30,39 +29,22 @@ from airflow_runs import (
     until,
     wait,
 )
-from airflow_server import airflow, copy_dags, make_room  # noqa: F401
+from airflow_server import up
 from servers import Database, Pair, Server, free_port
 from windlass.airflow.local import LocalAirflow
 
 NOT_TOLD = {"trigger_validation": False}
 CUT = {"partition_threshold": 100_000, "chunk_size": 10_000}
 
-OverDags = Callable[[Path], LocalAirflow]
-
-
-@pytest.fixture(scope="module")
-def dags() -> Iterator[Path]:
-    room = make_room()
-    yield copy_dags(room / "dags")
-    shutil.rmtree(room)
-
-
-@pytest.fixture(scope="module")
-def running(airflow: OverDags, dags: Path) -> Iterator[LocalAirflow]:  # noqa: F811
-    """Ended with the module: its scheduler never rests."""
-    found = airflow(dags)
-    yield found
-    found.stop()
-
-
 # ---------------------------------------------------------------------------------- a good end
 
 
 @pytest.fixture(scope="module")
 def migrated(
-    running: LocalAirflow, server: Callable[[int], Server]
+    stopped_airflow: LocalAirflow, server: Callable[[int], Server]
 ) -> Iterator[tuple[Ended, Pair, dict[str, object]]]:
     """One run of the example DAG, from the plan's approval to the validation DAG."""
+    running = up(stopped_airflow)
     pair = Pair(server(16).create_database(), server(18).create_database())
     fill(pair.source)
     conf = {**connect(running, pair), **CUT, "require_approval": True}
