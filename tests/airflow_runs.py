@@ -140,12 +140,12 @@ def journal_text(target: Database) -> Iterator[tuple[str, str]]:
             yield "journal plan", zlib.decompress(plan).decode()
 
 
-def until(is_so: Callable[[], Any], what: str) -> Any:
-    """Wait for something that cannot call us back."""
+def until(is_so: Callable[[], Any], what: str, every: float = 0.1) -> Any:
+    """Wait for something that cannot call us back; `every` is in seconds."""
     deadline = time.monotonic() + SECONDS
     while not (found := is_so()):
         assert time.monotonic() < deadline, f"not after {SECONDS} s: {what}"
-        time.sleep(0.1)
+        time.sleep(every)
     return found
 
 
