@@ -665,3 +665,80 @@ def test_airflow_finds_the_provider_when_it_looks_for_what_is_installed(tmp_path
         "windlass.airflow.gates.ValidationLink",
         "windlass.airflow.operators.ReportLink",
     ]
+
+
+# what is told when a run ends
+
+
+@dataclass
+class Over(Instance):
+    """The task that Airflow names when a run is over: the last one that ended like the run."""
+
+    task_id: str = "light_candles"
+    states: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    task: Any = None
+
+    def xcom_pull(
+        self, task_ids: str | list[str], map_indexes: int | None = None, key: str = "return_value"
+    ) -> Any:
+        found = self.problems if key == "problems" else self.results
+        if isinstance(task_ids, str):
+            return found.get(task_ids)
+        return [found[one] for one in task_ids if one in found]
+
+    def get_task_states(self, **_: Any) -> dict[str, Any]:
+        return {self.run_id: self.states}
+
+
+def ending(callback: str, over: Over | None) -> list[tuple[str, str]]:
+    """What Airflow has the notifiers of a DAG say: subject and text, of each."""
+    from windlass.airflow import Ending, Notices
+
+    notices = Notices(email=("a@example.com",), webhook_conn_id="chat")
+    dag = party_dag(ending=Ending(notices))
+    if over:
+        over.task = dag.get_task(over.task_id)
+    told = []
+    notifiers: Any = getattr(dag, callback)
+    for notifier in notifiers:
+        context: Any = {"dag": dag, "run_id": "tonight", **({"ti": over} if over else {})}
+        notifier.render_template_fields(context)
+        text = getattr(notifier, "html_content", None) or notifier.text
+        told.append((getattr(notifier, "subject", ""), text))
+    return told
+
+
+def test_a_run_whose_only_failed_task_is_the_one_airflow_names_is_told_as_failed(
+    process: Executor,
+) -> None:
+    over = Over(states={"light_candles": "failed"}, problems={"light_candles": ["no <matches> &"]})
+    mail, chat = process.submit(ending, "on_failure_callback", over).result()
+    assert mail == (
+        "party: failed",
+        "<pre>party tonight: failed\nlight_candles: no &lt;matches&gt; &amp;</pre>",
+    )
+    assert chat[1] == "party tonight: failed\nlight_candles: no <matches> &"
+
+
+def test_a_failure_without_words_names_the_task(process: Executor) -> None:
+    over = Over(states={"light_candles": "failed", "greet_0": "upstream_failed"})
+    (_, text), _ = process.submit(ending, "on_failure_callback", over).result()
+    assert "see the log of: light_candles" in text
+
+
+def test_a_run_that_fails_without_a_failed_task_is_told_as_failed(process: Executor) -> None:
+    """It took too long, or somebody failed it; Airflow may then name no task at all."""
+    for over in (Over(states={"light_candles": "running"}), None):
+        mail, _ = process.submit(ending, "on_failure_callback", over).result()
+        assert mail == ("party: failed", "<pre>party tonight: failed\nsee its page</pre>")
+
+
+def test_a_good_end_is_told_with_the_summary(process: Executor) -> None:
+    over = Over(results={"write_diary": {"candles": 3, "losses": ["a <b> loss"], "greetings": []}})
+    mail, chat = process.submit(ending, "on_success_callback", over).result()
+    assert mail == (
+        "party: done",
+        "<pre>party tonight: done\ncandles: 3\nloss: a &lt;b&gt; loss</pre>",
+    )
+    assert chat[1] == "party tonight: done\ncandles: 3\nloss: a <b> loss"
