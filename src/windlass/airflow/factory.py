@@ -118,9 +118,8 @@ class _Build:
     def _listing(self, step: Step[Any]) -> BaseOperator:
         """The items are known as soon as the run is held: listing them costs no time later."""
         lasting = self.flow.lasting
-        task_id = step.listed_by or f"prepare_{step.name}"
         listing = ListOperator(
-            task_id=task_id, step=step.name, most=self.tuning.max_tasks, **self.words
+            task_id=step.listing, step=step.name, most=self.tuning.max_tasks, **self.words
         )
         after = self._after((lasting.name,) if lasting else step.after)
         if after:

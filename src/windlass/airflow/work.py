@@ -25,7 +25,7 @@ from windlass.model.event import (
     StepFinished,
 )
 from windlass.model.flow import ONE, Flow, Item, Result, Step, resolve
-from windlass.model.units import bytes_text
+from windlass.model.units import bytes_text, several
 from windlass.run.context import Held
 from windlass.run.local import run_flow
 
@@ -196,7 +196,13 @@ class Part:
     def _items(self, context: Held, ids: Sequence[str]) -> Sequence[Item]:
         assert self.step.items
         listed = {item.id: item for item in resolve(self.step.items)(context)}
-        return [listed.get(id_, Item(id_)) for id_ in ids]
+        gone = [id_ for id_ in ids if id_ not in listed]
+        if gone:
+            raise WindlassError(
+                f"{several(gone)} of {self.step.name} is not in the plan any more",
+                hint=f"clear {self.step.listing}",
+            )
+        return [listed[id_] for id_ in ids]
 
 
 def _until(is_over: Callable[[], bool], poll_seconds: float) -> None:

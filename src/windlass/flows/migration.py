@@ -269,6 +269,11 @@ class Migration:
         """A step's finished items, as far as this process knows."""
         return self._lines[step]
 
+    def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
+        """Where sequences of the target were set to, by name; None if that is not known."""
+        line = self._lines["set_sequences"].get(ONE.id)
+        return None if line is None else (line.note or {}).get("values", {})
+
     def forget(self, steps: Iterable[str], items: Iterable[str]) -> None:
         """What the journal has been made to forget."""
         for item in items:

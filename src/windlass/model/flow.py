@@ -66,6 +66,11 @@ class Step(Generic[Context]):
     always: bool = False
     listed_by: str = ""  # the name under which a scheduler lists the items
 
+    @property
+    def listing(self) -> str:
+        """The scheduler's task that lists the items."""
+        return self.listed_by or f"prepare_{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Flow(Generic[Context]):
