@@ -742,3 +742,79 @@ def test_a_good_end_is_told_with_the_summary(process: Executor) -> None:
         "<pre>party tonight: done\ncandles: 3\nloss: a &lt;b&gt; loss</pre>",
     )
     assert chat[1] == "party tonight: done\ncandles: 3\nloss: a <b> loss"
+
+
+# what comes between a migration's steps
+
+
+@dataclass
+class Asked(Over):
+    """A task that asks Airflow for other DAGs."""
+
+    pauses: dict[str, bool] = field(default_factory=dict)  # by DAG
+    others: dict[str, list[str]] = field(default_factory=dict)  # problems of the other run's tasks
+    told: dict[str, Any] = field(default_factory=dict)
+
+    def get_dag(self, dag_id: str) -> Any:
+        from types import SimpleNamespace
+
+        from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+        from airflow.sdk.execution_time.comms import ErrorResponse
+
+        if dag_id not in self.pauses:
+            missing = ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404})
+            raise AirflowRuntimeError(missing)
+        return SimpleNamespace(is_paused=self.pauses[dag_id])
+
+    def xcom_pull(self, task_ids: Any, map_indexes: Any = None, **words: Any) -> Any:
+        return [self.others[one] for one in task_ids if one in self.others]
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.told[key] = value
+
+
+def gate(task_id: str, method: str, ti: Asked, *more: Any) -> tuple[str, list[str]]:
+    """How a gate of the example DAG fails, and the problems that it tells."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    task: Any = dag_of(MIGRATION).get_task(task_id)
+    params = {"trigger_validation": True, "require_approval": False}
+    try:
+        found = getattr(task, method)({"ti": ti, "params": params}, *more)
+    except AirflowFailException as error:
+        return str(error), ti.told["problems"]
+    return repr(found), []
+
+
+@pytest.mark.parametrize(
+    ("pauses", "said"), [({}, "there is no DAG"), ({VALIDATION: True}, f"{VALIDATION} is paused")]
+)
+def test_that_a_run_could_not_be_validated_is_told_before_anything_is_written(
+    process: Executor, pauses: dict[str, bool], said: str
+) -> None:
+    summary, problems = process.submit(
+        gate, "approve_migration", "execute", Asked(pauses=pauses)
+    ).result()
+    assert summary.startswith(said)
+    assert problems == [summary]
+    late, _ = process.submit(
+        gate, "trigger_validation_dag", "execute", Asked(pauses=pauses)
+    ).result()
+    assert late.startswith(said)
+    assert late.endswith("then clear hold_snapshot and this task together")
+
+
+def test_a_validation_dag_that_is_there_is_no_obstacle(process: Executor) -> None:
+    there = Asked(pauses={VALIDATION: False})
+    found, _ = process.submit(gate, "approve_migration", "execute", there).result()
+    assert "not asked for" in found
+
+
+@pytest.mark.parametrize("task", ["generate_validation_report", "read_both_sides"])
+def test_a_failed_validation_says_why_wherever_it_stopped(process: Executor, task: str) -> None:
+    ti = Asked(others={task: [f"row {n}" for n in range(7)]})
+    event = ("", {"run_ids": ["there"], "there": "failed"})
+    words = ("trigger_validation_dag", "execute_complete", ti, event)
+    _, problems = process.submit(gate, *words).result()
+    assert problems[0] == f"{VALIDATION} has failed: row 0"
+    assert problems[-1] == f"{VALIDATION} has failed: and 2 more in run there"

@@ -225,16 +225,21 @@ def migration_dag(
         BadSpec: with every fault of the spec.
     """
     params = forms.connection_params(source_conn_id, target_conn_id)
+    words = f"{_PARAMS}:{'migration_words' if spec is None else 'spec_words'}"
     gates: dict[str, Gate] = {"extract_source_schema": _approval}
     if spec is None:
         params |= forms.migration_params()
-        gates["validate_schema"] = lambda: _validation(validation_dag_id)
+        patience = (tuning or Tuning()).patience.total_seconds()
+        gates = {
+            "extract_source_schema": lambda: _approval(validation_dag_id),
+            "validate_schema": lambda: _validation(validation_dag_id, words, patience),
+        }
     else:
         params |= forms.approval_param()
     return flow_dag(
         MIGRATE,
         dag_id,
-        words=f"{_PARAMS}:{'migration_words' if spec is None else 'spec_words'}",
+        words=words,
         given=_checked(MIGRATE, spec),
         params=params,
         tuning=tuning,
@@ -359,7 +364,7 @@ def _checked(
     return words
 
 
-def _approval() -> BaseOperator:
+def _approval(validation_dag_id: str = "") -> BaseOperator:
     from windlass.airflow.gates import PlanApproval
 
     return PlanApproval(
@@ -367,11 +372,20 @@ def _approval() -> BaseOperator:
         subject="Migrate {{ params.source_conn_id }} to {{ params.target_conn_id }}?",
         body="{{ ti.xcom_pull(task_ids='extract_source_schema', key='plan', map_indexes=-1) }}",
         fail_on_reject=True,
+        validation_dag_id=validation_dag_id,
         retries=0,
     )
 
 
-def _validation(dag_id: str) -> BaseOperator:
+def _validation(dag_id: str, words: str, patience_seconds: float) -> BaseOperator:
     from windlass.airflow.gates import ValidationTrigger
 
-    return ValidationTrigger(task_id="trigger_validation_dag", validation_dag_id=dag_id, retries=0)
+    return ValidationTrigger(
+        task_id="trigger_validation_dag",
+        flow=MIGRATE,
+        step="validate_schema",
+        words=words,
+        patience_seconds=patience_seconds,
+        validation_dag_id=dag_id,
+        retries=0,
+    )

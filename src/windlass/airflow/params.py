@@ -283,6 +283,7 @@ _FORM = {
     "--existing fill": "fill_existing_tables",
     "--restart begins anew": "a new run after windlass rollback begins anew",
     " (or --restart to begin it anew)": "",
+    ": PGPASSWORD, the password file or the URL": " of the Airflow connection",
 }
 _SPEC = {
     **_FORM,

@@ -487,7 +487,7 @@ class Migration:
 
     def _connect(self) -> None:
         """Both sides, so that both faults are told if there are two."""
-        problems = []
+        problems, passing = [], True
         if self._holder is None:
             try:
                 within = self.spec.snapshot
@@ -496,6 +496,7 @@ class Migration:
                 )
             except WindlassError as error:
                 problems.append(Problem("source", str(error), error.hint))
+                passing = passing and error.retryable
         if self._control is None:
             try:
                 self._control = when_up(
@@ -503,7 +504,8 @@ class Migration:
                 )
             except WindlassError as error:
                 problems.append(Problem("target", str(error), error.hint))
-        if problems and self._patient:
+                passing = passing and error.retryable
+        if problems and self._patient and passing:
             raise ConnectionLost("; ".join(map(str, problems)))
         if problems:
             raise Refused(problems)
