@@ -23,6 +23,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -756,8 +757,6 @@ class Asked(Over):
     told: dict[str, Any] = field(default_factory=dict)
 
     def get_dag(self, dag_id: str) -> Any:
-        from types import SimpleNamespace
-
         from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
         from airflow.sdk.execution_time.comms import ErrorResponse
 
@@ -818,3 +817,77 @@ def test_a_failed_validation_says_why_wherever_it_stopped(process: Executor, tas
     _, problems = process.submit(gate, *words).result()
     assert problems[0] == f"{VALIDATION} has failed: row 0"
     assert problems[-1] == f"{VALIDATION} has failed: and 2 more in run there"
+
+
+# what a flow's DAG is not
+
+
+READER = Flow(
+    "reader",
+    (
+        Step("greet", greet, items=guests),
+        Step("read", write_diary, ("greet",), reads=("greet",)),
+    ),
+    context=Evening,
+    spec=f"{__name__}:Party",
+)
+
+
+def refused_dags() -> list[str]:
+    from windlass.airflow import Tuning, flow_dag
+
+    words = {"words": f"{__name__}:party_words", "connections": ()}
+    gates: Any = dict.fromkeys(["light_candle", "hold_snapshot"], object)
+    tuning = Tuning(timeouts={"hold": timedelta(1)})
+    said = []
+    for flow, more in (
+        (f"{__name__}:PARTY", {"gates": gates, "tuning": tuning}),
+        ("windlass.flows.outline:MIGRATE", {"gates": gates}),
+        (f"{__name__}:READER", {}),
+    ):
+        try:
+            flow_dag(flow, "refused", **words, **more)  # type: ignore[arg-type]
+        except ValueError as error:
+            said.append(str(error))
+    return said
+
+
+def test_what_would_be_left_out_of_a_dag_in_silence_is_refused(process: Executor) -> None:
+    assert process.submit(refused_dags).result() == [
+        "gates: flow party has no step light_candle; did you mean light_candles?; "
+        "gates: flow party has no step hold_snapshot; "
+        "timeouts: flow party has no step hold",
+        "gates: flow migrate has no step light_candle; "
+        "gates: hold_snapshot lasts as long as the run: nothing comes after it",
+        "read reads greet, whose items' results a task does not keep",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        ("new.example.com:5432", "postgres://new.example.com:5432/shop/a%20b/c"),
+        ("2001:db8::1:5432", "postgres://[2001:db8::1]:5432/shop/a%20b/c"),
+        ("::1:6000", "postgres://[::1]:6000/shop/a%20b/c"),
+        ("/var/run/postgresql:5432", None),
+        ("@abstract:5432", None),
+    ],
+)
+def test_a_relation_is_an_asset_wherever_its_server_has_an_address(
+    process: Executor, place: str, found: str | None
+) -> None:
+    assert process.submit(assets_at, place).result() == ([found] if found else [])
+
+
+def assets_at(place: str) -> list[str]:
+    from airflow.sdk import Asset, AssetAlias
+
+    from windlass.airflow.assets import tell_assets
+
+    told: list[Any] = []
+    alias = AssetAlias("it")
+    relation = {"place": place, "database": "shop", "schema": "a b", "table": "c"}
+    events: Any = {"outlet_events": {alias: SimpleNamespace(add=told.append)}}
+    tell_assets(events, [alias], {"assets": [relation]})
+    assert all(isinstance(one, Asset) for one in told)
+    return [one.uri for one in told]

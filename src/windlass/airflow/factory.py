@@ -5,7 +5,8 @@ Reads flows as data only: nothing is connected, and no driver imported, where a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -168,9 +169,15 @@ def flow_dag(
     run's params and of `given` that returns the keys of the flow's spec; those in `connections`
     hold ids of Airflow connections, or name variables. `gates` are tasks that come right after a
     step, before all that comes after it. `dag_options` go to Airflow's `DAG`.
+
+    Raises:
+        ValueError: with all that is wrong with the flow, the gates and the timeouts.
     """
     tuning, ending = tuning or Tuning(), ending or Ending()
     outline: Flow[Any] = resolve_place(flow)
+    faults = list(_faults(outline, gates or {}, tuning.timeouts))
+    if faults:
+        raise ValueError("; ".join(faults))
     last = outline.last.name
     options: dict[str, Any] = {
         "schedule": None,
@@ -205,6 +212,25 @@ def flow_dag(
         }
         _Build(outline, every, tuning, ending, gates or {}, dag_id).make()
     return dag
+
+
+def _faults(
+    flow: Flow[Any], gates: Mapping[str, Any], timeouts: Mapping[str, Any]
+) -> Iterator[str]:
+    """What would be left out in silence, an approval even."""
+    names = [step.name for step in flow.steps]
+    for what, keys in (("gates", gates), ("timeouts", timeouts)):
+        for name in (key for key in keys if key not in names):
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield f"{what}: flow {flow.name} has no step {name}{hint}"
+    for step in flow.steps:
+        if step.lasting and step.name in gates:
+            yield f"gates: {step.name} lasts as long as the run: nothing comes after it"
+        for name in step.reads:
+            read = flow.step(name)
+            if read.items and not read.spread:
+                yield f"{step.name} reads {name}, whose items' results a task does not keep"
 
 
 def migration_dag(
