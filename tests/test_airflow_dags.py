@@ -765,7 +765,9 @@ class Asked(Over):
             raise AirflowRuntimeError(missing)
         return SimpleNamespace(is_paused=self.pauses[dag_id])
 
-    def xcom_pull(self, task_ids: Any, map_indexes: Any = None, **words: Any) -> Any:
+    def xcom_pull(
+        self, task_ids: Any, map_indexes: Any = None, key: str = "return_value", **_: Any
+    ) -> Any:
         return [self.others[one] for one in task_ids if one in self.others]
 
     def xcom_push(self, key: str, value: Any) -> None:

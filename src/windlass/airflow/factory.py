@@ -49,7 +49,7 @@ class Tuning:
     max_tasks: int = 256  # mapped tasks of one step; more items share them
     retries: int = 3
     retry_delay: timedelta = timedelta(seconds=30)
-    retry_exponential_backoff: bool = True
+    retry_exponential_backoff: float = 2.0  # by which the delay grows each time; 0 for not at all
     queue: str | None = None
     patience: timedelta = timedelta(minutes=10)  # of a task, for a server or the holder to return
     timeouts: Mapping[str, timedelta] = field(default_factory=dict)  # of a step's tasks
