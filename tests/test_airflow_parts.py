@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from servers import Pair, free_port
+from windlass.airflow.connections import _conninfo
 from windlass.airflow.work import Part
 from windlass.errors import ConnectionLost, Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.migration import Migration
@@ -113,3 +115,38 @@ def test_what_an_old_list_names_and_the_plan_has_no_more_says_what_to_clear(pair
         with pytest.raises(WindlassError, match="source 9/7 of validate_content is not") as caught:
             part(pair, "validate_content", told).run(["source 9/7"])
         assert caught.value.hint == "clear prepare_validation"
+
+
+# connections
+
+
+def conninfo(**words: Any) -> str:
+    plain = {"host": "h", "port": 5432, "schema": "d", "login": "u", "password": "p"}
+    extra = words.pop("extra", {})
+    connection: Any = SimpleNamespace(**{**plain, **words}, extra_dejson=extra)
+    return _conninfo("shop", connection)
+
+
+HOOK_S_OWN = [
+    *("iam", "redshift", "redshift-serverless", "cursor", "cluster-identifier", "workgroup-name"),
+    *("aws_conn_id", "sqlalchemy_scheme", "sqlalchemy_query", "azure_conn_id"),
+]
+
+
+def test_what_airflow_s_hook_keeps_for_itself_is_no_word_of_libpq() -> None:
+    extra = dict.fromkeys(HOOK_S_OWN, "") | {"sqlalchemy_query": {"a": "b"}, "sslmode": "require"}
+    assert "sslmode=require" in conninfo(extra=extra)
+
+
+@pytest.mark.parametrize("key", ["iam", "azure_conn_id"])
+def test_a_token_of_a_cloud_is_not_fetched_and_that_is_said(key: str) -> None:
+    with pytest.raises(WindlassError, match=f"'shop' asks for a token of a cloud.*{key}"):
+        conninfo(password="", extra={key: "true"})
+    assert "password=p" in conninfo(extra={key: "true"})
+
+
+def test_an_extra_that_libpq_does_not_know_is_named_without_its_value() -> None:
+    with pytest.raises(WindlassError, match=r"'shop' has extras.*: other, tell-tale$") as caught:
+        conninfo(extra={"tell-tale": "secret", "sslmode": "require", "other": "secret"})
+    assert not caught.value.retryable
+    assert "secret" not in str(caught.value) + caught.value.hint
