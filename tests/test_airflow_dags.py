@@ -893,3 +893,106 @@ def assets_at(place: str) -> list[str]:
     tell_assets(events, [alias], {"assets": [relation]})
     assert all(isinstance(one, Asset) for one in told)
     return [one.uri for one in told]
+
+
+# what the page shows, and what Airflow's settings say
+
+
+@both
+def test_every_task_says_what_it_does(dags: Mapping[str, str], dag_id: str) -> None:
+    for name, task in Read.of(dags[dag_id]).tasks.items():
+        assert task.get("doc_md", "").endswith("."), name
+
+
+def test_the_form_shows_a_text_where_a_switch_would_show_what_is_not_so(migration: Read) -> None:
+    """Airflow's page shows a boolean that is unset as a switch that is off."""
+    unlogged = dict(migration.words["params"])["use_unlogged_tables"]
+    assert unlogged["default"] == "auto"
+    schema = unlogged["schema"]["__var"]
+    assert schema["type"][0] == "string"
+    assert schema["examples"] == ["auto", "always", "never"]
+    assert "enum" not in schema
+
+
+@pytest.mark.parametrize("value", ["auto", "always", "never", True, False, None])
+def test_unlogged_is_taken_as_it_used_to_be_given(
+    process: Executor, dags: Mapping[str, str], value: Any
+) -> None:
+    taken = process.submit(form, dags[MIGRATION], {"use_unlogged_tables": value}).result()
+    assert isinstance(taken, dict)
+    assert taken["use_unlogged_tables"] == value
+
+
+def places(dag_id: str, settings: Mapping[str, str]) -> tuple[Any, ...]:
+    """Of an example DAG where Airflow's settings have a section `windlass`: the pool and the width
+    of its mapped tasks, and its folder of reports."""
+    names = {f"AIRFLOW__WINDLASS__{key.upper()}": value for key, value in settings.items()}
+    os.environ.update(names)
+    try:
+        dag = dag_of(dag_id)
+    finally:
+        for name in names:
+            del os.environ[name]
+    read = Read.of(serialized(dag))
+    mapped = [read.tasks[name] for name in read.mapped]
+    folders: list[str] = [one.report_folder for one in dag.tasks if hasattr(one, "report_folder")]
+    return (
+        {task.get("pool", "default_pool") for task in mapped},
+        {task["max_active_tis_per_dagrun"] for task in mapped},
+        *folders,
+    )
+
+
+@both
+def test_the_example_dags_use_the_pool_and_the_folder_that_the_settings_name(
+    process: Executor, dag_id: str
+) -> None:
+    plain = process.submit(places, dag_id, {}).result()
+    assert plain == ({"default_pool"}, {16}, "")
+    words = {"pool": "windlass", "max_parallel": "44", "report_folder": "/reports"}
+    assert process.submit(places, dag_id, words).result() == ({"windlass"}, {44}, "/reports")
+
+
+def differ(folder: str) -> dict[str, Any]:
+    """What the end of a comparison leaves behind that has found differences."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from windlass.errors import Different
+    from windlass.model.report import Difference, DifferenceKind
+
+    class Part:
+        step = Step("end", light_candles)
+
+        def run(self) -> None:
+            found = Difference(DifferenceKind.COUNT, "shop.item", "has too few rows")
+            raise Different([found], {"state": "different", "relations": 2})
+
+    dag = dag_of(VALIDATION)
+    task: Any = dag.get_task("generate_validation_report")
+    task.report_folder = folder
+    task.part = lambda *_: Part()
+    ti = Asked()
+    with pytest.raises(AirflowFailException):
+        task.execute({"ti": ti, "params": dag.params})
+    return ti.told
+
+
+def test_a_report_is_written_of_differences_too(process: Executor, tmp_path: Path) -> None:
+    told = process.submit(differ, str(tmp_path / "reports")).result()
+    result = json.loads(Path(told["report_url"].removeprefix("file://")).read_text())
+    assert (result["state"], result["relations"]) == ("different", 2)
+    assert [one["object"] for one in result["differences"]] == ["shop.item"]
+    assert told["return_value"] == result
+    assert told["problems"] == [
+        "1 difference(s) between the two sides",
+        "shop.item: has too few rows",
+    ]
+
+
+def test_differences_are_told_where_no_report_can_be_written(
+    process: Executor, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    told = process.submit(differ, str(tmp_path / "file")).result()
+    assert told["return_value"]["state"] == "different"
+    assert told["problems"]

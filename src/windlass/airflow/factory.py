@@ -33,6 +33,7 @@ MIGRATE = "windlass.flows.outline:MIGRATE"
 VALIDATE = "windlass.flows.outline:VALIDATE"
 REWRITE = "windlass.flows.outline:REWRITE"
 EXPORT = "windlass.flows.outline:EXPORT"
+_SECTION = "windlass"  # of airflow.cfg, or variables such as AIRFLOW__WINDLASS__POOL
 _PARAMS = "windlass.airflow.params"
 BESIDE = 8  # tasks of a run that are at work beside the mapped ones: the holder, and short steps
 Gate = Callable[[], BaseOperator]
@@ -54,6 +55,18 @@ class Tuning:
     patience: timedelta = timedelta(minutes=10)  # of a task, for a server or the holder to return
     timeouts: Mapping[str, timedelta] = field(default_factory=dict)  # of a step's tasks
 
+    @classmethod
+    def configured(cls, **words: Any) -> Tuning:
+        """As the section ``windlass`` of Airflow's own settings has it, keys `pool` and
+        `max_parallel`; `words` win."""
+        from airflow.sdk.configuration import conf
+
+        found = {
+            "pool": conf.get(_SECTION, "pool", fallback=cls.pool),
+            "max_parallel": conf.getint(_SECTION, "max_parallel", fallback=cls.max_parallel),
+        }
+        return cls(**{**found, **words})
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -63,6 +76,16 @@ class Ending:
     deadline: timedelta | None = None
     report_folder: str = ""
     report_url: str = ""  # under which people reach what is in the folder
+
+    @classmethod
+    def configured(cls, **words: Any) -> Ending:
+        """As the section ``windlass`` of Airflow's own settings has it, keys `report_folder` and
+        `report_url`; `words` win."""
+        from airflow.sdk.configuration import conf
+
+        keys = ("report_folder", "report_url")
+        found = {key: conf.get(_SECTION, key, fallback="") for key in keys}
+        return cls(**{**found, **words})
 
 
 @dataclass
@@ -88,7 +111,7 @@ class _Build:
 
     def _task(self, step: Step[Any]) -> Any:
         after = self._after(step.after)
-        limit: dict[str, Any] = {}
+        limit: dict[str, Any] = {"doc_md": step.doc}
         if step.name in self.tuning.timeouts:
             limit["execution_timeout"] = self.tuning.timeouts[step.name]
         if step.lasting:
@@ -120,7 +143,11 @@ class _Build:
         """The items are known as soon as the run is held: listing them costs no time later."""
         lasting = self.flow.lasting
         listing = ListOperator(
-            task_id=step.listing, step=step.name, most=self.tuning.max_tasks, **self.words
+            task_id=step.listing,
+            step=step.name,
+            most=self.tuning.max_tasks,
+            doc_md=f"Lists what {step.name} works on, in shares: one for each of its tasks.",
+            **self.words,
         )
         after = self._after((lasting.name,) if lasting else step.after)
         if after:
@@ -399,6 +426,8 @@ def _approval(validation_dag_id: str = "") -> BaseOperator:
         body="{{ ti.xcom_pull(task_ids='extract_source_schema', key='plan', map_indexes=-1) }}",
         fail_on_reject=True,
         validation_dag_id=validation_dag_id,
+        doc_md="Shows the plan and waits for a person's answer, if the run asks for one; and makes"
+        " sure that the run can be validated at its end.",
         retries=0,
     )
 
@@ -413,5 +442,6 @@ def _validation(dag_id: str, words: str, patience_seconds: float) -> BaseOperato
         words=words,
         patience_seconds=patience_seconds,
         validation_dag_id=dag_id,
+        doc_md="Has the validation DAG compare both sides in this run's snapshot, and waits.",
         retries=0,
     )

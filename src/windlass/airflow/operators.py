@@ -193,7 +193,11 @@ class StepOperator(FlowOperator):
     def execute(self, context: Context) -> Any:
         with self._explained(context):
             part = self.part(context)
-            results = part.run()
+            try:
+                results = part.run()
+            except Different as error:
+                self._publish_differences(context, error)
+                raise
             if part.step.items:
                 rows = sum(int(one.get("rows") or 0) for one in results.values())
                 return {"items": len(results), "rows": rows}
@@ -205,6 +209,9 @@ class StepOperator(FlowOperator):
 
     def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
         """Nothing, before the end."""
+
+    def _publish_differences(self, context: Context, error: Different) -> None:
+        """Neither."""
 
 
 class EndOperator(StepOperator):
@@ -222,11 +229,27 @@ class EndOperator(StepOperator):
             from windlass.airflow.assets import tell_assets
 
             tell_assets(context, self.outlets, result)
-        if self.report_folder:
-            from windlass.airflow.reports import write_report
+        self._report(context, result)
 
-            url = write_report(context, result, self.report_folder, self.report_url)
-            context["ti"].xcom_push(key="report_url", value=url)
+    def _publish_differences(self, context: Context, error: Different) -> None:
+        """The result of a task that is red has to be told before it is."""
+        from windlass.airflow.board import small
+
+        told = [one.to_json() for one in error.differences]
+        result = small({**error.summary, "differences": told[:MOST_TOLD]})
+        context["ti"].xcom_push(key="return_value", value=result)
+        try:
+            self._report(context, small({**error.summary, "differences": told}))
+        except Exception:  # what the run has found is more than where it could not be written
+            log.exception("the report could not be written into %s", self.report_folder)
+
+    def _report(self, context: Context, result: Mapping[str, Any]) -> None:
+        if not self.report_folder:
+            return
+        from windlass.airflow.reports import write_report
+
+        url = write_report(context, result, self.report_folder, self.report_url)
+        context["ti"].xcom_push(key="report_url", value=url)
 
 
 class HoldOperator(FlowOperator):

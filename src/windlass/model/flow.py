@@ -65,6 +65,7 @@ class Step(Generic[Context]):
     # Runs also when a step before it has failed, with the same items: it cleans up.
     always: bool = False
     listed_by: str = ""  # the name under which a scheduler lists the items
+    doc: str = ""  # what it does, in a sentence, for people who watch it
 
     @property
     def listing(self) -> str:
