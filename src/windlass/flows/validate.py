@@ -26,6 +26,7 @@ from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.comparison import Comparison
 from windlass.flows.migration import Migration
 from windlass.model.chunk import Chunk, Range, Whole
+from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.outcome import State
 from windlass.model.plan import Plan, RelationPlan
@@ -223,6 +224,8 @@ def validate_sequences(run: Migration, _: Item) -> Result:
     states = {str(one.name): one for one in read_sequences(target, there, side="target")}
     wanted = _wanted_sequences(run)
     left_out = [name for name in states if name not in wanted]
+    if left_out:
+        run.emit(Noticed(_say_left_out(left_out)))
     return {
         "sequences": len(states) - len(left_out),
         "left_out": left_out,
@@ -264,6 +267,10 @@ def _wanted_sequences(run: Migration) -> dict[str, SequenceState]:
         str(target): SequenceState(target, state.last_value, state.is_called)
         for (_, target), state in zip(pairs, states, strict=True)
     }
+
+
+def _say_left_out(names: Sequence[str]) -> str:
+    return f"not compared, as no snapshot holds them: {several(names)}"
 
 
 def _say(state: SequenceState) -> str:
@@ -356,7 +363,7 @@ def generate_validation_report(run: Comparison, _: Item) -> Result:
     Different: with every difference that was found.
     """
     left_out = run.result(VALIDATE_SEQUENCES).get("left_out")
-    notices = [f"not compared, as no snapshot holds them: {several(left_out)}"] if left_out else []
+    notices = [_say_left_out(left_out)] if left_out else []
     told = {"relations": len(run.plan.relations), "notices": notices}
     if run.differences:
         raise Different(run.differences, {"state": State.DIFFERENT.value, **told})
