@@ -996,3 +996,66 @@ def test_differences_are_told_where_no_report_can_be_written(
     told = process.submit(differ, str(tmp_path / "file")).result()
     assert told["return_value"]["state"] == "different"
     assert told["problems"]
+
+
+# what a task says that fails
+
+
+def overtime() -> tuple[str, list[str]]:
+    """A task that Airflow stops at its time limit."""
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+
+    def part(*_: Any) -> Any:
+        raise AirflowTaskTimeout
+
+    dag = party_dag()
+    task: Any = dag.get_task("light_candles")
+    task.execution_timeout, task.part = timedelta(minutes=5), part
+    ti = Asked()
+    with pytest.raises(WindlassError) as caught:  # which is retried; `on_kill` is not reached
+        task.execute({"ti": ti, "params": dag.params})
+    return str(caught.value), ti.told["problems"]
+
+
+def test_a_task_beyond_its_time_limit_says_so(process: Executor) -> None:
+    said, problems = process.submit(overtime).result()
+    assert problems == [said] == ["not done within 0:05:00, its time limit"]
+
+
+def waits() -> dict[str, bool]:
+    """Of tasks that find no server: whether they wait for it without a slot."""
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    from windlass.errors import ConnectionLost
+
+    def part(*_: Any) -> Any:
+        raise ConnectionLost("gone")
+
+    found = {}
+    dags = {dag_id: dag_of(dag_id) for dag_id in (MIGRATION, VALIDATION)}
+    for dag_id, name, number in (
+        (MIGRATION, "extract_source_schema", 1),
+        (MIGRATION, "hold_snapshot", 1),
+        (MIGRATION, "create_target_schema", 1),
+        (VALIDATION, "read_both_sides", 1),
+        (VALIDATION, "read_both_sides", 2),
+    ):
+        task: Any = dags[dag_id].get_task(name)
+        task.part = part
+        try:
+            task.execute({"ti": Asked(try_number=number), "params": dags[dag_id].params})
+        except AirflowRescheduleException:
+            found[f"{name} {number}"] = True
+        except WindlassError as error:
+            found[f"{name} {number}"] = not error.args
+    return found
+
+
+def test_a_server_is_waited_for_but_by_the_first_task_at_first(process: Executor) -> None:
+    assert process.submit(waits).result() == {
+        "extract_source_schema 1": False,
+        "hold_snapshot 1": True,
+        "create_target_schema 1": True,
+        "read_both_sides 1": False,
+        "read_both_sides 2": True,
+    }

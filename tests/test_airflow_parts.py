@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from servers import Pair, free_port
+from windlass.airflow.board import Board
 from windlass.airflow.connections import _conninfo
 from windlass.airflow.work import Part
 from windlass.errors import ConnectionLost, Refused, RunLost, SnapshotLost, WindlassError
@@ -115,6 +116,19 @@ def test_what_an_old_list_names_and_the_plan_has_no_more_says_what_to_clear(pair
         with pytest.raises(WindlassError, match="source 9/7 of validate_content is not") as caught:
             part(pair, "validate_content", told).run(["source 9/7"])
         assert caught.value.hint == "clear prepare_validation"
+
+
+def test_what_a_longer_list_has_left_behind_is_none_of_the_step_s_results() -> None:
+    """Airflow keeps the XComs of mapped tasks that a shorter list has no more."""
+    step = MIGRATE.step("validate_content")
+    shares = [{"source 1": {"rows": 1}}, {"target 1": {"rows": 1}}, {"source 1": {"rows": 7}}]
+    found: dict[str, Any] = {step.listing: [{}, {}], step.name: shares}
+    ti: Any = SimpleNamespace(
+        xcom_pull=lambda task_ids, map_indexes=None: found[
+            task_ids if isinstance(task_ids, str) else task_ids[0]
+        ]
+    )
+    assert Board(ti).results(step) == {"source 1": {"rows": 1}, "target 1": {"rows": 1}}
 
 
 # connections
