@@ -155,7 +155,7 @@ class Exporting:
         try:
             self._hold()
         except WindlassError as error:
-            if self._patient:
+            if self._patient and error.retryable:
                 raise
             problems.append(Problem("source", str(error), error.hint))
         else:

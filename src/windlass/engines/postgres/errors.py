@@ -50,6 +50,8 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
         return ConstraintViolated(message, side=side)
     if state == "57P03" or (state is None and _STARTING in str(error)):
         return ServerStarting(message, hint="wait until the server is up", side=side)
+    if state is None and any(said in message for said in _FINAL):
+        return WindlassError(message, hint=_connection_hint(message), side=side)
     if state in _PASSING or (state is None and _hung_up(error)):
         return ConnectionLost(message, hint=hint or _connection_hint(message), side=side)
     return WindlassError(message, hint=hint, side=side, sqlstate=state)
@@ -57,6 +59,7 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
 
 # a connection that is refused has no SQLSTATE for psycopg: libpq's words are all there is
 _STARTING = "the database system is"
+_FINAL = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
 _SAID = {
     "password authentication failed": _HINTS["28P01"],
     "no password supplied": _HINTS["28P01"],
