@@ -23,16 +23,7 @@ USER = "admin"
 
 Sections = Mapping[str, Mapping[str, object]]
 
-# Airflow imports it wherever it starts. Tasks are forks of these two, or of their forks.
-_LOCAL_SETTINGS = """\
-import os
-import sys
-
-if {"scheduler", "worker"} & set(sys.argv):
-    from windlass.airflow.preload import preload
-
-    os.register_at_fork(before=preload)
-"""
+_LOCAL_SETTINGS = "from windlass.airflow.preload import install\n\ninstall()\n"
 
 _TUNED: Sections = {
     "core": {

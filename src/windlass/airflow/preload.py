@@ -1,11 +1,19 @@
 """What tasks need, loaded once where their processes are forked from: it is most of a short task.
 
-Imports nothing itself, as Airflow reads it while it is not yet whole.
+For Airflow's ``airflow_local_settings.py``, which every component imports when it starts::
+
+    from windlass.airflow.preload import install
+
+    install()
+
+Imports nothing itself, as Airflow is not yet whole by then.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 
 _MODULES = (
     "windlass.airflow.factory",
@@ -20,11 +28,17 @@ _MODULES = (
     "airflow.providers.slack.notifications.slack_webhook",
     "airflow.providers.smtp.notifications.smtp",
 )
+_FORKING = {"scheduler", "worker"}  # commands whose forks, or whose forks' forks, are tasks
 _loaded: list[str] = []
 
 
-def preload() -> None:
-    """The first call loads them all; the fork that it comes before has them."""
+def install() -> None:
+    """Load it right before the first fork; where tasks are no forks of ours, nothing."""
+    if _FORKING & set(sys.argv):
+        os.register_at_fork(before=_load)
+
+
+def _load() -> None:
     if _loaded:
         return
     _loaded.extend(_MODULES)
