@@ -3,7 +3,7 @@ from airflow.sdk import dag
 
 
 @dag(schedule=None)
-def sleep():
+def sleep() -> None:
     BashOperator(task_id="long", bash_command="sleep 600")
 
 
