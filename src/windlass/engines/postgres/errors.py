@@ -40,7 +40,7 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     Only the server's primary message is kept: its detail may show row values.
     """
     state = getattr(error, "sqlstate", None)
-    message = f"{doing}: {_without_values(state, _first_line(error))}"
+    message = f"{doing}: {without_values(state, _first_line(error))}"
     hint = _HINTS.get(state or "", "")
     if state == "53100" or (state == "58030" and "No space left" in str(error)):
         return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
@@ -74,7 +74,7 @@ def _connection_hint(message: str) -> str:
     )
 
 
-def _without_values(state: str | None, text: str) -> str:
+def without_values(state: str | None, text: str) -> str:
     """A data exception (class 22) quotes the value it stumbles over."""
     if state is None or not state.startswith("22"):
         return text
