@@ -312,6 +312,8 @@ class _Called:
             place = f"{Path(last.filename).name}, line {last.lineno}"
             raise self._fault(f"{type(error).__name__} in {place}", hint="-v shows all") from error
         given = self._as_table(given)
+        if not given.column_names:
+            raise self._fault("gave no columns", hint="it has to give back those that it changes")
         if given.num_rows != rows.num_rows:
             raise self._fault(f"gave {given.num_rows} rows for {rows.num_rows}")
         self._check_columns(given)
@@ -373,8 +375,6 @@ class _Called:
 
     def _check_columns(self, given: pa.Table) -> None:
         names = list(given.column_names)
-        if not names:
-            raise self._fault("gave no columns", hint="it has to give back those that it changes")
         unknown = [name for name in names if name not in self.reading.names]
         if unknown:
             raise self._fault(
