@@ -142,6 +142,80 @@ def test_killed_during_a_rollback_the_next_one_does_it(messages: Database, tmp_p
         os.killpg(process.pid, signal.SIGKILL)
         finish(process)
         assert rows(messages) == after
+    ours = "datname = current_database() and application_name like 'windlass%'"
+    until(lambda: not messages.value(f"select count(*) from pg_stat_activity where {ours}"))
+    call(messages, "rollback", "--yes", name).expect(DONE)
+    assert rows(messages) == before
+    assert "rolled back already" in call(messages, "rollback", "--yes", name).expect(REFUSED).said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("selct: 'true'", "did you mean 'select'"),
+        ("set: {body: {vale: 1}}", "vale"),
+        ("drop_duplicates: []", "drop"),
+    ],
+)
+def test_a_spec_that_is_no_spec_is_told(
+    words: str, said: str, messages: Database, tmp_path: Path
+) -> None:
+    file = str(write_spec(tmp_path, words))
+    assert said in call(messages, "rewrite", "-f", file).expect(BAD_SPEC).said
+
+
+def test_the_same_command_takes_data_that_was_corrected_and_what_has_come(
+    messages: Database, tmp_path: Path
+) -> None:
+    file = str(write_spec(tmp_path, "set: {total: {sql: 100 / total}}"))
+    messages.run("update message set total = 0 where message_id = 2")
+    ran = call(messages, "rewrite", "-f", file).expect(STOPPED)
+    assert "division by zero" in ran.said and "run the same command again" in ran.said
+    messages.run(
+        "update message set total = 1 where message_id = 2",
+        "insert into message values (50, 'new', 'new', 1, '9999-12-31')",
+    )
+    ran = call(messages, "rewrite", "-f", file, "--json").expect(DONE)
+    assert ran.result["counts"]["written"] == 21
+    assert messages.value("select count(*) from message where exported_at > '9000-01-01'") == 0
+    assert left_over(messages) == []
+
+
+def test_a_table_that_is_dropped_under_a_command_is_a_clear_error(
+    messages: Database, tmp_path: Path
+) -> None:
+    messages.run(
+        "create function wait() returns text language plpgsql as"
+        " $$ begin perform pg_advisory_xact_lock_shared(4711); return 'x'; end $$"
+    )
+    file = str(write_spec(tmp_path, "set: {body: {sql: wait()}}"))
+    with messages.connect() as gate:
+        gate.execute("select pg_advisory_lock(4711)")
+        process = start("rewrite", "-f", file, env={"WINDLASS_TARGET": messages.url})
+        until(lambda: messages.value("select count(*) from pg_locks where not granted"))
+        messages.run("drop table message")
+    ran = finish(process).expect(STOPPED)
+    assert "message" in ran.said and "nothing was written" not in ran.said
+    assert "there is no such table" in call(messages, "rewrite", "-f", file).expect(REFUSED).said
+
+
+def test_killed_during_a_rollback_the_next_one_does_it(messages: Database, tmp_path: Path) -> None:
+    file = str(write_spec(tmp_path, "set: {body: {sql: upper(body)}}"))
+    before = rows(messages)
+    name = call(messages, "rewrite", "-f", file, "--json").expect(DONE).result["run"]
+    after = rows(messages)
+    messages.run(
+        "create function wait() returns trigger language plpgsql as"
+        " $$ begin perform pg_advisory_xact_lock_shared(4711); return new; end $$",
+        "create trigger waits before update on message for each row execute function wait()",
+    )
+    with messages.connect() as gate:
+        gate.execute("select pg_advisory_lock(4711)")
+        process = start("rollback", "--yes", name, env={"WINDLASS_TARGET": messages.url})
+        until(lambda: messages.value("select count(*) from pg_locks where not granted"))
+        os.killpg(process.pid, signal.SIGKILL)
+        finish(process)
+        assert rows(messages) == after
     until(lambda: not messages.value("select count(*) from pg_stat_activity where datname ="
                                      " current_database() and application_name like 'windlass%'"))  # fmt: skip
     call(messages, "rollback", "--yes", name).expect(DONE)

@@ -1,4 +1,4 @@
-"""What a rewrite leaves when it cannot go on or is undone: no row is lost, doubled or taken over."""
+"""What a rewrite leaves when it cannot go on, or is undone: no row is lost, and none doubled."""
 
 from __future__ import annotations
 

@@ -351,8 +351,8 @@ def settle(run: Rewriting) -> None:
     name = run.plan.run
     end_sessions(run.connection, session_name(name))
     if not run.has_changed_table:
-        added = _drop(run.connection, run.plan, run.added)
-        run.emit(Noticed(f"run {name} was abandoned before it changed a row, and is {added}"))
+        dropped = _drop(run.connection, run.plan, run.added)
+        run.emit(Noticed(f"run {name} was abandoned, and is {dropped}"))
         return
     try:
         writing_to_database(run, ONE)
