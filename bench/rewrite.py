@@ -1,8 +1,8 @@
 """`python -m bench.rewrite`: a rewrite in place against pandas, in turn on one server.
 
 1M rows, of which 100,000 wait. The same work each time: a column set, a full backup, duplicates
-dropped, the rows stamped. Then the function path with ten times as many rows waiting: its memory has
-to be what it was.
+dropped, the rows stamped. Then the function path with ten times as many rows waiting: its memory
+has to be what it was.
 """
 
 import argparse
