@@ -140,7 +140,9 @@ def swap(connection: Connection, plan: RewritePlan) -> None:
 
 def drop_unfinished(connection: Connection, plan: RewritePlan) -> None:
     """What `copy` has made, if `swap` has not taken it: the one before stays."""
-    connection.execute(sql.SQL("drop table if exists {}").format(identifier(_new_place(plan))))
+    if plan.keeps_backup:
+        new = identifier(_new_place(plan))
+        connection.execute(sql.SQL("drop table if exists {}").format(new))
 
 
 def keep_touched(connection: Connection, staging: Staging) -> None:
