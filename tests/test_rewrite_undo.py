@@ -320,3 +320,20 @@ def test_a_column_that_stays_behind_is_told(messages: Database) -> None:
     assert run(messages, words).state is State.STOPPED
     outcome = done(messages, {**PRODUCT, "select": "false"})
     assert any("product_id, which it had added, stays" in one for one in outcome.notices)
+
+
+def test_what_is_refused_after_the_run_began_is_not_said_to_have_written_nothing(
+    messages: Database,
+) -> None:
+    """Somebody makes a table in the backup's place in the middle of a run."""
+    messages.run(
+        "create function take_place() returns text language plpgsql as $$ begin"
+        " create schema if not exists backup;"
+        " create table if not exists backup.message (mine int); return 'x'; end $$"
+    )
+    before = rows(messages)
+    outcome = run(messages, {"set": {"body": {"sql": "take_place()"}}})
+    assert outcome.state is State.STOPPED
+    assert "backup.message: is in the way of the backup" in outcome.message
+    assert rows(messages) == before
+    assert messages.rows("select * from backup.message") == []

@@ -30,6 +30,7 @@ _HINTS = {
     "53100": "make space on the server, then run the same command again",
     "53300": "lower --jobs, or raise max_connections",
     "42501": "grant what is missing, then run again",
+    "55P03": "others have it locked: wait for them, then run again",
     "53200": "raise max_locks_per_transaction, or run with fewer --jobs",
 }
 
