@@ -201,10 +201,13 @@ class _Checking:
         if may_create is None and not tables.may_create_schemas(self.connection):
             self.refuse(what, "is missing, and this user may not make schemas", "make it")
         backup = Name(spec.backup_schema, self.name.name)
-        if tables.read_table(self.connection, backup):
+        found = tables.read_table(self.connection, backup)
+        if found is not None:
             said = whose(owner_of(self.connection, backup), self.name)
             if said:
                 self.refuse(backup, said, HINT)
+            elif not found.owns:
+                self.refuse(backup, "the backup before belongs to another role", HINT)
 
     # what its columns can
 
