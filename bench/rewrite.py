@@ -74,7 +74,7 @@ def run(server: Server, one: Contestant, rows: int, folder: Path) -> Figures:
     (folder / "spec.yaml").write_text(one.spec)
     url = server.url("bench")
     script = one.script.format(python=sys.executable, root=ROOT, url=url)
-    path = {"WINDLASS_TARGET": url, "PYTHONPATH": str(ROOT)}
+    path = {"WINDLASS_TARGET": url, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     figures = measure(script, {**os.environ, **path}, folder)
     with server.connect("bench") as connection:
         row = connection.execute(CHECK.encode()).fetchone()

@@ -27,9 +27,6 @@ def waits_once(frame):
         time.sleep(600)
     return frame[["message_id"]].assign(body=frame["body"].str.upper())
 
-def gives_words(frame):
-    return frame[["message_id"]].assign(total="row value " + frame["body"])
-
 def gives_kinds(frame):
     odd = [1, *["row value " + word for word in frame["body"][1:]]]
     return frame[["message_id"]].assign(body=odd)
@@ -37,9 +34,6 @@ def gives_kinds(frame):
 def changes_its_mind(frame):
     late = [1 if number < 8 else "row value x" for number in frame["message_id"]]
     return frame[["message_id"]].assign(body=late)
-
-def gives_nothing(frame):
-    return frame[[]]
 """
 
 
@@ -174,22 +168,14 @@ def test_killed_during_a_function_the_same_command_ends_the_same(
     assert left_over(messages) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("gives_words", "column total"),
-        ("gives_kinds", "column body"),
-        ("changes_its_mind", "column body"),
-        ("gives_nothing", "gave no columns"),
-    ],
-)
+@pytest.mark.parametrize("name", ["gives_kinds", "changes_its_mind"])
 def test_what_a_function_gives_wrongly_is_named_without_a_row_s_values(
-    name: str, said: str, messages: Database, folder: Path
+    name: str, messages: Database, folder: Path
 ) -> None:
     file = str(write_spec(folder, f"function: functions_of_a_command:{name}\nbatch_rows: 3\n"))
     ran = call(messages, "rewrite", "-f", file).expect(STOPPED)
     journalled = str(messages.rows("select to_jsonb(r) - 'plan' from windlass.run r"))
     journalled += str(messages.rows("select note from windlass.line"))
-    assert said in ran.said
+    assert "column body" in ran.said
     for text in (ran.said, journalled):
         assert "row value" not in text and "body 2" not in text

@@ -235,6 +235,7 @@ def stopped(database: Database, words: dict[str, Any]) -> str:
         ("pandas", lambda frame: frame.assign(total="much"), "total"),
         ("pandas", lambda frame: frame.assign(exported_at=None), "has changed exported_at"),
         ("pandas", lambda frame: 1 / 0, "ZeroDivisionError in "),
+        ("pandas", lambda frame: frame[[]], "gave no columns"),
     ],
 )  # fmt: skip
 def test_a_function_that_does_not_do_as_it_has_to_is_named(
@@ -265,7 +266,7 @@ def test_a_function_that_fails_in_a_later_batch_is_called_anew(
 def test_a_function_that_another_worker_lacks_is_told(messages: Database, call: Call) -> None:
     words = call(upper_arrow)
     step(messages, STEPS[0], words)
-    del sys.modules["functions_of_a_test"].function  # type: ignore[attr-defined]
+    del sys.modules["functions_of_a_test"].function
     with pytest.raises(WindlassError, match="cannot be imported here: AttributeError"):
         step(messages, STEPS[1], words)
 
