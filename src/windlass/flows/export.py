@@ -6,6 +6,7 @@ own record. So each can be killed at any point and run again.
 
 from __future__ import annotations
 
+import secrets
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -43,7 +44,7 @@ def extract(run: Exporting, item: Item) -> Result:
     """Rows into files; the manifest, which is written last, says that they are all there."""
     export = run.export(item.id)
     found = run.manifest(export)
-    if found:
+    if found and not _has_holes(export, found):
         return _told(found)
     done = _loaded(run, export)
     if done:
@@ -54,6 +55,11 @@ def extract(run: Exporting, item: Item) -> Result:
     manifest = _extract_csv(run, export) if _is_csv(run) else _extract_parquet(run, export)
     run.write_manifest(export, manifest)
     return {**_told(manifest), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _has_holes(export: Export, found: Manifest) -> bool:
+    """Only what had changed was read, and the table has lost what was there by now."""
+    return bool(found.since and not export.since)
 
 
 def _told(manifest: Manifest) -> Result:
@@ -87,6 +93,9 @@ def _manifest(run: Exporting, export: Export, layout: Layout) -> Manifest:
         export.columns,
         snapshot=run.snapshot.number,
         watermark=export.upto,
+        since=export.since,
+        mark=export.mark,
+        id=secrets.token_hex(8),
     )
 
 
@@ -180,15 +189,14 @@ def check_rows(run: Exporting, item: Item) -> Result:
     export = run.export(item.id)
     if run.warehouse is None:
         return {}
-    done, manifest = _loaded(run, export), run.manifest(export)
+    done = _loaded(run, export)
     if not done:
         raise WindlassError(f"{export.table} has not been loaded", hint="run the load again")
     counted = done.rows
     if export.disposition == "truncate" and done.is_last:
         counted = run.warehouse.count(export.table)
-    read = manifest.rows if manifest else done.rows
-    if counted != read:
-        message = f"{read:,} rows were read, {counted:,} are in {run.warehouse.place}"
+    if counted != done.read:
+        message = f"{done.read:,} rows were read, {counted:,} are in {run.warehouse.place}"
         raise Different([Difference(DifferenceKind.COUNT, export.table, message)])
     return {"rows": counted}
 
@@ -197,6 +205,8 @@ def clean_up(run: Exporting, item: Item) -> Result:
     """The files go once they are loaded, and after a failure; `keep-files` keeps them. Without a
     warehouse they are what was asked for."""
     export = run.export(item.id)
+    if run.warehouse is not None:
+        run.warehouse.clean_up(export, run.run)
     if run.spec.keep_files or (run.warehouse is None and run.manifest(export)):
         return {}
     paths = run.store.list(run.folder(export))
@@ -205,7 +215,7 @@ def clean_up(run: Exporting, item: Item) -> Result:
 
 
 def _loaded(run: Exporting, export: Export) -> Loaded | None:
-    return run.warehouse.loaded(run.run, export.table) if run.warehouse else None
+    return run.warehouse.loaded(run.run, export) if run.warehouse else None
 
 
 def _loaded_before(run: Exporting, export: Export) -> Loaded:

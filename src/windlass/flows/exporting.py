@@ -47,6 +47,7 @@ from windlass.spec.export import ExportSpec, RelationSpec
 _EXPORTS = TypeAdapter(tuple[Export, ...])
 _MANIFEST = TypeAdapter(Manifest)
 MANIFEST = "manifest.json"
+_RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 # what a pattern means without being asked for by name; a partition's rows are its root's
 _PLAIN = (RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED_VIEW)
 
@@ -66,17 +67,19 @@ class Exporting:
         """Connects to nothing yet. A run is that of its `caller`, or has an id of its own.
 
         Raises:
-            BadSpec: source or warehouse cannot be read.
+            BadSpec: source or warehouse cannot be read, or the run's name cannot be a folder's.
         """
+        if run and not _RUN.fullmatch(run):
+            raise BadSpec([f"run: {run!r} is not one word of letters, digits, `_`, `-` and `.`"])
         if spec.source is None:
             raise BadSpec(["no source: give --source, or set WINDLASS_SOURCE"])
         self.spec, self._emit, self._patient = spec, emit, patient
         self.address = Address.parse("source", spec.source.get_secret_value())
-        self.run = run or (run_of(caller) if caller else new_run_id())
         self.store = ObjectStore(spec.to, spec.store_options)
         self.warehouse: Warehouse | None = None
         if spec.warehouse is not None:
             self.warehouse = open_warehouse(spec.warehouse.get_secret_value(), spec.into)
+        self.run = run or (run_of(caller, self._destination) if caller else new_run_id())
         self.exports: tuple[Export, ...] = ()
         self.steps: tuple[str, ...] = ()
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
@@ -88,6 +91,7 @@ class Exporting:
         self._cancelled = False
         self._started = time.perf_counter()
         self._source_name = str(self.address)
+        self._source_identity = ""
         self._relations: Sequence[Relation] = ()
 
     def __enter__(self) -> Self:
@@ -107,8 +111,13 @@ class Exporting:
         return next(one for one in self.exports if one.name == name)
 
     def folder(self, export: Export) -> str:
-        """Of one relation and run: two runs never mix."""
-        return f"{slug(export.name)}/{self.run}"
+        """Of one relation and run: two never mix, not even where their sources' or warehouses'
+        runs have the same name."""
+        return f"{slug(export.name)}/{self.run}-{_short(export.source, self._destination)[:8]}"
+
+    @property
+    def _destination(self) -> str:
+        return f"{self.warehouse.place} {self.spec.into}" if self.warehouse else ""
 
     def manifest(self, export: Export) -> Manifest | None:
         """What the extract of this run has written, if it is through."""
@@ -183,6 +192,7 @@ class Exporting:
         found = catalog.read_catalog(self._holder.connection)
         self._relations = found.relations
         self._source_name = str(found.server)
+        self._source_identity = found.server.identity
         problems: list[Problem] = []
         chosen: dict[str, tuple[RelationSpec, Relation | None]] = {}
         for one in self.spec.relations or (RelationSpec(name="*"),):
@@ -284,6 +294,7 @@ class Exporting:
             require_rows=require,
             size_bytes=relation.size_bytes if relation else 0,
             rows=relation.rows if relation else -1,
+            source=self._source_identity,
         )
 
     def _with_watermarks(self, exports: Sequence[Export]) -> Iterator[Export]:
@@ -293,7 +304,7 @@ class Exporting:
             if not one.watermark or self.warehouse is None:
                 yield one
                 continue
-            overlap, last = float(one.since), self.warehouse.watermark(one.table)
+            overlap, last = float(one.since), self.warehouse.watermark(one)
             mark = sql.Identifier(one.watermark)
             item = from_item(replace(one, watermark=""))
             try:
@@ -480,9 +491,14 @@ def _unknown(names: Sequence[str], given: Mapping[str, Sequence[str]]) -> list[s
     ]
 
 
-def run_of(caller: str) -> str:
-    """A scheduler's own run always has the same id: a retry finds what was done."""
-    return f"run_{hashlib.sha256(caller.encode()).hexdigest()[:16]}"
+def run_of(caller: str, destination: str) -> str:
+    """A scheduler's own run always has the same id: a retry finds what was done. Two schedulers
+    may have runs of the same name."""
+    return f"run_{_short(caller, destination)[:16]}"
+
+
+def _short(*words: str) -> str:
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
 def slug(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 import psycopg
@@ -13,7 +14,13 @@ from psycopg import sql
 from windlass.engines.objects.store import ObjectStore
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Connection, Role
-from windlass.engines.warehouse.base import RECORDS, misfits, not_unique, without_key
+from windlass.engines.warehouse.base import (
+    RECORDS,
+    check_arrived,
+    misfits,
+    not_unique,
+    without_key,
+)
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Export, Kind, Loaded, Manifest
 from windlass.model.report import Problem
@@ -104,34 +111,45 @@ class Postgres:
         )
         return {str(name): (str(type_), bool(needed)) for name, type_, needed in rows}
 
-    def watermark(self, table: str) -> str:
+    def watermark(self, export: Export) -> str:
         with self._session("reading the watermark") as connection:
             run = _runner(connection)
-            if not self._columns(run, RECORDS):
+            if not (self._columns(run, RECORDS) and self._columns(run, export.table)):
                 return ""
+            if not run(sql.SQL("select 1 from {} limit 1").format(self._name(export.table))):
+                return ""
+            # a later load whose rows were all that the table had: what was there before is gone
             rows = run(
                 sql.SQL(
-                    "select watermark from {} where table_name = {} and watermark <> ''"
+                    "select watermark from {0} l where table_name = {1} and mark = {2}"
+                    " and watermark <> '' and not exists (select from {0} n"
+                    "   where n.table_name = l.table_name and n.number > l.number"
+                    "   and n.mark <> l.mark and n.rows = n.total)"
                     " order by number desc limit 1"
-                ).format(self._name(RECORDS), sql.Literal(table))
+                ).format(self._name(RECORDS), sql.Literal(export.table), sql.Literal(export.mark))
             )
             return str(rows[0][0]) if rows else ""
 
-    def loaded(self, run: str, table: str) -> Loaded | None:
+    def loaded(self, run: str, export: Export) -> Loaded | None:
         with self._session("reading the records") as connection:
-            return self._loaded(_runner(connection), run, table)
+            return self._loaded(_runner(connection), run, export)
 
-    def _loaded(self, run: Run, name: str, table: str) -> Loaded | None:
+    def _loaded(self, run: Run, name: str, export: Export) -> Loaded | None:
         if not self._columns(run, RECORDS):
             return None
+        words = (name, export.table, export.source, export.name)
         rows = run(
             sql.SQL(
-                "select run, table_name, rows, total, watermark, not exists (select from {0} n"
+                "select run, table_name, rows, read_rows, total, watermark,"
+                " not exists (select from {0} n"
                 "   where n.table_name = l.table_name and n.number > l.number)"
-                " from {0} l where run = {1} and table_name = {2}"
-            ).format(self._name(RECORDS), sql.Literal(name), sql.Literal(table))
+                " from {0} l where (run, table_name, source, relation) = ({1})"
+            ).format(self._name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words)))
         )
         return Loaded(*rows[0]) if rows else None
+
+    def clean_up(self, export: Export, run: str) -> None:
+        """A load is one transaction: it leaves nothing."""
 
     def count(self, table: str) -> int:
         with self._session(f"counting {table}") as connection:
@@ -145,7 +163,7 @@ class Postgres:
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
         with self._session(f"loading {export.table}") as connection:
-            done = self._loaded(_runner(connection), manifest.run, export.table)
+            done = self._loaded(_runner(connection), manifest.run, export)
             if done:
                 return done
             if manifest.format == "csv":
@@ -156,9 +174,9 @@ class Postgres:
                     self._fill(run, export, manifest, _as_text)
             else:
                 self._load_parquet(connection, export, manifest, store)
-            found = self._loaded(_runner(connection), manifest.run, export.table)
+            found = self._loaded(_runner(connection), manifest.run, export)
             assert found is not None
-            return found
+            return replace(found, is_new=True)
 
     def _prepare(self, run: Run, export: Export) -> None:
         """Make what is missing, and hold the table until the transaction is over.
@@ -171,8 +189,10 @@ class Postgres:
         run(
             sql.SQL(
                 "create table if not exists {} (number bigint generated always as identity,"
-                " run text, table_name text, rows bigint, total bigint, watermark text,"
-                " loaded_at timestamptz default now(), primary key (run, table_name))"
+                " run text, table_name text, source text, relation text, mark text,"
+                " rows bigint, read_rows bigint, total bigint, watermark text,"
+                " loaded_at timestamptz default now(),"
+                " primary key (run, table_name, source, relation))"
             ).format(self._name(RECORDS))
         )
         made = sql.SQL(", ").join(
@@ -253,18 +273,21 @@ class Postgres:
         if export.disposition == "merge":
             self._take_out(run, export, cast)
         values = sql.SQL(", ").join(cast(one) for one in export.columns)
+        # counted as they go in: a trigger may have other plans
+        counted = run(
+            sql.SQL(
+                "with arrived as (insert into {} ({}) select {} from {} new returning 1)"
+                " select count(*) from arrived"
+            ).format(table, names, values, staged)
+        )[0][0]
+        check_arrived(export, manifest.rows, counted)
+        words = (manifest.run, export.table, export.source, export.name, manifest.mark, counted,
+                 manifest.rows, self._count(run, export.table), manifest.watermark)  # fmt: skip
         run(
-            sql.SQL("insert into {} ({}) select {} from {} new").format(
-                table, names, values, staged
-            )
-        )
-        counted = run(sql.SQL("select count(*) from {}").format(staged))[0][0]
-        words = (manifest.run, export.table, counted, self._count(run, export.table),
-                 manifest.watermark)  # fmt: skip
-        run(
-            sql.SQL("insert into {} (run, table_name, rows, total, watermark) values ({})").format(
-                self._name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words))
-            )
+            sql.SQL(
+                "insert into {} (run, table_name, source, relation, mark, rows, read_rows, total,"
+                " watermark) values ({})"
+            ).format(self._name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words)))
         )
 
     def _take_out(self, run: Run, export: Export, cast: Callable[[Column], sql.Composable]) -> None:
