@@ -386,21 +386,13 @@ def test_credentials_that_were_revoked_are_told(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-
-    key = generate_private_key(65537, 2048).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+    (tmp_path / "word").write_text("of another cloud")
     account = {
-        "type": "service_account",
-        "project_id": "acme",
-        "private_key_id": "1",
-        "private_key": key.decode(),
-        "client_email": "load@acme.iam",
-        "token_uri": f"{bigquery.endpoint}/token",
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/pool",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{bigquery.endpoint}/token",
+        "credential_source": {"file": str(tmp_path / "word")},
     }
     (tmp_path / "account.json").write_text(json.dumps(account))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))

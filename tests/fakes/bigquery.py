@@ -75,7 +75,9 @@ class FakeBigQuery:
 
             def _answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length) or b"{}")
+                text = self.rfile.read(length)
+                is_json = "json" in (self.headers.get("Content-Type") or "")
+                body = json.loads(text) if text and is_json else {}
                 code, found = fake.answer(self.command, self.path, body)
                 text = json.dumps(found).encode() if found is not None else b""
                 self.send_response(code)
