@@ -166,8 +166,8 @@ class FakeBigQuery:
                 config = {
                     "query": {"query": body["query"], **{k: body[k] for k in _ASKED if k in body}}
                 }
-                reference: Json = {"jobId": id_, "location": body.get("location")}
-                job = self._insert_job({"jobReference": reference, "configuration": config})
+                asked_for: Json = {"jobId": id_, "location": body.get("location")}
+                job = self._insert_job({"jobReference": asked_for, "configuration": config})
                 if "errorResult" in job["status"]:
                     self._raise(job)
                 return self._results(id_)

@@ -19,8 +19,10 @@ from windlass.engines.postgres.extract import (
     count_csv_losses,
     csv_rows,
 )
+from windlass.engines.warehouse.base import fetched
 from windlass.errors import Different, WindlassError
 from windlass.flows.exporting import Exporting
+from windlass.model.event import Noticed
 from windlass.model.export import Export, File, Loaded, Manifest
 from windlass.model.flow import Item, Result
 from windlass.model.report import Difference, DifferenceKind
@@ -45,6 +47,8 @@ def extract(run: Exporting, item: Item) -> Result:
     export = run.export(item.id)
     found = run.manifest(export)
     if found and not _has_holes(export, found):
+        if run.warehouse is None:
+            run.emit(Noticed(f"{export.name}: run {run.run} has been written before"))
         return _told(found)
     done = _loaded(run, export)
     if done:
@@ -159,7 +163,7 @@ def _count_rows(store: ObjectStore, manifest: Manifest, file: File) -> int:
         return count_parquet(partial(store.part, file.path), file.size_bytes)
     from pyarrow import csv
 
-    with store.local(file.path) as local:
+    with fetched(store, file.path) as local:
         options = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
         first = csv.ConvertOptions(include_columns=[manifest.columns[0].name])
         with csv.open_csv(local, parse_options=options, convert_options=first) as batches:
@@ -177,6 +181,11 @@ def load(run: Exporting, item: Item) -> Result:
     else:  # which finds by itself what is done
         export = replace(export, columns=manifest.columns)
         done = run.warehouse.load(export, manifest, run.store)
+    if not done.is_new:
+        run.emit(Noticed(
+            f"{export.name}: run {run.run} has been loaded into {export.table} before:"
+            " nothing is loaded again; another run would be"
+        ))  # fmt: skip
     return {"rows": done.rows, "total": done.total, "table": export.table}
 
 

@@ -30,7 +30,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.extract import Dialect, column_of, describe, from_item, select
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder, enter
-from windlass.engines.warehouse.base import Warehouse
+from windlass.engines.warehouse.base import OURS, Warehouse
 from windlass.engines.warehouse.opening import open_warehouse
 from windlass.errors import BadSpec, Interrupted, Refused, SnapshotLost, WindlassError
 from windlass.flows.migration import new_run_id, when_up
@@ -47,6 +47,7 @@ from windlass.spec.export import ExportSpec, RelationSpec
 _EXPORTS = TypeAdapter(tuple[Export, ...])
 _MANIFEST = TypeAdapter(Manifest)
 MANIFEST = "manifest.json"
+_TIME = re.compile(r"timestamp|date$")  # types of a watermark that a moment can be compared with
 _RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 # what a pattern means without being asked for by name; a partition's rows are its root's
 _PLAIN = (RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED_VIEW)
@@ -93,6 +94,7 @@ class Exporting:
         self._source_name = str(self.address)
         self._source_identity = ""
         self._relations: Sequence[Relation] = ()
+        self._settled = ("", "UTC")  # before this moment nothing is stamped; and its time zone
 
     def __enter__(self) -> Self:
         return self
@@ -184,8 +186,30 @@ class Exporting:
 
     def _hold(self, number: int = 1) -> None:
         if self._holder is None:
+            if self.warehouse is not None and any(one.watermark for one in self.spec.relations):
+                self._settled = when_up(self._read_settled)
             self._holder = when_up(lambda: SnapshotHolder(self.address, "windlass snapshot"))
         self.snapshot = self._holder.numbered(number)
+
+    def _read_settled(self) -> tuple[str, str]:
+        """A moment before which no running transaction can have stamped rows that the snapshot,
+        which is taken after this, does not show; and the zone of stamps without one."""
+        try:
+            with self.address.connect(Role.SOURCE, "windlass watermark") as connection:
+                row = connection.execute(_SETTLED).fetchone()
+        except psycopg.Error as error:
+            raise explain(error, "reading who is writing", side="source") from error
+        assert row is not None
+        moment, zone, is_blind, is_standby = row
+        blind = [one for one in self.spec.relations if one.watermark and not one.overlap_seconds]
+        if blind and (is_blind or is_standby):
+            told = "who writes to a standby's primary" if is_standby else "since when others write"
+            self.emit(Noticed(
+                f"watermarks: {told} cannot be seen: a row that is committed later than it was"
+                " stamped may be missed; give overlap-seconds"
+                f"{'' if is_standby else ', or grant pg_read_all_stats'}"
+            ))  # fmt: skip
+        return str(moment), str(zone)
 
     def _plan(self) -> tuple[list[Export], list[Problem]]:
         assert self._holder is not None
@@ -219,6 +243,12 @@ class Exporting:
             Problem(str(r.name), "row security hides rows", "use a role with BYPASSRLS")
             for r in hiding
         ]
+        if self.warehouse is not None:
+            problems += [
+                Problem(one.name, f"{one.table} is a name of windlass's own", "give `table`")
+                for one in exports
+                if one.table.lower().startswith(OURS)
+            ]
         tables = Counter(one.table for one in exports)
         problems += [
             Problem(table, f"{count} relations would be loaded into this table", "give `table`")
@@ -236,6 +266,8 @@ class Exporting:
         if "." not in pattern:
             pattern = f"*.{pattern}"
         is_plain = relation.kind in _PLAIN and relation.partition_of is None
+        if relation.name.name.startswith(OURS):
+            return False  # a source that is a warehouse itself has records of its own
         return is_plain and fnmatch.fnmatchcase(plain, pattern)
 
     def _export(self, name: str, one: RelationSpec, relation: Relation | None) -> Export:
@@ -279,6 +311,11 @@ class Exporting:
                 faults.append("has no key to merge by: give `key`")
             kept = {column.name for column in columns if not column.mask}
             faults += [f"key: {part} is left out or masked" for part in key if part not in kept]
+        types = {column.name: column.type for column in described}
+        if one.overlap_seconds and not _TIME.match(types.get(one.watermark, "date")):
+            faults.append(
+                f"overlap-seconds: {one.watermark} is {types[one.watermark]}, not a time or date"
+            )
         if not columns:
             faults.append("has no columns left to export")
         if faults:
@@ -298,7 +335,11 @@ class Exporting:
         )
 
     def _with_watermarks(self, exports: Sequence[Export]) -> Iterator[Export]:
-        """Where the last run ended, and where this one will. As text: the source's own type."""
+        """Where the last run ended, and where this one will. As text: the source's own type.
+
+        A mark of time ends where somebody may still be writing, and never in the future or at
+        infinity, as nothing would come after that.
+        """
         assert self._holder is not None
         for one in exports:
             if not one.watermark or self.warehouse is None:
@@ -308,7 +349,19 @@ class Exporting:
             mark = sql.Identifier(one.watermark)
             item = from_item(replace(one, watermark=""))
             try:
-                highest = self._value(sql.SQL("select max({})::text from {}").format(mark, item))
+                type_ = self._value(
+                    sql.SQL("select pg_typeof(max({})) from {} where false").format(mark, item)
+                )
+                most = sql.SQL("max({})").format(mark)
+                if _TIME.match(type_):
+                    moment, zone = map(sql.Literal, self._settled)
+                    settled = sql.SQL("{}::timestamptz").format(moment)
+                    if not type_.endswith("with time zone"):
+                        settled = sql.SQL("({} at time zone {})").format(settled, zone)
+                    most = sql.SQL(
+                        "case when {0} is not null then least({0}, {1}::{2}) end"
+                    ).format(most, settled, sql.SQL(type_))
+                highest = self._value(sql.SQL("select ({})::text from {}").format(most, item))
                 if last and overlap:
                     last = self._value(
                         sql.SQL(
@@ -460,6 +513,21 @@ class Exporting:
             message=message,
             hint=hint,
         )
+
+
+# In the session's own zone. Who may not see others' sessions has NULL for when they began.
+_SETTLED = """
+select least(clock_timestamp(), min(xact_start),
+             (select min(prepared) from pg_prepared_xacts where database = current_database())
+            )::text,
+       (select reset_val from pg_settings where name = 'TimeZone'),
+       coalesce(bool_or(query = '<insufficient privilege>'), false),
+       pg_is_in_recovery()
+  from pg_stat_activity
+ where datname = current_database()
+   and pid <> pg_backend_pid()
+   and coalesce(backend_type, '') not in ('autovacuum worker', 'walsender')
+"""
 
 
 def _from_item(one: RelationSpec, relation: Relation | None) -> str:

@@ -6,7 +6,11 @@ made from run and relation, which it takes once. So a retry finds what was done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, Self
 
 from windlass.engines.objects.store import ObjectStore
@@ -14,7 +18,8 @@ from windlass.errors import WindlassError
 from windlass.model.export import Column, Export, Loaded, Manifest
 from windlass.model.report import Problem
 
-RECORDS = "_windlass_loads"  # our own table, beside those that are loaded
+OURS = "_windlass_"  # tables that begin so are our own
+RECORDS = f"{OURS}loads"  # beside the tables that are loaded
 
 
 class Warehouse(Protocol):
@@ -91,6 +96,25 @@ def check_arrived(export: Export, read: int, arrived: int) -> None:
             f"{export.name}: {read:,} rows were read, {arrived:,} have arrived in {export.table}",
             hint="nothing was loaded; see whether a trigger or a rule of the table discards rows",
         )
+
+
+@contextmanager
+def fetched(store: ObjectStore, path: str) -> Iterator[Path]:
+    """An object as a file on this machine.
+
+    Raises:
+        WindlassError: there is no space for it.
+    """
+    try:
+        with store.local(path) as found:
+            yield found
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise WindlassError(
+            f"no space left on this machine in {tempfile.gettempdir()} for {store.place(path)}",
+            hint="make space, give TMPDIR another folder, or lower file-size",
+        ) from error
 
 
 def without_key(export: Export) -> WindlassError:

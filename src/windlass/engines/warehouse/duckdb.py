@@ -17,6 +17,7 @@ from windlass.engines.objects.store import ObjectStore
 from windlass.engines.warehouse.base import (
     RECORDS,
     check_arrived,
+    fetched,
     misfits,
     not_unique,
     without_key,
@@ -173,7 +174,7 @@ class DuckDb:
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
         with ExitStack() as stack:
-            paths = [str(stack.enter_context(store.local(one.path))) for one in manifest.files]
+            paths = [str(stack.enter_context(fetched(store, one.path))) for one in manifest.files]
             with self._session(f"loading {export.table}") as connection:
                 done = self._loaded(connection, manifest.run, export)
                 if done:

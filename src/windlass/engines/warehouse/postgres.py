@@ -17,6 +17,7 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.warehouse.base import (
     RECORDS,
     check_arrived,
+    fetched,
     misfits,
     not_unique,
     without_key,
@@ -81,7 +82,7 @@ class Postgres:
                     if there:
                         types = [type_of(column) for column in one.columns]
                         found += misfits(one.table, one.columns, types, there)
-                return found + self._rights(connection)
+                return found + self._rights(connection) + self._own(run, exports)
         except WindlassError as error:
             return [Problem(self.place, str(error), error.hint)]
 
@@ -98,6 +99,45 @@ class Postgres:
         if not row[0]:
             return [Problem(self.place, f"may not create in {self._schema}", "grant create on it")]
         return []
+
+    def _own(self, run: Run, exports: Sequence[Export]) -> list[Problem]:
+        """Relations that would be loaded into tables of the source's own: it is this database.
+
+        A table in another schema is told apart by that; what a view or a query reads is not known,
+        so that their tables are to be new, or made by an earlier load.
+        """
+        here = run(
+            sql.SQL(
+                "select concat_ws('/', system_identifier, current_database())"
+                " from pg_control_system()"
+                " where has_function_privilege('pg_control_system()', 'execute')"
+            )
+        )
+        found = []
+        for one in exports:
+            if not here or one.source != here[0][0] or not self._columns(run, one.table):
+                continue
+            elsewhere = run(
+                sql.SQL(
+                    "select 1 from pg_class c join pg_namespace n on n.oid = relnamespace"
+                    " where c.oid = to_regclass({}) and relkind in ('r', 'p') and nspname <> {}"
+                ).format(sql.Literal(one.relation), sql.Literal(self._schema))
+            )
+            if elsewhere or (self._columns(run, RECORDS) and self._made(run, one)):
+                continue
+            name = f"{self._schema}.{one.table}"
+            hint = "give `into` another schema, or the relation another `table`"
+            found.append(Problem(one.name, f"would be loaded into the source's own {name}", hint))
+        return found
+
+    def _made(self, run: Run, export: Export) -> Rows:
+        """That the table has been loaded from this relation before."""
+        words = (export.table, export.source, export.name)
+        return run(
+            sql.SQL("select 1 from {} where (table_name, source, relation) = ({}) limit 1").format(
+                self._name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words))
+            )
+        )
 
     def _columns(self, run: Run, table: str) -> dict[str, tuple[str, bool]]:
         rows = run(
@@ -166,26 +206,33 @@ class Postgres:
             done = self._loaded(_runner(connection), manifest.run, export)
             if done:
                 return done
+            self._make_records(connection)
             if manifest.format == "csv":
                 with connection.transaction():
                     run = _runner(connection)
                     self._prepare(run, export)
-                    self._stage_csv(connection, export, manifest, store)
-                    self._fill(run, export, manifest, _as_text)
+                    if not self._loaded(run, manifest.run, export):
+                        self._stage_csv(connection, export, manifest, store)
+                        self._fill(run, export, manifest, _as_text)
             else:
                 self._load_parquet(connection, export, manifest, store)
             found = self._loaded(_runner(connection), manifest.run, export)
             assert found is not None
             return replace(found, is_new=True)
 
-    def _prepare(self, run: Run, export: Export) -> None:
-        """Make what is missing, and hold the table until the transaction is over.
+    def _make_records(self, connection: Connection) -> None:
+        """By itself, so that loads of other tables do not wait for this one."""
+        with connection.transaction():
+            run = _runner(connection)
+            self._hold(run, RECORDS)
+            self._create_records(run)
 
-        Raises:
-            WindlassError: the table does not fit (any more).
-        """
-        # two loads that make the same table at once would meet in the catalog
-        run(sql.SQL("select pg_advisory_xact_lock(hashtext({}))").format(sql.Literal(RECORDS)))
+    def _hold(self, run: Run, table: str) -> None:
+        """Until the transaction is over: two that make a table at once meet in the catalog."""
+        words = (sql.Literal(RECORDS), sql.Literal(f"{self._schema}.{table}"))
+        run(sql.SQL("select pg_advisory_xact_lock(hashtext({}), hashtext({}))").format(*words))
+
+    def _create_records(self, run: Run) -> None:
         run(
             sql.SQL(
                 "create table if not exists {} (number bigint generated always as identity,"
@@ -195,6 +242,14 @@ class Postgres:
                 " primary key (run, table_name, source, relation))"
             ).format(self._name(RECORDS))
         )
+
+    def _prepare(self, run: Run, export: Export) -> None:
+        """Make what is missing, and hold the table until the transaction is over.
+
+        Raises:
+            WindlassError: the table does not fit (any more).
+        """
+        self._hold(run, export.table)
         made = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(one.name), sql.SQL(type_of(one)))
             for one in export.columns
@@ -244,8 +299,10 @@ class Postgres:
 
                     run(sql.SQL("set timezone = 'UTC'"))
                     self._prepare(run, export)
+                    if self._loaded(run, manifest.run, export):
+                        return  # another process of this run was faster
                     for at, file in enumerate(manifest.files):
-                        with store.local(file.path) as path:
+                        with fetched(store, file.path) as path:
                             cursor.adbc_ingest(
                                 _STAGED,
                                 _staged_batches(str(path), export),
