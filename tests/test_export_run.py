@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import yaml
 
 from command import finish, start, windlass
 from exporting import export, files, rows, spec_file
-from servers import Database
+from servers import PASSWORD, Database
+from windlass.errors import WindlassError
 
 SHOP = (
     "create schema shop",
@@ -247,6 +248,25 @@ def test_rows_that_are_still_being_written_are_not_passed_by(
         writer.execute("commit")
     export(shop, tmp_path, **MERGE).expect(0)
     assert dict(table(tmp_path))[200] == "late"
+
+
+def test_who_may_not_see_the_writers_is_told(shop: Database, tmp_path: Path) -> None:
+    """Since when a session of another role has been writing is for few to know."""
+    shop.run(
+        f"create role export_reader login password '{PASSWORD}'",
+        "grant usage on schema shop to export_reader; grant select on shop.orders to export_reader",
+    )
+    try:
+        with shop.connect() as writer:
+            writer.execute("begin; insert into shop.orders values (200, now(), 'late')")
+            env = {"WINDLASS_SOURCE": shop.url_for("export_reader")}
+            words = {**MERGE, "env": env}
+            ran = export(shop, tmp_path, **words).expect(0)
+            assert any("grant pg_read_all_stats" in notice for notice in ran.result["notices"])
+            words["relations"] = {**MERGE["relations"], "overlap-seconds": 60}
+            assert export(shop, tmp_path, **words).expect(0).result["notices"] == []
+    finally:
+        shop.run("drop owned by export_reader; drop role export_reader")
 
 
 @pytest.mark.parametrize("type_", ["timestamptz", "timestamp", "date"])
@@ -488,6 +508,31 @@ def test_a_folder_where_nothing_may_be_written_is_refused(shop: Database, tmp_pa
 
 
 # faults
+
+
+class FullDisk:
+    """What a store does where its copies have no space."""
+
+    def place(self, path: str) -> str:
+        return f"s3://lake/{path}"
+
+    @contextmanager
+    def local(self, path: str) -> Iterator[Path]:
+        with Path("/dev/full").open("wb", buffering=0) as copy:
+            copy.write(b"rows")
+        yield Path(copy.name)
+
+
+def test_a_machine_without_space_for_a_copy_says_so() -> None:
+    from windlass.engines.warehouse.base import fetched
+
+    full: Any = FullDisk()
+    with (
+        pytest.raises(WindlassError, match="no space left on this machine") as told,
+        fetched(full, "part-00001.parquet"),
+    ):
+        pass
+    assert "TMPDIR" in told.value.hint
 
 
 def test_objects_that_vanish_between_steps_are_missed(shop: Database, tmp_path: Path) -> None:

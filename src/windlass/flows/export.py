@@ -214,13 +214,14 @@ def clean_up(run: Exporting, item: Item) -> Result:
     """The files go once they are loaded, and after a failure; `keep-files` keeps them. Without a
     warehouse they are what was asked for."""
     export = run.export(item.id)
+    removed = {}
+    if not (run.spec.keep_files or (run.warehouse is None and run.manifest(export))):
+        paths = run.store.list(run.folder(export))
+        run.store.delete(paths)
+        removed = {"removed": len(paths)}
     if run.warehouse is not None:
         run.warehouse.clean_up(export, run.run)
-    if run.spec.keep_files or (run.warehouse is None and run.manifest(export)):
-        return {}
-    paths = run.store.list(run.folder(export))
-    run.store.delete(paths)
-    return {"removed": len(paths)}
+    return removed
 
 
 def _loaded(run: Exporting, export: Export) -> Loaded | None:
