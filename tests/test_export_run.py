@@ -206,6 +206,19 @@ def test_a_table_that_was_dropped_or_emptied_is_merged_whole(
     assert len(table(tmp_path)) == there.value("select count(*) from orders") == 100
 
 
+def test_changes_alone_do_not_fill_a_table_that_was_dropped_meanwhile(
+    shop: Database, tmp_path: Path
+) -> None:
+    """A run was killed before its load; by the time it goes on, the table is gone."""
+    export(shop, tmp_path, **MERGE).expect(0)
+    shop.run("update shop.orders set note = 'changed', at = '2024-02-01 00:00Z' where id = 7")
+    export(shop, tmp_path, "--run", "monday", keep_files=True, **MERGE).expect(0)
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+        connection.execute("drop table orders; delete from _windlass_loads where run = 'monday'")
+    export(shop, tmp_path, "--run", "monday", **MERGE).expect(0)
+    assert len(table(tmp_path)) == 100
+
+
 def test_a_table_that_was_replaced_by_others_is_merged_whole(
     shop: Database, tmp_path: Path
 ) -> None:

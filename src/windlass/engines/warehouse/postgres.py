@@ -106,16 +106,19 @@ class Postgres:
         A table in another schema is told apart by that; what a view or a query reads is not known,
         so that their tables are to be new, or made by an earlier load.
         """
+        if not run(
+            sql.SQL("select 1 where has_function_privilege('pg_control_system()', 'execute')")
+        ):
+            return []  # it cannot be compared with the source
         here = run(
             sql.SQL(
                 "select concat_ws('/', system_identifier, current_database())"
                 " from pg_control_system()"
-                " where has_function_privilege('pg_control_system()', 'execute')"
             )
-        )
+        )[0][0]
         found = []
         for one in exports:
-            if not here or one.source != here[0][0] or not self._columns(run, one.table):
+            if one.source != here or not self._columns(run, one.table):
                 continue
             elsewhere = run(
                 sql.SQL(
