@@ -282,45 +282,46 @@ def test_who_may_not_see_the_writers_is_told(shop: Database, tmp_path: Path) -> 
         shop.run("drop owned by export_reader; drop role export_reader")
 
 
-@pytest.mark.parametrize("type_", ["timestamptz", "timestamp", "date"])
-def test_infinity_and_the_future_do_not_end_the_increments(
-    type_: str, shop: Database, tmp_path: Path
-) -> None:
-    shop.run(
-        f"create table shop.v (id int primary key, at {type_})",
-        "insert into shop.v values (1, '2024-01-01'), (2, 'infinity'), (3, now() + '9 years'),"
-        " (4, null)",
-    )
-    words = {"relations": {"name": "shop.v", "watermark": "at"}, "disposition": "merge"}
+def test_infinity_and_the_future_do_not_end_the_increments(shop: Database, tmp_path: Path) -> None:
+    types = ("timestamptz", "timestamp", "date")
+    for type_ in types:
+        shop.run(
+            f"create table shop.with_{type_} (id int primary key, at {type_})",
+            f"insert into shop.with_{type_} values (1, '2024-01-01'), (2, 'infinity'),"
+            " (3, now() + '9 years'), (4, null)",
+        )
+    words = {"relations": {"name": "shop.with_*", "watermark": "at"}, "disposition": "merge"}
     export(shop, tmp_path, **words).expect(0)
-    shop.run("insert into shop.v values (5, now())")
+    shop.run(*(f"insert into shop.with_{type_} values (5, now())" for type_ in types))
     export(shop, tmp_path, **words).expect(0)
-    assert rows(tmp_path, "select id from v order by id") == [(n,) for n in range(1, 6)]
+    for type_ in types:
+        found = rows(tmp_path, f"select id from with_{type_} order by id")
+        assert found == [(n,) for n in range(1, 6)], type_
 
 
-@pytest.mark.parametrize(
-    ("type_", "first", "second"),
-    [("bigint", "9", "10"), ("text", "'a'", "'b'"), ("numeric(9,1)", "9.5", "10")],
-)
-def test_watermarks_of_other_types(
-    type_: str, first: str, second: str, shop: Database, tmp_path: Path
-) -> None:
+def test_watermarks_of_other_types(shop: Database, tmp_path: Path) -> None:
     """And rows that have none are read each time."""
-    shop.run(
-        f"create table shop.v (id int primary key, mark {type_}, note text)",
-        f"insert into shop.v values (0, null, 'none'), (1, {first}, 'one'), (2, {first}, 'two')",
-    )
-    relation: dict[str, Any] = {"name": "shop.v", "watermark": "mark"}
+    marks = {"bigint": ("9", "10"), "text": ("'a'", "'b'"), "numeric": ("9.5", "10")}
+    for type_, (first, _) in marks.items():
+        shop.run(
+            f"create table shop.by_{type_} (id int primary key, mark {type_}, note text)",
+            f"insert into shop.by_{type_} values (0, null, 'none'), (1, {first}, 'one'),"
+            f" (2, {first}, 'two')",
+        )
+    relation: dict[str, Any] = {"name": "shop.by_*", "watermark": "mark"}
     words = {"relations": relation, "disposition": "merge", "format": "csv"}
     export(shop, tmp_path, **words).expect(0)
-    shop.run(f"update shop.v set mark = {second}, note = 'changed' where id = 1")
-    assert export(shop, tmp_path, **words).expect(0).result["rows"] == 3
-    shop.run("update shop.v set note = 'still none' where id = 0")
-    assert export(shop, tmp_path, **words).expect(0).result["rows"] == 2
-    assert table(tmp_path, "v") == [(0, "still none"), (1, "changed"), (2, "two")]
+    for type_, (_, second) in marks.items():
+        shop.run(f"update shop.by_{type_} set mark = {second}, note = 'changed' where id = 1")
+    assert export(shop, tmp_path, **words).expect(0).result["rows"] == 3 * 3
+    shop.run(*(f"update shop.by_{type_} set note = 'still none' where id = 0" for type_ in marks))
+    assert export(shop, tmp_path, **words).expect(0).result["rows"] == 2 * 3
+    for type_ in marks:
+        found = table(tmp_path, f"by_{type_}")
+        assert found == [(0, "still none"), (1, "changed"), (2, "two")], type_
     relation["overlap-seconds"] = 60
-    (problem,) = export(shop, tmp_path, **words).expect(3).result["problems"]
-    assert "not a time or date" in problem["message"]
+    problems = export(shop, tmp_path, **words).expect(3).result["problems"]
+    assert len(problems) == 3 and "not a time or date" in problems[0]["message"]
 
 
 def test_csv_merges_into_postgres(
