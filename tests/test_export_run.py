@@ -100,7 +100,8 @@ def test_all_relations_are_read_in_one_snapshot(shop: Database, tmp_path: Path) 
         "create table shop.slow as select n as id from generate_series(1, 500) n",
         "create view shop.waiting as select id, pg_sleep(0.001) is null as woke from shop.slow",
     )
-    path = spec_file(tmp_path, relations=["shop.waiting", "shop.orders"], jobs=1)
+    second = {"name": "orders", "query": "select * from shop.orders"}
+    path = spec_file(tmp_path, relations=["shop.waiting", second], jobs=1)
     process = start("export", "--json", "-f", str(path), env={"WINDLASS_SOURCE": shop.url})
     until(lambda: shop.value(SLEEPING))
     shop.run("update shop.orders set note = 'later'; delete from shop.orders where id = 1")
