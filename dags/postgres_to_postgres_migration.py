@@ -2,6 +2,10 @@
 
 from datetime import timedelta
 
-from windlass.airflow import Tuning, migration_dag
+from windlass.airflow import Ending, Tuning, migration_dag
 
-dag = migration_dag(doc_md=__doc__, tuning=Tuning(retry_delay=timedelta(seconds=10)))
+dag = migration_dag(
+    doc_md=__doc__,
+    tuning=Tuning.configured(retry_delay=timedelta(seconds=10)),
+    ending=Ending.configured(),
+)

@@ -16,6 +16,7 @@ import psycopg
 from oracle import content_difference, schema_difference
 from servers import PASSWORD, QUOTED_PASSWORD, Database, Pair
 from windlass.airflow.local import LocalAirflow
+from windlass.engines.postgres.embedded import EmbeddedServer
 
 SECONDS = 120.0
 SHOP = """
@@ -72,15 +73,18 @@ class Ended:
         return [one["rendered_map_index"] for one in self.tasks if one["task_id"] == task]
 
     def said(self) -> Iterator[tuple[str, str]]:
-        """Everything that Airflow would show of the run, by where it is."""
-        for task in self.tasks:
-            task_id, index = task["task_id"], task["map_index"]
-            place = f"{task_id}[{index}]"
-            yield f"task {place}", json.dumps(task)
-            yield f"xcom {place}", json.dumps(self.xcom(task_id, index))
-            for number in range(1, task["try_number"] + 1):
-                log = self.airflow.log(self.dag_id, self.run_id, task_id, number, index)
-                yield f"log {place} {number}", log
+        """Everything that Airflow keeps, of this run and of others, by where it is."""
+        server = EmbeddedServer.open(self.airflow.folder / "metadata")
+        with psycopg.connect(server.url("airflow")) as connection:
+            names = connection.execute(
+                "select oid::regclass::text from pg_class"
+                " where relkind = 'r' and relnamespace = 'public'::regnamespace"
+            ).fetchall()
+            for (name,) in names:
+                rows = connection.execute(f"select t::text from {name} t").fetchall()
+                yield f"table {name}", "\n".join(row[0] for row in rows)
+        for file in (self.airflow.folder / "logs").rglob("*.log"):
+            yield f"log {file.name}", file.read_text()
 
     def expect(self, state: str) -> Ended:
         told = {task: sorted(map(str, states)) for task, states in self.states().items()}
@@ -136,12 +140,12 @@ def journal_text(target: Database) -> Iterator[tuple[str, str]]:
             yield "journal plan", zlib.decompress(plan).decode()
 
 
-def until(is_so: Callable[[], Any], what: str) -> Any:
-    """Wait for something that cannot call us back."""
+def until(is_so: Callable[[], Any], what: str, every: float = 0.1) -> Any:
+    """Wait for something that cannot call us back; `every` is in seconds."""
     deadline = time.monotonic() + SECONDS
     while not (found := is_so()):
         assert time.monotonic() < deadline, f"not after {SECONDS} s: {what}"
-        time.sleep(0.1)
+        time.sleep(every)
     return found
 
 

@@ -1,22 +1,22 @@
-"""One Airflow for all tests of a run that need one; the first of them starts it.
-
-It may be imported into conftest or into test modules, and is still only one per folder of DAGs.
-"""
+"""The Airflow that all tests of a run share, over the examples' DAGs and those of the tests."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from windlass.airflow.local import LocalAirflow
+from windlass.airflow.local import LocalAirflow, is_running
 
-_found: dict[Path, LocalAirflow] = {}
+AIRFLOW_PASSWORD = "Sw0rdfish/of%the sea"
+QUOTED_AIRFLOW_PASSWORD = "Sw0rdfish%2Fof%25the%20sea"
+SHIP = f"captain:{QUOTED_AIRFLOW_PASSWORD}@ship.example:5433/log%20book?sslmode=require"
 
 
 def needs_airflow() -> None:
@@ -44,22 +44,25 @@ def copy_dags(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def airflow(request: pytest.FixtureRequest) -> Callable[[Path], LocalAirflow]:
-    """The run's Airflow over a folder of DAGs, with the LocalExecutor and a pool `windlass`.
+def up(airflow: LocalAirflow) -> LocalAirflow:
+    if not is_running(airflow.folder):
+        airflow.start()
+    return airflow
+
+
+@contextmanager
+def shared_airflow() -> Iterator[LocalAirflow]:
+    """With the LocalExecutor, a pool `windlass` and a connection `ship`; not started yet.
 
     A test gives it the connections that it needs, under names of its own (`set_connection`).
     """
-
-    def over(dags: Path) -> LocalAirflow:
-        needs_airflow()
-        if dags not in _found:
-            room = make_room()
-            made = LocalAirflow(room / "airflow", dags, pools={"windlass": 8})
-            request.config.add_cleanup(lambda: shutil.rmtree(room, ignore_errors=True))
-            request.config.add_cleanup(made.stop)
-            made.start()
-            _found[dags] = made
-        return _found[dags]
-
-    return over
+    needs_airflow()
+    room = make_room()
+    dags = copy_dags(room / "dags")
+    connections = {"ship": f"postgresql://{SHIP}"}
+    made = LocalAirflow(room / "airflow", dags, connections=connections, pools={"windlass": 8})
+    try:
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(room, ignore_errors=True)

@@ -8,15 +8,38 @@ that the test makes itself, with `own_server`.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from servers import CORPUS, FAST, Database, Pair, Server, bin_folder
 
+if TYPE_CHECKING:
+    from windlass.airflow.local import LocalAirflow
+
 Versions = tuple[int, int]
+
+# A shell that starts us in the background has Ctrl-C ignored, and every process of ours with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Files that one worker runs, one after the other: they share an Airflow, which takes long to start.
+# The last one stops it. Then the files that take longest, so that none of them is left to the end.
+AIRFLOW = ("test_airflow_runs", "test_rewrite_airflow", "test_export_airflow", "test_airflow_local")
+LONG = (*AIRFLOW, "test_airflow_celery", "test_kill", "test_verify", "test_oracle", "test_wire")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
+
+    items.sort(key=place)
+    for item in items:
+        name = "airflow" if item.path.stem in AIRFLOW else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 def needs_version(version: int) -> None:
@@ -44,6 +67,23 @@ def server() -> Iterator[Callable[[int], Server]]:
             return found[version]
 
         yield of_version
+
+
+@pytest.fixture(scope="session")
+def stopped_airflow() -> Iterator[LocalAirflow]:
+    """The run's Airflow, in whatever state the test before has left it."""
+    from airflow_server import shared_airflow
+
+    with shared_airflow() as found:
+        yield found
+
+
+@pytest.fixture
+def running(stopped_airflow: LocalAirflow) -> LocalAirflow:
+    """The run's Airflow, started."""
+    from airflow_server import up
+
+    return up(stopped_airflow)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,70 +18,21 @@ import psutil
 import psycopg
 import pytest
 
-from airflow_server import make_room, needs_airflow
+from airflow_server import (
+    AIRFLOW_PASSWORD,
+    QUOTED_AIRFLOW_PASSWORD,
+    make_room,
+    needs_airflow,
+)
 from windlass.airflow import local_processes
 from windlass.airflow.celery_workers import Network, admit, remove_network
-from windlass.airflow.local import LocalAirflow, is_running, stop
+from windlass.airflow.local import LocalAirflow, stop
 from windlass.airflow.local_settings import Keys
 from windlass.engines.postgres.embedded import EmbeddedServer
 from windlass.errors import WindlassError
 
-PASSWORD = "Sw0rdfish/of%the sea"
-QUOTED_PASSWORD = "Sw0rdfish%2Fof%25the%20sea"
-CONNECTION = f"postgresql://captain:{QUOTED_PASSWORD}@ship.example:5433/log%20book?sslmode=require"
-DAGS = """
-from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import Connection, dag, task
-
-
-@dag(schedule=None)
-def tell():
-    @task
-    def told():
-        ship = Connection.get("ship")
-        print("the password is", ship.password)
-        parts = [ship.host, ship.port, ship.login, ship.schema, ship.extra_dejson]
-        return [*parts, len(ship.password)]
-
-    @task
-    def doubled(number):
-        return number * 2
-
-    told() >> doubled.expand(number=[1, 2])
-
-
-@dag(schedule=None)
-def sleep():
-    BashOperator(task_id="long", bash_command="sleep 600")
-
-
-tell()
-sleep()
-"""
-
+QUERY = "select host, password from connection where conn_id = 'ship'"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes networks")
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[LocalAirflow]:
-    needs_airflow()
-    room = make_room()
-    (room / "dags").mkdir()
-    (room / "dags" / "dags.py").write_text(DAGS)
-    airflow = LocalAirflow(
-        room / "airflow", room / "dags", connections={"ship": CONNECTION}, pools={"windlass": 3}
-    )
-    yield airflow
-    airflow.stop()
-    shutil.rmtree(room)
-
-
-@pytest.fixture
-def airflow(made: LocalAirflow) -> LocalAirflow:
-    """Running, whatever the test before has done to it."""
-    if not is_running(made.folder):
-        made.start()
-    return made
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
@@ -109,86 +59,88 @@ def wait_for_process(folder: Path, words: list[str]) -> psutil.Process:
     raise AssertionError(f"{words} does not run")
 
 
-def test_all_components_are_healthy_once_it_has_started(airflow: LocalAirflow) -> None:
-    health = airflow.api("GET", "/monitor/health")
+def test_all_components_are_healthy_once_it_has_started(running: LocalAirflow) -> None:
+    health = running.api("GET", "/monitor/health")
     told = {name: health[name]["status"] for name in health if health[name]["status"]}
     names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
     assert told == dict.fromkeys(names, "healthy")
 
 
-def test_a_task_gets_its_connection_and_its_log_hides_the_password(airflow: LocalAirflow) -> None:
-    run = airflow.trigger("tell")
-    assert airflow.wait_for("tell", run) == "success"
+def test_tasks_get_their_connection_and_hide_its_password_and_mapped_ones_are_told_apart(
+    running: LocalAirflow,
+) -> None:
+    run = running.trigger("tell")
+    assert running.wait_for("tell", run) == "success"
 
-    expected = ["ship.example", 5433, "captain", "log book", {"sslmode": "require"}, len(PASSWORD)]
-    assert airflow.xcoms("tell", run, "told") == {"return_value": expected}
-    log = airflow.log("tell", run, "told")
-    assert "the password is ***" in log and PASSWORD not in log
+    length = len(AIRFLOW_PASSWORD)
+    expected = ["ship.example", 5433, "captain", "log book", {"sslmode": "require"}, length]
+    assert running.xcoms("tell", run, "told") == {"return_value": expected}
+    log = running.log("tell", run, "told")
+    assert "the password is ***" in log and AIRFLOW_PASSWORD not in log
+    assert running.xcoms("tell", run, "loaded") == {"return_value": [True, True]}
 
-
-def test_mapped_tasks_are_told_apart(airflow: LocalAirflow) -> None:
-    run = airflow.trigger("tell")
-    airflow.wait_for("tell", run)
-    mapped = [t for t in airflow.task_instances("tell", run) if t["task_id"] == "doubled"]
+    mapped = [t for t in running.task_instances("tell", run) if t["task_id"] == "doubled"]
     assert [(t["map_index"], t["state"]) for t in mapped] == [(0, "success"), (1, "success")]
-    assert airflow.xcoms("tell", run, "doubled", 1) == {"return_value": 4}
+    assert running.xcoms("tell", run, "doubled", 1) == {"return_value": 4}
 
 
-def test_a_pool_and_an_encrypted_connection_are_in_airflows_database(airflow: LocalAirflow) -> None:
-    assert airflow.api("GET", "/pools/windlass")["slots"] == 3
-    server = EmbeddedServer.open(airflow.folder / "metadata")
+def test_a_pool_and_an_encrypted_connection_are_in_airflows_database(running: LocalAirflow) -> None:
+    assert running.api("GET", "/pools/windlass")["slots"] == 8
+    server = EmbeddedServer.open(running.folder / "metadata")
     with psycopg.connect(server.url("airflow")) as connection:
-        row = connection.execute("select host, password from connection").fetchone()
+        row = connection.execute(QUERY).fetchone()
     assert row is not None and row[0] == "ship.example"
-    assert PASSWORD not in row[1]
+    assert AIRFLOW_PASSWORD not in row[1]
 
 
-def test_secrets_are_in_files_for_their_owner_only(airflow: LocalAirflow) -> None:
+def test_secrets_are_in_files_for_their_owner_only(running: LocalAirflow) -> None:
     names = ("airflow.cfg", "secrets.json", "passwords.json", "running.json")
-    modes = {name: stat.S_IMODE((airflow.folder / name).stat().st_mode) for name in names}
+    modes = {name: stat.S_IMODE((running.folder / name).stat().st_mode) for name in names}
     assert modes == dict.fromkeys(names, 0o600)
-    assert stat.S_IMODE((airflow.folder / "logs").stat().st_mode) == 0o700
+    assert stat.S_IMODE((running.folder / "logs").stat().st_mode) == 0o700
 
 
-def test_no_secret_is_in_the_arguments_of_a_process(airflow: LocalAirflow) -> None:
-    kept = json.loads((airflow.folder / "secrets.json").read_text())
+def test_no_secret_is_in_the_arguments_of_a_process(running: LocalAirflow) -> None:
+    kept = json.loads((running.folder / "secrets.json").read_text())
     secrets = {str(word) for name, word in kept.items() if name != "port"}
-    secrets |= {(airflow.folder / "metadata" / "password").read_text().strip()}
-    secrets |= {PASSWORD, QUOTED_PASSWORD}
-    arguments = "\n".join(" ".join(process.cmdline()) for process in processes_of(airflow.folder))
+    secrets |= {(running.folder / "metadata" / "password").read_text().strip()}
+    secrets |= {AIRFLOW_PASSWORD, QUOTED_AIRFLOW_PASSWORD}
+    arguments = "\n".join(" ".join(process.cmdline()) for process in processes_of(running.folder))
     assert "scheduler" in arguments
     assert not [secret for secret in secrets if secret in arguments]
 
 
 def test_a_second_start_goes_on_with_the_same_data_at_the_same_address(
-    airflow: LocalAirflow,
+    running: LocalAirflow,
 ) -> None:
-    url, password, run = airflow.url, airflow.password, airflow.trigger("tell")
-    airflow.wait_for("tell", run)
-    airflow.stop()
-    airflow.start()
-    assert (airflow.url, airflow.password) == (url, password)
-    assert airflow.api("GET", f"/dags/tell/dagRuns/{run}")["state"] == "success"
+    url, password, run = running.url, running.password, running.trigger("tell")
+    running.wait_for("tell", run)
+    running.stop()
+    running.start()
+    assert (running.url, running.password) == (url, password)
+    assert running.api("GET", f"/dags/tell/dagRuns/{run}")["state"] == "success"
 
 
 def test_another_process_ends_all_of_it_even_what_a_task_has_started(
-    airflow: LocalAirflow,
+    running: LocalAirflow,
 ) -> None:
-    airflow.trigger("sleep")
-    sleeping = wait_for_process(airflow.folder, ["sleep", "600"])
+    running.trigger("sleep")
+    sleeping = wait_for_process(running.folder, ["sleep", "600"])
 
-    done = local("stop", airflow.folder)
-    assert (done.returncode, processes_of(airflow.folder)) == (0, [])
+    done = local("stop", running.folder)
+    assert (done.returncode, processes_of(running.folder)) == (0, [])
     assert not sleeping.is_running()
 
 
-def test_a_component_that_does_not_come_up_is_named_with_its_log(made: LocalAirflow) -> None:
-    made.stop()
+def test_a_component_that_does_not_come_up_is_named_with_its_log(
+    stopped_airflow: LocalAirflow,
+) -> None:
+    stopped_airflow.stop()
     setting = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "SILENCE"}
-    broken = LocalAirflow(made.folder, made.dags, settings=setting)
+    broken = LocalAirflow(stopped_airflow.folder, stopped_airflow.dags, settings=setting)
     with pytest.raises(WindlassError, match=r"Airflow's [a-z-]+ has ended(.|\n)*SILENCE"):
         broken.start()
-    assert processes_of(made.folder) == []
+    assert processes_of(stopped_airflow.folder) == []
 
 
 def test_a_stop_where_nothing_runs_does_no_harm(tmp_path: Path) -> None:

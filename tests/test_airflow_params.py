@@ -300,6 +300,11 @@ HINT = "--existing replace sets it aside, --existing fill loads into it when it 
         ),
         ("lower --jobs, or raise max_connections", False, "lower jobs, or raise max_connections"),
         ("run without --one-snapshot", True, "run without one_snapshot"),
+        (
+            "check the password: PGPASSWORD, the password file or the URL",
+            True,
+            "check the password of the Airflow connection",
+        ),
         ("windlass rollback 20260101_1200_abcd", False, "windlass rollback 20260101_1200_abcd"),
     ],
 )

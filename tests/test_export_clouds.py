@@ -93,18 +93,22 @@ def test_s3_holds_the_files_until_they_are_loaded(
 
 
 def _listed(url: str, env: dict[str, str]) -> list[str]:
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    store = _store(f"s3://{bucket}", env)
+    return [str(one["path"]) for some in obstore.list(store, prefix) for one in some]
+
+
+def _store(url: str, env: dict[str, str]) -> Any:
     from obstore.store import S3Store
 
-    bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    store = S3Store(
-        bucket,
+    return S3Store(
+        url.removeprefix("s3://"),
         endpoint=env["AWS_ENDPOINT_URL"],
         access_key_id="test",
         secret_access_key="test",
         region="us-east-1",
         client_options={"allow_http": True},
     )
-    return [str(one["path"]) for some in obstore.list(store, prefix) for one in some]
 
 
 def test_a_bucket_that_is_not_there_is_refused(
@@ -234,6 +238,166 @@ def test_a_load_job_is_never_run_twice(load: Callable[..., Ran], bigquery: FakeB
     bigquery.database.execute("delete from raw._windlass_loads")
     load("--run", "monday", disposition="append", keep_files=True).expect(0)
     assert bigquery.rows("select count(*) from raw.orders") == [(100,)]
+
+
+MERGE: dict[str, Any] = {
+    "relations": {"name": "shop.orders", "watermark": "at"},
+    "disposition": "merge",
+}
+CHANGED = "update shop.orders set note = 'changed', at = '2024-02-01 00:00Z' where id = 7"
+
+
+def test_a_merge_goes_on_with_the_rows_that_were_read_again(
+    shop: Database, load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    """The staged rows of the first attempt are not those of the second, whose files and watermark
+    these are."""
+    load(**MERGE).expect(0)
+    bigquery.fail_queries = "merge into"
+    load("--run", "monday", **MERGE).expect(4)
+    assert {table for _, table in bigquery.schemas} == {"orders", "_windlass_loads"}
+    shop.run(CHANGED)
+    load("--run", "monday", **MERGE).expect(0)
+    assert bigquery.rows("select id from raw.orders where note = 'changed'") == [(7,)]
+    assert bigquery.rows("select max(watermark) from raw._windlass_loads") == [
+        ("2024-02-01 00:00:00+00",)
+    ]
+    assert {table for _, table in bigquery.schemas} == {"orders", "_windlass_loads"}
+
+
+def test_what_a_truncate_has_read_again_is_loaded_again(
+    shop: Database, load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    """Killed between the job and its record."""
+    bigquery.fail_queries = "insert into"
+    load("--run", "monday").expect(4)
+    shop.run(CHANGED)
+    load("--run", "monday").expect(0)
+    assert bigquery.rows("select count(*), count(*) filter (note = 'changed') from raw.orders") == [
+        (100, 1)
+    ]
+
+
+def test_what_was_appended_stays_what_this_run_has_loaded(
+    shop: Database, load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    """Killed between the job and its record, and the source has more rows by now."""
+    bigquery.fail_queries = "insert into"
+    load("--run", "monday", disposition="append").expect(4)
+    shop.run("insert into shop.orders (id, at) values (101, now())")
+    load("--run", "monday", disposition="append").expect(0)
+    assert bigquery.rows("select count(*) from raw.orders") == [(100,)]
+    assert bigquery.rows("select rows, read_rows from raw._windlass_loads") == [(100, 100)]
+
+
+def test_a_merge_whose_staged_rows_are_gone_goes_on(
+    load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    """Killed after it had cleaned up, and before the record."""
+    load("--run", "monday", keep_files=True, **MERGE).expect(0)
+    bigquery.database.execute("delete from raw._windlass_loads")
+    load("--run", "monday", **MERGE).expect(0)
+    assert bigquery.rows("select count(*) from raw.orders") == [(100,)]
+
+
+def test_nothing_staged_stays_where_keys_are_not_unique(
+    load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    words = {"relations": {"name": "shop.orders", "key": "d"}, "disposition": "merge"}
+    assert "the same key (d)" in load(**words).expect(4).result["message"]
+    assert bigquery.rows("select count(*) from raw.orders") == [(0,)]
+    assert {table for _, table in bigquery.schemas} == {"orders", "_windlass_loads"}
+
+
+def test_runs_of_one_name_in_one_project_do_not_meet(
+    load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    """Into two data sets, and two relations whose tables' names look like steps."""
+    bigquery.create_dataset("other")
+    for dataset in ("raw", "other"):
+        words = {"warehouse": bigquery.url(dataset), "disposition": "append"}
+        load("--run", "monday", **words).expect(0)
+        assert bigquery.rows(f"select count(*) from {dataset}.orders") == [(100,)]
+    one = {"name": "shop.orders", "disposition": "merge"}
+    query = {"name": "some", "query": "select 1 as a", "table": "orders_merge"}
+    load("--run", "tuesday", relations=[one, query]).expect(0)
+    assert bigquery.rows("select * from raw.orders_merge") == [(1,)]
+
+
+def test_a_table_that_was_dropped_in_bigquery_is_merged_whole(
+    load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    load(**MERGE).expect(0)
+    bigquery.database.execute("drop table raw.orders")
+    del bigquery.schemas["raw", "orders"]
+    assert load(**MERGE).expect(0).result["rows"] == 100
+    assert bigquery.rows("select count(*) from raw.orders") == [(100,)]
+
+
+def test_a_job_that_still_runs_is_waited_for(
+    load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    """Asking for it has failed: it goes on, and the retry meets it."""
+    bigquery.hold, bigquery.fail_polls = 2, 1
+    load(disposition="append").expect(0)
+    assert bigquery.rows("select count(*) from raw.orders") == [(100,)]
+    assert len([one for one in bigquery.jobs if one.startswith("windlass_")]) == 1
+
+
+def test_a_job_is_found_in_the_data_sets_location(
+    load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    bigquery.create_dataset("near", "europe-west1")
+    words = {"warehouse": bigquery.url("near"), "disposition": "append"}
+    bigquery.fail_queries = "insert into"
+    load("--run", "monday", **words).expect(4)
+    load("--run", "monday", **words).expect(0)
+    assert bigquery.rows("select count(*) from near.orders") == [(100,)]
+
+
+def test_an_object_that_vanished_from_the_store_is_missed(
+    load: Callable[..., Ran], bigquery: FakeBigQuery, s3: dict[str, str]
+) -> None:
+    """keep-files keeps them after a failure as well."""
+    bigquery.fail_queries = "insert into"
+    words = {"to": "gs://lake/vanishing", "keep_files": True}
+    load("--run", "monday", **words).expect(4)
+    (manifest, part) = _listed("s3://lake/vanishing", s3)
+    assert manifest.endswith("manifest.json") and part.endswith("part-00001.parquet")
+    obstore.delete(_store("s3://lake", s3), part)
+    assert "has vanished" in load("--run", "monday", **words).expect(4).result["message"]
+
+
+def test_bigquery_without_credentials_says_so(
+    load: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    (problem,) = load(warehouse="bigquery://acme/raw").expect(3).result["problems"]
+    assert "no credentials" in problem["message"]
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in problem["hint"]
+
+
+def test_credentials_that_were_revoked_are_told(
+    load: Callable[..., Ran],
+    bigquery: FakeBigQuery,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "word").write_text("of another cloud")
+    account = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/pool",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{bigquery.endpoint}/token",
+        "credential_source": {"file": str(tmp_path / "word")},
+    }
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+    (problem,) = load(warehouse="bigquery://acme/raw").expect(3).result["problems"]
+    assert "credentials are not accepted" in problem["message"]
+    assert "invalid_grant" in problem["message"] and "renew" in problem["hint"]
 
 
 def test_a_load_job_that_fails_half_way_is_followed_by_another(

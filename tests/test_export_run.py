@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import yaml
 from command import finish, start, windlass
 from exporting import export, files, rows, spec_file
 from killing import kill
-from servers import Database
+from servers import PASSWORD, Database
+from windlass.errors import WindlassError
 
 SHOP = (
     "create schema shop",
@@ -31,6 +32,8 @@ SLEEPING = (
     "select count(*) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"
     """ and query ~* 'copy .*"(slow|waiting)"'"""
 )
+
+HOLDERS = "select count(*) from pg_stat_activity where application_name = 'windlass snapshot'"
 
 
 @pytest.fixture
@@ -93,8 +96,18 @@ def test_a_partitioned_relation_is_one_table(shop: Database, tmp_path: Path) -> 
 
 
 def test_all_relations_are_read_in_one_snapshot(shop: Database, tmp_path: Path) -> None:
-    ran = export(shop, tmp_path).expect(0)
-    assert len(ran.result["snapshots"]) == 1
+    """Somebody writes while the first is being read: the second shows nothing of it."""
+    shop.run(
+        "create table shop.slow as select n as id from generate_series(1, 500) n",
+        "create view shop.waiting as select id, pg_sleep(0.001) is null as woke from shop.slow",
+    )
+    second = {"name": "orders", "query": "select * from shop.orders"}
+    path = spec_file(tmp_path, relations=["shop.waiting", second], jobs=1)
+    process = start("export", "--json", "-f", str(path), env={"WINDLASS_SOURCE": shop.url})
+    until(lambda: shop.value(SLEEPING))
+    shop.run("update shop.orders set note = 'later'; delete from shop.orders where id = 1")
+    finish(process).expect(0)
+    assert rows(tmp_path, "select note, count(*) from orders group by 1") == [("new", 100)]
 
 
 def test_an_empty_relation_is_a_result_unless_rows_are_required(
@@ -122,8 +135,22 @@ def test_truncate_replaces_append_keeps(shop: Database, tmp_path: Path) -> None:
 def test_the_same_run_again_loads_nothing_twice(shop: Database, tmp_path: Path) -> None:
     for _ in range(2):
         words = {"relations": "shop.orders", "disposition": "append"}
-        export(shop, tmp_path, "--run", "monday", **words).expect(0)
+        ran = export(shop, tmp_path, "--run", "monday", **words).expect(0)
         assert len(table(tmp_path)) == 100
+    assert any("nothing is loaded again" in notice for notice in ran.result["notices"])
+    for _ in range(2):
+        ran = export(
+            shop, tmp_path, "--run", "files", relations="shop.orders", warehouse=None
+        ).expect(0)
+    assert any("written before" in notice for notice in ran.result["notices"])
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b"])
+def test_a_run_whose_name_is_no_folder_is_refused(
+    name: str, shop: Database, tmp_path: Path
+) -> None:
+    ran = export(shop, tmp_path, "--run", name, relations="shop.orders").expect(2)
+    assert "is not one word of letters" in ran.result["message"]
 
 
 MERGE: dict[str, Any] = {
@@ -164,6 +191,150 @@ def test_nothing_new_is_merged_and_the_watermark_stays(shop: Database, tmp_path:
     assert rows(tmp_path, "select distinct watermark from _windlass_loads") == [
         ("2024-01-01 00:01:40+00",)
     ]
+
+
+def test_a_table_that_was_dropped_or_emptied_is_merged_whole(
+    shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    there = database(18)
+    for words in ({}, {"warehouse": there.url}):
+        export(shop, tmp_path, **MERGE, **words).expect(0)
+    for change in ("drop table orders", "delete from orders"):
+        there.run(change)
+        with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+            connection.execute(change)
+        for words in ({}, {"warehouse": there.url}):
+            assert export(shop, tmp_path, **MERGE, **words).expect(0).result["rows"] == 100
+    assert len(table(tmp_path)) == there.value("select count(*) from orders") == 100
+
+
+def test_changes_alone_do_not_fill_a_table_that_was_dropped_meanwhile(
+    shop: Database, tmp_path: Path
+) -> None:
+    """A run was killed before its load; by the time it goes on, the table is gone."""
+    export(shop, tmp_path, **MERGE).expect(0)
+    shop.run("update shop.orders set note = 'changed', at = '2024-02-01 00:00Z' where id = 7")
+    export(shop, tmp_path, "--run", "monday", keep_files=True, **MERGE).expect(0)
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+        connection.execute("drop table orders; delete from _windlass_loads where run = 'monday'")
+    export(shop, tmp_path, "--run", "monday", **MERGE).expect(0)
+    assert len(table(tmp_path)) == 100
+
+
+def test_a_table_that_was_replaced_by_others_is_merged_whole(
+    shop: Database, tmp_path: Path
+) -> None:
+    export(shop, tmp_path, **MERGE).expect(0)
+    few = {"name": "few", "query": "select * from shop.orders where id < 3", "table": "orders"}
+    export(shop, tmp_path, relations=few).expect(0)
+    assert len(table(tmp_path)) == 2
+    export(shop, tmp_path, **MERGE).expect(0)
+    assert len(table(tmp_path)) == 100
+
+
+@pytest.mark.parametrize("warehouse", ["duckdb", "postgres"])
+def test_each_source_has_a_watermark_of_its_own(
+    warehouse: str, shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    """Two sources, and two conditions, merge into one table; their runs have one name."""
+    other, there = database(16), database(18)
+    other.run(*SHOP, "update shop.orders set id = id + 500, at = at - interval '1 year'")
+    words = {**MERGE, **({"warehouse": there.url} if warehouse == "postgres" else {})}
+    export(shop, tmp_path, "--run", "monday", **words).expect(0)
+    export(other, tmp_path, "--run", "monday", **words).expect(0)
+    some = {**MERGE["relations"], "where": "id < 510"}
+    assert export(other, tmp_path, **{**words, "relations": some}).expect(0).result["rows"] == 9
+    for source in (shop, other):
+        assert export(source, tmp_path, **words).expect(0).result["rows"] == 1
+    query = "select count(*) from orders"
+    found = there.rows(query) if warehouse == "postgres" else rows(tmp_path, query)
+    assert found == [(200,)]
+
+
+def test_rows_that_are_still_being_written_are_not_passed_by(
+    shop: Database, tmp_path: Path
+) -> None:
+    """Stamped before others, committed after them; and there is no overlap."""
+    with shop.connect() as writer:
+        writer.execute("begin; insert into shop.orders values (200, now(), 'late')")
+        shop.run("insert into shop.orders values (201, now(), 'soon')")
+        export(shop, tmp_path, **MERGE).expect(0)
+        assert 201 in dict(table(tmp_path)) and 200 not in dict(table(tmp_path))
+        writer.execute("commit")
+    export(shop, tmp_path, **MERGE).expect(0)
+    assert dict(table(tmp_path))[200] == "late"
+
+
+def test_who_may_not_see_the_writers_is_told(shop: Database, tmp_path: Path) -> None:
+    """Since when a session of another role has been writing is for few to know."""
+    shop.run(
+        f"create role export_reader login password '{PASSWORD}'",
+        "grant usage on schema shop to export_reader; grant select on shop.orders to export_reader",
+    )
+    try:
+        with shop.connect() as writer:
+            writer.execute("begin; insert into shop.orders values (200, now(), 'late')")
+            env = {"WINDLASS_SOURCE": shop.url_for("export_reader")}
+            words = {**MERGE, "env": env}
+            ran = export(shop, tmp_path, **words).expect(0)
+            assert any("grant pg_read_all_stats" in notice for notice in ran.result["notices"])
+            words["relations"] = {**MERGE["relations"], "overlap-seconds": 60}
+            assert export(shop, tmp_path, **words).expect(0).result["notices"] == []
+    finally:
+        shop.run("drop owned by export_reader; drop role export_reader")
+
+
+def test_infinity_and_the_future_do_not_end_the_increments(shop: Database, tmp_path: Path) -> None:
+    types = ("timestamptz", "timestamp", "date")
+    for type_ in types:
+        shop.run(
+            f"create table shop.with_{type_} (id int primary key, at {type_})",
+            f"insert into shop.with_{type_} values (1, '2024-01-01'), (2, 'infinity'),"
+            " (3, now() + '9 years'), (4, null)",
+        )
+    words = {"relations": {"name": "shop.with_*", "watermark": "at"}, "disposition": "merge"}
+    export(shop, tmp_path, **words).expect(0)
+    shop.run(*(f"insert into shop.with_{type_} values (5, now())" for type_ in types))
+    export(shop, tmp_path, **words).expect(0)
+    for type_ in types:
+        found = rows(tmp_path, f"select id from with_{type_} order by id")
+        assert found == [(n,) for n in range(1, 6)], type_
+
+
+def test_watermarks_of_other_types(shop: Database, tmp_path: Path) -> None:
+    """And rows that have none are read each time."""
+    marks = {"bigint": ("9", "10"), "text": ("'a'", "'b'"), "numeric": ("9.5", "10")}
+    for type_, (first, _) in marks.items():
+        shop.run(
+            f"create table shop.by_{type_} (id int primary key, mark {type_}, note text)",
+            f"insert into shop.by_{type_} values (0, null, 'none'), (1, {first}, 'one'),"
+            f" (2, {first}, 'two')",
+        )
+    relation: dict[str, Any] = {"name": "shop.by_*", "watermark": "mark"}
+    words = {"relations": relation, "disposition": "merge", "format": "csv"}
+    export(shop, tmp_path, **words).expect(0)
+    for type_, (_, second) in marks.items():
+        shop.run(f"update shop.by_{type_} set mark = {second}, note = 'changed' where id = 1")
+    assert export(shop, tmp_path, **words).expect(0).result["rows"] == 3 * 3
+    shop.run(*(f"update shop.by_{type_} set note = 'still none' where id = 0" for type_ in marks))
+    assert export(shop, tmp_path, **words).expect(0).result["rows"] == 2 * 3
+    for type_ in marks:
+        found = table(tmp_path, f"by_{type_}")
+        assert found == [(0, "still none"), (1, "changed"), (2, "two")], type_
+    relation["overlap-seconds"] = 60
+    problems = export(shop, tmp_path, **words).expect(3).result["problems"]
+    assert len(problems) == 3 and "not a time or date" in problems[0]["message"]
+
+
+def test_csv_merges_into_postgres(
+    shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    there = database(18)
+    words = {**MERGE, "warehouse": there.url, "format": "csv"}
+    export(shop, tmp_path, **words).expect(0)
+    shop.run("update shop.orders set note = null, at = '2024-02-01 00:00Z' where id = 7")
+    assert export(shop, tmp_path, **words).expect(0).result["rows"] == 2
+    assert there.rows("select count(*), count(note) from orders") == [(100, 99)]
 
 
 def test_rows_that_a_key_does_not_tell_apart_are_not_merged(shop: Database, tmp_path: Path) -> None:
@@ -228,6 +399,69 @@ def test_a_load_into_postgres_that_fails_changes_nothing(
     assert "few" in ran.result["message"]
     assert there.value("select count(*) from orders") == 100
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("disposition", ["append", "merge"])
+def test_rows_that_a_trigger_discards_are_missed(
+    disposition: str, shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    there = database(18)
+    there.run(
+        "create table orders (id int, at timestamptz, note text)",
+        "create function few() returns trigger language plpgsql as"
+        " $$begin if new.id > 90 then return null; end if; return new; end$$",
+        "create trigger few before insert on orders for each row execute function few()",
+    )
+    words = {"relations": "shop.orders", "disposition": disposition, "warehouse": there.url}
+    ran = export(shop, tmp_path, **words).expect(4)
+    assert "100 rows were read, 90 have arrived in orders" in ran.result["message"]
+    assert there.value("select count(*) from orders") == 0
+
+
+def test_loads_of_other_tables_do_not_wait(
+    shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    """A load holds its own table until it is committed."""
+    there = database(18)
+    export(shop, tmp_path, relations="shop.orders", warehouse=there.url).expect(0)
+    with there.connect() as other:
+        other.execute("begin; lock table orders")
+        query = {"name": "some", "query": "select 1 as a"}
+        words = {"relations": [query, "shop.orders"], "warehouse": there.url, "jobs": 2}
+        path = spec_file(tmp_path, **words)
+        process = start("export", "--json", "-f", str(path), env={"WINDLASS_SOURCE": shop.url})
+        until(lambda: there.value("select count(*) from pg_tables where tablename = 'some'"))
+        assert process.poll() is None
+    finish(process).expect(0)
+
+
+def test_a_source_is_not_loaded_into_itself(shop: Database, tmp_path: Path) -> None:
+    shop.run("create view shop.few as select * from shop.orders where id < 3", "create schema lake")
+    words = {"warehouse": shop.url, "into": "shop", "disposition": "append"}
+    query = {"name": "orders", "query": "select * from shop.orders"}
+    for relation in ("shop.orders", query, {"name": "shop.few", "table": "orders"}):
+        (problem,) = (
+            export(shop, tmp_path, relations=relation, **words).expect(3).result["problems"]
+        )
+        assert "the source's own shop.orders" in problem["message"]
+    assert shop.value("select count(*) from shop.orders") == 100
+    words["into"] = "lake"
+    for count in (100, 200):
+        export(shop, tmp_path, relations="shop.orders", **words).expect(0)
+        assert shop.value("select count(*) from lake.orders") == count
+
+
+def test_our_own_tables_are_no_part_of_a_source(
+    shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    there = database(16)
+    export(shop, tmp_path, relations="shop.orders", warehouse=there.url).expect(0)
+    ran = export(there, tmp_path, relations="public.*").expect(0)
+    assert [one["source"] for one in ran.result["relations"]] == ["public.orders"]
+    named = {"name": "public._windlass_loads"}
+    (problem,) = export(there, tmp_path, relations=named).expect(3).result["problems"]
+    assert "a name of windlass's own" in problem["message"]
+    export(there, tmp_path, relations={**named, "table": "loads"}).expect(0)
 
 
 # refusals: everything at once, and nothing is written
@@ -318,32 +552,67 @@ def test_a_folder_where_nothing_may_be_written_is_refused(shop: Database, tmp_pa
 # faults
 
 
+class FullDisk:
+    """What a store does where its copies have no space."""
+
+    def place(self, path: str) -> str:
+        return f"s3://lake/{path}"
+
+    @contextmanager
+    def local(self, path: str) -> Iterator[Path]:
+        with Path("/dev/full").open("wb", buffering=0) as copy:
+            copy.write(b"rows")
+        yield Path(copy.name)
+
+
+def test_a_machine_without_space_for_a_copy_says_so() -> None:
+    from windlass.engines.warehouse.base import fetched
+
+    full: Any = FullDisk()
+    with (
+        pytest.raises(WindlassError, match="no space left on this machine") as told,
+        fetched(full, "part-00001.parquet"),
+    ):
+        pass
+    assert "TMPDIR" in told.value.hint
+
+
 def test_objects_that_vanish_between_steps_are_missed(shop: Database, tmp_path: Path) -> None:
     """The extract's manifest is there, its file is not."""
-    words = {"relations": "shop.orders", "keep_files": True, "warehouse": None}
-    export(shop, tmp_path, "--run", "one", **words).expect(0)
-    (tmp_path / "files/shop.orders/one/part-00001.parquet").unlink()
-    words["warehouse"] = f"duckdb:///{tmp_path}/w.duckdb"
+    words = {"relations": "shop.orders", "keep_files": True}
+    folder = extracted(shop, tmp_path, **words)
+    (folder / "part-00001.parquet").unlink()
     ran = export(shop, tmp_path, "--run", "one", **words).expect(4)
     assert "part-00001.parquet has vanished" in ran.result["message"]
-    (tmp_path / "files/shop.orders/one/manifest.json").unlink()
+    (folder / "manifest.json").unlink()
     export(shop, tmp_path, "--run", "one", **words).expect(0)
     assert len(table(tmp_path)) == 100
 
 
+def extracted(source: Database, folder: Path, **words: Any) -> Path:
+    """Where the files of run `one` are. It is as if it had been killed before the load."""
+    export(source, folder, "--run", "one", **words).expect(0)
+    (folder / "w.duckdb").unlink()
+    (found,) = (folder / "files").glob("*/one-*")
+    return found
+
+
 def test_a_file_that_was_cut_short_is_noticed(shop: Database, tmp_path: Path) -> None:
-    words = {"relations": "shop.orders", "keep_files": True, "warehouse": None}
-    export(shop, tmp_path, "--run", "one", **words).expect(0)
-    file = tmp_path / "files/shop.orders/one/part-00001.parquet"
+    words = {"relations": "shop.orders", "keep_files": True}
+    file = extracted(shop, tmp_path, **words) / "part-00001.parquet"
     file.write_bytes(file.read_bytes()[:-100])
     ran = export(shop, tmp_path, "--run", "one", **words).expect(4)
     assert "were written" in ran.result["message"]
 
 
 def test_two_exports_at_once_both_end_right(shop: Database, tmp_path: Path) -> None:
+    """Both hold their snapshots before either can read: the table is locked until then."""
     path = spec_file(tmp_path, relations="shop.orders", disposition="append")
     env = {"WINDLASS_SOURCE": shop.url}
-    both = [start("export", "--json", "-f", str(path), env=env) for _ in range(2)]
+    with shop.connect() as holder:
+        holder.execute("begin; lock table shop.orders")
+        both = [start("export", "--json", "-f", str(path), env=env) for _ in range(2)]
+        until(lambda: shop.value(HOLDERS) == 2)
     for process in both:
         finish(process).expect(0)
     assert len(table(tmp_path)) == 200

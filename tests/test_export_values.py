@@ -54,14 +54,19 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("bytea", "''", "BLOB", ""),
     ("date", "'2024-02-29'", "DATE", "2024-02-29"),
     ("date", "'0001-01-01'", "DATE", "0001-01-01"),
+    ("date", "'0044-03-15 BC'", "DATE", "0044-03-15 (BC)"),
+    ("date", "'10000-01-01'", "DATE", "10000-01-01"),
     ("date", "'infinity'", "DATE", "infinity"),
     ("date", "'-infinity'", "DATE", "-infinity"),
     ("time", "'23:59:59.999999'", "TIME", "23:59:59.999999"),
     ("timestamp", "'1969-12-31 23:59:59.999999'", "TIMESTAMP", "1969-12-31 23:59:59.999999"),
+    ("timestamp", "'0044-03-15 12:00:00.5 BC'", "TIMESTAMP", "0044-03-15 (BC) 12:00:00.5"),
     ("timestamp", "'infinity'", "TIMESTAMP", "infinity"),
     ("timestamp", "'-infinity'", "TIMESTAMP", "-infinity"),
     ("timestamptz", "'2024-06-01 12:00:00.000001+05:30'", "TIMESTAMP WITH TIME ZONE",
      "2024-06-01 06:30:00.000001+00"),
+    ("timestamptz", "'0044-03-15 12:00:00+02 BC'", "TIMESTAMP WITH TIME ZONE",
+     "0044-03-15 (BC) 10:00:00+00"),
     ("timestamptz", "'infinity'", "TIMESTAMP WITH TIME ZONE", "infinity"),
     ("timetz", "'12:00+02'", "VARCHAR", "12:00:00+02"),
     ("interval", "'-1 mon 2 days -3.5 s'", "VARCHAR", "-1 mons +2 days -00:00:03.5"),
@@ -156,6 +161,19 @@ def test_infinity_is_a_named_loss_where_only_files_are_written(
     day = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
     assert found == [{"n": 1, "d": None, "t": None}, {"n": 2, "d": day.date(), "t": day}]
     assert {loss["object"] for loss in ran.result["losses"]} == {"public.v.d", "public.v.t"}
+
+
+@pytest.mark.parametrize("odd", ["{{1,2},{3,4}}", "[2:3]={1,2}"])
+def test_what_is_no_plain_list_stops_a_load_from_csv(
+    odd: str, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    source = database(16)
+    source.run("create table v (a int[])", f"insert into v values ('{{1,2}}'), ('{odd}')")
+    ran = export(source, tmp_path, relations="v", format="csv").expect(4)
+    assert "column a holds arrays of more than one" in ran.result["message"]
+    words = {"format": "csv", "relations": [{"name": "v", "text": "a"}]}
+    export(source, tmp_path, **words).expect(0)
+    assert rows(tmp_path, "select a from v") == [("{1,2}",), (odd,)]
 
 
 def test_a_list_of_lists_is_refused_and_can_be_text(

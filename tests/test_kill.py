@@ -20,7 +20,7 @@ from command import DONE, REFUSED, STOPPED, Ran, Running, finish, start
 from oracle import content_difference, half_made, schema_difference
 from servers import BUSY, CORPUS, Database, Pair, Server
 
-WORDS = ("migrate", "--json", "--chunk-size", "128kB", "--jobs", "2", "--verify", "none")
+WORDS = ("migrate", "--json", "--chunk-size", "64kB", "--jobs", "2", "--verify", "none")
 SEED = int(os.environ.get("KILL_SEED", "20"))
 SYNCED = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 # a session that commits without waiting for the disk loses as much as it ever can
@@ -58,7 +58,7 @@ def undisturbed() -> Iterator[Move]:
             stack.callback(server.remove)
             server.start().admin.load(CORPUS / "roles.sql")
         made = Move(source, target, Pair(source.create_database(), target.create_database()))
-        made.pair.source.load(BUSY, scale=2)
+        made.pair.source.load(BUSY, scale=1)
         began = time.monotonic()
         finish(start(*WORDS, pair=made.pair)).expect(DONE)
         made.seconds = time.monotonic() - began
@@ -98,6 +98,8 @@ def go_on(move: Move, ran: Ran) -> None:
     its end, and to a new command is in the way like any other relations.
     """
     for _ in range(5):
+        assert move.pair.source.server.wait_ready()
+        assert move.pair.target.server.wait_ready()
         if ran.code == DONE or (ran.code == REFUSED and state_of(move) == "done"):
             move.renew()
             return
@@ -105,8 +107,6 @@ def go_on(move: Move, ran: Ran) -> None:
         if ran.code == REFUSED:
             (problem,) = ran.result["problems"]
             assert problem["object"] in ("source", "target"), ran.why
-        assert move.pair.source.server.wait_ready()
-        assert move.pair.target.server.wait_ready()
         ran = finish(start(*WORDS, pair=move.pair))
     raise AssertionError(f"five more commands did not end the move: {ran.why}")
 

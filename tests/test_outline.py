@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from test_run import Work, by_item, run, sets, step, waits_for
-from windlass.flows.outline import MIGRATE, VALIDATE
+from windlass.flows.outline import EXPORT, MIGRATE, REWRITE, VALIDATE
 from windlass.model.event import ignore
 from windlass.model.flow import Flow, Item, Result, Step, resolve
 from windlass.run.local import run_flow
@@ -292,3 +292,10 @@ def test_what_follows_a_step_that_gathers_waits_for_it_unless_it_is_pipelined() 
         step("end", "gather"),
     )
     assert [name for name, _ in work.ended] == ["copy", "copy", "gather", "end"]
+
+
+@pytest.mark.parametrize("flow", [*FLOWS, REWRITE, EXPORT], ids=lambda flow: flow.name)
+def test_every_step_says_in_a_sentence_what_it_does(flow: Flow[Any]) -> None:
+    for one in flow.steps:
+        assert one.doc.endswith("."), one.name
+        assert one.doc.count(". ") == 0, one.name

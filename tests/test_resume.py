@@ -29,11 +29,11 @@ SLOWLY = ("--json", "--chunk-size", "64kB", "--jobs", "1")
 
 @pytest.fixture
 def busy(pair: Pair) -> Pair:
-    pair.source.load(BUSY, scale=3)
+    pair.source.load(BUSY, scale=1)
     return pair
 
 
-def started(pair: Pair, *words: str, lines: int = 60) -> Running:
+def started(pair: Pair, *words: str, lines: int = 40) -> Running:
     """A move that has journalled some chunks of its second relation, and is far from its end."""
     process = start("migrate", *SLOWLY, *words, pair=pair)
     deadline = time.monotonic() + 60
@@ -70,7 +70,7 @@ def test_an_interrupted_move_says_how_to_go_on_and_does(busy: Pair, number: sign
     ran = interrupted(busy, number=number).expect(INTERRUPTED)
     assert ran.result["state"] == "interrupted"
     before = journalled(busy)
-    assert before >= 60
+    assert before >= 40
     done = migrate(busy, *SLOWLY[1:]).expect(DONE).result
     assert done["resumed"] is True
     assert content_difference(busy.source, busy.target) == []

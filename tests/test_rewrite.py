@@ -410,6 +410,19 @@ def test_a_guest_with_the_least_privileges_can(messages: Database, guest: str) -
     assert done(messages, {**PRODUCT, "connection": guest}).counts["written"] == 20
 
 
+def test_a_backup_of_another_role_is_told_before_anything_is_written(
+    messages: Database, guest: str
+) -> None:
+    done(messages)
+    messages.run(
+        "grant all on message to guest",
+        "grant all on schema windlass, backup to guest",
+        "grant all on all tables in schema windlass to guest",
+    )
+    said = problems(messages, {**PRODUCT, "select": "true", "connection": guest})
+    assert "backup.message: the backup before belongs to another role" in said
+
+
 def test_an_expression_that_makes_rows_is_refused_before_anything_changes(
     messages: Database,
 ) -> None:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from airflow_runs import expect_no_secret, journal_text, run_dag
-from airflow_server import airflow, copy_dags, make_room  # noqa: F401
 from rewrites import STEPS
 from servers import QUOTED_PASSWORD, Database
 from test_airflow_dags import ROOT, Read, airflow_process, dag_file
 from windlass.airflow.local import LocalAirflow
-from windlass.errors import BadSpec
+from windlass.errors import BadSpec, WindlassError
 
 DAG = "migrate_to_db"
 
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Read, str]]:
-    """The DAG, serialized; and what a faulty one says."""
+def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Read, str, str]]:
+    """The DAG, serialized; what a faulty one says; and what a worker says without the variable."""
     with airflow_process(tmp_path_factory.mktemp("airflow"), ROOT / "dags") as process:
-        yield Read.of(process.submit(dag_file, DAG).result()), process.submit(faults).result()
+        found = Read.of(process.submit(dag_file, DAG).result())
+        yield found, process.submit(faults).result(), process.submit(no_variable).result()
 
 
 def faults() -> str:
@@ -41,15 +39,28 @@ def faults() -> str:
     raise AssertionError("a spec without a table is no DAG")
 
 
-def test_it_has_the_tasks_of_the_original_in_a_row(read: tuple[Read, str]) -> None:
-    dag, _ = read
+def no_variable() -> str:
+    from windlass.airflow.connections import address_of
+
+    try:
+        return address_of("variable:DB_CONN_STRING")
+    except WindlassError as error:
+        return str(error)
+
+
+def test_a_variable_that_is_missing_is_named(read: tuple[Read, str, str]) -> None:
+    assert read[2] == "there is no Airflow variable 'DB_CONN_STRING'"
+
+
+def test_it_has_the_tasks_of_the_original_in_a_row(read: tuple[Read, str, str]) -> None:
+    dag, *_ = read
     assert list(dag.tasks) == STEPS
     assert [dag.next(task) for task in STEPS] == [*({step} for step in STEPS[1:]), set()]
     assert dag.mapped == set()
 
 
 def test_it_runs_every_five_minutes_once_at_a_time_after_somebody_has_looked(
-    read: tuple[Read, str],
+    read: tuple[Read, str, str],
 ) -> None:
     words = read[0].words
     assert words["timetable"]["__var"]["expression"] == "*/5 * * * *"
@@ -58,21 +69,10 @@ def test_it_runs_every_five_minutes_once_at_a_time_after_somebody_has_looked(
     assert not words["catchup"]
 
 
-def test_a_faulty_spec_is_an_import_error_that_says_all(read: tuple[Read, str]) -> None:
+def test_a_faulty_spec_is_an_import_error_that_says_all(read: tuple[Read, str, str]) -> None:
     said = read[1]
     assert "connection: give the id of a connection instead" in said
     assert "unknown key 'tabel'; did you mean 'table'?" in said
-
-
-@pytest.fixture
-def running(
-    airflow: Callable[[Path], LocalAirflow],  # noqa: F811
-) -> Iterator[LocalAirflow]:
-    room = make_room()
-    found = airflow(copy_dags(room / "dags"))
-    yield found
-    found.stop()
-    shutil.rmtree(room)
 
 
 def test_a_run_rewrites_what_waits_and_shows_neither_rows_nor_the_password(
@@ -89,6 +89,7 @@ def test_a_run_rewrites_what_waits_and_shows_neither_rows_nor_the_password(
     assert QUOTED_PASSWORD in url
     running.set_variable("DB_CONN_STRING", url)
     ended = run_dag(running, DAG, {}).expect("success")
+    running.api("PATCH", f"/dags/{DAG}", {"is_paused": True})  # or it runs every five minutes
     query = "select count(*) from messages where product_id = 'ABCD' and exported_at < '9999-12-31'"
     assert messages.value(query) == 1000
     assert messages.value("select count(*) from backup.messages") == 1000

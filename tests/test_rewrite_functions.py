@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from rewrites import done, fill, problems, rows, run
+from rewrites import STEPS, done, fill, problems, rows, run, step
 from servers import Database
+from windlass.errors import WindlassError
 from windlass.model.outcome import State
 
 pytest.importorskip("pyarrow")
@@ -234,6 +235,7 @@ def stopped(database: Database, words: dict[str, Any]) -> str:
         ("pandas", lambda frame: frame.assign(total="much"), "total"),
         ("pandas", lambda frame: frame.assign(exported_at=None), "has changed exported_at"),
         ("pandas", lambda frame: 1 / 0, "ZeroDivisionError in "),
+        ("pandas", lambda frame: frame[[]], "gave no columns"),
     ],
 )  # fmt: skip
 def test_a_function_that_does_not_do_as_it_has_to_is_named(
@@ -259,6 +261,14 @@ def test_a_function_that_fails_in_a_later_batch_is_called_anew(
     assert "secret value" not in said
     assert done(messages, words).counts["written"] == 20
     assert calls == [7, 7, 7, 7, 6]
+
+
+def test_a_function_that_another_worker_lacks_is_told(messages: Database, call: Call) -> None:
+    words = call(upper_arrow)
+    step(messages, STEPS[0], words)
+    del sys.modules["functions_of_a_test"].function
+    with pytest.raises(WindlassError, match="cannot be imported here: AttributeError"):
+        step(messages, STEPS[1], words)
 
 
 def test_a_frame_without_its_library_is_told_before_anything_is_written(

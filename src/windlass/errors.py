@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from windlass.model.report import Difference, Problem
 
@@ -90,11 +90,14 @@ class AlreadyDone(WindlassError):
 
 
 class Different(WindlassError):
-    """Verification found that the two sides are not equal. `differences` holds what it names."""
+    """Verification found that the two sides are not equal. `differences` holds what it names,
+    `summary` what else is known of the run."""
 
-    def __init__(self, differences: Sequence[Difference]) -> None:
+    def __init__(
+        self, differences: Sequence[Difference], summary: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(f"{len(differences)} difference(s) between the two sides")
-        self.differences = tuple(differences)
+        self.differences, self.summary = tuple(differences), dict(summary or {})
 
 
 class ConstraintViolated(WindlassError):

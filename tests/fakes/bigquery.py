@@ -2,8 +2,9 @@
 
 https://cloud.google.com/bigquery/docs/reference/rest/v2. Faithful in what is refused and with
 which words: unknown projects' datasets and tables (404), a job's name used twice (409), no
-permission (403), schemas that do not match and objects that are not there (a failed job).
-Jobs are done when they are inserted, unless `hold` is set.
+permission (403), schemas that do not match and objects that are not there (a failed job), jobs
+outside the US and the EU that are asked for without their location (404).
+Jobs are done when they are inserted; those that `hold` counts still run when they are asked for.
 """
 
 from __future__ import annotations
@@ -49,13 +50,19 @@ class FakeBigQuery:
     project: str = "acme"
     forbidden: bool = False
     fail_loads: int = 0  # as many load jobs end with a backend's error, half-way
+    hold: int = (
+        0  # as often a load job is asked for and still runs: it reads the objects at its end
+    )
+    fail_polls: int = 0  # as often asking for a job fails, whatever becomes of the job
+    fail_queries: str = ""  # a query that holds this fails, once
     calls: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.database = duckdb.connect()
         self.database.execute("set timezone = 'UTC'")
         self.schemas: dict[tuple[str, str], list[Json]] = {}
-        self.datasets: set[str] = set()
+        self.datasets: dict[str, str] = {}  # and their locations
+        self.running: dict[str, Json] = {}
         self.jobs: dict[str, Json] = {}
         self.answers: dict[str, tuple[list[Json], list[tuple[Any, ...]]]] = {}
         self._lock = threading.RLock()
@@ -68,7 +75,9 @@ class FakeBigQuery:
 
             def _answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length) or b"{}")
+                text = self.rfile.read(length)
+                is_json = "json" in (self.headers.get("Content-Type") or "")
+                body = json.loads(text) if text and is_json else {}
                 code, found = fake.answer(self.command, self.path, body)
                 text = json.dumps(found).encode() if found is not None else b""
                 self.send_response(code)
@@ -98,8 +107,8 @@ class FakeBigQuery:
     def url(self, dataset: str) -> str:
         return f"bigquery://{self.project}/{dataset}?endpoint={self.endpoint}"
 
-    def create_dataset(self, name: str) -> None:
-        self.datasets.add(name)
+    def create_dataset(self, name: str, location: str = "US") -> None:
+        self.datasets[name] = location
         self.database.execute(f'create schema "{name}"')
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -113,16 +122,19 @@ class FakeBigQuery:
         parts = urllib.parse.urlsplit(path)
         words = [urllib.parse.unquote(word) for word in parts.path.strip("/").split("/")]
         self.calls.append(f"{method} {parts.path}")
+        if words == ["token"]:  # of a key that was revoked
+            return 400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
         try:
             with self._lock:
-                return 200, self._route(method, words[words.index("projects") + 2 :], body)
+                asked = dict(urllib.parse.parse_qsl(parts.query))
+                return 200, self._route(method, words[words.index("projects") + 2 :], body, asked)
         except Fault as fault:
             error = {"reason": fault.reason, "message": fault.message, "domain": "global"}
             return fault.code, {
                 "error": {"code": fault.code, "message": fault.message, "errors": [error]}
             }
 
-    def _route(self, method: str, words: list[str], body: Json) -> Json | None:
+    def _route(self, method: str, words: list[str], body: Json, asked: Json) -> Json | None:
         if self.forbidden:
             raise Fault(
                 403, "accessDenied", "Access Denied: Permission bigquery.jobs.create denied"
@@ -130,7 +142,8 @@ class FakeBigQuery:
         match method, words:
             case "GET", ["datasets", dataset]:
                 self._has_dataset(dataset)
-                return {"datasetReference": {"projectId": self.project, "datasetId": dataset}}
+                reference = {"projectId": self.project, "datasetId": dataset}
+                return {"datasetReference": reference, "location": self.datasets[dataset]}
             case "GET", ["datasets", dataset, "tables", table]:
                 return self._table(dataset, table)
             case "POST", ["datasets", dataset, "tables"]:
@@ -153,14 +166,15 @@ class FakeBigQuery:
                 config = {
                     "query": {"query": body["query"], **{k: body[k] for k in _ASKED if k in body}}
                 }
-                job = self._insert_job({"jobReference": {"jobId": id_}, "configuration": config})
+                asked_for: Json = {"jobId": id_, "location": body.get("location")}
+                job = self._insert_job({"jobReference": asked_for, "configuration": config})
                 if "errorResult" in job["status"]:
                     self._raise(job)
                 return self._results(id_)
             case "GET", ["jobs", id_]:
-                return self._job(id_)
+                return self._job(id_, asked)
             case "GET", ["queries", id_]:
-                job = self._job(id_)
+                job = self._job(id_, asked)
                 if "errorResult" in job["status"]:
                     self._raise(job)
                 return self._results(id_)
@@ -194,39 +208,68 @@ class FakeBigQuery:
         self.database.execute(f'create table "{dataset}"."{table}" ({columns})')
         self.schemas[dataset, table] = fields
 
-    def _job(self, id_: str) -> Json:
-        if id_ not in self.jobs:
+    def _job(self, id_: str, asked: Json) -> Json:
+        if self.fail_polls:
+            self.fail_polls -= 1
+            raise Fault(500, "unknown", "The answer was lost on its way")
+        job = self.jobs.get(id_)
+        lies = job["jobReference"]["location"] if job else ""
+        if job is None or asked.get("location", lies if lies in ("US", "EU") else "") != lies:
             raise not_found("Job", f"{self.project}:{id_}")
-        return self.jobs[id_]
+        if id_ in self.running:
+            if self.hold:
+                self.hold -= 1
+            else:
+                self._do(job, self.running.pop(id_))
+        return job
 
     def _insert_job(self, body: Json) -> Json:
         id_ = body["jobReference"]["jobId"]
         if id_ in self.jobs:
             raise Fault(409, "duplicate", f"Already Exists: Job {self.project}:US.{id_}")
-        config, counted = body["configuration"], {}
+        config = body["configuration"]
+        location = self._location_of(config)
+        if body["jobReference"].get("location") not in (None, location):
+            raise not_found("Dataset", f"{self.project} in the job's location")
+        reference = {"projectId": self.project, "jobId": id_, "location": location}
+        if "query" in config:
+            config["query"]["destinationTable"] = self._reference("_anonymous", id_)
+        self.jobs[id_] = job = {
+            "id": id_,
+            "jobReference": reference,
+            "configuration": config,
+            "status": {"state": "RUNNING"},
+            "statistics": {"startTime": "1", "creationTime": "1"},
+        }
+        if "load" in config and self.hold:
+            self.running[id_] = config
+        else:
+            self._do(job, config)
+        return job
+
+    def _location_of(self, config: Json) -> str:
+        """Of the first data set that a job has to do with."""
+        found = re.search(r"`[^`.]+\.([^`.]+)\.", config.get("query", {}).get("query", ""))
+        name = found[1] if found else config["load"]["destinationTable"]["datasetId"]
+        return self.datasets.get(name, "US")
+
+    def _do(self, job: Json, config: Json) -> None:
+        id_, counted = job["id"], {}
         status: Json = {"state": "DONE"}
         self.database.execute("begin")
         try:
             if "load" in config:
                 counted = {"load": {"outputRows": str(self._load(config["load"]))}}
             else:
-                self._query(id_, config["query"])
+                affected = self._query(id_, config["query"])
+                counted = {"query": {"numDmlAffectedRows": affected}} if affected else {}
             self.database.execute("commit")
         except Fault as fault:
             self.database.execute("rollback")
             error = {"reason": fault.reason, "message": fault.message}
             status |= {"errorResult": error, "errors": [error]}
-        reference = {"projectId": self.project, "jobId": id_, "location": "US"}
-        if "query" in config:
-            config["query"]["destinationTable"] = self._reference("_anonymous", id_)
-        self.jobs[id_] = {
-            "id": id_,
-            "jobReference": reference,
-            "configuration": config,
-            "status": status,
-            "statistics": {"startTime": "1", "endTime": "2", "creationTime": "1", **counted},
-        }
-        return self.jobs[id_]
+        job["status"] = status
+        job["statistics"] |= {"endTime": "2", **counted}
 
     # load jobs
 
@@ -314,7 +357,11 @@ class FakeBigQuery:
 
     # queries
 
-    def _query(self, id_: str, config: Json) -> None:
+    def _query(self, id_: str, config: Json) -> str:
+        """How many rows it has changed, if that is what it does."""
+        if self.fail_queries and self.fail_queries in config["query"]:
+            self.fail_queries = ""
+            raise Fault(400, "resourcesExceeded", "Query exceeded its resources")
         text = re.sub(r"`[^`.]+\.([^`.]+)\.([^`]+)`", r'"\1"."\2"', config["query"])
         text = text.replace("`", '"').replace("current_timestamp()", "current_timestamp")
         text = re.sub(r"@(\w+)", r"$\1", text)
@@ -336,11 +383,12 @@ class FakeBigQuery:
             for name, type_, *_ in cursor.description or ()
         ]
         self.answers[id_] = (fields, rows)
+        return str(rows[0][0]) if text.startswith(("merge", "insert")) else ""
 
     def _results(self, id_: str) -> Json:
         fields, rows = self.answers[id_]
         return {
-            "jobReference": {"projectId": self.project, "jobId": id_, "location": "US"},
+            "jobReference": self.jobs[id_]["jobReference"],
             "jobComplete": True,
             "schema": {"fields": fields},
             "totalRows": str(len(rows)),

@@ -13,9 +13,16 @@ MOST_ASSETS = 500  # of one run; a scheduler writes an event for each
 
 
 def uri(place: str, database: str, schema: str, table: str) -> str:
-    """As Airflow's Postgres provider writes them: postgres://host:port/database/schema/table."""
+    """As Airflow's Postgres provider writes them: postgres://host:port/database/schema/table.
+
+    Empty for a socket: only this machine could tell which server that is.
+    """
+    host, _, port = place.rpartition(":")
+    if not host or host[0] in "/@":
+        return ""
+    address = f"[{host}]" if ":" in host else host
     path = "/".join(quote(part, safe="") for part in (database, schema, table))
-    return f"postgres://{place}/{path}"
+    return f"postgres://{address}:{port}/{path}"
 
 
 def tell_assets(context: Context, outlets: Sequence[Any], result: Mapping[str, Any]) -> None:
@@ -30,8 +37,6 @@ def tell_assets(context: Context, outlets: Sequence[Any], result: Mapping[str, A
 
 def _addresses(result: Mapping[str, Any]) -> Iterable[str]:
     for one in result.get("assets", ()):
-        yield (
-            one["uri"]
-            if "uri" in one
-            else uri(one["place"], one["database"], one["schema"], one["table"])
-        )
+        found = one.get("uri") or uri(one["place"], one["database"], one["schema"], one["table"])
+        if found:
+            yield found

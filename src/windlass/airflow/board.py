@@ -37,11 +37,13 @@ class Board:
         return found
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
-        """By item. A mapped task tells those of its share."""
+        """By item. A mapped task tells those of its share; what an earlier, longer list has left
+        behind is none of it."""
         if not (step.items and step.spread):
             found = self.result(step.name)
             return {ONE.id: found} if found else {}
-        shares = self.ti.xcom_pull(task_ids=[step.name]) or []
+        listed = self.result(step.listing)
+        shares = (self.ti.xcom_pull(task_ids=[step.name]) or [])[: len(listed or ())]
         return {item: result for share in shares if share for item, result in share.items()}
 
     def states(self, tasks: Sequence[str] | None = None) -> dict[str, str | None]:
@@ -68,9 +70,9 @@ class Board:
         return active <= 1
 
     def failed(self) -> list[str]:
-        """Other tasks that have failed themselves, not for another's sake."""
-        mine, states = self.ti.task_id, self.states()
-        return sorted(task for task, state in states.items() if state == "failed" and task != mine)
+        """Tasks that have failed themselves, not for another's sake. One that asks while it runs is
+        not among them; one that Airflow names when the run is over may well be."""
+        return sorted(task for task, state in self.states().items() if state == "failed")
 
 
 def small(result: Result) -> Result:

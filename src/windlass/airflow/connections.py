@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 _POSTGRES = {"postgres", "postgresql", "pgsql"}
-# what Airflow's own Postgres hook keeps among the extras for itself
-_NOT_LIBPQ = {"cursor", "iam", "redshift", "aws_conn_id", "region_name", "client_log_level"}
+# What Airflow's own Postgres hook keeps among the extras for itself: its `ignored_extra_options`,
+# and what it reads beside them.
+_NOT_LIBPQ = {
+    "aws_conn_id", "azure_conn_id", "client_log_level", "cluster-identifier",
+    "cursor", "iam", "redshift", "redshift-serverless", "region_name", "sqlalchemy_query",
+    "sqlalchemy_scheme", "workgroup-name",
+}  # fmt: skip
+_TOKENS = ("iam", "azure_conn_id")  # instead of a password, of a cloud
 
 
 VARIABLE = "variable:"  # before the name of one that holds a connection string
@@ -73,10 +79,11 @@ def conninfo_of(conn_id: str) -> str:
         raise WindlassError(
             f"connection {conn_id!r} is of type {found.conn_type}", hint="it has to be Postgres"
         )
-    return _conninfo(found)
+    return _conninfo(conn_id, found)
 
 
-def _conninfo(connection: Connection) -> str:
+def _conninfo(conn_id: str, connection: Connection) -> str:
+    import psycopg
     from psycopg.conninfo import make_conninfo
 
     words = {
@@ -87,5 +94,24 @@ def _conninfo(connection: Connection) -> str:
         "password": connection.password,
     }
     given = {key: value for key, value in words.items() if value not in (None, "")}
-    extra = connection.extra_dejson
-    return make_conninfo("", **{**{k: v for k, v in extra.items() if k not in _NOT_LIBPQ}, **given})
+    extra = dict(connection.extra_dejson)
+    for key in _TOKENS:
+        if extra.get(key) and "password" not in given:
+            raise WindlassError(
+                f"connection {conn_id!r} asks for a token of a cloud, by its extra {key!r}",
+                hint="give it a password: Windlass fetches no tokens",
+            )
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    own = {key: value for key, value in extra.items() if key not in _NOT_LIBPQ}
+    if unknown := sorted(set(own) - known):
+        raise WindlassError(
+            f"connection {conn_id!r} has extras that libpq does not know: {', '.join(unknown)}",
+            hint="its extras are libpq's words, such as sslmode",
+        )
+    try:
+        return make_conninfo("", **{**own, **given})
+    except psycopg.Error:  # whose words repeat values
+        raise WindlassError(
+            f"connection {conn_id!r} is none that libpq understands",
+            hint=f"check its extras: {', '.join(sorted(own))}" if own else "",
+        ) from None

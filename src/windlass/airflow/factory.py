@@ -5,8 +5,9 @@ Reads flows as data only: nothing is connected, and no driver imported, where a 
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +35,7 @@ MIGRATE = "windlass.flows.outline:MIGRATE"
 VALIDATE = "windlass.flows.outline:VALIDATE"
 REWRITE = "windlass.flows.outline:REWRITE"
 EXPORT = "windlass.flows.outline:EXPORT"
+_SECTION = "windlass"  # of airflow.cfg, or variables such as AIRFLOW__WINDLASS__POOL
 _PARAMS = "windlass.airflow.params"
 BESIDE = 8  # tasks of a run that are at work beside the mapped ones: the holder, and short steps
 Gate = Callable[[], BaseOperator]
@@ -50,10 +52,22 @@ class Tuning:
     max_tasks: int = 256  # mapped tasks of one step; more items share them
     retries: int = 3
     retry_delay: timedelta = timedelta(seconds=30)
-    retry_exponential_backoff: bool = True
+    retry_exponential_backoff: float = 2.0  # by which the delay grows each time; 0 for not at all
     queue: str | None = None
     patience: timedelta = timedelta(minutes=10)  # of a task, for a server or the holder to return
     timeouts: Mapping[str, timedelta] = field(default_factory=dict)  # of a step's tasks
+
+    @classmethod
+    def configured(cls, **words: Any) -> Tuning:
+        """As the section ``windlass`` of Airflow's own settings has it, keys `pool` and
+        `max_parallel`; `words` win."""
+        from airflow.sdk.configuration import conf
+
+        found = {
+            "pool": conf.get(_SECTION, "pool", fallback=cls.pool),
+            "max_parallel": conf.getint(_SECTION, "max_parallel", fallback=cls.max_parallel),
+        }
+        return cls(**{**found, **words})
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,16 @@ class Ending:
     deadline: timedelta | None = None
     report_folder: str = ""
     report_url: str = ""  # under which people reach what is in the folder
+
+    @classmethod
+    def configured(cls, **words: Any) -> Ending:
+        """As the section ``windlass`` of Airflow's own settings has it, keys `report_folder` and
+        `report_url`; `words` win."""
+        from airflow.sdk.configuration import conf
+
+        keys = ("report_folder", "report_url")
+        found = {key: conf.get(_SECTION, key, fallback="") for key in keys}
+        return cls(**{**found, **words})
 
 
 @dataclass
@@ -89,7 +113,7 @@ class _Build:
 
     def _task(self, step: Step[Any]) -> Any:
         after = self._after(step.after)
-        limit: dict[str, Any] = {}
+        limit: dict[str, Any] = {"doc_md": step.doc}
         if step.name in self.tuning.timeouts:
             limit["execution_timeout"] = self.tuning.timeouts[step.name]
         if step.lasting:
@@ -120,9 +144,12 @@ class _Build:
     def _listing(self, step: Step[Any]) -> BaseOperator:
         """The items are known as soon as the run is held: listing them costs no time later."""
         lasting = self.flow.lasting
-        task_id = step.listed_by or f"prepare_{step.name}"
         listing = ListOperator(
-            task_id=task_id, step=step.name, most=self.tuning.max_tasks, **self.words
+            task_id=step.listing,
+            step=step.name,
+            most=self.tuning.max_tasks,
+            doc_md=f"Lists what {step.name} works on, in shares: one for each of its tasks.",
+            **self.words,
         )
         after = self._after((lasting.name,) if lasting else step.after)
         if after:
@@ -171,9 +198,15 @@ def flow_dag(
     run's params and of `given` that returns the keys of the flow's spec; those in `connections`
     hold ids of Airflow connections, or name variables. `gates` are tasks that come right after a
     step, before all that comes after it. `dag_options` go to Airflow's `DAG`.
+
+    Raises:
+        ValueError: with all that is wrong with the flow, the gates and the timeouts.
     """
     tuning, ending = tuning or Tuning(), ending or Ending()
     outline: Flow[Any] = resolve_place(flow)
+    faults = list(_faults(outline, gates or {}, tuning.timeouts))
+    if faults:
+        raise ValueError("; ".join(faults))
     last = outline.last.name
     options: dict[str, Any] = {
         "schedule": None,
@@ -210,6 +243,25 @@ def flow_dag(
     return dag
 
 
+def _faults(
+    flow: Flow[Any], gates: Mapping[str, Any], timeouts: Mapping[str, Any]
+) -> Iterator[str]:
+    """What would be left out in silence, an approval even."""
+    names = [step.name for step in flow.steps]
+    for what, keys in (("gates", gates), ("timeouts", timeouts)):
+        for name in (key for key in keys if key not in names):
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield f"{what}: flow {flow.name} has no step {name}{hint}"
+    for step in flow.steps:
+        if step.lasting and step.name in gates:
+            yield f"gates: {step.name} lasts as long as the run: nothing comes after it"
+        for name in step.reads:
+            read = flow.step(name)
+            if read.items and not read.spread:
+                yield f"{step.name} reads {name}, whose items' results a task does not keep"
+
+
 def migration_dag(
     dag_id: str = "postgres_to_postgres_migration",
     *,
@@ -228,16 +280,21 @@ def migration_dag(
         BadSpec: with every fault of the spec.
     """
     params = forms.connection_params(source_conn_id, target_conn_id)
+    words = f"{_PARAMS}:{'migration_words' if spec is None else 'spec_words'}"
     gates: dict[str, Gate] = {"extract_source_schema": _approval}
     if spec is None:
         params |= forms.migration_params()
-        gates["validate_schema"] = lambda: _validation(validation_dag_id)
+        patience = (tuning or Tuning()).patience.total_seconds()
+        gates = {
+            "extract_source_schema": lambda: _approval(validation_dag_id),
+            "validate_schema": lambda: _validation(validation_dag_id, words, patience),
+        }
     else:
         params |= forms.approval_param()
     return flow_dag(
         MIGRATE,
         dag_id,
-        words=f"{_PARAMS}:{'migration_words' if spec is None else 'spec_words'}",
+        words=words,
         given=_checked(MIGRATE, spec),
         params=params,
         tuning=tuning,
@@ -383,7 +440,7 @@ def _checked(
     return words
 
 
-def _approval() -> BaseOperator:
+def _approval(validation_dag_id: str = "") -> BaseOperator:
     from windlass.airflow.gates import PlanApproval
 
     return PlanApproval(
@@ -391,11 +448,23 @@ def _approval() -> BaseOperator:
         subject="Migrate {{ params.source_conn_id }} to {{ params.target_conn_id }}?",
         body="{{ ti.xcom_pull(task_ids='extract_source_schema', key='plan', map_indexes=-1) }}",
         fail_on_reject=True,
+        validation_dag_id=validation_dag_id,
+        doc_md="Shows the plan and waits for a person's answer, if the run asks for one; and makes"
+        " sure that the run can be validated at its end.",
         retries=0,
     )
 
 
-def _validation(dag_id: str) -> BaseOperator:
+def _validation(dag_id: str, words: str, patience_seconds: float) -> BaseOperator:
     from windlass.airflow.gates import ValidationTrigger
 
-    return ValidationTrigger(task_id="trigger_validation_dag", validation_dag_id=dag_id, retries=0)
+    return ValidationTrigger(
+        task_id="trigger_validation_dag",
+        flow=MIGRATE,
+        step="validate_schema",
+        words=words,
+        patience_seconds=patience_seconds,
+        validation_dag_id=dag_id,
+        doc_md="Has the validation DAG compare both sides in this run's snapshot, and waits.",
+        retries=0,
+    )

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import (
-    AirflowFailException,
+    AirflowRuntimeError,
     AirflowSkipException,
     DagRunTriggerException,
 )
 
-from windlass.airflow.operators import ToldLink
+from windlass.airflow.operators import FlowOperator, ToldLink, give_up
+from windlass.flows.outline import VALIDATE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 POLL_SECONDS = 2
+MOST_SAID = 5  # of the other run's problems
 _SAME = (
     "source_conn_id",
     "target_conn_id",
@@ -32,10 +34,24 @@ _SAME = (
 
 
 class PlanApproval(ApprovalOperator):
-    """Shows the plan and waits, where the run's params ask for it."""
+    """Shows the plan and waits, where the run's params ask for it.
+
+    It is also the last task before anything is written: that the run could not be validated at its
+    end is told here, and not after hours of copying.
+    """
+
+    def __init__(self, *, validation_dag_id: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validation_dag_id = validation_dag_id
 
     def execute(self, context: Context) -> Any:
-        if not context["params"].get("require_approval"):
+        params = context["params"]
+        if self.validation_dag_id and params.get("trigger_validation"):
+            problem = _obstacle(context["ti"], self.validation_dag_id)
+            if problem:
+                hint = "clear this task then, or turn trigger_validation off"
+                give_up(context, [f"{problem} ({hint})"])
+        if not params.get("require_approval"):
             return {"approved": "not asked for"}
         return super().execute(context)
 
@@ -49,6 +65,17 @@ class PlanApproval(ApprovalOperator):
             raise
 
 
+def _obstacle(ti: Any, dag_id: str) -> str:
+    """Why a DAG could not be triggered now, and what to do; empty if it can."""
+    try:
+        found = ti.get_dag(dag_id)
+    except AirflowRuntimeError as error:
+        if (error.error.detail or {}).get("status_code") != HTTPStatus.NOT_FOUND:
+            raise
+        return f"there is no DAG {dag_id}: put its file into the DAGs folder"
+    return f"{dag_id} is paused: unpause it" if found.is_paused else ""
+
+
 class ValidationLink(ToldLink):
     """From a migration to the run of the validation DAG that it has triggered."""
 
@@ -56,11 +83,12 @@ class ValidationLink(ToldLink):
     xcom_key = "validation_url"
 
 
-class ValidationTrigger(BaseOperator):
+class ValidationTrigger(FlowOperator):
     """Lets another DAG compare what this one has moved, in the same snapshot, and waits for it.
 
-    Airflow's own TriggerDagRunOperator would do, but its module loads the models of Airflow's
-    database: 0.3 s more wherever the DAG file is parsed, which is in every task.
+    `step` is the one that it comes after. Airflow's own TriggerDagRunOperator would do, but its
+    module loads the models of Airflow's database: 0.3 s more wherever the DAG file is parsed, which
+    is in every task.
     """
 
     ui_color = "#ffefeb"
@@ -77,19 +105,22 @@ class ValidationTrigger(BaseOperator):
         if not params["trigger_validation"]:
             raise AirflowSkipException("not asked for")
         dag_id = self.validation_dag_id
-        if ti.get_dag(dag_id).is_paused:
-            raise AirflowFailException(f"{dag_id} is paused: unpause it, then clear this task")
+        problem = _obstacle(ti, dag_id)
+        if problem:
+            # This failure ends the run, and with it the snapshot.
+            give_up(context, [f"{problem}, then clear hold_snapshot and this task together"])
+        with self._explained(context):
+            snapshot = self.part(context).held_snapshot()
         run_id = f"{ti.dag_id}__{ti.run_id}__{ti.try_number}"
         url = f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe=':+')}"
         ti.xcom_push(key=ValidationLink.xcom_key, value=url)
-        ticket = ti.xcom_pull(task_ids="hold_snapshot", map_indexes=-1) or {}
         raise DagRunTriggerException(
             trigger_dag_id=dag_id,
             dag_run_id=run_id,
             conf={
                 **{key: params[key] for key in self.conf_of},
                 "level": "counts",
-                "snapshot": ticket.get("snapshot", {}).get("id", ""),
+                "snapshot": snapshot,
             },
             reset_dag_run=True,
             skip_when_already_exists=False,
@@ -105,12 +136,19 @@ class ValidationTrigger(BaseOperator):
         (run_id,) = event[1]["run_ids"]
         if event[1].get(run_id) == "success":
             return {"run_id": run_id}
-        problems = context["ti"].xcom_pull(
-            dag_id=self.validation_dag_id,
-            run_id=run_id,
-            task_ids="generate_validation_report",
-            key="problems",
-            map_indexes=-1,
-        )
-        told = "; ".join((problems or [f"see run {run_id}"])[:5])
-        raise AirflowFailException(f"{self.validation_dag_id} has failed: {told}")
+        dag_id, ti = self.validation_dag_id, context["ti"]
+        said = list(_problems(ti, dag_id, run_id))
+        if len(said) > MOST_SAID:
+            said[MOST_SAID:] = [f"and {len(said) - MOST_SAID} more in run {run_id}"]
+        give_up(context, [f"{dag_id} has failed: {one}" for one in said or [f"see run {run_id}"]])
+
+
+def _problems(ti: Any, dag_id: str, run_id: str) -> Iterator[str]:
+    """Of a run of the flow `validate`: those of its report, or of what has kept it from one."""
+    tasks = [name for step in VALIDATE.steps for name in (step.name, step.listing)]
+    for task in reversed(tasks):  # the holder, which repeats that others have failed, comes last
+        told = ti.xcom_pull(dag_id=dag_id, run_id=run_id, task_ids=[task], key="problems") or []
+        found = dict.fromkeys(line for some in told if some for line in some)
+        yield from found
+        if found:
+            return

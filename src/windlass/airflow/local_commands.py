@@ -6,6 +6,7 @@ Decides what is said and what the first-time user finds; starting and ending is 
     folder/
       source/   PostgreSQL 16 with the shop
       target/   PostgreSQL 18
+      reports/  of every run that has ended
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from windlass.engines.postgres.embedded import home
 from windlass.errors import WindlassError
 
 _DAG = "postgres_to_postgres_migration"
-_POOLS = {"windlass": 8}
+_POOL, _SLOTS = "windlass", 8
 
 _folder_option = click.option(
     "--folder",
@@ -117,7 +118,16 @@ def _start(folder: Path, host: str, port: int, dags: Path, scale: float) -> None
     runs = f"Airflow {airflow_version()} runs"
     with servers.doing(tell, f"{runs} in a moment") as done:
         LocalAirflow(
-            folder, dags, host=host, port=port, connections=connections, pools=_POOLS
+            folder,
+            dags,
+            host=host,
+            port=port,
+            connections=connections,
+            pools={_POOL: _SLOTS},
+            settings={
+                "AIRFLOW__WINDLASS__POOL": _POOL,
+                "AIRFLOW__WINDLASS__REPORT_FOLDER": str(folder / "reports"),
+            },
         ).start(detached=True)
         done.append(runs)
 

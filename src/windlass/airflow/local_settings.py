@@ -23,6 +23,8 @@ USER = "admin"
 
 Sections = Mapping[str, Mapping[str, object]]
 
+_LOCAL_SETTINGS = "from windlass.airflow.preload import install\n\ninstall()\n"
+
 _TUNED: Sections = {
     "core": {
         "load_examples": False,
@@ -114,6 +116,9 @@ def write_settings(folder: Path, keys: Keys, *more: Sections) -> None:
             parser.read_dict({section: texts})
     with private_file(folder / "airflow.cfg") as file:
         parser.write(file)
+    (folder / "config").mkdir(mode=0o700, exist_ok=True)
+    with private_file(folder / "config" / "airflow_local_settings.py") as file:
+        file.write(_LOCAL_SETTINGS)
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def airflow_metadata_export(
             tuning=Tuning(
                 retries=RETRIES,
                 retry_delay=RETRY_DELAY,
-                retry_exponential_backoff=False,
+                retry_exponential_backoff=0,
                 timeouts=TIMEOUTS,
             ),
             ending=ending,

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 MOST_LINES = 30
-_SUBJECT = "{{ dag.dag_id }}: {{ windlass_verdict(ti) }}"
-_TEXT = "{{ dag.dag_id }} {{ run_id }}: {{ windlass_verdict(ti) }}\n{{ windlass_story(ti) }}"
+_SUBJECT = "{{ dag.dag_id }}: %(verdict)s"
+_TEXT = "{{ dag.dag_id }} {{ run_id }}: %(verdict)s\n{{ windlass_%(verdict)s(ti | default(none)) }}"
 _LATE = "{0} is not done {1} after it was queued"
 
 
@@ -24,12 +24,15 @@ class Notices:
     on_failure: bool = True
 
     def callbacks(self) -> dict[str, list[Any]]:
-        """For a DAG: what Airflow calls when a run ends."""
-        notifiers = list(self._notifiers(_SUBJECT, _TEXT))
+        """For a DAG: what Airflow calls when a run ends. How it ended is Airflow's to say."""
         return {
-            "on_success_callback": notifiers if self.on_success else [],
-            "on_failure_callback": notifiers if self.on_failure else [],
+            "on_success_callback": self._told("done") if self.on_success else [],
+            "on_failure_callback": self._told("failed") if self.on_failure else [],
         }
+
+    def _told(self, verdict: str) -> list[Any]:
+        texts = (text % {"verdict": verdict} for text in (_SUBJECT, _TEXT))
+        return list(self._notifiers(*texts))
 
     def _notifiers(self, subject: str, text: str) -> Sequence[Any]:
         found: list[Any] = []
@@ -41,7 +44,7 @@ class Notices:
                     to=list(self.email),
                     smtp_conn_id=self.smtp_conn_id,
                     subject=subject,
-                    html_content=f"<pre>{text}</pre>",
+                    html_content=f"<pre>{text.replace(' }}', ' | e }}')}</pre>",
                 )
             )
         if self.webhook_conn_id:
@@ -85,36 +88,40 @@ class Notices:
 
 
 def macros(summary_task: str) -> dict[str, Any]:
-    """What the messages' templates call."""
+    """What the messages' templates call, each with the task that Airflow names: the last one that
+    ended so, or nothing."""
     return {
-        "windlass_verdict": verdict,
-        "windlass_story": lambda ti: story(ti, summary_task),
+        "windlass_done": lambda ti: summary(ti, summary_task),
+        "windlass_failed": problems,
     }
 
 
-def verdict(ti: Any) -> str:
+def summary(ti: Any, summary_task: str) -> str:
+    """Of a run that is done."""
     from windlass.airflow.board import Board
 
-    return "failed" if Board(ti).failed() else "done"
+    result = Board(ti).result(summary_task) or {} if ti else {}
+    short = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
+    told = [f"{key}: {value}" for key, value in short.items()]
+    told += [f"loss: {loss}" for loss in result.get("losses", ())]
+    told += [f"notice: {notice}" for notice in result.get("notices", ())]
+    return "\n".join(told)
 
 
-def story(ti: Any, summary_task: str) -> str:
-    """The summary of a run that is done; else what its failed tasks have said."""
+def problems(ti: Any) -> str:
+    """What the failed tasks of a run have said."""
     from windlass.airflow.board import Board
 
-    board = Board(ti)
-    if not board.failed():
-        summary = board.result(summary_task) or {}
-        short = {key: value for key, value in summary.items() if not isinstance(value, list | dict)}
-        told = [f"{key}: {value}" for key, value in short.items()]
-        told += [f"loss: {loss}" for loss in summary.get("losses", ())]
-        told += [f"notice: {notice}" for notice in summary.get("notices", ())]
-        return "\n".join(told)
+    if not ti:
+        return "see its page"
     lines: list[str] = []
     for task in ti.task.dag.task_ids:
         told = ti.xcom_pull(task_ids=[task], key="problems") or []
-        problems = dict.fromkeys(line for some in told if some for line in some)
-        lines += [f"{task}: {problem}" for problem in problems]
+        said = dict.fromkeys(line for some in told if some for line in some)
+        lines += [f"{task}: {line}" for line in said]
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES} more"]
-    return "\n".join(lines) or "see the log of: " + ", ".join(board.failed()[:10])
+    if lines:
+        return "\n".join(lines)
+    failed = Board(ti).failed()
+    return f"see the log of: {', '.join(failed[:10])}" if failed else "see its page"

@@ -11,10 +11,14 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowTaskTimeout,
+)
 
 from windlass.airflow.params import in_form_words
 from windlass.airflow.shares import Share, count_shares, divide
@@ -105,9 +109,15 @@ class FlowOperator(BaseOperator):
             spec,
             Board(context["ti"]),
             jobs or spec.jobs,
-            min(SLOT_SECONDS, self.patience_seconds),
-            context["ti"].try_number > 1 or bool(_pauses(context)),
+            min(SLOT_SECONDS, self._patience_seconds(context)),
         )
+
+    def _patience_seconds(self, context: Context) -> float:
+        """Of this try. A step that begins the flow does not wait: an address that is wrong is told
+        at once, and what is only down is Airflow's to try again."""
+        step = resolve_place(self.flow).step(self.step)
+        holds_again = step.lasting and context["ti"].try_number > 1
+        return self.patience_seconds if step.after or holds_again else 0.0
 
     @contextmanager
     def _explained(self, context: Context) -> Iterator[None]:
@@ -121,25 +131,37 @@ class FlowOperator(BaseOperator):
 
         try:
             yield
+        except AirflowTaskTimeout:  # passed on, it would end in `on_kill`
+            problem = f"not done within {self.execution_timeout}, its time limit"
+            raise WindlassError(_tell(context, [problem])) from None
         except WindlassError as error:
             waited = (_pauses(context) + 1) * (SLOT_SECONDS + PAUSE_SECONDS)
-            if isinstance(error, ABSENCES) and waited < self.patience_seconds:
+            if isinstance(error, ABSENCES) and waited < self._patience_seconds(context):
                 log.warning("%s; looking again in %d s", error, PAUSE_SECONDS)
                 then = datetime.now(UTC) + timedelta(seconds=PAUSE_SECONDS)
                 raise AirflowRescheduleException(then) from None  # type: ignore[no-untyped-call]
             has_spec = bool(self.given)
             problems = [in_form_words(one, has_spec=has_spec) for one in say(error)]
-            for problem in problems:
-                log.error("%s", problem)
-            context["ti"].xcom_push(key="problems", value=problems)
-            summary = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
             if error.retryable or isinstance(error, Interrupted):
-                raise WindlassError(summary) from None
-            raise AirflowFailException(summary) from None
+                raise WindlassError(_tell(context, problems)) from None
+            give_up(context, problems)
 
     def on_kill(self) -> None:
         """Airflow's SIGTERM: what is in flight is rolled back."""
         raise Interrupted("stopped by Airflow")
+
+
+def give_up(context: Context, problems: Sequence[str]) -> NoReturn:
+    """Fail a task that no retry can help."""
+    raise AirflowFailException(_tell(context, problems)) from None
+
+
+def _tell(context: Context, problems: Sequence[str]) -> str:
+    """In the log and in XCom; short, for Airflow's own words."""
+    for problem in problems:
+        log.error("%s", problem)
+    context["ti"].xcom_push(key="problems", value=list(problems))
+    return "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
 
 
 def _pauses(context: Context) -> int:
@@ -187,7 +209,11 @@ class StepOperator(FlowOperator):
     def execute(self, context: Context) -> Any:
         with self._explained(context):
             part = self.part(context)
-            results = part.run()
+            try:
+                results = part.run()
+            except Different as error:
+                self._publish_differences(context, error)
+                raise
             from windlass.airflow.board import small
 
             result = dict(small(_summary(results) if part.step.items else results[""]))
@@ -198,6 +224,9 @@ class StepOperator(FlowOperator):
 
     def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
         """Nothing, before the end."""
+
+    def _publish_differences(self, context: Context, error: Different) -> None:
+        """Neither."""
 
 
 class EndOperator(StepOperator):
@@ -215,11 +244,27 @@ class EndOperator(StepOperator):
             from windlass.airflow.assets import tell_assets
 
             tell_assets(context, self.outlets, result)
-        if self.report_folder:
-            from windlass.airflow.reports import write_report
+        self._report(context, result)
 
-            url = write_report(context, result, self.report_folder, self.report_url)
-            context["ti"].xcom_push(key="report_url", value=url)
+    def _publish_differences(self, context: Context, error: Different) -> None:
+        """The result of a task that is red has to be told before it is."""
+        from windlass.airflow.board import small
+
+        told = [one.to_json() for one in error.differences]
+        result = small({**error.summary, "differences": told[:MOST_TOLD]})
+        context["ti"].xcom_push(key="return_value", value=result)
+        try:
+            self._report(context, small({**error.summary, "differences": told}))
+        except Exception:  # what the run has found is more than where it could not be written
+            log.exception("the report could not be written into %s", self.report_folder)
+
+    def _report(self, context: Context, result: Mapping[str, Any]) -> None:
+        if not self.report_folder:
+            return
+        from windlass.airflow.reports import write_report
+
+        url = write_report(context, result, self.report_folder, self.report_url)
+        context["ti"].xcom_push(key="report_url", value=url)
 
 
 class HoldOperator(FlowOperator):

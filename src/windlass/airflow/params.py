@@ -115,11 +115,15 @@ def migration_params() -> dict[str, Param]:
             section="How",
         ),
         "use_unlogged_tables": Param(
-            None,
-            type=["null", "boolean"],
+            "auto",
+            # Airflow's page shows a switch for a boolean, which is off where it is unset. A text
+            # with examples is shown as it is, and true and false are taken as they used to be.
+            type=["string", "boolean", "null"],
+            pattern="^(auto|always|never)$",
+            examples=["auto", "always", "never"],
             description="Fill unlogged relations, and make them logged before their indexes are"
-            " built. Unset: only where it helps, which is a target with wal_level = minimal;"
-            " elsewhere it takes longer (it used to be on).",
+            " built: auto, always or never. auto: only where it helps, which is a target with"
+            " wal_level = minimal; elsewhere it takes longer (it used to be on).",
             section="How",
         ),
         "jobs": Param(
@@ -191,7 +195,7 @@ def validation_params() -> dict[str, Param]:
 
 def migration_words(params: Given, given: Given) -> dict[str, Any]:
     """The spec of the form; `given` wins."""
-    unlogged = {None: "auto", True: "always", False: "never"}
+    unlogged = params["use_unlogged_tables"]
     drops, fills = params["drop_existing_tables"], params["fill_existing_tables"]
     if drops and fills:
         raise BadSpec(["drop_existing_tables and fill_existing_tables exclude each other"])
@@ -204,7 +208,7 @@ def migration_words(params: Given, given: Given) -> dict[str, Any]:
         "partition_threshold": params["partition_threshold"],
         "max_partitions": params["max_partitions"],
         "chunk_rows": params["chunk_size"],
-        "unlogged": unlogged[params["use_unlogged_tables"]],
+        "unlogged": {None: "auto", True: "always", False: "never"}.get(unlogged, unlogged),
         "one_snapshot": params["one_snapshot"],
         "verify": params["verify"],
         **given,
@@ -283,6 +287,7 @@ _FORM = {
     "--existing fill": "fill_existing_tables",
     "--restart begins anew": "a new run after windlass rollback begins anew",
     " (or --restart to begin it anew)": "",
+    ": PGPASSWORD, the password file or the URL": " of the Airflow connection",
 }
 _SPEC = {
     **_FORM,

@@ -11,12 +11,14 @@ spec:                            # what `windlass spec` shows
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, get_parsing_context
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from windlass.airflow.factory import Ending, Tuning, migration_dag, validation_dag
@@ -56,12 +58,29 @@ class DagSpec(BaseModel):
     max_tasks: Annotated[int, Field(ge=1)] = 256
     retries: Annotated[int, Field(ge=0)] = 3
     retry_delay_seconds: Annotated[float, Field(gt=0)] = 30
+    patience_minutes: Annotated[float, Field(ge=0)] = 10
+    timeout_minutes: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    queue: str | None = None
     email: list[str] = Field(default_factory=list)
     smtp_conn_id: str = "smtp_default"
     webhook_conn_id: str = ""
     deadline_minutes: Annotated[float, Field(gt=0)] | None = None
     report_folder: str = ""
     report_url: str = ""
+
+    def _tuning(self) -> Tuning:
+        return Tuning(
+            pool=self.pool,
+            max_parallel=self.max_parallel,
+            max_tasks=self.max_tasks,
+            retries=self.retries,
+            retry_delay=timedelta(seconds=self.retry_delay_seconds),
+            queue=self.queue,
+            patience=timedelta(minutes=self.patience_minutes),
+            timeouts={
+                step: timedelta(minutes=minutes) for step, minutes in self.timeout_minutes.items()
+            },
+        )
 
     def dag(self) -> DAG:
         """Raises:
@@ -72,13 +91,12 @@ class DagSpec(BaseModel):
         if deadline and not (self.email or self.webhook_conn_id):
             raise BadSpec(["deadline-minutes: give email or webhook-conn-id, whom it tells"])
         make = {"migrate": migration_dag, "validate": validation_dag}[self.flow]
-        delay = timedelta(seconds=self.retry_delay_seconds)
         return make(
             self.dag_id,
             spec={key.replace("-", "_"): value for key, value in self.spec.items()},
             source_conn_id=self.source_conn_id,
             target_conn_id=self.target_conn_id,
-            tuning=Tuning(self.pool, self.max_parallel, self.max_tasks, self.retries, delay),
+            tuning=self._tuning(),
             ending=Ending(
                 notices if self.email or self.webhook_conn_id else None,
                 deadline,
@@ -99,27 +117,87 @@ def load_specs(folder: Path | str) -> dict[str, DAG]:
         # each file of the folder is an Airflow DAG
         globals().update(load_specs(Path(__file__).parent / "migrations"))
 
+    A faulty file takes no other with it: its faults are one more DAG, which Airflow's check of a
+    DAG turns into an import error. A task that is about to run gets the DAG that it is of alone.
+
     Raises:
-        BadSpec: with every fault of every file.
+        BadSpec: there is no such folder; in a task: with every fault of its file.
     """
+    wanted = get_parsing_context().dag_id
+    paths = list(_files(Path(folder)))
+    return _one(paths, wanted) if wanted else _all(Path(folder), paths)
+
+
+class Faults(DAG):
+    """What keeps files from being DAGs."""
+
+    faults: Sequence[str] = ()
+
+    def validate(self) -> None:
+        """Airflow asks before it takes a DAG.
+
+        Raises:
+            BadSpec: always.
+        """
+        raise BadSpec(self.faults)
+
+
+def _all(folder: Path, paths: Sequence[Path]) -> dict[str, DAG]:
     faults: list[str] = []
     found: dict[str, DAG] = {}
-    for path in _files(Path(folder)):
+    for path in paths:
         try:
-            words = {"dag_id": path.stem, **read_yaml(path)}
-            dag = validated(DagSpec, words).dag()
+            dag = _dag(path, _words(path))
         except BadSpec as error:
-            faults += [
-                fault if fault.startswith(str(path)) else f"{path}: {fault}"
-                for fault in error.faults
-            ]
+            faults += error.faults
             continue
         if dag.dag_id in found:
             faults.append(f"{path}: another file has the dag-id {dag.dag_id} too")
-        found[dag.dag_id] = dag
+        else:
+            found[dag.dag_id] = dag
     if faults:
-        raise BadSpec(faults)
+        told = Faults(f"faults_in_{re.sub(r'[^A-Za-z0-9_.-]', '_', folder.name)}", schedule=None)
+        told.faults = faults
+        found[told.dag_id] = told
     return found
+
+
+def _one(paths: Sequence[Path], dag_id: str) -> dict[str, DAG]:
+    """Files of other names are read, if they have to be, and made nothing of."""
+    for path in sorted(paths, key=lambda path: path.stem != dag_id):
+        try:
+            words = _words(path)
+        except BadSpec:
+            if path.stem == dag_id:
+                raise
+            continue
+        if words["dag_id"] == dag_id:
+            return {dag_id: _dag(path, words)}
+    return {}
+
+
+def _words(path: Path) -> dict[str, Any]:
+    with _named(path):
+        return {"dag_id": path.stem, **read_yaml(path)}
+
+
+def _dag(path: Path, words: Mapping[str, Any]) -> DAG:
+    with _named(path):
+        return validated(DagSpec, words).dag()
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Each fault names the file that it is in."""
+    try:
+        yield
+    except BadSpec as error:
+        faults = [
+            fault if fault.startswith(str(path)) else f"{path}: {fault}" for fault in error.faults
+        ]
+        raise BadSpec(faults) from None
+    except ValueError as error:  # of what the flow has no use for
+        raise BadSpec([f"{path}: {error}"]) from None
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -25,7 +25,7 @@ from windlass.model.event import (
     StepFinished,
 )
 from windlass.model.flow import ONE, Flow, Item, Result, Step, resolve
-from windlass.model.units import bytes_text
+from windlass.model.units import bytes_text, several
 from windlass.run.context import Held
 from windlass.run.local import run_flow
 
@@ -50,7 +50,7 @@ class Part:
     board: Board
     jobs: int = 1  # how many items are worked on side by side
     patience_seconds: float = SLOT_SECONDS  # for a server, or another attempt of the holder
-    _again: bool = False  # not the first attempt
+    _may_stand_in: bool = True
 
     def run(self, ids: Sequence[str] | None = None) -> Mapping[str, Result]:
         """Do the step's items, or those with these ids; their results.
@@ -72,6 +72,21 @@ class Part:
         assert self.step.items
         listing = resolve(self.step.items)
         return self._inside(lambda context: list(listing(context)))
+
+    def held_snapshot(self) -> str:
+        """The id of the snapshot that another task holds; it can be read in.
+
+        Raises:
+            WindlassError: none does, and none will.
+        """
+
+        def enter(context: Any) -> str:
+            found: str = context.snapshot.id
+            context.sessions().source(found)  # else it may be that of an earlier attempt
+            return found
+
+        self._may_stand_in = False
+        return self._inside(enter)
 
     def hold(self, tell: Callable[[Result], None], last: Sequence[str]) -> Result:
         """Do a lasting step, `tell` its result, and stay until the `last` tasks are through.
@@ -143,9 +158,10 @@ class Part:
         # asked before the ticket, which an attempt that begins now would take away
         ended = self.board.has_ended(self._holder)
         ticket = self.board.result(self._holder)
-        if ticket is None and ended:
+        if ended and not (ticket and self._may_stand_in):
+            how = "and its snapshot with it" if ticket else "without a word"
             raise WindlassError(
-                f"{self._holder} has ended without a word", hint=f"clear {self._holder} as well"
+                f"{self._holder} has ended {how}", hint=f"clear {self._holder} as well"
             )
         if ticket is None:
             raise RunLost(f"waiting for {self._holder}")
@@ -162,9 +178,7 @@ class Part:
             yield context
 
     def _context(self) -> Held:
-        """A server that was there before is waited for; at first, its absence is a fault."""
-        words = {"caller": self.board.caller, "patient": self._again}
-        self._again = True
+        words = {"caller": self.board.caller, "patient": True}
         context: Held = resolve(self.flow.context)(self.spec, tell_log, **words)
         return context
 
@@ -196,7 +210,13 @@ class Part:
     def _items(self, context: Held, ids: Sequence[str]) -> Sequence[Item]:
         assert self.step.items
         listed = {item.id: item for item in resolve(self.step.items)(context)}
-        return [listed.get(id_, Item(id_)) for id_ in ids]
+        gone = [id_ for id_ in ids if id_ not in listed]
+        if gone:
+            raise WindlassError(
+                f"{several(gone)} of {self.step.name} is not in the plan any more",
+                hint=f"clear {self.step.listing}",
+            )
+        return [listed[id_] for id_ in ids]
 
 
 def _until(is_over: Callable[[], bool], poll_seconds: float) -> None:

@@ -163,10 +163,11 @@ def rewrite(spec: RewriteSpec, emit: Emit) -> Outcome:
     with Rewriting(spec, emit) as run:
         run.steps = tuple(step.name for step in REWRITE.steps)
         try:
-            with _explained():
-                run_flow(REWRITE, run, jobs=spec.jobs, emit=run.emit)
+            run_flow(REWRITE, run, jobs=spec.jobs, emit=run.emit)
         except Refused as error:
-            return Outcome("", State.REFUSED, problems=error.problems)
+            if not run.has_begun:
+                return Outcome("", State.REFUSED, problems=error.problems)
+            return _stop(run, State.STOPPED, "; ".join(map(str, error.problems)), GO_ON)
         except Interrupted:
             return _stop(run, State.INTERRUPTED, "interrupted", GO_ON)
         except WindlassError as error:

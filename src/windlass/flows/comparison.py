@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
+import psycopg
+
+from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Role
 from windlass.errors import Refused, SnapshotLost, WindlassError
 from windlass.flows.migration import Migration
@@ -53,6 +58,21 @@ class Comparison(Migration):
         self.join(ticket)
         self._take_snapshot(self.snapshot.number + 1)
         self._hold_relations()
+
+    def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
+        """In a snapshot that somebody else holds: by the run that holds it, if one does."""
+        if not self.spec.snapshot:
+            return None
+        target, identity = self.sessions().target(), self.plan.source.identity
+        try:
+            line = journal.read_line_of_snapshot(
+                target, identity, self.spec.snapshot, "set_sequences"
+            )
+        except psycopg.errors.InsufficientPrivilege:  # the journal is another user's
+            return {}
+        except psycopg.Error as error:
+            raise explain(error, "reading the journal", side="target") from error
+        return (line.note or {}).get("values", {}) if line else {}
 
     def lacking(self, steps: object) -> dict[str, list[str]]:
         """Nothing is journalled."""

@@ -6,6 +6,7 @@ own record. So each can be killed at any point and run again.
 
 from __future__ import annotations
 
+import secrets
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -18,8 +19,10 @@ from windlass.engines.postgres.extract import (
     count_csv_losses,
     csv_rows,
 )
+from windlass.engines.warehouse.base import fetched
 from windlass.errors import Different, WindlassError
 from windlass.flows.exporting import Exporting
+from windlass.model.event import Noticed
 from windlass.model.export import Export, File, Loaded, Manifest
 from windlass.model.flow import Item, Result
 from windlass.model.report import Difference, DifferenceKind
@@ -50,7 +53,9 @@ def extract(run: Exporting, item: Item) -> Result:
     """Rows into files; the manifest, which is written last, says that they are all there."""
     export = run.export(item.id)
     found = run.manifest(export)
-    if found:
+    if found and not _has_holes(export, found):
+        if run.warehouse is None:
+            run.emit(Noticed(f"{export.name}: run {run.run} has been written before"))
         return _told(found)
     done = _loaded(run, export)
     if done:
@@ -61,6 +66,11 @@ def extract(run: Exporting, item: Item) -> Result:
     manifest = _extract_csv(run, export) if _is_csv(run) else _extract_parquet(run, export)
     run.write_manifest(export, manifest)
     return {**_told(manifest), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _has_holes(export: Export, found: Manifest) -> bool:
+    """Only what had changed was read, and the table has lost what was there by now."""
+    return bool(found.since and not export.since)
 
 
 def _told(manifest: Manifest) -> Result:
@@ -94,6 +104,9 @@ def _manifest(run: Exporting, export: Export, layout: Layout) -> Manifest:
         export.columns,
         snapshot=run.snapshot.number,
         watermark=export.upto,
+        since=export.since,
+        mark=export.mark,
+        id=secrets.token_hex(8),
     )
 
 
@@ -155,7 +168,7 @@ def _count_rows(store: ObjectStore, manifest: Manifest, file: File) -> int:
     """As the file itself says."""
     if manifest.format == "parquet":
         return count_parquet(partial(store.part, file.path), file.size_bytes)
-    with store.local(file.path) as local:
+    with fetched(store, file.path) as local:
         return count_csv(local, packed=manifest.compression == "gzip")
 
 
@@ -170,6 +183,11 @@ def load(run: Exporting, item: Item) -> Result:
     else:  # which finds by itself what is done
         export = replace(export, columns=manifest.columns)
         done = run.warehouse.load(export, manifest, run.store)
+    if not done.is_new:
+        run.emit(Noticed(
+            f"{export.name}: run {run.run} has been loaded into {export.table} before:"
+            " nothing is loaded again; another run would be"
+        ))  # fmt: skip
     return {"rows": done.rows, "total": done.total, "table": export.table}
 
 
@@ -190,9 +208,8 @@ def check_rows(run: Exporting, item: Item) -> Result:
     counted = done.rows
     if export.disposition == "truncate" and done.is_last:
         counted = run.warehouse.count(export.table)
-    read = manifest.rows if manifest else done.rows
-    if counted != read:
-        message = f"{read:,} rows were read, {counted:,} are in {run.warehouse.place}"
+    if counted != done.read:
+        message = f"{done.read:,} rows were read, {counted:,} are in {run.warehouse.place}"
         raise Different([Difference(DifferenceKind.COUNT, export.table, message)])
     return {"rows": counted, **told, "assets": run.assets(export)}
 
@@ -201,13 +218,16 @@ def clean_up(run: Exporting, item: Item) -> Result:
     """The files go once they are loaded, and after a failure; `keep-files` keeps them. Without a
     warehouse they are what was asked for."""
     export = run.export(item.id)
-    if run.spec.keep_files or (run.warehouse is None and run.manifest(export)):
-        return {}
-    return {"removed": run.store.clear(run.folder(export))}
+    removed = {}
+    if not (run.spec.keep_files or (run.warehouse is None and run.manifest(export))):
+        removed = {"removed": run.store.clear(run.folder(export))}
+    if run.warehouse is not None:
+        run.warehouse.clean_up(export, run.run)
+    return removed
 
 
 def _loaded(run: Exporting, export: Export) -> Loaded | None:
-    return run.warehouse.loaded(run.run, export.table) if run.warehouse else None
+    return run.warehouse.loaded(run.run, export) if run.warehouse else None
 
 
 def _loaded_before(run: Exporting, export: Export) -> Loaded:

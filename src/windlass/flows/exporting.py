@@ -38,7 +38,7 @@ from windlass.engines.postgres.extract import (
 )
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder, enter
-from windlass.engines.warehouse.base import Warehouse
+from windlass.engines.warehouse.base import OURS, Warehouse
 from windlass.engines.warehouse.opening import open_warehouse
 from windlass.errors import BadSpec, Interrupted, Refused, SnapshotLost, WindlassError
 from windlass.flows.migration import new_run_id, when_up
@@ -57,6 +57,8 @@ _EXPORTS = TypeAdapter(tuple[Export, ...])
 _MANIFEST = TypeAdapter(Manifest)
 MANIFEST = "manifest.json"
 _SPELLING = "check how it is written; `unmatched: ignore` lets such words be"
+_TIME = re.compile(r"timestamp|date$")  # types of a watermark that a moment can be compared with
+_RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 # what a pattern means without being asked for by name; a partition's rows are its root's
 _PLAIN = (RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED_VIEW)
 
@@ -76,17 +78,19 @@ class Exporting:
         """Connects to nothing yet. A run is that of its `caller`, or has an id of its own.
 
         Raises:
-            BadSpec: source or warehouse cannot be read.
+            BadSpec: source or warehouse cannot be read, or the run's name cannot be a folder's.
         """
+        if run and not _RUN.fullmatch(run):
+            raise BadSpec([f"run: {run!r} is not one word of letters, digits, `_`, `-` and `.`"])
         if spec.source is None:
             raise BadSpec(["no source: give --source, or set WINDLASS_SOURCE"])
         self.spec, self._emit, self._patient = spec, emit, patient
         self.address = Address.parse("source", spec.source.get_secret_value())
-        self.run = run or (run_of(caller) if caller else new_run_id())
         self.store = ObjectStore(spec.to, spec.store_options)
         self.warehouse: Warehouse | None = None
         if spec.warehouse is not None:
             self.warehouse = open_warehouse(spec.warehouse.get_secret_value(), spec.into)
+        self.run = run or (run_of(caller, self._destination) if caller else new_run_id())
         self.exports: tuple[Export, ...] = ()
         self.steps: tuple[str, ...] = ()
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
@@ -98,7 +102,9 @@ class Exporting:
         self._cancelled = False
         self._started = time.perf_counter()
         self._source_name = str(self.address)
+        self._source_identity = ""
         self._relations: Sequence[Relation] = ()
+        self._settled = ("", "UTC")  # before this moment nothing is stamped; and its time zone
 
     def __enter__(self) -> Self:
         return self
@@ -117,8 +123,13 @@ class Exporting:
         return next(one for one in self.exports if one.name == name)
 
     def folder(self, export: Export) -> str:
-        """Of one relation and run: two runs never mix."""
-        return f"{slug(export.name)}/{self.run}"
+        """Of one relation and run: two never mix, not even where their sources' or warehouses'
+        runs have the same name."""
+        return f"{slug(export.name)}/{self.run}-{_short(export.source, self._destination)[:8]}"
+
+    @property
+    def _destination(self) -> str:
+        return f"{self.warehouse.place} {self.spec.into}" if self.warehouse else ""
 
     def assets(self, export: Export) -> list[dict[str, str]]:
         """Where a scheduler's other work finds what has arrived."""
@@ -192,7 +203,7 @@ class Exporting:
         try:
             self._hold()
         except WindlassError as error:
-            if self._patient:
+            if self._patient and error.retryable:
                 raise
             problems.append(Problem("source", str(error), error.hint))
         else:
@@ -212,14 +223,37 @@ class Exporting:
 
     def _hold(self, number: int = 1) -> None:
         if self._holder is None:
+            if self.warehouse is not None and any(one.watermark for one in self.spec.relations):
+                self._settled = when_up(self._read_settled)
             self._holder = when_up(lambda: SnapshotHolder(self.address, "windlass snapshot"))
         self.snapshot = self._holder.numbered(number)
+
+    def _read_settled(self) -> tuple[str, str]:
+        """A moment before which no running transaction can have stamped rows that the snapshot,
+        which is taken after this, does not show; and the zone of stamps without one."""
+        try:
+            with self.address.connect(Role.SOURCE, "windlass watermark") as connection:
+                row = connection.execute(_SETTLED).fetchone()
+        except psycopg.Error as error:
+            raise explain(error, "reading who is writing", side="source") from error
+        assert row is not None
+        moment, zone, is_blind, is_standby = row
+        blind = [one for one in self.spec.relations if one.watermark and not one.overlap_seconds]
+        if blind and (is_blind or is_standby):
+            told = "who writes to a standby's primary" if is_standby else "since when others write"
+            self.emit(Noticed(
+                f"watermarks: {told} cannot be seen: a row that is committed later than it was"
+                " stamped may be missed; give overlap-seconds"
+                f"{'' if is_standby else ', or grant pg_read_all_stats'}"
+            ))  # fmt: skip
+        return str(moment), str(zone)
 
     def _plan(self) -> tuple[list[Export], list[Problem]]:
         assert self._holder is not None
         found = catalog.read_catalog(self._holder.connection)
         self._relations = found.relations
         self._source_name = str(found.server)
+        self._source_identity = found.server.identity
         problems: list[Problem] = []
         chosen: dict[str, tuple[RelationSpec, Relation | None]] = {}
         for one in self.spec.relations or (RelationSpec(name="*"),):
@@ -250,6 +284,12 @@ class Exporting:
             Problem(str(r.name), "row security hides rows", "use a role with BYPASSRLS")
             for r in hiding
         ]
+        if self.warehouse is not None:
+            problems += [
+                Problem(one.name, f"{one.table} is a name of windlass's own", "give `table`")
+                for one in exports
+                if one.table.lower().startswith(OURS)
+            ]
         tables = Counter(one.table for one in exports)
         problems += [
             Problem(table, f"{count} relations would be loaded into this table", "give `table`")
@@ -264,6 +304,8 @@ class Exporting:
         if relation.name.plain == pattern:
             return True
         is_plain = relation.kind in _PLAIN and relation.partition_of is None
+        if relation.name.name.startswith(OURS):
+            return False  # a source that is a warehouse itself has records of its own
         return is_plain and matches(relation.name, pattern)
 
     def _unmatched(
@@ -342,6 +384,11 @@ class Exporting:
                 faults.append("has no key to merge by: give `key`")
             kept = {column.name for column in columns if not column.mask}
             faults += [f"key: {part} is left out or masked" for part in key if part not in kept]
+        types = {column.name: column.type for column in described}
+        if one.overlap_seconds and not _TIME.match(types.get(one.watermark, "date")):
+            faults.append(
+                f"overlap-seconds: {one.watermark} is {types[one.watermark]}, not a time or date"
+            )
         if not columns:
             faults.append("has no columns left to export")
         if faults:
@@ -357,20 +404,37 @@ class Exporting:
             require_rows=require,
             size_bytes=relation.size_bytes if relation else 0,
             rows=relation.rows if relation else -1,
+            source=self._source_identity,
         )
 
     def _with_watermarks(self, exports: Sequence[Export]) -> Iterator[Export]:
-        """Where the last run ended, and where this one will. As text: the source's own type."""
+        """Where the last run ended, and where this one will. As text: the source's own type.
+
+        A mark of time ends where somebody may still be writing, and never in the future or at
+        infinity, as nothing would come after that.
+        """
         assert self._holder is not None
         for one in exports:
             if not one.watermark or self.warehouse is None:
                 yield one
                 continue
-            overlap, last = float(one.since), self.warehouse.watermark(one.table)
+            overlap, last = float(one.since), self.warehouse.watermark(one)
             mark = sql.Identifier(one.watermark)
             item = from_item(replace(one, watermark=""))
             try:
-                highest = self._value(sql.SQL("select max({})::text from {}").format(mark, item))
+                type_ = self._value(
+                    sql.SQL("select pg_typeof(max({})) from {} where false").format(mark, item)
+                )
+                most = sql.SQL("max({})").format(mark)
+                if _TIME.match(type_):
+                    moment, zone = map(sql.Literal, self._settled)
+                    settled = sql.SQL("{}::timestamptz").format(moment)
+                    if not type_.endswith("with time zone"):
+                        settled = sql.SQL("({} at time zone {})").format(settled, zone)
+                    most = sql.SQL(
+                        "case when {0} is not null then least({0}, {1}::{2}) end"
+                    ).format(most, settled, sql.SQL(type_))
+                highest = self._value(sql.SQL("select ({})::text from {}").format(most, item))
                 if last and overlap:
                     last = self._value(
                         sql.SQL(
@@ -524,6 +588,21 @@ class Exporting:
         )
 
 
+# In the session's own zone. Who may not see others' sessions has NULL for when they began.
+_SETTLED = """
+select least(clock_timestamp(), min(xact_start),
+             (select min(prepared) from pg_prepared_xacts where database = current_database())
+            )::text,
+       (select reset_val from pg_settings where name = 'TimeZone'),
+       coalesce(bool_or(query = '<insufficient privilege>'), false),
+       pg_is_in_recovery()
+  from pg_stat_activity
+ where datname = current_database()
+   and pid <> pg_backend_pid()
+   and coalesce(backend_type, '') not in ('autovacuum worker', 'walsender')
+"""
+
+
 def _from_item(one: RelationSpec, relation: Relation | None) -> str:
     """What stands after FROM. Children of a relation are relations of their own, unless they are
     its partitions."""
@@ -561,9 +640,14 @@ def _unknown(names: Sequence[str], given: Mapping[str, Sequence[str]]) -> list[s
     ]
 
 
-def run_of(caller: str) -> str:
-    """A scheduler's own run always has the same id: a retry finds what was done."""
-    return f"run_{hashlib.sha256(caller.encode()).hexdigest()[:16]}"
+def run_of(caller: str, destination: str) -> str:
+    """A scheduler's own run always has the same id: a retry finds what was done. Two schedulers
+    may have runs of the same name."""
+    return f"run_{_short(caller, destination)[:16]}"
+
+
+def _short(*words: str) -> str:
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
 def slug(name: str) -> str:

@@ -365,7 +365,7 @@ def generate_migration_summary(run: Migration, _: Item) -> Result:
     outcome = run.outcome(state)
     run.end(state, outcome)
     if run.differences:
-        raise Different(run.differences)
+        raise Different(run.differences, summary(outcome))
     return {**summary(outcome), "assets": [_asset(run, item) for item in run.plan.relations]}
 
 

@@ -269,6 +269,11 @@ class Migration:
         """A step's finished items, as far as this process knows."""
         return self._lines[step]
 
+    def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
+        """Where sequences of the target were set to, by name; None if that is not known."""
+        line = self._lines["set_sequences"].get(ONE.id)
+        return None if line is None else (line.note or {}).get("values", {})
+
     def forget(self, steps: Iterable[str], items: Iterable[str]) -> None:
         """What the journal has been made to forget."""
         for item in items:
@@ -482,7 +487,7 @@ class Migration:
 
     def _connect(self) -> None:
         """Both sides, so that both faults are told if there are two."""
-        problems = []
+        problems, passing = [], True
         if self._holder is None:
             try:
                 within = self.spec.snapshot
@@ -491,6 +496,7 @@ class Migration:
                 )
             except WindlassError as error:
                 problems.append(Problem("source", str(error), error.hint))
+                passing = passing and error.retryable
         if self._control is None:
             try:
                 self._control = when_up(
@@ -498,7 +504,8 @@ class Migration:
                 )
             except WindlassError as error:
                 problems.append(Problem("target", str(error), error.hint))
-        if problems and self._patient:
+                passing = passing and error.retryable
+        if problems and self._patient and passing:
             raise ConnectionLost("; ".join(map(str, problems)))
         if problems:
             raise Refused(problems)

@@ -20,7 +20,62 @@ _EXPORT = "windlass.flows.export"
 
 def _in(module: str, name: str, *after: str, items: str | None = None, **words: Any) -> Step[Any]:
     place = f"{module}:{items}" if items else None
-    return Step(name, f"{module}:{name}", after, items=place, **words)
+    return Step(name, f"{module}:{name}", after, items=place, doc=_DOCS[name], **words)
+
+
+# what people who watch a step are told of it
+_DOCS = {
+    "extract_source_schema": "Reads both sides, makes the plan and finds every problem; writes"
+    " nothing.",
+    "hold_snapshot": "Writes the plan into the target's journal, and holds the source's snapshot"
+    " and the target's lock until all other tasks have ended.",
+    "create_target_schema": "Sets aside what is in the way, then makes schemas, extensions, types"
+    " and functions.",
+    "create_target_tables": "Makes relations, partitions, sequences, views and defaults.",
+    "transfer_table_data": "Copies the rows of whole relations; they and the journal's line that"
+    " says so are one transaction.",
+    "transfer_partition": "Copies one range of a large relation's rows; they and the journal's line"
+    " that says so are one transaction.",
+    "transfer_large_objects": "Copies large objects, with their owners and grants.",
+    "collect_all_results": "Adds up from the journal what has arrived.",
+    "convert_tables_to_logged": "Makes relations logged that were filled unlogged.",
+    "create_indexes": "Builds the indexes, a large relation's one by one.",
+    "create_primary_keys": "Makes primary keys and unique constraints upon those indexes.",
+    "analyze_tables": "Gathers the statistics that the target's planner needs.",
+    "attach_indexes": "Attaches the partitions' indexes to those of their roots.",
+    "analyze_partitioned": "Gathers statistics over whole partitioned relations.",
+    "create_foreign_keys": "Makes foreign keys, not validated yet.",
+    "validate_foreign_keys": "Has the target check every row against its foreign keys.",
+    "set_sequences": "Sets sequences to where the source's stand now.",
+    "create_triggers_and_rules": "Makes triggers, rules and policies.",
+    "grant_privileges": "Grants privileges.",
+    "refresh_materialized_views": "Fills the materialized views that the source had filled.",
+    "create_event_triggers": "Makes event triggers, when nothing is left that they could fire on.",
+    "validate_content": "Has each server fingerprint, or count, the rows of its side.",
+    "find_differences": "Compares the fingerprints, and looks for the rows wherever they differ.",
+    "validate_schema": "Compares the definitions of both sides.",
+    "validate_sequences": "Compares where the sequences stand.",
+    "validate_large_objects": "Compares large objects by their content.",
+    "generate_migration_summary": "Writes the run's end into the journal; red, with the differences"
+    " named, if there are any.",
+    "read_both_sides": "Plans the comparison, and holds its snapshot until all other tasks have"
+    " ended.",
+    "generate_validation_report": "Tells the result; red, with the differences named, if there are"
+    " any.",
+    "reading_from_database": "Picks the rows, and copies them with their places into a staging"
+    " table.",
+    "adding_row": "Computes what the rows become.",
+    "backup_table": "Copies what may be wanted back, and lets it replace the backup before.",
+    "delete_records_from_table": "Takes out duplicates, and what else the spec asks for.",
+    "writing_to_database": "Writes the rows back where they stand.",
+    "updating_exported_at": "Stamps the rows that were written, and writes the run's end.",
+    "read_source": "Plans the export, and holds its snapshot until all other tasks have ended.",
+    "extract": "Writes the rows into files, and at last the manifest that says that all are there.",
+    "check_objects": "Makes sure that every file is there, with all that was written into it.",
+    "load": "Loads the files into the warehouse, once for a run.",
+    "check_rows": "Makes sure that as many rows have arrived as were read.",
+    "clean_up": "Removes the run's files, after a failure as well.",
+}
 
 
 MIGRATE: Flow[Any] = Flow(

@@ -7,6 +7,11 @@ abandoned is dropped by the next; from then on it is finished.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from itertools import cycle
+from typing import TypeVar
+
 import psycopg
 import tenacity
 from psycopg import sql
@@ -15,8 +20,9 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.lock import end_sessions, read_holder, relation_key, try_lock
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import find_path, read_columns, read_name
-from windlass.errors import Refused, WindlassError
-from windlass.flows.rewriting import _PLAN, Rewriting, count, session_name
+from windlass.errors import Interrupted, Refused, TargetFull, WindlassError
+from windlass.flows.migration import UNFINISHED
+from windlass.flows.rewriting import _PLAN, Rewriting, count, said_lately, session_name
 from windlass.flows.rollback import Undone
 from windlass.journal import journal
 from windlass.journal.journal import Line
@@ -24,16 +30,34 @@ from windlass.model.event import Noticed
 from windlass.model.flow import ONE, Item, Result
 from windlass.model.outcome import Outcome, RunStatus, State
 from windlass.model.report import Problem
-from windlass.model.rewrite import RewritePlan
+from windlass.model.rewrite import RewriteChange, RewritePlan
 from windlass.model.units import plural
 from windlass.rewrite import backup
-from windlass.rewrite.frames import call_function, take_over
+from windlass.rewrite.frames import call_function, first_misfit, take_over
 from windlass.rewrite.staging import Staging
 
-LOCK_TIMEOUT = "1s"  # so that others' statements do not queue behind ours for longer
-LOCK_ATTEMPTS = 30
+# Others' statements queue behind ours for as long as it waits for a lock. Autovacuum gives way only
+# to who has waited for deadlock_timeout, which is 1 s.
+SHORT_WAIT, LONG_WAIT, LONG_EVERY = "100ms", "1500ms", 10
+LOCK_ATTEMPTS = 80
+T = TypeVar("T")
+Lines = Mapping[str, Mapping[str, Line]]
 
 
+def _explained(step: Callable[[Rewriting, Item], Result]) -> Callable[[Rewriting, Item], Result]:
+    """A step, with the driver's errors as ours."""
+
+    @wraps(step)
+    def explained(run: Rewriting, item: Item) -> Result:
+        try:
+            return step(run, item)
+        except psycopg.Error as error:
+            raise explain(error, step.__name__, side="database") from error
+
+    return explained
+
+
+@_explained
 def reading_from_database(run: Rewriting, _: Item) -> Result:
     """Pick the rows: copy them, with their places, into the staging table. What an abandoned run
     has left is finished or dropped before."""
@@ -54,6 +78,7 @@ def reading_from_database(run: Rewriting, _: Item) -> Result:
     return {"run": run.plan.run, "table": str(run.plan.table), "rows": run.selected}
 
 
+@_explained
 def adding_row(run: Rewriting, _: Item) -> Result:
     """Compute what the rows become: by SQL, by the function, and which of them are equal then."""
     run.join()
@@ -78,8 +103,20 @@ def adding_row(run: Rewriting, _: Item) -> Result:
 
 
 def _set(run: Rewriting, connection: Connection) -> Result:
-    rows = connection.execute(run.staging.set()).rowcount
-    run.staging.analyze(connection, "_set")
+    staging = run.staging
+    rows = 0
+
+    def assign(given: Sequence[RewriteChange]) -> int:
+        with connection.transaction():
+            connection.execute(staging.make_set(given))
+            return connection.execute(staging.set(given)).rowcount
+
+    try:
+        rows = assign(staging.given)
+    except psycopg.DataError as error:
+        name = first_misfit(connection, staging.given, assign)
+        raise explain(error, f"adding_row: column {name}", side="database") from error
+    staging.analyze(connection, "_set")
     if rows != run.selected:
         raise WindlassError(
             f"an expression makes {rows} rows of {run.selected}",
@@ -94,26 +131,23 @@ def _find_extra(run: Rewriting, connection: Connection) -> Result:
     return {"rows": rows}
 
 
+@_explained
 def backup_table(run: Rewriting, _: Item) -> Result:
-    """Copy what may be wanted back; when that is complete, let it replace the backup before."""
+    """Copy what may be wanted back, and count it. It replaces the backup before together with the
+    write: a run that writes nothing leaves that one."""
     run.join()
     if not run.selected or run.is_over or not run.plan.keeps_backup:
         return _counted(run, "backup_table")
 
     def copy(connection: Connection) -> Result:
         backup.drop_unfinished(connection, run.plan)
-        rows = backup.copy(connection, run.staging, has_others=run.plan.deletes_by_key)
+        rows = backup.copy(connection, run.staging)
         return {"rows": rows, "table": str(backup.place_of(run.plan))}
 
-    def swap(connection: Connection) -> Result:
-        backup.swap(connection, run.plan)
-        return {}
-
-    done = run.once("backup_table", "copy", copy, one_snapshot=True)
-    run.once("backup_table", "swap", swap)
-    return done
+    return run.once("backup_table", "copy", copy, one_snapshot=True)
 
 
+@_explained
 def delete_records_from_table(run: Rewriting, _: Item) -> Result:
     """Take out what is not written back: duplicates, and rows with the same key where asked for.
     Nothing that somebody has changed since it was read."""
@@ -123,6 +157,9 @@ def delete_records_from_table(run: Rewriting, _: Item) -> Result:
 
     def delete(connection: Connection) -> Result:
         staging, plan = run.staging, run.plan
+        if not (staging.extras or plan.deletes_by_key):
+            return {"rows": 0}
+        connection.execute(staging.make_gone())
         extra = connection.execute(staging.delete_extra()).rowcount if staging.extras else 0
         others = connection.execute(staging.delete_others()).rowcount if plan.deletes_by_key else 0
         return {"rows": extra + others, "duplicates": extra, "others": others}
@@ -130,30 +167,25 @@ def delete_records_from_table(run: Rewriting, _: Item) -> Result:
     return run.once("delete_records_from_table", "", delete)
 
 
+@_explained
 def writing_to_database(run: Rewriting, _: Item) -> Result:
     """Write the rows back where they stand. Those that somebody has changed or deleted since they
-    were read are left, counted and told: the next run finds them."""
+    were read are left, counted and told: the next run finds them.
+
+    If the write cannot happen, such as for a constraint, what was deleted comes back.
+    """
     run.join()
     if not run.selected or run.is_over:
         return _counted(run, "writing_to_database")
-    if run.plan.missing and ("writing_to_database", "") not in run:
-        _add_columns(run)
-
-    def write(connection: Connection) -> Result:
-        staging = run.staging
-        row = connection.execute(staging.count_kept()).fetchone()
-        kept = int(row[0]) if row and isinstance(row[0], int) else 0
-        connection.execute(staging.make_written())
-        if run.is_stale():
-            return {"rows": 0, "left": kept}
-        writes = staging.write() if staging.written_columns else staging.find_unchanged()
-        rows = connection.execute(writes).rowcount
-        staging.analyze(connection, "_written")
-        if rows < kept and run.plan.backup == "touched":
-            backup.forget_untouched(connection, staging)
-        return {"rows": rows, "left": kept - rows, "columns": staging.written_columns}
-
-    done = run.once("writing_to_database", "", write)
+    try:
+        if run.plan.missing and ("writing_to_database", "") not in run:
+            _add_columns(run)
+        done = run.once("writing_to_database", "", lambda connection: _write(run, connection))
+    except WindlassError as error:
+        may_yet_work = error.retryable or isinstance(error, Interrupted | TargetFull)
+        if run.deleted and not may_yet_work:
+            _give_up(run, error)
+        raise
     if done["left"]:
         run.emit(
             Noticed(
@@ -164,11 +196,56 @@ def writing_to_database(run: Rewriting, _: Item) -> Result:
     return done
 
 
-def _add_columns(run: Rewriting) -> None:
-    """Each wait for the table's lock is short, as everybody else would queue behind it.
+def _write(run: Rewriting, connection: Connection) -> Result:
+    staging, plan = run.staging, run.plan
+    if run.is_stale():
+        raise WindlassError(
+            f"{plan.table} was altered after its rows were read; nothing was written",
+            hint="begin a new run",
+        )
+    if plan.keeps_backup:
+        backup.lock_place(connection, plan)
+    row = connection.execute(staging.count_kept()).fetchone()
+    kept = int(row[0]) if row and isinstance(row[0], int) else 0
+    connection.execute(staging.make_written())
+    writes = staging.write() if staging.written_columns else staging.find_unchanged()
+    rows = connection.execute(writes).rowcount
+    staging.analyze(connection, "_written")
+    returned = backup.Returned()
+    if run.note("delete_records_from_table").get("duplicates") and rows < kept:
+        returned = backup.return_deleted(connection, staging, staging.stray())
+        if returned.rows == returned.wanted:
+            connection.execute(staging.forget_gone(staging.stray()))
+        _tell_kept(run, returned)
+    gone = run.deleted - returned.rows
+    swaps = plan.keeps_backup and bool(rows or gone)
+    if swaps:
+        if plan.backup == "touched" and rows + gone < run.note("backup_table", "copy")["rows"]:
+            backup.keep_touched(connection, staging)
+        backup.swap(connection, plan)
+    return {
+        "rows": rows,
+        "left": kept - rows,
+        "returned": returned.rows,
+        "columns": staging.written_columns,
+        "swapped": swaps,
+    }
 
-    Raises:
-        ConnectionLost: somebody has had the table for long; worth another try.
+
+def _tell_kept(run: Rewriting, returned: backup.Returned) -> None:
+    if returned.kept_in:
+        missing = f"{returned.wanted - returned.rows} of {plural(returned.wanted, 'row')}"
+        run.emit(
+            Noticed(
+                f"{missing} that run {run.plan.run} has deleted cannot be put back:"
+                f" {returned.kept_in} has them all"
+            )
+        )
+
+
+def _add_columns(run: Rewriting) -> None:
+    """Raises:
+    ConnectionLost: somebody has had the table for long; worth another try.
     """
     plan = run.plan
     clauses = sql.SQL(", ").join(
@@ -178,54 +255,68 @@ def _add_columns(run: Rewriting) -> None:
         for name in plan.missing
     )
 
-    def add(connection: Connection) -> Result:
-        there = {one.name for one in read_columns(connection, plan.oid)}
-        connection.execute(
-            sql.SQL("set local lock_timeout to {}").format(sql.Literal(LOCK_TIMEOUT))
-        )
-        connection.execute(sql.SQL("alter table {} {}").format(run.staging.target, clauses))
-        return {"columns": [name for name in plan.missing if name not in there]}
+    def add(timeout: str) -> Result:
+        def work(connection: Connection) -> Result:
+            there = {one.name for one in read_columns(connection, plan.oid)}
+            connection.execute(sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout)))
+            connection.execute(sql.SQL("alter table {} {}").format(run.staging.target, clauses))
+            return {"columns": [name for name in plan.missing if name not in there]}
 
+        return run.once("writing_to_database", "add column", work)
+
+    _in_short_waits(add)
+
+
+def _in_short_waits(work: Callable[[str], T]) -> T:
+    """Try until a lock is had, each time for so long: everybody else queues behind who waits."""
+    timeouts = cycle([*[SHORT_WAIT] * (LONG_EVERY - 1), LONG_WAIT])
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_met_a_lock),
         stop=tenacity.stop_after_attempt(LOCK_ATTEMPTS),
         wait=tenacity.wait_random(0.05, 0.5),
         reraise=True,
     )
-    retrying(run.once, "writing_to_database", "add column", add)
+    return retrying(lambda: work(next(timeouts)))
 
 
 def _met_a_lock(error: BaseException) -> bool:
     return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
 
 
+@_explained
 def updating_exported_at(run: Rewriting, _: Item) -> Result:
     """Stamp the rows that were written, drop the staging tables, and write the run's end."""
     run.join()
     if run.is_over:
         return {**_summary(run), "resumed": True}
     if run.selected:
-
-        def stamp(connection: Connection) -> Result:
-            staging = run.staging
-            rows = 0
-            if run.plan.stamp and not run.is_stale():
-                rows = connection.execute(staging.stamp_by_place()).rowcount
-                rows += connection.execute(staging.stamp_by_id()).rowcount
-            written = int(run.note("writing_to_database")["rows"])
-            staging.drop(connection)
-            return {"rows": rows, "unstamped": written - rows if run.plan.stamp else 0}
-
-        done = run.once("updating_exported_at", "", stamp)
+        done = run.once("updating_exported_at", "", lambda connection: _stamp(run, connection))
         if done["unstamped"]:
             run.emit(
                 Noticed(
                     f"{plural(done['unstamped'], 'row')} not stamped, as others have changed or"
-                    " deleted them since they were written"
+                    " deleted them, or their columns, since they were written"
                 )
             )
     run.end(State.DONE, run.outcome(State.DONE))
     return _summary(run)
+
+
+def _stamp(run: Rewriting, connection: Connection) -> Result:
+    """By their places and ids; not if id or stamp are other columns by now."""
+    plan, staging = run.plan, run.staging
+    rows = 0
+    if plan.stamp and not run.is_stale({plan.id, plan.stamp}):
+        rows = connection.execute(staging.stamp_by_place()).rowcount
+        rows += connection.execute(staging.stamp_by_id()).rowcount
+    return _clear(run, connection, rows)
+
+
+def _clear(run: Rewriting, connection: Connection, stamped: int) -> Result:
+    run.staging.drop(connection)
+    backup.drop_unfinished(connection, run.plan)
+    written = int(run.note("writing_to_database")["rows"])
+    return {"rows": stamped, "unstamped": written - stamped if run.plan.stamp else 0}
 
 
 def _summary(run: Rewriting) -> Result:
@@ -259,35 +350,51 @@ def settle(run: Rewriting) -> None:
     """Finish a run that has changed the table, and drop one that has not."""
     name = run.plan.run
     end_sessions(run.connection, session_name(name))
-    if run.has_changed_table:
-        try:
-            writing_to_database(run, ONE)
-        except WindlassError as error:
-            if error.retryable:
-                raise
-            _give_up(run, error)
-        updating_exported_at(run, ONE)
-        run.emit(Noticed(f"run {name} was abandoned half-way, and is finished now"))
+    if not run.has_changed_table:
+        dropped = _drop(run.connection, run.plan, run.added)
+        run.emit(Noticed(f"run {name} was abandoned, and is {dropped}"))
         return
-    _drop(run.connection, run.plan)
-    run.emit(Noticed(f"run {name} was abandoned before it changed anything, and is dropped"))
+    try:
+        writing_to_database(run, ONE)
+    except WindlassError as error:
+        if not run.is_over:
+            raise
+        run.emit(Noticed(f"run {name} was abandoned half-way, and cannot be finished: {error}"))
+        return
+    try:
+        updating_exported_at(run, ONE)
+    except WindlassError as error:
+        if error.retryable or isinstance(error, TargetFull):
+            raise
+        run.once("updating_exported_at", "", lambda connection: _clear(run, connection, 0))
+        run.emit(Noticed(f"run {name} could not stamp what it had written: {error}"))
+        updating_exported_at(run, ONE)
+    run.emit(Noticed(f"run {name} was abandoned half-way, and is finished now"))
 
 
 def _give_up(run: Rewriting, error: WindlassError) -> None:
-    """Leave rows that cannot be written, such as for a constraint, as they were read: what the run
-    has deleted stays deleted, and a later run finds the others again."""
+    """The rows that the run has deleted come back, and it is over: it has changed nothing, and the
+    backup before it stays."""
+    connection, plan, staging = run.connection, run.plan, run.staging
+    try:
+        with connection.transaction():
+            returned = backup.return_deleted(connection, staging, staging.all_gone())
+            _tell_kept(run, returned)
+            staging.drop(connection)
+            backup.drop_unfinished(connection, plan)
+            message = f"{error}; {plural(returned.rows, 'row')} that it had deleted are back"
+            run.end(State.ROLLED_BACK, run.outcome(State.ROLLED_BACK, message))
+    except psycopg.Error as failed:
+        doing = f"putting back what run {plan.run} has deleted"
+        raise explain(failed, doing, side="database") from failed
+    run.emit(Noticed(f"{plural(returned.rows, 'row')} that run {plan.run} had deleted are back"))
 
-    def leave(connection: Connection) -> Result:
-        connection.execute(run.staging.make_written())
-        return {"rows": 0, "left": run.selected}
 
-    run.once("writing_to_database", "", leave)
-    run.emit(Noticed(f"run {run.plan.run} could not write its rows, and left them: {error}"))
-
-
-def _drop(connection: Connection, plan: RewritePlan) -> None:
-    """What a run has made outside the table, but for a backup that is in its place."""
-    message = "dropped: it had not changed anything"
+def _drop(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> str:
+    """What a run has made outside the table, but for a backup that is in its place; in words."""
+    message = "dropped: it had not changed a row"
+    if added:  # and does not go: with the next run of its kind it would come again
+        message += f"; {', '.join(added)}, which it had added, stays"
     outcome = Outcome(plan.run, State.ROLLED_BACK, source=plan.title, message=message)
     try:
         with connection.transaction():
@@ -296,6 +403,7 @@ def _drop(connection: Connection, plan: RewritePlan) -> None:
             journal.set_state(connection, plan.run, State.ROLLED_BACK, outcome)
     except psycopg.Error as error:
         raise explain(error, f"dropping run {plan.run}", side="database") from error
+    return message
 
 
 # the way back
@@ -305,38 +413,45 @@ def undo_rewrite(connection: Connection, found: journal.Run) -> Undone:
     """Make the table what it is in the run's backup. All or nothing.
 
     Raises:
-        Refused: there is no such backup any more; nothing was changed.
+        Refused: there is no such backup any more, or a later run has changed the table; nothing
+            was changed.
     """
     plan = _PLAN.validate_json(journal.read_packed(connection, found.run))
     what = f"run {found.run}"
     if not try_lock(connection, relation_key(plan.oid)):
         holder = read_holder(connection, relation_key(plan.oid))
         raise Refused([Problem(str(plan.table), f"is being rewritten: {holder}", "wait for it")])
-    lines: dict[str, dict[str, Line]] = {}
-    for line in journal.read_lines(connection, found.run):
-        lines.setdefault(line.step, {})[line.item] = line
-    counts = count(plan, lines)
-    if not (counts["duplicates deleted"] or counts["others deleted"] or counts["written"]):
+    lines = _lines(connection, found.run)
+    made = _noted(lines, "writing_to_database", "add column").get("columns", ())
+    if not _has_changed(plan, lines):
         if found.state is State.DONE:
             raise Refused([Problem(what, "has changed nothing, so there is nothing to undo")])
-        _drop(connection, plan)
-        return Undone("dropped: it had not changed anything")
+        return Undone(_drop(connection, plan, made))
     if read_name(connection, plan.oid) != plan.table:
         raise Refused([Problem(what, f"{plan.table} is another table by now, or gone")])
+    backup.find_backup(connection, plan)
+    _expect_no_later(connection, found)
     find_path(connection, plan.table.schema)
-    written = lines.get("writing_to_database", {})
-    made = ((written["add column"].note or {}) if "add column" in written else {}).get(
-        "columns", ()
-    )
-    changed = ((written[""].note or {}) if "" in written else {}).get("columns", ())
-    try:
-        with connection.transaction():
-            connection.execute("set local synchronous_commit = on")
-            restored = backup.put_back(connection, plan, made, changed)
-            Staging(plan).drop(connection)
-            journal.set_state(connection, found.run, State.ROLLED_BACK)
-    except psycopg.Error as error:
-        raise explain(error, f"undoing run {found.run}", side="database") from error
+    changed = _noted(lines, "writing_to_database", "").get("columns", ())
+
+    def put_back(timeout: str) -> backup.Restored:
+        try:
+            with connection.transaction():
+                connection.execute("set local synchronous_commit = on")
+                connection.execute(
+                    sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout))
+                )
+                if found.state in UNFINISHED and plan.backup == "touched":
+                    backup.keep_touched(connection, Staging(plan))
+                restored = backup.put_back(connection, plan, made, changed)
+                Staging(plan).drop(connection)
+                backup.drop_unfinished(connection, plan)
+                journal.set_state(connection, found.run, State.ROLLED_BACK)
+                return restored
+        except psycopg.Error as error:
+            raise explain(error, f"undoing run {found.run}", side="database") from error
+
+    restored = _in_short_waits(put_back)
     message = (
         f"{plan.table} is back where it was: {plural(restored.put_back, 'row')} put back,"
         f" {plural(restored.inserted, 'row')} inserted"
@@ -346,15 +461,47 @@ def undo_rewrite(connection: Connection, found: journal.Run) -> Undone:
     return Undone(message, [f"column {name}" for name in restored.kept_columns])
 
 
+def _lines(connection: Connection, run: str) -> dict[str, dict[str, Line]]:
+    lines: dict[str, dict[str, Line]] = {}
+    for line in journal.read_lines(connection, run):
+        lines.setdefault(line.step, {})[line.item] = line
+    return lines
+
+
+def _noted(lines: Lines, step: str, item: str) -> Result:
+    line = lines.get(step, {}).get(item)
+    return (line.note or {}) if line else {}
+
+
+def _has_changed(plan: RewritePlan, lines: Lines) -> bool:
+    counts = count(plan, lines)
+    return bool(counts["duplicates deleted"] or counts["others deleted"] or counts["written"])
+
+
+def _expect_no_later(connection: Connection, found: journal.Run) -> None:
+    """A later run without a backup, or with one elsewhere, leaves this one's in its place.
+
+    Raises:
+        Refused: its changes would go, too.
+    """
+    runs = journal.read_runs(connection, flow=found.flow)
+    for one in runs[: next(place for place, one in enumerate(runs) if one.run == found.run)]:
+        if one.source != found.source or one.state is State.ROLLED_BACK:
+            continue
+        plan = _PLAN.validate_json(journal.read_packed(connection, one.run))
+        if _has_changed(plan, _lines(connection, one.run)):
+            message = f"run {one.run}, which came later, has changed the table as well"
+            hint = "undo that one first, if it has a backup, or restore by hand"
+            raise Refused([Problem(f"run {found.run}", message, hint)])
+
+
 def rewrite_status(connection: Connection, found: journal.Run) -> RunStatus:
     """One line of `windlass status`."""
     plan = _PLAN.validate_json(journal.read_packed(connection, found.run))
-    journalled = journal.read_lines(connection, found.run)
-    lines: dict[str, dict[str, Line]] = {}
-    for line in journalled:
-        lines.setdefault(line.step, {})[line.item] = line
+    lines = _lines(connection, found.run)
     holder = read_holder(connection, relation_key(plan.oid))
     counts = count(plan, lines)
+    place = backup.find_place(connection, plan)
     return RunStatus(
         run=found.run,
         flow=found.flow,
@@ -367,12 +514,9 @@ def rewrite_status(connection: Connection, found: journal.Run) -> RunStatus:
         rows=counts["written"],
         bytes=0,
         bytes_planned=0,
-        step=journalled[-1].step if journalled else "",
+        step=next(reversed(lines), ""),
         set_aside=0,
-        backup=str(backup.place_of(plan)) if _is_kept(connection, plan) else "",
-        active=session_name(found.run) in holder and found.state is State.RUNNING,
+        backup=str(place) if plan.keeps_backup and place else "",
+        active=found.state is State.RUNNING
+        and (session_name(found.run) in holder or said_lately(connection, found)),
     )
-
-
-def _is_kept(connection: Connection, plan: RewritePlan) -> bool:
-    return backup.owner_of(connection, backup.place_of(plan)) == plan.run

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from types import TracebackType
 
@@ -207,13 +207,16 @@ class Rewriting:
         """
         if self._connection is not None:
             return
+        is_first = self._found is None
         runs = self._enter()
         mine = self._mine(runs)
         if mine is not None:
             self._go_on(mine)
-            if not self.is_over and not self.has_changed_table and self.is_stale():
-                settle(self)  # as if it were another's: it cannot go on
-                mine = None
+            # What a command has read once may have been corrected since, and be old.
+            is_old = self.is_stale() or (is_first and not self._caller)
+            if not self.is_over and not self.has_changed_table and is_old:
+                settle(self)  # as if it were another's
+                mine, self.resumed = None, False
         others = [run for run in runs if run.state in UNFINISHED and run is not mine]
         for run in others:
             if self._found is None or run.run != self._found.run:
@@ -294,14 +297,27 @@ class Rewriting:
     @property
     def has_changed_table(self) -> bool:
         """From here on a run is finished, and not begun again."""
-        deleted = self.note("delete_records_from_table").get("rows", 0)
-        return bool(deleted) or ("writing_to_database", "") in self
+        return bool(self.deleted) or ("writing_to_database", "") in self
 
-    def is_stale(self) -> bool:
-        """Whether the table is another than the one that was read."""
+    @property
+    def deleted(self) -> int:
+        """Rows that the run has taken out of the table."""
+        return int(self.note("delete_records_from_table").get("rows", 0))
+
+    @property
+    def added(self) -> list[str]:
+        """Columns that the run has added to the table."""
+        return list(self.note("writing_to_database", "add column").get("columns", ()))
+
+    def is_stale(self, names: Collection[str] = ()) -> bool:
+        """Whether the table is another than the one that was read; in these columns, or in all."""
         now = {one.number: (one.name, one.type)
                for one in tables.read_columns(self.connection, self.plan.oid)}  # fmt: skip
-        return any(now.get(one.number) != (one.name, one.type) for one in self.plan.columns)
+        return any(
+            now.get(one.number) != (one.name, one.type)
+            for one in self.plan.columns
+            if not names or one.name in names
+        )
 
     def _settle(self, run: journal.Run, settle: Callable[[Rewriting], None]) -> None:
         if self._is_between_steps(run):
@@ -319,12 +335,7 @@ class Rewriting:
         the lock. The same DAG's runs come one at a time."""
         if not run.caller or _family(run.caller) == _family(self._caller):
             return False
-        row = self.connection.execute(
-            "select extract(epoch from clock_timestamp() - max(at)) < %s from windlass.line"
-            " where run = %s",
-            (BETWEEN_STEPS_SECONDS, run.run),
-        ).fetchone()
-        return bool(row and row[0])
+        return said_lately(self.connection, run)
 
     def _begin_new(self, read: Callable[[Connection], Result]) -> None:
         connection = self.connection
@@ -356,7 +367,9 @@ class Rewriting:
             " where flow = %s and source = %s and state in ('done', 'rolled back')"
             " order by started_at desc offset %s) and run is distinct from"
             " (select run from windlass.line join windlass.run r using (run) where r.source = %s"
-            "  and step = 'backup_table' and item = 'swap' order by at desc limit 1)",
+            "  and (item = 'swap' and step = 'backup_table'"  # of versions that did it there
+            "   or step = 'writing_to_database' and note->>'swapped' = 'true')"
+            " order by at desc limit 1)",
             (FLOW, self._source, KEPT_RUNS, self._source),
         )
 
@@ -437,12 +450,23 @@ def count(plan: RewritePlan, lines: Mapping[str, Mapping[str, Line]]) -> dict[st
     return {
         "selected": note("reading_from_database", "", "rows"),
         "backed up": note("backup_table", "copy", "rows"),
-        "duplicates deleted": note("delete_records_from_table", "", "duplicates"),
+        "duplicates deleted": note("delete_records_from_table", "", "duplicates")
+        - note("writing_to_database", "", "returned"),
         "others deleted": note("delete_records_from_table", "", "others"),
         "written": note("writing_to_database", "", "rows"),
         "left, as they changed meanwhile": note("writing_to_database", "", "left"),
         "stamped": note("updating_exported_at", "", "rows"),
     }
+
+
+def said_lately(connection: Connection, run: journal.Run) -> bool:
+    """Whether a scheduler's run may be between two of its steps."""
+    row = connection.execute(
+        "select extract(epoch from clock_timestamp() - max(at)) < %s from windlass.line"
+        " where run = %s",
+        (BETWEEN_STEPS_SECONDS, run.run),
+    ).fetchone()
+    return bool(run.caller and row and row[0])
 
 
 def session_name(run: str) -> str:

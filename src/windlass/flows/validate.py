@@ -22,16 +22,18 @@ from windlass.engines.postgres.fingerprint import (
 )
 from windlass.engines.postgres.presence import Present, read_presence
 from windlass.engines.postgres.sequences import read_sequences
-from windlass.errors import Different, Refused
+from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.comparison import Comparison
 from windlass.flows.migration import Migration
 from windlass.model.chunk import Chunk, Range, Whole
-from windlass.model.flow import ONE, Item, Result
+from windlass.model.event import Noticed
+from windlass.model.flow import Item, Result
 from windlass.model.outcome import State
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Difference, DifferenceKind, Problem
+from windlass.model.units import several
 from windlass.plan.chunks import block_ranges
 from windlass.spec.spec import Extent, Verify
 from windlass.verify.content import find_differences as find_differing_rows
@@ -39,6 +41,7 @@ from windlass.verify.large_objects import differing_large_objects
 
 READ_BOTH_SIDES = "read_both_sides"
 VALIDATE_CONTENT = "validate_content"
+VALIDATE_SEQUENCES = "validate_sequences"
 SIDES = ("source", "target")
 
 
@@ -90,7 +93,8 @@ def validate_content(run: Migration, item: Item) -> Result:
         entered, read_fingerprints(connection, parts, only_count=only_count), strict=True
     ):
         sums[name] += one
-    return {"fingerprints": {name: _json(one) for name, one in sums.items()}}
+    found = {name: _json(one) for name, one in sums.items()}
+    return {"plan": run.plan.run, "fingerprints": found}
 
 
 def row_pair(run: Migration, item: RelationPlan) -> Pair:
@@ -142,10 +146,15 @@ def _fingerprint(json: list[int | str] | None) -> Fingerprint:
 
 
 def find_differences(run: Migration, _: Item) -> Result:
-    """Add the fingerprints up, and look for the rows wherever the sums differ."""
+    """Add the fingerprints up, and look for the rows wherever the sums differ.
+
+    Raises:
+        WindlassError: there is not exactly one for each chunk of the plan.
+    """
     level = run.spec.verify_
     if level is Verify.NONE:
         return {}
+    _check_compared(run)
     sums: dict[str, dict[str, Fingerprint]] = {side: defaultdict(Fingerprint) for side in SIDES}
     for item_id, result in run.results[VALIDATE_CONTENT].items():
         side = item_id.partition(" ")[0]
@@ -164,6 +173,19 @@ def find_differences(run: Migration, _: Item) -> Result:
         "differing": [str(item.enters) for item in differing],
         **told(one for item in differing for one in _explain(run, item, sums)),
     }
+
+
+def _check_compared(run: Migration) -> None:
+    """Nothing is equal because nobody has looked at it. Under another plan the same chunk may be
+    other rows."""
+    wanted = {item.id for item in content_items(run)}
+    found = run.results[VALIDATE_CONTENT]
+    wrong = wanted ^ {id_ for id_, one in found.items() if one.get("plan") == run.plan.run}
+    if wrong:
+        raise WindlassError(
+            f"not all of the plan has been compared: {several(sorted(wrong))}",
+            hint="clear prepare_validation and all after it",
+        )
 
 
 def _explain(
@@ -189,7 +211,11 @@ def _explain(
 
 
 def validate_sequences(run: Migration, _: Item) -> Result:
-    """Against what the run has set, as the source goes on counting; else against the source."""
+    """Against what the run has set, as the source goes on counting; else against the source.
+
+    A snapshot holds no sequences: in one that somebody else holds, those are compared that its run
+    has set, and the others left out.
+    """
     if run.spec.verify_ is Verify.NONE or not run.plan.sequences:
         return {}
     target = run.sessions().target()
@@ -197,8 +223,12 @@ def validate_sequences(run: Migration, _: Item) -> Result:
     there = [name for _, name in run.plan.sequences if _is_sequence(present.get(name))]
     states = {str(one.name): one for one in read_sequences(target, there, side="target")}
     wanted = _wanted_sequences(run)
+    left_out = [name for name in states if name not in wanted]
+    if left_out:
+        run.emit(Noticed(_say_left_out(left_out)))
     return {
-        "sequences": len(states),
+        "sequences": len(states) - len(left_out),
+        "left_out": left_out,
         **told(
             Difference(
                 DifferenceKind.SEQUENCE,
@@ -223,16 +253,24 @@ def _is_sequence(found: Present | None) -> bool:
 def _wanted_sequences(run: Migration) -> dict[str, SequenceState]:
     """By the sequence's name on the target."""
     pairs = run.plan.sequences
-    line = run.lines("set_sequences").get(ONE.id)
-    if line is not None:
-        values = (line.note or {}).get("values", {})
-        return {str(name): SequenceState(name, *values[str(name)]) for _, name in pairs}
+    values = run.sequences_set()
+    if values is not None:
+        named = {str(name): name for _, name in pairs}
+        return {
+            text: SequenceState(name, *values[text])
+            for text, name in named.items()
+            if text in values
+        }
     source = run.sessions().source(run.snapshot.id)
     states = read_sequences(source, [name for name, _ in pairs], side="source")
     return {
         str(target): SequenceState(target, state.last_value, state.is_called)
         for (_, target), state in zip(pairs, states, strict=True)
     }
+
+
+def _say_left_out(names: Sequence[str]) -> str:
+    return f"not compared, as no snapshot holds them: {several(names)}"
 
 
 def _say(state: SequenceState) -> str:
@@ -324,6 +362,9 @@ def generate_validation_report(run: Comparison, _: Item) -> Result:
     """Raises:
     Different: with every difference that was found.
     """
+    left_out = run.result(VALIDATE_SEQUENCES).get("left_out")
+    notices = [_say_left_out(left_out)] if left_out else []
+    told = {"relations": len(run.plan.relations), "notices": notices}
     if run.differences:
-        raise Different(run.differences)
-    return {"state": State.DONE.value, "relations": len(run.plan.relations)}
+        raise Different(run.differences, {"state": State.DIFFERENT.value, **told})
+    return {"state": State.DONE.value, **told}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -64,6 +66,17 @@ class Export:
     require_rows: bool = False
     size_bytes: int = 0  # about, on the source
     rows: int = -1  # about
+    source: str = ""  # the same for every way of naming this very database
+
+    @property
+    def mark(self) -> str:
+        """What the watermark's values stand for, as a short word; empty without one. Another
+        source, condition or list of columns has no part in what was read before."""
+        if not self.watermark:
+            return ""
+        columns = [(one.name, one.type, one.mask) for one in self.columns]
+        words = (self.source, self.name, self.query, self.watermark, columns)
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,9 @@ class Manifest:
     losses: dict[str, str] = field(default_factory=dict)  # by column
     snapshot: int = 1
     watermark: str = ""
+    since: str = ""  # the watermark from which on rows were read
+    mark: str = ""
+    id: str = ""  # of this extract: another one of the same run has other rows
 
     @property
     def rows(self) -> int:
@@ -103,6 +119,8 @@ class Loaded:
     run: str
     table: str
     rows: int  # that have arrived, counted by the warehouse
+    read: int  # that the files held
     total: int  # of the table when the load was through
     watermark: str = ""
     is_last: bool = True  # no other run has loaded the table since
+    is_new: bool = False  # it was done just now, not found done

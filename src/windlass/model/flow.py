@@ -65,6 +65,12 @@ class Step(Generic[Context]):
     # Runs also when a step before it has failed, with the same items: it cleans up.
     always: bool = False
     listed_by: str = ""  # the name under which a scheduler lists the items
+    doc: str = ""  # what it does, in a sentence, for people who watch it
+
+    @property
+    def listing(self) -> str:
+        """The scheduler's task that lists the items."""
+        return self.listed_by or f"prepare_{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,27 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 from psycopg.errors import DependentObjectsStillExist
 
+from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.table import identifier, may_create_in, read_columns, read_table
-from windlass.errors import Refused, WindlassError
+from windlass.engines.postgres.table import (
+    identifier,
+    may_create_in,
+    read_columns,
+    read_name,
+    read_table,
+)
+from windlass.errors import Refused, TargetFull, WindlassError
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewritePlan
 from windlass.rewrite.staging import Staging, same_image
 
 _COMMENT = "Backup of {} by windlass run {}."
+HINT = "drop or rename it, or name another backup-schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +48,34 @@ def _new_place(plan: RewritePlan) -> Name:
     return Name(plan.backup_schema, f"windlass_{plan.run}")
 
 
-def owner_of(connection: Connection, backup: Name) -> str:
-    """The run that has made a backup; empty if it is none of ours."""
+def owner_of(connection: Connection, backup: Name) -> tuple[str, str]:
+    """The table that a backup is of, and the run that has made it; empty if it is none of ours."""
     row = connection.execute(
         "select obj_description(c.oid, 'pg_class') from pg_class c"
         " join pg_namespace n on n.oid = c.relnamespace where n.nspname = %s and c.relname = %s",
         (backup.schema, backup.name),
     ).fetchone()
-    found = (
-        re.fullmatch(r"Backup of .* by windlass run (\S+)\.", str(row[0] or "")) if row else None
-    )
-    return found[1] if found else ""
+    words = r"Backup of (.*) by windlass run (\S+)\."
+    found = re.fullmatch(words, str(row[0] or ""), re.DOTALL) if row else None
+    return (found[1], found[2]) if found else ("", "")
 
 
-def copy(connection: Connection, staging: Staging, *, has_others: bool) -> int:
+def find_place(connection: Connection, plan: RewritePlan) -> Name | None:
+    """Where the backup of a run is: in its place, or, while the run has not written, beside it."""
+    old, new = place_of(plan), _new_place(plan)
+    if owner_of(connection, old) == (str(plan.table), plan.run):
+        return old
+    return new if read_table(connection, new) else None
+
+
+def whose(owner: tuple[str, str], table: Name) -> str:
+    """What speaks against taking a backup's place; empty if it is of an earlier run."""
+    if not owner[1]:
+        return "is in the way of the backup, and none of ours"
+    return f"holds the backup of {owner[0]}" if owner[0] != str(table) else ""
+
+
+def copy(connection: Connection, staging: Staging) -> int:
     """Make the backup beside the one before; its rows. The caller's transaction has one snapshot.
 
     Raises:
@@ -66,14 +89,11 @@ def copy(connection: Connection, staging: Staging, *, has_others: bool) -> int:
     if plan.backup == "full":
         source = sql.SQL("select * from {}").format(staging.target)
     else:
-        columns = sql.SQL(", ").join(
-            sql.SQL("{} as {}").format(sql.Identifier(one.old), sql.Identifier(one.name))
-            for one in plan.columns
+        parts = [staging.table(), *([staging.table("_others")] if plan.deletes_by_key else [])]
+        ordinals = sql.SQL(" union all ").join(
+            sql.SQL("select ordinal from {}").format(part) for part in parts
         )
-        parts = [staging.table(), *([staging.table("_others")] if has_others else [])]
-        source = sql.SQL(" union all ").join(
-            sql.SQL("select {} from {}").format(columns, part) for part in parts
-        )
+        source = staging.old_rows(ordinals, named=True)
     connection.execute(sql.SQL("create table {} as {}").format(identifier(new), source))
     rows = _count(connection, sql.SQL("select count(*) from {}").format(identifier(new)))
     wanted = _count(connection, sql.SQL("select count(*) from ({}) q").format(source))
@@ -90,18 +110,28 @@ def _count(connection: Connection, query: sql.Composed) -> int:
     return int(str(row[0]))
 
 
-def swap(connection: Connection, plan: RewritePlan) -> None:
-    """Give the new backup its place, and drop the one before; in the caller's transaction.
+def lock_place(connection: Connection, plan: RewritePlan) -> None:
+    """For `swap`, in the same transaction, before any row is locked: somebody may be reading the
+    backup before.
 
     Raises:
-        Refused: something else is there by now.
+        Refused: something else is there by now, or the new backup is gone.
     """
     old, new = place_of(plan), _new_place(plan)
+    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(old),))
     if read_table(connection, old):
-        if not owner_of(connection, old):
-            hint = "drop or rename it, or name another backup-schema"
-            raise Refused([Problem(str(old), "is in the way of the backup, and not ours", hint)])
-        connection.execute(sql.SQL("drop table {}").format(identifier(old)))
+        said = whose(owner_of(connection, old), plan.table)
+        if said:
+            raise Refused([Problem(str(old), said, HINT)])
+        connection.execute(sql.SQL("lock table {}").format(identifier(old)))
+    if read_table(connection, new) is None:
+        raise Refused([Problem(str(new), "the backup of this run is gone", "begin a new run")])
+
+
+def swap(connection: Connection, plan: RewritePlan) -> None:
+    """Give the new backup its place, and drop the one before; in the caller's transaction."""
+    old, new = place_of(plan), _new_place(plan)
+    connection.execute(sql.SQL("drop table if exists {}").format(identifier(old)))
     name = sql.Identifier(old.name)
     connection.execute(sql.SQL("alter table {} rename to {}").format(identifier(new), name))
     text = sql.Literal(_COMMENT.format(plan.table, plan.run))
@@ -109,32 +139,85 @@ def swap(connection: Connection, plan: RewritePlan) -> None:
 
 
 def drop_unfinished(connection: Connection, plan: RewritePlan) -> None:
-    """What `copy` has made, if `swap` has not taken it."""
-    connection.execute(sql.SQL("drop table if exists {}").format(identifier(_new_place(plan))))
+    """What `copy` has made, if `swap` has not taken it: the one before stays."""
+    if plan.keeps_backup:
+        new = identifier(_new_place(plan))
+        connection.execute(sql.SQL("drop table if exists {}").format(new))
 
 
-def forget_untouched(connection: Connection, staging: Staging) -> None:
-    """Take out of a backup of touched rows those that were left as somebody else has made them:
-    a rollback is not to undo that."""
-    plan = staging.plan
-    gone = sql.SQL("select s.* from {} s where not exists (select from {} w"
-                   " where w.ordinal = s.ordinal)").format(
-        staging.table(), staging.table("_written")
-    )  # fmt: skip
-    if staging.extras:
-        gone += sql.SQL(" and not exists (select from {} e where e.ordinal = s.ordinal)").format(
-            staging.table("_extra")
-        )
+def keep_touched(connection: Connection, staging: Staging) -> None:
+    """Leave in a backup of touched rows only those that the run has deleted or written by now: what
+    somebody else has changed since they were read, a rollback is not to undo."""
+    place = find_place(connection, staging.plan)
+    if place is None:
+        return
+    touched = sql.SQL(" union all ").join(
+        sql.SQL("select ordinal from {}").format(staging.table(part))
+        for part in ("_gone", "_written")
+        if staging.exists(connection, part)
+    )
+    connection.execute(sql.SQL("delete from {}").format(identifier(place)))
     connection.execute(
-        sql.SQL("delete from {} b using ({}) s where {}").format(
-            identifier(place_of(plan)),
-            gone,
-            same_image(
-                [sql.SQL("b.{}").format(sql.Identifier(one.name)) for one in plan.columns],
-                [sql.SQL("s.{}").format(sql.Identifier(one.old)) for one in plan.columns],
-            ),
+        sql.SQL("insert into {} {}").format(
+            identifier(place), staging.old_rows(touched, named=True)
         )
     )
+
+
+# deleted rows, back from the staging tables
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Of the rows that were to come back. `kept_in` has all of them, if some could not."""
+
+    rows: int = 0
+    wanted: int = 0
+    kept_in: str = ""
+
+
+def return_deleted(connection: Connection, staging: Staging, ordinals: sql.Composable) -> Returned:
+    """Insert rows again as they were read, in the caller's transaction. Those that do not fit into
+    the table any more are kept in one of their own."""
+    plan = staging.plan
+    wanted = _count(
+        connection, sql.SQL("select count(*) from ({}) q").format(staging.old_rows(ordinals))
+    )
+    name = read_name(connection, plan.oid)
+    if not wanted or name is None:  # with a table that was dropped they would be gone as well
+        return Returned()
+    before = {one.number: one for one in plan.columns}
+    pairs = [
+        (sql.Identifier(one.name), sql.Identifier(before[one.number].old))
+        for one in read_columns(connection, plan.oid)
+        if one.number in before and not one.generated
+    ]
+    query = sql.SQL(
+        "insert into {} ({}) overriding system value select {} from ({}) q on conflict do nothing"
+    ).format(
+        identifier(name),
+        sql.SQL(", ").join(column for column, _ in pairs),
+        sql.SQL(", ").join(old for _, old in pairs),
+        staging.old_rows(ordinals),
+    )
+    try:
+        with connection.transaction():
+            rows = connection.execute(query).rowcount
+            connection.execute("set constraints all immediate")
+    except psycopg.Error as error:
+        found = explain(error, "putting rows back", side="database")
+        if found.retryable or isinstance(found, TargetFull):
+            raise
+        rows = 0
+    if rows == wanted:
+        return Returned(rows, wanted)
+    kept = Name("windlass", f"kept_{plan.run}")
+    connection.execute(
+        sql.SQL("create table {} as {}").format(
+            identifier(kept), staging.old_rows(ordinals, named=True)
+        )
+    )
+    return Returned(rows, wanted, str(kept))
 
 
 # the way back
@@ -144,17 +227,19 @@ def find_backup(connection: Connection, plan: RewritePlan) -> Name:
     """Raises:
     Refused: it is not there any more, or is another run's.
     """
-    place = place_of(plan)
     what = f"run {plan.run}"
     if not plan.keeps_backup:
         raise Refused([Problem(what, "kept no backup", "its spec said backup: none")])
+    found = find_place(connection, plan)
+    if found is not None:
+        return found
+    place = place_of(plan)
     if read_table(connection, place) is None:
         raise Refused([Problem(what, f"its backup {place} is not there any more")])
-    owner = owner_of(connection, place)
-    if owner != plan.run:
-        whose = f"of run {owner}, which came later" if owner else "none of ours any more"
-        raise Refused([Problem(what, f"its backup is gone: {place} is {whose}")])
-    return place
+    table, owner = owner_of(connection, place)
+    is_later = owner and table == str(plan.table)
+    theirs = f"of run {owner}, which came later" if is_later else "none of this table any more"
+    raise Refused([Problem(what, f"its backup is gone: {place} is {theirs}")])
 
 
 def put_back(
@@ -178,11 +263,7 @@ def put_back(
         raise Refused([Problem(f"run {plan.run}", message, "restore it by hand")])
     names = {one.name for one in kept}
     stored = [one for one in columns if one.name in names and not one.generated]
-    key = _key(connection, plan, backup)
-    moved = [name for name in key if name in changed]
-    if moved:
-        message = f"it has changed {', '.join(moved)}, by which rows are told apart"
-        raise Refused([Problem(f"run {plan.run}", message, f"restore by hand from {backup}")])
+    key = _key(connection, plan, backup, changed)
     restored = _put_rows_back(
         connection, table, backup, key,
         all_=[one.name for one in stored],
@@ -244,8 +325,11 @@ def _oid(connection: Connection, name: Name) -> int:
     return found.oid
 
 
-def _key(connection: Connection, plan: RewritePlan, backup: Name) -> tuple[str, ...]:
-    """Columns that tell rows apart: a key of the table's, else `id` where it does.
+def _key(
+    connection: Connection, plan: RewritePlan, backup: Name, changed: Sequence[str]
+) -> tuple[str, ...]:
+    """Columns that tell rows apart, and are in the rows what they were: a key of the table's, else
+    `id` where it does. A stamp in the key, as in a table partitioned by time, is not what it was.
 
     Raises:
         Refused: nothing does.
@@ -258,12 +342,27 @@ def _key(connection: Connection, plan: RewritePlan, backup: Name) -> tuple[str, 
         " and i.indpred is null and i.indexprs is null"
         " and i.indnkeyatts = i.indnatts and not exists (select from pg_attribute a"
         "  where a.attrelid = i.indrelid and a.attnum = any(i.indkey) and not a.attnotnull)"
-        " order by i.indisprimary desc, i.indexrelid limit 1",
+        " order by i.indisprimary desc, i.indexrelid",
         (plan.oid,),
     ).fetchall()
-    if rows:
-        names: list[str] = list(rows[0][0])  # type: ignore[call-overload]
-        return tuple(names)
+    keys = [tuple(map(str, row[0])) for row in rows]  # type: ignore[call-overload]
+    moved = {*changed, plan.stamp}
+    for key in keys:
+        if not moved.intersection(key):
+            return key
+    if plan.id not in moved and _tells_apart(connection, plan, backup):
+        return (plan.id,)
+    lacking = f"{plan.table} has no key"
+    if keys:
+        lacking = f"it has changed {', '.join(sorted(moved.intersection(keys[0])))} of the key"
+    message = f"{lacking}, and {plan.id} does not tell its rows apart"
+    raise Refused([Problem(f"run {plan.run}", message, f"restore by hand from {backup}")])
+
+
+def _tells_apart(connection: Connection, plan: RewritePlan, backup: Name) -> bool:
+    """Whether `id` does: of the rows of the backup, and of those in the table that have its ids."""
+    if plan.id not in {one.name for one in plan.columns if one.is_grouped}:
+        return False
     id_ = sql.Identifier(plan.id)
     doubled = sql.SQL(
         "select exists (select from {backup} group by {id} having count(*) > 1 or {id} is null)"
@@ -271,17 +370,7 @@ def _key(connection: Connection, plan: RewritePlan, backup: Name) -> tuple[str, 
         " group by {id} having count(*) > 1)"
     ).format(backup=identifier(backup), table=identifier(plan.table), id=id_)
     row = connection.execute(doubled).fetchone()
-    if row and row[0]:
-        raise Refused(
-            [
-                Problem(
-                    f"run {plan.run}",
-                    f"{plan.table} has no key, and {plan.id} does not tell its rows apart",
-                    f"restore by hand from {backup}",
-                )
-            ]
-        )
-    return (plan.id,)
+    return not (row and row[0])
 
 
 def _drop_columns(

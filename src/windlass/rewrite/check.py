@@ -18,10 +18,11 @@ from windlass.model.flow import resolve
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewriteChange, RewriteColumn, RewritePlan
-from windlass.rewrite.backup import owner_of
+from windlass.rewrite.backup import HINT, owner_of, whose
 from windlass.spec.rewrite import Addition, Backup, Change, Delete, RewriteSpec
 
 _TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
+_OF_A_LENGTH = {"character varying", "bpchar", '"bit"', "bit varying"}
 _TYPES = (
     (bool, "boolean"),
     (int, "bigint"),
@@ -134,7 +135,7 @@ class _Checking:
 
     def _columns(self, duplicates: Sequence[str] | None) -> Iterator[RewriteColumn]:
         for one in self.columns.values():
-            grouped = one.name not in (duplicates or ()) or tables.groups(
+            grouped = one.name not in (*(duplicates or ()), self.spec.id) or tables.groups(
                 self.connection, self.name, one.name
             )
             yield RewriteColumn(
@@ -152,6 +153,12 @@ class _Checking:
         deletes = spec.drop_duplicates or spec.delete is Delete.ALL_WITH_KEY
         if deletes and not table.may_delete:
             self.refuse(self.name, "this user may not delete from it", "grant delete on it")
+        if deletes and not table.may_insert:
+            self.refuse(
+                self.name,
+                "this user may not insert into it",
+                "grant insert on it: what is deleted comes back if the rest cannot be written",
+            )
         if deletes and table.cascades:
             keys = ", ".join(table.cascades)
             self.refuse(
@@ -194,12 +201,13 @@ class _Checking:
         if may_create is None and not tables.may_create_schemas(self.connection):
             self.refuse(what, "is missing, and this user may not make schemas", "make it")
         backup = Name(spec.backup_schema, self.name.name)
-        if tables.read_table(self.connection, backup) and not owner_of(self.connection, backup):
-            self.refuse(
-                backup,
-                "is in the way of the backup, and none of ours",
-                "drop or rename it, or name another backup-schema",
-            )
+        found = tables.read_table(self.connection, backup)
+        if found is not None:
+            said = whose(owner_of(self.connection, backup), self.name)
+            if said:
+                self.refuse(backup, said, HINT)
+            elif not found.owns:
+                self.refuse(backup, "the backup before belongs to another role", HINT)
 
     # what its columns can
 
@@ -211,6 +219,12 @@ class _Checking:
         for role, name in roles.items():
             if name and name not in self.columns:
                 self._no_column(role, name)
+        if roles["id"] in self.columns and not tables.groups(self.connection, self.name, spec.id):
+            self.refuse(
+                f"id {spec.id}",
+                f"is of type {self.columns[spec.id].type}, which has no equality",
+                "name a column that can be compared; stamp: null goes without",
+            )
         stamp = self.columns.get(spec.stamp or "")
         if stamp is not None and stamp.generated:
             self.refuse(f"stamp {stamp.name}", "is a generated column", "name another column")
@@ -282,14 +296,18 @@ class _Checking:
             return
         if change.sql is not None:
             text = f"({change.sql}\n)"
-            _, said = tables.try_expressions(self.connection, self.name, [f"{text}::{type_}"])
+            open_ = tables.open_type(self.connection, type_)
+            _, said = tables.try_expressions(self.connection, self.name, [f"{text}::{open_}"])
         else:
             text = literal(change.value, type_).as_string(self.connection)
             said = tables.try_casts(self.connection, [_cast(sql.SQL(text), type_)])
+            open_ = "" if said else tables.open_type(self.connection, type_)
+            if open_ in _OF_A_LENGTH:
+                said = tables.try_value(self.connection, _cast(sql.SQL(text), open_), type_)
         if said:
             self.refuse(f"{word} {name}", said)
             return
-        yield RewriteChange(name, type_, f"{text}::{type_}")
+        yield RewriteChange(name, type_, f"{text}::{open_}")
 
     def _function(self) -> None:
         spec = self.spec
@@ -329,11 +347,16 @@ def _cast(value: sql.Composable, type_: str) -> sql.Composed:
 def literal(value: Any, type_: str) -> sql.Composable:
     """A constant as the server reads it for a column of this type."""
     if type_ in ("json", "jsonb") and value is not None:
-        return sql.Literal(json.dumps(value, ensure_ascii=False))
+        return sql.Literal(_document(value))
     if isinstance(value, dict):
-        return sql.Literal(json.dumps(value, ensure_ascii=False))
+        return sql.Literal(_document(value))
     if isinstance(value, list):
         return sql.SQL("array[{}]").format(sql.SQL(", ").join(literal(one, "") for one in value))
     if value is None or isinstance(value, bool | int | float):
         return sql.Literal(value)
     return sql.Literal(str(value))
+
+
+def _document(value: Any) -> str:
+    """As JSON; times, which YAML knows and JSON does not, as text."""
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -11,20 +11,21 @@ import importlib.util
 import json
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg import sql
 
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explain, without_values
 from windlass.engines.postgres.session import Connection, Role, session_settings
-from windlass.engines.postgres.table import search_path
+from windlass.engines.postgres.table import open_type, search_path, under
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.flow import resolve
+from windlass.model.rewrite import RewriteChange
 from windlass.rewrite.staging import Staging
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _PLAIN = {
 _TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
 _SCALED = re.compile(r"numeric\((\d+),(\d+)\)")
 _MOST_DIGITS = 38  # of Arrow's decimal128
+C = TypeVar("C", str, RewriteChange)
 
 
 def missing_libraries(frame: str) -> list[str]:
@@ -60,7 +62,14 @@ def call_function(
     """
     plan = staging.plan
     reading = _Columns.of(connection, staging)
-    called = _Called(plan.function, resolve(plan.function), plan.frame, reading, plan.id, check)
+    try:
+        function: Callable[[Any], Any] = resolve(plan.function)
+    except Exception as error:  # whatever its module does; another worker has looked at it before
+        raise WindlassError(
+            f"function {plan.function}: cannot be imported here: {type(error).__name__}",
+            hint="its folder has to be in PYTHONPATH of every worker",
+        ) from error
+    called = _Called(plan.function, function, plan.frame, reading, plan.id, check)
     try:
         return called.through(connection, conninfo, staging, plan.batch_rows)
     except called.errors as error:
@@ -70,8 +79,9 @@ def call_function(
 
 
 def _explained(error: Exception, doing: str) -> WindlassError:
-    """Only the first line: the others may show values."""
+    """Only the first line, and no values in it: the others may show some."""
     line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    line = without_values(getattr(error, "sqlstate", None), line)
     if getattr(error, "sqlstate", None) is None and "libpq" in line:
         return ConnectionLost(f"{doing}: {line}", side="database")
     return WindlassError(f"{doing}: {line}", side="database")
@@ -85,17 +95,29 @@ def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
         WindlassError: a value does not fit, or rows are missing.
     """
     given = staging.called
-    casts = {
-        name: sql.SQL("{}::{}").format(
-            sql.Identifier(f"n{place}"), sql.SQL(staging.plan.type_of(name))
-        )
-        for place, name in enumerate(given)
-    }
-    try:
+    places = {name: place for place, name in enumerate(given)}
+
+    def assign(names: Sequence[str]) -> int:
+        types = [staging.plan.type_of(name) for name in names]
+        casts = [
+            sql.SQL("{}::{}").format(
+                sql.Identifier(f"n{places[name]}"), sql.SQL(open_type(connection, type_))
+            )
+            for name, type_ in zip(names, types, strict=True)
+        ]
         with connection.transaction():
-            connection.execute(_brought_over(staging, list(casts.values())))
+            connection.execute(staging.make_called(types))
+            query = sql.SQL("insert into {} select {} from {}").format(
+                staging.table("_called"),
+                sql.SQL(", ").join([sql.SQL("ordinal"), *casts]),
+                staging.table("_batches"),
+            )
+            return connection.execute(query).rowcount
+
+    try:
+        assign(given)
     except psycopg.DataError as error:
-        name = _misfit(connection, staging, casts)
+        name = first_misfit(connection, given, assign)
         raise explain(
             error, f"function {staging.plan.function}: column {name}", side="database"
         ) from error
@@ -129,27 +151,16 @@ def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
     return found
 
 
-def _brought_over(staging: Staging, casts: list[sql.Composed]) -> sql.Composed:
-    named = [
-        sql.SQL("{} as {}").format(cast, sql.Identifier(f"n{place}"))
-        for place, cast in enumerate(casts)
-    ]
-    return sql.SQL("create table {} as select {} from {}").format(
-        staging.table("_called"),
-        sql.SQL(", ").join([sql.SQL("ordinal"), *named]),
-        staging.table("_batches"),
-    )
-
-
-def _misfit(connection: Connection, staging: Staging, casts: dict[str, sql.Composed]) -> str:
-    """The first column with a value that is none of its type."""
-    for name, cast in casts.items():
-        query = sql.SQL("select count({}) from {}").format(cast, staging.table("_batches"))
+def first_misfit(
+    connection: Connection, columns: Sequence[C], assign: Callable[[Sequence[C]], object]
+) -> str:
+    """The first column with a value that does not fit it, by assigning each alone."""
+    for one in columns:
         try:
-            with connection.transaction():
-                connection.execute(query)
+            with connection.transaction(force_rollback=True):
+                assign([one])
         except psycopg.DataError:
-            return name
+            return one if isinstance(one, str) else one.column
     return "unknown"
 
 
@@ -166,7 +177,7 @@ class _Columns:
     def of(cls, connection: Connection, staging: Staging) -> _Columns:
         plan = staging.plan
         names = (*(one.name for one in plan.columns), *plan.missing)
-        types = {name: _under(connection, plan.type_of(name)) for name in names}
+        types = {name: under(connection, plan.type_of(name)) for name in names}
         odd = _odd_values(connection, staging, types)
         parts, decimals = [], {}
         for name in names:
@@ -182,21 +193,6 @@ class _Columns:
         )
         documents = frozenset(name for name in names if types[name] in ("json", "jsonb"))
         return cls(names, query, decimals, documents)
-
-
-def _under(connection: Connection, type_: str) -> str:
-    """The type under a domain, with its modifier."""
-    row = connection.execute(
-        "with recursive under as (select oid, typtype, typbasetype, typtypmod from pg_type"
-        "  where oid = %s::regtype union all select t.oid, t.typtype, t.typbasetype,"
-        "  case when t.typtype = 'd' then t.typtypmod else u.typtypmod end"
-        "  from under u join pg_type t on t.oid = u.typbasetype where u.typtype = 'd')"
-        " select format_type(oid, typtypmod), (select count(*) from under)"
-        " from under where typtype <> 'd'",
-        (type_,),
-    ).fetchone()
-    assert row is not None
-    return str(row[0]) if isinstance(row[1], int) and row[1] > 1 else type_
 
 
 def _element(type_: str) -> str:
@@ -316,6 +312,8 @@ class _Called:
             place = f"{Path(last.filename).name}, line {last.lineno}"
             raise self._fault(f"{type(error).__name__} in {place}", hint="-v shows all") from error
         given = self._as_table(given)
+        if not given.column_names:
+            raise self._fault("gave no columns", hint="it has to give back those that it changes")
         if given.num_rows != rows.num_rows:
             raise self._fault(f"gave {given.num_rows} rows for {rows.num_rows}")
         self._check_columns(given)
@@ -345,7 +343,9 @@ class _Called:
             if column.type != type_:
                 column = column.cast(type_)
         except (pa.ArrowException, TypeError, ValueError) as error:
-            raise self._fault(f"column {name} cannot be kept as {type_}: {error}") from error
+            # its text quotes the value
+            what = f"column {name}: {column.type} cannot be kept as {type_}"
+            raise self._fault(f"{what} ({type(error).__name__})") from None
         # no chunks at all, or several
         return pa.concat_arrays(column.chunks) if column.chunks else pa.array([], type_)
 
@@ -360,10 +360,13 @@ class _Called:
 
             if not given.index.equals(pd.RangeIndex(len(given))):
                 raise self._fault("gave its rows in another order, or under another index")
-            try:
-                return pa.Table.from_pandas(given, preserve_index=False)
-            except pa.ArrowException as error:
-                raise self._fault(str(error)) from error
+            for name in given.columns:  # one by one, to name it; the error quotes a value
+                try:
+                    pa.array(given[name], from_pandas=True)
+                except (pa.ArrowException, TypeError, ValueError) as error:
+                    what = f"column {name}: {given[name].dtype} holds values of several kinds"
+                    raise self._fault(f"{what} ({type(error).__name__})") from None
+            return pa.Table.from_pandas(given, preserve_index=False)
         if kind == "polars" and type(given).__name__ == "DataFrame":
             return given.to_arrow()
         if not isinstance(given, pa.Table):

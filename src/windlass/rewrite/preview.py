@@ -43,7 +43,8 @@ def _statements(staging: Staging) -> Iterator[sql.Composable]:
     if plan.deletes_by_key:
         yield staging.read_others()
     if any(change.expression for change in plan.changes):
-        yield staging.set()
+        yield staging.make_set(staging.given)
+        yield staging.set(staging.given)
     if plan.function:
         yield sql.SQL(f"-- every staged row through {plan.function}")
     if plan.duplicates is not None:

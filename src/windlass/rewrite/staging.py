@@ -5,7 +5,8 @@ rewrite_RUN             selected rows: ordinal, place, and each column under its
 rewrite_RUN_set         by ordinal, what `set` and `add` make of them
 rewrite_RUN_called      by ordinal, what the function has given; rewrite_RUN_batches on the way
 rewrite_RUN_extra       by ordinal, rows that are equal to an earlier one
-rewrite_RUN_others      rows with the key of a selected row; as the first
+rewrite_RUN_others      rows with the key of a selected row; as the first, by ordinals below 0
+rewrite_RUN_gone        by ordinal, rows that were deleted
 rewrite_RUN_written     by ordinal, where a row that was written is now
 ======================  ==========================================================================
 
@@ -22,9 +23,9 @@ from psycopg import sql
 
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import identifier, in_brackets
-from windlass.model.rewrite import RewritePlan
+from windlass.model.rewrite import RewriteChange, RewritePlan
 
-PARTS = ("", "_set", "_batches", "_called", "_extra", "_others", "_written")
+PARTS = ("", "_set", "_batches", "_called", "_extra", "_others", "_gone", "_written")
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,33 @@ class Staging:
 
     # changing
 
-    def set(self) -> sql.Composed:
+    @property
+    def given(self) -> list[RewriteChange]:
+        return [change for change in self.plan.changes if change.expression]
+
+    def make_set(self, given: Sequence[RewriteChange]) -> sql.Composed:
+        types = [sql.SQL(one.type) for one in given]
+        return self._typed("_set", types)
+
+    def make_called(self, types: Sequence[str]) -> sql.Composed:
+        return self._typed("_called", list(map(sql.SQL, types)))
+
+    def _typed(self, part: str, types: Sequence[sql.SQL]) -> sql.Composed:
+        """Of the columns' own types: what comes in is assigned, as an UPDATE does it. A cast would
+        cut what is too long."""
+        columns = [
+            sql.SQL("{} {}").format(sql.Identifier(_new(place)), type_)
+            for place, type_ in enumerate(types)
+        ]
+        return sql.SQL("create table {} ({})").format(
+            self.table(part), _list([sql.SQL("ordinal bigint"), *columns])
+        )
+
+    def set(self, given: Sequence[RewriteChange]) -> sql.Composed:
         """Every expression sees one row as it was read, under the table's own name, and nothing
         else of that level: a column may have any name."""
-        given = [change for change in self.plan.changes if change.expression]
         return sql.SQL(
-            "create table {new} as select s.ordinal, n.* from {staged} s cross join lateral"
+            "insert into {new} select s.ordinal, n.* from {staged} s cross join lateral"
             " (select {expressions} from (select {columns}) as {name}) n"
         ).format(
             new=self.table("_set"),
@@ -141,7 +163,8 @@ class Staging:
         would be among them."""
         key = self.plan.column(self.plan.key)
         return sql.SQL(
-            "create table {others} as select tableoid as place_in, ctid as place, {columns}"
+            "create table {others} as select -row_number() over () as ordinal,"
+            " tableoid as place_in, ctid as place, {columns}"
             " from {table} t where {key} in (select {old} from {staged})"
             " and not exists (select from {staged} s where s.place_in = t.tableoid"
             " and s.place = t.ctid)"
@@ -154,22 +177,28 @@ class Staging:
             staged=self.table(),
         )
 
+    def make_gone(self) -> sql.Composed:
+        return sql.SQL("create table {} (ordinal bigint)").format(self.table("_gone"))
+
     def delete_others(self) -> sql.Composed:
-        return sql.SQL("delete from {} t using {} s where {}").format(
-            self.target, self.table("_others"), self._is_the_very_row()
-        )
+        return sql.SQL(
+            "with gone as (delete from {} t using {} s where {} returning s.ordinal)"
+            " insert into {} select ordinal from gone"
+        ).format(self.target, self.table("_others"), self._is_the_very_row(), self.table("_gone"))
 
     def delete_extra(self) -> sql.Composed:
         """Only where the row that stays still stands as it was read."""
         return sql.SQL(
-            "delete from {target} t using {staged} s join {extra} e using (ordinal)"
+            "with gone as (delete from {target} t using {staged} s join {extra} e using (ordinal)"
             " where {same} and exists (select from {target} t join {staged} s"
-            " on {same} where s.ordinal = e.first)"
+            " on {same} where s.ordinal = e.first) returning s.ordinal)"
+            " insert into {gone} select ordinal from gone"
         ).format(
             target=self.target,
             staged=self.table(),
             extra=self.table("_extra"),
             same=self._is_the_very_row(),
+            gone=self.table("_gone"),
         )
 
     def _is_the_very_row(self) -> sql.Composed:
@@ -226,6 +255,43 @@ class Staging:
         return sql.SQL(" and not exists (select from {} e where e.ordinal = s.ordinal)").format(
             self.table("_extra")
         )
+
+    def old_rows(self, wanted: sql.Composable, *, named: bool = False) -> sql.Composed:
+        """Rows as they were read, by their ordinals: those that were selected, and those with
+        their key; under their numbers, or under the names they have in the table."""
+        parts = [self.table(), *([self.table("_others")] if self.plan.deletes_by_key else [])]
+        columns = self._as_named() if named else sql.SQL("s.*")
+        return sql.SQL(" union all ").join(
+            sql.SQL("select {} from {} s where s.ordinal in ({})").format(columns, part, wanted)
+            for part in parts
+        )
+
+    def _as_named(self) -> sql.Composed:
+        return _list(
+            sql.SQL("s.{} as {}").format(sql.Identifier(one.old), sql.Identifier(one.name))
+            for one in self.plan.columns
+        )
+
+    def stray(self) -> sql.Composed:
+        """Of the deleted: duplicates of a row that was not written, as somebody has changed it
+        since. They are to come back."""
+        return sql.SQL(
+            "select g.ordinal from {gone} g join {extra} e using (ordinal) where not exists"
+            " (select from {written} w where w.ordinal = e.first)"
+        ).format(
+            gone=self.table("_gone"), extra=self.table("_extra"), written=self.table("_written")
+        )
+
+    def forget_gone(self, ordinals: sql.Composable) -> sql.Composed:
+        return sql.SQL("delete from {} where ordinal in ({})").format(self.table("_gone"), ordinals)
+
+    def all_gone(self) -> sql.Composed:
+        return sql.SQL("select ordinal from {}").format(self.table("_gone"))
+
+    def exists(self, connection: Connection, part: str) -> bool:
+        name = self.table(part).as_string(connection)
+        row = connection.execute("select to_regclass(%s)", (name,)).fetchone()
+        return bool(row and row[0])
 
     def count_kept(self) -> sql.Composed:
         return sql.SQL("select count(*) from {} s where true{}").format(self.table(), self._kept())

@@ -116,7 +116,7 @@ class RewriteSpec(BaseModel):
     """The column that names a row."""
     stamp: Name | None = "exported_at"
     """The column that is set to the time of the run when a row is written; null: none."""
-    drop_duplicates: bool | list[Name] = False
+    drop_duplicates: bool | Annotated[list[Name], Field(min_length=1)] = False
     """Of rows that are equal after the change, keep the first: in all columns, or in these."""
     delete: Delete = Delete.SELECTED
     """`selected`: only duplicates go. `all_with_key`: so do the rows that have the `key` of a

@@ -30,6 +30,7 @@ _HINTS = {
     "53100": "make space on the server, then run the same command again",
     "53300": "lower --jobs, or raise max_connections",
     "42501": "grant what is missing, then run again",
+    "55P03": "others have it locked: wait for them, then run again",
     "53200": "raise max_locks_per_transaction, or run with fewer --jobs",
 }
 
@@ -40,7 +41,7 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     Only the server's primary message is kept: its detail may show row values.
     """
     state = getattr(error, "sqlstate", None)
-    message = f"{doing}: {_without_values(state, _first_line(error))}"
+    message = f"{doing}: {without_values(state, _first_line(error))}"
     hint = _HINTS.get(state or "", "")
     if state == "53100" or (state == "58030" and "No space left" in str(error)):
         return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
@@ -50,6 +51,8 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
         return ConstraintViolated(message, side=side)
     if state == "57P03" or (state is None and _STARTING in str(error)):
         return ServerStarting(message, hint="wait until the server is up", side=side)
+    if state is None and any(said in message for said in _FINAL):
+        return WindlassError(message, hint=_connection_hint(message), side=side)
     if state in _PASSING or (state is None and _hung_up(error)):
         return ConnectionLost(message, hint=hint or _connection_hint(message), side=side)
     return WindlassError(message, hint=hint, side=side, sqlstate=state)
@@ -57,6 +60,7 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
 
 # a connection that is refused has no SQLSTATE for psycopg: libpq's words are all there is
 _STARTING = "the database system is"
+_FINAL = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
 _SAID = {
     "password authentication failed": _HINTS["28P01"],
     "no password supplied": _HINTS["28P01"],
@@ -74,7 +78,7 @@ def _connection_hint(message: str) -> str:
     )
 
 
-def _without_values(state: str | None, text: str) -> str:
+def without_values(state: str | None, text: str) -> str:
     """A data exception (class 22) quotes the value it stumbles over."""
     if state is None or not state.startswith("22"):
         return text

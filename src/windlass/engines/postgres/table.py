@@ -34,6 +34,7 @@ class Table:
     may_select: bool
     may_update: bool
     may_delete: bool
+    may_insert: bool
     owns: bool
     hides_rows: bool  # row security is in force for this session
     cascades: tuple[str, ...]  # foreign keys by which a deleted row takes or changes others' rows
@@ -46,10 +47,15 @@ def read_table(connection: Connection, name: Name) -> Table | None:
             " has_table_privilege(c.oid, 'select') as may_select,"
             " has_table_privilege(c.oid, 'update') as may_update,"
             " has_table_privilege(c.oid, 'delete') as may_delete,"
+            " has_table_privilege(c.oid, 'insert') as may_insert,"
             " pg_has_role(c.relowner, 'usage') as owns,"
             " row_security_active(c.oid) as hides_rows,"
-            " array(select conname::text from pg_constraint f where f.confrelid = c.oid"
-            "  and f.contype = 'f' and f.confdeltype in ('c', 'n', 'd') order by 1) as cascades"
+            " array(with recursive tree as (select c.oid union all select i.inhrelid"
+            "   from tree join pg_inherits i on i.inhparent = tree.oid)"
+            "  select conname::text from pg_constraint f"
+            "  where f.confrelid in (select oid from tree)"
+            "  and f.contype = 'f' and f.conparentid = 0 and f.confdeltype in ('c', 'n', 'd')"
+            "  order by 1) as cascades"
             " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
             " where n.nspname = %s and c.relname = %s",
             (name.schema, name.name),
@@ -141,6 +147,34 @@ def _type_name(connection: Connection, oid: int, modifier: int) -> str:
     return "text" if row[0] == "unknown" else str(row[0])
 
 
+def under(connection: Connection, type_: str) -> str:
+    """The type under a domain, with its modifier."""
+    found = _under(connection, type_)
+    return found[0] if found[2] else type_
+
+
+def open_type(connection: Connection, type_: str) -> str:
+    """The type under its domains, of any length. To cast to `varchar(3)` cuts what is too long, and
+    so does a domain over it; to assign to it says so."""
+    return _under(connection, type_)[1]
+
+
+def _under(connection: Connection, type_: str) -> tuple[str, str, bool]:
+    """With its modifier, without, and whether it is under a domain. With -1 for a modifier, char
+    is named bpchar, as char alone is of the length 1."""
+    row = connection.execute(
+        "with recursive under as (select oid, typtype, typbasetype, typtypmod from pg_type"
+        "  where oid = %s::regtype union all select t.oid, t.typtype, t.typbasetype,"
+        "  case when t.typtype = 'd' then t.typtypmod else u.typtypmod end"
+        "  from under u join pg_type t on t.oid = u.typbasetype where u.typtype = 'd')"
+        " select format_type(oid, typtypmod), format_type(oid, -1), (select count(*) from under)"
+        " from under where typtype <> 'd'",
+        (type_,),
+    ).fetchone()
+    assert row is not None
+    return str(row[0]), str(row[1]), isinstance(row[2], int) and row[2] > 1
+
+
 def try_condition(connection: Connection, table: Name, text: str) -> str:
     """What the server says of a condition; empty if it is one."""
     query = sql.SQL("select from {} where {} limit 0").format(identifier(table), in_brackets(text))
@@ -150,6 +184,12 @@ def try_condition(connection: Connection, table: Name, text: str) -> str:
 def try_casts(connection: Connection, expressions: Sequence[sql.Composable]) -> str:
     """What the server says of constants that are cast; empty if they can be."""
     return _try(connection, sql.SQL("select {}").format(sql.SQL(", ").join(expressions)))
+
+
+def try_value(connection: Connection, value: sql.Composable, type_: str) -> str:
+    """What the server says of a constant that is too long for a type; empty if it fits."""
+    query = sql.SQL("select * from json_to_record(json_build_object('v', {}::text)) as x (v {})")
+    return _try(connection, query.format(value, sql.SQL(type_)))
 
 
 def groups(connection: Connection, table: Name, column: str) -> bool:

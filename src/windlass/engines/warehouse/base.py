@@ -6,7 +6,11 @@ made from run and relation, which it takes once. So a retry finds what was done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, Self
 
 from windlass.engines.objects.store import ObjectStore
@@ -14,7 +18,8 @@ from windlass.errors import WindlassError
 from windlass.model.export import Column, Export, Loaded, Manifest
 from windlass.model.report import Problem
 
-RECORDS = "_windlass_loads"  # our own table, beside those that are loaded
+OURS = "_windlass_"  # tables that begin so are our own
+RECORDS = f"{OURS}loads"  # beside the tables that are loaded
 
 
 class Warehouse(Protocol):
@@ -26,17 +31,21 @@ class Warehouse(Protocol):
         """Everything that would keep these from being loaded: it cannot be reached or written, or
         a table is there that does not fit."""
 
-    def watermark(self, table: str) -> str:
-        """The last one that was loaded into a table, as text; empty for none."""
+    def watermark(self, export: Export) -> str:
+        """The last one that was loaded from this source into the table, as text; empty for none,
+        and where the table has lost those rows: it is gone, or empty, or was replaced."""
 
-    def loaded(self, run: str, table: str) -> Loaded | None:
-        """What this run has loaded into a table, if it has."""
+    def loaded(self, run: str, export: Export) -> Loaded | None:
+        """What this run has loaded of a relation into its table, if it has."""
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
         """Load the files of a manifest, once for a run."""
 
     def count(self, table: str) -> int:
         """The rows of a table now."""
+
+    def clean_up(self, export: Export, run: str) -> None:
+        """Remove what a load of this run may have left behind."""
 
     def cancel(self) -> None: ...
 
@@ -74,6 +83,38 @@ def not_unique(export: Export) -> WindlassError:
         f"{export.name}: several rows have the same key ({', '.join(export.key)})",
         hint="nothing was loaded; give the relation a `key` that tells its rows apart",
     )
+
+
+def check_arrived(export: Export, read: int, arrived: int) -> None:
+    """Before it is committed.
+
+    Raises:
+        WindlassError: not every row that was read is there.
+    """
+    if read != arrived:
+        raise WindlassError(
+            f"{export.name}: {read:,} rows were read, {arrived:,} have arrived in {export.table}",
+            hint="nothing was loaded; see whether a trigger or a rule of the table discards rows",
+        )
+
+
+@contextmanager
+def fetched(store: ObjectStore, path: str) -> Iterator[Path]:
+    """An object as a file on this machine.
+
+    Raises:
+        WindlassError: there is no space for it.
+    """
+    try:
+        with store.local(path) as found:
+            yield found
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise WindlassError(
+            f"no space left on this machine in {tempfile.gettempdir()} for {store.place(path)}",
+            hint="make space, give TMPDIR another folder, or lower file-size",
+        ) from error
 
 
 def without_key(export: Export) -> WindlassError:

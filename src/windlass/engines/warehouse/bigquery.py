@@ -1,14 +1,19 @@
-"""BigQuery: load jobs under names made from run and relation, which it takes once.
+"""BigQuery: jobs under names made from source, run, relation and table, which it takes once.
 
 A retry that meets its own job waits for it. A job that failed has changed nothing, so the next
-one gets the next number. What a load has done is recorded after it, never before.
+one gets the next number; so does a job that replaces what an earlier extract of the run has put
+there, and never before that one is over. Labels say which extract a job has loaded. What a load
+has done is recorded after it, never before.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 from google.api_core import exceptions as faults
@@ -18,14 +23,21 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from windlass.engines.objects.store import ObjectStore
-from windlass.engines.warehouse.base import RECORDS, misfits, not_unique, without_key
+from windlass.engines.warehouse.base import (
+    RECORDS,
+    check_arrived,
+    misfits,
+    not_unique,
+    without_key,
+)
 from windlass.engines.warehouse.statements import Backticks, each, listed, statement
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.export import Column, Export, Kind, Loaded, Manifest
 from windlass.model.report import Problem
 
 T = TypeVar("T")
-ATTEMPTS = 20  # names of one load's jobs, each after one that failed
+ATTEMPTS = 50  # names of one load's jobs, each after one that failed
+_EXTRACT, _ROWS = "windlass_extract", "windlass_rows"  # labels of a job: what it has loaded
 MOST_FILES = 10_000  # of one load job: BigQuery's own limit
 _FIT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 _TYPES = {
@@ -48,7 +60,11 @@ _SAME = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
 _RECORDS_SCHEMA = [
     bigquery.SchemaField("run", "STRING"),
     bigquery.SchemaField("table_name", "STRING"),
+    bigquery.SchemaField("source", "STRING"),
+    bigquery.SchemaField("relation", "STRING"),
+    bigquery.SchemaField("mark", "STRING"),
     bigquery.SchemaField("rows", "INTEGER"),
+    bigquery.SchemaField("read_rows", "INTEGER"),
     bigquery.SchemaField("total", "INTEGER"),
     bigquery.SchemaField("watermark", "STRING"),
     bigquery.SchemaField("loaded_at", "TIMESTAMP"),
@@ -90,14 +106,23 @@ class BigQuery:
 
     @property
     def _client(self) -> bigquery.Client:
+        """A job can only be asked for by its location, unless that is the US or the EU:
+        https://cloud.google.com/bigquery/docs/locations#specify_locations
+        """
         if self._made is None:
-            given: dict[str, Any] = {}
-            if self._endpoint:
-                given["client_options"] = ClientOptions(api_endpoint=self._endpoint)
-                if self._endpoint.startswith("http://"):
-                    given["credentials"] = AnonymousCredentials()  # type: ignore[no-untyped-call]
-            self._made = bigquery.Client(self._project, location=self._location, **given)
+            if self._location is None:
+                with closing(self._connected(None)) as asking:
+                    self._location = asking.get_dataset(self._dataset).location
+            self._made = self._connected(self._location)
         return self._made
+
+    def _connected(self, location: str | None) -> bigquery.Client:
+        given: dict[str, Any] = {}
+        if self._endpoint:
+            given["client_options"] = ClientOptions(api_endpoint=self._endpoint)
+            if self._endpoint.startswith("http://"):
+                given["credentials"] = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        return bigquery.Client(self._project, location=location, **given)
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +159,12 @@ class BigQuery:
                 auth.TransportError, OSError) as error:  # fmt: skip
             raise ConnectionLost(
                 f"{self.place}: {doing}: {_said(error)}", hint="see the status of BigQuery"
+            ) from error
+        except auth.GoogleAuthError as error:
+            raise WindlassError(
+                f"{self.place}: the credentials are not accepted: {_said(error)}",
+                hint="renew them: give another GOOGLE_APPLICATION_CREDENTIALS, or run"
+                " `gcloud auth application-default login`",
             ) from error
         except faults.GoogleAPICallError as error:
             raise WindlassError(f"{self.place}: {doing}: {_said(error)}") from error
@@ -176,30 +207,43 @@ class BigQuery:
     def _records(self) -> Backticks:
         return Backticks(self._table(RECORDS))
 
-    def watermark(self, table: str) -> str:
-        if self._columns(RECORDS) is None:
+    def watermark(self, export: Export) -> str:
+        if self._columns(RECORDS) is None or self._columns(export.table) is None:
             return ""
+        if not self.count(export.table):
+            return ""
+        # a later load whose rows were all that the table had: what was there before is gone
         rows = self._query(
             statement(
-                "select watermark from {records} where table_name = @table_name"
-                " and watermark <> '' order by loaded_at desc limit 1",
+                "select watermark from {records} as l where table_name = @table_name"
+                " and mark = @mark and watermark <> '' and not exists (select 1 from {records} as n"
+                "  where n.table_name = l.table_name and n.loaded_at > l.loaded_at"
+                "  and n.mark <> l.mark and n.`rows` = n.total)"
+                " order by loaded_at desc limit 1",
                 records=self._records,
             ),
-            {"table_name": table},
+            {"table_name": export.table, "mark": export.mark},
         )
         return str(rows[0][0]) if rows else ""
 
-    def loaded(self, run: str, table: str) -> Loaded | None:
+    def loaded(self, run: str, export: Export) -> Loaded | None:
         if self._columns(RECORDS) is None:
             return None
         rows = self._query(
             statement(
-                "select run, table_name, `rows`, total, watermark, not exists (select 1 from"
-                "  {records} as n where n.table_name = l.table_name and n.loaded_at > l.loaded_at)"
-                " from {records} as l where run = @run and table_name = @table_name",
+                "select run, table_name, `rows`, read_rows, total, watermark,"
+                " not exists (select 1 from {records} as n"
+                "  where n.table_name = l.table_name and n.loaded_at > l.loaded_at)"
+                " from {records} as l where run = @run and table_name = @table_name"
+                " and source = @source and relation = @relation",
                 records=self._records,
             ),
-            {"run": run, "table_name": table},
+            {
+                "run": run,
+                "table_name": export.table,
+                "source": export.source,
+                "relation": export.name,
+            },
         )
         return Loaded(*rows[0]) if rows else None
 
@@ -208,7 +252,7 @@ class BigQuery:
         return int(self._query(query, {})[0][0])
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
-        done = self.loaded(manifest.run, export.table)
+        done = self.loaded(manifest.run, export)
         if done:
             return done
         with self._explaining(f"loading {export.table}"):
@@ -216,13 +260,22 @@ class BigQuery:
                 bigquery.Table(self._table(RECORDS), schema=_RECORDS_SCHEMA), exists_ok=True
             )
         if export.disposition == "merge":
-            counted = self._merge(export, manifest, store)
+            counted, read = self._merge(export, manifest, store)
         else:
-            counted = self._load_job(export, manifest, store, export.table, export.disposition)
-        self._record(export, manifest, counted)
-        found = self.loaded(manifest.run, export.table)
+            counted, read = self._load_job(
+                export, manifest, store, export.table, export.disposition
+            )
+        self._record(export, manifest, counted, read)
+        found = self.loaded(manifest.run, export)
         assert found is not None
-        return found
+        return replace(found, is_new=True)
+
+    def clean_up(self, export: Export, run: str) -> None:
+        """The table that a merge has staged its rows in."""
+        if export.disposition == "merge":
+            staged = self._staged(export, run)
+            with self._explaining(f"removing {staged}"):
+                self._client.delete_table(self._table(staged), not_found_ok=True)
 
     def _load_job(
         self,
@@ -231,7 +284,8 @@ class BigQuery:
         store: ObjectStore,
         table: str,
         disposition: str,
-    ) -> int:
+    ) -> tuple[int, int]:
+        """The rows that have arrived, and those that were read: of the extract that is there."""
         if len(manifest.files) > MOST_FILES:
             raise WindlassError(
                 f"{export.name}: {len(manifest.files):,} files are too many for one load job",
@@ -244,6 +298,7 @@ class BigQuery:
             create_disposition="CREATE_IF_NEEDED",
             schema=[field_of(column) for column in export.columns],
             autodetect=False,
+            labels=_labels(manifest),
         )
         if is_csv:
             config.skip_leading_rows = 1
@@ -251,24 +306,39 @@ class BigQuery:
             config.null_marker = r"\N"  # so that an empty text is not taken for it
             config.encoding = "UTF-8"
         places = [store.place(file.path) for file in manifest.files]
+
+        def is_mine(job: Any) -> bool:
+            """Rows that were appended stay, whichever extract they are of; others are replaced by
+            those of this one. A staged table may have been removed."""
+            if disposition == "append":
+                return True
+            there = table == export.table or self._columns(table) is not None
+            return there and _is_of(job, manifest)
+
         job = self._once(
-            f"windlass_{manifest.run}_{table}",
+            self._job_name(export, manifest.run, "load" if table == export.table else "stage"),
             lambda id_: self._client.load_table_from_uri(
                 places, self._table(table), job_id=id_, job_config=config
             ),
             f"loading {export.table}",
+            is_mine,
         )
-        return int(job.output_rows or 0)
+        return int(job.output_rows or 0), int(job.labels.get(_ROWS, manifest.rows))
 
-    def _merge(self, export: Export, manifest: Manifest, store: ObjectStore) -> int:
-        """Into a table of this run's own, then from there in one statement."""
-        staged = f"_windlass_{export.table}_{manifest.run}"
+    def _staged(self, export: Export, run: str) -> str:
+        return f"_windlass_{export.table[:200]}_{self._digest(export, run, 'table')}"
+
+    def _merge(self, export: Export, manifest: Manifest, store: ObjectStore) -> tuple[int, int]:
+        """Into a table of this run's own, then from there in one statement. That table stays until
+        the record is there: `clean_up` removes it."""
+        staged = self._staged(export, manifest.run)
         fields = [field_of(column) for column in export.columns]
         with self._explaining(f"making {export.table}"):
             self._client.create_table(
                 bigquery.Table(self._table(export.table), schema=fields), exists_ok=True
             )
-        counted = self._load_job(export, manifest, store, staged, "truncate")
+        counted, read = self._load_job(export, manifest, store, staged, "truncate")
+        check_arrived(export, read, counted)
         self._check_keys(export, Backticks(self._table(staged)))
         columns = [Backticks(one.name) for one in export.columns]
         merge = statement(
@@ -282,14 +352,15 @@ class BigQuery:
             columns=listed(columns),
             values=each("new.{}", columns),
         )
-        self._once(
-            f"windlass_{manifest.run}_{export.table}_merge",
-            lambda id_: self._client.query(merge, job_id=id_, job_retry=None),
+        config = bigquery.QueryJobConfig(labels=_labels(manifest))
+        job = self._once(
+            self._job_name(export, manifest.run, "merge"),
+            lambda id_: self._client.query(merge, config, job_id=id_, job_retry=None),
             f"merging into {export.table}",
+            lambda job: _is_of(job, manifest),
         )
-        with self._explaining(f"removing {staged}"):
-            self._client.delete_table(self._table(staged), not_found_ok=True)
-        return counted
+        affected = job.num_dml_affected_rows
+        return counted if affected is None else int(affected), read
 
     def _check_keys(self, export: Export, staged: Backticks) -> None:
         """Raises:
@@ -304,52 +375,94 @@ class BigQuery:
         if self._query(statement(without, staged=staged, missing=missing), {}):
             raise without_key(export)
 
-    def _record(self, export: Export, manifest: Manifest, counted: int) -> None:
+    def _record(self, export: Export, manifest: Manifest, counted: int, read: int) -> None:
         self._query(
             statement(
-                "insert into {records} (run, table_name, `rows`, total, watermark, loaded_at)"
-                " select @run, @table_name, @rows, (select count(*) from {table}), @watermark,"
-                " current_timestamp() from (select 1) as one where not exists"
-                " (select 1 from {records} where run = @run and table_name = @table_name)",
+                "insert into {records} (run, table_name, source, relation, mark, `rows`,"
+                " read_rows, total, watermark, loaded_at)"
+                " select @run, @table_name, @source, @relation, @mark, @rows, @read,"
+                " (select count(*) from {table}), @watermark, current_timestamp()"
+                " from (select 1) as one where not exists"
+                " (select 1 from {records} where run = @run and table_name = @table_name"
+                "  and source = @source and relation = @relation)",
                 records=self._records,
                 table=Backticks(self._table(export.table)),
             ),
             {
                 "run": manifest.run,
                 "table_name": export.table,
+                "source": export.source,
+                "relation": export.name,
+                "mark": manifest.mark,
                 "rows": counted,
+                "read": read,
                 "watermark": manifest.watermark,
             },
         )
 
-    def _once(self, name: str, start: Callable[[str], Any], doing: str) -> Any:
-        """A job under a name; one that is there already is waited for, one that failed is
-        followed by the next number.
+    def _digest(self, export: Export, run: str, step: str) -> str:
+        """A name of a job is the project's: it tells data sets, sources and relations apart."""
+        words = (self._project, self._dataset, export.table, export.source, export.name, run, step)
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:20]
+
+    def _job_name(self, export: Export, run: str, step: str) -> str:
+        told = re.sub(r"[^\w-]", "_", f"windlass_{run}_{export.table}"[:200], flags=re.ASCII)
+        return f"{told}_{step}_{self._digest(export, run, step)}"
+
+    def _once(
+        self,
+        name: str,
+        start: Callable[[str], Any],
+        doing: str,
+        is_mine: Callable[[Any], bool],
+    ) -> Any:
+        """A job under a name; one that is there already is waited for. One that failed, or has
+        done something else than what is asked for now, is followed by the next number.
 
         Raises:
             WindlassError: the job has failed, and with what words.
+            ConnectionLost: how it ended is not known.
         """
-        name = re.sub(r"[^\w-]", "_", name, flags=re.ASCII)
         for number in range(1, ATTEMPTS + 1):
             id_ = f"{name}_{number}"
             with self._explaining(doing):
-                mine = True
+                is_new = True
                 try:
                     job = start(id_)
                 except faults.Conflict:
-                    mine = False
+                    is_new = False
                     job = self._client.get_job(id_, location=self._location)
-                try:
-                    job.result()
-                except faults.GoogleAPICallError as error:
-                    if not mine and job.error_result:
-                        continue  # an earlier attempt's
-                    raise self._failed(job, error, doing) from error
-                return job
+                fault = self._fault_of(job, doing)
+                if fault is None and (is_new or is_mine(job)):
+                    return job
+                if fault is not None and is_new:
+                    raise self._failed(job, fault, doing) from fault
         raise WindlassError(
-            f"{self.place}: {doing}: {ATTEMPTS} jobs have failed",
-            hint=f"see the jobs {name}_1 and following",
+            f"{self.place}: {doing}: this run has had {ATTEMPTS} jobs",
+            hint=f"see the jobs {name}_1 and following, and begin another run",
         )
+
+    def _fault_of(self, job: Any, doing: str) -> BaseException | None:
+        """Wait for a job; why it has failed, if it has.
+
+        Raises:
+            ConnectionLost: asking for it has failed; it goes on.
+        """
+        try:
+            job.result()
+        except faults.GoogleAPICallError as error:
+            if not job.error_result:
+                with suppress(faults.GoogleAPIError, auth.GoogleAuthError, OSError):
+                    job.reload(retry=None, timeout=30)
+            if not job.error_result and isinstance(error, faults.Forbidden | faults.Unauthorized):
+                raise
+            if not job.error_result:
+                raise ConnectionLost(
+                    f"{self.place}: {doing}: asking for the job {job.job_id}: {_said(error)}",
+                    hint="the job goes on, and the same run finds it",
+                ) from error
+            return error
+        return None
 
     def _failed(self, job: Any, error: BaseException, doing: str) -> WindlassError:
         told = [str(one.get("message", "")) for one in job.errors or []] or [_said(error)]
@@ -357,6 +470,8 @@ class BigQuery:
         message = f"{self.place}: {doing}: {'; '.join(dict.fromkeys(told))[:1000]}"
         if reason in ("backendError", "internalError", "rateLimitExceeded"):
             return ConnectionLost(message, hint="BigQuery's own fault; trying again can help")
+        if "serialize access" in message:  # another statement has changed the table meanwhile
+            return ConnectionLost(message, hint="others write the table; trying again can help")
         return WindlassError(message, hint=f"nothing was loaded; see the job {job.job_id}")
 
     def _query(self, text: str, words: dict[str, str | int]) -> list[tuple[Any, ...]]:
@@ -367,6 +482,14 @@ class BigQuery:
         config = bigquery.QueryJobConfig(query_parameters=parameters)
         with self._explaining("asking"):
             return [tuple(row.values()) for row in self._client.query(text, config).result()]
+
+
+def _labels(manifest: Manifest) -> dict[str, str]:
+    return {_EXTRACT: manifest.id, _ROWS: str(manifest.rows)}
+
+
+def _is_of(job: Any, manifest: Manifest) -> bool:
+    return bool(job.labels.get(_EXTRACT) == manifest.id)
 
 
 def _said(error: BaseException) -> str:

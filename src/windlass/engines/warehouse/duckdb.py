@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +14,14 @@ import duckdb
 from psycopg import sql
 
 from windlass.engines.objects.store import ObjectStore
-from windlass.engines.warehouse.base import RECORDS, misfits, not_unique, without_key
+from windlass.engines.warehouse.base import (
+    RECORDS,
+    check_arrived,
+    fetched,
+    misfits,
+    not_unique,
+    without_key,
+)
 from windlass.engines.warehouse.statements import each, listed, names, statement, verbatim
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.export import Column, Export, Kind, Loaded, Manifest
@@ -113,38 +121,48 @@ class DuckDb:
         ).fetchall()
         return {name: (type_, needed) for name, type_, needed in rows}
 
-    def watermark(self, table: str) -> str:
+    def watermark(self, export: Export) -> str:
         with self._session("reading the watermark") as connection:
-            if not self._columns(connection, RECORDS):
+            if not (
+                self._columns(connection, RECORDS) and self._columns(connection, export.table)
+            ) or not _count(connection, names(self._schema, export.table)):
                 return ""
+            # a later load whose rows were all that the table had: what was there before is gone
             row = connection.execute(
                 statement(
-                    "select watermark from {records} where table_name = ? and watermark <> ''"
+                    "select watermark from {records} as l where table_name = ? and mark = ?"
+                    " and watermark <> '' and not exists (select 1 from {records} as n"
+                    "   where n.table_name = l.table_name and n.number > l.number"
+                    "   and n.mark <> l.mark and n.rows = n.total)"
                     " order by number desc limit 1",
                     records=self._records,
                 ),
-                [table],
+                [export.table, export.mark],
             ).fetchone()
             return str(row[0]) if row else ""
 
-    def loaded(self, run: str, table: str) -> Loaded | None:
+    def loaded(self, run: str, export: Export) -> Loaded | None:
         with self._session("reading its records") as connection:
-            return self._loaded(connection, run, table)
+            return self._loaded(connection, run, export)
 
-    def _loaded(self, connection: Any, run: str, table: str) -> Loaded | None:
+    def _loaded(self, connection: Any, run: str, export: Export) -> Loaded | None:
         if not self._columns(connection, RECORDS):
             return None
         row = connection.execute(
             statement(
-                "select l.run, l.table_name, l.rows, l.total, l.watermark,"
+                "select l.run, l.table_name, l.rows, l.read_rows, l.total, l.watermark,"
                 " not exists (select 1 from {records} as n"
                 "   where n.table_name = l.table_name and n.number > l.number)"
-                " from {records} as l where run = ? and table_name = ?",
+                " from {records} as l"
+                " where run = ? and table_name = ? and source = ? and relation = ?",
                 records=self._records,
             ),
-            [run, table],
+            [run, export.table, export.source, export.name],
         ).fetchone()
         return Loaded(*row) if row else None
+
+    def clean_up(self, export: Export, run: str) -> None:
+        """A load is one transaction: it leaves nothing."""
 
     def count(self, table: str) -> int:
         with self._session(f"counting {table}") as connection:
@@ -156,18 +174,18 @@ class DuckDb:
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
         with ExitStack() as stack:
-            paths = [str(stack.enter_context(store.local(one.path))) for one in manifest.files]
+            paths = [str(stack.enter_context(fetched(store, one.path))) for one in manifest.files]
             with self._session(f"loading {export.table}") as connection:
-                done = self._loaded(connection, manifest.run, export.table)
+                done = self._loaded(connection, manifest.run, export)
                 if done:
                     return done
                 connection.execute("begin")
                 self._make(connection, export)
                 self._fill(connection, export, manifest, paths)
                 connection.execute("commit")
-                found = self._loaded(connection, manifest.run, export.table)
+                found = self._loaded(connection, manifest.run, export)
                 assert found is not None
-                return found
+                return replace(found, is_new=True)
 
     def _make(self, connection: Any, export: Export) -> None:
         """What is missing.
@@ -184,8 +202,10 @@ class DuckDb:
         connection.execute(
             statement(
                 "create table if not exists {records} (number bigint, run text,"
-                " table_name text, rows bigint, total bigint, watermark text,"
-                " loaded_at timestamptz default current_timestamp, unique (run, table_name))",
+                " table_name text, source text, relation text, mark text, rows bigint,"
+                " read_rows bigint, total bigint, watermark text,"
+                " loaded_at timestamptz default current_timestamp,"
+                " unique (run, table_name, source, relation))",
                 records=self._records,
             )
         )
@@ -214,7 +234,7 @@ class DuckDb:
                           values=parts["values"], source=parts["source"]), [paths]
             )  # fmt: skip
             _take_out(connection, export, table)
-            counted = _count(connection, names("windlass_new"))
+            before = _count(connection, table)
             connection.execute(
                 statement(
                     "insert into {table} ({columns}) select {columns} from windlass_new",
@@ -231,15 +251,18 @@ class DuckDb:
                 statement("insert into {table} ({columns}) select {values} from {source}", **parts),
                 [paths],
             )
-            counted = _count(connection, table) - before
+        total = _count(connection, table)
+        check_arrived(export, manifest.rows, total - before)
         connection.execute(
             statement(
-                "insert into {records} (number, run, table_name, rows, total, watermark)"
-                " select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ? from {records}",
+                "insert into {records} (number, run, table_name, source, relation, mark, rows,"
+                " read_rows, total, watermark)"
+                " select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ? from {records}",
                 records=self._records,
             ),
-            [manifest.run, export.table, counted, _count(connection, table), manifest.watermark],
-        )
+            [manifest.run, export.table, export.source, export.name, manifest.mark,
+             total - before, manifest.rows, total, manifest.watermark],
+        )  # fmt: skip
 
 
 def _count(connection: Any, table: sql.Composable) -> int:
@@ -301,9 +324,20 @@ def _from_text(column: Column, name: sql.Identifier) -> sql.Composed:
             hint="export Parquet, or give the relation `text: [...]` with its name",
         )
     if column.is_list:
-        return sql.SQL("translate({}, {}, {})::{}").format(
-            name, sql.Literal("{}"), sql.Literal("[]"), verbatim(type_of(column))
+        told = (
+            f"column {column.name} holds arrays of more than one dimension, or whose first index"
+            f" is not 1: export Parquet, or give the relation `text: [{column.name}]`"
         )
+        return sql.SQL(
+            "case when {0} like '[%' or {0} like '{{{{%' then error({1})"
+            " else translate({0}, '{{}}', '[]') end::{2}"
+        ).format(name, sql.Literal(told), verbatim(type_of(column)))
+    if column.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT):
+        # DuckDB writes the era after the day, and reads over it where PostgreSQL does
+        return sql.SQL(
+            "case when {0} like '% BC' then regexp_replace({0}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')"
+            " else {0} end::{1}"
+        ).format(name, verbatim(type_of(column)))
     return sql.SQL("{}::{}").format(name, verbatim(type_of(column)))
 
 

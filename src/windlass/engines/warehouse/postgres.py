@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 import psycopg
@@ -13,7 +14,14 @@ from psycopg import sql
 from windlass.engines.objects.store import ObjectStore
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Connection, Role
-from windlass.engines.warehouse.base import RECORDS, misfits, not_unique, without_key
+from windlass.engines.warehouse.base import (
+    RECORDS,
+    check_arrived,
+    fetched,
+    misfits,
+    not_unique,
+    without_key,
+)
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Export, Kind, Loaded, Manifest
 from windlass.model.report import Problem
@@ -74,7 +82,7 @@ class Postgres:
                     if there:
                         types = [type_of(column) for column in one.columns]
                         found += misfits(one.table, one.columns, types, there)
-                return found + self._rights(connection)
+                return found + self._rights(connection) + self._own(run, exports)
         except WindlassError as error:
             return [Problem(self.place, str(error), error.hint)]
 
@@ -92,6 +100,48 @@ class Postgres:
             return [Problem(self.place, f"may not create in {self._schema}", "grant create on it")]
         return []
 
+    def _own(self, run: Run, exports: Sequence[Export]) -> list[Problem]:
+        """Relations that would be loaded into tables of the source's own: it is this database.
+
+        A table in another schema is told apart by that; what a view or a query reads is not known,
+        so that their tables are to be new, or made by an earlier load.
+        """
+        if not run(
+            sql.SQL("select 1 where has_function_privilege('pg_control_system()', 'execute')")
+        ):
+            return []  # it cannot be compared with the source
+        here = run(
+            sql.SQL(
+                "select concat_ws('/', system_identifier, current_database())"
+                " from pg_control_system()"
+            )
+        )[0][0]
+        found = []
+        for one in exports:
+            if one.source != here or not self._columns(run, one.table):
+                continue
+            elsewhere = run(
+                sql.SQL(
+                    "select 1 from pg_class c join pg_namespace n on n.oid = relnamespace"
+                    " where c.oid = to_regclass({}) and relkind in ('r', 'p') and nspname <> {}"
+                ).format(sql.Literal(one.relation), sql.Literal(self._schema))
+            )
+            if elsewhere or (self._columns(run, RECORDS) and self._made(run, one)):
+                continue
+            name = f"{self._schema}.{one.table}"
+            hint = "give `into` another schema, or the relation another `table`"
+            found.append(Problem(one.name, f"would be loaded into the source's own {name}", hint))
+        return found
+
+    def _made(self, run: Run, export: Export) -> Rows:
+        """That the table has been loaded from this relation before."""
+        words = (export.table, export.source, export.name)
+        return run(
+            sql.SQL("select 1 from {} where (table_name, source, relation) = ({}) limit 1").format(
+                self._name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words))
+            )
+        )
+
     def _columns(self, run: Run, table: str) -> dict[str, tuple[str, bool]]:
         rows = run(
             sql.SQL(
@@ -104,34 +154,45 @@ class Postgres:
         )
         return {str(name): (str(type_), bool(needed)) for name, type_, needed in rows}
 
-    def watermark(self, table: str) -> str:
+    def watermark(self, export: Export) -> str:
         with self._session("reading the watermark") as connection:
             run = _runner(connection)
-            if not self._columns(run, RECORDS):
+            if not (self._columns(run, RECORDS) and self._columns(run, export.table)):
                 return ""
+            if not run(sql.SQL("select 1 from {} limit 1").format(self._name(export.table))):
+                return ""
+            # a later load whose rows were all that the table had: what was there before is gone
             rows = run(
                 sql.SQL(
-                    "select watermark from {} where table_name = {} and watermark <> ''"
+                    "select watermark from {0} l where table_name = {1} and mark = {2}"
+                    " and watermark <> '' and not exists (select from {0} n"
+                    "   where n.table_name = l.table_name and n.number > l.number"
+                    "   and n.mark <> l.mark and n.rows = n.total)"
                     " order by number desc limit 1"
-                ).format(self._name(RECORDS), sql.Literal(table))
+                ).format(self._name(RECORDS), sql.Literal(export.table), sql.Literal(export.mark))
             )
             return str(rows[0][0]) if rows else ""
 
-    def loaded(self, run: str, table: str) -> Loaded | None:
+    def loaded(self, run: str, export: Export) -> Loaded | None:
         with self._session("reading the records") as connection:
-            return self._loaded(_runner(connection), run, table)
+            return self._loaded(_runner(connection), run, export)
 
-    def _loaded(self, run: Run, name: str, table: str) -> Loaded | None:
+    def _loaded(self, run: Run, name: str, export: Export) -> Loaded | None:
         if not self._columns(run, RECORDS):
             return None
+        words = (name, export.table, export.source, export.name)
         rows = run(
             sql.SQL(
-                "select run, table_name, rows, total, watermark, not exists (select from {0} n"
+                "select run, table_name, rows, read_rows, total, watermark,"
+                " not exists (select from {0} n"
                 "   where n.table_name = l.table_name and n.number > l.number)"
-                " from {0} l where run = {1} and table_name = {2}"
-            ).format(self._name(RECORDS), sql.Literal(name), sql.Literal(table))
+                " from {0} l where (run, table_name, source, relation) = ({1})"
+            ).format(self._name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words)))
         )
         return Loaded(*rows[0]) if rows else None
+
+    def clean_up(self, export: Export, run: str) -> None:
+        """A load is one transaction: it leaves nothing."""
 
     def count(self, table: str) -> int:
         with self._session(f"counting {table}") as connection:
@@ -145,20 +206,45 @@ class Postgres:
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
         with self._session(f"loading {export.table}") as connection:
-            done = self._loaded(_runner(connection), manifest.run, export.table)
+            done = self._loaded(_runner(connection), manifest.run, export)
             if done:
                 return done
+            self._make_records(connection)
             if manifest.format == "csv":
                 with connection.transaction():
                     run = _runner(connection)
                     self._prepare(run, export)
-                    self._stage_csv(connection, export, manifest, store)
-                    self._fill(run, export, manifest, _as_text)
+                    if not self._loaded(run, manifest.run, export):
+                        self._stage_csv(connection, export, manifest, store)
+                        self._fill(run, export, manifest, _as_text)
             else:
                 self._load_parquet(connection, export, manifest, store)
-            found = self._loaded(_runner(connection), manifest.run, export.table)
+            found = self._loaded(_runner(connection), manifest.run, export)
             assert found is not None
-            return found
+            return replace(found, is_new=True)
+
+    def _make_records(self, connection: Connection) -> None:
+        """By itself, so that loads of other tables do not wait for this one."""
+        with connection.transaction():
+            run = _runner(connection)
+            self._hold(run, RECORDS)
+            self._create_records(run)
+
+    def _hold(self, run: Run, table: str) -> None:
+        """Until the transaction is over: two that make a table at once meet in the catalog."""
+        words = (sql.Literal(RECORDS), sql.Literal(f"{self._schema}.{table}"))
+        run(sql.SQL("select pg_advisory_xact_lock(hashtext({}), hashtext({}))").format(*words))
+
+    def _create_records(self, run: Run) -> None:
+        run(
+            sql.SQL(
+                "create table if not exists {} (number bigint generated always as identity,"
+                " run text, table_name text, source text, relation text, mark text,"
+                " rows bigint, read_rows bigint, total bigint, watermark text,"
+                " loaded_at timestamptz default now(),"
+                " primary key (run, table_name, source, relation))"
+            ).format(self._name(RECORDS))
+        )
 
     def _prepare(self, run: Run, export: Export) -> None:
         """Make what is missing, and hold the table until the transaction is over.
@@ -166,15 +252,7 @@ class Postgres:
         Raises:
             WindlassError: the table does not fit (any more).
         """
-        # two loads that make the same table at once would meet in the catalog
-        run(sql.SQL("select pg_advisory_xact_lock(hashtext({}))").format(sql.Literal(RECORDS)))
-        run(
-            sql.SQL(
-                "create table if not exists {} (number bigint generated always as identity,"
-                " run text, table_name text, rows bigint, total bigint, watermark text,"
-                " loaded_at timestamptz default now(), primary key (run, table_name))"
-            ).format(self._name(RECORDS))
-        )
+        self._hold(run, export.table)
         made = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(one.name), sql.SQL(type_of(one)))
             for one in export.columns
@@ -224,8 +302,10 @@ class Postgres:
 
                     run(sql.SQL("set timezone = 'UTC'"))
                     self._prepare(run, export)
+                    if self._loaded(run, manifest.run, export):
+                        return  # another process of this run was faster
                     for at, file in enumerate(manifest.files):
-                        with store.local(file.path) as path:
+                        with fetched(store, file.path) as path:
                             cursor.adbc_ingest(
                                 _STAGED,
                                 _staged_batches(str(path), export),
@@ -253,18 +333,21 @@ class Postgres:
         if export.disposition == "merge":
             self._take_out(run, export, cast)
         values = sql.SQL(", ").join(cast(one) for one in export.columns)
+        # counted as they go in: a trigger may have other plans
+        counted = run(
+            sql.SQL(
+                "with arrived as (insert into {} ({}) select {} from {} new returning 1)"
+                " select count(*) from arrived"
+            ).format(table, names, values, staged)
+        )[0][0]
+        check_arrived(export, manifest.rows, counted)
+        words = (manifest.run, export.table, export.source, export.name, manifest.mark, counted,
+                 manifest.rows, self._count(run, export.table), manifest.watermark)  # fmt: skip
         run(
-            sql.SQL("insert into {} ({}) select {} from {} new").format(
-                table, names, values, staged
-            )
-        )
-        counted = run(sql.SQL("select count(*) from {}").format(staged))[0][0]
-        words = (manifest.run, export.table, counted, self._count(run, export.table),
-                 manifest.watermark)  # fmt: skip
-        run(
-            sql.SQL("insert into {} (run, table_name, rows, total, watermark) values ({})").format(
-                self._name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words))
-            )
+            sql.SQL(
+                "insert into {} (run, table_name, source, relation, mark, rows, read_rows, total,"
+                " watermark) values ({})"
+            ).format(self._name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words)))
         )
 
     def _take_out(self, run: Run, export: Export, cast: Callable[[Column], sql.Composable]) -> None:

@@ -1,0 +1,46 @@
+"""What tasks need, loaded once where their processes are forked from: it is most of a short task.
+
+For Airflow's ``airflow_local_settings.py``, which every component imports when it starts::
+
+    from windlass.airflow.preload import install
+
+    install()
+
+Imports nothing itself, as Airflow is not yet whole by then.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+_MODULES = (
+    "windlass.airflow.factory",
+    "windlass.airflow.gates",
+    "windlass.airflow.work",
+    "windlass.flows.definitions",
+    "windlass.flows.migrate",
+    "windlass.flows.rewrite",
+    "windlass.flows.transfers",
+    "windlass.flows.validate",
+    "windlass.plan.document",
+    "airflow.providers.slack.notifications.slack_webhook",
+    "airflow.providers.smtp.notifications.smtp",
+)
+_FORKING = {"scheduler", "worker"}  # commands whose forks, or whose forks' forks, are tasks
+_loaded: list[str] = []
+
+
+def install() -> None:
+    """Load it right before the first fork; where tasks are no forks of ours, nothing."""
+    if _FORKING & set(sys.argv):
+        os.register_at_fork(before=_load)
+
+
+def _load() -> None:
+    if _loaded:
+        return
+    _loaded.extend(_MODULES)
+    for name in _MODULES:
+        importlib.import_module(name)
