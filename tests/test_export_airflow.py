@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from configparser import ConfigParser
@@ -18,7 +17,7 @@ import psycopg
 import pytest
 
 from airflow_runs import Ended, run_dag
-from airflow_server import make_room, needs_airflow
+from airflow_server import up
 from exporting import export, rows
 from servers import Database
 from test_airflow_dags import Read, airflow_process, serialized
@@ -308,7 +307,7 @@ class Own:
 
 
 @dataclass(frozen=True)
-class Running:
+class Exporter:
     airflow: LocalAirflow
     folder: Path  # where exports go
     own: Own
@@ -316,72 +315,68 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
-    """An Airflow that has the connection to its own database, and exports it."""
-    needs_airflow()
-    room = make_room()
-    (room / "dags").mkdir()
-    (room / "out").mkdir()
-    (room / "out").chmod(0o777)
-    for name, text in (("tables", TABLES), ("others", OTHERS)):
-        (room / "dags" / f"{name}.py").write_text(text.format(folder=str(room / "out")))
-    found = LocalAirflow(room / "airflow", room / "dags")
-    found.start()
+def exporter(stopped_airflow: LocalAirflow) -> Exporter:
+    """The run's Airflow, which has the connection to its own database, and exports it."""
+    airflow = up(stopped_airflow)
+    out = airflow.dags.parent / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    # the first takes the place of the example, whose DAGs have the same names
+    for name, text in (("airflow_metadata_export", TABLES), ("others", OTHERS)):
+        (airflow.dags / f"{name}.py").write_text(text.format(folder=str(out)))
     settings = ConfigParser(interpolation=None)
-    settings.read(room / "airflow" / "airflow.cfg")
+    settings.read(airflow.folder / "airflow.cfg")
     address = settings["database"]["sql_alchemy_conn"].replace("+psycopg2", "", 1)
-    found.set_connection("airflow_db", address.replace("postgresql:", "postgres:", 1))
-    refreshed = run_dag(found, "refresh_source_tables", {})
-    os.utime(found.dags / "tables.py")  # else it is read again after some minutes
-    yield Running(found, room / "out", Own(address), refreshed)
-    found.stop()
-    shutil.rmtree(room)
+    airflow.set_connection("airflow_db", address.replace("postgresql:", "postgres:", 1))
+    refreshed = run_dag(airflow, "refresh_source_tables", {})
+    os.utime(airflow.dags / "airflow_metadata_export.py")  # else it is read again after minutes
+    return Exporter(airflow, out, Own(address), refreshed)
 
 
-def test_the_list_of_tables_is_read_from_the_catalog(running: Running) -> None:
-    running.refreshed.expect("success")
-    told = running.refreshed.xcom("read_catalog")
+def test_the_list_of_tables_is_read_from_the_catalog(exporter: Exporter) -> None:
+    exporter.refreshed.expect("success")
+    told = exporter.refreshed.xcom("read_catalog")
     assert tuple(told["return_value"]) == tables_of("3.3") and "notices" not in told
 
 
-def test_a_table_is_exported_by_a_real_airflow(running: Running) -> None:
+def test_a_table_is_exported_by_a_real_airflow(exporter: Exporter) -> None:
     """The DAG of one that only the refreshed list has."""
-    ended = run_dag(running.airflow, "export_connection", {})
+    ended = run_dag(exporter.airflow, "export_connection", {})
     ended.expect("success")
     query = "select conn_id, password from connection where conn_id = 'airflow_db'"
-    assert rows(running.folder, query) == [("airflow_db", "***")]
+    assert rows(exporter.folder, query) == [("airflow_db", "***")]
     assert ended.xcom("check_rows")["assets"] == [
-        {"uri": f"duckdb:///{str(running.folder)[1:]}/w.duckdb/main/connection"}
+        {"uri": f"duckdb:///{str(exporter.folder)[1:]}/w.duckdb/main/connection"}
     ]
-    assert list((running.folder / "files").rglob("part*")) == []
+    assert list((exporter.folder / "files").rglob("part*")) == []
 
 
-def test_a_loss_is_told_and_in_the_report(running: Running) -> None:
-    ended = run_dag(running.airflow, "export_lossy", {})
+def test_a_loss_is_told_and_in_the_report(exporter: Exporter) -> None:
+    ended = run_dag(exporter.airflow, "export_lossy", {})
     ended.expect("success")
     (loss,) = ended.xcom("check_rows")["losses"]
     assert loss.startswith("never.at: 1 value")
-    (report,) = (running.folder / "reports").iterdir()
+    (report,) = (exporter.folder / "reports").iterdir()
     assert json.loads(report.read_text())["losses"] == [loss]
 
 
-def test_a_load_that_fails_fails_the_run_and_cleans_up(running: Running) -> None:
+def test_a_load_that_fails_fails_the_run_and_cleans_up(exporter: Exporter) -> None:
     """Two rows have the same key."""
-    running.airflow.set_connection("other", "postgres://nobody:secret@nowhere/x")
-    ended = run_dag(running.airflow, "export_broken", {})
+    exporter.airflow.set_connection("other", "postgres://nobody:secret@nowhere/x")
+    ended = run_dag(exporter.airflow, "export_broken", {})
     ended.expect("failed")
     states = ended.states()
     assert states["clean_up"] == {"success"} and states["load"] == {"failed"}
-    assert list((running.folder / "files" / "public.connection").rglob("part*")) == []
+    assert list((exporter.folder / "files" / "public.connection").rglob("part*")) == []
 
 
 def test_all_of_airflows_tables_arrive_with_every_value_while_it_runs(
-    running: Running, database: Callable[[int], Database], tmp_path: Path
+    exporter: Exporter, database: Callable[[int], Database], tmp_path: Path
 ) -> None:
     """Compared with what the export's own snapshot holds, as the snapshot's holder sees it."""
-    running.airflow.set_connection("other", "postgres://nobody:secret@nowhere/x")
+    exporter.airflow.set_connection("other", "postgres://nobody:secret@nowhere/x")
     there = database(18)
-    columns = columns_of(running.own)
+    columns = columns_of(exporter.own)
     assert tuple(columns) == tables_of("3.3")
     words: dict[str, Any] = {
         "relations": [f"public.{table}" for table in columns],
@@ -390,7 +385,7 @@ def test_all_of_airflows_tables_arrive_with_every_value_while_it_runs(
     }
     values = {table: values_of(table, columns[table]) for table in columns}
     with seen_by_the_holder(values) as found:
-        export(running.own, tmp_path, **words, warehouse=there.url).expect(0)
+        export(exporter.own, tmp_path, **words, warehouse=there.url).expect(0)
     with there.connect(options="-c timezone=UTC") as connection:
         for table, query in values.items():
             arrived = sorted(connection.execute(query.encode()).fetchall())
@@ -403,7 +398,7 @@ def test_all_of_airflows_tables_arrive_with_every_value_while_it_runs(
         assert there.rows(query) == [("***",)], table
     counts = {table: counts_of(table, columns[table]) for table in columns}
     with seen_by_the_holder(counts) as found:
-        export(running.own, tmp_path, **words).expect(0)
+        export(exporter.own, tmp_path, **words).expect(0)
     for table, query in counts.items():
         assert rows(tmp_path, query.replace("public.", "main.", 1)) == found[table], table
 
