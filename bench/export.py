@@ -28,8 +28,8 @@ SQL = ROOT / "bench" / "sql"
 
 NOTES = """
 To Parquet misses its figure by the client's work: reading COPY's binary rows into Arrow, and
-compressing them, is 9 seconds of CPU in two threads, while the server needs one of the two cores for
-most of 5. Dictionaries are made only for columns that repeat, and zstd has level 1; both are in it.
+compressing them, is 9 seconds of CPU in two threads, while the server needs one of the two cores
+for most of 5. Dictionaries are made only for columns that repeat, and zstd has level 1.
 """
 
 
