@@ -22,7 +22,7 @@ airflow-stop: ## End all of it; a later `make airflow` goes on from there
 	@if [ -e .venv/.for-airflow ]; then $(BIN)/python -m windlass.airflow.local stop; fi
 
 test: .venv/.for-dev ## Run the tests, on real servers
-	@$(BIN)/python -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.for-dev ## Lint, format, types and the floors of the house
 	@$(BIN)/ruff check
