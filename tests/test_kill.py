@@ -83,9 +83,12 @@ Kill = Callable[[Running], object]
 
 def disturb(move: Move, rng: random.Random, kill: Kill) -> Ran:
     """Start the move and kill at a random moment of it; then see how it ends."""
+    began = time.monotonic()
     process = start(*WORDS, pair=move.pair)
-    time.sleep(rng.uniform(0.1, 1.0) * move.seconds)
-    if process.poll() is None:
+    if process.wait(rng.uniform(0.1, 1.0) * move.seconds):
+        # the machine has less to do than it had, and later moments would come too late as well
+        move.seconds = min(move.seconds, time.monotonic() - began)
+    else:
         kill(process)
         move.kills += 1
     return finish(process)
