@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
+from needs import needs_airflow
 from windlass.airflow.local import LocalAirflow, is_running
 
 AIRFLOW_PASSWORD = "Sw0rdfish/of%the sea"
 QUOTED_AIRFLOW_PASSWORD = "Sw0rdfish%2Fof%25the%20sea"
 SHIP = f"captain:{QUOTED_AIRFLOW_PASSWORD}@ship.example:5433/log%20book?sslmode=require"
-
-
-def needs_airflow() -> None:
-    """Skip where Airflow is not installed; on CI it is, so there it is a failure."""
-    if find_spec("airflow") is None:
-        reason = "Airflow is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 def make_room() -> Path:

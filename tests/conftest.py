@@ -7,7 +7,6 @@ that the test makes itself, with `own_server`.
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from servers import CORPUS, FAST, Database, Pair, Server, bin_folder
+from needs import needs_version
+from servers import CORPUS, FAST, Database, Pair, Server
 
 if TYPE_CHECKING:
     from windlass.airflow.local import LocalAirflow
@@ -49,15 +49,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "airflow" if file in AIRFLOW else file
 
     return ByFile(config, log)
-
-
-def needs_version(version: int) -> None:
-    """Skip where a version is not installed; on CI everything is, so there it is a failure."""
-    if bin_folder(version) is None:
-        reason = f"PostgreSQL {version} is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

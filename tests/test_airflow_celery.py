@@ -5,7 +5,6 @@ Both take part, one dies in the middle, and the target is equal in the end.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,7 +26,8 @@ from airflow_runs import (
     until,
     wait,
 )
-from airflow_server import copy_dags, make_room, needs_airflow
+from airflow_server import copy_dags, make_room
+from needs import needs_airflow, needs_program
 from servers import FAST, Database, Pair, Server
 from windlass.airflow import celery_workers
 from windlass.airflow.local import LocalAirflow
@@ -47,11 +47,7 @@ MARK = "WINDLASS_LOCAL_AIRFLOW"  # in the environment of each of its processes: 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[LocalAirflow]:
     needs_airflow()
-    if shutil.which("redis-server") is None:
-        reason = "redis-server is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs_program("redis-server")
     room = make_room()
     airflow = LocalAirflow(
         room / "airflow",

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from graphlib import TopologicalSorter
-from importlib.util import find_spec
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 from pydantic import BaseModel, Field
 
+from needs import needs_airflow
 from windlass.errors import WindlassError
 from windlass.model.event import Event
 from windlass.model.flow import Flow, Item, Result, Step
@@ -84,11 +84,7 @@ both = pytest.mark.parametrize("dag_id", [MIGRATION, VALIDATION])
 @contextmanager
 def airflow_process(home: Path, *packages: Path) -> Iterator[Executor]:
     """One process that knows no other Airflow than one in `home`; `packages` come first there."""
-    if find_spec("airflow") is None:
-        reason = "Airflow is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    needs_airflow()
     words = (str(home), [str(folder) for folder in packages])
     with ProcessPoolExecutor(1, get_context("spawn"), _move_in, words) as process:
         yield process

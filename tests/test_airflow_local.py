@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -22,8 +21,8 @@ from airflow_server import (
     AIRFLOW_PASSWORD,
     QUOTED_AIRFLOW_PASSWORD,
     make_room,
-    needs_airflow,
 )
+from needs import needs_airflow, needs_root
 from windlass.airflow import local_processes
 from windlass.airflow.celery_workers import Network, admit, remove_network
 from windlass.airflow.local import LocalAirflow, stop
@@ -32,7 +31,6 @@ from windlass.engines.postgres.embedded import EmbeddedServer
 from windlass.errors import WindlassError
 
 QUERY = "select host, password from connection where conn_id = 'ship'"
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes networks")
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
@@ -185,8 +183,8 @@ def test_a_killed_process_takes_along_what_it_started(tmp_path: Path) -> None:
     assert local_processes.alive("token-of-a-test") == []
 
 
-@needs_root
 def test_a_worker_reaches_a_server_of_ours_from_a_network_and_a_name_of_its_own() -> None:
+    needs_root("makes networks")
     room = make_room()
     network = Network.make("test0000", 2)
     assert network is not None

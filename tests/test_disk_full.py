@@ -13,6 +13,7 @@ import pytest
 from psycopg import sql
 
 from command import DONE, STOPPED, migrate
+from needs import needs, needs_root
 from oracle import content_difference, schema_difference
 from servers import BUSY, FAST, Database, Pair, Server
 
@@ -36,13 +37,12 @@ class Disk:
 @pytest.fixture
 def disk() -> Iterator[Disk]:
     """A disk of 400 MB, to be made smaller. Mounting needs root, and the right to mount."""
-    if os.getuid() != 0:
-        pytest.skip("only root can mount a small disk")
+    needs_root("can mount a small disk")
     path = Path(tempfile.mkdtemp(prefix="windlass-disk-"))
     mount = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0755", "windlass-test", str(path)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         path.rmdir()
-        pytest.skip("this root may not mount a small disk")
+        needs(False, "this root may not mount a small disk")
     try:
         yield Disk(path)
     finally:

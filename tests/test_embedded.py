@@ -13,11 +13,10 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
+from needs import needs_root
 from windlass.engines.postgres import embedded
 from windlass.engines.postgres.embedded import EmbeddedServer, Version
 from windlass.errors import WindlassError
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another account")
 
 
 @pytest.fixture
@@ -179,8 +178,8 @@ def test_a_missing_wheel_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "windlass[demo]" in caught.value.hint
 
 
-@needs_root
 def test_a_folder_closed_to_the_servers_account_is_refused_and_stays_closed(folder: Path) -> None:
+    needs_root("drops to another account")
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(WindlassError, match="cannot get into"):
@@ -189,10 +188,10 @@ def test_a_folder_closed_to_the_servers_account_is_refused_and_stays_closed(fold
     assert list(closed.iterdir()) == []
 
 
-@needs_root
 def test_root_may_have_the_wheel_where_nobody_else_can_look(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs_root("drops to another account")
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     package = embedded.bin_directory(16).parents[1]

@@ -12,6 +12,7 @@ import pytest
 
 from command import BAD_SPEC, DONE, REFUSED, Ran, in_python, migrate, windlass
 from corpora import corpus
+from needs import needs_no_other_pg_dump
 from oracle import contents, schema_dump
 from servers import PASSWORD, Database, Pair, Server, free_port
 
@@ -109,6 +110,7 @@ def test_a_pg_dump_that_is_missing_or_older_than_the_source(
     database: Callable[[int], Database], tmp_path: Path
 ) -> None:
     """Our own packages without the wheel that has pg_dump; on PATH nothing at all."""
+    needs_no_other_pg_dump(18)
     packages = tmp_path / "packages"
     packages.mkdir()
     for path in Path(sysconfig.get_path("purelib")).iterdir():
@@ -119,8 +121,6 @@ def test_a_pg_dump_that_is_missing_or_older_than_the_source(
     pair.source.run("create table t (a int)")
     env = {"PATH": str(tmp_path), "PYTHONPATH": f"{source}{os.pathsep}{packages}"}
     ran = in_python(["-S"], "migrate", "--json", pair=pair, env=env)
-    if Path("/usr/lib/postgresql/18").exists():
-        pytest.skip("a pg_dump of 18 is installed where every windlass finds it")
     assert "pg_dump" in problems(ran.expect(REFUSED))
 
 

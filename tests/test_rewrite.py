@@ -400,6 +400,23 @@ def test_missing_privileges_are_told_together(messages: Database, guest: str) ->
         assert words in said, said
 
 
+@pytest.mark.parametrize("granted", ["usage", "create"])
+def test_half_of_what_a_schema_takes_is_not_enough(
+    granted: str, messages: Database, guest: str
+) -> None:
+    messages.run(
+        "grant select, update on message to guest",
+        "alter table message add product_id text",
+        "create schema windlass",
+        "create schema backup",
+        "grant usage on schema windlass to guest",
+        f"grant {granted} on schema backup to guest",
+    )
+    said = problems(messages, {**PRODUCT, "connection": guest})
+    assert "schema windlass: this user may not write to it" in said
+    assert "schema backup: this user may not make tables in it" in said
+
+
 def test_a_guest_with_the_least_privileges_can(messages: Database, guest: str) -> None:
     messages.run(
         "grant select, update on message to guest",

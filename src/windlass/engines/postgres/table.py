@@ -214,7 +214,7 @@ def identifier(name: Name) -> sql.Identifier:
 def may_create_in(connection: Connection, schema: str) -> bool | None:
     """Whether this session may make tables in a schema; None where there is no such schema."""
     row = connection.execute(
-        "select has_schema_privilege(oid, 'create, usage') and has_schema_privilege(oid, 'usage')"
+        "select has_schema_privilege(oid, 'create') and has_schema_privilege(oid, 'usage')"
         " from pg_namespace where nspname = %s",
         (schema,),
     ).fetchone()
