@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from servers import bin_folder
-
 
 def needs(is_so: object, lacking: str) -> None:
     """Skip where something is lacking; on CI nothing may be, so there it is a failure."""
@@ -34,6 +32,8 @@ def needs_root(why: str) -> None:
 
 
 def needs_version(version: int) -> None:
+    from servers import bin_folder  # here, as a test looks at what reading DAG files imports
+
     needs(bin_folder(version), f"PostgreSQL {version} is not installed")
 
 
