@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from needs import needs_airflow
+from rooms import make_room
 from windlass.airflow.local import LocalAirflow, is_running
 
 AIRFLOW_PASSWORD = "Sw0rdfish/of%the sea"
 QUOTED_AIRFLOW_PASSWORD = "Sw0rdfish%2Fof%25the%20sea"
 SHIP = f"captain:{QUOTED_AIRFLOW_PASSWORD}@ship.example:5433/log%20book?sslmode=require"
-
-
-def make_room() -> Path:
-    """A folder where any account may go, unlike pytest's own temporary folders."""
-    room = Path(tempfile.mkdtemp(prefix="windlass-test-"))
-    room.chmod(0o755)
-    return room
 
 
 def copy_dags(folder: Path) -> Path:

@@ -85,8 +85,12 @@ _FORKING.set_forkserver_preload(
         "windlass.cli.show",
         "windlass.cli.watch",
         "windlass.flows.definitions",
+        "windlass.flows.migrate",
         "windlass.flows.planning",
         "windlass.flows.transfers",
+        "windlass.plan.document",
+        "windlass.progress.lines",
+        "pgdumplib.dump",
     ]
 )
 

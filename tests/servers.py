@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from typing import Any, cast, get_args
 import psycopg
 from psycopg import sql
 
+from rooms import make_room
 from windlass.engines.postgres import embedded
 
 PASSWORD = "Sw0rdfish-ünseen/%41"  # one that needs URL quoting; must never be seen in any output
@@ -153,7 +153,7 @@ class Server:
         folder = bin_folder(version)
         assert folder is not None
         self.version, self.bin = version, folder
-        self.folder = Path(tempfile.mkdtemp(prefix="windlass-test-"))
+        self.folder = make_room()
         self.data = data or self.folder / "data"
         self.settings = {**SETTINGS, **settings}
         self.port = 0

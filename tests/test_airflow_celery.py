@@ -26,8 +26,9 @@ from airflow_runs import (
     until,
     wait,
 )
-from airflow_server import copy_dags, make_room
+from airflow_server import copy_dags
 from needs import needs_airflow, needs_program
+from rooms import make_room
 from servers import FAST, Database, Pair, Server
 from windlass.airflow import celery_workers
 from windlass.airflow.local import LocalAirflow

@@ -20,9 +20,9 @@ import pytest
 from airflow_server import (
     AIRFLOW_PASSWORD,
     QUOTED_AIRFLOW_PASSWORD,
-    make_room,
 )
 from needs import needs_airflow, needs_root
+from rooms import make_room
 from windlass.airflow import local_processes
 from windlass.airflow.celery_workers import Network, admit, remove_network
 from windlass.airflow.local import LocalAirflow, stop
