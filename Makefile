@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 NEEDS := pyproject.toml constraints.txt
+# set in many images; without what is compiled being kept, every process compiles it all again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo airflow airflow-stop test check format bench system-packages clean
 
