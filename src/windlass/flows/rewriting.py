@@ -367,8 +367,7 @@ class Rewriting:
             " where flow = %s and source = %s and state in ('done', 'rolled back')"
             " order by started_at desc offset %s) and run is distinct from"
             " (select run from windlass.line join windlass.run r using (run) where r.source = %s"
-            "  and (item = 'swap' and step = 'backup_table'"  # of versions that did it there
-            "   or step = 'writing_to_database' and note->>'swapped' = 'true')"
+            "  and step = 'writing_to_database' and note->>'swapped' = 'true'"
             " order by at desc limit 1)",
             (FLOW, self._source, KEPT_RUNS, self._source),
         )
