@@ -238,54 +238,66 @@ class ArrowReader:
     """A session that reads one snapshot as Arrow batches. Owned by one thread, but for `cancel`."""
 
     def __init__(self, address: Address, like: Connection, snapshot: str, purpose: str) -> None:
-        import adbc_driver_postgresql.dbapi as adbc
+        # not its `dbapi`, which loads pandas and polars as well: 0.6 s and 90 MB
+        import adbc_driver_postgresql
+        from adbc_driver_manager import AdbcConnection, Error
 
-        self._cursor: Any = None
+        self._statement: Any = None
         self._is_cancelled = False
+        self._database = adbc_driver_postgresql.connect(address.conninfo(like, purpose))
         try:
-            self._connection = adbc.connect(address.conninfo(like, purpose), autocommit=True)
-        except adbc.Error as error:
+            self._connection = AdbcConnection(self._database)
+        except Error as error:
+            self._database.close()
             raise explain_adbc(error, str(address)) from None
         try:
-            with self._connection.cursor() as cursor:
-                for statement in _opening(like.info.server_version, snapshot):
-                    cursor.execute(statement)
-        except adbc.Error as error:
-            self._connection.close()
-            if getattr(error, "sqlstate", None) in ("22023", "42704", "55000"):
+            for words in _opening(like.info.server_version, snapshot):
+                with self._stated(words) as statement:
+                    statement.execute_update()
+        except Error as error:
+            self.close()
+            if error.sqlstate in ("22023", "42704", "55000"):
                 raise lost(error) from None
             raise explain_adbc(error, "entering the snapshot") from None
 
+    @contextmanager
+    def _stated(self, words: str) -> Iterator[Any]:
+        from adbc_driver_manager import AdbcStatement
+
+        with AdbcStatement(self._connection) as statement:
+            statement.set_sql_query(words)
+            yield statement
+
     def batches(self, export: Export) -> Iterator[pa.RecordBatch]:
         """The rows of an export, as ADBC has them; `Shaper` gives them their types."""
-        import adbc_driver_postgresql.dbapi as adbc
+        from adbc_driver_manager import Error
         from adbc_driver_manager._reader import AdbcRecordBatchReader
 
         query = select(export, _arrow_list(export.columns)).as_string(None)
-        with self._connection.cursor() as cursor:
-            self._cursor = cursor
+        with self._stated(query) as statement:
+            self._statement = statement
             key = "adbc.postgresql.batch_size_hint_bytes"
-            cursor.adbc_statement.set_options(**{key: str(BATCH_BYTES)})
+            statement.set_options(**{key: str(BATCH_BYTES)})
             try:
-                cursor.execute(query)
-                # not `fetch_record_batch`, whose reader's errors have lost their SQLSTATE
-                handle = cursor.fetch_arrow()
+                handle, _ = statement.execute_query()
+                # not pyarrow's own reader, whose errors have lost their SQLSTATE
                 with AdbcRecordBatchReader._import_from_c(handle.address) as reader:
                     yield from reader
-            except (adbc.Error, OSError) as error:
+            except (Error, OSError) as error:
                 if self._is_cancelled:
                     raise Interrupted("stopped on request") from None
                 raise explain_adbc(error, f"reading {export.name}") from None
             finally:
-                self._cursor = None
+                self._statement = None
 
     def cancel(self) -> None:
         self._is_cancelled = True
-        if self._cursor is not None:
-            self._cursor.adbc_cancel()
+        if self._statement is not None:
+            self._statement.cancel()
 
     def close(self) -> None:
         self._connection.close()
+        self._database.close()
 
 
 def _opening(version: int, snapshot: str) -> list[str]:
