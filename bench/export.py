@@ -27,10 +27,10 @@ SQL = ROOT / "bench" / "sql"
 
 
 NOTES = """
-To Parquet reaches its figure narrowly: run by run, each beside the COPY before it, it was 1.1 to 1.6.
-More than half of the client's seconds of CPU are ADBC's, which reads COPY's binary rows into Arrow in
-one thread, while another compresses them and the server needs one of the two cores for most of 5
-seconds. Dictionaries are made only for columns that repeat, and zstd has level 1.
+To Parquet reaches its figure narrowly: run by run, each beside the COPY before it, it was 1.1 to
+1.6. More than half of the client's seconds of CPU are ADBC's, which reads COPY's binary rows into
+Arrow in one thread, while another compresses them and the server needs one of the two cores for
+most of 5 seconds. Dictionaries are made only for columns that repeat, and zstd has level 1.
 """
 
 

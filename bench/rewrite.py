@@ -54,15 +54,15 @@ without the scheduler: 13 seconds are what pandas, the driver and the server nee
 needs most of ours, and what it does cannot be left out:
 
 - the full backup and its count, 0.9 s: it writes a million rows;
-- the write, 2.6 s: 1.1 s find each row by its place and compare all of it with what was read,
-  1.4 s change it in the table and two indexes, with 160 MB of WAL, as every page is touched;
-- the stamp, 2.3 s, of which 0.6 s find the rows. It changes each row a second time: writing and
-  stamping are two steps of this pipeline, and a row counts as exported only after both.
+- the write, about 2 s: 0.2 s find each row by its place and compare all of it with what was read,
+  the rest changes it in the table and two indexes, with 160 MB of WAL, as every page is touched;
+- the stamp, nearly as long. It changes each row a second time: writing and stamping are two steps
+  of this pipeline, and a row counts as exported only after both.
 
 Without a full backup (`backup: touched`) the run takes one second less. Ten times as fast as 13
 seconds would be less than the two changes of the rows take by themselves, 1.4 and 1.6 s.
 
-(These parts are of one run of windlass with SQL, with auto_explain, on the same machine.)
+(These parts are of single runs of windlass with SQL, with auto_explain, on the same machine.)
 """
 
 

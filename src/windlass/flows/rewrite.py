@@ -208,6 +208,7 @@ def _write(run: Rewriting, connection: Connection) -> Result:
     row = connection.execute(staging.count_kept()).fetchone()
     kept = int(row[0]) if row and isinstance(row[0], int) else 0
     connection.execute(staging.make_written())
+    _expect_order(connection)
     writes = staging.write() if staging.written_columns else staging.find_unchanged()
     rows = connection.execute(writes).rowcount
     staging.analyze(connection, "_written")
@@ -230,6 +231,13 @@ def _write(run: Rewriting, connection: Connection) -> Result:
         "columns": staging.written_columns,
         "swapped": swaps,
     }
+
+
+def _expect_order(connection: Connection) -> None:
+    """For this transaction: rows are found by their places, which come in the table's order, so
+    each page is fetched once. By its defaults the planner would rather read the whole table: 0.8
+    instead of 0.2 s for 100,000 of a million rows."""
+    connection.execute("set local random_page_cost to 0.05")
 
 
 def _tell_kept(run: Rewriting, returned: backup.Returned) -> None:
@@ -307,6 +315,7 @@ def _stamp(run: Rewriting, connection: Connection) -> Result:
     plan, staging = run.plan, run.staging
     rows = 0
     if plan.stamp and not run.is_stale({plan.id, plan.stamp}):
+        _expect_order(connection)
         rows = connection.execute(staging.stamp_by_place()).rowcount
         rows += connection.execute(staging.stamp_by_id()).rowcount
     return _clear(run, connection, rows)
