@@ -50,7 +50,7 @@ CHECK = "select count(*) from message where product_id = 'ABCD' and exported_at 
 
 NOTES = """
 The earlier method is measured without its way through XCom, which its rows take five times, and
-without the scheduler: 13 seconds are what pandas, the driver and the server need. The server alone
+without the scheduler: its seconds are what pandas, the driver and the server need. The server alone
 needs most of ours, and what it does cannot be left out:
 
 - the full backup and its count, 0.9 s: it writes a million rows;
@@ -59,8 +59,8 @@ needs most of ours, and what it does cannot be left out:
 - the stamp, nearly as long. It changes each row a second time: writing and stamping are two steps
   of this pipeline, and a row counts as exported only after both.
 
-Without a full backup (`backup: touched`) the run takes one second less. Ten times as fast as 13
-seconds would be less than the two changes of the rows take by themselves, 1.4 and 1.6 s.
+Without a full backup (`backup: touched`) the run takes one second less. Ten times as fast
+would be about one second: the two changes of the rows take longer by themselves.
 
 (These parts are of single runs of windlass with SQL, with auto_explain, on the same machine.)
 """
