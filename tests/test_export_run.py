@@ -57,6 +57,13 @@ def test_files_go_once_they_are_loaded(shop: Database, tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
+def test_a_run_that_is_named_is_told_whether_it_goes_on(shop: Database, tmp_path: Path) -> None:
+    words = {"relations": "shop.orders", "keep_files": True}
+    for told in ("has left nothing to go on with", "what it has not read yet"):
+        ran = export(shop, tmp_path, "--run", "monday", **words).expect(0)
+        assert any(told in notice for notice in ran.result["notices"])
+
+
 def test_files_are_kept_on_request_and_cut_by_size(shop: Database, tmp_path: Path) -> None:
     shop.run(
         "create table shop.long as select n, repeat(md5(n::text), 30) as text"
@@ -758,8 +765,9 @@ def test_a_run_that_is_interrupted_cleans_up(shop: Database, tmp_path: Path) -> 
     until(lambda: shop.value(SLEEPING))
     with suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGINT)
-    finish(process).expect(130)
-    assert files(tmp_path) == []
+    ended = finish(process).expect(130)
+    assert [one["source"] for one in ended.result["relations"]] == ["shop.slow"]
+    assert list((tmp_path / "files").iterdir()) == []
     until(lambda: not shop.value(SLEEPING))
 
 

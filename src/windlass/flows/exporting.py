@@ -90,6 +90,7 @@ class Exporting:
         self.warehouse: Warehouse | None = None
         if spec.warehouse is not None:
             self.warehouse = open_warehouse(spec.warehouse.get_secret_value(), spec.into)
+        self._named = bool(run) and not patient  # by a person, who may have mistyped it
         self.run = run or (run_of(caller, self._destination) if caller else new_run_id())
         self.exports: tuple[Export, ...] = ()
         self.steps: tuple[str, ...] = ()
@@ -220,6 +221,19 @@ class Exporting:
         self.exports = tuple(self._with_watermarks(exports))
         self._lock_relations({one.relation for one in exports})
         self._tell_plan()
+        if self._named:
+            self._tell_whether_it_goes_on()
+
+    def _tell_whether_it_goes_on(self) -> None:
+        is_known = any(
+            self.manifest(one) or (self.warehouse and self.warehouse.loaded(self.run, one))
+            for one in self.exports
+        )
+        self.emit(Noticed(
+            f"run {self.run} goes on: what it has not read yet is read in a new snapshot"
+            if is_known
+            else f"run {self.run} begins: it has left nothing to go on with"
+        ))  # fmt: skip
 
     def _hold(self, number: int = 1) -> None:
         if self._holder is None:
@@ -567,15 +581,15 @@ class Exporting:
                 RelationOutcome(
                     source=one.name,
                     target=one.table if self.warehouse else self.store.place(self.folder(one)),
-                    rows=int(extracted[one.name].get("rows", 0)),
-                    bytes=int(extracted[one.name].get("bytes", 0)),
-                    chunks=int(extracted[one.name].get("files", 0)),
-                    seconds=float(extracted[one.name].get("seconds", 0.0)),
-                    snapshots=(int(extracted[one.name].get("snapshot", 1)),),
+                    rows=int(found.get("rows", 0)),
+                    bytes=int(found.get("bytes", 0)),
+                    chunks=int(found.get("files", 0)),
+                    seconds=float(found.get("seconds", 0.0)),
+                    snapshots=(int(found.get("snapshot", 1)),),
                     verified=proof if one.name in loaded else "",
                 )
                 for one in self.exports
-                if one.name in extracted
+                for found in (extracted.get(one.name, {}),)
             ),
             losses=tuple(losses),
             notices=tuple(self.notices),

@@ -63,7 +63,7 @@ class ObjectStore:
             if self._scheme == "file":
                 self._folder = Path(unquote(urlsplit(url).path))
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._store: Any = LocalStore(self._folder)
+                self._store: Any = LocalStore(self._folder, automatic_cleanup=True)
             else:
                 self._store = from_url(
                     url,

@@ -35,7 +35,7 @@ def open_warehouse(url: str, into: str = "") -> Warehouse:
 def _duckdb(url: str, into: str) -> Warehouse:
     from windlass.engines.warehouse.duckdb import DuckDb
 
-    path = unquote(urlsplit(url).path)
+    path = "/" + unquote(urlsplit(url).path).lstrip("/")
     if not path.strip("/") or urlsplit(url).netloc:
         raise BadSpec(["warehouse: duckdb needs the path of a file: duckdb:///folder/file.duckdb"])
     return DuckDb(path, into)
