@@ -7,7 +7,6 @@ that the test makes itself, with `own_server`.
 
 from __future__ import annotations
 
-import gc
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -26,7 +25,6 @@ Versions = tuple[int, int]
 
 # A shell that starts us in the background has Ctrl-C ignored, and every process of ours with it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-gc.set_threshold(50_000, 20, 20)  # a worker imports much, and throws little of it away
 
 # Files that one worker runs, one after the other: they share an Airflow, which takes long to start.
 # The last one stops it. Then the files that take longest, so that none of them is left to the end.
