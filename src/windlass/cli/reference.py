@@ -33,8 +33,8 @@ elsewhere, nothing under `-q`. With `--json` stdout holds one JSON object, also 
 | 1 | differences found |
 | 2 | bad options or spec; nothing was tried |
 | 3 | refused; nothing was written; every problem is listed |
-| 4 | stopped part-way; the same command goes on |
-| 130 | interrupted; the same command goes on |
+| 4 | stopped part-way; the same command goes on, that of an export with `--run` |
+| 130 | interrupted; the same |
 """
 
 
