@@ -16,7 +16,7 @@ from windlass.model.plan import (
     SetAside,
 )
 from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation, Wire
-from windlass.model.report import Loss, Problem
+from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Phase, Statement
 
 SOURCE = Server("127.0.0.1:5416", "shop", "app", 160014, "16.14", "UTF8", "one")
@@ -39,7 +39,7 @@ ODD = Relation(
     rows=-1,
 )
 PROBLEM = Problem("role app", "does not exist on the target", "create role app")
-LOSS = Loss("shop.orders", "owner app: the role does not exist on the target")
+LOSS = Loss("shop.orders", "owner app: the role does not exist on the target", LossClass.OWNERS)
 
 
 def sample_plan() -> Plan:

@@ -310,24 +310,26 @@ CLOSURES = [
     ),
     Case(
         sequence_of_another, ONLY_ORDERS, "SCHEMA shop",
-        "table shop.orders: left out: it needs sequence shop.log_id_seq, which is not selected",
+        "table shop.orders: left out: it needs sequence shop.log_id_seq,"
+        " which is not selected (objects)",
     ),
     Case(
         views, ALL_BUT_LOG, "SCHEMA shop, TABLE orders, VIEW sales",
-        "view shop.visits: left out: it needs table shop.log, which is not selected"
+        "view shop.visits: left out: it needs table shop.log, which is not selected (objects)"
         "; materialized view shop.visitors: left out: it needs view shop.visits,"
-        " which is not selected",
+        " which is not selected (objects)",
     ),
     Case(views, Wanted(include=("orders", "log")), "SCHEMA shop, TABLE orders, TABLE log"),
     Case(
         function_of_rows, ALL_BUT_LOG, "SCHEMA shop, FUNCTION plain()",
-        "function shop.last(shop.log): left out: it needs table shop.log, which is not selected",
+        "function shop.last(shop.log): left out: it needs table shop.log,"
+        " which is not selected (objects)",
     ),
     Case(
         foreign_keys, Wanted(include=("lines",)),
         "SCHEMA shop, TABLE lines, CONSTRAINT lines lines_pkey, FK CONSTRAINT lines parent_fkey",
         "fk constraint shop.lines order_fkey: left out: it needs table shop.orders,"
-        " constraint shop.orders orders_pkey, which is not selected",
+        " constraint shop.orders orders_pkey, which is not selected (constraints)",
     ),
     # a foreign key of a relation that stays behind is no more of a loss than its rows are
     Case(
@@ -358,7 +360,8 @@ CLOSURES = [
     Case(partitions, Wanted(include=("events",)), "SCHEMA shop, TABLE events"),
     Case(
         partitions, Wanted(include=("events_1",)), "SCHEMA shop",
-        "table shop.events_1: left out: it needs table shop.events, which is not selected",
+        "table shop.events_1: left out: it needs table shop.events,"
+        " which is not selected (objects)",
     ),
     Case(
         publications, ALL_BUT_LOG,

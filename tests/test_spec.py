@@ -17,6 +17,7 @@ from windlass.cli import options
 from windlass.cli.example import example
 from windlass.cli.main import windlass
 from windlass.errors import BadSpec
+from windlass.model.report import ACCEPTABLE
 from windlass.spec.spec import (
     ChunkBy,
     Existing,
@@ -182,6 +183,7 @@ def test_options_offer_the_choices_of_the_spec() -> None:
     assert tuple(ChunkBy) == options.CHUNK_BY
     assert tuple(Existing) == options.EXISTING
     assert tuple(Verify) == options.VERIFY
+    assert options.ACCEPT == ACCEPTABLE
 
 
 def test_the_json_schema_completes_the_words_and_knows_their_other_spelling() -> None:

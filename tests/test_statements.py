@@ -254,7 +254,7 @@ def test_a_missing_owner_is_one_loss_whatever_it_owns() -> None:
     written = write(five("gone"))
     assert told(written) == [
         "role gone: does not exist on the target: mover will own"
-        " table shop.t0, table shop.t1, table shop.t2 and 2 more"
+        " table shop.t0, table shop.t1, table shop.t2 and 2 more (owners)"
     ]
     assert not any("gone" in statement.sql for statement in written.statements)
 
@@ -263,7 +263,7 @@ def test_an_owner_that_the_mover_is_no_member_of_is_one_loss_with_the_grant_that
     written = write(five("other"))
     assert told(written) == [
         'role other: exists, but mover is not a member (GRANT "other" TO "mover"): mover will own'
-        " table shop.t0, table shop.t1, table shop.t2 and 2 more"
+        " table shop.t0, table shop.t1, table shop.t2 and 2 more (owners)"
     ]
     assert not any("other" in statement.sql for statement in written.statements)
 
@@ -321,8 +321,8 @@ def test_lost_grants_are_one_loss_for_each_role() -> None:
         text = f"GRANT SELECT ON TABLE shop.t{number} TO gone;\nGRANT ALL ON TABLE t TO gone;\n"
         archive.add("ACL", f"TABLE t{number}", definition=text)
     assert told(write(archive)) == [
-        "role gone: does not exist on the target: its grants are lost on"
-        " acl shop.TABLE t0, acl shop.TABLE t1, acl shop.TABLE t2 and 2 more"
+        "role gone: does not exist on the target: its grants on"
+        " table shop.t0, table shop.t1, table shop.t2 and 2 more are lost (grants)"
     ]
 
 
@@ -522,7 +522,9 @@ def test_a_relation_is_made_where_it_was(facts: dict[str, str], text: str) -> No
 def test_a_tablespace_that_the_target_lacks_is_a_loss() -> None:
     written = write(one("TABLE", "orders", definition=TABLE, owner="", tablespace="slow"))
     assert [statement.sql for statement in written.statements] == [TABLE]
-    assert told(written) == ["table shop.orders: tablespace slow does not exist"]
+    assert told(written) == [
+        "table shop.orders: tablespace slow does not exist on the target (storage)"
+    ]
 
 
 # what is there anyway
@@ -592,7 +594,7 @@ def test_a_user_mapping_leaves_its_passwords_behind(options: str) -> None:
     written = write(mapping_entry(options))
     assert not any("hunter2" in statement.sql for statement in written.statements)
     assert told(written) == [
-        "user mapping app SERVER far: its password is not carried over: set it again"
+        "user mapping app SERVER far: its password is not carried over: set it again (secrets)"
     ]
 
 

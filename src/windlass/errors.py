@@ -9,7 +9,7 @@ WindlassError              anything we can explain; `hint` says what to do
 │   └── RunLost            the target forgot work of this run, or its lock; read the journal
 ├── TargetFull             no space left on the target; goes on after space is made
 ├── AlreadyDone            another process committed this item first
-├── Different              the run is over, and verification found differences
+├── Different              the run is over: verification found differences, or rows made losses
 ├── ConstraintViolated     the data do not satisfy a constraint that is being made
 └── Interrupted            the user said stop
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from windlass.model.report import Difference, Problem
+    from windlass.model.report import Difference, Loss, Problem
 
 
 class WindlassError(Exception):
@@ -90,14 +90,21 @@ class AlreadyDone(WindlassError):
 
 
 class Different(WindlassError):
-    """Verification found that the two sides are not equal. `differences` holds what it names,
-    `summary` what else is known of the run."""
+    """The run is over, and the two sides are not equal: verification found `differences`, or the
+    rows brought about `losses` that nobody has accepted. `summary` is what else is known of it."""
 
     def __init__(
-        self, differences: Sequence[Difference], summary: Mapping[str, Any] | None = None
+        self,
+        differences: Sequence[Difference],
+        summary: Mapping[str, Any] | None = None,
+        *,
+        losses: Sequence[Loss] = (),
     ) -> None:
-        super().__init__(f"{len(differences)} difference(s) between the two sides")
-        self.differences, self.summary = tuple(differences), dict(summary or {})
+        found = f"{len(differences)} difference(s) between the two sides" if differences else ""
+        lost = f"{len(losses)} loss(es) not accepted" if losses else ""
+        super().__init__(", ".join(filter(None, (found, lost))))
+        self.differences, self.losses = tuple(differences), tuple(losses)
+        self.summary = dict(summary or {})
 
 
 class ConstraintViolated(WindlassError):

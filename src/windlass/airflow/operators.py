@@ -328,8 +328,9 @@ def say(error: WindlassError) -> Iterator[str]:
         yield from map(str, error.problems)
     elif isinstance(error, Different):
         yield str(error)
-        yield from map(str, error.differences[:MOST_TOLD])
-        if len(error.differences) > MOST_TOLD:
-            yield f"and {len(error.differences) - MOST_TOLD} more"
+        found = [*error.differences, *error.losses]
+        yield from map(str, found[:MOST_TOLD])
+        if len(found) > MOST_TOLD:
+            yield f"and {len(found) - MOST_TOLD} more"
     else:
         yield f"{error} ({error.hint})" if error.hint else str(error)

@@ -13,6 +13,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from windlass.errors import BadSpec
+from windlass.model.report import ACCEPTABLE
 
 Given = Mapping[str, Any]
 
@@ -86,6 +87,15 @@ def migration_params() -> dict[str, Param]:
             False,
             type="boolean",
             description="Load into relations that the target has already, if they are empty.",
+            section="What",
+        ),
+        "accept": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string", "enum": [one.value for one in ACCEPTABLE]},
+            description="Classes of losses that may be, one in each line: "
+            + ", ".join(ACCEPTABLE)
+            + ". Without the class of a loss, the plan is refused.",
             section="What",
         ),
         "partition_threshold": Param(
@@ -210,6 +220,7 @@ def migration_words(params: Given, given: Given) -> dict[str, Any]:
         "chunk_rows": params["chunk_size"],
         "unlogged": {None: "auto", True: "always", False: "never"}.get(unlogged, unlogged),
         "one_snapshot": params["one_snapshot"],
+        "accept": params["accept"] or [],
         "verify": params["verify"],
         **given,
     }
@@ -285,6 +296,7 @@ def _qualified(pattern: str) -> str:
 _FORM = {
     "--existing replace": "drop_existing_tables",
     "--existing fill": "fill_existing_tables",
+    "--accept ": "accept: ",
     "--restart begins anew": "a new run after windlass rollback begins anew",
     " (or --restart to begin it anew)": "",
     ": PGPASSWORD, the password file or the URL": " of the Airflow connection",

@@ -28,6 +28,7 @@ EXIT_OF = {
     State.DONE: Exit.DONE,
     State.ROLLED_BACK: Exit.DONE,
     State.DIFFERENT: Exit.DIFFERENT,
+    State.LOSSY: Exit.DIFFERENT,
     State.REFUSED: Exit.REFUSED,
     State.STOPPED: Exit.STOPPED,
     State.RUNNING: Exit.STOPPED,

@@ -30,6 +30,7 @@ _VALUES = {
     "schema-only": "false",
     "data-only": "false",
     "existing": "refuse",
+    "accept": "[constraints]",
     "verify": "full",
     "one-snapshot": "false",
     "snapshot": "00000003-0000001B-1",

@@ -39,9 +39,9 @@ class InOrder(click.Group):
 @click.group(
     cls=InOrder,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done (and verified), 1 differences found, 2 bad options or spec, "
-    "3 refused and nothing written, 4 stopped part-way, 130 interrupted. After 4 and 130 the "
-    "same command goes on; that of an export, with --run.",
+    epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
+    "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, 130 interrupted. "
+    "After 4 and 130 the same command goes on; that of an export, with --run.",
 )
 @click.version_option(__version__, message="windlass %(version)s")
 def windlass() -> None:

@@ -31,7 +31,7 @@ from windlass.flows.status import read_statuses
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RunStatus, State
 from windlass.model.plan import Plan
-from windlass.model.report import Problem
+from windlass.model.report import Problem, accepting
 from windlass.rewrite.preview import Preview, preview
 from windlass.run.local import run_flow
 from windlass.spec.rewrite import RewriteSpec
@@ -101,8 +101,11 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
             run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
         return Outcome("", State.REFUSED, problems=error.problems), None
-    except Different:
-        return run.outcome(State.DIFFERENT), None
+    except Different as error:
+        if error.differences:
+            return run.outcome(State.DIFFERENT), None
+        hint = "repair it on the target; to accept it from the start: " + accepting(error.losses)
+        return run.outcome(State.LOSSY, str(error), hint), None
     except Interrupted:
         return _end(run, State.INTERRUPTED, "interrupted", GO_ON), None
     except WindlassError as error:

@@ -24,6 +24,7 @@ CHUNK_BY = ("auto", "ctid", "keyset", "whole")
 EXISTING = ("refuse", "replace", "fill")
 UNLOGGED = ("auto", "always", "never")
 VERIFY = ("none", "counts", "full")
+ACCEPT = ("values", "constraints", "objects", "behaviour", "settings", "secrets")
 FILE_FORMATS = ("parquet", "csv")
 DISPOSITIONS = ("truncate", "append", "merge")
 FORMATS = ("text", "markdown", "json")
@@ -156,6 +157,16 @@ def _existing(*, hidden: bool = False) -> Option[Any]:
     )
 
 
+def _accept(*, hidden: bool = False) -> Option[Any]:
+    return click.option(
+        "--accept",
+        type=click.Choice(ACCEPT),
+        multiple=True,
+        hidden=hidden,
+        help="Migrate although the plan names a loss of this class; may be given several times.",
+    )
+
+
 def _one_snapshot(*, hidden: bool = False) -> Option[Any]:
     return click.option(
         "--one-snapshot",
@@ -184,6 +195,7 @@ MOVE = (
     *SELECTION,
     *WORK,
     _existing(),
+    _accept(),
     _verify("What is compared after the copy. Default: full, the content of every row."),
     _one_snapshot(),
     SNAPSHOT,
@@ -198,6 +210,7 @@ VERIFICATION = (
     *WORK,
     _verify("How far to compare: row counts, or full (default): the content of every row."),
     _existing(hidden=True),
+    _accept(hidden=True),
     _one_snapshot(hidden=True),
     SNAPSHOT,
 )

@@ -12,7 +12,7 @@ import click
 
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
-from windlass.model.report import Difference, DifferenceKind
+from windlass.model.report import Difference, DifferenceKind, count_losses
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
 if TYPE_CHECKING:
@@ -26,12 +26,14 @@ MOST_NAMES = 5
 COPY_PHASES = ("transfer_table_data", "transfer_partition", "extract")
 
 _GOOD = {State.DONE, State.ROLLED_BACK}
+_OVER = {*_GOOD, State.DIFFERENT, State.LOSSY}
 
 
 def outcome_json(outcome: Outcome) -> dict[str, object]:
     """The one object that ``--json`` prints."""
     return {
         **dataclasses.asdict(outcome),
+        "losses": [loss.to_json() for loss in outcome.losses],
         "rows": outcome.rows,
         "bytes": outcome.bytes,
         "exit_code": int(EXIT_OF[outcome.state]),
@@ -40,7 +42,7 @@ def outcome_json(outcome: Outcome) -> dict[str, object]:
 
 def is_result(outcome: Outcome) -> bool:
     """Whether the command did what it was asked to: then it goes to stdout, else to stderr."""
-    return outcome.state in _GOOD or outcome.state is State.DIFFERENT
+    return outcome.state in _OVER
 
 
 def outcome_text(
@@ -90,12 +92,16 @@ def _headline(outcome: Outcome, verb: str, width: int) -> str:
     if outcome.target and len(names) > width - 32:  # without the versions
         names = f" {outcome.source.split(' (')[0]} → {outcome.target.split(' (')[0]}"
     took = f" in {seconds_text(outcome.seconds)}"
+    lost = count_losses(outcome.losses) if outcome.losses else ""
     match outcome.state:
         case State.DONE:
-            return _styled("✓ ", "green") + _bold(f"{past}{names}{took}")
+            return _styled("✓ ", "green") + _bold(f"{past}{names}{took}{lost and ', with '}{lost}")
+        case State.LOSSY:
+            return _styled("✗ ", "red") + _bold(f"{past}{names}{took}, with {lost}")
         case State.DIFFERENT:
             count = plural(len(outcome.differences), "difference")
-            return _styled("✗ ", "red") + _bold(f"{past}{names}{took}: {count}")
+            also = lost and f", and {lost}"
+            return _styled("✗ ", "red") + _bold(f"{past}{names}{took}: {count}{also}")
         case State.ROLLED_BACK:
             return _styled("✓ ", "green") + _bold(f"{past} run {outcome.run}{took}")
         case State.INTERRUPTED:
@@ -114,7 +120,8 @@ _VERDICTS = {
 
 
 def _why(outcome: Outcome, verb: str, width: int) -> Iterator[str]:
-    if outcome.state is State.DONE and verb != "rewrite":
+    done = outcome.state in (State.DONE, State.LOSSY)
+    if done and verb != "rewrite":
         yield from _wrapped(_VERDICTS[outcome.verified], width, "  ")
     if outcome.message not in ("", str(outcome.state)) and outcome.state is not State.DONE:
         yield from _wrapped(outcome.message, width, "  ")
@@ -140,7 +147,7 @@ def _totals(outcome: Outcome) -> Iterator[str]:
         return
     copied = _copy_seconds(outcome)
     count = f"{len(outcome.relations):,}"
-    if outcome.state not in (*_GOOD, State.DIFFERENT):
+    if outcome.state not in _OVER:
         begun = sum(relation.seconds > 0 for relation in outcome.relations)
         count = f"{begun:,} of {count} begun"
     yield _pair("relations", count + _verified(outcome))
@@ -201,7 +208,7 @@ def _phases(outcome: Outcome, width: int) -> Iterator[str]:
 def _relations(outcome: Outcome) -> Iterator[str]:
     """The largest. All of them are in the JSON result and in the journal."""
     shown = sorted(outcome.relations, key=lambda item: (-item.bytes, -item.rows))[:MOST_RELATIONS]
-    if not shown or outcome.state not in (*_GOOD, State.DIFFERENT):
+    if not shown or outcome.state not in _OVER:
         return
     rest = len(outcome.relations) - len(shown)
     lines: list[tuple[str, ...]] = [("relation", "rows", "size", "chunks", "read for", "verified")]
@@ -251,15 +258,15 @@ def _value(value: str | None) -> str:
 def _losses(outcome: Outcome, width: int) -> Iterator[str]:
     if not outcome.losses:
         return
-    yield _bold(f"{plural(len(outcome.losses), 'loss', 'losses')}: not on the target")
-    groups: dict[str, list[str]] = {}
+    yield _bold(f"{plural(len(outcome.losses), 'item')} not carried over")
+    groups: dict[tuple[str, str], list[str]] = {}
     for loss in outcome.losses:
-        groups.setdefault(loss.message, []).append(loss.object)
-    for message, objects in list(groups.items())[:MOST_LOSSES]:
+        groups.setdefault((loss.kind, loss.message), []).append(loss.object)
+    for (kind, message), objects in list(groups.items())[:MOST_LOSSES]:
         names = ", ".join(objects[:MOST_NAMES])
         if len(objects) > MOST_NAMES:
             names += f" and {len(objects) - MOST_NAMES:,} more"
-        yield from _wrapped(f"{names}: {message}", width, _styled("  ! ", "yellow"))
+        yield from _wrapped(f"{kind}: {names}: {message}", width, _styled("  ! ", "yellow"))
     if len(groups) > MOST_LOSSES:
         yield _dim(f"  and {len(groups) - MOST_LOSSES:,} more kinds; --json lists all")
 
@@ -347,7 +354,7 @@ def statuses_text(statuses: Sequence[RunStatus], *, rollback: Callable[[str], st
 
 
 def _goes_on(status: RunStatus) -> bool:
-    ended = {State.DONE, State.DIFFERENT, State.ROLLED_BACK, State.REFUSED}
+    ended = {*_OVER, State.REFUSED}
     return not status.active and status.state not in ended
 
 

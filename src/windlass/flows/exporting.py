@@ -48,7 +48,7 @@ from windlass.model.flow import Item, Result
 from windlass.model.outcome import Outcome, RelationOutcome, State
 from windlass.model.relation import Kind as RelationKind
 from windlass.model.relation import Relation
-from windlass.model.report import Difference, Loss, Problem
+from windlass.model.report import Difference, Loss, LossClass, Problem
 from windlass.model.snapshot import Snapshot
 from windlass.plan.select import matches
 from windlass.spec.export import ExportSpec, RelationSpec, Unmatched
@@ -569,7 +569,7 @@ class Exporting:
         extracted, loaded = self.results["extract"], self.results["load"]
         proof = "rows" if self.warehouse else "files"
         losses = [
-            Loss(f"{name}.{column}", what)
+            Loss(f"{name}.{column}", what, LossClass.VALUES)
             for name, result in extracted.items()
             for column, what in result.get("losses", {}).items()
         ]

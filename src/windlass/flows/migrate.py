@@ -49,7 +49,7 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.plan import RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
-from windlass.model.report import Loss
+from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Phase, Statement
 from windlass.plan.document import Detail, markdown
 
@@ -160,11 +160,7 @@ def _try_all(statements: Sequence[Statement], consequence: str, connection: Conn
 
 
 def _with_losses(losses: Sequence[Loss]) -> Result:
-    return (
-        {"losses": [{"object": loss.object, "message": loss.message} for loss in losses]}
-        if losses
-        else {}
-    )
+    return {"losses": [loss.to_json() for loss in losses]} if losses else {}
 
 
 def transfer_large_objects(run: Migration, _: Item) -> Result:
@@ -189,7 +185,11 @@ def _copy_large_objects(
         copy_large_object(source, target, described)
         dress(target, described, roles, run.plan.target.user)
         losses += [
-            Loss(f"large object {described.oid}", f"role {role} does not exist on the target")
+            Loss(
+                f"large object {described.oid}",
+                f"role {role} does not exist on the target",
+                LossClass.OWNERS if role == described.owner else LossClass.GRANTS,
+            )
             for role in sorted(strangers(described, roles))
         ]
     return {**_with_losses(losses), "large_objects": [described.oid for described in some]}
@@ -328,7 +328,7 @@ def analyze(target: Connection, names: Sequence[Name]) -> Result:
         except (ConnectionLost, TargetFull):
             raise
         except WindlassError as error:
-            losses.append(Loss(str(name), f"is not analyzed: {error}"))
+            losses.append(Loss(str(name), f"is not analyzed: {error}", LossClass.STORAGE))
     return _with_losses(losses)
 
 
@@ -342,7 +342,8 @@ def refresh(name: Name, target: Connection) -> Result:
     except (ConnectionLost, TargetFull):
         raise
     except WindlassError as error:
-        return _with_losses([Loss(f"materialized view {name}", f"is not refreshed: {error}")])
+        message = f"stays empty, as it is not refreshed: {error}"
+        return _with_losses([Loss(f"materialized view {name}", message, LossClass.VALUES)])
     return {}
 
 
@@ -357,15 +358,19 @@ def generate_migration_summary(run: Migration, _: Item) -> Result:
     """Say what the snapshots were, and write the run's end, committed to disk.
 
     Raises:
-        Different: the run is over, and not everything is equal.
+        Different: the run is over, and not everything is equal, or the rows brought about a loss
+            that nobody has accepted.
     """
     run.check_complete()
     run.tell_snapshots()
-    state = State.DIFFERENT if run.differences else State.DONE
+    lost = run.unaccepted_losses()
+    state = State.LOSSY if lost else State.DONE
+    if run.differences:
+        state = State.DIFFERENT
     outcome = run.outcome(state)
     run.end(state, outcome)
-    if run.differences:
-        raise Different(run.differences, summary(outcome))
+    if run.differences or lost:
+        raise Different(run.differences, summary(outcome), losses=lost)
     return {**summary(outcome), "assets": [_asset(run, item) for item in run.plan.relations]}
 
 

@@ -55,7 +55,7 @@ from windlass.model.flow import ONE, Item, Result
 from windlass.model.outcome import Outcome, RelationOutcome, State
 from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
-from windlass.model.report import Difference, Loss, Problem
+from windlass.model.report import Difference, Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
 from windlass.spec.spec import Spec
 
@@ -248,10 +248,17 @@ class Migration:
 
     def losses(self) -> tuple[Loss, ...]:
         """Those of the plan, and those that the rows have brought about since."""
+        return (*self.plan.losses, *self._new_losses())
+
+    def unaccepted_losses(self) -> tuple[Loss, ...]:
+        """Those that the rows have brought about; the plan's were accepted before it began."""
+        return unaccepted(self._new_losses(), self.spec.accept)
+
+    def _new_losses(self) -> list[Loss]:
         with self._lock:
             lines = [line for some in self._lines.values() for line in some.values()]
-        found = [Loss(**loss) for line in lines for loss in (line.note or {}).get("losses", ())]
-        return (*self.plan.losses, *found)
+        notes = [loss for line in lines for loss in (line.note or {}).get("losses", ())]
+        return [Loss.from_json(loss) for loss in notes]
 
     def load(self, id_: str) -> Load:
         return self._loads[id_]

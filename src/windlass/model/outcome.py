@@ -17,6 +17,7 @@ class State(StrEnum):
     INTERRUPTED = "interrupted"  # by the user; the same command goes on
     REFUSED = "refused"  # nothing was written
     DIFFERENT = "different"  # finished, and verification found differences
+    LOSSY = "done, with losses"  # that its rows brought about, and that nobody has accepted
     DONE = "done"
     ROLLED_BACK = "rolled back"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from windlass.model.units import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +23,81 @@ class Problem:
         return f"{self.object}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
+class LossClass(StrEnum):
+    """What a loss is about, and with it whether a run may pass over it.
+
+    Those of the first group are notices. One of the second group refuses a plan, and a run that
+    its rows bring into one ends as not done, unless the user accepts the class by name.
+    """
+
+    OWNERS = "owners"  # an object belongs to somebody else
+    GRANTS = "grants"  # a role is not granted what it is granted on the source
+    ENCODING = "encoding"  # text is converted
+    STORAGE = "storage"  # tablespace, compression, statistics: where and how, never what
+    TRIGGERS = "triggers"  # of filled tables, switched off while their rows are loaded
+
+    VALUES = "values"  # rows or values are missing, or others
+    CONSTRAINTS = "constraints"  # the target does not enforce what the source enforces
+    OBJECTS = "objects"  # an object is missing, or stays as the target has it
+    BEHAVIOUR = "behaviour"  # the same statement does something else
+    SETTINGS = "settings"  # of the database, and of roles in it
+    SECRETS = "secrets"  # passwords, which are neither read nor stored
+
+    @property
+    def is_notice(self) -> bool:
+        return self in _NOTICES
+
+
+_NOTICES = {
+    LossClass.OWNERS, LossClass.GRANTS, LossClass.ENCODING, LossClass.STORAGE, LossClass.TRIGGERS,
+}  # fmt: skip
+ACCEPTABLE = tuple(one for one in LossClass if not one.is_notice)
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """What the target will not have although the source has it."""
 
     object: str
     message: str
+    kind: LossClass
+
+    def to_json(self) -> dict[str, str]:
+        return {"object": self.object, "message": self.message, "class": self.kind.value}
+
+    @classmethod
+    def from_json(cls, json: Mapping[str, str]) -> Loss:
+        return cls(json["object"], json["message"], LossClass(json["class"]))
 
     def __str__(self) -> str:
-        return f"{self.object}: {self.message}"
+        return f"{self.object}: {self.message} ({self.kind})"
+
+
+def count_losses(losses: Sequence[Loss]) -> str:
+    """``3 losses (1 of constraints, 2 of owners)``; what stops a run comes first."""
+    counts = Counter(loss.kind for loss in losses)
+    classes = [one for one in (*ACCEPTABLE, *LossClass) if counts[one]]
+    some = ", ".join(f"{counts[one]} of {one}" for one in dict.fromkeys(classes))
+    return plural(len(losses), "loss", "losses") + (f" ({some})" if losses else "")
+
+
+def unaccepted(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Loss, ...]:
+    """Those that stop a run, class by class."""
+    found = [loss for loss in losses if not loss.kind.is_notice and loss.kind not in accept]
+    return tuple(sorted(dict.fromkeys(found), key=lambda loss: ACCEPTABLE.index(loss.kind)))
+
+
+def accepting(losses: Iterable[Loss]) -> str:
+    """The options that let these pass."""
+    return " ".join(f"--accept {kind}" for kind in dict.fromkeys(loss.kind for loss in losses))
+
+
+def loss_problems(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Problem, ...]:
+    """Losses that nobody has accepted, as what refuses a plan."""
+    return tuple(
+        Problem(loss.object, loss.message, f"--accept {loss.kind} if that may be")
+        for loss in unaccepted(losses, accept)
+    )
 
 
 class DifferenceKind(StrEnum):

@@ -11,7 +11,7 @@ from psycopg import sql
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing
 from windlass.model.relation import Name, Relation
-from windlass.model.report import Loss, Problem
+from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
 from windlass.plan.select import describe
 from windlass.plan.statements import target_name, target_tag
@@ -112,6 +112,7 @@ def large_object_losses(sides: Sides) -> list[Loss]:
             f"role {owner}",
             f"exists, but {user} is not a member (GRANT {_quoted(owner)} TO {_quoted(user)}):"
             f" {user} will own its large objects",
+            LossClass.OWNERS,
         )
         for owner in sorted(there - existing.memberships - {user})
     ]

@@ -17,7 +17,7 @@ from typing import TypeVar
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys
 from windlass.model.plan import Arrival, ColumnPlan, Plan, RelationPlan, Server
 from windlass.model.relation import Wire
-from windlass.model.report import Problem
+from windlass.model.report import Loss, Problem, count_losses
 from windlass.model.statement import Phase
 from windlass.model.units import bytes_text, plural, seconds_text
 
@@ -98,10 +98,10 @@ def _moves(plan: Plan) -> str:
 def _verdict(plan: Plan) -> str:
     """What stands in the way, and what will be missing, in one line."""
     problems = plural(len(plan.problems), "problem")
-    losses = plural(len(plan.losses), "loss", "losses")
+    losses = count_losses(plan.losses) if plan.losses else "No losses"
     if plan.problems:
-        return f"{problems}: this move cannot start. {losses}."
-    return f"No problems. {losses if plan.losses else 'No losses'}."
+        return f"{problems}: this migration cannot start. {losses}."
+    return f"No problems. {losses}."
 
 
 def _work(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -214,10 +214,10 @@ _ARRIVES = {
 
 def _losses(plan: Plan) -> Iterator[str]:
     """Every one; those of the same kind together."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[tuple[str, str], list[str]] = {}
     for loss in plan.losses:
-        groups.setdefault(loss.message, []).append(loss.object)
-    return (f"{', '.join(objects)}: {message}" for message, objects in groups.items())
+        groups.setdefault((loss.kind, loss.message), []).append(loss.object)
+    return (f"{kind}: {', '.join(some)}: {message}" for (kind, message), some in groups.items())
 
 
 def _set_aside(plan: Plan) -> Iterator[str]:
@@ -488,7 +488,7 @@ def document(plan: Plan) -> dict[str, object]:
         "problems": _each(
             plan.problems, lambda p: {"object": p.object, "message": p.message, "hint": p.hint}
         ),
-        "losses": _each(plan.losses, lambda loss: {"object": loss.object, "message": loss.message}),
+        "losses": _each(plan.losses, Loss.to_json),
         "set_aside": _each(
             plan.set_aside,
             lambda item: {

@@ -20,7 +20,7 @@ from windlass.model.plan import (
     SetAside,
 )
 from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation, Wire
-from windlass.model.report import Loss, Problem
+from windlass.model.report import Loss, LossClass, Problem, loss_problems
 from windlass.model.statement import Phase, Statement
 from windlass.plan.check import (
     InTheWay,
@@ -127,11 +127,12 @@ def make_plan(
         *reading_problems(sides),
         *_merged_schemas(schemas),
     ]
+    stranded = _stranded_relations(selection.stranded)
     if purpose is Purpose.MOVE:
         problems += [
             *find_problems(spec, sides),
             *emptiness_problems(reading.empty(_filled(relation_plans))),
-            *_stranded_relations(selection.stranded),
+            *stranded,
             *written.problems,
             *_firing_problems(reading, relation_plans),
         ]
@@ -151,6 +152,16 @@ def make_plan(
         problems.append(
             Problem("large objects", "the target has some already, which may have the same ids")
         )
+    losses = (
+        *written.losses,
+        *selection.stranded,
+        *kept,
+        *_other_losses(reading, words, relations),
+        *(large_object_losses(sides) if large_objects.count else ()),
+        *silenced,
+    )
+    if purpose is Purpose.MOVE:
+        problems += loss_problems(_without(losses, stranded), spec.accept)
     loads = plan_loads((item.batch, item.chunks) for item in relation_plans) if copies else ()
     return Plan(
         run=run,
@@ -177,14 +188,7 @@ def make_plan(
         ),
         large_objects=large_objects,
         set_aside=set_aside,
-        losses=(
-            *written.losses,
-            *selection.stranded,
-            *kept,
-            *_other_losses(reading, words, relations),
-            *(large_object_losses(sides) if large_objects.count else ()),
-            *silenced,
-        ),
+        losses=losses,
         problems=tuple(dict.fromkeys(problems)),
         estimate=_estimate(spec, relation_plans if copies else ()),
         pg_dump=reading.pg_dump,
@@ -436,7 +440,7 @@ def _firing_problems(reading: Reading, plans: Iterable[RelationPlan]) -> list[Pr
 
 def _silenced(reading: Reading, plans: Iterable[RelationPlan]) -> list[Loss]:
     message = "is filled with its triggers off: they do not fire, nor are its foreign keys checked"
-    return [Loss(str(name), message) for name in _with_triggers(reading, plans)]
+    return [Loss(str(name), message, LossClass.TRIGGERS) for name in _with_triggers(reading, plans)]
 
 
 def _set_aside(
@@ -461,7 +465,7 @@ def _set_aside(
             continue
         else:
             message = "exists on the target and is left as it is there"
-            kept.append(Loss(describe(item.entry), message))
+            kept.append(Loss(describe(item.entry), message, LossClass.OBJECTS))
     return tuple(aside), kept
 
 
@@ -476,6 +480,12 @@ def _stranded_relations(stranded: Iterable[Loss]) -> list[Problem]:
         for loss in stranded
         if loss.object.startswith(("table ", "foreign table "))
     ]
+
+
+def _without(losses: Iterable[Loss], problems: Iterable[Problem]) -> list[Loss]:
+    """Those that no problem is about already."""
+    named = {problem.object for problem in problems}
+    return [loss for loss in losses if loss.object not in named]
 
 
 def _sequences(
@@ -522,15 +532,19 @@ def _other_losses(reading: Reading, words: Wanted, relations: Sequence[Relation]
     losses = []
     source, target = reading.source.server.encoding, reading.target.server.encoding
     if source != target:
-        losses.append(Loss("encoding", f"text is converted from {source} to the target's {target}"))
+        why = f"text is converted from {source} to the target's {target}"
+        losses.append(Loss("encoding", why, LossClass.ENCODING))
     schemas = {relation.name.schema for relation in relations}
     why = "is left out: it is not valid on the source, and no query uses it"
-    losses += [Loss(f"index {i}", why) for i in reading.invalid_indexes if i.schema in schemas]
+    invalid = [name for name in reading.invalid_indexes if name.schema in schemas]
+    losses += [Loss(f"index {name}", why, LossClass.OBJECTS) for name in invalid]
     why = "gets its columns in another order: the inherited ones first"
-    losses += [Loss(str(one.name), why) for one in relations if one.reordered]
+    losses += [Loss(str(one.name), why, LossClass.BEHAVIOUR) for one in relations if one.reordered]
     if words.is_everything:
         why = "is not carried over: what it connects to may hold a password; create it again"
-        losses += [Loss(f"subscription {name}", why) for name in reading.subscriptions]
+        losses += [
+            Loss(f"subscription {name}", why, LossClass.SECRETS) for name in reading.subscriptions
+        ]
     return losses
 
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog
 from windlass.model.relation import Name, Relation
-from windlass.model.report import Loss, Problem
+from windlass.model.report import Loss, LossClass, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,19 @@ _TORN_OFF = {"DEFAULT", "FK CONSTRAINT", "POLICY", "RULE", "TRIGGER"}
 
 def _left_out(entry: Entry, missing: Iterable[Entry]) -> Loss:
     needs = ", ".join(map(describe, missing))
-    return Loss(describe(entry), f"left out: it needs {needs}, which is not selected")
+    message = f"left out: it needs {needs}, which is not selected"
+    return Loss(describe(entry), message, _LEFT_OUT.get(entry.kind, LossClass.OBJECTS))
+
+
+# of which class it is that an entry is missing, where that is not an object of its own
+_LEFT_OUT = {
+    "ACL": LossClass.GRANTS,
+    "CHECK CONSTRAINT": LossClass.CONSTRAINTS,
+    "CONSTRAINT": LossClass.CONSTRAINTS,
+    "DEFAULT": LossClass.BEHAVIOUR,
+    "DEFAULT ACL": LossClass.GRANTS,
+    "FK CONSTRAINT": LossClass.CONSTRAINTS,
+}
 
 
 def describe(entry: Entry) -> str:

@@ -15,7 +15,7 @@ from windlass.engines.postgres.catalog import Existing, ForeignKey, KeyConstrain
 from windlass.engines.postgres.grants import privileges
 from windlass.engines.postgres.rename import quote_identifier, rename_schemas
 from windlass.model.relation import Name
-from windlass.model.report import Loss, Problem
+from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Phase, Statement
 from windlass.plan.select import describe, is_called_after
 
@@ -68,7 +68,8 @@ def write_statements(
         text = _without_passwords(entry, text, losses) + roles.let_in(entry)
         tablespace = not entry.tablespace or entry.tablespace in around.existing.tablespaces
         if not tablespace:
-            losses.append(Loss(describe(entry), f"tablespace {entry.tablespace} does not exist"))
+            message = f"tablespace {entry.tablespace} does not exist on the target"
+            losses.append(Loss(describe(entry), message, LossClass.STORAGE))
         for part in _parts(replace(entry, definition=text), apart, foreign_keys):
             made.append(
                 Statement(
@@ -239,7 +240,7 @@ def _rename(
     found, losses = [], []
     for statement in statements:
         renamed = rename_schemas(statement.sql, schemas)
-        losses += [Loss(str(statement), loss) for loss in renamed.losses]
+        losses += [Loss(str(statement), why, LossClass.BEHAVIOUR) for why in renamed.losses]
         name, relation = _rename_tag(statement.kind, statement.name, schemas), statement.relation
         found.append(
             replace(
@@ -296,7 +297,8 @@ def _without_passwords(entry: Entry, text: str, losses: list[Loss]) -> str:
     mapping.options = (
         tuple(one for one in mapping.options or () if "password" not in one.defname.lower()) or None
     )
-    losses.append(Loss(describe(entry), "its password is not carried over: set it again"))
+    message = "its password is not carried over: set it again"
+    losses.append(Loss(describe(entry), message, LossClass.SECRETS))
     return f"{RawStream()(mapping)};\n"
 
 
@@ -374,11 +376,11 @@ class _Roles:
             speaker = acting_as or before  # a RESET goes with what it ends
             strangers = self._strangers(statement)
             for role in strangers:
-                self._granted[role].append(describe(entry))
+                self._granted[role].append(_granted_on(entry))
             actors = {speaker} if speaker else _acts_for(statement)
             unable = {role for role in actors if not self._may_grant_as(role, bool(speaker))}
             for role in unable - strangers:
-                self._unable[role].append(describe(entry))
+                self._unable[role].append(_granted_on(entry))
             if not strangers and not unable:
                 kept.append(f"{statement};\n")
         return "".join(kept) or None
@@ -412,17 +414,18 @@ class _Roles:
                 if role in self._around.existing.roles
                 else "does not exist on the target"
             )
-            yield Loss(f"role {role}", f"{why}: {user} will own {_some(objects)}")
+            yield Loss(f"role {role}", f"{why}: {user} will own {_some(objects)}", LossClass.OWNERS)
         for role, objects in sorted(self._barred.items()):
             why = f"may not create in the schema: {user} will own {_some(objects)}"
-            yield Loss(f"role {role}", why)
+            yield Loss(f"role {role}", why, LossClass.OWNERS)
         for role, objects in sorted(self._unable.items()):
             there = role in self._around.existing.roles
             why = f"{user} may not act as it" if there else "does not exist on the target"
-            yield Loss(f"role {role}", f"{why}: its grants are lost on {_some(objects)}")
+            message = f"{why}: its grants on {_some(objects)} are lost"
+            yield Loss(f"role {role}", message, LossClass.GRANTS)
         for role, objects in sorted(self._granted.items()):
-            message = f"does not exist on the target: its grants are lost on {_some(objects)}"
-            yield Loss(f"role {role}", message)
+            message = f"does not exist on the target: its grants on {_some(objects)} are lost"
+            yield Loss(f"role {role}", message, LossClass.GRANTS)
 
     def problems(self) -> Iterable[Problem]:
         for role, objects in sorted(self._needed.items()):
@@ -431,6 +434,14 @@ class _Roles:
                 f"does not exist on the target, and is needed by {_some(objects)}",
                 f"CREATE ROLE {sql.Identifier(role).as_string(None)}",
             )
+
+
+def _granted_on(entry: Entry) -> str:
+    """What the grants are on, as people say it: ``table shop.orders``."""
+    if entry.kind != "ACL":
+        return describe(entry)
+    kind, _, name = entry.tag.partition(" ")
+    return f"{kind.lower()} {entry.schema}{entry.schema and '.'}{name}"
 
 
 def _makers(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -27,6 +28,7 @@ from pydantic import (
 )
 
 from windlass.errors import BadSpec
+from windlass.model.report import ACCEPTABLE, LossClass
 
 
 class ChunkBy(StrEnum):
@@ -95,6 +97,19 @@ _Words = Annotated[
     tuple[str, ...],
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
+_CLASS = {"enum": [one.value for one in ACCEPTABLE]}
+
+
+def _acceptable(one: LossClass) -> LossClass:
+    if one.is_notice:
+        raise ValueError(f"{one} are only ever noticed: leave it out")
+    return one
+
+
+Classes = Annotated[
+    tuple[Annotated[LossClass, AfterValidator(_acceptable)], ...],
+    WithJsonSchema({"anyOf": [_CLASS, {"type": "array", "items": _CLASS}]}),
+]
 
 
 class Spec(BaseModel):
@@ -139,6 +154,10 @@ class Spec(BaseModel):
     existing: Existing = Existing.REFUSE
     """What to do with relations that the target has already: `refuse` stops before anything is
     written, `replace` sets them aside first (see rollback), `fill` loads into empty ones."""
+    accept: Classes = ()
+    """Classes of losses that may be: what the target will not have although the source has it. A
+    loss of any other class stops the plan; `plan` names each with its class. Owners and grants of
+    roles that the target lacks, and how rows are stored, are notices and need no word here."""
     verify_: Verify = Field(default=Verify.FULL, alias="verify")
     """What is compared after the copy."""
     one_snapshot: bool = False
@@ -152,7 +171,7 @@ class Spec(BaseModel):
     def _one_word_is_a_list(cls, data: Any) -> Any:
         """`schema: shop` means `schema: [shop]`."""
         if isinstance(data, dict):
-            for key in ("schema", "include", "exclude"):
+            for key in ("schema", "include", "exclude", "accept"):
                 if isinstance(data.get(key), str):
                     data = {**data, key: [data[key]]}
         return data
@@ -178,7 +197,7 @@ class Spec(BaseModel):
 
         A stopped run goes on only under the same essence.
         """
-        keys = {"source", "target", "jobs", "verify_", "one_snapshot", "snapshot"}
+        keys = {"source", "target", "jobs", "verify_", "one_snapshot", "snapshot", "accept"}
         cutting = {"chunk_by", "chunk_size", "partition_threshold", "max_partitions", "chunk_rows"}
         return self.model_dump(mode="json", exclude=keys | cutting | {"unlogged"})
 

@@ -9,7 +9,7 @@ import psycopg
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
 from windlass.errors import ConnectionLost, TargetFull, WindlassError
-from windlass.model.report import Loss
+from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Statement
 
 
@@ -38,7 +38,7 @@ def _run(connection: Connection, statement: Statement) -> None:
 
 
 def try_statement(connection: Connection, statement: Statement, consequence: str) -> Loss | None:
-    """Run a statement that the rows, or what was there before, may refuse; the loss if they do.
+    """Run a constraint that the rows, or what was there before, may refuse; the loss if they do.
 
     Inside a transaction of the caller's, which goes on.
     """
@@ -48,7 +48,7 @@ def try_statement(connection: Connection, statement: Statement, consequence: str
     except (ConnectionLost, TargetFull):
         raise
     except WindlassError as error:
-        return Loss(str(statement), f"{consequence}: {error}")
+        return Loss(str(statement), f"{consequence}: {error}", LossClass.CONSTRAINTS)
     return None
 
 
