@@ -392,6 +392,7 @@ BOUNDS = [
     (MIGRATION, "use_unlogged_tables", False, 0),
     (MIGRATION, "drop_existing_tables", True, "true"),
     (MIGRATION, "fill_existing_tables", True, None),
+    (MIGRATION, "accept", ["constraints"], ["owners"]),
     (MIGRATION, "one_snapshot", True, 1),
     (MIGRATION, "trigger_validation", False, None),
     (MIGRATION, "require_approval", True, "yes"),

@@ -108,6 +108,8 @@ def test_a_form_names_connections_where_a_spec_has_addresses(
         ("jobs", "jobs", 1),
         ("jobs", "jobs", 256),
         ("one_snapshot", "one_snapshot", True),
+        ("accept", "accept", ("values", "secrets")),
+        ("accept", "accept", ()),
     ],
 )
 def test_a_field_s_bounds_are_within_the_spec_s(
@@ -300,6 +302,7 @@ HINT = "--existing replace sets it aside, --existing fill loads into it when it 
         ),
         ("lower --jobs, or raise max_connections", False, "lower jobs, or raise max_connections"),
         ("run without --one-snapshot", True, "run without one_snapshot"),
+        ("--accept objects if that may be", False, "accept: objects if that may be"),
         (
             "check the password: PGPASSWORD, the password file or the URL",
             True,

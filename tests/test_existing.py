@@ -158,7 +158,7 @@ def test_fill_names_a_foreign_key_that_what_is_there_cannot_bear(pair: Pair) -> 
         "create table lines (id int primary key, orders int references orders)",
     )
     pair.target.run("create table orders (id int)")
-    done = migrate(pair, "--existing", "fill").expect(DONE).result
+    done = migrate(pair, "--existing", "fill", "--accept", "constraints").expect(DONE).result
     assert "lines_orders_fkey" in str(done["losses"])
     keys = "select count(*) from pg_constraint where conrelid = 'public.lines'::regclass"
     assert pair.target.value(f"{keys} and contype = 'f'") == 0
@@ -201,9 +201,9 @@ def test_rows_go_into_a_schema_that_was_made_before(pair: Pair, words: tuple[str
     """Keys, cycles, partitions, generated columns and triggers are all there already."""
     families = ("tables", "constraints", "foreign_keys", "partitions", "inheritance")
     pair.source.load(*[corpus(name) for name in families])
-    migrate(pair, "--schema-only").expect(DONE)
+    migrate(pair, "--schema-only", "--accept", "behaviour").expect(DONE)
     assert schema_difference(pair.source, pair.target) == []
-    migrate(pair, *words).expect(DONE)
+    migrate(pair, *words, "--accept", "behaviour").expect(DONE)
     assert content_difference(pair.source, pair.target) == []
     assert schema_difference(pair.source, pair.target) == []
 
@@ -211,7 +211,7 @@ def test_rows_go_into_a_schema_that_was_made_before(pair: Pair, words: tuple[str
 def test_schema_only_moves_every_definition_and_no_row(pair: Pair) -> None:
     losing = {"inheritance_order", "subscriptions", "indexes_invalid", "foreign_data"}
     pair.source.load(*[p for p in corpora("objects", 16, 18) if p.stem not in losing])
-    migrate(pair, "--schema-only").expect(DONE)
+    migrate(pair, "--schema-only", "--accept", "behaviour").expect(DONE)
     assert schema_difference(pair.source, pair.target) == []
     tables = {k: v for k, v in contents(pair.target).items() if k.startswith("table")}
     assert {content.rows for content in tables.values()} == {0}

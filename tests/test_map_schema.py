@@ -32,7 +32,7 @@ def test_a_family_moves_into_a_schema_of_another_name(pair: Pair, family: str) -
     old = FAMILIES[family]
     pair.source.load(corpus(family))
     words = ("--map-schema", f"{old}=Store 2")
-    migrate(pair, *words).expect(DONE)
+    migrate(pair, *words, "--accept", "behaviour").expect(DONE)
     verify(pair, *words).expect(DONE)
     pair.source.run(f'alter schema {old} rename to "Store 2"')
     if family not in BODIES_ARE_TEXT:

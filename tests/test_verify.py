@@ -276,5 +276,6 @@ def test_every_corpus_is_called_equal_after_its_move(pair: Pair) -> None:
     losing = {"inheritance_order", "foreign_keys_broken", "subscriptions", "indexes_invalid"}
     losing |= {"foreign_data"}
     pair.source.load(*[path for path in corpora("*", *versions) if path.stem not in losing])
-    migrate(pair, "--verify", "none").expect(DONE)
+    accept = ("--accept", "behaviour", "--accept", "constraints")
+    migrate(pair, "--verify", "none", *accept).expect(DONE)
     assert verify(pair).expect(DONE).result["differences"] == []
