@@ -34,6 +34,8 @@ CORPUS = Path(__file__).parent / "corpus"
 BUSY = Path(__file__).parent / "busy.sql"
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+# a session that commits without waiting for the disk loses as much as it ever can
+LAZY = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "wal_level": "logical",

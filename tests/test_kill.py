@@ -18,13 +18,11 @@ import pytest
 
 from command import DONE, REFUSED, STOPPED, Ran, Running, finish, start
 from oracle import content_difference, half_made, schema_difference
-from servers import BUSY, CORPUS, Database, Pair, Server
+from servers import BUSY, CORPUS, LAZY, Database, Pair, Server
 
 WORDS = ("migrate", "--json", "--chunk-size", "64kB", "--jobs", "2", "--verify", "none")
 SEED = int(os.environ.get("KILL_SEED", "20"))
 SYNCED = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
-# a session that commits without waiting for the disk loses as much as it ever can
-LAZY = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
 
 
 @dataclass

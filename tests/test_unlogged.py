@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
 
-from command import DONE, finish, migrate, start, windlass
+from command import DONE, STOPPED, Running, finish, migrate, start, windlass
 from oracle import content_difference, schema_difference
-from servers import FAST, Database, Pair, Server
+from servers import FAST, LAZY, Database, Pair, Server
 
 WIDE = (
     "create schema s",
@@ -105,3 +106,135 @@ def wait_for_chunks(target: Database, count: int) -> None:
             pass
         time.sleep(0.01)
     raise AssertionError(f"not {count} chunks in {SECONDS} s")
+
+
+# What the source has unlogged stays so: a crash of the target empties it at any moment of a run.
+
+OWN = (
+    "create schema s",
+    "create unlogged table s.parent (id int primary key, note text)",
+    "insert into s.parent select n, repeat('p', 400) from generate_series(1, 9000) n",
+    "create unlogged table s.child (id serial primary key, parent int not null references s.parent,"
+    " changes int not null default 0)",
+    "insert into s.child (parent) select 1 + n % 9000 from generate_series(1, 3000) n",
+    "create function s.count() returns trigger language plpgsql as"
+    " $$begin new.changes := new.changes + 1; return new; end$$",
+    "create trigger counting before insert on s.child for each row execute function s.count()",
+    "create table s.small (id int primary key)",
+    "insert into s.small select generate_series(1, 100)",
+    "create table s.big (id int primary key, note text)",
+    "insert into s.big select n, repeat(md5(n::text), 4) from generate_series(1, 60000) n",
+    "create function s.wait() returns int language sql as"
+    " $$select 1 from pg_catalog.pg_advisory_lock_shared(4711)$$",
+    "analyze",
+)
+WAITING = "select from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
+GATE = (
+    "create materialized view s.gate as select s.wait() as n",
+    "select pg_advisory_unlock_all()",
+)
+
+
+@pytest.fixture
+def crashing(own_server: Callable[..., Server], pair: Pair) -> Pair:
+    """Its target forgets what was not flushed, and nothing is flushed by itself."""
+    for statement in OWN:
+        pair.source.run(statement)
+    return Pair(pair.source, own_server(18, {**FAST, **LAZY}).create_database())
+
+
+def stopped_at_gate(pair: Pair, *words: str) -> tuple[Running, psycopg.Connection[Any]]:
+    """A run that has done everything but to refresh a view, for which it waits."""
+    pair.source.run(*GATE)
+    gate = pair.target.connect()
+    gate.execute("select pg_advisory_lock(4711)")
+    process = start("migrate", "--json", *WORDS, *words, pair=pair)
+    wait_until(pair.target, f"select exists ({WAITING})")
+    return process, gate
+
+
+def wait_until(target: Database, query: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if target.value(query):
+                return
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            pass
+        time.sleep(0.01)
+    raise AssertionError(f"not within {SECONDS} s: {query}")
+
+
+@pytest.mark.parametrize("windlass_dies", [False, True])
+def test_rows_of_unlogged_relations_survive_a_crash_at_the_end_of_a_run(
+    crashing: Pair, windlass_dies: bool
+) -> None:
+    process, gate = stopped_at_gate(crashing, "--verify", "none")
+    crashing.target.run("checkpoint")
+    if windlass_dies:
+        process.kill()
+        process.wait()
+    crashing.target.server.restart(signal.SIGKILL)
+    gate.close()
+    if not windlass_dies:
+        ran = finish(process)
+    if windlass_dies or ran.code == STOPPED:
+        ran = migrate(crashing, *WORDS, "--verify", "none")
+    ran.expect(DONE)
+    assert content_difference(crashing.source, crashing.target) == []
+    assert schema_difference(crashing.source, crashing.target) == []
+    assert "s.child" in str(ran.result["notices"])
+
+
+def test_rows_of_unlogged_relations_survive_a_crash_during_the_copy(crashing: Pair) -> None:
+    process = start("migrate", "--json", *WORDS, "--jobs", "1", pair=crashing)
+    wait_until(
+        crashing.target,
+        "select exists (select from windlass.line where relation in ('s.child', 's.parent'))",
+    )
+    crashing.target.run("checkpoint")
+    process.kill()
+    process.wait()
+    crashing.target.server.restart(signal.SIGKILL)
+    migrate(crashing, *WORDS).expect(DONE)
+    assert content_difference(crashing.source, crashing.target) == []
+
+
+def test_what_will_be_unlogged_is_noted_in_plan_and_result(pair: Pair) -> None:
+    for statement in OWN:
+        pair.source.run(statement)
+    planned = windlass("plan", pair=pair).expect(DONE).stdout
+    assert "s.child, s.parent" in planned and "unlogged" in planned
+    done = migrate(pair).expect(DONE).result
+    (notice,) = [one for one in done["notices"] if "unlogged" in one]
+    assert "s.child, s.parent" in notice and "s.small" not in notice
+
+
+# lets the journal's own statements through, and holds what comes after the run's line is in
+AFTER_ITS_LINE = (
+    "create function public.hold() returns event_trigger language plpgsql as"
+    " $$begin if to_regclass('windlass.run') is not null then"
+    " if exists (select from windlass.run) then"
+    " perform pg_advisory_lock_shared(4711); end if; end if; end$$",
+    "create event trigger holding on ddl_command_start execute function public.hold()",
+)
+
+
+def test_a_run_whose_tables_are_not_there_after_a_crash_is_resumed(crashing: Pair) -> None:
+    """The run's line is on disk, the commit that makes the tables is not."""
+    target, words = crashing.target, (*WORDS, "--unlogged", "always")
+    target.run(*AFTER_ITS_LINE)
+    with target.connect() as gate:
+        gate.execute("select pg_advisory_lock(4711)")
+        process = start("migrate", "--json", *words, pair=crashing)
+        wait_until(target, f"select exists ({WAITING})")
+        process.kill()
+        process.wait()
+        target.run("checkpoint")
+        target.server.restart(signal.SIGKILL)
+    assert target.value("select count(*) from windlass.run") == 1
+    assert target.value("select to_regclass('s.big')") is None
+    target.run("drop event trigger holding", "drop function public.hold()")
+    migrate(crashing, *words).expect(DONE)
+    assert content_difference(crashing.source, target) == []
+    assert schema_difference(crashing.source, target) == []

@@ -8,6 +8,7 @@ WindlassError              anything we can explain; `hint` says what to do
 │   ├── ServerStarting     a server is there, and not up yet
 │   └── RunLost            the target forgot work of this run, or its lock; read the journal
 ├── TargetFull             no space left on the target; goes on after space is made
+├── CannotResume           the run cannot be resumed as it is; its hint says what to do instead
 ├── AlreadyDone            another process committed this item first
 ├── Different              the run is over: verification found differences, or rows made losses
 ├── ConstraintViolated     the data do not satisfy a constraint that is being made
@@ -83,6 +84,10 @@ class RunLost(ConnectionLost):
 
 class TargetFull(WindlassError):
     """The target has no space left. What was committed stays; goes on after space is made."""
+
+
+class CannotResume(WindlassError):
+    """The same command would stop here again. The hint says all there is to do."""
 
 
 class AlreadyDone(WindlassError):

@@ -13,6 +13,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import (
+    CannotResume,
     ConnectionLost,
     Different,
     Interrupted,
@@ -112,10 +113,15 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
         if not run.has_begun:
             problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
             return Outcome("", State.REFUSED, problems=(problem,)), None
-        hint = f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
-        outcome = _end(run, State.STOPPED, str(error), hint)
+        outcome = _end(run, State.STOPPED, str(error), _way_on(error))
         return outcome, error if isinstance(error, SnapshotLost | RunLost) else None
     return run.outcome(State.DONE), None
+
+
+def _way_on(error: WindlassError) -> str:
+    if isinstance(error, CannotResume):
+        return error.hint
+    return f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
 
 
 @contextmanager

@@ -38,8 +38,8 @@ from windlass.errors import (
     SnapshotLost,
     WindlassError,
 )
-from windlass.flows.ddl import CONVERT_TABLES, TRANSFERS, Portion, divide, expected_items
-from windlass.flows.settling import settle_changed, settle_unlogged
+from windlass.flows.ddl import TRANSFERS, Portion, divide, expected_items
+from windlass.flows.settling import settle_changed, settle_emptied
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import (
@@ -486,8 +486,7 @@ class Migration:
             journal.create(self.control)
             journal.insert_run(self.control, self.plan, self.spec.essence(), self._caller)
             self._journal_snapshot()
-            if self.portions[CONVERT_TABLES]:
-                journal.insert_survivor(self.control, self.plan.run)
+            journal.insert_survivor(self.control, self.plan.run)
         self._has_begun = True
         self._hold_relations()
         self._tell_plan(resumed=False)
@@ -596,10 +595,9 @@ class Migration:
             if not handed_over:
                 self._hold_relations()
                 self._journal_snapshot()
-        settle_unlogged(self)
-        if not handed_over:
-            activities = {snapshot.number: activity for snapshot, activity in before}
-            settle_changed(self, self._source_session(), activities)
+        settle_emptied(self)
+        activities = {snapshot.number: activity for snapshot, activity in before}
+        settle_changed(self, self._source_session(), activities)
         self._tell_plan(resumed=True)
 
     def _is_new_holder(self, before: Sequence[tuple[Snapshot, Any]]) -> bool:
@@ -711,7 +709,7 @@ class Migration:
             losses=tuple(dict.fromkeys(self.losses())),
             differences=tuple(self.differences),
             snapshots=tuple(self._snapshots()),
-            notices=tuple(self.notices),
+            notices=(*self.plan.notices, *self.notices),
             phases={step: last - first for step, (first, last) in self._clock.items()},
             verified=self.result("find_differences").get("verified", ""),
             sequences=len(self.plan.sequences) if self._lines["set_sequences"] else 0,
@@ -748,6 +746,8 @@ class Migration:
         Raises:
             RunLost: the target forgot some in a crash that no worker noticed.
         """
+        if not self._is_finished and not journal.has_survived(self.control, self.plan.run):
+            raise RunLost("the target crashed, which has emptied its unlogged relations")
         with self._lock:
             self._read_lines()
         for step, items in self.lacking(expected_items(self.plan)).items():

@@ -1,4 +1,4 @@
-"""What a run that goes on has to copy again, before anything else is done."""
+"""What a resumed run has to copy again, before anything else is done."""
 
 from __future__ import annotations
 
@@ -9,21 +9,35 @@ from typing import TYPE_CHECKING, Any
 from windlass.backup.aside import empty_filled
 from windlass.engines.postgres.activity import has_changed, read_activity
 from windlass.engines.postgres.session import Connection
-from windlass.flows.ddl import CONVERT_TABLES, TRANSFERS
+from windlass.engines.postgres.unlogged import Unlogged, read_unlogged
+from windlass.errors import CannotResume
+from windlass.flows.ddl import IN_ORDER, TRANSFERS
 from windlass.journal import journal
 from windlass.model.event import Noticed
 from windlass.model.plan import RelationPlan
 from windlass.model.relation import Name
+from windlass.model.statement import Phase
+from windlass.model.units import several
 
 if TYPE_CHECKING:
     from windlass.flows.migration import Migration
 
 Activity = Mapping[str, Any]
+SET_SEQUENCES = "set_sequences"
+# once one of these has begun, relations may have foreign keys and triggers
+_GUARDS = (IN_ORDER[Phase.FOREIGN_KEYS], IN_ORDER[Phase.REST])
+
+
+def is_guarded(run: Migration) -> bool:
+    """Whether the run's relations may have foreign keys and triggers already: rows that are copied
+    again go in beside them."""
+    return any(run.lines(step) for step in _GUARDS)
 
 
 def settle_changed(run: Migration, source: Connection, activities: Mapping[int, Activity]) -> None:
-    """Relations of which only some chunks are in go on if nothing was written to them since;
-    else their rows are taken out again, as rows may have moved between the ranges.
+    """Relations of which only some chunks are in, some of them from an earlier snapshot, are
+    resumed if nothing was written to them since; else their rows are taken out again, as rows may
+    have moved between the ranges.
 
     Partitions whose rows enter at one root cannot be told apart there, and go together.
     `activities` are those noted at the run's snapshots, by their numbers.
@@ -31,7 +45,9 @@ def settle_changed(run: Migration, source: Connection, activities: Mapping[int, 
     done = run.lines("transfer_partition")
     groups: dict[Name, list[RelationPlan]] = defaultdict(list)
     for item in run.plan.relations:
-        if 0 < sum(chunk.id in done for chunk in item.chunks) < len(item.chunks):
+        numbers = [done[chunk.id].snapshot or 1 for chunk in item.chunks if chunk.id in done]
+        is_partial = 0 < len(numbers) < len(item.chunks)
+        if is_partial and set(numbers) != {run.snapshot.number}:
             groups[item.enters].append(item)
     if not groups:
         return
@@ -45,40 +61,71 @@ def settle_changed(run: Migration, source: Connection, activities: Mapping[int, 
         some = [item for item in items if changed(item)]
         if some:
             _copy_again(run, [enters])
-            for item in some:
-                _say(run, item, "has changed since the first snapshot was lost")
+            _say(run, some, "changed after the first snapshot was lost")
 
 
-def settle_unlogged(run: Migration) -> None:
-    """A crash of the target empties its unlogged relations, but not our journal of them."""
-    portions = run.portions[CONVERT_TABLES]
-    if not portions or journal.has_survived(run.control, run.plan.run):
+def settle_emptied(run: Migration) -> None:
+    """A crash of the target empties its unlogged relations, but not our journal of them.
+
+    Looks at what is unlogged there now: relations that are filled unlogged and not converted yet,
+    those that are unlogged on the source, and those that existed before.
+
+    Raises:
+        CannotResume: they cannot be filled again beside their triggers and foreign keys.
+    """
+    if journal.has_survived(run.control, run.plan.run):
         return
-    still = {
-        statement.name
-        for portion in portions
-        if portion.item.id not in run.lines(CONVERT_TABLES)
-        for statement in portion.statements
-    }
-    copied = {line.relation for step in TRANSFERS for line in run.lines(step).values()}
-    emptied = [item for item in run.plan.relations if item.target in still]
+    unlogged = read_unlogged(run.control)
+    copied = {item for step in TRANSFERS for item in run.lines(step)}
+    emptied = [
+        item
+        for item in run.plan.relations
+        if item.target in unlogged and any(chunk.id in copied for chunk in item.chunks)
+    ]
+    _refuse_guarded(run, [item for item in emptied if _is_closed(run, unlogged[item.target])])
     _copy_again(run, [item.enters for item in emptied])
-    for item in emptied:
-        if str(item.relation.name) in copied:
-            _say(run, item, "was not logged yet when the target crashed, and is empty")
+    if any(target in unlogged for _, target in run.plan.sequences):
+        journal.delete_lines(run.control, run.plan.run, SET_SEQUENCES, [""])
+        run.forget([SET_SEQUENCES], [""])
+    if emptied:
+        _say(run, emptied, "emptied by a crash of the target, as unlogged tables are")
     journal.insert_survivor(run.control, run.plan.run)
 
 
+def _is_closed(run: Migration, found: Unlogged) -> bool:
+    silenced = found.has_triggers and not run.plan.silences_triggers
+    return is_guarded(run) and (found.guarded or silenced)
+
+
+def _refuse_guarded(run: Migration, items: Sequence[RelationPlan]) -> None:
+    if items:
+        raise CannotResume(
+            f"the target crashed, which emptied unlogged tables that have triggers, foreign keys or"
+            f" row security by now: {_names(items)}",
+            hint=f"windlass rollback {run.plan.run}, or the same command with --restart, begins"
+            " again",
+        )
+
+
 def _copy_again(run: Migration, entered: Sequence[Name]) -> None:
-    """No index is there yet: those of a relation wait for all its chunks."""
+    """Take the rows out and forget that they were in."""
     together = [item for item in run.plan.relations if item.enters in set(entered)]
+    if not together:
+        return
     ids = [chunk.id for item in together for chunk in item.chunks]
     with run.control.transaction():
+        if run.plan.silences_triggers:
+            run.control.execute("set local session_replication_role = replica")
         empty_filled(run.control, [item.target for item in together])
         for step in TRANSFERS:
             journal.delete_lines(run.control, run.plan.run, step, ids)
     run.forget(TRANSFERS, ids)
 
 
-def _say(run: Migration, item: RelationPlan, why: str) -> None:
-    run.emit(Noticed(f"{item.relation.name} {why}: all of it is copied again"))
+def _say(run: Migration, items: Sequence[RelationPlan], why: str) -> None:
+    verb = "was" if len(items) == 1 else "were"
+    run.emit(Noticed(f"{_names(items)} {verb} {why}: copied again"))
+
+
+def _names(items: Sequence[RelationPlan]) -> str:
+    return several(sorted(str(item.relation.name) for item in items), 20)

@@ -9,6 +9,7 @@ from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import AlreadyDone, WindlassError
 from windlass.flows.migration import Migration
+from windlass.flows.settling import is_guarded
 from windlass.journal.journal import Line, line_statement
 from windlass.model.chunk import Chunk, Whole
 from windlass.model.event import BytesCopied
@@ -83,38 +84,46 @@ def _transfer(run: Migration, step: str, item: Item) -> Result:
 
 
 async def _copy_load(run: Migration, step: str, load: Load, sessions: Sessions) -> list[Line]:
-    """All chunks and their journal lines in one target transaction."""
+    """All chunks that are not in yet, and their journal lines, in one target transaction; the lines
+    of all."""
+    done = run.lines(step)
     source = await sessions.reader(run.snapshot.id)
     target = await sessions.writer()
-    lines = []
+    lines = [done[chunk.id] for chunk in load.chunks if chunk.id in done]
+    copied: list[Line] = []
+    beside_guards = is_guarded(run)
     await execute(target, "begin", "beginning a transaction")
     try:
         run.check_epoch(await fetch_row(target, run.fence, "journalling"))
-        if run.plan.silences_triggers and _fills(run, load):
+        if run.plan.silences_triggers and (beside_guards or _fills(run, load)):
             silence = "set local session_replication_role = replica"
             await execute(target, silence, "switching triggers off")
         for chunk in load.chunks:
-            item = run.relation(chunk.relation)
-            arrived = await relay(source, target, _journey(item, chunk), _telling(run, load))
-            lines.append(_line(run, step, chunk, arrived))
-        statements = [line_statement(run.plan.run, line) for line in lines]
+            if chunk.id in done:
+                continue
+            journey = _journey(run.relation(chunk.relation), chunk, may_truncate=not beside_guards)
+            arrived = await relay(source, target, journey, _telling(run, load))
+            copied.append(_line(run, step, chunk, arrived))
+        statements = [line_statement(run.plan.run, line) for line in copied]
         await execute(target, "; ".join(statements), f"journalling {load.id}")
         await execute(target, "commit", f"committing {load.id}")
     except WindlassError:
         sessions.drop()
         raise
-    return lines
+    return [*lines, *copied]
 
 
 def _fills(run: Migration, load: Load) -> bool:
     return any(run.relation(chunk.relation).arrival is Arrival.FILL for chunk in load.chunks)
 
 
-def _journey(item: RelationPlan, chunk: Chunk) -> Journey:
+def _journey(item: RelationPlan, chunk: Chunk, *, may_truncate: bool) -> Journey:
     """FREEZE spares the target a second writing of every page, where the transaction may own the
-    relation; emptying a small one costs more than it saves."""
+    relation; emptying a small one costs more than it saves, and none can be that a foreign key
+    refers to."""
     alone = (
-        isinstance(chunk.range, Whole)
+        may_truncate
+        and isinstance(chunk.range, Whole)
         and item.arrival is not Arrival.FILL
         and item.enters == item.target
     )

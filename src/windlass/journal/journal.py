@@ -90,12 +90,17 @@ def fence_statement(run: str) -> str:
 
 
 def take_over(connection: Session, run: str, caller: str) -> int:
-    """Raise the epoch, so that no other process can journal anything of this run; the new one."""
-    row = connection.execute(
-        "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null, caller = %s"
-        " where run = %s returning epoch",
-        (State.RUNNING, caller, run),
-    ).fetchone()
+    """Raise the epoch, so that no other process can journal anything of this run; the new one.
+
+    On disk before anything else is: a crash that forgot it would give the next process the same.
+    """
+    with connection.transaction():
+        connection.execute("set local synchronous_commit = on")
+        row = connection.execute(
+            "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null, caller = %s"
+            " where run = %s returning epoch",
+            (State.RUNNING, caller, run),
+        ).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -162,7 +167,8 @@ def insert_any_run(
     caller: str,
 ) -> None:
     """A new run of any flow. `source` is what it works on, for every way of naming it, and a name
-    for people; `plan` is the flow's own, as JSON."""
+    for people; `plan` is the flow's own, as JSON. On disk before anything else is."""
+    connection.execute("set local synchronous_commit = on")
     connection.execute(
         "insert into windlass.run"
         " (flow, run, state, source, source_name, essence, version, plan, caller)"

@@ -46,8 +46,8 @@ create table if not exists windlass.line (
     primary key (run, step, item)  -- a second commit of the same work is impossible
 );
 
--- Runs that load unlogged relations. Unlogged itself: a row that is gone tells of a crash, which has
--- emptied those relations as well.
+-- Runs whose unlogged relations have their rows. Unlogged itself: a row that is gone shows a crash,
+-- which has emptied those relations as well.
 create unlogged table if not exists windlass.survivor (
     run text primary key
 );

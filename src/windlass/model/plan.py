@@ -128,6 +128,7 @@ class Plan:
     verify: str  # none, counts, full
     copies_rows: bool
     silences_triggers: bool = True  # of relations that it fills
+    notices: tuple[str, ...] = ()  # nothing is lost by these, but somebody ought to know
 
     @property
     def size_bytes(self) -> int:

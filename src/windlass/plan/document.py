@@ -276,6 +276,7 @@ def text(
     sections: list[tuple[str, Iterable[str]]] = [
         ("Problems", _problems(plan.problems, width)),
         ("Losses", (_bullet(words, width) for words in _losses(plan))),
+        ("Notices", (_bullet(notice, width) for notice in plan.notices)),
         ("Set aside on the target", _indented(_set_aside(plan))),
         ("Order of work", _pairs(_work(plan), width, numbered=True)),
         ("Relations, in the order of copying", _relation_table(plan)),
@@ -386,6 +387,7 @@ def markdown(plan: Plan, *, next_command: str = "", detail: Detail = Detail.FULL
     chapters: list[tuple[str, Iterable[str]]] = [
         ("Problems", _markdown_problems(plan)),
         ("Losses", _bullets(_losses(plan))),
+        ("Notices", _bullets(plan.notices)),
         ("Set aside on the target", _bullets(_set_aside(plan))),
         ("Order of work", (f"{n}. **{word}**: {_escaped(what)}" for n, (word, what) in numbered)),
         ("Relations, in the order of copying", _markdown_relations(plan)),
@@ -489,6 +491,7 @@ def document(plan: Plan) -> dict[str, object]:
             plan.problems, lambda p: {"object": p.object, "message": p.message, "hint": p.hint}
         ),
         "losses": _each(plan.losses, Loss.to_json),
+        "notices": list(plan.notices),
         "set_aside": _each(
             plan.set_aside,
             lambda item: {

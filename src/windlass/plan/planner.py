@@ -22,6 +22,7 @@ from windlass.model.plan import (
 from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation, Wire
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
 from windlass.model.statement import Phase, Statement
+from windlass.model.units import several
 from windlass.plan.check import (
     InTheWay,
     Sides,
@@ -64,6 +65,7 @@ from windlass.spec.spec import Existing as OnExisting
 COPY_RATE = 100e6
 VERIFY_RATE = 400e6
 RELATION_SECONDS = 0.002
+MOST_NAMED = 20  # in a notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,20 @@ def make_plan(
         verify=spec.verify_.value,
         copies_rows=copies,
         silences_triggers=reading.may_silence_triggers,
+        notices=_notices(written.statements, relation_plans),
+    )
+
+
+def _notices(statements: Iterable[Statement], relations: Iterable[RelationPlan]) -> tuple[str, ...]:
+    """A crash of the target after the run empties what is unlogged there."""
+    unlogged = {one.name for one in statements if "CREATE UNLOGGED TABLE" in one.sql}
+    names = sorted(str(item.target) for item in relations if item.target in unlogged)
+    if not names:
+        return ()
+    verb = "is" if len(names) == 1 else "are"
+    return (
+        f"{several(names, MOST_NAMED)} {verb} unlogged on the target, as on the source: a crash of"
+        " the server empties unlogged tables",
     )
 
 

@@ -1,0 +1,36 @@
+"""What a crash of a server empties: its unlogged relations and sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.rows import dict_row
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Name
+
+
+@dataclass(frozen=True, slots=True)
+class Unlogged:
+    """`has_triggers`: its own, or of a foreign key. `guarded`: row security is forced, or a trigger
+    fires whatever session_replication_role is."""
+
+    has_triggers: bool
+    guarded: bool
+
+
+def read_unlogged(connection: Connection) -> Mapping[Name, Unlogged]:
+    """All of the database, by name."""
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(load("unlogged")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading the catalog (unlogged)", side="target") from error
+    return {
+        Name(row["schema"], row["name"]): Unlogged(row["has_triggers"], row["guarded"])
+        for row in rows
+    }
