@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -224,7 +225,7 @@ def test_a_run_whose_tables_are_not_there_after_a_crash_is_resumed(crashing: Pai
     """The run's line is on disk, the commit that makes the tables is not."""
     target, words = crashing.target, (*WORDS, "--unlogged", "always")
     target.run(*AFTER_ITS_LINE)
-    with target.connect() as gate:
+    with closing(target.connect()) as gate:
         gate.execute("select pg_advisory_lock(4711)")
         process = start("migrate", "--json", *words, pair=crashing)
         wait_until(target, f"select exists ({WAITING})")
@@ -238,3 +239,23 @@ def test_a_run_whose_tables_are_not_there_after_a_crash_is_resumed(crashing: Pai
     migrate(crashing, *words).expect(DONE)
     assert content_difference(crashing.source, target) == []
     assert schema_difference(crashing.source, target) == []
+
+
+def test_a_crash_while_changed_rows_are_taken_out_again_leaves_none_behind(crashing: Pair) -> None:
+    """The second process has journalled its snapshot, and crashes before it has acted on it."""
+    source, target = crashing.source, crashing.target
+    words = ("--chunk-size", "64kB", "--chunk-by", "ctid", "--jobs", "1")
+    process = start("migrate", "--json", *words, pair=crashing)
+    chunks = "select count(*) >= 5 from windlass.line where relation = 's.big'"
+    wait_until(target, chunks)
+    process.kill()
+    process.wait()
+    source.run("update s.big set note = note")
+    with closing(target.connect()) as gate:
+        gate.execute("begin; lock table s.big")
+        process = start("migrate", "--json", *words, pair=crashing)
+        wait_until(target, "select exists (select from pg_locks where not granted)")
+        target.run("checkpoint")
+        target.server.restart(signal.SIGKILL)
+    finish(process).expect(DONE)
+    assert content_difference(source, target) == []
