@@ -226,7 +226,7 @@ def test_words_become_the_spec(moves: Moves) -> None:
     assert (spec.chunk_by, spec.chunk_size, spec.existing) == ("keyset", 1 << 20, "fill")
     assert (spec.verify_, spec.one_snapshot, spec.data_only) == ("counts", True, True)
     assert spec.exclude == ("*.tmp",)
-    assert moves.words == {"restart": True}
+    assert moves.words == {"restart": True, "reviewed": None}
 
 
 def test_a_flag_that_is_not_given_does_not_undo_the_files(moves: Moves, tmp_path: Path) -> None:
@@ -537,7 +537,7 @@ def test_ctrl_c_ends_a_run_however_often_it_takes(number: signal.Signals, patien
 import sys, threading, time
 from types import ModuleType
 moves = ModuleType("windlass.cli.moves")
-def migrate(spec, emit, *, restart):
+def migrate(spec, emit, *, restart, reviewed):
     threading.Thread(target=time.sleep, args=(60,)).start()
     for attempt in range({patience}):
         try:

@@ -97,12 +97,12 @@ def test_a_document_for_people_says_what_to_run_next(form: Form) -> None:
 
 def test_a_plan_with_problems_does_not_invite_to_run_it() -> None:
     last = as_text(replace(sample_plan(), problems=(PROBLEM,))).splitlines()[-1]
-    assert last == f"Nothing was written. Solve what is listed under problems, then: {NEXT}"
+    assert last == f"Nothing was written. Fix the problems above, then run: {NEXT}"
 
 
 def test_the_grave_comes_before_the_long() -> None:
     said = as_text(replace(sample_plan(), problems=(PROBLEM,)))
-    titles = ["\nProblems\n", "\nLosses\n", "\nRelations, in", "\nColumns\n", "\nStatements"]
+    titles = ["\nProblems\n", "\nLosses\n", "\nTables, in", "\nColumns\n", "\nStatements"]
     places = [said.index(title) for title in titles]
     assert places == sorted(places)
 
@@ -158,13 +158,13 @@ def test_no_name_breaks_a_markdown_table(name: str) -> None:
     said = markdown(replace(plan, relations=(odd,)), next_command=NEXT, detail=Detail.BRIEF)
     rows = [line for line in said.split("\n") if line.startswith("| 1 ")]
     assert len(rows) == 1
-    assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", rows[0])) == 8
+    assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", rows[0])) == 10
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_sentences_are_wrapped_to_the_terminal(width: int) -> None:
     said = text(sample_plan(), next_command="next", width=width, detail=Detail.BRIEF)
-    facts = said[: said.index("Relations, in")].splitlines()
+    facts = said[: said.index("Tables, in")].splitlines()
     assert max(len(line) for line in facts) <= width
 
 

@@ -58,9 +58,16 @@ def windlass() -> None:
     show_default=True,
     help="What the plan is written as.",
 )
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the plan into FILE, as JSON; `migrate --plan FILE` runs just that.",
+)
 @options.takes(*options.OUTPUT)
 @click.pass_obj
-def plan(voice: Voice, /, form: str, **words: Any) -> int:
+def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
     """Say what a move would do. Writes nothing.
 
     Prints what goes where, relation by relation and column by column, the statements that would
@@ -74,11 +81,16 @@ def plan(voice: Voice, /, form: str, **words: Any) -> int:
 
     with watching(voice, "Reading both databases"):
         made = plan_move(spec)
+    exit_code = Exit.REFUSED if made.problems else Exit.DONE
     again = voice.command("migrate")
+    if output:
+        from windlass.plan.reviewed import write_plan
+
+        again = voice.planned_command(output)
+        write_plan(output, {**document.document(made), "exit_code": int(exit_code), "next": again})
     detail = document.Detail.BRIEF if voice.quiet else document.Detail.FULL
     if form == "json" or voice.json:
-        exit_code = int(Exit.REFUSED if made.problems else Exit.DONE)
-        voice.result_json({**document.document(made), "exit_code": exit_code, "next": again})
+        voice.result_json({**document.document(made), "exit_code": int(exit_code), "next": again})
     elif form == "markdown":
         voice.result(document.markdown(made, next_command=again, detail=detail))
     else:
@@ -92,11 +104,19 @@ def plan(voice: Voice, /, form: str, **words: Any) -> int:
                 heading=lambda title: bold(title, bold=True),
             )
         )
-    return Exit.REFUSED if made.problems else Exit.DONE
+    return exit_code
 
 
 @windlass.command()
 @options.takes(*options.MOVE)
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Run the plan in FILE, which `windlass plan -o FILE` wrote, with its options; refused if"
+    " it would do anything else by now.",
+)
 @click.option(
     "--restart",
     is_flag=True,
@@ -104,18 +124,19 @@ def plan(voice: Voice, /, form: str, **words: Any) -> int:
 )
 @options.takes(*options.OUTPUT)
 @click.pass_obj
-def migrate(voice: Voice, /, restart: bool, **words: Any) -> int:
+def migrate(voice: Voice, /, restart: bool, plan_file: Path | None, **words: Any) -> int:
     """Move a database, or go on where the move stopped.
 
     Reads the source in one snapshot, copies relations side by side, builds indexes and
     constraints, verifies. Killed at any moment, the same command goes on and ends the same.
     """
+    reviewed = options.read_reviewed(plan_file, words) if plan_file else None
     spec = options.read_spec(voice, words, ("source", "target"))
     from windlass.cli.moves import migrate
     from windlass.cli.watch import watching
 
     with watching(voice, "Reading both databases") as emit:
-        outcome = migrate(spec, emit, restart=restart)
+        outcome = migrate(spec, emit, restart=restart, reviewed=reviewed)
     return _say(voice, outcome, "migrate")
 
 

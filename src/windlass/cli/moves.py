@@ -33,6 +33,7 @@ from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RunStatus, State
 from windlass.model.plan import Plan
 from windlass.model.report import Problem, accepting
+from windlass.plan.reviewed import Reviewed
 from windlass.rewrite.preview import Preview, preview
 from windlass.run.local import run_flow
 from windlass.spec.rewrite import RewriteSpec
@@ -56,8 +57,9 @@ def plan_move(spec: Spec) -> Plan:
         return run.read_plan()
 
 
-def migrate(spec: Spec, emit: Emit, *, restart: bool) -> Outcome:
-    """Move, or go on where it stopped. How it ended is in the outcome's state.
+def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None = None) -> Outcome:
+    """Move, or resume where it stopped; only by the plan that was `reviewed`, if one was. How it
+    ended is in the outcome's state.
 
     Raises:
         BadSpec: the spec names no databases.
@@ -69,7 +71,12 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool) -> Outcome:
     for attempt in range(ATTEMPTS):
         first = attempt == 0
         with Migration(
-            spec, emit, restart=restart and first, holder=holder, patient=not first
+            spec,
+            emit,
+            restart=restart and first,
+            holder=holder,
+            patient=not first,
+            reviewed=reviewed,
         ) as run:
             run.notices.extend(notices)
             outcome, lost = _attempt(run)

@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from windlass.cli.voice import Voice
+    from windlass.plan.reviewed import Reviewed
     from windlass.spec.rewrite import RewriteSpec
     from windlass.spec.spec import Spec
 
@@ -283,6 +284,33 @@ def read_spec(voice: Voice, words: dict[str, Any], needs: tuple[str, ...]) -> Sp
         if connection is not None:
             voice.hide_passwords_of(connection.get_secret_value())
     return spec
+
+
+# what may be said beside a plan's own options: who runs it and how fast
+BESIDE_A_PLAN = {"source", "target", "file", "jobs"}
+
+
+def read_reviewed(path: Path, words: dict[str, Any]) -> Reviewed:
+    """The plan of a file; its options are added to the words.
+
+    Raises:
+        BadSpec: it is no plan, or other options are given beside it.
+    """
+    from windlass.errors import BadSpec
+    from windlass.plan.reviewed import Reviewed
+
+    reviewed = Reviewed.read(path)
+    given = {key for key, value in words.items() if value not in (None, (), {})}
+    if others := sorted(given - BESIDE_A_PLAN):
+        names = ", ".join("--" + name.replace("_", "-") for name in others)
+        raise BadSpec(
+            [f"{names}: the plan in {path} has its own options"],
+            hint="leave them out, or make the plan again with them",
+        )
+    for key, value in reviewed.options.items():
+        name = key.replace("-", "_")
+        words[name] = words.get(name) or value
+    return reviewed
 
 
 def read_rewrite_spec(voice: Voice, words: dict[str, Any]) -> RewriteSpec:

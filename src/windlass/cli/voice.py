@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import unquote
 
 import click
@@ -101,6 +102,15 @@ class Voice:
             kept = _without(words[1:], {*more, "--restart", "--json", "--quiet", "--verbose"})
             words = [verb, *kept, *more]
         return shlex.join(["windlass", *map(_mask_word, words)])
+
+    def planned_command(self, plan: Path) -> str:
+        """How to run a plan that was written into a file, between the same two databases."""
+        words = ["windlass", "migrate", "--plan", str(plan)]
+        for word, value in pairwise((*self.arguments, "")):
+            name, equals, _ = word.partition("=")
+            if name in ("--source", "--target", "--file", "-f"):
+                words += [word] if equals else [word, value]
+        return shlex.join(map(_mask_word, words))
 
     def rollback_command(self, run: str) -> str:
         """How to undo a run on this command's target."""

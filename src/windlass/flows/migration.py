@@ -57,6 +57,7 @@ from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
+from windlass.plan.reviewed import Reviewed
 from windlass.spec.spec import Spec
 
 STARTING_SECONDS = 60.0  # a crash recovery of usual length
@@ -89,12 +90,14 @@ class Migration:
         restart: bool = False,
         holder: SnapshotHolder | None = None,
         patient: bool = False,
+        reviewed: Reviewed | None = None,
     ) -> None:
         """Connects to nothing yet.
 
         `caller` is a scheduler's name for its own run, by which its processes find ours. `holder`
         is what an earlier attempt of this process has handed over; `patient` waits for servers
-        that cannot be reached, as they have been before.
+        that cannot be reached, as they have been before. `reviewed` is the plan that has to be the
+        one that is carried out.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
@@ -108,6 +111,7 @@ class Migration:
         self._control: Connection | None = None
         self._holder = holder
         self._patient = patient
+        self._reviewed = reviewed
         self._has_begun = self._cancelled = self._locked = self._is_finished = False
         self._found: journal.Run | None = None  # the one to go on with
         self._epoch = 1
@@ -354,14 +358,15 @@ class Migration:
     # the beginning of a run
 
     def read_plan(self) -> Plan:
-        """Read both sides and plan; write nothing. The plan names its problems.
+        """Read both sides and plan, with an estimate that rests on how fast they are; write
+        nothing. The plan names its problems.
 
         Raises:
             Refused: a side cannot be reached.
         """
         self._connect()
         self._take_snapshot()
-        return self._make_plan()
+        return self._make_plan(measures=True)
 
     @_explained()
     def prepare(self, run: str = "") -> None:
@@ -387,12 +392,14 @@ class Migration:
             raise Refused([_in_progress(read_holder(self.control))])
         self._found = mine or self._unfinished()
         if self._found:
-            self._use(journal.read_plan(self.control, self._found.run))
-            return
-        self._take_snapshot()
-        plan = self._make_plan(run=run)
-        if plan.problems:
-            raise Refused(plan.problems)
+            plan = journal.read_plan(self.control, self._found.run)
+        else:
+            self._take_snapshot()
+            plan = self._make_plan(run=run)
+            if plan.problems:
+                raise Refused(plan.problems)
+        if self._reviewed and (changes := self._reviewed.changes(plan)):
+            raise Refused(changes)
         self._use(plan)
 
     def _of_caller(self) -> journal.Run | None:
@@ -531,10 +538,12 @@ class Migration:
         self.partitioned = frozenset(source for _, source, _ in plan.others)
         self._relations = {item.relation.name: item for item in plan.relations}
 
-    def _make_plan(self, purpose: Purpose = Purpose.MOVE, run: str = "") -> Plan:
+    def _make_plan(
+        self, purpose: Purpose = Purpose.MOVE, run: str = "", *, measures: bool = False
+    ) -> Plan:
         from windlass.flows.planning import Sight, read_and_plan  # no other process needs them
 
-        sight = Sight(self.source, self._source_session(), self.snapshot.id, self.control)
+        sight = Sight(self.source, self._source_session(), self.snapshot.id, self.control, measures)
         return read_and_plan(run or new_run_id(), self.spec, sight, purpose)
 
     def _hold_relations(self) -> None:
@@ -566,6 +575,8 @@ class Migration:
                 target=str(self.plan.target),
                 steps=self.steps,
                 copy_steps=TRANSFERS,
+                forecast={k: v for k, v in self.plan.estimate.steps.items() if k in self.steps},
+                workers=self.plan.estimate.workers,
             )
         )
 

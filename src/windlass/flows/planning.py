@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime
 
+from windlass import __version__
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import Dumping, find_pg_dump, pg_dump_versions
 from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.session import Address, Connection
 from windlass.model.plan import Plan, Purpose
-from windlass.model.relation import Name
+from windlass.model.relation import Name, Relation
 from windlass.model.report import Problem
+from windlass.plan.estimate import ASSUMED, Speeds
 from windlass.plan.planner import Reading, make_plan, wanted
 from windlass.plan.select import select_relations
 from windlass.spec.spec import Extent, Spec
@@ -27,6 +29,7 @@ class Sight:
     source: Connection
     snapshot_id: str
     target: Connection
+    measures: bool = False  # how fast both are, for an estimate that a person reads
 
 
 def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose.MOVE) -> Plan:
@@ -56,9 +59,20 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             empty=lambda names: catalog.read_emptiness(target, names),
             logs_little=catalog.read_wal_level(target) == "minimal",
             pg_dump=str(dumping.pg_dump) if dumping else "none",
+            speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
         )
         entries = dumping.entries() if dumping else []
-    return make_plan(run, spec, replace(reading, entries=entries), problems, purpose)
+    plan = make_plan(run, spec, replace(reading, entries=entries), problems, purpose)
+    made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return replace(plan, made_at=made_at, version=__version__, options=spec.options())
+
+
+def _read_speeds(sight: Sight, chosen: Sequence[Relation], problems: Sequence[Problem]) -> Speeds:
+    from windlass.flows.speeds import read_speeds  # no other process needs it
+
+    if problems:
+        return ASSUMED
+    return read_speeds(sight.source, sight.target, chosen)
 
 
 def _start_dump(
@@ -66,7 +80,7 @@ def _start_dump(
     sight: Sight,
     source: catalog.Catalog,
     target: catalog.Catalog,
-    chosen: Sequence[Any],
+    chosen: Sequence[Relation],
     problems: list[Problem],
 ) -> Dumping | None:
     if spec.extent is Extent.DATA:

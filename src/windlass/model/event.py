@@ -21,6 +21,8 @@ class FlowPlanned:
     target: str = ""
     steps: tuple[str, ...] = ()  # every step that will run, in order
     copy_steps: tuple[str, ...] = ()  # those whose items move rows
+    forecast: dict[str, float] = field(default_factory=dict)  # worker-seconds, by step
+    workers: float = 1.0  # busy at once, by the forecast
 
 
 @dataclass(frozen=True, slots=True)

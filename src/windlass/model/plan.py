@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from windlass.model.chunk import Chunk
 from windlass.model.relation import LargeObjects, Name, Relation, Wire
@@ -48,6 +49,8 @@ class ColumnPlan:
     target: str
     target_type: str
     generated: bool = False  # the target computes it
+    not_null: bool = False
+    fills_itself: str = ""  # "default", "identity" or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +95,16 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`basis` says in words what the figures rest on."""
+    """`basis` says in words what the figures rest on; `steps` has worker-seconds by step."""
 
     seconds: float
     size_bytes: int
     rows: int
     basis: str
+    low_seconds: float = 0.0
+    high_seconds: float = 0.0
+    steps: dict[str, float] = field(default_factory=dict)
+    workers: float = 1.0  # busy at once
 
 
 class Purpose(StrEnum):
@@ -129,6 +136,9 @@ class Plan:
     copies_rows: bool
     silences_triggers: bool = True  # of relations that it fills
     notices: tuple[str, ...] = ()  # nothing is lost by these, but somebody ought to know
+    made_at: str = ""  # in UTC
+    version: str = ""  # of windlass
+    options: dict[str, Any] = field(default_factory=dict)  # the spec, without the two sides
 
     @property
     def size_bytes(self) -> int:
@@ -141,9 +151,11 @@ class Plan:
         what = (
             [one.sql for one in self.statements if one.kind not in persistence],
             sorted(
-                (str(one.relation.name), str(one.target), one.arrival) for one in self.relations
+                (str(one.relation.name), str(one.target), one.arrival, one.columns)
+                for one in self.relations
             ),
             sorted((one.kind, str(one.name), one.signature) for one in self.set_aside),
             sorted(map(str, self.losses)),
+            (self.verify, self.copies_rows),
         )
         return hashlib.sha256(repr(what).encode()).hexdigest()

@@ -95,6 +95,7 @@ class Relation:
     key: tuple[str, ...] = ()  # what key ranges run over: the keyset, else a unique index's columns
     blocks: int = 0  # of the main fork: what ctid ranges divide
     size_bytes: int = 0  # main fork and TOAST, without indexes
+    index_bytes: int = 0  # of all its indexes
     rows: int = -1  # the planner's estimate; -1: never analysed
     partition_of: Name | None = None
     has_children: bool = False  # COPY needs ONLY

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import TypeVar
 
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys
-from windlass.model.plan import Arrival, ColumnPlan, Plan, RelationPlan, Server
+from windlass.model.plan import Arrival, ColumnPlan, Estimate, Plan, RelationPlan, Server
 from windlass.model.relation import Wire
 from windlass.model.report import Loss, Problem, count_losses
 from windlass.model.statement import Phase
@@ -58,6 +58,8 @@ def _ended(sql: str) -> str:
 
 def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     """The plan in a few lines, as word and meaning."""
+    made = f", made {plan.made_at} by windlass {plan.version}" if plan.made_at else ""
+    yield "plan", plan.run + made
     yield "from", _server(plan.source)
     yield "to", _server(plan.target)
     renamed = [f"{old} as {new}" for old, new in plan.schemas.items() if old != new]
@@ -69,7 +71,36 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.set_aside:
         count = plural(len(plan.set_aside), "object")
         yield "sets aside", f"{count} of the target, for windlass rollback to put back"
-    yield "takes", f"about {seconds_text(plan.estimate.seconds)}, going by {plan.estimate.basis}"
+    if plan.copies_rows:
+        yield "needs", _needs(plan)
+    yield "takes", f"{_takes(plan.estimate)}; {plan.estimate.basis}"
+    options = {key: value for key, value in plan.options.items() if key != "jobs"}
+    if options:
+        yield "options", ", ".join(f"{key}: {_option(value)}" for key, value in options.items())
+
+
+def _needs(plan: Plan) -> str:
+    indexes = sum(item.relation.index_bytes for item in plan.relations)
+    return (
+        f"about {bytes_text(plan.size_bytes + indexes)} of disk on the target"
+        f" ({bytes_text(plan.size_bytes)} of rows and {bytes_text(indexes)} of indexes, as on the"
+        " source), and room for its WAL; free space cannot be read through SQL"
+    )
+
+
+def _takes(estimate: Estimate) -> str:
+    low, high = estimate.low_seconds, estimate.high_seconds
+    if not high:
+        return f"about {seconds_text(estimate.seconds)}"
+    return f"{seconds_text(low)} to {seconds_text(high)}"
+
+
+def _option(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, dict):
+        return " ".join(f"{old}={new}" for old, new in value.items())
+    return str(value)
 
 
 _VERIFIES = {
@@ -193,11 +224,15 @@ def _cut(chunks: Sequence[Chunk]) -> str:
 
 def _column(column: ColumnPlan) -> tuple[str, str, str]:
     """Name, type and remark, each with an arrow where the target's is another."""
-    remark = "computed by the target" if column.generated else ""
+    remarks = [
+        "not null" if column.not_null else "",
+        column.fills_itself,
+        "computed by the target" if column.generated else "",
+    ]
     return (
         _arrow(column.source, column.target),
         _arrow(column.source_type, column.target_type),
-        remark,
+        ", ".join(remark for remark in remarks if remark),
     )
 
 
@@ -206,7 +241,7 @@ def _arrow(source: object, target: object) -> str:
 
 
 _ARRIVES = {
-    Arrival.CREATE: "made",
+    Arrival.CREATE: "created",
     Arrival.REPLACE: "replaced",
     Arrival.FILL: "filled",
 }
@@ -235,30 +270,50 @@ def _arrival(item: RelationPlan) -> str:
     return words if item.enters == item.target else f"{words}; rows go in through {item.enters}"
 
 
-_RELATION_HEADER = ("#", "relation", "rows", "size", "chunks", "form", "on the target")
-_RIGHT = frozenset({0, 2, 3})
+_RELATION_HEADER = (
+    "#", "table", "rows", "size", "indexes", "key", "chunks", "COPY format", "on the target",
+)  # fmt: skip
+_RIGHT = frozenset({0, 2, 3, 4})
 
 
 def _relation_rows(plan: Plan) -> list[tuple[str, ...]]:
-    return [
+    rows: list[tuple[str, ...]] = [
         (
             str(number),
             _arrow(item.relation.name, item.target),
             _rows(item.relation.rows),
             bytes_text(item.relation.size_bytes),
+            bytes_text(item.relation.index_bytes),
+            ", ".join(item.relation.keyset) or "none",
             _cut(item.chunks),
             str(item.wire),
             _arrival(item),
         )
         for number, item in enumerate(plan.relations, start=1)
     ]
+    return [*rows, _sums(plan)] if len(rows) > 1 else rows
+
+
+def _sums(plan: Plan) -> tuple[str, ...]:
+    relations = [item.relation for item in plan.relations]
+    return (
+        "",
+        "all",
+        _rows(sum(max(one.rows, 0) for one in relations)),
+        bytes_text(plan.size_bytes),
+        bytes_text(sum(one.index_bytes for one in relations)),
+        "",
+        str(sum(len(item.chunks) for item in plan.relations)),
+        "",
+        "",
+    )
 
 
 def _closing(plan: Plan, next_command: str) -> str:
     """The last line: what to run next."""
     if plan.problems:
-        return f"Nothing was written. Solve what is listed under problems, then: {next_command}"
-    return f"Nothing was written. To do it: {next_command}"
+        return f"Nothing was written. Fix the problems above, then run: {next_command}"
+    return f"Nothing was written. To run it: {next_command}"
 
 
 # ------------------------------------------------------------------------------------------- text
@@ -279,7 +334,7 @@ def text(
         ("Notices", (_bullet(notice, width) for notice in plan.notices)),
         ("Set aside on the target", _indented(_set_aside(plan))),
         ("Order of work", _pairs(_work(plan), width, numbered=True)),
-        ("Relations, in the order of copying", _relation_table(plan)),
+        ("Tables, in the order of copying", _relation_table(plan)),
         ("Views and the like", _indented(_others(plan))),
     ]
     if detail is Detail.FULL:
@@ -390,7 +445,7 @@ def markdown(plan: Plan, *, next_command: str = "", detail: Detail = Detail.FULL
         ("Notices", _bullets(plan.notices)),
         ("Set aside on the target", _bullets(_set_aside(plan))),
         ("Order of work", (f"{n}. **{word}**: {_escaped(what)}" for n, (word, what) in numbered)),
-        ("Relations, in the order of copying", _markdown_relations(plan)),
+        ("Tables, in the order of copying", _markdown_relations(plan)),
         ("Views and the like", _bullets(_others(plan))),
     ]
     if detail is Detail.FULL:
@@ -473,12 +528,18 @@ def document(plan: Plan) -> dict[str, object]:
     """For programs: plain numbers, every chunk, every statement."""
     return {
         "run": plan.run,
+        "made_at": plan.made_at,
+        "version": plan.version,
+        "options": dict(plan.options),
+        "fingerprint": plan.fingerprint,
         "source": _server_json(plan.source),
         "target": _server_json(plan.target),
         "schemas": dict(plan.schemas),
         "summary": _summary_json(plan),
         "estimate": {
             "seconds": plan.estimate.seconds,
+            "low_seconds": plan.estimate.low_seconds,
+            "high_seconds": plan.estimate.high_seconds,
             "bytes": plan.estimate.size_bytes,
             "rows": plan.estimate.rows,
             "basis": plan.estimate.basis,
@@ -527,6 +588,7 @@ def _server_json(server: Server) -> dict[str, object]:
         "database": server.database,
         "user": server.user,
         "version": server.version_text,
+        "identity": server.identity,
     }
 
 
@@ -536,6 +598,7 @@ def _summary_json(plan: Plan) -> dict[str, object]:
         "others": len(plan.others),
         "rows": plan.estimate.rows,
         "bytes": plan.size_bytes,
+        "index_bytes": sum(item.relation.index_bytes for item in plan.relations),
         "chunks": sum(len(item.chunks) for item in plan.relations),
         "transactions": len(plan.loads),
         "sequences": len(plan.sequences),
@@ -556,6 +619,7 @@ def _relation_json(item: RelationPlan) -> dict[str, object]:
         "wire": str(item.wire),
         "rows": item.relation.rows if item.relation.rows >= 0 else None,
         "bytes": item.relation.size_bytes,
+        "index_bytes": item.relation.index_bytes,
         "keyset": list(item.relation.keyset),
         "partition_of": str(item.relation.partition_of) if item.relation.partition_of else None,
         "batch": item.batch,
@@ -566,6 +630,8 @@ def _relation_json(item: RelationPlan) -> dict[str, object]:
                 "target": column.target,
                 "target_type": column.target_type,
                 "generated": column.generated,
+                "not_null": column.not_null,
+                "fills_itself": column.fills_itself,
             }
             for column in item.columns
         ],

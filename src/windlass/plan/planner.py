@@ -13,7 +13,6 @@ from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, Key
 from windlass.model.plan import (
     Arrival,
     ColumnPlan,
-    Estimate,
     Plan,
     Purpose,
     RelationPlan,
@@ -49,6 +48,7 @@ from windlass.plan.chunks import (
     plan_loads,
     split,
 )
+from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
 from windlass.plan.select import (
     Wanted,
     describe,
@@ -57,14 +57,9 @@ from windlass.plan.select import (
     selection_problems,
 )
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
-from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged, Verify
+from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged
 from windlass.spec.spec import Existing as OnExisting
 
-# Bytes per second that one job copies, and all jobs together hash, on the two-core machine that
-# docs/benchmarks.md describes. Only an estimate rests on them.
-COPY_RATE = 100e6
-VERIFY_RATE = 400e6
-RELATION_SECONDS = 0.002
 MOST_NAMED = 20  # in a notice
 
 
@@ -87,6 +82,7 @@ class Reading:
     empty: Callable[[Iterable[Name]], Mapping[Name, bool]]
     pg_dump: str
     logs_little: bool = False  # the target has wal_level = minimal
+    speeds: Speeds = ASSUMED
 
 
 def wanted(spec: Spec) -> Wanted:
@@ -192,7 +188,20 @@ def make_plan(
         set_aside=set_aside,
         losses=losses,
         problems=tuple(dict.fromkeys(problems)),
-        estimate=_estimate(spec, relation_plans if copies else ()),
+        estimate=estimate(
+            Work(
+                relation_plans,
+                statements if purpose is Purpose.MOVE else (),
+                spec.jobs,
+                spec.verify_.value,
+                copies_rows=copies,
+                arrives=purpose is Purpose.MOVE,
+                refreshed_bytes=sum(
+                    one.size_bytes for one in relations if one.kind is Kind.MATERIALIZED_VIEW
+                ),
+            ),
+            reading.speeds,
+        ),
         pg_dump=reading.pg_dump,
         jobs=spec.jobs,
         verify=spec.verify_.value,
@@ -419,6 +428,8 @@ def _columns(relation: Relation, filled: Relation | None) -> tuple[ColumnPlan, .
             target=column.name,
             target_type=types[column.name].type if column.name in types else column.type,
             generated=column.generated or (column.name in types and types[column.name].generated),
+            not_null=column.not_null,
+            fills_itself="identity" if column.identity else "default" if column.has_default else "",
         )
         for column in relation.columns
         if not filled or column.name in types
@@ -562,24 +573,3 @@ def _other_losses(reading: Reading, words: Wanted, relations: Sequence[Relation]
             Loss(f"subscription {name}", why, LossClass.SECRETS) for name in reading.subscriptions
         ]
     return losses
-
-
-def _estimate(spec: Spec, relations: Sequence[RelationPlan]) -> Estimate:
-    size = sum(item.relation.size_bytes for item in relations)
-    rows = sum(max(item.relation.rows, 0) for item in relations)
-    largest = max((chunk.size_bytes for item in relations for chunk in item.chunks), default=0)
-    copying = max(size / (COPY_RATE * spec.jobs), largest / COPY_RATE)
-    building = copying  # indexes and keys cost about what the rows do
-    verifying = size / VERIFY_RATE if spec.verify_ is Verify.FULL else 0.0
-    seconds = 1.0 + copying + building + verifying + RELATION_SECONDS * len(relations)
-    return Estimate(
-        seconds=round(seconds, 1),
-        size_bytes=size,
-        rows=rows,
-        basis=(
-            f"relation sizes on the source, {COPY_RATE / 1e6:.0f} MB/s for each of {spec.jobs}"
-            " jobs, the same again for indexes"
-            + (f", {VERIFY_RATE / 1e6:.0f} MB/s for verification" if verifying else "")
-            + "; servers and network of yours may differ"
-        ),
-    )

@@ -1,12 +1,15 @@
 """Adds up events: how much is done, how fast, how long still. Pure: the caller brings the time.
 
-The time left rests on what each step's items cost and took so far in this very run:
-worker-seconds per unit of cost, times the cost that is left, over the workers seen busy.
+How far a run is rests on the plan's forecast, in worker-seconds for each step, corrected by the
+pace seen so far: of the run as a whole at first, of each step as soon as that has done enough.
+A flow without a forecast is weighed by what its steps' items cost.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from windlass.model.event import (
@@ -24,6 +27,16 @@ RATE_WINDOW_SECONDS = 8.0
 SAMPLE_SECONDS = 0.25
 # An item's bytes on the wire are only nearly its size on disk: in flight it is never all done.
 NEARLY = 0.99
+MB = 1 << 20
+LEAST_SECONDS = 1.0  # before that no time left is shown
+# With a forecast, from when the run's own pace says more than the forecast does.
+FORECAST_SECONDS = 2.0
+FORECAST_SHARE = 0.05
+# How much of the forecast counts beside what the run has shown: of all of it, and of each step.
+TRUST = 0.03
+STEP_TRUST = 0.15
+WORKERS_SECONDS = 1.0  # for how long the forecast's idea of busy workers counts
+ON_TIME = 0.8  # of its expected time, from where an item without bytes comes ever slower to its end
 
 
 @dataclass(slots=True)
@@ -254,53 +267,46 @@ class Tally:
 
     def seconds_left(self, now: float) -> float | None:
         """None while there is nothing to rest an estimate on."""
-        work = self._work(now)
         elapsed = now - self.first_item_at if self.first_item_at is not None else 0.0
-        if work is None or elapsed < 1.0 or work[1] <= 0:
+        outlook = Outlook.of(self, now)
+        if outlook is None or elapsed < LEAST_SECONDS or outlook.left_seconds <= 0:
             return None
-        busy = sum(step.spent_seconds for step in self.steps.values())
-        busy += sum(now - flight.started_at for flight in self.flights.values())
-        return work[1] / max(busy / elapsed, 1.0)
+        has_forecast = bool(self.planned and self.planned.forecast)
+        if has_forecast and (elapsed < FORECAST_SECONDS or outlook.fraction < FORECAST_SHARE):
+            return None
+        return outlook.left_seconds
 
     def fraction(self, now: float) -> float:
-        """How much of all the work is done, 0 to 1. Never goes back."""
-        if work := self._work(now):
-            done, left = work
-            self._shown = max(self._shown, min(done / (done + left), NEARLY) if done else 0.0)
-        if self.steps and not self.running_steps:
+        """How much of the whole run's time is over, 0 to 1. Never goes back."""
+        if outlook := Outlook.of(self, now):
+            self._shown = max(self._shown, min(outlook.fraction, NEARLY))
+        if self._is_over():
             self._shown = 1.0
         return self._shown
 
-    def _work(self, now: float) -> tuple[float, float] | None:
-        """Worker-seconds done and left, over the steps that have started; None: not known yet.
+    def _is_over(self) -> bool:
+        if not self.steps or self.running_steps:
+            return False
+        return all(name in self.steps for name in self.forecast)
 
-        Steps whose items have no cost are short, and only tell what they took.
-        """
-        prices = {step.name: self._price(step, now) for step in self.steps.values() if step.cost}
-        known = max((price for price in prices.values() if price), default=None)
-        if prices and known is None:
-            return None
-        done = left = 0.0
-        for step in self.steps.values():
-            if not step.cost and len(prices):
-                done += step.spent_seconds
-                continue
-            # nothing of it done yet: as dear as the dearest
-            price = prices.get(step.name) or self._price(step, now) or known or 0.0
-            parts = sum(self._part(f) * f.cost for f in self._flights_of(step.name))
-            done += price * (step.done_cost + parts)
-            if step.seconds is None:
-                left += price * max(step.all_cost - step.done_cost - parts, 0)
-        return done, left
+    @property
+    def forecast(self) -> Mapping[str, float]:
+        """Worker-seconds of each step, by the plan; else what the steps cost that have started.
+        Without any cost, steps are alike."""
+        if self.planned and self.planned.forecast:
+            return self.planned.forecast
+        if any(step.cost for step in self.steps.values()):
+            return {step.name: step.cost / MB for step in self.steps.values() if step.cost}
+        return {step.name: float(step.items) for step in self.steps.values()}
 
-    def _price(self, step: StepTally, now: float) -> float | None:
-        """Worker-seconds per unit of cost, as this run has seen it."""
-        seconds, cost = step.spent_seconds, float(step.spent_cost)
-        for flight in self._flights_of(step.name):
-            if part := self._part(flight):
-                seconds += now - flight.started_at
-                cost += part * flight.cost
-        return seconds / cost if cost else None
+    def part_of(self, flight: Flight, expected_seconds: float, now: float) -> float:
+        """How much of an item in flight is done: a copy by its bytes, another by its time."""
+        if flight.step in self.copy_steps or not expected_seconds:
+            return self._part(flight)
+        share = (now - flight.started_at) / expected_seconds
+        if share <= ON_TIME:
+            return share
+        return 1 - (1 - ON_TIME) * math.exp((ON_TIME - share) / (1 - ON_TIME))
 
     def _part(self, flight: Flight) -> float:
         """How much of an item in flight is done; only copies tell."""
@@ -310,8 +316,86 @@ class Tally:
         wire_per_cost = self.moved_bytes / done_cost if done_cost and self.moved_bytes else 1.0
         return min(flight.size_bytes / (flight.cost * wire_per_cost), NEARLY)
 
-    def _flights_of(self, step: str) -> list[Flight]:
+    def flights_of(self, step: str) -> list[Flight]:
         return [flight for flight in self.flights.values() if flight.step == step]
 
     def _copies(self) -> list[Flight]:
         return [flight for flight in self.flights.values() if flight.step in self.copy_steps]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How long a run still takes, and how much of its time is over."""
+
+    fraction: float
+    left_seconds: float
+
+    @classmethod
+    def of(cls, tally: Tally, now: float) -> Outlook | None:
+        """None as long as nothing of the work has been done."""
+        forecast = tally.forecast
+        total = sum(forecast.values())
+        if not total or tally.first_item_at is None:
+            return None
+        shares = [_Share.of(tally, name, weight, now) for name, weight in forecast.items()]
+        trust = TRUST * total if tally.planned and tally.planned.forecast else 0.0
+        paid = sum(share.paid for share in shares)
+        spent = sum(share.spent for share in shares)
+        if not paid + trust:
+            return None
+        pace = (spent + trust) / (paid + trust)
+        left = sum(share.left * share.pace(pace) for share in shares)
+        kept = sum(share.kept * share.pace(pace) for share in shares)
+        elapsed = now - tally.first_item_at
+        busy = sum(step.spent_seconds for step in tally.steps.values())
+        busy += sum(now - flight.started_at for flight in tally.flights.values())
+        planned = tally.planned.workers if tally.planned and tally.planned.forecast else 1.0
+        known = WORKERS_SECONDS if trust else 0.0
+        workers = (busy + planned * known) / (elapsed + known) if elapsed + known else 1.0
+        workers = max(min(workers, sum(share.items_left for share in shares)), 1.0)
+        left_seconds = left / workers
+        before = tally.first_item_at - (tally.started_at or tally.first_item_at)
+        over = elapsed + kept / workers + (before if trust else 0.0)
+        if not paid + kept:
+            over = 0.0 if not trust else over
+        return cls(over / (over + left_seconds) if over + left_seconds else 0.0, left_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A step's part of the forecast, in its worker-seconds."""
+
+    weight: float
+    paid: float  # done by this process, which took it `spent` seconds
+    spent: float
+    kept: float  # done by an earlier process
+    left: float
+    items_left: int
+
+    def pace(self, of_all: float) -> float:
+        """Seconds that a forecast second takes: the step's own, as far as it has shown it."""
+        trust = STEP_TRUST * self.weight
+        return (self.spent + of_all * trust) / (self.paid + trust) if self.weight else of_all
+
+    @classmethod
+    def of(cls, tally: Tally, name: str, weight: float, now: float) -> _Share:
+        step = tally.steps.get(name)
+        if step is None:
+            return cls(weight, 0.0, 0.0, 0.0, weight, 1)
+        per_cost = weight / step.all_cost if step.all_cost else 0.0
+        paid, spent = per_cost * step.spent_cost, step.spent_seconds
+        pace = spent / paid if paid else 1.0
+        for flight in tally.flights_of(name):
+            part = tally.part_of(flight, per_cost * flight.cost * pace, now)
+            paid += per_cost * flight.cost * part
+            spent += now - flight.started_at if part else 0.0
+        kept = per_cost * (step.done_cost - step.spent_cost)
+        over = step.seconds is not None
+        return cls(
+            weight=weight,
+            paid=paid,
+            spent=spent,
+            kept=kept,
+            left=0.0 if over else max(weight - paid - kept, 0.0),
+            items_left=max(step.items - step.done, 0),
+        )

@@ -201,6 +201,14 @@ class Spec(BaseModel):
         cutting = {"chunk_by", "chunk_size", "partition_threshold", "max_partitions", "chunk_rows"}
         return self.model_dump(mode="json", exclude=keys | cutting | {"unlogged"})
 
+    def options(self) -> dict[str, Any]:
+        """What was asked for but for where the two sides are, by the keys of a spec file; defaults
+        are left out."""
+        given = self.model_dump(
+            mode="json", by_alias=True, exclude={"source", "target"}, exclude_defaults=True
+        )
+        return {_word(key): value for key, value in given.items()}
+
 
 def load_spec(
     words: Mapping[str, Any], path: Path | None = None, *, needs: Sequence[str] = ()

@@ -300,6 +300,7 @@ def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row], types: Typ
         key=tuple(cutting[0]["columns"]) if cutting else (),
         blocks=row["blocks"],
         size_bytes=row["size_bytes"],
+        index_bytes=row["index_bytes"],
         rows=row["rows"],
         partition_of=_name(row, "parent_"),
         has_children=row["has_children"],

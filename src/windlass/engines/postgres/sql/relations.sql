@@ -7,6 +7,7 @@ select c.oid::bigint                                    as oid,
             then pg_relation_size(c.oid) / current_setting('block_size')::int
             else 0 end                                  as blocks,
        case when c.relkind in ('r', 'm') then pg_table_size(c.oid) else 0 end as size_bytes,
+       case when c.relkind = 'r' then pg_indexes_size(c.oid) else 0 end as index_bytes,
        c.reltuples::bigint                              as rows,
        pn.nspname                                       as parent_schema,
        p.relname                                        as parent_name,

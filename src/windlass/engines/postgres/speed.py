@@ -1,0 +1,80 @@
+"""How fast two servers are, measured in about a second. Reads only."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+
+from psycopg import sql
+
+from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Relation
+
+# Formatting, hashing and sorting, as COPY, index builds and fingerprints do.
+_WORK: LiteralString = (
+    "select count(*) from (select md5(n::text) as word from generate_series(1, 60000) as n"
+    " order by word offset 1) as sorted"
+)
+REFERENCE_SECONDS = 0.115  # of that, on the machine that docs/benchmarks.md describes
+TRIES = 3
+SAMPLE_BYTES = 8 << 20
+LEAST_BYTES = 1 << 20  # a smaller sample says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`cpu`: times as long as the reference for the same work, of each side. `read_byte`: seconds
+    for a byte of COPY out of the source, 0 if no relation is large enough to tell. `round_trip`:
+    seconds, of both servers together."""
+
+    source_cpu: float
+    target_cpu: float
+    read_byte: float
+    round_trip: float
+
+
+def measure(source: Connection, target: Connection, relations: Sequence[Relation]) -> Measured:
+    """Times a fixed piece of work on each side, and reading a part of the largest relation."""
+    return Measured(
+        source_cpu=_cpu(source),
+        target_cpu=_cpu(target),
+        read_byte=_read_byte(source, relations),
+        round_trip=_round_trip(source) + _round_trip(target),
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _cpu(connection: Connection) -> float:
+    found = [_seconds(lambda: connection.execute(_WORK).fetchone()) for _ in range(TRIES)]
+    return statistics.median(found) / REFERENCE_SECONDS
+
+
+def _round_trip(connection: Connection) -> float:
+    return min(_seconds(lambda: connection.execute("select 1")) for _ in range(TRIES + 2))
+
+
+def _read_byte(connection: Connection, relations: Sequence[Relation]) -> float:
+    """The first rows only: LIMIT stops the scan, on every version."""
+    largest = max(relations, key=lambda one: one.size_bytes, default=None)
+    if largest is None or largest.size_bytes < LEAST_BYTES or largest.rows <= 0:
+        return 0.0
+    size = min(largest.size_bytes, SAMPLE_BYTES)
+    rows = max(int(largest.rows * size / largest.size_bytes), 1)
+    statement = sql.SQL("copy (select * from only {} limit {}) to stdout (format binary)").format(
+        sql.Identifier(largest.name.schema, largest.name.name), sql.Literal(rows)
+    )
+
+    def read() -> None:
+        with connection.cursor() as cursor, cursor.copy(statement) as stream:
+            for _ in stream:
+                pass
+
+    return _seconds(read) / size

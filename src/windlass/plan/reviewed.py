@@ -1,0 +1,152 @@
+"""A plan that was reviewed, read from the file that `windlass plan -o` wrote: what was signed is
+what runs, or nothing does, with what has changed since named.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from windlass.errors import BadSpec
+from windlass.model.plan import Plan
+from windlass.model.report import Problem
+from windlass.plan.document import document
+
+MOST_CHANGES = 50
+_HINT = "review it again: windlass plan -o FILE"
+
+
+class _Side(BaseModel):
+    place: str
+    database: str
+    identity: str
+
+    def __str__(self) -> str:
+        return f"{self.database} on {self.place}"
+
+
+class _File(BaseModel):
+    """What is needed of the file. The rest of it is for people and other programs."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    run: str
+    made_at: str
+    fingerprint: str
+    options: dict[str, Any]
+    source: _Side
+    target: _Side
+    relations: list[dict[str, Any]]
+    ddl: list[dict[str, Any]]
+    set_aside: list[dict[str, Any]] = Field(default_factory=list)
+    losses: list[dict[str, Any]] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The plan as it was when somebody looked at it."""
+
+    file: _File
+
+    @classmethod
+    def read(cls, path: Path) -> Reviewed:
+        """Raises:
+        BadSpec: the file cannot be read, or is not a plan.
+        """
+        try:
+            return cls(_File.model_validate(json.loads(path.read_text(encoding="utf-8"))))
+        except OSError as error:
+            raise BadSpec([f"{path}: {error.strerror}"]) from None
+        except (ValueError, RecursionError, ValidationError):
+            raise BadSpec(
+                [f"{path}: not a plan in JSON"], hint="write one with: windlass plan -o plan.json"
+            ) from None
+
+    @property
+    def run(self) -> str:
+        return self.file.run
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The spec that it was made with, but for where the two sides are."""
+        return self.file.options
+
+    def changes(self, plan: Plan) -> tuple[Problem, ...]:
+        """What would be done differently now; nothing where the plan is still that of the file."""
+        if self.file.fingerprint == plan.fingerprint and not list(self._other_sides(plan)):
+            return ()
+        found = list(self._changes(plan)) or [
+            Problem("plan", f"differs from the one made {self.file.made_at}", _HINT)
+        ]
+        more = len(found) - MOST_CHANGES
+        rest = [Problem("plan", f"and {more:,} more changes", _HINT)] if more > 0 else []
+        return (*found[:MOST_CHANGES], *rest)
+
+    def _changes(self, plan: Plan) -> Iterator[Problem]:
+        yield from self._other_sides(plan)
+        now = document(plan)
+        before = self.file.model_dump()
+        for key, name_of, content_of in _COMPARED:
+            yield from _compared(
+                {name_of(one): content_of(one) for one in before[key]},
+                {name_of(one): content_of(one) for one in _list(now[key])},
+            )
+
+    def _other_sides(self, plan: Plan) -> Iterator[Problem]:
+        for side, planned, found in (
+            ("source", self.file.source, plan.source),
+            ("target", self.file.target, plan.target),
+        ):
+            if planned.identity != found.identity:
+                message = f"is {found.database} on {found.place}; the plan was made for {planned}"
+                yield Problem(side, message, f"give the {side} that the plan was made for")
+
+
+def write_plan(path: Path, document: Mapping[str, object]) -> None:
+    """Readable by its owner only: DDL may hold what others are not to see.
+
+    Raises:
+        BadSpec: it cannot be written.
+    """
+    try:
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadSpec([f"{path}: {error.strerror}"]) from None
+
+
+def _list(value: object) -> list[dict[str, Any]]:
+    assert isinstance(value, list)
+    return value
+
+
+def _compared(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in sorted(before.keys() - now.keys()):
+        yield Problem(name, "is in the reviewed plan, and would not be done now", _HINT)
+    for name in sorted(now.keys() - before.keys()):
+        yield Problem(name, "has come since the plan was reviewed", _HINT)
+    for name in sorted(before.keys() & now.keys()):
+        if before[name] != now[name]:
+            yield Problem(name, "has changed since the plan was reviewed", _HINT)
+
+
+_Reader = Callable[[dict[str, Any]], Any]
+_COMPARED: tuple[tuple[str, _Reader, _Reader], ...] = (
+    (
+        "relations",
+        lambda one: f"table {one['source']}",
+        lambda one: (one["target"], one["arrival"], one["columns"]),
+    ),
+    ("ddl", lambda one: one["object"], lambda one: one["sql"]),
+    (
+        "set_aside",
+        lambda one: f"setting aside {one['kind'].lower()} {one['name']}{one['signature']}",
+        lambda one: None,
+    ),
+    ("losses", lambda one: f"loss of {one['object']}", lambda one: one["message"]),
+)
