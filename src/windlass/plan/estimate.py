@@ -24,10 +24,11 @@ SCAN_BYTE = INDEX_BYTE / 4
 SLOW_METHODS = {"gin": 9.0, "gist": 6.0, "spgist": 4.0}  # times as long for a byte as a B-tree
 FINGERPRINT_BYTE = 1 / 170e6  # on each side
 COUNT_BYTE = 1 / 1e9
-ANALYZE_BYTE = 1 / 400e6
+ANALYZE_BYTE = 1 / 130e6
+ANALYZE_RELATION = 0.006
 ANALYZE_MOST_BYTES = 240e6  # 30,000 pages are sampled
 FOREIGN_KEY_ROW = 0.5e-6
-REFRESH_BYTE = 1 / 60e6
+REFRESH_BYTE = 1 / 20e6
 RELATION = 0.004
 STATEMENT = 0.0015
 CHECKED_STATEMENT = 0.0008
@@ -119,13 +120,16 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
         byte = max(COPY_BYTE * form * factor, speeds.read_byte * speeds.correction)
         _add(found, step, size * byte + per_relation)
         sampled = min(size, ANALYZE_MOST_BYTES)
-        _add(found, "analyze_tables", sampled * ANALYZE_BYTE * factor + per_statement)
+        step = "analyze_partitioned" if item.relation.partition_of else "analyze_tables"
+        spent = (sampled * ANALYZE_BYTE + ANALYZE_RELATION) * factor + speeds.round_trip
+        _add(found, step, spent)
     for item in work.relations if work.verify != "none" else ():
         byte = FINGERPRINT_BYTE if work.verify == "full" else COUNT_BYTE
         spent = item.relation.size_bytes * byte * factor + speeds.round_trip
         _add(found, "validate_content", 2 * spent)
     for _, spent in _index_seconds(work, factor):
         _add(found, "create_indexes", spent + per_statement)
+    _add(found, "create_primary_keys", 0.2 * found.get("create_indexes", 0.0))
     found["validate_foreign_keys"] = sum(
         FOREIGN_KEY_ROW * factor * _rows_of(work, one) + per_statement
         for one in work.statements

@@ -142,7 +142,7 @@ class Tally:
             self._plan(self.planned)
 
     def _plan(self, event: FlowPlanned) -> None:
-        self.planned, self.groups = event, {}
+        self.planned, self.groups, self._shown = event, {}, 0.0
         for name, size in event.sizes_bytes.items():
             self.groups[name] = GroupTally(
                 name,
@@ -278,14 +278,14 @@ class Tally:
 
     def fraction(self, now: float) -> float:
         """How much of the whole run's time is over, 0 to 1. Never goes back."""
-        if outlook := Outlook.of(self, now):
+        if self.planned and (outlook := Outlook.of(self, now)):
             self._shown = max(self._shown, min(outlook.fraction, NEARLY))
         if self._is_over():
             self._shown = 1.0
         return self._shown
 
     def _is_over(self) -> bool:
-        if not self.steps or self.running_steps:
+        if not self.planned or not self.steps or self.running_steps:
             return False
         return all(name in self.steps for name in self.forecast)
 
