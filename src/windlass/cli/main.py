@@ -200,20 +200,49 @@ def _verifying(spec: Spec) -> Spec:
 
 
 @windlass.command()
-@options.takes(options.TARGET, options.FILE, options.JSON)
+@click.argument("run", required=False)
+@options.takes(options.TARGET, options.FILE)
+@click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@options.takes(options.JSON)
 @click.pass_obj
-def status(voice: Voice, /, **words: Any) -> int:
-    """List the runs that a database knows, and how far each is."""
-    target = options.read_target(voice, words)
-    from windlass.cli import show
-    from windlass.cli.moves import read_status
+def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
+    """List the runs that a database knows and how far each is; or show RUN in detail.
 
-    found = read_status(target)
+    With --watch it keeps showing them; that of a single run ends when the run does.
+    """
+    target = options.read_target(voice, words)
+    from windlass.cli import runs
+
+    def shown() -> tuple[str, bool]:
+        if run:
+            from windlass.cli.moves import read_run
+
+            detail = read_run(target, run)
+            made = runs.detail_text(detail, rollback=voice.rollback_command, width=voice.width)
+            return made, not detail.status.active
+        from windlass.cli.moves import read_status
+
+        found = read_status(target)
+        made = runs.statuses_text(found, rollback=voice.rollback_command, width=voice.width)
+        return made, False
+
     if voice.json:
-        voice.result_json(show.statuses_json(found))
+        voice.result_json(_status_json(target, run))
+    elif watch:
+        from windlass.cli.watch import repeat
+
+        repeat(voice, shown)
     else:
-        voice.result(show.statuses_text(found, rollback=voice.rollback_command))
+        voice.result(shown()[0])
     return Exit.DONE
+
+
+def _status_json(target: str, run: str | None) -> dict[str, object]:
+    from windlass.cli import moves, runs
+
+    if run:
+        return runs.detail_json(moves.read_run(target, run))
+    return runs.statuses_json(moves.read_status(target))
 
 
 @windlass.command()

@@ -28,9 +28,9 @@ from windlass.flows.outline import MIGRATE, REWRITE, VALIDATE
 from windlass.flows.repair import repair_differences
 from windlass.flows.rewriting import Rewriting
 from windlass.flows.rollback import roll_back
-from windlass.flows.status import read_statuses
+from windlass.flows.status import read_detail, read_statuses
 from windlass.model.event import Emit, Noticed
-from windlass.model.outcome import Outcome, RunStatus, State
+from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 from windlass.model.plan import Plan
 from windlass.model.report import Problem, accepting
 from windlass.plan.reviewed import Reviewed
@@ -211,6 +211,17 @@ def read_status(target: str) -> list[RunStatus]:
     """
     with Address.parse("target", target).connect(Role.TARGET, "windlass status") as connection:
         return read_statuses(connection)
+
+
+def read_run(target: str, run: str) -> RunDetail:
+    """One run that the target's journal knows.
+
+    Raises:
+        Refused: it knows no such run.
+        WindlassError: the target cannot be read.
+    """
+    with Address.parse("target", target).connect(Role.TARGET, "windlass status") as connection:
+        return read_detail(connection, run)
 
 
 def rollback(target: str, run: str, emit: Emit) -> Outcome:

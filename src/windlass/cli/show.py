@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
-from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
+from windlass.model.outcome import Outcome, RelationOutcome, State
 from windlass.model.report import Difference, DifferenceKind, count_losses
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
@@ -63,8 +63,8 @@ def outcome_text(
         list(_totals(outcome)),
         list(_phases(outcome, width)),
         list(_relations(outcome)) if outcome.rows else [],
-        list(_differences(outcome, width)),
-        list(_losses(outcome, width)),
+        list(difference_lines(outcome, width)),
+        list(loss_lines(outcome, width)),
         list(_notices(outcome, width)),
         list(_next(outcome, again if verb in ("migrate", "rewrite") else "", repair, rollback)),
     ]
@@ -95,19 +95,19 @@ def _headline(outcome: Outcome, verb: str, width: int) -> str:
     lost = count_losses(outcome.losses) if outcome.losses else ""
     match outcome.state:
         case State.DONE:
-            return _styled("✓ ", "green") + _bold(f"{past}{names}{took}{lost and ', with '}{lost}")
+            return _styled("✓ ", "green") + bold(f"{past}{names}{took}{lost and ', with '}{lost}")
         case State.LOSSY:
-            return _styled("✗ ", "red") + _bold(f"{past}{names}{took}, with {lost}")
+            return _styled("✗ ", "red") + bold(f"{past}{names}{took}, with {lost}")
         case State.DIFFERENT:
             count = plural(len(outcome.differences), "difference")
             also = lost and f", and {lost}"
-            return _styled("✗ ", "red") + _bold(f"{past}{names}{took}: {count}{also}")
+            return _styled("✗ ", "red") + bold(f"{past}{names}{took}: {count}{also}")
         case State.ROLLED_BACK:
-            return _styled("✓ ", "green") + _bold(f"{past} run {outcome.run}{took}")
+            return _styled("✓ ", "green") + bold(f"{past} run {outcome.run}{took}")
         case State.INTERRUPTED:
-            return _styled("■ ", "yellow") + _bold(f"{noun} was interrupted after{took[3:]}")
+            return _styled("■ ", "yellow") + bold(f"{noun} was interrupted after{took[3:]}")
         case _:
-            return _styled("■ ", "red") + _bold(f"{noun} stopped after{took[3:]}")
+            return _styled("■ ", "red") + bold(f"{noun} stopped after{took[3:]}")
 
 
 _VERDICTS = {
@@ -150,17 +150,17 @@ def _totals(outcome: Outcome) -> Iterator[str]:
     if outcome.state not in _OVER:
         begun = sum(relation.seconds > 0 for relation in outcome.relations)
         count = f"{begun:,} of {count} begun"
-    yield _pair("relations", count + _verified(outcome))
+    yield pair("relations", count + _verified(outcome))
     rows, size = f"{outcome.rows:,}", bytes_text(outcome.bytes)
     if copied and outcome.bytes:
-        rows += _dim(f"  {count_text(outcome.rows / copied)} rows/s")
-        size += _dim(f"  {bytes_text(outcome.bytes / copied)}/s")
+        rows += dim(f"  {count_text(outcome.rows / copied)} rows/s")
+        size += dim(f"  {bytes_text(outcome.bytes / copied)}/s")
     if outcome.rows or outcome.bytes:
-        yield _pair("rows", rows)
+        yield pair("rows", rows)
     if outcome.bytes:
-        yield _pair("bytes", size)
+        yield pair("bytes", size)
     if outcome.sequences:
-        yield _pair("sequences", f"{outcome.sequences:,}")
+        yield pair("sequences", f"{outcome.sequences:,}")
     yield from _snapshots(outcome)
 
 
@@ -171,14 +171,14 @@ def _snapshots(outcome: Outcome) -> Iterator[str]:
         if taken.number in used:
             lsn = f", at {taken.lsn}" if taken.lsn else ""
             whose = f"  {plural(used[taken.number], 'relation')}" if len(used) > 1 else ""
-            yield _pair("snapshot", f"{_moment(taken.taken_at)}{lsn}" + _dim(whose))
+            yield pair("snapshot", f"{moment(taken.taken_at)}{lsn}" + dim(whose))
 
 
 def _verified(outcome: Outcome) -> str:
     done = sum(bool(relation.verified) for relation in outcome.relations)
     if not done:
         return ""
-    return _dim("  all verified" if done == len(outcome.relations) else f"  {done:,} verified")
+    return dim("  all verified" if done == len(outcome.relations) else f"  {done:,} verified")
 
 
 def _copy_seconds(outcome: Outcome) -> float:
@@ -202,7 +202,7 @@ def _phases(outcome: Outcome, width: int) -> Iterator[str]:
         words = name.replace("_", " ")
         yield f"  {words:<{name_width}}  {seconds_text(seconds):>9}  {_styled(bar, 'cyan')}"
     if rest := len(outcome.phases) - len(shown):
-        yield _dim(f"  and {plural(rest, 'shorter step')}")
+        yield dim(f"  and {plural(rest, 'shorter step')}")
 
 
 def _relations(outcome: Outcome) -> Iterator[str]:
@@ -215,7 +215,7 @@ def _relations(outcome: Outcome) -> Iterator[str]:
     lines += [_relation(relation) for relation in shown]
     yield from table(lines, right={1, 2, 3, 4})
     if rest:
-        yield _dim(f"  and {rest:,} smaller")
+        yield dim(f"  and {rest:,} smaller")
 
 
 def _relation(item: RelationOutcome) -> tuple[str, ...]:
@@ -230,14 +230,14 @@ def _relation(item: RelationOutcome) -> tuple[str, ...]:
     )
 
 
-def _differences(outcome: Outcome, width: int) -> Iterator[str]:
+def difference_lines(outcome: Outcome, width: int) -> Iterator[str]:
     if not outcome.differences:
         return
-    yield _bold("Differences")
+    yield bold("Differences")
     for difference in outcome.differences[:MOST_DIFFERENCES]:
         yield from _difference(difference, width)
     if len(outcome.differences) > MOST_DIFFERENCES:
-        yield _dim(f"  and {len(outcome.differences) - MOST_DIFFERENCES:,} more; --json lists all")
+        yield dim(f"  and {len(outcome.differences) - MOST_DIFFERENCES:,} more; --json lists all")
 
 
 def _difference(difference: Difference, width: int) -> Iterator[str]:
@@ -255,10 +255,10 @@ def _value(value: str | None) -> str:
     return "NULL" if value is None else repr(value)
 
 
-def _losses(outcome: Outcome, width: int) -> Iterator[str]:
+def loss_lines(outcome: Outcome, width: int) -> Iterator[str]:
     if not outcome.losses:
         return
-    yield _bold(f"{plural(len(outcome.losses), 'item')} not carried over")
+    yield bold(f"{plural(len(outcome.losses), 'item')} not carried over")
     groups: dict[tuple[str, str], list[str]] = {}
     for loss in outcome.losses:
         groups.setdefault((loss.kind, loss.message), []).append(loss.object)
@@ -268,7 +268,7 @@ def _losses(outcome: Outcome, width: int) -> Iterator[str]:
             names += f" and {len(objects) - MOST_NAMES:,} more"
         yield from _wrapped(f"{kind}: {names}: {message}", width, _styled("  ! ", "yellow"))
     if len(groups) > MOST_LOSSES:
-        yield _dim(f"  and {len(groups) - MOST_LOSSES:,} more kinds; --json lists all")
+        yield dim(f"  and {len(groups) - MOST_LOSSES:,} more kinds; --json lists all")
 
 
 def _notices(outcome: Outcome, width: int) -> Iterator[str]:
@@ -312,72 +312,13 @@ def preview_json(preview: Preview) -> dict[str, object]:
 
 def preview_text(preview: Preview) -> str:
     plan = preview.plan
-    lines = [_bold(f"{plan.title}: {plural(preview.selected, 'row')} selected now"), ""]
+    lines = [bold(f"{plan.title}: {plural(preview.selected, 'row')} selected now"), ""]
     for name in plan.missing:
         lines.append(f"  adds column {name} {plan.type_of(name)}")
     if plan.keeps_backup:
         lines.append(f"  {plan.backup} backup: {plan.backup_schema}.{plan.table.name}")
     lines += ["", *(f"{statement};" for statement in preview.statements)]
     return "\n".join(lines)
-
-
-# ------------------------------------------------------------------------------------------ status
-
-
-def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
-    return {
-        "runs": [dataclasses.asdict(status) for status in statuses],
-        "exit_code": 0,
-    }
-
-
-def statuses_text(statuses: Sequence[RunStatus], *, rollback: Callable[[str], str]) -> str:
-    """Every run of a target, in the order given. `rollback` makes a command line of a run."""
-    if not statuses:
-        return "No runs. Nothing was moved into this database by windlass."
-    lines: list[tuple[str, ...]] = [
-        ("run", "state", "from", "relations", "rows", "bytes", "last step", "started")
-    ]
-    lines += [_status(status) for status in statuses]
-    blocks = list(table(lines, right={3, 4, 5}))
-    if any(_goes_on(status) for status in statuses):
-        blocks += ["", "  A stopped run goes on when its command is run again."]
-    for status in statuses:
-        if status.backup and status.state is State.DONE:
-            blocks += ["", f"  {status.backup} has what {status.run} changed. To put it back:"]
-            blocks.append(f"    {rollback(status.run)}")
-        if status.set_aside and status.state is not State.ROLLED_BACK:
-            count = plural(status.set_aside, "object")
-            blocks += ["", f"  {count} set aside by {status.run}. To put back what was there:"]
-            blocks.append(f"    {rollback(status.run)}")
-    return "\n".join(blocks)
-
-
-def _goes_on(status: RunStatus) -> bool:
-    ended = {*_OVER, State.REFUSED}
-    return not status.active and status.state not in ended
-
-
-def _status(status: RunStatus) -> tuple[str, ...]:
-    size = bytes_text(status.bytes) if status.flow == "migrate" else ""
-    if status.state not in _GOOD and status.bytes_planned:
-        size += f" ({min(status.bytes / status.bytes_planned, 1):.0%})"
-    return (
-        status.run,
-        _state(status),
-        status.source.split(" (")[0],
-        f"{status.relations_done:,}/{status.relations:,}",
-        f"{status.rows:,}",
-        size,
-        status.step,
-        _moment(status.started_at),
-    )
-
-
-def _state(status: RunStatus) -> str:
-    if status.state is State.RUNNING:
-        return "running" if status.active else "killed"
-    return str(status.state)
 
 
 # ------------------------------------------------------------------------------------------ pieces
@@ -394,10 +335,10 @@ def table(lines: Sequence[Sequence[str]], right: set[int]) -> Iterator[str]:
             for at in kept
         )
         row = ("  " + "  ".join(cells)).rstrip()
-        yield row if number else _dim(row)
+        yield row if number else dim(row)
 
 
-def _pair(word: str, meaning: str) -> str:
+def pair(word: str, meaning: str) -> str:
     return f"  {word:<10} {meaning}"
 
 
@@ -409,7 +350,7 @@ def _wrapped(words: str, width: int, head: str) -> Iterable[str]:
     return (f"{' ' * plain if at else head}{line}" for at, line in enumerate(lines or [""]))
 
 
-def _moment(iso: str) -> str:
+def moment(iso: str) -> str:
     return iso[:19].replace("T", " ")
 
 
@@ -417,9 +358,9 @@ def _styled(text: str, colour: str) -> str:
     return click.style(text, fg=colour) if text else ""
 
 
-def _bold(text: str) -> str:
+def bold(text: str) -> str:
     return click.style(text, bold=True)
 
 
-def _dim(text: str) -> str:
+def dim(text: str) -> str:
     return click.style(text, dim=True)

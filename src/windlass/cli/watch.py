@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 
 from windlass.cli.voice import Voice
 from windlass.model.event import Emit, Event, ignore
@@ -36,6 +37,31 @@ def watching(voice: Voice, doing: str) -> Iterator[Emit]:
 
     with LineProgress(sys.stderr) as lines, _logging(voice, lines.say):
         yield _harmless(lines)
+
+
+REPEAT_SECONDS = 2.0
+
+
+def repeat(voice: Voice, shown: Callable[[], tuple[str, bool]]) -> None:
+    """Show a text again and again until it says that it is the last, or Ctrl-C. Where stdout is no
+    terminal, only when it has changed."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+    before, is_last = "", False
+    with suppress(KeyboardInterrupt), live or nullcontext():
+        while not is_last:
+            text, is_last = shown()
+            if live:
+                live.update(Text.from_ansi(text), refresh=True)
+            elif text != before:
+                voice.result(text)
+            before = text
+            if not is_last:
+                time.sleep(REPEAT_SECONDS)
 
 
 def _is_terminal() -> bool:

@@ -23,7 +23,13 @@ import tenacity
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.activity import read_activity
 from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.lock import end_sessions, name_session, read_holder, try_lock
+from windlass.engines.postgres.lock import (
+    control_name,
+    end_sessions,
+    name_session,
+    read_holder,
+    try_lock,
+)
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.sessions import Sessions
 from windlass.engines.postgres.snapshot import SnapshotHolder
@@ -812,11 +818,6 @@ def when_up(connect: Callable[[], T]) -> T:
 
 def _is_starting(error: BaseException) -> bool:
     return isinstance(error, ServerStarting)
-
-
-def control_name(run: str) -> str:
-    """Of the session that holds the target's lock for a run."""
-    return f"windlass control {run}"
 
 
 def _in_progress(holder: str) -> Problem:

@@ -1,14 +1,19 @@
-"""The runs that a journal knows, told in the way of the flow that made each."""
+"""The runs that a journal knows, each as the flow that made it reports it."""
 
 from __future__ import annotations
 
-from windlass.engines.postgres.lock import read_holder
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from windlass.engines.postgres.lock import control_name, read_holder
 from windlass.engines.postgres.session import Connection
-from windlass.flows.ddl import TRANSFERS
-from windlass.flows.outline import JOURNALLED
+from windlass.errors import Refused
+from windlass.flows.ddl import TRANSFERS, expected_items
+from windlass.flows.outline import JOURNALLED, MIGRATE
 from windlass.journal import journal
 from windlass.model.flow import resolve
-from windlass.model.outcome import RunStatus, State
+from windlass.model.outcome import RunDetail, RunStatus, State, StepStatus
+from windlass.model.report import Problem
 
 
 def read_statuses(connection: Connection) -> list[RunStatus]:
@@ -19,6 +24,20 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
         resolve(JOURNALLED[run.flow].status)(connection, run)
         for run in journal.read_runs(connection)
     ]
+
+
+def read_detail(connection: Connection, name: str) -> RunDetail:
+    """Raises:
+    Refused: the journal knows no such run.
+    """
+    found = journal.read_runs(connection, name) if journal.exists(connection) else []
+    if not found:
+        message = "is not in the target's journal"
+        raise Refused([Problem(f"run {name}", message, "windlass status lists the runs")])
+    run = found[0]
+    if run.flow == MIGRATE.name:
+        return migration_detail(connection, run)
+    return RunDetail(resolve(JOURNALLED[run.flow].status)(connection, run), run.outcome)
 
 
 def migration_status(connection: Connection, run: journal.Run) -> RunStatus:
@@ -40,5 +59,32 @@ def migration_status(connection: Connection, run: journal.Run) -> RunStatus:
         bytes_planned=plan.size_bytes,
         step=lines[-1].step if lines else "",
         set_aside=len(plan.set_aside),
-        active=bool(holder) and run.state is State.RUNNING,
+        active=holder.startswith(control_name(run.run)) and run.state is State.RUNNING,
+        verified=run.outcome.verified if run.outcome else "",
     )
+
+
+def migration_detail(connection: Connection, run: journal.Run) -> RunDetail:
+    plan = journal.read_plan(connection, run.run)
+    lines = journal.read_lines(connection, run.run)
+    done = Counter(line.step for line in lines)
+    seconds: dict[str, float] = defaultdict(float)
+    for line in lines:
+        seconds[line.step] += line.seconds
+    steps = [
+        StepStatus(name, done[name], max(len(items), done[name]), seconds[name])
+        for name, items in _in_order(expected_items(plan)).items()
+        if items
+    ]
+    return RunDetail(
+        migration_status(connection, run),
+        run.outcome,
+        str(plan.target),
+        plan.version,
+        plan.options,
+        tuple(steps),
+    )
+
+
+def _in_order(items: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    return {step.name: items[step.name] for step in MIGRATE.steps if step.name in items}

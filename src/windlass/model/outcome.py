@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from windlass.model.report import Difference, Loss, Problem
 from windlass.model.snapshot import Snapshot
@@ -84,3 +85,26 @@ class RunStatus:
     flow: str = "migrate"
     backup: str = ""  # the table that a rollback would restore from
     active: bool = False  # a windlass process holds the target's lock for it now
+    verified: str = ""  # the level that was verified: "", "counts" or "full"
+
+
+@dataclass(frozen=True, slots=True)
+class StepStatus:
+    """How far a journalled step is; `seconds` are summed over its items."""
+
+    name: str
+    done: int
+    items: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """What `windlass status RUN` shows."""
+
+    status: RunStatus
+    outcome: Outcome | None = None
+    target: str = ""
+    version: str = ""  # of the windlass that began it
+    options: dict[str, Any] = field(default_factory=dict)
+    steps: tuple[StepStatus, ...] = ()

@@ -51,6 +51,11 @@ def read_holder(connection: Connection, key: int = _KEY) -> str:
     return f"{row[0]} (pid {row[1]})" if row else ""
 
 
+def control_name(run: str) -> str:
+    """Of the session that holds the target's lock for a run."""
+    return f"windlass control {run}"
+
+
 def name_session(connection: Connection, name: str) -> None:
     """As pg_stat_activity shows it, and `read_holder`."""
     connection.execute("select set_config('application_name', %s, false)", (name[:63],))

@@ -1,0 +1,164 @@
+"""The runs that a database knows, as text and JSON: the list, and one in detail. Pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+from windlass.cli.endings import EXIT_OF
+from windlass.cli.show import (
+    bold,
+    difference_lines,
+    dim,
+    loss_lines,
+    moment,
+    pair,
+    table,
+)
+from windlass.model.outcome import RunDetail, RunStatus, State
+from windlass.model.units import bytes_text, count_text, plural, seconds_text
+
+WIDE = 100
+SOURCE_WIDTH = 24
+ENDED = {State.DONE, State.DIFFERENT, State.LOSSY, State.ROLLED_BACK, State.REFUSED}
+
+
+def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
+    return {
+        "runs": [dataclasses.asdict(status) for status in statuses],
+        "exit_code": 0,
+    }
+
+
+def detail_json(detail: RunDetail) -> dict[str, object]:
+    outcome = dataclasses.asdict(detail.outcome) if detail.outcome else None
+    return {
+        **dataclasses.asdict(detail.status),
+        "target": detail.target,
+        "version": detail.version,
+        "options": detail.options,
+        "steps": [dataclasses.asdict(step) for step in detail.steps],
+        "outcome": outcome,
+        "exit_code": 0,
+    }
+
+
+def statuses_text(
+    statuses: Sequence[RunStatus], *, rollback: Callable[[str], str], width: int = 100
+) -> str:
+    """Every run of a target, in the order given. `rollback` makes a command line of a run."""
+    if not statuses:
+        return "No runs: windlass has not written to this database."
+    header = ("run", "state", "source", "tables", "rows", "size", "verified")
+    lines: list[tuple[str, ...]] = [header]
+    lines += [_status(status, width) for status in statuses]
+    blocks = list(table(lines, right={3, 4, 5}))
+    if any(may_resume(status) for status in statuses):
+        blocks += ["", "  Run the same command again to resume."]
+    for status in statuses:
+        if status.backup and status.state is State.DONE:
+            blocks += ["", f"  {status.backup} has what {status.run} changed. To put it back:"]
+            blocks.append(f"    {rollback(status.run)}")
+        if status.set_aside and status.state is not State.ROLLED_BACK:
+            count = plural(status.set_aside, "object")
+            blocks += ["", f"  {count} set aside by {status.run}. To put them back:"]
+            blocks.append(f"    {rollback(status.run)}")
+    return "\n".join(blocks)
+
+
+def may_resume(status: RunStatus) -> bool:
+    return not status.active and status.state not in ENDED
+
+
+def _status(status: RunStatus, width: int) -> tuple[str, ...]:
+    return (
+        status.run,
+        state_text(status),
+        _source(status, width),
+        f"{status.relations_done:,}/{status.relations:,}",
+        count_text(status.rows),
+        _size(status),
+        _verified(status),
+    )
+
+
+def _source(status: RunStatus, width: int) -> str:
+    """Only where there is room for it beside what everybody looks for."""
+    if width < WIDE:
+        return ""
+    source = status.source.split(" (")[0]
+    return source if len(source) <= SOURCE_WIDTH else source[: SOURCE_WIDTH - 1] + "…"
+
+
+def _size(status: RunStatus) -> str:
+    return bytes_text(status.bytes) if status.flow == "migrate" else ""
+
+
+def _verified(status: RunStatus) -> str:
+    if status.state is State.DIFFERENT:
+        return "differs"
+    return status.verified or "no"
+
+
+def state_text(status: RunStatus) -> str:
+    """With how far it is, where it has not ended."""
+    state = str(status.state)
+    if status.state is State.RUNNING:
+        state = "running" if status.active else "killed"
+    if status.state not in ENDED and status.bytes_planned:
+        return f"{state} {min(status.bytes / status.bytes_planned, 1):.0%}"
+    return state
+
+
+def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int) -> str:
+    """One run: what it is, how far it is, and how it ended."""
+    status = detail.status
+    blocks = [
+        [bold(f"Run {status.run}: {state_text(status)}")],
+        list(_facts(detail)),
+        list(_steps(detail)),
+    ]
+    if outcome := detail.outcome:
+        blocks.append(list(difference_lines(outcome, width)))
+        blocks.append(list(loss_lines(outcome, width)))
+        blocks.append([f"  {notice}" for notice in outcome.notices])
+    if may_resume(status):
+        blocks.append(["  Run the same command again to resume."])
+    if status.set_aside and status.state is not State.ROLLED_BACK:
+        count = plural(status.set_aside, "object")
+        blocks.append([f"  {count} set aside. To put them back:", f"    {rollback(status.run)}"])
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _facts(detail: RunDetail) -> Iterator[str]:
+    status, outcome = detail.status, detail.outcome
+    yield pair("command", status.flow)
+    yield pair("source", status.source)
+    if detail.target:
+        yield pair("target", detail.target)
+    if detail.options:
+        words = ", ".join(f"{key}: {value}" for key, value in detail.options.items())
+        yield pair("options", words)
+    yield pair("started", moment(status.started_at))
+    if status.finished_at:
+        yield pair("ended", moment(status.finished_at))
+    if outcome and outcome.seconds:
+        yield pair("took", seconds_text(outcome.seconds))
+    yield pair("tables", f"{status.relations_done:,} of {status.relations:,} copied")
+    size = f", {bytes_text(status.bytes)}" if status.flow == "migrate" else ""
+    yield pair("rows", f"{status.rows:,}{size}")
+    yield pair("verified", _verified(status))
+    if outcome and outcome.message:
+        yield pair("reason", outcome.message)
+    if status.flow == "migrate":
+        yield pair("exit code", str(int(EXIT_OF[status.state])))
+
+
+def _steps(detail: RunDetail) -> Iterator[str]:
+    """Those that are journalled, as far as they are."""
+    for step in detail.steps:
+        mark = "✓" if step.done >= step.items else "●" if step.done else "○"
+        name = step.name.replace("_", " ")
+        count = f"{step.done:,}/{step.items:,}" if step.items > 1 else ""
+        spent = dim(seconds_text(step.seconds)) if step.seconds else ""
+        yield f"  {mark} {name:<28} {count:>11}  {spent}".rstrip()

@@ -1,0 +1,78 @@
+"""`windlass status`: the list of runs, one run in detail, and watching."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from command import DONE, REFUSED, migrate, windlass
+from servers import Pair
+from windlass.cli.runs import statuses_text
+from windlass.model.outcome import RunStatus, State
+
+
+@pytest.fixture
+def moved(pair: Pair) -> Pair:
+    pair.source.run(
+        "create table t (id int primary key)", "insert into t select generate_series(1, 10)"
+    )
+    migrate(pair).expect(DONE)
+    return pair
+
+
+def test_the_list_says_what_was_verified(moved: Pair) -> None:
+    (run,) = windlass("status", "--json", pair=moved).expect(DONE).result["runs"]
+    assert run["verified"] == "full"
+    said = windlass("status", pair=moved).expect(DONE).stdout
+    assert "verified" in said
+    assert "full" in said
+
+
+def test_a_run_that_verified_nothing_does_not_look_proven(pair: Pair) -> None:
+    pair.source.run("create table t (id int primary key)")
+    migrate(pair, "--verify", "none").expect(DONE)
+    (run,) = windlass("status", "--json", pair=pair).expect(DONE).result["runs"]
+    assert run["verified"] == ""
+
+
+def test_one_run_is_shown_in_detail(moved: Pair) -> None:
+    (run,) = windlass("status", "--json", pair=moved).expect(DONE).result["runs"]
+    detail = windlass("status", run["run"], "--json", pair=moved).expect(DONE).result
+    steps = {step["name"]: step for step in detail["steps"]}
+    assert steps["transfer_table_data"]["done"] == steps["transfer_table_data"]["items"] == 1
+    assert detail["outcome"]["state"] == "done"
+    said = windlass("status", run["run"], pair=moved).expect(DONE).stdout
+    assert f"Run {run['run']}: done" in said
+    assert "1 of 1 copied" in said
+
+
+def test_an_unknown_run_is_refused(moved: Pair) -> None:
+    ran = windlass("status", "nonsense", pair=moved).expect(REFUSED)
+    assert "run nonsense" in ran.said
+
+
+def test_watching_a_run_ends_with_the_run(moved: Pair) -> None:
+    (run,) = windlass("status", "--json", pair=moved).expect(DONE).result["runs"]
+    said = windlass("status", run["run"], "--watch", pair=moved).expect(DONE).stdout
+    assert said.count(f"Run {run['run']}") == 1
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_no_line_is_wider_than_eighty_columns(state: State) -> None:
+    status = RunStatus(
+        run="20261128_1451_66a3",
+        state=state,
+        source="a_database_with_a_long_name on db.internal.example.com:5432 (PostgreSQL 16.14)",
+        started_at="2026-11-28 14:51:00+00",
+        finished_at="",
+        relations_done=1_234,
+        relations=5_678,
+        rows=5_912_345_678,
+        bytes=987 << 30,
+        bytes_planned=1_100 << 30,
+        step="transfer_table_data",
+        set_aside=0,
+        verified="counts",
+    )
+    said = click.unstyle(statuses_text([status], rollback=str, width=80))
+    assert max(len(line) for line in said.splitlines()) <= 80
