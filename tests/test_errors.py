@@ -15,6 +15,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.errors import (
     AlreadyDone,
     BadSpec,
+    CannotResume,
     ConnectionLost,
     ConstraintViolated,
     Different,
@@ -42,6 +43,7 @@ SAMPLES = [
     RunLost("the target restarted"),
     TargetFull("no space left", hint="make space", side="target"),
     AlreadyDone("done", item="shop.orders/0"),
+    CannotResume("the source has changed", hint="begin again"),
     Different([Difference(DifferenceKind.CHANGED, "shop.orders", "not the same", {"id": "7"})]),
     ConstraintViolated("rows violate it", side="target"),
     Interrupted("stopped on request"),

@@ -20,6 +20,7 @@ from windlass.errors import (
     Refused,
     RunLost,
     SnapshotLost,
+    TargetFull,
     WindlassError,
 )
 from windlass.flows.comparison import Comparison
@@ -43,7 +44,7 @@ from windlass.spec.spec import Spec
 ATTEMPTS = 10
 # without the last step, which makes an error of differences: here they may be repaired
 COMPARE = VALIDATE.only(*(step.name for step in VALIDATE.steps[:-1]))
-GO_ON = "run the same command again to go on"
+GO_ON = "run the same command again to resume"
 
 
 def plan_move(spec: Spec) -> Plan:
@@ -82,7 +83,7 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None 
             outcome, lost = _attempt(run)
             if not first and outcome.state is State.REFUSED:
                 outcome = _stopped(stopped, outcome)
-            if lost is None or (spec.one_snapshot and isinstance(lost, SnapshotLost)):
+            if lost is None:
                 break
             holder, stopped = run.hand_over(), outcome
         notices = [*run.notices, _say_lost(lost, holder)]
@@ -97,8 +98,8 @@ def _stopped(before: Outcome, refused: Outcome) -> Outcome:
 
 
 def _say_lost(lost: WindlassError, holder: SnapshotHolder | None) -> str:
-    snapshot = "" if holder else ", with a new snapshot as the first was lost"
-    return f"{lost}: going on from the journal{snapshot}"
+    snapshot = "" if holder else "; its snapshot is lost as well"
+    return f"{lost}: resuming from the journal{snapshot}"
 
 
 def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
@@ -120,15 +121,19 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
         if not run.has_begun:
             problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
             return Outcome("", State.REFUSED, problems=(problem,)), None
-        outcome = _end(run, State.STOPPED, str(error), _way_on(error))
+        outcome = _end(run, State.STOPPED, str(error), _way_on(error, run.plan.run))
         return outcome, error if isinstance(error, SnapshotLost | RunLost) else None
     return run.outcome(State.DONE), None
 
 
-def _way_on(error: WindlassError) -> str:
+def _way_on(error: WindlassError, run: str) -> str:
+    """What to do now: what passes by itself needs no more than the same command."""
     if isinstance(error, CannotResume):
         return error.hint
-    return f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
+    if error.retryable or isinstance(error, TargetFull):
+        return f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
+    cause = error.hint or "remove the cause"
+    return f"{cause}; then {GO_ON}. Or undo the run: windlass rollback {run}"
 
 
 @contextmanager

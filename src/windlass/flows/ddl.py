@@ -27,6 +27,7 @@ IN_ORDER = {
 }
 TRANSFERS = ("transfer_table_data", "transfer_partition")
 CREATE_TABLES = IN_ORDER[Phase.TABLES]
+SET_SEQUENCES = "set_sequences"
 CONVERT_TABLES = "convert_tables_to_logged"
 CREATE_INDEXES = "create_indexes"
 CREATE_PRIMARY_KEYS = "create_primary_keys"

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ from windlass.engines.postgres.lock import (
     read_holder,
     try_lock,
 )
+from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.sessions import Sessions
 from windlass.engines.postgres.snapshot import SnapshotHolder
@@ -45,6 +46,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.ddl import TRANSFERS, Portion, divide, expected_items
+from windlass.flows.resuming import check_snapshot, check_source, check_target, snapshot_notice
 from windlass.flows.settling import settle_changed, settle_emptied
 from windlass.journal import journal
 from windlass.journal.journal import Line
@@ -209,10 +211,11 @@ class Migration:
             with connection.transaction():
                 self.check_epoch(connection.execute(self.fence.encode()).fetchone())
                 # first, so that it waits for a commit of the same work that was in doubt
-                connection.execute(journal.line_statement(self.plan.run, Line(step, item)).encode())
+                begun = Line(step, item, snapshot=self.snapshot.number)
+                connection.execute(journal.line_statement(self.plan.run, begun).encode())
                 result = work(connection)
                 seconds = time.perf_counter() - started
-                line = Line(step, item, seconds=seconds, note=dict(result) or None)
+                line = replace(begun, seconds=seconds, note=dict(result) or None)
                 connection.execute(journal.note_statement(self.plan.run, line).encode())
         except psycopg.Error as error:
             found = explain(error, f"{step} {item}".strip(), side="target")
@@ -593,18 +596,13 @@ class Migration:
         end_sessions(self.control, f"windlass {run}")
         self._read_lines()
         before = journal.read_snapshots(self.control, run)
-        copied = any(self._lines[step] for step in TRANSFERS)
-        if (
-            self.spec.one_snapshot
-            and self._is_new_holder(before)
-            and copied
-            and not self._all_copied()
-        ):
-            raise SnapshotLost(
-                f"the snapshot of run {run} is gone, and one snapshot was asked for",
-                hint="--restart begins anew; without --one-snapshot the run goes on with a second",
-            )
         assert self._holder is not None
+        assert self._found is not None
+        self._epoch = self._found.epoch
+        check_source(self.plan, catalog.read_catalog(self._source_session()))
+        check_target(self.plan, self._lines, read_presence(self.control, side="target"))
+        if self.spec.one_snapshot:
+            check_snapshot(self.plan, self._lines, [one for one, _ in before], self._holder.id)
         handed_over = [one for one, _ in before if one.id == self._holder.id]
         self._take_snapshot(handed_over[-1].number if handed_over else len(before) + 1)
         with self.control.transaction():
@@ -616,14 +614,6 @@ class Migration:
         activities = {snapshot.number: activity for snapshot, activity in before}
         settle_changed(self, self._source_session(), activities)
         self._tell_plan(resumed=True)
-
-    def _is_new_holder(self, before: Sequence[tuple[Snapshot, Any]]) -> bool:
-        assert self._holder is not None
-        return all(snapshot.id != self._holder.id for snapshot, _ in before)
-
-    def _all_copied(self) -> bool:
-        done = {item for step in TRANSFERS for item in self._lines[step]}
-        return all(chunk.id in done for load in self.plan.loads for chunk in load.chunks)
 
     def _read_lines(self) -> None:
         self._lines.clear()
@@ -794,15 +784,9 @@ class Migration:
 
     def tell_snapshots(self) -> None:
         """A notice for what was not read from one snapshot."""
-        outcomes = list(self._relation_outcomes())
-        used = {number for outcome in outcomes for number in outcome.snapshots}
-        if len(used) < 2:
-            return
-        mixed = [outcome.source for outcome in outcomes if len(outcome.snapshots) > 1]
-        within = f"; within one relation: {', '.join(mixed)}" if mixed else ""
-        self.emit(
-            Noticed(f"the rows were read from {len(used)} snapshots, as the first was lost{within}")
-        )
+        notice = snapshot_notice(list(self._relation_outcomes()), self._lines, self.snapshot)
+        if notice:
+            self.emit(Noticed(notice))
 
 
 def when_up(connect: Callable[[], T]) -> T:

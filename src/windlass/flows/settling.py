@@ -11,7 +11,7 @@ from windlass.engines.postgres.activity import has_changed, read_activity
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.unlogged import Unlogged, read_unlogged
 from windlass.errors import CannotResume
-from windlass.flows.ddl import IN_ORDER, TRANSFERS
+from windlass.flows.ddl import IN_ORDER, SET_SEQUENCES, TRANSFERS
 from windlass.journal import journal
 from windlass.model.event import Noticed
 from windlass.model.plan import RelationPlan
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from windlass.flows.migration import Migration
 
 Activity = Mapping[str, Any]
-SET_SEQUENCES = "set_sequences"
 # once one of these has begun, relations may have foreign keys and triggers
 _GUARDS = (IN_ORDER[Phase.FOREIGN_KEYS], IN_ORDER[Phase.REST])
 

@@ -27,10 +27,10 @@ _HINTS = {
     "28P01": "check the password: PGPASSWORD, the password file or the URL",
     "28000": "the server's pg_hba.conf does not let this user in from here",
     "3D000": "check the database name",
-    "53100": "make space on the server, then run the same command again",
+    "53100": "make space on the server",
     "53300": "lower --jobs, or raise max_connections",
-    "42501": "grant what is missing, then run again",
-    "55P03": "others have it locked: wait for them, then run again",
+    "42501": "grant what is missing",
+    "55P03": "others have it locked: wait until they are through",
     "53200": "raise max_locks_per_transaction, or run with fewer --jobs",
 }
 
