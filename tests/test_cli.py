@@ -594,3 +594,40 @@ def test_shells_complete_commands_and_choices() -> None:
         check=False,
     )
     assert process.stdout.split() == ["plain,auto", "plain,ctid", "plain,keyset", "plain,whole"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["migrate", "--dry-run"], "windlass plan"),
+        (["migrate", "--force"], "--existing"),
+        (["migrate", "postgresql://a/b", "postgresql://c/d"], "--source and --target"),
+    ],
+)
+def test_the_words_of_other_tools_are_answered_with_ours(
+    words: list[str], said: str, capsys: Capture
+) -> None:
+    assert run(words) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["help"], "Usage: windlass"), (["help", "migrate"], "--existing"), (["version"], "windlass")],
+)
+def test_help_and_version_are_commands_too(words: list[str], said: str, capsys: Capture) -> None:
+    assert run(words) == 0
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("include:\n\t- a.*\n", "indent with spaces"), ("include: [*.a]\n", "quote patterns")],
+)
+def test_a_slip_in_yaml_has_its_remedy(
+    text: str, hint: str, tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(text)
+    assert run(["plan", "-f", str(path)]) == 2
+    assert hint in capsys.readouterr().err

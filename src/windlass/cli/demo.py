@@ -10,6 +10,8 @@ folder/
 from __future__ import annotations
 
 import os
+import pwd
+import re
 import shlex
 import shutil
 import sys
@@ -37,7 +39,12 @@ MARK = "windlass-demo"
 
 
 def default_folder() -> Path:
-    return home() / "demo"
+    """This user's. Root's servers cannot live below HOME, but another HOME is another demo."""
+    if os.geteuid() != 0:
+        return home() / "demo"
+    mine = os.environ.get("HOME") or "/"
+    others = "" if mine == pwd.getpwuid(0).pw_dir else re.sub(r"[^A-Za-z0-9.]+", "-", mine)
+    return home() / f"demo{others.rstrip('-')}"
 
 
 def start(voice: Voice, folder: Path, scale: float) -> int:

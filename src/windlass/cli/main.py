@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs: help and mistakes are answered 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -30,10 +31,34 @@ READING = {"plan", "status", "spec"}
 
 
 class InOrder(click.Group):
-    """Lists its commands in the order of use."""
+    """Lists its commands in the order of use; hints at the word for what other tools call so."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if hint := _OTHERS_OPTIONS.get(error.option_name):
+                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
+            raise
+        except click.UsageError as error:
+            if _URL.search(error.message):
+                hint = "Give databases with --source and --target."
+                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
+            raise
+
+
+_URL = re.compile(r"postgres(ql)?://", re.IGNORECASE)
+_OTHERS_OPTIONS = {
+    "--dry-run": "`windlass plan` shows what would happen, and writes nothing.",
+    "--force": "For tables that exist see --existing, for losses see --accept.",
+    "--from": "Did you mean --source?",
+    "--to": "Did you mean --target?",
+    "--table": "Did you mean --include?",
+    "--parallel": "Did you mean --jobs?",
+}
 
 
 @click.group(
@@ -301,7 +326,8 @@ def export(voice: Voice, /, run: str, file: Path | None, **words: Any) -> int:
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where the servers live. Default: windlass/demo in your cache folder.",
+    help="Where the servers live. Default: windlass/demo in ~/.local/share or $XDG_DATA_HOME; for"
+    " root in /var/lib.",
 )
 @options.takes(*options.OUTPUT)
 @click.pass_obj
@@ -332,6 +358,27 @@ def spec(voice: Voice, /, schema: bool) -> int:
         from windlass.cli.example import example
 
         voice.result(example())
+    return Exit.DONE
+
+
+@windlass.command("help", hidden=True)
+@click.argument("command", required=False)
+@click.pass_context
+def help_(ctx: click.Context, command: str | None) -> int:
+    """Show the help of a command."""
+    root = ctx.find_root()
+    found = windlass.get_command(root, command) if command else None
+    if command and found is None:
+        raise click.UsageError(f"no such command '{command}'", root)
+    within = click.Context(found, info_name=command, parent=root) if found else root
+    click.echo((found or windlass).get_help(within))
+    return Exit.DONE
+
+
+@windlass.command(hidden=True)
+def version() -> int:
+    """Show the version."""
+    click.echo(f"windlass {__version__}")
     return Exit.DONE
 
 

@@ -272,12 +272,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not valid YAML"
-        raise BadSpec([f"{path}{place}: {problem}"]) from None
+        raise BadSpec([f"{path}{place}: {problem}"], hint=_yaml_hint(problem)) from None
     if data is None:
         return {}
     if not isinstance(data, dict):
         raise BadSpec([f"{path}: a spec is a mapping of keys to values"])
     return {str(key).replace("-", "_"): value for key, value in data.items()}
+
+
+def _yaml_hint(problem: str) -> str:
+    if "'\\t'" in problem:
+        return "indent with spaces, not with tabs"
+    if "alias" in problem or "alphabetic or numeric character" in problem or "'*'" in problem:
+        return "quote patterns: include: ['shop.*']"
+    return ""
 
 
 def spec_keys(model: type[BaseModel] = Spec) -> list[str]:
