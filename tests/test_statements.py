@@ -25,7 +25,7 @@ from windlass.plan.statements import VALIDATION, Surroundings, Written, write_st
 
 ORDERS = Name("shop", "orders")
 HERE = Existing(
-    frozenset(),
+    frozenset({("ACCESS METHOD", "", "columnar", "")}),
     roles=frozenset({"mover", "app", "other", "two words"}),
     memberships=frozenset({"app", "two words"}),
     schemas=frozenset({"public"}),
@@ -517,6 +517,28 @@ def test_a_relation_is_made_where_it_was(facts: dict[str, str], text: str) -> No
     written = write(one("TABLE", "orders", definition=TABLE, owner="", **facts))
     assert [statement.sql for statement in written.statements] == [text]
     assert written.losses == ()
+
+
+def test_an_access_method_that_the_target_lacks_is_a_loss() -> None:
+    written = write(one("TABLE", "orders", definition=TABLE, owner="", access_method="odd"))
+    assert [statement.sql for statement in written.statements] == [TABLE]
+    assert told(written) == [
+        "table shop.orders: access method odd does not exist on the target (storage)"
+    ]
+
+
+def test_an_access_method_that_the_archive_makes_is_none() -> None:
+    archive = one("ACCESS METHOD", "odd", definition="CREATE ACCESS METHOD odd;\n", owner="")
+    archive.add("TABLE", "orders", definition=TABLE, owner="", access_method="odd")
+    assert write(archive).losses == ()
+
+
+def test_a_partitioned_relation_is_given_its_access_method_afterwards() -> None:
+    text = "CREATE TABLE shop.orders (a int)\nPARTITION BY LIST (a);\n"
+    written = write(one("TABLE", "orders", definition=text, owner="", access_method="heap"))
+    assert [statement.sql for statement in written.statements] == [
+        f'{text}ALTER TABLE "shop"."orders" SET ACCESS METHOD "heap";\n'
+    ]
 
 
 def test_a_tablespace_that_the_target_lacks_is_a_loss() -> None:

@@ -6,14 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 
 from windlass.engines.postgres.archive import Dumping, Entry, find_pg_dump
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
+from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Connection
 from windlass.flows.migration import Migration
 from windlass.flows.validate import filled, told
 from windlass.model.flow import Item, Result
 from windlass.model.relation import Name
-from windlass.model.report import Difference
+from windlass.model.report import Difference, DifferenceKind
 from windlass.plan.planner import wanted
+from windlass.plan.properties import property_differences
 from windlass.plan.select import select_entries
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.spec.spec import Extent, Verify
@@ -24,7 +26,21 @@ def validate_schema(run: Migration, _: Item) -> Result:
     """Dump both sides with one pg_dump, and compare what the target would be asked for."""
     if run.spec.extent is Extent.DATA or run.spec.verify_ is Verify.NONE:
         return {}
-    return told(_differing_schema(run))
+    return told([*_differing_schema(run), *_differing_properties(run)])
+
+
+def _differing_properties(run: Migration) -> list[Difference]:
+    """Of the databases themselves, where all of them is compared."""
+    if not wanted(run.spec).is_everything:
+        return []
+    source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
+    found = property_differences(read_properties(source), read_properties(target))
+    excused = {loss.object for loss in run.losses()}
+    return [
+        Difference(DifferenceKind.SCHEMA, name, how)
+        for name, how in found.items()
+        if name not in excused
+    ]
 
 
 def _differing_schema(run: Migration) -> list[Difference]:

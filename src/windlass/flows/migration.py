@@ -716,7 +716,7 @@ class Migration:
             losses=tuple(dict.fromkeys(self.losses())),
             differences=tuple(self.differences),
             snapshots=tuple(self._snapshots()),
-            notices=(*self.plan.notices, *self.notices),
+            notices=tuple(dict.fromkeys((*self.plan.notices, *self.notices))),
             phases={step: last - first for step, (first, last) in self._clock.items()},
             verified=self.result("find_differences").get("verified", ""),
             sequences=len(self.plan.sequences) if self._lines["set_sequences"] else 0,

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from windlass import __version__
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import Dumping, find_pg_dump, pg_dump_versions
+from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.session import Address, Connection
+from windlass.engines.postgres.trial import try_out
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Problem
@@ -58,6 +60,9 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             may_silence_triggers=catalog.may_silence_triggers(target),
             empty=lambda names: catalog.read_emptiness(target, names),
             logs_little=catalog.read_wal_level(target) == "minimal",
+            properties=read_properties(source),
+            target_properties=read_properties(target),
+            try_out=lambda scripts: try_out(target, scripts),
             pg_dump=str(dumping.pg_dump) if dumping else "none",
             speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
         )

@@ -35,6 +35,8 @@ class LossClass(StrEnum):
     ENCODING = "encoding"  # text is converted
     STORAGE = "storage"  # tablespace, compression, statistics: where and how, never what
     TRIGGERS = "triggers"  # of filled tables, switched off while their rows are loaded
+    ROLES = "roles"  # what a role that the target lacks has set in the database
+    COMMENTS = "comments"
 
     VALUES = "values"  # rows or values are missing, or others
     CONSTRAINTS = "constraints"  # the target does not enforce what the source enforces
@@ -50,6 +52,7 @@ class LossClass(StrEnum):
 
 _NOTICES = {
     LossClass.OWNERS, LossClass.GRANTS, LossClass.ENCODING, LossClass.STORAGE, LossClass.TRIGGERS,
+    LossClass.ROLES, LossClass.COMMENTS,
 }  # fmt: skip
 ACCEPTABLE = tuple(one for one in LossClass if not one.is_notice)
 

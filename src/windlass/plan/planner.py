@@ -10,6 +10,7 @@ from psycopg import sql
 
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
+from windlass.engines.postgres.database import Properties
 from windlass.model.plan import (
     Arrival,
     ColumnPlan,
@@ -49,6 +50,7 @@ from windlass.plan.chunks import (
     split,
 )
 from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
+from windlass.plan.properties import Carried, TryOut, carry_properties
 from windlass.plan.select import (
     Wanted,
     describe,
@@ -61,6 +63,7 @@ from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged
 from windlass.spec.spec import Existing as OnExisting
 
 MOST_NAMED = 20  # in a notice
+OTHER_SESSIONS = 3  # of a run on the target, beside two for each job: control, pg_dump, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,9 @@ class Reading:
     may_silence_triggers: bool
     empty: Callable[[Iterable[Name]], Mapping[Name, bool]]
     pg_dump: str
+    properties: Properties  # of the source's database
+    target_properties: Properties
+    try_out: TryOut  # on the target, rolled back
     logs_little: bool = False  # the target has wal_level = minimal
     speeds: Speeds = ASSUMED
 
@@ -150,8 +156,12 @@ def make_plan(
         problems.append(
             Problem("large objects", "the target has some already, which may have the same ids")
         )
+    carried = _properties(spec, reading, words, purpose)
+    problems += carried.problems
+    statements += carried.statements
     losses = (
         *written.losses,
+        *carried.losses,
         *selection.stranded,
         *kept,
         *_other_losses(reading, words, relations),
@@ -207,7 +217,10 @@ def make_plan(
         verify=spec.verify_.value,
         copies_rows=copies,
         silences_triggers=reading.may_silence_triggers,
-        notices=_notices(written.statements, relation_plans),
+        notices=(
+            *_notices(written.statements, relation_plans),
+            *_left_with_database(spec, reading, words),
+        ),
     )
 
 
@@ -222,6 +235,31 @@ def _notices(statements: Iterable[Statement], relations: Iterable[RelationPlan])
         f"{several(names, MOST_NAMED)} {verb} unlogged on the target, as on the source: a crash of"
         " the server empties unlogged tables",
     )
+
+
+def _properties(spec: Spec, reading: Reading, words: Wanted, purpose: Purpose) -> Carried:
+    """Of the database, which is the migration's only where everything is."""
+    if purpose is Purpose.COMPARE or spec.extent is Extent.DATA or not words.is_everything:
+        return Carried()
+    server = reading.target.server
+    return carry_properties(
+        reading.properties,
+        reading.target_properties,
+        database=server.database,
+        roles=reading.existing.roles,
+        existing=spec.existing,
+        try_out=reading.try_out,
+        sessions=0 if server.superuser else 2 * spec.jobs + OTHER_SESSIONS,
+    )
+
+
+def _left_with_database(spec: Spec, reading: Reading, words: Wanted) -> Iterable[str]:
+    has_own = any(kind in ("setting", "limit", "comment") for kind, *_ in reading.properties.values)
+    if has_own and not words.is_everything and spec.extent is not Extent.DATA:
+        yield (
+            "settings, connection limit, comment and grants of the database are not carried over,"
+            " as only a part of it is selected"
+        )
 
 
 def _all_schemas(reading: Reading) -> set[str]:

@@ -57,10 +57,14 @@ def write_statements(
     when = phases(entries)
     island_of = islands(entries, when)
     by_id = {entry.id: entry for entry in entries}
+    access_methods = _access_methods(entries, around.existing)
     made: list[Statement] = []
     losses: list[Loss] = []
     for entry in entries:
-        if entry.id not in when or entry.id in skip or _exists_anyway(entry, around):
+        if entry.id not in when or entry.id in skip:
+            continue
+        if _exists_anyway(entry, around):
+            made += roles.take_over(entry)
             continue
         text = roles.without_strangers(entry)
         if text is None:
@@ -70,13 +74,22 @@ def write_statements(
         if not tablespace:
             message = f"tablespace {entry.tablespace} does not exist on the target"
             losses.append(Loss(describe(entry), message, LossClass.STORAGE))
+        access_method = entry.access_method in ("", *access_methods)
+        if not access_method:
+            message = f"access method {entry.access_method} does not exist on the target"
+            losses.append(Loss(describe(entry), message, LossClass.STORAGE))
         for part in _parts(replace(entry, definition=text), apart, foreign_keys):
             made.append(
                 Statement(
                     id=entry.id,
                     kind=part.kind,
                     name=Name(entry.schema, entry.tag),
-                    sql=script(part, owner=roles.may_own(part), tablespace=tablespace),
+                    sql=script(
+                        part,
+                        owner=roles.may_own(part),
+                        tablespace=tablespace,
+                        access_method=access_method,
+                    ),
                     drop=part.drop,
                     phase=Phase.VALIDATE if part.kind == VALIDATION else when[entry.id],
                     relation=_relation(entry, by_id),
@@ -93,6 +106,15 @@ def write_statements(
     )
 
 
+def _access_methods(entries: Sequence[Entry], existing: Existing) -> set[str]:
+    """Those that tables can have: what is there, what is made, and whatever an extension brings."""
+    found = {name for kind, _, name, _ in existing.objects if kind == "ACCESS METHOD"} | {"heap"}
+    found |= {entry.tag for entry in entries if entry.kind == "ACCESS METHOD"}
+    if any(entry.kind == "EXTENSION" and entry.tag not in existing.extensions for entry in entries):
+        found |= {entry.access_method for entry in entries}
+    return found
+
+
 def _with_schemas(entries: Sequence[Entry], around: Surroundings) -> Sequence[Entry]:
     """The entries, with one for each schema that they need, and that no text of theirs makes.
 
@@ -100,9 +122,10 @@ def _with_schemas(entries: Sequence[Entry], around: Surroundings) -> Sequence[En
     """
     made = {entry.tag for entry in entries if _makes_schema(entry)}
     needed = {entry.schema for entry in entries if entry.schema} - made
+    owners = {entry.tag: entry.owner for entry in entries if entry.kind == "SCHEMA"}
     first = min((entry.id for entry in entries), default=1)
     ours = [
-        _schema_entry(first - number, name)
+        _schema_entry(first - number, name, owners.get(name, ""))
         for number, name in enumerate(sorted(needed & {"public", *around.schemas}), start=1)
         if around.schemas.get(name, name) not in around.existing.schemas
     ]
@@ -113,14 +136,14 @@ def _makes_schema(entry: Entry) -> bool:
     return entry.kind == "SCHEMA" and not entry.definition.startswith("--")
 
 
-def _schema_entry(id_: int, name: str) -> Entry:
+def _schema_entry(id_: int, name: str, owner: str) -> Entry:
     quoted = sql.Identifier(name).as_string(None)
     return Entry(
         id=id_,
         kind="SCHEMA",
         schema="",
         tag=name,
-        owner="",
+        owner=owner,
         definition=f"CREATE SCHEMA {quoted};\n",
         drop=f"DROP SCHEMA {quoted};\n",
         tablespace="",
@@ -261,7 +284,7 @@ def _rename_tag(kind: str, name: Name, schemas: Mapping[str, str]) -> Name:
         return replace(name, name=f"{head}{schemas[name.schema]}")
     if name.schema:
         return replace(name, name=target_tag(name.name, schemas))
-    if kind == "SCHEMA":
+    if kind in ("SCHEMA", "SCHEMA OWNER"):
         return replace(name, name=schemas.get(name.name, name.name))
     for old, new in schemas.items():
         if name.name == f"SCHEMA {quote_identifier(old)}":
@@ -313,6 +336,7 @@ class _Roles:
         self._owned: dict[str, list[str]] = defaultdict(list)
         self._granted: dict[str, list[str]] = defaultdict(list)
         self._needed: dict[str, list[str]] = defaultdict(list)
+        self._kept: dict[str, list[str]] = defaultdict(list)
 
     def keeps_owner(self, entry: Entry) -> bool:
         """Whether the object's owner is the same on both sides."""
@@ -336,6 +360,29 @@ class _Roles:
             role == maker or (role, maker) in around.existing.heirs
             for maker in self._makers[schema]
         )
+
+    def take_over(self, entry: Entry) -> list[Statement]:
+        """What gives a schema that is there, as `public` is in every database, its owner; and the
+        way back."""
+        existing, user = self._around.existing, self._around.user
+        name = self._around.schemas.get(entry.tag, entry.tag)
+        there = existing.schema_owners.get(name, "")
+        if entry.kind != "SCHEMA" or not entry.owner or entry.owner == there or not there:
+            return []
+        may = self._around.superuser or {there, entry.owner} <= existing.memberships | {user}
+        if entry.owner not in existing.roles or not may or _makes_schema(entry):
+            self._kept[entry.owner].append(f"schema {name}, which {there} owns")
+            return []
+        return [
+            Statement(
+                id=entry.id,
+                kind="SCHEMA OWNER",
+                name=Name("", entry.tag),
+                sql=_owned(entry.tag, entry.owner),
+                drop=_owned(entry.tag, there),
+                phase=Phase.LAST,
+            )
+        ]
 
     def let_in(self, entry: Entry) -> str:
         """Grants of CREATE on a schema that cannot wait for the other grants: who is going to own
@@ -415,6 +462,8 @@ class _Roles:
                 else "does not exist on the target"
             )
             yield Loss(f"role {role}", f"{why}: {user} will own {_some(objects)}", LossClass.OWNERS)
+        for role, objects in sorted(self._kept.items()):
+            yield Loss(f"role {role}", f"does not get {_some(objects)}", LossClass.OWNERS)
         for role, objects in sorted(self._barred.items()):
             why = f"may not create in the schema: {user} will own {_some(objects)}"
             yield Loss(f"role {role}", why, LossClass.OWNERS)
@@ -434,6 +483,11 @@ class _Roles:
                 f"does not exist on the target, and is needed by {_some(objects)}",
                 f"CREATE ROLE {sql.Identifier(role).as_string(None)}",
             )
+
+
+def _owned(schema: str, owner: str) -> str:
+    statement = sql.SQL("ALTER SCHEMA {} OWNER TO {};\n")
+    return statement.format(sql.Identifier(schema), sql.Identifier(owner)).as_string(None)
 
 
 def _granted_on(entry: Entry) -> str:

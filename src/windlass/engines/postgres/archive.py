@@ -71,6 +71,8 @@ _POST_DATA = {
     "STATISTICS": Phase.KEYS,  # so that the relation's ANALYZE fills them
     "TRIGGER": Phase.REST,
 }
+# on the database itself, by its name on the source: see `windlass.engines.postgres.database`
+_OF_DATABASE = {"ACL", "COMMENT", "SECURITY LABEL"}
 _GRANTS = {"ACL", "DEFAULT ACL"}
 # entries that are an attribute or a part of the objects they depend on
 PARTS = {
@@ -237,6 +239,8 @@ def phases(entries: Iterable[Entry]) -> dict[int, Phase]:
     for entry in entries:
         if entry.kind in _NOT_OURS or entry.kind.endswith(" DATA") or not entry.definition:
             continue
+        if entry.kind in _OF_DATABASE and entry.tag.startswith("DATABASE "):
+            continue
         if entry.kind in _POST_DATA:
             before = False
         seen_relation = seen_relation or entry.kind in RELATION_KINDS
@@ -285,16 +289,30 @@ def owner_statement(entry: Entry) -> str:
     return f"ALTER {what} OWNER TO {sql.Identifier(entry.owner).as_string(None)};\n"
 
 
-def script(entry: Entry, *, owner: bool, tablespace: bool) -> str:
+_PARTITIONED = re.compile(r"^PARTITION BY ", re.MULTILINE)
+
+
+def script(entry: Entry, *, owner: bool, tablespace: bool, access_method: bool = True) -> str:
     """The entry's complete text: where it lives, what it is, whose it is."""
     lines = [entry.definition]
     if entry.tablespace and tablespace:
         lines = _with_setting("default_tablespace", entry.tablespace, "", lines)
-    if entry.access_method not in ("", "heap"):
+    if entry.access_method and access_method and _PARTITIONED.search(entry.definition):
+        lines.append(_access_method(entry))
+    elif access_method and entry.access_method not in ("", "heap"):
         lines = _with_setting("default_table_access_method", entry.access_method, "heap", lines)
     if owner:
         lines.append(owner_statement(entry))
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines if line)
+
+
+def _access_method(entry: Entry) -> str:
+    """Of a partitioned table, for its partitions to come (17 and newer): it has no storage, so the
+    setting that CREATE TABLE goes by does not reach it."""
+    statement = sql.SQL("ALTER TABLE {} SET ACCESS METHOD {};\n").format(
+        sql.Identifier(entry.schema, entry.tag), sql.Identifier(entry.access_method)
+    )
+    return statement.as_string(None)
 
 
 def _with_setting(name: str, value: str, usual: str, lines: list[str]) -> list[str]:

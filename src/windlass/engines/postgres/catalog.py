@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -86,6 +86,7 @@ class Existing:
     roles: frozenset[str] = frozenset()
     memberships: frozenset[str] = frozenset()  # roles that our user may act as, and give objects to
     schemas: frozenset[str] = frozenset()
+    schema_owners: Mapping[str, str] = field(default_factory=dict)
     extensions: frozenset[str] = frozenset()
     available_extensions: frozenset[str] = frozenset()
     tablespaces: frozenset[str] = frozenset()
@@ -159,6 +160,7 @@ def read_existing(connection: Connection) -> Existing:
         roles=names("ROLE"),
         memberships=frozenset(name for of, _, name, mark in found if of == "ROLE" and mark),
         schemas=names("SCHEMA"),
+        schema_owners={name: owner for of, _, name, owner in found if of == "SCHEMA"},
         extensions=names("EXTENSION"),
         available_extensions=names("AVAILABLE"),
         tablespaces=names("TABLESPACE"),

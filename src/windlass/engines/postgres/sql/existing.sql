@@ -102,7 +102,7 @@ select 'FOREIGN DATA WRAPPER', '', fdwname, '' from pg_foreign_data_wrapper
 union all
 select 'SERVER', '', srvname, '' from pg_foreign_server
 union all
-select 'SCHEMA', '', nspname, '' from pg_namespace
+select 'SCHEMA', '', nspname, pg_get_userbyid(nspowner) from pg_namespace
 union all
 select 'EXTENSION', '', extname, '' from pg_extension
 union all
