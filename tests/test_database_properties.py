@@ -38,13 +38,14 @@ def properties(database: Database) -> dict[str, object]:
     """As the catalogs have them."""
     row = database.rows(
         "select datconnlimit, shobj_description(oid, 'pg_database'),"
-        " (select array_agg(setrole::regrole || ' ' || one order by 1)"
+        " (select array_agg(setrole::regrole || ' ' || one)"
         "    from pg_db_role_setting, unnest(setconfig) one where setdatabase = d.oid),"
-        " (select array_agg(grantee::regrole || ' ' || privilege_type || is_grantable order by 1)"
+        " (select array_agg(grantee::regrole || ' ' || privilege_type || is_grantable)"
         "    from aclexplode(coalesce(datacl, acldefault('d', datdba))))"
         " from pg_database d where datname = current_database()"
     )[0]
-    return dict(zip(("limit", "comment", "settings", "grants"), row, strict=True))
+    parts = (sorted(one) if isinstance(one, list) else one for one in row)
+    return dict(zip(("limit", "comment", "settings", "grants"), parts, strict=True))
 
 
 def test_what_is_set_in_a_database_arrives_under_the_other_name_and_is_undone(named: Pair) -> None:
