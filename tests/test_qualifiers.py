@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from windlass.engines.postgres.qualifiers import say_the_same
+from windlass.engines.postgres.meaning import Since, doubts
 
 VIEW = "create view s.v as select {} from {}"
 SAME = [
@@ -44,11 +44,11 @@ OTHER = [
 
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_spelling_and_needless_qualifiers_make_no_difference(one: str, other: str) -> None:
-    assert say_the_same(one, other)
-    assert say_the_same(other, one)
+    assert doubts(one, other, Since()) == []
+    assert doubts(other, one, Since()) == []
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER)
 def test_anything_else_does(one: str, other: str) -> None:
-    assert not say_the_same(one, other)
-    assert not say_the_same(other, one)
+    assert doubts(one, other, Since()) != []
+    assert doubts(other, one, Since()) != []

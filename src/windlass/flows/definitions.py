@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from windlass.engines.postgres.archive import Dumping, Entry, find_pg_dump
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
 from windlass.engines.postgres.database import read_properties
+from windlass.engines.postgres.meaning import Since
 from windlass.engines.postgres.presence import read_presence
+from windlass.engines.postgres.printing import Printing
 from windlass.engines.postgres.session import Connection
 from windlass.flows.migration import Migration
 from windlass.flows.validate import filled, told
@@ -86,7 +88,9 @@ def _differing_schema(run: Migration) -> list[Difference]:
         written({}, there).statements,
         excused=expected.reowned | {loss.object for loss in run.losses()},
         filled=() if run.only_compares else filled(plan),
-        names_not_null=plan.source.major >= 18,
+        judge=Printing(target),
+        since=Since.of(plan.source.major, plan.target.major),
+        reordered=[item.target for item in plan.relations if item.relation.reordered],
         depends_on={entry.id: entry.depends_on for entry in selected},
         owners={
             target_name(name, renamed): target_name(owner, renamed)

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry, owner_statement, phases, script
 from windlass.engines.postgres.catalog import Existing, ForeignKey, KeyConstraint
-from windlass.engines.postgres.grants import privileges
+from windlass.engines.postgres.grants import holders
 from windlass.engines.postgres.rename import quote_identifier, rename_schemas
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
@@ -282,8 +282,10 @@ def _rename_tag(kind: str, name: Name, schemas: Mapping[str, str]) -> Name:
     if kind == "PUBLICATION TABLES IN SCHEMA" and name.schema in schemas:
         head = name.name.removesuffix(name.schema)
         return replace(name, name=f"{head}{schemas[name.schema]}")
-    if name.schema:
+    if name.schema or "(" in name.name:  # a cast lives in no schema, but its types do
         return replace(name, name=target_tag(name.name, schemas))
+    if name.name.startswith("TRANSFORM FOR "):
+        return replace(name, name=_renamed_types(name.name, schemas))
     if kind in ("SCHEMA", "SCHEMA OWNER"):
         return replace(name, name=schemas.get(name.name, name.name))
     for old, new in schemas.items():
@@ -295,12 +297,15 @@ def _rename_tag(kind: str, name: Name, schemas: Mapping[str, str]) -> Name:
 def target_tag(tag: str, schemas: Mapping[str, str]) -> str:
     """The tag of a routine or operator with the schemas of its argument types renamed."""
     name, bracket, arguments = tag.partition("(")
+    return f"{name}({_renamed_types(arguments, schemas)}" if bracket else tag
+
+
+def _renamed_types(text: str, schemas: Mapping[str, str]) -> str:
     quoted = {quote_identifier(old): quote_identifier(new) for old, new in schemas.items()}
-    if not bracket or not quoted:
-        return tag
+    if not quoted:
+        return text
     some = "|".join(map(re.escape, quoted))
-    renamed = re.sub(rf'(?<![\w$."])({some})(?=\.)', lambda found: quoted[found[1]], arguments)
-    return f"{name}({renamed}"
+    return re.sub(rf'(?<![\w$."])({some})(?=\.)', lambda found: quoted[found[1]], text)
 
 
 def target_name(name: Name, schemas: Mapping[str, str]) -> Name:
@@ -506,11 +511,7 @@ def _makers(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:
         if entry.kind != "ACL" or not entry.tag.startswith("SCHEMA "):
             continue
         for tag, _ in (owners[id_] for id_ in entry.depends_on if id_ in owners):
-            found[tag] |= {
-                role.removesuffix(" with grant option")
-                for (role, _), some in privileges(entry.definition).items()
-                if some & {"CREATE", "SELECT"}  # SELECT: of ALL, which has CREATE for a schema
-            }
+            found[tag] |= holders(entry.definition, "CREATE")
     return found
 
 

@@ -7,15 +7,16 @@ one meaning of "the same definition", for every kind of object there is.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS
-from windlass.engines.postgres.grants import Privileges, privileges
-from windlass.engines.postgres.qualifiers import say_the_same
+from windlass.engines.postgres.grants import same_privileges
+from windlass.engines.postgres.meaning import Doubt, Since, doubts
+from windlass.engines.postgres.printing import CannotPrint
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind
 from windlass.model.statement import Statement
@@ -23,30 +24,36 @@ from windlass.model.statement import Statement
 Key = tuple[str, Name]
 # kinds that carry no definition of their own worth a comparison on the target
 _NOT_COMPARED = {"SCHEMA", "EXTENSION"}
-# pg_dump leaves out the names that it would expect, but expects others for long names
-_NAMED_NOT_NULL = re.compile(r' CONSTRAINT (?:"(?:[^"]|"")*"|[\w$]+) NOT NULL')
+_GRANTS = {"ACL", "DEFAULT ACL"}
+
+
+class Judge(Protocol):
+    """Who says whether two texts mean the same that are not written alike."""
+
+    def is_same(self, doubt: Doubt) -> bool: ...
 
 
 def compare_schemas(
     expected: Iterable[Statement],
     found: Iterable[Statement],
     *,
+    judge: Judge,
+    since: Since,
     excused: Collection[str] = (),
     filled: Collection[Name] = (),
-    names_not_null: bool = True,
+    reordered: Collection[Name] = (),
     depends_on: Mapping[int, Collection[int]] = MappingProxyType({}),
     owners: Mapping[Name, Name] = MappingProxyType({}),
 ) -> list[Difference]:
     """What is missing, different or too much on the target, but for what is `excused` by name.
 
     Names are the target's. Objects of the target that nobody selected are no difference; parts of
-    a selected relation (an index, a trigger) are. `filled` relations keep their own definitions.
-    What belongs to a missing relation is missing with it, and not told: `depends_on` has the
-    expected entries' own words by id, `owners` the relations whose columns sequences feed.
-    `names_not_null`: the source is of version 18, which gives every NOT NULL a name.
+    a selected relation (an index, a trigger) are. `filled` relations keep their own definitions,
+    `reordered` ones cannot have their columns in the source's order.
+    What belongs to a missing relation is missing with it, and not reported: `depends_on` has what
+    the expected entries depend on by id, `owners` the relations whose columns sequences feed.
     """
-    if not names_not_null:
-        found = map(_without_not_null_names, found)
+    comparison = _Comparison(judge, since, reordered)
     wanted, there = _by_key(expected, filled), _by_key(found, filled)
     relations = {name for kind, name in wanted if kind == "TABLE"}
     kinds = {name: kind for kind, name in there if kind in RELATION_KINDS}
@@ -64,8 +71,8 @@ def compare_schemas(
         elif key not in wanted:
             if statement.kind in PARTS and statement.relation in relations - gone:
                 differences.append(_difference(statement, "is on the target only"))
-        elif not _same(wanted[key], there[key]):
-            differences.append(_difference(statement, _how(wanted[key], there[key])))
+        elif message := comparison.difference(wanted[key], there[key]):
+            differences.append(_difference(statement, message))
     return differences
 
 
@@ -104,45 +111,58 @@ def _by_key(
     return groups
 
 
-def _without_not_null_names(statement: Statement) -> Statement:
-    return replace(statement, sql=_NAMED_NOT_NULL.sub(" NOT NULL", statement.sql))
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    judge: Judge
+    since: Since
+    reordered: Collection[Name]
+
+    def difference(self, wanted: Sequence[Statement], there: Sequence[Statement]) -> str:
+        """How the statements of one kind and name differ; nothing if they mean the same."""
+        left, right = Counter(one.sql for one in wanted), Counter(one.sql for one in there)
+        lost, more = sorted((left - right).elements()), sorted((right - left).elements())
+        if not lost and not more:
+            return ""
+        if all(one.kind in _GRANTS for one in (*wanted, *there)):
+            scripts = "".join(lost), "".join(more)
+            same = same_privileges(*scripts, maintain=self.since.maintain)
+            return "" if same else _how(*scripts)
+        if len(lost) != len(more):
+            return _how("".join(lost), "".join(more))
+        free = wanted[0].kind == "TABLE" and wanted[0].name in self.reordered
+        pairs = zip(lost, more, strict=True)
+        return next((said for pair in pairs if (said := self._pair(*pair, free))), "")
+
+    def _pair(self, one: str, other: str, free: bool) -> str:
+        found = doubts(one, other, self.since, in_any_order=free)
+        if found is None:
+            return _how(one, other)
+        try:
+            same = all(self.judge.is_same(doubt) for doubt in found)
+        except CannotPrint as error:
+            return f"is written differently, and could not be compared: {error}"
+        return "" if same else _how(one, other)
 
 
-def _same(wanted: Iterable[Statement], there: Iterable[Statement]) -> bool:
-    if _text(wanted) == _text(there):
-        return True
-    if all(statement.kind == "ACL" for statement in (*wanted, *there)):
-        return _privileges(wanted) == _privileges(there)
-    return say_the_same(_sql(wanted), _sql(there))
+def _how(one: str, other: str) -> str:
+    """The lines that only one side has, a few of them; else the first that is elsewhere."""
+    left, right = ([line for line in text.splitlines() if line.strip()] for text in (one, other))
+    lost = list((Counter(left) - Counter(right)).elements())
+    more = list((Counter(right) - Counter(left)).elements())
+    if not lost and not more:
+        moved = next((pair for pair in zip(left, right, strict=True) if pair[0] != pair[1]), None)
+        lost, more = ([moved[0]], [moved[1]]) if moved else ([], [])
+        return f"is defined in another order ({_sides(lost, more)})"
+    return f"is defined differently ({_sides(lost, more)})"
 
 
-def _privileges(statements: Iterable[Statement]) -> Privileges:
-    return privileges(_sql(statements))
-
-
-def _sql(statements: Iterable[Statement]) -> str:
-    return "".join(statement.sql for statement in statements)
-
-
-def _text(statements: Iterable[Statement]) -> list[str]:
-    """As a bag of lines: columns may stand in another order (an inherited one comes first), and
-    grants in any."""
-    return sorted(
-        line.strip().rstrip(",") for one in statements for line in one.sql.splitlines() if line
-    )
-
-
-def _how(wanted: Iterable[Statement], there: Iterable[Statement]) -> str:
-    """The lines that only one side has, a few of them."""
-    left, right = _text(wanted), _text(there)
-    lost = [line for line in left if line not in right]
-    more = [line for line in right if line not in left]
-    parts = [
-        f"{side}: {'; '.join(lines[:3])}"
-        for side, lines in (("source", lost), ("target", more))
+def _sides(lost: Sequence[str], more: Sequence[str]) -> str:
+    sides = (("source", lost), ("target", more))
+    return ", ".join(
+        f"{side}: {'; '.join(line.strip().rstrip(',') for line in lines[:3])}"
+        for side, lines in sides
         if lines
-    ]
-    return f"is defined differently ({', '.join(parts)})"
+    )
 
 
 def _difference(statement: Statement, message: str) -> Difference:

@@ -1,42 +1,157 @@
-"""What a sequence of GRANT and REVOKE leaves, whatever version it was dumped from."""
+"""What a sequence of GRANT and REVOKE leaves, whatever version it was dumped from.
+
+pg_dump writes an object's privileges as what differs from those that it is made with: all of them
+for its owner, and for PUBLIC what `_OF_PUBLIC` has. So what a script does not say is known as well.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
 from pglast import ast, parse_sql
+from pglast.enums import ObjectType, RoleSpecType
 
-Privileges = dict[tuple[str, str], frozenset[str]]
-"""Privileges by grantee (with its grant option) and column ("" for the whole object)."""
+PUBLIC = "public"  # no role can be called so
+_ROUTINE, _TYPE = frozenset({"EXECUTE"}), frozenset({"USAGE"})
+_OF_PUBLIC = {
+    ObjectType.OBJECT_AGGREGATE: _ROUTINE,
+    ObjectType.OBJECT_DATABASE: frozenset({"CONNECT", "TEMPORARY"}),
+    ObjectType.OBJECT_DOMAIN: _TYPE,
+    ObjectType.OBJECT_FUNCTION: _ROUTINE,
+    ObjectType.OBJECT_LANGUAGE: _TYPE,
+    ObjectType.OBJECT_PROCEDURE: _ROUTINE,
+    ObjectType.OBJECT_ROUTINE: _ROUTINE,
+    ObjectType.OBJECT_TYPE: _TYPE,
+}
+_ALL = {
+    **_OF_PUBLIC,
+    ObjectType.OBJECT_DATABASE: frozenset({"CONNECT", "CREATE", "TEMPORARY"}),
+    ObjectType.OBJECT_SCHEMA: frozenset({"CREATE", "USAGE"}),
+    ObjectType.OBJECT_SEQUENCE: frozenset({"SELECT", "UPDATE", "USAGE"}),
+    ObjectType.OBJECT_TABLE: frozenset(
+        {"INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"}
+    ),
+    ObjectType.OBJECT_LARGEOBJECT: frozenset({"SELECT", "UPDATE"}),
+    ObjectType.OBJECT_FDW: frozenset({"USAGE"}),
+    ObjectType.OBJECT_FOREIGN_SERVER: frozenset({"USAGE"}),
+}
+_OF_A_COLUMN = frozenset({"SELECT", "INSERT", "UPDATE", "REFERENCES"})
+_SINCE_17 = frozenset({"MAINTAIN"})
+_WITH_GRANT_OPTION = " with grant option"
 
-# What ALL means depends on the kind of object and on the version. MAINTAIN (17) is left out: an
-# owner has it there without ever having been granted it.
-_ALL = frozenset(("INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"))
-_SINCE_17 = {"MAINTAIN"}
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """On what: a column ("" is the whole object), or the objects that a default is for."""
+
+    kind: ObjectType
+    column: str = ""
+    scope: str = ""  # of default privileges: the role that makes the objects, and their schema
+    has_defaults: bool = True  # those of one schema are added to those of the whole database
 
 
-def privileges(script: str) -> Privileges:
-    """What the statements of one object's archive entry leave to each role.
+Key = tuple[str, Place]  # a role (with its grant option), and on what
+Privileges = dict[Key, frozenset[str]]
 
-    A role that is revoked from first had everything, as pg_dump only writes that of an owner.
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    key: Key
+    is_grant: bool
+    privileges: frozenset[str]
+
+
+def same_privileges(one: str, other: str, *, maintain: bool) -> bool:
+    """Whether the scripts of one object on two sides leave the same to everybody.
+
+    `maintain`: both servers know MAINTAIN.
     """
-    held: dict[tuple[str, str], set[str]] = {}
+    changes = [list(_changes(script)) for script in (one, other)]
+    before = _before(changes)
+    left, right = (_apply(some, before) for some in changes)
+    ignored = frozenset() if maintain else _SINCE_17
+    return all(
+        left.get(key, _at_first(key, before)) - ignored
+        == right.get(key, _at_first(key, before)) - ignored
+        for key in left.keys() | right.keys()
+    )
+
+
+def holders(script: str, privilege: str) -> frozenset[str]:
+    """The roles to which an object's archive entry leaves a privilege on it."""
+    changes = list(_changes(script))
+    held = _apply(changes, _before([changes]))
+    return frozenset(
+        role.removesuffix(_WITH_GRANT_OPTION)
+        for (role, _), some in held.items()
+        if privilege in some
+    )
+
+
+def _before(scripts: Iterable[Iterable[_Change]]) -> Privileges:
+    """What was held before the scripts, as far as they show it: what is taken away at first.
+
+    A role's is everything, as only an owner has anything without a grant.
+    """
+    found: Privileges = {}
+    for changes in scripts:
+        granted: set[Key] = set()
+        for change in changes:
+            role, place = change.key
+            if change.is_grant:
+                granted.add(change.key)
+            elif change.key not in granted:
+                taken = change.privileges if role == PUBLIC else _all(place)
+                found[change.key] = _at_first(change.key, found) | taken
+    return found
+
+
+def _at_first(key: Key, before: Privileges) -> frozenset[str]:
+    role, place = key
+    if role != PUBLIC or place.column or not place.has_defaults:
+        return before.get(key, frozenset())
+    return before.get(key, frozenset()) | _OF_PUBLIC.get(place.kind, frozenset())
+
+
+def _apply(changes: Iterable[_Change], before: Privileges) -> Privileges:
+    held: Privileges = {}
+    for change in changes:
+        mine = held.get(change.key, _at_first(change.key, before))
+        some = change.privileges
+        held[change.key] = mine | some if change.is_grant else mine - some
+    return held
+
+
+def _all(place: Place) -> frozenset[str]:
+    return _OF_A_COLUMN if place.column else _ALL.get(place.kind, frozenset())
+
+
+def _changes(script: str) -> Iterator[_Change]:
     for parsed in parse_sql(script):
-        if isinstance(parsed.stmt, ast.GrantStmt):
-            _apply(parsed.stmt, held)
-    return {key: frozenset(some) for key, some in held.items() if some}
+        match parsed.stmt:
+            case ast.GrantStmt() as grant:
+                yield from _of_grant(grant, "", True)
+            case ast.AlterDefaultPrivilegesStmt(action=ast.GrantStmt() as grant, options=options):
+                said: dict[str, Any] = {one.defname: one.arg for one in options or ()}
+                roles = sorted(one.rolename or "" for one in said.get("roles", ()))
+                schemas = sorted(one.sval for one in said.get("schemas", ()))
+                yield from _of_grant(grant, f"{roles} {schemas}", not schemas)
 
 
-def _apply(grant: ast.GrantStmt, held: dict[tuple[str, str], set[str]]) -> None:
+def _of_grant(grant: ast.GrantStmt, scope: str, has_defaults: bool) -> Iterator[_Change]:
+    assert grant.objtype is not None
+    kind, option = ObjectType(grant.objtype), _WITH_GRANT_OPTION if grant.grant_option else ""
     for role in grant.grantees or ():
-        who = (
-            f"{role.rolename or role.roletype}{' with grant option' if grant.grant_option else ''}"
-        )
+        public = role.roletype == RoleSpecType.ROLESPEC_PUBLIC
+        who = f"{PUBLIC if public else role.rolename or role.roletype}{option}"
         for privilege in grant.privileges or (ast.AccessPriv(),):
-            name = (privilege.priv_name or "").upper()
-            some = {name} - _SINCE_17 if name else _ALL
             for column in privilege.cols or (None,):
-                key = (who, column.sval if column else "")
-                mine = held.setdefault(key, set() if grant.is_grant else set(_ALL))
-                if grant.is_grant:
-                    mine |= some
-                else:
-                    mine -= some
+                place = Place(kind, column.sval if column else "", scope, has_defaults)
+                name = (privilege.priv_name or "").upper()
+                yield _Change((who, place), bool(grant.is_grant), _named(name) or _all(place))
+
+
+def _named(privilege: str) -> frozenset[str]:
+    return frozenset({"TEMPORARY" if privilege == "TEMP" else privilege} if privilege else ())

@@ -1,5 +1,4 @@
-"""Statements that are written differently and say the same: by their parse trees, and by
-qualifiers that say nothing.
+"""Qualifiers of a view's columns that say nothing.
 
 Before version 16 the query of a view had two relations more than its FROM (OLD and NEW), so the
 server wrote ``SELECT base.id ... FROM base`` where a newer one writes ``SELECT id``. Below the top
@@ -10,21 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pglast import ast, parse_sql
-from pglast.parser import ParseError
+from pglast import ast
 from pglast.visitors import Skip, Visitor
 
 
-def say_the_same(one: str, other: str) -> bool:
-    """Whether two texts of SQL are the same statements, apart from such qualifiers."""
-    try:
-        left, right = parse_sql(one), parse_sql(other)
-    except ParseError:
-        return False
-    for statement in (*left, *right):
-        for query in _queries(statement.stmt):
-            _strip(query)
-    return bool(left == right)
+def strip_qualifiers(statement: ast.Node) -> None:
+    """Take them out of a statement that makes a view; others are left as they are."""
+    for query in _queries(statement):
+        _strip(query)
 
 
 def _queries(statement: ast.Node | None) -> list[ast.SelectStmt]:
