@@ -9,7 +9,7 @@ NEEDS := pyproject.toml constraints.txt
 # set in many images; without what is compiled being kept, every process compiles it all again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo airflow airflow-stop test check format bench system-packages clean
+.PHONY: help demo airflow airflow-stop test test-all check format bench system-packages clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ airflow-stop: ## End all of it; a later `make airflow` goes on from there
 
 test: .venv/.for-dev ## Run the tests, on real servers
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+
+test-all: .venv/.for-dev ## Run all of them: every pair of versions, every kind of change
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "full or not full"
 
 check: .venv/.for-dev ## Lint, format, types and the floors of the house
 	@$(BIN)/ruff check

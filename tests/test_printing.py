@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from command import DIFFERENT, DONE, migrate, verify, windlass
+from copying import restore
 from oracle import schema_dump
-from servers import PASSWORD, Pair, tool
+from servers import PASSWORD, Pair
 from windlass.engines.postgres.meaning import Doubt, Since, doubts
 from windlass.engines.postgres.printing import CannotPrint, Printing
 from windlass.engines.postgres.session import Address, Connection, Role
@@ -55,16 +55,6 @@ create publication printed_again for table s.t where (id in (1, 2));
 create table s.split (k varchar(5)) partition by list ((k in ('x', 'y')));
 create table s.split_1 partition of s.split for values in (true);
 """
-
-
-def restore(pair: Pair) -> None:
-    """A plain copy: pg_dump piped into psql."""
-    dump = [tool("pg_dump"), "--no-subscriptions"]
-    psql = [tool("psql"), "-Xq", "-v", "ON_ERROR_STOP=1"]
-    said = subprocess.run(dump, env=pair.source.variables, capture_output=True, check=True).stdout
-    said = said.replace(b"SET transaction_timeout = 0;\n", b"")
-    done = subprocess.run(psql, env=pair.target.variables, input=said, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
 
 
 VERSIONS = pytest.mark.parametrize("pair", [(15, 15), (15, 18), (16, 18)], indirect=True)

@@ -15,13 +15,16 @@ from windlass.flows.migration import Migration
 from windlass.flows.validate import filled, told
 from windlass.model.flow import Item, Result
 from windlass.model.relation import Name
-from windlass.model.report import Difference, DifferenceKind
+from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.plan.planner import wanted
 from windlass.plan.properties import property_differences
 from windlass.plan.select import select_entries
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.spec.spec import Extent, Verify
 from windlass.verify.schema import compare_schemas
+
+# losses by which what is on the target is another than on the source, or not enforced
+_ALTERED = {LossClass.CONSTRAINTS, LossClass.OBJECTS}
 
 
 def validate_schema(run: Migration, _: Item) -> Result:
@@ -82,11 +85,12 @@ def _differing_schema(run: Migration) -> list[Difference]:
         around = Surroundings(existing, plan.target.user, schemas, plan.target.superuser)
         return write_statements(some, around)
 
-    expected = written(renamed, selected)
+    expected, losses = written(renamed, selected), run.losses()
     return compare_schemas(
         expected.statements,
         written({}, there).statements,
-        excused=expected.reowned | {loss.object for loss in run.losses()},
+        absent={loss.object for loss in losses},
+        excused=expected.reowned | {loss.object for loss in losses if loss.kind in _ALTERED},
         filled=() if run.only_compares else filled(plan),
         judge=Printing(target),
         since=Since.of(plan.source.major, plan.target.major),

@@ -39,13 +39,15 @@ def compare_schemas(
     *,
     judge: Judge,
     since: Since,
+    absent: Collection[str] = (),
     excused: Collection[str] = (),
     filled: Collection[Name] = (),
     reordered: Collection[Name] = (),
     depends_on: Mapping[int, Collection[int]] = MappingProxyType({}),
     owners: Mapping[Name, Name] = MappingProxyType({}),
 ) -> list[Difference]:
-    """What is missing, different or too much on the target, but for what is `excused` by name.
+    """What is missing, different or too much on the target, but for what is `excused` by name, and
+    for what may be `absent` from a side, but not different.
 
     Names are the target's. Objects of the target that nobody selected are no difference; parts of
     a selected relation (an index, a trigger) are. `filled` relations keep their own definitions,
@@ -63,7 +65,8 @@ def compare_schemas(
     differences = []
     for key in sorted(wanted.keys() | there.keys()):
         statement = (wanted.get(key) or there[key])[0]
-        if str(statement) in excused:
+        name = str(statement)
+        if name in excused or (name in absent and not (key in wanted and key in there)):
             continue
         if key not in there:
             if statement.id not in implied:
