@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from windlass.engines.postgres.archive import Dumping, Entry, find_pg_dump
+from windlass.engines.postgres.archive import ATTRIBUTES, Dumping, Entry, find_pg_dump
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.meaning import Since
@@ -16,12 +16,13 @@ from windlass.flows.validate import filled, told
 from windlass.model.flow import Item, Result
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
+from windlass.model.statement import Statement
 from windlass.plan.planner import wanted
 from windlass.plan.properties import property_differences
 from windlass.plan.select import select_entries
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.spec.spec import Extent, Verify
-from windlass.verify.schema import compare_schemas
+from windlass.verify.schema import Key, compare_schemas
 
 # losses by which what is on the target is another than on the source, or not enforced
 _ALTERED = {LossClass.CONSTRAINTS, LossClass.OBJECTS}
@@ -96,11 +97,35 @@ def _differing_schema(run: Migration) -> list[Difference]:
         since=Since.of(plan.source.major, plan.target.major),
         reordered=[item.target for item in plan.relations if item.relation.reordered],
         depends_on={entry.id: entry.depends_on for entry in selected},
+        belongs_to=_belongings(there),
+        selected=_keys(expected.statements, selected, renamed),
         owners={
             target_name(name, renamed): target_name(owner, renamed)
             for name, owner in owned_by.items()
         },
     )
+
+
+def _keys(
+    statements: Iterable[Statement], entries: Iterable[Entry], renamed: Mapping[str, str]
+) -> set[Key]:
+    """What is compared, with the schemas that it is in."""
+    schemas = {renamed.get(entry.schema, entry.schema) for entry in entries}
+    return {("SCHEMA", Name("", one)) for one in schemas if one} | {
+        (one.kind, one.name) for one in statements
+    }
+
+
+def _belongings(entries: Sequence[Entry]) -> dict[int, list[Key]]:
+    """What comments, grants and the like belong to; public has no entry of its own."""
+    keys = {entry.id: (entry.kind, Name(entry.schema, entry.tag)) for entry in entries}
+    found: dict[int, list[Key]] = {}
+    for entry in entries:
+        if entry.kind in ATTRIBUTES:
+            found[entry.id] = [keys[id_] for id_ in entry.depends_on if id_ in keys]
+            if entry.tag == "SCHEMA public":
+                found[entry.id] = [("SCHEMA", Name("", "public"))]
+    return found
 
 
 def _unreadable(connection: Connection, side: str, selected: Collection[Name]) -> list[Name]:

@@ -8,12 +8,12 @@ one meaning of "the same definition", for every kind of object there is.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
-from windlass.engines.postgres.archive import PARTS, RELATION_KINDS
+from windlass.engines.postgres.archive import ATTRIBUTES, PARTS, RELATION_KINDS
 from windlass.engines.postgres.grants import same_privileges
 from windlass.engines.postgres.meaning import Doubt, Since, doubts
 from windlass.engines.postgres.printing import CannotPrint
@@ -44,20 +44,23 @@ def compare_schemas(
     filled: Collection[Name] = (),
     reordered: Collection[Name] = (),
     depends_on: Mapping[int, Collection[int]] = MappingProxyType({}),
+    belongs_to: Mapping[int, Collection[Key]] = MappingProxyType({}),
+    selected: Set[Key] = frozenset(),
     owners: Mapping[Name, Name] = MappingProxyType({}),
 ) -> list[Difference]:
     """What is missing, different or too much on the target, but for what is `excused` by name, and
     for what may be `absent` from a side, but not different.
 
     Names are the target's. Objects of the target that nobody selected are no difference; parts of
-    a selected relation (an index, a trigger) are. `filled` relations keep their own definitions,
-    `reordered` ones cannot have their columns in the source's order.
+    a selected relation (an index, a trigger) or of another selected object (a comment, a grant)
+    are: `belongs_to` has the objects of the found entries by id. `filled` relations keep their own
+    definitions, `reordered` ones cannot have their columns in the source's order.
     What belongs to a missing relation is missing with it, and not reported: `depends_on` has what
     the expected entries depend on by id, `owners` the relations whose columns sequences feed.
     """
     comparison = _Comparison(judge, since, reordered)
     wanted, there = _by_key(expected, filled), _by_key(found, filled)
-    relations = {name for kind, name in wanted if kind == "TABLE"}
+    relations = {name for kind, name in wanted if kind in RELATION_KINDS}
     kinds = {name: kind for kind, name in there if kind in RELATION_KINDS}
     gone = {n for kind, n in wanted if kind in RELATION_KINDS and kinds.get(n) != kind}
     fed = {name for name, owner in owners.items() if owner in gone}
@@ -72,7 +75,9 @@ def compare_schemas(
             if statement.id not in implied:
                 differences.append(_difference(statement, _absent(kinds.get(statement.name))))
         elif key not in wanted:
-            if statement.kind in PARTS and statement.relation in relations - gone:
+            of = belongs_to.get(statement.id, ())
+            is_part = statement.kind in PARTS and statement.relation in relations - gone
+            if is_part or (statement.kind in ATTRIBUTES and of and set(of) <= selected):
                 differences.append(_difference(statement, "is on the target only"))
         elif message := comparison.difference(wanted[key], there[key]):
             differences.append(_difference(statement, message))
