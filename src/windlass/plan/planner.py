@@ -11,6 +11,7 @@ from psycopg import sql
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
 from windlass.engines.postgres.database import Properties
+from windlass.engines.postgres.trial import TryOut
 from windlass.model.plan import (
     Arrival,
     ColumnPlan,
@@ -23,6 +24,7 @@ from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation, 
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
 from windlass.model.statement import Phase, Statement
 from windlass.model.units import several
+from windlass.plan.build import build_problems
 from windlass.plan.check import (
     InTheWay,
     Sides,
@@ -50,7 +52,7 @@ from windlass.plan.chunks import (
     split,
 )
 from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
-from windlass.plan.properties import Carried, TryOut, carry_properties
+from windlass.plan.properties import Carried, carry_properties
 from windlass.plan.select import (
     Wanted,
     describe,
@@ -143,7 +145,11 @@ def make_plan(
     silenced = _silenced(reading, relation_plans) if purpose is Purpose.MOVE else []
     if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
         problems += missing_extensions(selection.entries, reading.existing)
-        problems += superuser_problems(written.statements, sides)
+        bars = superuser_problems(written.statements, sides)
+        problems += bars
+        able = [one for one in written.statements if str(one) not in {bar.object for bar in bars}]
+        copied = relations if spec.extent is Extent.ALL else ()
+        problems += build_problems(able, copied, renamed, reading.try_out)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
         problems += unmovable(in_the_way) if spec.existing is OnExisting.REPLACE else []
         problems += taken_names(written.statements, in_the_way, reading.existing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from windlass.engines.postgres.database import (
@@ -11,13 +10,13 @@ from windlass.engines.postgres.database import (
     describe_property,
     give_property,
 )
+from windlass.engines.postgres.trial import TryOut
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Phase, Statement
 from windlass.spec.spec import Existing as OnExisting
 
 KIND = "DATABASE PROPERTY"
-TryOut = Callable[[Iterable[str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ def write_statements(
         if text is None:
             continue
         text = _without_passwords(entry, text, losses) + roles.let_in(entry)
+        text = _as_compressed(entry, text, around.existing.compressions, losses)
         tablespace = not entry.tablespace or entry.tablespace in around.existing.tablespaces
         if not tablespace:
             message = f"tablespace {entry.tablespace} does not exist on the target"
@@ -328,6 +329,31 @@ def _without_passwords(entry: Entry, text: str, losses: list[Loss]) -> str:
     message = "its password is not carried over: set it again"
     losses.append(Loss(describe(entry), message, LossClass.SECRETS))
     return f"{RawStream()(mapping)};\n"
+
+
+# a line of its own in pg_dump's text
+_COMPRESSED = re.compile(
+    r'^ALTER TABLE ONLY [^\n]+ ALTER COLUMN ("(?:[^"]|"")+"|[\w$]+) SET COMPRESSION (\w+);\n',
+    re.MULTILINE,
+)
+
+
+def _as_compressed(
+    entry: Entry, text: str, compressions: Collection[str], losses: list[Loss]
+) -> str:
+    """The text without compression methods that the server is not built with: it takes its own."""
+    if entry.kind not in ("TABLE", "MATERIALIZED VIEW") or " SET COMPRESSION " not in text:
+        return text
+    lacking: list[tuple[str, str]] = [
+        (column, method)
+        for column, method in _COMPRESSED.findall(text)
+        if method not in compressions
+    ]
+    for method in dict.fromkeys(method for _, method in lacking):
+        columns = ", ".join(column for column, of in lacking if of == method)
+        message = f"{columns} cannot be compressed by {method}: the target is built without it"
+        losses.append(Loss(describe(entry), message, LossClass.STORAGE))
+    return _COMPRESSED.sub(lambda found: found[0] if found[2] in compressions else "", text)
 
 
 class _Roles:

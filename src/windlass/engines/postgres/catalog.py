@@ -90,6 +90,7 @@ class Existing:
     extensions: frozenset[str] = frozenset()
     available_extensions: frozenset[str] = frozenset()
     tablespaces: frozenset[str] = frozenset()
+    compressions: frozenset[str] = frozenset({"pglz"})  # that the server is built with
     # of the roles that our user is a member of; nothing for a superuser
     creators: frozenset[tuple[str, str]] = frozenset()  # schema, role that may create in it
     heirs: frozenset[tuple[str, str]] = frozenset()  # role, another whose privileges it has
@@ -154,7 +155,8 @@ def read_existing(connection: Connection) -> Existing:
     def pairs(kind: str) -> frozenset[tuple[str, str]]:
         return frozenset((first, second) for of, first, second, _ in found if of == kind)
 
-    apart = {"CREATOR", "HEIR", "ROLE", "SCHEMA", "EXTENSION", "AVAILABLE", "TABLESPACE"}
+    apart = {"CREATOR", "HEIR", "ROLE", "SCHEMA", "EXTENSION", "AVAILABLE", "TABLESPACE",
+             "COMPRESSION"}  # fmt: skip
     return Existing(
         objects=frozenset(row for row in found if row[0] not in apart),
         roles=names("ROLE"),
@@ -164,6 +166,7 @@ def read_existing(connection: Connection) -> Existing:
         extensions=names("EXTENSION"),
         available_extensions=names("AVAILABLE"),
         tablespaces=names("TABLESPACE"),
+        compressions=names("COMPRESSION") or frozenset({"pglz"}),
         creators=pairs("CREATOR"),
         heirs=pairs("HEIR"),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import psycopg
 
@@ -10,7 +11,26 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
 
 
-def try_out(connection: Connection, scripts: Iterable[str]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the server said to a script."""
+
+    state: str
+    message: str
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether only the name is in use already."""
+        return self.state in ("42710", "42723", "42P06", "42P07")
+
+    def __str__(self) -> str:
+        return self.message
+
+
+TryOut = Callable[[Iterable[str]], Mapping[str, Refusal]]
+
+
+def try_out(connection: Connection, scripts: Iterable[str]) -> dict[str, Refusal]:
     """Why each of these scripts cannot be run; those that can are left out. Nothing stays of any.
 
     Each is tried by itself, so none may need another.
@@ -18,7 +38,7 @@ def try_out(connection: Connection, scripts: Iterable[str]) -> dict[str, str]:
     Raises:
         WindlassError: the server hung up.
     """
-    refused: dict[str, str] = {}
+    refused: dict[str, Refusal] = {}
     for script in dict.fromkeys(scripts):
         try:
             with connection.transaction(force_rollback=True):
@@ -27,11 +47,12 @@ def try_out(connection: Connection, scripts: Iterable[str]) -> dict[str, str]:
         except psycopg.OperationalError as error:
             if connection.closed:
                 raise explain(error, "trying statements", side="target") from error
-            refused[script] = _reason(error)
+            refused[script] = _refusal(error)
         except psycopg.Error as error:
-            refused[script] = _reason(error)
+            refused[script] = _refusal(error)
     return refused
 
 
-def _reason(error: psycopg.Error) -> str:
-    return (error.diag.message_primary or str(error)).replace("\n", " ")
+def _refusal(error: psycopg.Error) -> Refusal:
+    message = (error.diag.message_primary or str(error)).replace("\n", " ")
+    return Refusal(error.sqlstate or "", message)

@@ -128,4 +128,6 @@ select 'HEIR', r.rolname, o.rolname, ''
 union all
 select 'TABLESPACE', '', spcname, '' from pg_tablespace
 union all
+select 'COMPRESSION', '', unnest(enumvals), '' from pg_settings where name = 'default_toast_compression'
+union all
 select 'AVAILABLE', '', name, '' from pg_available_extensions

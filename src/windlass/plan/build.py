@@ -1,0 +1,110 @@
+"""What the target's server cannot do since it was built or installed without it.
+
+Only what occurs among the statements is tried, each by itself, and rolled back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from windlass.engines.postgres.trial import TryOut
+from windlass.model.relation import Name, Relation
+from windlass.model.report import Problem
+from windlass.model.statement import Statement
+from windlass.plan.statements import target_name
+
+_XML = re.compile(
+    r"\b(?:xml(?:agg|attributes|comment|concat|element|exists|forest|parse|pi|root|serialize|table)"
+    r"|xml_is_well_formed\w*|xpath|xpath_exists|(?:cursor|database|query|schema|table)_to_xml\w*)"
+    r"\"?\s*\(",
+    re.IGNORECASE,
+)
+_XML_TRIAL = "select xmlparse(content '<a/>')"
+_CATALOG_COLLATION = re.compile(r'COLLATE pg_catalog\.("(?:[^"]|"")+"|[\w$]+)')
+_LIBRARY = re.compile(r"^\s*AS ('(?:[^']|'')*'), ('(?:[^']|'')*')", re.MULTILINE)
+_IN_C = re.compile(r"^\s*LANGUAGE c\b", re.MULTILINE)
+_EXTENSION_SCHEMA = re.compile(r'WITH SCHEMA ("(?:[^"]|"")+"|[\w$]+);')
+_PROBED = "a target whose server has it, or leave them out"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A script whose failure is a problem of an object."""
+
+    script: str
+    object: str
+    message: str
+    hint: str
+
+
+def build_problems(
+    statements: Sequence[Statement],
+    relations: Iterable[Relation],
+    schemas: Mapping[str, str],
+    try_out: TryOut,
+) -> list[Problem]:
+    """`relations` are the source's whose rows are copied, `schemas` those that are renamed."""
+    trials = [*_of_statements(statements), *_of_columns(relations, schemas)]
+    refused = try_out(trial.script for trial in trials)
+    return [
+        Problem(trial.object, f"{trial.message}: {refused[trial.script].message}", trial.hint)
+        for trial in trials
+        if trial.script in refused and not refused[trial.script].is_taken
+    ]
+
+
+def _of_statements(statements: Iterable[Statement]) -> Iterator[Trial]:
+    for statement in statements:
+        text, about = statement.sql, str(statement)
+        if statement.kind == "COLLATION":
+            script = f"{_in_schema(statement.name.schema)}{text}"
+            yield Trial(script, about, "cannot be created on the target", _PROBED)
+        elif statement.kind == "EXTENSION":
+            yield Trial(
+                _extension(text),
+                about,
+                "cannot be created on the target",
+                "install or create it there first",
+            )
+        elif statement.kind in ("FUNCTION", "PROCEDURE") and _IN_C.search(text):
+            for library, symbol in _LIBRARY.findall(text):
+                hint = "install its library on the target's server"
+                yield Trial(_in_c(library, symbol), about, "cannot be created on the target", hint)
+        for collation in dict.fromkeys(_CATALOG_COLLATION.findall(text)):
+            script = f"select '' collate pg_catalog.{collation}"
+            yield Trial(script, about, f"uses collation {collation}", _PROBED)
+        if _XML.search(text):
+            yield Trial(_XML_TRIAL, about, "uses XML functions", _PROBED)
+
+
+def _of_columns(relations: Iterable[Relation], schemas: Mapping[str, str]) -> Iterator[Trial]:
+    for relation in relations:
+        for column in relation.columns:
+            if column.type in ("xml", "xml[]"):
+                name: Name = target_name(relation.name, schemas)
+                message = f"column {column.name} is of type xml"
+                yield Trial(_XML_TRIAL, str(name), message, _PROBED)
+
+
+def _in_schema(schema: str) -> str:
+    """Makes the schema, so that what is to be in it can be tried before there is one."""
+    if not schema or schema.startswith("pg_"):
+        return ""
+    return sql.SQL("create schema if not exists {};\n").format(sql.Identifier(schema)).as_string()
+
+
+def _extension(text: str) -> str:
+    found = _EXTENSION_SCHEMA.search(text)
+    schema = found[1] if found else ""
+    head = f"create schema if not exists {schema};\n" if schema and schema[:3] != "pg_" else ""
+    create, _, rest = text.partition(";")
+    return f"{head}{create} CASCADE;{rest}"
+
+
+def _in_c(library: str, symbol: str) -> str:
+    """The server loads a library for a function of any signature."""
+    return f"create function pg_temp.windlass_trial() returns int language c as {library}, {symbol}"
