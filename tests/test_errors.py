@@ -14,6 +14,7 @@ import pytest
 from windlass.engines.postgres.errors import explain
 from windlass.errors import (
     AlreadyDone,
+    AlreadyFinished,
     BadSpec,
     CannotResume,
     ConnectionLost,
@@ -27,6 +28,7 @@ from windlass.errors import (
     TargetFull,
     WindlassError,
 )
+from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, Problem
 
@@ -43,6 +45,7 @@ SAMPLES = [
     RunLost("the target restarted"),
     TargetFull("no space left", hint="make space", side="target"),
     AlreadyDone("done", item="shop.orders/0"),
+    AlreadyFinished(Outcome("20261121_0653_7f3a", State.DONE, message="finished")),
     CannotResume("the source has changed", hint="begin again"),
     Different([Difference(DifferenceKind.CHANGED, "shop.orders", "not the same", {"id": "7"})]),
     ConstraintViolated("rows violate it", side="target"),

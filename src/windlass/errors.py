@@ -9,6 +9,7 @@ WindlassError              anything we can explain; `hint` says what to do
 │   └── RunLost            the target forgot work of this run, or its lock; read the journal
 ├── TargetFull             no space left on the target; goes on after space is made
 ├── CannotResume           the run cannot be resumed as it is; its hint says what to do instead
+├── AlreadyFinished        the run that would begin is finished; holds its outcome
 ├── AlreadyDone            another process committed this item first
 ├── Different              the run is over: verification found differences, or rows made losses
 ├── ConstraintViolated     the data do not satisfy a constraint that is being made
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from windlass.model.outcome import Outcome
     from windlass.model.report import Difference, Loss, Problem
 
 
@@ -88,6 +90,14 @@ class TargetFull(WindlassError):
 
 class CannotResume(WindlassError):
     """The same command would stop here again. The hint says all there is to do."""
+
+
+class AlreadyFinished(WindlassError):
+    """An earlier run has done all that was asked for. Nothing was written."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message, hint=outcome.hint)
+        self.outcome = outcome
 
 
 class AlreadyDone(WindlassError):

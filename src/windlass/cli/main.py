@@ -9,7 +9,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -392,6 +393,7 @@ def _say(voice: Voice, outcome: Outcome, verb: str) -> int:
     """The end of a run: to stdout if it did what was asked, else to stderr."""
     from windlass.cli import show
 
+    voice.before_result()
     if voice.json:
         voice.result_json(show.outcome_json(outcome))
         return EXIT_OF[outcome.state]
@@ -410,9 +412,13 @@ def _say(voice: Voice, outcome: Outcome, verb: str) -> int:
     return EXIT_OF[outcome.state]
 
 
-def run(arguments: Sequence[str]) -> int:
-    """One command line to its exit code. Whatever happens is said, and never as a traceback."""
+def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda: None) -> int:
+    """One command line to its exit code. Whatever happens is said, and never as a traceback.
+
+    `before_result` is called when a run is over, before anything is said of its end.
+    """
     voice = Voice.of(arguments)
+    voice.before_result = before_result
     try:
         return int(
             windlass.main(list(arguments), "windlass", standalone_mode=False, obj=voice) or 0
@@ -423,19 +429,26 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """The program. Ctrl-C and SIGTERM stop a run; a second one does not wait for it."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """The program. Ctrl-C and SIGTERM stop a run; a second one does not wait for it. Once the run
+    is over and journalled they change nothing: what is said of it and the exit code agree."""
+    over = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if not over.is_set():
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
-        code = run(sys.argv[1:] or ["--help"])
+        code = run(sys.argv[1:] or ["--help"], before_result=over.set)
     except KeyboardInterrupt:  # while saying how it ended
         code = int(Exit.INTERRUPTED)
     if code == Exit.INTERRUPTED:
         _leave(code)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the interpreter's end would put them back
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _leave(code: int) -> None:

@@ -13,6 +13,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import (
+    AlreadyFinished,
     CannotResume,
     ConnectionLost,
     Different,
@@ -115,7 +116,11 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
             return run.outcome(State.DIFFERENT), None
         hint = "repair it on the target; to accept it from the start: " + accepting(error.losses)
         return run.outcome(State.LOSSY, str(error), hint), None
+    except AlreadyFinished as error:
+        return error.outcome, None
     except Interrupted:
+        if run.ended:  # just before
+            return run.outcome(run.ended), None
         return _end(run, State.INTERRUPTED, "interrupted", GO_ON), None
     except WindlassError as error:
         if not run.has_begun:

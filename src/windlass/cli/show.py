@@ -58,6 +58,14 @@ def outcome_text(
     if outcome.state is State.REFUSED:
         message = outcome.message or refusal(outcome.problems)
         return text_of(Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems))
+    if outcome.already:
+        blocks = [
+            [_headline(outcome, verb, width), *_why(outcome, verb, width)],
+            list(difference_lines(outcome, width)),
+            list(loss_lines(outcome, width)),
+            list(_next(outcome, "", repair, "")),
+        ]
+        return "\n\n".join("\n".join(block) for block in blocks if block)
     blocks = [
         [_headline(outcome, verb, width), *_why(outcome, verb, width)],
         list(_totals(outcome)),
@@ -93,6 +101,9 @@ def _headline(outcome: Outcome, verb: str, width: int) -> str:
         names = f" {outcome.source.split(' (')[0]} → {outcome.target.split(' (')[0]}"
     took = f" in {seconds_text(outcome.seconds)}"
     lost = count_losses(outcome.losses) if outcome.losses else ""
+    if outcome.already:
+        mark = _styled("✓ ", "green") if outcome.state is State.DONE else _styled("✗ ", "red")
+        return mark + bold(outcome.message[:1].upper() + outcome.message[1:])
     match outcome.state:
         case State.DONE:
             return _styled("✓ ", "green") + bold(f"{past}{names}{took}{lost and ', with '}{lost}")
@@ -123,7 +134,8 @@ def _why(outcome: Outcome, verb: str, width: int) -> Iterator[str]:
     done = outcome.state in (State.DONE, State.LOSSY)
     if done and verb != "rewrite":
         yield from _wrapped(_VERDICTS[outcome.verified], width, "  ")
-    if outcome.message not in ("", str(outcome.state)) and outcome.state is not State.DONE:
+    is_new = not outcome.already and outcome.message not in ("", str(outcome.state))
+    if is_new and outcome.state is not State.DONE:
         yield from _wrapped(outcome.message, width, "  ")
     if outcome.hint:
         yield from _wrapped(outcome.hint, width, "  → ")

@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -61,6 +61,7 @@ class Voice:
     json: bool = False
     quiet: bool = False
     verbosity: int = 0
+    before_result: Callable[[], None] = lambda: None
     _secrets: set[str] = field(default_factory=set)
 
     @classmethod

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 
 from windlass.cli.voice import Voice
-from windlass.model.event import Emit, Event, ignore
+from windlass.model.event import Emit, Event, RunEnded, ignore
 
 log = logging.getLogger(__name__)
 
@@ -25,18 +25,18 @@ def watching(voice: Voice, doing: str) -> Iterator[Emit]:
     """
     if voice.quiet:
         with _logging(voice, voice.aside):
-            yield ignore
+            yield _heeding(voice, ignore)
         return
     if _is_terminal():
         from windlass.progress.terminal import TerminalProgress
 
         with TerminalProgress(doing=doing) as bars, _logging(voice, bars.say):
-            yield _harmless(bars)
+            yield _heeding(voice, _harmless(bars))
         return
     from windlass.progress.lines import LineProgress
 
     with LineProgress(sys.stderr) as lines, _logging(voice, lines.say):
-        yield _harmless(lines)
+        yield _heeding(voice, _harmless(lines))
 
 
 REPEAT_SECONDS = 2.0
@@ -66,6 +66,17 @@ def repeat(voice: Voice, shown: Callable[[], tuple[str, bool]]) -> None:
 
 def _is_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _heeding(voice: Voice, emit: Emit) -> Emit:
+    """The voice knows of the run's end before anybody else."""
+
+    def tell(event: Event) -> None:
+        if isinstance(event, RunEnded):
+            voice.before_result()
+        emit(event)
+
+    return tell
 
 
 def _harmless(emit: Emit) -> Emit:

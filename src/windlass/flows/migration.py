@@ -46,6 +46,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.ddl import TRANSFERS, Portion, divide, expected_items
+from windlass.flows.finished import check_finished
 from windlass.flows.resuming import check_snapshot, check_source, check_target, snapshot_notice
 from windlass.flows.settling import settle_changed, settle_emptied
 from windlass.journal import journal
@@ -57,6 +58,7 @@ from windlass.model.event import (
     ItemFinished,
     ItemStarted,
     Noticed,
+    RunEnded,
     ignore,
 )
 from windlass.model.flow import ONE, Item, Result
@@ -136,6 +138,7 @@ class Migration:
         self.show_values = False
         self.notices: list[str] = []
         self._resumed = False
+        self.ended: State | None = None  # how, as the journal has it from this process
         self._started = time.perf_counter()
 
     def __enter__(self) -> Migration:
@@ -404,12 +407,19 @@ class Migration:
             plan = journal.read_plan(self.control, self._found.run)
         else:
             self._take_snapshot()
+            self._check_finished()
             plan = self._make_plan(run=run)
             if plan.problems:
                 raise Refused(plan.problems)
         if self._reviewed and (changes := self._reviewed.changes(plan)):
             raise Refused(changes)
         self._use(plan)
+
+    def _check_finished(self) -> None:
+        """A scheduler's run has a name of its own: another one is another migration."""
+        if not self._caller:
+            server, _ = catalog.read_server(self._source_session())
+            check_finished(self.control, server.identity, self.spec, restart=self._restart)
 
     def _of_caller(self) -> journal.Run | None:
         """The newest run of this scheduler's own run, if it has had one."""
@@ -746,6 +756,9 @@ class Migration:
                 journal.set_state(self.control, self.plan.run, state, outcome)
         except psycopg.Error as error:
             raise RunLost(f"the end of run {self.plan.run} could not be journalled") from error
+        self.ended = state
+        if state not in UNFINISHED:
+            self.emit(RunEnded())
 
     def check_complete(self) -> None:
         """That the journal has every piece of work, and not only this process's memory.

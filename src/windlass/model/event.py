@@ -83,6 +83,11 @@ class Noticed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The journal has the run's end: whatever happens to this process now changes nothing."""
+
+
 Event = (
     FlowPlanned
     | StepStarted
@@ -92,6 +97,7 @@ Event = (
     | ItemRetried
     | BytesCopied
     | Noticed
+    | RunEnded
 )
 Emit = Callable[[Event], None]
 

@@ -55,7 +55,8 @@ class Outcome:
     target: str = ""
     set_aside: int = 0  # how many objects a rollback would put back
     counts: dict[str, int] = field(default_factory=dict)  # of rows, in the flow's own words
-    resumed: bool = False  # it went on where an earlier process had stopped
+    resumed: bool = False  # it continued where an earlier process had stopped
+    already: bool = False  # an earlier command had finished it; this one wrote nothing
 
     @property
     def rows(self) -> int:

@@ -19,6 +19,7 @@ from windlass.model.event import (
     ItemFinished,
     ItemRetried,
     Noticed,
+    RunEnded,
     StepFinished,
     StepStarted,
 )
@@ -113,7 +114,7 @@ class LineProgress:
                 )
             case Noticed():
                 self._write(notice=event.message)
-            case BytesCopied():
+            case BytesCopied() | RunEnded():
                 pass
         if self.tally.flights and now - self._progress_at >= PROGRESS_SECONDS:
             self._progress_at = now

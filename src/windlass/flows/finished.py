@@ -1,0 +1,98 @@
+"""What the same command finds after its migration is finished: that it is, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from windlass.engines.postgres.catalog import read_emptiness
+from windlass.engines.postgres.presence import read_presence
+from windlass.engines.postgres.session import Connection
+from windlass.errors import AlreadyFinished, Refused
+from windlass.journal import journal
+from windlass.model.outcome import Outcome, State
+from windlass.model.plan import Plan
+from windlass.model.relation import Name
+from windlass.model.report import Problem, unaccepted
+from windlass.spec.spec import Existing, Spec, Verify
+
+FINISHED = (State.DONE, State.DIFFERENT, State.LOSSY)
+_LEVELS = ("", "counts", "full")
+
+
+def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool) -> None:
+    """`source` is the source's identity. Where existing relations are to be replaced, the same
+    command replaces them again.
+
+    Raises:
+        AlreadyFinished: this migration is finished, and what it made is still there.
+        Refused: it is finished, and asked for once more, or without what it would have proven.
+    """
+    if spec.existing is Existing.REPLACE or not journal.exists(target):
+        return
+    runs = journal.read_runs(target, flow="migrate")
+    essence = spec.essence()
+    found = next(
+        (
+            run
+            for run in runs
+            if run.state in FINISHED and run.source == source and run.essence == essence
+        ),
+        None,
+    )
+    if found is None:
+        return
+    plan = journal.read_plan(target, found.run)
+    if any(_has_replaced(target, later, plan) for later in runs[: runs.index(found)]):
+        return
+    outcome = found.outcome or Outcome(found.run, found.state)
+    if not _is_there(target, plan, outcome):
+        return
+    if restart:
+        message = "has finished this migration; --restart undoes only what is unfinished"
+        way = f"undo it first: windlass rollback {found.run}"
+        raise Refused([Problem(f"run {found.run}", message, way)])
+    if plan.copies_rows and _LEVELS.index(outcome.verified) < _level(spec):
+        compared = outcome.verified or "nothing"
+        message = f"finished this migration at {found.finished_at}, and compared {compared}"
+        raise Refused([Problem(f"run {found.run}", message, "compare now: windlass verify")])
+    raise AlreadyFinished(_told(found, outcome, spec))
+
+
+def _level(spec: Spec) -> int:
+    return 0 if spec.verify_ is Verify.NONE else _LEVELS.index(spec.verify_.value)
+
+
+def _told(run: journal.Run, outcome: Outcome, spec: Spec) -> Outcome:
+    state = run.state
+    if state is State.LOSSY and not unaccepted(outcome.losses, spec.accept):
+        state = State.DONE
+    return replace(
+        outcome,
+        state=state,
+        already=True,
+        message=f"run {run.run} finished this migration at {run.finished_at}",
+        hint=f"to undo it: windlass rollback {run.run}",
+    )
+
+
+def _has_replaced(target: Connection, later: journal.Run, plan: Plan) -> bool:
+    if later.state is State.ROLLED_BACK:
+        return False
+    aside = {item.name for item in journal.read_plan(target, later.run).set_aside}
+    return not aside.isdisjoint(_made(plan))
+
+
+def _made(plan: Plan) -> Iterator[Name]:
+    yield from (item.target for item in plan.relations)
+    yield from (name for _, _, name in plan.others)
+
+
+def _is_there(target: Connection, plan: Plan, outcome: Outcome) -> bool:
+    """Whether nobody has dropped or emptied what the run made or filled since."""
+    present = read_presence(target, side="target")
+    if any(name not in present for name in _made(plan)):
+        return False
+    targets = {str(item.target): item.target for item in plan.relations}
+    filled: Sequence[Name] = [targets[one.target] for one in outcome.relations if one.rows]
+    return not any(read_emptiness(target, filled).values())
