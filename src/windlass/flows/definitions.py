@@ -60,13 +60,13 @@ def _differing_schema(run: Migration) -> list[Difference]:
     dumps = [
         Dumping(
             pg_dump,
-            run.source.environment(source),
+            run.source.program_access(source),
             run.snapshot.id,
             leave_out=_unreadable(source, "source", {name for name, _ in moved}),
         ),
         Dumping(
             pg_dump,
-            run.target.environment(target),
+            run.target.program_access(target),
             leave_out=_unreadable(target, "target", {name for _, name in moved}),
         ),
     ]

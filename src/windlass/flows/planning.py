@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import Dumping, find_pg_dump, pg_dump_versions
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
-from windlass.engines.postgres.session import Address, Connection
+from windlass.engines.postgres.session import Address, Connection, why_libpq
 from windlass.engines.postgres.trial import try_out
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Name, Relation
@@ -69,7 +69,17 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
         entries = dumping.entries() if dumping else []
     plan = make_plan(run, spec, replace(reading, entries=entries), problems, purpose)
     made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return replace(plan, made_at=made_at, version=__version__, options=spec.options())
+    notices = (*plan.notices, *(_through_libpq(sight) if plan.copies_rows else ()))
+    return replace(
+        plan, made_at=made_at, version=__version__, options=spec.options(), notices=notices
+    )
+
+
+def _through_libpq(sight: Sight) -> Iterator[str]:
+    """What the rows do not take the fast way for."""
+    for side, session in (("source", sight.source), ("target", sight.target)):
+        if reasons := why_libpq(session):
+            yield f"{side}: {', '.join(reasons)}: rows are copied through libpq, which is slower"
 
 
 def _read_speeds(sight: Sight, chosen: Sequence[Relation], problems: Sequence[Problem]) -> Speeds:
@@ -106,7 +116,7 @@ def _start_dump(
         return None  # pg_dump would only say what the plan's problems say
     return Dumping(
         pg_dump,
-        sight.source_address.environment(sight.source),
+        sight.source_address.program_access(sight.source),
         sight.snapshot_id,
         leave_out=_out_of_reach(source) - names,
     )

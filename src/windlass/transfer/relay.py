@@ -8,9 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-import asyncpg
-
-from windlass.engines.postgres.copy import copy_in, copy_out, truncate
+from windlass.engines.postgres.copy import Bulk, copy_in, copy_out, truncate
 from windlass.errors import WindlassError
 from windlass.model.chunk import Range
 from windlass.model.relation import Name, Relation, Wire
@@ -40,8 +38,8 @@ class Arrived:
 
 
 async def relay(
-    source: asyncpg.Connection,
-    target: asyncpg.Connection,
+    source: Bulk,
+    target: Bulk,
     journey: Journey,
     progress: Callable[[int], None],
 ) -> Arrived:

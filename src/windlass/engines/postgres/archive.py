@@ -20,6 +20,7 @@ from pathlib import Path
 import pgdumplib
 from psycopg import sql
 
+from windlass.engines.postgres.session import ProgramAccess
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.relation import Name
 from windlass.model.statement import Phase
@@ -106,7 +107,13 @@ def pg_dump_versions() -> list[str]:
 def _pg_dumps() -> Iterator[PgDump]:
     for path in _places():
         try:
-            out = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+            out = subprocess.run(
+                [path, "--version"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
         except (OSError, subprocess.CalledProcessError):
             continue
         if match := re.search(r"(\d+)\.(\d+)", out.stdout):
@@ -136,13 +143,18 @@ _HUNG_UP = re.compile(
 )
 
 
+_UNKNOWN = re.compile("syntax error in service file .*, line ([0-9]+)")
+_SERVICE = "windlass"
+_LONGEST_LINE = 255  # that every libpq reads
+
+
 class Dumping:
     """A pg_dump that runs beside us and is read when it has finished."""
 
     def __init__(
         self,
         pg_dump: PgDump,
-        environment: Mapping[str, str],
+        access: ProgramAccess,
         snapshot_id: str = "",
         leave_out: Iterable[Name] = (),
     ) -> None:
@@ -150,12 +162,14 @@ class Dumping:
         self.pg_dump = pg_dump
         self._folder = tempfile.TemporaryDirectory(prefix="windlass-")
         self._path = Path(self._folder.name) / "schema.dump"
+        self._service = _write_service(Path(self._folder.name), access.service)
         command = [
             str(pg_dump.path),
             "--schema-only",
             "--format=custom",
             "--compress=0",
             "--encoding=UTF8",
+            "--no-password",  # never asks for one: it has what there is
             "--no-subscriptions",  # their connection strings hold passwords
             *([f"--snapshot={snapshot_id}"] if snapshot_id else []),
             f"--file={self._path}",
@@ -164,7 +178,14 @@ class Dumping:
         ]
         self._process = subprocess.Popen(
             command,
-            env={**_without_place(os.environ), **environment, "LC_ALL": "C"},
+            env={
+                **_without_place(os.environ),
+                **access.variables,
+                "PGSERVICEFILE": str(self._service),
+                "PGSERVICE": _SERVICE,
+                "LC_ALL": "C",
+            },
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -182,17 +203,48 @@ class Dumping:
         try:
             _, errors = self._process.communicate()
             if self._process.returncode:
-                kind = ConnectionLost if _HUNG_UP.search(errors) else WindlassError
-                raise kind(f"pg_dump failed: {_last_words(errors)}", side="source")
+                raise self._failure(errors)
             return [_entry(found) for found in pgdumplib.load(str(self._path)).entries]
         finally:
             self.close()
+
+    def _failure(self, errors: str) -> WindlassError:
+        if found := _UNKNOWN.search(errors):
+            line = self._service.read_text().splitlines()[int(found[1]) - 1]
+            return WindlassError(
+                f"the libpq of pg_dump {self.pg_dump} does not know {line.partition('=')[0]}",
+                hint="install newer PostgreSQL client programs, or leave that parameter out",
+                side="source",
+            )
+        kind = ConnectionLost if _HUNG_UP.search(errors) else WindlassError
+        return kind(f"pg_dump failed: {_last_words(errors)}", side="source")
 
     def close(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
         self._folder.cleanup()
+
+
+def _write_service(folder: Path, parameters: Mapping[str, str]) -> Path:
+    """A service file with what has no variable that every libpq knows. The folder is ours alone.
+
+    Raises:
+        WindlassError: a value that the form of such a file cannot hold.
+    """
+    lines = [f"{name}={value}" for name, value in parameters.items()]
+    for name, value in parameters.items():
+        whole = f"{name}={value}"
+        if whole != whole.rstrip() or "\n" in whole or len(whole.encode()) > _LONGEST_LINE:
+            raise WindlassError(
+                f"{name} cannot be handed to pg_dump: it is too long, or has a line break or a"
+                " space at its end",
+                hint="give it another value",
+            )
+    path = folder / "service.conf"
+    path.touch(mode=0o600)
+    path.write_text("\n".join([f"[{_SERVICE}]", *lines, ""]))
+    return path
 
 
 def _without_place(variables: Mapping[str, str]) -> dict[str, str]:

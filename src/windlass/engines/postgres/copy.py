@@ -1,14 +1,18 @@
-"""Both ends of a bulk copy: COPY out of the source and COPY into the target, as asyncpg sees them.
+"""Both ends of a bulk copy: COPY out of the source and COPY into the target.
 
-asyncpg hands COPY data over in blocks of about 250 kB and stops reading the socket while its
+What moves the bytes is a `Bulk` session: asyncpg's, or libpq's where asyncpg cannot connect as the
+address asks (`windlass.engines.postgres.bulk` decides). Either stops reading its socket while its
 consumer is busy, which is all the back-pressure there is: memory does not grow with the relation.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import asyncpg
+import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
@@ -16,7 +20,54 @@ from windlass.engines.postgres.ranges import condition
 from windlass.model.chunk import Range, Whole
 from windlass.model.relation import Name, Relation, Wire
 
-FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EOFError)
+FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, OSError, EOFError)
+Write = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """What COPY reads: a whole relation by its name, or else the rows of `query`."""
+
+    name: Name
+    columns: Sequence[str]
+    form: Wire
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """What COPY writes to."""
+
+    name: Name
+    columns: Sequence[str]
+    form: Wire
+    freeze: bool  # needs the relation emptied in the same transaction
+
+
+class Bulk(Protocol):
+    """A session that moves rows. Raises its driver's errors, all of them `FAULTS`."""
+
+    async def copy_out(self, what: Out, write: Write) -> None:
+        """COPY TO STDOUT, passing every block to `write`."""
+
+    async def copy_in(self, what: In, blocks: AsyncIterator[bytes]) -> int:
+        """COPY FROM STDIN fed by `blocks`; the number of rows that arrived."""
+
+    async def execute(self, statement: str) -> None:
+        """Run one or several statements."""
+
+    async def fetch_row(self, query: str) -> Sequence[object] | None:
+        """The first row of a query."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session is known to have ended."""
+
+    def cancel(self) -> None:
+        """From any thread: end what it waits for outside of the event loop."""
+
+    def terminate(self) -> None:
+        """Hang up. The server rolls back what was open."""
 
 
 def select_range(relation: Relation, columns: Sequence[str], range_: Range) -> str:
@@ -30,36 +81,26 @@ def select_range(relation: Relation, columns: Sequence[str], range_: Range) -> s
 
 
 async def copy_out(
-    source: asyncpg.Connection,
+    source: Bulk,
     relation: Relation,
     columns: Sequence[str],
     range_: Range,
     form: Wire,
-    write: Callable[[bytes], Awaitable[None]],
+    write: Write,
 ) -> None:
     """COPY one chunk TO STDOUT, passing every block to `write`.
 
     A whole relation is copied by name, which spares the executor; COPY by name is always ONLY.
     """
+    query = "" if isinstance(range_, Whole) else select_range(relation, columns, range_)
     try:
-        if isinstance(range_, Whole):
-            name = relation.name
-            await source.copy_from_table(
-                name.name,
-                schema_name=name.schema,
-                columns=columns or None,
-                output=write,
-                format=form.value,
-            )
-        else:
-            query = select_range(relation, columns, range_)
-            await source.copy_from_query(query, output=write, format=form.value)
+        await source.copy_out(Out(relation.name, columns, form, query), write)
     except FAULTS as error:
         raise explain(error, f"reading {relation.name}", side="source") from error
 
 
 async def copy_in(
-    target: asyncpg.Connection,
+    target: Bulk,
     name: Name,
     columns: Sequence[str],
     form: Wire,
@@ -73,26 +114,18 @@ async def copy_in(
     left open, or broken if this raises.
     """
     try:
-        status = await target.copy_to_table(
-            name.name,
-            schema_name=name.schema,
-            columns=columns or None,
-            source=blocks,
-            format=form.value,
-            freeze=freeze or None,
-        )
+        return await target.copy_in(In(name, columns, form, freeze), blocks)
     except FAULTS as error:
         raise explain(error, f"writing {name}", side="target") from error
-    return int(status.rpartition(" ")[2])
 
 
-async def truncate(target: asyncpg.Connection, name: Name) -> None:
+async def truncate(target: Bulk, name: Name) -> None:
     """Empty a relation of this run, as FREEZE and WAL-less loading (wal_level = minimal) ask."""
     statement = sql.SQL("truncate only {}").format(sql.Identifier(name.schema, name.name))
     await execute(target, statement.as_string(None), f"emptying {name}")
 
 
-async def execute(target: asyncpg.Connection, statement: str, doing: str) -> None:
+async def execute(target: Bulk, statement: str, doing: str) -> None:
     """A statement on a session of the relay. Raises our errors."""
     try:
         await target.execute(statement)
@@ -100,10 +133,9 @@ async def execute(target: asyncpg.Connection, statement: str, doing: str) -> Non
         raise explain(error, doing, side="target") from error
 
 
-async def fetch_row(target: asyncpg.Connection, query: str, doing: str) -> Sequence[object] | None:
+async def fetch_row(target: Bulk, query: str, doing: str) -> Sequence[object] | None:
     """The first row of a query on a session of the relay. Raises our errors."""
     try:
-        row: Sequence[object] | None = await target.fetchrow(query)
+        return await target.fetch_row(query)
     except FAULTS as error:
         raise explain(error, doing, side="target") from error
-    return row

@@ -1,7 +1,8 @@
 """Connections: where a server is, and what every session of ours has set.
 
 `psycopg` (and libpq under it) resolves URLs, service names, password files, sslmode and
-environment; the asyncpg sessions for bulk bytes are made from what libpq resolved.
+environment; the asyncpg sessions for bulk bytes are made from what libpq resolved, where they can
+keep it (`windlass.engines.postgres.parameters`).
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from ssl import SSLContext, create_default_context
-from typing import TYPE_CHECKING, LiteralString
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, pq
 
+from windlass.engines.postgres import keepalive, tls
 from windlass.engines.postgres.errors import explain
-from windlass.errors import BadSpec
+from windlass.engines.postgres.parameters import libpq_reasons, refused
+from windlass.errors import BadSpec, WindlassError
 
 if TYPE_CHECKING:
     import asyncpg
@@ -70,39 +71,51 @@ _BY_ROLE = {
 _SINCE = {140000: {"idle_session_timeout": "0"}, 170000: {"transaction_timeout": "0"}}
 
 
+# Of a client that is gone, also while a statement runs; other systems refuse any value but 0.
+_ON_LINUX = "client_connection_check_interval"
+_WATCHING = {_ON_LINUX: "10000"}
+
+
 def session_settings(role: Role, version: int) -> dict[str, str]:
     """Settings by name for a session; `version` is server_version_num."""
     newer = {k: v for since, more in _SINCE.items() if version >= since for k, v in more.items()}
     return _COMMON | _BY_ROLE[role] | newer
 
 
-# A session that waits for hours (the snapshot's, the lock's) is not forgotten on the way, and a
-# server that is gone is noticed in a minute and a half.
-_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
+CONNECT_SECONDS = 15
+_LEAST_CONNECT_SECONDS = 2  # libpq's own
 
-_TLS = (
-    "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword",
-    "ssl_min_protocol_version", "ssl_max_protocol_version",
-)  # fmt: skip
+# what every libpq since 12 takes from its environment; the rest goes into a service file
 _VARIABLES = {
+    "connect_timeout": "PGCONNECT_TIMEOUT",
     "options": "PGOPTIONS",
     "sslmode": "PGSSLMODE",
-    "sslnegotiation": "PGSSLNEGOTIATION",
     "sslrootcert": "PGSSLROOTCERT",
     "sslcert": "PGSSLCERT",
     "sslkey": "PGSSLKEY",
-    "sslcertmode": "PGSSLCERTMODE",
     "sslcrl": "PGSSLCRL",
-    "sslcrldir": "PGSSLCRLDIR",
-    "sslsni": "PGSSLSNI",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-    "channel_binding": "PGCHANNELBINDING",
     "gssencmode": "PGGSSENCMODE",
     "krbsrvname": "PGKRBSRVNAME",
-    "require_auth": "PGREQUIREAUTH",
+    "gsslib": "PGGSSLIB",
     "requirepeer": "PGREQUIREPEER",
 }
+# given in another way, or without meaning where the server has been chosen
+_ELSEWHERE = {
+    "host", "hostaddr", "port", "user", "dbname", "password", "passfile", "service", "servicefile",
+    "application_name", "fallback_application_name", "client_encoding", "sslcompression",
+    "target_session_attrs", "load_balance_hosts",
+}  # fmt: skip
+# libpq's default, which it reports although nobody has set it, and which older ones do not know
+_DEFAULT = ("sslcertmode", "allow")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ProgramAccess:
+    """How a program of PostgreSQL's own reaches the server that a session has reached, without
+    anything in its arguments. `service` belongs into a file that nobody else can read."""
+
+    variables: dict[str, str]
+    service: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +165,18 @@ class Address:
         Raises:
             WindlassError: named by its cause; retryable where trying again can help.
         """
-        given = conninfo.conninfo_to_dict(self._conninfo)
-        alive = {key: value for key, value in _KEEPALIVES.items() if given.get(key) is None}
+        given = self._given()
+        self._check(given)
+        ours = {"connect_timeout": str(CONNECT_SECONDS), **keepalive.DEFAULTS}
+        lacking = {name: value for name, value in ours.items() if name not in given}
         try:
             connection = psycopg.connect(
-                conninfo.make_conninfo(self._conninfo, **alive),
+                conninfo.make_conninfo(self._conninfo, **lacking),
                 autocommit=True,
                 application_name=purpose[:63],
-                connect_timeout=self._connect_timeout(),
             )
             try:
-                apply_settings(connection, session_settings(role, connection.info.server_version))
+                apply_settings(connection, self._settings(role, connection))
             except psycopg.Error:
                 connection.close()
                 raise
@@ -171,95 +185,174 @@ class Address:
         connection.autocommit = autocommit
         return connection
 
-    def _connect_timeout(self) -> int:
-        return int(conninfo.conninfo_to_dict(self._conninfo).get("connect_timeout") or 15)
+    def _given(self) -> dict[str, str]:
+        """The address with its service and the environment, without connecting: a socket's folder
+        that is none ends libpq's attempt before it does anything."""
+        nowhere = conninfo.make_conninfo(self._conninfo, host="/", hostaddr="")
+        attempt = pq.PGconn.connect_start(nowhere.encode())
+        try:
+            found = {one.keyword.decode(): one.val for one in attempt.info}
+        finally:
+            attempt.finish()
+        return {name: value.decode() for name, value in found.items() if value}
 
-    def _resolved(self, like: Connection) -> dict[str, str]:
-        """What libpq made of the address, its service, the environment and the password file."""
-        given = conninfo.conninfo_to_dict(self._conninfo)
-        secret = {key: str(given[key]) for key in ("sslpassword",) if given.get(key)}
-        return {**like.info.get_parameters(), **secret}
+    def _check(self, given: Mapping[str, str]) -> None:
+        if names := refused(given):
+            raise WindlassError(
+                f"{self}: {names[0]} is for replication, and Windlass needs SQL",
+                hint=f"leave {names[0]} out",
+                side=self.side,
+            )
+        if key := tls.locked_key(given):
+            raise WindlassError(
+                f"{self}: the key {key} is encrypted, and sslpassword is not given",
+                hint="give sslpassword in the service file, or a key without a password",
+                side=self.side,
+            )
+
+    def _settings(self, role: Role, like: Connection) -> dict[str, str]:
+        ends = keepalive.server_settings(resolved(like), sends_rows=role is Role.SOURCE)
+        version = like.info.server_version
+        watching = _WATCHING if role is Role.TARGET and version >= 140000 else {}
+        return session_settings(role, version) | ends | watching
+
+    def at(self, like: Connection) -> Address:
+        """The very server that `like` reached, where the address leaves a choice."""
+        info = like.info
+        place = {"host": info.host, "hostaddr": info.hostaddr, "port": str(info.port)}
+        return Address(self.side, conninfo.make_conninfo(self._conninfo, **place))
 
     async def connect_async(self, like: Connection, role: Role, purpose: str) -> asyncpg.Connection:
-        """An asyncpg session to the very server that `like` reached, with the same credentials."""
+        """An asyncpg session to the very server that `like` reached, with the same credentials,
+        and with TLS exactly if `like` has it."""
         import asyncpg
 
-        info, words = like.info, self._resolved(like)
-        tls = {key: words[key] for key in _TLS if key in words}
-        context = _system_context(tls) if tls.get("sslrootcert") == "system" else None
+        info, given = like.info, resolved(like)
+        token = keepalive.KEPT.set(keepalive.socket_options(given))
         try:
             connection = await asyncpg.connect(
-                dsn=f"postgresql:///?{urlencode(tls)}" if tls and not context else None,
-                ssl=context,
-                host=_host(like, words) or None,
+                host=info.hostaddr or info.host,
                 port=info.port,
                 user=info.user,
-                password=info.password or None,
+                password=info.password,  # even if empty: libpq alone looks for passwords
                 database=info.dbname,
-                timeout=self._connect_timeout(),
+                ssl=tls.context(given, info.host) if like.pgconn.ssl_in_use else False,
+                direct_tls=False,
+                target_session_attrs="any",
+                timeout=_connect_seconds(given),
                 statement_cache_size=0,
                 server_settings={
                     "application_name": purpose[:63],
-                    **({"options": words["options"]} if "options" in words else {}),
+                    **({"options": given["options"]} if "options" in given else {}),
                 },
             )
             try:
-                await _apply_async(connection, session_settings(role, info.server_version))
+                await _apply_async(connection, self._settings(role, like))
             except BaseException:
                 connection.terminate()
                 raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise explain(error, str(self), side=self.side) from error
+        finally:
+            keepalive.KEPT.reset(token)
         return connection
 
     def conninfo(self, like: Connection, purpose: str) -> str:
         """For another driver over libpq, to the very server that `like` reached. Holds the
         password."""
-        words = {**self._resolved(like), "application_name": purpose[:63]}
-        return conninfo.make_conninfo("", **words, password=like.info.password or None)
+        info = like.info
+        return conninfo.make_conninfo(
+            "",
+            **_beyond_place(resolved(like)),
+            host=info.host or None,
+            hostaddr=info.hostaddr or None,
+            port=info.port,
+            user=info.user,
+            dbname=info.dbname,
+            password=info.password or None,
+            application_name=purpose[:63],
+        )
 
-    def environment(self, like: Connection) -> dict[str, str]:
-        """libpq variables for a child process (pg_dump): the password stays out of its arguments.
-
-        Host and port are those that `like` reached, so a snapshot is found where it was exported.
-        """
-        words = self._resolved(like)
+    def program_access(self, like: Connection) -> ProgramAccess:
+        """For a child process (pg_dump), to the very server that `like` reached: a snapshot is
+        found where it was exported."""
+        info, given = like.info, resolved(like)
         variables = {
-            "PGHOST": like.info.host,
-            "PGHOSTADDR": like.info.hostaddr,
-            "PGPORT": str(like.info.port),
-            "PGUSER": like.info.user,
-            "PGDATABASE": like.info.dbname,
-            "PGPASSWORD": like.info.password,
-            **{name: words.get(keyword) for keyword, name in _VARIABLES.items()},
+            "PGHOST": info.host,
+            "PGHOSTADDR": info.hostaddr,
+            "PGPORT": str(info.port),
+            "PGUSER": info.user,
+            "PGDATABASE": info.dbname,
+            "PGPASSWORD": info.password,
+            **{name: given.get(keyword) for keyword, name in _VARIABLES.items()},
         }
-        return {key: str(value) for key, value in variables.items() if value}
+        service = {k: v for k, v in _beyond_place(given).items() if k not in _VARIABLES}
+        return ProgramAccess({k: str(v) for k, v in variables.items() if v}, service)
 
 
-def _host(like: Connection, words: Mapping[str, str]) -> str:
-    """The address where one was given, unless a certificate has to bear the host's name."""
-    by_name = words.get("sslmode") == "verify-full" or "hostaddr" not in words
-    return like.info.host if by_name else like.info.hostaddr
+def resolved(like: Connection) -> dict[str, str]:
+    """What libpq made of the address, its service, the environment and the password file; what
+    differs from libpq's defaults, without the password."""
+    return dict(like.info.get_parameters())
 
 
-def _system_context(tls: Mapping[str, str]) -> SSLContext:
-    """asyncpg takes `sslrootcert` for a file's name; libpq also for the system's own roots."""
-    context = create_default_context()
-    if "sslcert" in tls:
-        context.load_cert_chain(tls["sslcert"], tls.get("sslkey"), tls.get("sslpassword"))
-    return context
+def why_libpq(like: Connection) -> list[str]:
+    """What keeps asyncpg from connecting just as `like` has been; empty where nothing does."""
+    given = resolved(like)
+    reasons = libpq_reasons(given)
+    if _is_gss(like):
+        reasons.append("GSSAPI")
+    if like.pgconn.ssl_in_use:
+        try:
+            tls.context(given, like.info.host)
+        except (OSError, LookupError, ValueError):
+            reasons.append("a certificate or key that only libpq reads")
+    return reasons
+
+
+def _beyond_place(given: Mapping[str, str]) -> dict[str, str]:
+    """Without what is given in another way."""
+    return {k: v for k, v in given.items() if k not in _ELSEWHERE and (k, v) != _DEFAULT}
+
+
+def _connect_seconds(given: Mapping[str, str]) -> float | None:
+    """For one attempt, as libpq counts them; None is for ever."""
+    seconds = int(float(given.get("connect_timeout") or CONNECT_SECONDS))
+    return max(seconds, _LEAST_CONNECT_SECONDS) if seconds > 0 else None
+
+
+def _is_gss(like: Connection) -> bool:
+    """Only asked where this libpq can do it; it does not tell itself."""
+    default = next(o.compiled for o in pq.Conninfo.get_defaults() if o.keyword == b"gssencmode")
+    if default == b"disable":
+        return False
+    row = like.execute(
+        "select gss_authenticated or encrypted from pg_stat_gssapi where pid = pg_backend_pid()"
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 async def _apply_async(connection: asyncpg.Connection, settings: Mapping[str, str]) -> None:
-    calls = ["pg_catalog.set_config($%d, $%d, false)"] * len(settings)
+    calls = [_call(name, f"${2 * at + 1}", f"${2 * at + 2}") for at, name in enumerate(settings)]
     await connection.execute(
-        "select " + ", ".join(calls) % tuple(range(1, 2 * len(settings) + 1)),
-        *(word for pair in settings.items() for word in pair),
+        "select " + ", ".join(calls), *(word for pair in settings.items() for word in pair)
     )
 
 
 def apply_settings(connection: Connection, settings: dict[str, str]) -> None:
     """Set all in one round trip, for the session."""
-    call: LiteralString = "pg_catalog.set_config(%s, %s, false)"
-    calls: LiteralString = "select " + ", ".join([call] * len(settings))
-    connection.execute(calls, [word for pair in settings.items() for word in pair])
+    calls = ", ".join(_call(name, "%s", "%s") for name in settings).encode()
+    connection.execute(b"select " + calls, [word for pair in settings.items() for word in pair])
+
+
+def _call(name: str, *placeholders: str) -> str:
+    if name == _ON_LINUX:
+        return _SET_ON_LINUX.format(*placeholders)
+    return _SET.format(*placeholders)
+
+
+_SET = "pg_catalog.set_config({}, {}, false)"
+_SET_ON_LINUX = (
+    "pg_catalog.set_config({},"
+    " case when pg_catalog.strpos(pg_catalog.version(), 'linux') > 0 then {} else '0' end, false)"
+)

@@ -1,4 +1,4 @@
-"""The sessions one worker thread holds: two for bytes (asyncpg), two for statements (psycopg).
+"""The sessions one worker thread holds: two for rows (`Bulk`), two for statements (psycopg).
 
 Opened when first needed, dropped after a fault, so that the next attempt starts from nothing.
 """
@@ -9,16 +9,16 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
+from windlass.engines.postgres.bulk import open_bulk
+from windlass.engines.postgres.copy import FAULTS, Bulk
+from windlass.engines.postgres.keepalive import Loop
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import enter, import_statement, lost
 from windlass.errors import Interrupted
-
-if TYPE_CHECKING:
-    import asyncpg
 
 T = TypeVar("T")
 
@@ -35,8 +35,8 @@ class Sessions:
         self._task: asyncio.Task[Any] | None = None
         self._source: Connection | None = None
         self._target: Connection | None = None
-        self._reader: asyncpg.Connection | None = None
-        self._writer: asyncpg.Connection | None = None
+        self._reader: Bulk | None = None
+        self._writer: Bulk | None = None
         self._snapshot_id = ""
 
     def target(self) -> Connection:
@@ -57,26 +57,22 @@ class Sessions:
             self._snapshot_id = snapshot_id
         return self._source
 
-    async def reader(self, snapshot_id: str) -> asyncpg.Connection:
+    async def reader(self, snapshot_id: str) -> Bulk:
         """For COPY out of the source, inside the snapshot."""
-        import asyncpg
-
         like = self.source(snapshot_id)
-        if self._reader is None or self._reader.is_closed():
-            self._reader = await self._source_address.connect_async(
-                like, Role.SOURCE, self._purpose
-            )
+        if self._reader is None or self._reader.is_closed:
+            self._reader = await open_bulk(self._source_address, like, Role.SOURCE, self._purpose)
             try:
                 await self._reader.execute(import_statement(snapshot_id))
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except FAULTS as error:
                 raise lost(error) from error
         return self._reader
 
-    async def writer(self) -> asyncpg.Connection:
+    async def writer(self) -> Bulk:
         """For COPY into the target."""
-        if self._writer is None or self._writer.is_closed():
-            self._writer = await self._target_address.connect_async(
-                self.target(), Role.TARGET, self._purpose
+        if self._writer is None or self._writer.is_closed:
+            self._writer = await open_bulk(
+                self._target_address, self.target(), Role.TARGET, self._purpose
             )
         return self._writer
 
@@ -87,7 +83,7 @@ class Sessions:
             Interrupted: `cancel` was called meanwhile.
         """
         with self._lock:
-            self._loop = self._loop or asyncio.new_event_loop()
+            self._loop = self._loop or Loop()
             task: asyncio.Task[T] = self._loop.create_task(work)
             self._task = task
             if self._cancelled:
@@ -114,11 +110,14 @@ class Sessions:
             if connection is not None and not connection.closed:
                 with contextlib.suppress(psycopg.Error):
                     connection.cancel_safe(timeout=5)
+        for bulk in (self._reader, self._writer):
+            if bulk is not None:
+                bulk.cancel()
 
     def drop(self) -> None:
         """Close everything; the servers roll back what was open."""
         self._leave_source()
-        if self._writer is not None and not self._writer.is_closed():
+        if self._writer is not None:
             self._writer.terminate()
         if self._target is not None:
             self._target.close()
@@ -133,7 +132,7 @@ class Sessions:
             self._loop = None
 
     def _leave_source(self) -> None:
-        if self._reader is not None and not self._reader.is_closed():
+        if self._reader is not None:
             self._reader.terminate()
         if self._source is not None:
             self._source.close()
