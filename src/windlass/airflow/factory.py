@@ -29,7 +29,7 @@ from windlass.airflow.operators import (
 )
 from windlass.errors import BadSpec
 from windlass.model.flow import Flow, Step
-from windlass.spec.spec import read_yaml
+from windlass.spec.yaml_file import read_yaml
 
 MIGRATE = "windlass.flows.outline:MIGRATE"
 VALIDATE = "windlass.flows.outline:VALIDATE"

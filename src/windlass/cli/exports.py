@@ -17,7 +17,8 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem
 from windlass.run.local import run_flow
 from windlass.spec.export import ExportSpec
-from windlass.spec.spec import read_yaml, validated
+from windlass.spec.spec import validated
+from windlass.spec.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from windlass.cli.voice import Voice

@@ -104,7 +104,9 @@ class RelationSpec(BaseModel):
         return self
 
 
-def _url(value: str) -> str:
+def _url(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not the URL of a folder in an object store")
     scheme, colon, rest = value.partition("://")
     if not colon or scheme not in STORES or not rest:
         known = ", ".join(f"{one}://" for one in STORES)

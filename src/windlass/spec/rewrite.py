@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from windlass.errors import BadSpec
-from windlass.spec.spec import read_yaml, validated
+from windlass.spec.spec import validated
+from windlass.spec.yaml_file import read_yaml
 
 
 class Frame(StrEnum):

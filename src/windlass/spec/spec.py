@@ -14,7 +14,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -29,6 +28,7 @@ from pydantic import (
 
 from windlass.errors import BadSpec
 from windlass.model.report import ACCEPTABLE, LossClass
+from windlass.spec.yaml_file import read_yaml
 
 
 class ChunkBy(StrEnum):
@@ -67,10 +67,15 @@ class Extent(StrEnum):
 _UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 
-def parse_bytes(text: str | int) -> int:
+LONGEST_SIZE = 30  # characters
+
+
+def parse_bytes(text: object) -> int:
     """``64MB`` is 64 * 1024 * 1024: PostgreSQL's own units, as in its settings."""
-    if isinstance(text, int):
+    if isinstance(text, int) and not isinstance(text, bool):
         return text
+    if not isinstance(text, str) or len(text) > LONGEST_SIZE:
+        raise ValueError("not a size such as 64MB")
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKmMgGtT]?[bB]?)\s*", text)
     unit = match and match[2].upper()
     if unit in ("K", "M", "G", "T"):
@@ -254,38 +259,6 @@ def validated(model: type[M], data: Mapping[str, Any]) -> M:
     except ValidationError as error:
         faults = [_explain(model, fault) for fault in error.errors()]
         raise BadSpec(faults) from None
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The keys of a file, with `_` for `-`.
-
-    Raises:
-        BadSpec: it cannot be read, or holds something else; with the line.
-    """
-    try:
-        data = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise BadSpec([f"{path}: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise BadSpec([f"{path}: not a text file in UTF-8"]) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise BadSpec([f"{path}{place}: {problem}"], hint=_yaml_hint(problem)) from None
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise BadSpec([f"{path}: a spec is a mapping of keys to values"])
-    return {str(key).replace("-", "_"): value for key, value in data.items()}
-
-
-def _yaml_hint(problem: str) -> str:
-    if "'\\t'" in problem:
-        return "indent with spaces, not with tabs"
-    if "alias" in problem or "alphabetic or numeric character" in problem or "'*'" in problem:
-        return "quote patterns: include: ['shop.*']"
-    return ""
 
 
 def spec_keys(model: type[BaseModel] = Spec) -> list[str]:
