@@ -112,7 +112,7 @@ def test_replace_of_a_whole_database_by_itself_and_back(pair: Pair) -> None:
     pair.source.load(*[corpus(name) for name in families])
     migrate(pair).expect(DONE)
     before = state(pair.target)
-    done = migrate(pair, "--existing", "replace").expect(DONE).result
+    done = migrate(pair, "--existing", "replace", "--accept", "objects").expect(DONE).result
     assert schema_difference(pair.source, pair.target) == []
     assert content_difference(pair.source, pair.target) == []
     windlass("rollback", done["run"], "--yes", pair=pair).expect(DONE)

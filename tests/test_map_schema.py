@@ -62,7 +62,8 @@ def test_two_schemas_may_change_places(pair: Pair) -> None:
         "insert into b.t values (1)",
         "create view a.v as select x.name as x, y.name as y from a.t x join b.t y using (id)",
     )
-    migrate(pair, "--map-schema", "a=b", "--map-schema", "b=a").expect(DONE)
+    words = ("--map-schema", "a=b", "--map-schema", "b=a", "--accept", "behaviour")
+    migrate(pair, *words).expect(DONE)
     assert pair.target.value("select count(*) from b.t") == 2
     assert pair.target.rows("select x, y from b.v") == [("a", "b")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from windlass.engines.postgres.archive import ATTRIBUTES, Dumping, Entry, find_pg_dump
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
@@ -10,6 +11,7 @@ from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.meaning import Since
 from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.printing import Printing
+from windlass.engines.postgres.rename import quote_identifier
 from windlass.engines.postgres.session import Connection
 from windlass.flows.migration import Migration
 from windlass.flows.validate import filled, told
@@ -86,6 +88,8 @@ def _differing_schema(run: Migration) -> list[Difference]:
         around = Surroundings(existing, plan.target.user, schemas, plan.target.superuser)
         return write_statements(some, around)
 
+    if not plan.target.superuser:
+        there = _without_own_grants(there, plan.target.user, entries)
     expected, losses = written(renamed, selected), run.losses()
     return compare_schemas(
         expected.statements,
@@ -104,6 +108,27 @@ def _differing_schema(run: Migration) -> list[Difference]:
             for name, owner in owned_by.items()
         },
     )
+
+
+def _without_own_grants(
+    entries: Iterable[Entry], user: str, source: Iterable[Entry]
+) -> list[Entry]:
+    """Without what a user was granted on schemas to migrate into them, and has not on the source."""
+    ending = f" TO {quote_identifier(user)};"
+    asked = {line for one in source if one.kind == "ACL" for line in one.definition.splitlines()}
+    found = []
+    for entry in entries:
+        if entry.kind == "ACL" and entry.tag.startswith("SCHEMA "):
+            lines = [
+                line
+                for line in entry.definition.splitlines()
+                if line.strip() and (line in asked or not line.endswith(ending))
+            ]
+            if not lines:
+                continue
+            entry = replace(entry, definition="".join(f"{line}\n" for line in lines))
+        found.append(entry)
+    return found
 
 
 def _keys(

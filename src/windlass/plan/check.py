@@ -67,10 +67,14 @@ def reading_problems(sides: Sides) -> Iterator[Problem]:
         if name in source.unreadable:
             yield _lacking(str(name), source, "SELECT ON", sql.Identifier(name.schema, name.name))
         elif name in source.hiding:
+            lift = "connect as its owner"
+            if name in source.forced:
+                table = sql.Identifier(name.schema, name.name).as_string(None)
+                lift = f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"
             yield Problem(
                 str(name),
                 f"row security would hide rows from {source.server.user}, and not all be copied",
-                f"ALTER ROLE {_quoted(source.server.user)} BYPASSRLS, or connect as its owner",
+                f"ALTER ROLE {_quoted(source.server.user)} BYPASSRLS, or {lift}",
             )
     for sequence in source.sequences:
         if sequence.name.schema in schemas and not sequence.readable:
@@ -158,7 +162,7 @@ def _lacking(about: str, catalog: Catalog, privilege: str, on: sql.Identifier) -
     user = catalog.server.user
     return Problem(
         about,
-        f"{user} lacks the privilege to use it",
+        f"{user} needs {privilege.split(' ON')[0]} on it",
         f"GRANT {privilege} {on.as_string(None)} TO {_quoted(user)}",
     )
 
@@ -262,6 +266,38 @@ def without_freed(items: Sequence[InTheWay]) -> list[InTheWay]:
     ]
 
 
+def standby_problems(source: Catalog, relations: Iterable[Relation]) -> list[Problem]:
+    """A standby has none of the rows of unlogged tables, nor the state of unlogged sequences: they
+    are never sent there."""
+    if not source.standing.standby:
+        return []
+    fed = {one.name: one.owner for one in source.sequences}
+    wanted = {relation.name for relation in relations}
+    wanted |= {name for name, owner in fed.items() if owner in wanted or owner is None}
+    return [
+        Problem(
+            str(name),
+            "is unlogged, and the source is a standby, which has nothing of what is unlogged",
+            f"read from the primary, or --exclude '{name.plain}'",
+        )
+        for name in sorted(source.unlogged & wanted)
+    ]
+
+
+def schema_problems(statements: Iterable[Statement], sides: Sides) -> list[Problem]:
+    """Schemas of the target in which this user may not create what is to be in them."""
+    target, existing = sides.target, sides.existing
+    if target.server.superuser:
+        return []
+    user = target.server.user
+    needed = {one.name.schema for one in statements if one.kind in _CREATED | {"INDEX"}}
+    return [
+        _lacking(f"schema {schema}", target, "CREATE ON SCHEMA", sql.Identifier(schema))
+        for schema in sorted(needed & existing.schemas)
+        if (schema, user) not in existing.creators
+    ]
+
+
 _ROUTINES = {"FUNCTION", "PROCEDURE", "AGGREGATE"}
 _TYPES = {"TYPE", "DOMAIN", "SHELL TYPE"}
 _BY_METHOD = {"OPERATOR CLASS", "OPERATOR FAMILY"}
@@ -270,7 +306,7 @@ _CREATED = {
     *RELATION_KINDS, *_SIGNED, *_TYPES, "ACCESS METHOD", "CAST", "COLLATION", "CONVERSION",
     "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "PROCEDURAL LANGUAGE", "PUBLICATION", "SERVER",
     "STATISTICS", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "TEXT SEARCH PARSER",
-    "TEXT SEARCH TEMPLATE", "TRANSFORM",
+    "TEXT SEARCH TEMPLATE", "TRANSFORM", "USER MAPPING",
 }  # fmt: skip
 
 

@@ -37,6 +37,8 @@ from windlass.plan.check import (
     large_object_problems,
     missing_extensions,
     reading_problems,
+    schema_problems,
+    standby_problems,
     superuser_problems,
     taken_names,
     unmovable,
@@ -149,12 +151,14 @@ def make_plan(
         problems += bars
         able = [one for one in written.statements if str(one) not in {bar.object for bar in bars}]
         copied = relations if spec.extent is Extent.ALL else ()
+        problems += schema_problems(written.statements, sides)
         problems += build_problems(able, copied, renamed, reading.try_out)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
         problems += unmovable(in_the_way) if spec.existing is OnExisting.REPLACE else []
         problems += taken_names(written.statements, in_the_way, reading.existing)
     copies = spec.extent is not Extent.SCHEMA
     large_objects = reading.large_objects if copies and words.is_everything else LargeObjects()
+    problems += standby_problems(reading.source, relations) if copies else []
     if large_objects.count:
         problems += large_object_problems(sides)
     has_large_objects = large_objects.count and reading.target_large_objects.count
@@ -599,12 +603,27 @@ def _refreshed(
     )
 
 
+def _encoding_loss(source: str, target: str) -> Loss:
+    if source == _ANY_BYTES:
+        why = (
+            f"the source has {source}, which holds any bytes: the target takes valid {target} only"
+        )
+        return Loss("encoding", why, LossClass.VALUES)
+    if target == _ANY_BYTES:
+        why = f"text is stored in UTF8, and {target} counts and compares its bytes"
+        return Loss("encoding", why, LossClass.BEHAVIOUR)
+    why = f"text is converted from {source} to the target's {target}"
+    return Loss("encoding", why, LossClass.ENCODING)
+
+
+_ANY_BYTES = "SQL_ASCII"
+
+
 def _other_losses(reading: Reading, words: Wanted, relations: Sequence[Relation]) -> list[Loss]:
     losses = []
     source, target = reading.source.server.encoding, reading.target.server.encoding
     if source != target:
-        why = f"text is converted from {source} to the target's {target}"
-        losses.append(Loss("encoding", why, LossClass.ENCODING))
+        losses.append(_encoding_loss(source, target))
     schemas = {relation.name.schema for relation in relations}
     why = "is left out: it is not valid on the source, and no query uses it"
     invalid = [name for name in reading.invalid_indexes if name.schema in schemas]

@@ -71,6 +71,8 @@ class Catalog:
     unreadable: frozenset[Name] = frozenset()
     unreachable_schemas: frozenset[str] = frozenset()
     hiding: frozenset[Name] = frozenset()  # row security would hide rows from us
+    forced: frozenset[Name] = frozenset()  # ours, and row security is in force for owners too
+    unlogged: frozenset[Name] = frozenset()  # tables and sequences
     unreadable_large_objects: int = 0
     large_object_owners: frozenset[str] = frozenset()
 
@@ -131,6 +133,10 @@ def read_catalog(connection: Connection) -> Catalog:
         unreadable=frozenset(_sure(row) for row in rows if not row["readable"]),
         unreachable_schemas=frozenset(row["schema"] for row in rows if not row["reachable"]),
         hiding=frozenset(_sure(row) for row in rows if row["hides_rows"]),
+        forced=frozenset(_sure(row) for row in rows if row["forced"]),
+        unlogged=frozenset(
+            _sure(row) for row in (*rows, *_rows(connection, "sequences")) if row["unlogged"]
+        ),
         unreadable_large_objects=access["unreadable"],
         large_object_owners=frozenset(access["owners"]),
     )

@@ -102,6 +102,8 @@ select 'FOREIGN DATA WRAPPER', '', fdwname, '' from pg_foreign_data_wrapper
 union all
 select 'SERVER', '', srvname, '' from pg_foreign_server
 union all
+select 'USER MAPPING', '', format('USER MAPPING %s SERVER %s', usename, srvname), '' from pg_user_mappings
+union all
 select 'SCHEMA', '', nspname, pg_get_userbyid(nspowner) from pg_namespace
 union all
 select 'EXTENSION', '', extname, '' from pg_extension

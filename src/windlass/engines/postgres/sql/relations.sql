@@ -28,6 +28,8 @@ select c.oid::bigint                                    as oid,
        c.relkind not in ('r', 'p')
          or has_table_privilege(c.oid, 'select')        as readable,
        c.relkind = 'r' and row_security_active(c.oid)   as hides_rows,
+       c.relforcerowsecurity and pg_has_role(c.relowner, 'usage') as forced,
+       c.relpersistence = 'u'                           as unlogged,
        has_schema_privilege(n.oid, 'usage')             as reachable
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace

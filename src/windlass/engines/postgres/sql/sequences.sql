@@ -3,7 +3,8 @@ select n.nspname                                        as schema,
        c.relname                                        as name,
        pn.nspname                                       as owner_schema,
        p.relname                                        as owner_name,
-       has_sequence_privilege(c.oid, 'select')          as readable
+       has_sequence_privilege(c.oid, 'select')          as readable,
+       c.relpersistence = 'u'                           as unlogged
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid
