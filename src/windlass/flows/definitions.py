@@ -113,7 +113,7 @@ def _differing_schema(run: Migration) -> list[Difference]:
 def _without_own_grants(
     entries: Iterable[Entry], user: str, source: Iterable[Entry]
 ) -> list[Entry]:
-    """Without what a user was granted on schemas to migrate into them, and has not on the source."""
+    """Without what a user was granted on schemas, to migrate into them, and lacks on the source."""
     ending = f" TO {quote_identifier(user)};"
     asked = {line for one in source if one.kind == "ACL" for line in one.definition.splitlines()}
     found = []
