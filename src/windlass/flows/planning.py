@@ -112,7 +112,8 @@ def _start_dump(
         )
         return None
     names = {relation.name for relation in chosen}
-    if source.unreadable & names:
+    schemas = {name.schema for name in names}
+    if source.unreadable & names or source.unreachable_schemas & schemas:
         return None  # pg_dump would only say what the plan's problems say
     return Dumping(
         pg_dump,

@@ -35,6 +35,7 @@ from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Difference, DifferenceKind, Problem
 from windlass.model.units import several
 from windlass.plan.chunks import block_ranges
+from windlass.plan.privileges import Privilege
 from windlass.spec.spec import Extent, Verify
 from windlass.verify.content import find_differences as find_differing_rows
 from windlass.verify.large_objects import differing_large_objects
@@ -341,15 +342,14 @@ def _reading_problems(plan: Plan, present: Mapping[Name, Present]) -> Iterator[P
         found = present.get(name)
         if found is None or found.kind not in "rpS":
             continue
-        message = f"{user} may not read it on the target"
-        quoted = sql.Identifier(name.schema, name.name).as_string(None)
+        quoted = sql.Identifier(name.schema, name.name)
         if not found.reachable:
-            schema = sql.Identifier(name.schema).as_string(None)
-            hint = f"GRANT USAGE ON SCHEMA {schema} TO {named}"
-            yield Problem(f"schema {name.schema}", message, hint)
+            schema = sql.Identifier(name.schema)
+            yield Privilege.COMPARE_SCHEMA.lacking(f"schema {name.schema}", user, schema)
         if not found.selectable:
-            on = "SEQUENCE " if found.kind == "S" else ""
-            yield Problem(str(name), message, f"GRANT SELECT ON {on}{quoted} TO {named}")
+            sequence, table = Privilege.COMPARE_SEQUENCE, Privilege.COMPARE_TABLE
+            kind = sequence if found.kind == "S" else table
+            yield kind.lacking(str(name), user, quoted)
         elif found.hides_rows:
             yield Problem(
                 str(name),

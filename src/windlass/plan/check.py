@@ -13,6 +13,7 @@ from windlass.engines.postgres.catalog import Catalog, Existing
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
+from windlass.plan.privileges import Privilege
 from windlass.plan.select import describe
 from windlass.plan.statements import target_name, target_tag
 from windlass.spec.spec import Existing as OnExisting
@@ -51,21 +52,22 @@ def _server_problems(sides: Sides) -> Iterator[Problem]:
     if target.standing.standby:
         yield Problem("target", "is a standby, which takes no writes", "name its primary")
     if not target.standing.may_create:
-        yield _lacking(
-            "target", target, "CREATE ON DATABASE", sql.Identifier(target.server.database)
-        )
+        database = sql.Identifier(target.server.database)
+        yield Privilege.CREATE.lacking("target", target.server.user, database)
 
 
 def reading_problems(sides: Sides) -> Iterator[Problem]:
     """What this user may not read of the source."""
     source = sides.source
+    user = source.server.user
     schemas = {relation.name.schema for relation in sides.relations}
     for schema in sorted(schemas & source.unreachable_schemas):
-        yield _lacking(f"schema {schema}", source, "USAGE ON SCHEMA", sql.Identifier(schema))
+        yield Privilege.READ_SCHEMA.lacking(f"schema {schema}", user, sql.Identifier(schema))
     for relation in sides.relations:
         name = relation.name
         if name in source.unreadable:
-            yield _lacking(str(name), source, "SELECT ON", sql.Identifier(name.schema, name.name))
+            quoted = sql.Identifier(name.schema, name.name)
+            yield Privilege.READ_TABLE.lacking(str(name), user, quoted)
         elif name in source.hiding:
             lift = "connect as its owner"
             if name in source.forced:
@@ -79,12 +81,8 @@ def reading_problems(sides: Sides) -> Iterator[Problem]:
     for sequence in source.sequences:
         if sequence.name.schema in schemas and not sequence.readable:
             name = sequence.name
-            yield _lacking(
-                str(name),
-                source,
-                "SELECT ON SEQUENCE",
-                sql.Identifier(name.schema, name.name),
-            )
+            quoted = sql.Identifier(name.schema, name.name)
+            yield Privilege.READ_SEQUENCE.lacking(str(name), user, quoted)
 
 
 def large_object_problems(sides: Sides) -> list[Problem]:
@@ -156,15 +154,6 @@ def _is_for_superusers(statement: Statement) -> bool:
     if statement.kind == "CAST":
         return " WITHOUT FUNCTION" in text
     return statement.kind == "PUBLICATION" and " FOR ALL " in text.partition(" WITH (")[0]
-
-
-def _lacking(about: str, catalog: Catalog, privilege: str, on: sql.Identifier) -> Problem:
-    user = catalog.server.user
-    return Problem(
-        about,
-        f"{user} needs {privilege.split(' ON')[0]} on it",
-        f"GRANT {privilege} {on.as_string(None)} TO {_quoted(user)}",
-    )
 
 
 def _quoted(name: str) -> str:
