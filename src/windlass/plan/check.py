@@ -281,7 +281,7 @@ def schema_problems(statements: Iterable[Statement], sides: Sides) -> list[Probl
     user = target.server.user
     needed = {one.name.schema for one in statements if one.kind in _CREATED | {"INDEX"}}
     return [
-        _lacking(f"schema {schema}", target, "CREATE ON SCHEMA", sql.Identifier(schema))
+        Privilege.CREATE_IN.lacking(f"schema {schema}", user, sql.Identifier(schema))
         for schema in sorted(needed & existing.schemas)
         if (schema, user) not in existing.creators
     ]
