@@ -15,6 +15,7 @@ from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
 from windlass.plan.privileges import Privilege
 from windlass.plan.select import describe
+from windlass.plan.standing import read_only, same_database
 from windlass.plan.statements import target_name, target_tag
 from windlass.spec.spec import Existing as OnExisting
 from windlass.spec.spec import Extent, Spec
@@ -38,8 +39,8 @@ def find_problems(spec: Spec, sides: Sides) -> list[Problem]:
 
 def _server_problems(sides: Sides) -> Iterator[Problem]:
     source, target = sides.source, sides.target
-    if source.standing.instance == target.standing.instance:
-        yield Problem("target", f"is the same database as the source: {target.server}")
+    yield from same_database(source, target)
+    yield from read_only(target)
     if target.server.major < source.server.major:
         yield Problem(
             "target",

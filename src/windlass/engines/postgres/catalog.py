@@ -29,6 +29,9 @@ class Standing:
     instance: str  # equal for two sessions exactly when they are in the same database
     may_create: bool
     standby: bool
+    origin: str = ""  # equal for all copies of a cluster, standbys among them
+    timeline: int = 0  # another after a promotion
+    opened_by: str = ""  # the statement that lets it be written to, where it is closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,15 @@ def read_server(connection: Connection) -> tuple[Server, Standing]:
         identity=row["identity"],
         superuser=row["superuser"],
     )
-    return server, Standing(row["instance"], row["may_create"], row["standby"])
+    standing = Standing(
+        instance=row["instance"],
+        may_create=row["may_create"],
+        standby=row["standby"],
+        origin=row["origin"],
+        timeline=row["timeline"],
+        opened_by=row["opened_by"],
+    )
+    return server, standing
 
 
 def read_catalog(connection: Connection) -> Catalog:

@@ -31,6 +31,8 @@ _HINTS = {
     "22P05": "mend the value on the source, or use a target that has the source's encoding",
     "53100": "make space on the server",
     "53300": "lower --jobs, or raise max_connections",
+    "25006": "the server is a standby now, or the database or role has been set"
+    " default_transaction_read_only = on: lift that, then run again",
     "42501": "grant what is missing",
     "55P03": "others have it locked: wait until they are through",
     "53200": "raise max_locks_per_transaction, or run with fewer --jobs",

@@ -59,7 +59,6 @@ _BY_ROLE = {
         "synchronize_seqscans": "off",
     },
     Role.TARGET: {
-        "default_transaction_read_only": "off",
         "check_function_bodies": "off",
         "default_tablespace": "",
         "default_table_access_method": "heap",
