@@ -394,6 +394,7 @@ BOUNDS = [
     (MIGRATION, "fill_existing_tables", True, None),
     (MIGRATION, "accept", ["constraints"], ["owners"]),
     (MIGRATION, "one_snapshot", True, 1),
+    (MIGRATION, "allow_empty_source", True, 1),
     (MIGRATION, "trigger_validation", False, None),
     (MIGRATION, "require_approval", True, "yes"),
     (MIGRATION, "source_conn_id", "x", ""),

@@ -829,7 +829,7 @@ def _other_options(run: str) -> Problem:
     return Problem(
         f"run {run}",
         "is unfinished, and was started with other options",
-        "give the same options to go on with it (or --restart to begin it anew),"
+        "give the same options to resume it (or --restart to begin again),"
         f" or undo it: windlass rollback {run}",
     )
 

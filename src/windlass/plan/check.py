@@ -13,6 +13,7 @@ from windlass.engines.postgres.catalog import Catalog, Existing
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
+from windlass.model.units import plural
 from windlass.plan.privileges import Privilege
 from windlass.plan.select import describe
 from windlass.plan.standing import read_only, same_database
@@ -34,7 +35,30 @@ class Sides:
 
 def find_problems(spec: Spec, sides: Sides) -> list[Problem]:
     """What keeps rows from arriving; see `reading_problems` for what keeps them from leaving."""
-    return [*_server_problems(sides), *_writing_problems(spec, sides)]
+    return [
+        *_server_problems(sides),
+        *empty_source_problems(spec, sides),
+        *_writing_problems(spec, sides),
+    ]
+
+
+def empty_source_problems(spec: Spec, sides: Sides) -> list[Problem]:
+    """Source and target are easily swapped: an empty source would replace what is there, or leave
+    it as it is and call that a migration."""
+    there = [relation for relation in sides.target.relations if relation.holds_rows]
+    if spec.allow_empty_source or not there:
+        return []
+    hint = "are source and target swapped? If not: --allow-empty-source"
+    if not sides.source.relations:
+        message = f"has no tables, and the target has {len(there):,}"
+        return [Problem("source", message, hint)]
+    names = {target_name(one.name, sides.schemas) for one in sides.relations}
+    replaced = [one for one in there if one.name in names and one.blocks]
+    holding = [one for one in sides.relations if one.holds_rows]
+    if spec.existing is not OnExisting.REPLACE or not replaced or any(o.blocks for o in holding):
+        return []
+    message = f"has no rows, and {plural(len(replaced), 'table')} with rows would be replaced"
+    return [Problem("source", message, hint)]
 
 
 def _server_problems(sides: Sides) -> Iterator[Problem]:
