@@ -13,6 +13,7 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.printing import Printing
 from windlass.engines.postgres.rename import quote_identifier
 from windlass.engines.postgres.session import Connection
+from windlass.flows.dependents import astray, remade_statements
 from windlass.flows.migration import Migration
 from windlass.flows.validate import filled, told
 from windlass.model.flow import Item, Result
@@ -20,6 +21,7 @@ from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.model.statement import Statement
 from windlass.plan.planner import wanted
+from windlass.plan.present import Present
 from windlass.plan.properties import property_differences
 from windlass.plan.select import select_entries
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
@@ -81,7 +83,9 @@ def _differing_schema(run: Migration) -> list[Difference]:
             dump.close()
     names = {name for name, _ in moved}
     owned_by = {item.name: item.owner for item in owners if item.owner}
-    selected = select_entries(entries, names, wanted(spec), owned_by).entries
+    since = Since.of(plan.source.major, plan.target.major)
+    present = Present(entries, plan.schemas, existing, lambda: there, since)
+    selected = select_entries(entries, names, wanted(spec), owned_by, present).entries
     renamed = {old: new for old, new in plan.schemas.items() if old != new}
 
     def written(schemas: Mapping[str, str], some: Sequence[Entry]) -> Written:
@@ -91,14 +95,15 @@ def _differing_schema(run: Migration) -> list[Difference]:
     if not plan.target.superuser:
         there = _without_own_grants(there, plan.target.user, entries)
     expected, losses = written(renamed, selected), run.losses()
-    return compare_schemas(
-        expected.statements,
+    remade = () if run.only_compares else remade_statements(plan)
+    found = compare_schemas(
+        (*expected.statements, *remade),
         written({}, there).statements,
         absent={loss.object for loss in losses},
         excused=expected.reowned | {loss.object for loss in losses if loss.kind in _ALTERED},
         filled=() if run.only_compares else filled(plan),
         judge=Printing(target),
-        since=Since.of(plan.source.major, plan.target.major),
+        since=since,
         reordered=[item.target for item in plan.relations if item.relation.reordered],
         depends_on={entry.id: entry.depends_on for entry in selected},
         belongs_to=_belongings(there),
@@ -108,6 +113,7 @@ def _differing_schema(run: Migration) -> list[Difference]:
             for name, owner in owned_by.items()
         },
     )
+    return found if run.only_compares else [*found, *astray(plan, target, existing)]
 
 
 def _without_own_grants(

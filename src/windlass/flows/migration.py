@@ -562,7 +562,8 @@ class Migration:
     ) -> Plan:
         from windlass.flows.planning import Sight, read_and_plan  # no other process needs them
 
-        sight = Sight(self.source, self._source_session(), self.snapshot.id, self.control, measures)
+        source, id_ = self._source_session(), self.snapshot.id
+        sight = Sight(self.source, source, id_, self.target, self.control, measures)
         return read_and_plan(run or new_run_id(), self.spec, sight, purpose)
 
     def _hold_relations(self) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry
-from windlass.engines.postgres.catalog import Catalog, Existing
+from windlass.engines.postgres.catalog import Catalog, Existing, Signed
+from windlass.model.plan import Address
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
@@ -245,7 +246,8 @@ class InTheWay:
     entry: Entry
     kind: str  # of what the target has: a view may be in a table's way
     name: Name  # on the target
-    signature: str  # a routine's argument types, in brackets
+    signature: str  # what ALTER takes after the name
+    address: Address = (0, 0)
 
 
 def find_in_the_way(
@@ -255,18 +257,31 @@ def find_in_the_way(
 
     All kinds of relation share one name space with each other and with types.
     """
-    taken = {
-        (_space(kind), schema, name, signature if kind in _SIGNED else ""): (kind, signature)
-        for kind, schema, name, signature in existing.objects
-    }
+    taken = {_taken(signed): signed for signed in existing.objects}
     found = []
     for entry in entries:
         name, signature = _signed(entry, schemas)
         schema = schemas.get(entry.schema, entry.schema)
         there = taken.get((_space(entry.kind), schema, name, signature))
         if entry.kind in _CREATED and there:
-            found.append(InTheWay(entry, there[0], Name(schema, name), _as_altered(*there)))
+            found.append(
+                InTheWay(
+                    entry,
+                    there[0],
+                    Name(schema, there[2]),
+                    existing.identities.get(there, ""),
+                    existing.addresses.get(there, (0, 0)),
+                )
+            )
     return found
+
+
+def _taken(signed: Signed) -> Signed:
+    """What no two objects can have in common; a routine's name may hold brackets itself."""
+    kind, schema, name, signature = signed
+    if kind in _ROUTINES:
+        return _space(kind), schema, f"{name}({signature})", ""
+    return _space(kind), schema, name, signature if kind in _SIGNED else ""
 
 
 def without_freed(items: Sequence[InTheWay]) -> list[InTheWay]:
@@ -327,21 +342,17 @@ _CREATED = {
 def _signed(entry: Entry, schemas: Mapping[str, str]) -> tuple[str, str]:
     """Name and signature on the target. An operator's is not in its tag, but in its DROP."""
     if entry.kind in _ROUTINES:
-        name, _, arguments = target_tag(entry.tag, schemas).partition("(")
-        return name, arguments.removesuffix(")")
+        tag = target_tag(entry.tag, schemas)
+        of_all = entry.kind == "AGGREGATE" and tag.endswith("(*)")
+        return tag.removesuffix("*)") + ")" if of_all else tag, ""
+    if entry.kind == "USER MAPPING":
+        return f"USER MAPPING {entry.tag.removeprefix('USER MAPPING ')}", ""
     if entry.kind == "OPERATOR":
         _, _, arguments = target_tag(entry.drop.strip(), schemas).rpartition(f"{entry.tag} (")
         return entry.tag, arguments.removesuffix(";").removesuffix(")")
     if entry.kind in _BY_METHOD:
         return entry.tag, entry.drop.strip().removesuffix(";").rpartition(" USING ")[2]
     return target_tag(entry.tag, schemas), ""
-
-
-def _as_altered(kind: str, signature: str) -> str:
-    """What ALTER has to say after the name."""
-    if kind in _BY_METHOD:
-        return f" USING {signature}"
-    return f"({signature})" if kind in _SIGNED else ""
 
 
 def _space(kind: str) -> str:
@@ -355,15 +366,12 @@ def unmovable(items: Iterable[InTheWay]) -> list[Problem]:
     return [
         Problem(
             describe(item.entry),
-            f"exists on the target, and {_ONE[item.kind]} cannot be set aside",
+            "exists on the target, and the mere shell of a type cannot be set aside",
             "drop or rename it there",
         )
         for item in items
-        if item.kind == "OPERATOR" or (item.kind == "SHELL TYPE" and not is_shell(item.entry))
+        if item.kind == "SHELL TYPE" and not is_shell(item.entry)
     ]
-
-
-_ONE = {"OPERATOR": "an operator", "SHELL TYPE": "the mere shell of a type"}
 
 
 def is_shell(entry: Entry) -> bool:
