@@ -24,6 +24,7 @@ def shop(pair: Pair) -> Pair:
             "create schema s",
             "create table s.a (id int primary key, v text)",
             "create table s.b (id int primary key, a_id int references s.a)",
+            "grant usage on schema s to corpus_owner",
             "grant select on s.a to corpus_owner",
         )
     pair.source.run(
@@ -80,7 +81,6 @@ def test_views_read_the_new_table_with_all_that_belongs_to_them(shop: Pair) -> N
         "comment on column s.v.v is 'a column'",
         "alter view s.v alter column v set default 'x'",
         "alter view s.v owner to corpus_owner",
-        "grant usage on schema s to corpus_owner",
         "grant select (id) on s.v to corpus_reader",
         "create rule ins as on insert to s.v do instead insert into s.b values (new.id, new.id)",
         "create view public.over as select count(*) as n from s.v",
