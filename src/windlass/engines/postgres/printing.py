@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import psycopg
-from pglast import ast
-from pglast.parser import scan
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
@@ -30,6 +28,7 @@ from windlass.engines.postgres.meaning import (
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.rename import quote_identifier
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.syntax import Node, scan
 
 OURS = "windlass_definition"
 _TWIN = "windlass_twin"
@@ -136,10 +135,10 @@ def _query_text(statement: Statement) -> str:
     """Of CREATE VIEW ... AS ..., without what is said before and after it."""
     text, depth = statement.text, 0
     for token in scan(text):
-        if token.name in ("ASCII_40", "ASCII_41"):  # brackets
-            depth += 1 if token.name == "ASCII_40" else -1
-        elif token.name == "AS" and not depth:
-            text = text[token.end + 1 :]
+        if token.kind in ("ASCII_40", "ASCII_41"):  # brackets
+            depth += 1 if token.kind == "ASCII_40" else -1
+        elif token.kind == "AS" and not depth:
+            text = text[token.end :]
             break
     for ending in ("WITH NO DATA", "WITH LOCAL CHECK OPTION", "WITH CASCADED CHECK OPTION"):
         text = text.rstrip().removesuffix(ending)
@@ -160,28 +159,28 @@ def _expressions(connection: Connection, statement: Statement, expressions: list
 def _context(tree: Any) -> str:
     """Where an expression of the statement finds its columns."""
     match tree:
-        case ast.CreateDomainStmt():
-            base = expression_text(
-                ast.TypeCast(arg=ast.A_Const(isnull=True), typeName=tree.typeName)
-            )
+        case Node("CreateDomainStmt"):
+            null = Node("A_Const", isnull=True)
+            base = expression_text(Node("TypeCast", arg=null, typeName=tree.typeName))
             return f" from (select {base} as value) as value_of"
-        case ast.CreateTrigStmt():
+        case Node("CreateTrigStmt"):
             name = _named(tree.relation)
             return f" from {name} as old, {name} as new"
         case _:
-            of = next((of for kind, of in _RELATION_OF if isinstance(tree, kind)), None)
-            if of is None:
+            if tree.tag not in _RELATION_OF:
                 raise CannotPrint("no expression of such a statement can be compared")
-            return f" from {_named(of(tree))}"
+            return f" from {_named(_RELATION_OF[tree.tag](tree))}"
 
 
-_RELATION_OF: list[tuple[Any, Callable[[Any], Any]]] = [
-    ((ast.CreateStmt, ast.AlterTableStmt, ast.IndexStmt), lambda tree: tree.relation),
-    (ast.CreateForeignTableStmt, lambda tree: tree.base.relation),
-    (ast.CreatePolicyStmt, lambda tree: tree.table),
-    (ast.CreateStatsStmt, lambda tree: tree.relations[0]),
-    (ast.AlterPublicationStmt, lambda tree: tree.pubobjects[0].pubtable.relation),
-]
+_RELATION_OF: dict[str, Callable[[Node], Any]] = {
+    "AlterPublicationStmt": lambda tree: tree.pubobjects[0].pubtable.relation,
+    "AlterTableStmt": lambda tree: tree.relation,
+    "CreateForeignTableStmt": lambda tree: tree.base.relation,
+    "CreatePolicyStmt": lambda tree: tree.table,
+    "CreateStatsStmt": lambda tree: tree.relations[0],
+    "CreateStmt": lambda tree: tree.relation,
+    "IndexStmt": lambda tree: tree.relation,
+}
 
 
 def _named(relation: Any) -> str:
@@ -212,7 +211,7 @@ def _rule(connection: Connection, statement: Statement, _: list[Any]) -> list[An
     tree = statement.tree
     relation = _named(tree.relation)
     connection.execute(f"create temporary table {_TWIN} (like {relation})".encode())
-    event = {2: "UPDATE", 3: "INSERT", 4: "DELETE"}.get(int(tree.event), "")
+    event = tree.event.removeprefix("CMD_")
     head = f"CREATE RULE {quote_identifier(tree.rulename)} AS\n    ON {event} TO "
     text = _instead(statement.text, f"{head}{relation}", f"{head}pg_temp.{_TWIN}")
     connection.execute(text.encode())
