@@ -15,6 +15,7 @@ from windlass.model.event import (
     ItemRetried,
     ItemStarted,
     Noticed,
+    RunEnded,
     StepFinished,
     StepStarted,
 )
@@ -23,7 +24,7 @@ KINDS = {
     kind.__name__: kind
     for kind in (
         FlowPlanned, StepStarted, StepFinished, ItemStarted, ItemFinished, ItemRetried,
-        BytesCopied, Noticed,
+        BytesCopied, Noticed, RunEnded,
     )
 }  # fmt: skip
 LEAST_SECONDS = 0.1  # between two records of the bytes of one item
