@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -34,20 +34,20 @@ OURS = "windlass_definition"
 _TWIN = "windlass_twin"
 _SECONDS = 10  # for what a server does in a millisecond
 _LOCK_SECONDS = 2
-_UNABLE = (
-    "42501",
-    "55P03",
-    "57014",
-    "25006",
-    "0A000",
-    "54",
-)  # rights, locks, time, standby, limits
-
-
-_SETTINGS: LiteralString = (
-    "select set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),"
+# rights, locks, time, a standby, what is not supported, limits
+_UNABLE = ("42501", "55P03", "57014", "25006", "0A000", "54")
+_MOST_FAILURES = 5  # of locks and time: then nothing more is asked
+_SETTINGS = sql.SQL(
+    "select set_config('statement_timeout', {}, true), set_config('lock_timeout', {}, true),"
+    " set_config('standard_conforming_strings', 'on', true),"
     " case when current_setting('is_superuser') = 'on'"
     " then set_config('session_replication_role', 'replica', true) end"
+).format(f"{_SECONDS}s", f"{_LOCK_SECONDS}s")
+_AT_ONCE = sql.SQL(
+    "begin; {settings};"
+    " create temporary view {left} as {one}; create temporary view {right} as {other};"
+    " select pg_get_viewdef({left_name}::regclass) = pg_get_viewdef({right_name}::regclass)"
+    " as same; rollback"
 )
 
 
@@ -61,12 +61,49 @@ class Printing:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._obstacle: str | None = None
+        self._failures = 0
 
     def is_same(self, doubt: Doubt) -> bool:
         """Raises:
         CannotPrint: nobody can say.
         """
         self._check()
+        return self._is_same_at_once(doubt) or self._is_same(doubt)
+
+    def _is_same_at_once(self, doubt: Doubt) -> bool:
+        """In one round trip, which most take: where both are printed alike, nothing more is asked.
+        It is false where that is not so, and where it cannot be told in this way."""
+        select = _SELECTS.get(doubt.left.printed_as)
+        if select is None:
+            return False
+        sides = zip((doubt.left, doubt.right), zip(*doubt.expressions, strict=True), strict=True)
+        one, other = (select(statement, list(some)) for statement, some in sides)
+        left, right = f"{OURS}_left", f"{OURS}_right"
+        script = _AT_ONCE.format(
+            settings=_SETTINGS,
+            left=sql.Identifier(left),
+            right=sql.Identifier(right),
+            one=sql.SQL(one),  # parsed as one query, by `meaning`
+            other=sql.SQL(other),
+            left_name=left,
+            right_name=right,
+        )
+        try:
+            cursor = self._connection.execute(script)
+        except psycopg.Error as error:
+            if self._connection.closed:
+                raise explain(error, "comparing definitions", side="target") from error
+            self._connection.rollback()
+            return False
+        same = False
+        while True:
+            if cursor.description and cursor.description[0].name == "same":
+                same = cursor.fetchone() == (True,)
+            if not cursor.nextset():
+                return same
+
+    def _is_same(self, doubt: Doubt) -> bool:
+        """Each side by itself, so that it is known which of them the target does not take."""
         printer = _PRINTERS[doubt.left.printed_as]
         with self._prepared():
             there = self._printed(printer, doubt, 1)
@@ -88,9 +125,13 @@ class Printing:
         connection = self._connection
         try:
             with connection.transaction(force_rollback=True):
-                connection.execute(_SETTINGS, [f"{_SECONDS}s", f"{_LOCK_SECONDS}s"])
+                connection.execute(_SETTINGS)
                 yield
         except psycopg.Error as error:
+            if error.sqlstate in ("55P03", "57014"):
+                self._failures += 1
+                if self._failures >= _MOST_FAILURES:
+                    self._obstacle = _first_line(error)
             if (error.sqlstate or "").startswith(_UNABLE):
                 raise CannotPrint(_first_line(error)) from None
             raise explain(error, "comparing definitions", side="target") from error
@@ -127,11 +168,11 @@ def _view(connection: Connection, query: str) -> list[Any]:
     return [query]
 
 
-def _query(connection: Connection, statement: Statement, _: list[Any]) -> list[Any]:
-    return _view(connection, _query_text(statement))
+def _query(connection: Connection, statement: Statement, some: list[Any]) -> list[Any]:
+    return _view(connection, _query_text(statement, some))
 
 
-def _query_text(statement: Statement) -> str:
+def _query_text(statement: Statement, _: list[Any]) -> str:
     """Of CREATE VIEW ... AS ..., without what is said before and after it."""
     text, depth = statement.text, 0
     for token in scan(text):
@@ -145,7 +186,12 @@ def _query_text(statement: Statement) -> str:
     return text
 
 
-def _expressions(connection: Connection, statement: Statement, expressions: list[Any]) -> list[Any]:
+def _expressions(connection: Connection, statement: Statement, some: list[Any]) -> list[Any]:
+    return _view(connection, _select(statement, some))
+
+
+def _select(statement: Statement, expressions: list[Any]) -> str:
+    """A query that has these expressions as its columns."""
     texts = []
     for one in expressions:
         text = expression_text(one)
@@ -153,7 +199,7 @@ def _expressions(connection: Connection, statement: Statement, expressions: list
             raise CannotPrint("an expression in it cannot be written again")
         texts.append(text)
     listed = ", ".join(f"({text}) as e{at}" for at, text in enumerate(texts))
-    return _view(connection, f"select {listed}{_context(statement.tree)}")
+    return f"select {listed}{_context(statement.tree)}"
 
 
 def _context(tree: Any) -> str:
@@ -245,6 +291,10 @@ def _instead(text: str, own: str, ours: str) -> str:
     return ours + text.removeprefix(own)
 
 
+_SELECTS: dict[Printed, Callable[[Statement, list[Any]], str]] = {
+    Printed.QUERY: _query_text,
+    Printed.EXPRESSIONS: _select,
+}
 _PRINTERS: dict[Printed, Callable[[Connection, Statement, list[Any]], list[Any]]] = {
     Printed.QUERY: _query,
     Printed.RULE: _rule,
