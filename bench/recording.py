@@ -15,7 +15,6 @@ from windlass.model.event import (
     ItemRetried,
     ItemStarted,
     Noticed,
-    RunEnded,
     StepFinished,
     StepStarted,
 )
@@ -24,7 +23,7 @@ KINDS = {
     kind.__name__: kind
     for kind in (
         FlowPlanned, StepStarted, StepFinished, ItemStarted, ItemFinished, ItemRetried,
-        BytesCopied, Noticed, RunEnded,
+        BytesCopied, Noticed,
     )
 }  # fmt: skip
 LEAST_SECONDS = 0.1  # between two records of the bytes of one item

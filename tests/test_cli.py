@@ -561,7 +561,7 @@ main()
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert "run the same command again to resume" in err
+    assert "the same command goes on" in err
     assert time.monotonic() - started < 10  # the thread that sleeps on is not waited for
 
 

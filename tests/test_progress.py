@@ -261,7 +261,7 @@ def test_a_run_without_a_plan_still_shows_its_steps() -> None:
     clock.now += 1
     rows = [row.plain for row in screen.draw(80, 3)]
     assert rows[0] == "Comparing both databases"
-    assert "comparing rows 0/2" in rows[2]
+    assert "validate content 0/2" in rows[2]
     assert "s.a" in rows[-1]
 
 

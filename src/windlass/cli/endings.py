@@ -83,7 +83,7 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
         case Refused():
             return Ending(Exit.REFUSED, refusal(error.problems), error.hint, error.problems)
         case Interrupted() | click.Abort() | KeyboardInterrupt():
-            return Ending(Exit.INTERRUPTED, "interrupted", "run the same command again to resume")
+            return Ending(Exit.INTERRUPTED, "interrupted", "the same command goes on")
         case WindlassError():
             return Ending(Exit.STOPPED if writes else Exit.REFUSED, str(error), error.hint)
         case ModuleNotFoundError(name=str(name)) if extra := EXTRA_OF.get(name.partition(".")[0]):

@@ -7,9 +7,9 @@ import textwrap
 from windlass.spec.spec import Spec, spec_keys
 
 _HEAD = """\
-# A migration, as a file:  windlass plan -f shop.yaml,  windlass migrate -f shop.yaml
+# A move, as a file:  windlass plan -f shop.yaml,  windlass migrate -f shop.yaml
 #
-# The options are those of the command line, and options given there win over the file. Keep
+# The words are those of the command line, and options given there win over the file. Keep
 # passwords out of it: PGPASSWORD, the password file (~/.pgpass) and services are honoured.
 # Editors complete it with the schema that `windlass spec --schema` prints.
 """

@@ -71,7 +71,7 @@ def export(spec: ExportSpec, emit: Emit, *, run: str = "") -> Outcome:
 def _attempt(run: Exporting) -> tuple[Outcome, WindlassError | None]:
     """One pass of the flow, and why another one could go on where it ended."""
     run.steps = tuple(step.name for step in EXPORT.steps)
-    go_on = f"the same command with --run {run.run} resumes"
+    go_on = f"the same command with --run {run.run} goes on"
     try:
         run_flow(EXPORT, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:

@@ -67,11 +67,11 @@ _OTHERS_OPTIONS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
     "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, 130 interrupted. "
-    "After 4 and 130 run the same command again to resume; an export, with --run.",
+    "After 4 and 130 the same command goes on; that of an export, with --run.",
 )
 @click.version_option(__version__, message="windlass %(version)s")
 def windlass() -> None:
-    """Migrate a PostgreSQL database into another: plan, copy, prove, resume."""
+    """Move a PostgreSQL database into another: plan, copy, prove, resume."""
 
 
 @windlass.command()
@@ -94,7 +94,7 @@ def windlass() -> None:
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
-    """Show what a migration would do. Writes nothing.
+    """Say what a move would do. Writes nothing.
 
     Prints what goes where, relation by relation and column by column, the statements that would
     run, sizes, chunks and order, an estimate of the time, every loss and every problem.
@@ -146,15 +146,15 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
 @click.option(
     "--restart",
     is_flag=True,
-    help="Start over instead of resuming where an earlier run of this migration stopped.",
+    help="Begin anew instead of going on where an earlier run of this move stopped.",
 )
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def migrate(voice: Voice, /, restart: bool, plan_file: Path | None, **words: Any) -> int:
-    """Migrate a database, or resume where an earlier run stopped.
+    """Move a database, or go on where the move stopped.
 
     Reads the source in one snapshot, copies relations side by side, builds indexes and
-    constraints, verifies. Killed at any moment, the same command resumes and ends the same.
+    constraints, verifies. Killed at any moment, the same command goes on and ends the same.
     """
     reviewed = options.read_reviewed(plan_file, words) if plan_file else None
     spec = options.read_spec(voice, words, ("source", "target"))
@@ -176,7 +176,7 @@ def migrate(voice: Voice, /, restart: bool, plan_file: Path | None, **words: Any
 def rewrite(voice: Voice, /, only_plan: bool, **words: Any) -> int:
     """Change rows of a table where they stand: pick, change, back up, write, stamp.
 
-    Killed at any moment, the same command resumes and ends the same. Rows that others change
+    Killed at any moment, the same command goes on and ends the same. Rows that others change
     meanwhile are left to them.
     """
     spec = options.read_rewrite_spec(voice, words)
@@ -297,7 +297,7 @@ def rollback(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 
 @windlass.command()
 @options.takes(*options.EXPORT)
-@click.option("--run", metavar="RUN", default="", help="Resume a run that stopped.")
+@click.option("--run", metavar="RUN", default="", help="Go on with a run that stopped.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def export(voice: Voice, /, run: str, file: Path | None, **words: Any) -> int:

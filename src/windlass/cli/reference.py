@@ -33,8 +33,8 @@ elsewhere, nothing under `-q`. With `--json` stdout holds one JSON object, also 
 | 1 | differences found, or done with losses that were not accepted |
 | 2 | bad options or spec; nothing was tried |
 | 3 | refused; nothing was written; every problem is listed |
-| 4 | stopped part-way; run the same command again to resume, an export with `--run` |
-| 130 | interrupted (Ctrl-C); run it again to resume |
+| 4 | stopped part-way; the same command goes on, that of an export with `--run` |
+| 130 | interrupted; the same |
 """
 
 

@@ -17,7 +17,6 @@ from windlass.cli.show import (
 )
 from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
-from windlass.progress.titles import title
 
 WIDE = 100
 SOURCE_WIDTH = 24
@@ -159,7 +158,7 @@ def _steps(detail: RunDetail) -> Iterator[str]:
     """Those that are journalled, as far as they are."""
     for step in detail.steps:
         mark = "✓" if step.done >= step.items else "●" if step.done else "○"
-        name = title(step.name)
+        name = step.name.replace("_", " ")
         count = f"{step.done:,}/{step.items:,}" if step.items > 1 else ""
         spent = dim(seconds_text(step.seconds)) if step.seconds else ""
         yield f"  {mark} {name:<28} {count:>11}  {spent}".rstrip()

@@ -14,7 +14,6 @@ from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
 from windlass.model.outcome import Outcome, RelationOutcome, State
 from windlass.model.report import Difference, DifferenceKind, count_losses
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
-from windlass.progress.titles import title
 
 if TYPE_CHECKING:
     from windlass.rewrite.preview import Preview
@@ -86,7 +85,7 @@ def outcome_line(outcome: Outcome, *, verb: str) -> str:
 
 
 _SENTENCES = {
-    "migrate": ("Migrated", "The migration"),
+    "migrate": ("Moved", "The move"),
     "verify": ("Compared", "The comparison"),
     "rollback": ("Rolled back", "The rollback"),
     "rewrite": ("Rewrote", "The rewrite"),
@@ -205,14 +204,14 @@ def _phases(outcome: Outcome, width: int) -> Iterator[str]:
     if not outcome.phases or not outcome.relations:
         return
     longest = max(outcome.phases.values())
-    name_width = max(len(title(name)) for name in outcome.phases)
+    name_width = max(len(name) for name in outcome.phases)
     room = min(max(width - name_width - 16, 8), 40)
     least = sorted(outcome.phases.values(), reverse=True)[:MOST_PHASES][-1]
     least = max(least, longest / 100)
     shown = {name: took for name, took in outcome.phases.items() if took >= least}
     for name, seconds in shown.items():
         bar = "━" * round(seconds / longest * room) if longest else ""
-        words = title(name)
+        words = name.replace("_", " ")
         yield f"  {words:<{name_width}}  {seconds_text(seconds):>9}  {_styled(bar, 'cyan')}"
     if rest := len(outcome.phases) - len(shown):
         yield dim(f"  and {plural(rest, 'shorter step')}")
@@ -224,7 +223,7 @@ def _relations(outcome: Outcome) -> Iterator[str]:
     if not shown or outcome.state not in _OVER:
         return
     rest = len(outcome.relations) - len(shown)
-    lines: list[tuple[str, ...]] = [("relation", "rows", "size", "chunks", "copy time", "verified")]
+    lines: list[tuple[str, ...]] = [("relation", "rows", "size", "chunks", "read for", "verified")]
     lines += [_relation(relation) for relation in shown]
     yield from table(lines, right={1, 2, 3, 4})
     if rest:
@@ -292,7 +291,7 @@ def _notices(outcome: Outcome, width: int) -> Iterator[str]:
 def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[str]:
     if outcome.state in (State.STOPPED, State.INTERRUPTED, State.RUNNING) and again:
         where = "on the target" if outcome.target else "in the database"
-        yield f"  What is done is safe {where}. To resume:"
+        yield f"  What is done is safe {where}. To go on:"
         yield f"    {again}"
     rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in outcome.differences)
     if rows_differ and repair:

@@ -23,7 +23,9 @@ import tenacity
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.activity import read_activity
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.keepalive import NOTICED_SECONDS
 from windlass.engines.postgres.lock import (
+    PATIENCE_SECONDS,
     control_name,
     end_sessions,
     name_session,
@@ -399,7 +401,10 @@ class Migration:
             self._found, self._is_finished = mine, True
             self._use(journal.read_plan(self.control, mine.run))
             return
-        self._locked = try_lock(self.control)
+        # a lock of this process's own, whose session the server has not missed yet
+        is_own = self._patient and not mine
+        patience = NOTICED_SECONDS if is_own else PATIENCE_SECONDS
+        self._locked = try_lock(self.control, patience_seconds=patience)
         if not self._locked and not (mine and self._is_held(mine.run)):
             raise Refused([_in_progress(read_holder(self.control))])
         self._found = mine or self._unfinished()
@@ -822,7 +827,8 @@ def _in_progress(holder: str) -> Problem:
     return Problem(
         "target",
         f"another run is in progress: {holder or 'just ended'}",
-        "wait for it, or end it with pg_terminate_backend(pid)",
+        "wait for it, or end it with pg_terminate_backend(pid); the server ends the session of a"
+        f" machine that is gone within {NOTICED_SECONDS:.0f} seconds",
     )
 
 

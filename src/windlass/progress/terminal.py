@@ -6,7 +6,6 @@ flight, and a done one stays in sight until its line is needed. So 2,000 relatio
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -27,7 +26,6 @@ from windlass.model.units import (
     share_text,
 )
 from windlass.progress.tally import Flight, GroupTally, StepTally, Tally
-from windlass.progress.titles import title
 
 REDRAWS_PER_SECOND = 8
 MOST_LINES = 12  # in flight; what does not fit is counted
@@ -154,7 +152,7 @@ class Screen:
         seconds = seconds_text(now - line.since)
         return text.append("  ").append_text(
             _ends(
-                Text(f"{title(line.step)}  ", style="yellow").append(_item_label(line)),
+                Text(f"{_human(line.step)}  ", style="yellow").append(_item_label(line)),
                 Text(seconds, style="dim"),
                 width - name_width - 4,
             )
@@ -207,7 +205,7 @@ class TerminalProgress:
                 self.say(event.message)
             case ItemRetried() if self._retries_shown < MOST_RETRIES_SHOWN:
                 self._retries_shown += 1
-                self.say(f"{title(event.step)} {event.item}: {event.reason}; trying again")
+                self.say(f"{_human(event.step)} {event.item}: {event.reason}; trying again")
             case _:
                 pass
 
@@ -223,7 +221,7 @@ def _waiting(doing: str, tally: Tally, now: float) -> Text:
 
 
 def _title(planned: FlowPlanned, width: int) -> Text:
-    verb = "Resuming" if planned.resumed else "Migrating" if planned.copy_steps else "Comparing"
+    verb = "Going on with" if planned.resumed else "Moving" if planned.copy_steps else "Comparing"
     if not planned.source:
         return Text(f"{verb} run {planned.run}", style="bold")
     names = f"{planned.source} → {planned.target}"
@@ -271,7 +269,7 @@ def _phases(tally: Tally, width: int) -> Text:
     coming = len(names) - len(tally.steps)
     parts = [Text("✓ ", style="green").append(plural(done, "step"))] if done else []
     busy = [step for step in running if step.name in tally.phases]
-    waiting = [step for step in running if step.name not in tally.phases and step.done]
+    waiting = [step for step in running if step.name not in tally.phases]
     parts += [_running(step, "cyan") for step in busy]
     parts += [_running(step, "dim") for step in waiting]
     if coming:
@@ -283,7 +281,11 @@ def _phases(tally: Tally, width: int) -> Text:
 
 def _running(step: StepTally, colour: str) -> Text:
     mark = Text("● ", style=colour)
-    return mark.append(f"{title(step.name)} {_progress_of(step)}".rstrip())
+    return mark.append(f"{_human(step.name)} {_progress_of(step)}".rstrip())
+
+
+def _human(step: str) -> str:
+    return step.replace("_", " ")
 
 
 def _progress_of(step: StepTally) -> str:
@@ -293,19 +295,18 @@ def _progress_of(step: StepTally) -> str:
 def _group_label(name: str, group: GroupTally | None) -> str:
     if group and group.relations > 1:
         return f"{group.relations:,} small relations"
-    return name or "all tables"
+    return name or "everything"
 
 
 def _item_label(line: Line) -> str:
     """What of the group: not the group's name again."""
     if not line.group:
         return ""
-    name = "" if line.item == line.group else line.item.removeprefix(line.group + "/")
-    return re.sub(r" \(\d+\)$", "", name)  # an archive's own number
+    return "" if line.item == line.group else line.item.removeprefix(line.group + "/")
 
 
 def _finished(line: Line, group: GroupTally | None, copy_steps: tuple[str, ...]) -> Text:
-    text = Text("✓ ", style="green dim").append(title(line.step), style="dim")
+    text = Text("✓ ", style="green dim").append(_human(line.step), style="dim")
     words = []
     if group and line.step in copy_steps:
         words = [f"{count_text(group.rows)} rows", bytes_text(group.moved_bytes)]

@@ -118,7 +118,7 @@ Classes = Annotated[
 
 
 class Spec(BaseModel):
-    """A migration: from where to where, what of it, and how."""
+    """A move: from where to where, what of it, and how."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -127,7 +127,7 @@ class Spec(BaseModel):
     target: SecretStr | None = None
     """The same for the target. Default: $WINDLASS_TARGET."""
     schemas: _Words = Field(default=(), alias="schema")
-    """Schemas to migrate. Default: all user schemas."""
+    """Schemas to move. Default: all user schemas."""
     include: _Words = ()
     """Shell patterns on `schema.relation`; only what matches one is moved."""
     exclude: _Words = ()
@@ -166,7 +166,7 @@ class Spec(BaseModel):
     verify_: Verify = Field(default=Verify.FULL, alias="verify")
     """What is compared after the copy."""
     one_snapshot: bool = False
-    """Stop rather than continue with a second snapshot when the first is lost."""
+    """Stop rather than go on with a second snapshot when the first is lost."""
 
     allow_empty_source: bool = False
     """Go ahead although the source has nothing, and the target has something. Refused otherwise, as

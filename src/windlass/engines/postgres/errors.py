@@ -64,11 +64,18 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
 
 # a connection that is refused has no SQLSTATE for psycopg: libpq's words are all there is
 _STARTING = "the database system is"
-_FINAL = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
+_FINAL = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "unsupported startup parameter",
+)
 _SAID = {
     "password authentication failed": _HINTS["28P01"],
     "no password supplied": _HINTS["28P01"],
     "no pg_hba.conf entry": _HINTS["28000"],
+    "unsupported startup parameter": "that is a connection pooler: name the server itself, or leave"
+    " the options of the connection out",
     "could not translate host name": "check the host name",
     "does not exist": "check the name",
     "too many": "wait, or raise max_connections",
