@@ -138,10 +138,10 @@ def test_a_schema_only_plan_copies_nothing() -> None:
     assert " copy " not in said
 
 
-def test_statements_in_text_are_untouched() -> None:
-    assert "\nCREATE FUNCTION store.fence() AS $$\n  -- ``` in a body\n$$;\n" in as_text(
-        sample_plan()
-    )
+def test_statements_in_text_stand_behind_a_bar_line_by_line() -> None:
+    """A definition's own lines cannot be taken for the plan's."""
+    wanted = "\n│ CREATE FUNCTION store.fence() AS $$\n│   -- ``` in a body\n│ $$;\n"
+    assert wanted in as_text(sample_plan())
 
 
 def test_a_fence_in_a_statement_does_not_end_its_block() -> None:

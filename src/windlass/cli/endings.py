@@ -13,6 +13,7 @@ from windlass.cli.voice import Voice
 from windlass.errors import BadSpec, Interrupted, Refused, WindlassError
 from windlass.model.outcome import State
 from windlass.model.report import Problem
+from windlass.model.text import one_line
 
 
 class Exit(IntEnum):
@@ -130,15 +131,15 @@ def tell(ending: Ending, voice: Voice, error: BaseException | None = None) -> in
 
 
 def text_of(ending: Ending) -> str:
-    lines = [click.style("windlass: ", fg="red", bold=True) + ending.message]
+    lines = [click.style("windlass: ", fg="red", bold=True) + one_line(ending.message)]
     for number, problem in enumerate(ending.problems, start=1):
         next_hint = ending.problems[number].hint if number < len(ending.problems) else ""
         what = f"{problem.object}: {problem.message}" if problem.object else problem.message
-        lines.append(f"{number:>4}  {what}")
+        lines.append(f"{number:>4}  {one_line(what)}")
         if problem.hint and problem.hint != next_hint:  # once for several in a row
-            lines.append(f"      → {problem.hint}")
+            lines.append(f"      → {one_line(problem.hint)}")
     if ending.hint:
-        lines.append(f"  → {ending.hint}")
+        lines.append(f"  → {one_line(ending.hint)}")
     return "\n".join(lines)
 
 

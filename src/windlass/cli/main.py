@@ -21,7 +21,8 @@ import click
 from windlass import __version__
 from windlass.cli import options
 from windlass.cli.endings import EXIT_OF, Exit, ending_of, tell
-from windlass.cli.voice import Voice
+from windlass.cli.voice import Voice, secrets_in
+from windlass.engines.scratch import sweep
 
 if TYPE_CHECKING:
     from windlass.model.outcome import Outcome
@@ -420,12 +421,29 @@ def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda:
     voice = Voice.of(arguments)
     voice.before_result = before_result
     try:
+        _hide_passwords(voice)
+        if not {"-h", "--help", "--version"}.intersection(arguments):
+            sweep()
         return int(
             windlass.main(list(arguments), "windlass", standalone_mode=False, obj=voice) or 0
         )
     except (Exception, KeyboardInterrupt) as error:
         writes = not READING.intersection(arguments[:1])
         return tell(ending_of(error, writes=writes), voice, error)
+
+
+def _hide_passwords(voice: Voice) -> None:
+    """Of the command line: other users of this machine could read them all along."""
+    exposed = set().union(*map(secrets_in, voice.arguments))
+    if not exposed:
+        return
+    from windlass.cli.arguments import wipe
+
+    shown = "was visible to" if wipe(exposed) else "is visible to"
+    voice.aside(
+        f"a password on the command line {shown} every user of this machine; put it into the"
+        " password file or PGPASSWORD"
+    )
 
 
 def main() -> None:

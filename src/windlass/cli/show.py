@@ -13,6 +13,7 @@ import click
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
 from windlass.model.outcome import Outcome, RelationOutcome, State
 from windlass.model.report import Difference, DifferenceKind, count_losses
+from windlass.model.text import one_line
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
 if TYPE_CHECKING:
@@ -338,6 +339,7 @@ def preview_text(preview: Preview) -> str:
 
 def table(lines: Sequence[Sequence[str]], right: set[int]) -> Iterator[str]:
     """Aligned columns under a dim header; columns that say nothing are left out."""
+    lines = [[one_line(cell) for cell in line] for line in lines]
     header, *rows = lines
     kept = [at for at in range(len(header)) if any(row[at] for row in rows)]
     widths = {at: max(len(line[at]) for line in lines) for at in kept}
@@ -357,7 +359,7 @@ def pair(word: str, meaning: str) -> str:
 def _wrapped(words: str, width: int, head: str) -> Iterable[str]:
     plain = len(click.unstyle(head))
     lines = textwrap.wrap(
-        words, max(width - plain, 30), break_long_words=False, break_on_hyphens=False
+        one_line(words), max(width - plain, 30), break_long_words=False, break_on_hyphens=False
     )
     return (f"{' ' * plain if at else head}{line}" for at, line in enumerate(lines or [""]))
 

@@ -21,6 +21,8 @@ from urllib.parse import unquote
 
 import click
 
+from windlass.model.text import coloured, json_text
+
 HIDDEN = "***"
 # A shorter one would eat innocent words.
 SHORTEST_SECRET = 4
@@ -125,18 +127,19 @@ class Voice:
     def result(self, text: str) -> None:
         """To stdout. A reader that went away (``| head``) does not change how the run ended."""
         try:
+            text = coloured(text)
             click.echo(text, nl=not text.endswith("\n"))
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def result_json(self, document: Mapping[str, object]) -> None:
-        self.result(json.dumps(document, indent=2, ensure_ascii=False))
+        self.result(json_text(json.dumps(document, indent=2, ensure_ascii=False)))
 
     def aside(self, text: str) -> None:
         """To stderr: what is not the result."""
         with suppress(OSError):  # nobody reads stderr any more; that is no reason to stop
-            click.echo(self.masked(text), err=True)
+            click.echo(coloured(self.masked(text)), err=True)
 
 
 def _mask_word(word: str) -> str:

@@ -68,7 +68,7 @@ class Comparison(Migration):
             line = journal.read_line_of_snapshot(
                 target, identity, self.spec.snapshot, "set_sequences"
             )
-        except psycopg.errors.InsufficientPrivilege:  # the journal is another user's
+        except (psycopg.errors.InsufficientPrivilege, Refused):  # the journal is another user's
             return {}
         except psycopg.Error as error:
             raise explain(error, "reading the journal", side="target") from error

@@ -19,7 +19,7 @@ from psycopg import sql
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.lock import end_sessions, read_holder, relation_key, try_lock
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.table import find_path, read_columns, read_name
+from windlass.engines.postgres.table import read_columns, read_name
 from windlass.errors import Interrupted, Refused, TargetFull, WindlassError
 from windlass.flows.migration import UNFINISHED
 from windlass.flows.rewriting import _PLAN, Rewriting, count, said_lately, session_name
@@ -33,6 +33,7 @@ from windlass.model.report import Problem
 from windlass.model.rewrite import RewriteChange, RewritePlan
 from windlass.model.units import plural
 from windlass.rewrite import backup
+from windlass.rewrite.access import enter
 from windlass.rewrite.frames import call_function, first_misfit, take_over
 from windlass.rewrite.staging import Staging
 
@@ -440,7 +441,7 @@ def undo_rewrite(connection: Connection, found: journal.Run) -> Undone:
         raise Refused([Problem(what, f"{plan.table} is another table by now, or gone")])
     backup.find_backup(connection, plan)
     _expect_no_later(connection, found)
-    find_path(connection, plan.table.schema)
+    enter(connection, plan.table)
     changed = _noted(lines, "writing_to_database", "").get("columns", ())
 
     def put_back(timeout: str) -> backup.Restored:

@@ -35,6 +35,7 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewritePlan
+from windlass.rewrite.access import enter
 from windlass.rewrite.check import find_table, plan_rewrite
 from windlass.rewrite.staging import Staging
 from windlass.spec.rewrite import RewriteSpec
@@ -240,7 +241,7 @@ class Rewriting:
         if connection.info.server_version >= 140000:
             # A killed client's statement ends soon, and lets its lock go.
             connection.execute("set client_connection_check_interval to '1s'")
-        tables.find_path(connection, self.spec.schema_)
+        enter(connection, Name(self.spec.schema_, self.spec.table))
         table = find_table(connection, self.spec)
         key = relation_key(table.oid)
         mine = self._mine(self._runs(connection))
@@ -367,7 +368,7 @@ class Rewriting:
             " where flow = %s and source = %s and state in ('done', 'rolled back')"
             " order by started_at desc offset %s) and run is distinct from"
             " (select run from windlass.line join windlass.run r using (run) where r.source = %s"
-            "  and step = 'writing_to_database' and note->>'swapped' = 'true'"
+            "  and step = 'writing_to_database' and note->>'swapped'::text = 'true'"
             " order by at desc limit 1)",
             (FLOW, self._source, KEPT_RUNS, self._source),
         )
@@ -461,7 +462,7 @@ def count(plan: RewritePlan, lines: Mapping[str, Mapping[str, Line]]) -> dict[st
 def said_lately(connection: Connection, run: journal.Run) -> bool:
     """Whether a scheduler's run may be between two of its steps."""
     row = connection.execute(
-        "select extract(epoch from clock_timestamp() - max(at)) < %s from windlass.line"
+        "select extract(epoch from clock_timestamp() - max(at)) < %s::numeric from windlass.line"
         " where run = %s",
         (BETWEEN_STEPS_SECONDS, run.run),
     ).fetchone()

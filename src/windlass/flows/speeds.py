@@ -10,6 +10,7 @@ import psycopg
 
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.speed import Measured, measure
+from windlass.errors import Refused
 from windlass.journal import journal
 from windlass.model.outcome import State
 from windlass.model.plan import Plan
@@ -53,7 +54,7 @@ def _ratios(target: Connection, speeds: Speeds) -> list[float]:
     """Of the newest runs into this target: what each took, over what would be forecast now."""
     try:
         runs = journal.read_runs(target, flow="migrate") if journal.exists(target) else []
-    except psycopg.errors.InsufficientPrivilege:  # the journal is another user's
+    except (psycopg.errors.InsufficientPrivilege, Refused):  # the journal is another user's
         return []
     ratios: list[float] = []
     for run in runs:

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 from pydantic import TypeAdapter
 
 from windlass import __version__
+from windlass.journal import door
 from windlass.model.outcome import Outcome, State
 from windlass.model.plan import Plan
 from windlass.model.snapshot import Snapshot
@@ -123,9 +124,13 @@ def note_statement(run: str, line: Line) -> str:
 def create(connection: Session) -> None:
     """Make the journal's schema where it is missing, inside the caller's transaction.
 
-    One at a time: two at once would meet in the catalogs.
+    One at a time: two at once would meet in the catalogs. Looked at again when it is there: until
+    then anybody may have made one of that name.
+
+    Raises:
+        Refused: what is there is not ours.
     """
-    connection.execute("select pg_advisory_xact_lock(%s)", (_CREATING,))
+    connection.execute("select pg_catalog.pg_advisory_xact_lock(%s::bigint)", (_CREATING,))
     text = (resources.files("windlass.journal") / "schema.sql").read_text(encoding="utf-8")
     if not exists(connection):
         connection.execute(text.encode())
@@ -133,6 +138,7 @@ def create(connection: Session) -> None:
         connection.execute(
             "alter table windlass.run add column flow text not null default 'migrate'"
         )
+    door.check(connection)
 
 
 def _has_flows(connection: Session) -> bool:
@@ -143,7 +149,13 @@ def _has_flows(connection: Session) -> bool:
 
 
 def exists(connection: Session) -> bool:
-    row = connection.execute("select to_regclass('windlass.line')").fetchone()
+    """Whether there is a journal. Whoever opens it asks this first.
+
+    Raises:
+        Refused: what is there is not ours, or another role may change it.
+    """
+    door.check(connection)
+    row = connection.execute("select pg_catalog.to_regclass('windlass.line'::text)").fetchone()
     return bool(row and row[0])
 
 

@@ -15,13 +15,15 @@ from itertools import groupby
 from typing import TypeVar
 
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys
-from windlass.model.plan import Arrival, ColumnPlan, Estimate, Plan, RelationPlan, Server, SetAside
+from windlass.model.plan import Arrival, ColumnPlan, Estimate, Plan, RelationPlan, Server
 from windlass.model.relation import Wire
 from windlass.model.report import Loss, Problem, count_losses
 from windlass.model.statement import Phase
+from windlass.model.text import in_lines, one_line
 from windlass.model.units import bytes_text, plural, seconds_text
 
 INDENT = "  "
+BAR = "│ "  # before every line of SQL
 _Item = TypeVar("_Item")
 Style = Callable[[str], str]
 
@@ -147,9 +149,6 @@ def _work(plan: Plan) -> Iterator[tuple[str, str]]:
             yield "copy", _copying(plan)
         if phase is Phase.REST:
             yield from _after_the_rows(plan)
-        if phase is Phase.LAST and plan.dependents:
-            count = plural(len(plan.dependents), "object")
-            yield "point", f"{count} that referred to what is set aside, at the new, at once"
         if words := _kinds(kinds[phase]):
             yield str(phase), words + _NOTES.get(phase, "")
     if plan.copies_rows:
@@ -260,22 +259,8 @@ def _losses(plan: Plan) -> Iterator[str]:
 
 def _set_aside(plan: Plan) -> Iterator[str]:
     for item in plan.set_aside:
-        signature = item.signature
-        name = item.name if item.name.schema else item.name.name
-        yield f"{item.kind.lower()} {name}{signature} → {_place(item)}"
-
-
-def _dependents(plan: Plan) -> Iterator[str]:
-    """What refers to set-aside objects from elsewhere, and what happens to it."""
-    for one in plan.dependents:
-        old = f"; the old one → {_place(one.aside)}" if one.aside else ""
-        later = ", and validated" if one.validate else ", and refreshed" if one.refresh else ""
-        new = ", ".join(one.refers_to)
-        yield f"{one.object}: created again to refer to the new {new}{later}{old}"
-
-
-def _place(item: SetAside) -> str:
-    return f"schema {item.backup_schema}" if item.name.schema else f"renamed {item.backup_schema}"
+        signature = f"({item.signature.strip('()')})" if item.signature else ""
+        yield f"{item.kind.lower()} {item.name}{signature} → schema {item.backup_schema}"
 
 
 def _others(plan: Plan) -> Iterator[str]:
@@ -350,7 +335,6 @@ def text(
         ("Losses", (_bullet(words, width) for words in _losses(plan))),
         ("Notices", (_bullet(notice, width) for notice in plan.notices)),
         ("Set aside on the target", _indented(_set_aside(plan))),
-        ("What refers to it", (_bullet(words, width) for words in _dependents(plan))),
         ("Order of work", _pairs(_work(plan), width, numbered=True)),
         ("Tables, in the order of copying", _relation_table(plan)),
         ("Views and the like", _indented(_others(plan))),
@@ -387,7 +371,7 @@ def _pairs(
 
 def _wrapped(words: str, width: int, first: str, rest: str) -> list[str]:
     return textwrap.wrap(
-        words,
+        one_line(words),
         max(width, len(rest) + 20),
         initial_indent=first,
         subsequent_indent=rest,
@@ -414,7 +398,7 @@ def _problems(problems: Sequence[Problem], width: int) -> list[str]:
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
-    return (f"{INDENT}{line}" for line in lines)
+    return (f"{INDENT}{one_line(line)}" for line in lines)
 
 
 def _relation_table(plan: Plan) -> Iterator[str]:
@@ -423,15 +407,16 @@ def _relation_table(plan: Plan) -> Iterator[str]:
 
 def _columns(plan: Plan) -> Iterator[str]:
     for item in plan.relations:
-        yield f"{INDENT}{_arrow(item.relation.name, item.target)}"
+        yield f"{INDENT}{one_line(_arrow(item.relation.name, item.target))}"
         yield from _table((), [_column(column) for column in item.columns], indent=INDENT * 2)
 
 
 def _statements(plan: Plan) -> Iterator[str]:
-    """At the margin and untouched, to be copied."""
+    """Behind a bar, which shows where each begins and that it is none of our own text."""
     for phase, items in groupby(ddl(plan), key=lambda item: item.phase):
         yield from ("", f"-- {phase}")
-        yield from (item.sql for item in items)
+        for item in items:
+            yield from (f"{BAR}{line}".rstrip() for line in in_lines(item.sql).split("\n"))
 
 
 def _table(
@@ -441,9 +426,9 @@ def _table(
     indent: str = INDENT,
 ) -> Iterator[str]:
     """Aligned columns; names are never cut, a reviewer needs them whole."""
-    lines = [header, *rows] if header else rows
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    for line in lines:
+    found = [[one_line(cell) for cell in line] for line in ([header, *rows] if header else rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*found, strict=True)]
+    for line in found:
         cells = (
             f"{cell:>{width}}" if at in right else f"{cell:<{width}}"
             for at, (cell, width) in enumerate(zip(line, widths, strict=True))
@@ -462,7 +447,6 @@ def markdown(plan: Plan, *, next_command: str = "", detail: Detail = Detail.FULL
         ("Losses", _bullets(_losses(plan))),
         ("Notices", _bullets(plan.notices)),
         ("Set aside on the target", _bullets(_set_aside(plan))),
-        ("What refers to it", _bullets(_dependents(plan))),
         ("Order of work", (f"{n}. **{word}**: {_escaped(what)}" for n, (word, what) in numbered)),
         ("Tables, in the order of copying", _markdown_relations(plan)),
         ("Views and the like", _bullets(_others(plan))),
@@ -490,7 +474,8 @@ def _chapter(title: str, lines: Iterable[str]) -> list[str]:
 
 
 def _escaped(words: str) -> str:
-    for letter in "\\`*_<>|[]":
+    words = one_line(words)
+    for letter in "\\`*_<>|[]&~":
         words = words.replace(letter, f"\\{letter}")
     return " ".join(words.split())
 
@@ -536,7 +521,7 @@ def _markdown_statements(plan: Plan) -> Iterator[str]:
     while any(fence in item.sql for item in statements):
         fence += "`"
     for phase in Phase:
-        if found := [item.sql for item in statements if item.phase is phase]:
+        if found := [in_lines(item.sql) for item in statements if item.phase is phase]:
             yield from (f"### {phase}", "", f"{fence}sql", "\n\n".join(found), fence, "")
 
 
@@ -579,15 +564,6 @@ def document(plan: Plan) -> dict[str, object]:
                 "name": str(item.name),
                 "signature": item.signature,
                 "backup_schema": item.backup_schema,
-            },
-        ),
-        "dependents": _each(
-            plan.dependents,
-            lambda one: {
-                "object": one.object,
-                "refers_to": list(one.refers_to),
-                "backup_schema": one.aside.backup_schema if one.aside else None,
-                "statements": [statement.sql for statement in one.statements],
             },
         ),
         "order": [{"phase": phase, "content": content} for phase, content in _work(plan)],

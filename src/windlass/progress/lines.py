@@ -23,6 +23,7 @@ from windlass.model.event import (
     StepFinished,
     StepStarted,
 )
+from windlass.model.text import one_line
 from windlass.progress.tally import Tally
 
 ITEM_LINES_PER_SECOND = 20
@@ -184,6 +185,6 @@ def _word(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     text = str(value)
-    if text and not any(letter in text for letter in ' "=\n'):
+    if text == one_line(text) and text and not any(letter in text for letter in ' "='):
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    return '"' + one_line(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'

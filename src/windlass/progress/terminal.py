@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from windlass.model.event import Event, FlowPlanned, ItemFinished, ItemRetried, Noticed
+from windlass.model.text import one_line
 from windlass.model.units import (
     bytes_text,
     clock_text,
@@ -211,7 +212,7 @@ class TerminalProgress:
 
     def say(self, message: str) -> None:
         """A line above the bars that stays."""
-        self.console.print(Text(message, style="yellow"))
+        self.console.print(Text(one_line(message), style="yellow"))
 
 
 def _waiting(doing: str, tally: Tally, now: float) -> Text:
@@ -338,7 +339,15 @@ def _fit(name: str, width: int) -> str:
     return f"{name:<{width}}"
 
 
+def _safe(row: Text) -> Text:
+    """A name of the database's in it cannot leave its line."""
+    if row.plain != (plain := one_line(row.plain)):
+        row = Text(plain)
+    return row
+
+
 def _clip(row: Text, width: int) -> Text:
+    row = _safe(row)
     row.no_wrap = True
     row.truncate(width, overflow="ellipsis")
     return row

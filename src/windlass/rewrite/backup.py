@@ -26,6 +26,7 @@ from windlass.errors import Refused, TargetFull, WindlassError
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewritePlan
+from windlass.rewrite import access
 from windlass.rewrite.staging import Staging, same_image
 
 _COMMENT = "Backup of {} by windlass run {}."
@@ -84,8 +85,9 @@ def copy(connection: Connection, staging: Staging) -> int:
     plan = staging.plan
     if may_create_in(connection, plan.backup_schema) is None:
         schema = sql.Identifier(plan.backup_schema)
-        connection.execute(sql.SQL("create schema if not exists {}").format(schema))
+        connection.execute(sql.SQL("create schema {}").format(schema))
     new = _new_place(plan)
+    _check(connection, plan)
     if plan.backup == "full":
         source = sql.SQL("select * from {}").format(staging.target)
     else:
@@ -102,6 +104,14 @@ def copy(connection: Connection, staging: Staging) -> int:
             f"the backup {new} has {rows} rows, not {wanted}", hint="run again: it is made anew"
         )
     return rows
+
+
+def _check(connection: Connection, plan: RewritePlan, *names: str) -> None:
+    """Raises:
+    Refused: another role could take the backup away, or make us run its code.
+    """
+    if problems := access.read_problems(connection, plan.table, plan.backup_schema, *names):
+        raise Refused(problems)
 
 
 def _count(connection: Connection, query: sql.Composed) -> int:
@@ -232,6 +242,7 @@ def find_backup(connection: Connection, plan: RewritePlan) -> Name:
         raise Refused([Problem(what, "kept no backup", "its spec said backup: none")])
     found = find_place(connection, plan)
     if found is not None:
+        _check(connection, plan, found.name)
         return found
     place = place_of(plan)
     if read_table(connection, place) is None:

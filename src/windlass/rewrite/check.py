@@ -18,6 +18,7 @@ from windlass.model.flow import resolve
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewriteChange, RewriteColumn, RewritePlan
+from windlass.rewrite import access
 from windlass.rewrite.backup import HINT, owner_of, whose
 from windlass.spec.rewrite import Addition, Backup, Change, Delete, RewriteSpec
 
@@ -192,6 +193,9 @@ class _Checking:
         if spec.backup is Backup.NONE and spec.delete is Delete.SELECTED:
             return
         what = f"schema {spec.backup_schema}"
+        self.problems += access.read_problems(
+            self.connection, self.name, spec.backup_schema, self.name.name
+        )
         if spec.backup_schema == self.name.schema:
             self.refuse(what, "is the table's own", "name another backup-schema")
             return

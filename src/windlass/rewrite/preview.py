@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.table import find_path
+from windlass.model.relation import Name
 from windlass.model.rewrite import RewritePlan
+from windlass.rewrite.access import enter
 from windlass.rewrite.backup import place_of
 from windlass.rewrite.check import plan_rewrite
 from windlass.rewrite.staging import Staging
@@ -27,7 +28,7 @@ def preview(connection: Connection, spec: RewriteSpec) -> Preview:
     """Raises:
     Refused: with every problem.
     """
-    find_path(connection, spec.schema_)
+    enter(connection, Name(spec.schema_, spec.table))
     plan = plan_rewrite(connection, spec, "plan")
     staging = Staging(plan, extras=plan.duplicates is not None)
     row = connection.execute(staging.count_selected()).fetchone()

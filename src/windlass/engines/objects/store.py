@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +18,7 @@ import obstore
 from obstore import exceptions as faults
 from obstore.store import LocalStore, from_url
 
+from windlass.engines import scratch
 from windlass.errors import ConnectionLost, WindlassError
 
 # A store that does not answer is told of in half a minute; ten retries would take three.
@@ -154,11 +154,11 @@ class ObjectStore:
                 raise vanished(self.place(path))
             yield found
             return
-        with tempfile.NamedTemporaryFile(suffix=Path(path).suffix) as copy:
-            for portion in self.stream(path):
-                copy.write(portion)
-            copy.flush()
-            yield Path(copy.name)
+        with scratch.new_file(Path(path).suffix) as copy:
+            with copy.open("wb") as file:
+                for portion in self.stream(path):
+                    file.write(portion)
+            yield copy
 
     def list(self, prefix: str) -> list[str]:
         """The paths below one."""

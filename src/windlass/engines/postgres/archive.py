@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,8 @@ from pathlib import Path
 import pgdumplib
 from psycopg import sql
 
+from windlass.engines import scratch
 from windlass.engines.postgres.session import ProgramAccess
-from windlass.engines.postgres.syntax import Node, split, to_text, tree_of
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.relation import Name
 from windlass.model.statement import Phase
@@ -161,9 +161,8 @@ class Dumping:
     ) -> None:
         """Start it. Without a snapshot it takes its own."""
         self.pg_dump = pg_dump
-        self._folder = tempfile.TemporaryDirectory(prefix="windlass-")
-        self._path = Path(self._folder.name) / "schema.dump"
-        self._service = _write_service(Path(self._folder.name), access.service)
+        self._service = _write_service(access.service)
+        self._path = self._service.with_suffix(".dump")
         command = [
             str(pg_dump.path),
             "--schema-only",
@@ -224,10 +223,10 @@ class Dumping:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        self._folder.cleanup()
+        scratch.let_go(self._path, self._service)
 
 
-def _write_service(folder: Path, parameters: Mapping[str, str]) -> Path:
+def _write_service(parameters: Mapping[str, str]) -> Path:
     """A service file with what has no variable that every libpq knows. The folder is ours alone.
 
     Raises:
@@ -242,7 +241,7 @@ def _write_service(folder: Path, parameters: Mapping[str, str]) -> Path:
                 " space at its end",
                 hint="give it another value",
             )
-    path = folder / "service.conf"
+    path = scratch.folder() / f"{secrets.token_hex(8)}.conf"
     path.touch(mode=0o600)
     path.write_text("\n".join([f"[{_SERVICE}]", *lines, ""]))
     return path
@@ -389,18 +388,20 @@ def without_private_options(definition: str) -> str:
     """
     if _PRIVATE_OPTION not in definition:
         return definition
+    import pglast
+    from pglast import ast, parse_sql
+    from pglast.stream import RawStream
+
     kept = []
-    for text in split(definition):
-        if _PRIVATE_OPTION in text and (tree := tree_of(text)).tag == "AlterTableStmt":
-            tree.cmds = tuple(filter(_without_private_option, tree.cmds))
-            text = to_text(tree) if tree.cmds else ""
-        kept += [f"{text};\n"] if text else []
+    for text in pglast.split(definition):
+        statement = parse_sql(text)[0].stmt
+        if _PRIVATE_OPTION in text and isinstance(statement, ast.AlterTableStmt):
+            for command in statement.cmds or ():
+                if isinstance(command.def_, tuple):
+                    command.def_ = tuple(o for o in command.def_ if o.defname != _PRIVATE_OPTION)
+            statement.cmds = tuple(c for c in statement.cmds or () if c.def_ != ())
+            if not statement.cmds:
+                continue
+            text = RawStream()(statement)
+        kept.append(f"{text};\n")
     return "".join(kept)
-
-
-def _without_private_option(command: Node) -> bool:
-    """Take the option out of a command; False if that has no other."""
-    if not isinstance(command.def_, tuple):
-        return True
-    command.def_ = tuple(one for one in command.def_ if one.defname != _PRIVATE_OPTION)
-    return bool(command.def_)

@@ -22,9 +22,10 @@ from windlass.engines.warehouse.base import (
     not_unique,
     without_key,
 )
-from windlass.errors import WindlassError
+from windlass.errors import Refused, WindlassError
 from windlass.model.export import Column, Export, Kind, Loaded, Manifest
 from windlass.model.report import Problem
+from windlass.trust.planted import Room, quoted_pattern, read_others_code, read_planted
 
 Rows = list[tuple[Any, ...]]
 Run = Callable[[sql.SQL | sql.Composed], Rows]
@@ -82,7 +83,12 @@ class Postgres:
                     if there:
                         types = [type_of(column) for column in one.columns]
                         found += misfits(one.table, one.columns, types, there)
-                return found + self._rights(connection) + self._own(run, exports)
+                return [
+                    *found,
+                    *self._rights(connection),
+                    *self._own(run, exports),
+                    *self._planted(connection, exports),
+                ]
         except WindlassError as error:
             return [Problem(self.place, str(error), error.hint)]
 
@@ -99,6 +105,21 @@ class Postgres:
         if not row[0]:
             return [Problem(self.place, f"may not create in {self._schema}", "grant create on it")]
         return []
+
+    def _planted(self, connection: Connection, exports: Sequence[Export]) -> list[Problem]:
+        """What other roles have put under the names of the records and of the tables."""
+        tables = quoted_pattern(*(one.table for one in exports))
+        hint = "drop it, load as its owner, or give `into` another schema"
+        return [
+            *read_planted(connection, self._records),
+            *read_others_code(connection, Room(self._schema, tables, shared=True, hint=hint)),
+        ]
+
+    @property
+    def _records(self) -> Room:
+        only = quoted_pattern(RECORDS)
+        hint = f"look at who has changed it; without {RECORDS} the next load loads everything"
+        return Room(self._schema, only, only, defaults=("now()",), shared=True, hint=hint)
 
     def _own(self, run: Run, exports: Sequence[Export]) -> list[Problem]:
         """Relations that would be loaded into tables of the source's own: it is this database.
@@ -229,6 +250,8 @@ class Postgres:
             run = _runner(connection)
             self._hold(run, RECORDS)
             self._create_records(run)
+            if problems := read_planted(connection, self._records):
+                raise Refused(problems)
 
     def _hold(self, run: Run, table: str) -> None:
         """Until the transaction is over: two that make a table at once meet in the catalog."""

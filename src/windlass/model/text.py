@@ -1,0 +1,48 @@
+"""Text that comes from a database, as people are shown it: it never leaves its line.
+
+A name, a comment or an error's detail may hold anything: line breaks that forge the next line,
+escape sequences that a terminal obeys, marks that turn the direction of reading.
+"""
+
+from __future__ import annotations
+
+import re
+
+_CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
+_LINES = [0x2028, 0x2029]
+_DIRECTIONS = [0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_OTHERS = [0x200B, 0x2060, 0xFEFF]  # seen by nobody
+
+
+def _escape(letter: int) -> str:
+    named = {0x09: r"\t", 0x0A: r"\n", 0x0D: r"\r"}
+    return named.get(letter) or (f"\\x{letter:02x}" if letter < 0x100 else f"\\u{letter:04x}")
+
+
+_ESCAPES = {one: _escape(one) for one in (*_CONTROLS, *_LINES, *_DIRECTIONS, *_OTHERS)}
+_KEPT = {ord("\n"), ord("\t")}
+_LINES_KEPT = {one: escape for one, escape in _ESCAPES.items() if one not in _KEPT}
+_COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
+_BEYOND_JSON = re.compile("[{}]".format("".join(chr(one) for one in _ESCAPES if one > 0x1F)))
+
+
+def one_line(text: str) -> str:
+    """What would end the line, or move a terminal's cursor, is written out: ``\\n``, ``\\x1b``."""
+    return text.translate(_ESCAPES)
+
+
+def in_lines(text: str) -> str:
+    """As `one_line`, of text that has lines: a definition in SQL."""
+    return text.translate(_LINES_KEPT)
+
+
+def coloured(text: str) -> str:
+    """As `in_lines`, of our own text with colours: only those reach the terminal."""
+    return "".join(
+        part if at % 2 else in_lines(part) for at, part in enumerate(_COLOUR.split(text))
+    )
+
+
+def json_text(text: str) -> str:
+    """JSON in which what `one_line` escapes is escaped, and not only what JSON asks for."""
+    return _BEYOND_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,0 +1,168 @@
+"""Objects that a role plants under names that windlass is about to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from command import DONE, REFUSED, migrate
+from exporting import export
+from hostile import Hostile, hostile_role
+from rewrites import PRODUCT, done, fill, problems
+from servers import Database, Pair
+from windlass.backup.aside import set_aside
+from windlass.cli.moves import rollback
+from windlass.engines.postgres.session import Address, Role
+from windlass.model.event import ignore
+from windlass.model.outcome import State
+from windlass.model.plan import SetAside
+from windlass.model.relation import Name
+
+
+@pytest.fixture
+def low(pair: Pair) -> Iterator[Hostile]:
+    with hostile_role(pair.target) as role:
+        yield role
+
+
+def test_a_schema_whose_owner_could_replace_the_new_tables_is_refused(
+    pair: Pair, low: Hostile
+) -> None:
+    pair.source.run("create schema s", "create table s.t (a int)", "insert into s.t values (1)")
+    low.run("create schema s")
+    (problem,) = migrate(pair).expect(REFUSED).result["problems"]
+    assert problem["object"] == "schema s" and low.name in problem["message"]
+    pair.target.run("alter schema s owner to postgres")
+    migrate(pair).expect(DONE)
+
+
+def test_a_schema_of_a_role_that_gets_what_is_made_is_taken(pair: Pair) -> None:
+    pair.source.run("create schema s authorization corpus_owner", "create table s.t (a int)")
+    pair.target.run("create schema s authorization corpus_owner")
+    migrate(pair).expect(DONE)
+
+
+def test_nothing_is_set_aside_into_a_schema_that_is_there_already(pair: Pair, low: Hostile) -> None:
+    pair.target.run("create table t (a int)", "insert into t values (1)")
+    low.run("create schema windlass_run_public")
+    item = SetAside("TABLE", Name("public", "t"), "", "windlass_run_public")
+    address = Address.parse("target", pair.target.url)
+    with (
+        address.connect(Role.TARGET, "test") as connection,
+        pytest.raises(psycopg.errors.DuplicateSchema),
+        connection.transaction(),
+    ):
+        set_aside(connection, [item])
+    assert pair.target.value("select a from public.t") == 1
+
+
+@pytest.fixture
+def messages(database: Callable[[int], Database]) -> Database:
+    made = fill(database(15))
+    made.run("create table plain (id varchar primary key, base varchar, exported_at timestamp)")
+    return made
+
+
+@pytest.fixture
+def guest(messages: Database) -> Iterator[Hostile]:
+    with hostile_role(messages) as role:
+        messages.run(f"grant usage, create on schema public to {role.name}")
+        yield role
+
+
+def test_an_operator_that_would_be_taken_for_postgresqls_own_is_refused(
+    messages: Database, guest: Hostile
+) -> None:
+    guest.run(
+        "create function public.same(varchar, varchar) returns bool language plpgsql as"
+        f" $${guest.attack}return true; end$$",
+        "create operator public.= (function = public.same, leftarg = varchar, rightarg = varchar)",
+    )
+    said = problems(messages, {"table": "plain", "select": "base = base", **PRODUCT})
+    assert "operator" in said and f"belongs to {guest.name}" in said
+    assert not guest.has_won
+
+
+def test_a_function_of_the_tables_owner_is_found_as_ever(messages: Database) -> None:
+    messages.run(
+        "alter table message owner to corpus_owner",
+        "create function public.lower(int) returns text language sql as $$select 'low'$$",
+        "alter function public.lower(int) owner to corpus_owner",
+    )
+    done(messages)
+
+
+def test_a_backup_is_not_kept_where_another_role_could_drop_it(
+    messages: Database, guest: Hostile
+) -> None:
+    guest.run("create schema backup")
+    assert f"schema backup: belongs to {guest.name}" in problems(messages)
+
+
+def test_a_planted_backup_is_not_restored(messages: Database, guest: Hostile) -> None:
+    run = done(messages).run
+    messages.run(
+        "drop table backup.message", f"grant usage, create on schema backup to {guest.name}"
+    )
+    guest.make_function("public", "text")
+    guest.run(
+        "create view backup.message as select 1::bigint as message_id, public.evil_text() as base,"
+        " null::text as body, 1::numeric(10, 2) as total, now()::timestamp as exported_at",
+        f"comment on view backup.message is 'Backup of public.message by windlass run {run}.'",
+    )
+    outcome = rollback(messages.url, run, ignore)
+    assert outcome.state is State.REFUSED
+    assert any(guest.name in problem.message for problem in outcome.problems)
+    assert not guest.has_won
+
+
+@pytest.fixture
+def lake(database: Callable[[int], Database]) -> Iterator[Hostile]:
+    """A warehouse's public schema in which another role may make tables."""
+    made = database(18)
+    with hostile_role(made) as role:
+        made.run(f"grant usage, create on schema public to {role.name}")
+        yield role
+
+
+LOADS = (
+    "create table public._windlass_loads (number bigint generated always as identity, run text,"
+    " table_name text, source text, relation text, mark text, rows bigint, read_rows bigint,"
+    " total bigint, watermark text, loaded_at timestamptz default now(),"
+    " primary key (run, table_name, source, relation))"
+)
+
+
+def test_records_of_loads_that_another_role_has_made_are_refused(
+    messages: Database, lake: Hostile, tmp_path: Path
+) -> None:
+    lake.run(LOADS)
+    evil = lake.make_function("public")
+    lake.run(
+        "create trigger e before insert on public._windlass_loads"
+        f" for each row execute function {evil}()"
+    )
+    words = {"relations": "public.message", "warehouse": lake.database.url}
+    ran = export(messages, tmp_path, **words).expect(REFUSED)
+    assert f"belongs to {lake.name}" in ran.said and "has trigger e" in ran.said
+    assert not lake.has_won
+
+
+def test_a_table_with_another_roles_code_is_not_loaded_into(
+    messages: Database, lake: Hostile, tmp_path: Path
+) -> None:
+    lake.run(
+        "create table public.message (message_id bigint, base text, body text,"
+        " total numeric(10, 2), exported_at timestamp)"
+    )
+    words = {"relations": "public.message", "warehouse": lake.database.url}
+    export(messages, tmp_path, **words).expect(DONE)  # it cannot do anything
+    evil = lake.make_function("public")
+    lake.run(
+        f"create trigger e before insert on public.message for each row execute function {evil}()"
+    )
+    ran = export(messages, tmp_path, **words).expect(REFUSED)
+    assert "has trigger e" in ran.said and not lake.has_won
