@@ -29,11 +29,12 @@ test: .venv/.for-dev ## Run the tests, on real servers
 test-all: .venv/.for-dev ## Run all of them: every pair of versions, every kind of change
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "full or not full"
 
-check: .venv/.for-dev ## Lint, format, types and the floors of the house
+check: .venv/.for-dev ## Lint, format, types, the floors of the house, and licences
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest -q --no-header tests/test_licences.py
 
 format: .venv/.for-dev ## Let ruff put the code into shape
 	@$(BIN)/ruff check --fix --quiet

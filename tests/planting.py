@@ -7,6 +7,7 @@ every one of them, and nothing else. `plants.sql` has them.
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,3 +40,8 @@ def plants(version: int) -> list[Plant]:
         for head, end in zip(heads, ends, strict=True)
     ]
     return [one for one in found if one.since <= version]
+
+
+def listed() -> str:
+    """The kinds as docs/what-is-compared.md lists them."""
+    return "\n".join(textwrap.wrap(", ".join(one.kind for one in plants(99)) + ".", 100))

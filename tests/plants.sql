@@ -975,3 +975,103 @@ create schema schema_comment;
 comment on schema schema_comment is 'one';
 --- changed
 comment on schema schema_comment is 'two';
+
+--- schema owner: schema schema_owner
+create schema schema_owner;
+--- changed
+alter schema schema_owner owner to corpus_owner;
+
+--- foreign key unchecked: table p.foreign_key_unchecked
+create table p.foreign_key_unchecked_to (a int primary key);
+create table p.foreign_key_unchecked (a int references p.foreign_key_unchecked_to);
+--- changed
+alter table p.foreign_key_unchecked disable trigger all;
+
+--- foreign key unchecked from its other side: table p.foreign_key_half_to
+create table p.foreign_key_half_to (a int primary key);
+create table p.foreign_key_half (a int references p.foreign_key_half_to);
+--- changed
+alter table p.foreign_key_half_to disable trigger all;
+
+--- materialised view unpopulated: materialized view p.unpopulated
+create materialized view p.unpopulated as select 1 as a;
+--- changed
+refresh materialized view p.unpopulated with no data;
+
+--- materialised view populated: materialized view p.populated
+create materialized view p.populated as select 1 as a with no data;
+--- changed
+refresh materialized view p.populated;
+
+--- materialised rows fewer: materialized view p.fewer
+create table p.fewer_of (a int);
+insert into p.fewer_of values (1), (2);
+create materialized view p.fewer as select a from p.fewer_of;
+--- changed
+delete from p.fewer_of where a = 2;
+refresh materialized view p.fewer;
+insert into p.fewer_of values (2);
+
+--- materialised rows others: materialized view p.others
+create table p.others_of (a int);
+insert into p.others_of values (1), (2);
+create materialized view p.others as select a from p.others_of;
+--- changed
+update p.others_of set a = 3 where a = 2;
+refresh materialized view p.others;
+update p.others_of set a = 2 where a = 3;
+
+--- large object missing: large object 4701
+select lo_from_bytea(4701, 'x');
+--- changed
+select lo_unlink(4701);
+
+--- large object bytes: large object 4702
+select lo_from_bytea(4702, 'x');
+--- changed
+select lo_put(4702, 0, 'y');
+
+--- large object owner: large object 4703
+select lo_from_bytea(4703, 'x');
+--- changed
+alter large object 4703 owner to corpus_owner;
+
+--- large object grant: large object 4704
+select lo_from_bytea(4704, 'x');
+grant select on large object 4704 to corpus_reader;
+--- changed
+revoke select on large object 4704 from corpus_reader;
+
+--- large object grant added: large object 4705
+select lo_from_bytea(4705, 'x');
+--- changed
+grant update on large object 4705 to public;
+
+--- large object comment: large object 4706
+select lo_from_bytea(4706, 'x');
+comment on large object 4706 is 'one';
+--- changed
+comment on large object 4706 is 'two';
+
+--- setting of the database: setting work_mem of the database
+select;
+--- changed
+do $$ begin execute format('alter database %I set work_mem = ''7MB''', current_database()); end $$;
+
+--- setting of a role: setting work_mem of role corpus_reader in the database
+select;
+--- changed
+do $$ begin
+    execute format('alter role corpus_reader in database %I set work_mem = ''7MB''',
+                   current_database());
+end $$;
+
+--- connection limit: connection limit of the database
+select;
+--- changed
+do $$ begin execute format('alter database %I connection limit 42', current_database()); end $$;
+
+--- comment on the database: comment on the database
+select;
+--- changed
+do $$ begin execute format('comment on database %I is ''one''', current_database()); end $$;

@@ -54,7 +54,13 @@ MIGRATION_TASKS = {
     *("create_primary_keys", "analyze_tables", "attach_indexes", "analyze_partitioned"),
     *("create_foreign_keys", "validate_foreign_keys", "set_sequences"),
     *("create_triggers_and_rules", "grant_privileges", "refresh_materialized_views"),
-    *("create_event_triggers", "find_differences", "validate_schema", "validate_sequences"),
+    *(
+        "repoint_dependents",
+        "create_event_triggers",
+        "find_differences",
+        "validate_schema",
+        "validate_sequences",
+    ),
     *("validate_large_objects", "trigger_validation_dag", "generate_migration_summary"),
 }
 VALIDATION_TASKS = {
@@ -394,6 +400,7 @@ BOUNDS = [
     (MIGRATION, "fill_existing_tables", True, None),
     (MIGRATION, "accept", ["constraints"], ["owners"]),
     (MIGRATION, "one_snapshot", True, 1),
+    (MIGRATION, "allow_empty_source", True, 1),
     (MIGRATION, "trigger_validation", False, None),
     (MIGRATION, "require_approval", True, "yes"),
     (MIGRATION, "source_conn_id", "x", ""),

@@ -108,6 +108,7 @@ def test_a_form_names_connections_where_a_spec_has_addresses(
         ("jobs", "jobs", 1),
         ("jobs", "jobs", 256),
         ("one_snapshot", "one_snapshot", True),
+        ("allow_empty_source", "allow_empty_source", True),
         ("accept", "accept", ("values", "secrets")),
         ("accept", "accept", ()),
     ],

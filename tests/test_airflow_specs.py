@@ -18,7 +18,7 @@ import pytest
 from test_airflow_dags import Read, airflow_process, serialized
 from windlass.errors import BadSpec
 
-DRIVERS = ("psycopg", "asyncpg", "pglast", "pgdumplib", "windlass.engines")
+DRIVERS = ("psycopg", "asyncpg", "postgast", "pgdumplib", "windlass.engines")
 STEPS = ("windlass.flows.migrate", "windlass.flows.migration", "windlass.flows.comparison")
 PLAIN = """
     source-conn-id: shop_old

@@ -524,7 +524,7 @@ def test_help_loads_nothing_heavy() -> None:
 import sys
 from windlass.cli.main import run
 run(["--help"]); run(["migrate", "--help"]); run(["migrate", "--jbos", "2"])
-print(sorted({"pydantic", "psycopg", "asyncpg", "rich", "yaml", "pglast"} & set(sys.modules)))
+print(sorted({"pydantic", "psycopg", "asyncpg", "rich", "yaml", "postgast"} & set(sys.modules)))
 """
     out, _ = python(code).communicate(timeout=30)
     assert out.splitlines()[-1] == "[]"

@@ -10,6 +10,7 @@ import pytest
 
 from windlass.cli.main import windlass
 from windlass.cli.reference import reference
+from windlass.plan import privileges
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -18,6 +19,13 @@ NAMED = re.compile(r"`(windlass(?:\.\w+)+)")
 LINKED = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 PATHS = sorted({path for page in PAGES for path in NAMED.findall(page.read_text())})
 LINKS = [(page, link) for page in PAGES for link in sorted(set(LINKED.findall(page.read_text())))]
+
+
+def test_the_privileges_are_those_that_are_checked() -> None:
+    written = (ROOT / "docs/privileges.md").read_text()
+    assert written == privileges.page(), (
+        "run: python -m windlass.plan.privileges > docs/privileges.md"
+    )
 
 
 def test_the_command_reference_is_the_programs_own() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from command import DONE, REFUSED, migrate
@@ -16,6 +15,7 @@ from servers import Database, Pair
 from windlass.backup.aside import set_aside
 from windlass.cli.moves import rollback
 from windlass.engines.postgres.session import Address, Role
+from windlass.errors import Refused
 from windlass.model.event import ignore
 from windlass.model.outcome import State
 from windlass.model.plan import SetAside
@@ -52,7 +52,7 @@ def test_nothing_is_set_aside_into_a_schema_that_is_there_already(pair: Pair, lo
     address = Address.parse("target", pair.target.url)
     with (
         address.connect(Role.TARGET, "test") as connection,
-        pytest.raises(psycopg.errors.DuplicateSchema),
+        pytest.raises(Refused),
         connection.transaction(),
     ):
         set_aside(connection, [item])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from command import DIFFERENT, DONE, migrate, verify
 from copying import restore
-from planting import Plant, plants
+from planting import Plant, listed, plants
 from servers import Pair
 
 
@@ -56,3 +58,8 @@ def test_a_migration_has_no_difference(pair: Pair) -> None:
     made(pair)
     migrate(pair).expect(DONE)
     assert verify(pair).expect(DONE).result["differences"] == []
+
+
+def test_the_page_lists_every_kind() -> None:
+    page = Path(__file__).parents[1] / "docs" / "what-is-compared.md"
+    assert page.read_text().endswith(f"\n\n{listed()}\n")

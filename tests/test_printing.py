@@ -155,6 +155,7 @@ def test_who_may_only_read_the_target_can_compare(restored: Pair) -> None:
 @pytest.mark.parametrize("pair", [(15, 18)], indirect=True)
 def test_what_cannot_be_compared_is_not_called_equal(restored: Pair) -> None:
     name = restored.target.name
+    restored.source.run(f"revoke temporary on database {restored.source.name} from public")
     env = as_reader(restored, f"revoke temporary on database {name} from public")
     ran = windlass("verify", "--json", pair=restored, env=env).expect(DIFFERENT)
     (found,) = ran.result["differences"]

@@ -14,12 +14,11 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
-from pglast import parse_sql
-from pglast.parser import scan
 
 from corpora import corpora, corpus
 from servers import Database, Server, tool
 from windlass.engines.postgres.rename import Renamed, quote_identifier, rename_schemas
+from windlass.engines.postgres.syntax import parse, scan
 
 # Names in strings and in places that the corpus has not; two schemas that swap their names, one of
 # them called like a word of grammar; everything in them is called like them.
@@ -116,10 +115,9 @@ def load(database: Database, text: str, folder: Path) -> None:
 def statements(text: str) -> Counter[str]:
     """Without comments before them, and without their order, which follows the names."""
     found = []
-    for raw in parse_sql(text):
-        start = raw.stmt_location or 0
-        statement = text[start : start + raw.stmt_len if raw.stmt_len else len(text)]
-        first = next(word for word in scan(statement) if word.name != "SQL_COMMENT")
+    for parsed in parse(text):
+        statement = text[parsed.start : parsed.end]
+        first = next(word for word in scan(statement) if word.kind != "SQL_COMMENT")
         found.append(statement[first.start :])
     return Counter(found)
 
@@ -253,3 +251,15 @@ def test_names_are_quoted_as_the_server_quotes_them(database: Callable[[int], Da
     words = [word for (word,) in server.rows("select word from pg_get_keywords()")] + odd
     quoted = server.rows("select quote_ident(unnest(%s::text[]))", [words])
     assert [quote_identifier(word) for word in words] == [word for (word,) in quoted]
+
+
+def test_names_are_quoted_as_the_server_does_it(database: Callable[[int], Database]) -> None:
+    words = database(18).rows("select word, quote_ident(word) from pg_get_keywords()")
+    assert len(words) > 400
+    assert {word: quote_identifier(word) for word, _ in words} == dict(words)
+
+
+def test_names_that_an_older_server_quotes_are_quoted(database: Callable[[int], Database]) -> None:
+    query = "select word from pg_get_keywords() where quote_ident(word) <> word"
+    words = [word for (word,) in database(15).rows(query)]
+    assert [word for word in words if quote_identifier(word) == word] == []

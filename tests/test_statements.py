@@ -641,7 +641,7 @@ ATTVER = [
     ),
     (
         "ALTER TABLE ONLY s.t ALTER COLUMN a SET (n_distinct=5, pg_attver=1);\n",
-        "ALTER TABLE ONLY s.t ALTER COLUMN a SET (n_distinct = 5);\n",
+        "ALTER TABLE ONLY s.t ALTER COLUMN a SET (n_distinct=5);\n",
     ),
     ("COMMENT ON TABLE s.t IS 'a pg_attver';\n", "COMMENT ON TABLE s.t IS 'a pg_attver';\n"),
 ]

@@ -152,6 +152,12 @@ def migration_params() -> dict[str, Param]:
             description="Stop rather than go on with a second snapshot when the first is lost.",
             section="How",
         ),
+        "allow_empty_source": Param(
+            False,
+            type="boolean",
+            description="Go ahead although the source has nothing, and the target has something.",
+            section="What",
+        ),
         "verify": Param(
             "full",
             type="string",
@@ -220,6 +226,7 @@ def migration_words(params: Given, given: Given) -> dict[str, Any]:
         "chunk_rows": params["chunk_size"],
         "unlogged": {None: "auto", True: "always", False: "never"}.get(unlogged, unlogged),
         "one_snapshot": params["one_snapshot"],
+        "allow_empty_source": params["allow_empty_source"],
         "accept": params["accept"] or [],
         "verify": params["verify"],
         **given,
@@ -297,8 +304,8 @@ _FORM = {
     "--existing replace": "drop_existing_tables",
     "--existing fill": "fill_existing_tables",
     "--accept ": "accept: ",
-    "--restart begins anew": "a new run after windlass rollback begins anew",
-    " (or --restart to begin it anew)": "",
+    "--restart undoes the run and begins": "a new run after windlass rollback begins",
+    " (or --restart to begin again)": "",
     ": PGPASSWORD, the password file or the URL": " of the Airflow connection",
 }
 _SPEC = {

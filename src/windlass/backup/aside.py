@@ -1,13 +1,14 @@
-"""Moves what is in the way into a backup schema by name alone, and back again.
+"""Moves existing objects into a backup schema by name alone, and back again.
 
-ALTER ... SET SCHEMA writes catalog rows only: it takes no longer for a terabyte than for a row.
+ALTER ... SET SCHEMA and RENAME write catalog rows only: they take no longer for a terabyte than for
+a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -22,8 +23,8 @@ from windlass.model.report import Problem
 from windlass.model.statement import Phase, Statement
 
 # dropped with what they belong to; some cannot be dropped alone (a partition's attached index)
-_GOES_ALONG = {"INDEX", "UNIQUE INDEX", "INDEX ATTACH", "CONSTRAINT", "CHECK CONSTRAINT"}
-_GONE = (
+_GOES_ALONG = {"INDEX", "UNIQUE INDEX", "INDEX ATTACH", "CONSTRAINT"}
+GONE = (
     psycopg.errors.UndefinedObject,
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedFunction,
@@ -34,88 +35,199 @@ _GONE = (
 _STAYS_IF_USED = {"SCHEMA", "EXTENSION"}
 
 
-def set_aside(connection: Connection, items: Sequence[SetAside]) -> None:
-    """Move every item into its backup schema, inside the caller's transaction."""
-    for schema in sorted({item.backup_schema for item in items}):
-        # never one that is there already: its owner could drop what is set aside
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One that was made, with the words that ALTER took then: they hold for the way back, in the
+    exact reverse order, when every type is where it was."""
+
+    kind: str
+    schema: str  # "" for what lives in none
+    name: str
+    signature: str
+    backup: str
+    state: str = ""  # of an event trigger, which is switched off: as pg_event_trigger has it
+
+    @classmethod
+    def of(cls, item: SetAside) -> Move:
+        """As the plan has it."""
+        name = item.name
+        return cls(item.kind, name.schema, name.name, item.signature, item.backup_schema)
+
+    def __str__(self) -> str:
+        where = f"{self.schema}." if self.schema else ""
+        return f"{self.kind.lower()} {where}{self.name}"
+
+
+def _make_schema(connection: Connection, schema: str) -> None:
+    """Unless this run has made it before.
+
+    Raises:
+        Refused: it is another role's, who could drop what is set aside.
+    """
+    row = connection.execute(
+        "select pg_get_userbyid(nspowner) = current_user from pg_namespace where nspname = %s",
+        (schema,),
+    ).fetchone()
+    if row is None:
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
-    for item in _routines_first(items):
-        for one in _with_companions(connection, item, item.name.schema):
-            _move(connection, one, item.name.schema, item.backup_schema)
+    elif not row[0]:
+        raise Refused([Problem(f"schema {schema}", "is another role's", "drop it")])
 
 
-def put_back(connection: Connection, items: Sequence[SetAside]) -> None:
-    """Move every item to where it was, inside the caller's transaction; drop the backup schemas."""
-    for item in reversed(_routines_first(items)):
-        for one in _with_companions(connection, item, item.backup_schema):
-            _move(connection, one, item.backup_schema, item.name.schema)
-    for schema in sorted({item.backup_schema for item in items}):
+def set_aside(connection: Connection, items: Sequence[SetAside]) -> list[Move]:
+    """Move every item, inside the caller's transaction; the moves in the order that they took.
+
+    Routines come first: their signatures name types, by the schema that these are in then.
+    """
+    for schema in sorted({item.backup_schema for item in items if item.name.schema}):
+        _make_schema(connection, schema)
+    moves = []
+    for item in sorted(items, key=_order):
+        for move in _with_companions(connection, Move.of(item)):
+            moves.append(_go(connection, move))
+    return moves
+
+
+def _order(item: SetAside) -> tuple[bool, bool]:
+    """Event triggers first, as they would fire on all that follows."""
+    return item.kind != "EVENT TRIGGER", not item.signature
+
+
+def put_back(connection: Connection, moves: Sequence[Move]) -> None:
+    """Undo the moves, the last one first, inside the caller's transaction; drop the backup
+    schemas."""
+    for move in reversed(moves):
+        _come_back(connection, move)
+    for schema in sorted({move.backup for move in moves if move.schema}):
         connection.execute(sql.SQL("drop schema {}").format(sql.Identifier(schema)))
 
 
-def _routines_first(items: Sequence[SetAside]) -> list[SetAside]:
-    """Their signatures name types, by the schema that these are in while they have not moved."""
-    return sorted(items, key=lambda item: not item.signature)
+def note_of(moves: Iterable[Move]) -> list[list[str]]:
+    """For the journal; `moves_of` reads it."""
+    return [[one.kind, one.schema, one.name, one.signature, one.backup, one.state] for one in moves]
 
 
-def _with_companions(connection: Connection, item: SetAside, schema: str) -> list[SetAside]:
-    """The item, and what came with a range type and does not follow it: its multirange, and the
-    constructor functions of both."""
-    if item.kind != "TYPE" or connection.info.server_version < 140000:
-        return [item]
-    rows: list[Any] = connection.execute(load("companions")).fetchall()
-    companions = [
-        replace(item, kind=kind, name=Name(item.name.schema, name), signature=signature)
-        for of_schema, of_type, kind, name, signature in rows
-        if (of_schema, of_type) == (schema, item.name.name)
-    ]
-    # the functions' signatures name the types by the schema that these are still in
-    return [*sorted(companions, key=lambda one: one.kind), item]
+def moves_of(note: Mapping[str, Any], planned: Iterable[SetAside] = ()) -> list[Move]:
+    """The moves of a journal's note; the planned ones, where an earlier version has noted none."""
+    if "moves" not in note:
+        return [Move.of(item) for item in sorted(planned, key=_order)]
+    return [Move(*one) for one in note["moves"]]
 
 
-def _move(connection: Connection, item: SetAside, old: str, new: str) -> None:
-    statement = sql.SQL("alter {} {}{} set schema {}").format(
-        sql.SQL(item.kind),  # one of pg_dump's own words
-        sql.Identifier(old, item.name.name),
-        sql.SQL(item.signature),  # types as the server writes them
-        sql.Identifier(new),
+def _go(connection: Connection, move: Move) -> Move:
+    if move.kind == "EVENT TRIGGER":
+        move = replace(move, state=_read_state(connection, move.name))
+        _alter(connection, move, move.name, sql.SQL("disable"))
+    _alter(connection, move, move.name, _to(move, move.backup), move.schema)
+    return move
+
+
+def _come_back(connection: Connection, move: Move) -> None:
+    name, schema = (move.name, move.backup) if move.schema else (move.backup, "")
+    _alter(connection, move, name, _to(move, move.schema or move.name), schema)
+    if move.kind == "EVENT TRIGGER":
+        _alter(connection, move, move.name, sql.SQL(_STATES[move.state]))
+
+
+_STATES: dict[str, LiteralString] = {
+    "O": "enable", "D": "disable", "R": "enable replica", "A": "enable always"
+}  # fmt: skip
+
+
+def _read_state(connection: Connection, trigger: str) -> str:
+    row: Any = connection.execute(
+        "select evtenabled::text from pg_event_trigger where evtname = %s", (trigger,)
+    ).fetchone()
+    return str(row[0]) if row else "O"
+
+
+def _to(move: Move, place: str) -> sql.Composed:
+    words: LiteralString = "set schema {}" if move.schema else "rename to {}"
+    return sql.SQL(words).format(sql.Identifier(place))
+
+
+def _alter(
+    connection: Connection, move: Move, name: str, how: sql.Composable, schema: str = ""
+) -> None:
+    statement = sql.SQL("alter {} {}{} {}").format(
+        sql.SQL(move.kind),  # one of pg_dump's own words
+        _qualified(move.kind, schema, name),
+        sql.SQL(move.signature),  # as the server writes it
+        how,
     )
     try:
         connection.execute(statement)
     except psycopg.Error as error:
-        doing = f"moving {item.kind.lower()} {item.name.name} from {old} to {new}"
-        raise explain(error, doing, side="target") from error
+        raise explain(error, f"moving {move}", side="target") from error
+
+
+def _qualified(kind: str, schema: str, name: str) -> sql.Composable:
+    """An operator's name takes no quotes, and has no letter that would need some."""
+    if kind == "OPERATOR":
+        return sql.SQL("{}.{}").format(sql.Identifier(schema), sql.SQL(name))
+    return sql.Identifier(schema, name) if schema else sql.Identifier(name)
+
+
+def _with_companions(connection: Connection, move: Move) -> list[Move]:
+    """The move, and what came with a range type and does not follow it: its multirange, and the
+    constructor functions of both."""
+    if move.kind != "TYPE" or connection.info.server_version < 140000:
+        return [move]
+    rows: list[Any] = connection.execute(load("companions")).fetchall()
+    companions = [
+        replace(move, kind=kind, name=name, signature=signature)
+        for of_schema, of_type, kind, name, signature in rows
+        if (of_schema, of_type) == (move.schema, move.name)
+    ]
+    # the functions' signatures name the types by the schema that these are still in
+    return [*sorted(companions, key=lambda one: one.kind), move]
 
 
 def drop_made(connection: Connection, statements: Iterable[Statement]) -> list[str]:
     """Drop what the statements made, in their order, inside the caller's transaction.
 
-    The caller has put first what was made last.
+    The caller has put first what was made last; what something else of theirs still needs is tried
+    again after it.
 
     Never CASCADE. Schemas and extensions that others use by now stay, and are returned by name.
 
     Raises:
         Refused: something made since depends on it; nothing is changed then.
     """
-    stayed = []
-    for statement in statements:
-        if not statement.drop or statement.kind in _GOES_ALONG or statement.phase is Phase.GRANTS:
-            continue
-        try:
-            with connection.transaction():  # a savepoint
-                connection.execute(statement.drop.encode())
-        except psycopg.errors.DependentObjectsStillExist as error:
-            if statement.kind in _STAYS_IF_USED:
-                stayed.append(str(statement))
-                continue
-            detail = (error.diag.message_detail or "").replace("\n", "; ")
-            problem = Problem(str(statement), f"is in use: {detail}", "drop what depends on it")
-            raise Refused([problem]) from None
-        except _GONE:
-            continue  # already, with what it belonged to
-        except psycopg.Error as error:
+    waiting = [
+        one
+        for one in statements
+        if one.drop and one.kind not in _GOES_ALONG and one.phase is not Phase.GRANTS
+    ]
+    while waiting:
+        needed = {id(one): found for one in waiting if (found := _drop(connection, one))}
+        if len(needed) == len(waiting):
+            break
+        waiting = [one for one in waiting if id(one) in needed]
+    problems = [
+        Problem(str(one), f"is in use: {needed[id(one)]}", "drop what depends on it")
+        for one in waiting
+        if one.kind not in _STAYS_IF_USED
+    ]
+    if problems:
+        raise Refused(problems)
+    return [str(one) for one in waiting]
+
+
+def _drop(connection: Connection, statement: Statement) -> str:
+    """Drop it, if it is there; else who needs it."""
+    try:
+        with connection.transaction():  # a savepoint
+            connection.execute(statement.drop.encode())
+    except psycopg.errors.DependentObjectsStillExist as error:
+        return (error.diag.message_detail or str(error)).replace("\n", "; ")
+    except GONE:
+        pass  # already, with what it belonged to
+    except psycopg.Error as error:
+        is_inherited = isinstance(error, psycopg.errors.InvalidTableDefinition)
+        if not (is_inherited and statement.kind == "CHECK CONSTRAINT"):  # goes with its parent's
             raise explain(error, f"dropping {statement}", side="target") from error
-    return stayed
+    return ""
 
 
 def empty_filled(connection: Connection, names: Iterable[Name]) -> None:

@@ -33,6 +33,7 @@ _VALUES = {
     "accept": "[constraints]",
     "verify": "full",
     "one-snapshot": "false",
+    "allow-empty-source": "false",
     "snapshot": "00000003-0000001B-1",
 }
 _GIVEN = ("source", "target")  # everything else stays a comment: the default is what most want

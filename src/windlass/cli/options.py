@@ -178,6 +178,16 @@ def _one_snapshot(*, hidden: bool = False) -> Option[Any]:
     )
 
 
+def _allow_empty_source(*, hidden: bool = False) -> Option[Any]:
+    return click.option(
+        "--allow-empty-source",
+        is_flag=True,
+        default=None,
+        hidden=hidden,
+        help="Go ahead although the source has nothing, and the target has something.",
+    )
+
+
 SNAPSHOT = click.option(
     "--snapshot",
     metavar="ID",
@@ -199,6 +209,7 @@ MOVE = (
     _accept(),
     _verify("What is compared after the copy. Default: full, the content of every row."),
     _one_snapshot(),
+    _allow_empty_source(),
     SNAPSHOT,
 )
 # A command line that moved can be run again as one that verifies: words that only matter to a
@@ -213,6 +224,7 @@ VERIFICATION = (
     _existing(hidden=True),
     _accept(hidden=True),
     _one_snapshot(hidden=True),
+    _allow_empty_source(hidden=True),
     SNAPSHOT,
 )
 

@@ -32,6 +32,9 @@ CONVERT_TABLES = "convert_tables_to_logged"
 CREATE_INDEXES = "create_indexes"
 CREATE_PRIMARY_KEYS = "create_primary_keys"
 VALIDATE_FOREIGN_KEYS = "validate_foreign_keys"
+SET_ASIDE = "set aside"  # the item of the first step that comes before all others
+REPOINT = "repoint_dependents"
+REPOINTED = "references"  # its item that points all at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ def expected_items(plan: Plan) -> dict[str, list[str]]:
         is_cut = not isinstance(load.chunks[0].range, Whole)
         step = TRANSFERS[is_cut]
         found.setdefault(step, []).extend(chunk.id for chunk in load.chunks)
+    if plan.dependents:
+        found[REPOINT] = [REPOINTED, *(one.object for one in plan.dependents if one.validate)]
     return found
 
 

@@ -13,18 +13,23 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.printing import Printing
 from windlass.engines.postgres.rename import quote_identifier
 from windlass.engines.postgres.session import Connection
+from windlass.flows.attributes import attribute_differences, view_differences
+from windlass.flows.dependents import astray, remade_statements
 from windlass.flows.migration import Migration
 from windlass.flows.validate import filled, told
+from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.model.statement import Statement
+from windlass.model.units import plural, several
 from windlass.plan.planner import wanted
+from windlass.plan.present import Present
 from windlass.plan.properties import property_differences
 from windlass.plan.select import select_entries
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.spec.spec import Extent, Verify
-from windlass.verify.schema import Key, compare_schemas
+from windlass.verify.schema import Key, compare_schemas, only_there
 
 # losses by which what is on the target is another than on the source, or not enforced
 _ALTERED = {LossClass.CONSTRAINTS, LossClass.OBJECTS}
@@ -34,7 +39,15 @@ def validate_schema(run: Migration, _: Item) -> Result:
     """Dump both sides with one pg_dump, and compare what the target would be asked for."""
     if run.spec.extent is Extent.DATA or run.spec.verify_ is Verify.NONE:
         return {}
-    return told([*_differing_schema(run), *_differing_properties(run)])
+    schema, extra = _differing_schema(run)
+    views, notices = view_differences(run)
+    if extra and run.only_compares:
+        count = plural(len(extra), "object")
+        notices.append(f"{count} on the target only, not compared: {several(extra, 3)}")
+    for notice in notices:
+        run.emit(Noticed(notice))
+    found = [*schema, *attribute_differences(run), *views, *_differing_properties(run)]
+    return {"notices": notices, **told(found)}
 
 
 def _differing_properties(run: Migration) -> list[Difference]:
@@ -51,7 +64,8 @@ def _differing_properties(run: Migration) -> list[Difference]:
     ]
 
 
-def _differing_schema(run: Migration) -> list[Difference]:
+def _differing_schema(run: Migration) -> tuple[list[Difference], list[str]]:
+    """What differs, and what only the target has."""
     plan, spec = run.plan, run.spec
     pg_dump = find_pg_dump(plan.source.major, plan.target.major)
     assert pg_dump is not None  # the plan was made with it
@@ -81,7 +95,9 @@ def _differing_schema(run: Migration) -> list[Difference]:
             dump.close()
     names = {name for name, _ in moved}
     owned_by = {item.name: item.owner for item in owners if item.owner}
-    selected = select_entries(entries, names, wanted(spec), owned_by).entries
+    since = Since.of(plan.source.major, plan.target.major)
+    present = Present(entries, plan.schemas, existing, lambda: there, since)
+    selected = select_entries(entries, names, wanted(spec), owned_by, present).entries
     renamed = {old: new for old, new in plan.schemas.items() if old != new}
 
     def written(schemas: Mapping[str, str], some: Sequence[Entry]) -> Written:
@@ -91,14 +107,16 @@ def _differing_schema(run: Migration) -> list[Difference]:
     if not plan.target.superuser:
         there = _without_own_grants(there, plan.target.user, entries)
     expected, losses = written(renamed, selected), run.losses()
-    return compare_schemas(
-        expected.statements,
-        written({}, there).statements,
+    remade = () if run.only_compares else remade_statements(plan)
+    found = written({}, there).statements
+    differences = compare_schemas(
+        (*expected.statements, *remade),
+        found,
         absent={loss.object for loss in losses},
         excused=expected.reowned | {loss.object for loss in losses if loss.kind in _ALTERED},
         filled=() if run.only_compares else filled(plan),
         judge=Printing(target),
-        since=Since.of(plan.source.major, plan.target.major),
+        since=since,
         reordered=[item.target for item in plan.relations if item.relation.reordered],
         depends_on={entry.id: entry.depends_on for entry in selected},
         belongs_to=_belongings(there),
@@ -108,6 +126,10 @@ def _differing_schema(run: Migration) -> list[Difference]:
             for name, owner in owned_by.items()
         },
     )
+    if not run.only_compares:
+        differences += astray(plan, target, existing)
+    within = None if wanted(spec).is_everything else set(plan.schemas.values())
+    return differences, only_there(expected.statements, found, within)
 
 
 def _without_own_grants(

@@ -13,7 +13,7 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
-from windlass.backup.aside import set_aside
+from windlass.backup.aside import note_of, set_aside
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
@@ -39,6 +39,7 @@ from windlass.flows.ddl import (
     CREATE_PRIMARY_KEYS,
     CREATE_TABLES,
     IN_ORDER,
+    SET_ASIDE,
     TRANSFERS,
     VALIDATE_FOREIGN_KEYS,
 )
@@ -98,10 +99,10 @@ def create_target_schema(run: Migration, _: Item) -> Result:
     if run.plan.set_aside:
 
         def aside(connection: Connection) -> Result:
-            set_aside(connection, run.plan.set_aside)
-            return {"objects": len(run.plan.set_aside)}
+            moves = set_aside(connection, run.plan.set_aside)
+            return {"objects": len(run.plan.set_aside), "moves": note_of(moves)}
 
-        run.once("create_target_schema", "set aside", aside)
+        run.once("create_target_schema", SET_ASIDE, aside)
     return _run_schema(run, _)
 
 

@@ -23,7 +23,9 @@ import tenacity
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.activity import read_activity
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.keepalive import NOTICED_SECONDS
 from windlass.engines.postgres.lock import (
+    PATIENCE_SECONDS,
     control_name,
     end_sessions,
     name_session,
@@ -399,7 +401,10 @@ class Migration:
             self._found, self._is_finished = mine, True
             self._use(journal.read_plan(self.control, mine.run))
             return
-        self._locked = try_lock(self.control)
+        # a lock of this process's own, whose session the server has not missed yet
+        is_own = self._patient and not mine
+        patience = NOTICED_SECONDS if is_own else PATIENCE_SECONDS
+        self._locked = try_lock(self.control, patience_seconds=patience)
         if not self._locked and not (mine and self._is_held(mine.run)):
             raise Refused([_in_progress(read_holder(self.control))])
         self._found = mine or self._unfinished()
@@ -562,7 +567,8 @@ class Migration:
     ) -> Plan:
         from windlass.flows.planning import Sight, read_and_plan  # no other process needs them
 
-        sight = Sight(self.source, self._source_session(), self.snapshot.id, self.control, measures)
+        source, id_ = self._source_session(), self.snapshot.id
+        sight = Sight(self.source, source, id_, self.target, self.control, measures)
         return read_and_plan(run or new_run_id(), self.spec, sight, purpose)
 
     def _hold_relations(self) -> None:
@@ -821,7 +827,8 @@ def _in_progress(holder: str) -> Problem:
     return Problem(
         "target",
         f"another run is in progress: {holder or 'just ended'}",
-        "wait for it, or end it with pg_terminate_backend(pid)",
+        "wait for it, or end it with pg_terminate_backend(pid); the server ends the session of a"
+        f" machine that is gone within {NOTICED_SECONDS:.0f} seconds",
     )
 
 
@@ -829,7 +836,7 @@ def _other_options(run: str) -> Problem:
     return Problem(
         f"run {run}",
         "is unfinished, and was started with other options",
-        "give the same options to go on with it (or --restart to begin it anew),"
+        "give the same options to resume it (or --restart to begin again),"
         f" or undo it: windlass rollback {run}",
     )
 

@@ -13,6 +13,7 @@ from windlass.model.flow import Flow, Step
 _MIGRATE = "windlass.flows.migrate"
 _TRANSFERS = "windlass.flows.transfers"
 _VALIDATE = "windlass.flows.validate"
+_DEPENDENTS = "windlass.flows.dependents"
 _DEFINITIONS = "windlass.flows.definitions"
 _REWRITE = "windlass.flows.rewrite"
 _EXPORT = "windlass.flows.export"
@@ -50,6 +51,8 @@ _DOCS = {
     "create_triggers_and_rules": "Makes triggers, rules and policies.",
     "grant_privileges": "Grants privileges.",
     "refresh_materialized_views": "Fills the materialized views that the source had filled.",
+    "repoint_dependents": "Points what refers to set-aside objects (views, foreign keys of other"
+    " tables, ...) at what has replaced them.",
     "create_event_triggers": "Makes event triggers, when nothing is left that they could fire on.",
     "validate_content": "Has each server fingerprint, or count, the rows of its side.",
     "find_differences": "Compares the fingerprints, and looks for the rows wherever they differ.",
@@ -165,7 +168,8 @@ MIGRATE: Flow[Any] = Flow(
             "set_sequences",
         ),
         _in(_MIGRATE, "refresh_materialized_views", "grant_privileges"),
-        _in(_MIGRATE, "create_event_triggers", "refresh_materialized_views"),
+        _in(_DEPENDENTS, "repoint_dependents", "refresh_materialized_views"),
+        _in(_MIGRATE, "create_event_triggers", "repoint_dependents"),
         _in(
             _VALIDATE,
             "validate_content",

@@ -6,14 +6,17 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 
 from windlass import __version__
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import Dumping, Entry, find_pg_dump, pg_dump_versions
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
+from windlass.engines.postgres.references import read_references
 from windlass.engines.postgres.session import Address, Connection, why_libpq
 from windlass.engines.postgres.trial import try_out
+from windlass.errors import Refused
 from windlass.journal import door
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Name, Relation
@@ -32,6 +35,7 @@ class Sight:
     source_address: Address
     source: Connection
     snapshot_id: str
+    target_address: Address
     target: Connection
     measures: bool = False  # how fast both are, for an estimate that a person reads
 
@@ -65,6 +69,9 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             properties=read_properties(source),
             target_properties=read_properties(target),
             try_out=lambda scripts: try_out(target, scripts),
+            references=lambda: read_references(target),
+            target_archive=cache(partial(_dump_target, sight, target_catalog)),
+            target_foreign_keys=catalog.read_foreign_keys(target),
             pg_dump=str(dumping.pg_dump) if dumping else "none",
             speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
         )
@@ -124,7 +131,8 @@ def _start_dump(
         )
         return None
     names = {relation.name for relation in chosen}
-    if source.unreadable & names:
+    schemas = {name.schema for name in names}
+    if source.unreadable & names or source.unreachable_schemas & schemas:
         return None  # pg_dump would only say what the plan's problems say
     return Dumping(
         pg_dump,
@@ -132,6 +140,26 @@ def _start_dump(
         sight.snapshot_id,
         leave_out=_out_of_reach(source) - names,
     )
+
+
+def _dump_target(sight: Sight, target: catalog.Catalog) -> Sequence[Entry]:
+    """The target's definitions, of which some are compared, and some made again.
+
+    Raises:
+        Refused: no pg_dump can read them.
+    """
+    major = target.server.major
+    pg_dump = find_pg_dump(major, major)
+    if pg_dump is None:
+        message = f"none is as new as the target ({major})"
+        hint = f"install the PostgreSQL {major} client programs"
+        raise Refused([Problem("pg_dump", message, hint)])
+    dumping = Dumping(
+        pg_dump,
+        sight.target_address.program_access(sight.target),
+        leave_out=_out_of_reach(target),
+    )
+    return dumping.entries()
 
 
 def _out_of_reach(source: catalog.Catalog) -> set[Name]:

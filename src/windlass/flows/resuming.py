@@ -16,6 +16,7 @@ from windlass.model.snapshot import Snapshot
 from windlass.model.units import several
 
 MOST_NAMED = 10
+BEGIN_AGAIN = "--restart undoes the run and begins again"
 LARGE_OBJECTS = "transfer_large_objects"
 Lines = Mapping[str, Mapping[str, Line]]  # by step and item
 
@@ -83,7 +84,7 @@ def _refuse(plan: Plan, changes: Sequence[str], what: str) -> None:
     if changes:
         raise CannotResume(
             f"{what}: {several(changes, MOST_NAMED)}",
-            hint=f"undo that change, then run the same command again; or {_begin_again(plan)}",
+            hint=f"undo that change, then run the same command again; or {BEGIN_AGAIN}",
         )
 
 
@@ -100,8 +101,7 @@ def check_snapshot(plan: Plan, lines: Lines, before: Collection[Snapshot], now: 
     if (copied or objects) and not (_all_in(plan, copied) and _all_objects_in(plan, objects)):
         raise CannotResume(
             f"the snapshot of run {plan.run} is gone, and one snapshot was asked for",
-            hint="the same command without --one-snapshot resumes with a second snapshot;"
-            f" {_begin_again(plan)}",
+            hint=f"without --one-snapshot it resumes with a second snapshot; or {BEGIN_AGAIN}",
         )
 
 
@@ -141,7 +141,3 @@ def snapshot_notice(relations: Sequence[RelationOutcome], lines: Lines, now: Sna
 
 def _numbers(lines: Mapping[str, Line]) -> set[int]:
     return {line.snapshot for line in lines.values() if line.snapshot is not None}
-
-
-def _begin_again(plan: Plan) -> str:
-    return f"with --restart it begins again (windlass rollback {plan.run} only undoes the run)"

@@ -6,21 +6,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from windlass.backup.aside import drop_made, empty_filled, put_back
+from windlass.backup.aside import drop_made, empty_filled, moves_of, put_back
+from windlass.backup.dependents import restore
 from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
-from windlass.flows.ddl import PORTION, TRANSFERS, divide
+from windlass.flows.ddl import (
+    IN_ORDER,
+    PORTION,
+    REPOINT,
+    REPOINTED,
+    SET_ASIDE,
+    TRANSFERS,
+    divide,
+)
 from windlass.flows.outline import JOURNALLED
 from windlass.journal import journal
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
 from windlass.model.plan import Arrival, Plan
 from windlass.model.report import Problem
+from windlass.model.statement import Phase
 from windlass.model.units import plural
 
 MOST_AT_ONCE = 5 * PORTION
+SET_STEP = IN_ORDER[Phase.SCHEMA]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,9 @@ def undo(connection: Connection, run: str) -> list[str]:
     end_sessions(connection, f"windlass {run}")
     plan = journal.read_plan(connection, run)
     lines = journal.read_lines(connection, run)
-    ran = {(line.step, line.item) for line in lines}
+    ran = {(line.step, line.item): line.note or {} for line in lines}
+    repointed = ran.get((REPOINT, REPOINTED), {})
+    objects = repointed.get("objects", ())
     place = {id(statement): at for at, statement in enumerate(plan.statements)}
     made = [
         statement
@@ -101,6 +114,8 @@ def undo(connection: Connection, run: str) -> list[str]:
         for statement in portion.statements
     ]
     made.sort(key=lambda one: -place[id(one)])
+    again = [one for each in plan.dependents if each.object in objects for one in each.statements]
+    made = [*reversed(again), *made]
     stayed = []
     while len(made) > MOST_AT_ONCE:
         with connection.transaction():
@@ -116,7 +131,9 @@ def undo(connection: Connection, run: str) -> list[str]:
             [oid for line in lines for oid in (line.note or {}).get("large_objects", ())],
         )
         stayed += drop_made(connection, made)
-        if ("create_target_schema", "set aside") in ran:
-            put_back(connection, plan.set_aside)
+        if (SET_STEP, SET_ASIDE) in ran:
+            moves = moves_of(ran[SET_STEP, SET_ASIDE], plan.set_aside)
+            put_back(connection, [*moves, *moves_of({"moves": (), **repointed})])
+            stayed += restore(connection, plan.dependents, objects)
         journal.set_state(connection, run, State.ROLLED_BACK)
     return stayed

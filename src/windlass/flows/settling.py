@@ -12,6 +12,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.unlogged import Unlogged, read_unlogged
 from windlass.errors import CannotResume
 from windlass.flows.ddl import IN_ORDER, SET_SEQUENCES, TRANSFERS
+from windlass.flows.resuming import BEGIN_AGAIN
 from windlass.journal import journal
 from windlass.model.event import Noticed
 from windlass.model.plan import RelationPlan
@@ -101,8 +102,7 @@ def _refuse_guarded(run: Migration, items: Sequence[RelationPlan]) -> None:
         raise CannotResume(
             f"the target crashed, which emptied unlogged tables that have triggers, foreign keys or"
             f" row security by now: {_names(items)}",
-            hint=f"windlass rollback {run.plan.run}, or the same command with --restart, begins"
-            " again",
+            hint=BEGIN_AGAIN,
         )
 
 

@@ -33,14 +33,18 @@ from windlass.model.plan import Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Difference, DifferenceKind, Problem
-from windlass.model.units import several
+from windlass.model.units import plural, several
 from windlass.plan.chunks import block_ranges
+from windlass.plan.planner import wanted
+from windlass.plan.privileges import Privilege
 from windlass.spec.spec import Extent, Verify
 from windlass.verify.content import find_differences as find_differing_rows
-from windlass.verify.large_objects import differing_large_objects
+from windlass.verify.large_objects import count_extra, differing_large_objects
 
 READ_BOTH_SIDES = "read_both_sides"
 VALIDATE_CONTENT = "validate_content"
+VALIDATE_LARGE_OBJECTS = "validate_large_objects"
+VALIDATE_SCHEMA = "validate_schema"
 VALIDATE_SEQUENCES = "validate_sequences"
 SIDES = ("source", "target")
 
@@ -278,14 +282,20 @@ def _say(state: SequenceState) -> str:
 
 
 def validate_large_objects(run: Migration, _: Item) -> Result:
-    """By a digest of each, computed by its server."""
-    if run.spec.verify_ is not Verify.FULL or not run.plan.large_objects.count:
+    """By a digest of each, computed by its server, and by owner, grants and comment."""
+    is_everything = run.only_compares and wanted(run.spec).is_everything
+    if run.spec.verify_ is not Verify.FULL or not (run.plan.large_objects.count or is_everything):
         return {}
-    found = list(
-        differing_large_objects(run.sessions().source(run.snapshot.id), run.sessions().target())
-    )
+    source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
+    found = list(differing_large_objects(source, target))
+    extra = count_extra(source, target) if is_everything else 0
+    notices = []
+    if extra:
+        notices = [f"{plural(extra, 'large object')} on the target only, not compared"]
+        run.emit(Noticed(notices[0]))
     return {
         "objects": run.plan.large_objects.count,
+        "notices": notices,
         "differing": [oid for oid, _ in found],
         **told(difference for _, difference in found),
     }
@@ -341,15 +351,14 @@ def _reading_problems(plan: Plan, present: Mapping[Name, Present]) -> Iterator[P
         found = present.get(name)
         if found is None or found.kind not in "rpS":
             continue
-        message = f"{user} may not read it on the target"
-        quoted = sql.Identifier(name.schema, name.name).as_string(None)
+        quoted = sql.Identifier(name.schema, name.name)
         if not found.reachable:
-            schema = sql.Identifier(name.schema).as_string(None)
-            hint = f"GRANT USAGE ON SCHEMA {schema} TO {named}"
-            yield Problem(f"schema {name.schema}", message, hint)
+            schema = sql.Identifier(name.schema)
+            yield Privilege.COMPARE_SCHEMA.lacking(f"schema {name.schema}", user, schema)
         if not found.selectable:
-            on = "SEQUENCE " if found.kind == "S" else ""
-            yield Problem(str(name), message, f"GRANT SELECT ON {on}{quoted} TO {named}")
+            sequence, table = Privilege.COMPARE_SEQUENCE, Privilege.COMPARE_TABLE
+            kind = sequence if found.kind == "S" else table
+            yield kind.lacking(str(name), user, quoted)
         elif found.hides_rows:
             yield Problem(
                 str(name),
@@ -364,6 +373,8 @@ def generate_validation_report(run: Comparison, _: Item) -> Result:
     """
     left_out = run.result(VALIDATE_SEQUENCES).get("left_out")
     notices = [_say_left_out(left_out)] if left_out else []
+    notices += run.result(VALIDATE_SCHEMA).get("notices", [])
+    notices += run.result(VALIDATE_LARGE_OBJECTS).get("notices", [])
     told = {"relations": len(run.plan.relations), "notices": notices}
     if run.differences:
         raise Different(run.differences, {"state": State.DIFFERENT.value, **told})

@@ -83,14 +83,38 @@ class Load:
         return sum(chunk.size_bytes for chunk in self.chunks)
 
 
+Address = tuple[int, int]  # of an object in its database: catalog and object id
+
+
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """Something of the target that `--existing replace` moves into a backup schema."""
+    """Something of the target that `--existing replace` moves into a backup schema. What lives in
+    no schema gets another name instead."""
 
     kind: str  # TABLE, VIEW, SEQUENCE, TYPE, FUNCTION ... as ALTER takes it
     name: Name
-    signature: str  # identity arguments of a routine: "integer, text"; else ""
-    backup_schema: str
+    signature: str  # what ALTER takes after the name: "(IN a integer)", " using btree"; else ""
+    backup_schema: str  # or the other name
+    address: Address = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """Something of the target that refers to what is set aside, and that is made again when the
+    new relations are complete, so that it refers to them.
+
+    What lives in a schema is set aside as well, and comes back with a rollback; anything else is
+    dropped before it is made again, and made once more by a rollback.
+    """
+
+    object: str  # "view shop.sales"
+    refers_to: tuple[str, ...]  # "table shop.orders", what is set aside
+    statements: tuple[Statement, ...]  # make it, with its owner, grants, comments
+    aside: SetAside | None = None
+    drop: str = ""
+    restore: str = ""  # what a rollback runs where there is a `drop`
+    validate: str = ""  # of a foreign key, which is made NOT VALID
+    refresh: str = ""  # of a materialized view that is populated
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +163,7 @@ class Plan:
     made_at: str = ""  # in UTC
     version: str = ""  # of windlass
     options: dict[str, Any] = field(default_factory=dict)  # the spec, without the two sides
+    dependents: tuple[Dependent, ...] = ()  # of what is set aside, in the order of making them
 
     @property
     def size_bytes(self) -> int:
@@ -155,6 +180,7 @@ class Plan:
                 for one in self.relations
             ),
             sorted((one.kind, str(one.name), one.signature) for one in self.set_aside),
+            sorted((one.object, *(each.sql for each in one.statements)) for one in self.dependents),
             sorted(map(str, self.losses)),
             (self.verify, self.copies_rows),
         )

@@ -104,6 +104,7 @@ class Relation:
     has_triggers: bool = False  # of its own, or of a foreign key from or to it
     reordered: bool = False  # an inherited column stands behind one of its own
     tid_range_scan: bool = True  # heap, on a server of version 14 or later
+    unique: tuple[tuple[str, ...], ...] = ()  # columns that a foreign key can refer to
 
     @property
     def holds_rows(self) -> bool:

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry
-from windlass.engines.postgres.catalog import Catalog, Existing
+from windlass.engines.postgres.catalog import Catalog, Existing, Signed
+from windlass.model.plan import Address
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
+from windlass.model.units import plural
+from windlass.plan.privileges import Privilege
 from windlass.plan.select import describe
+from windlass.plan.standing import read_only, same_database
 from windlass.plan.statements import target_name, target_tag
 from windlass.spec.spec import Existing as OnExisting
 from windlass.spec.spec import Extent, Spec
@@ -32,13 +36,36 @@ class Sides:
 
 def find_problems(spec: Spec, sides: Sides) -> list[Problem]:
     """What keeps rows from arriving; see `reading_problems` for what keeps them from leaving."""
-    return [*_server_problems(sides), *_writing_problems(spec, sides)]
+    return [
+        *_server_problems(sides),
+        *empty_source_problems(spec, sides),
+        *_writing_problems(spec, sides),
+    ]
+
+
+def empty_source_problems(spec: Spec, sides: Sides) -> list[Problem]:
+    """Source and target are easily swapped: an empty source would replace what is there, or leave
+    it as it is and call that a migration."""
+    there = [relation for relation in sides.target.relations if relation.holds_rows]
+    if spec.allow_empty_source or not there:
+        return []
+    hint = "are source and target swapped? If not: --allow-empty-source"
+    if not sides.source.relations:
+        message = f"has no tables, and the target has {len(there):,}"
+        return [Problem("source", message, hint)]
+    names = {target_name(one.name, sides.schemas) for one in sides.relations}
+    replaced = [one for one in there if one.name in names and one.blocks]
+    holding = [one for one in sides.relations if one.holds_rows]
+    if spec.existing is not OnExisting.REPLACE or not replaced or any(o.blocks for o in holding):
+        return []
+    message = f"has no rows, and {plural(len(replaced), 'table')} with rows would be replaced"
+    return [Problem("source", message, hint)]
 
 
 def _server_problems(sides: Sides) -> Iterator[Problem]:
     source, target = sides.source, sides.target
-    if source.standing.instance == target.standing.instance:
-        yield Problem("target", f"is the same database as the source: {target.server}")
+    yield from same_database(source, target)
+    yield from read_only(target)
     if target.server.major < source.server.major:
         yield Problem(
             "target",
@@ -51,21 +78,22 @@ def _server_problems(sides: Sides) -> Iterator[Problem]:
     if target.standing.standby:
         yield Problem("target", "is a standby, which takes no writes", "name its primary")
     if not target.standing.may_create:
-        yield _lacking(
-            "target", target, "CREATE ON DATABASE", sql.Identifier(target.server.database)
-        )
+        database = sql.Identifier(target.server.database)
+        yield Privilege.CREATE.lacking("target", target.server.user, database)
 
 
 def reading_problems(sides: Sides) -> Iterator[Problem]:
     """What this user may not read of the source."""
     source = sides.source
+    user = source.server.user
     schemas = {relation.name.schema for relation in sides.relations}
     for schema in sorted(schemas & source.unreachable_schemas):
-        yield _lacking(f"schema {schema}", source, "USAGE ON SCHEMA", sql.Identifier(schema))
+        yield Privilege.READ_SCHEMA.lacking(f"schema {schema}", user, sql.Identifier(schema))
     for relation in sides.relations:
         name = relation.name
         if name in source.unreadable:
-            yield _lacking(str(name), source, "SELECT ON", sql.Identifier(name.schema, name.name))
+            quoted = sql.Identifier(name.schema, name.name)
+            yield Privilege.READ_TABLE.lacking(str(name), user, quoted)
         elif name in source.hiding:
             lift = "connect as its owner"
             if name in source.forced:
@@ -79,12 +107,8 @@ def reading_problems(sides: Sides) -> Iterator[Problem]:
     for sequence in source.sequences:
         if sequence.name.schema in schemas and not sequence.readable:
             name = sequence.name
-            yield _lacking(
-                str(name),
-                source,
-                "SELECT ON SEQUENCE",
-                sql.Identifier(name.schema, name.name),
-            )
+            quoted = sql.Identifier(name.schema, name.name)
+            yield Privilege.READ_SEQUENCE.lacking(str(name), user, quoted)
 
 
 def large_object_problems(sides: Sides) -> list[Problem]:
@@ -158,15 +182,6 @@ def _is_for_superusers(statement: Statement) -> bool:
     return statement.kind == "PUBLICATION" and " FOR ALL " in text.partition(" WITH (")[0]
 
 
-def _lacking(about: str, catalog: Catalog, privilege: str, on: sql.Identifier) -> Problem:
-    user = catalog.server.user
-    return Problem(
-        about,
-        f"{user} needs {privilege.split(' ON')[0]} on it",
-        f"GRANT {privilege} {on.as_string(None)} TO {_quoted(user)}",
-    )
-
-
 def _quoted(name: str) -> str:
     return sql.Identifier(name).as_string(None)
 
@@ -231,7 +246,8 @@ class InTheWay:
     entry: Entry
     kind: str  # of what the target has: a view may be in a table's way
     name: Name  # on the target
-    signature: str  # a routine's argument types, in brackets
+    signature: str  # what ALTER takes after the name
+    address: Address = (0, 0)
 
 
 def find_in_the_way(
@@ -241,18 +257,31 @@ def find_in_the_way(
 
     All kinds of relation share one name space with each other and with types.
     """
-    taken = {
-        (_space(kind), schema, name, signature if kind in _SIGNED else ""): (kind, signature)
-        for kind, schema, name, signature in existing.objects
-    }
+    taken = {_taken(signed): signed for signed in existing.objects}
     found = []
     for entry in entries:
         name, signature = _signed(entry, schemas)
         schema = schemas.get(entry.schema, entry.schema)
         there = taken.get((_space(entry.kind), schema, name, signature))
         if entry.kind in _CREATED and there:
-            found.append(InTheWay(entry, there[0], Name(schema, name), _as_altered(*there)))
+            found.append(
+                InTheWay(
+                    entry,
+                    there[0],
+                    Name(schema, there[2]),
+                    existing.identities.get(there, ""),
+                    existing.addresses.get(there, (0, 0)),
+                )
+            )
     return found
+
+
+def _taken(signed: Signed) -> Signed:
+    """What no two objects can have in common; a routine's name may hold brackets itself."""
+    kind, schema, name, signature = signed
+    if kind in _ROUTINES:
+        return _space(kind), schema, f"{name}({signature})", ""
+    return _space(kind), schema, name, signature if kind in _SIGNED else ""
 
 
 def without_freed(items: Sequence[InTheWay]) -> list[InTheWay]:
@@ -292,7 +321,7 @@ def schema_problems(statements: Iterable[Statement], sides: Sides) -> list[Probl
     user = target.server.user
     needed = {one.name.schema for one in statements if one.kind in _CREATED | {"INDEX"}}
     return [
-        _lacking(f"schema {schema}", target, "CREATE ON SCHEMA", sql.Identifier(schema))
+        Privilege.CREATE_IN.lacking(f"schema {schema}", user, sql.Identifier(schema))
         for schema in sorted(needed & existing.schemas)
         if (schema, user) not in existing.creators
     ]
@@ -313,21 +342,17 @@ _CREATED = {
 def _signed(entry: Entry, schemas: Mapping[str, str]) -> tuple[str, str]:
     """Name and signature on the target. An operator's is not in its tag, but in its DROP."""
     if entry.kind in _ROUTINES:
-        name, _, arguments = target_tag(entry.tag, schemas).partition("(")
-        return name, arguments.removesuffix(")")
+        tag = target_tag(entry.tag, schemas)
+        of_all = entry.kind == "AGGREGATE" and tag.endswith("(*)")
+        return tag.removesuffix("*)") + ")" if of_all else tag, ""
+    if entry.kind == "USER MAPPING":
+        return f"USER MAPPING {entry.tag.removeprefix('USER MAPPING ')}", ""
     if entry.kind == "OPERATOR":
         _, _, arguments = target_tag(entry.drop.strip(), schemas).rpartition(f"{entry.tag} (")
         return entry.tag, arguments.removesuffix(";").removesuffix(")")
     if entry.kind in _BY_METHOD:
         return entry.tag, entry.drop.strip().removesuffix(";").rpartition(" USING ")[2]
     return target_tag(entry.tag, schemas), ""
-
-
-def _as_altered(kind: str, signature: str) -> str:
-    """What ALTER has to say after the name."""
-    if kind in _BY_METHOD:
-        return f" USING {signature}"
-    return f"({signature})" if kind in _SIGNED else ""
 
 
 def _space(kind: str) -> str:
@@ -341,15 +366,12 @@ def unmovable(items: Iterable[InTheWay]) -> list[Problem]:
     return [
         Problem(
             describe(item.entry),
-            f"exists on the target, and {_ONE[item.kind]} cannot be set aside",
+            "exists on the target, and the mere shell of a type cannot be set aside",
             "drop or rename it there",
         )
         for item in items
-        if item.kind == "OPERATOR" or (item.kind == "SHELL TYPE" and not is_shell(item.entry))
+        if item.kind == "SHELL TYPE" and not is_shell(item.entry)
     ]
-
-
-_ONE = {"OPERATOR": "an operator", "SHELL TYPE": "the mere shell of a type"}
 
 
 def is_shell(entry: Entry) -> bool:

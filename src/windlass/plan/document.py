@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import TypeVar
 
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys
-from windlass.model.plan import Arrival, ColumnPlan, Estimate, Plan, RelationPlan, Server
+from windlass.model.plan import Arrival, ColumnPlan, Estimate, Plan, RelationPlan, Server, SetAside
 from windlass.model.relation import Wire
 from windlass.model.report import Loss, Problem, count_losses
 from windlass.model.statement import Phase
@@ -149,6 +149,9 @@ def _work(plan: Plan) -> Iterator[tuple[str, str]]:
             yield "copy", _copying(plan)
         if phase is Phase.REST:
             yield from _after_the_rows(plan)
+        if phase is Phase.LAST and plan.dependents:
+            count = plural(len(plan.dependents), "object")
+            yield "point", f"{count} that referred to what is set aside, at the new, at once"
         if words := _kinds(kinds[phase]):
             yield str(phase), words + _NOTES.get(phase, "")
     if plan.copies_rows:
@@ -259,8 +262,22 @@ def _losses(plan: Plan) -> Iterator[str]:
 
 def _set_aside(plan: Plan) -> Iterator[str]:
     for item in plan.set_aside:
-        signature = f"({item.signature.strip('()')})" if item.signature else ""
-        yield f"{item.kind.lower()} {item.name}{signature} → schema {item.backup_schema}"
+        signature = item.signature
+        name = item.name if item.name.schema else item.name.name
+        yield f"{item.kind.lower()} {name}{signature} → {_place(item)}"
+
+
+def _dependents(plan: Plan) -> Iterator[str]:
+    """What refers to set-aside objects from elsewhere, and what happens to it."""
+    for one in plan.dependents:
+        old = f"; the old one → {_place(one.aside)}" if one.aside else ""
+        later = ", and validated" if one.validate else ", and refreshed" if one.refresh else ""
+        new = ", ".join(one.refers_to)
+        yield f"{one.object}: created again to refer to the new {new}{later}{old}"
+
+
+def _place(item: SetAside) -> str:
+    return f"schema {item.backup_schema}" if item.name.schema else f"renamed {item.backup_schema}"
 
 
 def _others(plan: Plan) -> Iterator[str]:
@@ -335,6 +352,7 @@ def text(
         ("Losses", (_bullet(words, width) for words in _losses(plan))),
         ("Notices", (_bullet(notice, width) for notice in plan.notices)),
         ("Set aside on the target", _indented(_set_aside(plan))),
+        ("What refers to it", (_bullet(words, width) for words in _dependents(plan))),
         ("Order of work", _pairs(_work(plan), width, numbered=True)),
         ("Tables, in the order of copying", _relation_table(plan)),
         ("Views and the like", _indented(_others(plan))),
@@ -447,6 +465,7 @@ def markdown(plan: Plan, *, next_command: str = "", detail: Detail = Detail.FULL
         ("Losses", _bullets(_losses(plan))),
         ("Notices", _bullets(plan.notices)),
         ("Set aside on the target", _bullets(_set_aside(plan))),
+        ("What refers to it", _bullets(_dependents(plan))),
         ("Order of work", (f"{n}. **{word}**: {_escaped(what)}" for n, (word, what) in numbered)),
         ("Tables, in the order of copying", _markdown_relations(plan)),
         ("Views and the like", _bullets(_others(plan))),
@@ -564,6 +583,15 @@ def document(plan: Plan) -> dict[str, object]:
                 "name": str(item.name),
                 "signature": item.signature,
                 "backup_schema": item.backup_schema,
+            },
+        ),
+        "dependents": _each(
+            plan.dependents,
+            lambda one: {
+                "object": one.object,
+                "refers_to": list(one.refers_to),
+                "backup_schema": one.aside.backup_schema if one.aside else None,
+                "statements": [statement.sql for statement in one.statements],
             },
         ),
         "order": [{"phase": phase, "content": content} for phase, content in _work(plan)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import LiteralString
 
@@ -11,6 +11,8 @@ from psycopg import sql
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
 from windlass.engines.postgres.database import Properties
+from windlass.engines.postgres.meaning import Since
+from windlass.engines.postgres.references import Reference
 from windlass.engines.postgres.trial import TryOut
 from windlass.model.plan import (
     Arrival,
@@ -18,12 +20,12 @@ from windlass.model.plan import (
     Plan,
     Purpose,
     RelationPlan,
-    SetAside,
 )
 from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation, Wire
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
 from windlass.model.statement import Phase, Statement
 from windlass.model.units import several
+from windlass.plan.aside import Aside, plan_aside, same_definitions
 from windlass.plan.build import build_problems
 from windlass.plan.check import (
     InTheWay,
@@ -32,7 +34,6 @@ from windlass.plan.check import (
     emptiness_problems,
     find_in_the_way,
     find_problems,
-    is_shell,
     large_object_losses,
     large_object_problems,
     missing_extensions,
@@ -53,11 +54,12 @@ from windlass.plan.chunks import (
     plan_loads,
     split,
 )
+from windlass.plan.dependents import Replacing, Repointing, plan_repointing
 from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
+from windlass.plan.present import Present
 from windlass.plan.properties import Carried, carry_properties
 from windlass.plan.select import (
     Wanted,
-    describe,
     select_entries,
     select_relations,
     selection_problems,
@@ -91,6 +93,9 @@ class Reading:
     properties: Properties  # of the source's database
     target_properties: Properties
     try_out: TryOut  # on the target, rolled back
+    references: Callable[[], Sequence[Reference]]  # of the target
+    target_archive: Callable[[], Sequence[Entry]]
+    target_foreign_keys: Sequence[ForeignKey]
     logs_little: bool = False  # the target has wal_level = minimal
     speeds: Speeds = ASSUMED
 
@@ -117,18 +122,23 @@ def make_plan(
     sides = Sides(reading.source, reading.target, reading.existing, relations, schemas)
     owned_by = {item.name: item.owner for item in reading.source.sequences if item.owner}
     names = {relation.name for relation in relations}
-    selection = select_entries(reading.entries, names, words, owned_by)
-    in_the_way = find_in_the_way(selection.entries, schemas, reading.existing)
+    since = Since.of(reading.source.server.major, reading.target.server.major)
+    present = Present(reading.entries, schemas, reading.existing, reading.target_archive, since)
+    selection = select_entries(reading.entries, names, words, owned_by, present)
+    shared = present.shared(selection.needed)
+    entries = [entry for entry in selection.entries if entry.id not in shared]
+    in_the_way = find_in_the_way(entries, schemas, reading.existing)
     if spec.existing is OnExisting.REPLACE:
         in_the_way = without_freed(in_the_way)
     arriving = {
         relation.name: _arrival(spec, target_name(relation.name, schemas), reading.target)
         for relation in relations
     }
-    written = _write(spec, reading, selection.entries, in_the_way, arriving, renamed)
+    aside = _aside(spec, run, reading, in_the_way, entries, schemas)
+    written = _write(spec, reading, entries, in_the_way, aside, arriving, renamed)
+    repointing = _repointing(spec, run, reading, aside, relations, written, schemas)
     relation_plans = _plan_relations(spec, reading, relations, arriving, schemas)
     statements = _with_unlogged(spec, reading, written.statements, relation_plans)
-    set_aside, kept = _set_aside(spec, run, in_the_way, reading.target)
     problems = [
         *found,
         *selection_problems(reading.source, _all_schemas(reading), words, mapped=spec.map_schema),
@@ -146,7 +156,7 @@ def make_plan(
         ]
     silenced = _silenced(reading, relation_plans) if purpose is Purpose.MOVE else []
     if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
-        problems += missing_extensions(selection.entries, reading.existing)
+        problems += missing_extensions(entries, reading.existing)
         bars = superuser_problems(written.statements, sides)
         problems += bars
         able = [one for one in written.statements if str(one) not in {bar.object for bar in bars}]
@@ -155,6 +165,7 @@ def make_plan(
         problems += build_problems(able, copied, renamed, reading.try_out)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
         problems += unmovable(in_the_way) if spec.existing is OnExisting.REPLACE else []
+        problems += [*aside.problems, *repointing.problems]
         problems += taken_names(written.statements, in_the_way, reading.existing)
     copies = spec.extent is not Extent.SCHEMA
     large_objects = reading.large_objects if copies and words.is_everything else LargeObjects()
@@ -173,7 +184,7 @@ def make_plan(
         *written.losses,
         *carried.losses,
         *selection.stranded,
-        *kept,
+        *aside.losses,
         *_other_losses(reading, words, relations),
         *(large_object_losses(sides) if large_objects.count else ()),
         *silenced,
@@ -205,7 +216,7 @@ def make_plan(
             and not any(other.name == relation.partition_of for other in relations)
         ),
         large_objects=large_objects,
-        set_aside=set_aside,
+        set_aside=(*aside.items, *repointing.followers),
         losses=losses,
         problems=tuple(dict.fromkeys(problems)),
         estimate=estimate(
@@ -231,6 +242,7 @@ def make_plan(
             *_notices(written.statements, relation_plans),
             *_left_with_database(spec, reading, words),
         ),
+        dependents=repointing.dependents,
     )
 
 
@@ -270,6 +282,52 @@ def _left_with_database(spec: Spec, reading: Reading, words: Wanted) -> Iterable
             "settings, connection limit, comment and grants of the database are not carried over,"
             " as only a part of it is selected"
         )
+
+
+def _aside(
+    spec: Spec,
+    run: str,
+    reading: Reading,
+    in_the_way: Sequence[InTheWay],
+    entries: Sequence[Entry],
+    schemas: Mapping[str, str],
+) -> Aside:
+    if spec.existing is not OnExisting.REPLACE or spec.extent is Extent.DATA:
+        return Aside()
+    unmoved = [item for item in in_the_way if not item.entry.schema]
+    since = Since.of(reading.source.server.major, reading.target.server.major)
+    same = same_definitions(unmoved, schemas, reading.target_archive, since)
+    return plan_aside(run, in_the_way, entries, reading.target, same)
+
+
+def _repointing(
+    spec: Spec,
+    run: str,
+    reading: Reading,
+    aside: Aside,
+    relations: Iterable[Relation],
+    written: Written,
+    schemas: Mapping[str, str],
+) -> Repointing:
+    if not aside.items:
+        return Repointing()
+    return plan_repointing(
+        Replacing(
+            run=run,
+            set_aside=aside.items,
+            arriving={target_name(one.name, schemas): one for one in relations},
+            made={(one.kind, one.name) for one in written.statements},
+            references=reading.references(),
+            archive=reading.target_archive,
+            foreign_keys=reading.target_foreign_keys,
+            populated={
+                one.name
+                for one in reading.target.relations
+                if one.kind is Kind.MATERIALIZED_VIEW and one.populated
+            },
+            around=_around(reading, {}),
+        )
+    )
 
 
 def _all_schemas(reading: Reading) -> set[str]:
@@ -315,21 +373,15 @@ def _write(
     reading: Reading,
     entries: Sequence[Entry],
     in_the_way: Iterable[InTheWay],
+    aside: Aside,
     arriving: Mapping[Name, Arrival],
     renamed: Mapping[str, str],
 ) -> Written:
     if spec.extent is Extent.DATA:
         return Written((), (), ())
-    skip: set[int] = set()
+    skip: Collection[int] = aside.skip
     if spec.existing is OnExisting.FILL:
         skip = _with_parts({item.entry.id for item in in_the_way}, entries, reading.source)
-    elif spec.existing is OnExisting.REPLACE:
-        skip = {item.entry.id for item in in_the_way if not item.entry.schema or _is_left(item)}
-        skip |= {
-            entry.id
-            for entry in entries
-            if entry.kind == _IN_SCHEMA and skip.intersection(entry.depends_on)
-        }
     large = {
         relation.oid
         for relation in reading.source.relations
@@ -337,24 +389,19 @@ def _write(
     }
     return write_statements(
         entries,
-        Surroundings(
-            reading.existing,
-            reading.target.server.user,
-            renamed,
-            reading.target.server.superuser,
-        ),
+        _around(reading, renamed),
         skip=skip,
         apart={key.oid: key for key in reading.key_constraints if key.relation_oid in large},
         foreign_keys={key.oid: key for key in reading.foreign_keys},
     )
 
 
+def _around(reading: Reading, renamed: Mapping[str, str]) -> Surroundings:
+    server = reading.target.server
+    return Surroundings(reading.existing, server.user, renamed, server.superuser)
+
+
 _IN_SCHEMA = "PUBLICATION TABLES IN SCHEMA"
-
-
-def _is_left(item: InTheWay) -> bool:
-    """The shell of a type stays where it is: ALTER TYPE refuses to move one, and it is as good."""
-    return item.kind == "SHELL TYPE" and is_shell(item.entry)
 
 
 def _with_parts(ids: set[int], entries: Iterable[Entry], source: Catalog) -> set[int]:
@@ -516,37 +563,6 @@ def _firing_problems(reading: Reading, plans: Iterable[RelationPlan]) -> list[Pr
 def _silenced(reading: Reading, plans: Iterable[RelationPlan]) -> list[Loss]:
     message = "is filled with its triggers off: they do not fire, nor are its foreign keys checked"
     return [Loss(str(name), message, LossClass.TRIGGERS) for name in _with_triggers(reading, plans)]
-
-
-def _set_aside(
-    spec: Spec, run: str, in_the_way: Iterable[InTheWay], target: Catalog
-) -> tuple[tuple[SetAside, ...], list[Loss]]:
-    """What `replace` moves out of the way, and what it cannot move since it lives in no schema.
-
-    A sequence that feeds a column moves with its relation.
-    """
-    if spec.existing is not OnExisting.REPLACE:
-        return (), []
-    fed = {sequence.name for sequence in target.sequences if sequence.owner}
-    aside, kept = [], []
-    for item in in_the_way:
-        if item.entry.kind == "SHELL TYPE":
-            continue  # the type itself has an entry as well
-        movable = item.entry.schema and not _is_left(item)
-        if movable and item.name not in fed:
-            schema = backup_schema(run, item.name.schema)
-            aside.append(SetAside(item.kind, item.name, item.signature, schema))
-        elif movable:
-            continue
-        else:
-            message = "exists on the target and is left as it is there"
-            kept.append(Loss(describe(item.entry), message, LossClass.OBJECTS))
-    return tuple(aside), kept
-
-
-def backup_schema(run: str, schema: str) -> str:
-    """One per run and schema, within the 63 bytes of a name."""
-    return f"windlass_{run}_{schema}".encode()[:63].decode(errors="ignore")
 
 
 def _stranded_relations(stranded: Iterable[Loss]) -> list[Problem]:

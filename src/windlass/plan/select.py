@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -77,6 +77,11 @@ class Selection:
 
     entries: tuple[Entry, ...]
     stranded: tuple[Loss, ...] = ()
+    needed: frozenset[int] = frozenset()  # ids of those that nobody asked for
+
+
+# whether an entry can use what the target has for one that it needs
+Uses = Callable[[Entry, Entry], bool]
 
 
 def select_entries(
@@ -84,16 +89,17 @@ def select_entries(
     names: Collection[Name],
     wanted: Wanted,
     owned_by: Mapping[Name, Name],
+    present: Uses = lambda _, __: False,
 ) -> Selection:
     """Selected are: the relations; without `include`, whatever else lives in a selected schema;
     what these need, however far; and what belongs to a kept entry (keys, triggers, comments,
-    grants), if everything it ties together is kept.
+    grants), if everything it ties together is kept, or `present` on the target.
 
     `owned_by` maps a sequence to the relation whose column it feeds, with which it goes.
     """
     if wanted.is_everything:
         return Selection(tuple(entries))
-    picking = _Picking(entries, names, wanted, owned_by)
+    picking = _Picking(entries, names, wanted, owned_by, present)
     for _ in range(2):  # what belongs to an entry may need another, to which something belongs
         picking.add_what_is_needed()
         picking.add_what_belongs()
@@ -108,11 +114,13 @@ class _Picking:
         names: Collection[Name],
         wanted: Wanted,
         owned_by: Mapping[Name, Name],
+        present: Uses,
     ) -> None:
         self._entries, self._names, self._wanted = entries, names, wanted
-        self._owned_by = owned_by
+        self._owned_by, self._present = owned_by, present
         self._by_id = {entry.id: entry for entry in entries}
         self._kept = {entry.id for entry in entries if self._is_root(entry)}
+        self._needed: set[int] = set()
 
     def _is_root(self, entry: Entry) -> bool:
         if entry.kind in PARTS:
@@ -139,6 +147,13 @@ class _Picking:
             return name in self._owned_by and self._owned_by[name] not in self._names
         return entry.kind in RELATION_KINDS and name not in self._names
 
+    def _is_left_out(self, entry: Entry) -> bool:
+        """A relation that is not selected, or a key of one."""
+        if entry.kind not in PARTS:
+            return self._is_left(entry)
+        owners = [one for one in self._needs(entry) if one.kind in RELATION_KINDS]
+        return bool(owners) and all(map(self._is_left, owners))
+
     def _needs(self, entry: Entry) -> list[Entry]:
         return [self._by_id[id_] for id_ in entry.depends_on if id_ in self._by_id]
 
@@ -146,16 +161,23 @@ class _Picking:
         todo = list(self._kept)
         while todo:
             for need in self._needs(self._by_id[todo.pop()]):
-                if need.id not in self._kept and not self._is_left(need):
+                if need.id not in self._kept and not self._is_left_out(need):
                     self._kept.add(need.id)
+                    self._needed.add(need.id)
                     todo.append(need.id)
 
     def add_what_belongs(self) -> None:
         for entry in self._entries:  # what an entry belongs to comes before it
             if entry.kind in PARTS:
                 ties = self._ties(entry)
-                if ties and all(tie.id in self._kept or self._comes_along(tie) for tie in ties):
+                if ties and all(self._is_there(entry, tie) for tie in ties):
                     self._kept.add(entry.id)
+
+    def _is_there(self, entry: Entry, tie: Entry) -> bool:
+        """Kept, or on the target already, where that is not its own relation."""
+        if tie.id in self._kept or self._comes_along(tie):
+            return True
+        return self._is_torn_off(entry) and self._present(entry, tie)
 
     def _comes_along(self, entry: Entry) -> bool:
         """A sequence of nobody, which `add_what_is_needed` fetches."""
@@ -178,14 +200,15 @@ class _Picking:
             missing = [
                 need
                 for need in self._needs(entry)
-                if need.id not in self._kept or need.id in stranded
+                if (need.id not in self._kept or need.id in stranded)
+                and not self._present(entry, need)
             ]
             kept = entry.id in self._kept
             if missing and (kept or self._is_torn_off(entry)):
                 stranded[entry.id] = _left_out(entry, missing)
         kept_ids = self._kept - set(stranded)
         entries = tuple(entry for entry in self._entries if entry.id in kept_ids)
-        return Selection(entries, tuple(stranded.values()))
+        return Selection(entries, tuple(stranded.values()), frozenset(self._needed & kept_ids))
 
     def _is_torn_off(self, entry: Entry) -> bool:
         """A part whose own relation is selected; its tag begins with the relation's name."""

@@ -14,6 +14,7 @@ from windlass.engines.postgres.archive import RELATION_KINDS, Entry, owner_state
 from windlass.engines.postgres.catalog import Existing, ForeignKey, KeyConstraint
 from windlass.engines.postgres.grants import holders
 from windlass.engines.postgres.rename import quote_identifier, rename_schemas
+from windlass.engines.postgres.syntax import Node, parse, split, to_text, tree_of, walk
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Phase, Statement
@@ -242,9 +243,7 @@ def _apart(entry: Entry, constraint: KeyConstraint) -> Iterable[Entry]:
     ALTER TABLE ... ADD CONSTRAINT holds the relation exclusively while it builds; CREATE INDEX
     does not, so a relation's indexes are built side by side.
     """
-    import pglast
-
-    _, *rest = pglast.split(entry.definition)
+    _, *rest = split(entry.definition)
     add = sql.SQL("ALTER TABLE ONLY {} ADD CONSTRAINT {} {} USING INDEX {}").format(
         sql.Identifier(constraint.relation.schema, constraint.relation.name),
         sql.Identifier(constraint.name),
@@ -317,18 +316,13 @@ def _without_passwords(entry: Entry, text: str, losses: list[Loss]) -> str:
     """A user mapping without its password: it would end in the plan and in the journal."""
     if entry.kind != "USER MAPPING" or "password" not in text.lower():
         return text
-    from pglast import ast, parse_sql
-    from pglast.stream import RawStream
-
-    (parsed,) = parse_sql(text)
-    mapping = parsed.stmt
-    assert isinstance(mapping, ast.CreateUserMappingStmt)
-    mapping.options = (
-        tuple(one for one in mapping.options or () if "password" not in one.defname.lower()) or None
-    )
     message = "its password is not carried over: set it again"
     losses.append(Loss(describe(entry), message, LossClass.SECRETS))
-    return f"{RawStream()(mapping)};\n"
+    mapping = tree_of(text)
+    mapping.options = tuple(
+        one for one in mapping.options or () if "password" not in one.defname.lower()
+    )
+    return f"{to_text(mapping)};\n"
 
 
 # a line of its own in pg_dump's text
@@ -442,14 +436,12 @@ class _Roles:
         """The entry's text without grants to roles that the target lacks. None: nothing is left."""
         if entry.kind not in ("ACL", "DEFAULT ACL", "POLICY", "USER MAPPING"):
             return entry.definition
-        import pglast
-
         if entry.kind not in ("ACL", "DEFAULT ACL"):
             for role in self._strangers(entry.definition):
                 self._needed[role].append(describe(entry))
             return entry.definition
         kept, acting_as = [], ""
-        for statement in pglast.split(entry.definition):
+        for statement in split(entry.definition):
             before, acting_as = acting_as, _session_role(statement, acting_as)
             speaker = acting_as or before  # a RESET goes with what it ends
             strangers = self._strangers(statement)
@@ -470,17 +462,12 @@ class _Roles:
         return role == self._around.user or self._may_act_as(role)
 
     def _strangers(self, statement: str) -> set[str]:
-        from pglast import ast, parse_sql
-        from pglast.visitors import Visitor
-
-        found: set[str] = set()
-
-        class Names(Visitor):
-            def visit_RoleSpec(self, _ancestors: object, node: ast.RoleSpec) -> None:
-                if node.rolename:
-                    found.add(node.rolename)
-
-        Names()(parse_sql(statement))
+        found = {
+            node.rolename
+            for parsed in parse(statement)
+            for _, node in walk(parsed.tree)
+            if isinstance(node, Node) and node.tag == "RoleSpec" and node.rolename
+        }
         return found - self._around.existing.roles
 
     def losses(self) -> Iterable[Loss]:
@@ -543,20 +530,16 @@ def _makers(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:
 
 def _session_role(statement: str, before: str) -> str:
     """As whom the statements after this one run; pg_dump lets the grantor of each grant speak."""
-    from pglast import ast, parse_sql
-
-    parsed = parse_sql(statement)[0].stmt
-    if not isinstance(parsed, ast.VariableSetStmt) or parsed.name != "session_authorization":
+    parsed = parse(statement)[0].tree
+    if parsed.tag != "VariableSetStmt" or parsed.name != "session_authorization":
         return before
     return str(parsed.args[0].val.sval) if parsed.args else ""
 
 
 def _acts_for(statement: str) -> set[str]:
     """Whose default privileges it alters."""
-    from pglast import ast, parse_sql
-
-    parsed = parse_sql(statement)[0].stmt
-    if not isinstance(parsed, ast.AlterDefaultPrivilegesStmt):
+    parsed = parse(statement)[0].tree
+    if parsed.tag != "AlterDefaultPrivilegesStmt":
         return set()
     named = (option.arg for option in parsed.options or () if option.defname == "roles")
     return {role.rolename for roles in named for role in roles if role.rolename}

@@ -168,6 +168,9 @@ class Spec(BaseModel):
     one_snapshot: bool = False
     """Stop rather than go on with a second snapshot when the first is lost."""
 
+    allow_empty_source: bool = False
+    """Go ahead although the source has nothing, and the target has something. Refused otherwise, as
+    the two may be swapped."""
     snapshot: str = ""
     """An exported snapshot of the source to read in, held by somebody else as long as it takes."""
 
@@ -202,9 +205,10 @@ class Spec(BaseModel):
 
         A stopped run goes on only under the same essence.
         """
-        keys = {"source", "target", "jobs", "verify_", "one_snapshot", "snapshot", "accept"}
+        keys = {"source", "target", "jobs", "verify_", "one_snapshot", "snapshot"}
+        permitted = {"accept", "allow_empty_source"}
         cutting = {"chunk_by", "chunk_size", "partition_threshold", "max_partitions", "chunk_rows"}
-        return self.model_dump(mode="json", exclude=keys | cutting | {"unlogged"})
+        return self.model_dump(mode="json", exclude=keys | permitted | cutting | {"unlogged"})
 
     def options(self) -> dict[str, Any]:
         """What was asked for but for where the two sides are, by the keys of a spec file; defaults

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from windlass.engines.postgres.largeobjects import read_digests, read_digests_after
+from windlass.engines.postgres.largeobjects import (
+    Described,
+    describe,
+    may_give,
+    read_digests,
+    read_digests_after,
+    read_oids_after,
+    read_roles,
+)
 from windlass.engines.postgres.session import Connection
 from windlass.model.report import Difference, DifferenceKind
 
@@ -15,11 +23,56 @@ def differing_large_objects(
     source: Connection, target: Connection
 ) -> Iterator[tuple[int, Difference]]:
     """By id. What only the target has is its own affair: it may have been there before."""
-    last = 0
+    last, roles = 0, _Roles(target)
     while wanted := read_digests_after(source, last, _AT_ONCE):
         found = read_digests(target, wanted)
+        expected = {one.oid: one for one in describe(source, list(wanted))}
+        there = {one.oid: one for one in describe(target, list(found))}
         for oid, digest in wanted.items():
-            if found.get(oid) != digest:
-                how = "differs in its content" if oid in found else "is missing on the target"
-                yield oid, Difference(DifferenceKind.LARGE_OBJECT, f"large object {oid}", how)
+            if oid not in found:
+                yield oid, _difference(oid, "is missing on the target")
+            elif found[oid] != digest:
+                yield oid, _difference(oid, "differs in its content")
+            elif others := roles.differing(expected[oid], there[oid]):
+                yield oid, _difference(oid, f"differs in its {others}")
         last = max(wanted)
+
+
+def count_extra(source: Connection, target: Connection) -> int:
+    """How many only the target has."""
+    count, last = 0, 0
+    while oids := read_oids_after(target, last, _AT_ONCE):
+        count += len(set(oids) - {one.oid for one in describe(source, oids)})
+        last = max(oids)
+    return count
+
+
+def _difference(oid: int, how: str) -> Difference:
+    return Difference(DifferenceKind.LARGE_OBJECT, f"large object {oid}", how)
+
+
+class _Roles:
+    """What a large object of the target can have of owners and grants."""
+
+    def __init__(self, target: Connection) -> None:
+        self._target, self._roles = target, read_roles(target)
+        self._able: dict[str, bool] = {}
+
+    def differing(self, expected: Described, found: Described) -> str:
+        """Which of owner, comment and grants differ. What roles the target lacks is a loss."""
+        differ = []
+        if expected.owner != found.owner and self._may_own(expected.owner):
+            differ.append("owner")
+        if expected.comment != found.comment:
+            differ.append("comment")
+        granted = {one for one in expected.grants if one[0] in ("", *self._roles)}
+        # an owner holds everything anyway, so that his grants are listed on neither side
+        more = {one for one in found.grants if one[0] != expected.owner}
+        if {one for one in granted if one[0] != found.owner} != more:
+            differ.append("grants")
+        return ", ".join(differ)
+
+    def _may_own(self, role: str) -> bool:
+        if role not in self._able:
+            self._able[role] = role in self._roles and may_give(self._target, role)
+        return self._able[role]

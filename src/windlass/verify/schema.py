@@ -84,6 +84,21 @@ def compare_schemas(
     return differences
 
 
+def only_there(
+    expected: Iterable[Statement], found: Iterable[Statement], schemas: Collection[str] | None
+) -> list[str]:
+    """What only the target has, by name, but for what belongs to it: in these schemas, if given."""
+    wanted = {(one.kind, one.name) for one in expected}
+    skipped = _NOT_COMPARED | PARTS
+    return sorted(
+        str(one)
+        for one in found
+        if one.kind not in skipped
+        and (schemas is None or one.name.schema in schemas)
+        and (one.kind, one.name) not in wanted
+    )
+
+
 def _implied(
     wanted: Mapping[Key, list[Statement]],
     gone: Collection[Name],

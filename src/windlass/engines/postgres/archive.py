@@ -22,6 +22,7 @@ from psycopg import sql
 
 from windlass.engines import scratch
 from windlass.engines.postgres.session import ProgramAccess
+from windlass.engines.postgres.syntax import Node, split, to_text, tree_of
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.relation import Name
 from windlass.model.statement import Phase
@@ -388,20 +389,18 @@ def without_private_options(definition: str) -> str:
     """
     if _PRIVATE_OPTION not in definition:
         return definition
-    import pglast
-    from pglast import ast, parse_sql
-    from pglast.stream import RawStream
-
     kept = []
-    for text in pglast.split(definition):
-        statement = parse_sql(text)[0].stmt
-        if _PRIVATE_OPTION in text and isinstance(statement, ast.AlterTableStmt):
-            for command in statement.cmds or ():
-                if isinstance(command.def_, tuple):
-                    command.def_ = tuple(o for o in command.def_ if o.defname != _PRIVATE_OPTION)
-            statement.cmds = tuple(c for c in statement.cmds or () if c.def_ != ())
-            if not statement.cmds:
-                continue
-            text = RawStream()(statement)
-        kept.append(f"{text};\n")
+    for text in split(definition):
+        if _PRIVATE_OPTION in text and (tree := tree_of(text)).tag == "AlterTableStmt":
+            tree.cmds = tuple(filter(_without_private_option, tree.cmds))
+            text = to_text(tree) if tree.cmds else ""
+        kept += [f"{text};\n"] if text else []
     return "".join(kept)
+
+
+def _without_private_option(command: Node) -> bool:
+    """Take the option out of a command; False if that has no other."""
+    if not isinstance(command.def_, tuple):
+        return True
+    command.def_ = tuple(one for one in command.def_ if one.defname != _PRIVATE_OPTION)
+    return bool(command.def_)

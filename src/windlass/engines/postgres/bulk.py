@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -50,7 +50,7 @@ class AsyncpgBulk:
         )
 
     async def copy_in(self, what: In, blocks: AsyncIterator[bytes]) -> int:
-        status = await self._connection.copy_to_table(
+        copying = self._connection.copy_to_table(
             what.name.name,
             schema_name=what.name.schema,
             columns=what.columns or None,
@@ -58,7 +58,27 @@ class AsyncpgBulk:
             format=what.form.value,
             freeze=what.freeze or None,
         )
-        return int(status.rpartition(" ")[2])
+        return int((await self._unless_lost(copying)).rpartition(" ")[2])
+
+    async def _unless_lost(self, work: Coroutine[object, object, str]) -> str:
+        """asyncpg waits until it may write, and for ever where the connection is lost meanwhile."""
+        task = asyncio.ensure_future(work)
+        is_lost = False
+
+        def lose(_: object) -> None:
+            nonlocal is_lost
+            is_lost = True
+            task.cancel()
+
+        self._connection.add_termination_listener(lose)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if is_lost:
+                raise ConnectionResetError("the connection was lost while writing") from None
+            raise
+        finally:
+            self._connection.remove_termination_listener(lose)
 
     async def execute(self, statement: str) -> None:
         await self._connection.execute(statement)

@@ -16,7 +16,7 @@ from windlass.engines.postgres.hashing import hash_by
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.types import Type, Types, base_type, wire
-from windlass.model.plan import Server
+from windlass.model.plan import Address, Server
 from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation
 
 Row = Mapping[str, Any]
@@ -29,6 +29,9 @@ class Standing:
     instance: str  # equal for two sessions exactly when they are in the same database
     may_create: bool
     standby: bool
+    origin: str = ""  # equal for all copies of a cluster, standbys among them
+    timeline: int = 0  # another after a promotion
+    opened_by: str = ""  # the statement that lets it be written to, where it is closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,16 @@ class Catalog:
         return next((found for found in self.relations if found.name == name), None)
 
 
+Signed = tuple[str, str, str, str]  # kind, schema, name, signature
+
+
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What the target has, by pg_dump's kinds. `objects` holds (kind, schema, name, signature)."""
+    """What the target has, by pg_dump's kinds."""
 
-    objects: frozenset[tuple[str, str, str, str]]
+    objects: frozenset[Signed]
+    identities: Mapping[Signed, str] = field(default_factory=dict)  # what ALTER takes after a name
+    addresses: Mapping[Signed, Address] = field(default_factory=dict)
     roles: frozenset[str] = frozenset()
     memberships: frozenset[str] = frozenset()  # roles that our user may act as, and give objects to
     schemas: frozenset[str] = frozenset()
@@ -112,7 +120,15 @@ def read_server(connection: Connection) -> tuple[Server, Standing]:
         identity=row["identity"],
         superuser=row["superuser"],
     )
-    return server, Standing(row["instance"], row["may_create"], row["standby"])
+    standing = Standing(
+        instance=row["instance"],
+        may_create=row["may_create"],
+        standby=row["standby"],
+        origin=row["origin"],
+        timeline=row["timeline"],
+        opened_by=row["opened_by"],
+    )
+    return server, standing
 
 
 def read_catalog(connection: Connection) -> Catalog:
@@ -153,7 +169,7 @@ def read_sequence_owners(connection: Connection) -> tuple[SequenceOwner, ...]:
 def read_existing(connection: Connection) -> Existing:
     """What is on the target, to find what would be in the way and what can be referred to."""
     rows = _rows(connection, "existing")
-    found = [(row["kind"], row["schema"], row["name"], row["signature"]) for row in rows]
+    found: list[Signed] = [_signed(row) for row in rows]
 
     def names(kind: str) -> frozenset[str]:
         return frozenset(name for of, _, name, _ in found if of == kind)
@@ -165,6 +181,8 @@ def read_existing(connection: Connection) -> Existing:
              "COMPRESSION"}  # fmt: skip
     return Existing(
         objects=frozenset(row for row in found if row[0] not in apart),
+        identities={_signed(row): row["identity"] for row in rows if row["identity"]},
+        addresses={_signed(row): (row["class"], row["oid"]) for row in rows if row["oid"]},
         roles=names("ROLE"),
         memberships=frozenset(name for of, _, name, mark in found if of == "ROLE" and mark),
         schemas=names("SCHEMA"),
@@ -176,6 +194,10 @@ def read_existing(connection: Connection) -> Existing:
         creators=pairs("CREATOR"),
         heirs=pairs("HEIR"),
     )
+
+
+def _signed(row: Row) -> Signed:
+    return row["kind"], row["schema"], row["name"], row["signature"]
 
 
 def may_silence_triggers(connection: Connection) -> bool:
@@ -320,6 +342,7 @@ def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row], types: Typ
         has_triggers=row["has_triggers"],
         reordered=row["reordered"],
         tid_range_scan=row["tid_range_scan"],
+        unique=tuple(tuple(key["columns"]) for key in keys if key["is_unique"]),
     )
 
 

@@ -31,6 +31,8 @@ _HINTS = {
     "22P05": "mend the value on the source, or use a target that has the source's encoding",
     "53100": "make space on the server",
     "53300": "lower --jobs, or raise max_connections",
+    "25006": "the server is a standby now, or the database or role has been set"
+    " default_transaction_read_only = on: lift that, then run again",
     "42501": "grant what is missing",
     "55P03": "others have it locked: wait until they are through",
     "53200": "raise max_locks_per_transaction, or run with fewer --jobs",
@@ -62,11 +64,18 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
 
 # a connection that is refused has no SQLSTATE for psycopg: libpq's words are all there is
 _STARTING = "the database system is"
-_FINAL = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
+_FINAL = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "unsupported startup parameter",
+)
 _SAID = {
     "password authentication failed": _HINTS["28P01"],
     "no password supplied": _HINTS["28P01"],
     "no pg_hba.conf entry": _HINTS["28000"],
+    "unsupported startup parameter": "that is a connection pooler: name the server itself, or leave"
+    " the options of the connection out",
     "could not translate host name": "check the host name",
     "does not exist": "check the name",
     "too many": "wait, or raise max_connections",

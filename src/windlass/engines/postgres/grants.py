@@ -10,32 +10,31 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pglast import ast, parse_sql
-from pglast.enums import ObjectType, RoleSpecType
+from windlass.engines.postgres.syntax import Node, parse
 
 PUBLIC = "public"  # no role can be called so
 _ROUTINE, _TYPE = frozenset({"EXECUTE"}), frozenset({"USAGE"})
 _OF_PUBLIC = {
-    ObjectType.OBJECT_AGGREGATE: _ROUTINE,
-    ObjectType.OBJECT_DATABASE: frozenset({"CONNECT", "TEMPORARY"}),
-    ObjectType.OBJECT_DOMAIN: _TYPE,
-    ObjectType.OBJECT_FUNCTION: _ROUTINE,
-    ObjectType.OBJECT_LANGUAGE: _TYPE,
-    ObjectType.OBJECT_PROCEDURE: _ROUTINE,
-    ObjectType.OBJECT_ROUTINE: _ROUTINE,
-    ObjectType.OBJECT_TYPE: _TYPE,
+    "OBJECT_AGGREGATE": _ROUTINE,
+    "OBJECT_DATABASE": frozenset({"CONNECT", "TEMPORARY"}),
+    "OBJECT_DOMAIN": _TYPE,
+    "OBJECT_FUNCTION": _ROUTINE,
+    "OBJECT_LANGUAGE": _TYPE,
+    "OBJECT_PROCEDURE": _ROUTINE,
+    "OBJECT_ROUTINE": _ROUTINE,
+    "OBJECT_TYPE": _TYPE,
 }
 _ALL = {
     **_OF_PUBLIC,
-    ObjectType.OBJECT_DATABASE: frozenset({"CONNECT", "CREATE", "TEMPORARY"}),
-    ObjectType.OBJECT_SCHEMA: frozenset({"CREATE", "USAGE"}),
-    ObjectType.OBJECT_SEQUENCE: frozenset({"SELECT", "UPDATE", "USAGE"}),
-    ObjectType.OBJECT_TABLE: frozenset(
+    "OBJECT_DATABASE": frozenset({"CONNECT", "CREATE", "TEMPORARY"}),
+    "OBJECT_SCHEMA": frozenset({"CREATE", "USAGE"}),
+    "OBJECT_SEQUENCE": frozenset({"SELECT", "UPDATE", "USAGE"}),
+    "OBJECT_TABLE": frozenset(
         {"INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"}
     ),
-    ObjectType.OBJECT_LARGEOBJECT: frozenset({"SELECT", "UPDATE"}),
-    ObjectType.OBJECT_FDW: frozenset({"USAGE"}),
-    ObjectType.OBJECT_FOREIGN_SERVER: frozenset({"USAGE"}),
+    "OBJECT_LARGEOBJECT": frozenset({"SELECT", "UPDATE"}),
+    "OBJECT_FDW": frozenset({"USAGE"}),
+    "OBJECT_FOREIGN_SERVER": frozenset({"USAGE"}),
 }
 _OF_A_COLUMN = frozenset({"SELECT", "INSERT", "UPDATE", "REFERENCES"})
 _SINCE_17 = frozenset({"MAINTAIN"})
@@ -46,7 +45,7 @@ _WITH_GRANT_OPTION = " with grant option"
 class Place:
     """On what: a column ("" is the whole object), or the objects that a default is for."""
 
-    kind: ObjectType
+    kind: str  # of object, as in "OBJECT_TABLE"
     column: str = ""
     scope: str = ""  # of default privileges: the role that makes the objects, and their schema
     has_defaults: bool = True  # those of one schema are added to those of the whole database
@@ -129,28 +128,27 @@ def _all(place: Place) -> frozenset[str]:
 
 
 def _changes(script: str) -> Iterator[_Change]:
-    for parsed in parse_sql(script):
-        match parsed.stmt:
-            case ast.GrantStmt() as grant:
+    for statement in parse(script):
+        match statement.tree:
+            case Node("GrantStmt") as grant:
                 yield from _of_grant(grant, "", True)
-            case ast.AlterDefaultPrivilegesStmt(action=ast.GrantStmt() as grant, options=options):
+            case Node("AlterDefaultPrivilegesStmt", action=grant, options=options):
                 said: dict[str, Any] = {one.defname: one.arg for one in options or ()}
-                roles = sorted(one.rolename or "" for one in said.get("roles", ()))
+                roles = sorted(one.rolename for one in said.get("roles", ()))
                 schemas = sorted(one.sval for one in said.get("schemas", ()))
                 yield from _of_grant(grant, f"{roles} {schemas}", not schemas)
 
 
-def _of_grant(grant: ast.GrantStmt, scope: str, has_defaults: bool) -> Iterator[_Change]:
-    assert grant.objtype is not None
-    kind, option = ObjectType(grant.objtype), _WITH_GRANT_OPTION if grant.grant_option else ""
+def _of_grant(grant: Node, scope: str, has_defaults: bool) -> Iterator[_Change]:
+    kind, option = grant.objtype, _WITH_GRANT_OPTION if grant.grant_option else ""
     for role in grant.grantees or ():
-        public = role.roletype == RoleSpecType.ROLESPEC_PUBLIC
+        public = role.roletype == "ROLESPEC_PUBLIC"
         who = f"{PUBLIC if public else role.rolename or role.roletype}{option}"
-        for privilege in grant.privileges or (ast.AccessPriv(),):
+        for privilege in grant.privileges or (Node("AccessPriv"),):
             for column in privilege.cols or (None,):
                 place = Place(kind, column.sval if column else "", scope, has_defaults)
-                name = (privilege.priv_name or "").upper()
-                yield _Change((who, place), bool(grant.is_grant), _named(name) or _all(place))
+                name = privilege.priv_name.upper()
+                yield _Change((who, place), grant.is_grant, _named(name) or _all(place))
 
 
 def _named(privilege: str) -> frozenset[str]:

@@ -20,6 +20,7 @@ DEFAULTS = {
     "keepalives_count": "4",
     "tcp_user_timeout": "60000",
 }
+NOTICED_SECONDS = 90.0  # by either end, with some to spare
 # the setting of a server's for its end of the connection
 _ON_SERVER = {
     "keepalives_idle": "tcp_keepalives_idle",

@@ -104,7 +104,7 @@ def dress(target: Connection, what: Described, roles: Collection[str], user: str
             target.execute(
                 sql.SQL("comment on large object {} is {}").format(oid, sql.Literal(what.comment))
             )
-        if what.owner != user and what.owner in roles and _may_give(target, what.owner):
+        if what.owner != user and what.owner in roles and may_give(target, what.owner):
             target.execute(
                 sql.SQL("alter large object {} owner to {}").format(oid, sql.Identifier(what.owner))
             )
@@ -112,7 +112,23 @@ def dress(target: Connection, what: Described, roles: Collection[str], user: str
         raise explain(error, f"describing large object {what.oid}", side="target") from error
 
 
-def _may_give(target: Connection, role: str) -> bool:
+def read_roles(target: Connection) -> frozenset[str]:
+    """Of the target's server."""
+    rows = target.execute("select rolname::text from pg_roles").fetchall()
+    return frozenset(str(name) for (name,) in rows)
+
+
+def read_oids_after(connection: Connection, oid: int, count: int) -> list[int]:
+    """The ids of the next large objects, in their order."""
+    rows: list[Any] = connection.execute(
+        "select oid::bigint from pg_largeobject_metadata where oid > %s order by oid limit %s",
+        (oid, count),
+    ).fetchall()
+    return [number for (number,) in rows]
+
+
+def may_give(target: Connection, role: str) -> bool:
+    """Whether this user may make something the role's."""
     word = "set" if target.info.server_version >= 160000 else "member"
     row: Any = target.execute("select pg_has_role(%s::name, %s)", (role, word)).fetchone()
     return bool(row[0])

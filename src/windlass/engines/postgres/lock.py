@@ -15,7 +15,7 @@ from windlass.errors import WindlassError
 _KEY = int.from_bytes(b"windlass", "big", signed=True)
 _RELATION = int.from_bytes(b"wndl", "big") << 32  # with a relation's oid
 # the server notices a killed client only when it next reads from it
-_PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _LONGEST_END_SECONDS = 60.0
 
@@ -26,7 +26,7 @@ def relation_key(oid: int) -> int:
 
 
 def try_lock(
-    connection: Connection, key: int = _KEY, patience_seconds: float = _PATIENCE_SECONDS
+    connection: Connection, key: int = _KEY, patience_seconds: float = PATIENCE_SECONDS
 ) -> bool:
     """Take this database for our run until the session ends. False: another run has it."""
     deadline = time.monotonic() + patience_seconds

@@ -7,18 +7,22 @@ parts of two statements are left to it, and that all around them is equal.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from pglast import ast, parse_sql
-from pglast.enums import ConstrType
-from pglast.parser import ParseError
-from pglast.stream import RawStream
-from pglast.visitors import Visitor
-
 from windlass.engines.postgres.qualifiers import strip_qualifiers
+from windlass.engines.postgres.syntax import (
+    Node,
+    SyntaxProblem,
+    expression_to_text,
+    fields_of,
+    parse,
+    shape,
+    tree_of,
+    walk,
+)
 
 
 class Printed(Enum):
@@ -41,13 +45,13 @@ class Statement:
     @property
     def printed_as(self) -> Printed:
         match self.tree:
-            case ast.ViewStmt() | ast.CreateTableAsStmt():
+            case Node("ViewStmt" | "CreateTableAsStmt"):
                 return Printed.QUERY
-            case ast.RuleStmt():
+            case Node("RuleStmt"):
                 return Printed.RULE
-            case ast.CreateFunctionStmt():
+            case Node("CreateFunctionStmt"):
                 return Printed.ROUTINE
-            case ast.DefineStmt():
+            case Node("DefineStmt"):
                 return Printed.COLLATION
             case _:
                 return Printed.EXPRESSIONS
@@ -83,7 +87,7 @@ def doubts(one: str, other: str, since: Since, *, in_any_order: bool = False) ->
     """
     try:
         left, right = (_statements(text, since, in_any_order) for text in (one, other))
-    except ParseError:
+    except SyntaxProblem:
         return None
     if len(left) != len(right):
         return None
@@ -99,57 +103,60 @@ def doubts(one: str, other: str, since: Since, *, in_any_order: bool = False) ->
 
 def _statements(text: str, since: Since, in_any_order: bool) -> list[Statement]:
     found = []
-    for raw in parse_sql(text):
-        start = raw.stmt_location or 0
-        end = start + raw.stmt_len if raw.stmt_len else len(text)
-        tree: Any = raw.stmt
+    for parsed in parse(text):
+        tree = parsed.tree
         _level(tree, since)
         strip_qualifiers(tree)
-        if in_any_order and isinstance(tree, ast.CreateStmt):
-            tree.tableElts = tuple(sorted(tree.tableElts or (), key=repr))
-        found.append(Statement(text[start:end].strip(), tree))
+        if in_any_order and tree.tag == "CreateStmt":
+            tree.tableElts = tuple(sorted(tree.tableElts or (), key=_order))
+        found.append(Statement(text[parsed.start : parsed.end].strip(), tree))
     if in_any_order:  # the table itself stays first
-        found[1:] = sorted(found[1:], key=lambda one: repr(one.tree))
+        found[1:] = sorted(found[1:], key=lambda one: _order(one.tree))
     return found
 
 
-def _level(tree: Any, since: Since) -> None:
+def _order(tree: Node) -> str:
+    """Any order that is the same for equal trees."""
+    return repr(shape(tree))
+
+
+def _level(tree: Node, since: Since) -> None:
     """Take away what only one of the two versions has a word for."""
-    if not since.names_not_null and isinstance(tree, ast.CreateStmt | ast.CreateForeignTableStmt):
-        _Unnaming()(tree)
-    if not since.multiranges and isinstance(tree, ast.CreateRangeStmt):
+    if not since.names_not_null and tree.tag in ("CreateStmt", "CreateForeignTableStmt"):
+        _take_names(tree)
+    if not since.multiranges and tree.tag == "CreateRangeStmt":
         tree.params = tuple(
             one for one in tree.params or () if one.defname != "multirange_type_name"
         )
 
 
-class _Unnaming(Visitor):
+def _take_names(table: Node) -> None:
     """pg_dump leaves out the names that it would expect, but expects others for long names."""
-
-    def visit_Constraint(self, _ancestors: object, node: ast.Constraint) -> None:
-        if node.contype == ConstrType.CONSTR_NOTNULL and node.keys is None:
-            node.conname = None
+    for _, node in walk(table):
+        match node:
+            case Node("Constraint", contype="CONSTR_NOTNULL", keys=None):
+                node.conname = ""
 
 
 # attributes that hold an expression as it was written
-_EXPRESSIONS: dict[type, tuple[str, ...]] = {
-    ast.AlterTableCmd: ("def_",),  # of ALTER COLUMN ... SET DEFAULT
-    ast.Constraint: ("raw_expr", "where_clause"),
-    ast.CreatePolicyStmt: ("qual", "with_check"),
-    ast.CreateTrigStmt: ("whenClause",),
-    ast.IndexElem: ("expr",),
-    ast.IndexStmt: ("whereClause",),
-    ast.PartitionElem: ("expr",),
-    ast.PublicationTable: ("whereClause",),
-    ast.StatsElem: ("expr",),
+_EXPRESSIONS: dict[str, tuple[str, ...]] = {
+    "AlterTableCmd": ("def_",),  # of ALTER COLUMN ... SET DEFAULT
+    "Constraint": ("raw_expr", "where_clause"),
+    "CreatePolicyStmt": ("qual", "with_check"),
+    "CreateTrigStmt": ("whenClause",),
+    "IndexElem": ("expr",),
+    "IndexStmt": ("whereClause",),
+    "PartitionElem": ("expr",),
+    "PublicationTable": ("whereClause",),
+    "StatsElem": ("expr",),
     # printed as a whole
-    ast.CreateFunctionStmt: ("sql_body",),
-    ast.CreateTableAsStmt: ("query",),
-    ast.FunctionParameter: ("defexpr",),
-    ast.RuleStmt: ("actions", "whereClause"),
-    ast.ViewStmt: ("query",),
+    "CreateFunctionStmt": ("sql_body",),
+    "CreateTableAsStmt": ("query",),
+    "FunctionParameter": ("defexpr",),
+    "RuleStmt": ("actions", "whereClause"),
+    "ViewStmt": ("query",),
 }
-_NO_EXPRESSION = (type(None), ast.Constraint, ast.ColumnDef)  # what may be there instead
+_NO_EXPRESSION = ("Constraint", "ColumnDef")  # what may be there instead, or nothing
 
 
 def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any] | None]:
@@ -164,39 +171,39 @@ def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any] | None]:
             return
         for mine, theirs in zip(left, right, strict=True):
             yield from _pairs(mine, theirs)
-    elif isinstance(left, ast.Node):
+    elif isinstance(left, Node) and left.tag == right.tag:
         yield from _pairs_in_node(left, right)
     else:
         yield None
 
 
-def _pairs_in_node(left: ast.Node, right: ast.Node) -> Iterator[tuple[Any, Any] | None]:
-    ignored: Collection[str] = left._ATTRS_TO_IGNORE_IN_COMPARISON  # as its own `==` does
-    for name in left:
+def _pairs_in_node(left: Node, right: Node) -> Iterator[tuple[Any, Any] | None]:
+    for name in fields_of(left):
         mine, theirs = getattr(left, name), getattr(right, name)
-        if mine == theirs or name in ignored:
+        if mine == theirs:
             continue
-        if _is_written(left, name) and not any(
-            isinstance(x, _NO_EXPRESSION) for x in (mine, theirs)
-        ):
+        if _is_written(left, name) and _is_expression(mine) and _is_expression(theirs):
             yield mine, theirs
         else:
             yield from _pairs(mine, theirs)
 
 
-def _is_written(node: ast.Node, name: str) -> bool:
-    if isinstance(node, ast.DefElem):  # of a collation
+def _is_written(node: Node, name: str) -> bool:
+    if node.tag == "DefElem":  # of a collation
         return name == "arg" and node.defname == "locale"
-    return name in _EXPRESSIONS.get(type(node), ())
+    return name in _EXPRESSIONS.get(node.tag, ())
 
 
-def expression_text(tree: Any) -> str | None:
+def _is_expression(value: object) -> bool:
+    return value is not None and not (isinstance(value, Node) and value.tag in _NO_EXPRESSION)
+
+
+def expression_text(tree: Node) -> str | None:
     """The expression as text that means the same tree; None if it cannot be written."""
-    text = str(RawStream()(tree))
     try:
-        (again,) = parse_sql(f"select {text}")
-    except (ParseError, ValueError):
+        text = expression_to_text(tree)
+        again = tree_of(f"select {text}")
+    except SyntaxProblem:
         return None
-    found: Any = again.stmt
-    (target,) = found.targetList or (None,)
+    (target,) = again.targetList or (None,)
     return text if target is not None and target.val == tree else None

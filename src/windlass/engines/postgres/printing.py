@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
-from pglast import ast
-from pglast.parser import scan
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
@@ -30,25 +28,26 @@ from windlass.engines.postgres.meaning import (
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.rename import quote_identifier
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.syntax import Node, scan
 
 OURS = "windlass_definition"
 _TWIN = "windlass_twin"
 _SECONDS = 10  # for what a server does in a millisecond
 _LOCK_SECONDS = 2
-_UNABLE = (
-    "42501",
-    "55P03",
-    "57014",
-    "25006",
-    "0A000",
-    "54",
-)  # rights, locks, time, standby, limits
-
-
-_SETTINGS: LiteralString = (
-    "select set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),"
+# rights, locks, time, a standby, what is not supported, limits
+_UNABLE = ("42501", "55P03", "57014", "25006", "0A000", "54")
+_MOST_FAILURES = 5  # of locks and time: then nothing more is asked
+_SETTINGS = sql.SQL(
+    "select set_config('statement_timeout', {}, true), set_config('lock_timeout', {}, true),"
+    " set_config('standard_conforming_strings', 'on', true),"
     " case when current_setting('is_superuser') = 'on'"
     " then set_config('session_replication_role', 'replica', true) end"
+).format(f"{_SECONDS}s", f"{_LOCK_SECONDS}s")
+_AT_ONCE = sql.SQL(
+    "begin; {settings};"
+    " create temporary view {left} as {one}; create temporary view {right} as {other};"
+    " select pg_get_viewdef({left_name}::regclass) = pg_get_viewdef({right_name}::regclass)"
+    " as same; rollback"
 )
 
 
@@ -62,12 +61,49 @@ class Printing:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._obstacle: str | None = None
+        self._failures = 0
 
     def is_same(self, doubt: Doubt) -> bool:
         """Raises:
         CannotPrint: nobody can say.
         """
         self._check()
+        return self._is_same_at_once(doubt) or self._is_same(doubt)
+
+    def _is_same_at_once(self, doubt: Doubt) -> bool:
+        """In one round trip, which most take: where both are printed alike, nothing more is asked.
+        It is false where that is not so, and where it cannot be told in this way."""
+        select = _SELECTS.get(doubt.left.printed_as)
+        if select is None:
+            return False
+        sides = zip((doubt.left, doubt.right), zip(*doubt.expressions, strict=True), strict=True)
+        one, other = (select(statement, list(some)) for statement, some in sides)
+        left, right = f"{OURS}_left", f"{OURS}_right"
+        script = _AT_ONCE.format(
+            settings=_SETTINGS,
+            left=sql.Identifier(left),
+            right=sql.Identifier(right),
+            one=sql.SQL(one),  # parsed as one query, by `meaning`
+            other=sql.SQL(other),
+            left_name=left,
+            right_name=right,
+        )
+        try:
+            cursor = self._connection.execute(script)
+        except psycopg.Error as error:
+            if self._connection.closed:
+                raise explain(error, "comparing definitions", side="target") from error
+            self._connection.rollback()
+            return False
+        same = False
+        while True:
+            if cursor.description and cursor.description[0].name == "same":
+                same = cursor.fetchone() == (True,)
+            if not cursor.nextset():
+                return same
+
+    def _is_same(self, doubt: Doubt) -> bool:
+        """Each side by itself, so that it is known which of them the target does not take."""
         printer = _PRINTERS[doubt.left.printed_as]
         with self._prepared():
             there = self._printed(printer, doubt, 1)
@@ -89,9 +125,13 @@ class Printing:
         connection = self._connection
         try:
             with connection.transaction(force_rollback=True):
-                connection.execute(_SETTINGS, [f"{_SECONDS}s", f"{_LOCK_SECONDS}s"])
+                connection.execute(_SETTINGS)
                 yield
         except psycopg.Error as error:
+            if error.sqlstate in ("55P03", "57014"):
+                self._failures += 1
+                if self._failures >= _MOST_FAILURES:
+                    self._obstacle = _first_line(error)
             if (error.sqlstate or "").startswith(_UNABLE):
                 raise CannotPrint(_first_line(error)) from None
             raise explain(error, "comparing definitions", side="target") from error
@@ -128,25 +168,30 @@ def _view(connection: Connection, query: str) -> list[Any]:
     return [query]
 
 
-def _query(connection: Connection, statement: Statement, _: list[Any]) -> list[Any]:
-    return _view(connection, _query_text(statement))
+def _query(connection: Connection, statement: Statement, some: list[Any]) -> list[Any]:
+    return _view(connection, _query_text(statement, some))
 
 
-def _query_text(statement: Statement) -> str:
+def _query_text(statement: Statement, _: list[Any]) -> str:
     """Of CREATE VIEW ... AS ..., without what is said before and after it."""
     text, depth = statement.text, 0
     for token in scan(text):
-        if token.name in ("ASCII_40", "ASCII_41"):  # brackets
-            depth += 1 if token.name == "ASCII_40" else -1
-        elif token.name == "AS" and not depth:
-            text = text[token.end + 1 :]
+        if token.kind in ("ASCII_40", "ASCII_41"):  # brackets
+            depth += 1 if token.kind == "ASCII_40" else -1
+        elif token.kind == "AS" and not depth:
+            text = text[token.end :]
             break
     for ending in ("WITH NO DATA", "WITH LOCAL CHECK OPTION", "WITH CASCADED CHECK OPTION"):
         text = text.rstrip().removesuffix(ending)
     return text
 
 
-def _expressions(connection: Connection, statement: Statement, expressions: list[Any]) -> list[Any]:
+def _expressions(connection: Connection, statement: Statement, some: list[Any]) -> list[Any]:
+    return _view(connection, _select(statement, some))
+
+
+def _select(statement: Statement, expressions: list[Any]) -> str:
+    """A query that has these expressions as its columns."""
     texts = []
     for one in expressions:
         text = expression_text(one)
@@ -154,34 +199,34 @@ def _expressions(connection: Connection, statement: Statement, expressions: list
             raise CannotPrint("an expression in it cannot be written again")
         texts.append(text)
     listed = ", ".join(f"({text}) as e{at}" for at, text in enumerate(texts))
-    return _view(connection, f"select {listed}{_context(statement.tree)}")
+    return f"select {listed}{_context(statement.tree)}"
 
 
 def _context(tree: Any) -> str:
     """Where an expression of the statement finds its columns."""
     match tree:
-        case ast.CreateDomainStmt():
-            base = expression_text(
-                ast.TypeCast(arg=ast.A_Const(isnull=True), typeName=tree.typeName)
-            )
+        case Node("CreateDomainStmt"):
+            null = Node("A_Const", isnull=True)
+            base = expression_text(Node("TypeCast", arg=null, typeName=tree.typeName))
             return f" from (select {base} as value) as value_of"
-        case ast.CreateTrigStmt():
+        case Node("CreateTrigStmt"):
             name = _named(tree.relation)
             return f" from {name} as old, {name} as new"
         case _:
-            of = next((of for kind, of in _RELATION_OF if isinstance(tree, kind)), None)
-            if of is None:
+            if tree.tag not in _RELATION_OF:
                 raise CannotPrint("no expression of such a statement can be compared")
-            return f" from {_named(of(tree))}"
+            return f" from {_named(_RELATION_OF[tree.tag](tree))}"
 
 
-_RELATION_OF: list[tuple[Any, Callable[[Any], Any]]] = [
-    ((ast.CreateStmt, ast.AlterTableStmt, ast.IndexStmt), lambda tree: tree.relation),
-    (ast.CreateForeignTableStmt, lambda tree: tree.base.relation),
-    (ast.CreatePolicyStmt, lambda tree: tree.table),
-    (ast.CreateStatsStmt, lambda tree: tree.relations[0]),
-    (ast.AlterPublicationStmt, lambda tree: tree.pubobjects[0].pubtable.relation),
-]
+_RELATION_OF: dict[str, Callable[[Node], Any]] = {
+    "AlterPublicationStmt": lambda tree: tree.pubobjects[0].pubtable.relation,
+    "AlterTableStmt": lambda tree: tree.relation,
+    "CreateForeignTableStmt": lambda tree: tree.base.relation,
+    "CreatePolicyStmt": lambda tree: tree.table,
+    "CreateStatsStmt": lambda tree: tree.relations[0],
+    "CreateStmt": lambda tree: tree.relation,
+    "IndexStmt": lambda tree: tree.relation,
+}
 
 
 def _named(relation: Any) -> str:
@@ -212,7 +257,7 @@ def _rule(connection: Connection, statement: Statement, _: list[Any]) -> list[An
     tree = statement.tree
     relation = _named(tree.relation)
     connection.execute(f"create temporary table {_TWIN} (like {relation})".encode())
-    event = {2: "UPDATE", 3: "INSERT", 4: "DELETE"}.get(int(tree.event), "")
+    event = tree.event.removeprefix("CMD_")
     head = f"CREATE RULE {quote_identifier(tree.rulename)} AS\n    ON {event} TO "
     text = _instead(statement.text, f"{head}{relation}", f"{head}pg_temp.{_TWIN}")
     connection.execute(text.encode())
@@ -246,6 +291,10 @@ def _instead(text: str, own: str, ours: str) -> str:
     return ours + text.removeprefix(own)
 
 
+_SELECTS: dict[Printed, Callable[[Statement, list[Any]], str]] = {
+    Printed.QUERY: _query_text,
+    Printed.EXPRESSIONS: _select,
+}
 _PRINTERS: dict[Printed, Callable[[Connection, Statement, list[Any]], list[Any]]] = {
     Printed.QUERY: _query,
     Printed.RULE: _rule,

@@ -7,61 +7,60 @@ level, and where FROM has several relations, all versions qualify.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pglast import ast
-from pglast.visitors import Skip, Visitor
+from windlass.engines.postgres.syntax import Node, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
-def strip_qualifiers(statement: ast.Node) -> None:
+def strip_qualifiers(statement: Node) -> None:
     """Take them out of a statement that makes a view; others are left as they are."""
     for query in _queries(statement):
         _strip(query)
 
 
-def _queries(statement: ast.Node | None) -> list[ast.SelectStmt]:
+def _queries(statement: Node) -> list[Node]:
     """The queries at the top level of a view, a materialised view, or the rule that is a view's."""
     match statement:
-        case ast.ViewStmt(query=query) | ast.CreateTableAsStmt(query=query):
+        case Node("ViewStmt", query=query) | Node("CreateTableAsStmt", query=query):
             found = [query]
-        case ast.RuleStmt(actions=actions, rulename="_RETURN"):
+        case Node("RuleStmt", actions=actions, rulename="_RETURN"):
             found = list(actions or ())
         case _:
             found = []
-    return [query for query in found if isinstance(query, ast.SelectStmt)]
+    return [query for query in found if query.tag == "SelectStmt"]
 
 
-def _strip(query: ast.SelectStmt) -> None:
+def _strip(query: Node) -> None:
     name = _only_name(query)
-    if name is not None:
-        _Stripping(name)(query)
+    for column in _columns(query) if name else ():
+        match column.fields:
+            case (Node("String", sval=qualifier), Node("String") as rest) if qualifier == name:
+                column.fields = (rest,)
 
 
-def _only_name(query: ast.SelectStmt) -> str | None:
+def _only_name(query: Node) -> str | None:
     """What the only relation of FROM is called in the query; None where there are several."""
     if query.fromClause is None or len(query.fromClause) != 1:
         return None
     relation: Any = query.fromClause[0]
-    if isinstance(relation, ast.RangeTableSample):
+    if relation.tag == "RangeTableSample":
         relation = relation.relation
-    if isinstance(relation, ast.JoinExpr):
+    if relation.tag == "JoinExpr":
         return None
     if relation.alias is not None:
         return str(relation.alias.aliasname)
-    return str(relation.relname) if isinstance(relation, ast.RangeVar) else None
+    return str(relation.relname) if relation.tag == "RangeVar" else None
 
 
-class _Stripping(Visitor):
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._inside = False
-
-    def visit_SelectStmt(self, ancestors: Any, node: ast.SelectStmt) -> type[Skip] | None:
-        """Into the query itself, but not into those inside it."""
-        inside, self._inside = self._inside, True
-        return Skip if inside else None
-
-    def visit_ColumnRef(self, ancestors: Any, node: ast.ColumnRef) -> None:
-        first, *rest = node.fields or ()
-        if len(rest) == 1 and isinstance(rest[0], ast.String) and first.sval == self._name:
-            node.fields = tuple(rest)
+def _columns(query: Node) -> Iterator[Node]:
+    """The columns that are named in the query itself, not in those inside it."""
+    inside: set[object] = set()
+    for path, node in walk(query):
+        is_query = isinstance(node, Node) and node.tag == "SelectStmt"
+        if path and (is_query or path[:-1] in inside):
+            inside.add(path)
+        elif isinstance(node, Node) and node.tag == "ColumnRef":
+            yield node

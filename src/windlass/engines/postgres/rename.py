@@ -2,8 +2,8 @@
 
 What to do with the losses, and which schemas to rename, is left to the caller.
 
-The text is spliced, not printed again from its tree: pglast's printers would have to be right for
-every statement there is, while a splice leaves alone what it does not touch. In one statement:
+The text is spliced, not printed again from its tree: a printer would have to be right for every
+statement there is, while a splice leaves alone what it does not touch. In one statement:
 
 1. The parse tree says which of its leaves name a schema (`_QUALIFIED` and the tables beside it).
 2. Few nodes of the tree know their place in the text. So each word that could be one of those
@@ -25,19 +25,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pglast import ast, parse_sql
-from pglast.enums import GrantTargetType, ObjectType, ReindexObjectType
-from pglast.keywords import COL_NAME_KEYWORDS, RESERVED_KEYWORDS, TYPE_FUNC_NAME_KEYWORDS
-from pglast.parser import ParseError, scan
-
+from windlass.engines.postgres.syntax import (
+    Node,
+    Path,
+    SyntaxProblem,
+    Token,
+    is_keyword,
+    parse,
+    scan,
+    shape,
+    walk,
+)
 from windlass.errors import WindlassError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pglast.parser import Token
-
-Path = tuple[str | int, ...]  # attributes and list positions, from the statement to a leaf
 Shape = dict[Path, object]  # a tree laid flat: its leaves' values, its nodes' types
 
 NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts what is longer
@@ -66,9 +69,9 @@ def rename_schemas(sql: str, mapping: Mapping[str, str]) -> Renamed:
         _check_name(new)
     try:
         return _rename_text(sql, mapping) if mapping else Renamed(sql)
-    except ParseError as error:
+    except SyntaxProblem as error:
         raise WindlassError(
-            f"cannot rename a schema in {_head(sql)}: {error.args[0]}",
+            f"cannot rename a schema in {_head(sql)}: {error}",
             hint="the parser knows SQL up to PostgreSQL 18; leave this object out, "
             "or keep the schema's name",
         ) from error
@@ -76,12 +79,9 @@ def rename_schemas(sql: str, mapping: Mapping[str, str]) -> Renamed:
 
 def quote_identifier(name: str) -> str:
     """As the server and pg_dump write it: bare where that means the same."""
-    if re.fullmatch("[a-z_][a-z0-9_]*", name) and name not in _QUOTED_KEYWORDS:
+    if re.fullmatch("[a-z_][a-z0-9_]*", name) and not is_keyword(name):
         return name
     return '"' + name.replace('"', '""') + '"'
-
-
-_QUOTED_KEYWORDS = COL_NAME_KEYWORDS | RESERVED_KEYWORDS | TYPE_FUNC_NAME_KEYWORDS
 
 
 def _check_name(name: str) -> None:
@@ -98,13 +98,11 @@ def _rename_text(sql: str, mapping: Mapping[str, str]) -> Renamed:
     pieces: list[str] = []
     losses: list[str] = []
     done = 0
-    for raw in parse_sql(sql):
-        start = raw.stmt_location or 0
-        end = start + raw.stmt_len if raw.stmt_len else len(sql)
-        renamed = _rename_statement(sql[start:end], mapping)
-        pieces += sql[done:start], renamed.sql
+    for statement in parse(sql):
+        renamed = _rename_statement(sql[statement.start : statement.end], mapping)
+        pieces += sql[done : statement.start], renamed.sql
         losses += renamed.losses
-        done = end
+        done = statement.end
     return Renamed("".join([*pieces, sql[done:]]), tuple(dict.fromkeys(losses)))
 
 
@@ -118,7 +116,7 @@ def _rename_statement(sql: str, mapping: Mapping[str, str]) -> Renamed:
 
 
 def _parse(sql: str) -> object:
-    return tuple(raw.stmt for raw in parse_sql(sql))
+    return tuple(statement.tree for statement in parse(sql))
 
 
 def _may_name(text: str, names: Mapping[str, str]) -> bool:
@@ -148,41 +146,6 @@ def _head(sql: str) -> str:
     return f"`{head[:77]}...`" if len(head) > 80 else f"`{head}`"
 
 
-# Trees
-
-
-def _walk(root: object) -> Iterator[tuple[Path, Any]]:
-    """Every node, list and leaf, in the order of the text as far as the tree has it."""
-    todo: list[tuple[Path, Any]] = [((), root)]
-    while todo:
-        path, value = todo.pop()
-        yield path, value
-        if isinstance(value, ast.Node):
-            children: list[tuple[str | int, Any]] = [
-                (field, getattr(value, field)) for field in _FIELDS[type(value)]
-            ]
-        else:
-            children = list(enumerate(value)) if isinstance(value, tuple) else []
-        todo.extend(((*path, step), child) for step, child in reversed(children))
-
-
-# without the places in the text, which are all that may differ between equal trees
-_FIELDS: dict[type, tuple[str, ...]] = {
-    kind: tuple(field for field, slot in slots.items() if slot.c_type != "ParseLoc")
-    for kind in vars(ast).values()
-    if isinstance(kind, type)
-    and issubclass(kind, ast.Node)
-    and isinstance(slots := vars(kind)["__slots__"], dict)
-}
-
-
-def _shape(root: object) -> Shape:
-    return {
-        path: type(value) if isinstance(value, (ast.Node, tuple)) else value
-        for path, value in _walk(root)
-    }
-
-
 # Which leaves name a schema
 
 
@@ -196,73 +159,73 @@ class _Site:
 
 
 # (list of names, the schema's place counted from the end): schema.name is 2, schema.table.name 3
-_QUALIFIED: dict[type[ast.Node], tuple[tuple[str, int], ...]] = {
-    ast.A_Expr: (("name", 2),),
-    ast.AlterCollationStmt: (("collname", 2),),
-    ast.AlterDomainStmt: (("typeName", 2),),
-    ast.AlterEnumStmt: (("typeName", 2),),
-    ast.AlterOpFamilyStmt: (("opfamilyname", 2),),
-    ast.AlterStatsStmt: (("defnames", 2),),
-    ast.AlterTSConfigurationStmt: (("cfgname", 2),),
-    ast.AlterTSDictionaryStmt: (("dictname", 2),),
-    ast.AlterTypeStmt: (("typeName", 2),),
-    ast.CollateClause: (("collname", 2),),
-    ast.ColumnRef: (("fields", 3),),
-    ast.CreateAmStmt: (("handler_name", 2),),
-    ast.CreateConversionStmt: (("conversion_name", 2), ("func_name", 2)),
-    ast.CreateDomainStmt: (("domainname", 2),),
-    ast.CreateEnumStmt: (("typeName", 2),),
-    ast.CreateEventTrigStmt: (("funcname", 2),),
-    ast.CreateFunctionStmt: (("funcname", 2),),
-    ast.CreateOpClassItem: (("order_family", 2),),
-    ast.CreateOpClassStmt: (("opclassname", 2), ("opfamilyname", 2)),
-    ast.CreateOpFamilyStmt: (("opfamilyname", 2),),
-    ast.CreatePLangStmt: (("plhandler", 2), ("plinline", 2), ("plvalidator", 2)),
-    ast.CreateRangeStmt: (("typeName", 2),),
-    ast.CreateStatsStmt: (("defnames", 2),),
-    ast.CreateTrigStmt: (("funcname", 2),),
-    ast.DefineStmt: (("defnames", 2),),
-    ast.FuncCall: (("funcname", 2),),
-    ast.IndexElem: (("collation", 2), ("opclass", 2)),
-    ast.ObjectWithArgs: (("objname", 2),),
-    ast.PartitionElem: (("collation", 2), ("opclass", 2)),
-    ast.RangeTableSample: (("method", 2),),
-    ast.SortBy: (("useOp", 2),),
-    ast.SubLink: (("operName", 2),),
+_QUALIFIED: dict[str, tuple[tuple[str, int], ...]] = {
+    "A_Expr": (("name", 2),),
+    "AlterCollationStmt": (("collname", 2),),
+    "AlterDomainStmt": (("typeName", 2),),
+    "AlterEnumStmt": (("typeName", 2),),
+    "AlterOpFamilyStmt": (("opfamilyname", 2),),
+    "AlterStatsStmt": (("defnames", 2),),
+    "AlterTSConfigurationStmt": (("cfgname", 2),),
+    "AlterTSDictionaryStmt": (("dictname", 2),),
+    "AlterTypeStmt": (("typeName", 2),),
+    "CollateClause": (("collname", 2),),
+    "ColumnRef": (("fields", 3),),
+    "CreateAmStmt": (("handler_name", 2),),
+    "CreateConversionStmt": (("conversion_name", 2), ("func_name", 2)),
+    "CreateDomainStmt": (("domainname", 2),),
+    "CreateEnumStmt": (("typeName", 2),),
+    "CreateEventTrigStmt": (("funcname", 2),),
+    "CreateFunctionStmt": (("funcname", 2),),
+    "CreateOpClassItem": (("order_family", 2),),
+    "CreateOpClassStmt": (("opclassname", 2), ("opfamilyname", 2)),
+    "CreateOpFamilyStmt": (("opfamilyname", 2),),
+    "CreatePLangStmt": (("plhandler", 2), ("plinline", 2), ("plvalidator", 2)),
+    "CreateRangeStmt": (("typeName", 2),),
+    "CreateStatsStmt": (("defnames", 2),),
+    "CreateTrigStmt": (("funcname", 2),),
+    "DefineStmt": (("defnames", 2),),
+    "FuncCall": (("funcname", 2),),
+    "IndexElem": (("collation", 2), ("opclass", 2)),
+    "ObjectWithArgs": (("objname", 2),),
+    "PartitionElem": (("collation", 2), ("opclass", 2)),
+    "RangeTableSample": (("method", 2),),
+    "SortBy": (("useOp", 2),),
+    "SubLink": (("operName", 2),),
 }
 
 # attributes that are a schema's name and nothing else
-_PLAIN: dict[type[ast.Node], str] = {
-    ast.AlterObjectSchemaStmt: "newschema",
-    ast.CreateSchemaStmt: "schemaname",
-    ast.ImportForeignSchemaStmt: "local_schema",
-    ast.PublicationObjSpec: "name",
-    ast.RangeVar: "schemaname",
+_PLAIN: dict[str, str] = {
+    "AlterObjectSchemaStmt": "newschema",
+    "CreateSchemaStmt": "schemaname",
+    "ImportForeignSchemaStmt": "local_schema",
+    "PublicationObjSpec": "name",
+    "RangeVar": "schemaname",
 }
 
 # statements about an object of any kind: (the kind of object, the object or the list of them)
-_ABOUT: dict[type[ast.Node], tuple[str, str]] = {
-    ast.AlterExtensionContentsStmt: ("objtype", "object"),
-    ast.AlterObjectSchemaStmt: ("objectType", "object"),
-    ast.AlterOwnerStmt: ("objectType", "object"),
-    ast.CommentStmt: ("objtype", "object"),
-    ast.DropStmt: ("removeType", "objects"),
-    ast.GrantStmt: ("objtype", "objects"),
-    ast.RenameStmt: ("renameType", "object"),
-    ast.SecLabelStmt: ("objtype", "object"),
+_ABOUT: dict[str, tuple[str, str]] = {
+    "AlterExtensionContentsStmt": ("objtype", "object"),
+    "AlterObjectSchemaStmt": ("objectType", "object"),
+    "AlterOwnerStmt": ("objectType", "object"),
+    "CommentStmt": ("objtype", "object"),
+    "DropStmt": ("removeType", "objects"),
+    "GrantStmt": ("objtype", "objects"),
+    "RenameStmt": ("renameType", "object"),
+    "SecLabelStmt": ("objtype", "object"),
 }
 
 # schema.table.name
 _OF_A_RELATION = {
-    ObjectType.OBJECT_COLUMN,
-    ObjectType.OBJECT_POLICY,
-    ObjectType.OBJECT_RULE,
-    ObjectType.OBJECT_TABCONSTRAINT,
-    ObjectType.OBJECT_TRIGGER,
+    "OBJECT_COLUMN",
+    "OBJECT_POLICY",
+    "OBJECT_RULE",
+    "OBJECT_TABCONSTRAINT",
+    "OBJECT_TRIGGER",
 }
 
 # access method, then schema.name
-_OF_A_METHOD = {ObjectType.OBJECT_OPCLASS, ObjectType.OBJECT_OPFAMILY}
+_OF_A_METHOD = {"OBJECT_OPCLASS", "OBJECT_OPFAMILY"}
 
 # options whose value is a list of names, counted as in _QUALIFIED
 _OPTIONS = {"handler": 2, "owned_by": 3, "sequence_name": 2, "support": 2, "validator": 2}
@@ -300,28 +263,28 @@ _ARGUMENTS: dict[str, tuple[int, str]] = {
 }
 
 
-def _sites(path: Path, node: ast.Node) -> Iterator[_Site]:
+def _sites(path: Path, node: Node) -> Iterator[_Site]:
     """What `node` itself names, without the nodes below it."""
-    kind = type(node)
+    kind = node.tag
     for field, place in _QUALIFIED.get(kind, ()):
         yield from _qualified((*path, field), getattr(node, field), place)
-    if kind in _PLAIN and (name := getattr(node, _PLAIN[kind])) is not None:
+    if kind in _PLAIN and (name := getattr(node, _PLAIN[kind])):
         yield _Site((*path, _PLAIN[kind]), name)
     if kind in _ABOUT:
         yield from _object_sites(path, node, *_ABOUT[kind])
     match node:
-        case ast.TypeName():
+        case Node("TypeName"):
             yield from _qualified((*path, "names"), node.names, 3 if node.pct_type else 2)
-        case ast.Constraint(exclusions=tuple(exclusions)):
+        case Node("Constraint", exclusions=tuple(exclusions)):
             for at, (_, operator) in enumerate(exclusions):
                 yield from _qualified((*path, "exclusions", at, 1), operator, 2)
-        case ast.AlterTSConfigurationStmt(dicts=tuple(dictionaries)):
+        case Node("AlterTSConfigurationStmt", dicts=tuple(dictionaries)):
             for at, dictionary in enumerate(dictionaries):
                 yield from _qualified((*path, "dicts", at), dictionary, 2)
-        case ast.RenameStmt(renameType=ObjectType.OBJECT_SCHEMA):
+        case Node("RenameStmt", renameType="OBJECT_SCHEMA"):
             yield _Site((*path, "subname"), node.subname or "")
             yield _Site((*path, "newname"), node.newname or "")
-        case ast.ReindexStmt(kind=ReindexObjectType.REINDEX_OBJECT_SCHEMA):
+        case Node("ReindexStmt", kind="REINDEX_OBJECT_SCHEMA"):
             yield _Site((*path, "name"), node.name or "")
         case _:
             yield from _option_sites(path, node)
@@ -335,43 +298,40 @@ def _qualified(path: Path, names: object, place: int, first: int = 0) -> Iterato
 
 
 def _string(path: Path, node: object) -> Iterator[_Site]:
-    if isinstance(node, ast.String):
+    if isinstance(node, Node) and node.tag == "String":
         yield _Site((*path, "sval"), node.sval or "")
 
 
-def _object_sites(path: Path, node: ast.Node, kind_field: str, field: str) -> Iterator[_Site]:
-    kind: ObjectType = getattr(node, kind_field)
+def _object_sites(path: Path, node: Node, kind_field: str, field: str) -> Iterator[_Site]:
+    kind: str = getattr(node, kind_field)
     objects: Any = getattr(node, field)
-    all_of_schema = (
-        isinstance(node, ast.GrantStmt)
-        and node.targtype is GrantTargetType.ACL_TARGET_ALL_IN_SCHEMA
-    )
+    all_of_schema = node.tag == "GrantStmt" and node.targtype == "ACL_TARGET_ALL_IN_SCHEMA"
     many = field == "objects"
     for at, item in enumerate((objects or ()) if many else (objects,)):
         here = (*path, field, at) if many else (*path, field)
-        if all_of_schema or kind is ObjectType.OBJECT_SCHEMA:
+        if all_of_schema or kind == "OBJECT_SCHEMA":
             yield from _string(here, item)
         else:
             place, first = (3 if kind in _OF_A_RELATION else 2), (1 if kind in _OF_A_METHOD else 0)
             yield from _qualified(here, item, place, first)
 
 
-def _option_sites(path: Path, node: ast.Node) -> Iterator[_Site]:
+def _option_sites(path: Path, node: Node) -> Iterator[_Site]:
     match node:
-        case ast.DefElem(defname=str(name), arg=tuple(names)) if name in _OPTIONS:
+        case Node("DefElem", defname=str(name), arg=tuple(names)) if name in _OPTIONS:
             yield from _qualified((*path, "arg"), names, _OPTIONS[name])
-        case ast.DefineStmt(definition=tuple(options)):
+        case Node("DefineStmt", definition=tuple(options)):
             yield from _definition_sites((*path, "definition"), options)
-        case ast.AlterOperatorStmt(options=tuple(options)):
+        case Node("AlterOperatorStmt", options=tuple(options)):
             yield from _definition_sites((*path, "options"), options)
-        case ast.AlterTSDictionaryStmt(options=tuple(options)):
+        case Node("AlterTSDictionaryStmt", options=tuple(options)):
             yield from _definition_sites((*path, "options"), options)
-        case ast.AlterDefaultPrivilegesStmt(options=tuple(options)):
+        case Node("AlterDefaultPrivilegesStmt", options=tuple(options)):
             for at, option in enumerate(options):
                 if option.defname == "schemas":
                     for place, name in enumerate(option.arg):
                         yield from _string((*path, "options", at, "arg", place), name)
-        case ast.CreateExtensionStmt(options=tuple(options)):
+        case Node("CreateExtensionStmt", options=tuple(options)):
             for at, option in enumerate(options):
                 if option.defname == "schema":
                     yield from _string((*path, "options", at, "arg"), option.arg)
@@ -379,32 +339,35 @@ def _option_sites(path: Path, node: ast.Node) -> Iterator[_Site]:
             pass
 
 
-def _definition_sites(path: Path, options: Sequence[ast.DefElem]) -> Iterator[_Site]:
+def _definition_sites(path: Path, options: Sequence[Node]) -> Iterator[_Site]:
     """``commutator = operator(app.=)``, and the one dictionary that names another in a string."""
     for at, option in enumerate(options):
         here = (*path, at, "arg")
         yield from _qualified(here, option.arg, 2)
-        if (option.defname or "").lower() == "dictionary" and isinstance(option.arg, ast.String):
-            yield _Site((*here, "sval"), option.arg.sval or "", "regdictionary")
+        match option:
+            case Node("DefElem", arg=Node("String", sval=text)) if (
+                option.defname.lower() == "dictionary"
+            ):
+                yield _Site((*here, "sval"), text, "regdictionary")
 
 
-def _string_sites(path: Path, node: ast.Node) -> Iterator[_Site]:
+def _string_sites(path: Path, node: Node) -> Iterator[_Site]:
     match node:
-        case ast.TypeCast(typeName=ast.TypeName() as name) if (
+        case Node("TypeCast", typeName=Node("TypeName") as name) if (
             _built_in(name).removesuffix("[]") in _OBJECT_TYPES
         ):
             yield from _constant((*path, "arg"), node.arg, _built_in(name))
-        case ast.FuncCall(args=tuple(arguments)):
+        case Node("FuncCall", args=tuple(arguments)):
             yield from _argument_sites((*path, "args"), _function(node), arguments)
-        case ast.CreateTrigStmt(args=tuple(arguments)) if len(arguments) > 1:
-            if (node.funcname or ())[-1].sval == "tsvector_update_trigger":
+        case Node("CreateTrigStmt", args=tuple(arguments)) if len(arguments) > 1:
+            if node.funcname[-1].sval == "tsvector_update_trigger":
                 yield _Site((*path, "args", 1, "sval"), arguments[1].sval, "regconfig")
-        case ast.VariableSetStmt(name="search_path", args=tuple(arguments)):
+        case Node("VariableSetStmt", name="search_path", args=tuple(arguments)):
             for at, argument in enumerate(arguments):
                 yield from _constant((*path, "args", at), argument)
-        case ast.VariableSetStmt(name="default_text_search_config", args=tuple(arguments)):
+        case Node("VariableSetStmt", name="default_text_search_config", args=tuple(arguments)):
             yield from _constant((*path, "args", 0), arguments[0], "regconfig")
-        case ast.CreateFunctionStmt() if _language(node) == "sql":
+        case Node("CreateFunctionStmt") if _language(node) == "sql":
             yield from _body_sites(path, node)
         case _:
             pass
@@ -427,10 +390,10 @@ def _argument_sites(path: Path, function: str, arguments: Sequence[Any]) -> Iter
 
 def _constant(path: Path, node: object, language: str = "") -> Iterator[_Site]:
     """A string constant, under the casts to text that the server puts around it."""
-    while isinstance(node, ast.TypeCast) and _built_in(node.typeName) in _TEXTS:
+    while isinstance(node, Node) and node.tag == "TypeCast" and _built_in(node.typeName) in _TEXTS:
         path, node = (*path, "arg"), node.arg
     match node:
-        case ast.A_Const(val=ast.String(sval=str(text))):
+        case Node("A_Const", val=Node("String", sval=str(text))):
             yield _Site((*path, "val", "sval"), text, language)
 
 
@@ -438,14 +401,14 @@ def _constant_of(arguments: Sequence[Any], at: int) -> str:
     return next((site.text for site in _constant((), arguments[at])), "")
 
 
-def _built_in(name: ast.TypeName | None) -> str:
+def _built_in(name: Node | None) -> str:
     """The name of a type of the server's own, else nothing."""
     if name is None or not (own := _own(name.names)):
         return ""
     return f"{own}[]" if name.arrayBounds else own
 
 
-def _function(node: ast.FuncCall) -> str:
+def _function(node: Node) -> str:
     return _own(node.funcname)
 
 
@@ -454,19 +417,19 @@ def _own(names: Sequence[Any] | None) -> str:
     return name if schema in ([], ["pg_catalog"]) else ""
 
 
-def _language(node: ast.CreateFunctionStmt | ast.DoStmt) -> str:
+def _language(node: Node) -> str:
     options = _options(node)
     if "language" in options:
         return str(options["language"].sval).lower()
-    return "plpgsql" if isinstance(node, ast.DoStmt) else "sql"
+    return "plpgsql" if node.tag == "DoStmt" else "sql"
 
 
-def _options(node: ast.CreateFunctionStmt | ast.DoStmt) -> dict[str, Any]:
-    options = node.options if isinstance(node, ast.CreateFunctionStmt) else node.args
+def _options(node: Node) -> dict[str, Any]:
+    options = node.options if node.tag == "CreateFunctionStmt" else node.args
     return {option.defname: option.arg for option in options or ()}
 
 
-def _body_sites(path: Path, node: ast.CreateFunctionStmt) -> Iterator[_Site]:
+def _body_sites(path: Path, node: Node) -> Iterator[_Site]:
     for at, option in enumerate(node.options or ()):
         if option.defname == "as":
             yield _Site((*path, "options", at, "arg", 0, "sval"), option.arg[0].sval, "sql")
@@ -480,8 +443,8 @@ def _read_edits(tree: object, mapping: Mapping[str, str]) -> tuple[dict[Path, st
     edits: dict[Path, str] = {}
     losses: list[str] = []
     read: set[Path] = set()
-    for path, node in _walk(tree):
-        if not isinstance(node, ast.Node):
+    for path, node in walk(tree):
+        if not isinstance(node, Node):
             continue
         read |= _values(path, node, mapping)
         for site in _sites(path, node):
@@ -505,7 +468,7 @@ def _rename_site(site: _Site, mapping: Mapping[str, str]) -> tuple[str, list[str
     before, after = _LANGUAGES[site.language].split("{}")
     try:
         renamed = _rename_text(before + site.text + after, mapping)
-    except ParseError:
+    except SyntaxProblem:
         return site.text, _string_losses(site.text, mapping)
     losses = [f"has in its body: {loss}" for loss in renamed.losses]
     return renamed.sql[len(before) : len(renamed.sql) - len(after)], losses
@@ -531,10 +494,10 @@ def _rename_array(site: _Site, mapping: Mapping[str, str]) -> tuple[str, list[st
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|[^{},\s"][^{},"]*', re.DOTALL)
 
 
-def _values(path: Path, node: ast.Node, mapping: Mapping[str, str]) -> set[Path]:
+def _values(path: Path, node: Node, mapping: Mapping[str, str]) -> set[Path]:
     """A string of a type of its own (``'app'::app.mood``) that is a name by accident."""
     match node:
-        case ast.TypeCast(arg=ast.A_Const(val=ast.String(sval=str(text)))) if (
+        case Node("TypeCast", arg=Node("A_Const", val=Node("String", sval=str(text)))) if (
             text in mapping and _built_in(node.typeName) not in _TEXTS
         ):
             return {(*path, "arg", "val", "sval")}
@@ -542,20 +505,20 @@ def _values(path: Path, node: ast.Node, mapping: Mapping[str, str]) -> set[Path]
             return set()
 
 
-def _strings(path: Path, node: ast.Node) -> Iterator[tuple[Path, str]]:
+def _strings(path: Path, node: Node) -> Iterator[tuple[Path, str]]:
     """Strings that a function may read a name from."""
     match node:
-        case ast.A_Const(val=ast.String(sval=str(text))):
+        case Node("A_Const", val=Node("String", sval=str(text))):
             yield (*path, "val", "sval"), text
-        case ast.CreateTrigStmt(args=tuple(arguments)):
+        case Node("CreateTrigStmt", args=tuple(arguments)):
             for at, argument in enumerate(arguments):
                 yield (*path, "args", at, "sval"), argument.sval
         case _:
             pass
 
 
-def _body_losses(node: ast.Node, mapping: Mapping[str, str]) -> list[str]:
-    if not isinstance(node, (ast.CreateFunctionStmt, ast.DoStmt)):
+def _body_losses(node: Node, mapping: Mapping[str, str]) -> list[str]:
+    if node.tag not in ("CreateFunctionStmt", "DoStmt"):
         return []
     language = _language(node)
     if language in _WITHOUT_TEXT or "as" not in (options := _options(node)):
@@ -592,12 +555,12 @@ def _mentions(text: str, name: str, then: str = "") -> bool:
 
 
 def _apply_edits(sql: str, tree: object, edits: dict[Path, str]) -> str:
-    shape = _shape(tree)
-    named = {shape[path] for path in edits}
+    before = shape(tree)
+    named = {before[path] for path in edits}
     words = [token for token in scan(sql) if _may_be(_word(sql, token), token, named)]
-    found = _locate(sql, shape, words)
+    found = _locate(sql, before, words)
     renamed = _splice(sql, {found[path]: new for path, new in edits.items() if path in found})
-    if _shape(_parse(renamed)) != {**shape, **edits}:
+    if shape(_parse(renamed)) != {**before, **edits}:
         raise WindlassError(
             f"cannot rename a schema in {_head(sql)}: the new text would not mean the same",
             hint="please report this statement; until then leave the object out, "
@@ -606,24 +569,24 @@ def _apply_edits(sql: str, tree: object, edits: dict[Path, str]) -> str:
     return renamed
 
 
-def _locate(sql: str, shape: Shape, words: Sequence[Token]) -> dict[Path, Token]:
+def _locate(sql: str, tree: Shape, words: Sequence[Token]) -> dict[Path, Token]:
     """The leaves that `words` make: one parse if each is a name, more if some are grammar."""
     if not words:
         return {}
     marks = {f"windlass_{at}_mark": word for at, word in enumerate(words)}
     try:
-        marked = _shape(_parse(_splice(sql, {word: mark for mark, word in marks.items()})))
-    except ParseError:
+        marked = shape(_parse(_splice(sql, {word: mark for mark, word in marks.items()})))
+    except SyntaxProblem:
         marked = {}
     found = {path: marks[leaf] for path, leaf in marked.items() if leaf in marks}
-    if marked.keys() == shape.keys() and all(
-        leaf == shape[path] for path, leaf in marked.items() if path not in found
+    if marked.keys() == tree.keys() and all(
+        leaf == tree[path] for path, leaf in marked.items() if path not in found
     ):
         return found
     if len(words) == 1:
         return {}
     half = len(words) // 2
-    return _locate(sql, shape, words[:half]) | _locate(sql, shape, words[half:])
+    return _locate(sql, tree, words[:half]) | _locate(sql, tree, words[half:])
 
 
 def _splice(sql: str, words: Mapping[Token, str]) -> str:
@@ -632,27 +595,27 @@ def _splice(sql: str, words: Mapping[Token, str]) -> str:
     for token in sorted(words):
         word = _word(sql, token)
         pieces += sql[done : token.start], _quote(words[token], word, token)
-        done = token.end + 1
+        done = token.end
     return "".join([*pieces, sql[done:]])
 
 
 def _word(sql: str, token: Token) -> str:
-    return sql[token.start : token.end + 1]
+    return sql[token.start : token.end]
 
 
 def _may_be(word: str, token: Token, named: set[object]) -> bool:
     """Whether the word may be one of the leaves `named`. Those with escapes always may."""
-    if token.name in ("SCONST", "USCONST", "UIDENT"):
+    if token.kind in ("SCONST", "USCONST", "UIDENT"):
         return True
     if word.startswith('"'):
         return word[1:-1].replace('""', '"') in named
-    is_word = token.name == "IDENT" or token.kind != "NO_KEYWORD"
+    is_word = token.kind == "IDENT" or token.keyword != "NO_KEYWORD"
     return is_word and _fold(word) in named
 
 
 def _quote(value: str, word: str, token: Token) -> str:
     """`value` in the place of `word`: a name for a name, a string for a string."""
-    if token.name not in ("SCONST", "USCONST"):
+    if token.kind not in ("SCONST", "USCONST"):
         return quote_identifier(value)
     if word.startswith("$"):
         tag = word[: word.index("$", 1) + 1]

@@ -8,7 +8,7 @@ keep it (`windlass.engines.postgres.parameters`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import conninfo, pq
 
-from windlass.engines.postgres import keepalive, tls
+from windlass.engines.postgres import keepalive, pooling, tls
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.parameters import libpq_reasons, refused
 from windlass.errors import BadSpec, WindlassError
@@ -59,7 +59,6 @@ _BY_ROLE = {
         "synchronize_seqscans": "off",
     },
     Role.TARGET: {
-        "default_transaction_read_only": "off",
         "check_function_bodies": "off",
         "default_tablespace": "",
         "default_table_access_method": "heap",
@@ -169,15 +168,18 @@ class Address:
         self._check(given)
         ours = {"connect_timeout": str(CONNECT_SECONDS), **keepalive.DEFAULTS}
         lacking = {name: value for name, value in ours.items() if name not in given}
+
+        def connect(purpose: str) -> Connection:
+            text = conninfo.make_conninfo(self._conninfo, **lacking)
+            return psycopg.connect(text, autocommit=True, application_name=purpose[:63])
+
         try:
-            connection = psycopg.connect(
-                conninfo.make_conninfo(self._conninfo, **lacking),
-                autocommit=True,
-                application_name=purpose[:63],
-            )
+            connection = connect(purpose)
             try:
-                apply_settings(connection, self._settings(role, connection))
-            except psycopg.Error:
+                server_pid = apply_settings(connection, self._settings(role, connection))
+                if not pooling.is_direct(connection, server_pid):
+                    self._check_pooler(connection, lambda: connect("windlass pooler check"))
+            except (psycopg.Error, WindlassError):
                 connection.close()
                 raise
         except psycopg.Error as error:
@@ -207,6 +209,22 @@ class Address:
             raise WindlassError(
                 f"{self}: the key {key} is encrypted, and sslpassword is not given",
                 hint="give sslpassword in the service file, or a key without a password",
+                side=self.side,
+            )
+
+    def _check_pooler(self, connection: Connection, beside: Callable[[], Connection]) -> None:
+        if pooling.is_shared(connection, beside):
+            raise WindlassError(
+                f"{self}: is a connection pooler in transaction or statement mode, where settings,"
+                " locks and snapshots do not last",
+                hint="name the server itself, or a pool with pool_mode = session",
+                side=self.side,
+            )
+        if lost := pooling.lost_options(connection, resolved(connection).get("options", "")):
+            raise WindlassError(
+                f"{self}: is a connection pooler that drops the options of the connection:"
+                f" {', '.join(lost)}",
+                hint="name the server itself, or leave the options out",
                 side=self.side,
             )
 
@@ -339,10 +357,12 @@ async def _apply_async(connection: asyncpg.Connection, settings: Mapping[str, st
     )
 
 
-def apply_settings(connection: Connection, settings: dict[str, str]) -> None:
-    """Set all in one round trip, for the session."""
+def apply_settings(connection: Connection, settings: dict[str, str]) -> object:
+    """Set all in one round trip, for the session; the process of the server that has done it."""
     calls = ", ".join(_call(name, "%s", "%s") for name in settings).encode()
-    connection.execute(b"select " + calls, [word for pair in settings.items() for word in pair])
+    values = [word for pair in settings.items() for word in pair]
+    row = connection.execute(b"select pg_backend_pid(), " + calls, values).fetchone()
+    return row and row[0]
 
 
 def _call(name: str, *placeholders: str) -> str:

@@ -1,0 +1,59 @@
+"""What a materialised view holds, as a number, and what its query would give now."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Name
+
+Content = tuple[int, int]  # rows, and the sum of their hashes
+EMPTY: Content = (-1, 0)  # nothing can be read of it
+
+_HASHED = sql.SQL(
+    "select count(*), coalesce(sum(('x' || left(md5(held::text), 15))::bit(60)::bigint), 0)"
+    " from {} as held"
+)
+_DEFINITION = sql.SQL(
+    "select rtrim(pg_get_viewdef(c.oid), ';') from pg_class c"
+    " join pg_namespace n on n.oid = c.relnamespace where n.nspname = {} and c.relname = {}"
+)
+
+
+def read_content(connection: Connection, name: Name, *, side: str) -> Content | None:
+    """What it holds, `EMPTY` where it is not populated or missing; None: it may not be read."""
+    try:
+        with connection.transaction():
+            return _content(connection, sql.Identifier(name.schema, name.name))
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+    except (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.UndefinedTable):
+        return EMPTY
+    except psycopg.Error as error:
+        raise explain(error, f"reading materialized view {name}", side=side) from error
+
+
+def read_fresh_content(source: Connection, name: Name) -> Content | None:
+    """What it would hold if it were refreshed now; None if its query cannot be run so.
+
+    Raises:
+        WindlassError: the server is gone.
+    """
+    try:
+        with source.transaction():
+            ((text,),) = source.execute(
+                _DEFINITION.format(sql.Literal(name.schema), sql.Literal(name.name))
+            ).fetchall()
+            query = sql.SQL("({})").format(sql.SQL(str(text)))  # the server's own words
+            return _content(source, query)
+    except psycopg.Error as error:
+        if source.closed:
+            raise explain(error, f"reading {name}", side="source") from error
+        return None
+
+
+def _content(connection: Connection, held: sql.Composable) -> Content:
+    ((rows, total),) = connection.execute(_HASHED.format(held)).fetchall()
+    return int(str(rows)), int(str(total))

@@ -1,0 +1,98 @@
+"""The part of `validate_schema` that no dump has: attributes, and what materialised views hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from windlass.engines.postgres.attributes import read_attributes
+from windlass.engines.postgres.catalog import read_existing
+from windlass.engines.postgres.materialised import (
+    EMPTY,
+    read_content,
+    read_fresh_content,
+)
+from windlass.flows.migration import Migration
+from windlass.flows.validate import filled
+from windlass.model.relation import Kind, Name
+from windlass.model.report import Difference, DifferenceKind
+from windlass.plan.planner import wanted
+from windlass.spec.spec import Extent, Verify
+from windlass.verify.attributes import differing_attributes, renamed
+from windlass.verify.schema import Key
+
+_VIEW = "MATERIALIZED VIEW"
+
+
+def attribute_differences(run: Migration) -> list[Difference]:
+    """Of everything that is compared, but for what is a loss already."""
+    source = read_attributes(run.sessions().source(run.snapshot.id), side="source")
+    target = read_attributes(run.sessions().target(), side="target")
+    found = differing_attributes(
+        renamed(source, run.plan.schemas),
+        target,
+        compared=_compared(run),
+        may_be=_may_be(run),
+    )
+    lost = {loss.object for loss in run.losses()}
+    return [one for one in found if one.object not in lost]
+
+
+def _compared(run: Migration) -> set[Key]:
+    kept = set() if run.only_compares else filled(run.plan)
+    names = {item.target for item in run.plan.relations} - kept
+    found: set[Key] = {("TABLE", name) for name in names}
+    if run.spec.extent is not Extent.SCHEMA:
+        found |= {(_VIEW, target) for _, target in _views(run)}
+    return found | {("SCHEMA", Name("", name)) for name in _schemas(run)}
+
+
+def _schemas(run: Migration) -> set[str]:
+    """A migration leaves those that it has found as they are; those that a part of is selected
+    may have an owner of their own."""
+    if not run.only_compares:
+        made = {"SCHEMA", "SCHEMA OWNER"}
+        return {one.name.name for one in run.plan.statements if one.kind in made}
+    return set() if wanted(run.spec).include else set(run.plan.schemas.values())
+
+
+def _may_be(run: Migration) -> Callable[[str], bool]:
+    server = run.plan.target
+    existing = read_existing(run.sessions().target())
+
+    def may_be(role: str) -> bool:
+        able = existing.roles if server.superuser else existing.memberships | {server.user}
+        return role in able
+
+    return may_be
+
+
+def _views(run: Migration) -> Iterator[tuple[Name, Name]]:
+    """Materialised views, by their names on both sides."""
+    label = Kind.MATERIALIZED_VIEW.label
+    return ((name, there) for kind, name, there in run.plan.others if kind == label)
+
+
+def view_differences(run: Migration) -> tuple[list[Difference], list[str]]:
+    """Materialised views that hold something else, and notices of those that only look so: one that
+    is stale on the source is not so on the target."""
+    differences: list[Difference] = []
+    notices: list[str] = []
+    if run.spec.verify_ is not Verify.FULL or run.spec.extent is Extent.SCHEMA:
+        return differences, notices
+    source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
+    for name, there in _views(run):
+        label = f"materialized view {there}"
+        expected = read_content(source, name, side="source")
+        found = read_content(target, there, side="target")
+        if EMPTY in (expected, found):
+            continue  # that it is not populated is an attribute
+        if expected is None or found is None:
+            notices.append(f"{label}: its content is not compared, as it may not be read")
+        elif expected != found and read_fresh_content(source, name) == found:
+            notices.append(f"{label}: is stale on the source, and is not on the target")
+        elif expected != found:
+            message = f"holds {expected[0]:,} rows on the source and {found[0]:,} on the target"
+            if expected[0] == found[0]:
+                message = "holds other rows than on the source"
+            differences.append(Difference(DifferenceKind.SCHEMA, label, message))
+    return differences, notices

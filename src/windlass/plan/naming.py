@@ -1,0 +1,26 @@
+"""The names under which `--existing replace` keeps what it sets aside."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+MOST_BYTES = 63  # of a name, on every server that nobody has compiled otherwise
+_BACKUP = re.compile(r"windlass_\d{8}_\d{4}_[0-9a-f]{4}_")
+
+
+def backup_name(run: str, name: str) -> str:
+    """Of a schema's counterpart, or of an object that lives in no schema: one per run and name.
+
+    A name that would be too long is cut, and told apart by a digest of all of it.
+    """
+    found = f"windlass_{run}_{name}"
+    if len(found.encode()) <= MOST_BYTES:
+        return found
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{found.encode()[: MOST_BYTES - 9].decode(errors='ignore')}_{digest}"
+
+
+def is_backup(schema: str) -> bool:
+    """Whether a schema is one that a run has set something aside into."""
+    return _BACKUP.match(schema) is not None

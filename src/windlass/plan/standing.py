@@ -1,0 +1,44 @@
+"""Whether two sides are two databases, and whether the target is open for writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from windlass.engines.postgres.catalog import Catalog
+from windlass.model.report import Problem
+
+
+def same_database(source: Catalog, target: Catalog) -> Iterator[Problem]:
+    """One database, under whatever names: a session in each is on the same server, or one is on a
+    standby of the other's.
+
+    A copy of a cluster has its identifiers, too. It is another database once it takes writes
+    itself: a standby that was promoted is on another timeline.
+    """
+    here, there = source.standing, target.standing
+    if here.instance == there.instance:
+        yield Problem("target", f"is the same database as the source: {target.server}")
+    elif (
+        (here.standby or there.standby)
+        and here.origin == there.origin
+        and here.timeline == there.timeline
+    ):
+        standby, primary = ("source", "target") if here.standby else ("target", "source")
+        yield Problem(
+            "target",
+            f"is the same database as the source: the {standby} is a standby of the {primary}"
+            if here.standby != there.standby
+            else "is the same database as the source: both are standbys of one server",
+            "name another database",
+        )
+
+
+def read_only(target: Catalog) -> Iterator[Problem]:
+    """Somebody has closed it for writing, perhaps since its disk is full."""
+    if target.standing.opened_by:
+        yield Problem(
+            "target",
+            f"database {target.server.database} is set default_transaction_read_only = on"
+            f" for {target.server.user}",
+            target.standing.opened_by,
+        )
