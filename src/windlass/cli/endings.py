@@ -100,7 +100,7 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
 
 def refusal(problems: Sequence[Problem]) -> str:
     count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
-    return f"{count} in the way; nothing was written"
+    return f"refused: {count} found; nothing was written"
 
 
 def tell(ending: Ending, voice: Voice, error: BaseException | None = None) -> int:
