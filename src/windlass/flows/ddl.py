@@ -16,6 +16,8 @@ from windlass.model.statement import Phase, Statement
 # and TOAST; a server's lock table has room for 6,400 by default.
 PORTION = 200
 
+LARGE_OBJECTS_AT_ONCE = 32  # in one transaction
+
 IN_ORDER = {
     Phase.SCHEMA: "create_target_schema",
     Phase.TABLES: "create_target_tables",

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.backup.aside import note_of, set_aside
+from windlass.backup.large_objects import keep_aside
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
@@ -39,6 +40,7 @@ from windlass.flows.ddl import (
     CREATE_PRIMARY_KEYS,
     CREATE_TABLES,
     IN_ORDER,
+    LARGE_OBJECTS_AT_ONCE,
     SET_ASIDE,
     TRANSFERS,
     VALIDATE_FOREIGN_KEYS,
@@ -53,8 +55,8 @@ from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Phase, Statement
 from windlass.plan.document import Detail, markdown
+from windlass.spec.spec import Existing
 
-LARGE_OBJECTS_AT_ONCE = 32
 FULLY_TOLD = 60  # statements of a plan that is shown with all of them
 MOST_TOLD = 20  # losses, and notices, in a summary
 IN_ORDER_ITEM = Item("in order")
@@ -182,6 +184,9 @@ def _copy_large_objects(
 ) -> Result:
     roles = read_existing(target).roles
     losses = []
+    oids = [described.oid for described in some]
+    is_replacing = run.spec.existing is Existing.REPLACE
+    kept = keep_aside(target, oids, run.plan.target.user) if is_replacing else {}
     for described in some:
         copy_large_object(source, target, described)
         dress(target, described, roles, run.plan.target.user)
@@ -193,7 +198,7 @@ def _copy_large_objects(
             )
             for role in sorted(strangers(described, roles))
         ]
-    return {**_with_losses(losses), "large_objects": [described.oid for described in some]}
+    return {**_with_losses(losses), "large_objects": oids, **({"kept": kept} if kept else {})}
 
 
 def collect_all_results(run: Migration, _: Item) -> Result:

@@ -13,6 +13,7 @@ from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import Dumping, Entry, find_pg_dump, pg_dump_versions
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
+from windlass.engines.postgres.largeobjects import read_collisions
 from windlass.engines.postgres.references import read_references
 from windlass.engines.postgres.session import Address, Connection, why_libpq
 from windlass.engines.postgres.trial import try_out
@@ -69,6 +70,7 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             properties=read_properties(source),
             target_properties=read_properties(target),
             try_out=lambda scripts: try_out(target, scripts),
+            collisions=lambda: read_collisions(source, target),
             references=lambda: read_references(target),
             target_archive=cache(partial(_dump_target, sight, target_catalog)),
             target_foreign_keys=catalog.read_foreign_keys(target),

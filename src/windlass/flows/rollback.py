@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from windlass.backup.aside import drop_made, empty_filled, moves_of, put_back
 from windlass.backup.dependents import restore
+from windlass.backup.large_objects import bring_back, kept_of
 from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.ddl import (
     IN_ORDER,
+    LARGE_OBJECTS_AT_ONCE,
     PORTION,
     REPOINT,
     REPOINTED,
@@ -87,6 +89,8 @@ def undo_migration(connection: Connection, found: journal.Run) -> Undone:
 def _took_over(later: Plan, plan: Plan) -> bool:
     """Whether the later run touches a relation that this one has made."""
     made = {item.target for item in plan.relations} | {target for _, _, target in plan.others}
+    if later.large_objects.count and plan.large_objects.count:
+        return True
     return any(item.name in made for item in later.set_aside) or any(
         item.target in made for item in later.relations
     )
@@ -121,15 +125,18 @@ def undo(connection: Connection, run: str) -> list[str]:
         with connection.transaction():
             stayed += drop_made(connection, made[:PORTION])
         del made[:PORTION]
+    of_objects = [line for line in lines if (line.note or {}).get("large_objects")]
+    while len(of_objects) * LARGE_OBJECTS_AT_ONCE > MOST_AT_ONCE:
+        line = of_objects.pop()
+        with connection.transaction():
+            _undo_large_objects(connection, [line], plan)
+            journal.delete_lines(connection, run, line.step, [line.item])
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
         if any(line.step in TRANSFERS for line in lines):
             filled = [one.target for one in plan.relations if one.arrival is Arrival.FILL]
             empty_filled(connection, filled)
-        unlink_large_objects(
-            connection,
-            [oid for line in lines for oid in (line.note or {}).get("large_objects", ())],
-        )
+        _undo_large_objects(connection, of_objects, plan)
         stayed += drop_made(connection, made)
         if (SET_STEP, SET_ASIDE) in ran:
             moves = moves_of(ran[SET_STEP, SET_ASIDE], plan.set_aside)
@@ -137,3 +144,11 @@ def undo(connection: Connection, run: str) -> list[str]:
             stayed += restore(connection, plan.dependents, objects)
         journal.set_state(connection, run, State.ROLLED_BACK)
     return stayed
+
+
+def _undo_large_objects(connection: Connection, lines: Sequence[journal.Line], plan: Plan) -> None:
+    """Remove what came, and give what was there its ids again, inside the caller's transaction."""
+    notes = [line.note or {} for line in lines]
+    unlink_large_objects(connection, [oid for note in notes for oid in note["large_objects"]])
+    if kept := kept_of(notes):
+        bring_back(connection, kept, plan.target.user)

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, Signed
+from windlass.engines.postgres.largeobjects import Collisions
 from windlass.model.plan import Address
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
@@ -125,6 +126,19 @@ def large_object_problems(sides: Sides) -> list[Problem]:
             f"GRANT {owners} TO {_quoted(user)}, or GRANT SELECT ON LARGE OBJECT for each",
         )
     ]
+
+
+def collision_problems(found: Collisions, user: str, existing: OnExisting) -> list[Problem]:
+    """Large objects of the target whose ids the source's need."""
+    some = ", ".join(map(str, found.first)) + (", ..." if found.count > len(found.first) else "")
+    message = f"{found.count:,} of the target's have ids that the source's need: {some}"
+    if not found.count or (existing is OnExisting.REPLACE and not found.foreign):
+        return []
+    if existing is OnExisting.REPLACE:
+        message = f"{message}; {found.foreign:,} of them do not belong to {user}"
+        return [Problem("large objects", message, "connect as their owner, or as a superuser")]
+    hint = "--existing replace keeps them under other ids, for windlass rollback to put back"
+    return [Problem("large objects", message, hint)]
 
 
 def large_object_losses(sides: Sides) -> list[Loss]:

@@ -11,6 +11,7 @@ from psycopg import sql
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
 from windlass.engines.postgres.database import Properties
+from windlass.engines.postgres.largeobjects import Collisions
 from windlass.engines.postgres.meaning import Since
 from windlass.engines.postgres.references import Reference
 from windlass.engines.postgres.trial import TryOut
@@ -30,6 +31,7 @@ from windlass.plan.build import build_problems
 from windlass.plan.check import (
     InTheWay,
     Sides,
+    collision_problems,
     conflicts,
     emptiness_problems,
     find_in_the_way,
@@ -93,6 +95,7 @@ class Reading:
     properties: Properties  # of the source's database
     target_properties: Properties
     try_out: TryOut  # on the target, rolled back
+    collisions: Callable[[], Collisions]  # of large objects
     references: Callable[[], Sequence[Reference]]  # of the target
     target_archive: Callable[[], Sequence[Entry]]
     target_foreign_keys: Sequence[ForeignKey]
@@ -174,9 +177,8 @@ def make_plan(
         problems += large_object_problems(sides)
     has_large_objects = large_objects.count and reading.target_large_objects.count
     if purpose is Purpose.MOVE and has_large_objects:
-        problems.append(
-            Problem("large objects", "the target has some already, which may have the same ids")
-        )
+        collisions = reading.collisions()
+        problems += collision_problems(collisions, reading.target.server.user, spec.existing)
     carried = _properties(spec, reading, words, purpose)
     problems += carried.problems
     statements += carried.statements

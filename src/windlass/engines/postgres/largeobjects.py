@@ -58,6 +58,56 @@ def _describe(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Collisions:
+    """Large objects of the target that have the id of one of the source's."""
+
+    count: int = 0
+    first: tuple[int, ...] = ()
+    foreign: int = 0  # belong to a role that our user may not act as
+
+
+def read_collisions(source: Connection, target: Connection) -> Collisions:
+    """Looks at some at a time, however many there are."""
+    found, last = Collisions(), 0
+    while oids := _ids_after(source, last):
+        rows = _owned(target, oids)
+        found = Collisions(
+            found.count + len(rows),
+            (*found.first, *(oid for oid, _ in rows))[:IDS_NAMED],
+            found.foreign + sum(not is_ours for _, is_ours in rows),
+        )
+        last = oids[-1]
+    return found
+
+
+IDS_AT_ONCE = 10_000
+IDS_NAMED = 3
+
+
+def _ids_after(connection: Connection, oid: int) -> list[int]:
+    query: LiteralString = (
+        "select oid::bigint from pg_largeobject_metadata where oid > %s order by oid limit %s"
+    )
+    try:
+        rows: list[Any] = connection.execute(query, (oid, IDS_AT_ONCE)).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading large objects", side="source") from error
+    return [found for (found,) in rows]
+
+
+def _owned(connection: Connection, oids: Sequence[int]) -> list[tuple[int, bool]]:
+    query: LiteralString = (
+        "select oid::bigint, pg_has_role(lomowner, 'usage') from pg_largeobject_metadata"
+        " where oid = any(%s::oid[]) order by oid"
+    )
+    try:
+        rows: list[Any] = connection.execute(query, (list(oids),)).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading large objects", side="target") from error
+    return rows
+
+
 def copy_large_object(source: Connection, target: Connection, what: Described) -> int:
     """Create it on the target with the same id, and fill it; the bytes that went over."""
     size = 0
