@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from command import DIFFERENT, DONE, REFUSED, Ran, migrate, windlass
@@ -114,3 +116,19 @@ def test_owners_and_grants_of_roles_that_the_target_lacks_are_notices(pair: Pair
 
 def test_what_is_only_a_notice_cannot_be_accepted(pair: Pair) -> None:
     windlass("plan", "--accept", "owners", pair=pair).expect(2)
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "said"),
+    [
+        (["-j", "500"], None, "500 jobs take up to 1002 connections"),
+        ([], "template1", "the target is template1"),
+    ],
+)
+def test_what_is_hardly_ever_meant_is_noticed(
+    pair: Pair, options: list[str], name: str | None, said: str
+) -> None:
+    pair.source.run("create table t (id int primary key)", "insert into t values (1)")
+    url = replace(pair.target, name=name or pair.target.name).url
+    ran = windlass("plan", *options, "--target", url, pair=pair).expect(DONE)
+    assert said in " ".join(ran.said.split())

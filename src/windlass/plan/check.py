@@ -456,3 +456,19 @@ def missing_extensions(entries: Iterable[Entry], existing: Existing) -> list[Pro
         if entry.kind == "EXTENSION"
         and entry.tag not in existing.extensions | existing.available_extensions
     ]
+
+
+TEMPLATES = {"template0", "template1"}
+MANY_JOBS = 64
+
+
+def odd_choices(spec: Spec, sides: Sides) -> Iterator[str]:
+    """What can be done, and is hardly ever meant."""
+    target = sides.target.server
+    if target.database in TEMPLATES:
+        yield f"the target is {target.database}: new databases of its server will be copies of it"
+    if spec.jobs > MANY_JOBS:
+        yield (
+            f"{spec.jobs} jobs take up to {2 * spec.jobs + 2} connections on each side, and more"
+            " jobs than the target has cores make a migration slower"
+        )

@@ -39,6 +39,7 @@ from windlass.plan.check import (
     large_object_losses,
     large_object_problems,
     missing_extensions,
+    odd_choices,
     reading_problems,
     schema_problems,
     standby_problems,
@@ -242,6 +243,7 @@ def make_plan(
         silences_triggers=reading.may_silence_triggers,
         notices=(
             *_notices(written.statements, relation_plans),
+            *(odd_choices(spec, sides) if purpose is Purpose.MOVE else ()),
             *_left_with_database(spec, reading, words),
         ),
         dependents=repointing.dependents,
