@@ -126,8 +126,9 @@ class Running:
         return self._process.exitcode is not None
 
     def said(self) -> tuple[str, str]:
-        """What is on stdout and on stderr by now."""
-        return self._out.read_text(), self._err.read_text()
+        """What is on stdout and on stderr by now; nothing where it was killed before its start."""
+        texts = [path.read_text() if path.exists() else "" for path in (self._out, self._err)]
+        return texts[0], texts[1]
 
 
 def _run(words: list[str], env: dict[str, str], folder: str, *said: str) -> None:

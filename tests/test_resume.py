@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,7 +24,7 @@ from command import (
     windlass,
 )
 from oracle import content_difference, schema_difference
-from servers import BUSY, Pair
+from servers import BUSY, Database, Pair, Server
 
 SLOWLY = ("--json", "--chunk-size", "64kB", "--jobs", "1")
 
@@ -179,6 +181,39 @@ def await_true(pair: Pair, query: str) -> None:
     while not pair.target.value(query):
         assert time.monotonic() < deadline, query
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_server_that_is_down_stops_what_would_be_resumed(
+    own_server: Callable[..., Server],
+    database: Callable[[int], Database],
+    tmp_path: Path,
+    side: str,
+) -> None:
+    """A script repeats what was stopped, and gives up on what was refused."""
+    own = own_server(18)
+    pair = Pair(own.create_database(), database(18))
+    if side == "target":
+        pair = Pair(pair.target, pair.source)
+    env = {"XDG_STATE_HOME": str(tmp_path)}
+    pair.source.run(*SMALL)
+    process = start("migrate", *SLOWLY, pair=pair, env=env)
+    await_true(pair, "select to_regclass('windlass.line') is not null")
+    await_true(pair, "select exists (select from windlass.line where rows > 0)")
+    process.kill()
+    process.wait()
+    own.stop()
+    ran = migrate(pair, *SLOWLY[1:], env=env).expect(STOPPED)
+    assert side in ran.result["message"]
+    assert "run the same command again" in ran.result["hint"]
+    other = ("--include", "s.other")
+    migrate(pair, *SLOWLY[1:], *other, env=env).expect(REFUSED)  # would begin
+    own.start()
+    migrate(pair, *SLOWLY[1:], env=env).expect(DONE)
+    assert content_difference(pair.source, pair.target) == []
+    own.stop()
+    if side == "target":  # nothing is left to be resumed
+        migrate(pair, *SLOWLY[1:], env=env).expect(REFUSED)
 
 
 @pytest.mark.parametrize(

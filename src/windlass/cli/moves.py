@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import psycopg
 
+from windlass.cli import begun
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder
@@ -25,13 +26,14 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.comparison import Comparison
+from windlass.flows.finished import FINISHED
 from windlass.flows.migration import Migration
 from windlass.flows.outline import MIGRATE, REWRITE, VALIDATE
 from windlass.flows.repair import repair_differences
 from windlass.flows.rewriting import Rewriting
 from windlass.flows.rollback import roll_back
 from windlass.flows.status import read_detail, read_statuses
-from windlass.model.event import Emit, Noticed
+from windlass.model.event import Emit, Event, FlowPlanned, Noticed
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 from windlass.model.plan import Plan
 from windlass.model.report import Problem, accepting
@@ -69,6 +71,7 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None 
     started = time.perf_counter()
     notices: list[str] = []
     holder: SnapshotHolder | None = None
+    emit = _noting(spec, emit)
     stopped = Outcome("", State.STOPPED)
     for attempt in range(ATTEMPTS):
         first = attempt == 0
@@ -81,6 +84,7 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None 
             reviewed=reviewed,
         ) as run:
             run.notices.extend(notices)
+            run.has_been_begun = begun.is_begun(spec)
             outcome, lost = _attempt(run)
             if not first and outcome.state is State.REFUSED:
                 outcome = _stopped(stopped, outcome)
@@ -89,7 +93,18 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None 
             holder, stopped = run.hand_over(), outcome
         notices = [*run.notices, _say_lost(lost, holder)]
         emit(Noticed(notices[-1]))
+    if outcome.state in FINISHED:
+        begun.forget(spec)
     return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _noting(spec: Spec, emit: Emit) -> Emit:
+    def tell(event: Event) -> None:
+        if isinstance(event, FlowPlanned):
+            begun.note(spec)
+        emit(event)
+
+    return tell
 
 
 def _stopped(before: Outcome, refused: Outcome) -> Outcome:
@@ -123,6 +138,8 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
             return run.outcome(run.ended), None
         return _end(run, State.INTERRUPTED, "interrupted", GO_ON), None
     except WindlassError as error:
+        if run.would_resume and not run.has_begun:
+            return Outcome("", State.STOPPED, message=str(error), hint=_way_on(error, "")), None
         if not run.has_begun:
             problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
             return Outcome("", State.REFUSED, problems=(problem,)), None

@@ -39,6 +39,7 @@ from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import (
     AlreadyDone,
     BadSpec,
+    CannotResume,
     ConnectionLost,
     Interrupted,
     Refused,
@@ -140,6 +141,8 @@ class Migration:
         self.show_values = False
         self.notices: list[str] = []
         self._resumed = False
+        self.would_resume = False  # found without a server that has to be up for it
+        self.has_been_begun = False  # as somebody knows who cannot reach the target either
         self.ended: State | None = None  # how, as the journal has it from this process
         self._started = time.perf_counter()
 
@@ -544,8 +547,22 @@ class Migration:
                 passing = passing and error.retryable
         if problems and self._patient and passing:
             raise ConnectionLost("; ".join(map(str, problems)))
+        if problems and passing and self._would_resume():
+            self.would_resume = True
+            way = "when the server is up, run the same command again to resume"
+            raise CannotResume("; ".join(map(str, problems)), hint=way)
         if problems:
             raise Refused(problems)
+
+    def _would_resume(self) -> bool:
+        """Whether there is a run to be resumed, as far as can be known without the source."""
+        if self._control is None:
+            return self.has_been_begun
+        if self._restart or not journal.exists(self.control):
+            return False
+        runs = journal.read_runs(self.control, flow="migrate")
+        essence = self.spec.essence()
+        return any(run.state in UNFINISHED and run.essence == essence for run in runs)
 
     def _source_session(self) -> Connection:
         assert self._holder is not None

@@ -133,11 +133,11 @@ def undo(connection: Connection, run: str) -> list[str]:
             journal.delete_lines(connection, run, line.step, [line.item])
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
+        _undo_large_objects(connection, of_objects, plan)
+        stayed += drop_made(connection, made)  # first what may refer to filled relations
         if any(line.step in TRANSFERS for line in lines):
             filled = [one.target for one in plan.relations if one.arrival is Arrival.FILL]
             empty_filled(connection, filled)
-        _undo_large_objects(connection, of_objects, plan)
-        stayed += drop_made(connection, made)
         if (SET_STEP, SET_ASIDE) in ran:
             moves = moves_of(ran[SET_STEP, SET_ASIDE], plan.set_aside)
             put_back(connection, [*moves, *moves_of({"moves": (), **repointed})])
