@@ -199,21 +199,31 @@ def rewrite(voice: Voice, /, only_plan: bool, **words: Any) -> int:
 
 @windlass.command()
 @options.takes(*options.VERIFICATION)
-@click.option("--repair", is_flag=True, help="Copy what differs again, and verify again.")
+@click.option(
+    "--repair",
+    metavar="[KINDS]",
+    is_flag=False,
+    flag_value="update,insert,delete",
+    help="Make the target match the source, after a question, and verify again. With KINDS, such as"
+    " insert,update, only so. Old rows are set aside; `windlass rollback` puts them back.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--show-values", is_flag=True, help="Show the values that differ, not only where.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
-def verify(voice: Voice, /, repair: bool, show_values: bool, **words: Any) -> int:
+def verify(voice: Voice, /, repair: str | None, yes: bool, show_values: bool, **words: Any) -> int:
     """Compare two databases: are they equal, and if not, where.
 
     Takes the same words as migrate. Differences end with exit code 1.
     """
     spec = options.read_spec(voice, words, ("source", "target"))
+    from windlass.cli.asking import repairing
     from windlass.cli.moves import verify
     from windlass.cli.watch import watching
 
     with watching(voice, "Comparing both databases") as emit:
-        outcome = verify(_verifying(spec), emit, repair=repair, show_values=show_values)
+        how = repairing(voice, emit, repair, yes=yes) if repair is not None else None
+        outcome = verify(_verifying(spec), emit, repair=how, show_values=show_values)
     return _say(voice, outcome, "verify")
 
 
@@ -276,9 +286,10 @@ def _status_json(target: str, run: str | None) -> dict[str, object]:
 @click.argument("run")
 @options.takes(options.TARGET, options.FILE)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Also lose rows that were written since the run ended.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
-def rollback(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
+def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) -> int:
     """Undo the run RUN, in the way of the command that made it.
 
     Of migrate: what it made on the target is dropped, what `--existing replace` set aside comes
@@ -286,13 +297,14 @@ def rollback(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     `windlass status` lists the runs.
     """
     target = options.read_target(voice, words)
-    if not yes:
-        _confirm(f"Undo run {run}: what it made goes, what was there before it comes back?")
-    from windlass.cli.moves import rollback
+    from windlass.cli.asking import confirm_rollback
+    from windlass.cli.moves import foresee_rollback, rollback
     from windlass.cli.watch import watching
 
+    if not yes:
+        confirm_rollback(run, foresee_rollback(target, run), force=force)
     with watching(voice, "Putting back what was set aside") as emit:
-        outcome = rollback(target, run, emit)
+        outcome = rollback(target, run, emit, force=force)
     return _say(voice, outcome, "rollback")
 
 
@@ -382,12 +394,6 @@ def version() -> int:
     """Show the version."""
     click.echo(f"windlass {__version__}")
     return Exit.DONE
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise click.UsageError("nobody is there to confirm; --yes does without")
-    click.confirm(question, abort=True, err=True)
 
 
 def _say(voice: Voice, outcome: Outcome, verb: str) -> int:

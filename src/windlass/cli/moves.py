@@ -29,9 +29,9 @@ from windlass.flows.comparison import Comparison
 from windlass.flows.finished import FINISHED
 from windlass.flows.migration import Migration
 from windlass.flows.outline import MIGRATE, REWRITE, VALIDATE
-from windlass.flows.repair import repair_differences
+from windlass.flows.repair import Repairing, end_repair, repair_differences
 from windlass.flows.rewriting import Rewriting
-from windlass.flows.rollback import roll_back
+from windlass.flows.rollback import Foreseen, foresee, roll_back
 from windlass.flows.status import read_detail, read_statuses
 from windlass.model.event import Emit, Event, FlowPlanned, Noticed
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
@@ -251,8 +251,20 @@ def read_run(target: str, run: str) -> RunDetail:
         return read_detail(connection, run)
 
 
-def rollback(target: str, run: str, emit: Emit) -> Outcome:
-    """Undo a run: what it made goes, what was there before returns. All or nothing.
+def foresee_rollback(target: str, run: str) -> Foreseen | None:
+    """What `rollback` would do; None if it has been done already.
+
+    Raises:
+        Refused: there is no such run.
+        WindlassError: the target cannot be read.
+    """
+    with Address.parse("target", target).connect(Role.TARGET, "windlass rollback") as connection:
+        return foresee(connection, run)
+
+
+def rollback(target: str, run: str, emit: Emit, *, force: bool = False) -> Outcome:
+    """Undo a run: what it made is dropped, what was there before returns. All or nothing. With
+    `force` also what was written since.
 
     Raises:
         BadSpec: the target cannot be understood.
@@ -261,7 +273,7 @@ def rollback(target: str, run: str, emit: Emit) -> Outcome:
     address = Address.parse("target", target)
     try:
         with address.connect(Role.TARGET, "windlass control") as connection:
-            undone = roll_back(connection, run)
+            undone = roll_back(connection, run, force=force)
     except Refused as error:
         return Outcome(run, State.REFUSED, problems=error.problems)
     except WindlassError as error:
@@ -274,35 +286,48 @@ def rollback(target: str, run: str, emit: Emit) -> Outcome:
         seconds=time.perf_counter() - started,
         notices=tuple(f"{name} stays, as others use it" for name in undone.stayed),
         message=undone.message,
+        already=undone.already,
     )
 
 
-def verify(spec: Spec, emit: Emit, *, repair: bool, show_values: bool) -> Outcome:
+def verify(
+    spec: Spec, emit: Emit, *, repair: Repairing | None = None, show_values: bool
+) -> Outcome:
     """Compare both sides; with `repair`, copy again what differs and compare again.
 
     Raises:
         BadSpec: the spec names no databases.
     """
     started = time.perf_counter()
-    outcome, run_again = _compare(spec, emit, repair=repair, show_values=show_values)
-    if run_again:
+    outcome, run = _compare(spec, emit, repair=repair, show_values=show_values)
+    if run:
         emit(Noticed("repaired: comparing again"))
-        outcome, _ = _compare(spec, emit, repair=False, show_values=show_values)
+        outcome, _ = _compare(spec, emit, repaired=run, show_values=show_values)
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
-def _compare(spec: Spec, emit: Emit, *, repair: bool, show_values: bool) -> tuple[Outcome, bool]:
-    """One comparison, and whether something was repaired after it."""
+def _compare(
+    spec: Spec,
+    emit: Emit,
+    *,
+    show_values: bool,
+    repair: Repairing | None = None,
+    repaired: str = "",
+) -> tuple[Outcome, str]:
+    """One comparison, and the run that has repaired something after it, or before it."""
     with Comparison(spec, emit) as run:
         run.show_values = show_values
         run.steps = tuple(step.name for step in COMPARE.steps)
         try:
             run_flow(COMPARE, run, jobs=spec.jobs, emit=run.emit)
-            repaired = repair and repair_differences(run)
+            if repair and (found := repair_differences(run, repair)):
+                return run.outcome(State.DONE), found
+            outcome = run.outcome(State.DIFFERENT if run.differences else State.DONE)
+            return end_repair(run, repaired, outcome) if repaired else outcome, ""
         except Refused as error:
-            return Outcome("", State.REFUSED, problems=error.problems), False
+            return Outcome("", State.REFUSED, problems=error.problems), ""
         except Interrupted:
-            return run.outcome(State.INTERRUPTED, "interrupted", "nothing was changed"), False
+            message = "its repair is not finished" if repaired else "nothing was changed"
+            return run.outcome(State.INTERRUPTED, "interrupted", message), ""
         except WindlassError as error:
-            return run.outcome(State.STOPPED, str(error), error.hint), False
-        return run.outcome(State.DIFFERENT if run.differences else State.DONE), repaired
+            return run.outcome(State.STOPPED, str(error), error.hint), ""

@@ -15,6 +15,7 @@ _TRANSFERS = "windlass.flows.transfers"
 _VALIDATE = "windlass.flows.validate"
 _DEPENDENTS = "windlass.flows.dependents"
 _DEFINITIONS = "windlass.flows.definitions"
+_REPAIR = "windlass.flows.repair"
 _REWRITE = "windlass.flows.rewrite"
 _EXPORT = "windlass.flows.export"
 
@@ -65,6 +66,9 @@ _DOCS = {
     " ended.",
     "generate_validation_report": "Tells the result; red, with the differences named, if there are"
     " any.",
+    "repair_rows": "Makes rows of the target those of the source, and sets aside what was there.",
+    "repair_large_objects": "Copies differing large objects again, and sets aside what was there.",
+    "repair_sequences": "Sets sequences that differ, and notes where they stood.",
     "reading_from_database": "Picks the rows, and copies them with their places into a staging"
     " table.",
     "adding_row": "Computes what the rows become.",
@@ -204,6 +208,7 @@ MIGRATE: Flow[Any] = Flow(
     context="windlass.flows.migration:Migration",
     spec="windlass.spec.spec:Spec",
     undo="windlass.flows.rollback:undo_migration",
+    foresee="windlass.flows.rollback:foresee_migration",
     status="windlass.flows.status:migration_status",
 )
 
@@ -262,11 +267,26 @@ REWRITE: Flow[Any] = Flow(
     context="windlass.flows.rewriting:Rewriting",
     spec="windlass.spec.rewrite:RewriteSpec",
     undo="windlass.flows.rewrite:undo_rewrite",
+    foresee="windlass.flows.rewrite:foresee_rewrite",
     status="windlass.flows.rewrite:rewrite_status",
 )
 
+REPAIR: Flow[Any] = Flow(
+    "repair",
+    (
+        _in(_REPAIR, "repair_rows"),
+        _in(_REPAIR, "repair_large_objects", "repair_rows"),
+        _in(_REPAIR, "repair_sequences", "repair_large_objects"),
+    ),
+    context="windlass.flows.comparison:Comparison",
+    spec="windlass.spec.spec:Spec",
+    undo="windlass.flows.repair:undo_repair",
+    foresee="windlass.flows.repair:foresee_repair",
+    status="windlass.flows.repair:repair_status",
+)
+
 # by the name that a journal knows them under
-JOURNALLED = {flow.name: flow for flow in (MIGRATE, REWRITE)}
+JOURNALLED = {flow.name: flow for flow in (MIGRATE, REWRITE, REPAIR)}
 
 EXPORT: Flow[Any] = Flow(
     "export",

@@ -23,7 +23,7 @@ from windlass.engines.postgres.table import read_columns, read_name
 from windlass.errors import Interrupted, Refused, TargetFull, WindlassError
 from windlass.flows.migration import UNFINISHED
 from windlass.flows.rewriting import _PLAN, Rewriting, count, said_lately, session_name
-from windlass.flows.rollback import Undone
+from windlass.flows.rollback import Foreseen, Undone
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import Noticed
@@ -419,8 +419,16 @@ def _drop(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> st
 # the way back
 
 
-def undo_rewrite(connection: Connection, found: journal.Run) -> Undone:
-    """Make the table what it is in the run's backup. All or nothing.
+def foresee_rewrite(connection: Connection, found: journal.Run) -> Foreseen:
+    """What undoing it would do."""
+    plan = _PLAN.validate_json(journal.read_packed(connection, found.run))
+    place = backup.find_place(connection, plan) if plan.keeps_backup else None
+    return Foreseen(f"puts the rows of {plan.table} back as they are in {place or 'its backup'}")
+
+
+def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
+    """Make the table what it is in the run's backup. All or nothing. Rows that others have written
+    since stay in any case, whether by `force` or not.
 
     Raises:
         Refused: there is no such backup any more, or a later run has changed the table; nothing

@@ -12,6 +12,7 @@ from windlass.backup.large_objects import bring_back, kept_of
 from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.since import Held, read_held
 from windlass.errors import Refused
 from windlass.flows.ddl import (
     IN_ORDER,
@@ -28,12 +29,15 @@ from windlass.journal import journal
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
 from windlass.model.plan import Arrival, Plan
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.statement import Phase
-from windlass.model.units import plural
+from windlass.model.units import bytes_text, count_text, plural
 
 MOST_AT_ONCE = 5 * PORTION
 SET_STEP = IN_ORDER[Phase.SCHEMA]
+_RUNS = Name("windlass", "run")
+_UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +46,109 @@ class Undone:
 
     message: str
     stayed: Sequence[str] = ()
+    already: bool = False  # by an earlier command; this one wrote nothing
 
 
-def roll_back(connection: Connection, run: str) -> Undone:
-    """Undo a run by its name, in the way of the flow that made it.
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a rollback would do: ``drops 13 tables (5.9 M rows, 1.2 GB) and restores 3 objects``.
+    `written` names what has been written since the run, and would be lost."""
 
-    Raises:
-        Refused: there is no such run, or it cannot be undone; nothing was changed.
+    summary: str
+    written: Sequence[Problem] = ()
+
+
+def find_run(connection: Connection, run: str) -> journal.Run:
+    """Raises:
+    Refused: there is no such run.
     """
     runs = journal.read_runs(connection) if journal.exists(connection) else []
     found = next((one for one in runs if one.run == run), None)
     if found is None:
         known = ", ".join(one.run for one in runs[:5]) or "none"
         raise Refused([Problem(f"run {run}", f"is not in the journal; known: {known}")])
+    return found
+
+
+def foresee(connection: Connection, run: str) -> Foreseen | None:
+    """What undoing a run would do; None if it is rolled back already. Changes nothing.
+
+    Raises:
+        Refused: there is no such run.
+    """
+    found = find_run(connection, run)
     if found.state is State.ROLLED_BACK:
-        raise Refused([Problem(f"run {run}", "is rolled back already")])
-    undone: Undone = resolve(JOURNALLED[found.flow].undo)(connection, found)
+        return None
+    foreseen: Foreseen = resolve(JOURNALLED[found.flow].foresee)(connection, found)
+    return foreseen
+
+
+def roll_back(connection: Connection, run: str, *, force: bool = False) -> Undone:
+    """Undo a run by its name, in the way of the flow that made it. `force` also what was written
+    since.
+
+    Raises:
+        Refused: there is no such run, or it cannot be undone; nothing was changed.
+    """
+    found = find_run(connection, run)
+    if found.state is State.ROLLED_BACK:
+        return Undone(f"already rolled back at {found.finished_at[:19]}", already=True)
+    undone: Undone = resolve(JOURNALLED[found.flow].undo)(connection, found, force=force)
     return undone
 
 
-def undo_migration(connection: Connection, found: journal.Run) -> Undone:
+def foresee_migration(connection: Connection, found: journal.Run) -> Foreseen:
+    """What undoing it would do, and what was written to its tables since its end."""
+    plan = journal.read_plan(connection, found.run)
+    copied = _copied(connection, found.run)
+    held = read_held(connection, [one.target for one in plan.relations], _RUNS, "run", found.run)
+    by_name = {one.name: one for one in held}
+    made = [one for one in plan.relations if one.arrival is not Arrival.FILL]
+    dropped = [by_name[one.target] for one in made if one.target in by_name]
+    emptied = [one for one in plan.relations if one.arrival is Arrival.FILL]
+    parts = [f"drops {_tables(dropped)}"]
+    if emptied:
+        parts.append(f"empties {plural(len(emptied), 'table')} that it filled")
+    if plan.set_aside:
+        parts.append(f"restores {plural(len(plan.set_aside), 'object')} that it had set aside")
+    written = []
+    for item in plan.relations if found.state not in _UNFINISHED else ():
+        one = by_name.get(item.target)
+        kept = sum(copied.get(chunk.id, 0) for chunk in item.chunks)
+        if one is None:
+            continue
+        gone = max(kept - (one.rows - one.newer), 0) if item.enters == item.target else 0
+        if one.newer or gone:
+            written.append(written_since(str(item.target), max(one.newer, gone)))
+    return Foreseen(", ".join(parts), written)
+
+
+def _tables(held: Sequence[Held]) -> str:
+    rows, size = sum(one.rows for one in held), sum(one.size_bytes for one in held)
+    return f"{plural(len(held), 'table')} ({count_text(rows)} rows, {bytes_text(size)})"
+
+
+def written_since(name: str, rows: int) -> Problem:
+    """Why a rollback asks for `force`."""
+    return Problem(
+        name,
+        f"{plural(rows, 'row')} written or deleted since the run ended would be lost",
+        "save them, or roll back with --force",
+    )
+
+
+def _copied(connection: Connection, run: str) -> dict[str, int]:
+    """Rows by chunk."""
+    lines = journal.read_lines(connection, run)
+    return {line.item: line.rows for line in lines if line.step in TRANSFERS}
+
+
+def undo_migration(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
     """`undo` of a run, as the only windlass that moves something into this target.
 
     Raises:
-        Refused: another is at work, or later runs have taken over what this one made.
+        Refused: another is at work, later runs have taken over what this one made, or rows were
+            written since and `force` is not given.
     """
     run = found.run
     if not try_lock(connection):
@@ -82,8 +165,18 @@ def undo_migration(connection: Connection, found: journal.Run) -> Undone:
     ]
     if problems:
         raise Refused(problems)
+    foreseen = foresee_migration(connection, found)
+    if foreseen.written and not force:
+        raise Refused(foreseen.written)
     stayed = undo(connection, run)
-    return Undone(f"back where it was: {plural(len(plan.set_aside), 'object')}", stayed)
+    return Undone(_past(foreseen.summary), stayed)
+
+
+def _past(summary: str) -> str:
+    """What was to be done, as done."""
+    for word, past in (("drops", "Dropped"), ("empties", "emptied"), ("restores", "restored")):
+        summary = summary.replace(f"{word} ", f"{past} ", 1)
+    return summary
 
 
 def _took_over(later: Plan, plan: Plan) -> bool:

@@ -88,6 +88,13 @@ class RunEnded:
     """The journal has the run's end: whatever happens to this process now changes nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The user is asked something; `is_over` when there is an answer. Nothing is drawn between."""
+
+    is_over: bool = False
+
+
 Event = (
     FlowPlanned
     | StepStarted
@@ -98,6 +105,7 @@ Event = (
     | BytesCopied
     | Noticed
     | RunEnded
+    | Asked
 )
 Emit = Callable[[Event], None]
 

@@ -82,6 +82,7 @@ class Flow(Generic[Context]):
     # Of a flow whose runs are in a journal: how one is undone, and how one is told, each given the
     # session and the journal's entry. See `windlass.flows.rollback` and `windlass.flows.status`.
     undo: Callable[..., Any] | str = ""
+    foresee: Callable[..., Any] | str = ""  # what `undo` would do
     status: Callable[..., Any] | str = ""
 
     def __post_init__(self) -> None:

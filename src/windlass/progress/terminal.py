@@ -16,7 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from windlass.model.event import Event, FlowPlanned, ItemFinished, ItemRetried, Noticed
+from windlass.model.event import Asked, Event, FlowPlanned, ItemFinished, ItemRetried, Noticed
 from windlass.model.text import one_line
 from windlass.model.units import (
     bytes_text,
@@ -204,6 +204,10 @@ class TerminalProgress:
         match event:
             case Noticed():
                 self.say(event.message)
+            case Asked(is_over=False):
+                self._live.stop()
+            case Asked():
+                self._live.start(refresh=True)
             case ItemRetried() if self._retries_shown < MOST_RETRIES_SHOWN:
                 self._retries_shown += 1
                 self.say(f"{_human(event.step)} {event.item}: {event.reason}; trying again")

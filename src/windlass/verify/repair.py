@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from typing import TextIO
 
@@ -16,15 +18,19 @@ from windlass.engines.postgres.fingerprint import Pair, explained
 from windlass.engines.postgres.rowdiff import scan_differences
 from windlass.engines.postgres.rowlookup import Key, has_key
 from windlass.engines.postgres.rowmend import (
+    Aside,
     copy_copies,
     copy_rows,
     delete_copies,
     delete_rows,
+    take_in,
     undisturbed,
 )
 from windlass.engines.postgres.session import Connection
+from windlass.model.report import DifferenceKind
 
-Spooled = tuple[list[str | None], int, int]  # a RowDifference's key, row hash and surplus
+# of a RowDifference
+Spooled = tuple[list[str | None], int, int]  # key, row hash, surplus
 
 KEYS_AT_ONCE = 20_000  # looked up through an index
 HASHES_AT_ONCE = 100_000  # looked up in a scan
@@ -41,12 +47,45 @@ class Repaired:
         )
 
 
-def repair(source: Connection, target: Connection, pair: Pair) -> Repaired:
+class Change(StrEnum):
+    """What a repair does to rows of the target."""
+
+    UPDATE = "update"  # whose keys both sides have
+    INSERT = "insert"  # that the target lacks
+    DELETE = "delete"  # that the source lacks
+
+
+ALL = frozenset(Change)
+_CHANGES = {
+    DifferenceKind.CHANGED: Change.UPDATE,
+    DifferenceKind.MISSING: Change.INSERT,
+    DifferenceKind.EXTRA: Change.DELETE,
+}
+
+
+def count_changes(source: Connection, target: Connection, pair: Pair) -> Counter[Change]:
+    """How many rows a repair would change. Reads only."""
+    found: Counter[Change] = Counter()
+    for row in scan_differences(source, target, pair):
+        copies = max(row.source_copies, row.target_copies) if row.key else abs(row.surplus)
+        found[_CHANGES[row.kind]] += copies
+    return found
+
+
+def repair(
+    source: Connection,
+    target: Connection,
+    pair: Pair,
+    *,
+    allowed: Collection[Change] = ALL,
+    aside: Aside | None = None,
+) -> Repaired:
     """Copy what differs again, in one target transaction that fires no trigger.
 
     Every key that differs loses its rows on the target and gets the source's. All are deleted
     before the first is copied, as two rows may have swapped a unique value. Which ones they are is
-    kept in a temporary file, so memory does not grow with them. Idempotent.
+    kept in a temporary file, so memory does not grow with them. Idempotent. What is deleted and
+    what takes its place is kept `aside`, if that is given, for `give_back`.
 
     Raises:
         WindlassError: foreign keys would act and this user may not prevent it, or a server's
@@ -59,29 +98,39 @@ def repair(source: Connection, target: Connection, pair: Pair) -> Repaired:
         undisturbed(target, pair.target),
     ):
         for row in scan_differences(source, target, pair):
-            spool.write(json.dumps([row.key, row.row_hash, row.surplus]) + "\n")
+            if _CHANGES[row.kind] in allowed:
+                spool.write(json.dumps([row.key, row.row_hash, row.surplus]) + "\n")
+        if aside is not None:
+            aside.make(target, pair.target)
         mend = _mend_by_key if pair.source.keyset else _mend_by_content
-        return mend(source, target, pair, spool)
+        done = mend(source, target, pair, spool, aside)
+        if aside is not None:
+            take_in(target, pair.target, aside)
+        return done
 
 
-def _mend_by_key(source: Connection, target: Connection, pair: Pair, spool: TextIO) -> Repaired:
+def _mend_by_key(
+    source: Connection, target: Connection, pair: Pair, spool: TextIO, aside: Aside | None
+) -> Repaired:
     deleted = sum(
-        delete_rows(target, pair.target, has_key(pair.target, keys)) for keys in _keys(spool)
+        delete_rows(target, pair.target, has_key(pair.target, keys), aside) for keys in _keys(spool)
     )
     copied = sum(
-        copy_rows(source, target, pair, has_key(pair.source, keys)) for keys in _keys(spool)
+        copy_rows(source, target, pair, has_key(pair.source, keys), aside) for keys in _keys(spool)
     )
     return Repaired(deleted, copied)
 
 
-def _mend_by_content(source: Connection, target: Connection, pair: Pair, spool: TextIO) -> Repaired:
+def _mend_by_content(
+    source: Connection, target: Connection, pair: Pair, spool: TextIO, aside: Aside | None
+) -> Repaired:
     deleted = copied = 0
     for batch in _batches(spool, HASHES_AT_ONCE):
         surplus = {hash_: count for _, hash_, count in batch}
         too_many = {hash_: -count for hash_, count in surplus.items() if count < 0}
         missing = {hash_: count for hash_, count in surplus.items() if count > 0}
-        deleted += delete_copies(target, pair.target, too_many) if too_many else 0
-        copied += copy_copies(source, target, pair, missing) if missing else 0
+        deleted += delete_copies(target, pair.target, too_many, aside) if too_many else 0
+        copied += copy_copies(source, target, pair, missing, aside) if missing else 0
     return Repaired(deleted, copied)
 
 

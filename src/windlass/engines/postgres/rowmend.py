@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -72,38 +73,117 @@ def _run(target: Connection, side: Side, statements: Iterable[str]) -> None:
             target.execute(statement.encode())
 
 
-def delete_rows(target: Connection, side: Side, condition: sql.Composed) -> int:
-    """How many there were."""
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Two tables in a schema of a repair: rows as they were, and rows that took their place."""
+
+    schema: str
+    number: int
+
+    @property
+    def old(self) -> sql.Identifier:
+        return sql.Identifier(self.schema, f"old_{self.number}")
+
+    @property
+    def new(self) -> sql.Identifier:
+        return sql.Identifier(self.schema, f"new_{self.number}")
+
+    def make(self, target: Connection, side: Side) -> None:
+        """Both, empty: the old with all columns, the new with those that are copied."""
+        form = sql.SQL("create table {} as select {} from {} where false")
+        with explained(side, _REPAIRING):
+            target.execute(form.format(self.old, sql.SQL("*"), side.rows))
+            target.execute(form.format(self.new, _names(side), side.rows))
+
+
+def delete_rows(
+    target: Connection, side: Side, condition: sql.Composed, aside: Aside | None = None
+) -> int:
+    """How many there were. They are kept `aside` if that is given."""
     query = sql.SQL("delete from {} where {}").format(side.rows, condition)
+    if aside is not None:
+        query = sql.SQL(
+            "with gone as ({} returning {}.*) insert into {} select * from gone"
+        ).format(query, side.table, aside.old)
     with explained(side, _REPAIRING):
         return target.execute(query).rowcount
 
 
-def delete_copies(target: Connection, side: Side, surplus: Mapping[int, int]) -> int:
+def delete_copies(
+    target: Connection, side: Side, surplus: Mapping[int, int], aside: Aside | None = None
+) -> int:
     """Of rows that are the same, by row hash, as many as are too many."""
-    query = sql.SQL(
-        "delete from {rows} where (tableoid, ctid) in"
+    condition = sql.SQL(
+        "(tableoid, ctid) in"
         " (select place, spot from ({numbered}) as found"
         " join {wanted} on found.hash = wanted.hash where number <= wanted.copies)"
     ).format(
-        rows=side.rows,
         numbered=_numbered(side, surplus, [sql.SQL("tableoid as place"), sql.SQL("ctid as spot")]),
         wanted=_wanted(surplus),
     )
+    return delete_rows(target, side, condition, aside)
+
+
+def take_in(target: Connection, side: Side, aside: Aside) -> int:
+    """The new rows, once all of them have been copied beside the relation."""
+    return _insert(target, side, aside.new, [column.name for column in side.columns])
+
+
+def _insert(target: Connection, side: Side, rows: sql.Identifier, columns: Sequence[str]) -> int:
+    names = _list(map(sql.Identifier, columns))
+    form = "insert into {} ({}) overriding system value select {} from {}"
+    if not columns:
+        form = "insert into {}{} select{} from {}"
+    query = sql.SQL(form).format(side.table, names, names, rows)
     with explained(side, _REPAIRING):
         return target.execute(query).rowcount
 
 
-def copy_rows(source: Connection, target: Connection, pair: Pair, condition: sql.Composed) -> int:
-    """The source's rows of the condition into the target; how many."""
+def give_back(target: Connection, side: Side, aside: Aside) -> tuple[int, int, int]:
+    """Undo a repair: the new rows out, as far as they are what they were, the old ones in. How many
+    there were to take out, how many of them were, and how many are in."""
+    counted = sql.SQL("(select {hash} as hash, count(*) as copies from {new} group by 1)").format(
+        hash=side.row_hash, new=aside.new
+    )
+    condition = sql.SQL(
+        "(tableoid, ctid) in (select place, spot from (select {hash} as hash,"
+        " row_number() over (partition by {hash}) as number, tableoid as place, ctid as spot"
+        " from {rows}) found join {counted} wanted on found.hash = wanted.hash"
+        " where number <= wanted.copies)"
+    ).format(hash=side.row_hash, rows=side.rows, counted=counted)
+    with explained(side, "undoing the repair of"):
+        wanted: list[Any] = target.execute(
+            sql.SQL("select count(*) from {}").format(aside.new)
+        ).fetchall()
+        columns: list[Any] = target.execute(
+            "select attname::text from pg_attribute where attrelid = %s::regclass"
+            " and attnum > 0 and not attisdropped and attgenerated = '' order by attnum",
+            (side.table.as_string(target),),
+        ).fetchall()
+    out = delete_rows(target, side, condition)
+    return int(wanted[0][0]), out, _insert(target, side, aside.old, [row[0] for row in columns])
+
+
+def copy_rows(
+    source: Connection,
+    target: Connection,
+    pair: Pair,
+    condition: sql.Composed,
+    aside: Aside | None = None,
+) -> int:
+    """The source's rows of the condition into the target, or `aside`; how many."""
     query = sql.SQL("select {} from {} where {}").format(
         _names(pair.source), pair.source.rows, condition
     )
-    return _copy(source, target, pair, query)
+    return _copy(source, target, pair, query, aside)
 
 
 def copy_copies(
-    source: Connection, target: Connection, pair: Pair, missing: Mapping[int, int]
+    source: Connection,
+    target: Connection,
+    pair: Pair,
+    missing: Mapping[int, int],
+    aside: Aside | None = None,
 ) -> int:
     """Of rows that are the same, by row hash, as many as are missing."""
     columns = [
@@ -118,14 +198,16 @@ def copy_copies(
         numbered=_numbered(pair.source, missing, columns),
         wanted=_wanted(missing),
     )
-    return _copy(source, target, pair, query)
+    return _copy(source, target, pair, query, aside)
 
 
-def _copy(source: Connection, target: Connection, pair: Pair, query: sql.Composed) -> int:
+def _copy(
+    source: Connection, target: Connection, pair: Pair, query: sql.Composed, aside: Aside | None
+) -> int:
     """As text, which every type has; in blocks, so nothing of the size of a result is held."""
     out = sql.SQL("copy ({}) to stdout (encoding 'UTF8')").format(query)
     into = sql.SQL("copy {}{} from stdin (encoding 'UTF8')").format(
-        pair.target.table,
+        aside.new if aside else pair.target.table,
         # a list of no columns is no syntax, and not needed
         sql.SQL(" ({})").format(_names(pair.target)) if pair.target.columns else sql.SQL(""),
     )

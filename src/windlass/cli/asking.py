@@ -1,0 +1,99 @@
+"""Questions before a command that changes or removes what is there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from windlass.cli.show import table
+from windlass.cli.voice import Voice
+from windlass.errors import Refused
+from windlass.flows.repair import Forecast, Repairing
+from windlass.flows.rollback import Foreseen
+from windlass.model.event import Asked, Emit
+from windlass.model.text import one_line
+from windlass.model.units import plural
+from windlass.verify.repair import ALL, Change
+
+MOST_RELATIONS = 20
+
+
+def require_terminal() -> None:
+    """Raises:
+    click.UsageError: nobody could answer.
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError("cannot ask for confirmation: stdin is not a terminal; pass --yes")
+
+
+def confirm(question: str) -> None:
+    require_terminal()
+    click.confirm(one_line(question), abort=True, err=True)
+
+
+def repairing(voice: Voice, emit: Emit, kinds: str, *, yes: bool) -> Repairing:
+    """What `--repair` asks for.
+
+    Raises:
+        click.UsageError: it names another kind, or nobody could be asked.
+    """
+    allowed = _kinds(kinds)
+    if not yes:
+        require_terminal()
+
+    def ask(forecast: Forecast) -> None:
+        emit(Asked())
+        try:
+            voice.aside(forecast_text(forecast))
+            if not yes:
+                confirm(f"Change {forecast.target}?")
+        finally:
+            emit(Asked(is_over=True))
+
+    return Repairing(allowed, ask)
+
+
+def _kinds(text: str) -> frozenset[Change]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    known = {one.value: one for one in ALL}
+    if not words or (wrong := [word for word in words if word not in known]):
+        named = ", ".join(wrong) if words else "nothing"
+        raise click.UsageError(f"--repair takes update, insert and delete, not {named}")
+    return frozenset(known[word] for word in words)
+
+
+def forecast_text(forecast: Forecast) -> str:
+    """Per relation and in total, and on which side."""
+    rows = [
+        (name, *(f"{found[kind]:,}" for kind in Change))
+        for name, found in forecast.relations.items()
+        if found
+    ]
+    rows.sort(key=lambda row: row[0])
+    lines = [f"To make {forecast.target} match {forecast.source}:"]
+    if rows:
+        header = ("table", "updates", "inserts", "deletes")
+        total = ("all", *(f"{forecast.total[kind]:,}" for kind in Change))
+        shown: Sequence[tuple[str, ...]] = [header, *rows[:MOST_RELATIONS], total]
+        lines += table(shown, right={1, 2, 3})
+        if len(rows) > MOST_RELATIONS:
+            lines.append(f"  and {len(rows) - MOST_RELATIONS:,} more tables")
+    if forecast.sequences:
+        lines.append(f"  sets {plural(forecast.sequences, 'sequence')}")
+    if forecast.large_objects:
+        lines.append(f"  copies {plural(forecast.large_objects, 'large object')} again")
+    return "\n".join(lines)
+
+
+def confirm_rollback(run: str, foreseen: Foreseen | None, *, force: bool) -> None:
+    """Raises:
+    Refused: rows were written since, and may not be lost.
+    """
+    if foreseen is None:  # it is rolled back already
+        return
+    if foreseen.written and not force:
+        raise Refused(foreseen.written)
+    lost = "".join(f"; {one.object}: {one.message}" for one in foreseen.written)
+    confirm(f"Rolling back run {run} {foreseen.summary}{lost}. Roll back?")
