@@ -28,6 +28,7 @@ from windlass.cli.endings import EXIT_OF, Exit
 from windlass.cli.main import run
 from windlass.cli.voice import HIDDEN, Voice, mask, secrets_in
 from windlass.errors import BadSpec, ConnectionLost, Interrupted, Refused, WindlassError
+from windlass.flows.rollback import Foreseen
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
 from windlass.model.report import Difference, DifferenceKind
@@ -113,8 +114,11 @@ class Moves(ModuleType):
     def read_status(self, target: str) -> Any:
         return self._do()
 
-    def rollback(self, target: str, run: str, emit: Emit) -> Any:
-        self.words = {"target": target, "run": run}
+    def foresee_rollback(self, target: str, run: str) -> Any:
+        return Foreseen("drops 1 table (1 row, 8 kB)")
+
+    def rollback(self, target: str, run: str, emit: Emit, *, force: bool) -> Any:
+        self.words = {"target": target, "run": run, "force": force}
         return self._do()
 
 
@@ -237,8 +241,9 @@ def test_a_flag_that_is_not_given_does_not_undo_the_files(moves: Moves, tmp_path
 
 
 def test_the_command_line_of_a_move_verifies_under_another_verb(moves: Moves) -> None:
-    assert run(["verify", *SIDES, "--existing", "replace", "--one-snapshot", "--repair"]) == 0
-    assert moves.words == {"repair": True, "show_values": False}
+    assert run(["verify", *SIDES, "--existing", "replace", "--one-snapshot", "--repair", "-y"]) == 0
+    assert moves.words["repair"].allowed == {"update", "insert", "delete"}
+    assert not moves.words["show_values"]
 
 
 def test_verify_verifies_even_if_the_file_says_that_a_move_does_not(
@@ -288,7 +293,7 @@ def test_rollback_asks_and_takes_no_answer_for_no(
 def test_rollback_with_yes_does_not_ask(moves: Moves) -> None:
     moves.answer = replace(OUTCOME, state=State.ROLLED_BACK)
     assert run(["rollback", "r1", "--target", "t", "--yes"]) == 0
-    assert moves.words == {"target": "t", "run": "r1"}
+    assert moves.words == {"target": "t", "run": "r1", "force": False}
 
 
 def test_status_lists_runs_and_how_to_undo_them(moves: Moves, capsys: Capture) -> None:

@@ -52,7 +52,7 @@ def test_differences_of_oddly_named_relations_are_found_and_repaired(pair: Pair)
             changed.format(sql.Identifier(name, name), second, sql.Identifier(name)).as_string()
         )
     verify(pair).expect(DIFFERENT)
-    verify(pair, "--repair").expect(DONE)
+    verify(pair, "--repair", "--yes").expect(DONE)
     assert content_difference(pair.source, pair.target) == []
 
 

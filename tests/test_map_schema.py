@@ -47,7 +47,7 @@ def test_differences_are_found_and_repaired_under_the_other_name(pair: Pair) -> 
     pair.target.run("update store.many set b = 'changed' where id = 4")
     (found,) = verify(pair, *words).expect(DIFFERENT).result["differences"]
     assert "many" in found["object"]
-    verify(pair, *words, "--repair").expect(DONE)
+    verify(pair, *words, "--repair", "--yes").expect(DONE)
     pair.source.run("alter schema plain rename to store")
     assert content_difference(pair.source, pair.target) == []
 

@@ -11,7 +11,8 @@ from killing import kill
 from servers import Pair
 
 ROWS = (
-    "create table keyed (id int primary key, v text, twice int generated always as (id * 2) stored)",
+    "create table keyed (id int primary key, v text,"
+    " twice int generated always as (id * 2) stored)",
     "insert into keyed select n, 'row ' || n from generate_series(1, 20) n",
     "create table keyless (v int)",
     "insert into keyless select n / 2 from generate_series(1, 10) n",

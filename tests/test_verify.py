@@ -127,7 +127,7 @@ def test_sequences_and_large_objects_are_compared(pair: Pair) -> None:
     found = differences(pair)
     assert [one["object"] for one in found if one["kind"] == "sequence"] == ["counting.used"]
     assert len([one for one in found if one["kind"] == "large object"]) == 2
-    verify(pair, "--repair").expect(DONE)
+    verify(pair, "--repair", "--yes").expect(DONE)
     assert content_difference(pair.source, pair.target) == []
 
 
@@ -208,7 +208,7 @@ def test_repair_copies_what_differs_again_and_nothing_else(moved: Pair) -> None:
         "insert into plain.identities (always, note) overriding system value values (9, 'extra')",
         "delete from plain.generated where a = 1",
     )
-    done = verify(moved, "--repair")
+    done = verify(moved, "--repair", "--yes")
     assert content_difference(moved.source, moved.target) == []
     assert done.code == DONE, done.said[-3000:]
     verify(moved).expect(DONE)
@@ -238,7 +238,7 @@ def test_repair_works_below_keys_triggers_rules_and_publications(pair: Pair) -> 
             connection.execute(statement.encode())
         connection.execute("create publication everything for all tables")
     verify(pair).expect(DIFFERENT)
-    verify(pair, "--repair").expect(DONE)
+    verify(pair, "--repair", "--yes").expect(DONE)
     assert content_difference(pair.source, pair.target) == []
     assert schema_difference(pair.source, pair.target) == []
 
@@ -255,7 +255,7 @@ def test_repair_is_not_fooled_by_triggers(pair: Pair) -> None:
         "delete from trig.parts",
     )
     verify(pair).expect(DIFFERENT)
-    verify(pair, "--repair").expect(DONE)
+    verify(pair, "--repair", "--yes").expect(DONE)
     assert content_difference(pair.source, pair.target) == []
     assert schema_difference(pair.source, pair.target) == []
 

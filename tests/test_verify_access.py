@@ -99,7 +99,7 @@ def test_a_relation_that_is_partitioned_on_the_target_has_its_rows(shop: Pair) -
     )
     rows = [name for name, _ in told(verify(shop, "--data-only"))]
     assert rows == ["shop.lines", "shop.lines"]  # the count and the row
-    verify(shop, "--data-only", "--repair").expect(DONE)
+    verify(shop, "--data-only", "--repair", "--yes").expect(DONE)
 
 
 def test_rows_that_filled_a_partitioned_relation_are_found(pair: Pair) -> None:

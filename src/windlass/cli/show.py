@@ -103,7 +103,7 @@ def _headline(outcome: Outcome, verb: str, width: int) -> str:
     took = f" in {seconds_text(outcome.seconds)}"
     lost = count_losses(outcome.losses) if outcome.losses else ""
     if outcome.already:
-        mark = _styled("✓ ", "green") if outcome.state is State.DONE else _styled("✗ ", "red")
+        mark = _styled("✓ ", "green") if outcome.state in _GOOD else _styled("✗ ", "red")
         return mark + bold(outcome.message[:1].upper() + outcome.message[1:])
     match outcome.state:
         case State.DONE:

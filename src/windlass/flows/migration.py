@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 import tenacity
@@ -146,7 +146,7 @@ class Migration:
         self.ended: State | None = None  # how, as the journal has it from this process
         self._started = time.perf_counter()
 
-    def __enter__(self) -> Migration:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
