@@ -37,9 +37,12 @@ def test_the_list_is_long_and_names_no_kind_twice() -> None:
     assert len(set(kinds)) == len(kinds)
 
 
+MORE = [(15, 15), (18, 18), (12, 18), (14, 17)]
+
+
 @pytest.mark.parametrize(
     "pair",
-    [(15, 18), *(pytest.param(one, marks=pytest.mark.full) for one in [(15, 15), (18, 18)])],
+    [(15, 18), *(pytest.param(one, marks=pytest.mark.full) for one in MORE)],
     indirect=True,
 )
 def test_each_kind_of_change_is_found_and_nothing_else(pair: Pair) -> None:
@@ -53,7 +56,7 @@ def test_each_kind_of_change_is_found_and_nothing_else(pair: Pair) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("pair", [(15, 15), (15, 18), (18, 18)], indirect=True)
+@pytest.mark.parametrize("pair", [(15, 18), *MORE], indirect=True)
 def test_a_migration_has_no_difference(pair: Pair) -> None:
     made(pair)
     migrate(pair).expect(DONE)

@@ -13,6 +13,7 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.printing import Printing
 from windlass.engines.postgres.rename import quote_identifier
 from windlass.engines.postgres.session import Connection
+from windlass.errors import WindlassError
 from windlass.flows.attributes import attribute_differences, view_differences
 from windlass.flows.dependents import astray, remade_statements
 from windlass.flows.migration import Migration
@@ -67,8 +68,13 @@ def _differing_properties(run: Migration) -> list[Difference]:
 def _differing_schema(run: Migration) -> tuple[list[Difference], list[str]]:
     """What differs, and what only the target has."""
     plan, spec = run.plan, run.spec
-    pg_dump = find_pg_dump(plan.source.major, plan.target.major)
-    assert pg_dump is not None  # the plan was made with it
+    newest = max(plan.source.major, plan.target.major)
+    pg_dump = find_pg_dump(newest, newest)
+    if pg_dump is None:  # the plan was made on another machine
+        raise WindlassError(
+            f"definitions are not compared: no pg_dump here reads PostgreSQL {newest}",
+            hint=f"install the PostgreSQL {newest} client programs",
+        )
     source = run.sessions().source(run.snapshot.id)
     target = run.sessions().target()
     moved = [(item.relation.name, item.target) for item in plan.relations]

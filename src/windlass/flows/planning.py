@@ -25,7 +25,7 @@ from windlass.model.report import Problem
 from windlass.plan.estimate import ASSUMED, Speeds
 from windlass.plan.planner import Reading, make_plan, wanted
 from windlass.plan.select import select_relations
-from windlass.spec.spec import Extent, Spec
+from windlass.spec.spec import Extent, Spec, Verify
 from windlass.trust.planted import read_foreign_schemas
 
 
@@ -122,15 +122,8 @@ def _start_dump(
     if spec.extent is Extent.DATA:
         return None
     pg_dump = find_pg_dump(source.server.major, target.server.major)
+    problems += _without_pg_dump(spec, source.server.major, target.server.major)
     if pg_dump is None:
-        found = ", ".join(pg_dump_versions()) or "none"
-        problems.append(
-            Problem(
-                "pg_dump",
-                f"none is as new as the source ({source.server.major}); found: {found}",
-                f"install the PostgreSQL {source.server.major} client programs",
-            )
-        )
         return None
     names = {relation.name for relation in chosen}
     schemas = {name.schema for name in names}
@@ -142,6 +135,22 @@ def _start_dump(
         sight.snapshot_id,
         leave_out=_out_of_reach(source) - names,
     )
+
+
+def _without_pg_dump(spec: Spec, source: int, target: int) -> Iterator[Problem]:
+    """It is to read the source, and where definitions are compared both sides, by one version."""
+    wanted = {"source": source}
+    if spec.verify_ is not Verify.NONE:
+        wanted["target"] = target
+    found = ", ".join(pg_dump_versions()) or "none"
+    for side, major in wanted.items():
+        if find_pg_dump(major, major) is None:
+            yield Problem(
+                "pg_dump",
+                f"none is as new as the {side} ({major}); found: {found}",
+                f"install the PostgreSQL {major} client programs",
+            )
+            return
 
 
 def _dump_target(sight: Sight, target: catalog.Catalog) -> Sequence[Entry]:
