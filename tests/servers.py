@@ -25,6 +25,7 @@ from typing import Any, cast, get_args
 import psycopg
 from psycopg import sql
 
+import npm_servers
 from rooms import make_room
 from windlass.engines.postgres import embedded
 
@@ -56,14 +57,19 @@ def bin_folder(version: int) -> Path | None:
     if version in get_args(embedded.Version):
         return embedded._programs(cast(embedded.Version, version), embedded._account())
     debian = Path(f"/usr/lib/postgresql/{version}/bin")
-    return debian if (debian / "postgres").exists() else None
+    return debian if (debian / "postgres").exists() else npm_servers.bin_folder(version)
 
 
 def tool(name: str, version: int = 18) -> str:
-    """The path of a PostgreSQL program; 18's by default, whatever the server."""
-    folder = bin_folder(version)
-    assert folder is not None
-    return str(folder / name)
+    """The path of a client program; 18's by default, whatever the server.
+
+    Of some versions only the server is here: then the next newer version's.
+    """
+    for newer in range(version, 19):
+        folder = bin_folder(newer)
+        if folder is not None and (folder / name).exists():
+            return str(folder / name)
+    raise AssertionError(f"no {name} is installed")
 
 
 def free_port() -> int:
@@ -175,6 +181,7 @@ class Server:
             check=True,
             capture_output=True,
             cwd="/",
+            env=npm_servers.environment(self.bin),
             **_unprivileged(),
         )
         password.unlink()
@@ -208,6 +215,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd="/",
+                env=npm_servers.environment(self.bin),
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
                 **_unprivileged(),
@@ -270,7 +278,12 @@ class Server:
             ).fetchall():
                 connection.execute(sql.SQL("drop subscription {}").format(sql.Identifier(name)))
         with self.admin.connect() as connection:
-            words = sql.SQL("drop database if exists {} with (force)")
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
+                [database.name],
+            )
+            force = " with (force)" if self.version >= 13 else ""
+            words = sql.SQL("drop database if exists {}" + force)  # type: ignore[arg-type]
             connection.execute(words.format(sql.Identifier(database.name)))
 
 

@@ -147,14 +147,11 @@ def patterns() -> Iterator[tuple[str, str, str]]:
                 ):
                     for field in node.kwd_attrs or ["tag"]:
                         yield file.name, str(tag), field
-                case ast.Compare(
-                    left=ast.Attribute(attr="tag"), comparators=[ast.Constant() as tag]
-                ):
-                    yield file.name, str(tag.value), "tag"
-                case ast.Compare(left=ast.Attribute(attr="tag"), comparators=[ast.Tuple() as tags]):
-                    for one in tags.elts:
-                        assert isinstance(one, ast.Constant)
-                        yield file.name, str(one.value), "tag"
+                case ast.Compare(left=ast.Attribute(attr="tag"), comparators=[other]):
+                    for tag in ast.walk(other):
+                        # an archive's entry has a `tag`, too: "SCHEMA public"
+                        if isinstance(tag, ast.Constant) and " " not in str(tag.value):
+                            yield file.name, str(tag.value), "tag"
 
 
 def tables() -> Iterator[tuple[str, str, str]]:
