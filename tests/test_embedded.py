@@ -175,7 +175,7 @@ def test_a_missing_wheel_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "find_spec", lambda _: None)
     with pytest.raises(WindlassError, match="no embedded PostgreSQL 16") as caught:
         embedded.bin_directory(16)
-    assert "windlass[demo]" in caught.value.hint
+    assert "windlass-db[demo]" in caught.value.hint
 
 
 def test_a_folder_closed_to_the_servers_account_is_refused_and_stays_closed(folder: Path) -> None:

@@ -280,4 +280,4 @@ def test_a_frame_without_its_library_is_told_before_anything_is_written(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "polars" else found(name)
     )
-    assert "windlass[frames]" in problems(messages, call(upper_polars, "polars"))
+    assert "windlass-db[frames]" in problems(messages, call(upper_polars, "polars"))

@@ -148,10 +148,10 @@ def patterns() -> Iterator[tuple[str, str, str]]:
                     for field in node.kwd_attrs or ["tag"]:
                         yield file.name, str(tag), field
                 case ast.Compare(left=ast.Attribute(attr="tag"), comparators=[other]):
-                    for tag in ast.walk(other):
+                    for constant in ast.walk(other):
                         # an archive's entry has a `tag`, too: "SCHEMA public"
-                        if isinstance(tag, ast.Constant) and " " not in str(tag.value):
-                            yield file.name, str(tag.value), "tag"
+                        if isinstance(constant, ast.Constant) and " " not in str(constant.value):
+                            yield file.name, str(constant.value), "tag"
 
 
 def tables() -> Iterator[tuple[str, str, str]]:

@@ -505,7 +505,7 @@ def check_installed(executor: Executor = "LocalExecutor") -> None:
         try:
             installed_version(package)
         except PackageNotFoundError:
-            hint = f"make airflow, or pip install 'windlass[{extra}]'"
+            hint = f"make airflow, or pip install 'windlass-db[{extra}]'"
             raise WindlassError(f"{package} is not installed", hint=hint) from None
 
 

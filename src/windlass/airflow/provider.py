@@ -9,7 +9,7 @@ from windlass import __version__
 
 def get_provider_info() -> dict[str, Any]:
     return {
-        "package-name": "windlass",
+        "package-name": "windlass-db",  # Airflow compares it with the distribution
         "name": "Windlass",
         "description": "Moves databases: plans a move, makes it, proves it, and can undo it.",
         "versions": [__version__],

@@ -329,7 +329,7 @@ class _Checking:
 
         lacking = missing_libraries(spec.frame.value)
         if lacking:
-            hint = "pip install 'windlass[frames]'"
+            hint = "pip install 'windlass-db[frames]'"
             self.refuse(f"frame {spec.frame}", f"needs {', '.join(lacking)}", hint)
 
     def _duplicates(self, missing: Sequence[str]) -> tuple[str, ...] | None:

