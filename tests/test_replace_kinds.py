@@ -71,3 +71,31 @@ def test_a_user_mapping_that_the_target_has_is_no_obstacle(pair: Pair) -> None:
     assert pair.target.rows(served) == [("srv", "{host=new}")]
     windlass("rollback", run, "--yes", pair=pair).expect(DONE)
     assert state(pair.target) == before
+
+
+@pytest.mark.parametrize("pair", [(15, 15), (18, 18)], indirect=True)
+def test_default_privileges_of_the_target_grant_nothing_on_what_is_created(pair: Pair) -> None:
+    pair.source.run(
+        "create schema s",
+        "create table s.t (id serial primary key)",
+        "create table s.owned (id int)",
+        "alter table s.owned owner to corpus_owner",
+        "create view s.v as select id from s.t",
+        "grant select on s.v to corpus_reader",
+        "create function s.f(int) returns int language sql as 'select 1'",
+        "create function s.g() returns int language sql as 'select 1'",
+        "revoke all on function s.g() from public",
+        "create type s.mood as enum ('sad')",
+    )
+    pair.target.run(
+        "create schema s",
+        "alter default privileges in schema s grant all on tables to corpus_reader, public",
+        "alter default privileges in schema s"
+        " grant select on sequences to corpus_reader with grant option",
+        "alter default privileges revoke execute on functions from public",
+        "alter default privileges in schema s grant usage on types to corpus_writer",
+    )
+    migrate(pair).expect(DONE)
+    verify(pair).expect(DONE)
+    mine = [one for one in schema_dump(pair.target) if one.kind != "DEFAULT ACL"]
+    assert mine == schema_dump(pair.source)

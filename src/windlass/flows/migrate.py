@@ -6,7 +6,7 @@ killed at any point and run again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +18,7 @@ from windlass.backup.large_objects import keep_aside
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
+from windlass.engines.postgres.default_grants import undo_default_grants
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import (
     Described,
@@ -39,6 +40,7 @@ from windlass.flows.ddl import (
     CREATE_INDEXES,
     CREATE_PRIMARY_KEYS,
     CREATE_TABLES,
+    DEFAULTS,
     IN_ORDER,
     LARGE_OBJECTS_AT_ONCE,
     SET_ASIDE,
@@ -129,8 +131,22 @@ def _run(statements: Sequence[Statement], connection: Connection) -> Result:
 _run_schema = _in_order(Phase.SCHEMA)
 attach_indexes = _in_order(Phase.ATTACH)
 create_triggers_and_rules = _in_order(Phase.REST)
-grant_privileges = _in_order(Phase.GRANTS)
+_grant = _in_order(Phase.GRANTS)
 create_event_triggers = _in_order(Phase.LAST)
+
+
+def grant_privileges(run: Migration, item: Item) -> Result:
+    """The source's, and none that the target's default privileges have added."""
+    made = {(one.kind, one.name) for one in run.plan.statements}
+    step = IN_ORDER[Phase.GRANTS]
+    if made:
+        run.once(step, DEFAULTS, lambda target: _undo_default_grants(target, made))
+    return _grant(run, item)
+
+
+def _undo_default_grants(target: Connection, made: Collection[tuple[str, Name]]) -> Result:
+    undo_default_grants(target, made)
+    return {}
 
 
 def table_items(run: Migration) -> list[Item]:
