@@ -25,6 +25,8 @@ from command import (
 )
 from oracle import content_difference, schema_difference
 from servers import BUSY, Database, Pair, Server
+from windlass.errors import WindlassError
+from windlass.flows import rollback
 
 SLOWLY = ("--json", "--chunk-size", "64kB", "--jobs", "1")
 
@@ -274,3 +276,46 @@ def test_a_second_run_beside_the_first_is_refused(busy: Pair) -> None:
     finally:
         finish(process).expect(DONE)
     assert content_difference(busy.source, busy.target) == []
+
+
+def test_a_run_that_is_rolled_back_in_part_is_not_resumed(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of very many objects takes several transactions, and may stop between them."""
+    pair.source.run(*SMALL, "create index on s.rows (old)", "create index on s.rows (note)")
+    run = migrate(pair, "--verify", "none").expect(DONE).result["run"]
+    pair.target.run(
+        "update windlass.run set state = 'stopped'",
+        "create view public.leans as select * from s.other",
+    )
+    monkeypatch.setattr(rollback, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(rollback, "PORTION", 1)
+    with pair.target.connect() as connection, pytest.raises(WindlassError):
+        rollback.undo(connection, run)
+    assert pair.target.value("select count(*) from pg_indexes where schemaname = 's'") < 4
+    for _ in range(2):
+        ran = migrate(pair, "--verify", "none").expect(STOPPED)
+        assert f"windlass rollback {run}" in ran.result["hint"]
+    pair.target.run("drop view public.leans")
+    migrate(pair, "--verify", "none", "--restart").expect(DONE)
+    assert content_difference(pair.source, pair.target) == []
+    assert schema_difference(pair.source, pair.target) == []
+
+
+def test_what_does_not_pass_by_itself_is_to_be_removed_first(pair: Pair) -> None:
+    """The same command alone would stop there again, so it is not all that the hint says."""
+    pair.source.run(*SMALL, "create index on s.rows (old)")
+    pair.target.run(
+        "create function public.refuse() returns event_trigger language plpgsql as"
+        " $$begin raise exception 'no indexes here'; end$$",
+        "create event trigger refusing on ddl_command_start when tag in ('CREATE INDEX')"
+        " execute function public.refuse()",
+    )
+    for _ in range(2):
+        ran = migrate(pair).expect(STOPPED)
+        assert "no indexes here" in ran.result["message"]
+        assert ran.result["hint"].startswith("remove the cause; then run the same command again")
+        assert f"windlass rollback {ran.result['run']}" in ran.result["hint"]
+    pair.target.run("drop event trigger refusing", "drop function public.refuse()")
+    migrate(pair).expect(DONE)
+    assert schema_difference(pair.source, pair.target) == []

@@ -19,7 +19,7 @@ from windlass.spec.spec import Spec
 def note(spec: Spec) -> None:
     with suppress(OSError):  # nowhere to write: then nobody knows
         path = _path(spec)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch()
 
 

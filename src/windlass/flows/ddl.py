@@ -30,6 +30,7 @@ IN_ORDER = {
 TRANSFERS = ("transfer_table_data", "transfer_partition")
 CREATE_TABLES = IN_ORDER[Phase.TABLES]
 SET_SEQUENCES = "set_sequences"
+UNDOING = ("rollback", "begun")  # the line of a rollback that takes more than one transaction
 CONVERT_TABLES = "convert_tables_to_logged"
 CREATE_INDEXES = "create_indexes"
 CREATE_PRIMARY_KEYS = "create_primary_keys"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from windlass.engines.postgres.catalog import Catalog
 from windlass.engines.postgres.presence import Present
 from windlass.errors import CannotResume
-from windlass.flows.ddl import CREATE_TABLES, SET_SEQUENCES, TRANSFERS, divide
+from windlass.flows.ddl import CREATE_TABLES, SET_SEQUENCES, TRANSFERS, UNDOING, divide
 from windlass.journal.journal import Line
 from windlass.model.outcome import RelationOutcome
 from windlass.model.plan import Arrival, Plan
@@ -66,8 +66,14 @@ def _change(then: Column, now: Column) -> str:
 
 def check_target(plan: Plan, lines: Lines, present: Mapping[Name, Present]) -> None:
     """Raises:
-    CannotResume: somebody has taken away what the run made, or was to fill.
+    CannotResume: somebody has taken away what the run made, or was to fill; or a rollback has.
     """
+    step, item = UNDOING
+    if item in lines.get(step, {}):
+        raise CannotResume(
+            f"run {plan.run} is rolled back in part",
+            hint=f"finish that: windlass rollback {plan.run}; or {BEGIN_AGAIN}",
+        )
     made = {
         statement.name
         for portion in divide(plan)[CREATE_TABLES]

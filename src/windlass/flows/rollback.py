@@ -22,6 +22,7 @@ from windlass.flows.ddl import (
     REPOINTED,
     SET_ASIDE,
     TRANSFERS,
+    UNDOING,
     divide,
 )
 from windlass.flows.outline import JOURNALLED
@@ -214,6 +215,8 @@ def undo(connection: Connection, run: str) -> list[str]:
     again = [one for each in plan.dependents if each.object in objects for one in each.statements]
     made = [*reversed(again), *made]
     stayed = []
+    if len(made) > MOST_AT_ONCE and UNDOING not in ran:  # else it could be resumed half undone
+        connection.execute(journal.line_statement(run, journal.Line(*UNDOING)).encode())
     while len(made) > MOST_AT_ONCE:
         with connection.transaction():
             stayed += drop_made(connection, made[:PORTION])
