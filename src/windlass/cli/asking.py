@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 
 from windlass.cli.show import table
 from windlass.cli.voice import Voice
 from windlass.errors import Refused
+from windlass.flows.clean import Left
 from windlass.flows.repair import Forecast, Repairing
 from windlass.flows.rollback import Foreseen
 from windlass.model.event import Asked, Emit
 from windlass.model.text import one_line
-from windlass.model.units import plural
+from windlass.model.units import bytes_text, plural
 from windlass.verify.repair import ALL, Change
 
 MOST_RELATIONS = 20
@@ -97,3 +99,35 @@ def confirm_rollback(run: str, foreseen: Foreseen | None, *, force: bool) -> Non
         raise Refused(foreseen.written)
     lost = "".join(f"; {one.object}: {one.message}" for one in foreseen.written)
     confirm(f"Rolling back run {run} {foreseen.summary}{lost}. Roll back?")
+
+
+def _left_rows(left: Sequence[Left]) -> list[tuple[str, ...]]:
+    header = ("run", "state", "ended", "set aside", "size")
+    rows = [
+        (one.run, str(one.state), one.finished_at[:19], " ".join(one.schemas),
+         bytes_text(one.size_bytes) if one.schemas else "")
+        for one in left
+    ]  # fmt: skip
+    return [header, *rows]
+
+
+def confirm_clean(left: Sequence[Left]) -> None:
+    require_terminal()
+    click.echo("\n".join(table(_left_rows(left), right={4})), err=True)
+    size = bytes_text(sum(one.size_bytes for one in left))
+    confirm(f"Drop these schemas ({size}) and forget {plural(len(left), 'run')}?")
+
+
+def left_text(left: Sequence[Left]) -> str:
+    """What was removed."""
+    if not left:
+        return "Nothing to remove."
+    size = bytes_text(sum(one.size_bytes for one in left))
+    schemas = sum(len(one.schemas) for one in left)
+    lines = table(_left_rows(left), right={4})
+    done = f"Dropped {plural(schemas, 'schema')} ({size}) and forgot {plural(len(left), 'run')}."
+    return "\n".join([*lines, "", done])
+
+
+def left_json(left: Sequence[Left]) -> dict[str, object]:
+    return {"runs": [asdict(one) for one in left], "exit_code": 0}

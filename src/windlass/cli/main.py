@@ -309,6 +309,33 @@ def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) ->
 
 
 @windlass.command()
+@click.argument("run", default="")
+@options.takes(options.TARGET, options.FILE)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
+    """Remove what ended runs have left in a database; or the run RUN.
+
+    Lists the schemas with what was set aside, and their sizes, and asks. They are dropped, and the
+    runs forgotten: they cannot be rolled back any more. What an unfinished run needs stays.
+    """
+    target = options.read_target(voice, words)
+    from windlass.cli.asking import confirm_clean, left_json, left_text
+    from windlass.cli.moves import clean, read_left
+
+    left = read_left(target, run)
+    if left and not yes:
+        confirm_clean(left)
+    clean(target, left)
+    if voice.json:
+        voice.result_json(left_json(left))
+    else:
+        voice.result(left_text(left))
+    return Exit.DONE
+
+
+@windlass.command()
 @options.takes(*options.EXPORT)
 @click.option("--run", metavar="RUN", default="", help="Go on with a run that stopped.")
 @options.takes(*options.OUTPUT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -25,6 +25,9 @@ from windlass.errors import (
     TargetFull,
     WindlassError,
 )
+from windlass.flows.clean import Left
+from windlass.flows.clean import clean as remove_left
+from windlass.flows.clean import read_left as find_left
 from windlass.flows.comparison import Comparison
 from windlass.flows.finished import FINISHED
 from windlass.flows.migration import Migration
@@ -288,6 +291,31 @@ def rollback(target: str, run: str, emit: Emit, *, force: bool = False) -> Outco
         message=undone.message,
         already=undone.already,
     )
+
+
+def read_left(target: str, run: str) -> list[Left]:
+    """What ended runs have left in the target; or one of them.
+
+    Raises:
+        Refused: there is no such run, or it is unfinished.
+        WindlassError: the target cannot be read.
+    """
+    with Address.parse("target", target).connect(Role.TARGET, "windlass clean") as connection:
+        return find_left(connection, run)
+
+
+def clean(target: str, lefts: Sequence[Left]) -> None:
+    """Remove it.
+
+    Raises:
+        Refused: something else depends on it.
+        WindlassError: the target cannot be reached.
+    """
+    with Address.parse("target", target).connect(Role.TARGET, "windlass control") as connection:
+        try:
+            remove_left(connection, lefts)
+        except psycopg.Error as error:
+            raise explain(error, "cleaning up", side="target") from error
 
 
 def verify(

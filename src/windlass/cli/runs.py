@@ -61,7 +61,8 @@ def statuses_text(
             blocks.append(f"    {rollback(status.run)}")
         if status.set_aside and status.state is not State.ROLLED_BACK:
             count = plural(status.set_aside, "object")
-            blocks += ["", f"  {count} set aside by {status.run}. To put them back:"]
+            size = f" ({bytes_text(status.set_aside_bytes)})" if status.set_aside_bytes else ""
+            blocks += ["", f"  {count}{size} set aside by {status.run}. To put them back:"]
             blocks.append(f"    {rollback(status.run)}")
     return "\n".join(blocks)
 

@@ -38,7 +38,7 @@ from windlass.model.units import bytes_text, count_text, plural
 MOST_AT_ONCE = 5 * PORTION
 SET_STEP = IN_ORDER[Phase.SCHEMA]
 _RUNS = Name("windlass", "run")
-_UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
+UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def foresee_migration(connection: Connection, found: journal.Run) -> Foreseen:
     if plan.set_aside:
         parts.append(f"restores {plural(len(plan.set_aside), 'object')} that it had set aside")
     written = []
-    for item in plan.relations if found.state not in _UNFINISHED else ():
+    for item in plan.relations if found.state not in UNFINISHED else ():
         one = by_name.get(item.target)
         kept = sum(copied.get(chunk.id, 0) for chunk in item.chunks)
         if one is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from windlass.engines.postgres.lock import control_name, read_holder
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
+from windlass.flows.clean import read_sizes
 from windlass.flows.ddl import TRANSFERS, expected_items
 from windlass.flows.outline import JOURNALLED, MIGRATE
 from windlass.journal import journal
@@ -20,8 +22,12 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
     """Every run, the newest first."""
     if not journal.exists(connection):
         return []
+    sizes = read_sizes(connection)
     return [
-        resolve(JOURNALLED[run.flow].status)(connection, run)
+        replace(
+            resolve(JOURNALLED[run.flow].status)(connection, run),
+            set_aside_bytes=sizes.get(run.run, ((), 0))[1],
+        )
         for run in journal.read_runs(connection)
     ]
 

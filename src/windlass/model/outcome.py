@@ -84,6 +84,7 @@ class RunStatus:
     step: str  # the last one that journalled something
     set_aside: int  # how many objects a rollback would put back
     flow: str = "migrate"
+    set_aside_bytes: int = 0  # what that takes
     backup: str = ""  # the table that a rollback would restore from
     active: bool = False  # a windlass process holds the target's lock for it now
     verified: str = ""  # the level that was verified: "", "counts" or "full"
