@@ -27,7 +27,14 @@ from windlass.cli import show
 from windlass.cli.endings import EXIT_OF, Exit
 from windlass.cli.main import run
 from windlass.cli.voice import HIDDEN, Voice, mask, secrets_in
-from windlass.errors import BadSpec, ConnectionLost, Interrupted, Refused, WindlassError
+from windlass.errors import (
+    BadSpec,
+    ConnectionLost,
+    Interrupted,
+    Refused,
+    Unreachable,
+    WindlassError,
+)
 from windlass.flows.rollback import Foreseen
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
@@ -157,8 +164,10 @@ ERRORS: list[tuple[BaseException, str, int]] = [
     (BadSpec(["jobs: no", "schema: no"]), "migrate", 2),
     (Refused([PROBLEM]), "migrate", 3),
     (Refused([PROBLEM]), "plan", 3),
-    (ConnectionLost("gone"), "plan", 3),
-    (ConnectionLost("gone"), "status", 3),
+    (Unreachable([PROBLEM]), "migrate", 4),
+    (Unreachable([PROBLEM]), "plan", 4),
+    (ConnectionLost("gone"), "plan", 4),
+    (ConnectionLost("gone"), "status", 4),
     (WindlassError("no", hint="do this"), "migrate", 4),
     (Interrupted("stop"), "migrate", 130),
     (KeyboardInterrupt(), "plan", 130),

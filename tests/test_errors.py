@@ -26,6 +26,7 @@ from windlass.errors import (
     ServerStarting,
     SnapshotLost,
     TargetFull,
+    Unreachable,
     WindlassError,
 )
 from windlass.model.outcome import Outcome, State
@@ -37,6 +38,7 @@ from windlass.model.report import Difference, DifferenceKind, Problem
 SAMPLES = [
     WindlassError("it broke", hint="mend it", side="target", relation=Name("shop", "orders")),
     BadSpec(["jobs: no number", "unknown key 'jbos'"], hint="see windlass migrate --help"),
+    Unreachable([Problem("target", "Connection refused", "check that it is up")]),
     Refused([Problem("target", "is older", "use a newer one"), Problem("role app", "is missing")]),
     ConnectionLost("hung up", hint="wait", side="source", chunk=3),
     SnapshotLost("it is gone", hint="--restart"),

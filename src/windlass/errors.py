@@ -3,6 +3,7 @@
 WindlassError              anything we can explain; `hint` says what to do
 ├── BadSpec                the user's words are wrong; nothing was tried (exit 2)
 ├── Refused                problems found before anything was written (exit 3)
+├── Unreachable            a side cannot be reached now; nothing was written; run again (exit 4)
 ├── ConnectionLost         a server hung up; what was in flight rolled back; run again
 │   ├── SnapshotLost       the exported snapshot died with its holder
 │   ├── ServerStarting     a server is there, and not up yet
@@ -62,6 +63,17 @@ class Refused(WindlassError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(f"{len(problems)} problem(s) before the start")
+        self.problems = tuple(problems)
+
+
+class Unreachable(WindlassError):
+    """A side cannot be reached for now, so that the run can neither start nor resume. Nothing was
+    written; the same command helps once the side is up. `problems` as in `Refused`."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        sides = " and ".join(problem.object for problem in problems)
+        hint = "nothing was written and nothing is lost: run the same command again when it is up"
+        super().__init__(f"{sides} cannot be reached", hint=hint)
         self.problems = tuple(problems)
 
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 import click
 
 from windlass.cli.voice import Voice
-from windlass.errors import BadSpec, Interrupted, Refused, WindlassError
+from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.outcome import State
 from windlass.model.report import Problem
 from windlass.model.text import one_line
@@ -83,10 +83,13 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
             return Ending(Exit.BAD_SPEC, message, error.hint, faults)
         case Refused():
             return Ending(Exit.REFUSED, refusal(error.problems), error.hint, error.problems)
+        case Unreachable():
+            return Ending(Exit.STOPPED, str(error), error.hint, error.problems)
         case Interrupted() | click.Abort() | KeyboardInterrupt():
             return Ending(Exit.INTERRUPTED, "interrupted", "the same command goes on")
         case WindlassError():
-            return Ending(Exit.STOPPED if writes else Exit.REFUSED, str(error), error.hint)
+            stopped = writes or error.retryable
+            return Ending(Exit.STOPPED if stopped else Exit.REFUSED, str(error), error.hint)
         case ModuleNotFoundError(name=str(name)) if extra := EXTRA_OF.get(name.partition(".")[0]):
             hint = f"pip install '{DISTRIBUTION}[{extra}]'"
             return Ending(Exit.REFUSED, f"{name} is not installed", hint)

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import psycopg
 
-from windlass.cli import begun
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder
@@ -23,20 +22,20 @@ from windlass.errors import (
     RunLost,
     SnapshotLost,
     TargetFull,
+    Unreachable,
     WindlassError,
 )
 from windlass.flows.clean import Left
 from windlass.flows.clean import clean as remove_left
 from windlass.flows.clean import read_left as find_left
 from windlass.flows.comparison import Comparison
-from windlass.flows.finished import FINISHED
 from windlass.flows.migration import Migration
 from windlass.flows.outline import MIGRATE, REWRITE, VALIDATE
 from windlass.flows.repair import Repairing, end_repair, repair_differences
 from windlass.flows.rewriting import Rewriting
 from windlass.flows.rollback import Foreseen, foresee, roll_back
 from windlass.flows.status import read_detail, read_statuses
-from windlass.model.event import Emit, Event, FlowPlanned, Noticed
+from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 from windlass.model.plan import Plan
 from windlass.model.report import Problem, accepting
@@ -74,7 +73,6 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None 
     started = time.perf_counter()
     notices: list[str] = []
     holder: SnapshotHolder | None = None
-    emit = _noting(spec, emit)
     stopped = Outcome("", State.STOPPED)
     for attempt in range(ATTEMPTS):
         first = attempt == 0
@@ -87,27 +85,15 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None 
             reviewed=reviewed,
         ) as run:
             run.notices.extend(notices)
-            run.has_been_begun = begun.is_begun(spec)
             outcome, lost = _attempt(run)
-            if not first and outcome.state is State.REFUSED:
+            if not first and outcome.problems:
                 outcome = _stopped(stopped, outcome)
             if lost is None:
                 break
             holder, stopped = run.hand_over(), outcome
         notices = [*run.notices, _say_lost(lost, holder)]
         emit(Noticed(notices[-1]))
-    if outcome.state in FINISHED:
-        begun.forget(spec)
     return replace(outcome, seconds=time.perf_counter() - started)
-
-
-def _noting(spec: Spec, emit: Emit) -> Emit:
-    def tell(event: Event) -> None:
-        if isinstance(event, FlowPlanned):
-            begun.note(spec)
-        emit(event)
-
-    return tell
 
 
 def _stopped(before: Outcome, refused: Outcome) -> Outcome:
@@ -129,6 +115,8 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
             run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
         return Outcome("", State.REFUSED, problems=error.problems), None
+    except Unreachable as error:
+        return _unreachable(error), None
     except Different as error:
         if error.differences:
             return run.outcome(State.DIFFERENT), None
@@ -141,14 +129,24 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
             return run.outcome(run.ended), None
         return _end(run, State.INTERRUPTED, "interrupted", GO_ON), None
     except WindlassError as error:
-        if run.would_resume and not run.has_begun:
-            return Outcome("", State.STOPPED, message=str(error), hint=_way_on(error, "")), None
         if not run.has_begun:
-            problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
-            return Outcome("", State.REFUSED, problems=(problem,)), None
+            return _not_begun(error), None
         outcome = _end(run, State.STOPPED, str(error), _way_on(error, run.plan.run))
         return outcome, error if isinstance(error, SnapshotLost | RunLost) else None
     return run.outcome(State.DONE), None
+
+
+def _unreachable(error: Unreachable) -> Outcome:
+    """Whether a run is unfinished is in the journal, and that may be on the other side of it."""
+    return Outcome("", State.STOPPED, message=str(error), hint=error.hint, problems=error.problems)
+
+
+def _not_begun(error: WindlassError) -> Outcome:
+    """Nothing was written: refused, unless the same command may well do better later."""
+    problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
+    if error.retryable:
+        return _unreachable(Unreachable([problem]))
+    return Outcome("", State.REFUSED, problems=(problem,))
 
 
 def _way_on(error: WindlassError, run: str) -> str:
@@ -218,8 +216,7 @@ def rewrite(spec: RewriteSpec, emit: Emit) -> Outcome:
             return _stop(run, State.INTERRUPTED, "interrupted", GO_ON)
         except WindlassError as error:
             if not run.has_begun:
-                problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
-                return Outcome("", State.REFUSED, problems=(problem,))
+                return _not_begun(error)
             hint = f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
             return _stop(run, State.STOPPED, str(error), hint)
         return run.outcome(State.DONE)
@@ -280,7 +277,7 @@ def rollback(target: str, run: str, emit: Emit, *, force: bool = False) -> Outco
     except Refused as error:
         return Outcome(run, State.REFUSED, problems=error.problems)
     except WindlassError as error:
-        return Outcome(run, State.REFUSED, problems=(Problem("target", str(error), error.hint),))
+        return replace(_not_begun(error), run=run)
     for name in undone.stayed:
         emit(Noticed(f"{name} stays: it is used by something that the run did not make"))
     return Outcome(
@@ -357,5 +354,7 @@ def _compare(
         except Interrupted:
             message = "its repair is not finished" if repaired else "nothing was changed"
             return run.outcome(State.INTERRUPTED, "interrupted", message), ""
+        except Unreachable as error:
+            return _unreachable(error), ""
         except WindlassError as error:
             return run.outcome(State.STOPPED, str(error), error.hint), ""

@@ -56,7 +56,7 @@ def outcome_text(
     rollback: str = "",
 ) -> str:
     """The end of a run. `again`, `repair` and `rollback` are command lines to name."""
-    if outcome.state is State.REFUSED:
+    if outcome.problems:
         message = outcome.message or refusal(outcome.problems)
         return text_of(Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems))
     if outcome.already:

@@ -39,13 +39,13 @@ from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import (
     AlreadyDone,
     BadSpec,
-    CannotResume,
     ConnectionLost,
     Interrupted,
     Refused,
     RunLost,
     ServerStarting,
     SnapshotLost,
+    Unreachable,
     WindlassError,
 )
 from windlass.flows.ddl import TRANSFERS, Portion, divide, expected_items
@@ -141,8 +141,6 @@ class Migration:
         self.show_values = False
         self.notices: list[str] = []
         self._resumed = False
-        self.would_resume = False  # found without a server that has to be up for it
-        self.has_been_begun = False  # as somebody knows who cannot reach the target either
         self.ended: State | None = None  # how, as the journal has it from this process
         self._started = time.perf_counter()
 
@@ -405,7 +403,7 @@ class Migration:
             self._use(journal.read_plan(self.control, mine.run))
             return
         # a lock of this process's own, whose session the server has not missed yet
-        is_own = self._patient and not mine
+        is_own = self._patient and not self._caller
         patience = NOTICED_SECONDS if is_own else PATIENCE_SECONDS
         self._locked = try_lock(self.control, patience_seconds=patience)
         if not self._locked and not (mine and self._is_held(mine.run)):
@@ -547,22 +545,10 @@ class Migration:
                 passing = passing and error.retryable
         if problems and self._patient and passing:
             raise ConnectionLost("; ".join(map(str, problems)))
-        if problems and passing and self._would_resume():
-            self.would_resume = True
-            way = "when the server is up, run the same command again to resume"
-            raise CannotResume("; ".join(map(str, problems)), hint=way)
+        if problems and passing:
+            raise Unreachable(problems)
         if problems:
             raise Refused(problems)
-
-    def _would_resume(self) -> bool:
-        """Whether there is a run to be resumed, as far as can be known without the source."""
-        if self._control is None:
-            return self.has_been_begun
-        if self._restart or not journal.exists(self.control):
-            return False
-        runs = journal.read_runs(self.control, flow="migrate")
-        essence = self.spec.essence()
-        return any(run.state in UNFINISHED and run.essence == essence for run in runs)
 
     def _source_session(self) -> Connection:
         assert self._holder is not None

@@ -68,14 +68,11 @@ _FINAL = (
     "password authentication failed",
     "no password supplied",
     "no pg_hba.conf entry",
-    "unsupported startup parameter",
 )
 _SAID = {
     "password authentication failed": _HINTS["28P01"],
     "no password supplied": _HINTS["28P01"],
     "no pg_hba.conf entry": _HINTS["28000"],
-    "unsupported startup parameter": "that is a connection pooler: name the server itself, or leave"
-    " the options of the connection out",
     "could not translate host name": "check the host name",
     "does not exist": "check the name",
     "too many": "wait, or raise max_connections",

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import conninfo, pq
 
 from windlass.engines.postgres import keepalive, pooling, tls
+from windlass.engines.postgres.connecting import explain_connecting
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.parameters import libpq_reasons, refused
 from windlass.errors import BadSpec, WindlassError
@@ -151,10 +152,15 @@ class Address:
         found = conninfo.conninfo_to_dict(self._conninfo)
         return {key: str(value) for key, value in found.items() if value and key != "password"}
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
         words = conninfo.conninfo_to_dict(self._conninfo)
         place = words.get("service") or f"{words.get('host', 'local')}:{words.get('port', 5432)}"
-        return f"{self.side} {place}/{words.get('dbname', '')}".rstrip("/")
+        return f"{place}/{words.get('dbname', '')}".rstrip("/")
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.place}"
 
     __repr__ = __str__
 
@@ -183,7 +189,7 @@ class Address:
                 connection.close()
                 raise
         except psycopg.Error as error:
-            raise explain(error, str(self), side=self.side) from error
+            raise explain_connecting(error, self.place, side=self.side) from error
         connection.autocommit = autocommit
         return connection
 
@@ -201,13 +207,13 @@ class Address:
     def _check(self, given: Mapping[str, str]) -> None:
         if names := refused(given):
             raise WindlassError(
-                f"{self}: {names[0]} is for replication, and Windlass needs SQL",
+                f"{self.place}: {names[0]} is for replication, and Windlass needs SQL",
                 hint=f"leave {names[0]} out",
                 side=self.side,
             )
         if key := tls.locked_key(given):
             raise WindlassError(
-                f"{self}: the key {key} is encrypted, and sslpassword is not given",
+                f"{self.place}: the key {key} is encrypted, and sslpassword is not given",
                 hint="give sslpassword in the service file, or a key without a password",
                 side=self.side,
             )
@@ -215,14 +221,14 @@ class Address:
     def _check_pooler(self, connection: Connection, beside: Callable[[], Connection]) -> None:
         if pooling.is_shared(connection, beside):
             raise WindlassError(
-                f"{self}: is a connection pooler in transaction or statement mode, where settings,"
-                " locks and snapshots do not last",
+                f"{self.place} is a connection pooler in transaction or statement mode, where"
+                " settings, locks and snapshots do not last",
                 hint="name the server itself, or a pool with pool_mode = session",
                 side=self.side,
             )
         if lost := pooling.lost_options(connection, resolved(connection).get("options", "")):
             raise WindlassError(
-                f"{self}: is a connection pooler that drops the options of the connection:"
+                f"{self.place} is a connection pooler that drops the options of the connection:"
                 f" {', '.join(lost)}",
                 hint="name the server itself, or leave the options out",
                 side=self.side,

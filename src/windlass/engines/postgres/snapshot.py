@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import psycopg
@@ -28,12 +29,12 @@ class SnapshotHolder:
         """`within` is a snapshot that somebody else holds: this one sees the same moment.
 
         Raises:
-            SnapshotLost: nobody holds that one any more.
+            WindlassError: that is no snapshot, or nobody holds it any more.
         """
         self.connection = address.connect(Role.SOURCE, purpose)
         try:
             if within:
-                enter(self.connection, within)
+                _enter_others(self.connection, within)
             else:
                 self.connection.execute("begin isolation level repeatable read, read only")
             row = self.connection.execute(
@@ -75,6 +76,7 @@ class SnapshotHolder:
         self.connection.close()
 
 
+_ID = "[0-9A-F]{8}-[0-9A-F]{8}-[0-9]+"
 IMPORT = "begin isolation level repeatable read, read only; set transaction snapshot {}"
 
 
@@ -88,6 +90,24 @@ def enter(connection: Connection, snapshot_id: str) -> None:
         connection.execute(sql.SQL(IMPORT).format(sql.Literal(snapshot_id)))
     except psycopg.Error as error:
         raise lost(error) from error
+
+
+def _enter_others(connection: Connection, snapshot_id: str) -> None:
+    """Enter a snapshot that the user has named, and that no waiting brings back."""
+    hint = (
+        "give what pg_export_snapshot() returned to a session of that database that is still open"
+    )
+    try:
+        enter(connection, snapshot_id)
+    except SnapshotLost:
+        if re.fullmatch(_ID, snapshot_id):
+            message = (
+                f"snapshot {snapshot_id} does not exist: the session that exported it has ended"
+            )
+        else:
+            message = f"{snapshot_id} is not the id of a snapshot, such as 00000003-0000001B-1"
+        connection.close()
+        raise WindlassError(message, hint=hint, side="source") from None
 
 
 def import_statement(snapshot_id: str) -> str:
