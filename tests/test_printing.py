@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,12 @@ from command import DIFFERENT, DONE, migrate, verify, windlass
 from copying import restore
 from oracle import schema_dump
 from servers import PASSWORD, Pair
+from windlass.engines.postgres import archive
 from windlass.engines.postgres.meaning import Doubt, Since, doubts
 from windlass.engines.postgres.printing import CannotPrint, Printing
 from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.flows.planning import _without_pg_dump
+from windlass.spec.spec import Spec, validated
 
 # each of these is printed otherwise once it has been dumped and restored
 PRINTED_AGAIN = """
@@ -245,3 +249,16 @@ def test_a_locale_in_its_standard_form_is_the_same_collation(pair: Pair) -> None
     pair.target.run("drop collation d", "create collation d (provider = icu, locale = 'de-CH')")
     found = verify(pair).expect(DIFFERENT).result["differences"]
     assert [one["object"] for one in found] == ["collation public.d"]
+
+
+def test_a_pg_dump_that_reads_one_side_only_is_a_problem_of_the_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only that of 16 is there: it reads 15, and refuses 17."""
+    monkeypatch.setattr(archive, "_pg_dumps", lambda: [archive.PgDump(Path("pg_dump"), (16, 14))])
+    words = {"source": "postgresql://a/b", "target": "postgresql://c/d"}
+    spec = validated(Spec, words)
+    (problem,) = _without_pg_dump(spec, 15, 17)
+    assert problem.message == "none is as new as the target (17); found: 16.14"
+    assert list(_without_pg_dump(spec, 15, 16)) == []
+    assert list(_without_pg_dump(validated(Spec, {**words, "verify": "none"}), 15, 17)) == []

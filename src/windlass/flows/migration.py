@@ -254,6 +254,12 @@ class Migration:
             for one in result.get("differences", ())
         ]
 
+    def _noticed(self) -> Iterator[str]:
+        """By the steps so far, in whatever process."""
+        for results in self.results.values():
+            for result in results.values():
+                yield from result.get("notices", ())
+
     @property
     def differing(self) -> list[RelationPlan]:
         """Those whose rows are not equal, one for all that enter at the same place."""
@@ -735,7 +741,7 @@ class Migration:
             losses=tuple(dict.fromkeys(self.losses())),
             differences=tuple(self.differences),
             snapshots=tuple(self._snapshots()),
-            notices=tuple(dict.fromkeys((*self.plan.notices, *self.notices))),
+            notices=tuple(dict.fromkeys((*self.plan.notices, *self.notices, *self._noticed()))),
             phases={step: last - first for step, (first, last) in self._clock.items()},
             verified=self.result("find_differences").get("verified", ""),
             sequences=len(self.plan.sequences) if self._lines["set_sequences"] else 0,
