@@ -13,6 +13,7 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.model.plan import Arrival, ColumnPlan, RelationPlan
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Difference
+from windlass.plan.planner import plan_column
 from windlass.verify.content import find_differences
 from windlass.verify.repair import Repaired, repair
 
@@ -79,5 +80,4 @@ def _columns(left: Relation, right: Relation) -> Iterator[ColumnPlan]:
     there = {column.name: column for column in right.columns}
     for column in left.columns:
         if other := there.get(column.name):
-            generated = column.generated or other.generated
-            yield ColumnPlan(column.name, column.type, column.name, other.type, generated)
+            yield plan_column(column, other)

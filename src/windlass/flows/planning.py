@@ -11,6 +11,7 @@ from functools import cache, partial
 from windlass import __version__
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import Dumping, Entry, find_pg_dump, pg_dump_versions
+from windlass.engines.postgres.census import take_census
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.largeobjects import read_collisions
@@ -66,6 +67,7 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             bounds=lambda relation, count: read_bounds(source, relation, count),
             may_silence_triggers=catalog.may_silence_triggers(target),
             empty=lambda names: catalog.read_emptiness(target, names),
+            census=partial(take_census, source),
             logs_little=catalog.read_wal_level(target) == "minimal",
             properties=read_properties(source),
             target_properties=read_properties(target),

@@ -42,6 +42,26 @@ class Arrival(StrEnum):
     FILL = "fill"  # it is there and empty; rows go in
 
 
+class Form(StrEnum):
+    """In which words two types say a value, so that the same words mean the same value."""
+
+    TEXT = "text"  # each as COPY writes it
+    NUMBER = "number"  # without zeros at the end
+    MOMENT = "moment"  # a date, and its midnight
+    NETWORK = "network"  # with its mask
+    UNPADDED = "unpadded"  # without the blanks that character(n) adds
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Of values from one type to another, both as ``format_type`` writes what is under a domain."""
+
+    source: str
+    target: str
+    form: Form
+    accepted: bool = False  # some values change, and the user has said that they may
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
     source: str
@@ -51,6 +71,8 @@ class ColumnPlan:
     generated: bool = False  # the target computes it
     not_null: bool = False
     fills_itself: str = ""  # "default", "identity" or nothing
+    conversion: Conversion | None = None  # None: both sides have the same type
+    dropped: bool = False  # the target computes what the source has stored; the user accepts that
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,10 @@ class Column:
     has_default: bool = False
     wire: Wire = Wire.BINARY
     hash_by: HashBy = HashBy.VALUE
+    base: str = ""  # where the type is a domain: what is under it, with modifiers
+    definition: str = ""  # where the type's name does not say it: what it is made of
+    labels: tuple[str, ...] = ()  # of an enum
+    known_everywhere: bool = True  # every server has the very type under that name
 
     @property
     def fills_itself(self) -> bool:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, KeyConstraint
+from windlass.engines.postgres.conversions import conversion
 from windlass.engines.postgres.database import Properties
 from windlass.engines.postgres.largeobjects import Collisions
 from windlass.engines.postgres.meaning import Since
@@ -59,6 +60,7 @@ from windlass.plan.chunks import (
 )
 from windlass.plan.dependents import Replacing, Repointing, plan_repointing
 from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
+from windlass.plan.narrowing import Census, Narrowed, narrow
 from windlass.plan.present import Present
 from windlass.plan.properties import Carried, carry_properties
 from windlass.plan.select import (
@@ -77,7 +79,7 @@ OTHER_SESSIONS = 3  # of a run on the target, beside two for each job: control, 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything that was read before planning. `bounds` and `empty` may read a little more."""
+    """Everything that was read before planning. `bounds`, `empty` and `census` may read more."""
 
     source: Catalog
     target: Catalog
@@ -92,6 +94,7 @@ class Reading:
     bounds: Bounds
     may_silence_triggers: bool
     empty: Callable[[Iterable[Name]], Mapping[Name, bool]]
+    census: Census
     pg_dump: str
     properties: Properties  # of the source's database
     target_properties: Properties
@@ -141,7 +144,11 @@ def make_plan(
     aside = _aside(spec, run, reading, in_the_way, entries, schemas)
     written = _write(spec, reading, entries, in_the_way, aside, arriving, renamed)
     repointing = _repointing(spec, run, reading, aside, relations, written, schemas)
-    relation_plans = _plan_relations(spec, reading, relations, arriving, schemas)
+    narrowed = Narrowed(_plan_relations(spec, reading, relations, arriving, schemas))
+    if purpose is Purpose.MOVE and spec.extent is not Extent.SCHEMA:
+        there = {relation.name: relation for relation in reading.target.relations}
+        narrowed = narrow(narrowed.relations, there, reading.census)
+    relation_plans = narrowed.relations
     statements = _with_unlogged(spec, reading, written.statements, relation_plans)
     problems = [
         *found,
@@ -157,6 +164,7 @@ def make_plan(
             *stranded,
             *written.problems,
             *_firing_problems(reading, relation_plans),
+            *narrowed.problems,
         ]
     silenced = _silenced(reading, relation_plans) if purpose is Purpose.MOVE else []
     if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
@@ -184,6 +192,7 @@ def make_plan(
     problems += carried.problems
     statements += carried.statements
     losses = (
+        *narrowed.losses,
         *written.losses,
         *carried.losses,
         *selection.stranded,
@@ -519,26 +528,33 @@ def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:
 
 def _columns(relation: Relation, filled: Relation | None) -> tuple[ColumnPlan, ...]:
     """By name. A column that the target generates is not sent."""
-    types: dict[str, Column] = {column.name: column for column in filled.columns} if filled else {}
+    there = {column.name: column for column in (filled or relation).columns}
     return tuple(
-        ColumnPlan(
-            source=column.name,
-            source_type=column.type,
-            target=column.name,
-            target_type=types[column.name].type if column.name in types else column.type,
-            generated=column.generated or (column.name in types and types[column.name].generated),
-            not_null=column.not_null,
-            fills_itself="identity" if column.identity else "default" if column.has_default else "",
-        )
+        plan_column(column, there[column.name])
         for column in relation.columns
-        if not filled or column.name in types
+        if column.name in there
+    )
+
+
+def plan_column(column: Column, target: Column) -> ColumnPlan:
+    return ColumnPlan(
+        source=column.name,
+        source_type=column.type,
+        target=target.name,
+        target_type=target.type,
+        generated=target.generated,
+        not_null=column.not_null,
+        fills_itself="identity" if column.identity else "default" if column.has_default else "",
+        conversion=conversion(column, target),
     )
 
 
 def _wire(relation: Relation, columns: Iterable[ColumnPlan]) -> Wire:
-    """Binary values fit only the very same type."""
-    same = all(column.source_type == column.target_type for column in columns)
-    return relation.wire if same else Wire.TEXT
+    """Binary values fit only the very same type. A column that only the source computes is sent."""
+    wires = {column.name: column.wire for column in relation.columns}
+    sent = [column for column in columns if not column.generated]
+    as_text = any(one.conversion or wires[one.source] is Wire.TEXT for one in sent)
+    return Wire.TEXT if as_text else Wire.BINARY
 
 
 def _filled(plans: Iterable[RelationPlan]) -> list[Name]:

@@ -15,7 +15,15 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.hashing import hash_by
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.types import Type, Types, base_type, wire
+from windlass.engines.postgres.types import (
+    Type,
+    Types,
+    base_type,
+    definition,
+    is_known_everywhere,
+    wire,
+    written_base,
+)
 from windlass.model.plan import Address, Server
 from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation
 
@@ -305,15 +313,21 @@ def _read_columns(connection: Connection, types: Types) -> dict[int, tuple[Colum
 
 
 def _column(row: Row, types: Types) -> Column:
+    oid, written = row["type_oid"], row["type"]
+    base, made_of = written_base(oid, written, types), definition(oid, written, types)
     return Column(
         name=row["name"],
-        type=row["type"],
+        type=written,
         not_null=row["not_null"],
         generated=row["generated"],
         identity=row["identity"],
         has_default=row["has_default"],
-        wire=wire(row["type_oid"], types),
-        hash_by=hash_by(row["type_oid"], types),
+        wire=wire(oid, types),
+        hash_by=hash_by(oid, types),
+        base="" if base == written else base,
+        definition="" if made_of == written else made_of,
+        labels=tuple(base_type(oid, types).labels),
+        known_everywhere=is_known_everywhere(oid, types),
     )
 
 

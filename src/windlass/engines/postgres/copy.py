@@ -90,9 +90,12 @@ async def copy_out(
 ) -> None:
     """COPY one chunk TO STDOUT, passing every block to `write`.
 
-    A whole relation is copied by name, which spares the executor; COPY by name is always ONLY.
+    A whole relation is copied by name, which spares the executor; COPY by name is always ONLY, and
+    does not take columns that the source computes.
     """
-    query = "" if isinstance(range_, Whole) else select_range(relation, columns, range_)
+    computed = {column.name for column in relation.columns if column.generated}
+    by_name = isinstance(range_, Whole) and computed.isdisjoint(columns)
+    query = "" if by_name else select_range(relation, columns, range_)
     try:
         await source.copy_out(Out(relation.name, columns, form, query), write)
     except FAULTS as error:

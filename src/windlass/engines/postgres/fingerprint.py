@@ -18,7 +18,7 @@ from windlass.engines.postgres.hashing import HashedColumn, Hashing, Method
 from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.session import Connection
 from windlass.model.chunk import Range, Whole
-from windlass.model.plan import ColumnPlan, RelationPlan, Server
+from windlass.model.plan import ColumnPlan, Form, RelationPlan, Server
 from windlass.model.relation import Column, HashBy, Name, Relation
 
 
@@ -76,13 +76,13 @@ class Pair:
 
 
 def pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
-    """How the two sides of a planned relation compare. Computed columns are left out."""
-    copied = [column for column in plan.columns if not column.generated]
+    """How the two sides of a planned relation compare, with what either of them computes."""
+    compared = [column for column in plan.columns if not column.dropped]
     known = {column.name: column for column in plan.relation.columns}
-    hashed = [_hashed(column, known[column.source]) for column in copied]
+    hashed = [_hashed(column, known[column.source]) for column in compared]
     method = Method.between(source.version, target.version)
     apart = source.encoding != target.encoding
-    at = {column.source: position for position, column in enumerate(copied)}
+    at = {column.source: position for position, column in enumerate(compared)}
     keyset = plan.relation.keyset if all(name in at for name in plan.relation.keyset) else ()
 
     def side(name: str, server: Server, relation: Relation, which: int) -> Side:
@@ -180,16 +180,21 @@ def explained(side: Side, doing: str = "comparing") -> Iterator[None]:
 
 
 def _hashed(plan: ColumnPlan, column: Column) -> tuple[HashedColumn, HashedColumn]:
-    """A column as the source and as the target hash it."""
-    if plan.source_type == plan.target_type:
-        both = HashedColumn(plan.source, plan.source_type, column.hash_by)
-        return both, replace(both, name=plan.target)
-    builtin = "." not in plan.target_type  # others are qualified, as search_path is empty
-    arrives_as = plan.target_type if builtin else ""
-    return (
-        HashedColumn(plan.source, plan.source_type, HashBy.TEXT, arrives_as),
-        HashedColumn(plan.target, plan.target_type, HashBy.TEXT, arrives_as),
+    """A column as the source and as the target hash it.
+
+    Each side hashes its own value. Only where the user has accepted that values change on arrival
+    is the source's what it becomes: that is a loss with a count, and what differs besides shows.
+    """
+    source = HashedColumn(plan.source, plan.source_type, column.hash_by)
+    if how := plan.conversion:
+        arrives_as = how.target if how.accepted else ""
+        source = replace(source, hash_by=HashBy.TEXT, form=how.form, arrives_as=arrives_as)
+    target = replace(
+        source, name=plan.target, type=plan.target_type, arrives_as="", computed=plan.generated
     )
+    if source.arrives_as:
+        source, target = (replace(one, form=Form.TEXT) for one in (source, target))
+    return replace(source, computed=column.generated), target
 
 
 def _on_target(plan: RelationPlan) -> Relation:

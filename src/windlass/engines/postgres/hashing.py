@@ -32,7 +32,9 @@ from enum import Enum
 
 from psycopg import sql
 
+from windlass.engines.postgres.conversions import canonical
 from windlass.engines.postgres.types import Types, base_type
+from windlass.model.plan import Form
 from windlass.model.relation import HashBy
 
 # By base type. Whatever is not named here, and every type that is not built in, goes as text.
@@ -79,7 +81,13 @@ class HashedColumn:
     name: str
     type: str
     hash_by: HashBy
-    arrives_as: str | None = None  # the target's type where it is another; "" if not built in
+    form: Form | None = None  # where the other side has another type: how both say a value
+    arrives_as: str = ""  # the target's type, where it is accepted that values change on arrival
+    computed: bool = False  # by the server itself: it cannot be written
+
+    @property
+    def is_converted(self) -> bool:
+        return self.form is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,7 @@ class Hashing:
     def _of_text(self, columns: Sequence[HashedColumn]) -> sql.Composable:
         """A record's text quotes its fields, so no two rows share one."""
         fields = [
-            sql.Identifier(column.name) if column.arrives_as is None else exact_text(column)
+            sql.Identifier(column.name) if not column.is_converted else exact_text(column)
             for column in columns
         ]
         text = sql.SQL("row({})::text").format(sql.SQL(", ").join(fields))
@@ -132,7 +140,7 @@ class Hashing:
 
     def _characters(self, column: HashedColumn) -> sql.Composable:
         """Text and bytea of the same bytes hash alike, so one side can convert and one not."""
-        plain = column.arrives_as is None and _PLAIN_TEXT.fullmatch(column.type)
+        plain = not column.is_converted and _PLAIN_TEXT.fullmatch(column.type)
         if self.converts:
             name = sql.Identifier(column.name)
             text = sql.SQL("{}::text").format(name) if plain else exact_text(column)
@@ -148,17 +156,19 @@ def hash_by(oid: int, types: Types) -> HashBy:
 
 
 def exact_text(column: HashedColumn) -> sql.Composable:
-    """What COPY would write, NULL for NULL.
+    """What COPY would write, NULL for NULL; of a column with another type on the other side, what
+    both sides write for the same value.
 
     concat() calls the type's output function, where a cast to text may call a lossy one; a
-    composite whose fields are all NULL ``is null``, so NULL has to be counted. Where the other
-    side has another type, the text goes through that one, as the copied text does.
+    composite whose fields are all NULL ``is null``, so NULL has to be counted.
     """
-    name = sql.Identifier(column.name)
+    value = sql.Identifier(column.name)
+    if column.form is None:
+        return canonical(Form.TEXT, value)
     if column.arrives_as:
-        arrived = sql.SQL("concat({})::{}").format(name, sql.SQL(column.arrives_as))
-        return sql.SQL("case num_nulls({}) when 0 then concat({}) end").format(name, arrived)
-    return sql.SQL("case num_nulls({0}) when 0 then concat({0}) end").format(name)
+        arrived = sql.SQL("concat({})::{}").format(value, sql.SQL(column.arrives_as))
+        return sql.SQL("case num_nulls({}) when 0 then concat({}) end").format(value, arrived)
+    return canonical(column.form, value)
 
 
 def mix(total: sql.Composable, *, seed: int = 0) -> sql.Composable:

@@ -8,9 +8,11 @@ from typing import Any
 
 from psycopg import sql
 
+from windlass.engines.postgres.conversions import canonical
 from windlass.engines.postgres.fingerprint import Side, fetch
 from windlass.engines.postgres.hashing import HashedColumn, exact_text
 from windlass.engines.postgres.session import Connection
+from windlass.model.plan import Form
 from windlass.model.relation import HashBy
 
 Key = tuple[str | None, ...]
@@ -32,9 +34,7 @@ def has_key(side: Side, keys: Sequence[Key]) -> sql.Composed:
     so that a row comes once for each key that equals it (seen on 15.18).
     """
     nulls = any(value is None for key in keys for value in key)
-    by_text = nulls or any(
-        "." in column.type or column.arrives_as is not None for column in side.keyset
-    )
+    by_text = nulls or any("." in column.type or column.is_converted for column in side.keyset)
     arrays = [sql.Literal([key[at] for key in keys]) for at in range(len(side.keyset))]
     names = [sql.Identifier(f"key_{at}") for at in range(len(side.keyset))]
     if by_text:
@@ -106,7 +106,8 @@ def _read_by_key(
 
 
 def _shown(column: HashedColumn) -> sql.Composed:
-    return sql.SQL("left({}, {})").format(exact_text(column), sql.Literal(VALUE_CHARACTERS))
+    written = canonical(Form.TEXT, sql.Identifier(column.name))
+    return sql.SQL("left({}, {})").format(written, sql.Literal(VALUE_CHARACTERS))
 
 
 def _list(parts: Iterable[sql.Composable]) -> sql.Composed:

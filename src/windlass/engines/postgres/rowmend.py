@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.fingerprint import Pair, Side, explained, fetch
+from windlass.engines.postgres.hashing import HashedColumn
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.rowlookup import has_hash
 from windlass.engines.postgres.session import Connection
@@ -173,7 +174,7 @@ def copy_rows(
 ) -> int:
     """The source's rows of the condition into the target, or `aside`; how many."""
     query = sql.SQL("select {} from {} where {}").format(
-        _names(pair.source), pair.source.rows, condition
+        _list(sql.Identifier(one.name) for one, _ in _written(pair)), pair.source.rows, condition
     )
     return _copy(source, target, pair, query, aside)
 
@@ -188,7 +189,7 @@ def copy_copies(
     """Of rows that are the same, by row hash, as many as are missing."""
     columns = [
         sql.SQL("{} as {}").format(sql.Identifier(column.name), sql.Identifier(f"column_{at}"))
-        for at, column in enumerate(pair.source.columns)
+        for at, (column, _) in enumerate(_written(pair))
     ]
     query = sql.SQL(
         "select {names} from ({numbered}) as found join {wanted} on found.hash = wanted.hash"
@@ -205,11 +206,12 @@ def _copy(
     source: Connection, target: Connection, pair: Pair, query: sql.Composed, aside: Aside | None
 ) -> int:
     """As text, which every type has; in blocks, so nothing of the size of a result is held."""
+    names = [sql.Identifier(column.name) for _, column in _written(pair)]
     out = sql.SQL("copy ({}) to stdout (encoding 'UTF8')").format(query)
     into = sql.SQL("copy {}{} from stdin (encoding 'UTF8')").format(
         aside.new if aside else pair.target.table,
         # a list of no columns is no syntax, and not needed
-        sql.SQL(" ({})").format(_names(pair.target)) if pair.target.columns else sql.SQL(""),
+        sql.SQL(" ({})").format(_list(names)) if names else sql.SQL(""),
     )
     with explained(pair.target, _REPAIRING), target.cursor() as writing:
         with writing.copy(into) as sink:
@@ -241,8 +243,10 @@ def _wanted(copies: Mapping[int, int]) -> sql.Composed:
     )
 
 
-def _names(side: Side) -> sql.Composed:
-    return _list(sql.Identifier(column.name) for column in side.columns)
+def _written(pair: Pair) -> list[tuple[HashedColumn, HashedColumn]]:
+    """The columns that can be copied, on both sides: what the target computes cannot."""
+    both = zip(pair.source.columns, pair.target.columns, strict=True)
+    return [(source, target) for source, target in both if not target.computed]
 
 
 def _list(parts: Iterable[sql.Composable]) -> sql.Composed:

@@ -1,8 +1,9 @@
-"""What a column's type decides: whether its binary form means the same on another server."""
+"""What a column's type decides: whether its binary form means the same on another server, and
+whether a type of the same name is the same type there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from windlass.model.relation import Wire
@@ -23,6 +24,11 @@ class Type:
     modifier: int  # of a domain's base type
     has_binary: bool
     has_hash: bool
+    bare: str = ""  # without schema
+    written_base: str = ""  # of a domain, with modifiers
+    labels: Sequence[str] = ()  # of an enum, sorted
+    fields: Sequence[int] = ()  # of a composite: the types of its attributes
+    written_fields: Sequence[str] = ()
 
 
 Types = Mapping[int, Type]
@@ -34,6 +40,43 @@ def base_type(oid: int, types: Types) -> Type:
     while found.kind == "d":
         found = types[found.base]
     return found
+
+
+def written_base(oid: int, written: str, types: Types) -> str:
+    """As `base_type`, with the modifiers; `written` is the column's own type with its own."""
+    found = types[oid]
+    while found.kind == "d":
+        written, found = found.written_base, types[found.base]
+    return written
+
+
+def definition(oid: int, written: str, types: Types) -> str:
+    """What two types have to share so that a value of one is a value of the other, on any server.
+
+    A name says nothing of a type that users make: what it is made of does. What keeps values out
+    of a domain is no part of it.
+    """
+    found, written = base_type(oid, types), written_base(oid, written, types)
+    if found.is_array and (inside := types[found.element]) and not inside.builtin:
+        return definition(inside.oid, inside.name, types) + "[]"
+    if found.builtin or found.is_array:
+        return written
+    match found.kind:
+        case "e":
+            return f"enum {list(found.labels)}"
+        case "c":
+            pairs = zip(found.fields, found.written_fields, strict=True)
+            return f"({', '.join(definition(one, text, types) for one, text in pairs)})"
+        case "r":
+            return f"range of {definition(found.subtype, types[found.subtype].name, types)}"
+        case _:
+            return found.bare + written.removeprefix(found.name)
+
+
+def is_known_everywhere(oid: int, types: Types) -> bool:
+    """Whether every server has a type of this name that is the same."""
+    found = base_type(oid, types)
+    return found.builtin and (not found.is_array or types[found.element].builtin)
 
 
 # their receive functions refuse an empty one, which their send functions write

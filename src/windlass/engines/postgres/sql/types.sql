@@ -9,6 +9,24 @@ select t.oid::bigint                                    as oid,
        coalesce(r.rngsubtype, 0)::bigint                as subtype,
        t.typbasetype::bigint                            as base,
        t.typtypmod                                      as modifier,
+       t.typname                                        as bare,
+       case when t.typbasetype <> 0
+            then format_type(t.typbasetype, t.typtypmod)
+            else '' end                                 as written_base,
+       array(select e.enumlabel::text
+               from pg_enum e
+              where e.enumtypid = t.oid
+              order by e.enumlabel collate "C")         as labels,
+       array(select a.atttypid::bigint
+               from pg_attribute a
+              where a.attrelid = t.typrelid and t.typtype = 'c'
+                and a.attnum > 0 and not a.attisdropped
+              order by a.attnum)                        as fields,
+       array(select format_type(a.atttypid, a.atttypmod)
+               from pg_attribute a
+              where a.attrelid = t.typrelid and t.typtype = 'c'
+                and a.attnum > 0 and not a.attisdropped
+              order by a.attnum)                        as written_fields,
        t.typsend <> 0 and t.typreceive <> 0             as has_binary,
        exists (select from pg_opclass o
                  join pg_am m on m.oid = o.opcmethod and m.amname = 'hash'
