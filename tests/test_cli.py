@@ -112,7 +112,7 @@ class Moves(ModuleType):
 
     def migrate(self, spec: Spec, emit: Emit, **words: Any) -> Any:
         self.specs.append(spec)
-        self.words = words
+        self.words = {key: value for key, value in words.items() if key != "differing"}
         emit(Noticed("something to know"))
         return self._do()
 
@@ -551,7 +551,7 @@ def test_ctrl_c_ends_a_run_however_often_it_takes(number: signal.Signals, patien
 import sys, threading, time
 from types import ModuleType
 moves = ModuleType("windlass.cli.moves")
-def migrate(spec, emit, *, restart, reviewed):
+def migrate(spec, emit, *, restart, reviewed, differing):
     threading.Thread(target=time.sleep, args=(60,)).start()
     for attempt in range({patience}):
         try:

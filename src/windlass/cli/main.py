@@ -25,6 +25,7 @@ from windlass.cli.voice import Voice, secrets_in
 from windlass.engines.scratch import sweep
 
 if TYPE_CHECKING:
+    from windlass.cli.differing import Differing
     from windlass.model.outcome import Outcome
     from windlass.spec.spec import Spec
 
@@ -149,9 +150,16 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
     is_flag=True,
     help="Begin anew instead of going on where an earlier run of this move stopped.",
 )
-@options.takes(*options.OUTPUT)
+@options.takes(options.DIFFERENCES, *options.OUTPUT)
 @click.pass_obj
-def migrate(voice: Voice, /, restart: bool, plan_file: Path | None, **words: Any) -> int:
+def migrate(
+    voice: Voice,
+    /,
+    restart: bool,
+    plan_file: Path | None,
+    differences: Path | None,
+    **words: Any,
+) -> int:
     """Move a database, or go on where the move stopped.
 
     Reads the source in one snapshot, copies relations side by side, builds indexes and
@@ -159,12 +167,14 @@ def migrate(voice: Voice, /, restart: bool, plan_file: Path | None, **words: Any
     """
     reviewed = options.read_reviewed(plan_file, words) if plan_file else None
     spec = options.read_spec(voice, words, ("source", "target"))
+    from windlass.cli.differing import differing
     from windlass.cli.moves import migrate
     from windlass.cli.watch import watching
 
-    with watching(voice, "Reading both databases") as emit:
-        outcome = migrate(spec, emit, restart=restart, reviewed=reviewed)
-    return _say(voice, outcome, "migrate")
+    with differing(differences) as rows:
+        with watching(voice, "Reading both databases") as emit:
+            outcome = migrate(spec, emit, restart=restart, differing=rows, reviewed=reviewed)
+        return _say(voice, outcome, "migrate", rows)
 
 
 @windlass.command()
@@ -209,22 +219,34 @@ def rewrite(voice: Voice, /, only_plan: bool, **words: Any) -> int:
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--show-values", is_flag=True, help="Show the values that differ, not only where.")
-@options.takes(*options.OUTPUT)
+@options.takes(options.DIFFERENCES, *options.OUTPUT)
 @click.pass_obj
-def verify(voice: Voice, /, repair: str | None, yes: bool, show_values: bool, **words: Any) -> int:
+def verify(
+    voice: Voice,
+    /,
+    repair: str | None,
+    yes: bool,
+    show_values: bool,
+    differences: Path | None,
+    **words: Any,
+) -> int:
     """Compare two databases: are they equal, and if not, where.
 
     Takes the same words as migrate. Differences end with exit code 1.
     """
     spec = options.read_spec(voice, words, ("source", "target"))
     from windlass.cli.asking import repairing
+    from windlass.cli.differing import differing
     from windlass.cli.moves import verify
     from windlass.cli.watch import watching
 
-    with watching(voice, "Comparing both databases") as emit:
-        how = repairing(voice, emit, repair, yes=yes) if repair is not None else None
-        outcome = verify(_verifying(spec), emit, repair=how, show_values=show_values)
-    return _say(voice, outcome, "verify")
+    with differing(differences) as rows:
+        with watching(voice, "Comparing both databases") as emit:
+            how = repairing(voice, emit, repair, yes=yes) if repair is not None else None
+            outcome = verify(
+                _verifying(spec), emit, repair=how, show_values=show_values, differing=rows
+            )
+        return _say(voice, outcome, "verify", rows)
 
 
 def _verifying(spec: Spec) -> Spec:
@@ -423,11 +445,14 @@ def version() -> int:
     return Exit.DONE
 
 
-def _say(voice: Voice, outcome: Outcome, verb: str) -> int:
+def _say(voice: Voice, outcome: Outcome, verb: str, rows: Differing | None = None) -> int:
     """The end of a run: to stdout if it did what was asked, else to stderr."""
     from windlass.cli import show
 
     voice.before_result()
+    if voice.json and rows and any(one.rows for one in outcome.differences):
+        voice.result_json(show.outcome_json(outcome), differences=rows.lines())
+        return EXIT_OF[outcome.state]
     if voice.json:
         voice.result_json(show.outcome_json(outcome))
         return EXIT_OF[outcome.state]

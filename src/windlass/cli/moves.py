@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 import psycopg
 
+from windlass.cli.differing import Differing
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder
@@ -63,9 +65,16 @@ def plan_move(spec: Spec) -> Plan:
         return run.read_plan()
 
 
-def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None = None) -> Outcome:
+def migrate(
+    spec: Spec,
+    emit: Emit,
+    *,
+    restart: bool,
+    differing: Differing | None = None,
+    reviewed: Reviewed | None = None,
+) -> Outcome:
     """Move, or resume where it stopped; only by the plan that was `reviewed`, if one was. How it
-    ended is in the outcome's state.
+    ended is in the outcome's state; `differing` takes every row that differs.
 
     Raises:
         BadSpec: the spec names no databases.
@@ -85,6 +94,9 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None 
             reviewed=reviewed,
         ) as run:
             run.notices.extend(notices)
+            if differing:
+                run.on_difference = differing.add
+                differing.forget()
             outcome, lost = _attempt(run)
             if not first and outcome.problems:
                 outcome = _stopped(stopped, outcome)
@@ -93,6 +105,8 @@ def migrate(spec: Spec, emit: Emit, *, restart: bool, reviewed: Reviewed | None 
             holder, stopped = run.hand_over(), outcome
         notices = [*run.notices, _say_lost(lost, holder)]
         emit(Noticed(notices[-1]))
+    if differing:
+        differing.finish(outcome)
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
@@ -316,18 +330,29 @@ def clean(target: str, lefts: Sequence[Left]) -> None:
 
 
 def verify(
-    spec: Spec, emit: Emit, *, repair: Repairing | None = None, show_values: bool
+    spec: Spec,
+    emit: Emit,
+    *,
+    repair: Repairing | None = None,
+    show_values: bool,
+    differing: Differing | None = None,
 ) -> Outcome:
-    """Compare both sides; with `repair`, copy again what differs and compare again.
+    """Compare both sides; with `repair`, copy again what differs and compare again. `differing`
+    takes every row that differs in the end.
 
     Raises:
         BadSpec: the spec names no databases.
     """
     started = time.perf_counter()
-    outcome, run = _compare(spec, emit, repair=repair, show_values=show_values)
+    compare = partial(_compare, spec, emit, show_values=show_values, differing=differing)
+    outcome, run = compare(repair=repair)
     if run:
         emit(Noticed("repaired: comparing again"))
-        outcome, _ = _compare(spec, emit, repaired=run, show_values=show_values)
+        if differing:
+            differing.forget()
+        outcome, _ = compare(repaired=run)
+    if differing:
+        differing.finish(outcome)
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
@@ -336,12 +361,14 @@ def _compare(
     emit: Emit,
     *,
     show_values: bool,
+    differing: Differing | None,
     repair: Repairing | None = None,
     repaired: str = "",
 ) -> tuple[Outcome, str]:
     """One comparison, and the run that has repaired something after it, or before it."""
     with Comparison(spec, emit) as run:
         run.show_values = show_values
+        run.on_difference = differing.add if differing else None
         run.steps = tuple(step.name for step in COMPARE.steps)
         try:
             run_flow(COMPARE, run, jobs=spec.jobs, emit=run.emit)

@@ -254,6 +254,14 @@ EXPORT = (
     ),
 )
 
+DIFFERENCES = click.option(
+    "--differences",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write everything that differs into FILE, each row with its key and columns as one line of"
+    " JSON.",
+)
+
 # `windlass.cli.voice` reads these itself, before click does.
 JSON = click.option(
     "--json", is_flag=True, expose_value=False, help="Print one JSON object on stdout."

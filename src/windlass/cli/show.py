@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
-from windlass.model.outcome import Outcome, RelationOutcome, State
-from windlass.model.report import Difference, DifferenceKind, count_losses
+from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
+from windlass.model.report import Difference, DifferenceKind, Differs, LossClass, count_losses
 from windlass.model.text import one_line
-from windlass.model.units import bytes_text, count_text, plural, seconds_text
+from windlass.model.units import bytes_text, count_text, plural, seconds_text, several
 
 if TYPE_CHECKING:
     from windlass.rewrite.preview import Preview
@@ -71,7 +71,7 @@ def outcome_text(
         [_headline(outcome, verb, width), *_why(outcome, verb, width)],
         list(_totals(outcome)),
         list(_phases(outcome, width)),
-        list(_relations(outcome)) if outcome.rows else [],
+        list(_relations(outcome)) if outcome.rows or outcome.differences else [],
         list(difference_lines(outcome, width)),
         list(loss_lines(outcome, width)),
         list(_notices(outcome, width)),
@@ -82,7 +82,12 @@ def outcome_text(
 
 def outcome_line(outcome: Outcome, *, verb: str) -> str:
     """The end of a run under ``-q``."""
-    return "\n".join((_headline(outcome, verb, 1000), *_why(outcome, verb, 1000)))
+    lines = [_headline(outcome, verb, 1000), *_why(outcome, verb, 1000)]
+    if outcome.state is State.DIFFERENT:
+        names = [item.source for item in outcome.relations if item.differs]
+        some = f"  {plural(len(names), 'relation')} differ: {several(names)}. " if names else "  "
+        lines.append(f"{some}Without -q, with --json or --differences FILE: what differs.")
+    return "\n".join(lines)
 
 
 _SENTENCES = {
@@ -111,7 +116,7 @@ def _headline(outcome: Outcome, verb: str, width: int) -> str:
         case State.LOSSY:
             return _styled("✗ ", "red") + bold(f"{past}{names}{took}, with {lost}")
         case State.DIFFERENT:
-            count = plural(len(outcome.differences), "difference")
+            count = plural(_number(outcome.differences), "difference")
             also = lost and f", and {lost}"
             return _styled("✗ ", "red") + bold(f"{past}{names}{took}: {count}{also}")
         case State.ROLLED_BACK:
@@ -123,18 +128,40 @@ def _headline(outcome: Outcome, verb: str, width: int) -> str:
 
 
 _VERDICTS = {
-    "full": "Verified: schema, sequences, row counts and the content of every row are equal.",
-    "counts": "Verified: schema, sequences and row counts are equal. Content was not compared.",
     "rows": "Verified: as many rows have arrived as were read.",
     "files": "Verified: every file is there, with the rows that were read.",
     "": "Not verified.",
 }
 
 
+# of an outcome of a journal that says no more
+_BY_LEVEL = {"full": tuple(Compared), "counts": tuple(Compared)[:3]}
+
+
+def _verdict(outcome: Outcome) -> str:
+    """What was compared and found equal, and what nobody has looked at."""
+    parts = outcome.compared or _BY_LEVEL.get(outcome.verified, ())
+    if not parts:
+        return _VERDICTS[outcome.verified]
+    names = [str(part) for part in parts]
+    if Compared.CONTENT in parts and any(x.kind is LossClass.VALUES for x in outcome.losses):
+        names[-1] += ", apart from the values listed as losses,"
+    last = f" and {names.pop()}" if len(names) > 1 else ""
+    is_or_are = "is" if parts == (Compared.SCHEMA,) else "are"
+    sentences = [f"Verified: {', '.join(names)}{last} {is_or_are} equal."]
+    if Compared.SCHEMA not in parts:
+        sentences.append("Definitions were not compared.")
+    if Compared.COUNTS not in parts:
+        sentences.append("Rows were not compared.")
+    elif Compared.CONTENT not in parts:
+        sentences.append("Content was not compared.")
+    return " ".join(sentences)
+
+
 def _why(outcome: Outcome, verb: str, width: int) -> Iterator[str]:
     done = outcome.state in (State.DONE, State.LOSSY)
     if done and verb != "rewrite":
-        yield from _wrapped(_VERDICTS[outcome.verified], width, "  ")
+        yield from _wrapped(_verdict(outcome), width, "  ")
     is_new = not outcome.already and outcome.message not in ("", str(outcome.state))
     if is_new and outcome.state is not State.DONE:
         yield from _wrapped(outcome.message, width, "  ")
@@ -188,6 +215,10 @@ def _snapshots(outcome: Outcome) -> Iterator[str]:
 
 
 def _verified(outcome: Outcome) -> str:
+    """Of the relations: whether they were compared, and how many of them differ."""
+    if outcome.compared or outcome.verified in _BY_LEVEL:
+        differing = sum(bool(relation.differs) for relation in outcome.relations)
+        return " compared, " + (f"{differing:,} differ" if differing else "all equal")
     done = sum(bool(relation.verified) for relation in outcome.relations)
     if not done:
         return ""
@@ -219,16 +250,18 @@ def _phases(outcome: Outcome, width: int) -> Iterator[str]:
 
 
 def _relations(outcome: Outcome) -> Iterator[str]:
-    """The largest. All of them are in the JSON result and in the journal."""
-    shown = sorted(outcome.relations, key=lambda item: (-item.bytes, -item.rows))[:MOST_RELATIONS]
+    """Those that differ, then the largest. The JSON result and the journal have all of them."""
+    shown = sorted(outcome.relations, key=lambda item: (not item.differs, -item.bytes, -item.rows))[
+        :MOST_RELATIONS
+    ]
     if not shown or outcome.state not in _OVER:
         return
     rest = len(outcome.relations) - len(shown)
-    lines: list[tuple[str, ...]] = [("relation", "rows", "size", "chunks", "read for", "verified")]
+    lines: list[tuple[str, ...]] = [("relation", "rows", "size", "chunks", "copy time", "verified")]
     lines += [_relation(relation) for relation in shown]
     yield from table(lines, right={1, 2, 3, 4})
     if rest:
-        yield dim(f"  and {rest:,} smaller")
+        yield dim(f"  and {rest:,} {'more' if shown[0].differs else 'smaller'}")
 
 
 def _relation(item: RelationOutcome) -> tuple[str, ...]:
@@ -239,18 +272,36 @@ def _relation(item: RelationOutcome) -> tuple[str, ...]:
         bytes_text(item.bytes) if item.bytes else "",
         f"{item.chunks:,}" if item.chunks else "",
         seconds_text(item.seconds) if item.seconds else "",
-        item.verified or "no",
+        _proof(item),
     )
+
+
+def _proof(item: RelationOutcome) -> str:
+    if item.differs:
+        return f"✗ {_DIFFERS[item.differs]}"
+    return f"✓ {item.verified}" if item.verified else "not compared"
+
+
+_DIFFERS = {
+    Differs.MISSING: "missing",
+    Differs.ROWS: "rows differ",
+    Differs.DEFINITION: "definition differs",
+}
 
 
 def difference_lines(outcome: Outcome, width: int) -> Iterator[str]:
     if not outcome.differences:
         return
     yield bold("Differences")
-    for difference in outcome.differences[:MOST_DIFFERENCES]:
+    shown = outcome.differences[:MOST_DIFFERENCES]
+    for difference in shown:
         yield from _difference(difference, width)
-    if len(outcome.differences) > MOST_DIFFERENCES:
-        yield dim(f"  and {len(outcome.differences) - MOST_DIFFERENCES:,} more; --json lists all")
+    if rest := _number(outcome.differences) - _number(shown):
+        yield dim(f"  … and {rest:,} more: --differences FILE lists all")
+
+
+def _number(differences: Iterable[Difference]) -> int:
+    return sum(one.rows or 1 for one in differences)
 
 
 def _difference(difference: Difference, width: int) -> Iterator[str]:
@@ -289,6 +340,13 @@ def _notices(outcome: Outcome, width: int) -> Iterator[str]:
         yield from _wrapped(notice, width, _styled("  ! ", "yellow"))
 
 
+_REPAIRS = {
+    DifferenceKind.CHANGED: "updates",
+    DifferenceKind.MISSING: "inserts",
+    DifferenceKind.EXTRA: "deletes",
+}
+
+
 def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[str]:
     if outcome.state in (State.STOPPED, State.INTERRUPTED, State.RUNNING) and again:
         where = "on the target" if outcome.target else "in the database"
@@ -296,7 +354,12 @@ def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[
         yield f"    {again}"
     rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in outcome.differences)
     if rows_differ and repair:
-        yield "  To copy again what differs:"
+        changes = ", ".join(
+            f"{verb} {outcome.differing_rows[kind]:,}"
+            for kind, verb in _REPAIRS.items()
+            if kind in outcome.differing_rows
+        )
+        yield f"  To make the target match the source{changes and f' ({changes})'}:"
         yield f"    {repair}"
     if outcome.counts.get("backed up") and outcome.state is State.DONE and rollback:
         yield "  To put the rows back as they were:"

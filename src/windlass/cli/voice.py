@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -124,17 +125,27 @@ class Voice:
                 words += [word] if equals else [word, value]
         return shlex.join(map(_mask_word, words))
 
-    def result(self, text: str) -> None:
+    def result(self, text: str, *, nl: bool = True) -> None:
         """To stdout. A reader that went away (``| head``) does not change how the run ended."""
         try:
-            text = coloured(text)
-            click.echo(text, nl=not text.endswith("\n"))
-            sys.stdout.flush()
+            click.echo(coloured(text), nl=nl and not text.endswith("\n"))
+            if nl:
+                sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def result_json(self, document: Mapping[str, object]) -> None:
-        self.result(json_text(json.dumps(document, indent=2, ensure_ascii=False)))
+    def result_json(self, document: Mapping[str, object], **long: Iterable[str]) -> None:
+        """One object on stdout. `long` replaces keys by arrays of what is JSON already, which may
+        be longer than fits in memory."""
+        ends = {key: secrets.token_hex(16) for key in long}
+        text = json_text(json.dumps({**document, **ends}, indent=2, ensure_ascii=False))
+        for key, end in ends.items():
+            before, _, text = text.partition(f'"{end}"')
+            self.result(f"{before}[", nl=False)
+            for at, item in enumerate(long[key]):
+                self.result(f"{',' if at else ''}\n    {item}", nl=False)
+            text = f"\n  ]{text}"
+        self.result(text)
 
     def aside(self, text: str) -> None:
         """To stderr: what is not the result."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from windlass.engines.postgres.archive import ATTRIBUTES, Dumping, Entry, find_pg_dump
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
@@ -35,20 +35,32 @@ from windlass.verify.schema import Key, compare_schemas, only_there
 # losses by which what is on the target is another than on the source, or not enforced
 _ALTERED = {LossClass.CONSTRAINTS, LossClass.OBJECTS}
 
+MOST_KEPT = 20  # named in a notice
+
 
 def validate_schema(run: Migration, _: Item) -> Result:
     """Dump both sides with one pg_dump, and compare what the target would be asked for."""
     if run.spec.extent is Extent.DATA or run.spec.verify_ is Verify.NONE:
         return {}
-    schema, extra = _differing_schema(run)
+    schema = _differing_schema(run)
     views, notices = view_differences(run)
-    if extra and run.only_compares:
-        count = plural(len(extra), "object")
-        notices.append(f"{count} on the target only, not compared: {several(extra, 3)}")
+    if schema.extra and run.only_compares:
+        count = plural(len(schema.extra), "object")
+        notices.append(f"{count} on the target only, not compared: {several(schema.extra, 3)}")
+    if schema.kept:
+        notices.append(
+            "existing tables were filled and keep their definitions, which differ from the"
+            f" source's: {several(schema.kept, MOST_KEPT)}"
+        )
     for notice in notices:
         run.emit(Noticed(notice))
-    found = [*schema, *attribute_differences(run), *views, *_differing_properties(run)]
-    return {"notices": notices, **told(found)}
+    found = [
+        *schema.differences,
+        *attribute_differences(run),
+        *views,
+        *_differing_properties(run),
+    ]
+    return {"compared": True, "notices": notices, **told(found)}
 
 
 def _differing_properties(run: Migration) -> list[Difference]:
@@ -65,8 +77,15 @@ def _differing_properties(run: Migration) -> list[Difference]:
     ]
 
 
-def _differing_schema(run: Migration) -> tuple[list[Difference], list[str]]:
-    """What differs, and what only the target has."""
+@dataclass(frozen=True, slots=True)
+class _Schemas:
+    differences: list[Difference]
+    extra: list[str]  # what only the target has
+    kept: list[str]  # of relations that were filled, what differs and is left as it was there
+
+
+def _differing_schema(run: Migration) -> _Schemas:
+    """Definitions as both sides have them."""
     plan, spec = run.plan, run.spec
     newest = max(plan.source.major, plan.target.major)
     pg_dump = find_pg_dump(newest, newest)
@@ -115,27 +134,37 @@ def _differing_schema(run: Migration) -> tuple[list[Difference], list[str]]:
     expected, losses = written(renamed, selected), run.losses()
     remade = () if run.only_compares else remade_statements(plan)
     found = written({}, there).statements
-    differences = compare_schemas(
-        (*expected.statements, *remade),
-        found,
-        absent={loss.object for loss in losses},
-        excused=expected.reowned | {loss.object for loss in losses if loss.kind in _ALTERED},
-        filled=() if run.only_compares else filled(plan),
-        judge=Printing(target),
-        since=since,
-        reordered=[item.target for item in plan.relations if item.relation.reordered],
-        depends_on={entry.id: entry.depends_on for entry in selected},
-        belongs_to=_belongings(there),
-        selected=_keys(expected.statements, selected, renamed),
-        owners={
-            target_name(name, renamed): target_name(owner, renamed)
-            for name, owner in owned_by.items()
-        },
-    )
+
+    def differences(spared: Collection[Name]) -> list[Difference]:
+        return compare_schemas(
+            (*expected.statements, *remade),
+            found,
+            absent={loss.object for loss in losses},
+            excused=expected.reowned | {loss.object for loss in losses if loss.kind in _ALTERED},
+            filled=spared,
+            judge=Printing(target),
+            since=since,
+            reordered=[item.target for item in plan.relations if item.relation.reordered],
+            depends_on={entry.id: entry.depends_on for entry in selected},
+            belongs_to=_belongings(there),
+            selected=_keys(expected.statements, selected, renamed),
+            owners={
+                target_name(name, renamed): target_name(owner, renamed)
+                for name, owner in owned_by.items()
+            },
+        )
+
+    spared = () if run.only_compares else filled(plan)
+    differing = differences(spared)
+    kept = [one.object for one in differences(()) if one not in differing] if spared else []
     if not run.only_compares:
-        differences += astray(plan, target, existing)
+        differing += astray(plan, target, existing)
     within = None if wanted(spec).is_everything else set(plan.schemas.values())
-    return differences, only_there(expected.statements, found, within)
+    return _Schemas(
+        differing,
+        only_there(expected.statements, found, within),
+        sorted(dict.fromkeys(kept), key=lambda name: not name.startswith("table ")),
+    )
 
 
 def _without_own_grants(

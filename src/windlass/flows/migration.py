@@ -48,6 +48,7 @@ from windlass.errors import (
     Unreachable,
     WindlassError,
 )
+from windlass.flows import verdict
 from windlass.flows.ddl import TRANSFERS, Portion, divide, expected_items
 from windlass.flows.finished import check_finished
 from windlass.flows.resuming import check_snapshot, check_source, check_target, snapshot_notice
@@ -65,7 +66,7 @@ from windlass.model.event import (
     ignore,
 )
 from windlass.model.flow import ONE, Item, Result
-from windlass.model.outcome import Outcome, RelationOutcome, State
+from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
 from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss, Problem, unaccepted
@@ -139,6 +140,7 @@ class Migration:
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
         self.snapshot = Snapshot(0, "", "", "")
         self.show_values = False
+        self.on_difference: Callable[[Difference], None] | None = None  # for each row, unbounded
         self.notices: list[str] = []
         self._resumed = False
         self.ended: State | None = None  # how, as the journal has it from this process
@@ -740,10 +742,12 @@ class Migration:
             relations=tuple(self._relation_outcomes()),
             losses=tuple(dict.fromkeys(self.losses())),
             differences=tuple(self.differences),
+            differing_rows=verdict.differing_rows(self.differences),
             snapshots=tuple(self._snapshots()),
             notices=tuple(dict.fromkeys((*self.plan.notices, *self.notices, *self._noticed()))),
             phases={step: last - first for step, (first, last) in self._clock.items()},
-            verified=self.result("find_differences").get("verified", ""),
+            verified=verdict.level_of(parts := self._compared()),
+            compared=parts,
             sequences=len(self.plan.sequences) if self._lines["set_sequences"] else 0,
             resumed=self._resumed,
             source=str(self.plan.source),
@@ -788,6 +792,10 @@ class Migration:
         for step, items in self.lacking(expected_items(self.plan)).items():
             raise RunLost(f"the target has lost {len(items)} pieces of work in {step}")
 
+    def _compared(self) -> tuple[Compared, ...]:
+        steps = ("validate_schema", "validate_sequences", "find_differences")
+        return verdict.compared(*(self.result(step) for step in steps))
+
     def _snapshots(self) -> Iterator[Snapshot]:
         with contextlib.suppress(psycopg.Error):
             yield from (one for one, _ in journal.read_snapshots(self.control, self.plan.run))
@@ -795,6 +803,13 @@ class Migration:
     def _relation_outcomes(self) -> Iterator[RelationOutcome]:
         lines = self._lines["transfer_table_data"] | self._lines["transfer_partition"]
         compared = self.result("find_differences")
+        level = verdict.level_of(self._compared())
+        differs = verdict.how_they_differ(
+            self.plan.relations,
+            self.differences,
+            self.result("read_both_sides").get("without_rows", ()),
+            compared.get("differing", ()),
+        )
         for item in self.plan.relations:
             done = [lines[chunk.id] for chunk in item.chunks if chunk.id in lines]
             yield RelationOutcome(
@@ -807,7 +822,8 @@ class Migration:
                 chunks=len(item.chunks),
                 seconds=sum(line.seconds for line in done),
                 snapshots=tuple(sorted({line.snapshot or 1 for line in done})),
-                verified=compared.get("verified", ""),
+                verified="" if differs[str(item.target)] else level,
+                differs=differs[str(item.target)],
             )
 
     def tell_snapshots(self) -> None:

@@ -38,6 +38,7 @@ from windlass.plan.chunks import block_ranges
 from windlass.plan.planner import wanted
 from windlass.plan.privileges import Privilege
 from windlass.spec.spec import Extent, Verify
+from windlass.verify.content import LIMIT
 from windlass.verify.content import find_differences as find_differing_rows
 from windlass.verify.large_objects import count_extra, differing_large_objects
 
@@ -47,6 +48,7 @@ VALIDATE_LARGE_OBJECTS = "validate_large_objects"
 VALIDATE_SCHEMA = "validate_schema"
 VALIDATE_SEQUENCES = "validate_sequences"
 SIDES = ("source", "target")
+MOST_NAMED = 10_000  # rows that differ, over all relations
 
 
 def told(differences: Iterable[Difference]) -> Result:
@@ -156,7 +158,7 @@ def find_differences(run: Migration, _: Item) -> Result:
         WindlassError: there is not exactly one for each chunk of the plan.
     """
     level = run.spec.verify_
-    if level is Verify.NONE:
+    if level is Verify.NONE or not run.plan.copies_rows:
         return {}
     _check_compared(run)
     sums: dict[str, dict[str, Fingerprint]] = {side: defaultdict(Fingerprint) for side in SIDES}
@@ -175,7 +177,7 @@ def find_differences(run: Migration, _: Item) -> Result:
         "verified": level.value,
         "counted": {name: found.rows for name, found in sums["target"].items()},
         "differing": [str(item.enters) for item in differing],
-        **told(one for item in differing for one in _explain(run, item, sums)),
+        **told(_explained(run, differing, sums)),
     }
 
 
@@ -192,8 +194,24 @@ def _check_compared(run: Migration) -> None:
         )
 
 
+def _explained(
+    run: Migration,
+    differing: Iterable[RelationPlan],
+    sums: Mapping[str, Mapping[str, Fingerprint]],
+) -> Iterator[Difference]:
+    """Of all relations, no more rows by name than the journal and a message should hold."""
+    room = MOST_NAMED
+    for item in differing:
+        for one in _explain(run, item, sums, min(room, LIMIT)):
+            room -= one.kind is not DifferenceKind.COUNT and not one.rows
+            yield one
+
+
 def _explain(
-    run: Migration, item: RelationPlan, sums: Mapping[str, Mapping[str, Fingerprint]]
+    run: Migration,
+    item: RelationPlan,
+    sums: Mapping[str, Mapping[str, Fingerprint]],
+    limit: int,
 ) -> Iterator[Difference]:
     """The count first where it differs, then the rows themselves where they can be told."""
     name = str(item.enters)
@@ -210,7 +228,9 @@ def _explain(
         run.sessions().source(run.snapshot.id),
         run.sessions().target(),
         row_pair(run, item),
+        limit=limit,
         show_values=run.show_values,
+        every=run.on_difference,
     )
 
 
@@ -220,8 +240,10 @@ def validate_sequences(run: Migration, _: Item) -> Result:
     A snapshot holds no sequences: in one that somebody else holds, those are compared that its run
     has set, and the others left out.
     """
-    if run.spec.verify_ is Verify.NONE or not run.plan.sequences:
+    if run.spec.verify_ is Verify.NONE or not run.plan.copies_rows:
         return {}
+    if not run.plan.sequences:
+        return {"compared": True}
     target = run.sessions().target()
     present = read_presence(target, side="target")
     there = [name for _, name in run.plan.sequences if _is_sequence(present.get(name))]
@@ -231,6 +253,7 @@ def validate_sequences(run: Migration, _: Item) -> Result:
     if left_out:
         run.emit(Noticed(_say_left_out(left_out)))
     return {
+        "compared": not left_out,
         "sequences": len(states) - len(left_out),
         "left_out": left_out,
         **told(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from windlass.model.report import Difference, Loss, Problem
+from windlass.model.report import Difference, DifferenceKind, Differs, Loss, Problem
 from windlass.model.snapshot import Snapshot
 
 
@@ -32,7 +32,17 @@ class RelationOutcome:
     chunks: int
     seconds: float  # of copying, summed over its chunks
     snapshots: tuple[int, ...]  # numbers of the snapshots it was read from
-    verified: str = ""  # "", "counts" or "full"
+    verified: str = ""  # how far it was compared and found equal: "", "schema", "counts" or "full"
+    differs: Differs = Differs.NOT
+
+
+class Compared(StrEnum):
+    """What a run has compared of the two sides, as a sentence says it."""
+
+    SCHEMA = "schema"
+    SEQUENCES = "sequences"
+    COUNTS = "row counts"
+    CONTENT = "the content of every row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,9 @@ class Outcome:
     snapshots: tuple[Snapshot, ...] = ()
     notices: tuple[str, ...] = ()  # such as relations read from more than one snapshot
     phases: dict[str, float] = field(default_factory=dict)  # seconds from first start to last end
-    verified: str = ""  # the level that was verified: "", "counts" or "full"
+    verified: str = ""  # how far rows were compared: "", "counts" or "full"; "schema": not at all
+    compared: tuple[Compared, ...] = ()
+    differing_rows: dict[DifferenceKind, int] = field(default_factory=dict)  # named or not
     sequences: int = 0
     message: str = ""  # why it stopped
     hint: str = ""  # what to do now

@@ -103,6 +103,15 @@ def loss_problems(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Prob
     )
 
 
+class Differs(StrEnum):
+    """Why a relation is not the same on both sides."""
+
+    NOT = ""
+    MISSING = "missing"
+    ROWS = "rows"
+    DEFINITION = "definition"
+
+
 class DifferenceKind(StrEnum):
     SCHEMA = "schema"
     COUNT = "count"
@@ -125,6 +134,7 @@ class Difference:
     columns: tuple[str, ...] = ()
     source: dict[str, str | None] | None = None  # values, only when asked for
     target: dict[str, str | None] | None = None
+    rows: int = 0  # how many rows it stands for that nothing names; 0: it names what it is about
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "kind": self.kind.value, "columns": list(self.columns)}

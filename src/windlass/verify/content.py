@@ -5,11 +5,13 @@ Finding them is the engine's (`rowdiff`); this decides what is said of them, and
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple, replace
+from itertools import chain, islice
+from typing import TextIO, TypeVar
 
 from windlass.engines.postgres.fingerprint import Pair, Side
 from windlass.engines.postgres.rowdiff import RowDifference, scan_differences
@@ -41,24 +43,48 @@ def find_differences(
     *,
     limit: int = LIMIT,
     show_values: bool = False,
+    every: Callable[[Difference], None] | None = None,
 ) -> list[Difference]:
     """The first `limit` rows that differ, with the columns, then how many more of each kind.
 
+    `every` is called with each of them, however many there are; they wait in a temporary file.
     Values leave the servers only with `show_values`; keys always do. Reads each side twice at
     most, and what it holds does not depend on the size of the relation.
 
     Raises:
         WindlassError: a server's reason, naming the relation.
     """
-    rows = scan_differences(source, target, pair)
-    named = sorted(islice(rows, limit), key=_place)
-    more = Counter(row.kind for row in rows)
-    found = [_described(row, pair) for row in named]
-    if pair.source.keyset:
-        found = list(_with_columns(source, target, pair, named, found))
-    if show_values:
-        found = list(_with_values(source, target, pair, named, found))
-    return found + [_summed_up(pair, kind, count) for kind, count in sorted(more.items())]
+
+    def described(rows: Sequence[RowDifference]) -> list[Difference]:
+        found = [_described(row, pair) for row in rows]
+        if pair.source.keyset:
+            found = list(_with_columns(source, target, pair, rows, found))
+        if show_values:
+            found = list(_with_values(source, target, pair, rows, found))
+        return found
+
+    more: Counter[DifferenceKind] = Counter()
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as spool:
+        rows = scan_differences(source, target, pair)
+        named = sorted(islice(rows, limit), key=_place)
+        for row in rows:
+            more[row.kind] += 1
+            if every:
+                spool.write(json.dumps(astuple(row)) + "\n")
+        first = described(named)
+        if every:
+            for difference in chain(first, chain.from_iterable(map(described, _spooled(spool)))):
+                every(difference)
+    return first + [_summed_up(pair, kind, count) for kind, count in sorted(more.items())]
+
+
+def _spooled(spool: TextIO) -> Iterator[list[RowDifference]]:
+    spool.seek(0)
+    while lines := list(islice(spool, _KEYS_PER_QUERY)):
+        yield [
+            RowDifference(DifferenceKind(kind), tuple(key), *counts)
+            for kind, key, *counts in map(json.loads, lines)
+        ]
 
 
 def _place(row: RowDifference) -> list[tuple[int, str]]:
@@ -78,7 +104,7 @@ def _described(row: RowDifference, pair: Pair) -> Difference:
 
 def _summed_up(pair: Pair, kind: DifferenceKind, count: int) -> Difference:
     message = f"and {count:,} more {_WHERE[kind]}"
-    return Difference(kind, str(pair.source.name), message)
+    return Difference(kind, str(pair.source.name), message, rows=count)
 
 
 def _with_columns(

@@ -1,0 +1,77 @@
+"""What a run may claim: what of the two sides was compared, and which relations are equal.
+
+Nothing is called equal that nobody has looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from windlass.model.flow import Result
+from windlass.model.outcome import Compared
+from windlass.model.plan import RelationPlan
+from windlass.model.report import Difference, DifferenceKind, Differs
+from windlass.spec.spec import Verify
+
+_OF_ROWS = {DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.CHANGED}
+
+
+def compared(schema: Result, sequences: Result, rows: Result) -> tuple[Compared, ...]:
+    """By the results of the steps that compare; one that has not run has none."""
+    level = rows.get("verified", "")
+    found = [
+        (Compared.SCHEMA, schema.get("compared", False)),
+        (Compared.SEQUENCES, sequences.get("compared", False)),
+        (Compared.COUNTS, level in (Verify.COUNTS, Verify.FULL)),
+        (Compared.CONTENT, level == Verify.FULL),
+    ]
+    return tuple(what for what, looked in found if looked)
+
+
+def level_of(parts: Collection[Compared]) -> str:
+    """In one word."""
+    if Compared.CONTENT in parts:
+        return Verify.FULL.value
+    if Compared.COUNTS in parts:
+        return Verify.COUNTS.value
+    return "schema" if Compared.SCHEMA in parts else ""
+
+
+def differing_rows(differences: Iterable[Difference]) -> dict[DifferenceKind, int]:
+    """How many of each kind, whether they are named or only counted."""
+    found: Counter[DifferenceKind] = Counter()
+    for one in differences:
+        if one.kind in _OF_ROWS:
+            found[one.kind] += one.rows or 1
+    return dict(sorted(found.items()))
+
+
+def how_they_differ(
+    relations: Iterable[RelationPlan],
+    differences: Iterable[Difference],
+    missing: Collection[str],
+    rows: Collection[str],
+) -> Mapping[str, Differs]:
+    """By the relation's name on the target: `missing` cannot have rows there, `rows` names where
+    sums differ."""
+    return dict(_each(relations, list(differences), missing, rows))
+
+
+def _each(
+    relations: Iterable[RelationPlan],
+    differences: Iterable[Difference],
+    missing: Collection[str],
+    rows: Collection[str],
+) -> Iterator[tuple[str, Differs]]:
+    defined = {one.object for one in differences if one.kind is DifferenceKind.SCHEMA}
+    for item in relations:
+        name = str(item.target)
+        if name in missing:
+            yield name, Differs.MISSING
+        elif str(item.enters) in rows:
+            yield name, Differs.ROWS
+        elif f"table {name}" in defined:
+            yield name, Differs.DEFINITION
+        else:
+            yield name, Differs.NOT
