@@ -94,7 +94,8 @@ class Aside:
         form = sql.SQL("create table {} as select {} from {} where false")
         with explained(side, _REPAIRING):
             target.execute(form.format(self.old, sql.SQL("*"), side.rows))
-            target.execute(form.format(self.new, _names(side), side.rows))
+            names = _list(sql.Identifier(column.name) for column in _own(side))
+            target.execute(form.format(self.new, names, side.rows))
 
 
 def delete_rows(
@@ -127,7 +128,7 @@ def delete_copies(
 
 def take_in(target: Connection, side: Side, aside: Aside) -> int:
     """The new rows, once all of them have been copied beside the relation."""
-    return _insert(target, side, aside.new, [column.name for column in side.columns])
+    return _insert(target, side, aside.new, [column.name for column in _own(side)])
 
 
 def _insert(target: Connection, side: Side, rows: sql.Identifier, columns: Sequence[str]) -> int:
@@ -143,15 +144,16 @@ def _insert(target: Connection, side: Side, rows: sql.Identifier, columns: Seque
 def give_back(target: Connection, side: Side, aside: Aside) -> tuple[int, int, int]:
     """Undo a repair: the new rows out, as far as they are what they were, the old ones in. How many
     there were to take out, how many of them were, and how many are in."""
+    own = side.hashing.of(_own(side))
     counted = sql.SQL("(select {hash} as hash, count(*) as copies from {new} group by 1)").format(
-        hash=side.row_hash, new=aside.new
+        hash=own, new=aside.new
     )
     condition = sql.SQL(
         "(tableoid, ctid) in (select place, spot from (select {hash} as hash,"
         " row_number() over (partition by {hash}) as number, tableoid as place, ctid as spot"
         " from {rows}) found join {counted} wanted on found.hash = wanted.hash"
         " where number <= wanted.copies)"
-    ).format(hash=side.row_hash, rows=side.rows, counted=counted)
+    ).format(hash=own, rows=side.rows, counted=counted)
     with explained(side, "undoing the repair of"):
         wanted: list[Any] = target.execute(
             sql.SQL("select count(*) from {}").format(aside.new)
@@ -241,6 +243,11 @@ def _wanted(copies: Mapping[int, int]) -> sql.Composed:
     return sql.SQL("unnest({}::bigint[], {}::bigint[]) as wanted (hash, copies)").format(
         sql.Literal(list(copies)), sql.Literal(list(copies.values()))
     )
+
+
+def _own(side: Side) -> list[HashedColumn]:
+    """The columns that can be written, of the target."""
+    return [column for column in side.columns if not column.computed]
 
 
 def _written(pair: Pair) -> list[tuple[HashedColumn, HashedColumn]]:
