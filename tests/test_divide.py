@@ -15,12 +15,11 @@ from windlass.flows.ddl import (
     CREATE_INDEXES,
     CREATE_PRIMARY_KEYS,
     IN_ORDER,
-    PORTION,
     VALIDATE_FOREIGN_KEYS,
     Portion,
     divide,
 )
-from windlass.model.plan import Plan, RelationPlan
+from windlass.model.plan import PORTION, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
 from windlass.plan.chunks import SMALL_BYTES, batches

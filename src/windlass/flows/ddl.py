@@ -12,10 +12,6 @@ from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
 
-# One transaction holds a lock for each object that it makes, about four for a relation with a key
-# and TOAST; a server's lock table has room for 6,400 by default.
-PORTION = 200
-
 LARGE_OBJECTS_AT_ONCE = 32  # in one transaction
 
 IN_ORDER = {
@@ -53,8 +49,9 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
     by_phase: dict[Phase, list[Statement]] = defaultdict(list)
     for statement in plan.statements:
         by_phase[statement.phase].append(statement)
-    found = {step: list(_in_order(by_phase[phase])) for phase, step in IN_ORDER.items()}
-    found[CREATE_TABLES] = [*_on_islands(by_phase[Phase.TABLES])]
+    most = plan.portion
+    found = {step: list(_in_order(by_phase[phase], most)) for phase, step in IN_ORDER.items()}
+    found[CREATE_TABLES] = [*_on_islands(by_phase[Phase.TABLES], most)]
     batches = {item.target: item.batch for item in plan.relations}
     sizes: dict[str, int] = defaultdict(int)
     for item in plan.relations:
@@ -62,24 +59,24 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
     found[CONVERT_TABLES] = [
         portion
         for batch, some in _by_batch(by_phase[Phase.LOGGED], batches).items()
-        for portion in _of_batch(batch, some, sizes)
+        for portion in _of_batch(batch, some, sizes, most)
     ]
     keys = _by_batch(by_phase[Phase.KEYS], batches)
     found[CREATE_INDEXES] = [
-        portion for batch, some in keys.items() for portion in _indexes(batch, some, sizes)
+        portion for batch, some in keys.items() for portion in _indexes(batch, some, sizes, most)
     ]
     found[CREATE_PRIMARY_KEYS] = [
         portion
         for batch, some in keys.items()
         if _is_large(batch)
         for portion in _of_batch(
-            batch, [one for one in some if not _is_built_alone(batch, one)], sizes
+            batch, [one for one in some if not _is_built_alone(batch, one)], sizes, most
         )
     ]
     found[VALIDATE_FOREIGN_KEYS] = [
         portion
         for batch, some in _by_batch(by_phase[Phase.VALIDATE], batches).items()
-        for portion in _of_batch(batch, some, sizes)
+        for portion in _of_batch(batch, some, sizes, most)
     ]
     return found
 
@@ -96,19 +93,20 @@ def expected_items(plan: Plan) -> dict[str, list[str]]:
     return found
 
 
-def _in_order(statements: Sequence[Statement]) -> Iterator[Portion]:
-    for start in range(0, len(statements), PORTION):
-        number = str(start // PORTION + 1)
-        yield Portion(Item(number), tuple(statements[start : start + PORTION]))
+def _in_order(statements: Sequence[Statement], most: int) -> Iterator[Portion]:
+    for start in range(0, len(statements), most):
+        number = str(start // most + 1)
+        yield Portion(Item(number), tuple(statements[start : start + most]))
 
 
-def _on_islands(statements: Sequence[Statement]) -> Iterator[Portion]:
+def _on_islands(statements: Sequence[Statement], most: int) -> Iterator[Portion]:
     """Islands are worth it where there are many statements; a large one stays in order."""
     sizes = Counter(statement.island for statement in statements)
-    free = {island for island, size in sizes.items() if island and size <= PORTION // 2}
-    if len(statements) <= PORTION:
+    half = max(most // 2, 1)
+    free = {island for island, size in sizes.items() if island and size <= half}
+    if len(statements) <= most:
         free = set()
-    yield from _in_order([one for one in statements if one.island not in free])
+    yield from _in_order([one for one in statements if one.island not in free], most)
     groups: dict[int, list[Statement]] = defaultdict(list)
     for statement in statements:
         if statement.island in free:
@@ -117,7 +115,7 @@ def _on_islands(statements: Sequence[Statement]) -> Iterator[Portion]:
     number = 0
     for place, group in enumerate(groups.values(), 1):
         some += group
-        if len(some) >= PORTION // 2 or place == len(groups):
+        if len(some) >= half or place == len(groups):
             number += 1
             yield Portion(Item(f"relations {number}"), tuple(some), is_free=True)
             some = []
@@ -144,17 +142,19 @@ def _is_built_alone(batch: str, statement: Statement) -> bool:
 
 
 def _of_batch(
-    batch: str, statements: Sequence[Statement], sizes: dict[str, int]
+    batch: str, statements: Sequence[Statement], sizes: dict[str, int], most: int
 ) -> Iterator[Portion]:
-    for number, portion in enumerate(_in_order(statements), 1):
+    for number, portion in enumerate(_in_order(statements, most), 1):
         item = Item(f"{batch or 'relations without rows'} {number}", batch, sizes[batch])
         yield Portion(item, portion.statements)
 
 
-def _indexes(batch: str, statements: list[Statement], sizes: dict[str, int]) -> Iterator[Portion]:
+def _indexes(
+    batch: str, statements: list[Statement], sizes: dict[str, int], most: int
+) -> Iterator[Portion]:
     """A large relation's indexes one by one, side by side; all else of a batch in one go."""
     if not _is_large(batch):
-        yield from _of_batch(batch, statements, sizes)
+        yield from _of_batch(batch, statements, sizes, most)
         return
     for statement in statements:
         if _is_built_alone(batch, statement):

@@ -44,6 +44,7 @@ from windlass.flows.ddl import (
     IN_ORDER,
     LARGE_OBJECTS_AT_ONCE,
     SET_ASIDE,
+    SET_SEQUENCES,
     TRANSFERS,
     VALIDATE_FOREIGN_KEYS,
 )
@@ -59,6 +60,8 @@ from windlass.model.statement import Phase, Statement
 from windlass.plan.document import Detail, markdown
 from windlass.spec.spec import Existing
 
+SEQUENCES_AT_ONCE = 200  # of which a transaction holds locks
+ANALYZED_AT_ONCE = 50
 FULLY_TOLD = 60  # statements of a plan that is shown with all of them
 MOST_TOLD = 20  # losses, and notices, in a summary
 IN_ORDER_ITEM = Item("in order")
@@ -306,30 +309,45 @@ def analyze_tables(run: Migration, item: Item) -> Result:
         for one in run.plan.relations
         if one.batch == item.id and _is_analyzed_alone(run, one)
     ]
-    return run.once("analyze_tables", item.id, lambda target: analyze(target, names))
+    return _analyze_once(run, "analyze_tables", item.id, names)
 
 
 def analyze_partitioned(run: Migration, _: Item) -> Result:
     """Partitioned relations, whose statistics autovacuum never gathers, with their partitions."""
-    roots = run.plan.partition_roots
-    return run.once("analyze_partitioned", "", lambda target: analyze(target, roots))
+    return _analyze_once(run, "analyze_partitioned", "", run.plan.partition_roots)
+
+
+def _analyze_once(run: Migration, step: str, item: str, names: Sequence[Name]) -> Result:
+    """Each relation, and each partition, in a transaction of the server's: in one of ours it would
+    hold its locks until the last is through. Done again it does no harm."""
+    found = {} if item in run.lines(step) else analyze(run.sessions().target(), names)
+    return run.once(step, item, lambda _: found)
 
 
 def set_sequences(run: Migration, _: Item) -> Result:
     """Where the source's sequences stand now: never behind a value that the snapshot holds."""
-    pairs = run.plan.sequences
+    pairs, most = run.plan.sequences, min(SEQUENCES_AT_ONCE, run.plan.portion)
+    done = bool(run.lines(SET_SEQUENCES))
+    values: dict[str, list[object]] = {}
+    for start in range(0, 0 if done else len(pairs), most):
+        moved = _read_moved(run, pairs[start : start + most])
+        run.fenced(SET_SEQUENCES, partial(_set_sequences, moved))
+        values |= {str(one.name): [one.last_value, one.is_called] for one in moved}
+    return run.once(SET_SEQUENCES, "", lambda _: {"values": values})
+
+
+def _read_moved(run: Migration, pairs: Sequence[tuple[Name, Name]]) -> list[SequenceState]:
+    """The states of the source's sequences, under the names of the target's."""
     source = run.sessions().source(run.snapshot.id)
     states = sequences.read_sequences(source, [name for name, _ in pairs], side="source")
-    moved = [
+    return [
         SequenceState(target, state.last_value, state.is_called)
         for (_, target), state in zip(pairs, states, strict=True)
     ]
 
-    def write(target: Connection) -> Result:
-        sequences.set_sequences(target, moved)
-        return {"values": {str(one.name): [one.last_value, one.is_called] for one in moved}}
 
-    return run.once("set_sequences", "", write)
+def _set_sequences(states: Sequence[SequenceState], target: Connection) -> None:
+    sequences.set_sequences(target, states)
 
 
 def refresh_materialized_views(run: Migration, _: Item) -> Result:
@@ -342,16 +360,23 @@ def refresh_materialized_views(run: Migration, _: Item) -> Result:
 def analyze(target: Connection, names: Sequence[Name]) -> Result:
     """A tree with a foreign partition can be out of ANALYZE's reach: a loss, not a stop."""
     losses = []
-    for name in names:
-        table = sql.Identifier(name.schema, name.name)
-        try:
-            with target.transaction():
-                _execute(target, sql.SQL("analyze {}").format(table), f"analyzing {name}")
-        except (ConnectionLost, TargetFull):
-            raise
-        except WindlassError as error:
-            losses.append(Loss(str(name), f"is not analyzed: {error}", LossClass.STORAGE))
+    for start in range(0, len(names), ANALYZED_AT_ONCE):
+        some = names[start : start + ANALYZED_AT_ONCE]
+        if len(some) > 1 and _analyze(target, *some) is None:
+            continue
+        losses += [loss for name in some if (loss := _analyze(target, name))]
     return _with_losses(losses)
+
+
+def _analyze(target: Connection, *names: Name) -> Loss | None:
+    tables = sql.SQL(", ").join(sql.Identifier(name.schema, name.name) for name in names)
+    try:
+        _execute(target, sql.SQL("analyze {}").format(tables), f"analyzing {names[0]}")
+    except (ConnectionLost, TargetFull):
+        raise
+    except WindlassError as error:
+        return Loss(str(names[0]), f"is not analyzed: {error}", LossClass.STORAGE)
+    return None
 
 
 def refresh(name: Name, target: Connection) -> Result:

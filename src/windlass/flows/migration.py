@@ -32,6 +32,7 @@ from windlass.engines.postgres.lock import (
     read_holder,
     try_lock,
 )
+from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.sessions import Sessions
@@ -233,6 +234,20 @@ class Migration:
         with self._lock:
             self._lines[step][item] = line
         return line.note or {}
+
+    def fenced(self, step: str, work: Callable[[Connection], None]) -> None:
+        """Do what may be done twice, in a transaction of its own, as long as the run is ours.
+
+        Raises:
+            RunLost: another process has taken it over.
+        """
+        connection = self.sessions().target()
+        try:
+            with connection.transaction():
+                self.check_epoch(connection.execute(self.fence.encode()).fetchone())
+                work(connection)
+        except psycopg.Error as error:
+            raise explain(error, step, side="target") from error
 
     @property
     def fence(self) -> str:
@@ -581,6 +596,21 @@ class Migration:
         source, id_ = self._source_session(), self.snapshot.id
         sight = Sight(self.source, source, id_, self.target, self.control, measures)
         return read_and_plan(run or new_run_id(), self.spec, sight, purpose)
+
+    @contextlib.contextmanager
+    def room_for_locks(self) -> Iterator[None]:
+        """While pg_dump locks the source's relations itself, ours do not take the room for that,
+        where there is little and this process holds them."""
+        room = read_lock_room(self.sessions().source(self.snapshot.id))
+        holder = self._holder
+        if holder is None or 2 * len(self.plan.relations) <= room.locks:
+            yield
+            return
+        holder.unlock()
+        try:
+            yield
+        finally:
+            self._hold_relations()
 
     def _hold_relations(self) -> None:
         assert self._holder is not None

@@ -15,15 +15,17 @@ from windlass.engines.postgres.census import take_census
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.largeobjects import read_collisions
+from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.references import read_references
 from windlass.engines.postgres.session import Address, Connection, why_libpq
 from windlass.engines.postgres.trial import try_out
-from windlass.errors import Refused
+from windlass.errors import Refused, WindlassError
 from windlass.journal import door
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Problem
 from windlass.plan.estimate import ASSUMED, Speeds
+from windlass.plan.locks import lock_problem, locked_tables
 from windlass.plan.planner import Reading, make_plan, wanted
 from windlass.plan.select import select_relations
 from windlass.spec.spec import Extent, Spec, Verify
@@ -76,10 +78,11 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             references=lambda: read_references(target),
             target_archive=cache(partial(_dump_target, sight, target_catalog)),
             target_foreign_keys=catalog.read_foreign_keys(target),
+            target_locks=read_lock_room(target),
             pg_dump=str(dumping.pg_dump) if dumping else "none",
             speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
         )
-        entries = dumping.entries() if dumping else []
+        entries = _entries(dumping, sight, read, problems) if dumping else []
     plan = make_plan(run, spec, replace(reading, entries=entries), problems, purpose)
     if purpose is Purpose.MOVE:
         plan = replace(plan, problems=(*plan.problems, *_untrusted(target, plan, entries)))
@@ -111,6 +114,20 @@ def _read_speeds(sight: Sight, chosen: Sequence[Relation], problems: Sequence[Pr
     if problems:
         return ASSUMED
     return read_speeds(sight.source, sight.target, chosen)
+
+
+def _entries(
+    dumping: Dumping, sight: Sight, read: catalog.Catalog, problems: list[Problem]
+) -> list[Entry]:
+    """Nothing, and the problem that says why, where the source has no room for pg_dump's locks."""
+    try:
+        return dumping.entries()
+    except WindlassError as error:
+        if "out of shared memory" not in str(error):
+            raise
+    tables = len(locked_tables(read.relations))
+    problems.append(lock_problem("source", tables, read_lock_room(sight.source)))
+    return []
 
 
 def _start_dump(

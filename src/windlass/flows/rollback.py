@@ -17,7 +17,6 @@ from windlass.errors import Refused
 from windlass.flows.ddl import (
     IN_ORDER,
     LARGE_OBJECTS_AT_ONCE,
-    PORTION,
     REPOINT,
     REPOINTED,
     SET_ASIDE,
@@ -35,7 +34,7 @@ from windlass.model.report import Problem
 from windlass.model.statement import Phase
 from windlass.model.units import bytes_text, count_text, plural
 
-MOST_AT_ONCE = 5 * PORTION
+MOST_PORTIONS = 5  # at once
 SET_STEP = IN_ORDER[Phase.SCHEMA]
 _RUNS = Name("windlass", "run")
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
@@ -215,14 +214,15 @@ def undo(connection: Connection, run: str) -> list[str]:
     again = [one for each in plan.dependents if each.object in objects for one in each.statements]
     made = [*reversed(again), *made]
     stayed = []
-    if len(made) > MOST_AT_ONCE and UNDOING not in ran:  # else it could be resumed half undone
+    most = MOST_PORTIONS * plan.portion
+    if len(made) > most and UNDOING not in ran:  # else it could be resumed half undone
         connection.execute(journal.line_statement(run, journal.Line(*UNDOING)).encode())
-    while len(made) > MOST_AT_ONCE:
+    while len(made) > most:
         with connection.transaction():
-            stayed += drop_made(connection, made[:PORTION])
-        del made[:PORTION]
+            stayed += drop_made(connection, made[: plan.portion])
+        del made[: plan.portion]
     of_objects = [line for line in lines if (line.note or {}).get("large_objects")]
-    while len(of_objects) * LARGE_OBJECTS_AT_ONCE > MOST_AT_ONCE:
+    while len(of_objects) * LARGE_OBJECTS_AT_ONCE > most:
         line = of_objects.pop()
         with connection.transaction():
             _undo_large_objects(connection, [line], plan)

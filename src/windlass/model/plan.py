@@ -12,6 +12,9 @@ from windlass.model.relation import LargeObjects, Name, Relation, Wire
 from windlass.model.report import Loss, Problem
 from windlass.model.statement import Statement
 
+# The most statements of a transaction, which holds a lock for each object that it makes.
+PORTION = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -181,6 +184,7 @@ class Plan:
     verify: str  # none, counts, full
     copies_rows: bool
     silences_triggers: bool = True  # of relations that it fills
+    portion: int = PORTION  # the most statements of a transaction that the target has room for
     notices: tuple[str, ...] = ()  # nothing is lost by these, but somebody ought to know
     made_at: str = ""  # in UTC
     version: str = ""  # of windlass

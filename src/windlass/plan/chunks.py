@@ -110,7 +110,7 @@ def key_ranges(
     return (*ranges, NullKeys(columns)) if nullable else tuple(ranges)
 
 
-def batch_of(relation: Relation, number: int) -> str:
+def batch_of(relation: Relation, number: int, most: int = BATCH_RELATIONS) -> str:
     """The group a relation's items pipeline in. `number` counts the small relations.
 
     Partitions whose rows enter at their root wait for each other.
@@ -118,15 +118,15 @@ def batch_of(relation: Relation, number: int) -> str:
     if relation.route:
         return str(relation.route)
     if relation.size_bytes < SMALL_BYTES:
-        return f"small relations {number // BATCH_RELATIONS + 1}"
+        return f"small relations {number // most + 1}"
     return str(relation.name)
 
 
-def batches(relations: Iterable[Relation]) -> list[str]:
-    """The batch of each relation, in their order."""
+def batches(relations: Iterable[Relation], most: int = BATCH_RELATIONS) -> list[str]:
+    """The batch of each relation, in their order; `most` is how many small ones share one."""
     found, small = [], 0
     for relation in relations:
-        found.append(batch_of(relation, small))
+        found.append(batch_of(relation, small, most))
         small += relation.size_bytes < SMALL_BYTES and relation.route is None
     return found
 

@@ -127,11 +127,13 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
         byte = FINGERPRINT_BYTE if work.verify == "full" else COUNT_BYTE
         spent = item.relation.size_bytes * byte * factor + speeds.round_trip
         _add(found, "validate_content", 2 * spent)
+    rows = {one.target: max(one.relation.rows, 0) for one in work.relations}
     for _, spent in _index_seconds(work, factor):
         _add(found, "create_indexes", spent + per_statement)
     _add(found, "create_primary_keys", 0.2 * found.get("create_indexes", 0.0))
     found["validate_foreign_keys"] = sum(
-        FOREIGN_KEY_ROW * factor * _rows_of(work, one) + per_statement
+        FOREIGN_KEY_ROW * factor * (rows.get(one.relation, 0) if one.relation else 0)
+        + per_statement
         for one in work.statements
         if one.phase is Phase.VALIDATE
     )
@@ -148,12 +150,6 @@ def _add(found: dict[str, float], step: str, seconds: float) -> None:
 
 def _schema_seconds(work: Work, factor: float) -> float:
     return 0.3 + CHECKED_STATEMENT * factor * len(work.statements)
-
-
-def _rows_of(work: Work, statement: Statement) -> int:
-    return next(
-        (max(one.relation.rows, 0) for one in work.relations if one.target == statement.relation), 0
-    )
 
 
 def _index_seconds(work: Work, factor: float) -> Iterator[tuple[Statement, float]]:
@@ -184,18 +180,19 @@ def _indexes(statements: Iterable[Statement]) -> dict[Name | None, list[Statemen
 def wall_seconds(work: Work, steps: Mapping[str, float], speeds: Speeds) -> float:
     """All of the work over the jobs, but not less than the largest relation's own chain."""
     jobs = max(work.jobs, 1)
-    chain = max((_chain(item, work, speeds) for item in work.relations), default=0.0)
+    factor = speeds.cpu * speeds.correction
+    slowest: dict[Name | None, float] = {}
+    for one, spent in _index_seconds(work, factor):
+        slowest[one.relation] = max(slowest.get(one.relation, 0.0), spent)
+    chain = max(
+        (_chain(item, factor) + slowest.get(item.target, 0.0) for item in work.relations),
+        default=0.0,
+    )
     spread = sum(steps.values()) / jobs
     is_copied = work.copies_rows and work.arrives
     return START * speeds.correction + max(spread, chain if is_copied else 0.0)
 
 
-def _chain(item: RelationPlan, work: Work, speeds: Speeds) -> float:
-    """What cannot be spread over jobs: a chunk, then the slowest index, then the proof."""
-    factor = speeds.cpu * speeds.correction
-    largest = max((chunk.size_bytes for chunk in item.chunks), default=0)
-    slowest = max(
-        (spent for one, spent in _index_seconds(work, factor) if one.relation == item.target),
-        default=0.0,
-    )
-    return largest * COPY_BYTE * factor + slowest
+def _chain(item: RelationPlan, factor: float) -> float:
+    """Of what cannot be spread over jobs, a chunk; the slowest index comes after it."""
+    return max((chunk.size_bytes for chunk in item.chunks), default=0) * COPY_BYTE * factor

@@ -13,6 +13,7 @@ from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, Key
 from windlass.engines.postgres.conversions import conversion
 from windlass.engines.postgres.database import Properties
 from windlass.engines.postgres.largeobjects import Collisions
+from windlass.engines.postgres.locks import LockRoom
 from windlass.engines.postgres.meaning import Since
 from windlass.engines.postgres.references import Reference
 from windlass.engines.postgres.trial import TryOut
@@ -50,6 +51,7 @@ from windlass.plan.check import (
     without_freed,
 )
 from windlass.plan.chunks import (
+    BATCH_RELATIONS,
     SMALL_BYTES,
     Bounds,
     Limits,
@@ -60,6 +62,7 @@ from windlass.plan.chunks import (
 )
 from windlass.plan.dependents import Replacing, Repointing, plan_repointing
 from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
+from windlass.plan.locks import locked_tables, portion_size, target_lock_problems
 from windlass.plan.narrowing import Census, Narrowed, narrow
 from windlass.plan.present import Present
 from windlass.plan.properties import Carried, carry_properties
@@ -103,6 +106,7 @@ class Reading:
     references: Callable[[], Sequence[Reference]]  # of the target
     target_archive: Callable[[], Sequence[Entry]]
     target_foreign_keys: Sequence[ForeignKey]
+    target_locks: LockRoom
     logs_little: bool = False  # the target has wal_level = minimal
     speeds: Speeds = ASSUMED
 
@@ -173,6 +177,9 @@ def make_plan(
         problems += bars
         able = [one for one in written.statements if str(one) not in {bar.object for bar in bars}]
         copied = relations if spec.extent is Extent.ALL else ()
+        made = {target_name(name, renamed) for name in locked_tables(relations)}
+        tables = len(made | locked_tables(reading.target.relations))
+        problems += target_lock_problems(tables, reading.target_locks, reading.try_out)
         problems += schema_problems(written.statements, sides)
         problems += build_problems(able, copied, renamed, reading.try_out)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
@@ -250,6 +257,7 @@ def make_plan(
         verify=spec.verify_.value,
         copies_rows=copies,
         silences_triggers=reading.may_silence_triggers,
+        portion=portion_size(reading.target_locks, spec.jobs),
         notices=(
             *_notices(written.statements, relation_plans),
             *(odd_choices(spec, sides) if purpose is Purpose.MOVE else ()),
@@ -453,8 +461,9 @@ def _plan_relations(
         key=lambda relation: (-relation.size_bytes, relation.name),
     )
     plans = []
+    most = min(BATCH_RELATIONS, portion_size(reading.target_locks, spec.jobs))
     total = sum(relation.size_bytes for relation in ordered)
-    for relation, batch in zip(ordered, batches(ordered), strict=True):
+    for relation, batch in zip(ordered, batches(ordered, most), strict=True):
         name = target_name(relation.name, schemas)
         arrival = arriving[relation.name]
         filled = there.get(name) if arrival is Arrival.FILL else None

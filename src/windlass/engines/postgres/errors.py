@@ -35,7 +35,7 @@ _HINTS = {
     " default_transaction_read_only = on: lift that, then run again",
     "42501": "grant what is missing",
     "55P03": "others have it locked: wait until they are through",
-    "53200": "raise max_locks_per_transaction, or run with fewer --jobs",
+    "53200": "raise max_locks_per_transaction there, or run with fewer --jobs",
 }
 
 

@@ -17,9 +17,12 @@ from windlass.engines.postgres.bulk import open_bulk
 from windlass.engines.postgres.copy import FAULTS, Bulk
 from windlass.engines.postgres.keepalive import Loop
 from windlass.engines.postgres.session import Address, Connection, Role
-from windlass.engines.postgres.snapshot import enter, import_statement, lost
+from windlass.engines.postgres.snapshot import enter, enter_again, import_statement, lost
 from windlass.errors import Interrupted
 
+# A transaction holds a lock on all that it has read, tables and their indexes, up to its end; all
+# sessions share the room for locks. Another transaction sees the same snapshot.
+COPIES_PER_TRANSACTION = 32
 T = TypeVar("T")
 
 
@@ -38,6 +41,7 @@ class Sessions:
         self._reader: Bulk | None = None
         self._writer: Bulk | None = None
         self._snapshot_id = ""
+        self._has_read, self._copies = False, 0
 
     def target(self) -> Connection:
         """For statements on the target; autocommit."""
@@ -47,25 +51,39 @@ class Sessions:
         return self._target
 
     def source(self, snapshot_id: str) -> Connection:
-        """For reading the source inside the snapshot."""
+        """For reading the source inside the snapshot; without the locks of earlier reads."""
+        connection = self._source_in(snapshot_id)
+        if self._has_read:
+            enter_again(connection, snapshot_id)
+        self._has_read = True
+        return connection
+
+    def _source_in(self, snapshot_id: str) -> Connection:
         self._refuse_if_cancelled()
         if self._snapshot_id != snapshot_id:
             self._leave_source()
         if self._source is None or self._source.closed:
             self._source = self._source_address.connect(Role.SOURCE, self._purpose)
             enter(self._source, snapshot_id)
-            self._snapshot_id = snapshot_id
+            self._snapshot_id, self._has_read = snapshot_id, False
         return self._source
 
     async def reader(self, snapshot_id: str) -> Bulk:
         """For COPY out of the source, inside the snapshot."""
-        like = self.source(snapshot_id)
+        like = self._source_in(snapshot_id)
+        statement = import_statement(snapshot_id)
+        self._copies += 1
         if self._reader is None or self._reader.is_closed:
             self._reader = await open_bulk(self._source_address, like, Role.SOURCE, self._purpose)
-            try:
-                await self._reader.execute(import_statement(snapshot_id))
-            except FAULTS as error:
-                raise lost(error) from error
+        elif self._copies > COPIES_PER_TRANSACTION:
+            statement = f"commit; {statement}"
+        else:
+            return self._reader
+        self._copies = 1
+        try:
+            await self._reader.execute(statement)
+        except FAULTS as error:
+            raise lost(error) from error
         return self._reader
 
     async def writer(self) -> Bulk:

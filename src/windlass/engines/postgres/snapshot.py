@@ -52,16 +52,25 @@ class SnapshotHolder:
         return Snapshot(number, self.id, self.taken_at, self.lsn)
 
     def lock(self, names: Iterable[Name]) -> None:
-        """Keep the relations from being dropped, truncated or rewritten under the readers."""
+        """Keep the relations from being dropped, truncated or rewritten under the readers, until
+        `unlock`."""
         tables = [
             sql.SQL("only {}").format(sql.Identifier(name.schema, name.name)) for name in names
         ]
         try:
+            self.connection.execute("savepoint unlocked")
             for start in range(0, len(tables), _LOCKS_PER_STATEMENT):
                 some = sql.SQL(", ").join(tables[start : start + _LOCKS_PER_STATEMENT])
                 self.connection.execute(sql.SQL("lock table {} in access share mode").format(some))
         except psycopg.Error as error:
             raise explain(error, "locking the source's relations", side="source") from error
+
+    def unlock(self) -> None:
+        """Let go of what `lock` holds. The snapshot stays."""
+        try:
+            self.connection.execute("rollback to unlocked")
+        except psycopg.Error as error:
+            raise explain(error, "unlocking the source's relations", side="source") from error
 
     @property
     def alive(self) -> bool:
@@ -108,6 +117,14 @@ def _enter_others(connection: Connection, snapshot_id: str) -> None:
             message = f"{snapshot_id} is not the id of a snapshot, such as 00000003-0000001B-1"
         connection.close()
         raise WindlassError(message, hint=hint, side="source") from None
+
+
+def enter_again(connection: Connection, snapshot_id: str) -> None:
+    """Let go of the locks of the transaction of `enter`, and begin another one like it."""
+    try:
+        connection.execute(f"commit; {import_statement(snapshot_id)}".encode())
+    except psycopg.Error as error:
+        raise lost(error) from error
 
 
 def import_statement(snapshot_id: str) -> str:
