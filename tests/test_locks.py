@@ -45,12 +45,12 @@ def small(own_server: Callable[..., Server]) -> Pair:
 
 
 def test_more_partitions_than_the_settings_promise_room_for_are_migrated(small: Pair) -> None:
-    partitioned(small.source, 250)
+    partitioned(small.source, 200)
     done = migrate(small, "--jobs", "2").expect(DONE).result
     assert done["losses"] == []
-    assert small.target.value("select count(*) from pt") == 250
+    assert small.target.value("select count(*) from pt") == 200
     estimated = "select count(*) from pg_class where relkind = 'r' and reltuples = 1"
-    assert small.target.value(f"{estimated} and relname ~ '^pt_'") == 250
+    assert small.target.value(f"{estimated} and relname ~ '^pt_'") == 200
     windlass("rollback", done["run"], "--yes", pair=small).expect(DONE)
     assert small.target.value("select to_regclass('pt')") is None
 

@@ -282,8 +282,8 @@ def test_a_run_that_is_rolled_back_in_part_is_not_resumed(
         "update windlass.run set state = 'stopped'",
         "create view public.leans as select * from s.other",
     )
-    monkeypatch.setattr(rollback, "MOST_AT_ONCE", 1)
-    monkeypatch.setattr(rollback, "PORTION", 1)
+    monkeypatch.setattr(rollback, "MOST_PORTIONS", 1)
+    monkeypatch.setattr(rollback, "_portion", lambda _plan: 1)
     with pair.target.connect() as connection, pytest.raises(WindlassError):
         rollback.undo(connection, run)
     assert pair.target.value("select count(*) from pg_indexes where schemaname = 's'") < 4

@@ -42,7 +42,8 @@ def validate_schema(run: Migration, _: Item) -> Result:
     """Dump both sides with one pg_dump, and compare what the target would be asked for."""
     if run.spec.extent is Extent.DATA or run.spec.verify_ is Verify.NONE:
         return {}
-    schema = _differing_schema(run)
+    with run.room_for_locks():
+        schema = _differing_schema(run)
     views, notices = view_differences(run)
     if schema.extra and run.only_compares:
         count = plural(len(schema.extra), "object")

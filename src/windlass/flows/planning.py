@@ -10,7 +10,13 @@ from functools import cache, partial
 
 from windlass import __version__
 from windlass.engines.postgres import catalog
-from windlass.engines.postgres.archive import Dumping, Entry, find_pg_dump, pg_dump_versions
+from windlass.engines.postgres.archive import (
+    NO_ROOM,
+    Dumping,
+    Entry,
+    find_pg_dump,
+    pg_dump_versions,
+)
 from windlass.engines.postgres.census import take_census
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
@@ -123,7 +129,7 @@ def _entries(
     try:
         return dumping.entries()
     except WindlassError as error:
-        if "out of shared memory" not in str(error):
+        if NO_ROOM not in str(error):
             raise
     tables = len(locked_tables(read.relations))
     problems.append(lock_problem("source", tables, read_lock_room(sight.source)))

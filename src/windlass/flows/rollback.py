@@ -189,6 +189,10 @@ def _took_over(later: Plan, plan: Plan) -> bool:
     )
 
 
+def _portion(plan: Plan) -> int:
+    return plan.portion
+
+
 def undo(connection: Connection, run: str) -> list[str]:
     """Drop what a run made and put back what it set aside.
 
@@ -214,13 +218,14 @@ def undo(connection: Connection, run: str) -> list[str]:
     again = [one for each in plan.dependents if each.object in objects for one in each.statements]
     made = [*reversed(again), *made]
     stayed = []
-    most = MOST_PORTIONS * plan.portion
+    portion = _portion(plan)
+    most = MOST_PORTIONS * portion
     if len(made) > most and UNDOING not in ran:  # else it could be resumed half undone
         connection.execute(journal.line_statement(run, journal.Line(*UNDOING)).encode())
     while len(made) > most:
         with connection.transaction():
-            stayed += drop_made(connection, made[: plan.portion])
-        del made[: plan.portion]
+            stayed += drop_made(connection, made[:portion])
+        del made[:portion]
     of_objects = [line for line in lines if (line.note or {}).get("large_objects")]
     while len(of_objects) * LARGE_OBJECTS_AT_ONCE > most:
         line = of_objects.pop()

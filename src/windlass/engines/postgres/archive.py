@@ -145,6 +145,7 @@ _HUNG_UP = re.compile(
 )
 
 
+NO_ROOM = "out of shared memory"
 _UNKNOWN = re.compile("syntax error in service file .*, line ([0-9]+)")
 _SERVICE = "windlass"
 _LONGEST_LINE = 255  # that every libpq reads
@@ -215,6 +216,12 @@ class Dumping:
             return WindlassError(
                 f"the libpq of pg_dump {self.pg_dump} does not know {line.partition('=')[0]}",
                 hint="install newer PostgreSQL client programs, or leave that parameter out",
+                side="source",
+            )
+        if NO_ROOM in errors:  # there may be when other sessions have let go of their locks
+            return ConnectionLost(
+                f"pg_dump failed: {NO_ROOM}, which holds its locks",
+                hint="raise max_locks_per_transaction on the server",
                 side="source",
             )
         kind = ConnectionLost if _HUNG_UP.search(errors) else WindlassError
