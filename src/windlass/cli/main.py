@@ -497,7 +497,10 @@ def _hide_passwords(voice: Voice) -> None:
         return
     from windlass.cli.arguments import wipe
 
-    shown = "was visible to" if wipe(exposed) else "is visible to"
+    is_wiped = wipe(exposed)
+    if is_wiped and voice.quiet:
+        return
+    shown = "was visible to" if is_wiped else "is visible to"
     voice.aside(
         f"a password on the command line {shown} every user of this machine; put it into the"
         " password file or PGPASSWORD"
