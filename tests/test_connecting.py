@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from command import DONE, environment, finish, migrate, start, windlass
 from oracle import content_difference
-from servers import BUSY, PASSWORD, QUOTED_PASSWORD, Database, Pair, tool
+from servers import BUSY, PASSWORD, QUOTED_PASSWORD, Database, Pair, Server, tool
 
 
 def conninfo(database: Database, *, password: bool = True) -> str:
@@ -188,3 +189,23 @@ def test_sessions_say_who_they_are(pair: Pair) -> None:
     names.discard("psql")  # what filled the source, on its way out
     assert names
     assert all(name.startswith(("windlass", "pg_dump")) for name in names), names
+
+
+def test_of_several_hosts_all_sessions_use_the_same(
+    own_server: Callable[..., Server], pair: Pair
+) -> None:
+    """Which one, chance decides for the first session."""
+    other = own_server(16).create_database(pair.source.name)
+    for place, database in enumerate((pair.source, other)):
+        database.load(BUSY)
+        database.run(f"create table place as select {place} as place")
+    ports = f"{pair.source.server.port},{other.server.port}"
+    source = (
+        f"host=127.0.0.1,127.0.0.1 port={ports} user=postgres dbname={other.name}"
+        f" password='{PASSWORD}' load_balance_hosts=random"
+    )
+    ran = migrate(pair, "--jobs", "4", "--chunk-size", "256kB", env={"WINDLASS_SOURCE": source})
+    ran.expect(DONE)
+    assert len(ran.result["snapshots"]) == 1
+    reached = (pair.source, other)[pair.target.value("select place from place")]
+    assert content_difference(reached, pair.target) == []

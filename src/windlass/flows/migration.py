@@ -125,6 +125,7 @@ class Migration:
         self._lock = threading.Lock()
         self._control: Connection | None = None
         self._holder = holder
+        self._reached = (self.source, self.target)  # of several hosts, those in use
         self._patient = patient
         self._reviewed = reviewed
         self._has_begun = self._cancelled = self._locked = self._is_finished = False
@@ -187,7 +188,7 @@ class Migration:
             raise Interrupted("stopped on request")
         mine: Sessions | None = getattr(self._threads, "sessions", None)
         if mine is None:
-            mine = Sessions(self.source, self.target, self.plan.run)
+            mine = Sessions(*self._reached, self.plan.run)
             self._threads.sessions = mine
             with self._lock:
                 self._sessions.append(mine)
@@ -572,6 +573,7 @@ class Migration:
             raise Unreachable(problems)
         if problems:
             raise Refused(problems)
+        self._reached = (self.source.at(self._source_session()), self.target.at(self.control))
 
     def _source_session(self) -> Connection:
         assert self._holder is not None
