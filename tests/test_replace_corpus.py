@@ -20,9 +20,8 @@ ACCEPTED = [
     for word in ("--accept", kind)
 ]
 
-# a rollback leaves what a run has said of objects that were there before: the comment on schema
-# public, and default privileges
-LEAVING = {"comments", "grants"}
+# a rollback leaves what a run has granted on objects that were there before
+LEAVING = {"grants"}
 
 
 def state(database: Database) -> object:

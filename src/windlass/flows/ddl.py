@@ -32,6 +32,7 @@ CREATE_INDEXES = "create_indexes"
 CREATE_PRIMARY_KEYS = "create_primary_keys"
 VALIDATE_FOREIGN_KEYS = "validate_foreign_keys"
 SET_ASIDE = "set aside"  # the item of the first step that comes before all others
+BEFORE = "before"  # the item of the first step that notes what a rollback restores
 DEFAULTS = "default privileges"  # the item of the step of grants that comes first
 REPOINT = "repoint_dependents"
 REPOINTED = "references"  # its item that points all at once

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.backup.aside import note_of, set_aside
+from windlass.backup.defaults import changes_defaults, read_defaults
 from windlass.backup.large_objects import keep_aside
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
@@ -36,6 +37,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.ddl import (
+    BEFORE,
     CONVERT_TABLES,
     CREATE_INDEXES,
     CREATE_PRIMARY_KEYS,
@@ -103,6 +105,10 @@ def hold_snapshot(run: Migration, _: Item) -> Result:
 
 def create_target_schema(run: Migration, _: Item) -> Result:
     """Set aside what is in the way, then schemas, extensions, types and functions."""
+    statements = run.plan.statements
+    if changes_defaults(statements):
+        step = IN_ORDER[Phase.SCHEMA]
+        run.once(step, BEFORE, lambda target: read_defaults(target, statements))
     if run.plan.set_aside:
 
         def aside(connection: Connection) -> Result:

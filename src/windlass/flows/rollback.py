@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from windlass.backup.aside import drop_made, empty_filled, moves_of, put_back
+from windlass.backup.defaults import restore_defaults
 from windlass.backup.dependents import restore
 from windlass.backup.large_objects import bring_back, kept_of
 from windlass.engines.postgres.largeobjects import unlink_large_objects
@@ -15,6 +16,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.since import Held, read_held
 from windlass.errors import Refused
 from windlass.flows.ddl import (
+    BEFORE,
     IN_ORDER,
     LARGE_OBJECTS_AT_ONCE,
     REPOINT,
@@ -239,6 +241,7 @@ def undo(connection: Connection, run: str) -> list[str]:
         if any(line.step in TRANSFERS for line in lines):
             filled = [one.target for one in plan.relations if one.arrival is Arrival.FILL]
             empty_filled(connection, filled)
+        restore_defaults(connection, ran.get((SET_STEP, BEFORE), {}))
         if (SET_STEP, SET_ASIDE) in ran:
             moves = moves_of(ran[SET_STEP, SET_ASIDE], plan.set_aside)
             put_back(connection, [*moves, *moves_of({"moves": (), **repointed})])
