@@ -649,7 +649,7 @@ def known_to_airflow() -> tuple[str, list[str]]:
 
 def test_airflow_takes_what_the_provider_says_of_itself(process: Executor) -> None:
     info = process.submit(provider_info).result()
-    assert (info["package-name"], info["name"]) == ("windlass", "Windlass")
+    assert (info["package-name"], info["name"]) == ("windlass-db", "Windlass")
 
 
 def test_every_link_that_is_named_is_one_and_none_is_missing(process: Executor) -> None:

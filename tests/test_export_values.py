@@ -240,3 +240,41 @@ def test_the_earlier_method_loses_what_the_documentation_says(
     assert str(convert(memoryview(b"x"))).startswith("<memory at 0x")  # psycopg2's bytea
     export(source, tmp_path, relations="v").expect(0)
     assert rows(tmp_path, "select * from v") == [row]
+
+
+SCALES = [*((38, scale) for scale in range(39)), *((18, scale) for scale in (0, 1, 9, 17, 18)),
+          *((9, scale) for scale in (0, 4, 9)), (4, 2), (1, 0), (1, 1)]  # fmt: skip
+ENDS = ("0", "1", "-1", "4", "-9", "10", "-10")  # in units of the last place, beside the extremes
+
+
+def decimals(precision: int, scale: int) -> list[Decimal | None]:
+    """The largest, the smallest, what is nearest to zero, a middle, and nothing."""
+    units = [10**precision - 1, -(10**precision) + 1, 10 ** (precision // 2) + 7]
+    units += [int(end) for end in ENDS if abs(int(end)) < 10**precision]
+    digits = [Decimal((int(unit < 0), tuple(map(int, str(abs(unit)))), -scale)) for unit in units]
+    return [*digits, *[None] * (len(ENDS) + 4 - len(digits))]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("into", ["duckdb", "postgresql"])
+def test_decimals_of_every_scale_arrive_to_the_last_digit(
+    into: str, form: str, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    source, warehouse = database(16), database(18)
+    wanted = list(zip(*(decimals(*scale) for scale in SCALES), strict=True))
+    columns = ", ".join(f"c{at} numeric({p},{s})" for at, (p, s) in enumerate(SCALES))
+    source.run(f"create table v (n int, {columns}, free numeric)")
+    with source.connect() as connection, connection.cursor() as cursor:
+        marks = ", ".join(["%s"] * (len(SCALES) + 2))
+        cursor.executemany(
+            f"insert into v values ({marks})".encode(),
+            [(n, *row, row[20]) for n, row in enumerate(wanted)],
+        )
+    words = {} if into == "duckdb" else {"warehouse": warehouse.url}
+    export(source, tmp_path, relations=["public.v"], format=form, **words).expect(0)
+    names = ", ".join(f"c{at}" for at in range(len(SCALES)))
+    query = f"select {names}, free::text from v order by n"
+    found = rows(tmp_path, query) if into == "duckdb" else warehouse.rows(query)
+    assert [row[:-1] for row in found] == wanted
+    free = [None if row[-1] is None else Decimal(row[-1]) for row in found]
+    assert free == [row[20] for row in wanted]
