@@ -4,10 +4,10 @@ import os
 import platform
 import re
 import subprocess
-from importlib import metadata
 
 from bench.servers import SETTINGS
 from bench.shell import search_path
+from windlass import __version__
 
 
 def describe_machine() -> dict[str, str]:
@@ -20,7 +20,7 @@ def describe_machine() -> dict[str, str]:
         "Python": platform.python_version(),
         "PostgreSQL": _version("postgres"),
         "pgcopydb": _version("pgcopydb"),
-        "windlass": metadata.version("windlass-db"),
+        "windlass": __version__,
         "settings of both servers": ", ".join(f"{k}={v}" for k, v in SETTINGS.items()),
         "load before the run": f"{os.getloadavg()[0]:.2f}",
     }
