@@ -23,9 +23,9 @@ VERSIONS = (12, 13, 14, 15, 16, 17, 18)
 PAIRS = (
     *((version, 18) for version in VERSIONS),
     *((version, version) for version in VERSIONS[:-1]),
-    (12, 15), (12, 16), (12, 17), (15, 16), (15, 17), (16, 17),
+    (12, 15), (12, 16), (12, 17), (14, 17), (15, 16), (15, 17), (16, 17),
 )  # fmt: skip
-SAMPLE = {(12, 18), (14, 17)}  # of those that no other test runs
+SAMPLE = {(12, 18)}  # of those that no other test runs
 
 # What a newer statement is to an older server: unknown words, parameters, types or values; a
 # column, table or function that is then not there; a feature that it says it lacks.
@@ -35,12 +35,22 @@ UNKNOWN = {
 }  # fmt: skip
 
 
+# verification reports it: exit code 1
+PUBLIC = pytest.mark.xfail(
+    reason="pg_dump 15 and newer takes a schema public for granted in which PUBLIC may not create;"
+    " on older targets a REVOKE of CREATE on it is lost"
+)
+
+
 def pairs(sample: set[tuple[int, int]]) -> list[object]:
     return [
         pytest.param(
             pair,
             id=f"{pair[0]}-{pair[1]}",
-            marks=[] if pair in sample else pytest.mark.full,
+            marks=[
+                *([] if pair in sample else [pytest.mark.full]),
+                *([PUBLIC] if pair[1] < 15 else []),
+            ],
         )
         for pair in PAIRS
     ]
@@ -93,7 +103,7 @@ def kill_somewhere(process: Running, seed: int) -> None:
         kill_group(process)
 
 
-@pytest.mark.parametrize("pair", pairs({(12, 18)}), indirect=True)
+@pytest.mark.parametrize("pair", pairs(set()), indirect=True)
 def test_all_of_it_arrives_although_it_was_killed(pair: Pair) -> None:
     fill(pair)
     words = ("migrate", "--json", "--chunk-size", "64kB", "--jobs", "2", *BEHAVIOUR)
@@ -103,3 +113,14 @@ def test_all_of_it_arrives_although_it_was_killed(pair: Pair) -> None:
         finish(process)
     migrate(pair, "--chunk-size", "64kB", "--jobs", "2", *BEHAVIOUR).expect(DONE)
     assert_equal(pair)
+
+
+DOCUMENTED = Path(__file__).parent.parent / "docs" / "tested.md"
+
+
+def test_the_documentation_names_the_pairs_that_are_run() -> None:
+    lines = [f"| source \\ target | {' | '.join(map(str, VERSIONS))} |", "|---" * 8 + "|"]
+    for source in VERSIONS:
+        marks = ["x" if (source, target) in PAIRS else "" for target in VERSIONS]
+        lines.append(f"| {source} | {' | '.join(marks)} |")
+    assert "\n".join(lines) in DOCUMENTED.read_text()
