@@ -683,3 +683,19 @@ def test_a_statement_knows_the_relation_that_it_is_part_of() -> None:
     assert related("DEFAULT", "orders id", sequence, orders, archive=archive) == ORDERS
     assert related("VIEW", "sales", orders, archive=archive) == Name("shop", "sales")
     assert related("FUNCTION", "f()", archive=archive) is None
+
+
+# islands
+
+
+def test_tables_that_may_want_the_same_name_for_a_constraint_keep_their_order() -> None:
+    """Version 18: the server names droppk's constraint as child has named its own, if it may."""
+    archive = Archive()
+    archive.add("TABLE", "droppk", definition="CREATE TABLE shop.droppk (a int NOT NULL);\n")
+    text = "CREATE TABLE shop.child (a int CONSTRAINT droppk_a_not_null NOT NULL);\n"
+    archive.add("TABLE", "child", definition=text)
+    archive.add("TABLE", "free", definition="CREATE TABLE shop.free (a int NOT NULL);\n")
+    own = "CREATE TABLE shop.own (a int CONSTRAINT own_b_not_null NOT NULL);\n"
+    archive.add("TABLE", "own", definition=own)
+    islands = {one.name.name: one.island for one in write(archive).statements}
+    assert [name for name, island in islands.items() if not island] == ["droppk", "child"]

@@ -179,7 +179,29 @@ def islands(entries: Sequence[Entry], when: Mapping[int, Phase]) -> dict[int, in
             if entry.id in parent and need in parent:
                 parent[root(entry.id)] = root(need)
     others = {root(e.id) for e in entries if e.id in parent and e.kind not in _ISLANDERS}
+    others |= {root(id_) for id_ in _contested(entries) if id_ in parent}
     return {id_: root(id_) for id_ in parent if root(id_) not in others}
+
+
+# of version 18, where pg_dump leaves out the name that the server would choose
+_NAMED_NOT_NULL = re.compile(r' CONSTRAINT ("(?:[^"]|"")+"|[\w$]+) NOT NULL')
+
+
+def _contested(entries: Sequence[Entry]) -> set[int]:
+    """Tables of which one names a constraint as the server would name another's: who comes first
+    gets the name, so they keep the archive's order."""
+    tables = {(entry.schema, entry.tag): entry.id for entry in entries if entry.kind == "TABLE"}
+    found: set[int] = set()
+    for entry in entries:
+        if entry.kind != "TABLE":
+            continue
+        for quoted in _NAMED_NOT_NULL.findall(entry.definition):
+            name = quoted.strip('"')
+            beginnings = (name[:at] for at, letter in enumerate(name) if letter == "_")
+            others = {tables.get((entry.schema, one), entry.id) for one in beginnings} - {entry.id}
+            if others:
+                found |= {entry.id, *others}
+    return found
 
 
 def _exists_anyway(entry: Entry, around: Surroundings) -> bool:
