@@ -66,7 +66,7 @@ def test_plan_rewrite_status_and_rollback_by_their_commands(
     assert "backup.message" in call(messages, "status").expect(DONE).said
     call(messages, "rollback", "--yes", name).expect(DONE)
     assert rows(messages) == before
-    assert "already rolled back" in call(messages, "rollback", "--yes", name).expect(DONE).said
+    assert "Already rolled back" in call(messages, "rollback", "--yes", name).expect(DONE).said
 
 
 @pytest.mark.parametrize(
