@@ -643,7 +643,7 @@ def links_of_operators() -> set[str]:
 def known_to_airflow() -> tuple[str, list[str]]:
     """The first thing that is done in a process that has imported nothing of ours or Airflow's."""
     manager = pkgutil.resolve_name("airflow.providers_manager:ProvidersManager")()
-    version = str(manager.providers["windlass"].version)
+    version = str(manager.providers["windlass-db"].version)
     return version, [name for name in manager.extra_links_class_names if "windlass" in name]
 
 
@@ -660,9 +660,11 @@ def test_every_link_that_is_named_is_one_and_none_is_missing(process: Executor) 
 
 def test_airflow_finds_the_provider_when_it_looks_for_what_is_installed(tmp_path: Path) -> None:
     """It asks while it is itself being imported, so an answer that imports Airflow breaks it."""
-    installed = tmp_path / "packages" / "windlass-1.2.3.dist-info"
+    installed = tmp_path / "packages" / "windlass_db-1.2.3.dist-info"
     installed.mkdir(parents=True)
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: windlass\nVersion: 1.2.3\n")
+    (installed / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: windlass-db\nVersion: 1.2.3\n"
+    )
     (installed / "entry_points.txt").write_text(
         f"[apache_airflow_provider]\nprovider_info = {_entry()}\n"
     )
