@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from command import DONE, REFUSED, Ran, migrate, windlass
+from command import DONE, REFUSED, Ran, migrate, verify, windlass
 from hostile import SCHEMA, Hostile, hostile_role
 from servers import Pair
 
@@ -175,3 +175,15 @@ def test_a_member_of_the_owning_role_is_told_how(pair: Pair, low: Hostile) -> No
         pair.target.run(f"grant {low.name} to {member.name}")
         ran = windlass("status", "--target", member.url).expect(REFUSED)
         assert f"connect as {low.name}" in ran.said
+
+
+def test_default_privileges_give_nobody_the_journal(pair: Pair) -> None:
+    """Of the role that migrates: whatever it creates is granted, the journal as well."""
+    pair.source.run("create table t (id int primary key)", "insert into t values (1)")
+    pair.target.run(
+        "alter default privileges grant all on tables to public",
+        "alter default privileges grant all on schemas to public",
+    )
+    migrate(pair).expect(DONE)
+    windlass("status", pair=pair).expect(DONE)
+    verify(pair).expect(DONE)

@@ -160,6 +160,7 @@ class Rewriting:
                 if one_snapshot:
                     connection.execute("set transaction isolation level repeatable read")
                 result = work(connection)
+                journal.keep_private(connection)
                 seconds = time.perf_counter() - started
                 line = Line(step, item, str(self.plan.table), seconds=seconds, note=dict(result))
                 connection.execute(journal.line_statement(self.plan.run, line).encode())

@@ -131,14 +131,24 @@ def create(connection: Session) -> None:
         Refused: what is there is not ours.
     """
     connection.execute("select pg_catalog.pg_advisory_xact_lock(%s::bigint)", (_CREATING,))
-    text = (resources.files("windlass.journal") / "schema.sql").read_text(encoding="utf-8")
     if not exists(connection):
-        connection.execute(text.encode())
+        connection.execute(_text("schema.sql"))
+        keep_private(connection)
     elif not _has_flows(connection):
         connection.execute(
             "alter table windlass.run add column flow text not null default 'migrate'"
         )
     door.check(connection)
+
+
+def keep_private(connection: Session) -> None:
+    """Take back what default privileges have granted others on tables of the journal's schema that
+    this transaction has made."""
+    connection.execute(_text("private.sql"))
+
+
+def _text(name: str) -> bytes:
+    return (resources.files("windlass.journal") / name).read_bytes()
 
 
 def _has_flows(connection: Session) -> bool:
