@@ -38,7 +38,7 @@ from windlass.errors import (
 from windlass.flows.rollback import Foreseen
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
-from windlass.model.report import Difference, DifferenceKind
+from windlass.model.report import Difference, DifferenceKind, Differs
 from windlass.model.snapshot import Snapshot
 from windlass.spec.spec import Spec
 
@@ -370,6 +370,20 @@ def test_differences_are_shown_up_to_a_limit_and_counted_beyond() -> None:
     assert "REPAIR" in said
 
 
+@pytest.mark.parametrize(
+    ("count", "line", "total"),
+    [(1, "1 table differs: shop.r0.", "1 differs"), (2, "2 tables differ: shop.r0", "2 differ")],
+)
+def test_one_table_differs_and_two_differ(count: int, line: str, total: str) -> None:
+    items = [
+        replace(item, source=f"shop.r{n}", differs=Differs.ROWS if n < count else Differs.NOT)
+        for n, item in enumerate(OUTCOME.relations)
+    ]
+    found = replace(OUTCOME, state=State.DIFFERENT, differences=DIFFERENCES, relations=tuple(items))
+    assert line in show.outcome_line(found, verb="verify")
+    assert f"30 compared, {total}\n" in shown(found)
+
+
 def test_losses_of_one_kind_are_told_together() -> None:
     losses = tuple(replace(LOSS, object=f"shop.r{n}") for n in range(60))
     said = shown(replace(OUTCOME, losses=losses), width=400)
@@ -575,7 +589,7 @@ main()
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert "the same command goes on" in err
+    assert "run the same command again to resume" in err
     assert time.monotonic() - started < 10  # the thread that sleeps on is not waited for
 
 

@@ -168,6 +168,21 @@ def test_sentences_are_wrapped_to_the_terminal(width: int) -> None:
     assert max(len(line) for line in facts) <= width
 
 
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (200, "rows size indexes key chunks COPY format on the target"),
+        (130, "rows size indexes chunks on the target"),
+        (40, "rows size on the target"),
+    ],
+)
+def test_the_table_of_tables_leaves_out_what_does_not_fit(width: int, columns: str) -> None:
+    said = text(sample_plan(), next_command="next", width=width, detail=Detail.BRIEF)
+    header = next(line for line in said.splitlines() if line.lstrip().startswith("#"))
+    assert " ".join(header.split()) == f"# table {columns}"
+    assert width < 100 or len(header) <= width
+
+
 def test_two_thousand_relations_are_all_listed() -> None:
     plan = sample_plan()
     many = tuple(

@@ -175,7 +175,7 @@ def test_options_and_spec_use_the_same_words() -> None:
         for option in param.opts
         if isinstance(param, click.Option) and option.startswith("--")
     }
-    only_here = {"file", "plan", "restart", "json", "quiet", "verbose"}
+    only_here = {"file", "plan", "restart", "differences", "json", "quiet", "verbose"}
     assert spelled - only_here == set(spec_keys())
 
 

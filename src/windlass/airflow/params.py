@@ -149,7 +149,7 @@ def migration_params() -> dict[str, Param]:
         "one_snapshot": Param(
             False,
             type="boolean",
-            description="Stop rather than go on with a second snapshot when the first is lost.",
+            description="Stop rather than continue with a second snapshot when the first is lost.",
             section="How",
         ),
         "allow_empty_source": Param(

@@ -86,7 +86,7 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
         case Unreachable():
             return Ending(Exit.STOPPED, str(error), error.hint, error.problems)
         case Interrupted() | click.Abort() | KeyboardInterrupt():
-            return Ending(Exit.INTERRUPTED, "interrupted", "the same command goes on")
+            return Ending(Exit.INTERRUPTED, "interrupted", "run the same command again to resume")
         case WindlassError():
             stopped = writes or error.retryable
             return Ending(Exit.STOPPED if stopped else Exit.REFUSED, str(error), error.hint)

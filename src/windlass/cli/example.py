@@ -7,10 +7,10 @@ import textwrap
 from windlass.spec.spec import Spec, spec_keys
 
 _HEAD = """\
-# A move, as a file:  windlass plan -f shop.yaml,  windlass migrate -f shop.yaml
+# A migration, as a file:  windlass plan -f shop.yaml,  windlass migrate -f shop.yaml
 #
-# The words are those of the command line, and options given there win over the file. Keep
-# passwords out of it: PGPASSWORD, the password file (~/.pgpass) and services are honoured.
+# The keys are the options of the command line; options given there win over the file. Keep
+# passwords out of it: PGPASSWORD, the password file (~/.pgpass) and services are used.
 # Editors complete it with the schema that `windlass spec --schema` prints.
 """
 _VALUES = {

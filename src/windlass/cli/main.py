@@ -69,11 +69,11 @@ _OTHERS_OPTIONS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
     "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, 130 interrupted. "
-    "After 4 and 130 the same command goes on; that of an export, with --run.",
+    "After 4 and 130 the same command resumes; an export, with --run.",
 )
 @click.version_option(__version__, message="windlass %(version)s")
 def windlass() -> None:
-    """Move a PostgreSQL database into another: plan, copy, prove, resume."""
+    """Migrate a PostgreSQL database to another server: plan, run, prove, undo."""
 
 
 @windlass.command()
@@ -96,11 +96,11 @@ def windlass() -> None:
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
-    """Say what a move would do. Writes nothing.
+    """Show what a migration would do. Writes nothing.
 
-    Prints what goes where, relation by relation and column by column, the statements that would
+    Prints what goes where, table by table and column by column, the statements that would
     run, sizes, chunks and order, an estimate of the time, every loss and every problem.
-    With -q it ends at the list of relations.
+    With -q it ends at the list of tables.
     """
     spec = options.read_spec(voice, words, ("source", "target"))
     from windlass.cli.moves import plan_move
@@ -143,12 +143,12 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Run the plan in FILE, which `windlass plan -o FILE` wrote, with its options; refused if"
-    " it would do anything else by now.",
+    " it would do anything else now.",
 )
 @click.option(
     "--restart",
     is_flag=True,
-    help="Begin anew instead of going on where an earlier run of this move stopped.",
+    help="Start over instead of resuming an earlier run of this migration.",
 )
 @options.takes(options.DIFFERENCES, *options.OUTPUT)
 @click.pass_obj
@@ -160,10 +160,10 @@ def migrate(
     differences: Path | None,
     **words: Any,
 ) -> int:
-    """Move a database, or go on where the move stopped.
+    """Migrate a database, or resume where a migration stopped.
 
-    Reads the source in one snapshot, copies relations side by side, builds indexes and
-    constraints, verifies. Killed at any moment, the same command goes on and ends the same.
+    Reads the source in one snapshot, copies tables side by side, builds indexes and constraints,
+    verifies. Killed at any moment, the same command resumes, with the same result.
     """
     reviewed = options.read_reviewed(plan_file, words) if plan_file else None
     spec = options.read_spec(voice, words, ("source", "target"))
@@ -180,15 +180,15 @@ def migrate(
 @windlass.command()
 @options.takes(options.DATABASE, options.REWRITE_FILE)
 @click.option(
-    "--plan", "only_plan", is_flag=True, help="Say what would be done, and write nothing."
+    "--plan", "only_plan", is_flag=True, help="Show what would be done, and write nothing."
 )
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def rewrite(voice: Voice, /, only_plan: bool, **words: Any) -> int:
-    """Change rows of a table where they stand: pick, change, back up, write, stamp.
+    """Change rows of a table in place: pick, change, back up, write, stamp.
 
-    Killed at any moment, the same command goes on and ends the same. Rows that others change
-    meanwhile are left to them.
+    Killed at any moment, the same command resumes, with the same result. Rows that others change
+    while it runs are left as they are.
     """
     spec = options.read_rewrite_spec(voice, words)
     from windlass.cli import show
@@ -230,9 +230,9 @@ def verify(
     differences: Path | None,
     **words: Any,
 ) -> int:
-    """Compare two databases: are they equal, and if not, where.
+    """Compare two databases: are they equal, and if not, where do they differ.
 
-    Takes the same words as migrate. Differences end with exit code 1.
+    Takes the same options as migrate. Differences end with exit code 1.
     """
     spec = options.read_spec(voice, words, ("source", "target"))
     from windlass.cli.asking import repairing
@@ -265,9 +265,9 @@ def _verifying(spec: Spec) -> Spec:
 @options.takes(options.JSON)
 @click.pass_obj
 def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
-    """List the runs that a database knows and how far each is; or show RUN in detail.
+    """List the runs in a database and how far each is; or show RUN in detail.
 
-    With --watch it keeps showing them; that of a single run ends when the run does.
+    With --watch it shows them until Ctrl-C; a single RUN, until the run ends.
     """
     target = options.read_target(voice, words)
     from windlass.cli import runs
@@ -312,10 +312,10 @@ def _status_json(target: str, run: str | None) -> dict[str, object]:
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) -> int:
-    """Undo the run RUN, in the way of the command that made it.
+    """Undo the run RUN.
 
-    Of migrate: what it made on the target is dropped, what `--existing replace` set aside comes
-    back. Of rewrite: the table gets its rows back from the run's backup. All of it, or nothing.
+    Of migrate: what it created on the target is dropped, what `--existing replace` set aside comes
+    back. Of verify --repair and rewrite: the table gets its old rows back. All of it, or nothing.
     `windlass status` lists the runs.
     """
     target = options.read_target(voice, words)
@@ -359,11 +359,11 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 
 @windlass.command()
 @options.takes(*options.EXPORT)
-@click.option("--run", metavar="RUN", default="", help="Go on with a run that stopped.")
+@click.option("--run", metavar="RUN", default="", help="Resume a run that stopped.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def export(voice: Voice, /, run: str, file: Path | None, **words: Any) -> int:
-    """Write relations into an object store, and load them into a warehouse.
+    """Write tables into an object store, and load them into a warehouse.
 
     Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery or PostgreSQL.
     The source is only read, in one snapshot; see docs/export.md for the spec file.
@@ -395,9 +395,9 @@ def export(voice: Voice, /, run: str, file: Path | None, **words: Any) -> int:
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def demo(voice: Voice, /, scale: float, stop: bool, folder: Path | None) -> int:
-    """Move a sample shop between two servers of its own, and watch.
+    """Migrate a sample shop between two servers that it starts.
 
-    Starts PostgreSQL 16 and 18, fills the first, moves it into the second and verifies.
+    Starts PostgreSQL 16 and 18, fills the first, migrates it to the second and verifies.
     The servers stay, to look at; --stop cleans up.
     """
     from windlass.cli import demo as show_piece
@@ -412,7 +412,7 @@ def demo(voice: Voice, /, scale: float, stop: bool, folder: Path | None) -> int:
 @click.option("--schema", is_flag=True, help="Print the JSON schema that editors complete it with.")
 @click.pass_obj
 def spec(voice: Voice, /, schema: bool) -> int:
-    """Print an example of a spec file, every word commented."""
+    """Print an example of a spec file, every key explained."""
     if schema:
         from windlass.spec.spec import json_schema
 

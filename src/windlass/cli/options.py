@@ -56,7 +56,7 @@ FILE = click.option(
     "--file",
     metavar="SPEC",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="YAML file with the same words (see `windlass spec`); options given here win over it.",
+    help="YAML file with the same options (see `windlass spec`); those given here win over it.",
 )
 
 DATABASE = click.option(
@@ -78,19 +78,19 @@ SELECTION = (
         "--schema",
         metavar="NAME",
         multiple=True,
-        help="Move only this schema; may be given several times. Default: all user schemas.",
+        help="Migrate only this schema; may be given several times. Default: all user schemas.",
     ),
     click.option(
         "--include",
         metavar="PATTERN",
         multiple=True,
-        help="Move only what matches a shell pattern on schema.relation, such as 'shop.order*'.",
+        help="Migrate only what matches a shell pattern on schema.table, such as 'shop.order*'.",
     ),
     click.option(
         "--exclude",
         metavar="PATTERN",
         multiple=True,
-        help="Leave out what matches a shell pattern on schema.relation.",
+        help="Leave out what matches a shell pattern on schema.table.",
     ),
     click.option(
         "--map-schema",
@@ -99,12 +99,12 @@ SELECTION = (
         callback=_pairs,
         help="Give a schema another name on the target; may be given several times.",
     ),
-    click.option("--schema-only", is_flag=True, default=None, help="Move definitions, no rows."),
+    click.option("--schema-only", is_flag=True, default=None, help="Migrate definitions, no rows."),
     click.option(
         "--data-only",
         is_flag=True,
         default=None,
-        help="Move rows into relations that are there already.",
+        help="Copy rows into tables that exist already.",
     ),
 )
 
@@ -119,7 +119,7 @@ WORK = (
     click.option(
         "--chunk-by",
         type=click.Choice(CHUNK_BY),
-        help="What large relations are cut by; auto: block ranges where the server can, else keys.",
+        help="What large tables are cut by; auto: block ranges where the server can, else keys.",
     ),
     click.option(
         "--chunk-size", metavar="BYTES", help="Size of a chunk, such as 64MB, the default."
@@ -128,13 +128,13 @@ WORK = (
         "--partition-threshold",
         metavar="ROWS",
         type=int,
-        help="Relations with fewer rows are not cut, others are; by default their size decides.",
+        help="Tables with fewer rows are not cut, others are; by default their size decides.",
     ),
     click.option(
         "--max-partitions",
         metavar="N",
         type=int,
-        help="The most chunks of one relation; by default as many as its size asks for.",
+        help="The most chunks of one table; by default as many as its size asks for.",
     ),
     click.option(
         "--chunk-rows", metavar="ROWS", type=int, help="Plan no chunk with fewer rows than this."
@@ -142,7 +142,7 @@ WORK = (
     click.option(
         "--unlogged",
         type=click.Choice(UNLOGGED),
-        help="Fill relations unlogged, then make them logged; auto (default): only where the "
+        help="Fill tables unlogged, then make them logged; auto (default): only where the "
         "target has wal_level = minimal, as it takes longer elsewhere.",
     ),
 )
@@ -153,7 +153,7 @@ def _existing(*, hidden: bool = False) -> Option[Any]:
         "--existing",
         type=click.Choice(EXISTING),
         hidden=hidden,
-        help="Relations that the target has already: refuse (default) stops before anything is "
+        help="Tables that the target has already: refuse (default) stops before anything is "
         "written; replace sets them aside first, see rollback; fill loads into empty ones.",
     )
 
@@ -174,7 +174,7 @@ def _one_snapshot(*, hidden: bool = False) -> Option[Any]:
         is_flag=True,
         default=None,
         hidden=hidden,
-        help="Stop rather than go on with a second snapshot when the first is lost.",
+        help="Stop rather than continue with a second snapshot when the first is lost.",
     )
 
 
@@ -191,7 +191,7 @@ def _allow_empty_source(*, hidden: bool = False) -> Option[Any]:
 SNAPSHOT = click.option(
     "--snapshot",
     metavar="ID",
-    help="Read in this exported snapshot of the source, which somebody else holds meanwhile.",
+    help="Read in this exported snapshot of the source, which another session holds.",
 )
 
 
@@ -250,7 +250,7 @@ EXPORT = (
         "--keep-files", is_flag=True, default=None, help="Keep the files after they are loaded."
     ),
     click.option(
-        "-j", "--jobs", metavar="N", type=int, help="Relations side by side. Default: the cores."
+        "-j", "--jobs", metavar="N", type=int, help="Tables side by side. Default: the cores."
     ),
 )
 

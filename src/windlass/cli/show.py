@@ -85,13 +85,13 @@ def outcome_line(outcome: Outcome, *, verb: str) -> str:
     lines = [_headline(outcome, verb, 1000), *_why(outcome, verb, 1000)]
     if outcome.state is State.DIFFERENT:
         names = [item.source for item in outcome.relations if item.differs]
-        some = f"  {plural(len(names), 'relation')} differ: {several(names)}. " if names else "  "
+        some = f"  {_differ(len(names), ' table')}: {several(names)}. " if names else "  "
         lines.append(f"{some}Without -q, with --json or --differences FILE: what differs.")
     return "\n".join(lines)
 
 
 _SENTENCES = {
-    "migrate": ("Moved", "The move"),
+    "migrate": ("Migrated", "The migration"),
     "verify": ("Compared", "The comparison"),
     "rollback": ("Rolled back", "The rollback"),
     "rewrite": ("Rewrote", "The rewrite"),
@@ -190,7 +190,7 @@ def _totals(outcome: Outcome) -> Iterator[str]:
     if outcome.state not in _OVER:
         begun = sum(relation.seconds > 0 for relation in outcome.relations)
         count = f"{begun:,} of {count} begun"
-    yield pair("relations", count + _verified(outcome))
+    yield pair("tables", count + _verified(outcome))
     rows, size = f"{outcome.rows:,}", bytes_text(outcome.bytes)
     if copied and outcome.bytes:
         rows += dim(f"  {count_text(outcome.rows / copied)} rows/s")
@@ -210,7 +210,7 @@ def _snapshots(outcome: Outcome) -> Iterator[str]:
     for taken in outcome.snapshots:
         if taken.number in used:
             lsn = f", at {taken.lsn}" if taken.lsn else ""
-            whose = f"  {plural(used[taken.number], 'relation')}" if len(used) > 1 else ""
+            whose = f"  {plural(used[taken.number], 'table')}" if len(used) > 1 else ""
             yield pair("snapshot", f"{moment(taken.taken_at)}{lsn}" + dim(whose))
 
 
@@ -218,11 +218,16 @@ def _verified(outcome: Outcome) -> str:
     """Of the relations: whether they were compared, and how many of them differ."""
     if outcome.compared or outcome.verified in _BY_LEVEL:
         differing = sum(bool(relation.differs) for relation in outcome.relations)
-        return " compared, " + (f"{differing:,} differ" if differing else "all equal")
+        return " compared, " + (_differ(differing) if differing else "all equal")
     done = sum(bool(relation.verified) for relation in outcome.relations)
     if not done:
         return ""
     return dim("  all verified" if done == len(outcome.relations) else f"  {done:,} verified")
+
+
+def _differ(count: int, noun: str = "") -> str:
+    """``1 table differs``, ``2 tables differ``."""
+    return f"{count:,}{noun}{'s' * bool(noun and count != 1)} differ{'s' * (count == 1)}"
 
 
 def _copy_seconds(outcome: Outcome) -> float:
@@ -257,7 +262,7 @@ def _relations(outcome: Outcome) -> Iterator[str]:
     if not shown or outcome.state not in _OVER:
         return
     rest = len(outcome.relations) - len(shown)
-    lines: list[tuple[str, ...]] = [("relation", "rows", "size", "chunks", "copy time", "verified")]
+    lines: list[tuple[str, ...]] = [("table", "rows", "size", "chunks", "copy time", "verified")]
     lines += [_relation(relation) for relation in shown]
     yield from table(lines, right={1, 2, 3, 4})
     if rest:
@@ -350,7 +355,7 @@ _REPAIRS = {
 def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[str]:
     if outcome.state in (State.STOPPED, State.INTERRUPTED, State.RUNNING) and again:
         where = "on the target" if outcome.target else "in the database"
-        yield f"  What is done is safe {where}. To go on:"
+        yield f"  What is done is safe {where}. To resume:"
         yield f"    {again}"
     rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in outcome.differences)
     if rows_differ and repair:

@@ -54,7 +54,7 @@ def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool
         raise Refused([Problem(f"run {found.run}", message, way)])
     if plan.copies_rows and _LEVELS.index(outcome.verified) < _level(spec):
         compared = outcome.verified or "nothing"
-        message = f"finished this migration at {found.finished_at}, and compared {compared}"
+        message = f"finished this migration at {_when(found)}, and compared {compared}"
         raise Refused([Problem(f"run {found.run}", message, "compare now: windlass verify")])
     raise AlreadyFinished(_told(found, outcome, spec))
 
@@ -71,9 +71,14 @@ def _told(run: journal.Run, outcome: Outcome, spec: Spec) -> Outcome:
         outcome,
         state=state,
         already=True,
-        message=f"run {run.run} finished this migration at {run.finished_at}",
+        message=f"run {run.run} finished this migration at {_when(run)}",
         hint=f"to undo it: windlass rollback {run.run}",
     )
+
+
+def _when(run: journal.Run) -> str:
+    """To the second, as everywhere; sessions of ours are in UTC."""
+    return f"{run.finished_at[:19]} UTC"
 
 
 def _has_replaced(target: Connection, later: journal.Run, plan: Plan) -> bool:

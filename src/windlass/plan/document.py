@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -67,7 +67,7 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     renamed = [f"{old} as {new}" for old, new in plan.schemas.items() if old != new]
     kept = [old for old, new in plan.schemas.items() if old == new]
     yield "schemas", ", ".join([*kept, *renamed]) or "none"
-    yield "moves", _moves(plan)
+    yield "copies", _moves(plan)
     yield "with", f"{plural(plan.jobs, 'job')} side by side, DDL by pg_dump {plan.pg_dump}"
     yield "verifies", _VERIFIES[plan.verify]
     if plan.set_aside:
@@ -117,7 +117,7 @@ def _server(server: Server) -> str:
 
 
 def _moves(plan: Plan) -> str:
-    relations = plural(len(plan.relations), "relation")
+    relations = plural(len(plan.relations), "table")
     if not plan.copies_rows:
         return f"{relations}, their definitions only"
     chunks = sum(len(item.chunks) for item in plan.relations)
@@ -161,7 +161,7 @@ def _work(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 _NOTES = {
-    Phase.KEYS: "; of each relation as soon as its own rows are in",
+    Phase.KEYS: "; of each table as soon as its own rows are in",
     Phase.FOREIGN_KEYS: "; not valid at first",
     Phase.VALIDATE: "; side by side",
 }
@@ -169,9 +169,9 @@ _NOTES = {
 
 def _copying(plan: Plan) -> str:
     loads = plural(len(plan.loads), "transaction")
-    words = f"{bytes_text(plan.size_bytes)} in {loads}, largest relations first, one snapshot"
+    words = f"{bytes_text(plan.size_bytes)} in {loads}, largest tables first, one snapshot"
     text = sum(item.wire is Wire.TEXT for item in plan.relations)
-    return words + (f"; {plural(text, 'relation')} as text, the others binary" if text else "")
+    return words + (f"; {plural(text, 'table')} as text, the others binary" if text else "")
 
 
 def _after_the_rows(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -354,7 +354,7 @@ def text(
         ("Set aside on the target", _indented(_set_aside(plan))),
         ("What refers to it", (_bullet(words, width) for words in _dependents(plan))),
         ("Order of work", _pairs(_work(plan), width, numbered=True)),
-        ("Tables, in the order of copying", _relation_table(plan)),
+        ("Tables, in the order of copying", _relation_table(plan, width)),
         ("Views and the like", _indented(_others(plan))),
     ]
     if detail is Detail.FULL:
@@ -419,8 +419,25 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
     return (f"{INDENT}{one_line(line)}" for line in lines)
 
 
-def _relation_table(plan: Plan) -> Iterator[str]:
-    return _table(_RELATION_HEADER, _relation_rows(plan), _RIGHT) if plan.relations else iter(())
+# of the table of relations, the least missed first; JSON and Markdown have all of them
+_SPARED = ("COPY format", "key", "indexes", "chunks")
+
+
+def _relation_table(plan: Plan, width: int) -> list[str]:
+    """Without some columns where a terminal has no room for them: a wrapped table is unreadable."""
+    if not plan.relations:
+        return []
+    header, rows = list(_RELATION_HEADER), [list(row) for row in _relation_rows(plan)]
+    right = {header[at] for at in _RIGHT}
+    for name in ("", *_SPARED):
+        if name:
+            at = header.index(name)
+            for line in (header, *rows):
+                del line[at]
+        lines = list(_table(header, rows, {header.index(one) for one in right if one in header}))
+        if max(map(len, lines)) <= width:
+            break
+    return lines
 
 
 def _columns(plan: Plan) -> Iterator[str]:
@@ -440,7 +457,7 @@ def _statements(plan: Plan) -> Iterator[str]:
 def _table(
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
-    right: frozenset[int] = frozenset(),
+    right: Collection[int] = frozenset(),
     indent: str = INDENT,
 ) -> Iterator[str]:
     """Aligned columns; names are never cut, a reviewer needs them whole."""

@@ -226,7 +226,7 @@ def _waiting(doing: str, tally: Tally, now: float) -> Text:
 
 
 def _title(planned: FlowPlanned, width: int) -> Text:
-    verb = "Going on with" if planned.resumed else "Moving" if planned.copy_steps else "Comparing"
+    verb = "Resuming" if planned.resumed else "Migrating" if planned.copy_steps else "Comparing"
     if not planned.source:
         return Text(f"{verb} run {planned.run}", style="bold")
     names = f"{planned.source} → {planned.target}"
@@ -251,7 +251,7 @@ def _totals(tally: Tally, now: float, width: int) -> Text:
     words = [
         share_text(tally.done_bytes(), tally.size_bytes),
         f"{count_text(tally.rows)} rows",
-        f"{tally.relations_copied:,} of {plural(tally.relations, 'relation')}",
+        f"{tally.relations_copied:,} of {plural(tally.relations, 'table')}",
     ]
     copying = any(step.name in tally.copy_steps for step in tally.running_steps)
     if copying and (rate := tally.bytes_per_second(now)):
@@ -299,7 +299,7 @@ def _progress_of(step: StepTally) -> str:
 
 def _group_label(name: str, group: GroupTally | None) -> str:
     if group and group.relations > 1:
-        return f"{group.relations:,} small relations"
+        return f"{group.relations:,} small tables"
     return name or "everything"
 
 

@@ -127,52 +127,52 @@ class Spec(BaseModel):
     target: SecretStr | None = None
     """The same for the target. Default: $WINDLASS_TARGET."""
     schemas: _Words = Field(default=(), alias="schema")
-    """Schemas to move. Default: all user schemas."""
+    """Schemas to migrate. Default: all user schemas."""
     include: _Words = ()
-    """Shell patterns on `schema.relation`; only what matches one is moved."""
+    """Shell patterns on `schema.table`; only what matches one is migrated."""
     exclude: _Words = ()
-    """Shell patterns on `schema.relation`; what matches one is left out."""
+    """Shell patterns on `schema.table`; what matches one is left out."""
     map_schema: dict[str, str] = Field(default_factory=dict)
     """Schemas that get another name on the target: `old: new`."""
     jobs: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=lambda: os.cpu_count() or 1)
     """How many chunks are copied, or indexes built, side by side. Default: the cores."""
     chunk_by: ChunkBy = ChunkBy.AUTO
-    """What large relations are cut by. `auto`: nothing while other relations keep all jobs busy,
+    """What large tables are cut by. `auto`: nothing while other tables keep all jobs busy,
     up to eight chunks; else block ranges where the server can, else keys."""
     chunk_size: Size = 64 << 20
     """Size of a chunk, for example `64MB`."""
     partition_threshold: Annotated[int, Field(ge=0)] = 0
-    """Relations with fewer rows than this (by the server's estimate) are not cut; those with more
+    """Tables with fewer rows than this (by the server's estimate) are not cut; those with more
     are cut into two chunks at least. 0: size alone decides."""
     max_partitions: Annotated[int, Field(ge=0)] = 0
-    """The most chunks that one relation is cut into. 0: as many as its size asks for."""
+    """The most chunks that one table is cut into. 0: as many as its size asks for."""
     chunk_rows: Annotated[int, Field(ge=0)] = 0
     """No chunk is planned with fewer rows than this, by the server's estimate."""
     unlogged: Unlogged = Unlogged.AUTO
-    """Whether relations are filled unlogged, and made logged before their indexes are built.
-    `auto`: relations in several chunks, and only where the target has `wal_level = minimal`;
+    """Whether tables are filled unlogged, and made logged before their indexes are built.
+    `auto`: tables in several chunks, and only where the target has `wal_level = minimal`;
     elsewhere it takes longer, as all is written to the log afterwards."""
     schema_only: bool = False
-    """Move definitions, no rows."""
+    """Migrate definitions, no rows."""
     data_only: bool = False
-    """Move rows into relations that are there already."""
+    """Copy rows into tables that exist already."""
     existing: Existing = Existing.REFUSE
-    """What to do with relations that the target has already: `refuse` stops before anything is
+    """What to do with tables that the target has already: `refuse` stops before anything is
     written, `replace` sets them aside first (see rollback), `fill` loads into empty ones."""
     accept: Classes = ()
     """Classes of losses that may be: what the target will not have although the source has it. A
     loss of any other class stops the plan; `plan` names each with its class. Owners and grants of
-    roles that the target lacks, and how rows are stored, are notices and need no word here."""
+    roles that the target lacks, and how rows are stored, are notices and need not be accepted."""
     verify_: Verify = Field(default=Verify.FULL, alias="verify")
     """What is compared after the copy."""
     one_snapshot: bool = False
-    """Stop rather than go on with a second snapshot when the first is lost."""
+    """Stop rather than continue with a second snapshot when the first is lost."""
 
     allow_empty_source: bool = False
     """Go ahead although the source has nothing, and the target has something. Refused otherwise, as
     the two may be swapped."""
     snapshot: str = ""
-    """An exported snapshot of the source to read in, held by somebody else as long as it takes."""
+    """An exported snapshot of the source to read in, which another session holds."""
 
     @model_validator(mode="before")
     @classmethod
