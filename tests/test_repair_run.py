@@ -55,6 +55,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_changed(spoiled: Pair) ->
     before = content(spoiled)
     ran = verify(spoiled, "--repair").expect(BAD_SPEC)
     assert "pass --yes" in ran.said and content(spoiled) == before
+    assert "--help" not in ran.said
 
 
 def test_it_says_what_it_changes_and_a_rollback_brings_all_of_it_back(spoiled: Pair) -> None:
@@ -64,6 +65,7 @@ def test_it_says_what_it_changes_and_a_rollback_brings_all_of_it_back(spoiled: P
     assert lines["public.keyed"] == ["2", "1", "5"]
     assert lines["public.keyless"] == ["0", "1", "2"]
     assert lines["all"] == ["2", "2", "7"]
+    assert "on the target only" not in ran.said  # the run's own backup
     run = newest(spoiled)
     assert (run["flow"], run["state"]) == ("repair", "done")
     windlass("rollback", "--json", "--yes", run["run"], pair=spoiled).expect(DONE)

@@ -24,10 +24,12 @@ MOST_RELATIONS = 20
 
 def require_terminal() -> None:
     """Raises:
-    click.UsageError: nobody could answer.
+    click.ClickException: nobody could answer; without a usage error's hint at --help.
     """
     if not sys.stdin.isatty():
-        raise click.UsageError("cannot ask for confirmation: stdin is not a terminal; pass --yes")
+        raise click.ClickException(
+            "cannot ask for confirmation: stdin is not a terminal; pass --yes"
+        )
 
 
 def confirm(question: str) -> None:
@@ -39,7 +41,8 @@ def repairing(voice: Voice, emit: Emit, kinds: str, *, yes: bool) -> Repairing:
     """What `--repair` asks for.
 
     Raises:
-        click.UsageError: it names another kind, or nobody could be asked.
+        click.UsageError: it names another kind.
+        click.ClickException: nobody could be asked.
     """
     allowed = _kinds(kinds)
     if not yes:

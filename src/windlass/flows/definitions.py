@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from windlass.engines.postgres.archive import ATTRIBUTES, Dumping, Entry, find_pg_dump
@@ -24,6 +24,7 @@ from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.model.statement import Statement
 from windlass.model.units import plural, several
+from windlass.plan.naming import is_backup
 from windlass.plan.planner import wanted
 from windlass.plan.present import Present
 from windlass.plan.properties import property_differences
@@ -163,9 +164,14 @@ def _differing_schema(run: Migration) -> _Schemas:
     within = None if wanted(spec).is_everything else set(plan.schemas.values())
     return _Schemas(
         differing,
-        only_there(expected.statements, found, within),
+        only_there(expected.statements, _but_backups(found), within),
         sorted(dict.fromkeys(kept), key=lambda name: not name.startswith("table ")),
     )
+
+
+def _but_backups(found: Iterable[Statement]) -> Iterator[Statement]:
+    """Without what runs have set aside: `status` and `clean` list that."""
+    return (one for one in found if not is_backup(one.name.schema or one.name.name))
 
 
 def _without_own_grants(

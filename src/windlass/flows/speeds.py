@@ -42,9 +42,9 @@ def read_speeds(source: Connection, target: Connection, relations: Sequence[Rela
 
 
 def _basis(found: Measured) -> str:
-    rate = f"reads {1 / found.read_byte / 1e6:.0f} MB/s, " if found.read_byte else ""
+    rate = f"the source reads {1 / found.read_byte / 1e6:.0f} MB/s, " if found.read_byte else ""
     return (
-        f"measured just now: the source {rate}its CPU takes {found.source_cpu:.1f} times and the"
+        f"measured just now: {rate}the source's CPU takes {found.source_cpu:.1f} times and the"
         f" target's {found.target_cpu:.1f} times as long as the reference, round trips"
         f" {found.round_trip * 1000:.1f} ms"
     )
