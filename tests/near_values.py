@@ -185,7 +185,8 @@ def _intervals(source: Random) -> Iterator[str]:
             (months, days, micro + 1),
             (-months, -days, -micro),
         ):
-            yield f"{m} mons {d} days {t} microseconds"
+            seconds, rest = divmod(abs(t), 1_000_000)  # before 15 no field takes more than 32 bits
+            yield f"{m} mons {d} days {'-' if t < 0 else ''}{seconds}.{rest:06} seconds"
 
 
 def _networks(*, hosts: bool) -> Maker:
