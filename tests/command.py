@@ -23,7 +23,6 @@ from servers import PASSWORD, QUOTED_PASSWORD, Pair
 
 DONE, DIFFERENT, BAD_SPEC, REFUSED, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 SECONDS = 120.0
-STATE = f"{tempfile.gettempdir()}/windlass-tests-{os.getuid()}"  # not the user's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def environment(pair: Pair | None = None, extra: Mapping[str, str] | None = None
             "WINDLASS_TARGET": pair.target.url,
         }
     )
-    return {**kept, **sides, "XDG_STATE_HOME": STATE, **(extra or {})}
+    return {**kept, **sides, **(extra or {})}
 
 
 # Loading what the command needs takes longer than most of what tests have it do: it is loaded once,
