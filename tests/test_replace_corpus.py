@@ -32,7 +32,14 @@ def differences(pair: Pair) -> object:
     return verify(pair).result["differences"]
 
 
-@pytest.mark.parametrize("pair", [(15, 15), (18, 18)], indirect=True, ids=["15", "18"])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param((15, 15), id="15", marks=pytest.mark.full),
+        pytest.param((18, 18), id="18"),
+    ],
+    indirect=True,
+)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_replaced_and_rolled_back_twice(pair: Pair, path: Path) -> None:
     empty = state(pair.target)
