@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.syntax import SyntaxProblem
 from windlass.errors import (
     AlreadyDone,
     AlreadyFinished,
@@ -52,6 +53,7 @@ SAMPLES = [
     Different([Difference(DifferenceKind.CHANGED, "shop.orders", "not the same", {"id": "7"})]),
     ConstraintViolated("rows violate it", side="target"),
     Interrupted("stopped on request"),
+    SyntaxProblem('syntax error at or near "form"'),
 ]
 
 
