@@ -145,9 +145,16 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
     except WindlassError as error:
         if not run.has_begun:
             return _not_begun(error), None
-        outcome = _end(run, State.STOPPED, str(error), _way_on(error, run.plan.run))
+        outcome = _end(run, State.STOPPED, _with_side(error), _way_on(error, run.plan.run))
         return outcome, error if isinstance(error, SnapshotLost | RunLost) else None
     return run.outcome(State.DONE), None
+
+
+def _with_side(error: WindlassError) -> str:
+    """An error says where; which of the two sides that is belongs in front of it."""
+    side = str(error.where.get("side", ""))
+    message = str(error)
+    return message if not side or side in message else f"{side}: {message}"
 
 
 def _unreachable(error: Unreachable) -> Outcome:
@@ -384,4 +391,4 @@ def _compare(
         except Unreachable as error:
             return _unreachable(error), ""
         except WindlassError as error:
-            return run.outcome(State.STOPPED, str(error), error.hint), ""
+            return run.outcome(State.STOPPED, _with_side(error), error.hint), ""
