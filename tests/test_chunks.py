@@ -20,7 +20,11 @@ def test_every_row_arrives_once_by_every_way_of_cutting(pair: Pair, way: str) ->
     for name in ("constraints", "tables", "partitions", "inheritance"):
         pair.source.load(corpus(name))
     pair.source.load(BUSY)
-    done = migrate(pair, *SMALL, "--chunk-by", way, "--jobs", "3").expect(DONE).result
+    done = (
+        migrate(pair, *SMALL, "--chunk-by", way, "--jobs", "3", "--accept", "behaviour")
+        .expect(DONE)
+        .result
+    )
     assert content_difference(pair.source, pair.target) == []
     (accounts,) = [one for one in done["relations"] if one["source"] == "busy.accounts"]
     assert (accounts["chunks"] == 1) == (way == "whole")
