@@ -117,7 +117,7 @@ def test_a_statement_that_is_too_big_for_temporary_files_stops_clearly(pair: Pai
         sql.Identifier(pair.target.name)
     )
     pair.target.run(limit.as_string(), more.as_string())
-    ran = migrate(pair)
+    ran = migrate(pair, "--accept", "settings")
     assert ran.code in (DONE, STOPPED), ran.said
     pair.target.run(
         sql.SQL("alter database {} reset temp_file_limit")
@@ -126,5 +126,5 @@ def test_a_statement_that_is_too_big_for_temporary_files_stops_clearly(pair: Pai
     )
     if ran.code == STOPPED:
         assert "temp" in ran.result["message"].lower(), ran.result["message"]
-        migrate(pair).expect(DONE)
+        migrate(pair, "--accept", "settings").expect(DONE)
     assert schema_difference(pair.source, pair.target) == []
