@@ -15,8 +15,8 @@ from windlass.model.plan import Estimate, RelationPlan
 from windlass.model.relation import Name, Wire
 from windlass.model.statement import Phase, Statement
 
-# Worker-seconds for a unit of work, with two jobs, both servers and the client on the two cores
-# that docs/benchmarks.md describes. docs/estimates.md compares forecasts with runs.
+# Worker-seconds for a unit of work: first guesses, set by hand after runs beside other load, not
+# measured on a quiet machine yet. `python -m bench.estimates` compares forecasts with runs.
 COPY_BYTE = 1 / 62e6
 TEXT_COPY = 1.6  # times as long as in COPY's binary form
 INDEX_BYTE = 1 / 55e6  # of a B-tree; of the heap that is scanned for it a quarter
