@@ -35,22 +35,12 @@ UNKNOWN = {
 }  # fmt: skip
 
 
-# verification reports it: exit code 1
-PUBLIC = pytest.mark.xfail(
-    reason="pg_dump 15 and newer takes a schema public for granted in which PUBLIC may not create;"
-    " on older targets a REVOKE of CREATE on it is lost"
-)
-
-
 def pairs(sample: set[tuple[int, int]]) -> list[object]:
     return [
         pytest.param(
             pair,
             id=f"{pair[0]}-{pair[1]}",
-            marks=[
-                *([] if pair in sample else [pytest.mark.full]),
-                *([PUBLIC] if pair[1] < 15 else []),
-            ],
+            marks=[] if pair in sample else [pytest.mark.full],
         )
         for pair in PAIRS
     ]

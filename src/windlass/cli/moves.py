@@ -299,13 +299,13 @@ def rollback(target: str, run: str, emit: Emit, *, force: bool = False) -> Outco
         return Outcome(run, State.REFUSED, problems=error.problems)
     except WindlassError as error:
         return replace(_not_begun(error), run=run)
-    for name in undone.stayed:
-        emit(Noticed(f"{name} stays: it is used by something that the run did not make"))
+    for notice in undone.stayed:
+        emit(Noticed(notice))
     return Outcome(
         run,
         State.ROLLED_BACK,
         seconds=time.perf_counter() - started,
-        notices=tuple(f"{name} stays, as others use it" for name in undone.stayed),
+        notices=tuple(undone.stayed),
         message=undone.message,
         already=undone.already,
     )

@@ -16,6 +16,7 @@ from psycopg import sql
 from windlass.backup.aside import note_of, set_aside
 from windlass.backup.defaults import changes_defaults, read_defaults
 from windlass.backup.large_objects import keep_aside
+from windlass.backup.privileges import grants_on_others, note_changes, read_privileges
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
@@ -140,22 +141,35 @@ def _run(statements: Sequence[Statement], connection: Connection) -> Result:
 _run_schema = _in_order(Phase.SCHEMA)
 attach_indexes = _in_order(Phase.ATTACH)
 create_triggers_and_rules = _in_order(Phase.REST)
-_grant = _in_order(Phase.GRANTS)
 create_event_triggers = _in_order(Phase.LAST)
 
 
-def grant_privileges(run: Migration, item: Item) -> Result:
+def grant_privileges(run: Migration, _: Item) -> Result:
     """The source's, and none that the target's default privileges have added."""
-    made = {(one.kind, one.name) for one in run.plan.statements}
+    made = {(one.kind, one.name) for one in run.plan.statements if one.kind != "ACL"}
     step = IN_ORDER[Phase.GRANTS]
-    if made:
+    if run.plan.statements:
         run.once(step, DEFAULTS, lambda target: _undo_default_grants(target, made))
-    return _grant(run, item)
+    for portion in run.portions[step]:
+        run.once(step, portion.item.id, partial(_grant, portion.statements, made))
+    return {"statements": sum(len(portion.statements) for portion in run.portions[step])}
 
 
 def _undo_default_grants(target: Connection, made: Collection[tuple[str, Name]]) -> Result:
     undo_default_grants(target, made)
     return {}
+
+
+def _grant(
+    statements: Sequence[Statement], made: Collection[tuple[str, Name]], target: Connection
+) -> Result:
+    """What they change on objects that a rollback does not drop is noted for it."""
+    if not grants_on_others(statements, made):
+        return _run(statements, target)
+    before = read_privileges(target)
+    run_statements(target, statements)
+    changes = note_changes(before, read_privileges(target))
+    return {"privileges": changes} if changes else {}
 
 
 def table_items(run: Migration) -> list[Item]:

@@ -22,6 +22,7 @@ from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.largeobjects import read_collisions
 from windlass.engines.postgres.locks import read_lock_room
+from windlass.engines.postgres.open_schemas import read_open_schemas
 from windlass.engines.postgres.references import read_references
 from windlass.engines.postgres.session import Address, Connection, why_libpq
 from windlass.engines.postgres.trial import try_out
@@ -79,6 +80,8 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             logs_little=catalog.read_wal_level(target) == "minimal",
             properties=read_properties(source),
             target_properties=read_properties(target),
+            open_schemas=read_open_schemas(source, side="source"),
+            target_open_schemas=read_open_schemas(target, side="target"),
             try_out=lambda scripts: try_out(target, scripts),
             collisions=lambda: read_collisions(source, target),
             references=lambda: read_references(target),

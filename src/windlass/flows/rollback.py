@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from windlass.backup.aside import drop_made, empty_filled, moves_of, put_back
 from windlass.backup.defaults import restore_defaults
 from windlass.backup.dependents import restore
 from windlass.backup.large_objects import bring_back, kept_of
+from windlass.backup.privileges import take_back
 from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Connection
@@ -44,7 +46,7 @@ UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What a rollback has done. `stayed` names what others have come to use."""
+    """What a rollback has done. `stayed` says what is not as it was before the run, and why."""
 
     message: str
     stayed: Sequence[str] = ()
@@ -198,9 +200,10 @@ def _portion(plan: Plan) -> int:
 def undo(connection: Connection, run: str) -> list[str]:
     """Drop what a run made and put back what it set aside.
 
-    Relations that were there before, and empty, are emptied. What stays, because others have come
-    to use it, is returned by name. One transaction, but for a run of very many objects: those would
-    not find room in the server's lock table. Undone in several, it goes on where it stopped.
+    Relations that were there before, and empty, are emptied. What stays, mostly because others have
+    come to use it, is returned with the reason. One transaction, but for a run of very many
+    objects: those would not find room in the server's lock table. Undone in several, it resumes
+    where it stopped.
     """
     end_sessions(connection, f"windlass {run}")
     plan = journal.read_plan(connection, run)
@@ -219,14 +222,14 @@ def undo(connection: Connection, run: str) -> list[str]:
     made.sort(key=lambda one: -place[id(one)])
     again = [one for each in plan.dependents if each.object in objects for one in each.statements]
     made = [*reversed(again), *made]
-    stayed = []
+    stayed: list[str] = []
     portion = _portion(plan)
     most = MOST_PORTIONS * portion
     if len(made) > most and UNDOING not in ran:  # else it could be resumed half undone
         connection.execute(journal.line_statement(run, journal.Line(*UNDOING)).encode())
     while len(made) > most:
         with connection.transaction():
-            stayed += drop_made(connection, made[:portion])
+            stayed += map(_in_use, drop_made(connection, made[:portion]))
         del made[:portion]
     of_objects = [line for line in lines if (line.note or {}).get("large_objects")]
     while len(of_objects) * LARGE_OBJECTS_AT_ONCE > most:
@@ -237,7 +240,9 @@ def undo(connection: Connection, run: str) -> list[str]:
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
         _undo_large_objects(connection, of_objects, plan)
-        stayed += drop_made(connection, made)  # first what may refer to filled relations
+        stayed += map(
+            _in_use, drop_made(connection, made)
+        )  # first what may refer to filled relations
         if any(line.step in TRANSFERS for line in lines):
             filled = [one.target for one in plan.relations if one.arrival is Arrival.FILL]
             empty_filled(connection, filled)
@@ -246,8 +251,18 @@ def undo(connection: Connection, run: str) -> list[str]:
             moves = moves_of(ran[SET_STEP, SET_ASIDE], plan.set_aside)
             put_back(connection, [*moves, *moves_of({"moves": (), **repointed})])
             stayed += restore(connection, plan.dependents, objects)
+        stayed += take_back(connection, _granted(lines))
         journal.set_state(connection, run, State.ROLLED_BACK)
     return stayed
+
+
+def _in_use(name: str) -> str:
+    return f"{name} stays, as others use it"
+
+
+def _granted(lines: Sequence[journal.Line]) -> list[Sequence[Any]]:
+    """What the run has granted and revoked on what it has not made, in its order."""
+    return [change for line in lines for change in (line.note or {}).get("privileges", ())]
 
 
 def _undo_large_objects(connection: Connection, lines: Sequence[journal.Line], plan: Plan) -> None:

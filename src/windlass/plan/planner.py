@@ -64,6 +64,7 @@ from windlass.plan.dependents import Replacing, Repointing, plan_repointing
 from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
 from windlass.plan.locks import locked_tables, portion_size, target_lock_problems
 from windlass.plan.narrowing import Census, Narrowed, narrow
+from windlass.plan.open_schemas import close_public
 from windlass.plan.present import Present
 from windlass.plan.properties import Carried, carry_properties
 from windlass.plan.select import (
@@ -101,6 +102,8 @@ class Reading:
     pg_dump: str
     properties: Properties  # of the source's database
     target_properties: Properties
+    open_schemas: Mapping[str, bool]  # each, and whether PUBLIC may create in it
+    target_open_schemas: Mapping[str, bool]
     try_out: TryOut  # on the target, rolled back
     collisions: Callable[[], Collisions]  # of large objects
     references: Callable[[], Sequence[Reference]]  # of the target
@@ -197,11 +200,13 @@ def make_plan(
         problems += collision_problems(collisions, reading.target.server.user, spec.existing)
     carried = _properties(spec, reading, words, purpose)
     problems += carried.problems
-    statements += carried.statements
+    closed = _closed(spec, reading, schemas, purpose)
+    statements += closed.statements + carried.statements
     losses = (
         *narrowed.losses,
         *written.losses,
         *carried.losses,
+        *closed.losses,
         *selection.stranded,
         *aside.losses,
         *_other_losses(reading, words, relations),
@@ -293,6 +298,18 @@ def _properties(spec: Spec, reading: Reading, words: Wanted, purpose: Purpose) -
         existing=spec.existing,
         try_out=reading.try_out,
         sessions=0 if server.superuser else 2 * spec.jobs + OTHER_SESSIONS,
+    )
+
+
+def _closed(spec: Spec, reading: Reading, schemas: Mapping[str, str], purpose: Purpose) -> Carried:
+    if purpose is Purpose.COMPARE or spec.extent is Extent.DATA:
+        return Carried()
+    return close_public(
+        reading.open_schemas,
+        reading.target_open_schemas,
+        schemas=schemas,
+        server=reading.target.server,
+        existing=reading.existing,
     )
 
 
