@@ -88,7 +88,7 @@ def run_case(case: Case, source: Server, target: Server, folder: Path, keep: Pat
     spec = Spec.model_validate(
         {"source": source.url("db"), "target": target.url("db"), **case.options}
     )
-    plan = plan_move(spec)
+    plan = plan_move(spec).plan
     recorder = Recorder()
     outcome = migrate(spec, recorder, restart=False)
     if outcome.state is not State.DONE:

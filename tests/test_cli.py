@@ -27,6 +27,7 @@ from windlass.cli import show
 from windlass.cli.endings import EXIT_OF, Exit
 from windlass.cli.main import run
 from windlass.cli.voice import HIDDEN, Voice, mask, secrets_in
+from windlass.engines.postgres.session import Address
 from windlass.errors import (
     BadSpec,
     ConnectionLost,
@@ -36,6 +37,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.rollback import Foreseen
+from windlass.flows.unfinished import Planned
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
 from windlass.model.report import Difference, DifferenceKind, Differs
@@ -129,10 +131,22 @@ class Moves(ModuleType):
         return self._do()
 
 
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No command of these tests may look for a server: what it connects to is stood in for."""
+
+    def connect(*_: object, **__: object) -> None:
+        pytest.fail("the command connects to a server")
+
+    monkeypatch.setattr(Address, "connect", connect)
+
+
 @pytest.fixture
 def moves(monkeypatch: pytest.MonkeyPatch) -> Moves:
+    import windlass.cli.moves  # the real one is there in whatever order tests run
+
     found = Moves()
-    monkeypatch.setitem(sys.modules, "windlass.cli.moves", found)
+    monkeypatch.setitem(sys.modules, windlass.cli.moves.__name__, found)
     for name in ("WINDLASS_SOURCE", "WINDLASS_TARGET", "PGPASSWORD"):
         monkeypatch.delenv(name, raising=False)
     return found
@@ -271,19 +285,19 @@ FORMS = [("text", "Plan\n"), ("markdown", "# Plan"), ("json", "{")]
 def test_a_plan_comes_in_the_form_asked_for(
     moves: Moves, capsys: Capture, form: str, start: str
 ) -> None:
-    moves.answer = sample_plan()
+    moves.answer = Planned(sample_plan())
     assert run(["plan", *SIDES, "--format", form]) == 0
     assert capsys.readouterr().out.startswith(start)
 
 
 def test_a_plan_with_problems_is_shown_and_refused(moves: Moves, capsys: Capture) -> None:
-    moves.answer = replace(sample_plan(), problems=(PROBLEM,))
+    moves.answer = Planned(replace(sample_plan(), problems=(PROBLEM,)))
     assert run(["plan", *SIDES]) == 3
     assert PROBLEM.hint in capsys.readouterr().out
 
 
 def test_a_plan_ends_with_the_command_that_does_it(moves: Moves, capsys: Capture) -> None:
-    moves.answer = sample_plan()
+    moves.answer = Planned(sample_plan())
     run(["plan", "-q", "-f", "/dev/null", *SIDES, "--format", "text", "--jobs", "2"])
     last = capsys.readouterr().out.splitlines()[-1]
     url = f"'postgresql://app:{HIDDEN}@h/"

@@ -26,6 +26,7 @@ from windlass.engines.scratch import sweep
 
 if TYPE_CHECKING:
     from windlass.cli.differing import Differing
+    from windlass.flows.unfinished import Planned
     from windlass.model.outcome import Outcome
     from windlass.spec.spec import Spec
 
@@ -100,36 +101,54 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
 
     Prints what goes where, table by table and column by column, the statements that would
     run, sizes, chunks and order, an estimate of the time, every loss and every problem.
-    With -q it ends at the list of tables.
+    With -q it ends at the list of tables. Of a run that is unfinished it shows what is left.
     """
     spec = options.read_spec(voice, words, ("source", "target"))
     from windlass.cli.moves import plan_move
     from windlass.cli.watch import watching
+    from windlass.errors import AlreadyFinished
+
+    try:
+        with watching(voice, "Reading both databases"):
+            made = plan_move(spec)
+    except AlreadyFinished as finished:
+        return _say(voice, finished.outcome, "migrate")
+    return _say_plan(voice, made, form, output)
+
+
+def _say_plan(voice: Voice, made: Planned, form: str, output: Path | None) -> int:
     from windlass.plan import document
 
-    with watching(voice, "Reading both databases"):
-        made = plan_move(spec)
-    exit_code = Exit.REFUSED if made.problems else Exit.DONE
-    again = voice.command("migrate")
+    plan, left = made.plan, made.unfinished
+    exit_code = Exit.REFUSED if plan.problems else Exit.DONE
+    again, restart = voice.command("migrate"), voice.command("migrate", "--restart")
+    if output:
+        again = voice.planned_command(output)
+    said = {**document.document(plan, left), "exit_code": int(exit_code), "next": again}
     if output:
         from windlass.plan.reviewed import write_plan
 
-        again = voice.planned_command(output)
-        write_plan(output, {**document.document(made), "exit_code": int(exit_code), "next": again})
+        write_plan(output, said)
     detail = document.Detail.BRIEF if voice.quiet else document.Detail.FULL
     if form == "json" or voice.json:
-        voice.result_json({**document.document(made), "exit_code": int(exit_code), "next": again})
+        voice.result_json(said)
     elif form == "markdown":
-        voice.result(document.markdown(made, next_command=again, detail=detail))
+        voice.result(
+            document.markdown(
+                plan, next_command=again, detail=detail, left=left, restart_command=restart
+            )
+        )
     else:
         bold = click.style
         voice.result(
             document.text(
-                made,
+                plan,
                 next_command=again,
                 width=voice.width,
                 detail=detail,
                 heading=lambda title: bold(title, bold=True),
+                left=left,
+                restart_command=restart,
             )
         )
     return exit_code
@@ -297,11 +316,12 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
 
 
 def _status_json(target: str, run: str | None) -> dict[str, object]:
-    from windlass.cli import moves, runs
+    from windlass.cli import runs
+    from windlass.cli.moves import read_run, read_status
 
     if run:
-        return runs.detail_json(moves.read_run(target, run))
-    return runs.statuses_json(moves.read_status(target))
+        return runs.detail_json(read_run(target, run))
+    return runs.statuses_json(read_status(target))
 
 
 @windlass.command()

@@ -37,9 +37,9 @@ from windlass.flows.repair import Repairing, end_repair, repair_differences
 from windlass.flows.rewriting import Rewriting
 from windlass.flows.rollback import Foreseen, foresee, roll_back
 from windlass.flows.status import read_detail, read_statuses
+from windlass.flows.unfinished import Planned
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
-from windlass.model.plan import Plan
 from windlass.model.report import Problem, accepting
 from windlass.plan.reviewed import Reviewed
 from windlass.rewrite.preview import Preview, preview
@@ -54,11 +54,12 @@ COMPARE = VALIDATE.only(*(step.name for step in VALIDATE.steps[:-1]))
 GO_ON = "run the same command again to resume"
 
 
-def plan_move(spec: Spec) -> Plan:
-    """What would happen. Writes nothing.
+def plan_move(spec: Spec) -> Planned:
+    """What `migrate` would do. Writes nothing.
 
     Raises:
-        Refused: a side cannot be reached.
+        Refused: an unfinished run has other options, or is at work.
+        AlreadyFinished: there is nothing left to do.
         WindlassError: reading failed.
     """
     with Migration(spec) as run:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
 import tenacity
@@ -74,6 +74,9 @@ from windlass.model.report import Difference, Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
 from windlass.plan.reviewed import Reviewed
 from windlass.spec.spec import Spec
+
+if TYPE_CHECKING:
+    from windlass.flows.unfinished import Planned
 
 STARTING_SECONDS = 60.0  # a crash recovery of usual length
 STARTING_POLL_SECONDS = 0.2
@@ -396,16 +399,27 @@ class Migration:
 
     # the beginning of a run
 
-    def read_plan(self) -> Plan:
-        """Read both sides and plan, with an estimate that rests on how fast they are; write
-        nothing. The plan names its problems.
+    @_explained()
+    def read_plan(self) -> Planned:
+        """What `prepare` would find or plan, with an estimate that rests on how fast both sides
+        are; write nothing. The plan names its problems.
 
         Raises:
-            Refused: a side cannot be reached.
+            Refused: an unfinished run has other options, or is at work.
+            Unreachable: a side cannot be reached.
+            AlreadyFinished: there is nothing left to do.
         """
+        from windlass.flows.unfinished import Planned, read_unfinished  # no other process needs it
+
         self._connect()
         self._take_snapshot()
-        return self._make_plan(measures=True)
+        if found := self._unfinished():
+            if self._is_held(found.run):
+                raise Refused([_in_progress(read_holder(self.control))])
+            source, snapshot = self._source_session(), self.snapshot.id
+            return read_unfinished(source, self.control, self.spec, found, snapshot)
+        self._check_finished()
+        return Planned(self._make_plan(measures=True))
 
     @_explained()
     def prepare(self, run: str = "") -> None:

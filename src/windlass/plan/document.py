@@ -15,12 +15,14 @@ from itertools import groupby
 from typing import TypeVar
 
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys
+from windlass.model.outcome import RunDetail
 from windlass.model.plan import Arrival, ColumnPlan, Estimate, Plan, RelationPlan, Server, SetAside
 from windlass.model.relation import Wire
 from windlass.model.report import Loss, Problem, count_losses
 from windlass.model.statement import Phase
 from windlass.model.text import in_lines, one_line
 from windlass.model.units import bytes_text, plural, seconds_text
+from windlass.plan.left import left_json, left_verdict, left_work
 
 INDENT = "  "
 BAR = "│ "  # before every line of SQL
@@ -58,7 +60,7 @@ def _ended(sql: str) -> str:
 # ---------------------------------------------------------------------------- what every form says
 
 
-def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+def _facts(plan: Plan, left: RunDetail | None = None) -> Iterator[tuple[str, str]]:
     """The plan in a few lines, as word and meaning."""
     made = f", made {plan.made_at} by windlass {plan.version}" if plan.made_at else ""
     yield "plan", plan.run + made
@@ -73,9 +75,10 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.set_aside:
         count = plural(len(plan.set_aside), "object")
         yield "sets aside", f"{count} of the target, for windlass rollback to put back"
-    if plan.copies_rows:
+    if plan.copies_rows and left is None:
         yield "needs", _needs(plan)
-    yield "takes", f"{_takes(plan.estimate)}; {plan.estimate.basis}"
+    if left is None:
+        yield "takes", f"{_takes(plan.estimate)}; {plan.estimate.basis}"
     options = {key: value for key, value in plan.options.items() if key != "jobs"}
     if options:
         yield "options", ", ".join(f"{key}: {_option(value)}" for key, value in options.items())
@@ -128,10 +131,14 @@ def _moves(plan: Plan) -> str:
     return ", ".join(words)
 
 
-def _verdict(plan: Plan) -> str:
+def _verdict(plan: Plan, left: RunDetail | None = None) -> str:
     """What stands in the way, and what will be missing, in one line."""
     problems = plural(len(plan.problems), "problem")
     losses = count_losses(plan.losses) if plan.losses else "No losses"
+    if left and not plan.problems:
+        return left_verdict(left)
+    if left:
+        return f"{problems}: run {plan.run} is unfinished, and cannot be resumed as it is."
     if plan.problems:
         return f"{problems}: this migration cannot start. {losses}."
     return f"No problems. {losses}."
@@ -328,11 +335,20 @@ def _sums(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def _closing(plan: Plan, next_command: str) -> str:
-    """The last line: what to run next."""
+def _closing(plan: Plan, next_command: str, restart: str = "") -> list[str]:
+    """The last lines: what to run next. `restart` is given where a run is unfinished."""
     if plan.problems:
-        return f"Nothing was written. Fix the problems above, then run: {next_command}"
-    return f"Nothing was written. To run it: {next_command}"
+        first = f"Nothing was written. Fix the problems above, then run: {next_command}"
+    elif restart:
+        first = f"Nothing was written. To resume it: {next_command}"
+    else:
+        first = f"Nothing was written. To run it: {next_command}"
+    return [first, f"To undo what it has done and start over: {restart}"] if restart else [first]
+
+
+def _what_is_left(plan: Plan, left: RunDetail | None) -> Iterator[tuple[str, str]]:
+    verify = _VERIFIES[plan.verify] if plan.verify != "none" else ""
+    return left_work(left, verify) if left else iter(())
 
 
 # ------------------------------------------------------------------------------------------- text
@@ -345,10 +361,14 @@ def text(
     width: int = 100,
     detail: Detail = Detail.FULL,
     heading: Style = str,
+    left: RunDetail | None = None,
+    restart_command: str = "",
 ) -> str:
-    """For a terminal or a log. `heading` may make headings stand out."""
+    """For a terminal or a log. `heading` may make headings stand out; `left` is the unfinished run
+    that carries the plan out."""
     sections: list[tuple[str, Iterable[str]]] = [
         ("Problems", _problems(plan.problems, width)),
+        ("What is left", _pairs(_what_is_left(plan, left), width)),
         ("Losses", (_bullet(words, width) for words in _losses(plan))),
         ("Notices", (_bullet(notice, width) for notice in plan.notices)),
         ("Set aside on the target", _indented(_set_aside(plan))),
@@ -363,10 +383,11 @@ def text(
             ("Sequences", _indented(_arrow(*pair) for pair in plan.sequences)),
             ("Statements, in the order of running", _statements(plan)),
         ]
-    parts = [heading("Plan"), *_pairs(_facts(plan), width), "", _verdict(plan)]
+    parts = [heading("Plan"), *_pairs(_facts(plan, left), width), "", _verdict(plan, left)]
     for title, lines in sections:
         parts += _section(heading(title), lines)
-    parts += ["", _verdict(plan), _closing(plan, next_command)]
+    restart = restart_command if left else ""
+    parts += ["", _verdict(plan, left), *_closing(plan, next_command, restart)]
     return "\n".join(parts) + "\n"
 
 
@@ -474,11 +495,20 @@ def _table(
 # --------------------------------------------------------------------------------------- Markdown
 
 
-def markdown(plan: Plan, *, next_command: str = "", detail: Detail = Detail.FULL) -> str:
-    """For a ticket or a pull request; without a next command for a page that asks by itself."""
+def markdown(
+    plan: Plan,
+    *,
+    next_command: str = "",
+    detail: Detail = Detail.FULL,
+    left: RunDetail | None = None,
+    restart_command: str = "",
+) -> str:
+    """For an issue or a pull request; without a next command for a page that asks by itself."""
     numbered = enumerate(_work(plan), start=1)
+    remaining = _what_is_left(plan, left)
     chapters: list[tuple[str, Iterable[str]]] = [
         ("Problems", _markdown_problems(plan)),
+        ("What is left", (f"- **{word}**: {_escaped(what)}" for word, what in remaining)),
         ("Losses", _bullets(_losses(plan))),
         ("Notices", _bullets(plan.notices)),
         ("Set aside on the target", _bullets(_set_aside(plan))),
@@ -494,12 +524,13 @@ def markdown(plan: Plan, *, next_command: str = "", detail: Detail = Detail.FULL
             ("Statements, in the order of running", _markdown_statements(plan)),
         ]
     parts = [f"# Plan: {_escaped(plan.source.database)} to {_escaped(plan.target.database)}", ""]
-    parts += [f"- **{word}**: {_escaped(meaning)}" for word, meaning in _facts(plan)]
-    parts += ["", f"**{_verdict(plan)}**"]
+    parts += [f"- **{word}**: {_escaped(meaning)}" for word, meaning in _facts(plan, left)]
+    parts += ["", f"**{_verdict(plan, left)}**"]
     for title, lines in chapters:
         parts += _chapter(title, lines)
     if next_command:
-        parts += ["", "---", "", _closing(plan, f"`{next_command}`")]
+        restart = f"`{restart_command}`" if left else ""
+        parts += ["", "---", "", "  \n".join(_closing(plan, f"`{next_command}`", restart))]
         parts += ["", "Reviewed by: ____________________ Date: ____________"]
     return "\n".join(parts) + "\n"
 
@@ -564,10 +595,11 @@ def _markdown_statements(plan: Plan) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------- JSON
 
 
-def document(plan: Plan) -> dict[str, object]:
+def document(plan: Plan, left: RunDetail | None = None) -> dict[str, object]:
     """For programs: plain numbers, every chunk, every statement."""
     return {
         "run": plan.run,
+        "unfinished": left_json(left) if left else None,
         "made_at": plan.made_at,
         "version": plan.version,
         "options": dict(plan.options),

@@ -1,0 +1,50 @@
+"""What is left of an unfinished run, as its plan's document says it. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from windlass.model.outcome import RunDetail, State
+from windlass.model.units import plural, share_text
+
+COPIES = ("transfer_table_data", "transfer_partition")
+
+
+def left_verdict(left: RunDetail) -> str:
+    """In a line: which run, and that the same command resumes it."""
+    status = left.status
+    ended = "killed" if status.state is State.RUNNING else str(status.state)
+    return f"Run {status.run} is unfinished ({ended}): `windlass migrate` resumes it."
+
+
+def left_work(left: RunDetail, verify: str) -> Iterator[tuple[str, str]]:
+    """Step by step, in the order of the run."""
+    status = left.status
+    for step in left.steps:
+        if step.done >= step.items:
+            continue
+        words = f"{step.items - step.done:,} of {step.items:,}"
+        if step.name in COPIES:
+            tables = plural(status.relations - status.relations_done, "table")
+            copied = share_text(status.bytes, status.bytes_planned)
+            words = f"{tables} of {status.relations:,}; copied: {copied}"
+        yield step.name.replace("_", " "), words
+    if verify:
+        yield "verify", verify
+
+
+def left_json(left: RunDetail) -> dict[str, object]:
+    status = left.status
+    return {
+        "run": status.run,
+        "state": str(status.state),
+        "active": status.active,
+        "started_at": status.started_at,
+        "relations": status.relations,
+        "relations_done": status.relations_done,
+        "bytes": status.bytes,
+        "bytes_planned": status.bytes_planned,
+        "steps": [
+            {"name": step.name, "done": step.done, "items": step.items} for step in left.steps
+        ],
+    }
