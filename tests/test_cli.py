@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from sample_plan import LOSS, PROBLEM, SOURCE, TARGET, sample_plan
 from windlass.cli import show
 from windlass.cli.endings import EXIT_OF, Exit
+from windlass.cli.hints import way_on
 from windlass.cli.main import run
 from windlass.cli.voice import HIDDEN, Voice, mask, secrets_in
 from windlass.engines.postgres.session import Address
@@ -33,6 +34,7 @@ from windlass.errors import (
     ConnectionLost,
     Interrupted,
     Refused,
+    TargetFull,
     Unreachable,
     WindlassError,
 )
@@ -368,8 +370,8 @@ def test_what_was_set_aside_can_be_put_back() -> None:
 
 
 def test_a_stopped_run_says_how_to_go_on() -> None:
-    stopped = replace(OUTCOME, state=State.STOPPED, message="no space left", hint="make space")
-    said = shown(stopped)
+    hint = way_on(TargetFull("no space left", hint="make space"))
+    said = shown(replace(OUTCOME, state=State.STOPPED, message="no space left", hint=hint))
     for words in ("no space left", "make space", "AGAIN"):
         assert words in said
 

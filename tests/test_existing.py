@@ -7,7 +7,7 @@ import pytest
 from command import DONE, REFUSED, STOPPED, migrate, windlass
 from corpora import corpora, corpus
 from oracle import content_difference, contents, schema_difference, schema_dump
-from servers import Database, Pair
+from servers import PASSWORD, Database, Pair
 
 
 @pytest.fixture
@@ -47,6 +47,8 @@ def state(database: Database) -> object:
 
 def test_refuse_is_what_happens_unasked(shop: Pair) -> None:
     before = state(shop.target)
+    said = windlass("plan", "-q", pair=shop).expect(REFUSED).stdout
+    assert "replaced" not in said and said.count("  exists\n") == 1
     migrate(shop).expect(REFUSED)
     migrate(shop, "--existing", "refuse").expect(REFUSED)
     assert state(shop.target) == before
@@ -224,3 +226,24 @@ def test_data_only_without_a_place_for_the_rows_is_refused(pair: Pair) -> None:
     pair.source.run("create table t (a int)", "insert into t values (1)")
     ran = migrate(pair, "--data-only").expect(REFUSED)
     assert "public.t" in str(ran.result["problems"])
+
+
+def test_fill_of_a_table_whose_row_security_refuses_copy_is_a_problem(pair: Pair) -> None:
+    reader = "corpus_reader"
+    for database in (pair.source, pair.target):
+        database.run("create table t (id int primary key)", f"grant all on t to {reader}")
+    pair.source.run("insert into t values (1)")
+    name = pair.target.name
+    pair.target.run(
+        f"alter role {reader} login password '{PASSWORD}'",
+        f"grant create on database {name} to {reader}",
+        f"grant create on schema public to {reader}",
+        "alter table t enable row level security",
+        "create policy everything on t using (true)",
+    )
+    words = ("--target", pair.target.url_for(reader), "--data-only")
+    ran = windlass("migrate", "--json", *words, "--source", pair.source.url).expect(REFUSED)
+    (problem,) = ran.result["problems"]
+    assert problem["object"] == "public.t" and "row security" in problem["message"]
+    pair.target.run("alter table t disable row level security")
+    windlass("migrate", "--json", *words, "--source", pair.source.url).expect(DONE)

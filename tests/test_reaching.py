@@ -27,7 +27,7 @@ def test_a_server_that_is_down_can_be_up_next_time(pair: Pair, side: str, comman
         "hint": "check that the server is up, and host and port",
     }
     assert ran.result["message"] == f"{side} cannot be reached"
-    assert "run the same command again when it is up" in ran.result["hint"]
+    assert "run the same command again once it can be reached" in ran.result["hint"]
 
 
 def test_the_person_reads_it_once(pair: Pair) -> None:

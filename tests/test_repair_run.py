@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from command import BAD_SPEC, DIFFERENT, DONE, REFUSED, migrate, verify, windlass
+from command import BAD_SPEC, DIFFERENT, DONE, REFUSED, STOPPED, migrate, verify, windlass
 from killing import kill
 from servers import Pair
 
@@ -68,10 +68,31 @@ def test_it_says_what_it_changes_and_a_rollback_brings_all_of_it_back(spoiled: P
     assert "on the target only" not in ran.said  # the run's own backup
     run = newest(spoiled)
     assert (run["flow"], run["state"]) == ("repair", "done")
+    assert (ran.result["run"], ran.result["repaired"]) == (run["run"], True)
     windlass("rollback", "--json", "--yes", run["run"], pair=spoiled).expect(DONE)
     assert content(spoiled) == before
     schemas = "select count(*) from pg_namespace where nspname like 'windlass\\_%%repair'"
     assert spoiled.target.value(schemas) == 0
+
+
+@pytest.mark.parametrize("words", [(), ("-q",)], ids=["all", "quiet"])
+def test_its_result_names_the_run_and_how_to_undo_it(words: tuple[str, ...], spoiled: Pair) -> None:
+    said = windlass("verify", "--repair", "--yes", *words, pair=spoiled).expect(DONE).stdout
+    assert f"Repaired by run {newest(spoiled)['run']}" in said
+    assert f"windlass rollback {newest(spoiled)['run']}" in said
+
+
+def test_one_that_stops_part_way_does_not_say_that_nothing_was_changed(spoiled: Pair) -> None:
+    """The table that comes second does not take its row."""
+    spoiled.target.run("alter table keyless add constraint no check (v <> 0) not valid")
+    before = content(spoiled)
+    ran = verify(spoiled, "--repair", "--yes").expect(STOPPED)
+    run = newest(spoiled)
+    assert (ran.result["run"], run["state"]) == (run["run"], "stopped")
+    assert f"windlass rollback {run['run']}" in ran.result["hint"]
+    assert "nothing was" not in ran.said
+    windlass("rollback", "--json", "--yes", run["run"], pair=spoiled).expect(DONE)
+    assert content(spoiled) == before
 
 
 def test_only_what_it_may(spoiled: Pair) -> None:

@@ -90,7 +90,8 @@ def test_the_same_command_takes_data_that_was_corrected_and_what_has_come(
     file = str(write_spec(tmp_path, "set: {total: {sql: 100 / total}}"))
     messages.run("update message set total = 0 where message_id = 2")
     ran = call(messages, "rewrite", "-f", file).expect(STOPPED)
-    assert "division by zero" in ran.said and "run the same command again" in ran.said
+    assert "division by zero" in ran.said and f"    windlass rewrite -f {file}" in ran.said
+    assert "Or undo the run: windlass rollback" in ran.said
     messages.run(
         "update message set total = 1 where message_id = 2",
         "insert into message values (50, 'new', 'new', 1, '9999-12-31')",

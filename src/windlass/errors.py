@@ -72,7 +72,7 @@ class Unreachable(WindlassError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         sides = " and ".join(problem.object for problem in problems)
-        hint = "nothing was written and nothing is lost: run the same command again when it is up"
+        hint = "nothing was written: run the same command again once it can be reached"
         super().__init__(f"{sides} cannot be reached", hint=hint)
         self.problems = tuple(problems)
 

@@ -9,6 +9,7 @@ from enum import IntEnum
 
 import click
 
+from windlass.cli.hints import RESUME, SAME, way_on
 from windlass.cli.voice import Voice
 from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.outcome import State
@@ -85,19 +86,27 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
             return Ending(Exit.REFUSED, refusal(error.problems), error.hint, error.problems)
         case Unreachable():
             return Ending(Exit.STOPPED, str(error), error.hint, error.problems)
-        case Interrupted() | click.Abort() | KeyboardInterrupt():
-            return Ending(Exit.INTERRUPTED, "interrupted", "run the same command again to resume")
+        case click.Abort(__cause__=None):  # a question, answered with no or with Ctrl-C
+            return Ending(Exit.INTERRUPTED, "not confirmed", "nothing was changed")
+        case Interrupted() | KeyboardInterrupt() | click.Abort():
+            return Ending(
+                Exit.INTERRUPTED, "interrupted", RESUME if writes else "nothing was written"
+            )
         case WindlassError():
             stopped = writes or error.retryable
-            return Ending(Exit.STOPPED if stopped else Exit.REFUSED, str(error), error.hint)
+            hint = way_on(error, resume=SAME) if error.retryable else error.hint
+            return Ending(Exit.STOPPED if stopped else Exit.REFUSED, str(error), hint)
         case ModuleNotFoundError(name=str(name)) if extra := EXTRA_OF.get(name.partition(".")[0]):
             hint = f"pip install '{DISTRIBUTION}[{extra}]'"
             return Ending(Exit.REFUSED, f"{name} is not installed", hint)
         case OSError(filename=str(name), strerror=str(reason)):
-            return Ending(Exit.STOPPED if writes else Exit.REFUSED, f"{name}: {reason}")
+            hint = f"remove the cause; then {SAME}" if writes else ""
+            return Ending(Exit.STOPPED if writes else Exit.REFUSED, f"{name}: {reason}", hint)
         case _:
             message = f"unexpected {type(error).__name__}: {_first_line(error)}"
-            hint = "this is a fault in windlass; -v shows where"
+            hint = (
+                f"this is a fault in windlass: report it with what -v shows; {SAME} if it may pass"
+            )
             return Ending(Exit.STOPPED, message, hint)
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from windlass.cli.hints import way_on
 from windlass.errors import BadSpec, Different, Interrupted, Refused, SnapshotLost, WindlassError
 from windlass.flows.exporting import Exporting
 from windlass.flows.outline import EXPORT
@@ -71,7 +72,7 @@ def export(spec: ExportSpec, emit: Emit, *, run: str = "") -> Outcome:
 def _attempt(run: Exporting) -> tuple[Outcome, WindlassError | None]:
     """One pass of the flow, and why another one could go on where it ended."""
     run.steps = tuple(step.name for step in EXPORT.steps)
-    go_on = f"the same command with --run {run.run} goes on"
+    resume = f"run the same command again with --run {run.run} to resume"
     try:
         run_flow(EXPORT, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
@@ -79,12 +80,11 @@ def _attempt(run: Exporting) -> tuple[Outcome, WindlassError | None]:
     except Different as error:
         return replace(run.outcome(State.DIFFERENT), differences=error.differences), None
     except Interrupted:
-        return run.outcome(State.INTERRUPTED, "interrupted", go_on), None
+        return run.outcome(State.INTERRUPTED, "interrupted", resume), None
     except WindlassError as error:
         if not run.exports:
             problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
             return Outcome("", State.REFUSED, problems=(problem,)), None
-        hint = f"{error.hint}; then {go_on}" if error.hint else go_on
-        outcome = run.outcome(State.STOPPED, str(error), hint)
+        outcome = run.outcome(State.STOPPED, str(error), way_on(error, resume=resume))
         return outcome, error if isinstance(error, SnapshotLost) else None
     return run.outcome(State.DONE), None

@@ -11,19 +11,18 @@ from functools import partial
 import psycopg
 
 from windlass.cli.differing import Differing
+from windlass.cli.hints import RESUME, SAME, way_on
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import (
     AlreadyFinished,
-    CannotResume,
     ConnectionLost,
     Different,
     Interrupted,
     Refused,
     RunLost,
     SnapshotLost,
-    TargetFull,
     Unreachable,
     WindlassError,
 )
@@ -33,7 +32,7 @@ from windlass.flows.clean import read_left as find_left
 from windlass.flows.comparison import Comparison
 from windlass.flows.migration import Migration
 from windlass.flows.outline import MIGRATE, REWRITE, VALIDATE
-from windlass.flows.repair import Repairing, end_repair, repair_differences
+from windlass.flows.repair import Repairing, end_repair, repair_differences, stop_repair
 from windlass.flows.rewriting import Rewriting
 from windlass.flows.rollback import Foreseen, foresee, roll_back
 from windlass.flows.status import read_detail, read_statuses
@@ -51,7 +50,6 @@ from windlass.spec.spec import Spec
 ATTEMPTS = 10
 # without the last step, which makes an error of differences: here they may be repaired
 COMPARE = VALIDATE.only(*(step.name for step in VALIDATE.steps[:-1]))
-GO_ON = "run the same command again to resume"
 
 
 def plan_move(spec: Spec) -> Planned:
@@ -114,7 +112,7 @@ def migrate(
 def _stopped(before: Outcome, refused: Outcome) -> Outcome:
     """The run had begun before what now keeps it from going on."""
     reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in refused.problems)
-    return replace(before, message=reasons, hint=GO_ON)
+    return replace(before, message=reasons, hint=RESUME)
 
 
 def _say_lost(lost: WindlassError, holder: SnapshotHolder | None) -> str:
@@ -129,6 +127,8 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
         with _explained():
             run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
+        if run.has_begun:
+            return _end(run, State.STOPPED, *_refused_late(error, run.plan.run)), None
         return Outcome("", State.REFUSED, problems=error.problems), None
     except Unreachable as error:
         return _unreachable(error), None
@@ -142,13 +142,20 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
     except Interrupted:
         if run.ended:  # just before
             return run.outcome(run.ended), None
-        return _end(run, State.INTERRUPTED, "interrupted", GO_ON), None
+        return _end(run, State.INTERRUPTED, "interrupted", RESUME), None
     except WindlassError as error:
         if not run.has_begun:
             return _not_begun(error), None
-        outcome = _end(run, State.STOPPED, _with_side(error), _way_on(error, run.plan.run))
+        outcome = _end(run, State.STOPPED, _with_side(error), way_on(error, run.plan.run))
         return outcome, error if isinstance(error, SnapshotLost | RunLost) else None
     return run.outcome(State.DONE), None
+
+
+def _refused_late(error: Refused, run: str) -> tuple[str, str]:
+    """Message and hint of problems that have come up after the run began."""
+    reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in error.problems)
+    hints = "; ".join(dict.fromkeys(one.hint for one in error.problems if one.hint))
+    return reasons, way_on(WindlassError(reasons, hint=hints), run)
 
 
 def _with_side(error: WindlassError) -> str:
@@ -169,16 +176,6 @@ def _not_begun(error: WindlassError) -> Outcome:
     if error.retryable:
         return _unreachable(Unreachable([problem]))
     return Outcome("", State.REFUSED, problems=(problem,))
-
-
-def _way_on(error: WindlassError, run: str) -> str:
-    """What to do now: what passes by itself needs no more than the same command."""
-    if isinstance(error, CannotResume):
-        return error.hint
-    if error.retryable or isinstance(error, TargetFull):
-        return f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
-    cause = error.hint or "remove the cause"
-    return f"{cause}; then {GO_ON}. Or undo the run: windlass rollback {run}"
 
 
 @contextmanager
@@ -233,14 +230,13 @@ def rewrite(spec: RewriteSpec, emit: Emit) -> Outcome:
         except Refused as error:
             if not run.has_begun:
                 return Outcome("", State.REFUSED, problems=error.problems)
-            return _stop(run, State.STOPPED, "; ".join(map(str, error.problems)), GO_ON)
+            return _stop(run, State.STOPPED, *_refused_late(error, run.plan.run))
         except Interrupted:
-            return _stop(run, State.INTERRUPTED, "interrupted", GO_ON)
+            return _stop(run, State.INTERRUPTED, "interrupted", RESUME)
         except WindlassError as error:
             if not run.has_begun:
                 return _not_begun(error)
-            hint = f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
-            return _stop(run, State.STOPPED, str(error), hint)
+            return _stop(run, State.STOPPED, str(error), way_on(error, run.plan.run))
         return run.outcome(State.DONE)
 
 
@@ -354,7 +350,7 @@ def verify(
     started = time.perf_counter()
     compare = partial(_compare, spec, emit, show_values=show_values, differing=differing)
     outcome, run = compare(repair=repair)
-    if run:
+    if run:  # the repair is through
         emit(Noticed("repaired: comparing again"))
         if differing:
             differing.forget()
@@ -373,23 +369,33 @@ def _compare(
     repair: Repairing | None = None,
     repaired: str = "",
 ) -> tuple[Outcome, str]:
-    """One comparison, and the run that has repaired something after it, or before it."""
+    """One comparison, and the run that has repaired something after it. `repaired` is the one
+    before it, which this comparison ends."""
     with Comparison(spec, emit) as run:
         run.show_values = show_values
         run.on_difference = differing.add if differing else None
         run.steps = tuple(step.name for step in COMPARE.steps)
+        run.repair_run = repaired
         try:
             run_flow(COMPARE, run, jobs=spec.jobs, emit=run.emit)
-            if repair and (found := repair_differences(run, repair)):
-                return run.outcome(State.DONE), found
+            if repair:
+                repair_differences(run, repair)
+                if run.repair_run:
+                    return run.outcome(State.DONE), run.repair_run
             outcome = run.outcome(State.DIFFERENT if run.differences else State.DONE)
             return end_repair(run, repaired, outcome) if repaired else outcome, ""
         except Refused as error:
+            if run.repair_run:
+                return stop_repair(run, State.STOPPED, *_refused_late(error, run.repair_run)), ""
             return Outcome("", State.REFUSED, problems=error.problems), ""
         except Interrupted:
-            message = "its repair is not finished" if repaired else "nothing was changed"
-            return run.outcome(State.INTERRUPTED, "interrupted", message), ""
+            if run.repair_run:
+                return stop_repair(run, State.INTERRUPTED, "interrupted", RESUME), ""
+            return run.outcome(State.INTERRUPTED, "interrupted", "nothing was changed"), ""
         except Unreachable as error:
             return _unreachable(error), ""
         except WindlassError as error:
-            return run.outcome(State.STOPPED, _with_side(error), error.hint), ""
+            if run.repair_run:
+                hint = way_on(error, run.repair_run)
+                return stop_repair(run, State.STOPPED, _with_side(error), hint), ""
+            return run.outcome(State.STOPPED, _with_side(error), way_on(error, resume=SAME)), ""

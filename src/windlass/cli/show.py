@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
+from windlass.cli.hints import beside_the_command, resumes
 from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
 from windlass.model.report import Difference, DifferenceKind, Differs, LossClass, count_losses
 from windlass.model.text import one_line
@@ -28,6 +29,7 @@ COPY_PHASES = ("transfer_table_data", "transfer_partition", "extract")
 
 _GOOD = {State.DONE, State.ROLLED_BACK}
 _OVER = {*_GOOD, State.DIFFERENT, State.LOSSY}
+_UNFINISHED = {State.STOPPED, State.INTERRUPTED, State.RUNNING}
 
 
 def outcome_json(outcome: Outcome) -> dict[str, object]:
@@ -67,15 +69,17 @@ def outcome_text(
             list(_next(outcome, "", repair, "")),
         ]
         return "\n\n".join("\n".join(block) for block in blocks if block)
+    resumable = verb in ("migrate", "rewrite") or outcome.repaired
+    again = again if resumable and _resumes(outcome) else ""
     blocks = [
-        [_headline(outcome, verb, width), *_why(outcome, verb, width)],
+        [_headline(outcome, verb, width), *_why(outcome, verb, width, again=again)],
         list(_totals(outcome)),
         list(_phases(outcome, width)),
         list(_relations(outcome)) if outcome.rows or outcome.differences else [],
         list(difference_lines(outcome, width)),
         list(loss_lines(outcome, width)),
         list(_notices(outcome, width)),
-        list(_next(outcome, again if verb in ("migrate", "rewrite") else "", repair, rollback)),
+        list(_next(outcome, again, repair, rollback, repaired=outcome.repaired)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -83,6 +87,8 @@ def outcome_text(
 def outcome_line(outcome: Outcome, *, verb: str) -> str:
     """The end of a run under ``-q``."""
     lines = [_headline(outcome, verb, 1000), *_why(outcome, verb, 1000)]
+    if outcome.repaired:
+        lines.append(f"  Repaired by run {outcome.run}; windlass rollback {outcome.run} undoes it.")
     if outcome.state is State.DIFFERENT:
         names = [item.source for item in outcome.relations if item.differs]
         some = f"  {_differ(len(names), ' table')}: {several(names)}. " if names else "  "
@@ -158,15 +164,20 @@ def _verdict(outcome: Outcome) -> str:
     return " ".join(sentences)
 
 
-def _why(outcome: Outcome, verb: str, width: int) -> Iterator[str]:
+def _resumes(outcome: Outcome) -> bool:
+    return outcome.state in _UNFINISHED and resumes(outcome.hint)
+
+
+def _why(outcome: Outcome, verb: str, width: int, *, again: str = "") -> Iterator[str]:
+    """`again` is the command that is shown below."""
     done = outcome.state in (State.DONE, State.LOSSY)
     if done and verb != "rewrite":
         yield from _wrapped(_verdict(outcome), width, "  ")
     is_new = not outcome.already and outcome.message not in ("", str(outcome.state))
     if is_new and outcome.state is not State.DONE:
         yield from _wrapped(outcome.message, width, "  ")
-    if outcome.hint:
-        yield from _wrapped(outcome.hint, width, "  → ")
+    if hint := beside_the_command(outcome.hint) if again else outcome.hint:
+        yield from _wrapped(hint, width, "  → ")
 
 
 def _counts(outcome: Outcome) -> Iterator[str]:
@@ -352,8 +363,10 @@ _REPAIRS = {
 }
 
 
-def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[str]:
-    if outcome.state in (State.STOPPED, State.INTERRUPTED, State.RUNNING) and again:
+def _next(
+    outcome: Outcome, again: str, repair: str, rollback: str, *, repaired: bool = False
+) -> Iterator[str]:
+    if again:
         where = "on the target" if outcome.target else "in the database"
         yield f"  What is done is safe {where}. To resume:"
         yield f"    {again}"
@@ -366,6 +379,9 @@ def _next(outcome: Outcome, again: str, repair: str, rollback: str) -> Iterator[
         )
         yield f"  To make the target match the source{changes and f' ({changes})'}:"
         yield f"    {repair}"
+    if repaired and rollback:
+        yield f"  Repaired by run {outcome.run}. To put the target back as it was:"
+        yield f"    {rollback}"
     if outcome.counts.get("backed up") and outcome.state is State.DONE and rollback:
         yield "  To put the rows back as they were:"
         yield f"    {rollback}"

@@ -23,6 +23,7 @@ class Comparison(Migration):
     """Every selected relation against its namesake."""
 
     only_compares = True
+    repair_run = ""  # of a repair that has begun
 
     def begin_reading(self) -> None:
         """Plan the comparison.

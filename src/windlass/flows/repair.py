@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from windlass.engines.postgres.lock import end_sessions, name_session, read_hold
 from windlass.engines.postgres.rowmend import Aside, give_back, undisturbed
 from windlass.engines.postgres.sequences import read_sequences, set_sequences
 from windlass.engines.postgres.session import Connection
-from windlass.errors import Refused
+from windlass.errors import Refused, WindlassError
 from windlass.flows.comparison import Comparison
 from windlass.flows.migration import UNFINISHED, new_run_id
 from windlass.flows.rollback import Foreseen, Undone, written_since
@@ -75,9 +75,9 @@ class Repairing:
     confirm: Callable[[Forecast], None] = field(default=lambda _: None)
 
 
-def repair_differences(run: Comparison, how: Repairing) -> str:
-    """The run that has changed something, or has been resumed and ended; "" if there was nothing to
-    do. Definitions are reported, never repaired.
+def repair_differences(run: Comparison, how: Repairing) -> None:
+    """The comparison's `repair_run` is the run that has changed something, or has been resumed;
+    "" if there was nothing to do. Definitions are reported, never repaired.
 
     Each relation, and each large object, in a target transaction of its own.
 
@@ -87,7 +87,7 @@ def repair_differences(run: Comparison, how: Repairing) -> str:
     forecast = _forecast(run, how.allowed)
     unfinished = _unfinished(run, how)
     if not forecast and unfinished is None:
-        return ""
+        return
     if forecast:
         how.confirm(forecast)
     with _explained("repairing"):
@@ -99,14 +99,21 @@ def repair_differences(run: Comparison, how: Repairing) -> str:
             repair_large_objects(repairs, Item(""))
         if forecast.sequences:
             repair_sequences(repairs, Item(""))
-    return repairs.run_id
 
 
 def end_repair(run: Comparison, name: str, outcome: Outcome) -> Outcome:
     """Journal how the repair ended, after the second comparison."""
-    ended = replace(outcome, run=name)
+    ended = replace(outcome, run=name, repaired=True)
     journal.set_state(run.control, name, outcome.state, ended)
     return ended
+
+
+def stop_repair(run: Comparison, state: State, message: str, hint: str) -> Outcome:
+    """Journalled if the target still answers; what was repaired stays, and can be undone."""
+    outcome = replace(run.outcome(state, message, hint), run=run.repair_run, repaired=True)
+    with suppress(psycopg.Error, WindlassError):
+        journal.set_state(run.control, run.repair_run, state, outcome)
+    return outcome
 
 
 def _forecast(run: Comparison, allowed: Collection[Change]) -> Forecast:
@@ -176,6 +183,7 @@ class _Repairs:
                 self._check_schema()
             else:
                 self._begin()
+        run.repair_run = self.run_id
         name_session(run.control, f"windlass control {self.run_id}")
         self.lines = journal.read_lines(run.control, self.run_id)
 

@@ -202,7 +202,7 @@ def _write(run: Rewriting, connection: Connection) -> Result:
     if run.is_stale():
         raise WindlassError(
             f"{plan.table} was altered after its rows were read; nothing was written",
-            hint="begin a new run",
+            hint="run the same command again: it undoes this run and starts over",
         )
     if plan.keeps_backup:
         backup.lock_place(connection, plan)

@@ -390,7 +390,7 @@ class Rewriting:
         if not self.is_over and not self.has_changed_table and self.is_stale():
             raise WindlassError(
                 f"{self._source} was altered after its rows were read; nothing was changed",
-                hint="begin a new run, which undoes this one first",
+                hint="run the same command again: it undoes this run and starts over",
             )
 
     def _tell(self) -> None:

@@ -68,6 +68,7 @@ class Outcome:
     set_aside: int = 0  # how many objects a rollback would put back
     counts: dict[str, int] = field(default_factory=dict)  # of rows, in the flow's own words
     resumed: bool = False  # it continued where an earlier process had stopped
+    repaired: bool = False  # `run` is a repair, which has changed the target
     already: bool = False  # an earlier command had finished it; this one wrote nothing
 
     @property

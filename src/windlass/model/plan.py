@@ -43,6 +43,7 @@ class Arrival(StrEnum):
     CREATE = "create"  # it is not there
     REPLACE = "replace"  # what is there is set aside first
     FILL = "fill"  # it is there and empty; rows go in
+    REFUSE = "refuse"  # it is there, and nobody has said what to do with it
 
 
 class Form(StrEnum):

@@ -210,12 +210,24 @@ def _writing_problems(spec: Spec, sides: Sides) -> Iterator[Problem]:
                 yield Problem(str(name), "is not on the target, and --data-only makes nothing")
         elif spec.extent is Extent.DATA or spec.existing is OnExisting.FILL:
             yield from _filling_problems(relation, found)
+            if relation.holds_rows and found.name in sides.target.hiding:
+                yield _guarded_by_policies(found, sides.target)
         elif spec.existing is OnExisting.REFUSE:
             yield Problem(
                 str(name),
                 "exists on the target",
                 "--existing replace sets it aside, --existing fill loads into it when it is empty",
             )
+
+
+def _guarded_by_policies(found: Relation, target: Catalog) -> Problem:
+    """COPY refuses a table whose row security is on for the user, whatever its policies say."""
+    user = target.server.user
+    return Problem(
+        str(found.name),
+        f"has row security on the target, and cannot be loaded by {user}",
+        f"ALTER ROLE {_quoted(user)} BYPASSRLS, or connect as the table's owner",
+    )
 
 
 def _filling_problems(relation: Relation, found: Relation) -> Iterator[Problem]:

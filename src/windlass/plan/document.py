@@ -256,6 +256,7 @@ _ARRIVES = {
     Arrival.CREATE: "created",
     Arrival.REPLACE: "replaced",
     Arrival.FILL: "filled",
+    Arrival.REFUSE: "exists",
 }
 
 

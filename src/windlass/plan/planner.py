@@ -402,8 +402,9 @@ def _merged_schemas(schemas: Mapping[str, str]) -> list[Problem]:
 def _arrival(spec: Spec, name: Name, target: Catalog) -> Arrival:
     if not any(relation.name == name for relation in target.relations):
         return Arrival.CREATE
-    fills = spec.existing is OnExisting.FILL or spec.extent is Extent.DATA
-    return Arrival.FILL if fills else Arrival.REPLACE
+    if spec.existing is OnExisting.FILL or spec.extent is Extent.DATA:
+        return Arrival.FILL
+    return Arrival.REPLACE if spec.existing is OnExisting.REPLACE else Arrival.REFUSE
 
 
 def _write(

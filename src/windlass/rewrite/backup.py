@@ -101,7 +101,8 @@ def copy(connection: Connection, staging: Staging) -> int:
     wanted = _count(connection, sql.SQL("select count(*) from ({}) q").format(source))
     if rows != wanted:
         raise WindlassError(
-            f"the backup {new} has {rows} rows, not {wanted}", hint="run again: it is made anew"
+            f"the backup {new} has {rows} rows, not {wanted}",
+            hint="run the same command again: the backup is made again",
         )
     return rows
 

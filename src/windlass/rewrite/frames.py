@@ -135,7 +135,7 @@ def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
     if count != rows:
         raise WindlassError(
             f"function {staging.plan.function}: {count} of {rows} rows have come back",
-            hint="run again: the function is called anew",
+            hint="run the same command again: the function is called again",
         )
     found = [name for name, differs in zip(given, changed, strict=True) if differs]
     plan = staging.plan

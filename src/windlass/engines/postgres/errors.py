@@ -32,9 +32,9 @@ _HINTS = {
     "53100": "make space on the server",
     "53300": "lower --jobs, or raise max_connections",
     "25006": "the server is a standby now, or the database or role has been set"
-    " default_transaction_read_only = on: lift that, then run again",
+    " default_transaction_read_only = on: lift that",
     "42501": "grant what is missing",
-    "55P03": "others have it locked: wait until they are through",
+    "55P03": "another session has it locked: wait until that has finished",
     "53200": "raise max_locks_per_transaction there, or run with fewer --jobs",
 }
 
@@ -58,7 +58,9 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     if state is None and any(said in message for said in _FINAL):
         return WindlassError(message, hint=_connection_hint(message), side=side)
     if state in _PASSING or (state is None and _hung_up(error)):
-        return ConnectionLost(message, hint=hint or _connection_hint(message), side=side)
+        is_down = state is None or (state[:2] in ("08", "25", "57") and state != "57014")
+        hint = hint or (_connection_hint(message) if is_down else "")
+        return ConnectionLost(message, hint=hint, side=side)
     return WindlassError(message, hint=hint, side=side, sqlstate=state)
 
 

@@ -80,7 +80,7 @@ def end_sessions(connection: Connection, name: str) -> None:
             if time.monotonic() > deadline:
                 raise WindlassError(
                     f"the sessions {name} do not end",
-                    hint="end them with pg_terminate_backend(pid), then run again",
+                    hint="end them with pg_terminate_backend(pid)",
                 )
             time.sleep(_POLL_SECONDS)
     except psycopg.Error as error:

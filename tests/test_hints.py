@@ -1,0 +1,86 @@
+"""What to do after a run that stopped: said once, and by the kind of the cause."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from windlass.cli.endings import ending_of
+from windlass.cli.hints import RESUME, way_on
+from windlass.cli.show import outcome_text
+from windlass.engines.postgres.errors import explain
+from windlass.errors import (
+    CannotResume,
+    ConnectionLost,
+    ConstraintViolated,
+    RunLost,
+    SnapshotLost,
+    TargetFull,
+    WindlassError,
+)
+from windlass.model.outcome import Outcome, State
+
+AGAIN = "windlass migrate -f shop.yaml"
+
+WAYS = [
+    (ConnectionLost("gone"), RESUME),
+    (ConnectionLost("gone", hint="check that the server is up"),
+     f"check that the server is up; then {RESUME}"),
+    (SnapshotLost("gone"), RESUME),
+    (RunLost("gone"), RESUME),
+    (TargetFull("full", hint="make space"), f"make space; then {RESUME}"),
+    (CannotResume("changed", hint="undo that change"), "undo that change"),
+    (WindlassError("stale", hint="run the same command again: it starts over"),
+     "run the same command again: it starts over"),
+    (ConstraintViolated("rows violate it"),
+     f"remove the cause; then {RESUME}. Or undo the run: windlass rollback R"),
+    (WindlassError("no", hint="grant what is missing"),
+     f"grant what is missing; then {RESUME}. Or undo the run: windlass rollback R"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "hint"), WAYS, ids=str)
+def test_a_hint_says_what_ends_the_trouble(error: WindlassError, hint: str) -> None:
+    assert way_on(error, "R") == hint
+
+
+@pytest.mark.parametrize("verb", ["migrate", "rewrite"])
+@pytest.mark.parametrize("state", [State.STOPPED, State.INTERRUPTED])
+@pytest.mark.parametrize(("error", "hint"), WAYS, ids=str)
+def test_the_way_on_is_said_once(error: WindlassError, hint: str, state: State, verb: str) -> None:
+    outcome = Outcome("R", state, message=str(error), hint=hint, target="new on h")
+    said = click.unstyle(outcome_text(outcome, verb=verb, width=100, again=AGAIN))
+    assert said.count(RESUME) + said.count("To resume:") <= 1
+    assert (AGAIN in said) is (not isinstance(error, CannotResume))
+    assert error.hint.partition(":")[0] in said
+
+
+PASSING = ["57014", "40001", "40P01", "55P03", "53200"]
+
+
+@pytest.mark.parametrize("state", PASSING)
+def test_a_server_that_answers_is_not_said_to_be_down(state: str) -> None:
+    class Passing(Exception):
+        sqlstate = state
+
+    found = explain(Passing("it was cancelled"), "copying", side="target")
+    assert isinstance(found, ConnectionLost)
+    assert "server is up" not in found.hint
+
+
+NOTHING_TO_RESUME: list[BaseException] = [KeyboardInterrupt(), click.Abort()]
+
+
+@pytest.mark.parametrize("error", NOTHING_TO_RESUME, ids=repr)
+def test_what_only_reads_has_nothing_to_resume(error: BaseException) -> None:
+    assert "resume" not in ending_of(error, writes=False).hint
+
+
+def test_a_question_that_is_answered_with_no_leaves_nothing_to_resume() -> None:
+    ending = ending_of(click.Abort(), writes=True)
+    assert (ending.message, ending.hint) == ("not confirmed", "nothing was changed")
+
+
+def test_a_lost_server_is_tried_again_by_the_same_command() -> None:
+    ending = ending_of(ConnectionLost("gone", hint="check that the server is up"), writes=True)
+    assert ending.hint == "check that the server is up; then run the same command again"
