@@ -10,12 +10,12 @@ import click
 
 from windlass.cli.show import table
 from windlass.cli.voice import Voice
+from windlass.cli.wrapping import hang, width_of
 from windlass.errors import Refused
 from windlass.flows.clean import Left
 from windlass.flows.repair import Forecast, Repairing
 from windlass.flows.rollback import Foreseen
 from windlass.model.event import Asked, Emit
-from windlass.model.text import one_line
 from windlass.model.units import bytes_text, plural
 from windlass.verify.repair import ALL, Change
 
@@ -34,7 +34,8 @@ def require_terminal() -> None:
 
 def confirm(question: str) -> None:
     require_terminal()
-    click.confirm(one_line(question), abort=True, err=True)
+    lines = hang(question, width_of(sys.stderr) - len(" [y/N]: "), indent=2)
+    click.confirm("\n".join(lines), abort=True, err=True)
 
 
 def repairing(voice: Voice, emit: Emit, kinds: str, *, yes: bool) -> Repairing:

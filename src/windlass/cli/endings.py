@@ -11,10 +11,10 @@ import click
 
 from windlass.cli.hints import RESUME, SAME, way_on
 from windlass.cli.voice import Voice
+from windlass.cli.wrapping import WHOLE, hang
 from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.outcome import State
 from windlass.model.report import Problem
-from windlass.model.text import one_line
 
 
 class Exit(IntEnum):
@@ -138,20 +138,22 @@ def tell(ending: Ending, voice: Voice, error: BaseException | None = None) -> in
             }
         )
     else:
-        voice.aside(text_of(ending))
+        voice.aside(text_of(ending, width=voice.aside_width))
     return int(ending.exit)
 
 
-def text_of(ending: Ending) -> str:
-    lines = [click.style("windlass: ", fg="red", bold=True) + one_line(ending.message)]
+def text_of(ending: Ending, *, width: int = WHOLE) -> str:
+    """`width` is that of the terminal that shows it; else every problem has one line."""
+    head = click.style("windlass: ", fg="red", bold=True)
+    lines = hang(ending.message, width, head, indent=2)
     for number, problem in enumerate(ending.problems, start=1):
         next_hint = ending.problems[number].hint if number < len(ending.problems) else ""
         what = f"{problem.object}: {problem.message}" if problem.object else problem.message
-        lines.append(f"{number:>4}  {one_line(what)}")
+        lines += hang(what, width, f"{number:>4}  ")
         if problem.hint and problem.hint != next_hint:  # once for several in a row
-            lines.append(f"      → {one_line(problem.hint)}")
+            lines += hang(problem.hint, width, "      → ")
     if ending.hint:
-        lines.append(f"  → {one_line(ending.hint)}")
+        lines += hang(ending.hint, width, "  → ")
     return "\n".join(lines)
 
 

@@ -145,6 +145,7 @@ def _say_plan(voice: Voice, made: Planned, form: str, output: Path | None) -> in
                 plan,
                 next_command=again,
                 width=voice.width,
+                wraps=sys.stdout.isatty(),
                 detail=detail,
                 heading=lambda title: bold(title, bold=True),
                 left=left,
@@ -486,6 +487,7 @@ def _say(voice: Voice, outcome: Outcome, verb: str, rows: Differing | None = Non
             again=voice.command(verb),
             repair=voice.command("verify", "--repair"),
             rollback=voice.rollback_command(outcome.run),
+            line_width=voice.aside_width,
         )
     (voice.result if show.is_result(outcome) else voice.aside)(text)
     return EXIT_OF[outcome.state]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
 from windlass.cli.hints import beside_the_command, resumes
+from windlass.cli.wrapping import WHOLE, hang
 from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
 from windlass.model.report import Difference, DifferenceKind, Differs, LossClass, count_losses
 from windlass.model.text import one_line
@@ -56,11 +56,16 @@ def outcome_text(
     again: str = "",
     repair: str = "",
     rollback: str = "",
+    line_width: int = WHOLE,
 ) -> str:
-    """The end of a run. `again`, `repair` and `rollback` are command lines to name."""
+    """The end of a run. `again`, `repair` and `rollback` are command lines to name; `line_width`
+    is that of the terminal where problems are shown."""
     if outcome.problems:
         message = outcome.message or refusal(outcome.problems)
-        return text_of(Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems))
+        return text_of(
+            Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems),
+            width=line_width,
+        )
     if outcome.already:
         blocks = [
             [_headline(outcome, verb, width), *_why(outcome, verb, width)],
@@ -172,12 +177,12 @@ def _why(outcome: Outcome, verb: str, width: int, *, again: str = "") -> Iterato
     """`again` is the command that is shown below."""
     done = outcome.state in (State.DONE, State.LOSSY)
     if done and verb != "rewrite":
-        yield from _wrapped(_verdict(outcome), width, "  ")
+        yield from hang(_verdict(outcome), width, "  ")
     is_new = not outcome.already and outcome.message not in ("", str(outcome.state))
     if is_new and outcome.state is not State.DONE:
-        yield from _wrapped(outcome.message, width, "  ")
+        yield from hang(outcome.message, width, "  ")
     if hint := beside_the_command(outcome.hint) if again else outcome.hint:
-        yield from _wrapped(hint, width, "  → ")
+        yield from hang(hint, width, "  → ")
 
 
 def _counts(outcome: Outcome) -> Iterator[str]:
@@ -324,7 +329,7 @@ def _difference(difference: Difference, width: int) -> Iterator[str]:
     key = ", ".join(f"{name}={value}" for name, value in difference.key.items())
     where = f" ({key})" if key else ""
     words = f"{difference.kind}: {difference.object}{where}: {difference.message}"
-    yield from _wrapped(words, width, _styled("  ✗ ", "red"))
+    yield from hang(words, width, _styled("  ✗ ", "red"))
     for column in difference.columns:
         if difference.source is not None and difference.target is not None:
             source, target = difference.source.get(column), difference.target.get(column)
@@ -346,14 +351,14 @@ def loss_lines(outcome: Outcome, width: int) -> Iterator[str]:
         names = ", ".join(objects[:MOST_NAMES])
         if len(objects) > MOST_NAMES:
             names += f" and {len(objects) - MOST_NAMES:,} more"
-        yield from _wrapped(f"{kind}: {names}: {message}", width, _styled("  ! ", "yellow"))
+        yield from hang(f"{kind}: {names}: {message}", width, _styled("  ! ", "yellow"))
     if len(groups) > MOST_LOSSES:
         yield dim(f"  and {len(groups) - MOST_LOSSES:,} more kinds; --json lists all")
 
 
 def _notices(outcome: Outcome, width: int) -> Iterator[str]:
     for notice in outcome.notices:
-        yield from _wrapped(notice, width, _styled("  ! ", "yellow"))
+        yield from hang(notice, width, _styled("  ! ", "yellow"))
 
 
 _REPAIRS = {
@@ -438,14 +443,6 @@ def table(lines: Sequence[Sequence[str]], right: set[int]) -> Iterator[str]:
 
 def pair(word: str, meaning: str) -> str:
     return f"  {word:<10} {meaning}"
-
-
-def _wrapped(words: str, width: int, head: str) -> Iterable[str]:
-    plain = len(click.unstyle(head))
-    lines = textwrap.wrap(
-        one_line(words), max(width - plain, 30), break_long_words=False, break_on_hyphens=False
-    )
-    return (f"{' ' * plain if at else head}{line}" for at, line in enumerate(lines or [""]))
 
 
 def moment(iso: str) -> str:

@@ -22,12 +22,12 @@ from urllib.parse import unquote
 
 import click
 
+from windlass.cli.wrapping import WIDEST, width_of
 from windlass.model.text import coloured, json_text
 
 HIDDEN = "***"
 # A shorter one would eat innocent words.
 SHORTEST_SECRET = 4
-WIDEST = 120
 
 _URL_PASSWORD = re.compile(r"(\w+://[^\s:@/'\"]*:)([^\s'\"]+)(?=@)")  # somewhere in a text
 _URL = re.compile(r"(\w+://[^:@/]*:)(.+)(?=@)", re.DOTALL)  # the whole of a word: may hold anything
@@ -98,6 +98,11 @@ class Voice:
         if not sys.stdout.isatty():
             return 100
         return min(shutil.get_terminal_size().columns, WIDEST)
+
+    @property
+    def aside_width(self) -> int:
+        """Of the terminal that stderr is; else lines are not wrapped."""
+        return width_of(sys.stderr)
 
     def command(self, verb: str = "", *more: str) -> str:
         """The command line to run next: the same words, under another verb, without secrets."""

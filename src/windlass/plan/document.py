@@ -25,6 +25,7 @@ from windlass.model.units import bytes_text, plural, seconds_text
 from windlass.plan.left import left_json, left_verdict, left_work
 
 INDENT = "  "
+WHOLE = 1_000_000  # the width of what is no terminal
 BAR = "│ "  # before every line of SQL
 _Item = TypeVar("_Item")
 Style = Callable[[str], str]
@@ -360,28 +361,30 @@ def text(
     *,
     next_command: str,
     width: int = 100,
+    wraps: bool = True,
     detail: Detail = Detail.FULL,
     heading: Style = str,
     left: RunDetail | None = None,
     restart_command: str = "",
 ) -> str:
     """For a terminal or a log. `heading` may make headings stand out; `left` is the unfinished run
-    that carries the plan out."""
+    that carries the plan out. Without `wraps` each problem and each object has one line."""
+    line_width = width if wraps else WHOLE
     sections: list[tuple[str, Iterable[str]]] = [
-        ("Problems", _problems(plan.problems, width)),
+        ("Problems", _problems(plan.problems, line_width)),
         ("What is left", _pairs(_what_is_left(plan, left), width)),
         ("Losses", (_bullet(words, width) for words in _losses(plan))),
         ("Notices", (_bullet(notice, width) for notice in plan.notices)),
-        ("Set aside on the target", _indented(_set_aside(plan))),
+        ("Set aside on the target", _indented(_set_aside(plan), line_width)),
         ("What refers to it", (_bullet(words, width) for words in _dependents(plan))),
         ("Order of work", _pairs(_work(plan), width, numbered=True)),
         ("Tables, in the order of copying", _relation_table(plan, width)),
-        ("Views and the like", _indented(_others(plan))),
+        ("Views and the like", _indented(_others(plan), line_width)),
     ]
     if detail is Detail.FULL:
         sections += [
             ("Columns", _columns(plan)),
-            ("Sequences", _indented(_arrow(*pair) for pair in plan.sequences)),
+            ("Sequences", _indented((_arrow(*pair) for pair in plan.sequences), line_width)),
             ("Statements, in the order of running", _statements(plan)),
         ]
     parts = [heading("Plan"), *_pairs(_facts(plan, left), width), "", _verdict(plan, left)]
@@ -437,8 +440,8 @@ def _problems(problems: Sequence[Problem], width: int) -> list[str]:
     return lines
 
 
-def _indented(lines: Iterable[str]) -> Iterator[str]:
-    return (f"{INDENT}{one_line(line)}" for line in lines)
+def _indented(lines: Iterable[str], width: int) -> Iterator[str]:
+    return (each for line in lines for each in _wrapped(line, width, INDENT, INDENT * 2))
 
 
 # of the table of relations, the least missed first; JSON and Markdown have all of them
