@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.own_schemas import make_schema_aside
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
@@ -69,7 +70,7 @@ def _make_schema(connection: Connection, schema: str) -> None:
         (schema,),
     ).fetchone()
     if row is None:
-        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
+        make_schema_aside(connection, schema)
     elif not row[0]:
         raise Refused([Problem(f"schema {schema}", "is another role's", "drop it")])
 

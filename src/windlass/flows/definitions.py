@@ -9,6 +9,7 @@ from windlass.engines.postgres.archive import ATTRIBUTES, Dumping, Entry, find_p
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.meaning import Since
+from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.printing import Printing
 from windlass.engines.postgres.rename import quote_identifier
@@ -25,6 +26,7 @@ from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.model.statement import Statement
 from windlass.model.units import plural, several
 from windlass.plan.naming import is_backup
+from windlass.plan.own import others_entries
 from windlass.plan.planner import wanted
 from windlass.plan.present import Present
 from windlass.plan.properties import property_differences
@@ -116,7 +118,9 @@ def _differing_schema(run: Migration) -> _Schemas:
     try:
         existing = read_existing(target)
         owners = read_sequence_owners(source)
+        own = read_own_schemas(source, side="source")
         entries, there = (dump.entries() for dump in dumps)
+        entries = list(others_entries(entries, own).entries)
     finally:
         for dump in dumps:
             dump.close()

@@ -23,6 +23,7 @@ from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.largeobjects import read_collisions
 from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.open_schemas import read_open_schemas
+from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.references import read_references
 from windlass.engines.postgres.session import Address, Connection, why_libpq
 from windlass.engines.postgres.trial import try_out
@@ -33,6 +34,7 @@ from windlass.model.relation import Name, Relation
 from windlass.model.report import Problem
 from windlass.plan.estimate import ASSUMED, Speeds
 from windlass.plan.locks import lock_problem, locked_tables
+from windlass.plan.own import others_relations
 from windlass.plan.planner import Reading, make_plan, wanted
 from windlass.plan.select import select_relations
 from windlass.spec.spec import Extent, Spec, Verify
@@ -54,7 +56,8 @@ class Sight:
 def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose.MOVE) -> Plan:
     """Read everything through the snapshot, pg_dump beside us. The plan names its problems."""
     source, target = sight.source, sight.target
-    read = catalog.read_catalog(source)
+    own = read_own_schemas(source, side="source")
+    read = others_relations(catalog.read_catalog(source), own)
     target_catalog = catalog.read_catalog(target)
     chosen = select_relations(read, wanted(spec))
     problems: list[Problem] = []
@@ -90,6 +93,8 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             target_locks=read_lock_room(target),
             pg_dump=str(dumping.pg_dump) if dumping else "none",
             speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
+            own_schemas=own,
+            target_own_schemas=read_own_schemas(target, side="target"),
         )
         entries = _entries(dumping, sight, read, problems) if dumping else []
     plan = make_plan(run, spec, replace(reading, entries=entries), problems, purpose)

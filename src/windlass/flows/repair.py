@@ -24,6 +24,7 @@ from windlass.engines.postgres.largeobjects import (
     unlink_large_objects,
 )
 from windlass.engines.postgres.lock import end_sessions, name_session, read_holder, try_lock
+from windlass.engines.postgres.own_schemas import make_schema_aside
 from windlass.engines.postgres.rowmend import Aside, give_back, undisturbed
 from windlass.engines.postgres.sequences import read_sequences, set_sequences
 from windlass.engines.postgres.session import Connection
@@ -200,8 +201,7 @@ class _Repairs:
         )
         self.epoch = 1
         # never one that is there already: its owner could drop what is set aside
-        schema = sql.Identifier(self.schema)
-        self.run.control.execute(sql.SQL("create schema {}").format(schema))
+        make_schema_aside(self.run.control, self.schema)
 
     def _check_schema(self) -> None:
         if problems := read_planted(self.run.control, Room(self.schema, tables="^.*$")):

@@ -15,6 +15,7 @@ from windlass.engines.postgres.database import Properties
 from windlass.engines.postgres.largeobjects import Collisions
 from windlass.engines.postgres.locks import LockRoom
 from windlass.engines.postgres.meaning import Since
+from windlass.engines.postgres.own_schemas import NO_OWN_SCHEMAS, OwnSchemas
 from windlass.engines.postgres.references import Reference
 from windlass.engines.postgres.trial import TryOut
 from windlass.model.plan import (
@@ -65,6 +66,7 @@ from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
 from windlass.plan.locks import locked_tables, portion_size, target_lock_problems
 from windlass.plan.narrowing import Census, Narrowed, narrow
 from windlass.plan.open_schemas import close_public
+from windlass.plan.own import others_entries, others_relations, own_losses, own_notices
 from windlass.plan.present import Present
 from windlass.plan.properties import Carried, carry_properties
 from windlass.plan.select import (
@@ -112,6 +114,8 @@ class Reading:
     target_locks: LockRoom
     logs_little: bool = False  # the target has wal_level = minimal
     speeds: Speeds = ASSUMED
+    own_schemas: OwnSchemas = NO_OWN_SCHEMAS  # of the source, where earlier runs have kept things
+    target_own_schemas: OwnSchemas = NO_OWN_SCHEMAS
 
 
 def wanted(spec: Spec) -> Wanted:
@@ -130,10 +134,13 @@ def make_plan(
     if purpose is Purpose.COMPARE:
         spec = spec.model_copy(update={"existing": OnExisting.FILL})
     words = wanted(spec)
+    others = others_entries(reading.entries, reading.own_schemas)
+    reading = replace(reading, entries=others.entries)
     relations = select_relations(reading.source, words)
     schemas = _schema_map(spec, reading, relations, words)
     renamed = {old: new for old, new in schemas.items() if old != new}
-    sides = Sides(reading.source, reading.target, reading.existing, relations, schemas)
+    there = others_relations(reading.target, reading.target_own_schemas)
+    sides = Sides(reading.source, there, reading.existing, relations, schemas)
     owned_by = {item.name: item.owner for item in reading.source.sequences if item.owner}
     names = {relation.name for relation in relations}
     since = Since.of(reading.source.server.major, reading.target.server.major)
@@ -153,8 +160,8 @@ def make_plan(
     repointing = _repointing(spec, run, reading, aside, relations, written, schemas)
     narrowed = Narrowed(_plan_relations(spec, reading, relations, arriving, schemas))
     if purpose is Purpose.MOVE and spec.extent is not Extent.SCHEMA:
-        there = {relation.name: relation for relation in reading.target.relations}
-        narrowed = narrow(narrowed.relations, there, reading.census)
+        arrived = {relation.name: relation for relation in reading.target.relations}
+        narrowed = narrow(narrowed.relations, arrived, reading.census)
     relation_plans = narrowed.relations
     statements = _with_unlogged(spec, reading, written.statements, relation_plans)
     problems = [
@@ -208,6 +215,8 @@ def make_plan(
         *carried.losses,
         *closed.losses,
         *selection.stranded,
+        *others.stranded,
+        *(() if words.schemas or words.include else own_losses(reading.own_schemas)),
         *aside.losses,
         *_other_losses(reading, words, relations),
         *(large_object_losses(sides) if large_objects.count else ()),
@@ -267,6 +276,7 @@ def make_plan(
             *_notices(written.statements, relation_plans),
             *(odd_choices(spec, sides) if purpose is Purpose.MOVE else ()),
             *_left_with_database(spec, reading, words),
+            *own_notices(reading.own_schemas),
         ),
         dependents=repointing.dependents,
     )

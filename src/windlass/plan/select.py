@@ -205,7 +205,7 @@ class _Picking:
             ]
             kept = entry.id in self._kept
             if missing and (kept or self._is_torn_off(entry)):
-                stranded[entry.id] = _left_out(entry, missing)
+                stranded[entry.id] = left_out(entry, missing)
         kept_ids = self._kept - set(stranded)
         entries = tuple(entry for entry in self._entries if entry.id in kept_ids)
         return Selection(entries, tuple(stranded.values()), frozenset(self._needed & kept_ids))
@@ -226,7 +226,8 @@ def is_called_after(part: Entry, relation: Entry) -> bool:
 _TORN_OFF = {"DEFAULT", "FK CONSTRAINT", "POLICY", "RULE", "TRIGGER"}
 
 
-def _left_out(entry: Entry, missing: Iterable[Entry]) -> Loss:
+def left_out(entry: Entry, missing: Iterable[Entry]) -> Loss:
+    """The loss of an entry that needs these."""
     needs = ", ".join(map(describe, missing))
     message = f"left out: it needs {needs}, which is not selected"
     return Loss(describe(entry), message, _LEFT_OUT.get(entry.kind, LossClass.OBJECTS))

@@ -5,7 +5,7 @@ with space as (
 select oid, nspname::text as name, nspowner as owner
   from pg_namespace
  where nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
-   and nspname !~ '^pg_(temp|toast_temp)_|^windlass_2'
+   and nspname !~ '^pg_(temp|toast_temp)_|^windlass_\d{8}_\d{4}_[0-9a-f]{4}_'
 )
 select 'SCHEMA' as kind, '' as schema, s.name, 'owner' as attribute, r.rolname::text as value,
        r.rolname::text as role
