@@ -130,7 +130,8 @@ def schema_difference(source: Database, target: Database) -> list[str]:
 def _echo(source: Database, server: Server) -> Iterator[Database]:
     """The source's definitions, in a database of another server that is dropped afterwards."""
     echo = server.create_database()
-    dump = OWN_BOOKKEEPING.sub("", _pg_dump(source))
+    # 16's for 17 as well, of which there is none here: 18's says what 17 does not know
+    dump = OWN_BOOKKEEPING.sub("", _pg_dump(source, version=18 if server.version >= 18 else 16))
     psql = [tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1"]
     done = subprocess.run(
         psql, env=echo.variables, input=dump.encode(), capture_output=True, check=False

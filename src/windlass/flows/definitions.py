@@ -132,7 +132,8 @@ def _differing_schema(run: Migration) -> _Schemas:
     renamed = {old: new for old, new in plan.schemas.items() if old != new}
 
     def written(schemas: Mapping[str, str], some: Sequence[Entry]) -> Written:
-        around = Surroundings(existing, plan.target.user, schemas, plan.target.superuser)
+        server = plan.target
+        around = Surroundings(existing, server.user, schemas, server.superuser, server.major)
         return write_statements(some, around)
 
     if not plan.target.superuser:

@@ -17,6 +17,7 @@ from windlass.backup.aside import note_of, set_aside
 from windlass.backup.defaults import changes_defaults, read_defaults
 from windlass.backup.large_objects import keep_aside
 from windlass.backup.privileges import grants_on_others, note_changes, read_privileges
+from windlass.backup.sequences import read_states
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
@@ -61,7 +62,7 @@ from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Phase, Statement
 from windlass.plan.document import Detail, markdown
-from windlass.spec.spec import Existing
+from windlass.spec.spec import Existing, Extent
 
 SEQUENCES_AT_ONCE = 200  # of which a transaction holds locks
 ANALYZED_AT_ONCE = 50
@@ -107,9 +108,9 @@ def hold_snapshot(run: Migration, _: Item) -> Result:
 def create_target_schema(run: Migration, _: Item) -> Result:
     """Set aside what is in the way, then schemas, extensions, types and functions."""
     statements = run.plan.statements
-    if changes_defaults(statements):
-        step = IN_ORDER[Phase.SCHEMA]
-        run.once(step, BEFORE, lambda target: read_defaults(target, statements))
+    fills = run.spec.existing is Existing.FILL or run.spec.extent is Extent.DATA
+    if changes_defaults(statements) or fills:
+        run.once(IN_ORDER[Phase.SCHEMA], BEFORE, partial(_read_before, run))
     if run.plan.set_aside:
 
         def aside(connection: Connection) -> Result:
@@ -118,6 +119,13 @@ def create_target_schema(run: Migration, _: Item) -> Result:
 
         run.once("create_target_schema", SET_ASIDE, aside)
     return _run_schema(run, _)
+
+
+def _read_before(run: Migration, target: Connection) -> Result:
+    """What the run changes of what no rollback drops."""
+    states = read_states(target, {name for _, name in run.plan.sequences})
+    noted = read_defaults(target, run.plan.statements)
+    return {**noted, "sequences": states} if states else noted
 
 
 def _in_order(phase: Phase) -> Callable[[Migration, Item], Result]:

@@ -12,6 +12,7 @@ from windlass.backup.defaults import restore_defaults
 from windlass.backup.dependents import restore
 from windlass.backup.large_objects import bring_back, kept_of
 from windlass.backup.privileges import take_back
+from windlass.backup.sequences import restore_states
 from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.session import Connection
@@ -246,11 +247,13 @@ def undo(connection: Connection, run: str) -> list[str]:
         if any(line.step in TRANSFERS for line in lines):
             filled = [one.target for one in plan.relations if one.arrival is Arrival.FILL]
             empty_filled(connection, filled)
-        restore_defaults(connection, ran.get((SET_STEP, BEFORE), {}))
+        before = ran.get((SET_STEP, BEFORE), {})
+        restore_defaults(connection, before)
         if (SET_STEP, SET_ASIDE) in ran:
             moves = moves_of(ran[SET_STEP, SET_ASIDE], plan.set_aside)
             put_back(connection, [*moves, *moves_of({"moves": (), **repointed})])
             stayed += restore(connection, plan.dependents, objects)
+        restore_states(connection, before.get("sequences", ()))
         stayed += take_back(connection, _granted(lines))
         journal.set_state(connection, run, State.ROLLED_BACK)
     return stayed

@@ -75,6 +75,7 @@ from windlass.plan.select import (
     select_relations,
     selection_problems,
 )
+from windlass.plan.sequences import Sequences, plan_sequences
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged
 from windlass.spec.spec import Existing as OnExisting
@@ -209,8 +210,15 @@ def make_plan(
     problems += carried.problems
     closed = _closed(spec, reading, schemas, purpose)
     statements += closed.statements + carried.statements
+    sequences = plan_sequences(
+        Sequences(reading.source, reading.target, relations, schemas),
+        {Name(one.schema, one.tag) for one in selection.entries if one.kind == "SEQUENCE"},
+        spec.extent,
+        words,
+    )
     losses = (
         *narrowed.losses,
+        *sequences.losses,
         *written.losses,
         *carried.losses,
         *closed.losses,
@@ -238,7 +246,7 @@ def make_plan(
         ),
         loads=loads,
         statements=statements,
-        sequences=_sequences(reading, selection.entries, relations, schemas, spec),
+        sequences=sequences.pairs,
         materialized_views=(
             _refreshed(written.statements, reading.source, renamed) if copies else ()
         ),
@@ -447,7 +455,7 @@ def _write(
 
 def _around(reading: Reading, renamed: Mapping[str, str]) -> Surroundings:
     server = reading.target.server
-    return Surroundings(reading.existing, server.user, renamed, server.superuser)
+    return Surroundings(reading.existing, server.user, renamed, server.superuser, server.major)
 
 
 _IN_SCHEMA = "PUBLICATION TABLES IN SCHEMA"
@@ -634,30 +642,6 @@ def _without(losses: Iterable[Loss], problems: Iterable[Problem]) -> list[Loss]:
     """Those that no problem is about already."""
     named = {problem.object for problem in problems}
     return [loss for loss in losses if loss.object not in named]
-
-
-def _sequences(
-    reading: Reading,
-    entries: Iterable[Entry],
-    relations: Iterable[Relation],
-    schemas: Mapping[str, str],
-    spec: Spec,
-) -> tuple[tuple[Name, Name], ...]:
-    """Those that are made; with rows alone, those that feed a selected relation."""
-    if spec.extent is Extent.SCHEMA:
-        return ()
-    made = {Name(entry.schema, entry.tag) for entry in entries if entry.kind == "SEQUENCE"}
-    names = {relation.name for relation in relations}
-    there = {item.name for item in reading.target.sequences}
-    found = []
-    for item in reading.source.sequences:
-        pair = (item.name, target_name(item.name, schemas))
-        if spec.extent is Extent.DATA:
-            if item.owner in names and pair[1] in there:
-                found.append(pair)
-        elif item.name in made or item.owner in names:
-            found.append(pair)
-    return tuple(found)
 
 
 def _refreshed(

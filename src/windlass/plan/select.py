@@ -33,10 +33,11 @@ def matches(name: Name, pattern: str) -> bool:
 
 def select_relations(catalog: Catalog, wanted: Wanted) -> tuple[Relation, ...]:
     """What the words select, of every kind of relation."""
-    return tuple(found for found in catalog.relations if _is_wanted(found.name, wanted))
+    return tuple(found for found in catalog.relations if is_wanted(found.name, wanted))
 
 
-def _is_wanted(name: Name, wanted: Wanted) -> bool:
+def is_wanted(name: Name, wanted: Wanted) -> bool:
+    """Whether the words select a relation or sequence of this name."""
     if wanted.schemas and name.schema not in wanted.schemas:
         return False
     if wanted.include and not any(matches(name, pattern) for pattern in wanted.include):
@@ -138,7 +139,7 @@ class _Picking:
 
     def _is_asked_for(self, entry: Entry) -> bool:
         name = Name(entry.schema, entry.tag)
-        return entry.kind != "SEQUENCE" or name in self._owned_by or _is_wanted(name, self._wanted)
+        return entry.kind != "SEQUENCE" or name in self._owned_by or is_wanted(name, self._wanted)
 
     def _is_left(self, entry: Entry) -> bool:
         """A relation that is not selected. A sequence of nobody goes with whoever needs it."""

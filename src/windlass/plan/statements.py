@@ -13,6 +13,7 @@ from psycopg import sql
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry, owner_statement, phases, script
 from windlass.engines.postgres.catalog import Existing, ForeignKey, KeyConstraint
 from windlass.engines.postgres.grants import holders
+from windlass.engines.postgres.older import in_older_words
 from windlass.engines.postgres.rename import quote_identifier, rename_schemas
 from windlass.engines.postgres.syntax import Node, parse, split, to_text, tree_of, walk
 from windlass.model.relation import Name
@@ -29,6 +30,7 @@ class Surroundings:
     user: str  # who owns what is made, unless it is given away
     schemas: Mapping[str, str]  # renamed ones only
     superuser: bool
+    major: int = 18  # the version of the server
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def write_statements(
         if text is None:
             continue
         text = _without_passwords(entry, text, losses) + roles.let_in(entry)
+        text = in_older_words(text, kind=entry.kind, major=around.major)
         text = _as_compressed(entry, text, around.existing.compressions, losses)
         tablespace = not entry.tablespace or entry.tablespace in around.existing.tablespaces
         if not tablespace:

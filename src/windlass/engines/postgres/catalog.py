@@ -47,6 +47,7 @@ class SequenceOwner:
     name: Name
     owner: Name | None  # the relation whose column it feeds
     readable: bool
+    users: frozenset[Name] = frozenset()  # relations with a default that takes values from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,12 @@ def read_catalog(connection: Connection) -> Catalog:
 def read_sequence_owners(connection: Connection) -> tuple[SequenceOwner, ...]:
     """Every sequence of the user, and which relation's column it feeds."""
     return tuple(
-        SequenceOwner(_sure(row), _name(row, "owner_"), row["readable"])
+        SequenceOwner(
+            _sure(row),
+            _name(row, "owner_"),
+            row["readable"],
+            frozenset(Name(*parts) for parts in row["users"]),
+        )
         for row in _rows(connection, "sequences")
     )
 

@@ -4,7 +4,14 @@ select n.nspname                                        as schema,
        pn.nspname                                       as owner_schema,
        p.relname                                        as owner_name,
        has_sequence_privilege(c.oid, 'select')          as readable,
-       c.relpersistence = 'u'                           as unlogged
+       c.relpersistence = 'u'                           as unlogged,
+       array(select array[un.nspname::text, u.relname::text]
+               from pg_depend ud
+               join pg_attrdef ad on ad.oid = ud.objid
+               join pg_class u on u.oid = ad.adrelid
+               join pg_namespace un on un.oid = u.relnamespace
+              where ud.classid = 'pg_attrdef'::regclass and ud.refclassid = 'pg_class'::regclass
+                and ud.refobjid = c.oid)                as users
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid
