@@ -109,11 +109,12 @@ def schema_difference(source: Database, target: Database) -> list[str]:
     """The lines in which two databases' definitions differ; empty when they are equal.
 
     A server older than 16 writes a view's columns as `base.id`, where a newer one leaves out
-    what needs no saying: then the source's own words are first said again by the target's server.
+    what needs no saying; one older than 14 has no IN before the arguments of a procedure, nor
+    multiranges: then the source's own words are first said again by the target's server.
     """
     versions = range(source.server.version, target.server.version)
     with ExitStack() as stack:
-        if 15 in versions:
+        if 13 in versions or 15 in versions:
             source = stack.enter_context(_echo(source, target.server))
         left, right = (
             [
@@ -130,8 +131,9 @@ def schema_difference(source: Database, target: Database) -> list[str]:
 def _echo(source: Database, server: Server) -> Iterator[Database]:
     """The source's definitions, in a database of another server that is dropped afterwards."""
     echo = server.create_database()
-    # 16's for 17 as well, of which there is none here: 18's says what 17 does not know
-    dump = OWN_BOOKKEEPING.sub("", _pg_dump(source, version=18 if server.version >= 18 else 16))
+    # not a newer one's, which says what the server does not know; there is none of 14 nor 17 here
+    version = max(one for one in (15, 16, 18) if one <= max(server.version, 15))
+    dump = OWN_BOOKKEEPING.sub("", _pg_dump(source, version=version))
     psql = [tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1"]
     done = subprocess.run(
         psql, env=echo.variables, input=dump.encode(), capture_output=True, check=False
@@ -151,6 +153,7 @@ def _leveled(entry: Entry, versions: range) -> list[str]:
     if 16 in versions and "ACL" in entry.kind:
         lines = [re.sub(r"\bMAINTAIN,|,MAINTAIN\b", "", line) for line in lines]
         lines = [line.replace(ALL_BEFORE_17, "ALL") for line in lines if "MAINTAIN" not in line]
+        lines.sort()
     return lines
 
 
