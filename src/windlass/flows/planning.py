@@ -21,6 +21,7 @@ from windlass.engines.postgres.census import take_census
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.largeobjects import read_collisions
+from windlass.engines.postgres.locale import read_locale
 from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.open_schemas import read_open_schemas
 from windlass.engines.postgres.own_schemas import read_own_schemas
@@ -94,6 +95,8 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             pg_dump=str(dumping.pg_dump) if dumping else "none",
             speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
             own_schemas=own,
+            locale=read_locale(source, side="source"),
+            target_locale=read_locale(target, side="target"),
             target_own_schemas=read_own_schemas(target, side="target"),
         )
         entries = _entries(dumping, sight, read, problems) if dumping else []

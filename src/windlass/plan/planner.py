@@ -13,6 +13,7 @@ from windlass.engines.postgres.catalog import Catalog, Existing, ForeignKey, Key
 from windlass.engines.postgres.conversions import conversion
 from windlass.engines.postgres.database import Properties
 from windlass.engines.postgres.largeobjects import Collisions
+from windlass.engines.postgres.locale import C, Locale
 from windlass.engines.postgres.locks import LockRoom
 from windlass.engines.postgres.meaning import Since
 from windlass.engines.postgres.own_schemas import NO_OWN_SCHEMAS, OwnSchemas
@@ -63,6 +64,7 @@ from windlass.plan.chunks import (
 )
 from windlass.plan.dependents import Replacing, Repointing, plan_repointing
 from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
+from windlass.plan.locale import locale_losses, locale_notices
 from windlass.plan.locks import locked_tables, portion_size, target_lock_problems
 from windlass.plan.narrowing import Census, Narrowed, narrow
 from windlass.plan.open_schemas import close_public
@@ -117,6 +119,8 @@ class Reading:
     speeds: Speeds = ASSUMED
     own_schemas: OwnSchemas = NO_OWN_SCHEMAS  # of the source, where earlier runs have kept things
     target_own_schemas: OwnSchemas = NO_OWN_SCHEMAS
+    locale: Locale = C  # of the source's database
+    target_locale: Locale = C
 
 
 def wanted(spec: Spec) -> Wanted:
@@ -227,6 +231,7 @@ def make_plan(
         *(() if words.schemas or words.include else own_losses(reading.own_schemas)),
         *aside.losses,
         *_other_losses(reading, words, relations),
+        *_locale_losses(spec, reading),
         *(large_object_losses(sides) if large_objects.count else ()),
         *silenced,
     )
@@ -285,6 +290,7 @@ def make_plan(
             *(odd_choices(spec, sides) if purpose is Purpose.MOVE else ()),
             *_left_with_database(spec, reading, words),
             *own_notices(reading.own_schemas),
+            *locale_notices(reading.locale, reading.target_locale),
         ),
         dependents=repointing.dependents,
     )
@@ -329,6 +335,13 @@ def _closed(spec: Spec, reading: Reading, schemas: Mapping[str, str], purpose: P
         server=reading.target.server,
         existing=reading.existing,
     )
+
+
+def _locale_losses(spec: Spec, reading: Reading) -> Iterable[Loss]:
+    """Rows alone go into tables whose behaviour is the target's affair."""
+    if spec.extent is Extent.DATA:
+        return ()
+    return locale_losses(reading.locale, reading.target_locale)
 
 
 def _left_with_database(spec: Spec, reading: Reading, words: Wanted) -> Iterable[str]:
