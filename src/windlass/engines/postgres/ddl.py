@@ -8,9 +8,11 @@ import psycopg
 
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
-from windlass.errors import ConnectionLost, TargetFull, WindlassError
+from windlass.engines.postgres.violations import find_violation
+from windlass.errors import ConnectionLost, ConstraintViolated, TargetFull, WindlassError
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Statement
+from windlass.model.units import plural
 
 
 def run_statements(connection: Connection, statements: Sequence[Statement]) -> None:
@@ -38,7 +40,8 @@ def _run(connection: Connection, statement: Statement) -> None:
 
 
 def try_statement(connection: Connection, statement: Statement, consequence: str) -> Loss | None:
-    """Run a constraint that the rows, or what was there before, may refuse; the loss if they do.
+    """Run a constraint that the rows, or what was there before, may refuse; the loss if they do,
+    with how many rows violate a foreign key, and the query that shows them.
 
     Inside a transaction of the caller's, which goes on.
     """
@@ -48,7 +51,11 @@ def try_statement(connection: Connection, statement: Statement, consequence: str
     except (ConnectionLost, TargetFull):
         raise
     except WindlassError as error:
-        return Loss(str(statement), f"{consequence}: {error}", LossClass.CONSTRAINTS)
+        message = f"{consequence}: {error}"
+        is_violated = isinstance(error, ConstraintViolated)
+        if is_violated and (found := find_violation(connection, statement.sql)):
+            message += f"; {plural(found.rows, 'row')}: {found.query}"
+        return Loss(str(statement), message, LossClass.CONSTRAINTS)
     return None
 
 
