@@ -59,7 +59,7 @@ def test_files_go_once_they_are_loaded(shop: Database, tmp_path: Path) -> None:
 
 def test_a_run_that_is_named_is_told_whether_it_goes_on(shop: Database, tmp_path: Path) -> None:
     words = {"relations": "shop.orders", "keep_files": True}
-    for told in ("has left nothing to go on with", "what it has not read yet"):
+    for told in ("has left nothing to resume", "what it has not read yet"):
         ran = export(shop, tmp_path, "--run", "monday", **words).expect(0)
         assert any(told in notice for notice in ran.result["notices"])
 
@@ -494,7 +494,7 @@ def test_everything_that_is_wrong_is_told_at_once(shop: Database, tmp_path: Path
     assert "id is BIGINT, not INTEGER" in told
     assert "at (TIMESTAMP WITH TIME ZONE) is missing" in told
     assert "note is INTEGER, not VARCHAR" in told
-    assert "must has to be given" in told
+    assert "must is NOT NULL without a default" in told
     assert files(tmp_path) == []
 
 

@@ -334,6 +334,6 @@ def test_what_is_refused_after_the_run_began_is_not_said_to_have_written_nothing
     before = rows(messages)
     outcome = run(messages, {"set": {"body": {"sql": "take_place()"}}})
     assert outcome.state is State.STOPPED
-    assert "backup.message: is in the way of the backup" in outcome.message
+    assert "backup.message: has the name of the backup" in outcome.message
     assert rows(messages) == before
     assert messages.rows("select * from backup.message") == []

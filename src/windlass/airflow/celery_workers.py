@@ -43,7 +43,7 @@ class Network:
         try:
             network._build(workers)
         except WindlassError as error:
-            log.warning("the workers get no networks of their own: %s", error)
+            log.warning("the workers share one network: %s", error)
             remove_network(name)
             return None
         return network

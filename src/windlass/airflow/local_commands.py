@@ -157,6 +157,6 @@ def _what_now(airflow: LocalAirflow) -> str:
             "",
             f"Log in and trigger {bold(_DAG)}: it moves the shop from the connection",
             "postgres_source, PostgreSQL 16, to postgres_target, PostgreSQL 18.",
-            f"{bold('make airflow-stop')} ends all of it; a later start goes on from there.",
+            f"{bold('make airflow-stop')} ends all of it; a later start continues from there.",
         )
     )

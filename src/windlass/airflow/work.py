@@ -114,7 +114,7 @@ class Part:
         if failed:
             raise WindlassError(
                 f"the run ended with failed tasks: {', '.join(failed[:10])}",
-                hint="clear them together with this one to go on",
+                hint="clear them together with this one to resume",
             )
 
     @cached_property
@@ -159,7 +159,7 @@ class Part:
         ended = self.board.has_ended(self._holder)
         ticket = self.board.result(self._holder)
         if ended and not (ticket and self._may_stand_in):
-            how = "and its snapshot with it" if ticket else "without a word"
+            how = "and its snapshot with it" if ticket else "without returning a result"
             raise WindlassError(
                 f"{self._holder} has ended {how}", hint=f"clear {self._holder} as well"
             )

@@ -64,7 +64,7 @@ def export(spec: ExportSpec, emit: Emit, *, run: str = "") -> Outcome:
             outcome, lost = _attempt(context)
         if lost is None or attempt == ATTEMPTS - 1:
             break
-        notices = [*context.notices, f"{lost}: going on in a new snapshot"]
+        notices = [*context.notices, f"{lost}: resuming in a new snapshot"]
         emit(Noticed(notices[-1]))
     return replace(outcome, seconds=time.perf_counter() - started)
 

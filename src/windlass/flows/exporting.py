@@ -230,9 +230,9 @@ class Exporting:
             for one in self.exports
         )
         self.emit(Noticed(
-            f"run {self.run} goes on: what it has not read yet is read in a new snapshot"
+            f"run {self.run} resumes: what it has not read yet is read in a new snapshot"
             if is_known
-            else f"run {self.run} begins: it has left nothing to go on with"
+            else f"run {self.run} begins: it has left nothing to resume"
         ))  # fmt: skip
 
     def _hold(self, number: int = 1) -> None:

@@ -760,7 +760,7 @@ class Migration:
             reason = "; ".join(str(problem) for problem in error.problems)
             raise RunLost(f"run {ticket['run']} cannot be held: {reason}") from error
         if not self._locked and not self._is_finished:
-            raise RunLost(f"run {self.plan.run} is held by another process by now")
+            raise RunLost(f"run {self.plan.run} is held by another process now")
         self.hold()
 
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:

@@ -31,7 +31,7 @@ _DOCS = {
     " nothing.",
     "hold_snapshot": "Writes the plan into the target's journal, and holds the source's snapshot"
     " and the target's lock until all other tasks have ended.",
-    "create_target_schema": "Sets aside what is in the way, then makes schemas, extensions, types"
+    "create_target_schema": "Sets existing objects aside, then makes schemas, extensions, types"
     " and functions.",
     "create_target_tables": "Makes relations, partitions, sequences, views and defaults.",
     "transfer_table_data": "Copies the rows of whole relations; they and the journal's line that"
@@ -77,7 +77,7 @@ _DOCS = {
     "writing_to_database": "Writes the rows back where they stand.",
     "updating_exported_at": "Stamps the rows that were written, and writes the run's end.",
     "read_source": "Plans the export, and holds its snapshot until all other tasks have ended.",
-    "extract": "Writes the rows into files, and at last the manifest that says that all are there.",
+    "extract": "Writes the rows into files, and last the manifest that says that all are there.",
     "check_objects": "Makes sure that every file is there, with all that was written into it.",
     "load": "Loads the files into the warehouse, once for a run.",
     "check_rows": "Makes sure that as many rows have arrived as were read.",

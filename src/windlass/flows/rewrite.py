@@ -190,7 +190,7 @@ def writing_to_database(run: Rewriting, _: Item) -> Result:
     if done["left"]:
         run.emit(
             Noticed(
-                f"{plural(done['left'], 'row')} left, changed or deleted by others meanwhile:"
+                f"{plural(done['left'], 'row')} left, as others changed or deleted them:"
                 " the next run finds what is still to be done"
             )
         )
@@ -446,7 +446,7 @@ def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = Fa
             raise Refused([Problem(what, "has changed nothing, so there is nothing to undo")])
         return Undone(_drop(connection, plan, made))
     if read_name(connection, plan.oid) != plan.table:
-        raise Refused([Problem(what, f"{plan.table} is another table by now, or gone")])
+        raise Refused([Problem(what, f"{plan.table} is another table now, or gone")])
     backup.find_backup(connection, plan)
     _expect_no_later(connection, found)
     enter(connection, plan.table)

@@ -455,7 +455,7 @@ def count(plan: RewritePlan, lines: Mapping[str, Mapping[str, Line]]) -> dict[st
         - note("writing_to_database", "", "returned"),
         "others deleted": note("delete_records_from_table", "", "others"),
         "written": note("writing_to_database", "", "rows"),
-        "left, as they changed meanwhile": note("writing_to_database", "", "left"),
+        "left, as others changed them": note("writing_to_database", "", "left"),
         "stamped": note("updating_exported_at", "", "rows"),
     }
 
@@ -483,5 +483,5 @@ def _in_progress(table: str, holder: str) -> Problem:
     return Problem(
         table,
         f"another rewrite of it is in progress: {holder or 'just ended'}",
-        "wait for it; one that is silent for a minute is taken for abandoned",
+        "wait for it; one that is silent for a minute counts as abandoned",
     )

@@ -101,7 +101,7 @@ def _refuse_guarded(run: Migration, items: Sequence[RelationPlan]) -> None:
     if items:
         raise CannotResume(
             f"the target crashed, which emptied unlogged tables that have triggers, foreign keys or"
-            f" row security by now: {_names(items)}",
+            f" row security now: {_names(items)}",
             hint=BEGIN_AGAIN,
         )
 

@@ -260,7 +260,7 @@ def validate_sequences(run: Migration, _: Item) -> Result:
             Difference(
                 DifferenceKind.SEQUENCE,
                 name,
-                f"stands at {_say(found)}, and should at {_say(state)}",
+                f"is at {_say(found)}, expected {_say(state)}",
             )
             for name, state in wanted.items()
             # one that is missing is a difference of the schema

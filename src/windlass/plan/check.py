@@ -177,7 +177,7 @@ def superuser_problems(statements: Iterable[Statement], sides: Sides) -> list[Pr
     found = [str(one) for one in statements if _is_for_superusers(one)]
     hint = "connect to the target as a superuser, or take them out of the source"
     return [
-        Problem(name, f"is for superusers to make, which {target.server.user} is not", hint)
+        Problem(name, f"only a superuser can create it, and {target.server.user} is not one", hint)
         for name in dict.fromkeys(found)
     ]
 

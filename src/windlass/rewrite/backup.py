@@ -72,7 +72,7 @@ def find_place(connection: Connection, plan: RewritePlan) -> Name | None:
 def whose(owner: tuple[str, str], table: Name) -> str:
     """What speaks against taking a backup's place; empty if it is of an earlier run."""
     if not owner[1]:
-        return "is in the way of the backup, and none of ours"
+        return "has the name of the backup, and is none of ours"
     return f"holds the backup of {owner[0]}" if owner[0] != str(table) else ""
 
 

@@ -27,8 +27,8 @@ _HINTS = {
     "28P01": "check the password: PGPASSWORD, the password file or the URL",
     "28000": "the server's pg_hba.conf does not let this user in from here",
     "3D000": "check the database name",
-    "22021": "mend the value on the source, or use a target that has the source's encoding",
-    "22P05": "mend the value on the source, or use a target that has the source's encoding",
+    "22021": "correct the value on the source, or use a target that has the source's encoding",
+    "22P05": "correct the value on the source, or use a target that has the source's encoding",
     "53100": "make space on the server",
     "53300": "lower --jobs, or raise max_connections",
     "25006": "the server is a standby now, or the database or role has been set"

@@ -68,7 +68,7 @@ def misfits(
             told.append(f"{column.name} is {there[0]}, not {type_}")
     names = {column.name for column in wanted}
     told += [
-        f"{name} has to be given and is not exported"
+        f"{name} is NOT NULL without a default and is not exported"
         for name, (_, needed) in found.items()
         if needed and name not in names
     ]

@@ -459,7 +459,7 @@ class BigQuery:
             if not job.error_result:
                 raise ConnectionLost(
                     f"{self.place}: {doing}: asking for the job {job.job_id}: {_said(error)}",
-                    hint="the job goes on, and the same run finds it",
+                    hint="the job continues, and the same run finds it",
                 ) from error
             return error
         return None
