@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -92,6 +92,56 @@ def test_short_steps_before_the_copy_are_not_taken_for_the_whole() -> None:
         *((2.0 + now, event) for now, event in HALF_COPIED[:3]),
     ]
     assert tally_of(events).fraction(2.0) == 0
+
+
+def slow_run(items: int = 20, seconds: float = 3.0, forecast: float = 5.0) -> Events:
+    """Of two steps with `items` each, one after the other, that take far longer than the plan has
+    forecast, after six seconds of planning."""
+    sizes = {"s.r": items * MB}
+    events: list[Event | float] = [
+        6.0,
+        planned(sizes, loads={"s.r": items}, forecast={"copy": forecast, "keys": forecast}),
+    ]
+    for step in ("copy", "keys"):
+        events.append(StepStarted(step, items, items * MB))
+        for number in range(items):
+            item = f"s.r/{number}"
+            events += [ItemStarted(step, item, "s.r", MB), seconds]
+            events.append(ItemFinished(step, item, "s.r", seconds, 10, MB, cost=MB))
+        events.append(StepFinished(step, items * seconds))
+    now = 0.0
+    found: Events = []
+    for one in events:
+        if isinstance(one, float):
+            now += one
+        else:
+            found.append((now, one))
+    return found
+
+
+def watched(events: Events, every: float = 0.25) -> Iterator[tuple[float, float]]:
+    """What a bar shows that is redrawn four times a second."""
+    tally, waiting = Tally(), list(events)
+    tally.started_at = 0.0
+    for number in range(int(events[-1][0] / every)):
+        now = number * every
+        while waiting and waiting[0][0] <= now:
+            tally.tell(waiting.pop(0)[1], now)
+        yield now, tally.fraction(now)
+
+
+def test_a_bar_moves_also_where_the_forecast_was_far_too_short() -> None:
+    shown = list(watched(slow_run()))
+    end = shown[-1][0]
+    for (before, old), (now, new) in zip(shown, shown[16:], strict=False):  # four seconds later
+        if before > 7.0 and new < 0.98:
+            assert new > old, f"the bar stays at {old:.1%} from {before} to {now} s of {end} s"
+
+
+def test_planning_is_not_taken_for_a_part_of_a_forecast_that_is_far_too_short() -> None:
+    end = slow_run()[-1][0]
+    for now, fraction in watched(slow_run()):
+        assert fraction <= now / end + 0.13, f"{fraction:.0%} at {now} s of {end} s"
 
 
 def test_two_workers_halve_the_time_left() -> None:

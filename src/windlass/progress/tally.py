@@ -107,6 +107,7 @@ class Tally:
     _streamed_bytes: int = 0  # by this process, also what was lost again: what the rate is of
     _samples: deque[tuple[float, int]] = field(default_factory=deque)
     _shown: float = 0.0
+    _shown_at: float | None = None
 
     def tell(self, event: Event, now: float) -> None:
         """Take an event in. Constant time: there may be thousands a second."""
@@ -142,7 +143,8 @@ class Tally:
             self._plan(self.planned)
 
     def _plan(self, event: FlowPlanned) -> None:
-        self.planned, self.groups, self._shown = event, {}, 0.0
+        self.planned, self.groups = event, {}
+        self._shown, self._shown_at = 0.0, None
         for name, size in event.sizes_bytes.items():
             self.groups[name] = GroupTally(
                 name,
@@ -277,12 +279,21 @@ class Tally:
         return outlook.left_seconds
 
     def fraction(self, now: float) -> float:
-        """How much of the whole run's time is over, 0 to 1. Never goes back."""
+        """How much of the whole run's time is over, 0 to 1. Never goes back: where less is over
+        than was thought, it advances at the pace at which it will be 1 in time."""
         if self.planned and (outlook := Outlook.of(self, now)):
-            self._shown = max(self._shown, min(outlook.fraction, NEARLY))
+            self._shown = max(self._advanced(outlook, now), min(outlook.fraction, NEARLY))
         if self._is_over():
             self._shown = 1.0
+        self._shown_at = now
         return self._shown
+
+    def _advanced(self, outlook: Outlook, now: float) -> float:
+        passed = max(now - self._shown_at, 0.0) if self._shown_at is not None else 0.0
+        if not passed or self._shown >= NEARLY:
+            return self._shown
+        share = passed / (passed + outlook.left_seconds)
+        return min(self._shown + (1 - self._shown) * share, NEARLY)
 
     def _is_over(self) -> bool:
         if not self.planned or not self.steps or self.running_steps:
@@ -354,8 +365,7 @@ class Outlook:
         workers = (busy + planned * known) / (elapsed + known) if elapsed + known else 1.0
         workers = max(min(workers, sum(share.items_left for share in shares)), 1.0)
         left_seconds = left / workers
-        before = tally.first_item_at - (tally.started_at or tally.first_item_at)
-        over = elapsed + kept / workers + (before if trust else 0.0)
+        over = elapsed + kept / workers
         if not paid + kept:
             over = 0.0 if not trust else over
         return cls(over / (over + left_seconds) if over + left_seconds else 0.0, left_seconds)
