@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from command import BAD_SPEC, DONE, REFUSED, migrate, windlass
+from command import BAD_SPEC, DONE, REFUSED, migrate, verify, windlass
 from servers import Pair
 
 LEFT = "select count(*) from pg_namespace where nspname like 'windlass\\_%%'"
@@ -53,3 +53,94 @@ def test_an_unfinished_run_keeps_what_it_needs(replaced: tuple[Pair, str]) -> No
     assert windlass("clean", "--yes", "--json", pair=pair).expect(DONE).result["runs"] == []
     ran = windlass("clean", run, "--yes", "--json", pair=pair).expect(REFUSED)
     assert "windlass rollback" in ran.said and pair.target.value(LEFT) == 1
+
+
+MANY = (
+    "create table t (id int primary key)",
+    "create type mood as enum ('a', 'b')",
+    "create domain small as int check (value < 10)",
+    "create type span as range (subtype = float8)",
+    'create collation own from "C"',
+    "create text search dictionary plain (template = simple)",
+    "create text search configuration words (copy = simple)",
+    "create operator === (leftarg = text, rightarg = text, function = texteq)",
+    "create aggregate total(*) (stype = int8, sfunc = int8inc, initcond = '0')",
+    "create function f(t) returns bool language plpgsql as 'begin return $1.id > 0; end'",
+    "alter table t add check (f(t.*))",
+    "create materialized view m as select id from t",
+    "create view v as select id from m",
+    "create procedure p(inout a text) language sql as 'select a'",
+    "create publication pub for table t",
+    "create foreign data wrapper w",
+    "create server srv foreign data wrapper w options (host '{host}')",
+    "create user mapping for public server srv options (user 'u')",
+    "create foreign table far (a int) server srv",
+    "create function e() returns event_trigger language plpgsql as 'begin end'",
+    "create event trigger trig on ddl_command_end execute function e()",
+    "select lo_from_bytea(4711, '{host}')",
+)
+REST = (
+    "select n.nspname || '.' || coalesce(i.name, '') from pg_namespace n cross join lateral (values"
+    " ('')) i (name) where nspname like 'windlass\\_%'"
+    " union all select pubname from pg_publication where pubname like 'windlass%'"
+    " union all select srvname from pg_foreign_server where srvname like 'windlass%'"
+    " union all select evtname from pg_event_trigger where evtname like 'windlass%'"
+    " union all select fdwname from pg_foreign_data_wrapper where fdwname like 'windlass%'"
+    " union all select oid::text from pg_largeobject_metadata where oid <> 4711"
+)
+
+
+@pytest.fixture
+def of_every_kind(pair: Pair) -> tuple[Pair, str]:
+    """A target of which a run has set aside whatever there is."""
+    for database, host in ((pair.source, "new"), (pair.target, "old")):
+        database.run(*(one.replace("{host}", host) for one in MANY))
+    run = migrate(pair, "--existing", "replace").expect(DONE).result["run"]
+    assert len(pair.target.rows(REST)) == 4
+    return pair, run
+
+
+@pytest.mark.parametrize("pair", [(15, 15), (15, 18)], indirect=True)
+def test_whatever_was_set_aside_is_listed_and_removed(of_every_kind: tuple[Pair, str]) -> None:
+    pair, run = of_every_kind
+    (left,) = windlass("clean", "--yes", "--json", pair=pair).expect(DONE).result["runs"]
+    assert left["run"] == run and len(left["large_objects"]) == 1
+    kinds = {kind for kind, _ in left["renamed"]}
+    assert kinds == {"SERVER", "EVENT TRIGGER"}
+    assert pair.target.rows(REST) == []
+    assert pair.target.value("select lo_get(4711)") == b"new"
+    verify(pair).expect(DONE)
+
+
+def test_a_renamed_server_that_others_use_stays_and_is_named(
+    of_every_kind: tuple[Pair, str],
+) -> None:
+    pair, run = of_every_kind
+    server = pair.target.value("select srvname from pg_foreign_server where srvname ~ '^windlass'")
+    pair.target.run(f'create foreign table mine (a int) server "{server}"')
+    before = pair.target.rows(REST)
+    ran = windlass("clean", run, "--yes", "--json", pair=pair).expect(REFUSED)
+    assert "foreign table public.mine" in ran.said
+    assert pair.target.rows(REST) == before
+
+
+def test_copies_of_large_objects_are_all_that_a_rolled_back_run_has_not(
+    of_every_kind: tuple[Pair, str],
+) -> None:
+    pair, run = of_every_kind
+    windlass("rollback", run, "--yes", pair=pair).expect(DONE)
+    (left,) = windlass("clean", "--yes", "--json", pair=pair).expect(DONE).result["runs"]
+    assert (left["schemas"], left["renamed"], left["large_objects"]) == ([], [], [])
+    assert pair.target.value("select lo_get(4711)") == b"old"
+
+
+def test_what_a_journal_that_is_gone_no_longer_names_is_removed(
+    replaced: tuple[Pair, str],
+) -> None:
+    pair, run = replaced
+    pair.target.run("drop schema windlass cascade", "create schema windlass_20260101_0101_abcd_own")
+    (left,) = windlass("clean", "--yes", "--json", pair=pair).expect(DONE).result["runs"]
+    assert left["run"] == run and left["state"] == ""
+    assert pair.target.rows("select nspname from pg_namespace where nspname like 'windlass%'") == [
+        ("windlass_20260101_0101_abcd_own",)
+    ]

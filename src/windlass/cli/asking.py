@@ -105,10 +105,16 @@ def confirm_rollback(run: str, foreseen: Foreseen | None, *, force: bool) -> Non
     confirm(f"Rolling back run {run} {foreseen.summary}{lost}. Roll back?")
 
 
+def _set_aside(left: Left) -> str:
+    named = [f"{kind.lower()} {name}" for kind, name in left.renamed]
+    copies = plural(len(left.large_objects), "large object") if left.large_objects else ""
+    return ", ".join(filter(None, [*left.schemas, *named, copies]))
+
+
 def _left_rows(left: Sequence[Left]) -> list[tuple[str, ...]]:
     header = ("run", "state", "ended", "set aside", "size")
     rows = [
-        (one.run, str(one.state), one.finished_at[:19], " ".join(one.schemas),
+        (one.run, one.state or "not in journal", one.finished_at[:19], _set_aside(one),
          bytes_text(one.size_bytes) if one.schemas else "")
         for one in left
     ]  # fmt: skip
@@ -119,7 +125,7 @@ def confirm_clean(left: Sequence[Left]) -> None:
     require_terminal()
     click.echo("\n".join(table(_left_rows(left), right={4})), err=True)
     size = bytes_text(sum(one.size_bytes for one in left))
-    confirm(f"Drop these schemas ({size}) and forget {plural(len(left), 'run')}?")
+    confirm(f"Drop what was set aside ({size}) and forget {plural(len(left), 'run')}?")
 
 
 def left_text(left: Sequence[Left]) -> str:
@@ -127,9 +133,18 @@ def left_text(left: Sequence[Left]) -> str:
     if not left:
         return "Nothing to remove."
     size = bytes_text(sum(one.size_bytes for one in left))
-    schemas = sum(len(one.schemas) for one in left)
+    dropped = [
+        plural(sum(counts), what)
+        for what, counts in (
+            ("schema", [len(one.schemas) for one in left]),
+            ("renamed object", [len(one.renamed) for one in left]),
+            ("large object", [len(one.large_objects) for one in left]),
+        )
+        if sum(counts) or what == "schema"
+    ]
     lines = table(_left_rows(left), right={4})
-    done = f"Dropped {plural(schemas, 'schema')} ({size}) and forgot {plural(len(left), 'run')}."
+    forgot = f"forgot {plural(len(left), 'run')}"
+    done = f"Dropped {', '.join(dropped)} ({size}) and {forgot}."
     return "\n".join([*lines, "", done])
 
 
