@@ -36,6 +36,7 @@ FORECAST_SHARE = 0.05
 TRUST = 0.03
 STEP_TRUST = 0.15
 WORKERS_SECONDS = 1.0  # for how long the forecast's idea of busy workers counts
+SLOWLY = 0.3  # of the pace at which it would be full in time
 ON_TIME = 0.8  # of its expected time, from where an item without bytes comes ever slower to its end
 
 
@@ -103,6 +104,7 @@ class Tally:
     relations_copied: int = 0
     retries: int = 0
     started_at: float | None = None
+    planned_at: float | None = None
     first_item_at: float | None = None
     _streamed_bytes: int = 0  # by this process, also what was lost again: what the rate is of
     _samples: deque[tuple[float, int]] = field(default_factory=deque)
@@ -115,6 +117,7 @@ class Tally:
             self.started_at = now
         match event:
             case FlowPlanned():
+                self.planned_at = now
                 self._plan(event)
             case StepStarted():
                 if event.step in self.steps:  # a new pass, which tells again what is done
@@ -280,7 +283,7 @@ class Tally:
 
     def fraction(self, now: float) -> float:
         """How much of the whole run's time is over, 0 to 1. Never goes back: where less is over
-        than was thought, it advances at the pace at which it will be 1 in time."""
+        than was thought, it advances slowly until that is true again."""
         if self.planned and (outlook := Outlook.of(self, now)):
             self._shown = max(self._advanced(outlook, now), min(outlook.fraction, NEARLY))
         if self._is_over():
@@ -292,7 +295,7 @@ class Tally:
         passed = max(now - self._shown_at, 0.0) if self._shown_at is not None else 0.0
         if not passed or self._shown >= NEARLY:
             return self._shown
-        share = passed / (passed + outlook.left_seconds)
+        share = SLOWLY * passed / (passed + outlook.left_seconds)
         return min(self._shown + (1 - self._shown) * share, NEARLY)
 
     def _is_over(self) -> bool:
@@ -357,9 +360,11 @@ class Outlook:
         pace = (spent + trust) / (paid + trust)
         left = sum(share.left * share.pace(pace) for share in shares)
         kept = sum(share.kept * share.pace(pace) for share in shares)
-        elapsed = now - tally.first_item_at
-        busy = sum(step.spent_seconds for step in tally.steps.values())
-        busy += sum(now - flight.started_at for flight in tally.flights.values())
+        # what came before the plan is none of what it has forecast
+        begun_at = max(tally.first_item_at, tally.planned_at or tally.first_item_at)
+        elapsed = max(now - begun_at, 0.0)
+        busy = sum(tally.steps[name].spent_seconds for name in forecast if name in tally.steps)
+        busy += sum(now - one.started_at for one in tally.flights.values() if one.step in forecast)
         planned = tally.planned.workers if tally.planned and tally.planned.forecast else 1.0
         known = WORKERS_SECONDS if trust else 0.0
         workers = (busy + planned * known) / (elapsed + known) if elapsed + known else 1.0
