@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,35 @@ def test_options_that_prose_names_exist(page: Path) -> None:
         for line in re.findall(rf"windlass {verb}\b([^`\n#]*)", page.read_text()):
             options = set(re.findall(r"(?<=\s)--[a-z][a-z-]+", line))
             assert options <= known, f"{page.name}: windlass {verb}{line}"
+
+
+def floors() -> list[set[str]]:
+    """As `make check` has them, from the top."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (house,) = (one for one in contracts["contracts"] if one["type"] == "layers")
+    floors = [set(re.findall(r"(?<!\()\b\w+\b(?!\))", layer)) for layer in house["layers"]]
+    return [floor for floor in floors if floor != {"__main__"}]
+
+
+def test_the_floors_of_the_house_are_drawn_as_they_are_checked() -> None:
+    drawn = re.search(r"```\n(cli/.*?)```", (ROOT / "ARCHITECTURE.md").read_text(), re.DOTALL)
+    assert drawn is not None
+    lines = drawn[1].splitlines()
+    assert [set(re.findall(r"\b(\w+)(?:/|\.py)", line)) for line in lines] == floors()
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| floor | rooms |")[2]
+    rows = table.partition("\n\n")[0].splitlines()[2:]
+    assert [set(re.findall(r"`(\w+)(?:\.py)?`", row)) for row in rows] == floors()
+
+
+def test_every_page_is_linked_from_the_readme_or_a_page_that_is() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or not page.exists() or page.suffix != ".md":
+            continue
+        reached.add(page)
+        waiting += [(page.parent / link).resolve() for link in LINKED.findall(page.read_text())]
+    assert set(PAGES) <= reached
 
 
 def test_the_readme_fits_on_one_screen() -> None:

@@ -70,7 +70,7 @@ _OTHERS_OPTIONS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
     "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, 130 interrupted. "
-    "After 4 and 130 the same command resumes; an export, with --run.",
+    "After 4 and 130 the last lines say what to do: mostly the same command; an export with --run.",
 )
 @click.version_option(__version__, message="windlass %(version)s")
 def windlass() -> None:

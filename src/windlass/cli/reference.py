@@ -33,7 +33,7 @@ elsewhere, nothing under `-q`. With `--json` stdout holds one JSON object, also 
 | 1 | differences found, or done with losses that were not accepted |
 | 2 | bad options or spec; nothing was tried |
 | 3 | refused; nothing was written; every problem is listed |
-| 4 | stopped part-way, or a server is down; the same command resumes (export: with `--run`) |
+| 4 | stopped part-way, or a server is down; the last lines say what to do |
 | 130 | interrupted; the same |
 """
 

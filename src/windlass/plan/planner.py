@@ -639,7 +639,10 @@ def _firing_problems(reading: Reading, plans: Iterable[RelationPlan]) -> list[Pr
 
 
 def _silenced(reading: Reading, plans: Iterable[RelationPlan]) -> list[Loss]:
-    message = "is filled with its triggers off: they do not fire, nor are its foreign keys checked"
+    message = (
+        "is filled with its triggers off: only those that are ENABLE ALWAYS or REPLICA fire, and"
+        " its foreign keys are not checked"
+    )
     return [Loss(str(name), message, LossClass.TRIGGERS) for name in _with_triggers(reading, plans)]
 
 
