@@ -110,7 +110,7 @@ class Moves(ModuleType):
             raise self.answer
         return self.answer
 
-    def plan_move(self, spec: Spec) -> Any:
+    def plan_move(self, spec: Spec, emit: Emit) -> Any:
         self.specs.append(spec)
         return self._do()
 

@@ -131,7 +131,7 @@ def test_a_wire_that_stays_cut_stops_the_move_and_it_goes_on_later(wired: Wired,
 def test_a_pg_dump_that_is_hung_up_on_is_started_again(pair: Pair) -> None:
     pair.source.run("create table t (a int primary key)", "insert into t values (1)")
     waiting = (
-        "select pid from pg_stat_activity where application_name = 'pg_dump'"
+        "select pid from pg_stat_activity where application_name = 'windlass pg_dump'"
         " and datname = current_database() and wait_event_type = 'Lock'"
     )
     with psycopg.connect(pair.source.url) as locking:

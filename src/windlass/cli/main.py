@@ -109,8 +109,8 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
     from windlass.errors import AlreadyFinished
 
     try:
-        with watching(voice, "Reading both databases"):
-            made = plan_move(spec)
+        with watching(voice, "Reading both databases") as emit:
+            made = plan_move(spec, emit)
     except AlreadyFinished as finished:
         return _say(voice, finished.outcome, "migrate")
     return _say_plan(voice, made, form, output)

@@ -30,6 +30,7 @@ from windlass.flows.clean import Left
 from windlass.flows.clean import clean as remove_left
 from windlass.flows.clean import read_left as find_left
 from windlass.flows.comparison import Comparison
+from windlass.flows.lock_watch import watching_locks
 from windlass.flows.migration import Migration
 from windlass.flows.outline import MIGRATE, REWRITE, VALIDATE
 from windlass.flows.repair import Repairing, end_repair, repair_differences, stop_repair
@@ -37,7 +38,7 @@ from windlass.flows.rewriting import Rewriting
 from windlass.flows.rollback import Foreseen, foresee, roll_back
 from windlass.flows.status import read_detail, read_statuses
 from windlass.flows.unfinished import Planned
-from windlass.model.event import Emit, Noticed
+from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 from windlass.model.report import Problem, accepting
 from windlass.plan.reviewed import Reviewed
@@ -52,7 +53,7 @@ ATTEMPTS = 10
 COMPARE = VALIDATE.only(*(step.name for step in VALIDATE.steps[:-1]))
 
 
-def plan_move(spec: Spec) -> Planned:
+def plan_move(spec: Spec, emit: Emit = ignore) -> Planned:
     """What `migrate` would do. Writes nothing.
 
     Raises:
@@ -60,7 +61,7 @@ def plan_move(spec: Spec) -> Planned:
         AlreadyFinished: there is nothing left to do.
         WindlassError: reading failed.
     """
-    with Migration(spec) as run:
+    with Migration(spec, emit) as run, watching_locks(run):
         return run.read_plan()
 
 
@@ -124,7 +125,7 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
     """One pass of the flow, and why another one could go on where it ended."""
     run.steps = tuple(step.name for step in MIGRATE.steps)
     try:
-        with _explained():
+        with _explained(), watching_locks(run):
             run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
         if run.has_begun:
@@ -371,7 +372,7 @@ def _compare(
 ) -> tuple[Outcome, str]:
     """One comparison, and the run that has repaired something after it. `repaired` is the one
     before it, which this comparison ends."""
-    with Comparison(spec, emit) as run:
+    with Comparison(spec, emit) as run, watching_locks(run):
         run.show_values = show_values
         run.on_difference = differing.add if differing else None
         run.steps = tuple(step.name for step in COMPARE.steps)

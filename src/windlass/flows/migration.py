@@ -34,7 +34,7 @@ from windlass.engines.postgres.lock import (
 )
 from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.presence import read_presence
-from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.engines.postgres.session import Address, Connection, Role, cancel_active
 from windlass.engines.postgres.sessions import Sessions
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import (
@@ -128,7 +128,7 @@ class Migration:
         self._lock = threading.Lock()
         self._control: Connection | None = None
         self._holder = holder
-        self._reached = (self.source, self.target)  # of several hosts, those in use
+        self._reached: tuple[Address, Address] | None = None
         self._patient = patient
         self._reviewed = reviewed
         self._has_begun = self._cancelled = self._locked = self._is_finished = False
@@ -185,13 +185,18 @@ class Migration:
         assert self._control is not None
         return self._control
 
+    @property
+    def reached(self) -> tuple[Address, Address] | None:
+        """The servers in use, of several hosts; None before both sides have answered."""
+        return self._reached
+
     def sessions(self) -> Sessions:
         """This thread's own."""
         if self._cancelled:
             raise Interrupted("stopped on request")
         mine: Sessions | None = getattr(self._threads, "sessions", None)
         if mine is None:
-            mine = Sessions(*self._reached, self.plan.run)
+            mine = Sessions(*(self._reached or (self.source, self.target)), self.plan.run)
             self._threads.sessions = mine
             with self._lock:
                 self._sessions.append(mine)
@@ -387,10 +392,16 @@ class Migration:
         return holder
 
     def cancel(self) -> None:
+        from windlass.engines.postgres.archive import end_dumps  # not every process runs one
+
         with self._lock:
             self._cancelled = True
             for sessions in self._sessions:
                 sessions.cancel()
+        for connection in (self._holder.connection if self._holder else None, self._control):
+            if connection is not None:
+                cancel_active(connection)
+        end_dumps()
 
     def leave(self) -> None:
         mine: Sessions | None = getattr(self._threads, "sessions", None)

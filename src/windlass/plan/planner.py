@@ -83,7 +83,8 @@ from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged
 from windlass.spec.spec import Existing as OnExisting
 
 MOST_NAMED = 20  # in a notice
-OTHER_SESSIONS = 3  # of a run on the target, beside two for each job: control, pg_dump, status
+# of a run on the target, beside two for each job: control, pg_dump, lock watch, status
+OTHER_SESSIONS = 4
 
 
 @dataclass(frozen=True, slots=True)

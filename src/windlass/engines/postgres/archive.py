@@ -16,6 +16,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
+from weakref import WeakSet
 
 import pgdumplib
 from psycopg import sql
@@ -151,8 +153,16 @@ _SERVICE = "windlass"
 _LONGEST_LINE = 255  # that every libpq reads
 
 
+def end_dumps() -> None:
+    """Kill what runs in this process, from any thread; whoever waits for it gets an error."""
+    for dumping in list(Dumping.running):
+        dumping.kill()
+
+
 class Dumping:
     """A pg_dump that runs beside us and is read when it has finished."""
+
+    running: ClassVar[WeakSet[Dumping]] = WeakSet()
 
     def __init__(
         self,
@@ -194,6 +204,7 @@ class Dumping:
             encoding="utf-8",
             errors="replace",
         )
+        self.running.add(self)
 
     def entries(self) -> list[Entry]:
         """Wait for the end; the archive's entries in its own order, which respects dependencies.
@@ -227,7 +238,12 @@ class Dumping:
         kind = ConnectionLost if _HUNG_UP.search(errors) else WindlassError
         return kind(f"pg_dump failed: {_last_words(errors)}", side="source")
 
+    def kill(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+
     def close(self) -> None:
+        self.running.discard(self)
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -308,10 +309,18 @@ class Address:
             "PGUSER": info.user,
             "PGDATABASE": info.dbname,
             "PGPASSWORD": info.password,
+            "PGAPPNAME": "windlass pg_dump",
             **{name: given.get(keyword) for keyword, name in _VARIABLES.items()},
         }
         service = {k: v for k, v in _beyond_place(given).items() if k not in _VARIABLES}
         return ProgramAccess({k: str(v) for k, v in variables.items() if v}, service)
+
+
+def cancel_active(connection: Connection) -> None:
+    """Stop what another thread has it do, if anything."""
+    if not connection.closed and connection.info.transaction_status is pq.TransactionStatus.ACTIVE:
+        with suppress(psycopg.Error):
+            connection.cancel_safe(timeout=5)
 
 
 def resolved(like: Connection) -> dict[str, str]:

@@ -1,0 +1,76 @@
+"""Which sessions of ours wait for a lock, and who holds them up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Name
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session of somebody else's; what this user may not see of it is empty."""
+
+    pid: int  # 0: a prepared transaction
+    application: str
+    user: str
+    since: str  # when its transaction began
+
+    def __str__(self) -> str:
+        if not self.pid:
+            return "a prepared transaction (see pg_prepared_xacts)"
+        words = ", ".join(self._known())
+        return f"pid {self.pid} ({words})" if words else f"pid {self.pid}"
+
+    def _known(self) -> Iterator[str]:
+        if self.application:
+            yield self.application
+        if self.user:
+            yield f"user {self.user}"
+        if self.since:
+            yield f"in a transaction since {self.since}"
+
+
+@dataclass(frozen=True, slots=True)
+class LockWait:
+    """A session of ours that waits."""
+
+    pid: int
+    relation: Name | None  # None: it waits for a row, or for a transaction
+    blocker: Blocker
+
+    def __str__(self) -> str:
+        lock = f"a lock on {self.relation}" if self.relation else "a lock"
+        return f"waiting for {lock}, blocked by {self.blocker}"
+
+
+def read_room(connection: Connection) -> int:
+    """How many sessions of ours there could be, with those that there are."""
+    row: Any = connection.execute(load("session_room")).fetchone()
+    room: int = row[0]
+    return room
+
+
+def read_lock_waits(connection: Connection, *, side: str) -> list[LockWait]:
+    """Those of the user's and the database's of this session."""
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(load("lock_waits")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "looking for blocked sessions", side=side) from error
+    return [
+        LockWait(
+            row["waiting_pid"],
+            Name(row["schema"], row["name"]) if row["name"] else None,
+            Blocker(row["pid"], row["application"], row["user_name"], row["since"]),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,108 @@
+"""Reports, while a command runs, who holds its sessions up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from windlass.engines.postgres.lock_waits import Blocker, LockWait, read_lock_waits, read_room
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.errors import WindlassError
+from windlass.flows.migration import Migration
+from windlass.model.event import Emit, Noticed
+
+log = logging.getLogger(__name__)
+
+# a wait that two looks in a row find is reported: after one to two seconds
+LOOK_SECONDS = 1.0
+# to look, and to connect again after a fault
+PATIENCE_SECONDS = 10.0
+_LEAVE_SECONDS = 1.0
+Place = Callable[[], Address | None]  # None: no session of the command is there yet
+
+
+@contextmanager
+def watching_locks(run: Migration) -> Iterator[None]:
+    """Emit a notice for each session that blocks one of the run's, on either side. It has one
+    session on each, unless the run may need that itself, and changes nothing about how the run
+    ends."""
+    from windlass.plan.planner import OTHER_SESSIONS  # which these commands load anyway
+
+    needed = 2 * run.spec.jobs + OTHER_SESSIONS
+    source = _Watch(Role.SOURCE, lambda: run.reached and run.reached[0], run.emit, needed)
+    target = _Watch(Role.TARGET, lambda: run.reached and run.reached[1], run.emit, needed)
+    with source.running(), target.running():
+        yield
+
+
+class _Watch:
+    """Of one side, in a thread: a server that does not answer does not keep it from the other."""
+
+    def __init__(self, role: Role, place: Place, emit: Emit, needed: int) -> None:
+        self._role, self._side, self._place, self._emit = role, role.value, place, emit
+        self._needed = needed  # sessions of the run, with this one
+        self._over = threading.Event()
+        self._connection: Connection | None = None
+        self._before: set[LockWait] = set()
+        self._reported: set[Blocker] = set()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        thread = threading.Thread(
+            target=self._look_on, name=f"windlass-locks-{self._side}", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join(_LEAVE_SECONDS)  # one that hangs ends with the process
+
+    def _look_on(self) -> None:
+        pause = LOOK_SECONDS
+        while not self._over.wait(pause):
+            try:
+                self._look()
+                pause = LOOK_SECONDS
+            except (psycopg.Error, WindlassError) as error:
+                log.debug("side=%s lock watch: %s", self._side, error)
+                self._disconnect()
+                pause = PATIENCE_SECONDS
+        self._disconnect()
+
+    def _look(self) -> None:
+        connection = self._connected()
+        if connection is None:
+            return
+        waits = read_lock_waits(connection, side=self._side)
+        for wait in waits:
+            if wait in self._before and wait.blocker not in self._reported:
+                self._reported.add(wait.blocker)
+                if not self._over.is_set():
+                    self._emit(Noticed(f"{self._side}: {wait}"))
+        self._before = set(waits)
+
+    def _connected(self) -> Connection | None:
+        if self._connection is None and (address := self._place()):
+            self._connection = address.connect(self._role, "windlass lock watch")
+            limit = f"{PATIENCE_SECONDS:.0f}s"
+            self._connection.execute("select set_config('statement_timeout', %s, false)", (limit,))
+            self._check_room(self._connection)
+        return self._connection
+
+    def _check_room(self, connection: Connection) -> None:
+        room = read_room(connection)
+        if room < self._needed:
+            message = f"room for {room} sessions, and the run may need {self._needed - 1}"
+            log.info("side=%s lock watch: %s", self._side, message)
+            self._over.set()
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self._before = None, set()
