@@ -84,3 +84,12 @@ def test_a_grant_that_was_passed_on_stays_and_is_named(granted: Pair) -> None:
     undone = windlass("rollback", run, "--yes", "--json", pair=granted).expect(DONE)
     (notice,) = undone.result["notices"]
     assert notice.startswith(f"grant of CREATE on schema public to {ROLE} stays")
+
+
+def test_grants_on_a_table_that_was_replaced_are_as_they_were(granted: Pair) -> None:
+    granted.target.run("create table t (a int)", f"grant select, insert on t to {ROLE}")
+    before = acls(granted.target)
+    run = migrate(granted, "--existing", "replace").expect(DONE).result["run"]
+    assert acls(granted.target) != before
+    windlass("rollback", run, "--yes", pair=granted).expect(DONE)
+    assert acls(granted.target) == before

@@ -26,8 +26,10 @@ Privilege = tuple[str, str, bool]  # grantee ("" is PUBLIC), privilege, with gra
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """By object, as GRANT names it: what is in force, and what would be without any grant."""
+    """By object, as GRANT names it: what is in force, and what would be without any grant. The
+    name's object is the one with that OID: a relation that was set aside has had the same name."""
 
+    oids: Mapping[str, int] = field(default_factory=dict)
     granted: Mapping[str, frozenset[Privilege]] = field(default_factory=dict)
     usual: Mapping[str, frozenset[Privilege]] = field(default_factory=dict)
 
@@ -45,17 +47,21 @@ def _granted_on(statement: Statement) -> Name:
     return Name(statement.name.schema, statement.name.name.partition(" ")[2])
 
 
-def read_privileges(connection: Connection) -> Privileges:
-    """Of everything that anybody has been granted anything on."""
+def read_privileges(connection: Connection, oids: Collection[int] = ()) -> Privileges:
+    """Of everything that anybody has been granted anything on, and of the objects `oids`."""
+    known: dict[str, int] = {}
     granted: dict[str, set[Privilege]] = defaultdict(set)
     usual: dict[str, set[Privilege]] = defaultdict(set)
     try:
-        rows: list[Any] = connection.execute(load("privileges")).fetchall()
+        cursor = psycopg.RawCursor(connection)
+        rows: list[Any] = cursor.execute(load("privileges"), [list(oids)]).fetchall()
     except psycopg.Error as error:
         raise explain(error, "reading privileges", side="target") from error
-    for name, privilege, grantee, grantable, is_usual in rows:
-        (usual if is_usual else granted)[name].add((grantee, privilege, grantable))
-    return Privileges(_frozen(granted), _frozen(usual))
+    for oid, name, privilege, grantee, grantable, is_usual in rows:
+        known[name] = oid
+        if privilege is not None:
+            (usual if is_usual else granted)[name].add((grantee, privilege, grantable))
+    return Privileges(known, _frozen(granted), _frozen(usual))
 
 
 def _frozen(found: Mapping[str, set[Privilege]]) -> dict[str, frozenset[Privilege]]:
@@ -63,20 +69,25 @@ def _frozen(found: Mapping[str, set[Privilege]]) -> dict[str, frozenset[Privileg
 
 
 def note_changes(before: Privileges, after: Privileges) -> list[list[Any]]:
-    """For the journal: each object with what was granted on it and what was revoked."""
+    """For the journal: each object with its OID, what was granted on it and what was revoked."""
     changes = []
     for name in sorted(after.granted.keys() | before.granted.keys()):
         now = after.granted.get(name, frozenset())
         then = before.granted.get(name, after.usual.get(name, frozenset()))
         if now != then:
-            changes.append([name, sorted(now - then), sorted(then - now)])
+            oid = after.oids.get(name, before.oids.get(name))
+            changes.append([name, oid, sorted(now - then), sorted(then - now)])
     return changes
 
 
 def take_back(connection: Connection, changes: Sequence[Sequence[Any]]) -> list[str]:
     """Undo noted changes, the last one first, inside the caller's transaction. What stays all the
-    same is returned: others may have granted it as well, or have passed it on."""
-    for name, granted, revoked in reversed(changes):
+    same is returned: others may have granted it as well, or have passed it on. An object that has
+    only the name of the noted one is left as it is."""
+    oids = [oid for _, oid, _, _ in changes]
+    known = read_privileges(connection, oids).oids if changes else {}
+    changes = [one for one in changes if known.get(one[0]) == one[1]]
+    for name, _, granted, revoked in reversed(changes):
         for grantee, privilege, _ in granted:
             _try(connection, _statement(_REVOKE, name, grantee, privilege))
         for grantee, privilege, grantable in revoked:
@@ -86,7 +97,7 @@ def take_back(connection: Connection, changes: Sequence[Sequence[Any]]) -> list[
 
 
 def _still_changed(now: Privileges, changes: Iterable[Sequence[Any]]) -> Iterator[str]:
-    for name, granted, revoked in changes:
+    for name, _, granted, revoked in changes:
         held = now.granted.get(name)
         if held is None:
             continue
