@@ -29,6 +29,7 @@ class Filled:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.types: dict[str, str] = {}  # by relation
+        self._hashes: dict[tuple[str, Method], dict[int, tuple[str | None, int]]] = {}
         with database.connect() as connection:
             make_types(connection)
             connection.execute(b"create schema near")
@@ -44,6 +45,11 @@ class Filled:
 
     def hashes(self, relation: str, method: Method) -> dict[int, tuple[str | None, int]]:
         """By the value's number: its text, and its hash."""
+        if (relation, method) not in self._hashes:
+            self._hashes[relation, method] = self._read(relation, method)
+        return self._hashes[relation, method]
+
+    def _read(self, relation: str, method: Method) -> dict[int, tuple[str | None, int]]:
         column = next(one for one in self.relations[relation].columns if one.name == "v")
         hashed = HashedColumn("v", column.type, column.hash_by)
         query = sql.SQL("select n, case num_nulls(v) when 0 then concat(v) end, {} from {}").format(
@@ -95,13 +101,11 @@ def test_no_two_values_of_a_type_share_a_hash(
     assert met == []
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [(old, new) for old in VERSIONS[:-1] for new in VERSIONS if new > old]
-)
-def test_a_value_has_the_same_hash_on_two_versions(
-    filled: Callable[[int], Filled], old: int, new: int
+@pytest.mark.parametrize("old", VERSIONS[:-1])
+def test_a_value_has_the_same_hash_on_the_newest_version(
+    filled: Callable[[int], Filled], old: int
 ) -> None:
-    here, there = filled(old), filled(new)
+    here, there = filled(old), filled(VERSIONS[-1])
     names = {type_: relation for relation, type_ in there.types.items()}
     apart = []
     for relation, type_ in here.types.items():
