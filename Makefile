@@ -16,13 +16,13 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/.for-demo ## Move a sample shop between two servers of its own, and watch
+demo: .venv/.for-demo ## Migrate a sample shop between two servers, and watch
 	@$(BIN)/windlass demo
 
-airflow: .venv/.for-airflow ## Bring up an Airflow with the DAGs and a sample shop to move
+airflow: .venv/.for-airflow ## Bring up an Airflow with the DAGs and a sample shop to migrate
 	@$(BIN)/python -m windlass.airflow.local start
 
-airflow-stop: ## End all of it; a later `make airflow` goes on from there
+airflow-stop: ## End all of it; a later `make airflow` continues from there
 	@if [ -e .venv/.for-airflow ]; then $(BIN)/python -m windlass.airflow.local stop; fi
 
 test: .venv/.for-dev ## Run the tests, on real servers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from command import REFUSED, STOPPED, Ran, migrate, windlass
@@ -41,6 +43,19 @@ def test_the_person_reads_it_once(pair: Pair) -> None:
 def test_other_commands_as_well(command: tuple[str, ...]) -> None:
     url = f"postgresql://postgres@127.0.0.1:{free_port()}/shop"
     windlass(*command, env={"WINDLASS_TARGET": url}).expect(STOPPED)
+
+
+@pytest.mark.parametrize("run", [(), ("--run", "monday")], ids=["new", "resumed"])
+def test_an_export_as_well(run: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        f"source: postgresql://postgres@127.0.0.1:{free_port()}/shop\n"
+        f"to: file://{tmp_path}/files\nrelations: [shop.orders]\n"
+    )
+    ran = windlass("export", "--json", "-f", str(spec), *run).expect(STOPPED)
+    assert problem(ran)["object"] == "source"
+    assert "run the same command again" in ran.result["hint"]
 
 
 def test_a_server_that_does_not_answer(pair: Pair) -> None:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windlass.cli.hints import way_on
-from windlass.errors import BadSpec, Different, Interrupted, Refused, SnapshotLost, WindlassError
+from windlass.errors import (
+    BadSpec,
+    Different,
+    Interrupted,
+    Refused,
+    SnapshotLost,
+    Unreachable,
+    WindlassError,
+)
 from windlass.flows.exporting import Exporting
 from windlass.flows.outline import EXPORT
 from windlass.model.event import Emit, Noticed
@@ -77,6 +85,9 @@ def _attempt(run: Exporting) -> tuple[Outcome, WindlassError | None]:
         run_flow(EXPORT, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
         return Outcome("", State.REFUSED, problems=error.problems), None
+    except Unreachable as error:
+        hint, problems = error.hint, error.problems
+        return Outcome("", State.STOPPED, message=str(error), hint=hint, problems=problems), None
     except Different as error:
         return replace(run.outcome(State.DIFFERENT), differences=error.differences), None
     except Interrupted:

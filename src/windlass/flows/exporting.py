@@ -40,7 +40,7 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import SnapshotHolder, enter
 from windlass.engines.warehouse.base import OURS, Warehouse
 from windlass.engines.warehouse.opening import open_warehouse
-from windlass.errors import BadSpec, Interrupted, Refused, SnapshotLost, WindlassError
+from windlass.errors import BadSpec, Interrupted, Refused, SnapshotLost, Unreachable, WindlassError
 from windlass.flows.migration import new_run_id, when_up
 from windlass.model.event import Emit, Event, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export, Manifest
@@ -196,10 +196,12 @@ class Exporting:
 
         Raises:
             Refused: with every problem; nothing was written.
+            Unreachable: nothing but that the source cannot be reached for now.
         """
         if self.exports:
             return
         problems: list[Problem] = []
+        passing = 0  # of the problems
         exports: list[Export] = []
         try:
             self._hold()
@@ -207,6 +209,7 @@ class Exporting:
             if self._patient and error.retryable:
                 raise
             problems.append(Problem("source", str(error), error.hint))
+            passing += error.retryable
         else:
             exports, found = self._plan()
             problems += found
@@ -216,6 +219,8 @@ class Exporting:
             problems.append(Problem("to", str(error), error.hint))
         if self.warehouse is not None:
             problems += self.warehouse.problems(exports)
+        if problems and passing == len(problems):
+            raise Unreachable(problems)
         if problems:
             raise Refused(problems)
         self.exports = tuple(self._with_watermarks(exports))
