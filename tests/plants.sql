@@ -1075,3 +1075,679 @@ do $$ begin execute format('alter database %I connection limit 42', current_data
 select;
 --- changed
 do $$ begin execute format('comment on database %I is ''one''', current_database()); end $$;
+
+--- column compression (since 14): table p.column_compression
+create table p.column_compression (a text);
+--- changed
+alter table p.column_compression alter a set compression pglz;
+
+--- replica identity by an index: index p.replica_identity_by
+create table p.replica_identity_by_of (a int not null);
+create unique index replica_identity_by on p.replica_identity_by_of (a);
+--- changed
+alter table p.replica_identity_by_of replica identity using index replica_identity_by;
+
+--- table of a type: table p.table_of_a_type
+create type p.table_of_a_type_t as (a int);
+create table p.table_of_a_type of p.table_of_a_type_t;
+--- changed
+alter table p.table_of_a_type not of;
+
+--- toast option: table p.toast_option
+create table p.toast_option (a text);
+--- changed
+alter table p.toast_option set (toast.autovacuum_enabled = false);
+
+--- access method of a table: table p.access_method_of_a_table
+create access method heap_again type table handler heap_tableam_handler;
+create table p.access_method_of_a_table (a int);
+--- changed
+drop table p.access_method_of_a_table;
+create table p.access_method_of_a_table (a int) using heap_again;
+
+--- column default of a partition: table p.partition_default_1
+create table p.partition_default (a int default 1) partition by list (a);
+create table p.partition_default_1 partition of p.partition_default for values in (1);
+--- changed
+alter table only p.partition_default_1 alter a set default 7;
+
+--- partition default: table attach p.partition_is_default_1
+create table p.partition_is_default (a int) partition by list (a);
+create table p.partition_is_default_1 partition of p.partition_is_default for values in (1);
+--- changed
+alter table p.partition_is_default detach partition p.partition_is_default_1;
+alter table p.partition_is_default attach partition p.partition_is_default_1 default;
+
+--- check of a child: table p.check_of_a_child
+create table p.check_of_a_child_parent (a int);
+create table p.check_of_a_child () inherits (p.check_of_a_child_parent);
+--- changed
+alter table p.check_of_a_child add constraint c check (a > 0);
+
+--- column storage of a child: table p.storage_of_a_child
+create table p.storage_of_a_child_parent (a text);
+create table p.storage_of_a_child () inherits (p.storage_of_a_child_parent);
+--- changed
+alter table p.storage_of_a_child alter a set storage external;
+
+--- generated kind (since 18): table p.generated_kind
+create table p.generated_kind (a int, b int generated always as (a + 1) stored);
+--- changed
+alter table p.generated_kind drop b, add b int generated always as (a + 1) virtual;
+
+--- check not enforced (since 18): table p.check_not_enforced | check constraint p.check_not_enforced c
+create table p.check_not_enforced (a int, constraint c check (a > 0));
+--- changed
+alter table p.check_not_enforced drop constraint c, add constraint c check (a > 0) not enforced;
+
+--- foreign key not enforced (since 18): fk constraint p.foreign_key_not_enforced foreign_key_not_enforced_fk
+create table p.foreign_key_not_enforced_to (a int primary key);
+create table p.foreign_key_not_enforced (a int, constraint foreign_key_not_enforced_fk foreign key (a) references p.foreign_key_not_enforced_to );
+--- changed
+alter table p.foreign_key_not_enforced alter constraint foreign_key_not_enforced_fk not enforced;
+
+--- not null named (since 18): table p.not_null_named
+create table p.not_null_named (a int constraint x not null);
+--- changed
+alter table p.not_null_named rename constraint x to y;
+
+--- not null not inherited (since 18): table p.not_null_not_inherited
+create table p.not_null_not_inherited (a int not null);
+--- changed
+alter table p.not_null_not_inherited alter a drop not null;
+alter table p.not_null_not_inherited add constraint not_null_not_inherited_a_not_null not null a no inherit;
+
+--- not null not valid (since 18): table p.not_null_not_valid | constraint p.not_null_not_valid not_null_not_valid_a_not_null
+create table p.not_null_not_valid (a int not null);
+--- changed
+alter table p.not_null_not_valid alter a drop not null;
+alter table p.not_null_not_valid add constraint not_null_not_valid_a_not_null not null a not valid;
+
+--- constraint initially deferred: constraint p.unique_deferred unique_deferred_u
+create table p.unique_deferred (a int, constraint unique_deferred_u unique (a) deferrable);
+--- changed
+alter table p.unique_deferred drop constraint unique_deferred_u, add constraint unique_deferred_u unique (a) deferrable initially deferred;
+
+--- exclusion predicate: constraint p.exclusion_predicate exclusion_predicate_x
+create table p.exclusion_predicate (a int4range, constraint exclusion_predicate_x exclude using gist (a with &&));
+--- changed
+alter table p.exclusion_predicate drop constraint exclusion_predicate_x, add constraint exclusion_predicate_x exclude using gist (a with &&) where (not isempty(a));
+
+--- exclusion class: constraint p.exclusion_class exclusion_class_x
+create table p.exclusion_class (a text, constraint exclusion_class_x exclude using btree (a with =));
+--- changed
+alter table p.exclusion_class drop constraint exclusion_class_x, add constraint exclusion_class_x exclude using btree (a text_pattern_ops with =);
+
+--- primary key included: constraint p.primary_key_included primary_key_included_pkey
+create table p.primary_key_included (a int, b int, primary key (a));
+--- changed
+alter table p.primary_key_included drop constraint primary_key_included_pkey, alter a set not null, add primary key (a) include (b);
+
+--- key option: constraint p.key_option key_option_u
+create table p.key_option (a int, constraint key_option_u unique (a));
+--- changed
+alter index p.key_option_u set (fillfactor = 70);
+
+--- foreign key set columns (since 15): fk constraint p.foreign_key_set_columns foreign_key_set_columns_fk
+create table p.foreign_key_set_columns_to (a int, b int, primary key (a, b));
+create table p.foreign_key_set_columns (a int, b int, constraint foreign_key_set_columns_fk foreign key (a, b) references p.foreign_key_set_columns_to (a, b) on delete set null);
+--- changed
+alter table p.foreign_key_set_columns drop constraint foreign_key_set_columns_fk;
+alter table p.foreign_key_set_columns add constraint foreign_key_set_columns_fk foreign key (a, b) references p.foreign_key_set_columns_to (a, b) on delete set null (b);
+
+--- index statistics: index p.index_statistics
+create table p.index_statistics_of (a int);
+create index index_statistics on p.index_statistics_of ((a + 1));
+--- changed
+alter index p.index_statistics alter column 1 set statistics 7;
+
+--- index class option (since 13): index p.index_class_option
+create table p.index_class_option_of (a tsvector);
+create index index_class_option on p.index_class_option_of using gist (a);
+--- changed
+drop index p.index_class_option;
+create index index_class_option on p.index_class_option_of using gist (a tsvector_ops (siglen = 100));
+
+--- index nulls not distinct (since 15): index p.index_nulls_not_distinct
+create table p.index_nulls_not_distinct_of (a int);
+create unique index index_nulls_not_distinct on p.index_nulls_not_distinct_of (a);
+--- changed
+drop index p.index_nulls_not_distinct;
+create unique index index_nulls_not_distinct on p.index_nulls_not_distinct_of (a) nulls not distinct;
+
+--- index of a partition attached: index attach p.index_attached_1
+create table p.index_attached_of (a int) partition by list (a);
+create table p.index_attached_of_1 partition of p.index_attached_of for values in (1);
+create index index_attached on only p.index_attached_of (a);
+create index index_attached_1 on p.index_attached_of_1 (a);
+--- changed
+alter index p.index_attached attach partition p.index_attached_1;
+
+--- statistics expression (since 14): statistics p.statistics_expression
+create table p.statistics_expression_of (a int, b int);
+create statistics p.statistics_expression on a, (a + b) from p.statistics_expression_of;
+--- changed
+drop statistics p.statistics_expression;
+create statistics p.statistics_expression on a, (a - b) from p.statistics_expression_of;
+
+--- statistics owner: statistics p.statistics_owner
+create table p.statistics_owner_of (a int, b int);
+create statistics p.statistics_owner on a, b from p.statistics_owner_of;
+--- changed
+alter statistics p.statistics_owner owner to corpus_owner;
+
+--- view invoker (since 15): view p.view_invoker
+create view p.view_invoker as select 1 as a;
+--- changed
+alter view p.view_invoker set (security_invoker = true);
+
+--- view order: view p.view_order
+create table p.view_order_of (a int, b int);
+create view p.view_order as select a, b from p.view_order_of order by a;
+--- changed
+create or replace view p.view_order as select a, b from p.view_order_of order by b;
+
+--- view column qualified: view p.view_column_qualified
+create table p.view_column_qualified_of (a int);
+create view p.view_column_qualified as select x.a from p.view_column_qualified_of x, p.view_column_qualified_of y;
+--- changed
+create or replace view p.view_column_qualified as select y.a from p.view_column_qualified_of x, p.view_column_qualified_of y;
+
+--- view cast: view p.view_cast
+create view p.view_cast as select '1'::text as a where 1::bigint = 1;
+--- changed
+create or replace view p.view_cast as select '1'::text as a where 1::int = 1;
+
+--- view trigger: trigger p.view_trigger_of view_trigger
+create view p.view_trigger_of as select 1 as a;
+create function p.view_trigger_f() returns trigger language plpgsql as 'begin return new; end';
+create trigger view_trigger instead of update on p.view_trigger_of for each row execute function p.view_trigger_f();
+--- changed
+drop trigger view_trigger on p.view_trigger_of;
+create trigger view_trigger instead of insert on p.view_trigger_of for each row execute function p.view_trigger_f();
+
+--- view column comment: comment p.COLUMN view_column_comment.a
+create view p.view_column_comment as select 1 as a;
+comment on column p.view_column_comment.a is 'one';
+--- changed
+comment on column p.view_column_comment.a is 'two';
+
+--- materialised option: materialized view p.materialised_option
+create materialized view p.materialised_option as select 1 as a;
+--- changed
+alter materialized view p.materialised_option set (fillfactor = 70);
+
+--- materialised storage: materialized view p.materialised_storage
+create materialized view p.materialised_storage as select 'x'::text as a;
+--- changed
+alter materialized view p.materialised_storage alter a set storage external;
+
+--- materialised index: index p.materialised_index
+create materialized view p.materialised_index_of as select 1 as a;
+create index materialised_index on p.materialised_index_of (a);
+--- changed
+drop index p.materialised_index;
+create index materialised_index on p.materialised_index_of (a desc);
+
+--- rule dropped: rule p.rule_dropped_of rule_dropped
+create table p.rule_dropped_of (a int);
+create rule rule_dropped as on delete to p.rule_dropped_of do also nothing;
+--- changed
+drop rule rule_dropped on p.rule_dropped_of;
+
+--- rule condition: rule p.rule_condition_of rule_condition
+create table p.rule_condition_of (a int);
+create rule rule_condition as on delete to p.rule_condition_of where old.a > 1 do instead nothing;
+--- changed
+create or replace rule rule_condition as on delete to p.rule_condition_of where old.a > 2 do instead nothing;
+
+--- rule event: rule p.rule_event_of rule_event
+create table p.rule_event_of (a int);
+create rule rule_event as on delete to p.rule_event_of do instead nothing;
+--- changed
+drop rule rule_event on p.rule_event_of;
+create rule rule_event as on update to p.rule_event_of do instead nothing;
+
+--- rows: function p.rows()
+create function p.rows() returns setof int language sql as 'select 1';
+--- changed
+alter function p.rows() rows 7;
+
+--- support: function p.support(integer)
+create function p.support(a int) returns bool language sql as 'select true';
+--- changed
+alter function p.support(int) support pg_catalog.textlike_support;
+
+--- return type: function p.return_type(integer)
+create function p.return_type(a int) returns int language sql as 'select 1';
+--- changed
+drop function p.return_type(int);
+create function p.return_type(a int) returns bigint language sql as 'select 1::bigint';
+
+--- returned columns: function p.returned_columns()
+create function p.returned_columns() returns table (a int, b int) language sql as 'select 1, 2';
+--- changed
+drop function p.returned_columns();
+create function p.returned_columns() returns table (b int, a int) language sql as 'select 1, 2';
+
+--- language: function p.language(integer)
+create function p.language(a int) returns text language sql as 'select ''x''::text';
+--- changed
+create or replace function p.language(a int) returns text language plpgsql as 'begin return 1; end';
+
+--- window: function p.window(bigint)
+create function p.window(bigint) returns bigint language internal window as 'window_row_number';
+--- changed
+drop function p.window(bigint);
+create function p.window(bigint) returns bigint language internal as 'window_row_number';
+
+--- setting order: function p.setting_order(integer)
+create function p.setting_order(a int) returns int language sql set work_mem = '1MB' set search_path = p, pg_catalog as 'select 1';
+--- changed
+alter function p.setting_order(int) set search_path = pg_catalog, p;
+
+--- depends on an extension: function p.depends_on_extension()
+create function p.depends_on_extension() returns int language sql as 'select 1';
+--- changed
+alter function p.depends_on_extension() depends on extension plpgsql;
+
+--- variadic: function p.variadic(integer[])
+create function p.variadic(variadic a int[]) returns int language sql as 'select 1';
+--- changed
+drop function p.variadic(int[]);
+create function p.variadic(a int[]) returns int language sql as 'select 1';
+
+--- function missing: function p.function_missing()
+create function p.function_missing() returns int language sql as 'select 1';
+--- changed
+drop function p.function_missing();
+
+--- procedure security: procedure p.procedure_mode(integer)
+create procedure p.procedure_mode(inout a int) language sql as 'select 1';
+--- changed
+alter procedure p.procedure_mode(int) security definer;
+
+--- aggregate parallel: aggregate p.aggregate_parallel(integer)
+create aggregate p.aggregate_parallel(int) (sfunc = int4pl, stype = int);
+--- changed
+drop aggregate p.aggregate_parallel(int);
+create aggregate p.aggregate_parallel(int) (sfunc = int4pl, stype = int, parallel = safe);
+
+--- aggregate kind: aggregate p.aggregate_moving(integer)
+create aggregate p.aggregate_moving(int) (sfunc = int4pl, stype = int);
+--- changed
+drop aggregate p.aggregate_moving(int);
+create aggregate p.aggregate_moving(int) (sfunc = int4pl, stype = int, msfunc = int4pl, minvfunc = int4mi, mstype = int);
+
+--- attribute collation: type p.attribute_collation
+create type p.attribute_collation as (a text);
+--- changed
+drop type p.attribute_collation;
+create type p.attribute_collation as (a text collate "C");
+
+--- attribute comment: comment p.COLUMN attribute_comment.a
+create type p.attribute_comment as (a int);
+comment on column p.attribute_comment.a is 'one';
+--- changed
+comment on column p.attribute_comment.a is 'two';
+
+--- type missing: type p.type_missing
+create type p.type_missing as enum ('a');
+--- changed
+drop type p.type_missing;
+
+--- range class: type p.range_class
+create type p.range_class as range (subtype = text);
+--- changed
+drop type p.range_class;
+create type p.range_class as range (subtype = text, subtype_opclass = text_pattern_ops);
+
+--- range collation: type p.range_collation
+create type p.range_collation as range (subtype = text);
+--- changed
+drop type p.range_collation;
+create type p.range_collation as range (subtype = text, collation = "C");
+
+--- domain collation: domain p.domain_collation
+create domain p.domain_collation as text;
+--- changed
+drop domain p.domain_collation;
+create domain p.domain_collation as text collate "C";
+
+--- domain base: domain p.domain_base
+create domain p.domain_base as varchar(3);
+--- changed
+drop domain p.domain_base;
+create domain p.domain_base as varchar(4);
+
+--- domain not valid: check constraint p.domain_not_valid d
+create domain p.domain_not_valid as int constraint c check (value > 0);
+--- changed
+alter domain p.domain_not_valid add constraint d check (value > 0) not valid;
+
+--- domain constraint comment: comment p.CONSTRAINT c ON DOMAIN domain_constraint_comment
+create domain p.domain_constraint_comment as int constraint c check (value > 0);
+comment on constraint c on domain p.domain_constraint_comment is 'one';
+--- changed
+comment on constraint c on domain p.domain_constraint_comment is 'two';
+
+--- trigger transition: trigger p.trigger_transition_of trigger_transition
+create table p.trigger_transition_of (a int, b int);
+create function p.trigger_transition_f() returns trigger language plpgsql as 'begin return new; end';
+create trigger trigger_transition after update on p.trigger_transition_of referencing new table as n for each statement execute function p.trigger_transition_f();
+--- changed
+drop trigger trigger_transition on p.trigger_transition_of;
+create trigger trigger_transition after update on p.trigger_transition_of referencing old table as n for each statement execute function p.trigger_transition_f();
+
+--- trigger level: trigger p.trigger_level_of trigger_level
+create table p.trigger_level_of (a int, b int);
+create function p.trigger_level_f() returns trigger language plpgsql as 'begin return new; end';
+create trigger trigger_level after update on p.trigger_level_of for each row execute function p.trigger_level_f();
+--- changed
+drop trigger trigger_level on p.trigger_level_of;
+create trigger trigger_level after update on p.trigger_level_of for each statement execute function p.trigger_level_f();
+
+--- constraint trigger: trigger p.constraint_trigger_of constraint_trigger
+create table p.constraint_trigger_of (a int, b int);
+create function p.constraint_trigger_f() returns trigger language plpgsql as 'begin return new; end';
+create constraint trigger constraint_trigger after update on p.constraint_trigger_of for each row execute function p.constraint_trigger_f();
+--- changed
+drop trigger constraint_trigger on p.constraint_trigger_of;
+create constraint trigger constraint_trigger after update on p.constraint_trigger_of deferrable initially deferred for each row execute function p.constraint_trigger_f();
+
+--- trigger of a partition disabled (since 15): trigger p.trigger_of_a_partition_1 trigger_of_a_partition
+create table p.trigger_of_a_partition (a int) partition by list (a);
+create table p.trigger_of_a_partition_1 partition of p.trigger_of_a_partition for values in (1);
+create function p.trigger_of_a_partition_f() returns trigger language plpgsql as 'begin return new; end';
+create trigger trigger_of_a_partition after update on p.trigger_of_a_partition for each row execute function p.trigger_of_a_partition_f();
+--- changed
+alter table p.trigger_of_a_partition_1 disable trigger trigger_of_a_partition;
+
+--- policy check: policy p.policy_check_of policy_check
+create table p.policy_check_of (a int);
+create policy policy_check on p.policy_check_of using (a > 0);
+--- changed
+alter policy policy_check on p.policy_check_of with check (a > 0);
+
+--- sequence minimum: sequence p.sequence_minimum
+create sequence p.sequence_minimum start with 3;
+--- changed
+alter sequence p.sequence_minimum minvalue -5;
+
+--- sequence unlogged (since 15): sequence p.sequence_unlogged
+create sequence p.sequence_unlogged start with 3;
+--- changed
+alter sequence p.sequence_unlogged set unlogged;
+
+--- sequence value: p.sequence_value
+create sequence p.sequence_value;
+--- changed
+select nextval('p.sequence_value');
+
+--- identity start: sequence p.identity_start_a_seq
+create table p.identity_start (a int generated always as identity);
+--- changed
+alter table p.identity_start alter a set increment by 3;
+
+--- grant on a sequence: acl p.SEQUENCE grant_on_sequence
+create sequence p.grant_on_sequence;
+--- changed
+grant usage on p.grant_on_sequence to corpus_reader;
+
+--- grant on a server: acl FOREIGN SERVER grant_on_server
+create foreign data wrapper grant_on_server_w;
+create server grant_on_server foreign data wrapper grant_on_server_w;
+--- changed
+grant usage on foreign server grant_on_server to corpus_reader;
+
+--- grant on a wrapper: acl FOREIGN DATA WRAPPER grant_on_wrapper
+create foreign data wrapper grant_on_wrapper;
+--- changed
+grant usage on foreign data wrapper grant_on_wrapper to corpus_reader;
+
+--- server version: server server_version
+create foreign data wrapper server_version_w;
+create server server_version foreign data wrapper server_version_w;
+--- changed
+alter server server_version version '2';
+
+--- wrapper option: foreign data wrapper wrapper_option
+create foreign data wrapper wrapper_option;
+--- changed
+alter foreign data wrapper wrapper_option options (x '1');
+
+--- foreign table option: foreign table p.foreign_table_option
+create foreign data wrapper foreign_table_option_w;
+create server foreign_table_option_s foreign data wrapper foreign_table_option_w;
+create foreign table p.foreign_table_option (a int) server foreign_table_option_s options (x '1');
+--- changed
+alter foreign table p.foreign_table_option options (set x '2');
+
+--- cast function: cast (p.cast_function AS integer)
+create type p.cast_function as (a int);
+create function p.cast_function_1(p.cast_function) returns int language sql as 'select 1';
+create function p.cast_function_2(p.cast_function) returns int language sql as 'select 2';
+create cast (p.cast_function as int) with function p.cast_function_1(p.cast_function);
+--- changed
+drop cast (p.cast_function as int);
+create cast (p.cast_function as int) with function p.cast_function_2(p.cast_function);
+
+--- operator class: operator class p.operator_class
+create function p.operator_class_f(int, int) returns int language internal immutable as 'btint4cmp';
+create operator family p.operator_class_fam using btree;
+create operator class p.operator_class for type int using btree family p.operator_class_fam as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 btint4cmp(int, int);
+--- changed
+drop operator class p.operator_class using btree;
+create operator class p.operator_class for type int using btree family p.operator_class_fam as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 p.operator_class_f(int, int);
+
+--- operator family: operator family p.operator_family
+create operator family p.operator_family using btree;
+--- changed
+alter operator family p.operator_family using btree add operator 1 < (int4, int8), function 1 (int4, int8) btint48cmp(int4, int8);
+
+--- conversion: conversion p.conversion
+create conversion p.conversion for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8;
+--- changed
+drop conversion p.conversion;
+create default conversion p.conversion for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8;
+
+--- language trusted: procedural language language_trusted
+create function p.language_trusted() returns language_handler language c as '$libdir/plpgsql', 'plpgsql_call_handler';
+create language language_trusted handler p.language_trusted;
+--- changed
+drop language language_trusted;
+create trusted language language_trusted handler p.language_trusted;
+
+--- language owner: procedural language language_owner
+create language language_owner handler p.language_trusted;
+--- changed
+alter language language_owner owner to corpus_owner;
+
+--- access method: access method access_method
+create access method access_method type index handler bthandler;
+--- changed
+drop access method access_method;
+create access method access_method type index handler hashhandler;
+
+--- text search parser: text search parser p.text_search_parser
+create text search parser p.text_search_parser (start = prsd_start, gettoken = prsd_nexttoken, end = prsd_end, lextypes = prsd_lextype);
+--- changed
+drop text search parser p.text_search_parser;
+create text search parser p.text_search_parser (start = prsd_start, gettoken = prsd_nexttoken, end = prsd_end, lextypes = prsd_lextype, headline = prsd_headline);
+
+--- text search template: text search template p.text_search_template
+create text search template p.text_search_template (init = dsimple_init, lexize = dsimple_lexize);
+--- changed
+drop text search template p.text_search_template;
+create text search template p.text_search_template (init = dsynonym_init, lexize = dsynonym_lexize);
+
+--- collation: collation p.collation
+create collation p.collation (provider = libc, locale = 'C');
+--- changed
+drop collation p.collation;
+create collation p.collation (provider = libc, locale = 'POSIX');
+
+--- publication columns (since 15): publication table p.publication_columns publication_columns_of
+create table p.publication_columns_of (a int primary key, b int);
+create publication publication_columns for table p.publication_columns_of (a);
+--- changed
+alter publication publication_columns set table p.publication_columns_of (a, b);
+
+--- publication rows (since 15): publication table p.publication_rows publication_rows_of
+create table p.publication_rows_of (a int primary key);
+create publication publication_rows for table p.publication_rows_of where (a > 1);
+--- changed
+alter publication publication_rows set table p.publication_rows_of where (a > 2);
+
+--- publication root (since 13): publication publication_root
+create publication publication_root;
+--- changed
+alter publication publication_root set (publish_via_partition_root = true);
+
+--- publication of a schema (since 15): publication tables in schema published_schema.publication_of_a_schema published_schema
+create schema published_schema;
+create publication publication_of_a_schema for tables in schema published_schema;
+--- changed
+alter publication publication_of_a_schema drop tables in schema published_schema;
+
+--- publication generated (since 18): publication publication_generated
+create publication publication_generated;
+--- changed
+alter publication publication_generated set (publish_generated_columns = stored);
+
+--- publication owner: publication publication_owner
+create publication publication_owner;
+--- changed
+alter publication publication_owner owner to corpus_owner;
+
+--- event trigger tags: event trigger event_trigger_tags
+create function p.event_trigger_tags() returns event_trigger language plpgsql as 'begin end';
+create event trigger event_trigger_tags on sql_drop when tag in ('DROP VIEW') execute function p.event_trigger_tags();
+alter event trigger event_trigger_tags disable;
+--- changed
+drop event trigger event_trigger_tags;
+create event trigger event_trigger_tags on sql_drop when tag in ('DROP SEQUENCE') execute function p.event_trigger_tags();
+alter event trigger event_trigger_tags disable;
+
+--- schema missing: schema schema_missing
+create schema schema_missing;
+--- changed
+drop schema schema_missing;
+
+--- comment on a constraint: comment p.CONSTRAINT c ON comment_on_constraint
+create table p.comment_on_constraint (a int, constraint c check (a > 0));
+comment on constraint c on p.comment_on_constraint is 'one';
+--- changed
+comment on constraint c on p.comment_on_constraint is 'two';
+
+--- comment on an index: comment p.INDEX comment_on_index
+create table p.comment_on_index_of (a int);
+create index comment_on_index on p.comment_on_index_of (a);
+--- changed
+comment on index p.comment_on_index is 'two';
+
+--- comment on a trigger: comment p.TRIGGER comment_on_trigger ON comment_on_trigger_of
+create table p.comment_on_trigger_of (a int);
+create function p.comment_on_trigger_f() returns trigger language plpgsql as 'begin return new; end';
+create trigger comment_on_trigger after update on p.comment_on_trigger_of for each row execute function p.comment_on_trigger_f();
+--- changed
+comment on trigger comment_on_trigger on p.comment_on_trigger_of is 'two';
+
+--- comment on a function: comment p.FUNCTION comment_on_function()
+create function p.comment_on_function() returns int language sql as 'select 1';
+--- changed
+comment on function p.comment_on_function() is 'two';
+
+--- comment on a cast: comment CAST (p.comment_on_cast AS text)
+create type p.comment_on_cast as (a int);
+create cast (p.comment_on_cast as text) with inout;
+--- changed
+comment on cast (p.comment_on_cast as text) is 'two';
+
+--- comment on an operator: comment p.OPERATOR ==== (integer, integer)
+create function p.comment_on_operator(a int, b int) returns bool language sql immutable as 'select a = b';
+create operator p.==== (function = p.comment_on_operator, leftarg = int, rightarg = int);
+--- changed
+comment on operator p.==== (int, int) is 'two';
+
+--- comment on a policy: comment p.POLICY comment_on_policy ON comment_on_policy_of
+create table p.comment_on_policy_of (a int);
+create policy comment_on_policy on p.comment_on_policy_of using (a > 0);
+--- changed
+comment on policy comment_on_policy on p.comment_on_policy_of is 'two';
+
+--- comment on a publication: comment PUBLICATION comment_on_publication
+create publication comment_on_publication;
+--- changed
+comment on publication comment_on_publication is 'two';
+
+--- comment on an event trigger: comment EVENT TRIGGER comment_on_event_trigger
+create function p.comment_on_event_trigger() returns event_trigger language plpgsql as 'begin end';
+create event trigger comment_on_event_trigger on sql_drop execute function p.comment_on_event_trigger();
+alter event trigger comment_on_event_trigger disable;
+--- changed
+comment on event trigger comment_on_event_trigger is 'two';
+
+--- comment on a server: comment SERVER comment_on_server
+create foreign data wrapper comment_on_server_w;
+create server comment_on_server foreign data wrapper comment_on_server_w;
+--- changed
+comment on server comment_on_server is 'two';
+
+--- comment on statistics: comment p.STATISTICS comment_on_statistics
+create table p.comment_on_statistics_of (a int, b int);
+create statistics p.comment_on_statistics on a, b from p.comment_on_statistics_of;
+--- changed
+comment on statistics p.comment_on_statistics is 'two';
+
+--- comment on a collation: comment p.COLLATION comment_on_collation
+create collation p.comment_on_collation (provider = libc, locale = 'C');
+--- changed
+comment on collation p.comment_on_collation is 'two';
+
+--- comment on a configuration: comment p.TEXT SEARCH CONFIGURATION comment_on_configuration
+create text search configuration p.comment_on_configuration (copy = pg_catalog.simple);
+--- changed
+comment on text search configuration p.comment_on_configuration is 'two';
+
+--- comment on a language: comment LANGUAGE comment_on_language
+create language comment_on_language handler p.language_trusted;
+--- changed
+comment on language comment_on_language is 'two';
+
+--- comment on a rule: comment p.RULE comment_on_rule ON comment_on_rule_of
+create table p.comment_on_rule_of (a int);
+create rule comment_on_rule as on delete to p.comment_on_rule_of do also nothing;
+--- changed
+comment on rule comment_on_rule on p.comment_on_rule_of is 'two';
+
+--- unique switched off: table p.unique_switched_off
+create table p.unique_switched_off (a int, constraint u unique (a) deferrable);
+--- changed
+alter table p.unique_switched_off disable trigger all;
+
+--- partition extra: table attach p.partition_extra_2
+create table p.partition_extra (a int) partition by list (a);
+create table p.partition_extra_1 partition of p.partition_extra for values in (1);
+--- changed
+create table p.partition_extra_2 partition of p.partition_extra for values in (2);
+
+--- materialised column called held: materialized view p.held
+create table p.held_of (a int);
+insert into p.held_of values (1), (2);
+create materialized view p.held as select 1 as held, a from p.held_of;
+--- changed
+update p.held_of set a = 3 where a = 2;
+refresh materialized view p.held;
+update p.held_of set a = 2 where a = 3;
+
+--- child extra: table p.child_extra
+create table p.child_extra_parent (a int);
+--- changed
+create table p.child_extra () inherits (p.child_extra_parent);
+
+--- user mapping extra: user mapping corpus_owner SERVER user_mapping_extra
+create foreign data wrapper user_mapping_extra_w;
+create server user_mapping_extra foreign data wrapper user_mapping_extra_w;
+--- changed
+create user mapping for corpus_owner server user_mapping_extra;

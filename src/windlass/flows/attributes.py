@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from windlass.engines.postgres.attributes import read_attributes
-from windlass.engines.postgres.catalog import read_existing
+from windlass.engines.postgres.catalog import Existing, read_existing
 from windlass.engines.postgres.materialised import (
     EMPTY,
     read_content,
@@ -14,36 +14,39 @@ from windlass.engines.postgres.materialised import (
 from windlass.flows.migration import Migration
 from windlass.flows.validate import filled
 from windlass.model.relation import Kind, Name
-from windlass.model.report import Difference, DifferenceKind
+from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.plan.planner import wanted
 from windlass.spec.spec import Extent, Verify
 from windlass.verify.attributes import differing_attributes, renamed
 from windlass.verify.schema import Key
 
 _VIEW = "MATERIALIZED VIEW"
+# losses by which the target has something else: it is named, and no difference
+ALTERING = {LossClass.CONSTRAINTS, LossClass.OBJECTS, LossClass.VALUES}
 
 
 def attribute_differences(run: Migration) -> list[Difference]:
     """Of everything that is compared, but for what is a loss already."""
     source = read_attributes(run.sessions().source(run.snapshot.id), side="source")
     target = read_attributes(run.sessions().target(), side="target")
+    existing = read_existing(run.sessions().target())
     found = differing_attributes(
         renamed(source, run.plan.schemas),
         target,
-        compared=_compared(run),
-        may_be=_may_be(run),
+        compared=_compared(run, existing),
+        may_be=_may_be(run, existing),
     )
-    lost = {loss.object for loss in run.losses()}
+    lost = {loss.object for loss in run.losses() if loss.kind in ALTERING}
     return [one for one in found if one.object not in lost]
 
 
-def _compared(run: Migration) -> set[Key]:
+def _compared(run: Migration, existing: Existing) -> set[Key]:
     kept = set() if run.only_compares else filled(run.plan)
     names = {item.target for item in run.plan.relations} - kept
     found: set[Key] = {("TABLE", name) for name in names}
     if run.spec.extent is not Extent.SCHEMA:
         found |= {(_VIEW, target) for _, target in _views(run)}
-    return found | {("SCHEMA", Name("", name)) for name in _schemas(run)}
+    return found | {("SCHEMA", Name("", name)) for name in _schemas(run) & existing.schemas}
 
 
 def _schemas(run: Migration) -> set[str]:
@@ -55,9 +58,8 @@ def _schemas(run: Migration) -> set[str]:
     return set() if wanted(run.spec).include else set(run.plan.schemas.values())
 
 
-def _may_be(run: Migration) -> Callable[[str], bool]:
+def _may_be(run: Migration, existing: Existing) -> Callable[[str], bool]:
     server = run.plan.target
-    existing = read_existing(run.sessions().target())
 
     def may_be(role: str) -> bool:
         able = existing.roles if server.superuser else existing.memberships | {server.user}

@@ -14,6 +14,7 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.printing import Printing
 from windlass.engines.postgres.rename import quote_identifier
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.syntax import Node, parse
 from windlass.errors import WindlassError
 from windlass.flows.attributes import attribute_differences, view_differences
 from windlass.flows.dependents import astray, remade_statements
@@ -30,7 +31,7 @@ from windlass.plan.own import others_entries
 from windlass.plan.planner import wanted
 from windlass.plan.present import Present
 from windlass.plan.properties import property_differences
-from windlass.plan.select import select_entries
+from windlass.plan.select import describe, select_entries
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.spec.spec import Extent, Verify
 from windlass.verify.schema import Key, compare_schemas, only_there
@@ -139,21 +140,35 @@ def _differing_schema(run: Migration) -> _Schemas:
     if not plan.target.superuser:
         there = _without_own_grants(there, plan.target.user, entries)
     expected, losses = written(renamed, selected), run.losses()
+    chosen = {entry.id for entry in selected}
+    left_out = {loss.object for loss in losses} | {
+        describe(replace(one, schema=renamed.get(one.schema, one.schema)))
+        for one in entries
+        if one.id not in chosen
+    }
     remade = () if run.only_compares else remade_statements(plan)
-    found = written({}, there).statements
+    # what a selection needs of extensions no archive says
+    unsure = set() if wanted(spec).is_everything else {"EXTENSION"}
+    statements = [one for one in expected.statements if one.kind not in unsure]
+    found = written({}, there)
 
     def differences(spared: Collection[Name]) -> list[Difference]:
         return compare_schemas(
-            (*expected.statements, *remade),
-            found,
-            absent={loss.object for loss in losses},
-            excused=expected.reowned | {loss.object for loss in losses if loss.kind in _ALTERED},
+            (*statements, *remade),
+            found.statements,
+            left_out=left_out,
+            excused={loss.object for loss in losses if loss.kind in _ALTERED},
+            reowned={
+                name: {side.owners.get(name, "") for side in (expected, found)}
+                for name in expected.reowned
+            },
             filled=spared,
             judge=Printing(target),
             since=since,
             reordered=[item.target for item in plan.relations if item.relation.reordered],
             depends_on={entry.id: entry.depends_on for entry in selected},
             belongs_to=_belongings(there),
+            adds_to=_additions(there, entries, renamed),
             selected=_keys(expected.statements, selected, renamed),
             owners={
                 target_name(name, renamed): target_name(owner, renamed)
@@ -169,7 +184,11 @@ def _differing_schema(run: Migration) -> _Schemas:
     within = None if wanted(spec).is_everything else set(plan.schemas.values())
     return _Schemas(
         differing,
-        only_there(expected.statements, _but_backups(found), within),
+        only_there(
+            expected.statements,
+            (one for one in _but_backups(found.statements) if str(one) not in left_out),
+            within,
+        ),
         sorted(dict.fromkeys(kept), key=lambda name: not name.startswith("table ")),
     )
 
@@ -220,6 +239,39 @@ def _belongings(entries: Sequence[Entry]) -> dict[int, list[Key]]:
             if entry.tag == "SCHEMA public":
                 found[entry.id] = [("SCHEMA", Name("", "public"))]
     return found
+
+
+def _additions(
+    there: Iterable[Entry], source: Iterable[Entry], renamed: Mapping[str, str]
+) -> dict[int, list[Key]]:
+    """What there is more of by what only the target has, by the entry that adds it."""
+    known = {(one.kind, renamed.get(one.schema, one.schema), one.tag) for one in source}
+    domains = {one.id: Name(one.schema, one.tag) for one in there if one.kind == "DOMAIN"}
+    found: dict[int, list[Key]] = {}
+    for entry in there:
+        if (entry.kind, entry.schema, entry.tag) in known:
+            continue
+        match entry.kind:
+            case "TABLE ATTACH" | "TABLE" | "FOREIGN TABLE":
+                found[entry.id] = [("TABLE", name) for name in _parents(entry)]
+            case "CHECK CONSTRAINT":
+                owners = (domains[id_] for id_ in entry.depends_on if id_ in domains)
+                found[entry.id] = [("DOMAIN", name) for name in owners]
+            case "USER MAPPING":
+                _, _, server = entry.tag.rpartition(" SERVER ")
+                found[entry.id] = [("SERVER", Name("", server))]
+    return found
+
+
+def _parents(entry: Entry) -> Iterator[Name]:
+    """The tables in which the rows of a partition, or of a child, are seen."""
+    match parse(entry.definition)[0].tree:
+        case Node("AlterTableStmt", relation=parent) if entry.kind == "TABLE ATTACH":
+            yield Name(parent.schemaname, parent.relname)
+        case Node("CreateStmt", inhRelations=parents):
+            yield from (Name(one.schemaname, one.relname) for one in parents or ())
+        case Node("CreateForeignTableStmt", base=table):
+            yield from (Name(one.schemaname, one.relname) for one in table.inhRelations or ())
 
 
 def _unreadable(connection: Connection, side: str, selected: Collection[Name]) -> list[Name]:

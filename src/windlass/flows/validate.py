@@ -25,6 +25,7 @@ from windlass.engines.postgres.sequences import read_sequences
 from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.comparison import Comparison
 from windlass.flows.migration import Migration
+from windlass.flows.unseen import unseen
 from windlass.model.chunk import Chunk, Range, Whole
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
@@ -307,7 +308,9 @@ def _say(state: SequenceState) -> str:
 def validate_large_objects(run: Migration, _: Item) -> Result:
     """By a digest of each, computed by its server, and by owner, grants and comment."""
     is_everything = run.only_compares and wanted(run.spec).is_everything
-    if run.spec.verify_ is not Verify.FULL or not (run.plan.large_objects.count or is_everything):
+    if run.spec.verify_ is not Verify.FULL or not run.plan.copies_rows:
+        return {}
+    if not (run.plan.large_objects.count or is_everything):
         return {}
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     found = list(differing_large_objects(source, target))
@@ -343,15 +346,20 @@ def read_both_sides(run: Comparison, _: Item) -> Result:
     only_rows = run.spec.extent is Extent.DATA  # else the definitions tell
     return {
         **run.ticket,
-        **told(
-            Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one))
-            for name, one in without_rows.items()
-            if only_rows
-        ),
+        **told(_unseen(run, present, without_rows) if only_rows else ()),
         "relations": len(run.plan.relations),
         "without_rows": [str(name) for name in without_rows],
         "partitioned": [str(name) for name, one in found.items() if one and one.kind == "p"],
     }
+
+
+def _unseen(
+    run: Comparison, present: Mapping[Name, Present], without_rows: Mapping[Name, Present | None]
+) -> Iterator[Difference]:
+    for name, one in without_rows.items():
+        yield Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one))
+    source = read_presence(run.sessions().source(run.snapshot.id), side="source")
+    yield from unseen(run.plan, source.keys(), present)
 
 
 def _noted(run: Migration, what: str) -> Collection[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from psycopg import sql
@@ -39,6 +39,7 @@ class Written:
     losses: tuple[Loss, ...]
     problems: tuple[Problem, ...]
     reowned: frozenset[str] = frozenset()  # grants on what gets another owner, as statements say
+    owners: Mapping[str, str] = field(default_factory=dict)  # of what grants are on, by the same
 
 
 def write_statements(
@@ -102,12 +103,14 @@ def write_statements(
                 )
             )
     renamed, more = _rename(made, around.schemas)
-    lost = {entry.id for entry in entries if entry.kind == "ACL" and not roles.keeps_owner(entry)}
+    owners = {entry.id: entry.owner for entry in entries if entry.kind == "ACL"}
+    lost = {entry.id for entry in entries if entry.id in owners and not roles.keeps_owner(entry)}
     return Written(
         tuple(renamed),
         (*losses, *roles.losses(), *more),
         tuple(roles.problems()),
         frozenset(str(statement) for statement in renamed if statement.id in lost),
+        {str(one): owners[one.id] for one in renamed if one.id in owners},
     )
 
 

@@ -23,8 +23,6 @@ from windlass.model.report import Difference, DifferenceKind
 from windlass.model.statement import Statement
 
 Key = tuple[str, Name]
-# kinds that carry no definition of their own worth a comparison on the target
-_NOT_COMPARED = {"SCHEMA", "EXTENSION"}
 _GRANTS = {"ACL", "DEFAULT ACL"}
 
 
@@ -40,26 +38,30 @@ def compare_schemas(
     *,
     judge: Judge,
     since: Since,
-    absent: Collection[str] = (),
+    left_out: Collection[str] = (),
     excused: Collection[str] = (),
+    reowned: Mapping[str, Collection[str]] = MappingProxyType({}),
     filled: Collection[Name] = (),
     reordered: Collection[Name] = (),
     depends_on: Mapping[int, Collection[int]] = MappingProxyType({}),
     belongs_to: Mapping[int, Collection[Key]] = MappingProxyType({}),
+    adds_to: Mapping[int, Collection[Key]] = MappingProxyType({}),
     selected: Set[Key] = frozenset(),
     owners: Mapping[Name, Name] = MappingProxyType({}),
 ) -> list[Difference]:
     """What is missing, different or too much on the target, but for what is `excused` by name, and
-    for what may be `absent` from a side, but not different.
+    for what the target may have although it was `left_out`.
 
     Names are the target's. Objects of the target that nobody selected are no difference; parts of
     a selected relation (an index, a trigger) or of another selected object (a comment, a grant)
-    are: `belongs_to` has the objects of the found entries by id. `filled` relations keep their own
+    are: `belongs_to` has the objects of the found entries by id, `adds_to` those that are more with
+    the entry than without it (a partition's parent). `reowned` are grants, by name, on what has
+    another owner on the target, with both owners. `filled` relations keep their own
     definitions, `reordered` ones cannot have their columns in the source's order.
     What belongs to a missing relation is missing with it, and not reported: `depends_on` has what
     the expected entries depend on by id, `owners` the relations whose columns sequences feed.
     """
-    comparison = _Comparison(judge, since, reordered)
+    comparison = _Comparison(judge, since, reordered, reowned)
     wanted, there = _by_key(expected, filled), _by_key(found, filled)
     relations = {name for kind, name in wanted if kind in RELATION_KINDS}
     kinds = {name: kind for kind, name in there if kind in RELATION_KINDS}
@@ -70,15 +72,20 @@ def compare_schemas(
     for key in sorted(wanted.keys() | there.keys()):
         statement = (wanted.get(key) or there[key])[0]
         name = str(statement)
-        if name in excused or (name in absent and not (key in wanted and key in there)):
+        if name in excused or (name in left_out and key not in wanted):
             continue
-        if key not in there:
+        if name in reowned:
+            if message := comparison.difference(wanted.get(key, ()), there.get(key, ())):
+                differences.append(_difference(statement, message))
+        elif key not in there:
             if statement.id not in implied:
                 differences.append(_difference(statement, _absent(kinds.get(statement.name))))
         elif key not in wanted:
             of = belongs_to.get(statement.id, ())
             is_part = statement.kind in PARTS and statement.relation in relations - gone
-            if is_part or (statement.kind in ATTRIBUTES and of and set(of) <= selected):
+            is_part |= statement.kind in ATTRIBUTES and bool(of) and set(of) <= selected
+            more = [one for one in adds_to.get(statement.id, ()) if one[1] not in filled]
+            if is_part or not selected.isdisjoint(more):
                 differences.append(_difference(statement, "is on the target only"))
         elif message := comparison.difference(wanted[key], there[key]):
             differences.append(_difference(statement, message))
@@ -90,11 +97,10 @@ def only_there(
 ) -> list[str]:
     """What only the target has, by name, but for what belongs to it: in these schemas, if given."""
     wanted = {(one.kind, one.name) for one in expected}
-    skipped = _NOT_COMPARED | PARTS
     return sorted(
         str(one)
         for one in found
-        if one.kind not in skipped
+        if one.kind not in PARTS
         and (schemas is None or one.name.schema in schemas)
         and (one.kind, one.name) not in wanted
     )
@@ -130,9 +136,13 @@ def _by_key(
 ) -> Mapping[Key, list[Statement]]:
     groups: dict[Key, list[Statement]] = defaultdict(list)
     for statement in statements:
-        if statement.kind not in _NOT_COMPARED and statement.relation not in filled:
+        if not _is_of_extension(statement) and statement.relation not in filled:
             groups[statement.kind, _name(statement)].append(statement)
     return groups
+
+
+def _is_of_extension(statement: Statement) -> bool:
+    return statement.kind == "COMMENT" and statement.name.name.startswith("EXTENSION ")
 
 
 def _name(statement: Statement) -> Name:
@@ -148,6 +158,7 @@ class _Comparison:
     judge: Judge
     since: Since
     reordered: Collection[Name]
+    reowned: Mapping[str, Collection[str]]
 
     def difference(self, wanted: Sequence[Statement], there: Sequence[Statement]) -> str:
         """How the statements of one kind and name differ; nothing if they mean the same."""
@@ -157,7 +168,8 @@ class _Comparison:
             return ""
         if all(one.kind in _GRANTS for one in (*wanted, *there)):
             scripts = "".join(lost), "".join(more)
-            same = same_privileges(*scripts, maintain=self.since.maintain)
+            owners = self.reowned.get(str((wanted or there)[0]), ())
+            same = same_privileges(*scripts, maintain=self.since.maintain, apart_from=owners)
             return "" if same else _how(*scripts)
         if len(lost) != len(more):
             return _how("".join(lost), "".join(more))

@@ -6,7 +6,7 @@ for its owner, and for PUBLIC what `_OF_PUBLIC` has. So what a script does not s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,13 @@ class _Change:
     privileges: frozenset[str]
 
 
-def same_privileges(one: str, other: str, *, maintain: bool) -> bool:
+def same_privileges(
+    one: str, other: str, *, maintain: bool, apart_from: Collection[str] = ()
+) -> bool:
     """Whether the scripts of one object on two sides leave the same to everybody.
 
-    `maintain`: both servers know MAINTAIN.
+    `maintain`: both servers know MAINTAIN. `apart_from`: roles that do not count, as an owner who
+    is another on the other side.
     """
     changes = [list(_changes(script)) for script in (one, other)]
     before = _before(changes)
@@ -75,6 +78,7 @@ def same_privileges(one: str, other: str, *, maintain: bool) -> bool:
         left.get(key, _at_first(key, before)) - ignored
         == right.get(key, _at_first(key, before)) - ignored
         for key in left.keys() | right.keys()
+        if key[0].removesuffix(_WITH_GRANT_OPTION) not in apart_from
     )
 
 

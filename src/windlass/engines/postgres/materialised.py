@@ -13,7 +13,9 @@ Content = tuple[int, int]  # rows, and the sum of their hashes
 EMPTY: Content = (-1, 0)  # nothing can be read of it
 
 _HASHED = sql.SQL(
-    "select count(*), coalesce(sum(('x' || left(md5(held::text), 15))::bit(60)::bigint), 0)"
+    # held.* is the row also where one of its columns is called so; in one encoding on both sides
+    "select count(*), coalesce(sum(('x' || left("
+    "  md5(convert_to((held.*)::text, 'UTF8')), 15))::bit(60)::bigint), 0)"
     " from {} as held"
 )
 _DEFINITION = sql.SQL(

@@ -22,6 +22,7 @@ class Present:
     reachable: bool  # USAGE on its schema
     selectable: bool  # SELECT on all of it, where reading it or pg_dump needs that
     hides_rows: bool
+    parents: tuple[Name, ...] = ()  # in which its rows are seen as well
 
     @property
     def readable(self) -> bool:
@@ -42,7 +43,11 @@ def read_presence(connection: Connection, *, side: str) -> Mapping[Name, Present
         raise explain(error, "reading the catalog (presence)", side=side) from error
     return {
         Name(row["schema"], row["name"]): Present(
-            row["kind"], row["reachable"], row["selectable"], row["hides_rows"]
+            row["kind"],
+            row["reachable"],
+            row["selectable"],
+            row["hides_rows"],
+            tuple(Name(*parent) for parent in row["parents"]),
         )
         for row in rows
     }

@@ -47,6 +47,9 @@ _COMMON = {
     "bytea_output": "hex",
     "lc_monetary": "C",
     "xmloption": "content",
+    "array_nulls": "on",
+    "quote_all_identifiers": "off",
+    "transform_null_equals": "off",
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
@@ -312,6 +315,9 @@ class Address:
             "PGAPPNAME": "windlass pg_dump",
             **{name: given.get(keyword) for keyword, name in _VARIABLES.items()},
         }
+        if _quotes_all(like):  # pg_dump would name functions otherwise than other servers do
+            words = variables.get("PGOPTIONS") or ""
+            variables["PGOPTIONS"] = f"{words} -c quote_all_identifiers=off".strip()
         service = {k: v for k, v in _beyond_place(given).items() if k not in _VARIABLES}
         return ProgramAccess({k: str(v) for k, v in variables.items() if v}, service)
 
@@ -352,6 +358,14 @@ def _connect_seconds(given: Mapping[str, str]) -> float | None:
     """For one attempt, as libpq counts them; None is for ever."""
     seconds = int(float(given.get("connect_timeout") or CONNECT_SECONDS))
     return max(seconds, _LEAST_CONNECT_SECONDS) if seconds > 0 else None
+
+
+def _quotes_all(like: Connection) -> bool:
+    """Whether sessions begin so in this database, unless they say otherwise, as ours do."""
+    row = like.execute(
+        "select reset_val = 'on' from pg_settings where name = 'quote_all_identifiers'"
+    ).fetchone()
+    return row == (True,)
 
 
 def _is_gss(like: Connection) -> bool:

@@ -14,8 +14,10 @@ select 'SCHEMA' as kind, '' as schema, s.name, 'owner' as attribute, r.rolname::
  -- the owner that initdb gives it, which is another since version 15
  where s.name <> 'public' or r.oid <> 10 and r.rolname <> 'pg_database_owner'
 union all
--- the triggers behind a foreign key: DISABLE TRIGGER ALL switches them off as well
-select 'TABLE', s.name, c.relname::text, format('foreign key %I', k.conname),
+-- the triggers behind a foreign key, and behind a key that can be deferred: DISABLE TRIGGER ALL
+-- switches them off as well
+select 'TABLE', s.name, c.relname::text,
+       format(case k.contype when 'f' then 'foreign key %I' else 'constraint %I' end, k.conname),
        string_agg(distinct case t.tgenabled when 'O' then 'enforced' when 'D' then 'not enforced'
                                             when 'R' then 'enforced for replicas only'
                                             else 'enforced for replicas as well' end, ', '),
@@ -23,9 +25,9 @@ select 'TABLE', s.name, c.relname::text, format('foreign key %I', k.conname),
   from pg_trigger t
   join pg_class c on c.oid = t.tgrelid
   join space s on s.oid = c.relnamespace
-  join pg_constraint k on k.oid = t.tgconstraint and k.contype = 'f'
+  join pg_constraint k on k.oid = t.tgconstraint and k.contype in ('f', 'p', 'u', 'x')
  where t.tgisinternal
- group by s.name, c.relname, k.conname
+ group by s.name, c.relname, k.contype, k.conname
 having bool_or(t.tgenabled <> 'O')
 union all
 select 'MATERIALIZED VIEW', s.name, c.relname::text, 'content', 'none, as it is not populated', ''

@@ -1,0 +1,142 @@
+"""What a comparison does not look at is never called equal: it is named, or it is a difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from command import DIFFERENT, DONE, migrate, verify
+from servers import Database, Pair
+
+
+def differing(pair: Pair, *words: str) -> list[tuple[Any, ...]]:
+    found = verify(pair, *words).expect(DIFFERENT).result["differences"]
+    return sorted((one["object"], one["message"]) for one in found)
+
+
+def on_both(pair: Pair, *statements: str) -> None:
+    pair.source.run(*statements)
+    pair.target.run(*statements)
+
+
+def test_a_table_with_a_loss_is_missed_where_it_is_missing(
+    pair: Pair, request: pytest.FixtureRequest
+) -> None:
+    server = pair.source.server
+    place = server.folder / "elsewhere"
+    place.mkdir()
+    server._hand_over(place)
+    pair.source.run(f"create tablespace elsewhere location '{place}'")
+    request.addfinalizer(
+        lambda: pair.source.run("drop table t", "drop tablespace elsewhere")  # the server is shared
+    )
+    pair.source.run("create table t (a int) tablespace elsewhere", "create table u (a int)")
+    pair.target.run("create table u (a int)")
+    assert differing(pair) == [("table public.t", "is missing on the target")]
+
+
+@pytest.mark.parametrize("pair", [(15, 18)], indirect=True)
+def test_a_schema_and_an_extension_are_missed_where_they_are_missing(pair: Pair) -> None:
+    pair.source.run(
+        "create schema empty",
+        "create extension hstore",
+        "comment on extension hstore is null",
+        "create table t (a int)",
+    )
+    pair.target.run("create table t (a int)")
+    assert differing(pair) == [
+        ("extension hstore", "is missing on the target"),
+        ("schema empty", "is missing on the target"),
+    ]
+    verify(pair, "--include", "public.t").expect(DONE)
+
+
+def test_grants_are_compared_where_the_owner_cannot_be_the_same(
+    pair: Pair, request: pytest.FixtureRequest
+) -> None:
+    pair.source.run("create role at_home")
+    request.addfinalizer(lambda: pair.source.run("drop owned by at_home", "drop role at_home"))
+    pair.source.run(
+        "create table t (a int)",
+        "alter table t owner to at_home",
+        "revoke delete on t from at_home",
+        "grant select on t to corpus_reader",
+    )
+    migrate(pair).expect(DONE)
+    verify(pair).expect(DONE)
+    pair.target.run("grant insert on t to public")
+    ((name, message),) = differing(pair)
+    assert name == "acl public.TABLE t"
+    assert "TO PUBLIC" in message
+
+
+def test_a_column_that_the_target_lacks_is_named_where_rows_alone_are_compared(pair: Pair) -> None:
+    pair.source.run("create table t (a int primary key, b int)", "insert into t values (1, 2)")
+    pair.target.run("create table t (a int primary key)", "insert into t values (1)")
+    assert differing(pair, "--data-only") == [("table public.t", "has no column b on the target")]
+
+
+def test_rows_in_partitions_that_only_the_target_has_are_named(pair: Pair) -> None:
+    on_both(
+        pair,
+        "create table t (a int) partition by list (a)",
+        "create table t_1 partition of t for values in (1)",
+        "create table parent (a int)",
+    )
+    pair.target.run(
+        "create table t_2 partition of t for values in (2)",
+        "create table child () inherits (parent)",
+        "insert into t values (2)",
+    )
+    assert differing(pair, "--data-only") == [
+        ("table public.child", "is a part of public.parent on the target only: its rows are in it"),
+        ("table public.t_2", "is a part of public.t on the target only: its rows are in it"),
+    ]
+
+
+def test_a_partition_that_is_left_out_is_no_difference(pair: Pair) -> None:
+    on_both(
+        pair,
+        "create table t (a int) partition by list (a)",
+        "create table t_1 partition of t for values in (1)",
+        "create table t_2 partition of t for values in (2)",
+    )
+    for words in (("--exclude", "t_2"), ("--include", "t_1")):
+        assert verify(pair, *words).expect(DONE).result["notices"] == []
+        verify(pair, *words, "--data-only").expect(DONE)
+
+
+def test_a_relation_that_only_the_target_has_partitioned_is_read_as_a_whole(pair: Pair) -> None:
+    pair.source.run("create table t (a int)", "insert into t values (1), (2)")
+    pair.target.run(
+        "create table t (a int) partition by list (a)",
+        "create table t_1 partition of t for values in (1, 2)",
+        "insert into t values (1), (2)",
+    )
+    verify(pair, "--data-only").expect(DONE)
+
+
+def quote_everything(database: Database, value: str) -> None:
+    database.run(
+        "do $$ begin execute format('alter role postgres in database %I set"
+        f" quote_all_identifiers = {value}', current_database()); end $$"
+    )
+
+
+def test_names_that_one_side_quotes_are_no_difference(pair: Pair) -> None:
+    pair.source.run(
+        "create type e as enum ('a', 'B c')",
+        "create table t (a inet, b regclass, c e, d e[], f name, unique (a))",
+        "create function f(e, inet) returns inet language sql as 'select $2'",
+        "create view v as select a from t where c = 'a'",
+        "insert into t values ('10.0.0.1', 't', 'a', '{B c}', 'x')",
+    )
+    quote_everything(pair.source, "off")
+    quote_everything(pair.target, "on")
+    migrate(pair, "--existing", "fill", "--accept", "settings").expect(DONE)
+    setting = "setting quote_all_identifiers of role postgres in the database"
+    assert [name for name, _ in differing(pair)] == [setting]
+    quote_everything(pair.source, "on")
+    quote_everything(pair.target, "off")
+    assert [name for name, _ in differing(pair)] == [setting]
