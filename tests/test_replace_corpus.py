@@ -20,9 +20,6 @@ ACCEPTED = [
     for word in ("--accept", kind)
 ]
 
-# a rollback leaves what a run has granted on objects that were there before
-LEAVING = {"grants"}
-
 
 def state(database: Database) -> object:
     return schema_dump(database), contents(database)
@@ -51,5 +48,4 @@ def test_replaced_and_rolled_back_twice(pair: Pair, path: Path) -> None:
     windlass("rollback", second, "--yes", pair=pair).expect(DONE)
     assert state(pair.target) == before
     windlass("rollback", first, "--yes", pair=pair).expect(DONE)
-    if path.stem not in LEAVING:
-        assert state(pair.target) == empty
+    assert state(pair.target) == empty
