@@ -89,6 +89,14 @@ def test_the_floors_of_the_house_are_drawn_as_they_are_checked() -> None:
     assert [set(re.findall(r"`(\w+)(?:\.py)?`", row)) for row in rows] == floors()
 
 
+def test_the_tests_of_exit_4_are_there() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text().partition("| tests |")[2]
+    rows = [row for row in page.splitlines() if row.startswith("| ")]
+    named = {name.strip() for row in rows for name in row.split("|")[-2].split(",")} - {""}
+    assert len(rows) > 10
+    assert [name for name in sorted(named) if not (ROOT / f"tests/test_{name}.py").exists()] == []
+
+
 def test_every_page_is_linked_from_the_readme_or_a_page_that_is() -> None:
     reached, waiting = set(), [ROOT / "README.md"]
     while waiting:

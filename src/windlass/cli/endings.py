@@ -104,9 +104,7 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
             return Ending(Exit.STOPPED if writes else Exit.REFUSED, f"{name}: {reason}", hint)
         case _:
             message = f"unexpected {type(error).__name__}: {_first_line(error)}"
-            hint = (
-                f"this is a fault in windlass: report it with what -v shows; {SAME} if it may pass"
-            )
+            hint = "this is a fault in windlass: please report it with what -v shows"
             return Ending(Exit.STOPPED, message, hint)
 
 

@@ -25,9 +25,9 @@ def left_work(left: RunDetail, verify: str) -> Iterator[tuple[str, str]]:
             continue
         words = f"{step.items - step.done:,} of {step.items:,}"
         if step.name in COPIES:
-            tables = plural(status.relations - status.relations_done, "table")
+            left_over = status.relations - status.relations_done
             copied = share_text(status.bytes, status.bytes_planned)
-            words = f"{tables} of {status.relations:,}; copied: {copied}"
+            words = f"{left_over:,} of {plural(status.relations, 'table')}; {copied} is copied"
         yield step.name.replace("_", " "), words
     if verify:
         yield "verify", verify
