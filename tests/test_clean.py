@@ -144,3 +144,22 @@ def test_what_a_journal_that_is_gone_no_longer_names_is_removed(
     assert pair.target.rows("select nspname from pg_namespace where nspname like 'windlass%'") == [
         ("windlass_20260101_0101_abcd_own",)
     ]
+
+
+def test_what_others_have_put_beside_it_is_named_and_stays(replaced: tuple[Pair, str]) -> None:
+    pair, run = replaced
+    pair.target.run(f'create table "windlass_{run}_public".mine (id int)')
+    ran = windlass("clean", run, "--yes", "--json", pair=pair).expect(REFUSED)
+    assert f"windlass_{run}_public.mine" in ran.said and pair.target.value(LEFT) == 1
+
+
+def test_a_run_is_not_forgotten_while_an_earlier_one_could_drop_what_it_made(
+    replaced: tuple[Pair, str],
+) -> None:
+    pair, first = replaced
+    second = migrate(pair, "--existing", "replace").expect(DONE).result["run"]
+    ran = windlass("clean", second, "--yes", "--json", pair=pair).expect(REFUSED)
+    assert f"windlass clean {first}" in ran.said
+    windlass("clean", first, "--yes", pair=pair).expect(DONE)
+    windlass("clean", second, "--yes", pair=pair).expect(DONE)
+    assert pair.target.value(LEFT) == 0 and pair.target.value("select count(*) from t") == 1

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
-from command import BAD_SPEC, DIFFERENT, DONE, REFUSED, STOPPED, migrate, verify, windlass
+from command import (
+    BAD_SPEC,
+    DIFFERENT,
+    DONE,
+    REFUSED,
+    STOPPED,
+    finish,
+    migrate,
+    start,
+    verify,
+    windlass,
+)
 from killing import kill
-from servers import Pair
+from servers import Database, Pair
+from windlass.cli.moves import verify as verify_here
+from windlass.flows.repair import Repairing
+from windlass.model.event import ignore
+from windlass.model.outcome import State
+from windlass.spec.spec import Spec
 
 ROWS = (
     "create table keyed (id int primary key, v text,"
@@ -133,3 +150,116 @@ def test_large_objects_come_back(pair: Pair) -> None:
     assert bytes(pair.target.value("select lo_get(4711)")) == b"source"
     windlass("rollback", "--json", "--yes", newest(pair)["run"], pair=pair).expect(DONE)
     assert bytes(pair.target.value("select lo_get(4711)")) == b"mine"
+
+
+REFERRING = (
+    "create table c (id int primary key)",
+    "create table o (id int primary key, c int references c)",
+    "insert into c values (1), (2)",
+    "insert into o values (1, 1)",
+)
+ORPHANS = "select count(*) from o where c not in (select id from c)"
+
+
+def test_a_foreign_key_that_does_not_hold_after_a_repair_is_a_difference(pair: Pair) -> None:
+    pair.source.run(*REFERRING)
+    migrate(pair).expect(DONE)
+    pair.target.run("insert into c values (3)", "insert into o values (3, 3)")
+    ran = verify(pair, "--repair", "--yes", "--include", "public.c").expect(DIFFERENT)
+    (found,) = ran.result["differences"]
+    assert "foreign key o_c_fkey of public.o" in found["object"] and "1 row" in found["message"]
+    windlass("rollback", "--yes", newest(pair)["run"], pair=pair).expect(DONE)
+    assert pair.target.value(ORPHANS) == 0
+    verify(pair, "--repair", "--yes").expect(DONE)
+    assert pair.target.value("select count(*) from o") == 1
+
+
+def test_an_undone_repair_leaves_no_row_that_refers_to_nothing(pair: Pair) -> None:
+    pair.source.run(*REFERRING)
+    migrate(pair).expect(DONE)
+    pair.target.run("delete from c where id = 2")
+    verify(pair, "--repair", "--yes").expect(DONE)
+    pair.target.run("insert into o values (7, 2)")
+    ran = windlass("rollback", "--yes", newest(pair)["run"], pair=pair).expect(REFUSED)
+    assert "o_c_fkey" in ran.said and pair.target.value(ORPHANS) == 0
+
+
+def test_old_rows_do_not_go_into_another_table_of_that_name(pair: Pair) -> None:
+    pair.source.run("create table t (id int primary key)", "insert into t values (1)")
+    migrate(pair).expect(DONE)
+    pair.target.run("insert into t values (100)")
+    verify(pair, "--repair", "--yes").expect(DONE)
+    run = newest(pair)["run"]
+    migrate(pair, "--existing", "replace").expect(DONE)
+    ran = windlass("rollback", run, "--yes", "--force", pair=pair).expect(REFUSED)
+    assert "another table" in ran.said and f"windlass clean {run}" in ran.said
+    assert pair.target.rows("select id from t") == [(1,)]
+    windlass("clean", run, "--yes", pair=pair).expect(DONE)
+
+
+def test_a_sequence_that_was_used_since_is_not_set_back_unasked(pair: Pair) -> None:
+    pair.source.run("create sequence s", "select setval('s', 1000)")
+    migrate(pair).expect(DONE)
+    pair.target.run("select setval('s', 10)")
+    verify(pair, "--repair", "--yes").expect(DONE)
+    run = newest(pair)["run"]
+    pair.target.run("select nextval('s')")
+    ran = windlass("rollback", run, "--yes", pair=pair).expect(REFUSED)
+    assert "sequence public.s" in ran.said and "--force" in ran.said
+    assert pair.target.value("select last_value from s") == 1001
+    windlass("rollback", run, "--yes", "--force", pair=pair).expect(DONE)
+    assert pair.target.value("select last_value from s") == 10
+
+
+def test_a_large_object_that_was_changed_since_is_not_lost_unasked(pair: Pair) -> None:
+    pair.source.run("select lo_from_bytea(4711, 'source')", "create table t (a int)")
+    migrate(pair).expect(DONE)
+    pair.target.run("select lo_unlink(4711)", "select lo_from_bytea(4711, 'mine')")
+    verify(pair, "--repair", "--yes").expect(DONE)
+    run = newest(pair)["run"]
+    pair.target.run("select lo_put(4711, 0, 'LATER')")
+    ran = windlass("rollback", run, "--yes", pair=pair).expect(REFUSED)
+    assert "large object 4711" in ran.said
+    assert bytes(pair.target.value("select lo_get(4711)")) == b"LATERe"
+
+
+def test_no_more_is_changed_than_was_asked_for(spoiled: Pair) -> None:
+    def written_meanwhile(_: object) -> None:
+        spoiled.target.run("insert into keyed select n, 'new' from generate_series(501, 600) n")
+
+    words = {"source": spoiled.source.url, "target": spoiled.target.url}
+    how = Repairing(confirm=written_meanwhile)
+    outcome = verify_here(Spec.model_validate(words), ignore, repair=how, show_values=False)
+    assert outcome.state is State.STOPPED and "deletes 105" in outcome.message
+    assert spoiled.target.value("select count(*) from keyed where id > 500") == 100
+    verify(spoiled, "--repair", "--yes").expect(DONE)
+
+
+WAITING = (
+    "select pid from pg_stat_activity where application_name like 'windlass 2%'"
+    " and datname = current_database() and wait_event_type = 'Lock'"
+)
+
+
+def wait_for_waiting(target: Database, but: set[int]) -> set[int]:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = {pid for (pid,) in target.rows(WAITING)} - but
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nobody waits for the lock")
+
+
+def test_a_killed_repair_that_still_waits_on_the_server_is_ended(spoiled: Pair) -> None:
+    with spoiled.target.connect() as other:
+        other.execute("begin")
+        other.execute("lock table keyed in row exclusive mode")
+        killed = start("verify", "--repair", "--yes", pair=spoiled)
+        left = wait_for_waiting(spoiled.target, set())
+        killed.kill()
+        killed.wait()
+        again = start("verify", "--repair", "--yes", pair=spoiled)
+        wait_for_waiting(spoiled.target, left)
+        other.execute("rollback")
+    finish(again).expect(DONE)

@@ -84,3 +84,14 @@ def test_what_is_no_plan_is_refused(pair: Pair, tmp_path: Path) -> None:
     path.write_text("[" * 5000)
     ran = windlass("migrate", "--plan", str(path), pair=pair).expect(BAD_SPEC)
     assert "not a plan in JSON" in ran.said
+
+
+def test_an_edited_plan_is_refused_and_a_reformatted_one_is_not(pair: Pair, planned: Path) -> None:
+    found = json.loads(planned.read_text())
+    planned.write_text(json.dumps({**found, "ddl": found["ddl"][:1]}))
+    assert (
+        "was edited" in windlass("migrate", "--plan", str(planned), pair=pair).expect(BAD_SPEC).said
+    )
+    assert pair.target.value("select to_regclass('s.a')") is None
+    planned.write_text(json.dumps(found, sort_keys=True))
+    windlass("migrate", "--plan", str(planned), pair=pair).expect(DONE)

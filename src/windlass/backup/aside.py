@@ -33,7 +33,7 @@ GONE = (
     psycopg.errors.InvalidSchemaName,
 )
 # others may have come to use them since
-_STAYS_IF_USED = {"SCHEMA", "EXTENSION"}
+STAYS_IF_USED = {"SCHEMA", "EXTENSION"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,21 @@ def put_back(connection: Connection, moves: Sequence[Move]) -> None:
     for move in reversed(moves):
         _come_back(connection, move)
     for schema in sorted({move.backup for move in moves if move.schema}):
+        _drop_schema(connection, schema)
+
+
+def _drop_schema(connection: Connection, schema: str) -> None:
+    """Raises:
+    Refused: others have put something into it.
+    """
+    try:
         connection.execute(sql.SQL("drop schema {}").format(sql.Identifier(schema)))
+    except psycopg.errors.DependentObjectsStillExist as error:
+        guests = (error.diag.message_detail or "").replace("\n", "; ")
+        message = f"holds what the run did not put there: {guests}"
+        raise Refused([Problem(f"schema {schema}", message, "move or drop that")]) from None
+    except psycopg.Error as error:
+        raise explain(error, f"dropping schema {schema}", side="target") from error
 
 
 def note_of(moves: Iterable[Move]) -> list[list[str]]:
@@ -208,7 +222,7 @@ def drop_made(connection: Connection, statements: Iterable[Statement]) -> list[s
     problems = [
         Problem(str(one), f"is in use: {needed[id(one)]}", "drop what depends on it")
         for one in waiting
-        if one.kind not in _STAYS_IF_USED
+        if one.kind not in STAYS_IF_USED
     ]
     if problems:
         raise Refused(problems)
@@ -232,10 +246,25 @@ def _drop(connection: Connection, statement: Statement) -> str:
 
 
 def empty_filled(connection: Connection, names: Iterable[Name]) -> None:
-    """Take the rows out again of relations that were there, and empty, before the run."""
-    for name in names:
-        table = sql.Identifier(name.schema, name.name)
-        try:
-            connection.execute(sql.SQL("delete from only {}").format(table))
-        except psycopg.Error as error:
+    """Take the rows out again of relations that were there, and empty, before the run. One whose
+    rows another of them refers to is tried again after that."""
+    waiting = list(names)
+    while waiting:
+        refused = {name: found for name in waiting if (found := _empty(connection, name))}
+        if len(refused) == len(waiting):
+            name, error = next(iter(refused.items()))
             raise explain(error, f"emptying {name}", side="target") from error
+        waiting = list(refused)
+
+
+def _empty(connection: Connection, name: Name) -> psycopg.Error | None:
+    """The reason, where rows elsewhere refer to its own."""
+    table = sql.Identifier(name.schema, name.name)
+    try:
+        with connection.transaction():  # a savepoint
+            connection.execute(sql.SQL("delete from only {}").format(table))
+    except psycopg.errors.ForeignKeyViolation as error:
+        return error
+    except psycopg.Error as error:
+        raise explain(error, f"emptying {name}", side="target") from error
+    return None

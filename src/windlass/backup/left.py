@@ -5,7 +5,7 @@ Never with what others have made of it since.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.backup.aside import Move
+from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.references import read_references
@@ -39,6 +40,8 @@ class _Object:
     address: Address
 
 
+# dropped with the relation that they belong to
+_PARTS = {"INDEX", "SEQUENCE", "STATISTICS"}
 _CATALOGS = {
     "EVENT TRIGGER": ("pg_event_trigger", "evtname"),
     "FOREIGN DATA WRAPPER": ("pg_foreign_data_wrapper", "fdwname"),
@@ -87,6 +90,21 @@ def drop_kept(connection: Connection, kept: Kept) -> None:
         detail = (error.diag.message_detail or str(error)).replace("\n", "; ")
         raise Refused([_in_use("what was set aside", detail)]) from None
     unlink_large_objects(connection, kept.large_objects)
+
+
+def guests_in(
+    connection: Connection, schemas: Collection[str], is_own: Callable[[str], bool]
+) -> list[Problem]:
+    """What is in the schemas under names that are not the run's own."""
+    return [
+        Problem(
+            f"{kind.lower()} {schema}.{name}",
+            "was put there by others, and would be dropped with it",
+            "move or drop it",
+        )
+        for kind, schema, name, _ in sorted(read_existing(connection).addresses)
+        if schema in schemas and kind not in _PARTS and not is_own(name)
+    ]
 
 
 def _used(

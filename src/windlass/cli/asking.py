@@ -11,10 +11,10 @@ import click
 from windlass.cli.show import table
 from windlass.cli.voice import Voice
 from windlass.cli.wrapping import hang, width_of
-from windlass.errors import Refused
 from windlass.flows.clean import Left
 from windlass.flows.repair import Forecast, Repairing
-from windlass.flows.rollback import Foreseen
+from windlass.flows.rollback import refuse_loss
+from windlass.flows.written import Foreseen
 from windlass.model.event import Asked, Emit
 from windlass.model.units import bytes_text, plural
 from windlass.verify.repair import ALL, Change
@@ -99,8 +99,7 @@ def confirm_rollback(run: str, foreseen: Foreseen | None, *, force: bool) -> Non
     """
     if foreseen is None:  # it is rolled back already
         return
-    if foreseen.written and not force:
-        raise Refused(foreseen.written)
+    refuse_loss(foreseen, force=force)
     lost = "".join(f"; {one.object}: {one.message}" for one in foreseen.written)
     confirm(f"Rolling back run {run} {foreseen.summary}{lost}. Roll back?")
 

@@ -185,6 +185,9 @@ def migrate(
     Reads the source in one snapshot, copies tables side by side, builds indexes and constraints,
     verifies. Killed at any moment, the same command resumes, with the same result.
     """
+    if plan_file and restart:
+        hint = "undo the unfinished run with windlass rollback first, then plan again"
+        raise click.UsageError(f"--restart cannot keep to the plan of a file: {hint}")
     reviewed = options.read_reviewed(plan_file, words) if plan_file else None
     spec = options.read_spec(voice, words, ("source", "target"))
     from windlass.cli.differing import differing

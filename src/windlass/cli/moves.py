@@ -34,10 +34,12 @@ from windlass.flows.lock_watch import watching_locks
 from windlass.flows.migration import Migration
 from windlass.flows.outline import MIGRATE, REWRITE, VALIDATE
 from windlass.flows.repair import Repairing, end_repair, repair_differences, stop_repair
+from windlass.flows.repaired import check_keys
 from windlass.flows.rewriting import Rewriting
-from windlass.flows.rollback import Foreseen, foresee, roll_back
+from windlass.flows.rollback import foresee, roll_back
 from windlass.flows.status import read_detail, read_statuses
 from windlass.flows.unfinished import Planned
+from windlass.flows.written import Foreseen
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 from windlass.model.report import Problem, accepting
@@ -383,6 +385,8 @@ def _compare(
                 repair_differences(run, repair)
                 if run.repair_run:
                     return run.outcome(State.DONE), run.repair_run
+            if repaired:
+                check_keys(run, repaired)
             outcome = run.outcome(State.DIFFERENT if run.differences else State.DONE)
             return end_repair(run, repaired, outcome) if repaired else outcome, ""
         except Refused as error:

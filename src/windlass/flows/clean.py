@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from windlass.backup.aside import moves_of
+from windlass.backup.aside import Move, moves_of
 from windlass.backup.left import (
     Kept,
     drop_kept,
+    guests_in,
     oids_of,
     present_large_objects,
     renamed_of,
@@ -19,11 +21,14 @@ from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.ddl import REPOINT, REPOINTED, SET_ASIDE
-from windlass.flows.rollback import SET_STEP, UNFINISHED, find_run
+from windlass.flows.rollback import SET_STEP, find_run
+from windlass.flows.succession import earlier_problems
+from windlass.flows.written import UNFINISHED
 from windlass.journal import journal
 from windlass.model.outcome import State
 from windlass.model.report import Problem
 
+_OF_A_REPAIR = re.compile(r"(old|new|object)_\d+")
 Sizes = dict[str, tuple[tuple[str, ...], int]]
 
 
@@ -65,7 +70,7 @@ def read_left(connection: Connection, run: str = "") -> list[Left]:
     """Of every ended run, the newest first, then of those that the journal has lost; or of one.
 
     Raises:
-        Refused: there is no such run, or it is unfinished.
+        Refused: there is no such run, it is unfinished, or an earlier one needs its journal.
     """
     sizes = read_sizes(connection)
     lost = _lost(connection, sizes)
@@ -77,7 +82,11 @@ def read_left(connection: Connection, run: str = "") -> list[Left]:
             raise Refused([Problem(f"run {run}", message, hint)])
     ended = [one for one in _runs(connection) if one.state not in UNFINISHED]
     lefts = [*(_left(connection, one, sizes) for one in ended), *lost]
-    return [one for one in lefts if run in ("", one.run)]
+    found_lefts = [one for one in lefts if run in ("", one.run)]
+    forgotten = [one.run for one in found_lefts if one.state]
+    if forgotten and (problems := earlier_problems(connection, forgotten)):
+        raise Refused(problems)
+    return found_lefts
 
 
 def _runs(connection: Connection) -> list[journal.Run]:
@@ -101,11 +110,7 @@ def _left(connection: Connection, run: journal.Run, sizes: Sizes) -> Left:
         return Left(run.run, run.state.value, run.finished_at, schemas, size)
     lines = journal.read_lines(connection, run.run)
     notes = {(line.step, line.item): line.note or {} for line in lines}
-    moves = [
-        move
-        for key in ((SET_STEP, SET_ASIDE), (REPOINT, REPOINTED))
-        for move in moves_of({"moves": (), **notes.get(key, {})})
-    ]
+    moves = _moves(notes)
     return Left(
         run.run,
         run.state.value,
@@ -115,6 +120,15 @@ def _left(connection: Connection, run: journal.Run, sizes: Sizes) -> Left:
         renamed_of(connection, moves),
         present_large_objects(connection, oids_of(notes.values())),
     )
+
+
+def _moves(notes: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[Move]:
+    """What a run has set aside, by the notes of its journal."""
+    return [
+        move
+        for key in ((SET_STEP, SET_ASIDE), (REPOINT, REPOINTED))
+        for move in moves_of({"moves": (), **notes.get(key, {})})
+    ]
 
 
 def clean(connection: Connection, lefts: Sequence[Left]) -> None:
@@ -133,6 +147,8 @@ def clean(connection: Connection, lefts: Sequence[Left]) -> None:
             connection.execute("set local synchronous_commit = on")
             if left.state and not _is_ended(connection, left.run):
                 continue  # taken up again meanwhile
+            if problems := _guests(connection, left):
+                raise Refused(problems)
             drop_kept(connection, left.kept)
             if left.state:
                 connection.execute("delete from windlass.run where run = %s", (left.run,))
@@ -143,3 +159,14 @@ def _is_ended(connection: Connection, run: str) -> bool:
         "select state from windlass.run where run = %s for update", (run,)
     ).fetchone()
     return state is not None and State(state[0]) not in UNFINISHED
+
+
+def _guests(connection: Connection, left: Left) -> list[Problem]:
+    """What others have put into the schemas. Of a run that the journal has lost nobody knows."""
+    if not left.state or not left.schemas:
+        return []
+    lines = journal.read_lines(connection, left.run)
+    own = {move.name for move in _moves({(one.step, one.item): one.note or {} for one in lines})}
+    return guests_in(
+        connection, left.schemas, lambda name: name in own or bool(_OF_A_REPAIR.fullmatch(name))
+    )

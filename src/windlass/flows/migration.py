@@ -148,6 +148,7 @@ class Migration:
         self.on_difference: Callable[[Difference], None] | None = None  # for each row, unbounded
         self.notices: list[str] = []
         self._resumed = False
+        self._undone: list[str] = []  # runs, by a restart
         self.ended: State | None = None  # how, as the journal has it from this process
         self._started = time.perf_counter()
 
@@ -427,6 +428,7 @@ class Migration:
         if found := self._unfinished():
             if self._is_held(found.run):
                 raise Refused([_in_progress(read_holder(self.control))])
+            self._refuse_taken_over(found)
             source, snapshot = self._source_session(), self.snapshot.id
             return read_unfinished(source, self.control, self.spec, found, snapshot)
         self._check_finished()
@@ -459,13 +461,14 @@ class Migration:
             raise Refused([_in_progress(read_holder(self.control))])
         self._found = mine or self._unfinished()
         if self._found:
+            self._refuse_taken_over(self._found)
             plan = journal.read_plan(self.control, self._found.run)
         else:
             self._take_snapshot()
             self._check_finished()
             plan = self._make_plan(run=run)
             if plan.problems:
-                raise Refused(plan.problems)
+                raise Refused([*plan.problems, *map(_undone, self._undone)])
         if self._reviewed and (changes := self._reviewed.changes(plan)):
             raise Refused(changes)
         self._use(plan)
@@ -500,17 +503,35 @@ class Migration:
         ]
         same = [run for run in unfinished if run.essence == self.spec.essence()]
         if self._restart and same:
-            from windlass.flows.rollback import undo
-
             self._refuse_early()
             for run in same:
-                undo(self.control, run.run)
+                self._undo(run)
         elif same:
             return same[0]
         others = [run for run in unfinished if run not in same]
         if others:
             raise Refused([_other_options(run.run) for run in others])
         return None
+
+    def _refuse_taken_over(self, run: journal.Run) -> None:
+        """Raises:
+        Refused: what it has made so far is another run's by now.
+        """
+        from windlass.flows.succession import later_problems
+
+        if problems := later_problems(self.control, run, large_objects=self._restart):
+            raise Refused(problems)
+
+    def _undo(self, run: journal.Run) -> None:
+        """What it has made and set aside, but not what others have written since."""
+        from windlass.flows.rollback import refuse_loss, undo
+        from windlass.flows.written import foresee_migration
+
+        self._refuse_taken_over(run)
+        control = self.control
+        undo(control, run.run, lambda: refuse_loss(foresee_migration(control, run), force=False))
+        self._undone.append(run.run)
+        self.emit(Noticed(f"run {run.run} is rolled back, to start over"))
 
     def _refuse_early(self) -> None:
         """Before a restart undoes anything: what does not depend on what is there to be undone."""
@@ -912,6 +933,10 @@ def _in_progress(holder: str) -> Problem:
         "wait for it, or end it with pg_terminate_backend(pid); the server ends the session of a"
         f" machine that is gone within {NOTICED_SECONDS:.0f} seconds",
     )
+
+
+def _undone(run: str) -> Problem:
+    return Problem(f"run {run}", "was rolled back by --restart before this was found")
 
 
 def _other_options(run: str) -> Problem:

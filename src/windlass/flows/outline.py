@@ -208,7 +208,7 @@ MIGRATE: Flow[Any] = Flow(
     context="windlass.flows.migration:Migration",
     spec="windlass.spec.spec:Spec",
     undo="windlass.flows.rollback:undo_migration",
-    foresee="windlass.flows.rollback:foresee_migration",
+    foresee="windlass.flows.written:foresee_migration",
     status="windlass.flows.status:migration_status",
 )
 

@@ -4,7 +4,7 @@ own that can be resumed and undone."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +21,7 @@ from windlass.engines.postgres.largeobjects import (
     copy_large_object,
     describe,
     dress,
+    read_digests,
     unlink_large_objects,
 )
 from windlass.engines.postgres.lock import end_sessions, name_session, read_holder, try_lock
@@ -31,8 +32,10 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused, WindlassError
 from windlass.flows.comparison import Comparison
 from windlass.flows.migration import UNFINISHED, new_run_id
-from windlass.flows.rollback import Foreseen, Undone, written_since
+from windlass.flows.repaired import broken_keys, changed_object, changed_sequences, read_oid
+from windlass.flows.rollback import Undone, already_undone, find_run
 from windlass.flows.validate import row_pair
+from windlass.flows.written import Foreseen, written_since
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import Noticed
@@ -95,7 +98,8 @@ def repair_differences(run: Comparison, how: Repairing) -> None:
         repairs = _Repairs(run, how, unfinished)
         for item in run.differing:
             if forecast.relations.get(str(item.enters)):
-                repair_rows(repairs, Item(str(item.enters)))
+                expected = forecast.relations[str(item.enters)]
+                repair_rows(repairs, Item(str(item.enters)), expected)
         if forecast.large_objects:
             repair_large_objects(repairs, Item(""))
         if forecast.sequences:
@@ -176,10 +180,11 @@ class _Repairs:
         if not try_lock(run.control):
             message = f"another run is in progress: {read_holder(run.control)}"
             raise Refused([Problem("target", message, "wait for it")])
+        if found:  # in no transaction: in one the server shows the same sessions all along
+            end_sessions(run.control, f"windlass {found.run}")
         with run.control.transaction():
             journal.create(run.control)
             if found:
-                end_sessions(run.control, f"windlass {found.run}")
                 self.epoch = journal.take_over(run.control, found.run, "")
                 self._check_schema()
             else:
@@ -210,6 +215,7 @@ class _Repairs:
     def once(self, step: str, name: str, work: Callable[[Connection, int], Line]) -> None:
         """In one transaction with its line. A relation that differs again is repaired again."""
         target = self.run.sessions().target()
+        name_session(target, f"windlass {self.run_id}")  # by which a later process ends it
         number = len(self.lines) + 1
         with target.transaction():
             fence = journal.fence_statement(self.run_id)
@@ -220,8 +226,8 @@ class _Repairs:
         self.lines.append(line)
 
 
-def repair_rows(repairs: _Repairs, item: Item) -> Result:
-    """One relation's rows: what is deleted or changed is set aside."""
+def repair_rows(repairs: _Repairs, item: Item, expected: Mapping[Change, int]) -> Result:
+    """One relation's rows: what is deleted or changed is set aside. No more than `expected`."""
     run = repairs.run
     planned = next(one for one in run.differing if str(one.enters) == item.id)
     sides = row_pair(run, planned)
@@ -229,8 +235,11 @@ def repair_rows(repairs: _Repairs, item: Item) -> Result:
 
     def work(target: Connection, number: int) -> Line:
         aside = Aside(repairs.schema, number)
-        done = repair(source, target, sides, allowed=repairs.how.allowed, aside=aside)
+        done = repair(
+            source, target, sides, allowed=repairs.how.allowed, aside=aside, most=expected
+        )
         note = {
+            "table": read_oid(target, planned.enters),
             "deleted": done.deleted_rows,
             "copied": done.copied_rows,
             "with_partitions": sides.target.with_partitions,
@@ -262,7 +271,8 @@ def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
         unlink_large_objects(target, [new.oid])
         copy_large_object(source, target, new)
         dress(target, new, read_existing(target).roles, run.plan.target.user)
-        return Line("", "", note={"oid": new.oid, "old": _DESCRIBED.dump_python(
+        digest = read_digests(target, [new.oid])[new.oid]
+        return Line("", "", note={"oid": new.oid, "digest": digest, "old": _DESCRIBED.dump_python(
             old[0], mode="json") if old else None})  # fmt: skip
 
     for described in describe(source, _large_objects(run)):
@@ -284,18 +294,19 @@ def repair_sequences(repairs: _Repairs, _: Item) -> Result:
 
     def work(target: Connection, _: int) -> Line:
         before = read_sequences(target, [to for _, to in pairs], side="target")
-        set_sequences(
-            target,
-            [
-                Sequence(to, state.last_value, state.is_called)
-                for (_, to), state in zip(pairs, states, strict=True)
-            ],
-        )
-        old = [[one.name.schema, one.name.name, one.last_value, one.is_called] for one in before]
-        return Line("", "", note={"sequences": old})
+        now = [
+            Sequence(to, state.last_value, state.is_called)
+            for (_, to), state in zip(pairs, states, strict=True)
+        ]
+        set_sequences(target, now)
+        return Line("", "", note={"sequences": _noted(before), "set": _noted(now)})
 
     repairs.once(SEQUENCES, plural(len(pairs), "sequence"), work)
     return {}
+
+
+def _noted(states: Iterable[Sequence]) -> list[list[Any]]:
+    return [[one.name.schema, one.name.name, one.last_value, one.is_called] for one in states]
 
 
 # the way back, and how it is reported
@@ -323,17 +334,22 @@ def undo_repair(connection: Connection, found: journal.Run, *, force: bool = Fal
     if not try_lock(connection):
         message = f"another run is in progress: {read_holder(connection)}"
         raise Refused([Problem("target", message, "wait for it")])
+    found = find_run(connection, found.run)
+    if found.state is State.ROLLED_BACK:
+        return already_undone(found)
     end_sessions(connection, f"windlass {found.run}")
     schema = schema_of(found.run)
     if problems := read_planted(connection, Room(schema, tables="^.*$")):
         raise Refused(problems)
     plan = journal.read_plan(connection, found.run)
     removed = restored = 0
+    tables: set[int] = set()
     with _explained(f"undoing run {found.run}"), connection.transaction():
         connection.execute("set local synchronous_commit = on")
         for line, note in reversed(_notes(connection, found.run)):
             if line.step == ROWS:
                 side = _pair(plan, line.relation, note).target
+                tables.add(_same_table(connection, found.run, side.name, note))
                 aside = Aside(schema, int(line.item))
                 with undisturbed(connection, side):
                     wanted, out, back = give_back(connection, side, aside)
@@ -341,18 +357,39 @@ def undo_repair(connection: Connection, found: journal.Run, *, force: bool = Fal
                     raise Refused([written_since(line.relation, wanted - out)])
                 removed, restored = removed + out, restored + back
             elif line.step == SEQUENCES:
+                _refuse([] if force else changed_sequences(connection, note))
                 set_sequences(
                     connection,
                     [Sequence(Name(*one[:2]), *one[2:]) for one in note["sequences"]],
                 )
             else:
+                _refuse([] if force else changed_object(connection, note))
                 _put_object_back(connection, schema, line, note)
+        _refuse([] if force else broken_keys(connection, tables))
         _drop_aside(connection, schema)
         journal.set_state(connection, found.run, State.ROLLED_BACK)
     return Undone(
         f"took out {plural(removed, 'row')} that it had copied, put back"
         f" {plural(restored, 'row')} as they were"
     )
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    if some := list(problems):
+        raise Refused(some)
+
+
+def _same_table(connection: Connection, run: str, name: Name, note: Result) -> int:
+    """Its oid.
+
+    Raises:
+        Refused: another has its name by now, into which the old rows do not belong.
+    """
+    oid = read_oid(connection, name)
+    if not oid or oid != note.get("table", oid):
+        hint = f"to forget the repair, with the rows that it has set aside: windlass clean {run}"
+        _refuse([Problem(str(name), "is gone, or another table than the one repaired", hint)])
+    return oid
 
 
 def _drop_aside(connection: Connection, schema: str) -> None:

@@ -23,7 +23,8 @@ from windlass.engines.postgres.table import read_columns, read_name
 from windlass.errors import Interrupted, Refused, TargetFull, WindlassError
 from windlass.flows.migration import UNFINISHED
 from windlass.flows.rewriting import _PLAN, Rewriting, count, said_lately, session_name
-from windlass.flows.rollback import Foreseen, Undone
+from windlass.flows.rollback import Undone, already_undone, find_run
+from windlass.flows.written import Foreseen
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import Noticed
@@ -439,6 +440,9 @@ def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = Fa
     if not try_lock(connection, relation_key(plan.oid)):
         holder = read_holder(connection, relation_key(plan.oid))
         raise Refused([Problem(str(plan.table), f"is being rewritten: {holder}", "wait for it")])
+    found = find_run(connection, found.run)
+    if found.state is State.ROLLED_BACK:
+        return already_undone(found)
     lines = _lines(connection, found.run)
     made = _noted(lines, "writing_to_database", "add column").get("columns", ())
     if not _has_changed(plan, lines):

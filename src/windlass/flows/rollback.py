@@ -3,7 +3,7 @@ aside returns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ from windlass.backup.privileges import take_back
 from windlass.backup.sequences import restore_states
 from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
+from windlass.engines.postgres.rowmend import act_as_replica
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.since import Held, read_held
+from windlass.engines.postgres.since import keep_out_writers
 from windlass.errors import Refused
 from windlass.flows.ddl import (
     BEFORE,
@@ -30,19 +31,17 @@ from windlass.flows.ddl import (
     divide,
 )
 from windlass.flows.outline import JOURNALLED
+from windlass.flows.succession import later_problems
+from windlass.flows.written import Foreseen, foresee_migration
 from windlass.journal import journal
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
 from windlass.model.plan import Arrival, Plan
-from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.statement import Phase
-from windlass.model.units import bytes_text, count_text, plural
 
 MOST_PORTIONS = 5  # at once
 SET_STEP = IN_ORDER[Phase.SCHEMA]
-_RUNS = Name("windlass", "run")
-UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +51,6 @@ class Undone:
     message: str
     stayed: Sequence[str] = ()
     already: bool = False  # by an earlier command; this one wrote nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What a rollback would do: ``drops 13 tables (5.9 M rows, 1.2 GB) and restores 3 objects``.
-    `written` names what has been written since the run, and would be lost."""
-
-    summary: str
-    written: Sequence[Problem] = ()
 
 
 def find_run(connection: Connection, run: str) -> journal.Run:
@@ -97,55 +87,14 @@ def roll_back(connection: Connection, run: str, *, force: bool = False) -> Undon
     """
     found = find_run(connection, run)
     if found.state is State.ROLLED_BACK:
-        return Undone(f"already rolled back at {found.finished_at[:19]}", already=True)
+        return already_undone(found)
     undone: Undone = resolve(JOURNALLED[found.flow].undo)(connection, found, force=force)
     return undone
 
 
-def foresee_migration(connection: Connection, found: journal.Run) -> Foreseen:
-    """What undoing it would do, and what was written to its tables since its end."""
-    plan = journal.read_plan(connection, found.run)
-    copied = _copied(connection, found.run)
-    held = read_held(connection, [one.target for one in plan.relations], _RUNS, "run", found.run)
-    by_name = {one.name: one for one in held}
-    made = [one for one in plan.relations if one.arrival is not Arrival.FILL]
-    dropped = [by_name[one.target] for one in made if one.target in by_name]
-    emptied = [one for one in plan.relations if one.arrival is Arrival.FILL]
-    parts = [f"drops {_tables(dropped)}"]
-    if emptied:
-        parts.append(f"empties {plural(len(emptied), 'table')} that it filled")
-    if plan.set_aside:
-        parts.append(f"restores {plural(len(plan.set_aside), 'object')} that it had set aside")
-    written = []
-    for item in plan.relations if found.state not in UNFINISHED else ():
-        one = by_name.get(item.target)
-        kept = sum(copied.get(chunk.id, 0) for chunk in item.chunks)
-        if one is None:
-            continue
-        gone = max(kept - (one.rows - one.newer), 0) if item.enters == item.target else 0
-        if one.newer or gone:
-            written.append(written_since(str(item.target), max(one.newer, gone)))
-    return Foreseen(", ".join(parts), written)
-
-
-def _tables(held: Sequence[Held]) -> str:
-    rows, size = sum(one.rows for one in held), sum(one.size_bytes for one in held)
-    return f"{plural(len(held), 'table')} ({count_text(rows)} rows, {bytes_text(size)})"
-
-
-def written_since(name: str, rows: int) -> Problem:
-    """Why a rollback asks for `force`."""
-    return Problem(
-        name,
-        f"{plural(rows, 'row')} written or deleted since the run ended would be lost",
-        "save them, or roll back with --force",
-    )
-
-
-def _copied(connection: Connection, run: str) -> dict[str, int]:
-    """Rows by chunk."""
-    lines = journal.read_lines(connection, run)
-    return {line.item: line.rows for line in lines if line.step in TRANSFERS}
+def already_undone(found: journal.Run) -> Undone:
+    """By an earlier command, or by one that was faster: a run is read again under its lock."""
+    return Undone(f"already rolled back at {found.finished_at[:19]}", already=True)
 
 
 def undo_migration(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
@@ -155,26 +104,32 @@ def undo_migration(connection: Connection, found: journal.Run, *, force: bool = 
         Refused: another is at work, later runs have taken over what this one made, or rows were
             written since and `force` is not given.
     """
-    run = found.run
     if not try_lock(connection):
         message = f"another run is in progress: {read_holder(connection)}"
         raise Refused([Problem("target", message, "wait for it")])
-    plan = journal.read_plan(connection, run)
-    runs = journal.read_runs(connection, flow=found.flow)
-    problems = [
-        Problem(f"run {one.run}", f"came after {run} and took over what it made", "undo it first")
-        for one in runs
-        if one.started_at > found.started_at
-        and one.state is not State.ROLLED_BACK
-        and _took_over(journal.read_plan(connection, one.run), plan)
-    ]
+    found = find_run(connection, found.run)  # as it is now: another rollback may have been faster
+    if found.state is State.ROLLED_BACK:
+        return already_undone(found)
+    if problems := later_problems(connection, found):
+        raise Refused(problems)
+    done: list[str] = []
+
+    def check() -> None:
+        foreseen = foresee_migration(connection, found)
+        done.append(_past(foreseen.summary))
+        refuse_loss(foreseen, force=force)
+
+    stayed = undo(connection, found.run, check)
+    return Undone(done[0], stayed)
+
+
+def refuse_loss(foreseen: Foreseen, *, force: bool) -> None:
+    """Raises:
+    Refused: what was written since would be lost, and may not be.
+    """
+    problems = [*foreseen.blocked, *(() if force else foreseen.written)]
     if problems:
         raise Refused(problems)
-    foreseen = foresee_migration(connection, found)
-    if foreseen.written and not force:
-        raise Refused(foreseen.written)
-    stayed = undo(connection, run)
-    return Undone(_past(foreseen.summary), stayed)
 
 
 def _past(summary: str) -> str:
@@ -184,22 +139,13 @@ def _past(summary: str) -> str:
     return summary
 
 
-def _took_over(later: Plan, plan: Plan) -> bool:
-    """Whether the later run touches a relation that this one has made."""
-    made = {item.target for item in plan.relations} | {target for _, _, target in plan.others}
-    if later.large_objects.count and plan.large_objects.count:
-        return True
-    return any(item.name in made for item in later.set_aside) or any(
-        item.target in made for item in later.relations
-    )
-
-
 def _portion(plan: Plan) -> int:
     return plan.portion
 
 
-def undo(connection: Connection, run: str) -> list[str]:
-    """Drop what a run made and put back what it set aside.
+def undo(connection: Connection, run: str, check: Callable[[], None]) -> list[str]:
+    """Drop what a run made and put back what it set aside. `check` raises where others have written
+    what would be lost; while it looks, and until all is done, nobody writes.
 
     Relations that were there before, and empty, are emptied. What stays, mostly because others have
     come to use it, is returned with the reason. One transaction, but for a run of very many
@@ -226,7 +172,10 @@ def undo(connection: Connection, run: str) -> list[str]:
     stayed: list[str] = []
     portion = _portion(plan)
     most = MOST_PORTIONS * portion
-    if len(made) > most and UNDOING not in ran:  # else it could be resumed half undone
+    is_whole = len(made) <= most
+    if not is_whole:
+        check()
+    if not is_whole and UNDOING not in ran:  # else it could be resumed half undone
         connection.execute(journal.line_statement(run, journal.Line(*UNDOING)).encode())
     while len(made) > most:
         with connection.transaction():
@@ -240,13 +189,15 @@ def undo(connection: Connection, run: str) -> list[str]:
             journal.delete_lines(connection, run, line.step, [line.item])
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
+        if is_whole:
+            keep_out_writers(connection, [one.target for one in plan.relations])
+            check()
         _undo_large_objects(connection, of_objects, plan)
         stayed += map(
             _in_use, drop_made(connection, made)
         )  # first what may refer to filled relations
         if any(line.step in TRANSFERS for line in lines):
-            filled = [one.target for one in plan.relations if one.arrival is Arrival.FILL]
-            empty_filled(connection, filled)
+            _empty(connection, plan)
         before = ran.get((SET_STEP, BEFORE), {})
         restore_defaults(connection, before)
         if (SET_STEP, SET_ASIDE) in ran:
@@ -257,6 +208,15 @@ def undo(connection: Connection, run: str) -> list[str]:
         stayed += take_back(connection, _granted(lines))
         journal.set_state(connection, run, State.ROLLED_BACK)
     return stayed
+
+
+def _empty(connection: Connection, plan: Plan) -> None:
+    filled = [one.target for one in plan.relations if one.arrival is Arrival.FILL]
+    if filled and act_as_replica(connection):  # else triggers fire, as for whoever deletes rows
+        empty_filled(connection, filled)
+        connection.execute("set local session_replication_role = origin")
+    else:
+        empty_filled(connection, filled)
 
 
 def _in_use(name: str) -> str:

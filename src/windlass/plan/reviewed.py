@@ -4,6 +4,7 @@ what runs, or nothing does, with what has changed since named.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class _File(BaseModel):
     run: str
     made_at: str
     fingerprint: str
+    seal: str = ""
     options: dict[str, Any]
     source: _Side
     target: _Side
@@ -56,16 +58,23 @@ class Reviewed:
     @classmethod
     def read(cls, path: Path) -> Reviewed:
         """Raises:
-        BadSpec: the file cannot be read, or is not a plan.
+        BadSpec: the file cannot be read, is not a plan, or not as it was written.
         """
         try:
-            return cls(_File.model_validate(json.loads(path.read_text(encoding="utf-8"))))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            file = _File.model_validate(found)
         except OSError as error:
             raise BadSpec([f"{path}: {error.strerror}"]) from None
         except (ValueError, RecursionError, ValidationError):
             raise BadSpec(
                 [f"{path}: not a plan in JSON"], hint="write one with: windlass plan -o plan.json"
             ) from None
+        if file.seal != _seal_of(found):
+            raise BadSpec(
+                [f"{path}: was edited after it was written, or by another version of windlass"],
+                hint="plan again with the options you want: windlass plan -o FILE",
+            )
+        return cls(file)
 
     @property
     def run(self) -> str:
@@ -108,16 +117,24 @@ class Reviewed:
 
 
 def write_plan(path: Path, document: Mapping[str, object]) -> None:
-    """Readable by its owner only: DDL may hold what others are not to see.
+    """Readable by its owner only: DDL may hold what others are not to see. With a digest of all
+    of it: an edited plan would still be carried out as it was made, and not as it reads.
 
     Raises:
         BadSpec: it cannot be written.
     """
     try:
         path.touch(mode=0o600)
-        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        sealed = {**document, "seal": _seal_of(document)}
+        path.write_text(json.dumps(sealed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise BadSpec([f"{path}: {error.strerror}"]) from None
+
+
+def _seal_of(document: Mapping[str, object]) -> str:
+    """However it is laid out."""
+    content = {key: value for key, value in document.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _list(value: object) -> list[dict[str, Any]]:

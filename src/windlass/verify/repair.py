@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import TextIO
 
 from windlass.engines.postgres.fingerprint import Pair, explained
-from windlass.engines.postgres.rowdiff import scan_differences
+from windlass.engines.postgres.rowdiff import RowDifference, scan_differences
 from windlass.engines.postgres.rowlookup import Key, has_key
 from windlass.engines.postgres.rowmend import (
     Aside,
@@ -27,6 +27,7 @@ from windlass.engines.postgres.rowmend import (
     undisturbed,
 )
 from windlass.engines.postgres.session import Connection
+from windlass.errors import WindlassError
 from windlass.model.report import DifferenceKind
 
 # of a RowDifference
@@ -67,9 +68,24 @@ def count_changes(source: Connection, target: Connection, pair: Pair) -> Counter
     """How many rows a repair would change. Reads only."""
     found: Counter[Change] = Counter()
     for row in scan_differences(source, target, pair):
-        copies = max(row.source_copies, row.target_copies) if row.key else abs(row.surplus)
-        found[_CHANGES[row.kind]] += copies
+        found[_CHANGES[row.kind]] += _copies(row)
     return found
+
+
+def _copies(row: RowDifference) -> int:
+    return max(row.source_copies, row.target_copies) if row.key else abs(row.surplus)
+
+
+def _check_growth(pair: Pair, found: Mapping[Change, int], most: Mapping[Change, int]) -> None:
+    """Others have written to the target since it was compared."""
+    if any(count > most.get(change, 0) for change, count in found.items()):
+        counts = ", ".join(f"{change.value}s {found.get(change, 0):,}" for change in Change)
+        raise WindlassError(
+            f"{pair.target.name} was written to since it was compared: a repair would now make"
+            f" {counts}",
+            hint="stop what writes there, then run the same command again",
+            side="target",
+        )
 
 
 def repair(
@@ -79,6 +95,7 @@ def repair(
     *,
     allowed: Collection[Change] = ALL,
     aside: Aside | None = None,
+    most: Mapping[Change, int] | None = None,
 ) -> Repaired:
     """Copy what differs again, in one target transaction that fires no trigger.
 
@@ -88,7 +105,8 @@ def repair(
     what takes its place is kept `aside`, if that is given, for `give_back`.
 
     Raises:
-        WindlassError: foreign keys would act and this user may not prevent it, or a server's
+        WindlassError: more would be changed than `most`, which somebody has agreed to; foreign keys
+            would act and this user may not prevent it, or a server's
             reason; the target is as it was.
     """
     with (
@@ -97,9 +115,13 @@ def repair(
         target.transaction(),
         undisturbed(target, pair.target),
     ):
+        found: Counter[Change] = Counter()
         for row in scan_differences(source, target, pair):
             if _CHANGES[row.kind] in allowed:
+                found[_CHANGES[row.kind]] += _copies(row)
                 spool.write(json.dumps([row.key, row.row_hash, row.surplus]) + "\n")
+        if most is not None:
+            _check_growth(pair, found, most)
         if aside is not None:
             aside.make(target, pair.target)
         mend = _mend_by_key if pair.source.keyset else _mend_by_content

@@ -42,7 +42,7 @@ def undisturbed(target: Connection, side: Side) -> Iterator[None]:
     with explained(side, _REPAIRING):
         target.execute(sql.SQL("lock table {} in share row exclusive mode").format(side.rows))
     found: list[Any] = fetch(target, side, sql.SQL(_WAKEFUL).format(load("wakeful"), name))
-    if found and _acts_as_replica(target):
+    if found and act_as_replica(target):
         # those that are enabled for the origin alone do not fire in this session
         found = [row for row in found if row[1] != "O"]
     if any(not before for _, _, before, _ in found):
@@ -57,7 +57,7 @@ def undisturbed(target: Connection, side: Side) -> Iterator[None]:
     _run(target, side, [after for _, _, _, after in found])
 
 
-def _acts_as_replica(target: Connection) -> bool:
+def act_as_replica(target: Connection) -> bool:
     """Whether the rest of the transaction may do as replication does."""
     try:
         with target.transaction():

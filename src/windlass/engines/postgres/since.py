@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
 
@@ -34,19 +36,49 @@ def read_held(
     found = []
     for name in names:
         table = sql.Identifier(name.schema, name.name)
-        row: Any = connection.execute(
-            "select relkind from pg_catalog.pg_class where oid = pg_catalog.to_regclass(%s::text)",
-            (table.as_string(connection),),
-        ).fetchone()
-        if row is None or row[0] != "r":
+        if not _is_table(connection, name):
             continue
         query = sql.SQL(
             "select count(*), count(*) filter (where {}), pg_catalog.pg_total_relation_size({})"
             " from only {} t"
         ).format(young, sql.Literal(table.as_string(connection)), table)
         try:
-            row = connection.execute(query).fetchone()
-        except Exception as error:
+            row: Any = connection.execute(query).fetchone()
+        except psycopg.Error as error:
             raise explain(error, f"counting the rows of {name}", side="target") from error
         found.append(Held(name, *map(int, row)))
     return found
+
+
+def _is_table(connection: Connection, name: Name) -> bool:
+    row: Any = connection.execute(
+        "select relkind from pg_catalog.pg_class where oid = pg_catalog.to_regclass(%s::text)",
+        (sql.Identifier(name.schema, name.name).as_string(connection),),
+    ).fetchone()
+    return row is not None and row[0] == "r"
+
+
+def keep_out_writers(connection: Connection, names: Sequence[Name]) -> None:
+    """Until the transaction ends. Readers go on. Rows that refer to theirs are not written either:
+    that takes a lock on the row which is referred to."""
+    for name in names:
+        if not _is_table(connection, name):
+            continue
+        statement = sql.SQL("lock table only {} in exclusive mode")
+        try:
+            connection.execute(statement.format(sql.Identifier(name.schema, name.name)))
+        except psycopg.Error as error:
+            raise explain(error, f"locking {name}", side="target") from error
+
+
+def read_guests(connection: Connection, made: Collection[Name]) -> dict[Name, Name]:
+    """Partitions of made relations that are not made themselves, each with one of these."""
+    try:
+        rows: list[Any] = connection.execute(load("partitions")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading the catalog (partitions)", side="target") from error
+    return {
+        Name(schema, name): Name(root_schema, root)
+        for schema, name, root_schema, root in rows
+        if Name(root_schema, root) in made and Name(schema, name) not in made
+    }
