@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
+from sample_plan import sample_plan
 from windlass.cli.endings import ending_of
 from windlass.cli.hints import RESUME, way_on
 from windlass.cli.show import outcome_text
@@ -18,6 +19,9 @@ from windlass.errors import (
     TargetFull,
     WindlassError,
 )
+from windlass.flows.ddl import UNDOING
+from windlass.flows.resuming import check_target
+from windlass.journal.journal import Line
 from windlass.model.outcome import Outcome, State
 
 AGAIN = "windlass migrate -f shop.yaml"
@@ -84,3 +88,19 @@ def test_a_question_that_is_answered_with_no_leaves_nothing_to_resume() -> None:
 def test_a_lost_server_is_tried_again_by_the_same_command() -> None:
     ending = ending_of(ConnectionLost("gone", hint="check that the server is up"), writes=True)
     assert ending.hint == "check that the server is up; then run the same command again"
+
+
+def test_a_target_that_has_become_read_only_is_opened_first() -> None:
+    class ReadOnly(Exception):
+        sqlstate = "25006"
+
+    hint = way_on(explain(ReadOnly("cannot execute INSERT"), "copying", side="target"), "R")
+    assert "lift that; then" in hint and hint.endswith("windlass rollback R")
+
+
+def test_a_rollback_that_stopped_is_finished_first() -> None:
+    step, item = UNDOING
+    with pytest.raises(CannotResume, match="rolled back in part") as found:
+        check_target(sample_plan(), {step: {item: Line(step, item)}}, {})
+    assert "finish that: windlass rollback" in way_on(found.value)
+    assert RESUME not in way_on(found.value)

@@ -7,8 +7,8 @@ import pytest
 
 from command import DONE, REFUSED, migrate, windlass
 from servers import Pair
-from windlass.cli.runs import statuses_text
-from windlass.model.outcome import RunStatus, State
+from windlass.cli.runs import detail_text, statuses_text
+from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 
 
 @pytest.fixture
@@ -57,9 +57,8 @@ def test_watching_a_run_ends_with_the_run(moved: Pair) -> None:
     assert said.count(f"Run {run['run']}") == 1
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_no_line_is_wider_than_eighty_columns(state: State) -> None:
-    status = RunStatus(
+def status_of(state: State) -> RunStatus:
+    return RunStatus(
         run="20261128_1451_66a3",
         state=state,
         source="a_database_with_a_long_name on db.internal.example.com:5432 (PostgreSQL 16.14)",
@@ -74,5 +73,21 @@ def test_no_line_is_wider_than_eighty_columns(state: State) -> None:
         set_aside=0,
         verified="counts",
     )
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_no_line_is_wider_than_eighty_columns(state: State) -> None:
+    status = status_of(state)
     said = click.unstyle(statuses_text([status], rollback=str, width=80))
     assert max(len(line) for line in said.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_nor_is_one_of_a_run_in_detail(state: State) -> None:
+    long = "a view of the target that refers to it cannot be made again, as it uses a column of it"
+    outcome = Outcome("r", state, message=long, notices=(long,))
+    options = {"include": ["shop.orders", "shop.order_lines"], "existing": "replace", "jobs": 12}
+    detail = RunDetail(status_of(state), outcome, "shop on h", "0.1.0", options)
+    said = click.unstyle(detail_text(detail, rollback=str, width=80))
+    assert max(len(line) for line in said.splitlines()) <= 80
+    assert " ".join(said.split()).count(long) == 2

@@ -15,6 +15,7 @@ from windlass.cli.show import (
     pair,
     table,
 )
+from windlass.cli.wrapping import hang
 from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
@@ -116,13 +117,13 @@ def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int
     status = detail.status
     blocks = [
         [bold(f"Run {status.run}: {state_text(status)}")],
-        list(_facts(detail)),
+        [line for word, meaning in _facts(detail) for line in hang(meaning, width, pair(word, ""))],
         list(_steps(detail)),
     ]
     if outcome := detail.outcome:
         blocks.append(list(difference_lines(outcome, width)))
         blocks.append(list(loss_lines(outcome, width)))
-        blocks.append([f"  {notice}" for notice in outcome.notices])
+        blocks.append([line for one in outcome.notices for line in hang(one, width, "  ", 4)])
     if may_resume(status):
         blocks.append(["  Run the same command again to resume."])
     if status.set_aside and status.state is not State.ROLLED_BACK:
@@ -131,28 +132,28 @@ def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _facts(detail: RunDetail) -> Iterator[str]:
+def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
     status, outcome = detail.status, detail.outcome
-    yield pair("command", status.flow)
-    yield pair("source", status.source)
+    yield "command", status.flow
+    yield "source", status.source
     if detail.target:
-        yield pair("target", detail.target)
+        yield "target", detail.target
     if detail.options:
         words = ", ".join(f"{key}: {value}" for key, value in detail.options.items())
-        yield pair("options", words)
-    yield pair("started", moment(status.started_at))
+        yield "options", words
+    yield "started", moment(status.started_at)
     if status.finished_at:
-        yield pair("ended", moment(status.finished_at))
+        yield "ended", moment(status.finished_at)
     if outcome and outcome.seconds:
-        yield pair("took", seconds_text(outcome.seconds))
-    yield pair("tables", f"{status.relations_done:,} of {status.relations:,} copied")
+        yield "took", seconds_text(outcome.seconds)
+    yield "tables", f"{status.relations_done:,} of {status.relations:,} copied"
     size = f", {bytes_text(status.bytes)}" if status.flow == "migrate" else ""
-    yield pair("rows", f"{status.rows:,}{size}")
-    yield pair("verified", _verified(status))
+    yield "rows", f"{status.rows:,}{size}"
+    yield "verified", _verified(status)
     if outcome and outcome.message:
-        yield pair("reason", outcome.message)
+        yield "reason", outcome.message
     if status.flow == "migrate":
-        yield pair("exit code", str(int(EXIT_OF[status.state])))
+        yield "exit code", str(int(EXIT_OF[status.state]))
 
 
 def _steps(detail: RunDetail) -> Iterator[str]:
