@@ -93,3 +93,12 @@ def test_grants_on_a_table_that_was_replaced_are_as_they_were(granted: Pair) -> 
     assert acls(granted.target) != before
     windlass("rollback", run, "--yes", pair=granted).expect(DONE)
     assert acls(granted.target) == before
+
+
+def test_a_schema_that_the_run_made_and_others_use_keeps_its_grants(granted: Pair) -> None:
+    granted.source.run("create schema s", f"grant usage on schema s to {ROLE}")
+    run = migrate(granted).expect(DONE).result["run"]
+    granted.target.run("create table s.mine (a int)")
+    undone = windlass("rollback", run, "--yes", "--json", pair=granted).expect(DONE)
+    assert undone.result["notices"] == ["schema s stays, as others use it"]
+    assert granted.target.value(f"select has_schema_privilege('{ROLE}', 's', 'usage')")

@@ -21,7 +21,7 @@ from windlass.backup.sequences import read_states
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
-from windlass.engines.postgres.default_grants import undo_default_grants
+from windlass.engines.postgres.default_grants import made_addresses, undo_default_grants
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import (
     Described,
@@ -176,7 +176,8 @@ def _grant(
         return _run(statements, target)
     before = read_privileges(target)
     run_statements(target, statements)
-    changes = note_changes(before, read_privileges(target))
+    own = {oid for _, oid in made_addresses(target, made)}
+    changes = [one for one in note_changes(before, read_privileges(target)) if one[1] not in own]
     return {"privileges": changes} if changes else {}
 
 
