@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from command import DIFFERENT, DONE, migrate, verify
-from servers import Database, Pair
+from command import DIFFERENT, DONE, migrate, verify, windlass
+from servers import PASSWORD, Database, Pair
 
 
 def differing(pair: Pair, *words: str) -> list[tuple[Any, ...]]:
@@ -115,6 +115,30 @@ def test_a_relation_that_only_the_target_has_partitioned_is_read_as_a_whole(pair
         "insert into t values (1), (2)",
     )
     verify(pair, "--data-only").expect(DONE)
+
+
+def test_an_owner_is_compared_by_somebody_who_may_give_nothing_to_him(
+    pair: Pair, request: pytest.FixtureRequest
+) -> None:
+    pair.source.run("create table t (a int)", "create function f() returns int return 1")
+    pair.source.run("alter table t owner to corpus_owner")
+    migrate(pair).expect(DONE)
+    for side in (pair.source, pair.target):
+        side.run(f"create role looker login password '{PASSWORD}'", "grant select on t to looker")
+        request.addfinalizer(
+            lambda side=side: side.run("drop owned by looker", "drop role looker")  # type: ignore[misc]
+        )
+    sides = (pair.source.url_for("looker"), pair.target.url_for("looker"))
+    reader = dict(zip(("WINDLASS_SOURCE", "WINDLASS_TARGET"), sides, strict=True))
+    windlass("verify", "--json", env=reader).expect(DONE)
+    pair.target.run(
+        "alter table t owner to corpus_writer", "alter function f owner to corpus_reader"
+    )
+    found = windlass("verify", "--json", env=reader).expect(DIFFERENT).result["differences"]
+    assert sorted((one["object"], one["message"]) for one in found) == [
+        ("function public.f()", "owner: source: postgres, target: corpus_reader"),
+        ("table public.t", "owner: source: corpus_owner, target: corpus_writer"),
+    ]
 
 
 def quote_everything(database: Database, value: str) -> None:

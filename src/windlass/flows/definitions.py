@@ -19,6 +19,7 @@ from windlass.errors import WindlassError
 from windlass.flows.attributes import attribute_differences, view_differences
 from windlass.flows.dependents import astray, remade_statements
 from windlass.flows.migration import Migration
+from windlass.flows.owners import differing_owners
 from windlass.flows.validate import filled, told
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
@@ -179,7 +180,12 @@ def _differing_schema(run: Migration) -> _Schemas:
     spared = () if run.only_compares else filled(plan)
     differing = differences(spared)
     kept = [one.object for one in differences(()) if one not in differing] if spared else []
-    if not run.only_compares:
+    if run.only_compares:
+        user, roles = plan.target.user, existing.roles
+        reported = {one.object for one in differing}
+        others = differing_owners(selected, there, renamed, user=user, roles=roles)
+        differing += [one for one in others if one.object not in reported]
+    else:
         differing += astray(plan, target, existing)
     within = None if wanted(spec).is_everything else set(plan.schemas.values())
     return _Schemas(
