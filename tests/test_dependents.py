@@ -144,6 +144,7 @@ def test_a_default_draws_from_the_new_sequence(pair: Pair) -> None:
     )
     before = state(pair.target)
     ran = migrate(pair, "--schema", "s", "--existing", "replace").expect(DONE)
+    assert "default s.kept id draws from a sequence" in " ".join(ran.result["notices"])
     pair.target.run("insert into s.kept default values")
     assert pair.target.value("select id from s.kept") == 500
     pair.target.run("delete from s.kept")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import LiteralString
 
@@ -22,6 +22,7 @@ from windlass.engines.postgres.trial import TryOut
 from windlass.model.plan import (
     Arrival,
     ColumnPlan,
+    Dependent,
     Plan,
     Purpose,
     RelationPlan,
@@ -288,6 +289,7 @@ def make_plan(
         portion=portion_size(reading.target_locks, spec.jobs),
         notices=(
             *_notices(written.statements, relation_plans),
+            *_drawing(repointing.dependents),
             *(odd_choices(spec, sides) if purpose is Purpose.MOVE else ()),
             *_left_with_database(spec, reading, words),
             *own_notices(reading.own_schemas),
@@ -295,6 +297,17 @@ def make_plan(
         ),
         dependents=repointing.dependents,
     )
+
+
+def _drawing(dependents: Iterable[Dependent]) -> Iterator[str]:
+    """Defaults of tables that stay, whose rows may have values which the source's sequence has not
+    given yet."""
+    for one in dependents:
+        if any(each.kind == "DEFAULT" and "nextval(" in each.sql for each in one.statements):
+            yield (
+                f"{one.object} draws from a sequence that is replaced and gets the source's state:"
+                " set it past the values that this table has already"
+            )
 
 
 def _notices(statements: Iterable[Statement], relations: Iterable[RelationPlan]) -> tuple[str, ...]:
