@@ -77,6 +77,29 @@ def test_a_column_that_the_target_lacks_is_named_where_rows_alone_are_compared(p
     assert differing(pair, "--data-only") == [("table public.t", "has no column b on the target")]
 
 
+def test_views_and_sequences_are_compared_where_rows_alone_are(pair: Pair) -> None:
+    on_both(
+        pair,
+        "create table t (a int)",
+        "create materialized view fuller as table t",
+        "create materialized view gone as table t",
+        "create materialized view same as table t",
+        "create sequence s",
+    )
+    pair.target.run(
+        "insert into t values (1)",
+        "refresh materialized view fuller",
+        "delete from t",
+        "drop materialized view gone",
+        "drop sequence s",
+    )
+    assert [name for name, _ in differing(pair, "--data-only")] == [
+        "materialized view public.fuller",
+        "materialized view public.gone",
+        "sequence public.s",
+    ]
+
+
 def test_rows_in_partitions_that_only_the_target_has_are_named(pair: Pair) -> None:
     on_both(
         pair,

@@ -87,7 +87,12 @@ def view_differences(run: Migration) -> tuple[list[Difference], list[str]]:
         expected = read_content(source, name, side="source")
         found = read_content(target, there, side="target")
         if EMPTY in (expected, found):
-            continue  # that it is not populated is an attribute
+            # else that it is not populated is an attribute, and that it is missing a difference
+            if run.spec.extent is Extent.DATA and expected != found:
+                side = "source" if expected == EMPTY else "target"
+                message = f"holds nothing on the {side}, as it is missing or not populated there"
+                differences.append(Difference(DifferenceKind.SCHEMA, label, message))
+            continue
         if expected is None or found is None:
             notices.append(f"{label}: its content is not compared, as it may not be read")
         elif expected != found and read_fresh_content(source, name) == found:

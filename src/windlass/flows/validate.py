@@ -33,7 +33,7 @@ from windlass.model.outcome import State
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
-from windlass.model.report import Difference, DifferenceKind, Problem
+from windlass.model.report import Difference, DifferenceKind, LossClass, Problem
 from windlass.model.units import plural, several
 from windlass.plan.chunks import block_ranges
 from windlass.plan.planner import wanted
@@ -358,6 +358,9 @@ def _unseen(
 ) -> Iterator[Difference]:
     for name, one in without_rows.items():
         yield Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one))
+    for loss in run.plan.losses:
+        if loss.object.startswith("sequence ") and loss.kind is LossClass.OBJECTS:
+            yield Difference(DifferenceKind.SCHEMA, loss.object, _instead(None))
     source = read_presence(run.sessions().source(run.snapshot.id), side="source")
     yield from unseen(run.plan, source.keys(), present)
 
