@@ -1,4 +1,4 @@
-"""A TCP proxy between windlass and a server, that cuts, stalls and refuses on command."""
+"""A TCP proxy between windlass and a server, that cuts, stalls, slows and refuses on command."""
 
 from __future__ import annotations
 
@@ -8,24 +8,34 @@ import struct
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 BLOCK_BYTES = 1 << 16
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST, as a dying machine's wire would
 
 
+@dataclass
+class _Turn:
+    """Of one connection: whether the client has sent last."""
+
+    is_asking: bool = False
+
+
 class Proxy:
     """Listens on a port of its own; use as a context manager.
 
     `cut` ends every connection that there is; `cut_after` does so once that many bytes more have
-    passed; `refuse` lets nobody in until `accept`; `stall` holds every byte until `flow`.
+    passed; `refuse` lets nobody in until `accept`; `stall` holds every byte until `flow`. Every
+    block takes `delay_seconds` longer. `round_trips` are counted over all connections.
     """
 
     def __init__(self, port: int) -> None:
         self.server_port = port
         self.port = 0
         self.passed_bytes = 0
-        self.cuts = 0
+        self.cuts = self.round_trips = self.most_links = 0
+        self.delay_seconds = 0.0
         self._cut_at: int | None = None
         self._refusing = False
         self._links: set[asyncio.StreamWriter] = set()
@@ -96,10 +106,12 @@ class Proxy:
             writer.transport.abort()
             return
         self._links |= {writer, there[1]}
+        self.most_links = max(self.most_links, len(self._links) // 2)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass_on(reader, there[1]))
-                group.create_task(self._pass_on(there[0], writer))
+                turn = _Turn()
+                group.create_task(self._pass_on(reader, there[1], turn, asks=True))
+                group.create_task(self._pass_on(there[0], writer, turn, asks=False))
         except* OSError:
             pass
         finally:
@@ -107,9 +119,15 @@ class Proxy:
                 self._links.discard(one)
                 one.close()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: _Turn, *, asks: bool
+    ) -> None:
         while block := await reader.read(BLOCK_BYTES):
+            self.round_trips += asks and not turn.is_asking
+            turn.is_asking = asks
             await self._flowing.wait()
+            if self.delay_seconds:
+                await asyncio.sleep(self.delay_seconds)
             self.passed_bytes += len(block)
             if self._cut_at is not None and self.passed_bytes >= self._cut_at:
                 self._cut_at = None

@@ -64,7 +64,7 @@ WAITING = """
             runner.run(run())
 
     async def reading(made):
-        await made.fetch_row("select pg_sleep(3600)")
+        await made.execute("select pg_sleep(3600)")
 
     async def writing(made):
         async def blocks():

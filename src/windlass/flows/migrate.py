@@ -20,7 +20,12 @@ from windlass.backup.privileges import grants_on_others, note_changes, read_priv
 from windlass.backup.sequences import read_states
 from windlass.engines.postgres import sequences
 from windlass.engines.postgres.catalog import read_existing
-from windlass.engines.postgres.ddl import run_statements, speed_up_builds, try_statement
+from windlass.engines.postgres.ddl import (
+    MEMORY_FOR_BUILDS,
+    run_statements,
+    try_statement,
+    try_statements,
+)
 from windlass.engines.postgres.default_grants import made_addresses, undo_default_grants
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import (
@@ -201,8 +206,12 @@ def create_foreign_keys(run: Migration, _: Item) -> Result:
     violate it or a filled relation has no such key, is a loss."""
     step = IN_ORDER[Phase.FOREIGN_KEYS]
     for portion in run.portions[step]:
-        run.once(step, portion.item.id, partial(_try_all, portion.statements, "left out"))
+        run.once(step, portion.item.id, partial(_try_keys, portion.statements))
     return {}
+
+
+def _try_keys(statements: Sequence[Statement], connection: Connection) -> Result:
+    return _with_losses(try_statements(connection, statements, "left out"))
 
 
 def _try_all(statements: Sequence[Statement], consequence: str, connection: Connection) -> Result:
@@ -293,8 +302,7 @@ def create_primary_keys(run: Migration, item: Item) -> Result:
 
 
 def _build(run: Migration, step: str, item: Item, target: Connection) -> Result:
-    speed_up_builds(target)
-    run_statements(target, _statements(run, step, item))
+    run_statements(target, _statements(run, step, item), first=MEMORY_FOR_BUILDS)
     return {}
 
 

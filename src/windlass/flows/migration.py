@@ -37,6 +37,7 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Address, Connection, Role, cancel_active
 from windlass.engines.postgres.sessions import Sessions
 from windlass.engines.postgres.snapshot import SnapshotHolder
+from windlass.engines.postgres.transaction import begun
 from windlass.errors import (
     AlreadyDone,
     BadSpec,
@@ -56,6 +57,7 @@ from windlass.flows.resuming import check_snapshot, check_source, check_target, 
 from windlass.flows.settling import settle_changed, settle_emptied
 from windlass.journal import journal
 from windlass.journal.journal import Line
+from windlass.model.chunk import Chunk
 from windlass.model.event import (
     Emit,
     Event,
@@ -227,19 +229,20 @@ class Migration:
         connection = self.sessions().target()
         started = time.perf_counter()
         try:
-            with connection.transaction():
-                self.check_epoch(connection.execute(self.fence.encode()).fetchone())
-                # first, so that it waits for a commit of the same work that was in doubt
-                begun = Line(step, item, snapshot=self.snapshot.number)
-                connection.execute(journal.line_statement(self.plan.run, begun).encode())
+            # the line first, so that it waits for a commit of the same work that was in doubt
+            line = Line(step, item, snapshot=self.snapshot.number)
+            first = journal.line_statement(self.plan.run, line)
+            with begun(connection, self.fence, first) as transaction:
+                self.check_epoch(transaction.answers[0])
                 result = work(connection)
                 seconds = time.perf_counter() - started
-                line = replace(begun, seconds=seconds, note=dict(result) or None)
-                connection.execute(journal.note_statement(self.plan.run, line).encode())
+                line = replace(line, seconds=seconds, note=dict(result) or None)
+                transaction.last.append(journal.note_statement(self.plan.run, line))
         except psycopg.Error as error:
             found = explain(error, f"{step} {item}".strip(), side="target")
             if not isinstance(found, AlreadyDone):
                 raise found from error
+            self.check_epoch(connection.execute(self.fence.encode()).fetchone())
             line = journal.read_line(connection, self.plan.run, step, item)
         with self._lock:
             self._lines[step][item] = line
@@ -253,8 +256,8 @@ class Migration:
         """
         connection = self.sessions().target()
         try:
-            with connection.transaction():
-                self.check_epoch(connection.execute(self.fence.encode()).fetchone())
+            with begun(connection, self.fence) as transaction:
+                self.check_epoch(transaction.answers[0])
                 work(connection)
         except psycopg.Error as error:
             raise explain(error, step, side="target") from error
@@ -269,7 +272,22 @@ class Migration:
         RunLost: another process has taken the run over, or undone it.
         """
         if row is None or row[0] != self._epoch:
-            raise RunLost(f"run {self.plan.run} has been taken over by another process")
+            raise self._taken_over()
+
+    @property
+    def hold_statement(self) -> str:
+        """`fence` for a session of rows; `check_held` takes its tag."""
+        return journal.hold_statement(self.plan.run, self._epoch)
+
+    def check_held(self, tag: str) -> None:
+        """Raises:
+        RunLost: another process has taken the run over, or undone it.
+        """
+        if tag != journal.HELD:
+            raise self._taken_over()
+
+    def _taken_over(self) -> RunLost:
+        return RunLost(f"run {self.plan.run} has been taken over by another process")
 
     @property
     def differences(self) -> list[Difference]:
@@ -318,11 +336,25 @@ class Migration:
     def relation(self, name: Name) -> RelationPlan:
         return self._relations[name]
 
-    def read_load(self, step: str, id_: str) -> list[Line]:
-        """The journal's lines of a load that is done."""
+    def keep_lines(self, lines: Iterable[Line]) -> None:
+        """What has been committed, by whatever session."""
+        with self._lock:
+            for line in lines:
+                self._lines[line.step][line.item] = line
+
+    def lacking_chunks(self, step: str, load: Load) -> list[Chunk]:
+        """Those of a load that are not in, as far as this process knows."""
+        return [chunk for chunk in load.chunks if chunk.id not in self._lines[step]]
+
+    def read_again(self, step: str, load: Load) -> None:
+        """What the journal has of a load: its answer to a commit may have been lost."""
         target = self.sessions().target()
-        ids = [chunk.id for chunk in self._loads[id_].chunks]
-        return [journal.read_line(target, self.plan.run, step, one) for one in ids]
+        ids = [chunk.id for chunk in load.chunks]
+        try:
+            self.check_epoch(target.execute(self.fence.encode()).fetchone())
+            self.keep_lines(journal.read_lines_of(target, self.plan.run, step, ids))
+        except psycopg.Error as error:
+            raise explain(error, f"reading the journal of {load.id}", side="target") from error
 
     def lines(self, step: str) -> Mapping[str, Line]:
         """A step's finished items, as far as this process knows."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
-from windlass.engines.postgres.copy import execute, fetch_row
+from windlass.engines.postgres.copy import Bulk, execute
+from windlass.engines.postgres.link import streams_for
 from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import AlreadyDone, WindlassError
-from windlass.flows.migration import Migration
+from windlass.flows.migration import Migration, load_result
 from windlass.flows.settling import is_guarded
 from windlass.journal.journal import Line, line_statement
 from windlass.model.chunk import Chunk, Whole
@@ -20,6 +22,8 @@ from windlass.plan.chunks import SMALL_BYTES
 from windlass.transfer.relay import Arrived, Journey, relay
 
 TELL_BYTES = 1 << 20  # how often a copy tells of its progress
+CHUNKS_FOR_STREAMS = 4  # fewer are copied before another session is there
+_SILENCE = "set local session_replication_role = replica"
 
 
 def whole_relations(run: Migration) -> list[Item]:
@@ -72,45 +76,80 @@ def transfer_partition(run: Migration, item: Item) -> Result:
 
 
 def _transfer(run: Migration, step: str, item: Item) -> Result:
-    sessions = run.sessions()
-    try:
-        lines = sessions.wait_for(_copy_load(run, step, run.load(item.id), sessions))
-    except AlreadyDone:  # by a commit whose answer was lost
-        lines = run.read_load(step, item.id)
-    return {
-        "rows": sum(line.rows for line in lines),
-        "bytes": sum(line.size_bytes for line in lines),
-    }
+    load = run.load(item.id)
+    while lacking := run.lacking_chunks(step, load):
+        sessions = run.sessions()
+        try:
+            sessions.wait_for(_copy_load(run, step, load, lacking, sessions))
+        except AlreadyDone:  # by a commit whose answer was lost
+            run.read_again(step, load)
+            if len(run.lacking_chunks(step, load)) == len(lacking):
+                raise
+    return load_result([run.lines(step)[chunk.id] for chunk in load.chunks])
 
 
-async def _copy_load(run: Migration, step: str, load: Load, sessions: Sessions) -> list[Line]:
-    """All chunks that are not in yet, and their journal lines, in one target transaction; the lines
-    of all."""
-    done = run.lines(step)
-    source = await sessions.reader(run.snapshot.id)
-    target = await sessions.writer()
-    lines = [done[chunk.id] for chunk in load.chunks if chunk.id in done]
-    copied: list[Line] = []
-    beside_guards = is_guarded(run)
-    await execute(target, "begin", "beginning a transaction")
+async def _copy_load(
+    run: Migration, step: str, load: Load, lacking: Sequence[Chunk], sessions: Sessions
+) -> None:
+    """The chunks that are not in yet, by one stream or by some side by side."""
     try:
-        run.check_epoch(await fetch_row(target, run.fence, "journalling"))
-        if run.plan.silences_triggers and (beside_guards or _fills(run, load)):
-            silence = "set local session_replication_role = replica"
-            await execute(target, silence, "switching triggers off")
-        for chunk in load.chunks:
-            if chunk.id in done:
-                continue
-            journey = _journey(run.relation(chunk.relation), chunk, may_truncate=not beside_guards)
-            arrived = await relay(source, target, journey, _telling(run, load))
-            copied.append(_line(run, step, chunk, arrived))
-        statements = [line_statement(run.plan.run, line) for line in copied]
-        await execute(target, "; ".join(statements), f"journalling {load.id}")
-        await execute(target, "commit", f"committing {load.id}")
+        streams = await _open_streams(run, load, len(lacking), sessions)
+        tell, count = _telling(run, load), len(streams)
+        async with asyncio.TaskGroup() as group:
+            for number, stream in enumerate(streams):
+                some = lacking[number::count]
+                group.create_task(_copy_chunks(run, step, load, some, stream, tell))
+    except BaseExceptionGroup as errors:
+        sessions.drop()
+        raise errors.exceptions[0] from None
     except WindlassError:
         sessions.drop()
         raise
-    return [*lines, *copied]
+    sessions.keep_streams(1)  # others want connections as well
+
+
+async def _open_streams(
+    run: Migration, load: Load, chunks: int, sessions: Sessions
+) -> list[tuple[Bulk, Bulk]]:
+    """As many as the link makes worth while and the servers let in, at least one. Rows that a
+    relation of the target gets beside others may have to come in the plan's order: by one."""
+
+    async def opened(number: int) -> tuple[Bulk, Bulk]:
+        stream = sessions.stream(number)
+        return await sessions.reader(run.snapshot.id, stream), await sessions.writer(stream)
+
+    first = await opened(0)
+    if chunks < CHUNKS_FOR_STREAMS or _fills(run, load):
+        return [first]
+    wanted = streams_for(sessions.round_trip_seconds(), run.spec.jobs)
+    others = await asyncio.gather(*map(opened, range(1, wanted)), return_exceptions=True)
+    for error in others:
+        if isinstance(error, BaseException) and not isinstance(error, WindlassError):
+            raise error
+    return [first, *(pair for pair in others if not isinstance(pair, BaseException))]
+
+
+async def _copy_chunks(
+    run: Migration,
+    step: str,
+    load: Load,
+    chunks: Sequence[Chunk],
+    stream: tuple[Bulk, Bulk],
+    tell: Callable[[int], None],
+) -> None:
+    """Chunks and their journal lines in one target transaction."""
+    source, target = stream
+    copied: list[Line] = []
+    beside_guards = is_guarded(run)
+    silence = run.plan.silences_triggers and (beside_guards or _fills(run, load))
+    first = ["begin", *([_SILENCE] if silence else []), run.hold_statement]
+    run.check_held(await execute(target, "; ".join(first), "beginning a transaction"))
+    for chunk in chunks:
+        journey = _journey(run.relation(chunk.relation), chunk, may_truncate=not beside_guards)
+        copied.append(_line(run, step, chunk, await relay(source, target, journey, tell)))
+    lines = [line_statement(run.plan.run, line) for line in copied]
+    await execute(target, "; ".join([*lines, "commit"]), f"committing {load.id}")
+    run.keep_lines(copied)
 
 
 def _fills(run: Migration, load: Load) -> bool:

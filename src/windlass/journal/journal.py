@@ -90,6 +90,16 @@ def fence_statement(run: str) -> str:
     return statement.format(sql.Literal(run)).as_string(None)
 
 
+HELD = "SELECT 1"
+"""The tag of `hold_statement`, where nobody has taken the run over."""
+
+
+def hold_statement(run: str, epoch: int) -> str:
+    """`fence_statement` that finds the run only in this epoch, for a session that gives tags."""
+    statement = sql.SQL("select from windlass.run where run = {} and epoch = {} for share")
+    return statement.format(sql.Literal(run), sql.Literal(epoch)).as_string(None)
+
+
 def take_over(connection: Session, run: str, caller: str) -> int:
     """Raise the epoch, so that no other process can journal anything of this run; the new one.
 
@@ -330,6 +340,16 @@ def read_line(connection: Session, run: str, step: str, item: str) -> Line:
     ).fetchone()
     assert row is not None
     return Line(*row)
+
+
+def read_lines_of(connection: Session, run: str, step: str, items: list[str]) -> list[Line]:
+    """Those of a step's items that are there."""
+    rows = connection.execute(
+        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
+        " from windlass.line where run = %s and step = %s and item = any(%s)",
+        (run, step, items),
+    ).fetchall()
+    return [Line(*row) for row in rows]
 
 
 def read_line_of_snapshot(

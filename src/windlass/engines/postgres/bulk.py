@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -80,12 +80,8 @@ class AsyncpgBulk:
         finally:
             self._connection.remove_termination_listener(lose)
 
-    async def execute(self, statement: str) -> None:
-        await self._connection.execute(statement)
-
-    async def fetch_row(self, query: str) -> Sequence[object] | None:
-        row: Sequence[object] | None = await self._connection.fetchrow(query)
-        return row
+    async def execute(self, statement: str) -> str:
+        return str(await self._connection.execute(statement))
 
     @property
     def is_closed(self) -> bool:
@@ -141,11 +137,11 @@ class LibpqBulk:
             await self._flush()
         return (await self._finish()).command_tuples or 0
 
-    async def execute(self, statement: str) -> None:
-        self._connection.execute(statement.encode())
-
-    async def fetch_row(self, query: str) -> Sequence[object] | None:
-        return self._connection.execute(query.encode()).fetchone()
+    async def execute(self, statement: str) -> str:
+        cursor = self._connection.execute(statement.encode(), prepare=False)
+        while cursor.nextset():
+            pass
+        return cursor.statusmessage or ""
 
     @property
     def is_closed(self) -> bool:

@@ -53,11 +53,8 @@ class Bulk(Protocol):
     async def copy_in(self, what: In, blocks: AsyncIterator[bytes]) -> int:
         """COPY FROM STDIN fed by `blocks`; the number of rows that arrived."""
 
-    async def execute(self, statement: str) -> None:
-        """Run one or several statements."""
-
-    async def fetch_row(self, query: str) -> Sequence[object] | None:
-        """The first row of a query."""
+    async def execute(self, statement: str) -> str:
+        """Run one or several statements in one round trip; how the server tags the last."""
 
     @property
     def is_closed(self) -> bool:
@@ -128,17 +125,9 @@ async def truncate(target: Bulk, name: Name) -> None:
     await execute(target, statement.as_string(None), f"emptying {name}")
 
 
-async def execute(target: Bulk, statement: str, doing: str) -> None:
-    """A statement on a session of the relay. Raises our errors."""
+async def execute(target: Bulk, statement: str, doing: str) -> str:
+    """Statements on a session of the relay; the last one's tag. Raises our errors."""
     try:
-        await target.execute(statement)
-    except FAULTS as error:
-        raise explain(error, doing, side="target") from error
-
-
-async def fetch_row(target: Bulk, query: str, doing: str) -> Sequence[object] | None:
-    """The first row of a query on a session of the relay. Raises our errors."""
-    try:
-        return await target.fetch_row(query)
+        return await target.execute(statement)
     except FAULTS as error:
         raise explain(error, doing, side="target") from error

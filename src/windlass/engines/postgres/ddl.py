@@ -8,28 +8,36 @@ import psycopg
 
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.transaction import run_saved
 from windlass.engines.postgres.violations import find_violation
-from windlass.errors import ConnectionLost, ConstraintViolated, TargetFull, WindlassError
+from windlass.errors import ConnectionLost, ConstraintViolated, TargetFull
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Statement
 from windlass.model.units import plural
 
 
-def run_statements(connection: Connection, statements: Sequence[Statement]) -> None:
-    """All in one round trip, inside the caller's transaction; one by one to find what fails.
+def run_statements(
+    connection: Connection, statements: Sequence[Statement], *, first: str = ""
+) -> None:
+    """All in one round trip, inside the caller's transaction, after `first`, which ends with a
+    semicolon; one by one to find what fails.
 
     Raises:
         WindlassError: it names the statement that failed, not only what the server said.
     """
-    script = "".join(statement.sql for statement in statements)
+    if not statements and not first:
+        return
     try:
-        with connection.transaction():
-            connection.execute(script.encode())
+        run_saved(connection, first + _script(statements))
     except psycopg.OperationalError as error:
         raise explain(error, "creating objects", side="target") from error
     except psycopg.Error:
         for statement in statements:
             _run(connection, statement)
+
+
+def _script(statements: Sequence[Statement]) -> str:
+    return "".join(statement.sql for statement in statements)
 
 
 def _run(connection: Connection, statement: Statement) -> None:
@@ -39,18 +47,30 @@ def _run(connection: Connection, statement: Statement) -> None:
         raise explain(error, f"creating {statement}", side="target") from error
 
 
+def try_statements(
+    connection: Connection, statements: Sequence[Statement], consequence: str
+) -> list[Loss]:
+    """`try_statement` of each, in one round trip where none is refused."""
+    try:
+        run_saved(connection, _script(statements))
+    except psycopg.Error:
+        found = (try_statement(connection, one, consequence) for one in statements)
+        return [loss for loss in found if loss]
+    return []
+
+
 def try_statement(connection: Connection, statement: Statement, consequence: str) -> Loss | None:
     """Run a constraint that the rows, or what was there before, may refuse; the loss if they do,
     with how many rows violate a foreign key, and the query that shows them.
 
-    Inside a transaction of the caller's, which goes on.
+    Inside a transaction of the caller's, which can continue.
     """
     try:
-        with connection.transaction():
-            _run(connection, statement)
-    except (ConnectionLost, TargetFull):
-        raise
-    except WindlassError as error:
+        run_saved(connection, statement.sql)
+    except psycopg.Error as cause:
+        error = explain(cause, f"creating {statement}", side="target")
+        if isinstance(error, ConnectionLost | TargetFull):
+            raise error from cause
         message = f"{consequence}: {error}"
         is_violated = isinstance(error, ConstraintViolated)
         if is_violated and (found := find_violation(connection, statement.sql)):
@@ -59,14 +79,13 @@ def try_statement(connection: Connection, statement: Statement, consequence: str
     return None
 
 
-def speed_up_builds(connection: Connection) -> None:
-    """More memory for the caller's transaction: a quarter of shared_buffers, 64 MB to 1 GB.
+MEMORY_FOR_BUILDS = (
+    "select set_config('maintenance_work_mem', greatest("
+    " (select setting::bigint from pg_settings where name = 'maintenance_work_mem'),"
+    " least(1048576, greatest(65536, (select setting::bigint * 8 / 4 from pg_settings"
+    " where name = 'shared_buffers'))))::text || 'kB', true);\n"
+)
+"""More memory for the caller's transaction: a quarter of shared_buffers, 64 MB to 1 GB.
 
-    Nobody but the server knows what memory there is; shared_buffers is what its owner gave it.
-    """
-    connection.execute(
-        "select set_config('maintenance_work_mem', greatest("
-        " (select setting::bigint from pg_settings where name = 'maintenance_work_mem'),"
-        " least(1048576, greatest(65536, (select setting::bigint * 8 / 4 from pg_settings"
-        " where name = 'shared_buffers'))))::text || 'kB', true)"
-    )
+Nobody but the server knows what memory there is; shared_buffers is what its owner gave it.
+"""

@@ -1,4 +1,5 @@
-"""The sessions one worker thread holds: two for rows (`Bulk`), two for statements (psycopg).
+"""The sessions one worker thread holds: two for statements (psycopg), and a pair for rows (`Bulk`),
+or several on a slow link.
 
 Opened when first needed, dropped after a fault, so that the next attempt starts from nothing.
 """
@@ -9,6 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
@@ -16,6 +18,7 @@ import psycopg
 from windlass.engines.postgres.bulk import open_bulk
 from windlass.engines.postgres.copy import FAULTS, Bulk
 from windlass.engines.postgres.keepalive import Loop
+from windlass.engines.postgres.link import round_trip_seconds
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import enter, enter_again, import_statement, lost
 from windlass.errors import Interrupted
@@ -24,6 +27,25 @@ from windlass.errors import Interrupted
 # sessions share the room for locks. Another transaction sees the same snapshot.
 COPIES_PER_TRANSACTION = 32
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Stream:
+    """A pair of sessions that rows move through: one transaction at a time."""
+
+    reader: Bulk | None = None
+    writer: Bulk | None = None
+    copies: int = 0  # by the reader's transaction
+
+    def leave_source(self) -> None:
+        if self.reader is not None:
+            self.reader.terminate()
+        self.reader = None
+
+    def leave_target(self) -> None:
+        if self.writer is not None:
+            self.writer.terminate()
+        self.writer = None
 
 
 class Sessions:
@@ -38,10 +60,10 @@ class Sessions:
         self._task: asyncio.Task[Any] | None = None
         self._source: Connection | None = None
         self._target: Connection | None = None
-        self._reader: Bulk | None = None
-        self._writer: Bulk | None = None
+        self._streams: list[Stream] = []
         self._snapshot_id = ""
-        self._has_read, self._copies = False, 0
+        self._has_read = False
+        self._round_trip_seconds: float | None = None
 
     def target(self) -> Connection:
         """For statements on the target; autocommit."""
@@ -68,31 +90,51 @@ class Sessions:
             self._snapshot_id, self._has_read = snapshot_id, False
         return self._source
 
-    async def reader(self, snapshot_id: str) -> Bulk:
+    def round_trip_seconds(self) -> float:
+        """Of the slower side, as it was when this worker first asked."""
+        if self._round_trip_seconds is None:
+            sides = (self._source, self.target())
+            self._round_trip_seconds = max(round_trip_seconds(one) for one in sides if one)
+        return self._round_trip_seconds
+
+    def stream(self, number: int = 0) -> Stream:
+        """Of this worker's, the one of a number, from 0."""
+        while len(self._streams) <= number:
+            self._streams.append(Stream())
+        return self._streams[number]
+
+    def keep_streams(self, count: int) -> None:
+        """Let go of the others."""
+        for stream in self._streams[count:]:
+            stream.leave_source()
+            stream.leave_target()
+        del self._streams[count:]
+
+    async def reader(self, snapshot_id: str, stream: Stream) -> Bulk:
         """For COPY out of the source, inside the snapshot."""
         like = self._source_in(snapshot_id)
         statement = import_statement(snapshot_id)
-        self._copies += 1
-        if self._reader is None or self._reader.is_closed:
-            self._reader = await open_bulk(self._source_address, like, Role.SOURCE, self._purpose)
-        elif self._copies > COPIES_PER_TRANSACTION:
+        stream.copies += 1
+        if stream.reader is None or stream.reader.is_closed:
+            stream.reader = await open_bulk(self._source_address, like, Role.SOURCE, self._purpose)
+        elif stream.copies > COPIES_PER_TRANSACTION:
             statement = f"commit; {statement}"
         else:
-            return self._reader
-        self._copies = 1
+            return stream.reader
+        stream.copies = 1
         try:
-            await self._reader.execute(statement)
+            await stream.reader.execute(statement)
         except FAULTS as error:
             raise lost(error) from error
-        return self._reader
+        return stream.reader
 
-    async def writer(self) -> Bulk:
+    async def writer(self, stream: Stream) -> Bulk:
         """For COPY into the target."""
-        if self._writer is None or self._writer.is_closed:
-            self._writer = await open_bulk(
+        if stream.writer is None or stream.writer.is_closed:
+            stream.writer = await open_bulk(
                 self._target_address, self.target(), Role.TARGET, self._purpose
             )
-        return self._writer
+        return stream.writer
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Run asyncio work to its end in this thread.
@@ -128,18 +170,18 @@ class Sessions:
             if connection is not None and not connection.closed:
                 with contextlib.suppress(psycopg.Error):
                     connection.cancel_safe(timeout=5)
-        for bulk in (self._reader, self._writer):
+        for bulk in [bulk for one in list(self._streams) for bulk in (one.reader, one.writer)]:
             if bulk is not None:
                 bulk.cancel()
 
     def drop(self) -> None:
         """Close everything; the servers roll back what was open."""
         self._leave_source()
-        if self._writer is not None:
-            self._writer.terminate()
+        for stream in self._streams:
+            stream.leave_target()
         if self._target is not None:
             self._target.close()
-        self._writer = self._target = None
+        self._target = None
 
     def close(self) -> None:
         self.drop()
@@ -150,9 +192,9 @@ class Sessions:
             self._loop = None
 
     def _leave_source(self) -> None:
-        if self._reader is not None:
-            self._reader.terminate()
+        for stream in self._streams:
+            stream.leave_source()
         if self._source is not None:
             self._source.close()
-        self._reader = self._source = None
+        self._source = None
         self._snapshot_id = ""

@@ -1,0 +1,35 @@
+"""How long a server's answers take to arrive, and how many copies that is worth side by side.
+
+Copying a small relation is two round trips, whatever its rows cost. On a slow link a session mostly
+waits, so several share the work; on a fast one more sessions only cost their beginning.
+"""
+
+from __future__ import annotations
+
+import time
+
+from windlass.engines.postgres.session import Connection
+
+MOST_STREAMS = 16  # of one run, over all its workers: others want connections as well
+SLOW_SECONDS = 0.004  # of a round trip; between machines of one building it takes a tenth of that
+_SECONDS_PER_STREAM = 0.00125  # of a round trip: about what a small relation costs the servers
+_TRIES = 5  # of which the shortest counts: a busy server is no slow link
+
+
+def round_trip_seconds(connection: Connection) -> float:
+    """The shortest of some that ask for nothing."""
+    found = []
+    for _ in range(_TRIES):
+        started = time.perf_counter()
+        connection.execute(b"", prepare=False)
+        found.append(time.perf_counter() - started)
+        if found[-1] < SLOW_SECONDS:
+            break
+    return min(found)
+
+
+def streams_for(seconds: float, workers: int) -> int:
+    """How many sessions on each side a worker copies small relations with."""
+    if seconds < SLOW_SECONDS:
+        return 1
+    return max(1, min(MOST_STREAMS // workers, int(seconds / _SECONDS_PER_STREAM)))
