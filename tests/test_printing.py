@@ -10,6 +10,7 @@ import pytest
 from command import DIFFERENT, DONE, migrate, verify, windlass
 from copying import restore
 from oracle import schema_dump
+from proxy import Proxy
 from servers import PASSWORD, Pair
 from windlass.engines.postgres import archive
 from windlass.engines.postgres.meaning import Doubt, Since, doubts
@@ -221,8 +222,32 @@ def asking(pair: Pair) -> Iterator[Connection]:
 )
 def test_no_function_is_run(pair: Pair, asking: Connection, form: str) -> None:
     """Not even an immutable one with constant arguments, which planning would run."""
+    assert Printing(asking).are_alike([of(form)]) == [True]
     assert Printing(asking).is_same(of(form))
     assert pair.target.value("select is_called from ran") is False
+
+
+def test_many_are_compared_in_one_round_trip_whatever_one_of_them_is(
+    pair: Pair, asking: Connection
+) -> None:
+    same = of("create table public.t (check ({}))")
+    gone = of("create table public.gone (check ({}))")
+    found = doubts(
+        "create table public.t (check ((e)::text = 'x'::text))",
+        "create table public.t (check ((e)::text = 'y'::text))",
+        Since(),
+    )
+    assert found is not None
+    (other,) = found
+    with Proxy(pair.target.server.port) as proxy:
+        address = Address.parse("target", pair.target.url_for(port=proxy.port))
+        with address.connect(Role.TARGET, "test") as connection:
+            printing = Printing(connection)
+            assert printing.are_alike([same]) == [True]
+            before = proxy.round_trips
+            assert printing.are_alike([same, other] * 20) == [True, False] * 20
+            assert proxy.round_trips - before == 1
+    assert Printing(asking).are_alike([same, gone, other, same]) == [True, False, False, True]
 
 
 def test_a_locked_relation_does_not_hold_the_comparison_up(pair: Pair, asking: Connection) -> None:
@@ -230,6 +255,7 @@ def test_a_locked_relation_does_not_hold_the_comparison_up(pair: Pair, asking: C
     with pair.target.connect() as blocker:
         blocker.execute("begin")
         blocker.execute("lock table t")
+        assert Printing(asking).are_alike([doubt, doubt]) == [False, False]
         with pytest.raises(CannotPrint, match="lock timeout"):
             Printing(asking).is_same(doubt)
         blocker.execute("rollback")

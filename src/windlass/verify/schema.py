@@ -24,12 +24,17 @@ from windlass.model.statement import Statement
 
 Key = tuple[str, Name]
 _GRANTS = {"ACL", "DEFAULT ACL"}
+_JUDGED_AT_ONCE = 50
 
 
 class Judge(Protocol):
     """Who says whether two texts mean the same that are not written alike."""
 
-    def is_same(self, doubt: Doubt) -> bool: ...
+    def are_alike(self, doubts: Sequence[Doubt]) -> list[bool]:
+        """Those that are certainly the same, of many at once."""
+
+    def is_same(self, doubt: Doubt) -> bool:
+        """Of the others, one by one."""
 
 
 def compare_schemas(
@@ -61,7 +66,6 @@ def compare_schemas(
     What belongs to a missing relation is missing with it, and not reported: `depends_on` has what
     the expected entries depend on by id, `owners` the relations whose columns sequences feed.
     """
-    comparison = _Comparison(judge, since, reordered, reowned)
     wanted, there = _by_key(expected, filled), _by_key(found, filled)
     relations = {name for kind, name in wanted if kind in RELATION_KINDS}
     kinds = {name: kind for kind, name in there if kind in RELATION_KINDS}
@@ -69,28 +73,34 @@ def compare_schemas(
     fed = {name for name, owner in owners.items() if owner in gone}
     implied = _implied(wanted, gone, fed, depends_on)
     differences = []
+    both = wanted.keys() & there.keys()
+    names = {key: str(some[0]) for key, some in (there | wanted).items()}
+    compared = [key for key, name in names.items() if key in both or name in reowned]
+    said = _Comparison(judge, since, reordered, reowned).differences(
+        (key, wanted.get(key, ()), there.get(key, ()))
+        for key in sorted(compared)
+        if names[key] not in excused
+    )
     for key in sorted(wanted.keys() | there.keys()):
         statement = (wanted.get(key) or there[key])[0]
-        name = str(statement)
+        name = names[key]
         if name in excused or (name in left_out and key not in wanted):
             continue
-        if name in reowned:
-            if statement.id in implied:
-                continue
-            if message := comparison.difference(wanted.get(key, ()), there.get(key, ())):
+        if name in reowned and statement.id in implied:
+            continue
+        if key in both or name in reowned:
+            if message := said.get(key):
                 differences.append(_difference(statement, message))
         elif key not in there:
             if statement.id not in implied:
                 differences.append(_difference(statement, _absent(kinds.get(statement.name))))
-        elif key not in wanted:
+        else:
             of = belongs_to.get(statement.id, ())
             is_part = statement.kind in PARTS and statement.relation in relations - gone
             is_part |= statement.kind in ATTRIBUTES and bool(of) and set(of) <= selected
             more = [one for one in adds_to.get(statement.id, ()) if one[1] not in filled]
             if is_part or not selected.isdisjoint(more):
                 differences.append(_difference(statement, "is on the target only"))
-        elif message := comparison.difference(wanted[key], there[key]):
-            differences.append(_difference(statement, message))
     return differences
 
 
@@ -135,7 +145,7 @@ def _absent(kind: str | None) -> str:
 
 def _by_key(
     statements: Iterable[Statement], filled: Collection[Name]
-) -> Mapping[Key, list[Statement]]:
+) -> dict[Key, list[Statement]]:
     groups: dict[Key, list[Statement]] = defaultdict(list)
     for statement in statements:
         if not _is_of_extension(statement) and statement.relation not in filled:
@@ -156,14 +166,43 @@ def _name(statement: Statement) -> Name:
 
 
 @dataclass(frozen=True, slots=True)
+class _Written:
+    """Two texts of one statement that are not written alike, and where that leaves a doubt."""
+
+    one: str
+    other: str
+    doubts: list[Doubt] | None  # None: they do not mean the same
+
+
+@dataclass(frozen=True, slots=True)
 class _Comparison:
     judge: Judge
     since: Since
     reordered: Collection[Name]
     reowned: Mapping[str, Collection[str]]
 
-    def difference(self, wanted: Sequence[Statement], there: Sequence[Statement]) -> str:
-        """How the statements of one kind and name differ; nothing if they mean the same."""
+    def differences(
+        self, pairs: Iterable[tuple[Key, Sequence[Statement], Sequence[Statement]]]
+    ) -> dict[Key, str]:
+        """How the statements of each kind and name differ; nothing for those that mean the same.
+        The judge is asked about many at once, of which as many are held in memory."""
+        said: dict[Key, str] = {}
+        waiting: dict[Key, list[_Written]] = {}
+        for key, wanted, there in pairs:
+            found = self._compare(wanted, there)
+            if isinstance(found, str):
+                said[key] = found
+            elif found:
+                waiting[key] = found
+            if len(waiting) >= _JUDGED_AT_ONCE:
+                said |= self._judged(waiting)
+                waiting.clear()
+        return {key: text for key, text in (said | self._judged(waiting)).items() if text}
+
+    def _compare(
+        self, wanted: Sequence[Statement], there: Sequence[Statement]
+    ) -> str | list[_Written]:
+        """How they differ; or what the judge has to be asked."""
         left, right = Counter(one.sql for one in wanted), Counter(one.sql for one in there)
         lost, more = sorted((left - right).elements()), sorted((right - left).elements())
         if not lost and not more:
@@ -176,18 +215,29 @@ class _Comparison:
         if len(lost) != len(more):
             return _how("".join(lost), "".join(more))
         free = wanted[0].kind == "TABLE" and wanted[0].name in self.reordered
-        pairs = zip(lost, more, strict=True)
-        return next((said for pair in pairs if (said := self._pair(*pair, free))), "")
+        return [
+            _Written(*pair, doubts(*pair, self.since, in_any_order=free))
+            for pair in zip(lost, more, strict=True)
+        ]
 
-    def _pair(self, one: str, other: str, free: bool) -> str:
-        found = doubts(one, other, self.since, in_any_order=free)
-        if found is None:
-            return _how(one, other)
+    def _judged(self, waiting: Mapping[Key, Sequence[_Written]]) -> dict[Key, str]:
+        asked = [doubt for some in waiting.values() for one in some for doubt in one.doubts or ()]
+        answers = zip(asked, self.judge.are_alike(asked), strict=True)
+        alike = {id(doubt) for doubt, is_alike in answers if is_alike}
+        return {key: self._first_difference(some, alike) for key, some in waiting.items()}
+
+    def _first_difference(self, some: Iterable[_Written], alike: Collection[int]) -> str:
+        return next((said for one in some if (said := self._difference(one, alike))), "")
+
+    def _difference(self, one: _Written, alike: Collection[int]) -> str:
+        if one.doubts is None:
+            return _how(one.one, one.other)
         try:
-            same = all(self.judge.is_same(doubt) for doubt in found)
+            left = (doubt for doubt in one.doubts if id(doubt) not in alike)
+            same = all(self.judge.is_same(doubt) for doubt in left)
         except CannotPrint as error:
             return f"is written differently, and could not be compared: {error}"
-        return "" if same else _how(one, other)
+        return "" if same else _how(one.one, one.other)
 
 
 def _how(one: str, other: str) -> str:

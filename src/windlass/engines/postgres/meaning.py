@@ -18,10 +18,10 @@ from windlass.engines.postgres.syntax import (
     SyntaxProblem,
     expression_to_text,
     fields_of,
+    nodes,
     parse,
     shape,
     tree_of,
-    walk,
 )
 
 
@@ -147,7 +147,7 @@ def _take_modes(tree: Node) -> None:
 
 def _take_names(table: Node) -> None:
     """pg_dump leaves out the names that it would expect, but expects others for long names."""
-    for _, node in walk(table):
+    for node in nodes(table):
         match node:
             case Node("Constraint", contype="CONSTR_NOTNULL", keys=None):
                 node.conname = ""

@@ -11,7 +11,7 @@ row is read, nothing is locked but against being dropped or altered in the meant
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +36,7 @@ _SECONDS = 10  # for what a server does in a millisecond
 _LOCK_SECONDS = 2
 # rights, locks, time, a standby, what is not supported, limits
 _UNABLE = ("42501", "55P03", "57014", "25006", "0A000", "54")
+_IMPATIENT = ("55P03", "57014")
 _MOST_FAILURES = 5  # of locks and time: then nothing more is asked
 _SETTINGS = sql.SQL(
     "select set_config('statement_timeout', {}, true), set_config('lock_timeout', {}, true),"
@@ -43,12 +44,8 @@ _SETTINGS = sql.SQL(
     " case when current_setting('is_superuser') = 'on'"
     " then set_config('session_replication_role', 'replica', true) end"
 ).format(f"{_SECONDS}s", f"{_LOCK_SECONDS}s")
-_AT_ONCE = sql.SQL(
-    "begin; {settings};"
-    " create temporary view {left} as {one}; create temporary view {right} as {other};"
-    " select pg_get_viewdef({left_name}::regclass) = pg_get_viewdef({right_name}::regclass)"
-    " as same; rollback"
-)
+_VIEWS = sql.SQL("create temporary view {left} as {one}; create temporary view {right} as {other}")
+_ALIKE = sql.SQL("pg_get_viewdef({left}::regclass) = pg_get_viewdef({right}::regclass)")
 
 
 class CannotPrint(Exception):
@@ -63,44 +60,60 @@ class Printing:
         self._obstacle: str | None = None
         self._failures = 0
 
-    def is_same(self, doubt: Doubt) -> bool:
-        """Raises:
-        CannotPrint: nobody can say.
-        """
-        self._check()
-        return self._is_same_at_once(doubt) or self._is_same(doubt)
+    def are_alike(self, doubts: Sequence[Doubt]) -> list[bool]:
+        """In one round trip, which most take: where both sides of one are printed alike, nothing
+        more is asked. It is false where that is not so, and where it cannot be said in this way."""
+        asked = {at: pair for at, one in enumerate(doubts) if (pair := _as_queries(one))}
+        if asked and self._has_obstacle():
+            asked = {}
+        alike = dict(zip(asked, self._alike(list(asked.values())), strict=True))
+        return [alike.get(at, False) for at in range(len(doubts))]
 
-    def _is_same_at_once(self, doubt: Doubt) -> bool:
-        """In one round trip, which most take: where both are printed alike, nothing more is asked.
-        It is false where that is not so, and where it cannot be told in this way."""
-        select = _SELECTS.get(doubt.left.printed_as)
-        if select is None:
-            return False
-        sides = zip((doubt.left, doubt.right), zip(*doubt.expressions, strict=True), strict=True)
-        one, other = (select(statement, list(some)) for statement, some in sides)
-        left, right = f"{OURS}_left", f"{OURS}_right"
-        script = _AT_ONCE.format(
-            settings=_SETTINGS,
-            left=sql.Identifier(left),
-            right=sql.Identifier(right),
-            one=sql.SQL(one),  # parsed as one query, by `meaning`
-            other=sql.SQL(other),
-            left_name=left,
-            right_name=right,
-        )
+    def _alike(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        """Halved where something in it fails, until that is alone."""
+        if not pairs:
+            return []
         try:
-            cursor = self._connection.execute(script)
+            found = self._ask(pairs)
         except psycopg.Error as error:
             if self._connection.closed:
                 raise explain(error, "comparing definitions", side="target") from error
             self._connection.rollback()
-            return False
-        same = False
-        while True:
-            if cursor.description and cursor.description[0].name == "same":
-                same = cursor.fetchone() == (True,)
+            if len(pairs) == 1 or error.sqlstate in _IMPATIENT:  # which takes its time
+                return [False] * len(pairs)
+            half = len(pairs) // 2
+            return self._alike(pairs[:half]) + self._alike(pairs[half:])
+        return found
+
+    def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        views, questions = [], []
+        for at, (one, other) in enumerate(pairs):
+            left, right = f"{OURS}_left_{at}", f"{OURS}_right_{at}"
+            views.append(
+                _VIEWS.format(
+                    left=sql.Identifier(left),
+                    right=sql.Identifier(right),
+                    one=sql.SQL(one),  # parsed as one query, by `meaning`
+                    other=sql.SQL(other),
+                )
+            )
+            questions.append(_ALIKE.format(left=left, right=right))
+        asked = sql.SQL("select array[{}] as alike").format(sql.SQL(", ").join(questions))
+        parts = [sql.SQL("begin"), _SETTINGS, *views, asked, sql.SQL("rollback")]
+        cursor = self._connection.execute(sql.SQL(";\n").join(parts), prepare=False)
+        while not (cursor.description and cursor.description[0].name == "alike"):
             if not cursor.nextset():
-                return same
+                raise AssertionError("the server has not answered")
+        row: Any = cursor.fetchone()
+        return [bool(one) for one in row[0]]
+
+    def is_same(self, doubt: Doubt) -> bool:
+        """Raises:
+        CannotPrint: nobody can say.
+        """
+        if self._has_obstacle():
+            raise CannotPrint(str(self._obstacle))
+        return self._is_same(doubt)
 
     def _is_same(self, doubt: Doubt) -> bool:
         """Each side by itself, so that it is known which of them the target does not take."""
@@ -112,12 +125,11 @@ class Printing:
             expected = self._printed(printer, doubt, 0)
         return bool(expected == there)
 
-    def _check(self) -> None:
+    def _has_obstacle(self) -> bool:
         if self._obstacle is None:
             (found,) = self._connection.execute(load("printing")).fetchall()
             self._obstacle = str(found[0] or "")
-        if self._obstacle:
-            raise CannotPrint(self._obstacle)
+        return bool(self._obstacle)
 
     @contextmanager
     def _prepared(self) -> Iterator[None]:
@@ -128,7 +140,7 @@ class Printing:
                 connection.execute(_SETTINGS)
                 yield
         except psycopg.Error as error:
-            if error.sqlstate in ("55P03", "57014"):
+            if error.sqlstate in _IMPATIENT:
                 self._failures += 1
                 if self._failures >= _MOST_FAILURES:
                     self._obstacle = _first_line(error)
@@ -147,6 +159,18 @@ class Printing:
             if state.startswith(("22", "42")) and state != "42501":
                 return error
             raise
+
+
+def _as_queries(doubt: Doubt) -> tuple[str, str] | None:
+    """Both sides as queries; None where they are not printed as views."""
+    select = _SELECTS.get(doubt.left.printed_as)
+    if select is None:
+        return None
+    left, right = zip(*doubt.expressions, strict=True)
+    try:
+        return select(doubt.left, list(left)), select(doubt.right, list(right))
+    except CannotPrint:
+        return None
 
 
 def _first_line(error: psycopg.Error) -> str:

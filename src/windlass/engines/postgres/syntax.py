@@ -21,7 +21,7 @@ from postgast.pg_query_pb2 import Token as TokenKind
 from windlass.errors import WindlassError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -54,7 +54,7 @@ class Node:
 
     def __eq__(self, other: object) -> bool:
         """Whether they say the same, wherever they stand in their texts."""
-        return isinstance(other, Node) and shape(self) == shape(other)
+        return _is_same(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # it can be changed
 
@@ -202,6 +202,44 @@ def fields_of(node: Node) -> tuple[str, ...]:
 def shape(root: object) -> dict[Path, object]:
     """A tree laid flat, for comparison: its leaves' values, its nodes' kinds."""
     return {path: _outline(value) for path, value in walk(root)}
+
+
+def nodes(root: object) -> Iterator[Node]:
+    """Every node, in any order."""
+    todo = [root]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Node):
+            yield value
+        todo.extend(_parts(value))
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether two trees have one shape; stops at the first difference, and does not recurse."""
+    todo = [(one, other)]
+    while todo:
+        mine, theirs = todo.pop()
+        if mine is theirs:
+            continue
+        if not isinstance(mine, Node | tuple):
+            if mine != theirs:
+                return False
+            continue
+        if type(mine) is not type(theirs) or _outline(mine) != _outline(theirs):
+            return False
+        parts, others = _parts(mine), _parts(theirs)
+        if len(parts) != len(others):
+            return False
+        todo.extend(zip(parts, others, strict=True))
+    return True
+
+
+def _parts(value: object) -> Sequence[object]:
+    """What is right under it."""
+    if isinstance(value, Node):
+        fields = vars(value)
+        return [fields[name] for name in _kind(value.tag).compared]
+    return value if isinstance(value, tuple) else ()
 
 
 def _outline(value: object) -> object:
