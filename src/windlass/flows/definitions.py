@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from windlass.engines.postgres.archive import ATTRIBUTES, Dumping, Entry, find_pg_dump
+from windlass.engines.postgres.archive import (
+    ATTRIBUTES,
+    Dumping,
+    Entry,
+    PgDump,
+    find_pg_dump,
+)
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.meaning import Since
@@ -114,13 +120,10 @@ def _differing_schema(run: Migration) -> _Schemas:
     target = run.sessions().target()
     moved = [(item.relation.name, item.target) for item in plan.relations]
     moved += [(name, there) for _, name, there in plan.others]
+    unreadable = frozenset(_unreadable(source, "source", {name for name, _ in moved}))
     dumps = [
-        Dumping(
-            pg_dump,
-            run.source.program_access(source),
-            run.snapshot.id,
-            leave_out=_unreadable(source, "source", {name for name, _ in moved}),
-        ),
+        _dumped(run, pg_dump, unreadable)
+        or Dumping(pg_dump, run.source.program_access(source), run.snapshot.id, unreadable),
         Dumping(
             pg_dump,
             run.target.program_access(target),
@@ -207,6 +210,15 @@ def _differing_schema(run: Migration) -> _Schemas:
         ),
         sorted(dict.fromkeys(kept), key=lambda name: not name.startswith("table ")),
     )
+
+
+def _dumped(run: Migration, pg_dump: PgDump, unreadable: Collection[Name]) -> Dumping | None:
+    """What the plan was made from, where that is what would be read now: of the same snapshot."""
+    found = run.dumped
+    if found is None or found.snapshot_id != run.snapshot.id:
+        return None
+    is_same = found.pg_dump == pg_dump and found.leave_out == unreadable
+    return found if is_same else None
 
 
 def _but_backups(found: Iterable[Statement]) -> Iterator[Statement]:

@@ -78,6 +78,7 @@ from windlass.plan.reviewed import Reviewed
 from windlass.spec.spec import Spec
 
 if TYPE_CHECKING:
+    from windlass.engines.postgres.archive import Dumping
     from windlass.flows.unfinished import Planned
 
 STARTING_SECONDS = 60.0  # a crash recovery of usual length
@@ -149,6 +150,7 @@ class Migration:
         self.show_values = False
         self.on_difference: Callable[[Difference], None] | None = None  # for each row, unbounded
         self.notices: list[str] = []
+        self.dumped: Dumping | None = None  # the source's definitions, which the plan rests on
         self._resumed = False
         self._undone: list[str] = []  # runs, by a restart
         self.ended: State | None = None  # how, as the journal has it from this process
@@ -674,8 +676,11 @@ class Migration:
         from windlass.flows.planning import Sight, read_and_plan  # no other process needs them
 
         source, id_ = self._source_session(), self.snapshot.id
-        sight = Sight(self.source, source, id_, self.target, self.control, measures)
+        sight = Sight(self.source, source, id_, self.target, self.control, measures, self._keep)
         return read_and_plan(run or new_run_id(), self.spec, sight, purpose)
+
+    def _keep(self, dumping: Dumping) -> None:
+        self.dumped = dumping
 
     @contextlib.contextmanager
     def room_for_locks(self) -> Iterator[None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -30,6 +31,7 @@ from windlass.engines.postgres.session import Address, Connection, why_libpq
 from windlass.engines.postgres.trial import try_out
 from windlass.errors import Refused, WindlassError
 from windlass.journal import door
+from windlass.journal.journal import get_ready
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Problem
@@ -52,53 +54,70 @@ class Sight:
     target_address: Address
     target: Connection
     measures: bool = False  # how fast both are, for an estimate that a person reads
+    keep: Callable[[Dumping], None] = lambda _: None  # of the source, when it has been read
 
 
 def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose.MOVE) -> Plan:
-    """Read everything through the snapshot, pg_dump beside us. The plan names its problems."""
+    """Read everything through the snapshot, the target and pg_dump beside us. The plan names its
+    problems."""
     source, target = sight.source, sight.target
-    own = read_own_schemas(source, side="source")
-    read = others_relations(catalog.read_catalog(source), own)
-    target_catalog = catalog.read_catalog(target)
-    chosen = select_relations(read, wanted(spec))
     problems: list[Problem] = []
     with contextlib.ExitStack() as stack:
+        # the target's session, whose answers need not be waited for before the source is asked
+        beside = ThreadPoolExecutor(1, "windlass-target")
+        stack.callback(beside.shutdown, cancel_futures=True)
+        reading_target = beside.submit(catalog.read_catalog, target)
+        own = read_own_schemas(source, side="source")
+        read = others_relations(catalog.read_catalog(source), own)
+        target_catalog = reading_target.result()
+        chosen = select_relations(read, wanted(spec))
         dumping = _start_dump(spec, sight, read, target_catalog, chosen, problems)
         if dumping:
             stack.callback(dumping.close)
+        existing = beside.submit(catalog.read_existing, target)
+        target_large_objects = beside.submit(catalog.read_large_objects, target)
+        may_silence_triggers = beside.submit(catalog.may_silence_triggers, target)
+        target_wal_level = beside.submit(catalog.read_wal_level, target)
+        target_properties = beside.submit(read_properties, target)
+        target_open_schemas = beside.submit(read_open_schemas, target, side="target")
+        target_foreign_keys = beside.submit(catalog.read_foreign_keys, target)
+        target_locks = beside.submit(read_lock_room, target)
+        target_locale = beside.submit(read_locale, target, side="target")
+        target_own_schemas = beside.submit(read_own_schemas, target, side="target")
         reading = Reading(
             source=read,
             target=target_catalog,
-            existing=catalog.read_existing(target),
             entries=[],
             key_constraints=catalog.read_key_constraints(source),
             foreign_keys=catalog.read_foreign_keys(source),
             invalid_indexes=catalog.read_invalid_indexes(source),
             subscriptions=catalog.read_subscriptions(source),
             large_objects=catalog.read_large_objects(source),
-            target_large_objects=catalog.read_large_objects(target),
-            bounds=lambda relation, count: read_bounds(source, relation, count),
-            may_silence_triggers=catalog.may_silence_triggers(target),
-            empty=lambda names: catalog.read_emptiness(target, names),
-            census=partial(take_census, source),
-            logs_little=catalog.read_wal_level(target) == "minimal",
             properties=read_properties(source),
-            target_properties=read_properties(target),
             open_schemas=read_open_schemas(source, side="source"),
-            target_open_schemas=read_open_schemas(target, side="target"),
+            locale=read_locale(source, side="source"),
+            own_schemas=own,
+            bounds=lambda relation, count: read_bounds(source, relation, count),
+            census=partial(take_census, source),
+            existing=existing.result(),
+            target_large_objects=target_large_objects.result(),
+            may_silence_triggers=may_silence_triggers.result(),
+            empty=lambda names: catalog.read_emptiness(target, names),
+            logs_little=target_wal_level.result() == "minimal",
+            target_properties=target_properties.result(),
+            target_open_schemas=target_open_schemas.result(),
             try_out=lambda scripts: try_out(target, scripts),
             collisions=lambda: read_collisions(source, target),
             references=lambda: read_references(target),
             target_archive=cache(partial(_dump_target, sight, target_catalog)),
-            target_foreign_keys=catalog.read_foreign_keys(target),
-            target_locks=read_lock_room(target),
+            target_foreign_keys=target_foreign_keys.result(),
+            target_locks=target_locks.result(),
+            target_locale=target_locale.result(),
+            target_own_schemas=target_own_schemas.result(),
             pg_dump=str(dumping.pg_dump) if dumping else "none",
             speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
-            own_schemas=own,
-            locale=read_locale(source, side="source"),
-            target_locale=read_locale(target, side="target"),
-            target_own_schemas=read_own_schemas(target, side="target"),
         )
+        get_ready()  # while pg_dump runs
         entries = _entries(dumping, sight, read, problems) if dumping else []
     plan = make_plan(run, spec, replace(reading, entries=entries), problems, purpose)
     if purpose is Purpose.MOVE:
@@ -138,10 +157,13 @@ def _entries(
 ) -> list[Entry]:
     """Nothing, and the problem that says why, where the source has no room for pg_dump's locks."""
     try:
-        return dumping.entries()
+        found = dumping.entries()
     except WindlassError as error:
         if NO_ROOM not in str(error):
             raise
+    else:
+        sight.keep(dumping)
+        return found
     tables = len(locked_tables(read.relations))
     problems.append(lock_problem("source", tables, read_lock_room(sight.source)))
     return []

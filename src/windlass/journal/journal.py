@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -23,8 +24,6 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.plan import Plan
 from windlass.model.snapshot import Snapshot
 
-_PLAN = TypeAdapter(Plan)
-_OUTCOME = TypeAdapter(Outcome)
 Session = Connection[Any]
 _CREATING = int.from_bytes(b"windjrnl", "big")  # an advisory lock key of our own
 
@@ -59,6 +58,23 @@ class Run:
     finished_at: str
     outcome: Outcome | None
     age_seconds: float
+
+
+@cache
+def _plans() -> TypeAdapter[Plan]:
+    """Made when the first plan is read or written, as that takes a while."""
+    return TypeAdapter(Plan)
+
+
+@cache
+def _outcomes() -> TypeAdapter[Outcome]:
+    return TypeAdapter(Outcome)
+
+
+def get_ready() -> None:
+    """Make now what takes a while, and will be needed; for a moment in which one waits anyway."""
+    _plans()
+    _outcomes()
 
 
 def line_statement(run: str, line: Line) -> str:
@@ -219,7 +235,7 @@ def insert_any_run(
 
 
 def plan_of(plan: Plan) -> bytes:
-    return _PLAN.dump_json(plan)
+    return _plans().dump_json(plan)
 
 
 def read_packed(connection: Session, run: str) -> bytes:
@@ -234,12 +250,12 @@ def pack_plan(plan: Plan) -> bytes:
 
 
 def unpack_plan(packed: bytes) -> Plan:
-    return _PLAN.validate_json(zlib.decompress(packed))
+    return _plans().validate_json(zlib.decompress(packed))
 
 
 def read_plan(connection: Session, run: str) -> Plan:
     """Of a run of the flow `migrate`."""
-    return _PLAN.validate_json(read_packed(connection, run))
+    return _plans().validate_json(read_packed(connection, run))
 
 
 def read_runs(connection: Session, run: str | None = None, *, flow: str = "") -> list[Run]:
@@ -261,7 +277,7 @@ def read_runs(connection: Session, run: str | None = None, *, flow: str = "") ->
             **{
                 **row,
                 "state": State(row["state"]),
-                "outcome": _OUTCOME.validate_python(row["outcome"]) if row["outcome"] else None,
+                "outcome": _outcomes().validate_python(row["outcome"]) if row["outcome"] else None,
             }
         )
         for row in rows
@@ -287,7 +303,7 @@ def set_state(connection: Session, run: str, state: State, outcome: Outcome | No
             " finished_at = case when %s then clock_timestamp() end where run = %s",
             (
                 state,
-                _OUTCOME.dump_json(outcome).decode() if outcome else None,
+                _outcomes().dump_json(outcome).decode() if outcome else None,
                 state is not State.RUNNING,
                 run,
             ),

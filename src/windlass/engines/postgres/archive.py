@@ -172,7 +172,9 @@ class Dumping:
         leave_out: Iterable[Name] = (),
     ) -> None:
         """Start it. Without a snapshot it takes its own."""
-        self.pg_dump = pg_dump
+        self.pg_dump, self.snapshot_id = pg_dump, snapshot_id
+        self.leave_out = frozenset(leave_out)
+        self._entries: list[Entry] | None = None
         self._service = _write_service(access.service)
         self._path = self._service.with_suffix(".dump")
         command = [
@@ -185,7 +187,7 @@ class Dumping:
             "--no-subscriptions",  # their connection strings hold passwords
             *([f"--snapshot={snapshot_id}"] if snapshot_id else []),
             f"--file={self._path}",
-            *(f"--exclude-table={_pattern(name)}" for name in leave_out),
+            *(f"--exclude-table={_pattern(name)}" for name in sorted(self.leave_out)),
             "--exclude-schema=windlass",
         ]
         self._process = subprocess.Popen(
@@ -208,16 +210,21 @@ class Dumping:
 
     def entries(self) -> list[Entry]:
         """Wait for the end; the archive's entries in its own order, which respects dependencies.
+        They are kept.
 
         Raises:
             ConnectionLost: the server hung up on pg_dump.
             WindlassError: with pg_dump's own last words.
         """
+        if self._entries is not None:
+            return self._entries
         try:
             _, errors = self._process.communicate()
             if self._process.returncode:
                 raise self._failure(errors)
-            return [_entry(found) for found in pgdumplib.load(str(self._path)).entries]
+            found = pgdumplib.load(str(self._path)).entries
+            self._entries = [_entry(one) for one in found]
+            return self._entries
         finally:
             self.close()
 
