@@ -51,8 +51,8 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
-    """Make a server in `folder`, and throw it away at the end.
+def running(folder: Path, programs: Path = POSTGRES_BIN) -> Iterator[Server]:
+    """Make a server in `folder` with the `programs` of a version, and throw it away at the end.
 
     The server is stopped without a last checkpoint: nobody will read its files again.
     """
@@ -60,7 +60,8 @@ def running(folder: Path) -> Iterator[Server]:
     if owner := _owner():
         shutil.chown(folder, owner)
     data = folder / "data"
-    _run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+    options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+    _run(programs / "initdb", "-D", data, *options)
     server = Server(_free_port())
     lines = {
         **SETTINGS,
@@ -70,11 +71,11 @@ def running(folder: Path) -> Iterator[Server]:
     }
     with (data / "postgresql.conf").open("a") as conf:
         conf.writelines(f"{name} = '{value}'\n" for name, value in lines.items())
-    _run("pg_ctl", "start", "-w", "-D", data, "-l", folder / "log")
+    _run(programs / "pg_ctl", "start", "-w", "-D", data, "-l", folder / "log")
     try:
         yield server
     finally:
-        _run("pg_ctl", "stop", "-m", "immediate", "-D", data)
+        _run(programs / "pg_ctl", "stop", "-m", "immediate", "-D", data)
 
 
 def _owner() -> str | None:
@@ -82,9 +83,9 @@ def _owner() -> str | None:
     return "postgres" if os.geteuid() == 0 else None
 
 
-def _run(program: str, *arguments: str | Path) -> None:
+def _run(program: Path, *arguments: str | Path) -> None:
     subprocess.run(
-        [POSTGRES_BIN / program, *arguments],
+        [program, *arguments],
         check=True,
         stdout=subprocess.DEVNULL,
         cwd="/",
