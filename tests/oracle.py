@@ -105,8 +105,9 @@ def _is_noise(line: str) -> bool:
     return line.startswith(starts) or line in ("-- PostgreSQL database dump complete", "--")
 
 
-def schema_difference(source: Database, target: Database) -> list[str]:
-    """The lines in which two databases' definitions differ; empty when they are equal.
+def schema_difference(source: Database, target: Database, *options: str) -> list[str]:
+    """The lines in which two databases' definitions differ; empty when they are equal. Options are
+    pg_dump's.
 
     A server older than 16 writes a view's columns as `base.id`, where a newer one leaves out
     what needs no saying; one older than 14 has no IN before the arguments of a procedure, nor
@@ -119,7 +120,7 @@ def schema_difference(source: Database, target: Database) -> list[str]:
         left, right = (
             [
                 line
-                for entry in schema_dump(side)
+                for entry in schema_dump(side, *options)
                 for line in (entry.header, *_leveled(entry, versions))
             ]
             for side in (source, target)
@@ -265,13 +266,14 @@ def _large_objects(connection: Connection) -> dict[str, Content]:
     return {f"large object {oid}": Content(1, str(state)) for oid, *state in found}
 
 
-def content_difference(source: Database, target: Database) -> list[str]:
-    """What is not equal, one line each; empty when every row, sequence and object is."""
+def content_difference(source: Database, target: Database, besides: str = "") -> list[str]:
+    """What is not equal, one line each; empty when every row, sequence and object is. Names that
+    match the pattern `besides` are left out."""
     left, right = contents(source), contents(target)
     return [
         f"{name}: {left.get(name)} on the source, {right.get(name)} on the target"
         for name in sorted(left.keys() | right.keys())
-        if left.get(name) != right.get(name)
+        if left.get(name) != right.get(name) and not (besides and re.search(besides, name))
     ]
 
 

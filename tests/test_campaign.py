@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +25,13 @@ import pytest
 from command import DONE, INTERRUPTED, REFUSED, STOPPED, Ran, Running, finish, start
 from oracle import content_difference, contents, half_made, schema_difference, schema_dump
 from servers import CORPUS, FAST, LAZY, Database, Pair, Server
+from windlass.flows.outline import MIGRATE
 
 log = logging.getLogger(__name__)  # shown with what fails
 SEED = int(os.environ.get("KILL_SEED", "20"))
-SAMPLED, ALL = 5, 60
+SAMPLED, ALL = 8, 64
+REPAIR = ("verify", "--repair", "--yes", "--json")
+CLEAN = ("clean", "--yes", "--json")
 WORDS = ("--json", "--chunk-size", "64kB", "--chunk-by", "ctid", "--jobs", "2")
 WAYS: dict[str, tuple[str, ...]] = {
     "plain": (),
@@ -35,6 +39,9 @@ WAYS: dict[str, tuple[str, ...]] = {
     "unlogged": ("--unlogged", "always"),
     "replace": ("--existing", "replace"),
     "fill": ("--existing", "fill"),
+    "repair": (),
+    "clean": ("--existing", "replace"),
+    "repoint": ("--existing", "replace"),
 }
 IN_THE_WAY = (
     "create schema shop",
@@ -43,6 +50,32 @@ IN_THE_WAY = (
     "create table shop.keyless (b int)",
     "insert into shop.keyless values (7)",
 )
+REFERRING = (  # to what is set aside, and of no part of the migration
+    "create schema own",
+    "create table own.stays (id serial primary key, big int references shop.big)",
+    "insert into own.stays (big) values (1), (2), (null)",
+    "analyze own.stays",
+    "create view own.seen as select id from shop.big",
+    "create function own.first() returns int language sql stable"
+    " begin atomic select min(id) from shop.big; end",
+)
+REFERRED = """
+    select (select count(*) from own.seen), own.first(),
+           (select confrelid = 'shop.big'::regclass and convalidated from pg_constraint
+             where conrelid = 'own.stays'::regclass and contype = 'f')
+"""
+SPOILED = (
+    "update shop.big set note = 'mine' where id % 500 = 0",
+    "delete from shop.big where id % 700 = 1",
+    "insert into shop.big select n, 'only here' from generate_series(30001, 30040) n",
+    "insert into shop.keyless values (777, 'only here')",
+    "delete from shop.keyless where a = 3",
+    "update shop.days set id = id + 100000 where id < 5",
+    "select setval('shop.counter', 9)",
+    "select lo_unlink(900003), lo_put(900004, 0, 'mine')",
+)
+UNLOGGED = '"(parent|child|child_id_seq)"'  # a crash empties them, whoever has filled them
+STEPS = tuple(step.name for step in MIGRATE.steps)
 TO_FILL = (
     "create schema shop",
     "create table shop.big (id int primary key, note text not null, at timestamptz)",
@@ -74,7 +107,9 @@ def field() -> Iterator[Field]:
         pair = Pair(database, target.create_database())
         for _ in range(2):  # the first one loads what the others fork
             run = timed(made, pair, "migrate", *WORDS).expect(DONE).result["run"]
+            timed(made, pair, *REPAIR).expect(DONE)
             timed(made, pair, "rollback", run, "--yes", "--json").expect(DONE)
+            timed(made, pair, *CLEAN).expect(DONE)
         target.drop_database(pair.target)
         yield made
 
@@ -158,8 +193,21 @@ KILLS: dict[str, Kill] = {
 }
 
 
-def disturbed(field: Field, pair: Pair, rng: random.Random, *words: str) -> Ran:
-    """The same command until it is done, its first three times disturbed."""
+def is_running_at(process: Running, rng: random.Random, seconds: float, step: str) -> bool:
+    """Wait for a moment: as long as a part of what it takes, or until a step has begun."""
+    if not step:
+        return not process.wait(rng.uniform(0.05, 0.9) * seconds)
+    begun = f"step={step} state=started"
+    while process.poll() is None and begun not in process.said()[1]:
+        time.sleep(0.002)
+    return not process.wait(rng.uniform(0, 0.1))
+
+
+def disturbed(
+    field: Field, pair: Pair, rng: random.Random, *words: str, steps: Sequence[str] = ("",)
+) -> Ran:
+    """The same command until it is done, its first three times disturbed: in one of the steps, or
+    at any time."""
     ran = None
     for attempt in range(9):
         assert pair.target.server.wait_ready()
@@ -168,8 +216,9 @@ def disturbed(field: Field, pair: Pair, rng: random.Random, *words: str) -> Ran:
         else:
             process = start(*words, pair=pair)
             name, kill = rng.choice(list(KILLS.items()))
-            if not process.wait(rng.uniform(0.05, 0.9) * field.seconds[words[0]]):
-                log.warning("%s attempt=%d kill=%s", words[0], attempt, name)
+            step = rng.choice(steps)
+            if is_running_at(process, rng, field.seconds[words[0]], step):
+                log.warning("%s attempt=%d step=%s kill=%s", words[0], attempt, step, name)
                 kill(process, pair, rng)
             ran = finish(process, SECONDS)
         if ran.code == DONE or is_undone(pair, words):
@@ -194,25 +243,72 @@ def state_of(database: Database) -> object:
     return schema_dump(database), contents(database)
 
 
+def newest(pair: Pair) -> str:
+    run: str = pair.target.value(
+        "select run from windlass.run where state <> 'rolled back' order by started_at desc limit 1"
+    )
+    return run
+
+
+def undo(field: Field, pair: Pair, rng: random.Random) -> None:
+    disturbed(field, pair, rng, "rollback", newest(pair), "--yes", "--json")
+
+
+def repair_and_undo(field: Field, pair: Pair, rng: random.Random) -> None:
+    pair.target.run(*SPOILED, "checkpoint")
+    spoiled = contents(pair.target)
+    disturbed(field, pair, rng, *REPAIR)
+    assert content_difference(pair.source, pair.target) == []
+    undo(field, pair, rng)
+    there = contents(pair.target)
+    assert {name for name in there if there[name] != spoiled[name]} <= {
+        name for name in spoiled if re.search(UNLOGGED, name)
+    }
+    assert schema_difference(pair.source, pair.target) == []
+
+
+def clean(field: Field, pair: Pair, rng: random.Random) -> None:
+    disturbed(field, pair, rng, *CLEAN)
+    assert pair.target.value("select count(*) from pg_namespace where nspname ~ '^windlass_2'") == 0
+    assert pair.target.value("select count(*) from windlass.run") == 0
+    assert content_difference(pair.source, pair.target, UNLOGGED) == []
+    assert schema_difference(pair.source, pair.target) == []
+
+
+AFTERWARDS = {"repair": repair_and_undo, "clean": clean}
+BEFORE = {
+    "replace": IN_THE_WAY,
+    "clean": IN_THE_WAY,
+    "fill": TO_FILL,
+    "repoint": (*IN_THE_WAY, *REFERRING),
+}
+
+
 def fight(field: Field, number: int) -> None:
-    """One round: a migration, and for half of them the way back, disturbed as well."""
+    """One round: a migration, and what comes after it, disturbed as well: the way back in half of
+    them, a repair and its way back, or the removal of what was set aside."""
     rng = random.Random(f"{SEED} {number}")
     way = list(WAYS)[number % len(WAYS)]
     log.warning("KILL_SEED=%d round=%d way=%s", SEED, number, way)
     pair = Pair(field.source, field.target.create_database())
-    pair.target.run(*{"replace": IN_THE_WAY, "fill": TO_FILL}.get(way, ()))
+    pair.target.run(*BEFORE.get(way, ()))
     pair.target.run("checkpoint")  # else a crash lets a sequence skip values (SEQ_LOG_VALS)
     before = state_of(pair.target)
-    disturbed(field, pair, rng, "migrate", *WORDS, *WAYS[way])
-    assert content_difference(pair.source, pair.target) == []
+    if way in AFTERWARDS:
+        timed(field, pair, "migrate", *WORDS, *WAYS[way]).expect(DONE)
+    else:
+        steps = ("", "repoint_dependents") if way == "repoint" else ("", "", *STEPS)
+        disturbed(field, pair, rng, "migrate", *WORDS, *WAYS[way], steps=steps)
+    assert content_difference(pair.source, pair.target, '"own"') == []
     if way != "fill":  # what was there keeps its definition
-        assert schema_difference(pair.source, pair.target) == []
+        assert schema_difference(pair.source, pair.target, "--exclude-schema=own") == []
+    if way == "repoint":
+        assert pair.target.rows(REFERRED) == [(20_000, 1, True)]
     assert half_made(pair.target) == []
-    if way == "replace" or rng.random() < 0.3:
-        for (run,) in pair.target.rows(
-            "select run from windlass.run where state <> 'rolled back' order by started_at desc"
-        ):
-            disturbed(field, pair, rng, "rollback", run, "--yes", "--json")
+    if way in AFTERWARDS:
+        AFTERWARDS[way](field, pair, rng)
+    elif way in ("replace", "repoint") or rng.random() < 0.3:
+        undo(field, pair, rng)
         assert state_of(pair.target) == before
     field.target.drop_database(pair.target)
 
