@@ -45,6 +45,49 @@ def test_a_schema_of_a_role_that_gets_what_is_made_is_taken(pair: Pair) -> None:
     migrate(pair).expect(DONE)
 
 
+PLANTED = {
+    "function": "create function {schema}.f(a varchar) returns boolean language plpgsql as"
+    " $${attack}return true; end$$",
+    "operator": "create function {schema}.g(a int, b int) returns boolean language plpgsql as"
+    " $${attack}return true; end$$;;"
+    "create operator {schema}.=== (leftarg = int, rightarg = int, function = {schema}.g)",
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+@pytest.mark.parametrize("words", [(), ("--map-schema", "s=other")])
+def test_an_overload_that_a_migrated_definition_would_call_is_refused(
+    pair: Pair, low: Hostile, kind: str, words: tuple[str, ...]
+) -> None:
+    pair.source.run(
+        "create schema s",
+        "create function s.f(a text) returns boolean language sql immutable return a <> ''",
+        "create function s.same(a bigint, b bigint) returns boolean language sql immutable"
+        " return a = b",
+        "create operator s.=== (leftarg = bigint, rightarg = bigint, function = s.same)",
+        "create table s.t (a varchar check (s.f(a)), b int check (b operator(s.===) b))",
+        "insert into s.t values ('x', 1)",
+    )
+    schema = "other" if words else "s"
+    pair.target.run(f"create schema {schema}", f"grant all on schema {schema} to {low.name}")
+    low.run(*PLANTED[kind].format(schema=schema, attack=low.attack).split(";;"))
+    ran = migrate(pair, *words)
+    assert not low.has_won
+    (problem,) = ran.expect(REFUSED).result["problems"]
+    assert problem["object"].startswith(f"{kind} {schema}.") and low.name in problem["message"]
+    pair.target.run(problem["hint"].partition("superuser: ")[2])
+    pair.target.run(f"drop {problem['object']}", f"revoke all on schema {schema} from {low.name}")
+    migrate(pair, *words).expect(DONE)
+
+
+def test_other_roles_functions_of_other_names_are_no_problem(pair: Pair, low: Hostile) -> None:
+    pair.source.run("create schema s", "create table s.t (a int)")
+    pair.target.run("create schema s", f"grant all on schema s to {low.name}")
+    low.make_function("s")
+    pair.target.run(f"revoke all on schema s from {low.name}")
+    migrate(pair).expect(DONE)
+
+
 def test_nothing_is_set_aside_into_a_schema_that_is_there_already(pair: Pair, low: Hostile) -> None:
     pair.target.run("create table t (a int)", "insert into t values (1)")
     low.run("create schema windlass_run_public")

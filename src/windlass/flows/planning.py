@@ -41,6 +41,7 @@ from windlass.plan.own import others_relations
 from windlass.plan.planner import Reading, make_plan, wanted
 from windlass.plan.select import select_relations
 from windlass.spec.spec import Extent, Spec, Verify
+from windlass.trust.overloads import read_overloads
 from windlass.trust.planted import read_foreign_schemas
 
 
@@ -121,7 +122,7 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
         entries = _entries(dumping, sight, read, problems) if dumping else []
     plan = make_plan(run, spec, replace(reading, entries=entries), problems, purpose)
     if purpose is Purpose.MOVE:
-        plan = replace(plan, problems=(*plan.problems, *_untrusted(target, plan, entries)))
+        plan = replace(plan, problems=(*plan.problems, *_untrusted(sight, spec, plan, entries)))
     made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     notices = (*plan.notices, *(_through_libpq(sight) if plan.copies_rows else ()))
     return replace(
@@ -136,12 +137,17 @@ def _through_libpq(sight: Sight) -> Iterator[str]:
             yield f"{side}: {', '.join(reasons)}: rows are copied through libpq, which is slower"
 
 
-def _untrusted(target: Connection, plan: Plan, entries: Sequence[Entry]) -> list[Problem]:
+def _untrusted(sight: Sight, spec: Spec, plan: Plan, entries: Sequence[Entry]) -> list[Problem]:
     """What other roles have on the target that could turn against whoever runs the plan."""
+    target = sight.target
     made_in = {item.target.schema for item in plan.relations}
     made_in |= {one.name.schema for one in plan.statements}
     owners = {entry.owner for entry in entries}
-    return door.read_problems(target) + read_foreign_schemas(target, made_in - {""}, owners)
+    return [
+        *door.read_problems(target),
+        *read_foreign_schemas(target, made_in - {""}, owners),
+        *read_overloads(sight.source, target, owners, spec.map_schema),
+    ]
 
 
 def _read_speeds(sight: Sight, chosen: Sequence[Relation], problems: Sequence[Problem]) -> Speeds:

@@ -47,7 +47,8 @@ def quoted_pattern(*names: str) -> str:
 
 
 @cache
-def _query(name: str) -> bytes:
+def query(name: str) -> bytes:
+    """That of ``trust/<name>.sql``."""
     text = (resources.files("windlass.trust") / f"{name}.sql").read_text(encoding="utf-8")
     return text.encode()
 
@@ -67,7 +68,7 @@ def read_others_code(connection: Connection[Any], room: Room) -> list[Problem]:
 
 def _rows(connection: Connection[Any], room: Room) -> list[Row]:
     rows = connection.execute(
-        _query("planted"),
+        query("planted"),
         {
             "schema": room.schema,
             "tables": room.tables,
@@ -121,7 +122,7 @@ def read_shadowing(connection: Connection[Any], schema: str, table: str) -> list
     """Functions and operators, of roles that are not trusted, in the schemas that a user's SQL over
     the table is resolved in."""
     rows: Iterable[Any] = connection.execute(
-        _query("shadowing"), {"schema": schema, "table": table}
+        query("shadowing"), {"schema": schema, "table": table}
     ).fetchall()
     return [
         Problem(
@@ -140,7 +141,7 @@ def read_foreign_schemas(
     what is made. They could put a table of theirs in the place of a new one, before its rows come.
     """
     rows = connection.execute(
-        _query("schemas"), {"schemas": sorted(schemas), "owners": sorted(owners)}
+        query("schemas"), {"schemas": sorted(schemas), "owners": sorted(owners)}
     ).fetchall()
     return [
         Problem(

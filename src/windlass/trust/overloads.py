@@ -1,0 +1,56 @@
+"""Functions and operators on the target that a migrated definition could call in the place of the
+source's: PostgreSQL chooses among all of one name by the types of what they are given.
+
+Only what roles have made that are not trusted. One that takes just what the source's takes is no
+overload: it is an existing object, for others to refuse or to set aside.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from psycopg import Connection
+
+from windlass.model.report import Problem
+from windlass.trust.planted import query
+
+
+def read_overloads(
+    source: Connection[Any],
+    target: Connection[Any],
+    owners: Collection[str],
+    renamed: Mapping[str, str],
+) -> list[Problem]:
+    """`owners` are roles that own some of what is migrated; `renamed` has schemas of the source
+    that are called otherwise on the target."""
+    others = [
+        (schema, name, takes, kind, signature, owner)
+        for schema, name, takes, kind, signature, owner, trusted in _routines(target)
+        if not trusted and owner not in owners
+    ]
+    if not others:
+        return []
+    there: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for schema, name, takes, *_ in _routines(source):
+        there[renamed.get(schema, schema), name].add(takes)
+    return [
+        _problem(kind, signature, owner)
+        for schema, name, takes, kind, signature, owner in others
+        if (schema, name) in there and takes not in there[schema, name]
+    ]
+
+
+def _routines(connection: Connection[Any]) -> list[Any]:
+    return connection.execute(query("routines")).fetchall()
+
+
+def _problem(kind: str, signature: str, owner: str) -> Problem:
+    return Problem(
+        f"{kind} {signature}",
+        f"belongs to {owner} on the target, and definitions of the source could call it in the"
+        " place of their own of that name",
+        "drop it, or look at it and give it to a superuser:"
+        f" ALTER {kind.upper()} {signature} OWNER TO postgres",
+    )
