@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -12,10 +13,11 @@ import psycopg
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Role
 from windlass.errors import Refused, SnapshotLost, WindlassError
+from windlass.flows.ddl import SET_SEQUENCES
 from windlass.flows.migration import Migration
 from windlass.journal import journal
 from windlass.model.flow import Result
-from windlass.model.plan import Purpose
+from windlass.model.plan import Plan, Purpose
 from windlass.model.snapshot import Snapshot
 
 
@@ -64,16 +66,34 @@ class Comparison(Migration):
         """In a snapshot that somebody else holds: by the run that holds it, if one does."""
         if not self.spec.snapshot:
             return None
+        with self._reading_journal():
+            if run := self._run_of_snapshot():
+                lines = journal.read_lines(self.sessions().target(), run)
+                notes = [line.note for line in lines if line.step == SET_SEQUENCES]
+                return (notes[0] or {}).get("values", {}) if notes else {}
+        return {}
+
+    def copied(self) -> Plan | None:
+        """In a snapshot that somebody else holds: the plan of the run that holds it."""
+        with self._reading_journal():
+            if run := self._run_of_snapshot():
+                return journal.read_plan(self.sessions().target(), run)
+        return None
+
+    def _run_of_snapshot(self) -> str:
         target, identity = self.sessions().target(), self.plan.source.identity
+        snapshot = self.spec.snapshot
+        return journal.read_run_of_snapshot(target, identity, snapshot) if snapshot else ""
+
+    @contextmanager
+    def _reading_journal(self) -> Iterator[None]:
+        """One that is another user's tells nothing."""
         try:
-            line = journal.read_line_of_snapshot(
-                target, identity, self.spec.snapshot, "set_sequences"
-            )
-        except (psycopg.errors.InsufficientPrivilege, Refused):  # the journal is another user's
-            return {}
+            yield
+        except (psycopg.errors.InsufficientPrivilege, Refused):
+            return
         except psycopg.Error as error:
             raise explain(error, "reading the journal", side="target") from error
-        return (line.note or {}).get("values", {}) if line else {}
 
     def lacking(self, steps: object) -> dict[str, list[str]]:
         """Nothing is journalled."""

@@ -362,6 +362,10 @@ class Migration:
         """A step's finished items, as far as this process knows."""
         return self._lines[step]
 
+    def copied(self) -> Plan | None:
+        """The plan of the run whose copy is compared, if the journal knows it."""
+        return self.plan
+
     def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
         """Where sequences of the target were set to, by name; None if that is not known."""
         line = self._lines["set_sequences"].get(ONE.id)
@@ -943,7 +947,25 @@ class Migration:
 
     def tell_snapshots(self) -> None:
         """A notice for what was not read from one snapshot."""
-        notice = snapshot_notice(list(self._relation_outcomes()), self._lines, self.snapshot)
+        from windlass.flows.sums import is_noted  # which works with this module
+
+        parts, as_copied = self._compared(), is_noted(self)
+        later = [
+            what
+            for what, is_compared in (
+                ("the comparison of definitions", Compared.SCHEMA in parts),
+                ("the comparison of rows", Compared.COUNTS in parts and not as_copied),
+                ("the comparison of large objects", self.result("validate_large_objects")),
+            )
+            if is_compared
+        ]
+        notice = snapshot_notice(
+            list(self._relation_outcomes()),
+            self._lines,
+            list(self._snapshots()),
+            later,
+            as_copied=as_copied,
+        )
         if notice:
             self.emit(Noticed(notice))
 

@@ -12,6 +12,7 @@ from windlass.journal.journal import Line
 from windlass.model.outcome import RelationOutcome
 from windlass.model.plan import Arrival, Plan
 from windlass.model.relation import Column, Name, Relation
+from windlass.model.report import Differs
 from windlass.model.snapshot import Snapshot
 from windlass.model.units import several
 
@@ -119,30 +120,57 @@ def _all_objects_in(plan: Plan, done: Iterable[str]) -> bool:
     return not plan.large_objects.count or plan.large_objects.highest in map(int, done)
 
 
-def snapshot_notice(relations: Sequence[RelationOutcome], lines: Lines, now: Snapshot) -> str:
-    """What was read from another snapshot than the rest; "" if all was read from one."""
+def snapshot_notice(
+    relations: Sequence[RelationOutcome],
+    lines: Lines,
+    snapshots: Sequence[Snapshot],
+    later: Collection[str] = (),
+    *,
+    as_copied: bool,
+) -> str:
+    """What was read from another snapshot than the rest, and with which of them each relation was
+    compared; "" if all was read from one. `later` is what was read in the last one at the end;
+    `as_copied` if rows were compared with what was noted of the source as they were read."""
     used = {number for one in relations for number in one.snapshots}
     objects = _numbers(lines.get(LARGE_OBJECTS, {}))
+    last = () if as_copied else tuple(one.number for one in snapshots[-1:])
+    compared = _compared_with(relations, {one.number: one.moment for one in snapshots}, last)
     if len(used | objects) > 1:
         mixed = [one.source for one in relations if len(one.snapshots) > 1]
         mixed += ["large objects"] if len(objects) > 1 else []
         within = f"; within one relation: {', '.join(mixed)}" if mixed else ""
         count = len(used | objects)
-        return f"the rows were read from {count} snapshots, as the first was lost{within}"
-    later = [
+        return f"the rows were read from {count} snapshots, as the first was lost{within}{compared}"
+    after = [
         what
         for what, numbers in (
             ("sequences", _numbers(lines.get(SET_SEQUENCES, {}))),
-            ("the comparison", {now.number} if any(one.verified for one in relations) else set()),
+            *((what, {snapshots[-1].number}) for what in later if snapshots),
         )
         if used | objects and numbers - used - objects
     ]
-    if not later:
+    if not after:
         return ""
     return (
-        f"all rows were read from one snapshot, which was lost after that; {' and '.join(later)}"
-        f" read the source in a later one, of {now.taken_at}"
+        "all rows were read from one snapshot, which was lost after that;"
+        f" {' and '.join(after)} read the source in a later one, of {snapshots[-1].moment}"
+        f"{compared}"
     )
+
+
+def _compared_with(
+    relations: Sequence[RelationOutcome], taken: Mapping[int, str], last: tuple[int, ...]
+) -> str:
+    """With the source as of which snapshots: those of the copy, unless it is the last one."""
+    names: dict[tuple[int, ...], list[str]] = {}
+    for one in relations:
+        if one.snapshots and (one.verified or one.differs is Differs.ROWS):
+            names.setdefault(last or one.snapshots, []).append(one.source)
+    groups = [
+        f"{' and '.join(taken.get(one, '') for one in numbers)} ({several(some)})"
+        for numbers, some in sorted(names.items())
+    ]
+    return f"; compared with the source as of {', '.join(groups)}" if groups else ""
 
 
 def _numbers(lines: Mapping[str, Line]) -> set[int]:

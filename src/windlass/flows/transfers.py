@@ -12,6 +12,7 @@ from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import AlreadyDone, WindlassError
 from windlass.flows.migration import Migration, load_result
 from windlass.flows.settling import is_guarded
+from windlass.flows.sums import Note, read_sums
 from windlass.journal.journal import Line, line_statement
 from windlass.model.chunk import Chunk, Whole
 from windlass.model.event import BytesCopied
@@ -80,7 +81,8 @@ def _transfer(run: Migration, step: str, item: Item) -> Result:
     while lacking := run.lacking_chunks(step, load):
         sessions = run.sessions()
         try:
-            sessions.wait_for(_copy_load(run, step, load, lacking, sessions))
+            notes = read_sums(run, lacking)
+            sessions.wait_for(_copy_load(run, step, load, notes, sessions))
         except AlreadyDone:  # by a commit whose answer was lost
             run.read_again(step, load)
             if len(run.lacking_chunks(step, load)) == len(lacking):
@@ -89,7 +91,11 @@ def _transfer(run: Migration, step: str, item: Item) -> Result:
 
 
 async def _copy_load(
-    run: Migration, step: str, load: Load, lacking: Sequence[Chunk], sessions: Sessions
+    run: Migration,
+    step: str,
+    load: Load,
+    lacking: Sequence[tuple[Chunk, Note]],
+    sessions: Sessions,
 ) -> None:
     """The chunks that are not in yet, by one stream or by some side by side."""
     try:
@@ -133,7 +139,7 @@ async def _copy_chunks(
     run: Migration,
     step: str,
     load: Load,
-    chunks: Sequence[Chunk],
+    chunks: Sequence[tuple[Chunk, Note]],
     stream: tuple[Bulk, Bulk],
     tell: Callable[[int], None],
 ) -> None:
@@ -144,9 +150,9 @@ async def _copy_chunks(
     silence = run.plan.silences_triggers and (beside_guards or _fills(run, load))
     first = ["begin", *([_SILENCE] if silence else []), run.hold_statement]
     run.check_held(await execute(target, "; ".join(first), "beginning a transaction"))
-    for chunk in chunks:
+    for chunk, note in chunks:
         journey = _journey(run.relation(chunk.relation), chunk, may_truncate=not beside_guards)
-        copied.append(_line(run, step, chunk, await relay(source, target, journey, tell)))
+        copied.append(_line(run, step, chunk, await relay(source, target, journey, tell), note))
     lines = [line_statement(run.plan.run, line) for line in copied]
     await execute(target, "; ".join([*lines, "commit"]), f"committing {load.id}")
     run.keep_lines(copied)
@@ -189,7 +195,7 @@ def _telling(run: Migration, load: Load) -> Callable[[int], None]:
     return tell
 
 
-def _line(run: Migration, step: str, chunk: Chunk, arrived: Arrived) -> Line:
+def _line(run: Migration, step: str, chunk: Chunk, arrived: Arrived, note: Note) -> Line:
     return Line(
         step=step,
         item=chunk.id,
@@ -198,4 +204,5 @@ def _line(run: Migration, step: str, chunk: Chunk, arrived: Arrived) -> Line:
         size_bytes=arrived.size_bytes,
         seconds=arrived.seconds,
         snapshot=run.snapshot.number,
+        note=note,
     )

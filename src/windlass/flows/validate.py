@@ -25,6 +25,7 @@ from windlass.engines.postgres.sequences import read_sequences
 from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.comparison import Comparison
 from windlass.flows.migration import Migration
+from windlass.flows.sums import is_noted, read_noted
 from windlass.flows.unseen import unseen
 from windlass.model.chunk import Chunk, Range, Whole
 from windlass.model.event import Noticed
@@ -67,13 +68,14 @@ def filled(plan: Plan) -> set[Name]:
 
 
 def content_items(run: Migration) -> list[Item]:
-    """Per side: the chunks of large relations one by one, a batch of small ones in one go."""
+    """Per side: the chunks of large relations one by one, a batch of small ones in one go. What
+    the copy has noted of the source is not read again."""
     if run.spec.verify_ is Verify.NONE or not run.plan.copies_rows:
         return []
     return [
         Item(f"{side} {load.id}", load.batch, load.size_bytes)
         for load in run.plan.loads
-        for side in SIDES
+        for side in (SIDES[1:] if is_noted(run) else SIDES)
     ]
 
 
@@ -100,7 +102,7 @@ def validate_content(run: Migration, item: Item) -> Result:
         entered, read_fingerprints(connection, parts, only_count=only_count), strict=True
     ):
         sums[name] += one
-    found = {name: _json(one) for name, one in sums.items()}
+    found = {name: one.to_json() for name, one in sums.items()}
     return {"plan": run.plan.run, "fingerprints": found}
 
 
@@ -143,15 +145,6 @@ def _target_range(plan: Plan, item: RelationPlan, chunk: Chunk) -> Range | None:
     return ranges[chunk.number] if chunk.number < len(ranges) else None
 
 
-def _json(fingerprint: Fingerprint) -> list[int | str]:
-    """A total may be more than 64 bits: as text."""
-    return [fingerprint.rows, str(fingerprint.total)]
-
-
-def _fingerprint(json: list[int | str] | None) -> Fingerprint:
-    return Fingerprint(int(json[0]), int(json[1])) if json else Fingerprint()
-
-
 def find_differences(run: Migration, _: Item) -> Result:
     """Add the fingerprints up, and look for the rows wherever the sums differ.
 
@@ -166,19 +159,30 @@ def find_differences(run: Migration, _: Item) -> Result:
     for item_id, result in run.results[VALIDATE_CONTENT].items():
         side = item_id.partition(" ")[0]
         for name, json in result["fingerprints"].items():
-            sums[side][name] += _fingerprint(json)
+            sums[side][name] += Fingerprint.from_json(json)
+    noted = read_noted(run)
+    as_copied = {name for name in noted.sums if is_noted(run) or noted.is_older(name)}
+    for name in as_copied:
+        found = noted.sums[name]
+        sums["source"][name] = found if level is Verify.FULL else Fingerprint(found.rows)
     entered = {item.enters: item for item in run.plan.relations}
     differing = [
         item
         for name, item in entered.items()
         if sums["source"][str(name)] != sums["target"][str(name)]
     ]
+    older = [str(item.enters) for item in differing if noted.is_older(str(item.enters))]
+    moments = {name: noted.moments(name) for name in older if name in as_copied}
+    notices = list(_say_since(run, older, as_copied))
+    for notice in notices:
+        run.emit(Noticed(notice))
     return {
         "relations": len(run.plan.relations),
         "verified": level.value,
         "counted": {name: found.rows for name, found in sums["target"].items()},
         "differing": [str(item.enters) for item in differing],
-        **told(_explained(run, differing, sums)),
+        "notices": notices,
+        **told(_explained(run, differing, sums, moments)),
     }
 
 
@@ -199,13 +203,39 @@ def _explained(
     run: Migration,
     differing: Iterable[RelationPlan],
     sums: Mapping[str, Mapping[str, Fingerprint]],
+    moments: Mapping[str, str],
 ) -> Iterator[Difference]:
-    """Of all relations, no more rows by name than the journal and a message should hold."""
+    """Of all relations, no more rows by name than the journal and a message should hold.
+
+    `moments` say when those were read that are not compared with the source as it is now; their
+    rows can only be looked for there.
+    """
     room = MOST_NAMED
     for item in differing:
+        if moment := moments.get(str(item.enters)):
+            message = f"is not what was read from the source at {moment}"
+            yield Difference(DifferenceKind.CONTENT, str(item.enters), message)
         for one in _explain(run, item, sums, min(room, LIMIT)):
             room -= one.kind is not DifferenceKind.COUNT and not one.rows
             yield one
+
+
+def _say_since(run: Migration, older: Sequence[str], as_copied: Collection[str]) -> Iterator[str]:
+    """What of the differences may be the source's own changes."""
+    if not older:
+        return
+    is_full = run.spec.verify_ is Verify.FULL
+    only_rows = [one for one in older if one in as_copied] if is_full else []
+    whole = [one for one in older if one not in as_copied]
+    for names, what in ((only_rows, "rows of "), (whole, "")):
+        if names:
+            verb = "are" if what or len(names) > 1 else "is"
+            named = "named by comparison" if what else "compared"
+            yield (
+                f"{what}{several(names)} {verb} {named} with the source as of"
+                f" {run.snapshot.moment}, as the snapshot of the copy is gone: what has changed"
+                " there since is among the differences"
+            )
 
 
 def _explain(

@@ -368,20 +368,17 @@ def read_lines_of(connection: Session, run: str, step: str, items: list[str]) ->
     return [Line(*row) for row in rows]
 
 
-def read_line_of_snapshot(
-    connection: Session, source: str, snapshot: str, step: str
-) -> Line | None:
-    """A step's line, of the newest run that has held the source's snapshot of this id. A source
-    that was started anew begins with the same ids again."""
+def read_run_of_snapshot(connection: Session, source: str, snapshot: str) -> str:
+    """The newest run that has held the source's snapshot of this id; "" if none has. A source that
+    was restarted begins with the same ids again."""
     if not exists(connection):
-        return None
+        return ""
     row = connection.execute(
         "select run from windlass.snapshot join windlass.run using (run)"
         " where run.source = %s and snapshot.id = %s order by taken_at desc limit 1",
         (source, snapshot),
     ).fetchone()
-    lines = read_lines(connection, row[0]) if row else []
-    return next((line for line in lines if line.step == step), None)
+    return row[0] if row else ""
 
 
 def delete_lines(connection: Session, run: str, step: str, items: list[str]) -> None:

@@ -115,6 +115,7 @@ class Differs(StrEnum):
 class DifferenceKind(StrEnum):
     SCHEMA = "schema"
     COUNT = "count"
+    CONTENT = "content"  # of a relation, whatever its rows
     MISSING = "missing"  # on the source only
     EXTRA = "extra"  # on the target only
     CHANGED = "changed"

@@ -26,3 +26,8 @@ class Snapshot:
     id: str  # what SET TRANSACTION SNAPSHOT takes
     taken_at: str  # ISO 8601
     lsn: str  # empty on a standby that may not tell
+
+    @property
+    def moment(self) -> str:
+        """To the second, for a sentence."""
+        return f"{self.taken_at[:19].replace('T', ' ')} UTC"

@@ -115,7 +115,7 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
         return found
     for item in work.relations if work.arrives else ():
         size = item.relation.size_bytes
-        step = "transfer_partition" if len(item.chunks) > 1 else "transfer_table_data"
+        step = _copy_step(item)
         form = TEXT_COPY if item.wire is Wire.TEXT else 1.0
         byte = max(COPY_BYTE * form * factor, speeds.read_byte * speeds.correction)
         _add(found, step, size * byte + per_relation)
@@ -126,7 +126,9 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
     for item in work.relations if work.verify != "none" else ():
         byte = FINGERPRINT_BYTE if work.verify == "full" else COUNT_BYTE
         spent = item.relation.size_bytes * byte * factor + speeds.round_trip
-        _add(found, "validate_content", 2 * spent)
+        # the source's is noted with the copy
+        _add(found, _copy_step(item) if work.arrives else "validate_content", spent)
+        _add(found, "validate_content", spent)
     rows = {one.target: max(one.relation.rows, 0) for one in work.relations}
     for _, spent in _index_seconds(work, factor):
         _add(found, "create_indexes", spent + per_statement)
@@ -142,6 +144,10 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
     if work.verify != "none":
         found["validate_schema"] = _schema_seconds(work, factor)
     return {name: spent for name, spent in found.items() if spent}
+
+
+def _copy_step(item: RelationPlan) -> str:
+    return "transfer_partition" if len(item.chunks) > 1 else "transfer_table_data"
 
 
 def _add(found: dict[str, float], step: str, seconds: float) -> None:

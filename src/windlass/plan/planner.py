@@ -80,7 +80,7 @@ from windlass.plan.select import (
 )
 from windlass.plan.sequences import Sequences, plan_sequences
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
-from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged
+from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged, Verify
 from windlass.spec.spec import Existing as OnExisting
 
 MOST_NAMED = 20  # in a notice
@@ -296,6 +296,7 @@ def make_plan(
             *locale_notices(reading.locale, reading.target_locale),
         ),
         dependents=repointing.dependents,
+        notes_sums=copies and purpose is Purpose.MOVE and spec.verify_ is not Verify.NONE,
     )
 
 

@@ -32,6 +32,15 @@ class Fingerprint:
     def __add__(self, other: Fingerprint) -> Fingerprint:
         return Fingerprint(self.rows + other.rows, self.total + other.total)
 
+    def to_json(self) -> list[int | str]:
+        """A total may be more than 64 bits: as text."""
+        return [self.rows, str(self.total)]
+
+    @classmethod
+    def from_json(cls, json: Sequence[int | str]) -> Fingerprint:
+        rows, total = json
+        return cls(int(rows), int(total))
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
