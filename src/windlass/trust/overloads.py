@@ -49,8 +49,8 @@ def _routines(connection: Connection[Any]) -> list[Any]:
 def _problem(kind: str, signature: str, owner: str) -> Problem:
     return Problem(
         f"{kind} {signature}",
-        f"belongs to {owner} on the target, and definitions of the source could call it in the"
-        " place of their own of that name",
+        f"belongs to {owner} on the target, and definitions of the source could call it instead"
+        " of the source's of that name",
         "drop it, or look at it and give it to a superuser:"
         f" ALTER {kind.upper()} {signature} OWNER TO postgres",
     )
