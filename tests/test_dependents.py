@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from command import DIFFERENT, DONE, REFUSED, migrate, verify, windlass
+from command import DIFFERENT, DONE, REFUSED, environment, migrate, verify, windlass
 from corpora import corpus
+from killing import kill
 from oracle import contents, schema_dump
 from servers import Database, Pair
 
@@ -251,3 +252,45 @@ def test_what_a_selected_table_needs_is_used_as_the_target_has_it(pair: Pair) ->
         assert pair.target.rows("select m::text, n from s.new") == [("glad", 1)]
         windlass("rollback", ran.result["run"], "--yes", pair=pair).expect(DONE)
         assert state(pair.target) == before
+
+
+ALTERED = {
+    "view s.owned": "alter view s.owned owner to corpus_owner",
+    "view s.granted": "grant select (v) on s.granted to corpus_reader",
+    "view s.over": "create or replace view s.over as select n + 1 as n from s.counted",
+    "materialized view s.kept": "comment on materialized view s.kept is 'altered'",
+    "policy s.b p": "alter policy p on s.b to corpus_reader",
+    "function s.of_a()": "alter function s.of_a() volatile",
+}
+ALREADY = "create or replace view s.v as select id, upper(v) as v from s.a"  # the new one
+
+
+def test_what_is_altered_while_the_run_is_at_work_is_left_as_it_is_and_named(shop: Pair) -> None:
+    shop.target.run(
+        "create view s.v as select id, v from s.a",
+        "create view s.owned as select id, v from s.a",
+        "create view s.granted as select id, v from s.a",
+        "create view s.counted as select count(*) as n from s.a",
+        "create view s.over as select n from s.counted",
+        "create materialized view s.kept as select id, v from s.a",
+        "create policy p on s.b using (exists (select from s.a))",
+        "create function s.of_a() returns int stable language sql begin atomic"
+        " select count(*)::int from s.a; end",
+    )
+    words = ["migrate", "--include", "s.a", "--existing", "replace"]
+    kill("call windlass.flows.dependents._repoint", words, environment(shop))
+    shop.target.run(ALREADY, *ALTERED.values(), "refresh materialized view s.kept", "analyze")
+    ran = windlass(*words, "--json", pair=shop)
+    lost = {loss["object"]: loss["message"] for loss in ran.result["losses"]}
+    assert lost.keys() == ALTERED.keys()
+    assert all("altered after the plan was made" in message for message in lost.values())
+    assert ran.code == DIFFERENT
+    assert refers(shop, "b_a_id_fkey") == "s.a"
+    assert shop.target.value("select v from s.v limit 1") == "NEW"
+    assert shop.target.value("select n from s.counted") == 100
+    assert shop.target.value("select provolatile from pg_proc where proname = 'of_a'") == "v"
+    assert shop.target.value("select v from s.kept limit 1") == "old"
+    shop.target.run("drop view s.v")  # which uses the new table
+    windlass("rollback", ran.result["run"], "--yes", pair=shop).expect(DONE)
+    assert shop.target.value("select n from s.counted") == 10
+    assert shop.target.value("select n from s.over") == 11

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import psycopg
@@ -11,9 +11,11 @@ from windlass.backup.aside import GONE, Move, set_aside
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.ddl import run_statements
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.references import read_references
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.states import read_states
 from windlass.errors import ConnectionLost, TargetFull, WindlassError
-from windlass.model.plan import Dependent, SetAside
+from windlass.model.plan import Address, Dependent, SetAside
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass
 
@@ -27,14 +29,25 @@ class Repointed:
         self.losses: list[Loss] = []
 
 
-def repoint(connection: Connection, dependents: Sequence[Dependent]) -> Repointed:
+def repoint(
+    connection: Connection, dependents: Sequence[Dependent], aside: Collection[Address]
+) -> Repointed:
     """Each in a savepoint of the caller's transaction: the old one goes and the new one comes, or
     the old one stays as it is, which is a loss.
 
-    What has been dropped or moved since the plan was made is left as it is.
+    What has been dropped or moved since the plan was made is left as it is. So is what has been
+    altered since: made from the plan's definition, it would lose that. `aside` has what was set
+    aside.
     """
     done = Repointed()
+    states = read_states(connection, {one.address for one in dependents if one.state})
+    altered = {one.address for one in dependents if states.get(one.address, one.state) != one.state}
+    still = _refer_to(connection, {*aside, *(one.address for one in dependents)}) if altered else ()
     for dependent in dependents:
+        if dependent.address in altered:
+            if dependent.address in still:
+                done.losses.append(_left(dependent, "it was altered after the plan was made"))
+            continue
         try:
             with connection.transaction():
                 moves = _let_go(connection, dependent)
@@ -46,13 +59,23 @@ def repoint(connection: Connection, dependents: Sequence[Dependent]) -> Repointe
         except WindlassError as error:
             if error.retryable or isinstance(error, ConnectionLost | TargetFull):
                 raise
-            where = ", ".join(dependent.refers_to)
-            message = f"still refers to what {where} was before, which is set aside: {error}"
-            done.losses.append(Loss(dependent.object, message, LossClass.BEHAVIOUR))
+            done.losses.append(_left(dependent, str(error)))
         else:
             done.moves += moves
             done.objects.append(dependent.object)
     return done
+
+
+def _refer_to(connection: Connection, objects: Collection[Address]) -> set[Address]:
+    """What refers to any of those, and every part that does."""
+    found = [one for one in read_references(connection) if one.to in objects]
+    return {address for one in found for address in (one.top, one.part)}
+
+
+def _left(dependent: Dependent, why: str) -> Loss:
+    where = ", ".join(dependent.refers_to)
+    message = f"still refers to what {where} was before, which is set aside: {why}"
+    return Loss(dependent.object, message, LossClass.BEHAVIOUR)
 
 
 def _let_go(connection: Connection, dependent: Dependent) -> list[Move] | None:

@@ -26,7 +26,7 @@ def repoint_dependents(run: Migration, _: Item) -> Result:
     dependents = run.plan.dependents
     if not dependents:
         return {}
-    done = run.once(REPOINT, REPOINTED, partial(_repoint, dependents))
+    done = run.once(REPOINT, REPOINTED, partial(_repoint, run.plan))
     for dependent in dependents:
         if dependent.validate:
             is_made = dependent.object in done.get("objects", ())
@@ -74,8 +74,8 @@ def _is_of_type(one: Reference) -> bool:
     return one.kind in ("CAST", "TRANSFORM") and not one.refers_to.startswith("function ")
 
 
-def _repoint(dependents: tuple[Dependent, ...], connection: Connection) -> Result:
-    done = repoint(connection, dependents)
+def _repoint(plan: Plan, connection: Connection) -> Result:
+    done = repoint(connection, plan.dependents, {one.address for one in plan.set_aside})
     losses = [one.to_json() for one in done.losses]
     return {"moves": note_of(done.moves), "objects": done.objects, "losses": losses}
 

@@ -26,12 +26,14 @@ from windlass.engines.postgres.locale import read_locale
 from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.open_schemas import read_open_schemas
 from windlass.engines.postgres.own_schemas import read_own_schemas
-from windlass.engines.postgres.references import read_references
+from windlass.engines.postgres.references import Reference, read_references
 from windlass.engines.postgres.session import Address, Connection, why_libpq
+from windlass.engines.postgres.states import read_states
 from windlass.engines.postgres.trial import try_out
 from windlass.errors import Refused, WindlassError
 from windlass.journal import door
 from windlass.journal.journal import get_ready
+from windlass.model.plan import Address as ObjectAddress
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Problem
@@ -63,6 +65,7 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
     problems."""
     source, target = sight.source, sight.target
     problems: list[Problem] = []
+    states: dict[ObjectAddress, str] = {}
     with contextlib.ExitStack() as stack:
         # the target's session, whose answers need not be waited for before the source is asked
         beside = ThreadPoolExecutor(1, "windlass-target")
@@ -109,7 +112,7 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             target_open_schemas=target_open_schemas.result(),
             try_out=lambda scripts: try_out(target, scripts),
             collisions=lambda: read_collisions(source, target),
-            references=lambda: read_references(target),
+            references=partial(_read_references, target, states),
             target_archive=cache(partial(_dump_target, sight, target_catalog)),
             target_foreign_keys=target_foreign_keys.result(),
             target_locks=target_locks.result(),
@@ -123,11 +126,24 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
     plan = make_plan(run, spec, replace(reading, entries=entries), problems, purpose)
     if purpose is Purpose.MOVE:
         plan = replace(plan, problems=(*plan.problems, *_untrusted(sight, spec, plan, entries)))
+    dependents = tuple(replace(one, state=states.get(one.address, "")) for one in plan.dependents)
     made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     notices = (*plan.notices, *(_through_libpq(sight) if plan.copies_rows else ()))
     return replace(
-        plan, made_at=made_at, version=__version__, options=spec.options(), notices=notices
+        plan,
+        dependents=dependents,
+        made_at=made_at,
+        version=__version__,
+        options=spec.options(),
+        notices=notices,
     )
+
+
+def _read_references(target: Connection, states: dict[ObjectAddress, str]) -> list[Reference]:
+    """And how whatever refers is now, before its definition is read."""
+    found = read_references(target)
+    states.update(read_states(target, {one for each in found for one in (each.part, each.top)}))
+    return found
 
 
 def _through_libpq(sight: Sight) -> Iterator[str]:

@@ -141,6 +141,8 @@ class Dependent:
     restore: str = ""  # what a rollback runs where there is a `drop`
     validate: str = ""  # of a foreign key, which is made NOT VALID
     refresh: str = ""  # of a materialized view that is populated
+    address: Address = (0, 0)  # of the old one
+    state: str = ""  # of the old one when the plan was made; altered since, it is not made again
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,7 @@ class _Repointing:
             object=describe(entry),
             refers_to=tuple(dict.fromkeys(one.refers_to for one in references)),
             statements=statements,
+            address=address,
         )
         if address in self._taken:
             name, refresh = Name(entry.schema, entry.tag), ""
@@ -283,6 +284,7 @@ class _Repointing:
             statements=(statement,),
             drop=drop,
             restore=statement.sql,
+            address=one.part,
         )
 
 

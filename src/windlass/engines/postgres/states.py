@@ -1,0 +1,26 @@
+"""Whether an object of a database is still as it was seen. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import psycopg
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.session import Connection
+from windlass.model.plan import Address
+
+
+def read_states(connection: Connection, addresses: Collection[Address]) -> dict[Address, str]:
+    """A hash of what the catalogs say of each object that is there: definition, owner, grants,
+    comment. Two are equal if nothing of that was altered between them."""
+    given = [[class_ for class_, _ in addresses], [oid for _, oid in addresses]]
+    try:
+        rows: list[Any] = (
+            psycopg.RawCursor(connection).execute(load("object_states"), given).fetchall()
+        )
+    except psycopg.Error as error:
+        raise explain(error, "reading the catalog (dependents)", side="target") from error
+    return {(class_, oid): state for class_, oid, state in rows}
