@@ -11,8 +11,8 @@ import pytest
 
 from rewrites import PRODUCT, STEPS, done, fill, left_over, problems, rows, run, step, steps
 from servers import Database
-from windlass.cli.moves import read_status, rollback
-from windlass.errors import WindlassError
+from windlass.cli.moves import clean, read_left, read_status, rollback
+from windlass.errors import Refused, WindlassError
 from windlass.model.event import ignore
 from windlass.model.outcome import State
 from windlass.rewrite.check import literal
@@ -337,3 +337,21 @@ def test_what_is_refused_after_the_run_began_is_not_said_to_have_written_nothing
     assert "backup.message: has the name of the backup" in outcome.message
     assert rows(messages) == before
     assert messages.rows("select * from backup.message") == []
+
+
+def test_clean_removes_a_backup_with_its_run_and_leaves_a_later_one(messages: Database) -> None:
+    done(messages, {**PRODUCT, "select": "message_id = 1"})
+    first = last_run(messages)
+    done(messages, {**PRODUCT, "select": "message_id = 2"})
+    earlier, later = read_left(messages.url, first), read_left(messages.url, "")[0]
+    assert earlier[0].backup is None and str(later.backup) == "backup.message"
+    assert later.size_bytes > 0
+    clean(messages.url, earlier)
+    assert backup_of(messages)
+    messages.run("create view mine as select * from backup.message")
+    with pytest.raises(Refused) as refused:
+        clean(messages.url, [later])
+    assert "view public.mine" in str(refused.value.problems[0])
+    messages.run("drop view mine")
+    clean(messages.url, [later])
+    assert messages.value("select to_regclass('backup.message')") is None

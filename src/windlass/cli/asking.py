@@ -107,14 +107,15 @@ def confirm_rollback(run: str, foreseen: Foreseen | None, *, force: bool) -> Non
 def _set_aside(left: Left) -> str:
     named = [f"{kind.lower()} {name}" for kind, name in left.renamed]
     copies = plural(len(left.large_objects), "large object") if left.large_objects else ""
-    return ", ".join(filter(None, [*left.schemas, *named, copies]))
+    backup = f"backup {left.backup}" if left.backup else ""
+    return ", ".join(filter(None, [*left.schemas, *named, copies, backup]))
 
 
 def _left_rows(left: Sequence[Left]) -> list[tuple[str, ...]]:
     header = ("run", "state", "ended", "set aside", "size")
     rows = [
         (one.run, one.state or "not in journal", one.finished_at[:19], _set_aside(one),
-         bytes_text(one.size_bytes) if one.schemas else "")
+         bytes_text(one.size_bytes) if one.schemas or one.backup else "")
         for one in left
     ]  # fmt: skip
     return [header, *rows]
@@ -138,6 +139,7 @@ def left_text(left: Sequence[Left]) -> str:
             ("schema", [len(one.schemas) for one in left]),
             ("renamed object", [len(one.renamed) for one in left]),
             ("large object", [len(one.large_objects) for one in left]),
+            ("rewrite backup", [int(one.backup is not None) for one in left]),
         )
         if sum(counts) or what == "schema"
     ]

@@ -363,9 +363,9 @@ def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) ->
 def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     """Remove what ended runs have left in a database; or the run RUN.
 
-    Lists what was set aside (schemas with their sizes, renamed objects, copies of large objects),
-    and asks. It is dropped, and the runs forgotten: they cannot be rolled back any more. What an
-    unfinished run needs stays.
+    Lists what was set aside (schemas with their sizes, renamed objects, copies of large objects,
+    backups of rewrites), and asks. It is dropped, and the runs forgotten: they cannot be rolled
+    back any more. What an unfinished run needs stays.
     """
     target = options.read_target(voice, words)
     from windlass.cli.asking import confirm_clean, left_json, left_text

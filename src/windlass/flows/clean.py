@@ -19,14 +19,18 @@ from windlass.backup.left import (
 from windlass.engines.postgres.lock import read_holder, try_lock
 from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.table import identifier
 from windlass.errors import Refused
 from windlass.flows.ddl import REPOINT, REPOINTED, SET_ASIDE
+from windlass.flows.rewriting import read_rewrite_plan
 from windlass.flows.rollback import SET_STEP, find_run
 from windlass.flows.succession import earlier_problems
 from windlass.flows.written import UNFINISHED
 from windlass.journal import journal
 from windlass.model.outcome import State
+from windlass.model.relation import Name
 from windlass.model.report import Problem
+from windlass.rewrite.backup import drop_backup, find_place
 
 _OF_A_REPAIR = re.compile(r"(old|new|object)_\d+")
 Sizes = dict[str, tuple[tuple[str, ...], int]]
@@ -44,6 +48,7 @@ class Left:
     size_bytes: int
     renamed: tuple[tuple[str, str], ...] = ()  # what lives in no schema: kind and name
     large_objects: tuple[int, ...] = ()  # copies, by id
+    backup: Name | None = None  # a rewrite's, a table
 
     @property
     def kept(self) -> Kept:
@@ -106,6 +111,10 @@ def _lost(connection: Connection, sizes: Sizes) -> list[Left]:
 
 def _left(connection: Connection, run: journal.Run, sizes: Sizes) -> Left:
     schemas, size = sizes.get(run.run, ((), 0))
+    if run.flow == "rewrite":
+        backup = find_place(connection, read_rewrite_plan(connection, run.run))
+        size = _table_bytes(connection, backup) if backup else 0
+        return Left(run.run, run.state.value, run.finished_at, (), size, backup=backup)
     if run.state is State.ROLLED_BACK or run.flow != "migrate":
         return Left(run.run, run.state.value, run.finished_at, schemas, size)
     lines = journal.read_lines(connection, run.run)
@@ -131,6 +140,13 @@ def _moves(notes: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[Move]:
     ]
 
 
+def _table_bytes(connection: Connection, table: Name) -> int:
+    row: Any = connection.execute(
+        "select pg_total_relation_size(%s::regclass)", (identifier(table).as_string(connection),)
+    ).fetchone()
+    return int(row[0])
+
+
 def clean(connection: Connection, lefts: Sequence[Left]) -> None:
     """Remove it, run by run, each in a transaction.
 
@@ -150,6 +166,8 @@ def clean(connection: Connection, lefts: Sequence[Left]) -> None:
             if problems := _guests(connection, left):
                 raise Refused(problems)
             drop_kept(connection, left.kept)
+            if left.backup:
+                drop_backup(connection, left.backup, left.run)
             if left.state:
                 connection.execute("delete from windlass.run where run = %s", (left.run,))
 

@@ -22,7 +22,13 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_columns, read_name
 from windlass.errors import Interrupted, Refused, TargetFull, WindlassError
 from windlass.flows.migration import UNFINISHED
-from windlass.flows.rewriting import _PLAN, Rewriting, count, said_lately, session_name
+from windlass.flows.rewriting import (
+    Rewriting,
+    count,
+    read_rewrite_plan,
+    said_lately,
+    session_name,
+)
 from windlass.flows.rollback import Undone, already_undone, find_run
 from windlass.flows.written import Foreseen
 from windlass.journal import journal
@@ -422,7 +428,7 @@ def _drop(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> st
 
 def foresee_rewrite(connection: Connection, found: journal.Run) -> Foreseen:
     """What undoing it would do."""
-    plan = _PLAN.validate_json(journal.read_packed(connection, found.run))
+    plan = read_rewrite_plan(connection, found.run)
     place = backup.find_place(connection, plan) if plan.keeps_backup else None
     return Foreseen(f"puts the rows of {plan.table} back as they are in {place or 'its backup'}")
 
@@ -435,7 +441,7 @@ def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = Fa
         Refused: there is no such backup any more, or a later run has changed the table; nothing
             was changed.
     """
-    plan = _PLAN.validate_json(journal.read_packed(connection, found.run))
+    plan = read_rewrite_plan(connection, found.run)
     what = f"run {found.run}"
     if not try_lock(connection, relation_key(plan.oid)):
         holder = read_holder(connection, relation_key(plan.oid))
@@ -510,7 +516,7 @@ def _expect_no_later(connection: Connection, found: journal.Run) -> None:
     for one in runs[: next(place for place, one in enumerate(runs) if one.run == found.run)]:
         if one.source != found.source or one.state is State.ROLLED_BACK:
             continue
-        plan = _PLAN.validate_json(journal.read_packed(connection, one.run))
+        plan = read_rewrite_plan(connection, one.run)
         if _has_changed(plan, _lines(connection, one.run)):
             message = f"run {one.run}, which came later, has changed the table as well"
             hint = "undo that one first, if it has a backup, or restore by hand"
@@ -519,7 +525,7 @@ def _expect_no_later(connection: Connection, found: journal.Run) -> None:
 
 def rewrite_status(connection: Connection, found: journal.Run) -> RunStatus:
     """One line of `windlass status`."""
-    plan = _PLAN.validate_json(journal.read_packed(connection, found.run))
+    plan = read_rewrite_plan(connection, found.run)
     lines = _lines(connection, found.run)
     holder = read_holder(connection, relation_key(plan.oid))
     counts = count(plan, lines)

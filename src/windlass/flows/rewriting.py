@@ -47,6 +47,11 @@ BETWEEN_STEPS_SECONDS = 60.0  # a run of somebody else that is silent for longer
 _PLAN = TypeAdapter(RewritePlan)
 
 
+def read_rewrite_plan(connection: Connection, run: str) -> RewritePlan:
+    """Of a run of the flow `rewrite`, as the journal has it."""
+    return _PLAN.validate_json(journal.read_packed(connection, run))
+
+
 class Rewriting:
     """One process's part in a run. Use as a context manager: leaving it closes its session."""
 
@@ -290,7 +295,7 @@ class Rewriting:
 
     def _use(self, run: journal.Run) -> None:
         self._found = run
-        self._plan = _PLAN.validate_json(journal.read_packed(self.connection, run.run))
+        self._plan = read_rewrite_plan(self.connection, run.run)
         self._lines.clear()
         for line in journal.read_lines(self.connection, run.run):
             self._lines[line.step][line.item] = line

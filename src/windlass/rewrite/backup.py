@@ -69,6 +69,23 @@ def find_place(connection: Connection, plan: RewritePlan) -> Name | None:
     return new if read_table(connection, new) else None
 
 
+def drop_backup(connection: Connection, backup: Name, run: str) -> None:
+    """If it is still that run's, inside the caller's transaction.
+
+    Raises:
+        Refused: something else depends on it.
+    """
+    is_unfinished = backup.name == f"windlass_{run}"  # it gets its comment with its place
+    if not is_unfinished and owner_of(connection, backup)[1] != run:
+        return  # a later run's now
+    try:
+        connection.execute(sql.SQL("drop table if exists {}").format(identifier(backup)))
+    except DependentObjectsStillExist as error:
+        detail = (error.diag.message_detail or str(error)).replace("\n", "; ")
+        hint = "drop that, or let it refer to something else"
+        raise Refused([Problem(f"table {backup}", f"is in use: {detail}", hint)]) from None
+
+
 def whose(owner: tuple[str, str], table: Name) -> str:
     """What speaks against taking a backup's place; empty if it is of an earlier run."""
     if not owner[1]:
