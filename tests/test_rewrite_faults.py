@@ -212,7 +212,7 @@ def test_rows_that_others_change_before_the_write_are_left_as_they_made_them(
     )
     steps(messages, STEPS[STEPS.index(last) + 1], STEPS[-2], words)
     result = step(messages, STEPS[-1], words)
-    assert (result["written"], result["left_as_they_changed_meanwhile"]) == (17, 3)
+    assert (result["written"], result["left_as_others_changed_them"]) == (17, 3)
     assert rows(messages, "body, product_id", "message_id in (2, 4, 98)") == [
         ("theirs", None),
         ("new", None),

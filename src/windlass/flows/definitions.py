@@ -166,6 +166,8 @@ def _differing_schema(run: Migration) -> _Schemas:
     statements = [one for one in expected.statements if one.kind not in unsure]
     found = written({}, there)
 
+    holders = _holders(there)
+
     def differences(spared: Collection[Name]) -> list[Difference]:
         return compare_schemas(
             (*statements, *remade),
@@ -173,8 +175,9 @@ def _differing_schema(run: Migration) -> _Schemas:
             left_out=left_out,
             excused={loss.object for loss in losses if loss.kind in _ALTERED},
             reowned={
-                name: {side.owners.get(name, "") for side in (expected, found)}
-                for name in expected.reowned
+                str(one): {expected.owners.get(str(one), ""), holders.get(one.name, "")}
+                for one in expected.statements
+                if str(one) in expected.reowned
             },
             filled=spared,
             judge=Printing(target),
@@ -245,6 +248,30 @@ def _without_own_grants(
             entry = replace(entry, definition="".join(f"{line}\n" for line in lines))
         found.append(entry)
     return found
+
+
+def _holders(entries: Iterable[Entry]) -> dict[Name, str]:
+    """Who owns what, by the name that a grant on it has: it begins with GRANT's word for the kind.
+    That of a column begins with COLUMN, and its relation."""
+    found = {}
+    for entry in entries:
+        kind = _GRANTED_AS.get(entry.kind, entry.kind)
+        found[Name(entry.schema, f"{kind} {entry.tag}")] = entry.owner
+    for entry in entries:
+        if entry.kind == "ACL" and entry.tag.startswith("COLUMN "):
+            found[Name(entry.schema, entry.tag)] = entry.owner
+    return found
+
+
+_GRANTED_AS = {
+    "AGGREGATE": "FUNCTION",
+    "DOMAIN": "TYPE",
+    "FOREIGN TABLE": "TABLE",
+    "MATERIALIZED VIEW": "TABLE",
+    "PROCEDURAL LANGUAGE": "LANGUAGE",
+    "SERVER": "FOREIGN SERVER",
+    "VIEW": "TABLE",
+}
 
 
 def _keys(

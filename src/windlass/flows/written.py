@@ -108,7 +108,7 @@ def _copied(connection: Connection, run: str) -> dict[str, int]:
 
 def _guests(connection: Connection, plan: Plan, run: str) -> Iterator[Problem]:
     """Partitions that others have attached: DROP TABLE takes them along."""
-    made = {one.name for one in plan.statements if one.kind == "TABLE"}
+    made = {one.name for one in plan.statements if one.kind in ("TABLE", "FOREIGN TABLE")}
     guests = read_guests(connection, made)
     held = {one.name: one for one in read_held(connection, list(guests), _RUNS, "run", run)}
     for name, root in guests.items():

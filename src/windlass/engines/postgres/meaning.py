@@ -106,6 +106,8 @@ def _statements(text: str, since: Since, in_any_order: bool) -> list[Statement]:
     for parsed in parse(text):
         tree = parsed.tree
         _level(tree, since)
+        if tree.tag == "CreatePolicyStmt":  # pg_dump writes its roles as the catalog happens to
+            tree.roles = tuple(sorted(tree.roles or (), key=_order))
         strip_qualifiers(tree)
         if in_any_order and tree.tag == "CreateStmt":
             tree.tableElts = tuple(sorted(tree.tableElts or (), key=_order))
