@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from needs import needs_version
+from sampling import is_left_to_full
 from servers import CORPUS, FAST, Database, Pair, Server
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ AIRFLOW = ("test_airflow_runs", "test_rewrite_airflow", "test_export_airflow", "
 LONG = (*AIRFLOW, "test_airflow_celery", "test_kill", "test_verify", "test_oracle", "test_wire")
 
 
+@pytest.hookimpl(tryfirst=True)  # before what is not to run is taken out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_left_to_full(item.nodeid):
+            item.add_marker(pytest.mark.full)
+
     def place(item: pytest.Item) -> int:
         return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import psycopg
 import pytest
 
 from command import BAD_SPEC, DONE, REFUSED, migrate, windlass
-from servers import Database, Pair
+from servers import Database, Pair, Server
 from windlass.backup.aside import empty_filled
 from windlass.engines.postgres.session import Address, Role
 from windlass.flows.rollback import find_run, undo_migration
@@ -169,3 +170,18 @@ def test_a_restart_says_what_it_has_undone_where_nothing_can_follow(pair: Pair) 
 def test_a_reviewed_plan_and_a_restart_do_not_go_together(pair: Pair) -> None:
     ran = windlass("migrate", "--plan", "plan.json", "--restart", pair=pair).expect(BAD_SPEC)
     assert "windlass rollback" in ran.said
+
+
+def test_unlogged_tables_that_a_crash_has_emptied_are_not_taken_for_written(
+    own_server: Callable[..., Server], database: Callable[[int], Database]
+) -> None:
+    pair = Pair(database(16), own_server(18).create_database())
+    pair.source.run(
+        "create unlogged table u (id int primary key)",
+        "insert into u select generate_series(1, 100)",
+    )
+    run = migrate(pair).expect(DONE).result["run"]
+    pair.target.server.restart(signal.SIGKILL)
+    assert pair.target.value("select count(*) from u") == 0
+    windlass("rollback", run, "--yes", pair=pair).expect(DONE)
+    assert pair.target.value("select to_regclass('u')") is None

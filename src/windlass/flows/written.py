@@ -82,7 +82,7 @@ def _written(
 ) -> Iterator[Problem]:
     """Rows of a run's own are as many as its journal says; what is younger than its end is not its
     own. Partitions whose rows enter at one root are counted together. A crash may have emptied
-    what an unfinished run has filled."""
+    what an unfinished run has filled, and what is unlogged."""
     copied = _copied(connection, found.run)
     groups: dict[Name, list[RelationPlan]] = defaultdict(list)
     for item in plan.relations:
@@ -92,7 +92,8 @@ def _written(
     for enters, items in groups.items():
         some = [held[item.target] for item in items]
         newer = sum(one.newer for one in some) if is_over else 0
-        own = sum(copied.get(chunk.id, 0) for item in items for chunk in item.chunks)
+        kept = [item for item in items if not held[item.target].may_be_emptied]
+        own = sum(copied.get(chunk.id, 0) for item in kept for chunk in item.chunks)
         others = sum(one.rows for one in some) - newer - own
         if is_over and (changed := max(newer + max(others, 0), -others)):
             yield written_since(str(enters), changed)

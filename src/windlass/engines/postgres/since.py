@@ -23,6 +23,12 @@ class Held:
     rows: int
     newer: int
     size_bytes: int
+    unlogged: bool  # a crash of its server empties it
+
+    @property
+    def may_be_emptied(self) -> bool:
+        """By a crash, as it has no row: nobody can say whether somebody has deleted them."""
+        return self.unlogged and not self.rows
 
 
 def read_held(
@@ -36,7 +42,8 @@ def read_held(
     found = []
     for name in names:
         table = sql.Identifier(name.schema, name.name)
-        if not _is_table(connection, name):
+        persistence = _persistence(connection, name)
+        if not persistence:
             continue
         query = sql.SQL(
             "select count(*), count(*) filter (where {}), pg_catalog.pg_total_relation_size({})"
@@ -46,23 +53,26 @@ def read_held(
             row: Any = connection.execute(query).fetchone()
         except psycopg.Error as error:
             raise explain(error, f"counting the rows of {name}", side="target") from error
-        found.append(Held(name, *map(int, row)))
+        rows, newer, size_bytes = map(int, row)
+        found.append(Held(name, rows, newer, size_bytes, unlogged=persistence == "u"))
     return found
 
 
-def _is_table(connection: Connection, name: Name) -> bool:
+def _persistence(connection: Connection, name: Name) -> str:
+    """Of a table; "" if there is none."""
     row: Any = connection.execute(
-        "select relkind from pg_catalog.pg_class where oid = pg_catalog.to_regclass(%s::text)",
+        "select relkind, relpersistence from pg_catalog.pg_class"
+        " where oid = pg_catalog.to_regclass(%s::text)",
         (sql.Identifier(name.schema, name.name).as_string(connection),),
     ).fetchone()
-    return row is not None and row[0] == "r"
+    return str(row[1]) if row is not None and row[0] == "r" else ""
 
 
 def keep_out_writers(connection: Connection, names: Sequence[Name]) -> None:
     """Until the transaction ends. Readers go on. Rows that refer to theirs are not written either:
     that takes a lock on the row which is referred to."""
     for name in names:
-        if not _is_table(connection, name):
+        if not _persistence(connection, name):
             continue
         statement = sql.SQL("lock table only {} in exclusive mode")
         try:
