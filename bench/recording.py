@@ -39,6 +39,8 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         now = time.monotonic() - self._started
+        if type(event).__name__ not in KINDS:  # of no use to a display that is replayed
+            return
         if not isinstance(event, BytesCopied):
             self._events.append((now, event))
             return
@@ -61,7 +63,9 @@ class Recorder:
 def read_recording(path: Path) -> list[tuple[float, Event]]:
     lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     found = (json.loads(line) for line in lines)
-    return [(now, KINDS[kind](**_with_tuples(fields))) for now, kind, fields in found]
+    return [
+        (now, KINDS[kind](**_with_tuples(fields))) for now, kind, fields in found if kind in KINDS
+    ]
 
 
 def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
