@@ -259,6 +259,7 @@ ALTERED = {
     "view s.granted": "grant select (v) on s.granted to corpus_reader",
     "view s.over": "create or replace view s.over as select n + 1 as n from s.counted",
     "materialized view s.kept": "comment on materialized view s.kept is 'altered'",
+    "materialized view s.indexed": "create index on s.indexed (v)",
     "policy s.b p": "alter policy p on s.b to corpus_reader",
     "function s.of_a()": "alter function s.of_a() volatile",
 }
@@ -273,6 +274,7 @@ def test_what_is_altered_while_the_run_is_at_work_is_left_as_it_is_and_named(sho
         "create view s.counted as select count(*) as n from s.a",
         "create view s.over as select n from s.counted",
         "create materialized view s.kept as select id, v from s.a",
+        "create materialized view s.indexed as select id, v from s.a",
         "create policy p on s.b using (exists (select from s.a))",
         "create function s.of_a() returns int stable language sql begin atomic"
         " select count(*)::int from s.a; end",

@@ -48,6 +48,33 @@ select 'pg_opclass'::regclass, oid, oid, o::text from pg_opclass o
 union all
 select 'pg_opfamily'::regclass, oid, oid, o::text from pg_opfamily o
 union all
+select 'pg_collation'::regclass, oid, oid, c::text from pg_collation c
+union all
+select 'pg_conversion'::regclass, oid, oid, c::text from pg_conversion c
+union all
+select 'pg_ts_dict'::regclass, oid, oid, c::text from pg_ts_dict c
+union all
+select 'pg_ts_parser'::regclass, oid, oid, c::text from pg_ts_parser c
+union all
+select 'pg_ts_template'::regclass, oid, oid, c::text from pg_ts_template c
+union all
+select 'pg_ts_config'::regclass, oid, oid, c::text from pg_ts_config c
+union all
+select 'pg_ts_config'::regclass, mapcfg, 0, m::text from pg_ts_config_map m
+union all
+select 'pg_type'::regclass, enumtypid, oid, e::text from pg_enum e
+union all
+select 'pg_type'::regclass, t.oid, 0, concat_ws('|', attnum, attname, a.atttypid, a.atttypmod)
+  from pg_type t
+  join pg_attribute a on a.attrelid = t.typrelid
+ where t.typtype = 'c' and attnum > 0
+union all
+select 'pg_class'::regclass, ftrelid, 0, f::text from pg_foreign_table f
+union all
+select 'pg_class'::regclass, indrelid, indexrelid,
+       concat_ws('|', indkey, indclass, indcollation, indoption, indisunique, indexprs, indpred)
+  from pg_index
+union all
 select classoid, objoid, objsubid, description from pg_description
 )
 select class, oid, md5(string_agg(self || ' ' || state, '|' order by self, state)) as state
