@@ -81,7 +81,10 @@ _FORKING.set_forkserver_preload(
     [
         "command",
         "windlass.cli.main",
+        "windlass.cli.comparisons",
         "windlass.cli.moves",
+        "windlass.cli.past",
+        "windlass.cli.rewrites",
         "windlass.cli.show",
         "windlass.cli.watch",
         "windlass.flows.definitions",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from servers import Database
-from windlass.cli.moves import rewrite
+from windlass.cli.rewrites import rewrite
 from windlass.flows.outline import REWRITE
 from windlass.flows.rewriting import Rewriting
 from windlass.model.event import ignore

@@ -145,10 +145,12 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def moves(monkeypatch: pytest.MonkeyPatch) -> Moves:
-    import windlass.cli.moves  # the real one is there in whatever order tests run
+    # the real ones are there in whatever order tests run
+    from windlass.cli import comparisons, moves, past
 
     found = Moves()
-    monkeypatch.setitem(sys.modules, windlass.cli.moves.__name__, found)
+    for module in (comparisons, moves, past):
+        monkeypatch.setitem(sys.modules, module.__name__, found)
     for name in ("WINDLASS_SOURCE", "WINDLASS_TARGET", "PGPASSWORD"):
         monkeypatch.delenv(name, raising=False)
     return found

@@ -13,7 +13,7 @@ from hostile import Hostile, hostile_role
 from rewrites import PRODUCT, done, fill, problems
 from servers import Database, Pair
 from windlass.backup.aside import set_aside
-from windlass.cli.moves import rollback
+from windlass.cli.past import rollback
 from windlass.engines.postgres.session import Address, Role
 from windlass.errors import Refused
 from windlass.model.event import ignore

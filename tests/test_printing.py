@@ -12,8 +12,8 @@ from copying import restore
 from oracle import schema_dump
 from proxy import Proxy
 from servers import PASSWORD, Pair
-from windlass.engines.postgres import archive
 from windlass.engines.postgres.meaning import Doubt, Since, doubts
+from windlass.engines.postgres.pg_dump import PgDump
 from windlass.engines.postgres.printing import CannotPrint, Printing
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.flows.planning import _without_pg_dump
@@ -281,7 +281,8 @@ def test_a_pg_dump_that_reads_one_side_only_is_a_problem_of_the_plan(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only that of 16 is there: it reads 15, and refuses 17."""
-    monkeypatch.setattr(archive, "_pg_dumps", lambda: [archive.PgDump(Path("pg_dump"), (16, 14))])
+    found = (PgDump(Path("pg_dump"), (16, 14)),)
+    monkeypatch.setattr("windlass.engines.postgres.pg_dump.installed", lambda: found)
     words = {"source": "postgresql://a/b", "target": "postgresql://c/d"}
     spec = validated(Spec, words)
     (problem,) = _without_pg_dump(spec, 15, 17)

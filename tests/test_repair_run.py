@@ -21,7 +21,7 @@ from command import (
 )
 from killing import kill
 from servers import Database, Pair
-from windlass.cli.moves import verify as verify_here
+from windlass.cli.comparisons import verify as verify_here
 from windlass.flows.repair import Repairing
 from windlass.model.event import ignore
 from windlass.model.outcome import State

@@ -11,7 +11,7 @@ import pytest
 
 from rewrites import PRODUCT, STEPS, done, fill, left_over, problems, rows, run, step, steps
 from servers import Database
-from windlass.cli.moves import clean, read_left, read_status, rollback
+from windlass.cli.past import clean, read_left, read_status, rollback
 from windlass.errors import Refused, WindlassError
 from windlass.model.event import ignore
 from windlass.model.outcome import State

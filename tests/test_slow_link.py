@@ -62,6 +62,17 @@ def test_a_slow_link_is_shared_by_several_streams(linked: Linked) -> None:
     assert linked.target.most_links >= 8
 
 
+@pytest.mark.parametrize("pair", [(15, 15)], indirect=True)
+def test_over_a_slow_link_a_pg_dump_reads_that_locks_many_tables_at_once(linked: Linked) -> None:
+    words = ("plan", "--json")
+    assert finish(start(*words, env=linked.variables)).expect(DONE).result["pg_dump"] < "16"
+    before = linked.source.round_trips
+    linked.slow_down()
+    found = finish(start(*words, env=linked.variables)).expect(DONE).result["pg_dump"]
+    assert found >= "16"
+    assert linked.source.round_trips - before < ONE_BY_ONE
+
+
 def test_a_stream_that_the_target_ends_costs_no_row_and_doubles_none(linked: Linked) -> None:
     """The others of its load have committed, are committing, or are rolled back."""
     linked.slow_down()

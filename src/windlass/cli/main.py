@@ -215,7 +215,7 @@ def rewrite(voice: Voice, /, only_plan: bool, **words: Any) -> int:
     """
     spec = options.read_rewrite_spec(voice, words)
     from windlass.cli import show
-    from windlass.cli.moves import plan_rewrite, rewrite
+    from windlass.cli.rewrites import plan_rewrite, rewrite
     from windlass.cli.watch import watching
 
     if only_plan:
@@ -259,8 +259,8 @@ def verify(
     """
     spec = options.read_spec(voice, words, ("source", "target"))
     from windlass.cli.asking import repairing
+    from windlass.cli.comparisons import verify
     from windlass.cli.differing import differing
-    from windlass.cli.moves import verify
     from windlass.cli.watch import watching
 
     with differing(differences) as rows:
@@ -297,12 +297,12 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
 
     def shown() -> tuple[str, bool]:
         if run:
-            from windlass.cli.moves import read_run
+            from windlass.cli.past import read_run
 
             detail = read_run(target, run)
             made = runs.detail_text(detail, rollback=voice.rollback_command, width=voice.width)
             return made, not detail.status.active
-        from windlass.cli.moves import read_status
+        from windlass.cli.past import read_status
 
         found = read_status(target)
         made = runs.statuses_text(found, rollback=voice.rollback_command, width=voice.width)
@@ -321,7 +321,7 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
 
 def _status_json(target: str, run: str | None) -> dict[str, object]:
     from windlass.cli import runs
-    from windlass.cli.moves import read_run, read_status
+    from windlass.cli.past import read_run, read_status
 
     if run:
         return runs.detail_json(read_run(target, run))
@@ -344,7 +344,7 @@ def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) ->
     """
     target = options.read_target(voice, words)
     from windlass.cli.asking import confirm_rollback
-    from windlass.cli.moves import foresee_rollback, rollback
+    from windlass.cli.past import foresee_rollback, rollback
     from windlass.cli.watch import watching
 
     if not yes:
@@ -369,7 +369,7 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     """
     target = options.read_target(voice, words)
     from windlass.cli.asking import confirm_clean, left_json, left_text
-    from windlass.cli.moves import clean, read_left
+    from windlass.cli.past import clean, read_left
 
     left = read_left(target, run)
     if left and not yes:

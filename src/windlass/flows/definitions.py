@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from windlass.engines.postgres.archive import (
-    ATTRIBUTES,
-    Dumping,
-    Entry,
-    PgDump,
-    find_pg_dump,
-)
+from windlass.engines.postgres.archive import ATTRIBUTES, Dumping, Entry
 from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
 from windlass.engines.postgres.database import read_properties
+from windlass.engines.postgres.link import is_slow
 from windlass.engines.postgres.meaning import Since
 from windlass.engines.postgres.own_schemas import read_own_schemas
+from windlass.engines.postgres.pg_dump import PgDump, find_pg_dump
 from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.printing import Printing
 from windlass.engines.postgres.rename import quote_identifier
@@ -110,13 +106,13 @@ def _differing_schema(run: Migration) -> _Schemas:
     """Definitions as both sides have them."""
     plan, spec = run.plan, run.spec
     newest = max(plan.source.major, plan.target.major)
-    pg_dump = find_pg_dump(newest, newest)
+    source = run.sessions().source(run.snapshot.id)
+    pg_dump = find_pg_dump(newest, newest, in_few_trips=is_slow(source))
     if pg_dump is None:  # the plan was made on another machine
         raise WindlassError(
             f"definitions are not compared: no pg_dump here reads PostgreSQL {newest}",
             hint=f"install the PostgreSQL {newest} client programs",
         )
-    source = run.sessions().source(run.snapshot.id)
     target = run.sessions().target()
     moved = [(item.relation.name, item.target) for item in plan.relations]
     moved += [(name, there) for _, name, there in plan.others]

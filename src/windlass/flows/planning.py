@@ -11,13 +11,7 @@ from functools import cache, partial
 
 from windlass import __version__
 from windlass.engines.postgres import catalog
-from windlass.engines.postgres.archive import (
-    NO_ROOM,
-    Dumping,
-    Entry,
-    find_pg_dump,
-    pg_dump_versions,
-)
+from windlass.engines.postgres.archive import NO_ROOM, Dumping, Entry
 from windlass.engines.postgres.census import take_census
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
@@ -26,16 +20,22 @@ from windlass.engines.postgres.locale import read_locale
 from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.open_schemas import read_open_schemas
 from windlass.engines.postgres.own_schemas import read_own_schemas
+from windlass.engines.postgres.pg_dump import find_pg_dump, pg_dump_versions
 from windlass.engines.postgres.references import Reference, read_references
-from windlass.engines.postgres.session import Address, Connection, why_libpq
+from windlass.engines.postgres.session import (
+    Address,
+    Connection,
+    why_libpq,
+)
 from windlass.engines.postgres.states import read_states
 from windlass.engines.postgres.trial import try_out
 from windlass.errors import Refused, WindlassError
+from windlass.flows.source_dump import SourceDump, out_of_reach
 from windlass.journal import door
 from windlass.journal.journal import get_ready
 from windlass.model.plan import Address as ObjectAddress
 from windlass.model.plan import Plan, Purpose
-from windlass.model.relation import Name, Relation
+from windlass.model.relation import Relation
 from windlass.model.report import Problem
 from windlass.plan.estimate import ASSUMED, Speeds
 from windlass.plan.locks import lock_problem, locked_tables
@@ -71,13 +71,18 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
         beside = ThreadPoolExecutor(1, "windlass-target")
         stack.callback(beside.shutdown, cancel_futures=True)
         reading_target = beside.submit(catalog.read_catalog, target)
+        source_dump = stack.enter_context(
+            SourceDump(sight.source_address, source, sight.snapshot_id, target)
+        )
+        if spec.extent is not Extent.DATA:
+            source_dump.start()
         own = read_own_schemas(source, side="source")
         read = others_relations(catalog.read_catalog(source), own)
         target_catalog = reading_target.result()
         chosen = select_relations(read, wanted(spec))
-        dumping = _start_dump(spec, sight, read, target_catalog, chosen, problems)
-        if dumping:
-            stack.callback(dumping.close)
+        if spec.extent is not Extent.DATA:
+            problems += _without_pg_dump(spec, read.server.major, target_catalog.server.major)
+        dumping = source_dump.of(read, chosen)
         existing = beside.submit(catalog.read_existing, target)
         target_large_objects = beside.submit(catalog.read_large_objects, target)
         may_silence_triggers = beside.submit(catalog.may_silence_triggers, target)
@@ -191,32 +196,6 @@ def _entries(
     return []
 
 
-def _start_dump(
-    spec: Spec,
-    sight: Sight,
-    source: catalog.Catalog,
-    target: catalog.Catalog,
-    chosen: Sequence[Relation],
-    problems: list[Problem],
-) -> Dumping | None:
-    if spec.extent is Extent.DATA:
-        return None
-    pg_dump = find_pg_dump(source.server.major, target.server.major)
-    problems += _without_pg_dump(spec, source.server.major, target.server.major)
-    if pg_dump is None:
-        return None
-    names = {relation.name for relation in chosen}
-    schemas = {name.schema for name in names}
-    if source.unreadable & names or source.unreachable_schemas & schemas:
-        return None  # pg_dump would only say what the plan's problems say
-    return Dumping(
-        pg_dump,
-        sight.source_address.program_access(sight.source),
-        sight.snapshot_id,
-        leave_out=_out_of_reach(source) - names,
-    )
-
-
 def _without_pg_dump(spec: Spec, source: int, target: int) -> Iterator[Problem]:
     """It is to read the source, and where definitions are compared both sides, by one version."""
     wanted = {"source": source}
@@ -248,13 +227,6 @@ def _dump_target(sight: Sight, target: catalog.Catalog) -> Sequence[Entry]:
     dumping = Dumping(
         pg_dump,
         sight.target_address.program_access(sight.target),
-        leave_out=_out_of_reach(target),
+        leave_out=out_of_reach(target),
     )
     return dumping.entries()
-
-
-def _out_of_reach(source: catalog.Catalog) -> set[Name]:
-    """What pg_dump could not even lock."""
-    schemas = source.unreachable_schemas
-    hidden = {one.name for one in source.relations if one.name.schema in schemas}
-    return hidden | source.unreadable

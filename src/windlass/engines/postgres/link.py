@@ -16,8 +16,18 @@ _SECONDS_PER_STREAM = 0.00125  # of a round trip: about what a small relation co
 _TRIES = 5  # of which the shortest counts: a busy server is no slow link
 
 
+_known: dict[tuple[str, int], float] = {}  # by host and port
+
+
 def round_trip_seconds(connection: Connection) -> float:
-    """The shortest of some that ask for nothing."""
+    """The shortest of some that ask for nothing; of one server it is measured once in a process."""
+    place = connection.info.host, connection.info.port
+    if place not in _known:
+        _known[place] = _measure(connection)
+    return _known[place]
+
+
+def _measure(connection: Connection) -> float:
     found = []
     for _ in range(_TRIES):
         started = time.perf_counter()
@@ -26,6 +36,10 @@ def round_trip_seconds(connection: Connection) -> float:
         if found[-1] < SLOW_SECONDS:
             break
     return min(found)
+
+
+def is_slow(connection: Connection) -> bool:
+    return round_trip_seconds(connection) >= SLOW_SECONDS
 
 
 def streams_for(seconds: float, workers: int) -> int:

@@ -63,7 +63,6 @@ class Sessions:
         self._streams: list[Stream] = []
         self._snapshot_id = ""
         self._has_read = False
-        self._round_trip_seconds: float | None = None
 
     def target(self) -> Connection:
         """For statements on the target; autocommit."""
@@ -91,11 +90,8 @@ class Sessions:
         return self._source
 
     def round_trip_seconds(self) -> float:
-        """Of the slower side, as it was when this worker first asked."""
-        if self._round_trip_seconds is None:
-            sides = (self._source, self.target())
-            self._round_trip_seconds = max(round_trip_seconds(one) for one in sides if one)
-        return self._round_trip_seconds
+        """Of the slower side."""
+        return max(round_trip_seconds(one) for one in (self._source, self.target()) if one)
 
     def stream(self, number: int = 0) -> Stream:
         """Of this worker's, the one of a number, from 0."""

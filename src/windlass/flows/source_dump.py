@@ -1,0 +1,79 @@
+"""pg_dump's reading of the source, which begins before the catalog is read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from windlass.engines.postgres import catalog
+from windlass.engines.postgres.archive import Dumping
+from windlass.engines.postgres.link import is_slow
+from windlass.engines.postgres.pg_dump import find_pg_dump
+from windlass.engines.postgres.session import Address, Connection
+from windlass.model.relation import Name, Relation
+
+
+class SourceDump:
+    """Nearly always pg_dump may read all that there is. Where the catalog says that it may not, it
+    is started again with what to leave out. Use as a context manager: what still runs is ended."""
+
+    def __init__(
+        self, address: Address, source: Connection, snapshot_id: str, target: Connection
+    ) -> None:
+        self._majors = tuple(one.info.server_version // 10000 for one in (source, target))
+        self._access = address.program_access(source)
+        self._snapshot_id = snapshot_id
+        self._is_slow = is_slow(source)
+        self._worker = ThreadPoolExecutor(1, "windlass-pg-dump")
+        self._early: Future[Dumping | None] | None = None
+        self._started: list[Dumping] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._worker.shutdown()
+        for dumping in self._started:
+            dumping.close()
+
+    def start(self) -> None:
+        """In a thread: every pg_dump that is installed is asked for its version first."""
+        self._early = self._worker.submit(self._start)
+
+    def of(self, read: catalog.Catalog, chosen: Sequence[Relation]) -> Dumping | None:
+        """None if it was not started, if no pg_dump can read the source, or if it could only say
+        what the plan's problems say."""
+        if self._early is None or (early := self._early.result()) is None:
+            return None
+        names = {relation.name for relation in chosen}
+        schemas = {name.schema for name in names}
+        if read.unreadable & names or read.unreachable_schemas & schemas:
+            early.close()
+            return None
+        if not (leave_out := out_of_reach(read) - names):
+            return early
+        early.close()
+        return self._start(leave_out)
+
+    def _start(self, leave_out: Collection[Name] = ()) -> Dumping | None:
+        source, target = self._majors
+        pg_dump = find_pg_dump(source, target, in_few_trips=self._is_slow)
+        if pg_dump is None:
+            return None
+        dumping = Dumping(pg_dump, self._access, self._snapshot_id, leave_out)
+        self._started.append(dumping)
+        return dumping
+
+
+def out_of_reach(source: catalog.Catalog) -> set[Name]:
+    """What pg_dump could not even lock."""
+    schemas = source.unreachable_schemas
+    hidden = {one.name for one in source.relations if one.name.schema in schemas}
+    return hidden | source.unreadable
