@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data import SQL
+from bench.machine import describe_machine
 from bench.measure import measure
 from bench.recording import Recorder
 from bench.servers import Server, running
@@ -109,6 +110,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING)
     cases = [case for case in CASES if not options.case or case.name in options.case]
     results = []
+    machine = describe_machine()
     with tempfile.TemporaryDirectory(prefix="windlass-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -120,7 +122,7 @@ def main() -> int:
                 results.append(result)
                 print(_row(result), flush=True)
     if options.write:
-        options.write.write_text(page(results))
+        options.write.write_text(page(results, machine))
     good = sum(result.holds for result in results)
     return 0 if good >= TO_REACH * len(results) else 1
 
@@ -133,9 +135,7 @@ def _row(result: Result) -> str:
     )
 
 
-def page(results: list[Result]) -> str:
-    from bench.machine import describe_machine
-
+def page(results: list[Result], machine: dict[str, str]) -> str:
     good = sum(result.holds for result in results)
     lines = [
         "# Estimates",
@@ -143,7 +143,7 @@ def page(results: list[Result]) -> str:
         "What `windlass plan` estimates, and what the migration then took. Made by"
         " `python -m bench.estimates --write docs/estimates.md`.",
         "",
-        f"{describe_machine()}",
+        *(f"- {name}: {value}" for name, value in machine.items()),
         "",
         f"The range held in {good} of {len(results)} cases (wanted: 8 of 10).",
         "",

@@ -74,6 +74,7 @@ from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
+from windlass.plan.estimate import ALONE
 from windlass.plan.reviewed import Reviewed
 from windlass.spec.spec import Spec
 
@@ -732,6 +733,7 @@ class Migration:
                 copy_steps=TRANSFERS,
                 forecast={k: v for k, v in self.plan.estimate.steps.items() if k in self.steps},
                 workers=self.plan.estimate.workers,
+                alone=ALONE,
             )
         )
 

@@ -23,6 +23,7 @@ class FlowPlanned:
     copy_steps: tuple[str, ...] = ()  # those whose items move rows
     forecast: dict[str, float] = field(default_factory=dict)  # worker-seconds, by step
     workers: float = 1.0  # busy at once, by the forecast
+    alone: tuple[str, ...] = ()  # steps in which only one worker is busy
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,30 +14,46 @@ from dataclasses import dataclass
 from windlass.model.plan import Estimate, RelationPlan
 from windlass.model.relation import Name, Wire
 from windlass.model.statement import Phase, Statement
+from windlass.plan.statements import target_name
 
-# Worker-seconds for a unit of work: first guesses, set by hand after runs beside other load, not
-# measured on a quiet machine yet. `python -m bench.estimates` compares forecasts with runs.
-COPY_BYTE = 1 / 62e6
+# Worker-seconds for a unit of work, from `python -m bench.estimates` on two cores.
+COPY_BYTE = 1 / 55e6
 TEXT_COPY = 1.6  # times as long as in COPY's binary form
-INDEX_BYTE = 1 / 55e6  # of a B-tree; of the heap that is scanned for it a quarter
+INDEX_BYTE = 1 / 85e6  # of a B-tree; of the heap that is scanned for it a quarter
 SCAN_BYTE = INDEX_BYTE / 4
-SLOW_METHODS = {"gin": 9.0, "gist": 6.0, "spgist": 4.0}  # times as long for a byte as a B-tree
+SLOW_METHODS = {"gin": 14.0, "gist": 9.0, "spgist": 6.0}  # times as long for a byte as a B-tree
 FINGERPRINT_BYTE = 1 / 170e6  # on each side
 COUNT_BYTE = 1 / 1e9
-ANALYZE_BYTE = 1 / 130e6
-ANALYZE_RELATION = 0.006
-ANALYZE_MOST_BYTES = 240e6  # 30,000 pages are sampled
+COMPARED_RELATION = 0.0008
+ANALYZE_BYTE = 1 / 1.5e9
+ANALYZE_VALUE = 0.8e-6  # of a sampled row
+ANALYZE_RELATION = 0.0006
+ANALYZE_PARTITION = 0.4  # times a table's time: samples are smaller, and so is what is sorted
+ANALYZE_MOST = 30_000  # pages are read, and as many rows sampled (300 times the statistics target)
 FOREIGN_KEY_ROW = 0.5e-6
-REFRESH_BYTE = 1 / 20e6
-RELATION = 0.004
-STATEMENT = 0.0015
-CHECKED_STATEMENT = 0.0008
-START = 0.9  # reading both sides, and pg_dump
+REFRESH_BYTE = 1 / 110e6  # of what the view's query reads
+RELATION = 0.0018
+STATEMENT = 0.0005
+CREATE = 0.0015  # a relation, or an index without rows
+CHECKED_STATEMENT = 0.0003
+CHECK = 0.12  # pg_dump of the target, and what it does not write
+START = 0.35  # reading both sides, and pg_dump
+START_STATEMENT = 0.0004
+SIDE_BY_SIDE = 0.8  # n workers do the work of n to the power of this: they share cores and disks
 COMMIT_ROUND_TRIPS = 6  # for a relation, all its steps together
+PAGE_BYTES = 8192
+
+# Steps in which one worker is busy and the others have nothing else to do.
+ALONE = (
+    "create_target_schema", "attach_indexes", "create_foreign_keys", "analyze_partitioned",
+    "create_triggers_and_rules", "grant_privileges", "refresh_materialized_views",
+    "create_event_triggers", "validate_schema",
+)  # fmt: skip
 
 # The range: the forecast divided by this to the forecast times this.
 MEASURED = 1.8
 LEARNED = 1.5
+EXCLUDE = 10.0  # times as long as the index alone: every row is looked up before it goes in
 _BUILDS = ("INDEX", "UNIQUE INDEX", "CONSTRAINT")
 _METHOD = re.compile(r"\bUSING (\w+)", re.IGNORECASE)
 
@@ -73,7 +89,7 @@ class Work:
     verify: str
     copies_rows: bool
     arrives: bool = True  # else both sides are only compared
-    refreshed_bytes: int = 0  # of materialised views, on the source
+    refreshed_bytes: int = 0  # that materialised views read
 
 
 def estimate(work: Work, speeds: Speeds) -> Estimate:
@@ -100,12 +116,13 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
         by_phase[statement.phase] += 1
     factor = speeds.cpu * speeds.correction
     per_statement = STATEMENT * factor + speeds.round_trip
+    per_create = CREATE * factor + speeds.round_trip
     per_relation = RELATION * factor + speeds.round_trip * COMMIT_ROUND_TRIPS
     found: dict[str, float] = {
         "create_target_schema": per_statement * by_phase[Phase.SCHEMA],
-        "create_target_tables": per_statement * by_phase[Phase.TABLES],
+        "create_target_tables": per_create * by_phase[Phase.TABLES],
         "attach_indexes": per_statement * by_phase[Phase.ATTACH],
-        "create_foreign_keys": per_statement * by_phase[Phase.FOREIGN_KEYS],
+        "create_foreign_keys": _key_seconds(work, Phase.FOREIGN_KEYS, factor, per_statement),
         "create_triggers_and_rules": per_statement * by_phase[Phase.REST],
         "grant_privileges": per_statement * by_phase[Phase.GRANTS],
         "create_event_triggers": per_statement * by_phase[Phase.LAST],
@@ -119,26 +136,17 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
         form = TEXT_COPY if item.wire is Wire.TEXT else 1.0
         byte = max(COPY_BYTE * form * factor, speeds.read_byte * speeds.correction)
         _add(found, step, size * byte + per_relation)
-        sampled = min(size, ANALYZE_MOST_BYTES)
         step = "analyze_partitioned" if item.relation.partition_of else "analyze_tables"
-        spent = (sampled * ANALYZE_BYTE + ANALYZE_RELATION) * factor + speeds.round_trip
-        _add(found, step, spent)
+        _add(found, step, _analyze_seconds(item, factor) + speeds.round_trip)
     for item in work.relations if work.verify != "none" else ():
         byte = FINGERPRINT_BYTE if work.verify == "full" else COUNT_BYTE
-        spent = item.relation.size_bytes * byte * factor + speeds.round_trip
+        spent = (item.relation.size_bytes * byte + COMPARED_RELATION) * factor + speeds.round_trip
         # the source's is noted with the copy
         _add(found, _copy_step(item) if work.arrives else "validate_content", spent)
         _add(found, "validate_content", spent)
-    rows = {one.target: max(one.relation.rows, 0) for one in work.relations}
-    for _, spent in _index_seconds(work, factor):
-        _add(found, "create_indexes", spent + per_statement)
-    _add(found, "create_primary_keys", 0.2 * found.get("create_indexes", 0.0))
-    found["validate_foreign_keys"] = sum(
-        FOREIGN_KEY_ROW * factor * (rows.get(one.relation, 0) if one.relation else 0)
-        + per_statement
-        for one in work.statements
-        if one.phase is Phase.VALIDATE
-    )
+    for item, statement, spent in _index_seconds(work, factor):
+        _add(found, _build_step(item, statement), spent + per_create)
+    found["validate_foreign_keys"] = _key_seconds(work, Phase.VALIDATE, factor, per_statement)
     if work.arrives:
         found["refresh_materialized_views"] = REFRESH_BYTE * factor * work.refreshed_bytes
     if work.verify != "none":
@@ -155,10 +163,44 @@ def _add(found: dict[str, float], step: str, seconds: float) -> None:
 
 
 def _schema_seconds(work: Work, factor: float) -> float:
-    return 0.3 + CHECKED_STATEMENT * factor * len(work.statements)
+    return (CHECK + CHECKED_STATEMENT * len(work.statements)) * factor
 
 
-def _index_seconds(work: Work, factor: float) -> Iterator[tuple[Statement, float]]:
+def _analyze_seconds(item: RelationPlan, factor: float) -> float:
+    """A sample of rows, and the pages that it is taken from."""
+    relation = item.relation
+    pages, rows = (min(max(count, 0), ANALYZE_MOST) for count in (relation.blocks, relation.rows))
+    values = rows * len(relation.columns)
+    spent = pages * PAGE_BYTES * ANALYZE_BYTE + values * ANALYZE_VALUE + ANALYZE_RELATION
+    return factor * spent * (ANALYZE_PARTITION if relation.partition_of else 1.0)
+
+
+def _key_seconds(work: Work, phase: Phase, factor: float, per_statement: float) -> float:
+    """Of foreign keys: every row of theirs is looked up, unless they are made NOT VALID."""
+    schemas = {item.relation.name.schema: item.target.schema for item in work.relations}
+    rows: dict[Name | None, int] = defaultdict(int)
+    for item in work.relations:
+        rows[item.target] += max(item.relation.rows, 0)
+        if root := item.relation.partition_of:
+            rows[target_name(root, schemas)] += max(item.relation.rows, 0)
+    return sum(
+        per_statement
+        + (0 if "NOT VALID" in one.sql else FOREIGN_KEY_ROW * factor * rows[one.relation])
+        for one in work.statements
+        if one.phase is phase
+    )
+
+
+def _build_step(item: RelationPlan, statement: Statement) -> str:
+    """Constraints of a relation that is no small one of a batch are added when its indexes are
+    there; what has an index that only the constraint can build (EXCLUDE) is built then."""
+    is_large = item.batch == str(item.relation.name)
+    return (
+        "create_primary_keys" if is_large and statement.kind == "CONSTRAINT" else "create_indexes"
+    )
+
+
+def _index_seconds(work: Work, factor: float) -> Iterator[tuple[RelationPlan, Statement, float]]:
     """Of every index statement: the bytes that its relation's indexes have on the source, shared
     equally, and a scan of the relation."""
     by_relation = _indexes(work.statements)
@@ -167,9 +209,10 @@ def _index_seconds(work: Work, factor: float) -> Iterator[tuple[Statement, float
         for one in statements:
             method = _METHOD.search(one.sql)
             slower = SLOW_METHODS.get(method[1].lower(), 1.0) if method else 1.0
+            slower *= EXCLUDE if one.kind == "CONSTRAINT" and " EXCLUDE " in one.sql else 1.0
             share = item.relation.index_bytes / len(statements)
-            scan = item.relation.size_bytes * SCAN_BYTE
-            yield one, factor * (share * INDEX_BYTE * slower + scan)
+            scan = item.relation.blocks * PAGE_BYTES * SCAN_BYTE
+            yield item, one, factor * (share * INDEX_BYTE * slower + scan)
 
 
 def _indexes(statements: Iterable[Statement]) -> dict[Name | None, list[Statement]]:
@@ -184,19 +227,22 @@ def _indexes(statements: Iterable[Statement]) -> dict[Name | None, list[Statemen
 
 
 def wall_seconds(work: Work, steps: Mapping[str, float], speeds: Speeds) -> float:
-    """All of the work over the jobs, but not less than the largest relation's own chain."""
+    """What one worker does alone, and the rest over the jobs, but not less than the largest
+    relation's own chain."""
     jobs = max(work.jobs, 1)
     factor = speeds.cpu * speeds.correction
     slowest: dict[Name | None, float] = {}
-    for one, spent in _index_seconds(work, factor):
+    for _, one, spent in _index_seconds(work, factor):
         slowest[one.relation] = max(slowest.get(one.relation, 0.0), spent)
     chain = max(
         (_chain(item, factor) + slowest.get(item.target, 0.0) for item in work.relations),
         default=0.0,
     )
-    spread = sum(steps.values()) / jobs
+    alone = sum(spent for name, spent in steps.items() if name in ALONE)
+    spread = (sum(steps.values()) - alone) / jobs**SIDE_BY_SIDE
     is_copied = work.copies_rows and work.arrives
-    return START * speeds.correction + max(spread, chain if is_copied else 0.0)
+    begin = (START + START_STATEMENT * len(work.statements)) * factor
+    return begin + alone + max(spread, chain if is_copied else 0.0)
 
 
 def _chain(item: RelationPlan, factor: float) -> float:

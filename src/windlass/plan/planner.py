@@ -72,6 +72,7 @@ from windlass.plan.open_schemas import close_public
 from windlass.plan.own import others_entries, others_relations, own_losses, own_notices
 from windlass.plan.present import Present
 from windlass.plan.properties import Carried, carry_properties
+from windlass.plan.refreshing import refreshed_bytes
 from windlass.plan.select import (
     Wanted,
     select_entries,
@@ -275,9 +276,7 @@ def make_plan(
                 spec.verify_.value,
                 copies_rows=copies,
                 arrives=purpose is Purpose.MOVE,
-                refreshed_bytes=sum(
-                    one.size_bytes for one in relations if one.kind is Kind.MATERIALIZED_VIEW
-                ),
+                refreshed_bytes=refreshed_bytes(reading.entries, relations),
             ),
             reading.speeds,
         ),

@@ -271,7 +271,10 @@ class Tally:
         return self.bytes_per_second(now) * self.rows / self.moved_bytes if self.moved_bytes else 0
 
     def seconds_left(self, now: float) -> float | None:
-        """None while there is nothing to rest an estimate on."""
+        """None while there is nothing to rest an estimate on: before the plan is known, and in the
+        first seconds."""
+        if self.planned is None:
+            return None
         elapsed = now - self.first_item_at if self.first_item_at is not None else 0.0
         outlook = Outlook.of(self, now)
         if outlook is None or elapsed < LEAST_SECONDS or outlook.left_seconds <= 0:
@@ -358,7 +361,9 @@ class Outlook:
         if not paid + trust:
             return None
         pace = (spent + trust) / (paid + trust)
-        left = sum(share.left * share.pace(pace) for share in shares)
+        alone = tally.planned.alone if tally.planned else ()
+        left = {share.name: share.left * share.pace(pace) for share in shares}
+        left_alone = sum(spent for name, spent in left.items() if name in alone)
         kept = sum(share.kept * share.pace(pace) for share in shares)
         # what came before the plan is none of what it has forecast
         begun_at = max(tally.first_item_at, tally.planned_at or tally.first_item_at)
@@ -369,7 +374,7 @@ class Outlook:
         known = WORKERS_SECONDS if trust else 0.0
         workers = (busy + planned * known) / (elapsed + known) if elapsed + known else 1.0
         workers = max(min(workers, sum(share.items_left for share in shares)), 1.0)
-        left_seconds = left / workers
+        left_seconds = left_alone + (sum(left.values()) - left_alone) / workers
         over = elapsed + kept / workers
         if not paid + kept:
             over = 0.0 if not trust else over
@@ -380,6 +385,7 @@ class Outlook:
 class _Share:
     """A step's part of the forecast, in its worker-seconds."""
 
+    name: str
     weight: float
     paid: float  # done by this process, which took it `spent` seconds
     spent: float
@@ -396,7 +402,7 @@ class _Share:
     def of(cls, tally: Tally, name: str, weight: float, now: float) -> _Share:
         step = tally.steps.get(name)
         if step is None:
-            return cls(weight, 0.0, 0.0, 0.0, weight, 1)
+            return cls(name, weight, 0.0, 0.0, 0.0, weight, 1)
         per_cost = weight / step.all_cost if step.all_cost else 0.0
         paid, spent = per_cost * step.spent_cost, step.spent_seconds
         pace = spent / paid if paid else 1.0
@@ -407,6 +413,7 @@ class _Share:
         kept = per_cost * (step.done_cost - step.spent_cost)
         over = step.seconds is not None
         return cls(
+            name=name,
             weight=weight,
             paid=paid,
             spent=spent,
