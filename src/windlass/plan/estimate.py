@@ -33,6 +33,7 @@ ANALYZE_MOST = 30_000  # pages are read, and as many rows sampled (300 times the
 FOREIGN_KEY_ROW = 0.5e-6
 REFRESH_BYTE = 1 / 110e6  # of what the view's query reads
 RELATION = 0.0018
+LOAD = 0.03  # a transaction of rows, where a relation has its own
 STATEMENT = 0.0005
 CREATE = 0.0015  # a relation, or an index without rows
 CHECKED_STATEMENT = 0.0003
@@ -136,6 +137,8 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
         form = TEXT_COPY if item.wire is Wire.TEXT else 1.0
         byte = max(COPY_BYTE * form * factor, speeds.read_byte * speeds.correction)
         _add(found, step, size * byte + per_relation)
+        if _is_large(item):
+            _add(found, step, LOAD * factor * len(item.chunks))
         step = "analyze_partitioned" if item.relation.partition_of else "analyze_tables"
         _add(found, step, _analyze_seconds(item, factor) + speeds.round_trip)
     for item in work.relations if work.verify != "none" else ():
@@ -192,12 +195,15 @@ def _key_seconds(work: Work, phase: Phase, factor: float, per_statement: float) 
 
 
 def _build_step(item: RelationPlan, statement: Statement) -> str:
-    """Constraints of a relation that is no small one of a batch are added when its indexes are
-    there; what has an index that only the constraint can build (EXCLUDE) is built then."""
-    is_large = item.batch == str(item.relation.name)
-    return (
-        "create_primary_keys" if is_large and statement.kind == "CONSTRAINT" else "create_indexes"
-    )
+    """Constraints of a large relation are added when its indexes are there; what has an index that
+    only the constraint can build (EXCLUDE) is built then."""
+    is_added = _is_large(item) and statement.kind == "CONSTRAINT"
+    return "create_primary_keys" if is_added else "create_indexes"
+
+
+def _is_large(item: RelationPlan) -> bool:
+    """Whether it is none of a batch of small ones."""
+    return item.batch == str(item.relation.name)
 
 
 def _index_seconds(work: Work, factor: float) -> Iterator[tuple[RelationPlan, Statement, float]]:
@@ -242,7 +248,7 @@ def wall_seconds(work: Work, steps: Mapping[str, float], speeds: Speeds) -> floa
     spread = (sum(steps.values()) - alone) / jobs**SIDE_BY_SIDE
     is_copied = work.copies_rows and work.arrives
     begin = (START + START_STATEMENT * len(work.statements)) * factor
-    return begin + alone + max(spread, chain if is_copied else 0.0)
+    return float(begin + alone + max(spread, chain if is_copied else 0.0))
 
 
 def _chain(item: RelationPlan, factor: float) -> float:
