@@ -338,6 +338,65 @@ def test_what_does_not_fit_is_counted() -> None:
     assert screen.draw(80, 3)[-1].plain == "  and 6 more"
 
 
+def shown(events: Iterable[Event], *, width: int = 120) -> list[str]:
+    """What is on the screen a second after these."""
+    clock = Clock()
+    screen = Screen(clock=clock)
+    for event in events:
+        screen.tell(event)
+    clock.now += 1
+    return [row.plain for row in screen.draw(width, MOST_LINES)]
+
+
+def test_steps_and_what_they_work_on_are_called_as_people_call_them() -> None:
+    rows = shown(
+        [
+            planned({"s.a": MB, "s.b": MB}),
+            StepStarted("transfer_partition", 11),
+            ItemStarted("transfer_partition", "s.a/3", "s.a", MB),
+            StepStarted("create_indexes", 2),
+            ItemStarted("create_indexes", "a_pkey (3805)", "s.a"),
+            StepStarted("create_primary_keys", 2),
+            ItemStarted("create_primary_keys", "s.b 1", "s.b"),
+            StepStarted("create_foreign_keys", 1),
+            ItemStarted("create_foreign_keys", "", ""),
+        ]
+    )
+    text = "\n".join(rows)
+    assert "copy chunks 0/11" in text
+    assert "partition" not in text
+    assert [row.split() for row in rows[-3:]] == [
+        ["s.a", "create", "indexes", "a_pkey", "1.00", "s"],
+        ["s.b", "create", "primary", "keys", "1.00", "s"],
+        ["all", "tables", "create", "foreign", "keys", "1.00", "s"],
+    ]
+
+
+def test_a_step_that_has_nothing_to_do_yet_is_not_shown_as_at_work() -> None:
+    rows = shown(
+        [
+            planned({"s.a": MB}, steps=("copy", "convert_tables_to_logged", "create_indexes")),
+            StepStarted("copy", 1, MB),
+            ItemStarted("copy", "s.a/0", "s.a", MB),
+            StepStarted("convert_tables_to_logged", 1),
+        ]
+    )
+    assert "● copy   ○ 2 to come" in rows
+
+
+@pytest.mark.parametrize(
+    ("doing", "target", "title"),
+    [
+        ("Migrating", "new on b", "Migrating old on a → new on b"),
+        ("Comparing", "new on b", "Comparing old on a → new on b"),
+        ("Rewriting", "", "Rewriting old on a"),
+    ],
+)
+def test_the_title_says_what_is_done(doing: str, target: str, title: str) -> None:
+    event = planned({"s.a": MB}, source="old on a", target=target, doing=doing)
+    assert shown([event])[0] == title
+
+
 def test_bars_leave_nothing_behind_but_what_was_noticed() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=80, height=24)

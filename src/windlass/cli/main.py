@@ -1,4 +1,4 @@
-"""The `windlass` command. Each command here reads words, calls one function, says the result.
+"""The `windlass` command. Each command here reads options, calls one function, says the result.
 
 Nothing heavy is imported before a command runs: help and mistakes are answered at once.
 """
@@ -35,7 +35,7 @@ READING = {"plan", "status", "spec"}
 
 
 class InOrder(click.Group):
-    """Lists its commands in the order of use; hints at the word for what other tools call so."""
+    """Lists its commands in the order of use; knows what other tools call their options."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -255,7 +255,8 @@ def verify(
 ) -> int:
     """Compare two databases: are they equal, and if not, where do they differ.
 
-    Takes the same options as migrate. Differences end with exit code 1.
+    Writes nothing, unless --repair is given. The options of migrate are taken as well; those that
+    only matter to a migration have no effect. Differences end with exit code 1.
     """
     spec = options.read_spec(voice, words, ("source", "target"))
     from windlass.cli.asking import repairing
@@ -273,7 +274,7 @@ def verify(
 
 
 def _verifying(spec: Spec) -> Spec:
-    """A spec file may say that a move verifies nothing; this command always does."""
+    """A spec file may say that a migration verifies nothing; this command always does."""
     from windlass.spec.spec import Verify
 
     if spec.verify_ is Verify.NONE:

@@ -1,6 +1,6 @@
-"""Command-line words: what commands can be told, and the `Spec` made of it.
+"""Command-line options: what commands take, and the `Spec` made of it.
 
-Words and choices are written out here rather than taken from `windlass.spec.spec`, so that
+Options and choices are written out here rather than taken from `windlass.spec.spec`, so that
 ``windlass --help`` loads nothing heavy; a test compares the two.
 """
 
@@ -73,79 +73,82 @@ REWRITE_FILE = click.option(
     help="YAML file that says which rows and how (see docs/rewrite.md).",
 )
 
-SELECTION = (
-    click.option(
-        "--schema",
-        metavar="NAME",
-        multiple=True,
-        help="Migrate only this schema; may be given several times. Default: all user schemas.",
-    ),
-    click.option(
-        "--include",
-        metavar="PATTERN",
-        multiple=True,
-        help="Migrate only what matches a shell pattern on schema.table, such as 'shop.order*'.",
-    ),
-    click.option(
-        "--exclude",
-        metavar="PATTERN",
-        multiple=True,
-        help="Leave out what matches a shell pattern on schema.table.",
-    ),
-    click.option(
-        "--map-schema",
-        metavar="OLD=NEW",
-        multiple=True,
-        callback=_pairs,
-        help="Give a schema another name on the target; may be given several times.",
-    ),
-    click.option("--schema-only", is_flag=True, default=None, help="Migrate definitions, no rows."),
-    click.option(
-        "--data-only",
-        is_flag=True,
-        default=None,
-        help="Copy rows into tables that exist already.",
-    ),
-)
 
-WORK = (
-    click.option(
-        "-j",
-        "--jobs",
-        metavar="N",
-        type=int,
-        help="How many chunks are copied, or indexes built, side by side. Default: the cores.",
-    ),
-    click.option(
-        "--chunk-by",
-        type=click.Choice(CHUNK_BY),
-        help="What large tables are cut by; auto: block ranges where the server can, else keys.",
-    ),
-    click.option(
-        "--chunk-size", metavar="BYTES", help="Size of a chunk, such as 64MB, the default."
-    ),
-    click.option(
-        "--partition-threshold",
-        metavar="ROWS",
-        type=int,
-        help="Tables with fewer rows are not cut, others are; by default their size decides.",
-    ),
-    click.option(
-        "--max-partitions",
-        metavar="N",
-        type=int,
-        help="The most chunks of one table; by default as many as its size asks for.",
-    ),
-    click.option(
-        "--chunk-rows", metavar="ROWS", type=int, help="Plan no chunk with fewer rows than this."
-    ),
-    click.option(
+def _selection(*, only: str, renamed: str, definitions: str, rows: str) -> tuple[Option[Any], ...]:
+    """What of the databases a command is about, in the words of that command."""
+    return (
+        click.option(
+            "--schema",
+            metavar="NAME",
+            multiple=True,
+            help=f"{only} this schema; may be given several times. Default: all user schemas.",
+        ),
+        click.option(
+            "--include",
+            metavar="PATTERN",
+            multiple=True,
+            help=f"{only} what matches a shell pattern on schema.table, such as 'shop.order*'.",
+        ),
+        click.option(
+            "--exclude",
+            metavar="PATTERN",
+            multiple=True,
+            help="Leave out what matches a shell pattern on schema.table.",
+        ),
+        click.option(
+            "--map-schema", metavar="OLD=NEW", multiple=True, callback=_pairs, help=renamed
+        ),
+        click.option("--schema-only", is_flag=True, default=None, help=definitions),
+        click.option("--data-only", is_flag=True, default=None, help=rows),
+    )
+
+
+def _chunks() -> tuple[Option[Any], ...]:
+    return (
+        click.option(
+            "--chunk-by",
+            type=click.Choice(CHUNK_BY),
+            help="What large tables are split by; auto: block ranges where the server can, else"
+            " keys.",
+        ),
+        click.option(
+            "--chunk-size", metavar="BYTES", help="Size of a chunk, such as 64MB, the default."
+        ),
+        click.option(
+            "--partition-threshold",
+            metavar="ROWS",
+            type=int,
+            help="Split tables with at least this many rows. Default: by size.",
+        ),
+        click.option(
+            "--max-partitions",
+            metavar="N",
+            type=int,
+            help="Split a table into this many chunks at most. Default: by size.",
+        ),
+        click.option(
+            "--chunk-rows",
+            metavar="ROWS",
+            type=int,
+            help="Make no chunk with fewer rows than this.",
+        ),
+    )
+
+
+def _jobs(what: str) -> Option[Any]:
+    return click.option(
+        "-j", "--jobs", metavar="N", type=int, help=f"How many {what}. Default: the cores."
+    )
+
+
+def _unlogged(*, hidden: bool = False) -> Option[Any]:
+    return click.option(
         "--unlogged",
         type=click.Choice(UNLOGGED),
+        hidden=hidden,
         help="Fill tables unlogged, then make them logged; auto (default): only where the "
         "target has wal_level = minimal, as it takes longer elsewhere.",
-    ),
-)
+    )
 
 
 def _existing(*, hidden: bool = False) -> Option[Any]:
@@ -203,8 +206,15 @@ MOVE = (
     SOURCE,
     TARGET,
     FILE,
-    *SELECTION,
-    *WORK,
+    *_selection(
+        only="Migrate only",
+        renamed="Give a schema another name on the target; may be given several times.",
+        definitions="Migrate definitions, no rows.",
+        rows="Copy rows into tables that exist already.",
+    ),
+    _jobs("chunks are copied, or indexes built, side by side"),
+    *_chunks(),
+    _unlogged(),
     _existing(),
     _accept(),
     _verify("What is compared after the copy. Default: full, the content of every row."),
@@ -218,8 +228,15 @@ VERIFICATION = (
     SOURCE,
     TARGET,
     FILE,
-    *SELECTION,
-    *WORK,
+    *_selection(
+        only="Compare only",
+        renamed="A schema that has another name on the target; may be given several times.",
+        definitions="Compare definitions, no rows.",
+        rows="Compare rows and sequences, no definitions.",
+    ),
+    _jobs("chunks are compared side by side"),
+    *_chunks(),
+    _unlogged(hidden=True),
     _verify("How far to compare: row counts, or full (default): the content of every row."),
     _existing(hidden=True),
     _accept(hidden=True),

@@ -33,8 +33,8 @@ elsewhere, nothing under `-q`. With `--json` stdout holds one JSON object, also 
 | 1 | differences found, or done with losses that were not accepted |
 | 2 | bad options or spec; nothing was tried |
 | 3 | refused; nothing was written; every problem is listed |
-| 4 | stopped part-way, or a server is down; the last lines say what to do |
-| 130 | interrupted; the same |
+| 4 | stopped part-way, or a server cannot be reached; the last lines say what to do |
+| 130 | interrupted (Ctrl-C); run it again to resume |
 """
 
 

@@ -17,6 +17,7 @@ from windlass.cli.show import (
 )
 from windlass.cli.wrapping import hang
 from windlass.model.outcome import RunDetail, RunStatus, State
+from windlass.model.step_text import step_text
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
 WIDE = 100
@@ -160,7 +161,7 @@ def _steps(detail: RunDetail) -> Iterator[str]:
     """Those that are journalled, as far as they are."""
     for step in detail.steps:
         mark = "✓" if step.done >= step.items else "●" if step.done else "○"
-        name = step.name.replace("_", " ")
+        name = step_text(step.name)
         count = f"{step.done:,}/{step.items:,}" if step.items > 1 else ""
         spent = dim(seconds_text(step.seconds)) if step.seconds else ""
         yield f"  {mark} {name:<28} {count:>11}  {spent}".rstrip()

@@ -14,6 +14,7 @@ from windlass.cli.hints import beside_the_command, resumes
 from windlass.cli.wrapping import WHOLE, hang
 from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
 from windlass.model.report import Difference, DifferenceKind, Differs, LossClass, count_losses
+from windlass.model.step_text import step_text
 from windlass.model.text import one_line
 from windlass.model.units import bytes_text, count_text, plural, seconds_text, several
 
@@ -257,14 +258,14 @@ def _phases(outcome: Outcome, width: int) -> Iterator[str]:
     if not outcome.phases or not outcome.relations:
         return
     longest = max(outcome.phases.values())
-    name_width = max(len(name) for name in outcome.phases)
+    name_width = max(len(step_text(name)) for name in outcome.phases)
     room = min(max(width - name_width - 16, 8), 40)
     least = sorted(outcome.phases.values(), reverse=True)[:MOST_PHASES][-1]
     least = max(least, longest / 100)
     shown = {name: took for name, took in outcome.phases.items() if took >= least}
     for name, seconds in shown.items():
         bar = "━" * round(seconds / longest * room) if longest else ""
-        words = name.replace("_", " ")
+        words = step_text(name)
         yield f"  {words:<{name_width}}  {seconds_text(seconds):>9}  {_styled(bar, 'cyan')}"
     if rest := len(outcome.phases) - len(shown):
         yield dim(f"  and {plural(rest, 'shorter step')}")

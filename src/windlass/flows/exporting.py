@@ -492,6 +492,7 @@ class Exporting:
                 {one.name: max(one.rows, 0) for one in self.exports},
                 source=self._source_name,
                 target=self.warehouse.place if self.warehouse else self.store.url,
+                doing="Exporting",
                 steps=self.steps,
                 copy_steps=("extract",),
             )

@@ -729,6 +729,7 @@ class Migration:
                 loads=dict(Counter(load.batch for load in self.plan.loads)),
                 source=str(self.plan.source),
                 target=str(self.plan.target),
+                doing="Comparing" if self.only_compares else "Migrating",
                 steps=self.steps,
                 copy_steps=TRANSFERS,
                 forecast={k: v for k, v in self.plan.estimate.steps.items() if k in self.steps},

@@ -401,10 +401,15 @@ class Rewriting:
     def _tell(self) -> None:
         self.emit(
             FlowPlanned(
-                self.plan.run, {}, {}, resumed=self.resumed, source=self.plan.title,
+                self.plan.run,
+                {},
+                {},
+                resumed=self.resumed,
+                source=self.plan.title,
+                doing="Rewriting",
                 steps=self.steps,
             )
-        )  # fmt: skip
+        )
 
     # the end
 

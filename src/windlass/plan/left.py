@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from windlass.model.outcome import RunDetail, State
+from windlass.model.step_text import step_text
 from windlass.model.units import plural, share_text
 
 COPIES = ("transfer_table_data", "transfer_partition")
@@ -28,7 +29,7 @@ def left_work(left: RunDetail, verify: str) -> Iterator[tuple[str, str]]:
             left_over = status.relations - status.relations_done
             copied = share_text(status.bytes, status.bytes_planned)
             words = f"{left_over:,} of {plural(status.relations, 'table')}; {copied} is copied"
-        yield step.name.replace("_", " "), words
+        yield step_text(step.name), words
     if verify:
         yield "verify", verify
 

@@ -6,6 +6,7 @@ flight, and a done one stays in sight until its line is needed. So 2,000 relatio
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from windlass.model.event import Asked, Event, FlowPlanned, ItemFinished, ItemRetried, Noticed
+from windlass.model.step_text import step_text
 from windlass.model.text import one_line
 from windlass.model.units import (
     bytes_text,
@@ -37,6 +39,7 @@ WIDEST = 140
 
 READING = "Reading both databases"
 FULL, HALF, EMPTY = "━", "╸", "─"
+_NUMBERED = re.compile(r" \(\d+\)$")
 
 
 @dataclass(slots=True)
@@ -144,7 +147,7 @@ class Screen:
             flight.step == line.step and flight.group == line.group
             for flight in tally.flights.values()
         )
-        label = _group_label(line.group, group)
+        label = _group_label(line.group, group) or _whole(tally)
         text = Text("  ").append(_fit(label, name_width), style="" if flying else "dim")
         if line.step in tally.copy_steps and group and (flying or not group.copied):
             return text.append("  ").append_text(self._copying(group, width - name_width - 4))
@@ -153,7 +156,7 @@ class Screen:
         seconds = seconds_text(now - line.since)
         return text.append("  ").append_text(
             _ends(
-                Text(f"{_human(line.step)}  ", style="yellow").append(_item_label(line)),
+                Text(f"{step_text(line.step)}  ", style="yellow").append(_item_label(line)),
                 Text(seconds, style="dim"),
                 width - name_width - 4,
             )
@@ -210,7 +213,7 @@ class TerminalProgress:
                 self._live.start(refresh=True)
             case ItemRetried() if self._retries_shown < MOST_RETRIES_SHOWN:
                 self._retries_shown += 1
-                self.say(f"{_human(event.step)} {event.item}: {event.reason}; trying again")
+                self.say(f"{step_text(event.step)} {event.item}: {event.reason}; trying again")
             case _:
                 pass
 
@@ -226,9 +229,11 @@ def _waiting(doing: str, tally: Tally, now: float) -> Text:
 
 
 def _title(planned: FlowPlanned, width: int) -> Text:
-    verb = "Resuming" if planned.resumed else "Migrating" if planned.copy_steps else "Comparing"
+    verb = "Resuming" if planned.resumed else planned.doing
     if not planned.source:
         return Text(f"{verb} run {planned.run}", style="bold")
+    if not planned.target:
+        return Text(f"{verb} ", style="bold").append(planned.source, style="not bold")
     names = f"{planned.source} → {planned.target}"
     if len(names) + len(verb) >= width:  # without what is in brackets: the version
         names = f"{planned.source.split(' (')[0]} → {planned.target.split(' (')[0]}"
@@ -266,17 +271,16 @@ def _totals(tally: Tally, now: float, width: int) -> Text:
 
 
 def _phases(tally: Tally, width: int) -> Text:
-    """How many steps are done, which run, and how many come; what does not fit is left out."""
+    """How many steps are done, which have something to do, and how many come; what does not fit is
+    left out."""
     planned = tally.planned.steps if tally.planned else ()
     names = dict.fromkeys((*planned, *tally.steps))
     running = tally.running_steps
     done = len(tally.steps) - len(running)
-    coming = len(names) - len(tally.steps)
-    parts = [Text("✓ ", style="green").append(plural(done, "step"))] if done else []
     busy = [step for step in running if step.name in tally.phases]
-    waiting = [step for step in running if step.name not in tally.phases]
-    parts += [_running(step, "cyan") for step in busy]
-    parts += [_running(step, "dim") for step in waiting]
+    coming = len(names) - done - len(busy)
+    parts = [Text("✓ ", style="green").append(plural(done, "step"))] if done else []
+    parts += [_running(step) for step in busy]
     if coming:
         parts.append(Text(f"○ {coming} to come", style="dim"))
     while len(parts) > 1 and sum(part.cell_len + 3 for part in parts) - 3 > width:
@@ -284,13 +288,9 @@ def _phases(tally: Tally, width: int) -> Text:
     return Text("   ").join(parts)
 
 
-def _running(step: StepTally, colour: str) -> Text:
-    mark = Text("● ", style=colour)
-    return mark.append(f"{_human(step.name)} {_progress_of(step)}".rstrip())
-
-
-def _human(step: str) -> str:
-    return step.replace("_", " ")
+def _running(step: StepTally) -> Text:
+    mark = Text("● ", style="cyan")
+    return mark.append(f"{step_text(step.name)} {_progress_of(step)}".rstrip())
 
 
 def _progress_of(step: StepTally) -> str:
@@ -300,18 +300,23 @@ def _progress_of(step: StepTally) -> str:
 def _group_label(name: str, group: GroupTally | None) -> str:
     if group and group.relations > 1:
         return f"{group.relations:,} small tables"
-    return name or "everything"
+    return name
+
+
+def _whole(tally: Tally) -> str:
+    """What a step without groups works on."""
+    return "all tables" if len(tally.groups) > 1 else ""
 
 
 def _item_label(line: Line) -> str:
-    """What of the group: not the group's name again."""
-    if not line.group:
+    """What of the group: not the group's name again, nor a number that only makes a name unique."""
+    if not line.group or line.item == line.group or line.item.startswith(f"{line.group} "):
         return ""
-    return "" if line.item == line.group else line.item.removeprefix(line.group + "/")
+    return _NUMBERED.sub("", line.item.removeprefix(f"{line.group}/"))
 
 
 def _finished(line: Line, group: GroupTally | None, copy_steps: tuple[str, ...]) -> Text:
-    text = Text("✓ ", style="green dim").append(_human(line.step), style="dim")
+    text = Text("✓ ", style="green dim").append(step_text(line.step), style="dim")
     words = []
     if group and line.step in copy_steps:
         words = [f"{count_text(group.rows)} rows", bytes_text(group.moved_bytes)]

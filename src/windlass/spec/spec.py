@@ -137,15 +137,15 @@ class Spec(BaseModel):
     jobs: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=lambda: os.cpu_count() or 1)
     """How many chunks are copied, or indexes built, side by side. Default: the cores."""
     chunk_by: ChunkBy = ChunkBy.AUTO
-    """What large tables are cut by. `auto`: nothing while other tables keep all jobs busy,
+    """What large tables are split by. `auto`: nothing while other tables keep all jobs busy,
     up to eight chunks; else block ranges where the server can, else keys."""
     chunk_size: Size = 64 << 20
     """Size of a chunk, for example `64MB`."""
     partition_threshold: Annotated[int, Field(ge=0)] = 0
-    """Tables with fewer rows than this (by the server's estimate) are not cut; those with more
-    are cut into two chunks at least. 0: size alone decides."""
+    """Tables with at least this many rows (by the server's estimate) are split into two chunks or
+    more, others are not. 0: size alone decides."""
     max_partitions: Annotated[int, Field(ge=0)] = 0
-    """The most chunks that one table is cut into. 0: as many as its size asks for."""
+    """The most chunks that one table is split into. 0: as many as its size asks for."""
     chunk_rows: Annotated[int, Field(ge=0)] = 0
     """No chunk is planned with fewer rows than this, by the server's estimate."""
     unlogged: Unlogged = Unlogged.AUTO
