@@ -320,7 +320,7 @@ def test_a_fault_does_not_tell_what_may_be_secret(shelf: Shelf, text: str) -> No
 @pytest.mark.parametrize("text", ["deadline-minutes: 5", "deadline-minutes: 5\nemail: []"])
 def test_a_deadline_needs_somebody_to_tell(shelf: Shelf, text: str) -> None:
     ((_, told),) = shelf.faults(shop=text)
-    assert "whom it tells" in told
+    assert "webhook-conn-id to notify" in told
 
 
 @pytest.mark.parametrize("who", ["email: [me@ship.example]", "webhook-conn-id: ship_chat"])

@@ -82,7 +82,7 @@ def test_text_of_no_known_encoding_is_refused_and_names_what_would_end_it(
 ) -> None:
     in_bytes.run("create table t (a text)", r"insert into t values (E'\xe4')")
     pair = Pair(in_bytes, database(18))
-    assert refused(pair) == {"encoding": "--accept values if that may be"}
+    assert refused(pair) == {"encoding": "--accept values to proceed anyway"}
     ran: Ran = migrate(pair, "--accept", "values").expect(STOPPED)
     assert "encoding" in ran.result["hint"]
     in_bytes.run("update t set a = 'ae'")

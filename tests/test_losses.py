@@ -40,8 +40,8 @@ def test_a_plan_with_losses_is_refused_with_all_of_them_and_what_would_let_it_pa
     ran = migrate(lossy, *ONLY).expect(REFUSED)
     found = {one["object"]: one["hint"] for one in ran.result["problems"]}
     assert found == {
-        "fk constraint public.one one_parent_fkey": "--accept constraints if that may be",
-        "public.child": "--accept behaviour if that may be",
+        "fk constraint public.one one_parent_fkey": "--accept constraints to proceed anyway",
+        "public.child": "--accept behaviour to proceed anyway",
     }
     assert schema_dump(lossy.target, "--exclude-schema=none") == before
     planned = windlass("plan", "--json", *ONLY, pair=lossy).expect(REFUSED).result
@@ -51,7 +51,7 @@ def test_a_plan_with_losses_is_refused_with_all_of_them_and_what_would_let_it_pa
 def test_a_class_that_is_accepted_leaves_the_others_refused(lossy: Pair) -> None:
     ran = migrate(lossy, *ONLY, "--accept", "behaviour").expect(REFUSED)
     assert [one["hint"] for one in ran.result["problems"]] == [
-        "--accept constraints if that may be"
+        "--accept constraints to proceed anyway"
     ]
 
 

@@ -1,3 +1,3 @@
-"""Windlass moves databases: it plans a move, makes it, proves it, and can undo it."""
+"""Windlass migrates databases: it plans a migration, runs it, proves it, and can undo it."""
 
 __version__ = "0.1.0"

@@ -353,7 +353,7 @@ def rewrite_dag(
         BadSpec: with every fault of the spec.
     """
     options = {
-        "description": "Rows of a table changed where they stand, with a backup first.",
+        "description": "Changes rows of a table in place, with a backup first.",
         "schedule": "*/5 * * * *",
         "is_paused_upon_creation": True,
         **dag_options,

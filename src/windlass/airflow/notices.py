@@ -81,7 +81,7 @@ class Notices:
                 },
             )
         else:
-            raise ValueError("a deadline needs somebody to tell: give an e-mail or a webhook")
+            raise ValueError("a deadline needs a recipient: give an e-mail address or a webhook")
         return DeadlineAlert(
             reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=after, callback=callback
         )

@@ -43,8 +43,7 @@ def schema_params() -> dict[str, Param]:
         "source_schema": Param(
             None,
             type=["null", "string"],
-            description="Schemas to move, separated by commas. Empty: all user schemas (the default"
-            " used to be public, which leaves the others behind in silence).",
+            description="Schemas to migrate, separated by commas. Empty: all user schemas.",
             section="What",
         ),
         "target_schema": Param(
@@ -79,8 +78,8 @@ def migration_params() -> dict[str, Param]:
             False,
             type="boolean",
             description="Off: relations that the target has already stop the run before anything is"
-            " written (they used to be truncated). On: they are moved into a backup schema, and"
-            " windlass rollback puts them back (they used to be dropped).",
+            " written. On: they are moved into a backup schema, and windlass rollback puts them"
+            " back.",
             section="What",
         ),
         "fill_existing_tables": Param(
@@ -93,7 +92,7 @@ def migration_params() -> dict[str, Param]:
             [],
             type=["null", "array"],
             items={"type": "string", "enum": [one.value for one in ACCEPTABLE]},
-            description="Classes of losses that may be, one in each line: "
+            description="Classes of losses to accept, one in each line: "
             + ", ".join(ACCEPTABLE)
             + ". Without the class of a loss, the plan is refused.",
             section="What",
@@ -102,7 +101,7 @@ def migration_params() -> dict[str, Param]:
             1_000_000,
             type="integer",
             minimum=100_000,
-            description="Rows, by the server's estimate, from which a relation is cut into"
+            description="Rows, by the server's estimate, from which a relation is split into"
             " partitions that are copied side by side.",
             section="How",
         ),
@@ -111,9 +110,8 @@ def migration_params() -> dict[str, Param]:
             type="integer",
             minimum=2,
             maximum=100_000,
-            description="The most partitions of one relation (8 used to be the default, which for a"
-            " large relation means that a lost worker costs an eighth of it). A relation gets one"
-            " for every 64 MB.",
+            description="The most partitions of one relation. It gets one for every 64 MB: with few"
+            " of a large relation, a lost worker costs much.",
             section="How",
         ),
         "chunk_size": Param(
@@ -127,13 +125,13 @@ def migration_params() -> dict[str, Param]:
         "use_unlogged_tables": Param(
             "auto",
             # Airflow's page shows a switch for a boolean, which is off where it is unset. A text
-            # with examples is shown as it is, and true and false are taken as they used to be.
+            # with examples is shown as it is, and true and false are taken as well.
             type=["string", "boolean", "null"],
             pattern="^(auto|always|never)$",
             examples=["auto", "always", "never"],
             description="Fill unlogged relations, and make them logged before their indexes are"
             " built: auto, always or never. auto: only where it helps, which is a target with"
-            " wal_level = minimal; elsewhere it takes longer (it used to be on).",
+            " wal_level = minimal; elsewhere it takes longer.",
             section="How",
         ),
         "jobs": Param(
@@ -296,7 +294,7 @@ def _names(text: str | None) -> list[str]:
 
 
 def _qualified(pattern: str) -> str:
-    """A pattern without a dot is on the relation's name alone, as it used to be."""
+    """A pattern without a dot is on the relation's name alone."""
     return pattern if "." in pattern else f"*.{pattern}"
 
 

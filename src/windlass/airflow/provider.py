@@ -11,7 +11,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "windlass-db",  # Airflow compares it with the distribution
         "name": "Windlass",
-        "description": "Moves databases: plans a move, makes it, proves it, and can undo it.",
+        "description": "Migrates databases: plans, runs and proves a migration, and can undo it.",
         "versions": [__version__],
         "extra-links": [
             "windlass.airflow.operators.ReportLink",

@@ -90,7 +90,7 @@ class DagSpec(BaseModel):
         notices = Notices(tuple(self.email), self.smtp_conn_id, self.webhook_conn_id)
         deadline = timedelta(minutes=self.deadline_minutes) if self.deadline_minutes else None
         if deadline and not (self.email or self.webhook_conn_id):
-            raise BadSpec(["deadline-minutes: give email or webhook-conn-id, whom it tells"])
+            raise BadSpec(["deadline-minutes: give email or webhook-conn-id to notify"])
         make = {"migrate": migration_dag, "validate": validation_dag}[self.flow]
         return make(
             self.dag_id,

@@ -56,7 +56,7 @@ from windlass.spec.export import ExportSpec, RelationSpec, Unmatched
 _EXPORTS = TypeAdapter(tuple[Export, ...])
 _MANIFEST = TypeAdapter(Manifest)
 MANIFEST = "manifest.json"
-_SPELLING = "check how it is written; `unmatched: ignore` lets such words be"
+_SPELLING = "check the spelling; `unmatched: ignore` lets such patterns pass"
 _TIME = re.compile(r"timestamp|date$")  # types of a watermark that a moment can be compared with
 _RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 # what a pattern means without being asked for by name; a partition's rows are its root's

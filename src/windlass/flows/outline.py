@@ -48,7 +48,7 @@ _DOCS = {
     "analyze_partitioned": "Gathers statistics over whole partitioned relations.",
     "create_foreign_keys": "Makes foreign keys, not validated yet.",
     "validate_foreign_keys": "Has the target check every row against its foreign keys.",
-    "set_sequences": "Sets sequences to where the source's stand now.",
+    "set_sequences": "Sets sequences to the source's current values.",
     "create_triggers_and_rules": "Makes triggers, rules and policies.",
     "grant_privileges": "Grants privileges.",
     "refresh_materialized_views": "Fills the materialized views that the source had filled.",
@@ -58,23 +58,23 @@ _DOCS = {
     "validate_content": "Has each server fingerprint, or count, the rows of its side.",
     "find_differences": "Compares the fingerprints, and looks for the rows wherever they differ.",
     "validate_schema": "Compares the definitions of both sides.",
-    "validate_sequences": "Compares where the sequences stand.",
+    "validate_sequences": "Compares the values of the sequences.",
     "validate_large_objects": "Compares large objects by their content.",
     "generate_migration_summary": "Writes the run's end into the journal; red, with the differences"
     " named, if there are any.",
     "read_both_sides": "Plans the comparison, and holds its snapshot until all other tasks have"
     " ended.",
-    "generate_validation_report": "Tells the result; red, with the differences named, if there are"
-    " any.",
+    "generate_validation_report": "Reports the result; red, with the differences named, if there"
+    " are any.",
     "repair_rows": "Makes rows of the target those of the source, and sets aside what was there.",
     "repair_large_objects": "Copies differing large objects again, and sets aside what was there.",
     "repair_sequences": "Sets sequences that differ, and notes where they stood.",
-    "reading_from_database": "Picks the rows, and copies them with their places into a staging"
+    "reading_from_database": "Picks the rows, and copies them with their positions into a staging"
     " table.",
     "adding_row": "Computes what the rows become.",
     "backup_table": "Copies what may be wanted back, and lets it replace the backup before.",
     "delete_records_from_table": "Takes out duplicates, and what else the spec asks for.",
-    "writing_to_database": "Writes the rows back where they stand.",
+    "writing_to_database": "Writes the rows back in place.",
     "updating_exported_at": "Stamps the rows that were written, and writes the run's end.",
     "read_source": "Plans the export, and holds its snapshot until all other tasks have ended.",
     "extract": "Writes the rows into files, and last the manifest that says that all are there.",

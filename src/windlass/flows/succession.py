@@ -46,7 +46,7 @@ def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[P
     return [
         Problem(
             f"run {later.run}",
-            f"has taken over what {earlier.run} made, which could then be rolled back no more",
+            f"has taken over what {earlier.run} made, which could then no longer be rolled back",
             f"windlass clean {earlier.run} first, or windlass clean for all",
         )
         for later in runs

@@ -98,7 +98,7 @@ def accepting(losses: Iterable[Loss]) -> str:
 def loss_problems(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Problem, ...]:
     """Losses that nobody has accepted, as what refuses a plan."""
     return tuple(
-        Problem(loss.object, loss.message, f"--accept {loss.kind} if that may be")
+        Problem(loss.object, loss.message, f"--accept {loss.kind} to proceed anyway")
         for loss in unaccepted(losses, accept)
     )
 

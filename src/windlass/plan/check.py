@@ -122,7 +122,7 @@ def large_object_problems(sides: Sides) -> list[Problem]:
     return [
         Problem(
             "large objects",
-            f"{source.unreadable_large_objects:,} of them are not for {user} to read",
+            f"{user} may not read {source.unreadable_large_objects:,} of them",
             f"GRANT {owners} TO {_quoted(user)}, or GRANT SELECT ON LARGE OBJECT for each",
         )
     ]
@@ -392,7 +392,7 @@ def unmovable(items: Iterable[InTheWay]) -> list[Problem]:
     return [
         Problem(
             describe(item.entry),
-            "exists on the target, and the mere shell of a type cannot be set aside",
+            "exists on the target, and a shell type cannot be set aside",
             "drop or rename it there",
         )
         for item in items

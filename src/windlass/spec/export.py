@@ -98,7 +98,7 @@ class RelationSpec(BaseModel):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> RelationSpec:
         if self.query and re.search(r"[*?\[]|\.", self.name):
-            raise ValueError("the name of a query is one plain word, not a pattern")
+            raise ValueError("the name of a query is one plain name, not a pattern")
         if self.overlap_seconds and not self.watermark:
             raise ValueError("overlap-seconds: there is no watermark to overlap")
         return self
@@ -187,7 +187,7 @@ class ExportSpec(BaseModel):
         if kind == "bigquery" and not self.to.startswith("gs://"):
             raise ValueError("to: BigQuery loads from gs:// only")
         if kind == "bigquery" and self.into:
-            raise ValueError("into: the dataset stands in the warehouse's URL")
+            raise ValueError("into: the dataset is part of the warehouse's URL")
         for one in self.relations:
             merges = self.disposition_of(one) is Disposition.MERGE
             if one.watermark and not (merges and kind):

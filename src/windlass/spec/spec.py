@@ -160,7 +160,7 @@ class Spec(BaseModel):
     """What to do with tables that the target has already: `refuse` stops before anything is
     written, `replace` sets them aside first (see rollback), `fill` loads into empty ones."""
     accept: Classes = ()
-    """Classes of losses that may be: what the target will not have although the source has it. A
+    """Classes of losses to accept: what the target will not have although the source has it. A
     loss of any other class stops the plan; `plan` names each with its class. Owners and grants of
     roles that the target lacks, and how rows are stored, are notices and need not be accepted."""
     verify_: Verify = Field(default=Verify.FULL, alias="verify")

@@ -226,9 +226,7 @@ def count_csv_losses(connection: Connection, export: Export, dialect: Dialect) -
 
 
 def _loss(count: int) -> str:
-    return (
-        f"{plural(count, 'value')} without a place there (infinity, NaN, or out of range) are NULL"
-    )
+    return f"{plural(count, 'value')} that it cannot hold (infinity, NaN, or out of range) are NULL"
 
 
 # Arrow
