@@ -92,6 +92,7 @@ def test_all_rows_that_differ_are_named_in_the_file_and_in_json(pair: Pair, tmp_
     )
     file = tmp_path / "differences"
     ran = verify(pair, "--differences", str(file)).expect(DIFFERENT)
+    assert file.stat().st_mode & 0o077 == 0
     listed = [json.loads(line) for line in file.read_text().splitlines()]
     for found in (listed, ran.result["differences"]):
         changed = [one for one in found if one["kind"] == "changed"]

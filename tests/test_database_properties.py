@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,34 @@ def test_a_setting_that_differs_is_found(named: Pair) -> None:
         ("setting geqo of the database", "is on the target only"),
         ("grant of TEMPORARY on the database to PUBLIC", "is on the target only"),
     }
+
+
+def test_a_source_that_is_closed_for_the_cutover_gives_an_open_copy(
+    named: Pair, tmp_path: Path
+) -> None:
+    """Closed after the plan was reviewed: that is still the plan."""
+    settle(named.source)
+    plan = tmp_path / "plan.json"
+    windlass("plan", "-o", str(plan), pair=named).expect(DONE)
+    named.source.run(f'alter database "{named.source.name}" set default_transaction_read_only = on')
+    done = migrate(named, "--plan", str(plan)).expect(DONE).result
+    assert [one for one in done["notices"] if "default_transaction_read_only" in one]
+    assert named.target.value("show default_transaction_read_only") == "off"
+    found = verify(named).expect(DONE).result
+    assert [one for one in found["notices"] if "default_transaction_read_only" in one]
+    named.target.run(
+        f'alter database "{named.target.name}" set default_transaction_read_only = off'
+    )
+    verify(named).expect(DONE)
+    windlass("rollback", done["run"], "--yes", pair=named).expect(DONE)
+
+
+def test_a_copy_that_alone_is_closed_is_a_difference(named: Pair) -> None:
+    settle(named.source)
+    migrate(named).expect(DONE)
+    named.target.run(f'alter database "{named.target.name}" set default_transaction_read_only = on')
+    (found,) = verify(named).expect(DIFFERENT).result["differences"]
+    assert found["object"] == "setting default_transaction_read_only of the database"
 
 
 def test_what_the_target_has_set_otherwise_is_refused_or_replaced(named: Pair) -> None:

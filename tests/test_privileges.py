@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 from psycopg import sql
 
@@ -67,3 +69,49 @@ def test_each_of_them_is_missed(pair: Pair, least: dict[str, str], grant: str) -
     ran = migrate(pair, env=least).expect(REFUSED)
     assert f"{READER} needs" in ran.said, ran.why
     assert "GRANT" in ran.said
+
+
+SUPERUSERS_ONLY = {
+    "function shop.root(": "create function shop.root(float8) returns float8"
+    " language internal immutable strict as 'dsqrt'",
+    "operator class shop.ints": "create operator class shop.ints for type int4 using btree as"
+    " operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >,"
+    " function 1 btint4cmp(int4, int4)",
+}
+PROVIDERS_ALSO = {
+    "event trigger logs": "create event trigger logs on ddl_command_end"
+    " execute function shop.logs()",
+    "publication everything": "create publication everything for all tables",
+}
+
+
+@pytest.fixture
+def hosted(pair: Pair) -> Iterator[str]:
+    """What a provider's administrator is a member of."""
+    pair.target.run("create role rds_superuser")
+    yield "rds_superuser"
+    pair.target.run("drop role rds_superuser")
+
+
+def test_what_only_a_superuser_may_create_is_refused_by_name(
+    pair: Pair, least: dict[str, str], hosted: str
+) -> None:
+    """What a provider's administrator may create on top of that, PostgreSQL itself refuses."""
+    pair.source.run(
+        "create function shop.logs() returns event_trigger language plpgsql as 'begin end'",
+        *SUPERUSERS_ONLY.values(),
+        *PROVIDERS_ALSO.values(),
+    )
+
+    def barred() -> set[str]:
+        problems = migrate(pair, env=least).expect(REFUSED).result["problems"]
+        return {one["object"] for one in problems if "only a superuser" in one["message"]}
+
+    def named(objects: set[str], kinds: Iterable[str]) -> bool:
+        return {next((kind for kind in kinds if one.startswith(kind)), one) for one in objects} == {
+            *kinds
+        }
+
+    assert named(barred(), [*SUPERUSERS_ONLY, *PROVIDERS_ALSO])
+    pair.target.run(f"grant {hosted} to {OWNER}")
+    assert named(barred(), SUPERUSERS_ONLY)

@@ -165,16 +165,18 @@ _FOR_SUPERUSERS = {
     "PROCEDURAL LANGUAGE", "PUBLICATION TABLES IN SCHEMA", "TEXT SEARCH PARSER",
     "TEXT SEARCH TEMPLATE",
 }  # fmt: skip
-# what hosted servers give their customers in place of a superuser can make some of these
+# what hosted servers give their customers in place of a superuser, and what it may create of these
 _NEARLY_SUPERUSERS = {"azure_pg_admin", "cloudsqlsuperuser", "rds_superuser", "alloydbsuperuser"}
+_FOR_THEM = {"EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLES IN SCHEMA"}
 
 
 def superuser_problems(statements: Iterable[Statement], sides: Sides) -> list[Problem]:
     """What the server lets nobody but a superuser make."""
     target = sides.target
-    if target.server.superuser or sides.existing.memberships & _NEARLY_SUPERUSERS:
+    if target.server.superuser:
         return []
-    found = [str(one) for one in statements if _is_for_superusers(one)]
+    able = _FOR_THEM if sides.existing.memberships & _NEARLY_SUPERUSERS else set[str]()
+    found = [str(one) for one in statements if _is_for_superusers(one) and one.kind not in able]
     hint = "connect to the target as a superuser, or take them out of the source"
     return [
         Problem(name, f"only a superuser can create it, and {target.server.user} is not one", hint)

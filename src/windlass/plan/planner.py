@@ -71,7 +71,7 @@ from windlass.plan.narrowing import Census, Narrowed, narrow
 from windlass.plan.open_schemas import close_public
 from windlass.plan.own import others_entries, others_relations, own_losses, own_notices
 from windlass.plan.present import Present
-from windlass.plan.properties import Carried, carry_properties
+from windlass.plan.properties import Carried, carry_properties, closed_notices
 from windlass.plan.refreshing import refreshed_bytes
 from windlass.plan.select import (
     Wanted,
@@ -291,6 +291,7 @@ def make_plan(
             *_drawing(repointing.dependents),
             *(odd_choices(spec, sides) if purpose is Purpose.MOVE else ()),
             *_left_with_database(spec, reading, words),
+            *_left_closed(spec, reading, words),
             *own_notices(reading.own_schemas),
             *locale_notices(reading.locale, reading.target_locale),
         ),
@@ -365,6 +366,12 @@ def _left_with_database(spec: Spec, reading: Reading, words: Wanted) -> Iterable
             "settings, connection limit, comment and grants of the database are not carried over,"
             " as only a part of it is selected"
         )
+
+
+def _left_closed(spec: Spec, reading: Reading, words: Wanted) -> Iterable[str]:
+    if spec.extent is Extent.DATA or not words.is_everything:
+        return ()
+    return closed_notices(reading.properties, reading.target_properties)
 
 
 def _aside(

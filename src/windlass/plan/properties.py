@@ -17,6 +17,8 @@ from windlass.model.statement import Phase, Statement
 from windlass.spec.spec import Existing as OnExisting
 
 KIND = "DATABASE PROPERTY"
+# keeps the source's writers out while it is migrated; the copy is there to be written to
+CLOSED: Key = ("setting", "", "default_transaction_read_only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,31 @@ def property_differences(source: Properties, target: Properties) -> dict[str, st
     }
 
 
+def closed_notices(source: Properties, target: Properties) -> list[str]:
+    """That a database is closed for writing is the one property which is not carried over."""
+    if not _is_on(source.values.get(CLOSED)) or _is_on(target.values.get(CLOSED)):
+        return []
+    return [
+        "the source's database is set default_transaction_read_only = on, which is not carried"
+        " over: the target stays open for writing"
+    ]
+
+
+def _is_on(value: str | None) -> bool:
+    """However a boolean setting was written."""
+    return (value or "").lower().startswith(("on", "t", "y", "1"))
+
+
 def _differing(source: Properties, target: Properties) -> dict[Key, str | None]:
     """What the source has, where the target has something else; and None for what only the target
-    has. Grants to roles are the target's own, but for those to everybody."""
+    has. Grants to roles are the target's own, but for those to everybody; and it may be open for
+    writing where the source is closed."""
     found: dict[Key, str | None] = {
         key: value
         for key, value in sorted(source.values.items())
-        if target.values.get(key) != value and not _has_more(key, target)
+        if target.values.get(key) != value
+        and not _has_more(key, target)
+        and not (key == CLOSED and _is_on(value))
     }
     is_granted = {key for key in target.values if key[0] in ("grant", "option") and key[1]}
     only_there = target.values.keys() - source.values.keys() - is_granted
