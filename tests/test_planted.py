@@ -88,6 +88,41 @@ def test_other_roles_functions_of_other_names_are_no_problem(pair: Pair, low: Ho
     migrate(pair).expect(DONE)
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_extension_goes_into_no_schema_of_another_role(
+    pair: Pair, low: Hostile, *, is_there: bool
+) -> None:
+    """Its owner could put something beside the extension, before and after."""
+    pair.source.run(
+        'create schema "Ext"',
+        'create extension citext schema "Ext"',
+        'create table t (a "Ext".citext)',
+    )
+    low.run('create schema "Ext"')
+    if is_there:
+        pair.target.run('create extension citext schema "Ext"')
+    (problem,) = migrate(pair).expect(REFUSED).result["problems"]
+    assert problem["object"] == "schema Ext" and low.name in problem["message"]
+    pair.target.run('alter schema "Ext" owner to postgres')
+    migrate(pair).expect(DONE)
+
+
+def test_a_plan_tries_nothing_where_another_role_s_code_would_run(pair: Pair, low: Hostile) -> None:
+    """What a sequence has given is not rolled back."""
+    pair.source.run("create collation c (locale = 'C')", "create table t (a text collate c)")
+    low.run(
+        "create schema hers",
+        "create sequence hers.fired",
+        "create function hers.fire() returns event_trigger language plpgsql as"
+        " $$begin perform nextval('hers.fired'); end$$",
+    )
+    pair.target.run("create event trigger e on ddl_command_start execute function hers.fire()")
+    ran = migrate(pair)
+    pair.target.run("drop event trigger e")
+    assert ran.expect(REFUSED).result["problems"][0]["object"] == "event trigger e"
+    assert pair.target.value("select is_called from hers.fired") is False
+
+
 def test_nothing_is_set_aside_into_a_schema_that_is_there_already(pair: Pair, low: Hostile) -> None:
     pair.target.run("create table t (a int)", "insert into t values (1)")
     low.run("create schema windlass_run_public")

@@ -37,6 +37,7 @@ from windlass.model.plan import Address as ObjectAddress
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Relation
 from windlass.model.report import Problem
+from windlass.plan.build import extension_schema
 from windlass.plan.estimate import ASSUMED, Speeds
 from windlass.plan.locks import lock_problem, locked_tables
 from windlass.plan.own import others_relations
@@ -128,7 +129,13 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
         )
         get_ready()  # while pg_dump runs
         entries = _entries(dumping, sight, read, problems) if dumping else []
-    plan = make_plan(run, spec, replace(reading, entries=entries), problems, purpose)
+    reading = replace(reading, entries=entries)
+    if purpose is Purpose.MOVE:
+        planted = _planted(sight, spec, entries)
+        problems += planted
+        if planted:  # what is tried there could run another role's code
+            reading = replace(reading, try_out=lambda scripts: {})
+    plan = make_plan(run, spec, reading, problems, purpose)
     if purpose is Purpose.MOVE:
         plan = replace(plan, problems=(*plan.problems, *_untrusted(sight, spec, plan, entries)))
     dependents = tuple(replace(one, state=states.get(one.address, "")) for one in plan.dependents)
@@ -165,10 +172,25 @@ def _untrusted(sight: Sight, spec: Spec, plan: Plan, entries: Sequence[Entry]) -
     made_in |= {one.name.schema for one in plan.statements}
     owners = {entry.owner for entry in entries}
     return [
-        *door.read_problems(target),
-        *read_foreign_schemas(target, made_in - {""}, owners),
+        *read_foreign_schemas(target, made_in - {"", *_extended(spec, entries)}, owners),
         *read_overloads(sight.source, target, owners, spec.map_schema),
     ]
+
+
+def _planted(sight: Sight, spec: Spec, entries: Sequence[Entry]) -> list[Problem]:
+    """The same of what already runs when something is made there: event triggers, and what an
+    extension's script finds in its schema."""
+    owners = {entry.owner for entry in entries}
+    return [
+        *door.read_problems(sight.target),
+        *read_foreign_schemas(sight.target, _extended(spec, entries), owners),
+    ]
+
+
+def _extended(spec: Spec, entries: Sequence[Entry]) -> set[str]:
+    """Schemas of the target that extensions go into."""
+    found = {extension_schema(entry.definition) for entry in entries if entry.kind == "EXTENSION"}
+    return {spec.map_schema.get(name, name) for name in found - {""}}
 
 
 def _read_speeds(sight: Sight, chosen: Sequence[Relation], problems: Sequence[Problem]) -> Speeds:

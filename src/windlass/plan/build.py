@@ -97,6 +97,13 @@ def _in_schema(schema: str) -> str:
     return sql.SQL("create schema if not exists {};\n").format(sql.Identifier(schema)).as_string()
 
 
+def extension_schema(text: str) -> str:
+    """Where pg_dump's CREATE EXTENSION puts it; nothing for one that names its own."""
+    found = _EXTENSION_SCHEMA.search(text)
+    name = found[1] if found else ""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
 def _extension(text: str) -> str:
     found = _EXTENSION_SCHEMA.search(text)
     schema = found[1] if found else ""
