@@ -155,6 +155,21 @@ def test_a_server_s_error_becomes_ours(
     assert found.where["side"] == "target"
 
 
+LIMITS = [
+    ('too many connections for role "app"', 'ALTER ROLE "app" CONNECTION LIMIT'),
+    ('too many connections for database "the shop"', 'ALTER DATABASE "the shop" CONNECTION LIMIT'),
+    ("sorry, too many clients already", "raise max_connections"),
+]
+
+
+@pytest.mark.parametrize(("message", "hint"), LIMITS)
+def test_it_is_said_whose_limit_is_reached(message: str, hint: str) -> None:
+    """Also where libpq, which has no SQLSTATE for a refused connection, quotes the server."""
+    quoted = psycopg.OperationalError(f'connection to "h", port 5432 failed: FATAL:  {message}')
+    for error in (psycopg_error("53300", message), asyncpg_error("53300", message), quoted):
+        assert hint in explain(error, "connecting", side="target").hint
+
+
 WITHOUT_STATE = [
     (psycopg.OperationalError("connection refused"), ConnectionLost),
     (psycopg.InterfaceError("the connection is closed"), ConnectionLost),

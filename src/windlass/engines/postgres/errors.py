@@ -47,6 +47,8 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     state = getattr(error, "sqlstate", None)
     message = f"{doing}: {without_values(state, _first_line(error))}"
     hint = _HINTS.get(state or "", "")
+    if state == "53300":
+        hint = _full_hint(message) or hint
     if state == "53100" or (state == "58030" and "No space left" in str(error)):
         return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
     if state == "23505" and _constraint(error) == ("windlass", "line_pkey"):
@@ -71,18 +73,31 @@ _FINAL = (
     "no password supplied",
     "no pg_hba.conf entry",
 )
+_LIMITED = re.compile(r'too many connections for (role|database) ("(?:[^"]|"")+")')
 _SAID = {
     "password authentication failed": _HINTS["28P01"],
     "no password supplied": _HINTS["28P01"],
     "no pg_hba.conf entry": _HINTS["28000"],
     "could not translate host name": "check the host name",
     "does not exist": "check the name",
-    "too many": "wait, or raise max_connections",
+    "too many": "wait, lower --jobs, or raise max_connections",
+    "remaining connection slots": "wait, lower --jobs, or raise max_connections",
     "SSL": "check sslmode and the certificates",
 }
 
 
+def _full_hint(message: str) -> str:
+    """Whose limit is reached, where it is not the server's."""
+    found = _LIMITED.search(message)
+    if found is None:
+        return ""
+    kind, name = found.groups()
+    return f"lower --jobs, or ALTER {kind.upper()} {name} CONNECTION LIMIT"
+
+
 def _connection_hint(message: str) -> str:
+    if hint := _full_hint(message):
+        return hint
     return next(
         (hint for said, hint in _SAID.items() if said in message), "check that the server is up"
     )
