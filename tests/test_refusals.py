@@ -118,7 +118,8 @@ def test_a_pg_dump_that_is_missing_or_older_than_the_source(
     pair.source.run("create table t (a int)")
     env = {"PATH": str(tmp_path), "PYTHONPATH": f"{source}{os.pathsep}{packages}"}
     ran = in_python(["-S"], "migrate", "--json", pair=pair, env=env)
-    assert "pg_dump" in problems(ran.expect(REFUSED))
+    found = problems(ran.expect(REFUSED))
+    assert "pg_dump" in found and "windlass-db[demo]" in found
 
 
 def test_a_missing_extension(own_server: Callable[..., Server], pair: Pair, tmp_path: Path) -> None:

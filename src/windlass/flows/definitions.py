@@ -11,7 +11,7 @@ from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.link import is_slow
 from windlass.engines.postgres.meaning import Since
 from windlass.engines.postgres.own_schemas import read_own_schemas
-from windlass.engines.postgres.pg_dump import PgDump, find_pg_dump
+from windlass.engines.postgres.pg_dump import PgDump, find_pg_dump, pg_dump_hint
 from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.printing import Printing
 from windlass.engines.postgres.rename import quote_identifier
@@ -111,7 +111,7 @@ def _differing_schema(run: Migration) -> _Schemas:
     if pg_dump is None:  # the plan was made on another machine
         raise WindlassError(
             f"definitions are not compared: no pg_dump here reads PostgreSQL {newest}",
-            hint=f"install the PostgreSQL {newest} client programs",
+            hint=pg_dump_hint(newest),
         )
     target = run.sessions().target()
     moved = [(item.relation.name, item.target) for item in plan.relations]

