@@ -107,7 +107,7 @@ def wait(airflow: LocalAirflow, dag_id: str, run_id: str, timeout: float = 240.0
 
 
 def connect(airflow: LocalAirflow, pair: Pair, host: str = "127.0.0.1") -> dict[str, object]:
-    """Make connections to a pair, under names of its own: the params that name them."""
+    """Make connections to a pair, under their own names: the params that name them."""
     names = {}
     for side, database in (("source", pair.source), ("target", pair.target)):
         name = f"{side}_{database.server.port}_{database.name}"

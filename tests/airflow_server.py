@@ -35,7 +35,7 @@ def up(airflow: LocalAirflow) -> LocalAirflow:
 def shared_airflow() -> Iterator[LocalAirflow]:
     """With the LocalExecutor, a pool `windlass` and a connection `ship`; not started yet.
 
-    A test gives it the connections that it needs, under names of its own (`set_connection`).
+    A test gives it the connections that it needs, under their own names (`set_connection`).
     """
     needs_airflow()
     room = make_room()

@@ -1,4 +1,4 @@
-"""Certificates for servers and users of the tests: an authority of our own, keys, revocations."""
+"""Certificates for servers and users of the tests: an authority, keys, revocations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The windlass command as its users run it: a process of its own, judged by what it leaves.
+"""The windlass command as its users run it: a separate process, judged by what it leaves.
 
 Every run is also held to what no run may ever do: show a password, or a traceback.
 """
@@ -99,7 +99,7 @@ _FORKING.set_forkserver_preload(
 
 
 class Running:
-    """A run of the command: a process group of its own, with nothing to read."""
+    """A run of the command: a separate process group, with nothing to read."""
 
     def __init__(self, words: Sequence[str], env: Mapping[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="windlass-ran-")
@@ -173,7 +173,7 @@ def _judged(ran: Ran) -> Ran:
 
 
 def in_python(flags: Sequence[str], *words: str, pair: Pair, env: Mapping[str, str]) -> Ran:
-    """Run the command to its end in a Python of its own, with Python's own flags."""
+    """Run the command to its end in a separate Python, with Python's own flags."""
     done = subprocess.run(
         [sys.executable, *flags, "-m", "windlass", *words],
         env=environment(pair, env),

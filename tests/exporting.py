@@ -40,7 +40,7 @@ def export(
     **words: Any,
 ) -> Ran:
     """An export that asks for nothing but one JSON object on stdout. In this process, as most of
-    a short run in one of its own would be imports."""
+    a short run in a separate one would be imports."""
     path = spec_file(folder, **words)
     with ExitStack() as stack:
         stdout, stderr = StringIO(), StringIO()

@@ -63,7 +63,7 @@ class Entry:
 
 
 def schema_dump(database: Database, *options: str) -> list[Entry]:
-    """pg_dump --schema-only of one fixed pg_dump, the newest, in an order of its own.
+    """pg_dump --schema-only of one fixed pg_dump, the newest, in a fixed order.
 
     Two databases with the same definitions give the same list, however they came to be:
     entries are sorted, and what depends on the order of creation inside an entry is as well.

@@ -1,4 +1,4 @@
-"""Changes of structure, each of its own kind with an object of its own, for a comparison to find.
+"""Changes of structure, each of another kind with its own object, for a comparison to find.
 
 All of them are made in one database and changed in another, so that one comparison has to name
 every one of them, and nothing else. `plants.sql` has them.

@@ -1,4 +1,4 @@
--- Changes of structure, each of its own kind and with an object of its own.
+-- Changes of structure, each of another kind and with its own object.
 --
 -- `--- kind: objects` begins a kind, whose first statements are run on the source and copied; those
 -- after `--- changed` are run on the target, and then a comparison has to name the objects.

@@ -23,7 +23,7 @@ class _Turn:
 
 
 class Proxy:
-    """Listens on a port of its own; use as a context manager.
+    """Listens on its own port; use as a context manager.
 
     `cut` ends every connection that there is; `cut_after` does so once that many bytes more have
     passed; `refuse` lets nobody in until `accept`; `stall` holds every byte until `flow`. Every

@@ -60,7 +60,7 @@ def step(
     words: Mapping[str, Any] = PRODUCT,
     caller: str = "airflow migrate_to_db run_1",
 ) -> Result:
-    """One step in a context of its own, as a scheduler's task has it."""
+    """One step in a separate context, as a scheduler's task has it."""
     with Rewriting(spec(database, words), caller=caller) as context:
         result: Result = resolve(REWRITE.step(name).run)(context, ONE)
         return result

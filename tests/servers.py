@@ -153,7 +153,7 @@ class Database:
 
 
 class Server:
-    """A cluster in a folder of its own. Scram passwords over TCP, trust over its socket."""
+    """A cluster in its own folder. Scram passwords over TCP, trust over its socket."""
 
     def __init__(
         self, version: int, settings: Mapping[str, str] = FAST, data: Path | None = None

@@ -1,4 +1,4 @@
-"""One migration over several machines: Celery workers, each in a network of its own if it can be.
+"""One migration over several machines: Celery workers, each in its own network if it can be.
 
 Both take part, one dies in the middle, and the target is equal in the end.
 """

@@ -1,6 +1,6 @@
 """The DAGs as Airflow's scheduler reads them, and what else Airflow asks of this package.
 
-Airflow is imported in processes of its own only: it writes into the folder where it is at home,
+Airflow is imported in separate processes only: it writes into the folder where it is at home,
 and changes much of the process that imports it.
 """
 

@@ -250,7 +250,7 @@ def test_a_validation_reads_in_the_snapshot_that_it_is_told(
     assert spec(validation(snapshot=snapshot)).snapshot == snapshot
 
 
-# a spec of its own
+# its own spec
 
 
 def test_a_spec_stands_as_it_is_but_for_its_connections(plain: Words) -> None:

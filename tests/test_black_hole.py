@@ -1,6 +1,6 @@
 """A network that swallows everything, which no error ever comes out of: both ends notice.
 
-A network namespace is a machine of its own to TCP; its link is taken down while sessions wait. The
+A network namespace is a separate machine to TCP; its link is taken down while sessions wait. The
 times are those of Windlass, shortened by the parameters that a user has for that.
 """
 
@@ -24,7 +24,7 @@ from servers import FAST, PASSWORD, Server
 SOON = "keepalives_idle=1 keepalives_interval=1 keepalives_count=2 tcp_user_timeout=3000"
 SECONDS = 20.0  # to notice, of a machine that does much else
 
-# five sessions, each waiting in a way of its own; says how each of them ends
+# five sessions, each waiting in its own way; says how each of them ends
 WAITING = """
     import asyncio, sys, threading
     from windlass.engines.postgres.copy import In
@@ -91,7 +91,7 @@ WAITING = """
 
 @dataclass
 class Apart:
-    """A machine of its own, behind a router."""
+    """A separate machine, behind a router."""
 
     name: str
     router: str

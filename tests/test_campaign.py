@@ -1,7 +1,7 @@
 """A campaign of kills: whatever is disturbed, in whatever way of migrating, the same command ends
 it, and what is on the target then is judged without windlass.
 
-Every round has a seed of its own and is the same each time: `KILL_SEED` gives another campaign.
+Every round has its own seed and is the same each time: `KILL_SEED` gives another campaign.
 The target forgets what was not flushed when its power is cut.
 """
 

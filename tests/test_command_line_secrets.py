@@ -42,7 +42,7 @@ def test_a_password_in_an_argument_is_no_more_to_be_seen(words: str) -> None:
 
 
 def test_without_a_secret_nothing_is_changed() -> None:
-    """In a process of its own: pytest-xdist writes its workers' titles over their arguments."""
+    """In a separate process: pytest-xdist writes its workers' titles over their arguments."""
     code = (
         "from pathlib import Path; from windlass.cli.arguments import wipe;"
         " line = Path('/proc/self/cmdline'); before = line.read_bytes();"

@@ -1,4 +1,4 @@
-"""What a database has of its own beside the objects in it arrives, and goes when that is undone."""
+"""What a database has beside the objects in it arrives, and goes when that is undone."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ MISSING, EXTRA, CHANGED = DifferenceKind.MISSING, DifferenceKind.EXTRA, Differen
 
 @pytest.fixture(scope="module")
 def databases(server: Callable[[int], Server]) -> Iterator[Databases]:
-    """16 and 18, with the types of the keys below; each test makes relations of its own."""
+    """16 and 18, with the types of the keys below; each test makes its own relations."""
     made = [server(version).create_database() for version in (16, 18)]
     for database in made:
         database.run(

@@ -1,7 +1,7 @@
 """The base install has no copyleft dependency; psycopg, whose licence is a weak one, is named.
 
 GPL and AGPL would pass on to what is made with Windlass, and are refused. The LGPL leaves that
-alone as long as the library stays a package of its own that can be replaced, as psycopg is.
+alone as long as the library stays a separate package that can be replaced, as psycopg is.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from corpora import corpus
 from oracle import content_difference, schema_difference
 from servers import Pair
 
-# each makes one schema of its own and names no other; bodies in quotes are text, and stay as is
+# each makes its own schema and names no other; bodies in quotes are text, and stay as is
 FAMILIES = {
     "collations": "sorted",
     "constraints": "rules_of",

@@ -11,13 +11,13 @@ from corpora import corpora, corpus
 from oracle import content_difference, half_made, schema_difference
 from servers import Pair
 
-# what a move of these cannot keep has tests of its own below
+# what a move of these cannot keep has its own tests below
 LOSING = {
     "inheritance_order", "foreign_keys_broken", "foreign_keys_dirty", "subscriptions",
     "indexes_invalid", "foreign_data",
 }  # fmt: skip
 
-# a column of its own stands before an inherited one, which no DDL makes again
+# its own column stands before an inherited one, which no DDL makes again
 REORDERED = [
     {
         "object": "families.kept",

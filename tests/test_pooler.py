@@ -96,7 +96,7 @@ def crowd(pooled: Pooled, stack: ExitStack) -> None:
     """Leave several sessions of the server behind in the pool."""
     others = [stack.enter_context(psycopg.connect(pooled.url)) for _ in range(3)]
     for other in others:
-        other.execute("select 1")  # begins a transaction, so each gets a session of its own
+        other.execute("select 1")  # begins a transaction, so each gets its own session
     for other in others:
         other.rollback()
 

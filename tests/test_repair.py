@@ -17,7 +17,7 @@ from windlass.verify.repair import Repaired
 
 @pytest.fixture(scope="module")
 def databases(server: Callable[[int], Server]) -> Iterator[Databases]:
-    """16 and 18; each test makes a schema of its own."""
+    """16 and 18; each test makes its own schema."""
     made = [server(version).create_database() for version in (16, 18)]
     yield Databases(*made)
     for database in made:

@@ -118,7 +118,7 @@ def step(
 
 
 def run(*steps: Step[Work], work: Work | None = None, jobs: int = 3, emit: Emit = ignore) -> Work:
-    """Run a flow to its end, in a thread of its own so that one that hangs is a failure."""
+    """Run a flow to its end, in a separate thread so that one that hangs is a failure."""
     work = work or Work()
     raised: list[BaseException] = []
 

@@ -391,7 +391,7 @@ def test_selected_is_what_is_asked_for_what_that_needs_and_what_belongs_to_it(ca
 
 
 def domain_check(archive: Archive) -> None:
-    """A NOT VALID check of a domain is an entry of its own, and depends on the domain alone."""
+    """A NOT VALID check of a domain is a separate entry, and depends on the domain alone."""
     shop = archive.schema("shop")
     price = archive.add("DOMAIN", "price", shop)
     positive = archive.add("CHECK CONSTRAINT", "price positive", price)
@@ -400,7 +400,7 @@ def domain_check(archive: Archive) -> None:
 
 
 def default_from_a_free_sequence(archive: Archive) -> None:
-    """The default of a view's column, or of an inherited one, is an entry of its own."""
+    """The default of a view's column, or of an inherited one, is a separate entry."""
     shop, tools = archive.schema("shop"), archive.schema("tools")
     numbers = archive.add("SEQUENCE", "numbers", tools, schema="tools")
     orders = archive.add("VIEW", "orders", shop, schema="shop")

@@ -21,7 +21,7 @@ OURS = """::regnamespace::text in ('shop', 'warehouse', '"Back Office"')"""
 
 
 class Shop:
-    """A filled shop on a server of its own."""
+    """A filled shop on a separate server."""
 
     def __init__(self, server: EmbeddedServer, database: str) -> None:
         self.server, self.url = server, server.create_database(database)
@@ -40,7 +40,7 @@ class Shop:
         return sum(rows for rows, _ in self.fingerprints().values())
 
     def relations(self) -> set[str]:
-        """All that have rows of their own, as SQL writes their names."""
+        """All that have rows themselves, as SQL writes their names."""
         return self.column(
             f"select oid::regclass::text from pg_class where relkind = 'r' and relnamespace{OURS}"
         )

@@ -1,4 +1,4 @@
-"""Whatever a spec file holds, a command ends with its faults, and never in one of its own."""
+"""Whatever a spec file holds, a command ends with its faults, and never in another fault."""
 
 from __future__ import annotations
 

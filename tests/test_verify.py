@@ -271,7 +271,7 @@ def test_a_plan_and_a_comparison_write_nothing_to_either_side(moved: Pair) -> No
 
 @pytest.mark.parametrize("pair", [(16, 16), (16, 18), (18, 18), (15, 18)], indirect=True)
 def test_every_corpus_is_called_equal_after_its_move(pair: Pair) -> None:
-    """No false alarm, on any pair of versions: a comparison of its own, not the move's."""
+    """No false alarm, on any pair of versions: a separate comparison, not the migration's."""
     versions = pair.source.server.version, pair.target.server.version
     losing = {"inheritance_order", "foreign_keys_broken", "subscriptions", "indexes_invalid"}
     losing |= {"foreign_data"}

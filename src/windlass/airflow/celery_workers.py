@@ -1,6 +1,6 @@
 """What Celery needs beside Airflow: a broker, and workers that are as far away as can be.
 
-Decides where a worker is: as root on Linux, in a network and under a host name of its own, from
+Decides where a worker is: as root on Linux, in a separate network under its own host name, from
 where it sees us at one address only, and nobody else; elsewhere beside us. Starting and ending
 it is left to `windlass.airflow.local`.
 """
@@ -29,7 +29,7 @@ _NETWORKS = "10.213.0.0/16"
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A bridge, to which each worker's network is tied by a cable of its own."""
+    """A bridge, to which each worker's network is tied by its own cable."""
 
     name: str
     address: str

@@ -1,7 +1,7 @@
 """A real Airflow on this machine, in one folder: for `make airflow`, for tests, for benchmarks.
 
 Decides how Airflow is set up, started, asked and ended; what its DAGs do is left to them. It runs
-from the interpreter that runs us, with a PostgreSQL server of its own for what it knows. It may
+from the interpreter that runs us, with a separate PostgreSQL server for what it knows. It may
 outlive its maker: any later process can end it by its folder::
 
     folder/
@@ -90,7 +90,7 @@ class LocalAirflow:
     `settings` are variables such as ``AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT``,
     and win over ours. `environment` is what tasks are to see beside our own environment.
     Port 0 is the port of the folder's last start, else a free one. `workers` are Celery's; where
-    this machine allows it each has a network of its own, and then `address` is where it finds us.
+    this machine allows it each has its own network, and then `address` is where it finds us.
     """
 
     def __init__(

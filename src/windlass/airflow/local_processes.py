@@ -30,7 +30,7 @@ _GRACE_SECONDS = 5.0
 def spawn(
     words: Sequence[str | Path], token: str, name: str, log: Path, variables: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start one in a session of its own; all that it says goes to `log`.
+    """Start one in its own session; all that it says goes to `log`.
 
     It sees our environment without what is meant for others, and `variables`.
     """
@@ -116,7 +116,7 @@ def _marked(token: str) -> list[tuple[psutil.Process, str]]:
 
 
 def _is_leader(process: psutil.Process) -> bool:
-    """Whether `spawn` has started it: that gives each a session of its own."""
+    """Whether `spawn` has started it: that gives each its own session."""
     try:
         return os.getsid(process.pid) == process.pid
     except ProcessLookupError:

@@ -99,7 +99,7 @@ class Keys:
         keys = cls(**{**made, **kept, "port": port or free_port(host, kept.get("port"))})
         with private_file(path) as file:
             json.dump(asdict(keys), file)
-        # for Airflow, which would make and log a password of its own
+        # for Airflow, which would make and log its own password
         with private_file(folder / "passwords.json") as file:
             json.dump({USER: keys.password}, file)
         return keys

@@ -1,4 +1,4 @@
-"""`windlass demo`: a sample shop moved between two servers of its own, to watch and to look at.
+"""`windlass demo`: a sample shop migrated between two servers that it starts, to look at.
 
 folder/
   windlass-demo   says that the folder is ours to clean up

@@ -126,7 +126,7 @@ def _by_batch(
     statements: Iterable[Statement], batches: dict[Name, str]
 ) -> dict[str, list[Statement]]:
     """By the batch of their relation; "" for partitioned relations and views, which have no rows
-    of their own to wait for."""
+    themselves to wait for."""
     found: dict[str, list[Statement]] = defaultdict(list)
     for statement in statements:
         batch = batches.get(statement.relation, "") if statement.relation else ""

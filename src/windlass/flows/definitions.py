@@ -281,7 +281,7 @@ def _keys(
 
 
 def _belongings(entries: Sequence[Entry]) -> dict[int, list[Key]]:
-    """What comments, grants and the like belong to; public has no entry of its own."""
+    """What comments, grants and the like belong to; public has no entry itself."""
     keys = {entry.id: (entry.kind, Name(entry.schema, entry.tag)) for entry in entries}
     found: dict[int, list[Key]] = {}
     for entry in entries:

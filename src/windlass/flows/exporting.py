@@ -75,7 +75,7 @@ class Exporting:
         patient: bool = False,
         run: str = "",
     ) -> None:
-        """Connects to nothing yet. A run is that of its `caller`, or has an id of its own.
+        """Connects to nothing yet. A run is that of its `caller`, or has its own id.
 
         Raises:
             BadSpec: source or warehouse cannot be read, or the run's name cannot be a folder's.
@@ -324,7 +324,7 @@ class Exporting:
             return True
         is_plain = relation.kind in _PLAIN and relation.partition_of is None
         if relation.name.name.startswith(OURS):
-            return False  # a source that is a warehouse itself has records of its own
+            return False  # a source that is a warehouse itself has its own records
         return is_plain and matches(relation.name, pattern)
 
     def _unmatched(
@@ -624,7 +624,7 @@ select least(clock_timestamp(), min(xact_start),
 
 
 def _from_item(one: RelationSpec, relation: Relation | None) -> str:
-    """What stands after FROM. Children of a relation are relations of their own, unless they are
+    """What stands after FROM. Children of a relation are separate relations, unless they are
     its partitions."""
     if relation is None:
         text = sql.SQL("({}\n) as windlass_query").format(sql.SQL(one.query.rstrip("; \n")))

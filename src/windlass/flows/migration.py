@@ -1,6 +1,6 @@
 """The context of the flow `migrate`: sessions, snapshot, journal and plan of one run.
 
-A worker thread has sessions of its own; the control session holds the target's lock as long as
+A worker thread has its own sessions; the control session holds the target's lock as long as
 the run lasts, the snapshot holder the source's snapshot.
 """
 
@@ -252,7 +252,7 @@ class Migration:
         return line.note or {}
 
     def fenced(self, step: str, work: Callable[[Connection], None]) -> None:
-        """Do what may be done twice, in a transaction of its own, as long as the run is ours.
+        """Do what may be done twice, in a separate transaction, as long as the run is ours.
 
         Raises:
             RunLost: another process has taken it over.
@@ -513,7 +513,7 @@ class Migration:
         self._use(plan)
 
     def _check_finished(self) -> None:
-        """A scheduler's run has a name of its own: another one is another migration."""
+        """A scheduler's run has its own name: another one is another migration."""
         if not self._caller:
             server, _ = catalog.read_server(self._source_session())
             check_finished(self.control, server.identity, self.spec, restart=self._restart)

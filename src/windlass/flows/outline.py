@@ -1,6 +1,6 @@
 """Every flow as data: its steps and their order. Imports no driver; a scheduler reads it.
 
-A step's function has the step's name. Where a scheduler gives it a process of its own, that
+A step's function has the step's name. Where a scheduler gives it a separate process, that
 imports no more than its module needs.
 """
 

@@ -83,7 +83,7 @@ def repair_differences(run: Comparison, how: Repairing) -> None:
     """The comparison's `repair_run` is the run that has changed something, or has been resumed;
     "" if there was nothing to do. Definitions are reported, never repaired.
 
-    Each relation, and each large object, in a target transaction of its own.
+    Each relation, and each large object, in a separate target transaction.
 
     Raises:
         Refused: another run is at work in the target, or the journal is not ours.

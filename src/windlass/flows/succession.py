@@ -70,7 +70,7 @@ def _took_over(later: Plan, plan: Plan, large_objects: bool = True) -> bool:
 
 
 def _made(plan: Plan) -> set[tuple[str, Name]]:
-    """Objects of their own that its rollback drops. Schemas and extensions stay if others use
+    """Separate objects that its rollback drops. Schemas and extensions stay if others use
     them."""
     return {
         (one.kind, one.name)

@@ -25,7 +25,7 @@ from windlass.model.plan import Plan
 from windlass.model.snapshot import Snapshot
 
 Session = Connection[Any]
-_CREATING = int.from_bytes(b"windjrnl", "big")  # an advisory lock key of our own
+_CREATING = int.from_bytes(b"windjrnl", "big")  # windlass's advisory lock key
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Column:
     scale: int = 0
     not_null: bool = False
     mask: bool = False  # its values are hidden
-    is_cast: bool = False  # the source's type has no place of its own: its text is written
+    is_cast: bool = False  # nothing else takes the source's type: its text is written
 
     @property
     def described(self) -> str:

@@ -56,7 +56,7 @@ class Step(Generic[Context]):
     items: Callable[[Context], Sequence[Item]] | str | None = None
     pipelined: bool = False
     reads: tuple[str, ...] = ()  # steps whose results it needs
-    # Where steps run in processes of their own: the process of a lasting step stays until the flow
+    # Where steps run in separate processes: the process of a lasting step stays until the flow
     # is over, as its context holds what the others need. Its result tells them how to join it.
     lasting: bool = False
     # Where there are several machines: whether its items are worth a task each. The others' work is

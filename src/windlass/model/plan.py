@@ -97,7 +97,7 @@ class RelationPlan:
 class Load:
     """Chunks that are copied by one start of the transfer step, in one target transaction.
 
-    A large relation's chunk is a load of its own; small relations share one.
+    A large relation's chunk is a separate load; small relations share one.
     """
 
     id: str

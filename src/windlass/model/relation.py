@@ -11,8 +11,8 @@ from enum import StrEnum
 class Name:
     """A schema-qualified name. SQL quotes it through the driver.
 
-    ``str(name)`` is for people and for identifiers of our own: quoted where it would be ambiguous,
-    as ``"a.b".c`` and ``a."b.c"`` are two relations.
+    ``str(name)`` is for people and for windlass's own identifiers: quoted where it would be
+    ambiguous, as ``"a.b".c`` and ``a."b.c"`` are two relations.
     """
 
     schema: str
@@ -105,8 +105,8 @@ class Relation:
     has_children: bool = False  # COPY needs ONLY
     route: Name | None = None  # rows must enter here: each server hashes an enum differently
     populated: bool = True  # of a materialised view
-    has_triggers: bool = False  # of its own, or of a foreign key from or to it
-    reordered: bool = False  # an inherited column stands behind one of its own
+    has_triggers: bool = False  # its own, or of a foreign key from or to it
+    reordered: bool = False  # an inherited column comes after one that is not
     tid_range_scan: bool = True  # heap, on a server of version 14 or later
     unique: tuple[tuple[str, ...], ...] = ()  # columns that a foreign key can refer to
 

@@ -403,7 +403,7 @@ def unmovable(items: Iterable[InTheWay]) -> list[Problem]:
 
 
 def is_shell(entry: Entry) -> bool:
-    """A type of which nothing but the name is known: of its own, or before its functions."""
+    """A type of which nothing but the name is known: for good, or before its functions."""
     bare = entry.kind == "TYPE" and "(" not in entry.definition and " AS " not in entry.definition
     return bare or entry.kind == "SHELL TYPE"
 
@@ -447,7 +447,7 @@ _KEYED = r"\b(PRIMARY KEY|UNIQUE|EXCLUDE)\b"
 
 
 def conflicts(found: Iterable[InTheWay]) -> list[Problem]:
-    """What is in the way and is no relation: relations have problems of their own."""
+    """What is in the way and is no relation: relations have their own problems."""
     return [
         Problem(
             describe(item.entry),

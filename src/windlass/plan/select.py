@@ -234,7 +234,7 @@ def left_out(entry: Entry, missing: Iterable[Entry]) -> Loss:
     return Loss(describe(entry), message, _LEFT_OUT.get(entry.kind, LossClass.OBJECTS))
 
 
-# of which class it is that an entry is missing, where that is not an object of its own
+# of which class it is that an entry is missing, where that is not a separate object
 _LEFT_OUT = {
     "ACL": LossClass.GRANTS,
     "CHECK CONSTRAINT": LossClass.CONSTRAINTS,

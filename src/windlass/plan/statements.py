@@ -169,7 +169,7 @@ _ISLANDERS = {"TABLE", "SEQUENCE", "SEQUENCE OWNED BY", "DEFAULT", "COMMENT", "S
 def islands(entries: Sequence[Entry], when: Mapping[int, Phase]) -> dict[int, int]:
     """Entries of the phase TABLES by the island they are on: what no dependency ties together.
 
-    Relations on islands of their own are made side by side, which pays off for thousands of them.
+    Relations on separate islands are made side by side, which pays off for thousands of them.
     An island with anything but relations on it (a view, a function) is left in the archive's order.
     """
     parent = {entry.id: entry.id for entry in entries if when.get(entry.id) is Phase.TABLES}
@@ -353,7 +353,7 @@ def _without_passwords(entry: Entry, text: str, losses: list[Loss]) -> str:
     return f"{to_text(mapping)};\n"
 
 
-# a line of its own in pg_dump's text
+# a separate line in pg_dump's text
 _COMPRESSED = re.compile(
     r'^ALTER TABLE ONLY [^\n]+ ALTER COLUMN ("(?:[^"]|"")+"|[\w$]+) SET COMPRESSION (\w+);\n',
     re.MULTILINE,

@@ -34,7 +34,7 @@ Value = str | int | float | bool
 
 @dataclass(slots=True)
 class Summary:
-    """Items of one step that got no line of their own."""
+    """Items of one step that got no separate line."""
 
     items: int = 0
     rows: int = 0

@@ -33,7 +33,7 @@ from windlass.progress.tally import Flight, GroupTally, StepTally, Tally
 REDRAWS_PER_SECOND = 8
 MOST_LINES = 12  # in flight; what does not fit is counted
 HEAD_LINES = 8  # everything else, and the shell's prompt
-SHORT_SECONDS = 0.3  # what is over sooner gets no line of its own: it would only flash by
+SHORT_SECONDS = 0.3  # what is over sooner gets no separate line: it would only flash by
 MOST_RETRIES_SHOWN = 3
 WIDEST = 140
 

@@ -1,4 +1,4 @@
-"""The backup of a rewrite: a plain table under the rewritten one's name, in a schema of its own.
+"""The backup of a rewrite: a plain table under the rewritten one's name, in a separate schema.
 
 It is made under another name and counted; only then it takes the place of the one before.
 """
@@ -206,7 +206,7 @@ class Returned:
 
 def return_deleted(connection: Connection, staging: Staging, ordinals: sql.Composable) -> Returned:
     """Insert rows again as they were read, in the caller's transaction. Those that do not fit into
-    the table any more are kept in one of their own."""
+    the table any more are kept in a separate one."""
     plan = staging.plan
     wanted = _count(
         connection, sql.SQL("select count(*) from ({}) q").format(staging.old_rows(ordinals))

@@ -1,4 +1,4 @@
-"""What a flow's context has to be for its steps to run in processes of their own."""
+"""What a flow's context has to be for its steps to run in separate processes."""
 
 from __future__ import annotations
 

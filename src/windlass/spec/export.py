@@ -57,7 +57,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
 
 class RelationSpec(BaseModel):
-    """Relations that a pattern names, or the rows of a query under a name of its own."""
+    """Relations that a pattern names, or the rows of a query under its own name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

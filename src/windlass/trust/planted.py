@@ -36,7 +36,7 @@ class Room:
     plain: str = _NOTHING
     defaults: tuple[str, ...] = ()
     events: bool = False
-    shared: bool = False  # others may have tables of their own there
+    shared: bool = False  # others may have their own tables there
     owner_of: tuple[str, str] = ("", "")  # a table whose owner may own the schema as well
     hint: str = ""  # what to do about a table that is not as it was made
 

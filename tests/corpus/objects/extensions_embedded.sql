@@ -1,4 +1,4 @@
--- An extension, in a schema of its own, whose types, operators and index methods relations use.
+-- An extension, in a separate schema, whose types, operators and index methods relations use.
 create schema ext;
 create extension vector schema ext;
 create schema uses;

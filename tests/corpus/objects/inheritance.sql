@@ -13,7 +13,7 @@ insert into places (name) values ('field'), ('wood'), ('field');
 insert into cities (name, population) values ('Delft', 100000), ('Lund', 90000);
 insert into capitals (name, population, country) values ('Paris', 2000000, 'fr'), ('Rome', 2800000, 'it');
 
--- two parents, merged columns, a column of its own that merges with an inherited one
+-- two parents, merged columns, its own column that merges with an inherited one
 create table named (id int, name text default 'named', tag text);
 create table priced (id int, price numeric(10, 2), check (price > 0) no inherit);
 create table things (name text default 'thing', extra jsonb) inherits (named, priced);

@@ -302,7 +302,7 @@ _OWNED_BY_DROP = {
 
 
 def owner_statement(entry: Entry) -> str:
-    """ALTER ... OWNER TO, or nothing for what has no owner of its own (_getObjectDescription)."""
+    """ALTER ... OWNER TO, or nothing for what has no separate owner (_getObjectDescription)."""
     if not entry.owner or not entry.drop:
         return ""
     if entry.kind in _OWNED_BY_DROP:

@@ -263,7 +263,7 @@ def read_key_constraints(connection: Connection) -> list[KeyConstraint]:
 
 
 def read_foreign_keys(connection: Connection) -> list[ForeignKey]:
-    """Those with an archive entry of their own."""
+    """Those with a separate archive entry."""
     return [
         ForeignKey(
             row["oid"],

@@ -68,7 +68,7 @@ class Bulk(Protocol):
 
 
 def select_range(relation: Relation, columns: Sequence[str], range_: Range) -> str:
-    """The query that COPY reads a chunk with. ONLY: children are relations of their own."""
+    """The query that COPY reads a chunk with. ONLY: children are separate relations."""
     query = sql.SQL("select {} from only {} where {}").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)),
         sql.Identifier(relation.name.schema, relation.name.name),

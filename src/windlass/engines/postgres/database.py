@@ -1,4 +1,4 @@
-"""What a database has of its own beside the objects in it, and the statements that give it that.
+"""What a database has beside the objects in it, and the statements that give it that.
 
 pg_dump writes it for `pg_restore --create` only, under the name of the database that it has dumped.
 """
@@ -97,7 +97,7 @@ _PRIVILEGES = {
     "CREATE": sql.SQL("CREATE"),
     "TEMPORARY": sql.SQL("TEMPORARY"),
 }
-# GUC_LIST_QUOTE: their values are lists of identifiers, each a literal of its own (pg_dump's
+# GUC_LIST_QUOTE: their values are lists of identifiers, each a separate literal (pg_dump's
 # variable_is_guc_list_quote)
 _LISTS = {
     "local_preload_libraries", "search_path", "session_preload_libraries",

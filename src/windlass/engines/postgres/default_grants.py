@@ -20,7 +20,7 @@ _ROUTINES = {"AGGREGATE", "FUNCTION", "PROCEDURE"}
 
 def undo_default_grants(connection: Connection, made: Collection[tuple[str, Name]]) -> None:
     """Of the objects of these kinds and names, inside the caller's transaction, before any grant
-    of their own. Nothing where nobody has default privileges."""
+    to them. Nothing where nobody has default privileges."""
     try:
         if connection.execute("select from pg_default_acl limit 1").fetchone() is None:
             return

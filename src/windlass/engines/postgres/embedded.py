@@ -1,4 +1,4 @@
-"""PostgreSQL servers of our own, 16 and 18, from the wheel that the extra `demo` installs.
+"""PostgreSQL servers to start and stop, 16 and 18, from the wheel that the extra `demo` installs.
 
 Decides where such a server lives, as whom it runs and how it is reached. What is in it is left
 to others. The wheel's own server class is not used: it listens on a socket without a password,
@@ -330,7 +330,7 @@ def _programs(version: Version, account: _Account | None) -> Path:
 def _run(version: Version, program: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     """Run one of the wheel's programs as the servers' account.
 
-    It gets an environment of its own: PGPASSWORD must not live on in a server, PGPORT and
+    It gets its own environment: PGPASSWORD must not live on in a server, PGPORT and
     PGOPTIONS must not change one.
     """
     account = _account()

@@ -11,7 +11,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
 
-# an advisory lock key of our own: "windlass" in ASCII
+# windlass's advisory lock key: "windlass" in ASCII
 _KEY = int.from_bytes(b"windlass", "big", signed=True)
 _RELATION = int.from_bytes(b"wndl", "big") << 32  # with a relation's oid
 # the server notices a killed client only when it next reads from it

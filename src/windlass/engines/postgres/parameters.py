@@ -1,7 +1,7 @@
 """libpq's connection parameters, one by one: which of them the fast copy keeps, and how.
 
-psycopg and pg_dump are libpq, so they keep all. asyncpg, which moves the rows, has a protocol and a
-TLS of its own: what it cannot do as libpq does is left to a copy through libpq, which is slower.
+psycopg and pg_dump are libpq, so they keep all. asyncpg, which moves the rows, has its own protocol
+and TLS: what it cannot do as libpq does is left to a copy through libpq, which is slower.
 Anything that is not in this table goes there as well, as a newer libpq may know more.
 """
 

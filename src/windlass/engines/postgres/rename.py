@@ -7,14 +7,14 @@ statement there is, while a splice leaves alone what it does not touch. In one s
 
 1. The parse tree says which of its leaves name a schema (`_QUALIFIED` and the tables beside it).
 2. Few nodes of the tree know their place in the text. So each word that could be one of those
-   names is replaced by a mark of its own and the text is parsed again: the leaf that holds the
+   names is replaced by its own mark and the text is parsed again: the leaf that holds the
    mark is what the word says. A word whose mark changes more than that is grammar
    (``GRANT ... TO PUBLIC``, ``WITH NO DATA``), not a name.
 3. The words of the leaves found in 1 are replaced in the text.
 4. The new text is parsed. Its tree has to be the first tree with exactly the leaves of 1 changed;
    anything else raises.
 
-Names inside strings (``'app.s'::regclass``, the body of an SQL function) are SQL of their own and
+Names inside strings (``'app.s'::regclass``, the body of an SQL function) are SQL themselves and
 go the same way. A string that cannot be read as SQL is kept, and named as a loss.
 """
 
@@ -495,7 +495,7 @@ _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|[^{},\s"][^{},"]*', re.DOTALL)
 
 
 def _values(path: Path, node: Node, mapping: Mapping[str, str]) -> set[Path]:
-    """A string of a type of its own (``'app'::app.mood``) that is a name by accident."""
+    """A string of another type (``'app'::app.mood``) that is a name by accident."""
     match node:
         case Node("TypeCast", arg=Node("A_Const", val=Node("String", sval=str(text)))) if (
             text in mapping and _built_in(node.typeName) not in _TEXTS
@@ -531,7 +531,7 @@ def _body_losses(node: Node, mapping: Mapping[str, str]) -> list[str]:
     ]
 
 
-# a site of its own; the name of a file; the name of a C function
+# a separate site; the name of a file; the name of a C function
 _WITHOUT_TEXT = ("sql", "c", "internal")
 
 

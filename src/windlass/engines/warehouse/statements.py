@@ -33,7 +33,7 @@ def names(*path: str) -> sql.Identifier:
 
 
 def verbatim(text: str) -> sql.SQL:
-    """A type's name, or another word of our own."""
+    """A type's name, or another constant word."""
     return sql.SQL(text)
 
 

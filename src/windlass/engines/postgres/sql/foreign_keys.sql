@@ -1,4 +1,4 @@
--- Foreign keys that have an entry of their own, by which they are added and validated.
+-- Foreign keys that have a separate entry, by which they are added and validated.
 select o.oid::bigint                                    as oid,
        n.nspname                                        as schema,
        c.relname                                        as relation,
