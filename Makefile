@@ -58,7 +58,7 @@ clean: ## Remove the virtual environment and everything made from the sources
 
 # Stamps: a second run is instant until the needs change.
 .venv/.for-demo: $(NEEDS) | .venv/bin/python
-	@echo "installing windlass into .venv"
+	@echo "installing windlass into .venv; with the servers and the sample shop, the first time takes about a minute"
 	@$(WITHOUT_OLD_NAME)
 	@$(PIP) -e '.[demo]'
 	@touch $@

@@ -69,6 +69,8 @@ _HEAD = """\
 
 What the roles need that windlass connects as. The plan checks all of it before anything is written,
 and lists every GRANT that is missing, for every object at once. Neither side needs a superuser.
+Both take CONNECT on the database, and a line of pg_hba.conf: everybody has the one unless it was
+revoked.
 """
 _SIDES = {
     "source": "## On the source\n\nThe sessions are read-only.",
@@ -89,7 +91,10 @@ _ALSO = {
         "`--existing fill` and `--data-only` load into existing tables: INSERT, and ownership"
         " or a superuser to silence triggers; else triggers that would fire are problems.",
         "`--existing replace` and `rollback` move and drop objects: ownership of them.",
-        "The journal: whoever made the schema `windlass` owns it.",
+        "TEMPORARY on the database, which everybody has unless it was revoked: without it,"
+        " definitions that the two servers print differently cannot be compared, and are reported.",
+        "The journal belongs to the role that created the schema `windlass`; see"
+        " [security](security.md) for how others may use it.",
         "[Rewrite](rewrite.md#privileges) has its own list.",
     ),
 }
