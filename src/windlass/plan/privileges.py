@@ -69,8 +69,8 @@ _HEAD = """\
 
 What the roles need that windlass connects as. The plan checks all of it before anything is written,
 and lists every GRANT that is missing, for every object at once. Neither side needs a superuser.
-Both take CONNECT on the database, and a line of pg_hba.conf: everybody has the one unless it was
-revoked.
+On both sides the role needs CONNECT on the database, which everybody has unless it was revoked, and
+pg_hba.conf has to let it in.
 """
 _SIDES = {
     "source": "## On the source\n\nThe sessions are read-only.",
