@@ -8,7 +8,7 @@ WindlassError              anything we can explain; `hint` says what to do
 │   ├── SnapshotLost       the exported snapshot died with its holder
 │   ├── ServerStarting     a server is there, and not up yet
 │   └── RunLost            the target forgot work of this run, or its lock; read the journal
-├── TargetFull             no space left on the target; goes on after space is made
+├── TargetFull             no space left on the target; resumes after space is made
 ├── CannotResume           the run cannot be resumed as it is; its hint says what to do instead
 ├── AlreadyFinished        the run that would begin is finished; holds its outcome
 ├── AlreadyDone            another process committed this item first
@@ -93,11 +93,11 @@ class ServerStarting(ConnectionLost):
 
 class RunLost(ConnectionLost):
     """What this process believes of its run may be wrong: the target restarted, or the session
-    that holds its lock is gone. The journal has to be read anew."""
+    that holds its lock is gone. The journal has to be read again."""
 
 
 class TargetFull(WindlassError):
-    """The target has no space left. What was committed stays; goes on after space is made."""
+    """The target has no space left. What was committed stays; resumes after space is made."""
 
 
 class CannotResume(WindlassError):

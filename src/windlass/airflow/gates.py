@@ -37,7 +37,7 @@ class PlanApproval(ApprovalOperator):
     """Shows the plan and waits, where the run's params ask for it.
 
     It is also the last task before anything is written: that the run could not be validated at its
-    end is told here, and not after hours of copying.
+    end is reported here, and not after hours of copying.
     """
 
     def __init__(self, *, validation_dag_id: str = "", **kwargs: Any) -> None:

@@ -7,7 +7,7 @@ outlive its maker: any later process can end it by its folder::
     folder/
       windlass-airflow   says that the folder is ours
       airflow.cfg        all settings; it and the next three may be read by their owner only
-      secrets.json       keys, and the port: a second start goes on where the first one was
+      secrets.json       keys, and the port: a second start continues where the first one was
       passwords.json     of the page's one user
       running.json       what runs now; gone when nothing does
       logs/              of tasks; of the components in logs/components

@@ -1,4 +1,4 @@
-"""What a local Airflow is told: its keys, its port and airflow.cfg.
+"""What a local Airflow is configured with: its keys, its port and airflow.cfg.
 
 Decides how Airflow is tuned for a small machine, and that secrets are in files of mode 0600 only.
 """

@@ -285,7 +285,7 @@ class RefreshOperator(BaseOperator):
         return tables
 
     def _listed(self) -> Sequence[str]:
-        """What the list names by now, whether it is a known table or not."""
+        """What the list names now, whether it is a known table or not."""
         return _tables(Path(self.file) if self.file else (), ())[0]
 
 

@@ -15,7 +15,7 @@ _LATE = "{0} is not done {1} after it was queued"
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Who is told. Addresses and secrets are in Airflow's connections, named here by their ids."""
+    """Who is notified. Addresses and secrets are in Airflow's connections, named here by id."""
 
     email: tuple[str, ...] = ()
     smtp_conn_id: str = "smtp_default"

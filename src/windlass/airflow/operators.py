@@ -113,8 +113,8 @@ class FlowOperator(BaseOperator):
         )
 
     def _patience_seconds(self, context: Context) -> float:
-        """Of this try. A step that begins the flow does not wait: an address that is wrong is told
-        at once, and what is only down is Airflow's to try again."""
+        """Of this try. A step that begins the flow does not wait: a wrong address is reported at
+        once, and what is only down is Airflow's to try again."""
         step = resolve_place(self.flow).step(self.step)
         holds_again = step.lasting and context["ti"].try_number > 1
         return self.patience_seconds if step.after or holds_again else 0.0

@@ -6,7 +6,7 @@ For Airflow's ``airflow_local_settings.py``, which every component imports when 
 
     install()
 
-Imports nothing itself, as Airflow is not yet whole by then.
+Imports nothing itself, as Airflow is not yet whole then.
 """
 
 from __future__ import annotations

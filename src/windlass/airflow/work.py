@@ -32,7 +32,7 @@ from windlass.run.local import run_flow
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-ATTEMPTS = 3  # in one context; then comes another, which finds the run as it is by then
+ATTEMPTS = 3  # in one context; then comes another, which finds the run as it then is
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.25, 2.0
 HOLD_POLL_SECONDS = 2.0
 # A task that waits longer than this gives up its slot, which the holder's next attempt may need.

@@ -204,7 +204,7 @@ def drop_made(connection: Connection, statements: Iterable[Statement]) -> list[s
     The caller has put first what was made last; what something else of theirs still needs is tried
     again after it.
 
-    Never CASCADE. Schemas and extensions that others use by now stay, and are returned by name.
+    Never CASCADE. Schemas and extensions that others use now stay, and are returned by name.
 
     Raises:
         Refused: something made since depends on it; nothing is changed then.

@@ -78,7 +78,7 @@ def export(spec: ExportSpec, emit: Emit, *, run: str = "") -> Outcome:
 
 
 def _attempt(run: Exporting) -> tuple[Outcome, WindlassError | None]:
-    """One pass of the flow, and why another one could go on where it ended."""
+    """One pass of the flow, and why another one could resume where it ended."""
     run.steps = tuple(step.name for step in EXPORT.steps)
     resume = f"run the same command again with --run {run.run} to resume"
     try:

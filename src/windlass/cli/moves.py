@@ -101,7 +101,7 @@ def migrate(
 
 
 def _stopped(before: Outcome, refused: Outcome) -> Outcome:
-    """The run had begun before what now keeps it from going on."""
+    """The run had begun before what now keeps it from resuming."""
     reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in refused.problems)
     return replace(before, message=reasons, hint=RESUME)
 
@@ -112,7 +112,7 @@ def _say_lost(lost: WindlassError, holder: SnapshotHolder | None) -> str:
 
 
 def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
-    """One pass of the flow, and why another one could go on where it ended."""
+    """One pass of the flow, and why another one could resume where it ended."""
     run.steps = tuple(step.name for step in MIGRATE.steps)
     try:
         with _explained(), watching_locks(run):

@@ -222,7 +222,7 @@ def _totals(outcome: Outcome) -> Iterator[str]:
 
 
 def _snapshots(outcome: Outcome) -> Iterator[str]:
-    """Those that rows were read from; a run that goes on takes more than it may need."""
+    """Those that rows were read from; a run that is resumed takes more than it may need."""
     used = Counter(number for relation in outcome.relations for number in relation.snapshots)
     for taken in outcome.snapshots:
         if taken.number in used:

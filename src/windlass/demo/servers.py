@@ -59,7 +59,7 @@ def start_both(folder: Path, tell: Tell | None) -> dict[str, EmbeddedServer]:
 def server_in(
     folder: Path, version: Version, settings: Mapping[str, str] | None = None
 ) -> EmbeddedServer:
-    """Not started. Made anew where an earlier process was stopped while it made it."""
+    """Not started. Made again where an earlier process was stopped while it made it."""
     if (folder / "data" / "PG_VERSION").exists():
         return EmbeddedServer.open(folder)
     shutil.rmtree(folder, ignore_errors=True)

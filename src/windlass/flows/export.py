@@ -69,7 +69,7 @@ def extract(run: Exporting, item: Item) -> Result:
 
 
 def _has_holes(export: Export, found: Manifest) -> bool:
-    """Only what had changed was read, and the table has lost what was there by now."""
+    """Only what had changed was read, and the table has lost what was there."""
     return bool(found.since and not export.since)
 
 

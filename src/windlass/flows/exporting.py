@@ -513,7 +513,7 @@ class Exporting:
         self.results[step][item.id] = result
 
     def recover(self, error: WindlassError) -> None:
-        """Every step opens what it needs anew; but the snapshot has to live."""
+        """Every step opens what it needs again; but the snapshot has to live."""
         if isinstance(error, SnapshotLost):
             raise error
         if self._holder is not None and not self._holder.alive:

@@ -77,7 +77,7 @@ IN_ORDER_ITEM = Item("in order")
 
 
 def extract_source_schema(run: Migration, _: Item) -> Result:
-    """Read both sides and plan, or find the run to go on with. Writes nothing."""
+    """Read both sides and plan, or find the run to resume. Writes nothing."""
     run.prepare()
     plan = run.plan
     detail = Detail.FULL if len(plan.statements) <= FULLY_TOLD else Detail.BRIEF
@@ -102,7 +102,7 @@ def _told_relation(item: RelationPlan) -> Result:
 
 
 def hold_snapshot(run: Migration, _: Item) -> Result:
-    """Journal the plan, or take over the run to go on with; hold its snapshot and its lock."""
+    """Journal the plan, or take over the run to resume; hold its snapshot and its lock."""
     planned = run.result("extract_source_schema")
     run.prepare(planned["run"])  # as the plan that was shown names it
     run.check_planned(planned["fingerprint"])
@@ -224,7 +224,7 @@ def _with_losses(losses: Sequence[Loss]) -> Result:
 
 
 def transfer_large_objects(run: Migration, _: Item) -> Result:
-    """In the order of their ids, some in each transaction; goes on after the last that is in."""
+    """In the order of their ids, some in each transaction; continues after the last that is in."""
     if not run.plan.large_objects.count:
         return {}
     source = run.sessions().source(run.snapshot.id)
@@ -362,7 +362,7 @@ def _analyze_once(run: Migration, step: str, item: str, names: Sequence[Name]) -
 
 
 def set_sequences(run: Migration, _: Item) -> Result:
-    """Where the source's sequences stand now: never behind a value that the snapshot holds."""
+    """The values of the source's sequences now: never behind a value that the snapshot holds."""
     pairs, most = run.plan.sequences, min(SEQUENCES_AT_ONCE, run.plan.portion)
     done = bool(run.lines(SET_SEQUENCES))
     values: dict[str, list[object]] = {}

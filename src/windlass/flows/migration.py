@@ -136,7 +136,7 @@ class Migration:
         self._patient = patient
         self._reviewed = reviewed
         self._has_begun = self._cancelled = self._locked = self._is_finished = False
-        self._found: journal.Run | None = None  # the one to go on with
+        self._found: journal.Run | None = None  # the one to resume
         self._epoch = 1
         self._plan: Plan | None = None
         self._loads: dict[str, Load] = {}
@@ -475,7 +475,7 @@ class Migration:
 
     @_explained()
     def prepare(self, run: str = "") -> None:
-        """Find the run to go on with, or plan a new one, by that id if one is given. Writes
+        """Find the run to resume, or plan a new one, by that id if one is given. Writes
         nothing.
 
         Raises:
@@ -529,7 +529,7 @@ class Migration:
         return read_holder(self.control).startswith(f"{control_name(run)} ")
 
     def _unfinished(self) -> journal.Run | None:
-        """The one that these options go on with, after a restart has undone it none.
+        """The one that these options resume, after a restart has undone it none.
 
         Raises:
             Refused: another move from the same source is unfinished.
@@ -554,7 +554,7 @@ class Migration:
 
     def _refuse_taken_over(self, run: journal.Run) -> None:
         """Raises:
-        Refused: what it has made so far is another run's by now.
+        Refused: what it has made so far is another run's now.
         """
         from windlass.flows.succession import later_problems
 
@@ -633,7 +633,7 @@ class Migration:
         self._tell_plan(resumed=False)
 
     def _connect(self) -> None:
-        """Both sides, so that both faults are told if there are two."""
+        """Both sides, so that both faults are reported if there are two."""
         problems, passing = [], True
         if self._holder is None:
             try:
@@ -738,7 +738,7 @@ class Migration:
             )
         )
 
-    # going on
+    # resuming
 
     def _resume(self, run: str) -> None:
         self._resumed = self._has_begun = True
@@ -791,7 +791,7 @@ class Migration:
 
         Raises:
             RunLost: no process holds it now.
-            WindlassError: it has been rolled back, or is another caller's by now.
+            WindlassError: it has been rolled back, or is another caller's now.
         """
         self._connect_to(ticket)
         self._found = run = self._read_run(ticket["run"])
@@ -855,7 +855,7 @@ class Migration:
         """What this run is known to have done, from its journal."""
         if self._plan is None:
             return Outcome("", state, self.seconds, message=message, hint=hint)
-        with contextlib.suppress(psycopg.Error):  # a dead target: what is known is told
+        with contextlib.suppress(psycopg.Error):  # a dead target: what is known is reported
             self._read_lines()
         return Outcome(
             run=self.plan.run,

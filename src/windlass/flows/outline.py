@@ -25,7 +25,7 @@ def _in(module: str, name: str, *after: str, items: str | None = None, **words: 
     return Step(name, f"{module}:{name}", after, items=place, doc=_DOCS[name], **words)
 
 
-# what people who watch a step are told of it
+# what people who watch a step read of it
 _DOCS = {
     "extract_source_schema": "Reads both sides, makes the plan and finds every problem; writes"
     " nothing.",

@@ -383,7 +383,7 @@ def _same_table(connection: Connection, run: str, name: Name, note: Result) -> i
     """Its oid.
 
     Raises:
-        Refused: another has its name by now, into which the old rows do not belong.
+        Refused: another has its name now, into which the old rows do not belong.
     """
     oid = read_oid(connection, name)
     if not oid or oid != note.get("table", oid):

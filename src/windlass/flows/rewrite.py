@@ -1,4 +1,4 @@
-"""The steps of the flow `rewrite`: rows are picked, changed and written back where they stand.
+"""The steps of the flow `rewrite`: rows are picked, changed and written back in place.
 
 Each step's work and its journal line commit in one transaction of the one database, so every step
 can be killed at any point and run again. Until something is deleted or written, a run that was
@@ -177,7 +177,7 @@ def delete_records_from_table(run: Rewriting, _: Item) -> Result:
 
 @_explained
 def writing_to_database(run: Rewriting, _: Item) -> Result:
-    """Write the rows back where they stand. Those that somebody has changed or deleted since they
+    """Write the rows back in place. Those that somebody has changed or deleted since they
     were read are left, counted and told: the next run finds them.
 
     If the write cannot happen, such as for a constraint, what was deleted comes back.

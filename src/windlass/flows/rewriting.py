@@ -242,7 +242,7 @@ class Rewriting:
             raise
 
     def _in_control(self, connection: Connection) -> list[journal.Run]:
-        # A step is told done before the next begins, elsewhere: it must not be forgotten.
+        # A step is reported as done before the next begins, elsewhere: it must not be forgotten.
         connection.execute("set synchronous_commit to on")
         if connection.info.server_version >= 140000:
             # A killed client's statement ends soon, and lets its lock go.

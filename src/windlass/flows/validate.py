@@ -266,7 +266,7 @@ def _explain(
 
 
 def validate_sequences(run: Migration, _: Item) -> Result:
-    """Against what the run has set, as the source goes on counting; else against the source.
+    """Against what the run has set, as the source continues to count; else against the source.
 
     A snapshot holds no sequences: in one that somebody else holds, those are compared that its run
     has set, and the others left out.

@@ -101,7 +101,7 @@ def line_statement(run: str, line: Line) -> str:
 
 
 def fence_statement(run: str) -> str:
-    """The epoch of a run, locked until the transaction ends: nobody takes it over meanwhile."""
+    """The epoch of a run, locked until the transaction ends: nobody takes it over until then."""
     statement = sql.SQL("select epoch from windlass.run where run = {} for share")
     return statement.format(sql.Literal(run)).as_string(None)
 

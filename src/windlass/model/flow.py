@@ -79,8 +79,8 @@ class Flow(Generic[Context]):
     steps: tuple[Step[Context], ...] = field(default=())
     context: Callable[..., Context] | str = ""  # see `windlass.run.context`
     spec: Callable[..., Any] | str = ""  # the pydantic model of what a user may ask for
-    # Of a flow whose runs are in a journal: how one is undone, and how one is told, each given the
-    # session and the journal's entry. See `windlass.flows.rollback` and `windlass.flows.status`.
+    # Of a flow whose runs are in a journal: how one is undone, and how one is reported, each given
+    # the session and the journal's entry. See `windlass.flows.rollback` and `.status`.
     undo: Callable[..., Any] | str = ""
     foresee: Callable[..., Any] | str = ""  # what `undo` would do
     status: Callable[..., Any] | str = ""

@@ -14,8 +14,8 @@ class State(StrEnum):
     """Of a run, in the journal and in its outcome."""
 
     RUNNING = "running"  # or killed: nobody wrote an end
-    STOPPED = "stopped"  # by an error; the same command goes on
-    INTERRUPTED = "interrupted"  # by the user; the same command goes on
+    STOPPED = "stopped"  # by an error; the same command resumes it
+    INTERRUPTED = "interrupted"  # by the user; the same command resumes it
     REFUSED = "refused"  # nothing was written
     DIFFERENT = "different"  # finished, and verification found differences
     LOSSY = "done, with losses"  # that its rows brought about, and that nobody has accepted

@@ -201,7 +201,7 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """The same for plans that would do the same, however many rows there are by then."""
+        """The same for plans that would do the same, however many rows there are."""
         persistence = ("SET LOGGED", "SET UNLOGGED")  # depends on sizes
         what = (
             [one.sql for one in self.statements if one.kind not in persistence],

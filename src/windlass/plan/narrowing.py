@@ -124,7 +124,7 @@ def _unfit(column: ColumnPlan, answer: Answer) -> Iterator[str]:
 
 
 def _answered(column: ColumnPlan, answer: Answer | None) -> ColumnPlan:
-    """What a run does that goes on although values change."""
+    """What a run does that continues although values change."""
     if answer is None or not answer.changed:
         return column
     if column.generated or column.conversion is None:

@@ -439,7 +439,7 @@ class _Roles:
 
     def let_in(self, entry: Entry) -> str:
         """Grants of CREATE on a schema that cannot wait for the other grants: who is going to own
-        what is in it must have it by then."""
+        what is in it must have it before."""
         if entry.kind != "SCHEMA" or self._around.superuser:
             return ""
         return "".join(

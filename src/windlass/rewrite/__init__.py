@@ -1,1 +1,1 @@
-"""Change rows where they stand: check, stage, call a function, back up, write, stamp, undo."""
+"""Change rows in place: check, stage, call a function, back up, write, stamp, undo."""

@@ -143,7 +143,7 @@ def lock_place(connection: Connection, plan: RewritePlan) -> None:
     backup before.
 
     Raises:
-        Refused: something else is there by now, or the new backup is gone.
+        Refused: something else is there now, or the new backup is gone.
     """
     old, new = place_of(plan), _new_place(plan)
     connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(old),))

@@ -223,7 +223,7 @@ class Staging:
         )
 
     def write(self) -> sql.Composed:
-        """Change the rows where they stand; nobody ever sees the table without them."""
+        """Change the rows in place; nobody ever sees the table without them."""
         sets = _list(
             sql.SQL("{} = {}").format(sql.Identifier(name), self.current(name))
             for name in self.written_columns

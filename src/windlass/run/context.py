@@ -47,7 +47,7 @@ class Held(Context, Protocol):
         """Hold the run here meanwhile, as the process that held it has ended.
 
         Raises:
-            RunLost: somebody else holds it by now.
+            RunLost: somebody else holds it now.
         """
 
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:

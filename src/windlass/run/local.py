@@ -164,8 +164,8 @@ class _Execution:
                 self._clean_up()
 
     def _clean_up(self) -> None:
-        """After a failure: what is left of the steps that run always. A fault of theirs is told,
-        and does not take the place of the failure itself."""
+        """After a failure: what is left of the steps that run always. A fault of theirs is
+        reported, and does not take the place of the failure itself."""
         for progress in self._steps.values():
             if not progress.step.always or progress.done:
                 continue

@@ -203,7 +203,7 @@ class Spec(BaseModel):
     def essence(self) -> dict[str, Any]:
         """What makes it the same move: everything but who runs it and how fast, without secrets.
 
-        A stopped run goes on only under the same essence.
+        A stopped run is resumed only under the same essence.
         """
         keys = {"source", "target", "jobs", "verify_", "one_snapshot", "snapshot"}
         permitted = {"accept", "allow_empty_source"}

@@ -21,7 +21,7 @@ from obstore.store import LocalStore, from_url
 from windlass.engines import scratch
 from windlass.errors import ConnectionLost, WindlassError
 
-# A store that does not answer is told of in half a minute; ten retries would take three.
+# A store that does not answer is reported after half a minute; ten retries would take three.
 _RETRIES = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 _TIMEOUTS = {"connect_timeout": "5s", "timeout": "60s"}
 BUFFER_BYTES = 8 << 20  # of an upload in parts: S3 asks for at least 5 MiB each

@@ -82,7 +82,7 @@ def read_columns(connection: Connection, oid: int) -> list[Column]:
 
 
 def read_name(connection: Connection, oid: int) -> Name | None:
-    """What a table is called by now; None if it is gone."""
+    """What a table is called now; None if it is gone."""
     row = connection.execute(
         "select n.nspname::text, c.relname::text from pg_class c"
         " join pg_namespace n on n.oid = c.relnamespace where c.oid = %s",

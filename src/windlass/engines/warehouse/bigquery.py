@@ -132,7 +132,7 @@ class BigQuery:
             self._made.close()  # type: ignore[no-untyped-call]
 
     def cancel(self) -> None:
-        """A job goes on without us; the next attempt meets it."""
+        """A job continues without us; the next attempt meets it."""
 
     @contextmanager
     def _explaining(self, doing: str) -> Iterator[None]:
@@ -446,7 +446,7 @@ class BigQuery:
         """Wait for a job; why it has failed, if it has.
 
         Raises:
-            ConnectionLost: asking for it has failed; it goes on.
+            ConnectionLost: asking for it has failed; it continues.
         """
         try:
             job.result()
