@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from command import DONE, REFUSED, Ran, migrate, verify, windlass
+from command import DIFFERENT, DONE, REFUSED, Ran, migrate, verify, windlass
 from hostile import SCHEMA, Hostile, hostile_role
 from servers import Pair
 
@@ -187,3 +187,31 @@ def test_default_privileges_give_nobody_the_journal(pair: Pair) -> None:
     migrate(pair).expect(DONE)
     windlass("status", pair=pair).expect(DONE)
     verify(pair).expect(DONE)
+
+
+def test_a_comparison_runs_no_other_role_s_code(pair: Pair) -> None:
+    """What a materialised view would hold if it were refreshed is asked for only where all that
+    its query runs is the user's, or a superuser's."""
+    with hostile_role(pair.source) as low:
+        low.run(
+            "create schema hers",
+            "create function hers.f() returns int language plpgsql as $$begin"
+            f" if current_setting('is_superuser') = 'on'"
+            f" and current_database() = '{pair.source.name}'"
+            " then execute format('copy (select 1) to %L',"
+            "   current_setting('data_directory') || '/planted'); end if;"
+            " return 1; end$$",
+            "create table hers.t (a int)",
+            "create view hers.seen as select a, hers.f() as b from hers.t",
+            "create materialized view hers.m as select * from hers.seen",
+            "insert into hers.t values (1)",
+        )
+        told = "its query runs function hers.f() of " + low.name
+        notices = migrate(pair).expect(DONE).result["notices"]
+        assert [one for one in notices if told in one]
+        (found,) = windlass("verify", "--json", pair=pair).expect(DIFFERENT).result["differences"]
+        assert found["object"] == "materialized view hers.m" and told in found["message"]
+        planted = (
+            "select (pg_stat_file(current_setting('data_directory') || '/planted', true)).size"
+        )
+        assert pair.source.value(planted) is None

@@ -6,6 +6,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
 
@@ -37,8 +38,19 @@ def read_content(connection: Connection, name: Name, *, side: str) -> Content | 
         raise explain(error, f"reading materialized view {name}", side=side) from error
 
 
+def read_foreign_code(source: Connection) -> dict[Name, str]:
+    """By materialised view, what its query would run that is another role's: it would do that with
+    the privileges of this session, where REFRESH takes the owner's."""
+    try:
+        rows = source.execute(load("view_code")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading what views run", side="source") from error
+    return {Name(schema, name): f"{what} of {role}" for schema, name, what, role in rows}
+
+
 def read_fresh_content(source: Connection, name: Name) -> Content | None:
-    """What it would hold if it were refreshed now; None if its query cannot be run so.
+    """What it would hold if it were refreshed now; None if its query cannot be run so. Only for
+    one that runs no other role's code.
 
     Raises:
         WindlassError: the server is gone.
