@@ -130,7 +130,7 @@ def show_run(camera: Camera, dag_id: str, run: str, name: str, height: int) -> N
         for task in {one["task_id"] for one in camera.airflow.task_instances(dag_id, run)}:
             # its name, its state, and its bar, which is neither
             bar = page.locator(f"[data-task-id={task}]:not([id])").get_by_role("link")
-            bar.first.wait_for()  # there is one of its own for the time in the queue
+            bar.first.wait_for()  # there is a separate one for the time in the queue
         camera.take(page, name)
 
 

@@ -1,7 +1,7 @@
 """Real PostgreSQL servers in temporary folders, for tests to start, stop, kill and fill.
 
-Of windlass only the place of the embedded programs is used: what it makes of them has tests of its
-own, and these servers need what those must not offer (killing, a full disk, no fsync).
+Of windlass only the place of the embedded programs is used: what it makes of them has its own
+tests, and these servers need what those must not offer (killing, a full disk, no fsync).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""After `validate`: make the target's rows and sequences those of the source again, as a run of its
-own that can be resumed and undone."""
+"""After `validate`: make the target's rows and sequences those of the source again, as a separate
+run that can be resumed and undone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The context of the flow `rewrite`: one session, the lock of one table, the journal of one run.
 
-A process has the table's lock as long as its session lives. Where each step has a process of its
-own, nobody has it between two steps: then the journal says whose run it is.
+A process has the table's lock as long as its session lives. Where each step has its own
+process, nobody has it between two steps: then the journal says whose run it is.
 """
 
 from __future__ import annotations
