@@ -170,6 +170,14 @@ def test_it_is_said_whose_limit_is_reached(message: str, hint: str) -> None:
         assert hint in explain(error, "connecting", side="target").hint
 
 
+def test_a_server_without_memory_is_not_said_to_lack_locks() -> None:
+    for message, hint in (("out of memory", "fewer --jobs"), ("out of shared memory", "max_locks")):
+        for driver in DRIVERS:
+            found = explain(driver("53200", message), "building an index", side="target")
+            assert hint in found.hint
+    assert "max_locks" not in explain(psycopg_error("53200", "out of memory"), "", side="s").hint
+
+
 WITHOUT_STATE = [
     (psycopg.OperationalError("connection refused"), ConnectionLost),
     (psycopg.InterfaceError("the connection is closed"), ConnectionLost),

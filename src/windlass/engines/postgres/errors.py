@@ -49,6 +49,8 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     hint = _HINTS.get(state or "", "")
     if state == "53300":
         hint = _full_hint(message) or hint
+    elif state == "53200" and "out of memory" in message:  # not of shared memory
+        hint = "the server has no memory left: run with fewer --jobs"
     if state == "53100" or (state == "58030" and "No space left" in str(error)):
         return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
     if state == "23505" and _constraint(error) == ("windlass", "line_pkey"):
