@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import click
 import pytest
 
@@ -49,6 +51,20 @@ def test_one_run_is_shown_in_detail(moved: Pair) -> None:
 def test_an_unknown_run_is_refused(moved: Pair) -> None:
     ran = windlass("status", "nonsense", pair=moved).expect(REFUSED)
     assert "run nonsense" in ran.said
+
+
+@pytest.mark.parametrize("words", [("status",), ("migrate", "--restart"), ("plan",)])
+def test_a_run_of_a_version_whose_plans_are_unknown_is_named(
+    moved: Pair, words: tuple[str, ...]
+) -> None:
+    plan = zlib.compress(b"{}").hex()
+    moved.target.run(
+        f"update windlass.run set version = '0.0.7', plan = decode('{plan}', 'hex'),"
+        " state = 'running'"
+    )
+    said = windlass(*words, pair=moved).expect(REFUSED).said
+    assert "begun by windlass 0.0.7" in said
+    assert "finish it or undo it with windlass 0.0.7" in " ".join(said.split())
 
 
 def test_watching_a_run_ends_with_the_run(moved: Pair) -> None:

@@ -16,9 +16,10 @@ from typing import Any
 
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from windlass import __version__
+from windlass.errors import WindlassError
 from windlass.journal import door
 from windlass.model.outcome import Outcome, State
 from windlass.model.plan import Plan
@@ -254,8 +255,21 @@ def unpack_plan(packed: bytes) -> Plan:
 
 
 def read_plan(connection: Session, run: str) -> Plan:
-    """Of a run of the flow `migrate`."""
-    return _plans().validate_json(read_packed(connection, run))
+    """Of a run of the flow `migrate`.
+
+    Raises:
+        WindlassError: another version has begun it, whose plans this one does not know.
+    """
+    try:
+        return _plans().validate_json(read_packed(connection, run))
+    except (ValidationError, zlib.error):
+        query = "select version from windlass.run where run = %s"
+        ((version,),) = connection.execute(query, (run,)).fetchall()
+    raise WindlassError(
+        f"run {run} was begun by windlass {version}, whose plan windlass {__version__} cannot read",
+        hint=f"finish it or undo it with windlass {version}; DROP SCHEMA windlass CASCADE forgets"
+        " all runs",
+    )
 
 
 def read_runs(connection: Session, run: str | None = None, *, flow: str = "") -> list[Run]:
