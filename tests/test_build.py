@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from command import DONE, REFUSED, migrate, verify
+from command import DIFFERENT, DONE, REFUSED, migrate, verify
 from servers import Pair
 
 pytestmark = pytest.mark.parametrize("pair", [(15, 18), (15, 16)], indirect=True)
@@ -67,3 +67,20 @@ def test_a_library_that_the_target_lacks_is_refused(pair: Pair) -> None:
 def test_an_extension_that_the_target_lacks_is_refused(pair: Pair) -> None:
     pair.source.run("create extension hstore")
     assert list(refused(pair)) == ["extension hstore"]
+
+
+def test_a_security_label_without_its_provider_is_a_loss(pair: Pair) -> None:
+    """No server here has a provider; what one has left in the catalog is what pg_dump writes."""
+    pair.source.run(
+        "create table t (a int, b text)",
+        "insert into pg_seclabel values"
+        " ('t'::regclass, 'pg_class'::regclass, 2, 'a provider', 'MASKED; or so')",
+        "insert into t values (1, 'x')",
+    )
+    (problem,) = migrate(pair).expect(REFUSED).result["problems"]
+    assert problem["message"] == 'provider "a provider" is not loaded on the target'
+    assert problem["hint"] == "--accept behaviour to proceed anyway"
+    (loss,) = migrate(pair, "--accept", "behaviour").expect(DONE).result["losses"]
+    assert loss["object"] == problem["object"] and loss["class"] == "behaviour"
+    (found,) = verify(pair).expect(DIFFERENT).result["differences"]
+    assert found["object"] == problem["object"]

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from windlass.engines.postgres.trial import TryOut
 from windlass.model.relation import Name, Relation
-from windlass.model.report import Problem
+from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
 from windlass.plan.statements import target_name
 
@@ -28,6 +28,10 @@ _CATALOG_COLLATION = re.compile(r'COLLATE pg_catalog\.("(?:[^"]|"")+"|[\w$]+)')
 _LIBRARY = re.compile(r"^\s*AS ('(?:[^']|'')*'), ('(?:[^']|'')*')", re.MULTILINE)
 _IN_C = re.compile(r"^\s*LANGUAGE c\b", re.MULTILINE)
 _EXTENSION_SCHEMA = re.compile(r'WITH SCHEMA ("(?:[^"]|"")+"|[\w$]+);')
+_LABEL = "SECURITY LABEL"
+_PROVIDER = re.compile(r'^SECURITY LABEL FOR ("(?:[^"]|"")+"|[\w$]+) ON ', re.MULTILINE)
+_NOT_LOADED = "22023"  # no other check comes before this one
+_OF_LABELS = LossClass.BEHAVIOUR
 _PROBED = "a target whose server has it, or leave them out"
 
 
@@ -55,6 +59,31 @@ def build_problems(
         for trial in trials
         if trial.script in refused and not refused[trial.script].is_taken
     ]
+
+
+def unlabelled(
+    statements: Sequence[Statement], try_out: TryOut
+) -> tuple[tuple[Statement, ...], tuple[Loss, ...]]:
+    """Without security labels whose provider no session of the target has loaded; and these as
+    losses."""
+    labels = {one: _PROVIDER.findall(one.sql) for one in statements if one.kind == _LABEL}
+    trials = {
+        name: f"SECURITY LABEL FOR {name} ON SCHEMA pg_catalog IS NULL"
+        for names in labels.values()
+        for name in names
+    }
+    refused = try_out(trials.values())
+    absent = {
+        name
+        for name, script in trials.items()
+        if script in refused and refused[script].state == _NOT_LOADED
+    }
+    lost = {one: sorted(absent & {*names}) for one, names in labels.items() if absent & {*names}}
+    losses = (
+        Loss(str(one), f"provider {', '.join(names)} is not loaded on the target", _OF_LABELS)
+        for one, names in lost.items()
+    )
+    return tuple(one for one in statements if one not in lost), tuple(losses)
 
 
 def _of_statements(statements: Iterable[Statement]) -> Iterator[Trial]:

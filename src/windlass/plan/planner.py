@@ -32,7 +32,7 @@ from windlass.model.report import Loss, LossClass, Problem, loss_problems
 from windlass.model.statement import Phase, Statement
 from windlass.model.units import several
 from windlass.plan.aside import Aside, plan_aside, same_definitions
-from windlass.plan.build import build_problems
+from windlass.plan.build import build_problems, unlabelled
 from windlass.plan.check import (
     InTheWay,
     Sides,
@@ -165,6 +165,9 @@ def make_plan(
     }
     aside = _aside(spec, run, reading, in_the_way, entries, schemas)
     written = _write(spec, reading, entries, in_the_way, aside, arriving, renamed)
+    if purpose is Purpose.MOVE:
+        kept, lost = unlabelled(written.statements, reading.try_out)
+        written = replace(written, statements=kept, losses=(*written.losses, *lost))
     repointing = _repointing(spec, run, reading, aside, relations, written, schemas)
     narrowed = Narrowed(_plan_relations(spec, reading, relations, arriving, schemas))
     if purpose is Purpose.MOVE and spec.extent is not Extent.SCHEMA:
