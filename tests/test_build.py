@@ -84,3 +84,16 @@ def test_a_security_label_without_its_provider_is_a_loss(pair: Pair) -> None:
     assert loss["object"] == problem["object"] and loss["class"] == "behaviour"
     (found,) = verify(pair).expect(DIFFERENT).result["differences"]
     assert found["object"] == problem["object"]
+
+
+def test_a_file_of_a_text_search_dictionary_that_the_target_lacks_is_refused(pair: Pair) -> None:
+    pair.source.run(
+        "create schema s",
+        "create text search dictionary s.there (template = simple, stopwords = english)",
+        "create text search dictionary s.words (template = simple, stopwords = english)",
+        "update pg_ts_dict set dictinitoption = $$stopwords = 'only_on_the_source'$$"
+        " where dictname = 'words'",
+    )
+    (found,) = refused(pair).items()
+    assert found[0] == "text search dictionary s.words"
+    assert "could not open stop-word file" in found[1]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from windlass.engines.postgres.trial import TryOut
+from windlass.engines.postgres.trial import Refusal, TryOut
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
@@ -28,6 +28,7 @@ _CATALOG_COLLATION = re.compile(r'COLLATE pg_catalog\.("(?:[^"]|"")+"|[\w$]+)')
 _LIBRARY = re.compile(r"^\s*AS ('(?:[^']|'')*'), ('(?:[^']|'')*')", re.MULTILINE)
 _IN_C = re.compile(r"^\s*LANGUAGE c\b", re.MULTILINE)
 _EXTENSION_SCHEMA = re.compile(r'WITH SCHEMA ("(?:[^"]|"")+"|[\w$]+);')
+_NO_FILE = "F0000"  # of a template that is not there yet nothing is known
 _LABEL = "SECURITY LABEL"
 _PROVIDER = re.compile(r'^SECURITY LABEL FOR ("(?:[^"]|"")+"|[\w$]+) ON ', re.MULTILINE)
 _NOT_LOADED = "22023"  # no other check comes before this one
@@ -43,6 +44,13 @@ class Trial:
     object: str
     message: str
     hint: str
+    state: str = ""  # SQLSTATE of the only failure that counts; "": any does
+
+    def fails(self, refused: Mapping[str, Refusal]) -> bool:
+        found = refused.get(self.script)
+        if found is None or found.is_taken:
+            return False
+        return self.state in ("", found.state)
 
 
 def build_problems(
@@ -57,7 +65,7 @@ def build_problems(
     return [
         Problem(trial.object, f"{trial.message}: {refused[trial.script].message}", trial.hint)
         for trial in trials
-        if trial.script in refused and not refused[trial.script].is_taken
+        if trial.fails(refused)
     ]
 
 
@@ -98,6 +106,14 @@ def _of_statements(statements: Iterable[Statement]) -> Iterator[Trial]:
                 about,
                 "cannot be created on the target",
                 "install or create it there first",
+            )
+        elif statement.kind == "TEXT SEARCH DICTIONARY":
+            yield Trial(
+                f"{_in_schema(statement.name.schema)}{text}",
+                about,
+                "cannot be created on the target",
+                "install the file in tsearch_data on the target's server",
+                _NO_FILE,
             )
         elif statement.kind in ("FUNCTION", "PROCEDURE") and _IN_C.search(text):
             for library, symbol in _LIBRARY.findall(text):
