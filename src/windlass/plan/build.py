@@ -98,7 +98,7 @@ def _of_statements(statements: Iterable[Statement]) -> Iterator[Trial]:
     for statement in statements:
         text, about = statement.sql, str(statement)
         if statement.kind == "COLLATION":
-            script = f"{_in_schema(statement.name.schema)}{text}"
+            script = f"{in_schema(statement.name.schema)}{text}"
             yield Trial(script, about, "cannot be created on the target", _PROBED)
         elif statement.kind == "EXTENSION":
             yield Trial(
@@ -109,7 +109,7 @@ def _of_statements(statements: Iterable[Statement]) -> Iterator[Trial]:
             )
         elif statement.kind == "TEXT SEARCH DICTIONARY":
             yield Trial(
-                f"{_in_schema(statement.name.schema)}{text}",
+                f"{in_schema(statement.name.schema)}{text}",
                 about,
                 "cannot be created on the target",
                 "install the file in tsearch_data on the target's server",
@@ -135,7 +135,7 @@ def _of_columns(relations: Iterable[Relation], schemas: Mapping[str, str]) -> It
                 yield Trial(_XML_TRIAL, str(name), message, _PROBED)
 
 
-def _in_schema(schema: str) -> str:
+def in_schema(schema: str) -> str:
     """Makes the schema, so that what is to be in it can be tried before there is one."""
     if not schema or schema.startswith("pg_"):
         return ""

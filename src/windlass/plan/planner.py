@@ -73,6 +73,7 @@ from windlass.plan.own import others_entries, others_relations, own_losses, own_
 from windlass.plan.present import Present
 from windlass.plan.properties import Carried, carry_properties, closed_notices
 from windlass.plan.refreshing import refreshed_bytes
+from windlass.plan.removed import removed_problems
 from windlass.plan.select import (
     Wanted,
     select_entries,
@@ -203,6 +204,8 @@ def make_plan(
         problems += target_lock_problems(tables, reading.target_locks, reading.try_out)
         problems += schema_problems(written.statements, sides)
         problems += build_problems(able, copied, renamed, reading.try_out)
+        both = reading.source.server, reading.target.server
+        problems += removed_problems(able, *both, reading.try_out)
         problems += conflicts(in_the_way) if spec.existing is OnExisting.REFUSE else []
         problems += unmovable(in_the_way) if spec.existing is OnExisting.REPLACE else []
         problems += [*aside.problems, *repointing.problems]
