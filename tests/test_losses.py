@@ -132,3 +132,17 @@ def test_what_is_hardly_ever_meant_is_noticed(
     url = replace(pair.target, name=name or pair.target.name).url
     ran = windlass("plan", *options, "--target", url, pair=pair).expect(DONE)
     assert said in " ".join(ran.said.split())
+
+
+@pytest.mark.parametrize("pair", [(15, 16), (15, 18)], indirect=True)
+def test_not_null_that_a_child_has_not_got_from_its_parent_is_a_loss(pair: Pair) -> None:
+    pair.source.run(
+        "create table p (a int, b int not null)",
+        "create table c (d int) inherits (p)",
+        "alter table only p alter a set not null",
+        "insert into c values (1, 2, 3)",
+    )
+    (problem,) = migrate(pair).expect(REFUSED).result["problems"]
+    assert problem["object"] == "public.c" and "column a may be NULL" in problem["message"]
+    (loss,) = migrate(pair, "--accept", "constraints").expect(DONE).result["losses"]
+    assert loss["class"] == "constraints"

@@ -107,6 +107,7 @@ class Relation:
     populated: bool = True  # of a materialised view
     has_triggers: bool = False  # its own, or of a foreign key from or to it
     reordered: bool = False  # an inherited column comes after one that is not
+    loosened: tuple[str, ...] = ()  # inherited columns that may be NULL, though not the parent's
     tid_range_scan: bool = True  # heap, on a server of version 14 or later
     unique: tuple[tuple[str, ...], ...] = ()  # columns that a foreign key can refer to
 

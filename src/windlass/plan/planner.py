@@ -730,6 +730,14 @@ def _other_losses(reading: Reading, words: Wanted, relations: Sequence[Relation]
     losses += [Loss(f"index {name}", why, LossClass.OBJECTS) for name in invalid]
     why = "gets its columns in another order: the inherited ones first"
     losses += [Loss(str(one.name), why, LossClass.BEHAVIOUR) for one in relations if one.reordered]
+    why = (
+        "may be NULL although the parent's may not, and becomes NOT NULL: rows without it will stop"
+    )
+    losses += [
+        Loss(str(one.name), f"column {column} {why} the run", LossClass.CONSTRAINTS)
+        for one in relations
+        for column in one.loosened
+    ]
     if words.is_everything:
         why = "is not carried over: what it connects to may hold a password; create it again"
         losses += [

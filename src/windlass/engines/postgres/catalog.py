@@ -361,6 +361,7 @@ def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row], types: Typ
         populated=row["populated"],
         has_triggers=row["has_triggers"],
         reordered=row["reordered"],
+        loosened=tuple(row["loosened"]),
         tid_range_scan=row["tid_range_scan"],
         unique=tuple(tuple(key["columns"]) for key in keys if key["is_unique"]),
     )

@@ -21,6 +21,18 @@ select c.oid::bigint                                    as oid,
                   and own.attnum > 0 and not own.attisdropped and own.attinhcount = 0
                   and not taken.attisdropped and taken.attinhcount > 0
                   and own.attnum < taken.attnum)        as reordered,
+       -- NOT NULL that a child has not got from its parent, which no definition can say
+       array(select distinct own.attname::text
+               from pg_inherits h
+               join pg_attribute above on above.attrelid = h.inhparent and above.attnotnull
+                    and above.attnum > 0 and not above.attisdropped
+               join pg_attribute own on own.attrelid = c.oid and own.attname = above.attname
+                    and not own.attnotnull
+              where h.inhrelid = c.oid and not c.relispartition
+                and not exists (select from pg_constraint k
+                                 where k.conrelid = above.attrelid and k.contype = 'n'
+                                   and k.conkey = array[above.attnum] and k.connoinherit)
+              order by 1)                               as loosened,
        c.relhastriggers                                 as has_triggers,
        coalesce(am.amname = 'heap', false)
          and current_setting('server_version_num')::int >= 140000 as tid_range_scan,
