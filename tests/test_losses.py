@@ -144,5 +144,5 @@ def test_not_null_that_a_child_has_not_got_from_its_parent_is_a_loss(pair: Pair)
     )
     (problem,) = migrate(pair).expect(REFUSED).result["problems"]
     assert problem["object"] == "public.c" and "column a may be NULL" in problem["message"]
-    (loss,) = migrate(pair, "--accept", "constraints").expect(DONE).result["losses"]
-    assert loss["class"] == "constraints"
+    (loss,) = migrate(pair, "--accept", "behaviour").expect(DONE).result["losses"]
+    assert loss["class"] == "behaviour"

@@ -734,7 +734,7 @@ def _other_losses(reading: Reading, words: Wanted, relations: Sequence[Relation]
         "may be NULL although the parent's may not, and becomes NOT NULL: rows without it will stop"
     )
     losses += [
-        Loss(str(one.name), f"column {column} {why} the run", LossClass.CONSTRAINTS)
+        Loss(str(one.name), f"column {column} {why} the run", LossClass.BEHAVIOUR)
         for one in relations
         for column in one.loosened
     ]
