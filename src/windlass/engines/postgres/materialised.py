@@ -45,7 +45,7 @@ def read_foreign_code(source: Connection) -> dict[Name, str]:
         rows = source.execute(load("view_code")).fetchall()
     except psycopg.Error as error:
         raise explain(error, "reading what views run", side="source") from error
-    return {Name(schema, name): f"{what} of {role}" for schema, name, what, role in rows}
+    return {Name(str(schema), str(name)): f"{what} of {role}" for schema, name, what, role in rows}
 
 
 def read_fresh_content(source: Connection, name: Name) -> Content | None:
