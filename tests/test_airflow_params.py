@@ -303,7 +303,7 @@ HINT = "--existing replace sets it aside, --existing fill loads into it when it 
         ),
         ("lower --jobs, or raise max_connections", False, "lower jobs, or raise max_connections"),
         ("run without --one-snapshot", True, "run without one_snapshot"),
-        ("--accept objects to proceed anyway", False, "accept: objects if that may be"),
+        ("--accept objects to proceed anyway", False, "accept: objects to proceed anyway"),
         (
             "check the password: PGPASSWORD, the password file or the URL",
             True,

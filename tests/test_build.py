@@ -79,9 +79,9 @@ def test_a_security_label_without_its_provider_is_a_loss(pair: Pair) -> None:
     )
     (problem,) = migrate(pair).expect(REFUSED).result["problems"]
     assert problem["message"] == 'provider "a provider" is not loaded on the target'
-    assert problem["hint"] == "--accept behaviour to proceed anyway"
-    (loss,) = migrate(pair, "--accept", "behaviour").expect(DONE).result["losses"]
-    assert loss["object"] == problem["object"] and loss["class"] == "behaviour"
+    assert problem["hint"] == "--accept objects to proceed anyway"
+    (loss,) = migrate(pair, "--accept", "objects").expect(DONE).result["losses"]
+    assert loss["object"] == problem["object"] and loss["class"] == "objects"
     (found,) = verify(pair).expect(DIFFERENT).result["differences"]
     assert found["object"] == problem["object"]
 

@@ -88,6 +88,7 @@ def test_other_roles_functions_of_other_names_are_no_problem(pair: Pair, low: Ho
     migrate(pair).expect(DONE)
 
 
+@pytest.mark.parametrize("pair", [(15, 15)], indirect=True)
 @pytest.mark.parametrize("is_there", [False, True])
 def test_an_extension_goes_into_no_schema_of_another_role(
     pair: Pair, low: Hostile, *, is_there: bool

@@ -32,7 +32,6 @@ _NO_FILE = "F0000"  # of a template that is not there yet nothing is known
 _LABEL = "SECURITY LABEL"
 _PROVIDER = re.compile(r'^SECURITY LABEL FOR ("(?:[^"]|"")+"|[\w$]+) ON ', re.MULTILINE)
 _NOT_LOADED = "22023"  # no other check comes before this one
-_OF_LABELS = LossClass.BEHAVIOUR
 _PROBED = "a target whose server has it, or leave them out"
 
 
@@ -88,7 +87,9 @@ def unlabelled(
     }
     lost = {one: sorted(absent & {*names}) for one, names in labels.items() if absent & {*names}}
     losses = (
-        Loss(str(one), f"provider {', '.join(names)} is not loaded on the target", _OF_LABELS)
+        Loss(
+            str(one), f"provider {', '.join(names)} is not loaded on the target", LossClass.OBJECTS
+        )
         for one, names in lost.items()
     )
     return tuple(one for one in statements if one not in lost), tuple(losses)
