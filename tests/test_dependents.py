@@ -296,3 +296,21 @@ def test_what_is_altered_while_the_run_is_at_work_is_left_as_it_is_and_named(sho
     windlass("rollback", ran.result["run"], "--yes", pair=shop).expect(DONE)
     assert shop.target.value("select n from s.counted") == 10
     assert shop.target.value("select n from s.over") == 11
+
+
+def test_what_is_made_again_while_the_run_is_at_work_is_not_made_as_it_was(shop: Pair) -> None:
+    shop.target.run("create policy p on s.b using (exists (select from s.a))")
+    words = ["migrate", "--include", "s.a", "--existing", "replace"]
+    kill("call windlass.flows.dependents._repoint", words, environment(shop))
+    shop.target.run(
+        "alter table s.b drop constraint b_a_id_fkey",
+        "alter table s.b add constraint b_a_id_fkey foreign key (a_id) references s.a"
+        " on delete cascade",
+        "drop policy p on s.b",
+        "create policy p on s.b using (a_id in (select id from s.a))",
+    )
+    windlass(*words, "--json", pair=shop).expect(DONE)
+    assert refers(shop, "b_a_id_fkey") == "s.a"
+    query = "select confdeltype::text from pg_constraint where conname = 'b_a_id_fkey'"
+    assert shop.target.value(query) == "c"
+    assert "a_id" in shop.target.value("select pg_get_expr(polqual, polrelid) from pg_policy")

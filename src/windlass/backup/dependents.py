@@ -35,16 +35,17 @@ def repoint(
     """Each in a savepoint of the caller's transaction: the old one goes and the new one comes, or
     the old one stays as it is, which is a loss.
 
-    What has been dropped or moved since the plan was made is left as it is. So is what has been
-    altered since: made from the plan's definition, it would lose that. `aside` has what was set
-    aside.
+    What has been dropped or moved since the plan was made is left as it is, even where another has
+    its name. So is what has been altered since: made from the plan's definition, it would lose
+    that. `aside` has what was set aside.
     """
     done = Repointed()
     states = read_states(connection, {one.address for one in dependents if one.state})
-    altered = {one.address for one in dependents if states.get(one.address, one.state) != one.state}
+    changed = {one.address for one in dependents if one.state != states.get(one.address, "")}
+    altered = changed & states.keys()
     still = _refer_to(connection, {*aside, *(one.address for one in dependents)}) if altered else ()
     for dependent in dependents:
-        if dependent.address in altered:
+        if dependent.address in changed:
             if dependent.address in still:
                 done.losses.append(_left(dependent, "it was altered after the plan was made"))
             continue

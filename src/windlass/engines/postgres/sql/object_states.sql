@@ -10,7 +10,8 @@ select 'pg_class'::regclass::oid as class, oid, oid as self,
   from pg_class
 union all
 select 'pg_class'::regclass, attrelid, 0,
-       concat_ws('|', attnum, attname, atttypid, atttypmod, attnotnull, attacl, attoptions)
+       concat_ws('|', attnum, attname, atttypid, atttypmod, attcollation, attnotnull, attacl, attoptions,
+                 attfdwoptions)
   from pg_attribute
  where attnum > 0
 union all
@@ -47,6 +48,10 @@ union all
 select 'pg_opclass'::regclass, oid, oid, o::text from pg_opclass o
 union all
 select 'pg_opfamily'::regclass, oid, oid, o::text from pg_opfamily o
+union all
+select 'pg_opfamily'::regclass, amopfamily, oid, a::text from pg_amop a
+union all
+select 'pg_opfamily'::regclass, amprocfamily, oid, a::text from pg_amproc a
 union all
 select 'pg_collation'::regclass, oid, oid, c::text from pg_collation c
 union all
