@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from command import BAD_SPEC, DONE, REFUSED, migrate, verify, windlass
-from servers import Pair
+from command import BAD_SPEC, DONE, REFUSED, STOPPED, migrate, verify, windlass
+from servers import PASSWORD, Pair
 
 LEFT = "select count(*) from pg_namespace where nspname like 'windlass\\_%%'"
 
@@ -163,3 +163,29 @@ def test_a_run_is_not_forgotten_while_an_earlier_one_could_drop_what_it_made(
     windlass("clean", first, "--yes", pair=pair).expect(DONE)
     windlass("clean", second, "--yes", pair=pair).expect(DONE)
     assert pair.target.value(LEFT) == 0 and pair.target.value("select count(*) from t") == 1
+
+
+def test_nothing_is_removed_where_something_of_it_is_in_use(replaced: tuple[Pair, str]) -> None:
+    pair, first = replaced
+    for database in (pair.source, pair.target):
+        database.run("create table other (id int)")
+    words = ("--include", "public.other", "--existing", "replace")
+    migrate(pair, *words).expect(DONE)
+    pair.target.run(f'create view mine as select * from "windlass_{first}_public".t')
+    ran = windlass("clean", "--yes", "--json", pair=pair).expect(REFUSED)
+    assert "view public.mine" in ran.said
+    assert pair.target.value(LEFT) == 2
+    assert pair.target.value("select count(*) from windlass.run") == 2
+
+
+def test_who_may_not_read_the_journal_learns_that(replaced: tuple[Pair, str]) -> None:
+    pair, run = replaced
+    admin = pair.target.server.admin
+    admin.run(f"create role journal_stranger login password '{PASSWORD}'")
+    try:
+        env = {"WINDLASS_TARGET": pair.target.url_for("journal_stranger")}
+        for words in (("status",), ("rollback", run, "--yes"), ("clean", "--yes")):
+            ran = windlass(*words, pair=pair, env=env)
+            assert ran.code in (REFUSED, STOPPED) and "fault in windlass" not in ran.said, ran.why
+    finally:
+        admin.run("drop role journal_stranger")

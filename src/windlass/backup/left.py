@@ -65,23 +65,26 @@ def present_large_objects(connection: Connection, oids: Sequence[int]) -> tuple[
     return tuple(oid for (oid,) in rows)
 
 
-def drop_kept(connection: Connection, kept: Kept) -> None:
-    """All of it, inside the caller's transaction.
-
-    Raises:
-        Refused: something else depends on it, or it is another role's; nothing is changed then.
-    """
-    problems = [
+def kept_problems(connection: Connection, going: Sequence[Kept]) -> list[Problem]:
+    """Why all of it may not be dropped: something else depends on it, or it is another role's."""
+    schemas = [schema for kept in going for schema in kept.schemas]
+    foreign = [
         one
-        for schema in kept.schemas
+        for schema in schemas
         for one in read_planted(connection, Room(schema))
         if one.object.startswith("schema ")
     ]
-    if problems:
-        raise Refused(problems)
-    objects = [*_renamed(connection, kept.renamed), *_contents(connection, kept.schemas)]
-    if problems := list(dict.fromkeys(_used(connection, objects, kept.schemas))):
-        raise Refused(problems)
+    objects = [one for kept in going for one in _objects(connection, kept)]
+    return list(dict.fromkeys([*foreign, *_used(connection, objects, schemas)]))
+
+
+def drop_kept(connection: Connection, kept: Kept) -> None:
+    """All of it, inside the caller's transaction, after `kept_problems` has found none.
+
+    Raises:
+        Refused: something else depends on it all the same; nothing is changed then.
+    """
+    objects = _objects(connection, kept)
     try:
         _drop_all(connection, objects)
         for schema in kept.schemas:
@@ -90,6 +93,10 @@ def drop_kept(connection: Connection, kept: Kept) -> None:
         detail = (error.diag.message_detail or str(error)).replace("\n", "; ")
         raise Refused([_in_use("what was set aside", detail)]) from None
     unlink_large_objects(connection, kept.large_objects)
+
+
+def _objects(connection: Connection, kept: Kept) -> list[_Object]:
+    return [*_renamed(connection, kept.renamed), *_contents(connection, kept.schemas)]
 
 
 def guests_in(

@@ -12,6 +12,7 @@ from windlass.backup.left import (
     Kept,
     drop_kept,
     guests_in,
+    kept_problems,
     oids_of,
     present_large_objects,
     renamed_of,
@@ -148,28 +149,45 @@ def _table_bytes(connection: Connection, table: Name) -> int:
 
 
 def clean(connection: Connection, lefts: Sequence[Left]) -> None:
-    """Remove it, run by run, each in a transaction.
+    """Remove it, run by run, each in a transaction, when all of them can be.
 
     Raises:
-        Refused: another run is at work, or something else depends on what was set aside.
+        Refused: another run is at work, or something else depends on what was set aside. What was
+            removed before that came up is among the problems.
     """
     if not lefts:
         return
     if not try_lock(connection):
         message = f"another run is in progress: {read_holder(connection)}"
         raise Refused([Problem("target", message, "wait for it")])
+    if problems := _problems(connection, lefts):
+        raise Refused(problems)
+    removed: list[Problem] = []
     for left in lefts:
-        with connection.transaction():
-            connection.execute("set local synchronous_commit = on")
-            if left.state and not _is_ended(connection, left.run):
-                continue  # taken up again meanwhile
-            if problems := _guests(connection, left):
-                raise Refused(problems)
-            drop_kept(connection, left.kept)
-            if left.backup:
-                drop_backup(connection, left.backup, left.run)
-            if left.state:
-                connection.execute("delete from windlass.run where run = %s", (left.run,))
+        try:
+            with connection.transaction():
+                connection.execute("set local synchronous_commit = on")
+                _remove(connection, left)
+        except Refused as error:  # what others have done since all were looked at
+            raise Refused([*error.problems, *removed]) from error
+        removed.append(Problem(f"run {left.run}", "was removed before this was found"))
+
+
+def _remove(connection: Connection, left: Left) -> None:
+    if left.state and not _is_ended(connection, left.run):
+        return  # taken up again
+    if problems := _problems(connection, [left]):
+        raise Refused(problems)
+    drop_kept(connection, left.kept)
+    if left.backup:
+        drop_backup(connection, left.backup, left.run)
+    if left.state:
+        connection.execute("delete from windlass.run where run = %s", (left.run,))
+
+
+def _problems(connection: Connection, lefts: Sequence[Left]) -> list[Problem]:
+    guests = (problem for left in lefts for problem in _guests(connection, left))
+    return [*guests, *kept_problems(connection, [left.kept for left in lefts])]
 
 
 def _is_ended(connection: Connection, run: str) -> bool:
