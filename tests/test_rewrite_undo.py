@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
 
-from rewrites import PRODUCT, STEPS, done, fill, left_over, problems, rows, run, step, steps
+from rewrites import PRODUCT, STEPS, done, fill, left_over, problems, rows, run, spec, step, steps
 from servers import Database
-from windlass.cli.past import clean, read_left, read_status, rollback
+from windlass.cli.asking import confirm_rollback
+from windlass.cli.moves import plan_rewrite
+from windlass.cli.past import clean, foresee_rollback, read_left, read_status, rollback
+from windlass.cli.show import preview_text
 from windlass.errors import Refused, WindlassError
 from windlass.model.event import ignore
 from windlass.model.outcome import State
@@ -198,6 +202,32 @@ def test_undoing_half_a_run_leaves_what_others_have_changed(
     assert left_over(messages) == []
 
 
+def test_a_plan_says_whose_backup_is_replaced(messages: Database) -> None:
+    assert "replaces" not in preview_text(plan_rewrite(spec(messages)))
+    first = done(messages).run
+    assert f"replaces the backup of {first}" in preview_text(plan_rewrite(spec(messages)))
+
+
+@pytest.mark.parametrize("kept", ["full", "touched"])
+@pytest.mark.parametrize(
+    "write", ["update message set body = 'theirs' where message_id = 4", "delete from message"
+              " where message_id = 4"],
+)  # fmt: skip
+def test_what_others_have_changed_since_is_not_overwritten_unasked(
+    kept: str, write: str, messages: Database
+) -> None:
+    before = rows(messages)
+    name = done(messages, {**PRODUCT, "backup": kept}).run
+    messages.run(write)
+    theirs = rows(messages)
+    assert "public.message: 1 row that others have changed or deleted" in refusal(messages, name)
+    with pytest.raises(Refused, match="1 problem"):
+        confirm_rollback(name, foresee_rollback(messages.url, name), force=False)
+    assert rows(messages) == theirs
+    assert rollback(messages.url, name, ignore, force=True).state is State.ROLLED_BACK
+    assert rows(messages) == before
+
+
 # rows are told apart
 
 
@@ -239,7 +269,8 @@ def test_nobody_queues_behind_a_rollback_that_waits(messages: Database) -> None:
     with messages.connect() as writer:
         writer.execute("begin")
         writer.execute("update message set body = 'mine' where message_id = 1")
-        undoing = threading.Thread(target=undo, args=(messages, name))
+        forced = partial(rollback, messages.url, name, ignore, force=True)
+        undoing = threading.Thread(target=forced)
         undoing.start()
         messages.run("set statement_timeout to '5s'",
                      "update message set total = 1 where message_id = 3")  # fmt: skip

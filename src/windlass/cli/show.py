@@ -408,6 +408,7 @@ def preview_json(preview: Preview) -> dict[str, object]:
         "selected": preview.selected,
         "columns_added": {name: plan.type_of(name) for name in plan.missing},
         "backup": plan.backup,
+        "replaces_backup_of": preview.replaces,
         "statements": list(preview.statements),
         "exit_code": 0,
     }
@@ -420,6 +421,8 @@ def preview_text(preview: Preview) -> str:
         lines.append(f"  adds column {name} {plan.type_of(name)}")
     if plan.keeps_backup:
         lines.append(f"  {plan.backup} backup: {plan.backup_schema}.{plan.table.name}")
+    if preview.replaces:
+        lines.append(f"  replaces the backup of {preview.replaces}, which cannot be undone then")
     lines += ["", *(f"{statement};" for statement in preview.statements)]
     return "\n".join(lines)
 

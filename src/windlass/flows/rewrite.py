@@ -30,7 +30,7 @@ from windlass.flows.rewriting import (
     session_name,
 )
 from windlass.flows.rollback import Undone, already_undone, find_run
-from windlass.flows.written import Foreseen
+from windlass.flows.written import Foreseen, written_since
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import Noticed
@@ -427,19 +427,38 @@ def _drop(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> st
 
 
 def foresee_rewrite(connection: Connection, found: journal.Run) -> Foreseen:
-    """What undoing it would do."""
+    """What undoing it would do, and what others have changed since."""
     plan = read_rewrite_plan(connection, found.run)
     place = backup.find_place(connection, plan) if plan.keeps_backup else None
-    return Foreseen(f"puts the rows of {plan.table} back as they are in {place or 'its backup'}")
+    summary = f"puts the rows of {plan.table} back as they are in {place or 'its backup'}"
+    lines = _lines(connection, found.run)
+    is_over = found.state not in UNFINISHED and _has_changed(plan, lines)
+    if not is_over or place is None or read_name(connection, plan.oid) != plan.table:
+        return Foreseen(summary)
+    enter(connection, plan.table)
+    rows = backup.count_others(connection, plan, _done(found.run, lines))
+    written = [written_since(str(plan.table), rows)] if rows else []
+    return Foreseen(summary, written)
+
+
+def _done(run: str, lines: Lines) -> backup.Done:
+    write = _noted(lines, "writing_to_database", "")
+    deleted = _noted(lines, "delete_records_from_table", "").get("rows", 0)
+    return backup.Done(
+        added=_noted(lines, "writing_to_database", "add column").get("columns", ()),
+        changed=write.get("columns", ()),
+        deleted=deleted - write.get("returned", 0),
+        transactions=journal.transactions(run),
+    )
 
 
 def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
-    """Make the table what it is in the run's backup. All or nothing. Rows that others have written
-    since stay in any case, whether by `force` or not.
+    """Make the table what it is in the run's backup. All or nothing. Rows that others have added
+    since stay in any case; those that they have changed or deleted are put back only by `force`.
 
     Raises:
-        Refused: there is no such backup any more, or a later run has changed the table; nothing
-            was changed.
+        Refused: there is no such backup any more, a later run has changed the table, or others
+            have; nothing was changed.
     """
     plan = read_rewrite_plan(connection, found.run)
     what = f"run {found.run}"
@@ -450,17 +469,16 @@ def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = Fa
     if found.state is State.ROLLED_BACK:
         return already_undone(found)
     lines = _lines(connection, found.run)
-    made = _noted(lines, "writing_to_database", "add column").get("columns", ())
+    done = _done(found.run, lines)
     if not _has_changed(plan, lines):
         if found.state is State.DONE:
             raise Refused([Problem(what, "has changed nothing, so there is nothing to undo")])
-        return Undone(_drop(connection, plan, made))
+        return Undone(_drop(connection, plan, done.added))
     if read_name(connection, plan.oid) != plan.table:
         raise Refused([Problem(what, f"{plan.table} is another table now, or gone")])
     backup.find_backup(connection, plan)
     _expect_no_later(connection, found)
     enter(connection, plan.table)
-    changed = _noted(lines, "writing_to_database", "").get("columns", ())
 
     def put_back(timeout: str) -> backup.Restored:
         try:
@@ -471,7 +489,7 @@ def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = Fa
                 )
                 if found.state in UNFINISHED and plan.backup == "touched":
                     backup.keep_touched(connection, Staging(plan))
-                restored = backup.put_back(connection, plan, made, changed)
+                restored = backup.put_back(connection, plan, done, force=force)
                 Staging(plan).drop(connection)
                 backup.drop_unfinished(connection, plan)
                 journal.set_state(connection, found.run, State.ROLLED_BACK)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -26,11 +27,23 @@ from windlass.errors import Refused, TargetFull, WindlassError
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewritePlan
+from windlass.model.units import plural
 from windlass.rewrite import access
 from windlass.rewrite.staging import Staging, same_image
 
 _COMMENT = "Backup of {} by windlass run {}."
 HINT = "drop or rename it, or name another backup-schema"
+FORCE = "save them, or roll back with --force"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run is known to have done to its table."""
+
+    added: Sequence[str]  # columns
+    changed: Sequence[str]  # columns that it has written
+    deleted: int  # rows that it has taken out, and not put back itself
+    transactions: sql.Composed  # a query for the ids of those in which it wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,17 +285,38 @@ def find_backup(connection: Connection, plan: RewritePlan) -> Name:
 
 
 def put_back(
-    connection: Connection, plan: RewritePlan, made: Sequence[str], changed: Sequence[str]
+    connection: Connection, plan: RewritePlan, done: Done, *, force: bool = False
 ) -> Restored:
     """Make rows what they are in the backup, in the caller's transaction. Rows that the backup does
-    not have stay. `made` are columns that the run has added, `changed` those that it has written.
+    not have stay.
+
+    Raises:
+        Refused: rows cannot be told apart, or the table has changed; or others have changed rows
+            since, and `force` is not given.
+    """
+    table = identifier(plan.table)
+    connection.execute(sql.SQL("lock table {} in share row exclusive mode").format(table))
+    beside = _beside(connection, plan, done)
+    if not force and (rows := beside.count_others(connection, done)):
+        message = f"{plural(rows, 'row')} that others have changed or deleted since would be lost"
+        raise Refused([Problem(str(plan.table), message, FORCE)])
+    restored = beside.put_back(connection)
+    dropped, stay = _drop_columns(connection, plan, beside.nulls)
+    return Restored(*restored, dropped, stay)
+
+
+def count_others(connection: Connection, plan: RewritePlan, done: Done) -> int:
+    """How many rows a way back would overwrite, or insert again, that others have changed, or
+    deleted, since the run. Changes nothing.
 
     Raises:
         Refused: rows cannot be told apart, or the table has changed.
     """
+    return _beside(connection, plan, done).count_others(connection, done)
+
+
+def _beside(connection: Connection, plan: RewritePlan, done: Done) -> _Beside:
     backup = find_backup(connection, plan)
-    table = identifier(plan.table)
-    connection.execute(sql.SQL("lock table {} in share row exclusive mode").format(table))
     columns = read_columns(connection, plan.oid)
     found = {one.name: one.type for one in columns}
     kept = read_columns(connection, _oid(connection, backup))
@@ -292,60 +326,74 @@ def put_back(
         raise Refused([Problem(f"run {plan.run}", message, "restore it by hand")])
     names = {one.name for one in kept}
     stored = [one for one in columns if one.name in names and not one.generated]
-    key = _key(connection, plan, backup, changed)
-    restored = _put_rows_back(
-        connection, table, backup, key,
-        all_=[one.name for one in stored],
+    return _Beside(
+        plan.table,
+        backup,
+        _key(connection, plan, backup, done.changed),
+        [one.name for one in stored],
         # PostgreSQL lets nobody change these; by them a row is told from others, or nobody has
-        may_change=[one.name for one in stored if one.identity != "a"],
-        nulls=[name for name in made if name in found],
-    )  # fmt: skip
-    dropped, stay = _drop_columns(connection, plan, [name for name in made if name in found])
-    return Restored(*restored, dropped, stay)
-
-
-def _put_rows_back(
-    connection: Connection,
-    table: sql.Identifier,
-    backup: Name,
-    key: tuple[str, ...],
-    *,
-    all_: list[str],
-    may_change: list[str],
-    nulls: list[str],
-) -> tuple[int, int]:
-    def of(alias: str, names: list[str] | tuple[str, ...]) -> list[sql.Composed]:
-        return [sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name)) for name in names]
-
-    comma, also = sql.SQL(", "), sql.SQL(" and ")
-    same_key = also.join(
-        sql.SQL("{} = {}").format(left, right)
-        for left, right in zip(of("t", key), of("b", key), strict=True)
+        [one.name for one in stored if one.identity != "a"],
+        [name for name in done.added if name in found],
     )
-    sets = [
-        sql.SQL("{} = {}").format(sql.Identifier(name), value)
-        for name, value in zip(may_change, of("b", may_change), strict=True)
-    ]
-    sets += [sql.SQL("{} = null").format(sql.Identifier(name)) for name in nulls]
-    differs = sql.SQL("(not {}{})").format(
-        same_image(of("t", all_), of("b", all_)),
-        sql.Composed(
-            [sql.SQL(" or t.{} is not null").format(sql.Identifier(name)) for name in nulls]
-        ),
-    )
-    put = connection.execute(
-        sql.SQL("update {} t set {} from {} b where {} and {}").format(
-            table, comma.join(sets), identifier(backup), same_key, differs
-        )
-    ).rowcount
-    into = comma.join(map(sql.Identifier, all_))
-    inserted = connection.execute(
-        sql.SQL(
-            "insert into {} ({}) overriding system value select {} from {} b"
-            " where not exists (select from {} t where {})"
-        ).format(table, into, comma.join(of("b", all_)), identifier(backup), table, same_key)
-    ).rowcount
-    return put, inserted
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A table, `t`, and its backup, `b`: their rows are told apart by `key`."""
+
+    table: Name
+    backup: Name
+    key: tuple[str, ...]
+    stored: list[str]  # columns of both
+    may_change: list[str]
+    nulls: list[str]  # columns that are null in rows of the backup
+
+    @property
+    def _same_key(self) -> sql.Composed:
+        pairs = zip(_of("t", self.key), _of("b", self.key), strict=True)
+        return sql.SQL(" and ").join(sql.SQL("{} = {}").format(*pair) for pair in pairs)
+
+    @property
+    def _differs(self) -> sql.Composed:
+        added = [sql.SQL(" or t.{} is not null").format(sql.Identifier(n)) for n in self.nulls]
+        same = same_image(_of("t", self.stored), _of("b", self.stored))
+        return sql.SQL("(not {}{})").format(same, sql.Composed(added))
+
+    @property
+    def _gone(self) -> sql.Composed:
+        form = sql.SQL("{} b where not exists (select from {} t where {})")
+        return form.format(identifier(self.backup), identifier(self.table), self._same_key)
+
+    def count_others(self, connection: Connection, done: Done) -> int:
+        changed = sql.SQL(
+            "select count(*) from {} t join {} b on {} where {} and t.xmin not in ({})"
+        ).format(identifier(self.table), identifier(self.backup), self._same_key, self._differs,
+                 done.transactions)  # fmt: skip
+        gone = _count(connection, sql.SQL("select count(*) from {}").format(self._gone))
+        return _count(connection, changed) + max(gone - done.deleted, 0)
+
+    def put_back(self, connection: Connection) -> tuple[int, int]:
+        """How many rows differed, and how many were gone."""
+        values = zip(self.may_change, _of("b", self.may_change), strict=True)
+        sets = [sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in values]
+        sets += [sql.SQL("{} = null").format(sql.Identifier(name)) for name in self.nulls]
+        comma, table = sql.SQL(", "), identifier(self.table)
+        put = connection.execute(
+            sql.SQL("update {} t set {} from {} b where {} and {}").format(
+                table, comma.join(sets), identifier(self.backup), self._same_key, self._differs
+            )
+        ).rowcount
+        into = comma.join(map(sql.Identifier, self.stored))
+        inserted = connection.execute(
+            sql.SQL("insert into {} ({}) overriding system value select {} from {}").format(
+                table, into, comma.join(_of("b", self.stored)), self._gone
+            )
+        ).rowcount
+        return put, inserted
+
+
+def _of(alias: LiteralString, names: Sequence[str]) -> list[sql.Composed]:
+    return [sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name)) for name in names]
 
 
 def _oid(connection: Connection, name: Name) -> int:

@@ -11,7 +11,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
 from windlass.model.rewrite import RewritePlan
 from windlass.rewrite.access import enter
-from windlass.rewrite.backup import place_of
+from windlass.rewrite.backup import owner_of, place_of
 from windlass.rewrite.check import plan_rewrite
 from windlass.rewrite.staging import Staging
 from windlass.spec.rewrite import RewriteSpec
@@ -22,6 +22,7 @@ class Preview:
     plan: RewritePlan
     selected: int  # rows
     statements: tuple[str, ...]
+    replaces: str = ""  # the run whose backup the new one would replace
 
 
 def preview(connection: Connection, spec: RewriteSpec) -> Preview:
@@ -34,7 +35,8 @@ def preview(connection: Connection, spec: RewriteSpec) -> Preview:
     row = connection.execute(staging.count_selected()).fetchone()
     assert row is not None
     statements = tuple(one.as_string(connection) for one in _statements(staging))
-    return Preview(plan, int(str(row[0])), statements)
+    replaces = owner_of(connection, place_of(plan))[1] if plan.keeps_backup else ""
+    return Preview(plan, int(str(row[0])), statements, replaces)
 
 
 def _statements(staging: Staging) -> Iterator[sql.Composable]:
