@@ -100,3 +100,15 @@ def test_what_of_the_user_s_needs_something_set_aside_is_a_named_loss(used: Pair
     migrate(used, "--accept", "objects").expect(DONE)
     ran = verify(used).expect(DONE).result["losses"]
     assert [one["object"] for one in ran] == ["view public.old"]
+
+
+def test_copies_of_large_objects_are_named(pair: Pair) -> None:
+    pair.source.run("select lo_from_bytea(77, 'theirs')")
+    pair.target.run("select lo_from_bytea(77, 'mine'), lo_from_bytea(78, 'mine')")
+    run = migrate(pair, "--existing", "replace").expect(DONE).result["run"]
+    third = Pair(pair.target, pair.target.server.create_database())
+    notices = migrate(third).expect(DONE).result["notices"]
+    (notice,) = [one for one in notices if "large object" in one]
+    assert f"1 large object that run {run} has set aside" in notice
+    assert third.target.value("select count(*) from pg_largeobject_metadata") == 3
+    verify(third).expect(DONE)

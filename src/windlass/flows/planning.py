@@ -19,7 +19,7 @@ from windlass.engines.postgres.largeobjects import read_collisions
 from windlass.engines.postgres.locale import read_locale
 from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.open_schemas import read_open_schemas
-from windlass.engines.postgres.own_schemas import read_own_schemas
+from windlass.engines.postgres.own_schemas import JOURNAL, read_own_schemas
 from windlass.engines.postgres.pg_dump import find_pg_dump, pg_dump_hint, pg_dump_versions
 from windlass.engines.postgres.references import Reference, read_references
 from windlass.engines.postgres.session import (
@@ -32,7 +32,7 @@ from windlass.engines.postgres.trial import try_out
 from windlass.errors import Refused, WindlassError
 from windlass.flows.source_dump import SourceDump, out_of_reach
 from windlass.journal import door
-from windlass.journal.journal import get_ready
+from windlass.journal.journal import get_ready, read_kept_objects
 from windlass.model.plan import Address as ObjectAddress
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Relation
@@ -107,6 +107,7 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             open_schemas=read_open_schemas(source, side="source"),
             locale=read_locale(source, side="source"),
             own_schemas=own,
+            kept_objects=read_kept_objects(source) if JOURNAL in own.names else {},
             bounds=lambda relation, count: read_bounds(source, relation, count),
             census=partial(take_census, source),
             existing=existing.result(),

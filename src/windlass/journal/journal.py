@@ -14,6 +14,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 from pydantic import TypeAdapter, ValidationError
@@ -393,6 +394,35 @@ def read_run_of_snapshot(connection: Session, source: str, snapshot: str) -> str
         (source, snapshot),
     ).fetchone()
     return row[0] if row else ""
+
+
+def read_kept_objects(connection: Session) -> dict[str, int]:
+    """By run, how many copies of large objects that it has set aside are still there. Nothing where
+    this user may not look, or what is there is no journal of ours."""
+    try:
+        with connection.transaction():  # a savepoint, where the session holds a snapshot
+            rows = connection.execute(
+                "select run, count(*) from windlass.line join windlass.run using (run),"
+                " pg_catalog.jsonb_each_text(note->'kept') as kept (oid, copy)"
+                " join pg_catalog.pg_largeobject_metadata as there on there.oid = copy::oid"
+                " where state <> %s group by run",
+                (State.ROLLED_BACK,),
+            ).fetchall()
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        return {}
+    return {str(run): int(count) for run, count in rows}
+
+
+def transactions(run: str) -> sql.Composed:
+    """A query for the ids of the transactions that wrote a run's rows, or whatever else its lines
+    record: a line is committed with its work. What wrote in a subtransaction is in its note."""
+    return sql.SQL(
+        "select xmin from windlass.line where run = {0} union all select one.id::xid"
+        " from windlass.line, pg_catalog.jsonb_array_elements_text(note->'xids') as one (id)"
+        " where run = {0}"
+    ).format(sql.Literal(run))
 
 
 def delete_lines(connection: Session, run: str, step: str, items: list[str]) -> None:

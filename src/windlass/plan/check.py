@@ -160,44 +160,6 @@ def large_object_losses(sides: Sides) -> list[Loss]:
     ]
 
 
-_FOR_SUPERUSERS = {
-    "ACCESS METHOD", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "OPERATOR CLASS", "OPERATOR FAMILY",
-    "PROCEDURAL LANGUAGE", "PUBLICATION TABLES IN SCHEMA", "TEXT SEARCH PARSER",
-    "TEXT SEARCH TEMPLATE",
-}  # fmt: skip
-# what hosted servers give their customers in place of a superuser, and what it may create of these
-_NEARLY_SUPERUSERS = {"azure_pg_admin", "cloudsqlsuperuser", "rds_superuser", "alloydbsuperuser"}
-_FOR_THEM = {"EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLES IN SCHEMA"}
-
-
-def superuser_problems(statements: Iterable[Statement], sides: Sides) -> list[Problem]:
-    """What the server lets nobody but a superuser make."""
-    target = sides.target
-    if target.server.superuser:
-        return []
-    able = _FOR_THEM if sides.existing.memberships & _NEARLY_SUPERUSERS else set[str]()
-    found = [str(one) for one in statements if _is_for_superusers(one) and one.kind not in able]
-    hint = "connect to the target as a superuser, or take them out of the source"
-    return [
-        Problem(name, f"only a superuser can create it, and {target.server.user} is not one", hint)
-        for name in dict.fromkeys(found)
-    ]
-
-
-def _is_for_superusers(statement: Statement) -> bool:
-    """Base types and functions in C name machine code; the shell of a type does not."""
-    text = statement.sql.partition("\n    AS ")[0]  # without the body
-    if statement.kind in _FOR_SUPERUSERS:
-        return True
-    if statement.kind == "TYPE":
-        return re.search(r"^\s*INPUT = ", text, re.MULTILINE) is not None
-    if statement.kind in ("FUNCTION", "PROCEDURE"):
-        return re.search(r"^\s*LANGUAGE (c|internal)\b", text, re.MULTILINE) is not None
-    if statement.kind == "CAST":
-        return " WITHOUT FUNCTION" in text
-    return statement.kind == "PUBLICATION" and " FOR ALL " in text.partition(" WITH (")[0]
-
-
 def _quoted(name: str) -> str:
     return sql.Identifier(name).as_string(None)
 

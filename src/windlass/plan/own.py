@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from windlass.engines.postgres.archive import ATTRIBUTES, PARTS, Entry
 from windlass.engines.postgres.catalog import Catalog
 from windlass.engines.postgres.own_schemas import JOURNAL, OwnSchemas
 from windlass.model.report import Loss, LossClass
-from windlass.model.units import several
+from windlass.model.units import plural, several
 from windlass.plan.naming import is_backup
 from windlass.plan.select import is_called_after, left_out
 
@@ -70,6 +70,15 @@ def own_notices(own: OwnSchemas) -> list[str]:
     return [
         f"not migrated, as earlier runs of windlass into the source have made them: schema"
         f"{'s' if len(names) > 1 else ''} {several(names, 10)}"
+    ]
+
+
+def kept_notices(kept: Mapping[str, int]) -> list[str]:
+    """Copies of large objects, which have no names by which they could be left out safely."""
+    return [
+        f"{plural(count, 'large object')} that run {run} has set aside on the source: migrated like"
+        f" all others, unless windlass clean {run} removes what was set aside there first"
+        for run, count in sorted(kept.items())
     ]
 
 

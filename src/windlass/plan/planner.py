@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import LiteralString
 
 from psycopg import sql
@@ -48,7 +48,6 @@ from windlass.plan.check import (
     reading_problems,
     schema_problems,
     standby_problems,
-    superuser_problems,
     taken_names,
     unmovable,
     without_freed,
@@ -69,7 +68,13 @@ from windlass.plan.locale import locale_losses, locale_notices
 from windlass.plan.locks import locked_tables, portion_size, target_lock_problems
 from windlass.plan.narrowing import Census, Narrowed, narrow
 from windlass.plan.open_schemas import close_public
-from windlass.plan.own import others_entries, others_relations, own_losses, own_notices
+from windlass.plan.own import (
+    kept_notices,
+    others_entries,
+    others_relations,
+    own_losses,
+    own_notices,
+)
 from windlass.plan.present import Present
 from windlass.plan.properties import Carried, carry_properties, closed_notices
 from windlass.plan.refreshing import refreshed_bytes
@@ -82,6 +87,7 @@ from windlass.plan.select import (
 )
 from windlass.plan.sequences import Sequences, plan_sequences
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
+from windlass.plan.superusers import LeftOut, superuser_problems, without_barred
 from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged, Verify
 from windlass.spec.spec import Existing as OnExisting
 
@@ -122,6 +128,7 @@ class Reading:
     logs_little: bool = False  # the target has wal_level = minimal
     speeds: Speeds = ASSUMED
     own_schemas: OwnSchemas = NO_OWN_SCHEMAS  # of the source, where earlier runs have kept things
+    kept_objects: Mapping[str, int] = field(default_factory=dict)  # large ones, by run; likewise
     target_own_schemas: OwnSchemas = NO_OWN_SCHEMAS
     locale: Locale = C  # of the source's database
     target_locale: Locale = C
@@ -158,6 +165,11 @@ def make_plan(
     shared = present.shared(selection.needed)
     entries = [entry for entry in selection.entries if entry.id not in shared]
     in_the_way = find_in_the_way(entries, schemas, reading.existing)
+    barred = LeftOut(tuple(entries))
+    if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
+        there_already = {item.entry.id for item in in_the_way}
+        barred = without_barred(entries, reading.target.server, there_already, reading.try_out)
+        entries = list(barred.entries)
     if spec.existing is OnExisting.REPLACE:
         in_the_way = without_freed(in_the_way)
     arriving = {
@@ -195,7 +207,7 @@ def make_plan(
     silenced = _silenced(reading, relation_plans) if purpose is Purpose.MOVE else []
     if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
         problems += missing_extensions(entries, reading.existing)
-        bars = superuser_problems(written.statements, sides)
+        bars = superuser_problems(written.statements, reading.target.server)
         problems += bars
         able = [one for one in written.statements if str(one) not in {bar.object for bar in bars}]
         copied = relations if spec.extent is Extent.ALL else ()
@@ -237,6 +249,7 @@ def make_plan(
         *closed.losses,
         *selection.stranded,
         *others.stranded,
+        *barred.losses,
         *(() if words.schemas or words.include else own_losses(reading.own_schemas)),
         *aside.losses,
         *_other_losses(reading, words, relations),
@@ -299,6 +312,7 @@ def make_plan(
             *_left_with_database(spec, reading, words),
             *_left_closed(spec, reading, words),
             *own_notices(reading.own_schemas),
+            *(kept_notices(reading.kept_objects) if large_objects.count else ()),
             *locale_notices(reading.locale, reading.target_locale),
         ),
         dependents=repointing.dependents,

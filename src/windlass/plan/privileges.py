@@ -86,8 +86,10 @@ _ALSO = {
     "target": (
         "What is created belongs to the role that owns it on the source: the role you connect as"
         " must be a member of that role, or a superuser; otherwise it stays yours: a notice.",
-        "Some kinds of object take a superuser on any server: functions in C, base types, operator"
-        " classes, foreign data wrappers. The plan names each.",
+        "Some kinds of object take a superuser: functions in C, base types, operator classes,"
+        " foreign data wrappers. The plan names each. Event triggers, and publications of all"
+        " tables or of a schema's, are tried; what may not be created is a loss that"
+        " `--accept objects` lets pass.",
         "`--existing fill` and `--data-only` load into existing tables: INSERT, and ownership"
         " or a superuser to silence triggers; else triggers that would fire are problems.",
         "`--existing replace` and `rollback` move and drop objects: ownership of them.",

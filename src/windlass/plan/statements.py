@@ -385,6 +385,7 @@ class _Roles:
         self._around = around
         self._makers = {} if around.superuser else _makers(entries)
         self._barred: dict[str, list[str]] = defaultdict(list)
+        self._unfit: dict[str, list[str]] = defaultdict(list)
         self._unable: dict[str, list[str]] = defaultdict(list)
         self._owned: dict[str, list[str]] = defaultdict(list)
         self._granted: dict[str, list[str]] = defaultdict(list)
@@ -394,8 +395,14 @@ class _Roles:
     def keeps_owner(self, entry: Entry) -> bool:
         """Whether the object's owner is the same on both sides."""
         return entry.owner in ("", self._around.user) or (
-            self._may_act_as(entry.owner) and self._may_create(entry.owner, entry.schema)
+            self._may_act_as(entry.owner)
+            and self._may_create(entry.owner, entry.schema)
+            and self._may_hold(entry)
         )
+
+    def _may_hold(self, entry: Entry) -> bool:
+        """Of some kinds only a superuser may be made the owner."""
+        return entry.owner in self._around.existing.superusers or not for_superusers(entry)
 
     def _may_act_as(self, role: str) -> bool:
         existing = self._around.existing
@@ -456,8 +463,10 @@ class _Roles:
             return False
         if self.keeps_owner(entry):
             return True
-        barred = self._may_act_as(entry.owner)
-        (self._barred if barred else self._owned)[entry.owner].append(describe(entry))
+        of = self._owned
+        if self._may_act_as(entry.owner):
+            of = self._barred if self._may_hold(entry) else self._unfit
+        of[entry.owner].append(describe(entry))
         return False
 
     def without_strangers(self, entry: Entry) -> str | None:
@@ -513,6 +522,9 @@ class _Roles:
         for role, objects in sorted(self._barred.items()):
             why = f"may not create in the schema: {user} will own {_some(objects)}"
             yield Loss(f"role {role}", why, LossClass.OWNERS)
+        for role, objects in sorted(self._unfit.items()):
+            why = f"is no superuser, as their owner has to be: {user} will own {_some(objects)}"
+            yield Loss(f"role {role}", why, LossClass.OWNERS)
         for role, objects in sorted(self._unable.items()):
             there = role in self._around.existing.roles
             why = f"{user} may not act as it" if there else "does not exist on the target"
@@ -529,6 +541,18 @@ class _Roles:
                 f"does not exist on the target, and is needed by {_some(objects)}",
                 f"CREATE ROLE {sql.Identifier(role).as_string(None)}",
             )
+
+
+def for_superusers(entry: Entry) -> bool:
+    """Whether its owner has to be a superuser."""
+    if entry.kind == "PUBLICATION":
+        return is_of_all(entry.definition)
+    return entry.kind in ("EVENT TRIGGER", "FOREIGN DATA WRAPPER")
+
+
+def is_of_all(text: str) -> bool:
+    """Whether a publication is of all tables, and not of some."""
+    return " FOR ALL " in text.partition(" WITH (")[0]
 
 
 def _owned(schema: str, owner: str) -> str:

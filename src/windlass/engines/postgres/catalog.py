@@ -103,6 +103,7 @@ class Existing:
     identities: Mapping[Signed, str] = field(default_factory=dict)  # what ALTER takes after a name
     addresses: Mapping[Signed, Address] = field(default_factory=dict)
     roles: frozenset[str] = frozenset()
+    superusers: frozenset[str] = frozenset()
     memberships: frozenset[str] = frozenset()  # roles that our user may act as, and give objects to
     schemas: frozenset[str] = frozenset()
     schema_owners: Mapping[str, str] = field(default_factory=dict)
@@ -191,13 +192,14 @@ def read_existing(connection: Connection) -> Existing:
     def pairs(kind: str) -> frozenset[tuple[str, str]]:
         return frozenset((first, second) for of, first, second, _ in found if of == kind)
 
-    apart = {"CREATOR", "HEIR", "ROLE", "SCHEMA", "EXTENSION", "AVAILABLE", "TABLESPACE",
-             "COMPRESSION"}  # fmt: skip
+    apart = {"CREATOR", "HEIR", "ROLE", "SUPERUSER", "SCHEMA", "EXTENSION", "AVAILABLE",
+             "TABLESPACE", "COMPRESSION"}  # fmt: skip
     return Existing(
         objects=frozenset(row for row in found if row[0] not in apart),
         identities={_signed(row): row["identity"] for row in rows if row["identity"]},
         addresses={_signed(row): (row["class"], row["oid"]) for row in rows if row["oid"]},
         roles=names("ROLE"),
+        superusers=names("SUPERUSER"),
         memberships=frozenset(name for of, _, name, mark in found if of == "ROLE" and mark),
         schemas=names("SCHEMA"),
         schema_owners={name: owner for of, _, name, owner in found if of == "SCHEMA"},

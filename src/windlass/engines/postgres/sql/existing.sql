@@ -131,6 +131,8 @@ select 'ROLE', '', r.rolname,
             then 'member' else '' end, '', 0, 0
   from pg_roles r
 union all
+select 'SUPERUSER', '', rolname, '', '', 0, 0 from pg_roles where rolsuper
+union all
 select 'CREATOR', n.nspname, r.rolname, '', '', 0, 0
   from pg_roles me
   join pg_roles r on pg_has_role(r.oid, 'usage')
