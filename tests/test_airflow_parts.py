@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import Queue
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from servers import Pair, free_port
+from test_lock_watch import SECONDS, blocked_by, holding
 from windlass.airflow.board import Board
 from windlass.airflow.connections import _conninfo
 from windlass.airflow.work import Part
@@ -129,6 +134,60 @@ def test_what_a_longer_list_has_left_behind_is_none_of_the_step_s_results() -> N
         ]
     )
     assert Board(ti).results(step) == {"source 1": {"rows": 1}, "target 1": {"rows": 1}}
+
+
+# whom a run waits for
+
+
+def logged(caplog: pytest.LogCaptureFixture, words: str, running: Future[Any]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while words not in caplog.text:
+        assert time.monotonic() < deadline and not running.done(), caplog.text
+        time.sleep(0.01)
+
+
+def test_the_task_that_plans_names_who_keeps_it_waiting(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair.source.run("create table sale as select 1 as n")
+    with ThreadPoolExecutor(1) as pool:
+        with holding(pair.source, "lock table sale in access exclusive mode") as other:
+            running = pool.submit(part(pair, EXTRACT).run)
+            logged(caplog, f"waiting for a lock on public.sale, {blocked_by(other)}", running)
+        running.result()
+
+
+@dataclass
+class Busy(Told):
+    """Others are at work until they are over."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def others_are_over(self, last: Sequence[str]) -> bool:
+        return self.over.wait(0.01)
+
+    def failed(self) -> list[str]:
+        return []
+
+
+def test_the_task_that_holds_a_run_names_who_keeps_the_others_waiting(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair.source.run("create table sale as select 1 as n")
+    pair.target.run("create table other (id int)")
+    planned = part(pair, EXTRACT).run()[ONE.id]
+    busy, begun = Busy(tickets={EXTRACT: planned}), Queue[Result]()
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(part(pair, HOLD, busy).hold, begun.put, [])
+        run = begun.get(timeout=SECONDS)["run"]
+        with holding(pair.target, "lock table other") as blocking:
+            session = pair.target.connect(application_name=f"windlass {run}")
+            waiting = pool.submit(session.execute, "select from other")
+            logged(caplog, f"waiting for a lock on public.other, {blocked_by(blocking)}", running)
+        waiting.result()
+        session.close()
+        busy.over.set()
+        running.result()
 
 
 # connections

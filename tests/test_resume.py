@@ -285,7 +285,7 @@ def test_a_run_that_is_rolled_back_in_part_is_not_resumed(
     monkeypatch.setattr(rollback, "MOST_PORTIONS", 1)
     monkeypatch.setattr(rollback, "_portion", lambda _plan: 1)
     with pair.target.connect() as connection, pytest.raises(WindlassError):
-        rollback.undo(connection, run, lambda: None)
+        rollback.undo(connection, rollback.find_run(connection, run))
     assert pair.target.value("select count(*) from pg_indexes where schemaname = 's'") < 4
     for _ in range(2):
         ran = migrate(pair, "--verify", "none").expect(STOPPED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -144,12 +144,14 @@ def crashing(own_server: Callable[..., Server], pair: Pair) -> Pair:
     return Pair(pair.source, own_server(18, {**FAST, **LAZY}).create_database())
 
 
-def stopped_at_gate(pair: Pair, *words: str) -> tuple[Running, psycopg.Connection[Any]]:
+def stopped_at_gate(
+    pair: Pair, *words: str, env: Mapping[str, str] | None = None
+) -> tuple[Running, psycopg.Connection[Any]]:
     """A run that has done everything but to refresh a view, for which it waits."""
     pair.source.run(*GATE)
     gate = pair.target.connect()
     gate.execute("select pg_advisory_lock(4711)")
-    process = start("migrate", "--json", *WORDS, *words, pair=pair)
+    process = start("migrate", "--json", *WORDS, *words, pair=pair, env=env)
     wait_until(pair.target, f"select exists ({WAITING})")
     return process, gate
 

@@ -152,7 +152,7 @@ class Part:
     @contextlib.contextmanager
     def _entered(self) -> Iterator[Held]:
         if not self._holder:
-            with self._context() as context:
+            with self._context() as context, self._watching(context):
                 yield context
             return
         # asked before the ticket, which an attempt that begins now would take away
@@ -172,10 +172,16 @@ class Part:
             else:
                 try:
                     context.stand_in(ticket)
+                    stack.enter_context(context.watching())
                 except RunLost:  # another task that was cleared holds it for now
                     context = stack.enter_context(self._context())
                     context.join(ticket)
             yield context
+
+    def _watching(self, context: Held) -> contextlib.AbstractContextManager[None]:
+        """One process watches for all: the one that holds the run, or plans it. Its log has what
+        keeps the others' sessions waiting, too."""
+        return context.watching() if self.flow.lasting else contextlib.nullcontext()
 
     def _context(self) -> Held:
         words = {"caller": self.board.caller, "patient": True}

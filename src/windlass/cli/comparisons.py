@@ -11,7 +11,6 @@ from windlass.cli.hints import RESUME, SAME, way_on
 from windlass.cli.stops import refused_late, unreachable, with_side
 from windlass.errors import Interrupted, Refused, Unreachable, WindlassError
 from windlass.flows.comparison import Comparison
-from windlass.flows.lock_watch import watching_locks
 from windlass.flows.outline import VALIDATE
 from windlass.flows.repair import Repairing, end_repair, repair_differences, stop_repair
 from windlass.flows.repaired import check_keys
@@ -62,7 +61,7 @@ def _compare(
 ) -> tuple[Outcome, str]:
     """One comparison, and the run that has repaired something after it. `repaired` is the one
     before it, which this comparison ends."""
-    with Comparison(spec, emit) as run, watching_locks(run):
+    with Comparison(spec, emit) as run, run.watching():
         run.show_values = show_values
         run.on_difference = differing.add if differing else None
         run.steps = tuple(step.name for step in COMPARE.steps)

@@ -333,14 +333,15 @@ def _status_json(target: str, run: str | None) -> dict[str, object]:
 @click.argument("run")
 @options.takes(options.TARGET, options.FILE)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--force", is_flag=True, help="Also lose rows that were written since the run ended.")
+@click.option("--force", is_flag=True, help="Also lose what others have written since the run.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) -> int:
     """Undo the run RUN.
 
     Of migrate: what it created on the target is dropped, what `--existing replace` set aside comes
-    back. Of verify --repair and rewrite: the table gets its old rows back. All of it, or nothing.
+    back. Of verify --repair and rewrite: the table gets its old rows back. All of it, or nothing;
+    a run of very many objects in several transactions, which the same command finishes.
     `windlass status` lists the runs.
     """
     target = options.read_target(voice, words)
@@ -371,11 +372,13 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     target = options.read_target(voice, words)
     from windlass.cli.asking import confirm_clean, left_json, left_text
     from windlass.cli.past import clean, read_left
+    from windlass.cli.watch import watching
 
     left = read_left(target, run)
     if left and not yes:
         confirm_clean(left)
-    clean(target, left)
+    with watching(voice, "Removing what was set aside") as emit:
+        clean(target, left, emit)
     if voice.json:
         voice.result_json(left_json(left))
     else:

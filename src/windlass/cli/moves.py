@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from windlass.cli.differing import Differing
-from windlass.cli.hints import RESUME, way_on
+from windlass.cli.hints import RESUME, SAME, way_on
 from windlass.cli.stops import not_begun, refused_late, unreachable, with_side
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.snapshot import SnapshotHolder
@@ -26,7 +26,6 @@ from windlass.errors import (
     Unreachable,
     WindlassError,
 )
-from windlass.flows.lock_watch import watching_locks
 from windlass.flows.migration import Migration
 from windlass.flows.outline import MIGRATE
 from windlass.model.event import Emit, Noticed, ignore
@@ -51,7 +50,7 @@ def plan_move(spec: Spec, emit: Emit = ignore) -> Planned:
         AlreadyFinished: there is nothing left to do.
         WindlassError: reading failed.
     """
-    with Migration(spec, emit) as run, watching_locks(run):
+    with Migration(spec, emit) as run, run.watching():
         return run.read_plan()
 
 
@@ -115,7 +114,7 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
     """One pass of the flow, and why another one could resume where it ended."""
     run.steps = tuple(step.name for step in MIGRATE.steps)
     try:
-        with _explained(), watching_locks(run):
+        with _explained(), run.watching():
             run_flow(MIGRATE, run, jobs=run.spec.jobs, emit=run.emit)
     except Refused as error:
         if run.has_begun:
@@ -136,7 +135,11 @@ def _attempt(run: Migration) -> tuple[Outcome, WindlassError | None]:
         return _end(run, State.INTERRUPTED, "interrupted", RESUME), None
     except WindlassError as error:
         if not run.has_begun:
-            return not_begun(error), None
+            outcome = not_begun(error)
+            if run.undone and outcome.problems:
+                problems = (*outcome.problems, *run.undone)
+                outcome = replace(outcome, problems=problems, hint=SAME)
+            return outcome, None
         outcome = _end(run, State.STOPPED, with_side(error), way_on(error, run.plan.run))
         return outcome, error if isinstance(error, SnapshotLost | RunLost) else None
     return run.outcome(State.DONE), None

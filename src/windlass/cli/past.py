@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import psycopg
 
-from windlass.cli.stops import not_begun
+from windlass.cli.hints import SAME, way_on
+from windlass.cli.stops import not_begun, with_side
 from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.session import Address, Role
+from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import Refused, WindlassError
 from windlass.flows.clean import Left
 from windlass.flows.clean import clean as remove_left
 from windlass.flows.clean import read_left as find_left
+from windlass.flows.lock_watch import watching_target
 from windlass.flows.rollback import foresee, roll_back
 from windlass.flows.status import read_detail, read_statuses
 from windlass.flows.written import Foreseen
-from windlass.model.event import Emit, Noticed
+from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 
 
@@ -28,7 +31,7 @@ def read_status(target: str) -> list[RunStatus]:
     Raises:
         WindlassError: the target cannot be read.
     """
-    with Address.parse("target", target).connect(Role.TARGET, "windlass status") as connection:
+    with _reading(target, "windlass status") as connection:
         return read_statuses(connection)
 
 
@@ -39,7 +42,7 @@ def read_run(target: str, run: str) -> RunDetail:
         Refused: it knows no such run.
         WindlassError: the target cannot be read.
     """
-    with Address.parse("target", target).connect(Role.TARGET, "windlass status") as connection:
+    with _reading(target, "windlass status") as connection:
         return read_detail(connection, run)
 
 
@@ -50,7 +53,7 @@ def foresee_rollback(target: str, run: str) -> Foreseen | None:
         Refused: there is no such run.
         WindlassError: the target cannot be read.
     """
-    with Address.parse("target", target).connect(Role.TARGET, "windlass rollback") as connection:
+    with _reading(target, "windlass rollback") as connection:
         return foresee(connection, run)
 
 
@@ -64,12 +67,23 @@ def rollback(target: str, run: str, emit: Emit, *, force: bool = False) -> Outco
     started = time.perf_counter()
     address = Address.parse("target", target)
     try:
-        with address.connect(Role.TARGET, "windlass control") as connection:
+        connection = address.connect(Role.TARGET, "windlass control")
+    except WindlassError as error:
+        return replace(not_begun(error), run=run)
+    try:
+        with (
+            closing(connection),
+            watching_target(address.at(connection), emit),
+            _explained(f"rolling back run {run}"),
+        ):
             undone = roll_back(connection, run, force=force)
     except Refused as error:
         return Outcome(run, State.REFUSED, problems=error.problems)
     except WindlassError as error:
-        return replace(not_begun(error), run=run)
+        if not error.retryable:
+            return replace(not_begun(error), run=run)
+        hint = way_on(error, resume=SAME)
+        return Outcome(run, State.STOPPED, message=with_side(error), hint=hint)
     for notice in undone.stayed:
         emit(Noticed(notice))
     return Outcome(
@@ -89,19 +103,40 @@ def read_left(target: str, run: str) -> list[Left]:
         Refused: there is no such run, or it is unfinished.
         WindlassError: the target cannot be read.
     """
-    with Address.parse("target", target).connect(Role.TARGET, "windlass clean") as connection:
+    with _reading(target, "windlass clean") as connection:
         return find_left(connection, run)
 
 
-def clean(target: str, lefts: Sequence[Left]) -> None:
+def clean(target: str, lefts: Sequence[Left], emit: Emit = ignore) -> None:
     """Remove it.
 
     Raises:
         Refused: something else depends on it.
         WindlassError: the target cannot be reached.
     """
-    with Address.parse("target", target).connect(Role.TARGET, "windlass control") as connection:
-        try:
-            remove_left(connection, lefts)
-        except psycopg.Error as error:
-            raise explain(error, "cleaning up", side="target") from error
+    address = Address.parse("target", target)
+    with (
+        closing(address.connect(Role.TARGET, "windlass control")) as connection,
+        watching_target(address.at(connection), emit),
+        _explained("cleaning up"),
+    ):
+        remove_left(connection, lefts)
+
+
+@contextmanager
+def _reading(target: str, purpose: str) -> Iterator[Connection]:
+    """A session of the target that reads the journal."""
+    address = Address.parse("target", target)
+    with (
+        closing(address.connect(Role.TARGET, purpose)) as connection,
+        _explained("reading the journal"),
+    ):
+        yield connection
+
+
+@contextmanager
+def _explained(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, doing, side="target") from error

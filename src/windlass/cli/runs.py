@@ -22,6 +22,7 @@ from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
 WIDE = 100
 SOURCE_WIDTH = 24
+UNDOING = "rollback"  # the last step that is journalled, where one was begun
 ENDED = {State.DONE, State.DIFFERENT, State.LOSSY, State.ROLLED_BACK, State.REFUSED}
 
 
@@ -55,8 +56,11 @@ def statuses_text(
     lines: list[tuple[str, ...]] = [header]
     lines += [_status(status, width) for status in statuses]
     blocks = list(table(lines, right={3, 4, 5}))
-    if any(may_resume(status) for status in statuses):
+    if any(may_resume(status) and not is_half_undone(status) for status in statuses):
         blocks += ["", "  Run the same command again to resume."]
+    for status in filter(is_half_undone, statuses):
+        blocks += ["", f"  {status.run} is rolled back in part. To finish that:"]
+        blocks.append(f"    {rollback(status.run)}")
     for status in statuses:
         if status.backup and status.state is State.DONE:
             blocks += ["", f"  {status.backup} has what {status.run} changed. To put it back:"]
@@ -71,6 +75,10 @@ def statuses_text(
 
 def may_resume(status: RunStatus) -> bool:
     return not status.active and status.state not in ENDED
+
+
+def is_half_undone(status: RunStatus) -> bool:
+    return may_resume(status) and status.step == UNDOING
 
 
 def _status(status: RunStatus, width: int) -> tuple[str, ...]:
@@ -125,7 +133,10 @@ def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int
         blocks.append(list(difference_lines(outcome, width)))
         blocks.append(list(loss_lines(outcome, width)))
         blocks.append([line for one in outcome.notices for line in hang(one, width, "  ", 4)])
-    if may_resume(status):
+    if is_half_undone(status):
+        blocks.append(["  It is rolled back in part. To finish that:",
+                       f"    {rollback(status.run)}"])  # fmt: skip
+    elif may_resume(status):
         blocks.append(["  Run the same command again to resume."])
     if status.set_aside and status.state is not State.ROLLED_BACK:
         count = plural(status.set_aside, "object")

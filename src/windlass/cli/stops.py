@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from windlass.cli.hints import way_on
-from windlass.errors import Refused, Unreachable, WindlassError
+from windlass.errors import CannotResume, Refused, Unreachable, WindlassError
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem
 
@@ -28,7 +28,10 @@ def unreachable(error: Unreachable) -> Outcome:
 
 
 def not_begun(error: WindlassError) -> Outcome:
-    """Nothing was written: refused, unless the same command may well do better later."""
+    """Nothing was written: refused, unless the same command may well do better later. Or a run is
+    undone in part."""
+    if isinstance(error, CannotResume):
+        return Outcome("", State.STOPPED, message=str(error), hint=error.hint)
     problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
     if error.retryable:
         return unreachable(Unreachable([problem]))

@@ -16,7 +16,7 @@ import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -175,6 +175,10 @@ class Exporting:
         with connection, self.stoppable(connection.cancel_safe):
             enter(connection, self.snapshot.id)
             yield connection
+
+    def watching(self) -> AbstractContextManager[None]:
+        """It reads, and locks nothing that others read or write."""
+        return nullcontext()
 
     @contextmanager
     def stoppable(self, stop: Any) -> Iterator[None]:

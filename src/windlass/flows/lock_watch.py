@@ -27,15 +27,23 @@ Place = Callable[[], Address | None]  # None: no session of the command is there
 
 @contextmanager
 def watching_locks(run: Migration) -> Iterator[None]:
-    """Emit a notice for each session that blocks one of the run's, on either side. It has one
-    session on each, unless the run may need that itself, and changes nothing about how the run
-    ends."""
+    """Emit a notice for each session that blocks one of the run's, whatever process that is in, on
+    either side. It has one session on each, unless the run may need that itself, and changes
+    nothing about how the run ends."""
     from windlass.plan.planner import OTHER_SESSIONS  # which these commands load anyway
 
     needed = 2 * run.spec.jobs + OTHER_SESSIONS
     source = _Watch(Role.SOURCE, lambda: run.reached and run.reached[0], run.emit, needed)
     target = _Watch(Role.TARGET, lambda: run.reached and run.reached[1], run.emit, needed)
     with source.running(), target.running():
+        yield
+
+
+@contextmanager
+def watching_target(address: Address, emit: Emit) -> Iterator[None]:
+    """The same for a command that works in one session, on the target."""
+    watch = _Watch(Role.TARGET, lambda: address, emit, needed=2)
+    with watch.running():
         yield
 
 

@@ -36,6 +36,7 @@ from windlass.engines.postgres.largeobjects import (
     strangers,
 )
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.unlogged import read_writers
 from windlass.errors import (
     ConnectionLost,
     Different,
@@ -286,7 +287,9 @@ def convert_tables_to_logged(run: Migration, item: Item) -> Result:
     def convert(target: Connection) -> Result:
         if not has_survived(target, run.plan.run):
             raise RunLost("the target crashed, which has emptied its unlogged relations")
-        return _build(run, CONVERT_TABLES, item, target)
+        _build(run, CONVERT_TABLES, item, target)
+        names = [one.name for one in _statements(run, CONVERT_TABLES, item)]
+        return {"xids": read_writers(target, names)}  # of the rows, for `journal.transactions`
 
     return run.once(CONVERT_TABLES, item.id, convert)
 

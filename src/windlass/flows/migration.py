@@ -186,6 +186,11 @@ class Migration:
         return self._has_begun
 
     @property
+    def undone(self) -> Sequence[Problem]:
+        """What a restart has rolled back before anything new has begun."""
+        return [_undone(run) for run in self._undone]
+
+    @property
     def control(self) -> Connection:
         """The target session that holds the lock; only for the main thread's steps."""
         assert self._control is not None
@@ -443,6 +448,12 @@ class Migration:
                 cancel_active(connection)
         end_dumps()
 
+    def watching(self) -> contextlib.AbstractContextManager[None]:
+        """Who keeps the run's sessions waiting is reported."""
+        from windlass.flows.lock_watch import watching_locks  # which works with this module
+
+        return watching_locks(self)
+
     def leave(self) -> None:
         mine: Sessions | None = getattr(self._threads, "sessions", None)
         if mine is not None:
@@ -507,7 +518,7 @@ class Migration:
             self._check_finished()
             plan = self._make_plan(run=run)
             if plan.problems:
-                raise Refused([*plan.problems, *map(_undone, self._undone)])
+                raise Refused([*plan.problems, *self.undone])
         if self._reviewed and (changes := self._reviewed.changes(plan)):
             raise Refused(changes)
         self._use(plan)
@@ -563,12 +574,10 @@ class Migration:
 
     def _undo(self, run: journal.Run) -> None:
         """What it has made and set aside, but not what others have written since."""
-        from windlass.flows.rollback import refuse_loss, undo
-        from windlass.flows.written import foresee_migration
+        from windlass.flows.rollback import undo
 
         self._refuse_taken_over(run)
-        control = self.control
-        undo(control, run.run, lambda: refuse_loss(foresee_migration(control, run), force=False))
+        undo(self.control, run)
         self._undone.append(run.run)
         self.emit(Noticed(f"run {run.run} is rolled back, to start over"))
 

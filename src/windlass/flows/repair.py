@@ -344,6 +344,7 @@ def undo_repair(connection: Connection, found: journal.Run, *, force: bool = Fal
     plan = journal.read_plan(connection, found.run)
     removed = restored = 0
     tables: set[int] = set()
+    changed: list[Problem] = []
     with _explained(f"undoing run {found.run}"), connection.transaction():
         connection.execute("set local synchronous_commit = on")
         for line, note in reversed(_notes(connection, found.run)):
@@ -353,19 +354,19 @@ def undo_repair(connection: Connection, found: journal.Run, *, force: bool = Fal
                 aside = Aside(schema, int(line.item))
                 with undisturbed(connection, side):
                     wanted, out, back = give_back(connection, side, aside)
-                if out < wanted and not force:
-                    raise Refused([written_since(line.relation, wanted - out)])
+                if out < wanted:
+                    changed.append(written_since(line.relation, wanted - out))
                 removed, restored = removed + out, restored + back
             elif line.step == SEQUENCES:
-                _refuse([] if force else changed_sequences(connection, note))
+                changed += changed_sequences(connection, note)
                 set_sequences(
                     connection,
                     [Sequence(Name(*one[:2]), *one[2:]) for one in note["sequences"]],
                 )
             else:
-                _refuse([] if force else changed_object(connection, note))
+                changed += changed_object(connection, note)
                 _put_object_back(connection, schema, line, note)
-        _refuse([] if force else broken_keys(connection, tables))
+        _refuse([] if force else [*changed, *broken_keys(connection, tables)])
         _drop_aside(connection, schema)
         journal.set_state(connection, found.run, State.ROLLED_BACK)
     return Undone(

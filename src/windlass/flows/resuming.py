@@ -33,10 +33,12 @@ def _source_changes(plan: Plan, source: Catalog) -> Iterator[str]:
     by_name = {relation.name: relation for relation in source.relations}
     by_oid = {relation.oid: relation for relation in source.relations}
     for planned in (item.relation for item in plan.relations):
-        now = by_name.get(planned.name)
-        if now is None:
-            renamed = by_oid.get(planned.oid)
-            yield f"{planned.name} is {f'{renamed.name} now' if renamed else 'gone'}"
+        now, same = by_name.get(planned.name), by_oid.get(planned.oid)
+        if same is not None and same.name != planned.name:
+            replaced = ", and another table has its name" if now else ""
+            yield f"{planned.name} was renamed to {same.name}{replaced}"
+        elif now is None:
+            yield f"{planned.name} is gone"
         elif now.kind is not planned.kind:
             yield f"{planned.name} is a {now.kind.label} now"
         else:

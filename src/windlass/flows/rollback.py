@@ -3,9 +3,12 @@ aside returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import psycopg
 
 from windlass.backup.aside import drop_made, empty_filled, moves_of, put_back
 from windlass.backup.defaults import restore_defaults
@@ -13,12 +16,13 @@ from windlass.backup.dependents import restore
 from windlass.backup.large_objects import bring_back, kept_of
 from windlass.backup.privileges import take_back
 from windlass.backup.sequences import restore_states
+from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
 from windlass.engines.postgres.rowmend import act_as_replica
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.since import keep_out_writers
-from windlass.errors import Refused
+from windlass.engines.postgres.since import keep_out_writers, read_attached
+from windlass.errors import CannotResume, Refused, WindlassError
 from windlass.flows.ddl import (
     BEFORE,
     IN_ORDER,
@@ -32,13 +36,14 @@ from windlass.flows.ddl import (
 )
 from windlass.flows.outline import JOURNALLED
 from windlass.flows.succession import later_problems
-from windlass.flows.written import Foreseen, foresee_migration
+from windlass.flows.written import Foreseen, foresee_migration, written_in
 from windlass.journal import journal
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
 from windlass.model.plan import Arrival, Plan
+from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.model.statement import Phase
+from windlass.model.statement import Phase, Statement
 
 MOST_PORTIONS = 5  # at once
 SET_STEP = IN_ORDER[Phase.SCHEMA]
@@ -103,6 +108,7 @@ def undo_migration(connection: Connection, found: journal.Run, *, force: bool = 
     Raises:
         Refused: another is at work, later runs have taken over what this one made, or rows were
             written since and `force` is not given.
+        CannotResume: it is undone in part, and something keeps it from being finished.
     """
     if not try_lock(connection):
         message = f"another run is in progress: {read_holder(connection)}"
@@ -112,15 +118,7 @@ def undo_migration(connection: Connection, found: journal.Run, *, force: bool = 
         return already_undone(found)
     if problems := later_problems(connection, found):
         raise Refused(problems)
-    done: list[str] = []
-
-    def check() -> None:
-        foreseen = foresee_migration(connection, found)
-        done.append(_past(foreseen.summary))
-        refuse_loss(foreseen, force=force)
-
-    stayed = undo(connection, found.run, check)
-    return Undone(done[0], stayed)
+    return undo(connection, found, force=force)
 
 
 def refuse_loss(foreseen: Foreseen, *, force: bool) -> None:
@@ -134,7 +132,8 @@ def refuse_loss(foreseen: Foreseen, *, force: bool) -> None:
 
 def _past(summary: str) -> str:
     """What was to be done, as done."""
-    for word, past in (("drops", "Dropped"), ("empties", "emptied"), ("restores", "restored")):
+    for word, past in (("drops", "Dropped"), ("empties", "emptied"), ("removes", "removed"),
+                       ("restores", "restored")):  # fmt: skip
         summary = summary.replace(f"{word} ", f"{past} ", 1)
     return summary
 
@@ -143,71 +142,184 @@ def _portion(plan: Plan) -> int:
     return plan.portion
 
 
-def undo(connection: Connection, run: str, check: Callable[[], None]) -> list[str]:
-    """Drop what a run made and put back what it set aside. `check` raises where others have written
-    what would be lost; while it looks, and until all is done, nobody writes.
+def undo(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
+    """Drop what a run made and put back what it set aside, unless others have written what would be
+    lost, and `force` is not given; while that is looked for, and until all is done, nobody writes.
 
     Relations that were there before, and empty, are emptied. What stays, mostly because others have
     come to use it, is returned with the reason. One transaction, but for a run of very many
-    objects: those would not find room in the server's lock table. Undone in several, it resumes
-    where it stopped.
+    objects: those would not find room in the server's lock table. Undone in several, each looks
+    again at what it is going to drop, and the next command resumes where one stopped.
     """
-    end_sessions(connection, f"windlass {run}")
-    plan = journal.read_plan(connection, run)
-    lines = journal.read_lines(connection, run)
-    ran = {(line.step, line.item): line.note or {} for line in lines}
-    repointed = ran.get((REPOINT, REPOINTED), {})
-    objects = repointed.get("objects", ())
-    place = {id(statement): at for at, statement in enumerate(plan.statements)}
-    made = [
-        statement
-        for step, portions in divide(plan).items()
-        for portion in portions
-        if (step, portion.item.id) in ran
-        for statement in portion.statements
-    ]
-    made.sort(key=lambda one: -place[id(one)])
-    again = [one for each in plan.dependents if each.object in objects for one in each.statements]
-    made = [*reversed(again), *made]
-    stayed: list[str] = []
-    portion = _portion(plan)
-    most = MOST_PORTIONS * portion
-    is_whole = len(made) <= most
-    if not is_whole:
-        check()
-    if not is_whole and UNDOING not in ran:  # else it could be resumed half undone
-        connection.execute(journal.line_statement(run, journal.Line(*UNDOING)).encode())
-    while len(made) > most:
+    end_sessions(connection, f"windlass {found.run}")
+    undoing = _Undoing(connection, found, force)
+    if undoing.is_whole:
+        return undoing.finish()
+    undoing.begin()
+    with _in_part(found.run):
+        undoing.drop_some()
+        return undoing.finish()
+
+
+@contextmanager
+def _explained(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, doing, side="target") from error
+
+
+@contextmanager
+def _in_part(run: str) -> Iterator[None]:
+    """Raises:
+    CannotResume: what has been dropped is gone, and what is left cannot be undone yet.
+    """
+    hint = f"then finish it: windlass rollback {run}"
+    try:
+        with _explained(f"rolling back run {run}"):
+            yield
+    except Refused as error:
+        reasons = "; ".join(f"{one.object}: {one.message}" for one in error.problems)
+        ways = ", ".join(dict.fromkeys(one.hint for one in error.problems if one.hint))
+        way = f"{ways}; {hint}" if ways else hint
+        raise CannotResume(f"run {run} is rolled back in part: {reasons}", hint=way) from error
+    except WindlassError as error:
+        if error.retryable:
+            raise
+        way = f"{error.hint or 'remove the cause'}; {hint}"
+        raise CannotResume(f"run {run} is rolled back in part: {error}", hint=way) from error
+
+
+class _Undoing:
+    """A run that is being undone by this command."""
+
+    def __init__(self, connection: Connection, found: journal.Run, force: bool) -> None:
+        self._connection, self._found, self._force = connection, found, force
+        self._plan = journal.read_plan(connection, found.run)
+        self._lines = journal.read_lines(connection, found.run)
+        self._ran = {(line.step, line.item): line.note or {} for line in self._lines}
+        self._repointed = self._ran.get((REPOINT, REPOINTED), {})
+        self._portion = _portion(self._plan)
+        self._made = self._read_made()
+        self._objects = [line for line in self._lines if (line.note or {}).get("large_objects")]
+        self._stayed: list[str] = []
+        self._summary = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one transaction can undo all of it, and none has undone a part."""
+        most = max(len(self._made), len(self._objects) * LARGE_OBJECTS_AT_ONCE)
+        return most <= self._most and UNDOING not in self._ran
+
+    @property
+    def _most(self) -> int:
+        return MOST_PORTIONS * self._portion
+
+    def _read_made(self) -> list[Statement]:
+        """What the run has made, the last first: what dependents were made again from comes before
+        the rest."""
+        plan, objects = self._plan, self._repointed.get("objects", ())
+        place = {id(statement): at for at, statement in enumerate(plan.statements)}
+        made = [
+            statement
+            for step, portions in divide(plan).items()
+            for portion in portions
+            if (step, portion.item.id) in self._ran
+            for statement in portion.statements
+        ]
+        made.sort(key=lambda one: -place[id(one)])
+        made = _partitions_first(made, read_attached(self._connection))
+        again = [one for each in plan.dependents if each.object in objects
+                 for one in each.statements]  # fmt: skip
+        return [*reversed(again), *made]
+
+    def begin(self) -> None:
+        """Journal that the run is no longer whole. From now on nothing resumes it."""
+        self._check()
+        if UNDOING in self._ran:  # by an earlier command
+            return
+        run, connection = self._found.run, self._connection
         with connection.transaction():
-            stayed += map(_in_use, drop_made(connection, made[:portion]))
-        del made[:portion]
-    of_objects = [line for line in lines if (line.note or {}).get("large_objects")]
-    while len(of_objects) * LARGE_OBJECTS_AT_ONCE > most:
-        line = of_objects.pop()
+            connection.execute(journal.line_statement(run, journal.Line(*UNDOING)).encode())
+            journal.set_state(connection, run, State.STOPPED)
+        self._found = find_run(connection, run)
+
+    def drop_some(self) -> None:
+        """As many objects as the last transaction has no room for, each time as many as one has."""
+        connection, plan = self._connection, self._plan
+        while len(self._made) > self._most:
+            some = self._made[: self._portion]
+            with connection.transaction():
+                self._keep([one.name for one in some if one.kind == "TABLE"])
+                self._stayed += map(_in_use, drop_made(connection, some))
+            del self._made[: self._portion]
+        while len(self._objects) * LARGE_OBJECTS_AT_ONCE > self._most:
+            line = self._objects.pop()
+            with connection.transaction():
+                _undo_large_objects(connection, [line], plan)
+                journal.delete_lines(connection, self._found.run, line.step, [line.item])
+
+    def _keep(self, tables: Sequence[Name]) -> None:
+        """Refuse to drop tables with what has come since all was looked at."""
+        keep_out_writers(self._connection, tables)
+        found = () if self._force else written_in(self._connection, self._plan, tables)
+        if found:
+            raise Refused(found)
+
+    def finish(self) -> Undone:
+        """What is left, in one transaction."""
+        connection, plan, run = self._connection, self._plan, self._found.run
+        objects = self._repointed.get("objects", ())
         with connection.transaction():
-            _undo_large_objects(connection, [line], plan)
-            journal.delete_lines(connection, run, line.step, [line.item])
-    with connection.transaction():
-        connection.execute("set local synchronous_commit = on")
-        if is_whole:
-            keep_out_writers(connection, [one.target for one in plan.relations])
-            check()
-        _undo_large_objects(connection, of_objects, plan)
-        stayed += map(
-            _in_use, drop_made(connection, made)
-        )  # first what may refer to filled relations
-        if any(line.step in TRANSFERS for line in lines):
-            _empty(connection, plan)
-        before = ran.get((SET_STEP, BEFORE), {})
-        restore_defaults(connection, before)
-        if (SET_STEP, SET_ASIDE) in ran:
-            moves = moves_of(ran[SET_STEP, SET_ASIDE], plan.set_aside)
-            put_back(connection, [*moves, *moves_of({"moves": (), **repointed})])
-            stayed += restore(connection, plan.dependents, objects)
-        restore_states(connection, before.get("sequences", ()))
-        stayed += take_back(connection, _granted(lines))
-        journal.set_state(connection, run, State.ROLLED_BACK)
-    return stayed
+            connection.execute("set local synchronous_commit = on")
+            keep_out_writers(connection, _tables_of(plan))
+            self._check()
+            _undo_large_objects(connection, self._objects, plan)
+            self._stayed += map(
+                _in_use, drop_made(connection, self._made)
+            )  # first what may refer to filled relations
+            if any(line.step in TRANSFERS for line in self._lines):
+                _empty(connection, plan)
+            before = self._ran.get((SET_STEP, BEFORE), {})
+            restore_defaults(connection, before)
+            if (SET_STEP, SET_ASIDE) in self._ran:
+                moves = moves_of(self._ran[SET_STEP, SET_ASIDE], plan.set_aside)
+                put_back(connection, [*moves, *moves_of({"moves": (), **self._repointed})])
+                self._stayed += restore(connection, plan.dependents, objects)
+            restore_states(connection, before.get("sequences", ()))
+            self._stayed += take_back(connection, _granted(self._lines))
+            journal.set_state(connection, run, State.ROLLED_BACK)
+        return Undone(self._summary, self._stayed)
+
+    def _check(self) -> None:
+        """That nothing of others' would be lost. The first look sees all that there is."""
+        foreseen = foresee_migration(self._connection, self._found)
+        self._summary = self._summary or _past(foreseen.summary)
+        refuse_loss(foreseen, force=self._force)
+
+
+def _tables_of(plan: Plan) -> list[Name]:
+    """Of whatever kind; what is none of a kind that is locked is passed over."""
+    return [*(one.target for one in plan.relations), *(target for *_, target in plan.others)]
+
+
+def _partitions_first(
+    made: Sequence[Statement], attached: Sequence[tuple[Name, Name]]
+) -> list[Statement]:
+    """Dropping a partitioned relation takes along all its partitions that are still there, and
+    locks them all at once."""
+    place = {one.name: at for at, one in enumerate(made) if one.kind in ("TABLE", "FOREIGN TABLE")}
+    last: dict[Name, int] = {}
+    for partition, root in attached:
+        if root in place:
+            last[root] = max(last.get(root, place[root]), place.get(partition, 0))
+
+    def key(numbered: tuple[int, Statement]) -> tuple[int, bool]:
+        at, one = numbered
+        moves = one.kind == "TABLE" and one.name in last
+        return (last[one.name], True) if moves else (at, False)
+
+    return [one for _, one in sorted(enumerate(made), key=key)]
 
 
 def _empty(connection: Connection, plan: Plan) -> None:

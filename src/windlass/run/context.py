@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self
 
 from windlass.model.event import Event
@@ -35,6 +36,10 @@ class Held(Context, Protocol):
         Raises:
             ConnectionLost: what it holds is lost.
         """
+
+    def watching(self) -> AbstractContextManager[None]:
+        """While it lasts, who keeps a session of the run waiting is reported, whatever process that
+        session is in."""
 
     def join(self, ticket: Result) -> None:
         """Work in the run that another process holds; `ticket` is the lasting step's result.

@@ -214,6 +214,28 @@ def _digests(connection: Connection, condition: sql.Composed, side: str) -> dict
     return dict(rows)
 
 
+def count_changed(connection: Connection, oids: Collection[int], own: sql.Composed) -> int:
+    """How many of them another transaction has changed or created again; `own` is a query for the
+    ids of those that have not. Of bytes only who may read their catalog can say, as a superuser
+    may; of owner, grants and a new one under the same id everybody can."""
+    if not oids:
+        return 0
+    query = sql.SQL(
+        "select oid from pg_largeobject_metadata where oid = any ({0}::oid[]) and xmin not in ({1})"
+    ).format(sql.Literal(list(oids)), own)
+    bytes_ = sql.SQL(
+        " union select loid from pg_largeobject where loid = any ({0}::oid[]) and xmin not in ({1})"
+    ).format(sql.Literal(list(oids)), own)
+    try:
+        row: Any = connection.execute(
+            "select has_table_privilege('pg_largeobject', 'select')"
+        ).fetchone()
+        rows = connection.execute(query + bytes_ if row[0] else query).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading large objects", side="target") from error
+    return len(rows)
+
+
 def unlink_large_objects(connection: Connection, oids: Collection[int]) -> None:
     """Those that are still there, in the caller's transaction."""
     try:

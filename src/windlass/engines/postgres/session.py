@@ -50,6 +50,8 @@ _COMMON = {
     "array_nulls": "on",
     "quote_all_identifiers": "off",
     "transform_null_equals": "off",
+    "default_transaction_isolation": "read committed",  # what is locked is read after that
+    "default_transaction_deferrable": "off",
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",

@@ -1,8 +1,8 @@
-"""Rows that were written after a run of ours had ended, told by their transactions."""
+"""Rows of a run's relations that others have written, known by the transactions that wrote them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,16 @@ from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
 
+LOCKED_AT_ONCE = 100  # relations in one statement
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a relation has now. `newer` rows are younger than the row of a journal."""
+    """What a relation has now. `others` are the rows that the run has not written."""
 
     name: Name
     rows: int
-    newer: int
+    others: int
     size_bytes: int
     unlogged: bool  # a crash of its server empties it
 
@@ -31,64 +33,66 @@ class Held:
         return self.unlogged and not self.rows
 
 
-def read_held(
-    connection: Connection, names: Sequence[Name], journal: Name, key: str, value: str
-) -> list[Held]:
-    """Those of the relations that are there. `journal` is a table, whose row with this value of
-    `key` was last written when the run ended. Scans every relation."""
-    young = sql.SQL(
-        "pg_catalog.age(t.xmin) < (select pg_catalog.age(r.xmin) from {} r where r.{} = {})"
-    ).format(sql.Identifier(journal.schema, journal.name), sql.Identifier(key), sql.Literal(value))
+def read_held(connection: Connection, names: Sequence[Name], own: sql.Composed) -> list[Held]:
+    """Those of the relations that are there. `own` is a query for the ids of the transactions that
+    wrote the run's rows: neither a younger one of somebody else's counts as the run's, nor one that
+    began before the run and wrote after it. Scans every relation.
+    """
     found = []
-    for name in names:
-        table = sql.Identifier(name.schema, name.name)
-        persistence = _persistence(connection, name)
-        if not persistence:
+    for name, one in _tables(connection, names).items():
+        if one.kind != "r":
             continue
+        table = sql.Identifier(name.schema, name.name)
         query = sql.SQL(
-            "select count(*), count(*) filter (where {}), pg_catalog.pg_total_relation_size({})"
-            " from only {} t"
-        ).format(young, sql.Literal(table.as_string(connection)), table)
+            "select count(*), count(*) filter (where t.xmin not in ({})),"
+            " pg_catalog.pg_total_relation_size({}) from only {} t"
+        ).format(own, sql.Literal(table.as_string(connection)), table)
         try:
             row: Any = connection.execute(query).fetchone()
         except psycopg.Error as error:
             raise explain(error, f"counting the rows of {name}", side="target") from error
-        rows, newer, size_bytes = map(int, row)
-        found.append(Held(name, rows, newer, size_bytes, unlogged=persistence == "u"))
+        rows, others, size_bytes = map(int, row)
+        found.append(Held(name, rows, others, size_bytes, unlogged=one.persistence == "u"))
     return found
 
 
-def _persistence(connection: Connection, name: Name) -> str:
-    """Of a table; "" if there is none."""
-    row: Any = connection.execute(
-        "select relkind, relpersistence from pg_catalog.pg_class"
-        " where oid = pg_catalog.to_regclass(%s::text)",
-        (sql.Identifier(name.schema, name.name).as_string(connection),),
-    ).fetchone()
-    return str(row[1]) if row is not None and row[0] == "r" else ""
+@dataclass(frozen=True, slots=True)
+class _Table:
+    kind: str  # as pg_class has it: r, or p of a partitioned one
+    persistence: str
 
 
-def keep_out_writers(connection: Connection, names: Sequence[Name]) -> None:
-    """Until the transaction ends. Readers go on. Rows that refer to theirs are not written either:
-    that takes a lock on the row which is referred to."""
-    for name in names:
-        if not _persistence(connection, name):
-            continue
-        statement = sql.SQL("lock table only {} in exclusive mode")
+def _tables(connection: Connection, names: Iterable[Name]) -> dict[Name, _Table]:
+    """Those that are there, in the order of their names: who locks them all locks in that order."""
+    wanted = sorted(names)
+    rows: list[Any] = connection.execute(
+        "select n.nspname::text, relname::text, relkind::text, relpersistence::text"
+        " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace"
+        " where relkind in ('r', 'p') and (n.nspname, relname) in"
+        " (select * from unnest(%s::name[], %s::name[]))",
+        ([one.schema for one in wanted], [one.name for one in wanted]),
+    ).fetchall()
+    there = {Name(schema, name): _Table(*rest) for schema, name, *rest in rows}
+    return {name: there[name] for name in wanted if name in there}
+
+
+def keep_out_writers(connection: Connection, names: Iterable[Name]) -> None:
+    """Until the transaction ends. Readers continue. Nobody writes rows, or rows that refer to
+    theirs, which takes a lock on the row that is referred to; nor attaches a partition."""
+    there = list(_tables(connection, names))
+    for start in range(0, len(there), LOCKED_AT_ONCE):
+        some = there[start : start + LOCKED_AT_ONCE]
+        tables = sql.SQL(", only ").join(sql.Identifier(one.schema, one.name) for one in some)
         try:
-            connection.execute(statement.format(sql.Identifier(name.schema, name.name)))
+            connection.execute(sql.SQL("lock table only {} in exclusive mode").format(tables))
         except psycopg.Error as error:
-            raise explain(error, f"locking {name}", side="target") from error
+            raise explain(error, f"locking {some[0]}", side="target") from error
 
 
-def read_guests(connection: Connection, made: Collection[Name]) -> dict[Name, Name]:
-    """Partitions of made relations that are not made themselves, each with one of these."""
+def read_attached(connection: Connection) -> list[tuple[Name, Name]]:
+    """Every partition that holds rows, with each relation that it is a partition of."""
     try:
         rows: list[Any] = connection.execute(load("partitions")).fetchall()
     except psycopg.Error as error:
         raise explain(error, "reading the catalog (partitions)", side="target") from error
-    return {
-        Name(schema, name): Name(root_schema, root)
-        for schema, name, root_schema, root in rows
-        if Name(root_schema, root) in made and Name(schema, name) not in made
-    }
+    return [(Name(*row[:2]), Name(*row[2:])) for row in rows]

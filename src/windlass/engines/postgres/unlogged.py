@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
@@ -34,3 +35,18 @@ def read_unlogged(connection: Connection) -> Mapping[Name, Unlogged]:
         Name(row["schema"], row["name"]): Unlogged(row["has_triggers"], row["guarded"])
         for row in rows
     }
+
+
+def read_writers(connection: Connection, names: Sequence[Name]) -> list[str]:
+    """The transactions, subtransactions among them, that have last altered these relations: where
+    one became logged, or unlogged, it has written every row again."""
+    try:
+        rows: list[Any] = connection.execute(
+            "select distinct c.xmin::text from pg_class c"
+            " join pg_namespace n on n.oid = c.relnamespace"
+            " where (n.nspname, c.relname) in (select * from unnest(%s::name[], %s::name[]))",
+            ([one.schema for one in names], [one.name for one in names]),
+        ).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading the catalog (relations)", side="target") from error
+    return [str(xid) for (xid,) in rows]
