@@ -13,8 +13,8 @@ import pytest
 from rewrites import PRODUCT, STEPS, done, fill, left_over, problems, rows, run, spec, step, steps
 from servers import Database
 from windlass.cli.asking import confirm_rollback
-from windlass.cli.moves import plan_rewrite
 from windlass.cli.past import clean, foresee_rollback, read_left, read_status, rollback
+from windlass.cli.rewrites import plan_rewrite
 from windlass.cli.show import preview_text
 from windlass.errors import Refused, WindlassError
 from windlass.model.event import ignore
