@@ -309,7 +309,8 @@ def test_what_is_made_again_while_the_run_is_at_work_is_not_made_as_it_was(shop:
         "drop policy p on s.b",
         "create policy p on s.b using (a_id in (select id from s.a))",
     )
-    windlass(*words, "--json", pair=shop).expect(DONE)
+    found = windlass(*words, "--json", pair=shop).expect(DIFFERENT).result["differences"]
+    assert [one["object"] for one in found] == ["fk constraint s.b b_a_id_fkey", "policy s.b p"]
     assert refers(shop, "b_a_id_fkey") == "s.a"
     query = "select confdeltype::text from pg_constraint where conname = 'b_a_id_fkey'"
     assert shop.target.value(query) == "c"

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from windlass.journal.journal import ROLLBACK
 from windlass.model.chunk import Whole
 from windlass.model.flow import Item
 from windlass.model.plan import Plan
@@ -26,7 +27,7 @@ IN_ORDER = {
 TRANSFERS = ("transfer_table_data", "transfer_partition")
 CREATE_TABLES = IN_ORDER[Phase.TABLES]
 SET_SEQUENCES = "set_sequences"
-UNDOING = ("rollback", "begun")  # the line of a rollback that takes more than one transaction
+UNDOING = (ROLLBACK, "begun")  # the line of a rollback that takes more than one transaction
 CONVERT_TABLES = "convert_tables_to_logged"
 CREATE_INDEXES = "create_indexes"
 CREATE_PRIMARY_KEYS = "create_primary_keys"

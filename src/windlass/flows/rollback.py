@@ -246,7 +246,7 @@ class _Undoing:
 
     def drop_some(self) -> None:
         """As many objects as the last transaction has no room for, each time as many as one has."""
-        connection, plan = self._connection, self._plan
+        connection = self._connection
         while len(self._made) > self._most:
             some = self._made[: self._portion]
             with connection.transaction():
@@ -256,7 +256,7 @@ class _Undoing:
         while len(self._objects) * LARGE_OBJECTS_AT_ONCE > self._most:
             line = self._objects.pop()
             with connection.transaction():
-                _undo_large_objects(connection, [line], plan)
+                self._undo_large_objects([line])
                 journal.delete_lines(connection, self._found.run, line.step, [line.item])
 
     def _keep(self, tables: Sequence[Name]) -> None:
@@ -274,7 +274,7 @@ class _Undoing:
             connection.execute("set local synchronous_commit = on")
             keep_out_writers(connection, _tables_of(plan))
             self._check()
-            _undo_large_objects(connection, self._objects, plan)
+            self._undo_large_objects(self._objects)
             self._stayed += map(
                 _in_use, drop_made(connection, self._made)
             )  # first what may refer to filled relations
@@ -290,6 +290,15 @@ class _Undoing:
             self._stayed += take_back(connection, _granted(self._lines))
             journal.set_state(connection, run, State.ROLLED_BACK)
         return Undone(self._summary, self._stayed)
+
+    def _undo_large_objects(self, lines: Sequence[journal.Line]) -> None:
+        """Remove what came, and give what was there its ids again; this line says who did."""
+        connection, notes = self._connection, [line.note or {} for line in lines]
+        unlink_large_objects(connection, [oid for note in notes for oid in note["large_objects"]])
+        if kept := kept_of(notes):
+            bring_back(connection, kept, self._plan.target.user)
+            line = journal.Line(journal.ROLLBACK, f"large objects {lines[0].item}")
+            connection.execute(journal.line_statement(self._found.run, line).encode())
 
     def _check(self) -> None:
         """That nothing of others' would be lost. The first look sees all that there is."""
@@ -338,11 +347,3 @@ def _in_use(name: str) -> str:
 def _granted(lines: Sequence[journal.Line]) -> list[Sequence[Any]]:
     """What the run has granted and revoked on what it has not made, in its order."""
     return [change for line in lines for change in (line.note or {}).get("privileges", ())]
-
-
-def _undo_large_objects(connection: Connection, lines: Sequence[journal.Line], plan: Plan) -> None:
-    """Remove what came, and give what was there its ids again, inside the caller's transaction."""
-    notes = [line.note or {} for line in lines]
-    unlink_large_objects(connection, [oid for note in notes for oid in note["large_objects"]])
-    if kept := kept_of(notes):
-        bring_back(connection, kept, plan.target.user)

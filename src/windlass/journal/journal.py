@@ -27,6 +27,7 @@ from windlass.model.plan import Plan
 from windlass.model.snapshot import Snapshot
 
 Session = Connection[Any]
+ROLLBACK = "rollback"  # the step of the lines that rollbacks write
 _CREATING = int.from_bytes(b"windjrnl", "big")  # windlass's advisory lock key
 
 
@@ -417,12 +418,14 @@ def read_kept_objects(connection: Session) -> dict[str, int]:
 
 def transactions(run: str) -> sql.Composed:
     """A query for the ids of the transactions that wrote a run's rows, or whatever else its lines
-    record: a line is committed with its work. What wrote in a subtransaction is in its note."""
+    record: a line is committed with its work. What wrote in a subtransaction is in its note. The
+    rollbacks of later runs that gave it back what those had set aside are among them."""
     return sql.SQL(
+        "select xmin from windlass.line where step = {1} union all "
         "select xmin from windlass.line where run = {0} union all select one.id::xid"
         " from windlass.line, pg_catalog.jsonb_array_elements_text(note->'xids') as one (id)"
         " where run = {0}"
-    ).format(sql.Literal(run))
+    ).format(sql.Literal(run), sql.Literal(ROLLBACK))
 
 
 def delete_lines(connection: Session, run: str, step: str, items: list[str]) -> None:
