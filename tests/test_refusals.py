@@ -288,6 +288,15 @@ def test_an_unknown_or_senseless_spec(filled: Pair, tmp_path: Path, text: str, n
     assert near in migrate(filled, "-f", str(spec)).expect(BAD_SPEC).said
 
 
+def test_every_option_that_is_wrong_is_named_at_once() -> None:
+    words = ("--jobs", "many", "--verify", "al", "--chunk-size", "64 pounds", "--map-schema", "a")
+    ran = windlass("plan", *words, "--json").expect(BAD_SPEC).result
+    assert [one["object"] for one in ran["problems"]] == [
+        "--jobs", "--verify", "--map-schema", "source", "target", "chunk-size"
+    ]  # fmt: skip
+    assert "windlass plan --help" in ran["hint"]
+
+
 def test_a_spec_file_that_is_not_there(filled: Pair, tmp_path: Path) -> None:
     assert "not.yaml" in migrate(filled, "-f", str(tmp_path / "not.yaml")).expect(BAD_SPEC).said
 

@@ -21,6 +21,7 @@ import click
 from windlass import __version__
 from windlass.cli import options
 from windlass.cli.endings import EXIT_OF, Exit, ending_of, tell
+from windlass.cli.faults import AllFaults
 from windlass.cli.voice import Voice, secrets_in
 from windlass.engines.scratch import sweep
 
@@ -36,6 +37,8 @@ READING = {"plan", "status", "spec"}
 
 class InOrder(click.Group):
     """Lists its commands in the order of use; knows what other tools call their options."""
+
+    command_class = AllFaults
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
