@@ -8,6 +8,7 @@ from windlass.engines.postgres.attributes import read_attributes
 from windlass.engines.postgres.catalog import Existing, read_existing
 from windlass.engines.postgres.materialised import (
     EMPTY,
+    read_changing,
     read_content,
     read_foreign_code,
     read_fresh_content,
@@ -52,7 +53,7 @@ def _compared(run: Migration, existing: Existing) -> set[Key]:
 
 def _schemas(run: Migration) -> set[str]:
     """A migration leaves those that it has found as they are; those that a part of is selected
-    may have another owner."""
+    may have an owner of their own."""
     if not run.only_compares:
         made = {"SCHEMA", "SCHEMA OWNER"}
         return {one.name.name for one in run.plan.statements if one.kind in made}
@@ -76,43 +77,45 @@ def _views(run: Migration) -> Iterator[tuple[Name, Name]]:
 
 
 def view_differences(run: Migration) -> tuple[list[Difference], list[str]]:
-    """Materialised views that hold something else, and notices of those that only look so: one that
-    is stale on the source is not so on the target."""
+    """Materialised views that hold something else, and notices of those that only look so."""
     differences: list[Difference] = []
     notices: list[str] = []
     if run.spec.verify_ is not Verify.FULL or run.spec.extent is Extent.SCHEMA:
         return differences, notices
-    source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
-    refreshed = () if run.only_compares else run.plan.materialized_views
     for name, there in _views(run):
         label = f"materialized view {there}"
-        expected = read_content(source, name, side="source")
-        found = read_content(target, there, side="target")
-        if EMPTY in (expected, found):
-            # else that it is not populated is an attribute, and that it is missing a difference
-            if run.spec.extent is Extent.DATA and expected != found:
-                side = "source" if expected == EMPTY else "target"
-                message = f"holds nothing on the {side}, as it is missing or not populated there"
-                differences.append(Difference(DifferenceKind.SCHEMA, label, message))
-            continue
-        if expected is None or found is None:
-            notices.append(f"{label}: its content is not compared, as it may not be read")
-        elif expected == found:
-            continue
-        elif code := read_foreign_code(source).get(name):
-            message = (
-                "holds other rows than on the source; whether it is stale there was not tried, as"
-                f" its query runs {code}"
-            )
-            if there in refreshed:
-                notices.append(f"{label}: {message}")
-            else:
-                differences.append(Difference(DifferenceKind.SCHEMA, label, message))
-        elif read_fresh_content(source, name) == found:
-            notices.append(f"{label}: is stale on the source, and is not on the target")
-        else:
-            message = f"holds {expected[0]:,} rows on the source and {found[0]:,} on the target"
-            if expected[0] == found[0]:
-                message = "holds other rows than on the source"
+        is_different, message = _compare_view(run, name, there)
+        if is_different:
             differences.append(Difference(DifferenceKind.SCHEMA, label, message))
+        elif message:
+            notices.append(f"{label}: {message}")
     return differences, notices
+
+
+def _compare_view(run: Migration, name: Name, there: Name) -> tuple[bool, str]:
+    """Whether it holds something else than on the source, and what there is to say about it."""
+    source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
+    expected = read_content(source, name, side="source")
+    found = read_content(target, there, side="target")
+    if EMPTY in (expected, found):
+        # else that it is not populated is an attribute, and that it is missing a difference
+        is_different = run.spec.extent is Extent.DATA and expected != found
+        side = "source" if expected == EMPTY else "target"
+        message = f"holds nothing on the {side}, as it is missing or not populated there"
+        return is_different, message if is_different else ""
+    if expected is None or found is None:
+        return False, "its content is not compared, as it may not be read"
+    if expected == found:
+        return False, ""
+    if code := read_foreign_code(source).get(name):
+        was_refreshed = not run.only_compares and there in run.plan.materialized_views
+        not_tried = "whether it is stale there was not tried, as its query runs"
+        return not was_refreshed, f"holds other rows than on the source; {not_tried} {code}"
+    if read_fresh_content(source, name) == found:
+        return False, "is stale on the source, and is not on the target"
+    if name in read_changing(source):
+        asks = "its query asks for the time, the session or a random number"
+        return False, f"its content is not compared, as {asks}"
+    if expected[0] == found[0]:
+        return True, "holds other rows than on the source"
+    return True, f"holds {expected[0]:,} rows on the source and {found[0]:,} on the target"

@@ -68,6 +68,15 @@ def read_fresh_content(source: Connection, name: Name) -> Content | None:
         return None
 
 
+def read_changing(source: Connection) -> frozenset[Name]:
+    """Those whose queries give other rows on another server, or at another time."""
+    try:
+        rows = source.execute(load("changing_views")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading the catalog (changing views)", side="source") from error
+    return frozenset(Name(str(schema), str(name)) for schema, name in rows)
+
+
 def _content(connection: Connection, held: sql.Composable) -> Content:
     ((rows, total),) = connection.execute(_HASHED.format(held)).fetchall()
     return int(str(rows)), int(str(total))
