@@ -8,8 +8,15 @@ from dataclasses import dataclass
 
 from servers import Pair as Databases
 from windlass.engines.postgres.catalog import read_catalog
-from windlass.engines.postgres.fingerprint import Fingerprint, Pair, read_fingerprint, root_pair
+from windlass.engines.postgres.fingerprint import (
+    Fingerprint,
+    Pair,
+    Side,
+    read_fingerprints,
+    root_pair,
+)
 from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.model.chunk import Range, Whole
 from windlass.model.plan import Arrival, ColumnPlan, RelationPlan
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Difference
@@ -69,6 +76,14 @@ def open_sides(databases: Databases, user: str = "postgres") -> Iterator[Sides]:
         source.execute("begin isolation level repeatable read")
         source.execute("select")
         yield Sides(source, target)
+
+
+def read_fingerprint(
+    connection: Connection, side: Side, range_: Range | None = None
+) -> Fingerprint:
+    """Of all rows, or of those in the range."""
+    [found] = read_fingerprints(connection, [(side, range_ or Whole())])
+    return found
 
 
 def _name(text: str) -> Name:

@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 from psycopg import sql
 
-from comparing import open_sides
+from comparing import open_sides, read_fingerprint
 from corpora import corpora
 from servers import Database, Server
 from servers import Pair as Databases
-from windlass.engines.postgres.fingerprint import Fingerprint, Pair, read_count, read_fingerprint
+from windlass.engines.postgres.fingerprint import Fingerprint, Pair, Side, read_fingerprints
 from windlass.engines.postgres.hashing import Hashing, Method
-from windlass.model.chunk import BlockRange, KeyRange, NullKeys, Range
+from windlass.engines.postgres.session import Connection
+from windlass.model.chunk import BlockRange, KeyRange, NullKeys, Range, Whole
 
 TYPES = [
     "create schema s",
@@ -35,6 +36,11 @@ def databases(server: Callable[[int], Server]) -> Iterator[Databases]:
     yield Databases(*made)
     for database in made:
         database.server.drop_database(database)
+
+
+def read_count(connection: Connection, side: Side, range_: Range | None = None) -> int:
+    [found] = read_fingerprints(connection, [(side, range_ or Whole())], only_count=True)
+    return found.rows
 
 
 def both(databases: Databases, *statements: str) -> None:

@@ -78,7 +78,6 @@ class GroupTally:
 
     name: str
     size_bytes: int
-    planned_rows: int
     relations: int = 1
     loads: int = 1
     done_loads: int = 0
@@ -152,7 +151,6 @@ class Tally:
             self.groups[name] = GroupTally(
                 name,
                 size,
-                event.rows.get(name, 0),
                 event.relations.get(name, 1),
                 event.loads.get(name, 1),
             )
@@ -252,11 +250,6 @@ class Tally:
         by_size = any(step.cost for step in self._copying)
         whole = max(group.size_bytes, group.done_cost, 1) if by_size else group.loads
         return min((group.done_cost + flying) / whole, NEARLY)
-
-    def group_bytes(self, group: GroupTally) -> int:
-        """On the wire so far, committed or not."""
-        flying = sum(f.size_bytes for f in self._copies() if f.group == group.name)
-        return group.moved_bytes + flying
 
     def bytes_per_second(self, now: float) -> float:
         """Over the last seconds."""

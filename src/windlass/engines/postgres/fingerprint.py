@@ -17,7 +17,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.hashing import HashedColumn, Hashing, Method
 from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.session import Connection
-from windlass.model.chunk import Range, Whole
+from windlass.model.chunk import Range
 from windlass.model.plan import ColumnPlan, Form, RelationPlan, Server
 from windlass.model.relation import Column, HashBy, Name, Relation
 
@@ -126,14 +126,6 @@ def root_pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
     return Pair(at(found.source, plan.relation.route), at(found.target, plan.enters))
 
 
-def read_fingerprint(
-    connection: Connection, side: Side, range_: Range | None = None
-) -> Fingerprint:
-    """Of all rows, or of those in the range. A block range means the blocks of this side."""
-    [found] = read_fingerprints(connection, [(side, range_ or Whole())])
-    return found
-
-
 def read_fingerprints(
     connection: Connection, parts: Sequence[tuple[Side, Range]], *, only_count: bool = False
 ) -> list[Fingerprint]:
@@ -159,12 +151,6 @@ def read_fingerprints(
     except psycopg.Error as error:
         raise explain(error, doing, side=first.side) from error
     return [Fingerprint(int(count), int(total)) for _, count, total in sorted(rows)]
-
-
-def read_count(connection: Connection, side: Side, range_: Range | None = None) -> int:
-    """Of all rows, or of those in the range."""
-    [found] = read_fingerprints(connection, [(side, range_ or Whole())], only_count=True)
-    return found.rows
 
 
 def fetch(
