@@ -289,3 +289,18 @@ def test_a_pg_dump_that_reads_one_side_only_is_a_problem_of_the_plan(
     assert problem.message == "none is as new as the target (17); found: 16.14"
     assert list(_without_pg_dump(spec, 15, 16)) == []
     assert list(_without_pg_dump(validated(Spec, {**words, "verify": "none"}), 15, 17)) == []
+
+
+def test_the_order_of_options_is_no_difference(pair: Pair) -> None:
+    settings = ["fillfactor = 70", "autovacuum_enabled = off"]
+    options = ["account '1'", "region '2'"]
+    for side, step in ((pair.source, 1), (pair.target, -1)):
+        side.run(
+            f"create table t (a int) with ({', '.join(settings[::step])})",
+            "create foreign data wrapper w",
+            f"create server s foreign data wrapper w options ({', '.join(options[::step])})",
+        )
+    verify(pair).expect(DONE)
+    pair.target.run("alter server s options (set account '2', set region '1')")
+    (found,) = verify(pair).expect(DIFFERENT).result["differences"]
+    assert found["object"] == "server s"

@@ -106,8 +106,9 @@ def _statements(text: str, since: Since, in_any_order: bool) -> list[Statement]:
     for parsed in parse(text):
         tree = parsed.tree
         _level(tree, since)
-        if tree.tag == "CreatePolicyStmt":  # pg_dump writes its roles as the catalog happens to
-            tree.roles = tuple(sorted(tree.roles or (), key=_order))
+        if unordered := _UNORDERED.get(tree.tag):
+            members = getattr(tree, unordered) or ()
+            setattr(tree, unordered, tuple(sorted(members, key=_order)))
         strip_qualifiers(tree)
         if in_any_order and tree.tag == "CreateStmt":
             tree.tableElts = tuple(sorted(tree.tableElts or (), key=_order))
@@ -115,6 +116,19 @@ def _statements(text: str, since: Since, in_any_order: bool) -> list[Statement]:
     if in_any_order:  # the table itself stays first
         found[1:] = sorted(found[1:], key=lambda one: _order(one.tree))
     return found
+
+
+# what a server keeps in the order in which it was given, and pg_dump writes so, to no effect
+_UNORDERED = {
+    "CreateFdwStmt": "options",
+    "CreateForeignServerStmt": "options",
+    "CreateForeignTableStmt": "options",
+    "CreatePolicyStmt": "roles",
+    "CreateStmt": "options",
+    "CreateUserMappingStmt": "options",
+    "IndexStmt": "options",
+    "ViewStmt": "options",
+}
 
 
 def _order(tree: Node) -> str:
