@@ -247,3 +247,24 @@ def test_fill_of_a_table_whose_row_security_refuses_copy_is_a_problem(pair: Pair
     assert problem["object"] == "public.t" and "row security" in problem["message"]
     pair.target.run("alter table t disable row level security")
     windlass("migrate", "--json", *words, "--source", pair.source.url).expect(DONE)
+
+
+@pytest.mark.parametrize("kind", [" partition by list (a)", ""])
+def test_a_partition_that_a_filled_table_lacks_is_refused(pair: Pair, kind: str) -> None:
+    pair.source.run(
+        "create table t (a int primary key) partition by list (a)",
+        "create table t_1 partition of t for values in (1)",
+        "create table t_2 partition of t for values in (2)",
+        "insert into t values (1), (2)",
+        "create table parent (a int)",
+        "create table child () inherits (parent)",
+    )
+    pair.target.run(f"create table t (a int primary key){kind}", "create table parent (a int)")
+    if kind:
+        pair.target.run("create table t_1 partition of t for values in (1)")
+    problems = migrate(pair, "--existing", "fill").expect(REFUSED).result["problems"]
+    lacking = {"public.t_2"} if kind else {"public.t_1", "public.t_2"}
+    assert {one["object"] for one in problems} == lacking
+    if kind:
+        pair.target.run("create table t_2 partition of t for values in (2)")
+        migrate(pair, "--existing", "fill").expect(DONE)

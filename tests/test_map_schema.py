@@ -89,3 +89,64 @@ def test_a_schema_cannot_take_the_name_of_another_that_moves_too(pair: Pair) -> 
     )
     ran = migrate(pair, "--map-schema", "a=b")
     assert ran.code in (BAD_SPEC, REFUSED)
+
+
+NAMING = {
+    "c regclass default 's.t'::regclass": "s.t",
+    "p regproc default 's.f'::regproc": "s.f",
+    "d regprocedure default 's.f(s.mood)'::regprocedure": "s.f(s.mood)",
+    "y regtype default 's.mood'::regtype": "s.mood[]",
+    "n regnamespace default 's'::regnamespace": "s",
+    "o regoperator default 's.===(integer,integer)'::regoperator": "s.===(integer,integer)",
+    "l regclass[] default '{s.t}'::regclass[]": '{pg_class,"s.\\"T u\\""}',
+    "m s.place": "s.t",
+    "w s.pair": "(s.t,1)",
+}
+
+
+def make_names(pair: Pair, *rows: str) -> None:
+    pair.source.run(
+        "create schema s",
+        "create type s.mood as enum ('low')",
+        "create function s.f(s.mood) returns int language sql as 'select 1'",
+        "create function s.plus(int, int) returns int language sql as 'select $1 + $2'",
+        "create operator s.=== (function = s.plus, leftarg = int, rightarg = int)",
+        "create table s.t (a int)",
+        'create table s."T u" (a int)',
+        "create domain s.place as regclass",
+        "create type s.pair as (c regclass, n int)",
+        f"create table s.names (a int, {', '.join(NAMING)})",
+        *rows,
+    )
+
+
+def test_values_that_name_objects_of_a_schema_with_another_name_are_refused(pair: Pair) -> None:
+    texts = [f"'{text}'" for text in NAMING.values()]
+    none = ", ".join(["null"] * len(texts))
+    make_names(
+        pair,
+        f"insert into s.names values (1, {', '.join(texts)}), (2, {none})",
+        "create table s.fine (c regclass, r regrole, x text)",
+        "insert into s.fine values ('pg_class', 'corpus_owner', 's.t')",
+    )
+    problems = migrate(pair, "--map-schema", "s=other").expect(REFUSED).result["problems"]
+    assert {one["object"] for one in problems} == {"s.names"}
+    assert [one["message"].partition(" objects")[0] for one in problems] == [
+        f"column {name.split()[0]}: 1 value names" for name in NAMING
+    ]
+    words = ("--map-schema", "s=other", "--exclude", "s.names")
+    migrate(pair, *words).expect(DONE)
+
+
+def test_defaults_that_name_objects_of_a_schema_follow_its_name(pair: Pair) -> None:
+    make_names(pair)
+    words = ("--map-schema", "s=other")
+    migrate(pair, *words).expect(DONE)
+    verify(pair, *words).expect(DONE)
+    pair.target.run("insert into other.names (a) values (1)")
+    columns = ", ".join(f"{name.split()[0]}::text" for name in list(NAMING)[:7])
+    (found,) = pair.target.rows(f"select {columns} from other.names")
+    assert found == (
+        "other.t", "other.f", "other.f(other.mood)", "other.mood", "other",
+        "other.===(integer,integer)", "{other.t}",
+    )  # fmt: skip

@@ -199,6 +199,28 @@ def test_values_that_a_type_refuses_are_found_before_anything_is_written(pair: P
     assert pair.target.value("select to_regclass('s.made')::text") is None
 
 
+@pytest.mark.parametrize("words", [("--existing", "fill"), ("--data-only",)])
+def test_nulls_that_the_target_refuses_are_counted_before_anything_is_written(
+    pair: Pair, words: tuple[str, ...]
+) -> None:
+    pair.source.run(
+        "create table t (a int, b int, c int not null)",
+        "insert into t values (null, null, 1), (null, 1, 1), (1, 1, 1)",
+        "create table u (a int)",
+        "insert into u values (1)",
+    )
+    pair.target.run(
+        "create table t (a int not null, b bigint not null, c int not null)",
+        "create table u (a int not null)",
+    )
+    problems = migrate(pair, *words).expect(REFUSED).result["problems"]
+    assert [(one["object"], one["message"]) for one in problems] == [
+        ("public.t", "column a: 2 NULLs, and it is NOT NULL on the target"),
+        ("public.t", "column b: 1 NULL, and it is NOT NULL on the target"),
+    ]
+    migrate(pair, *words, "--exclude", "t").expect(DONE)
+
+
 def test_what_the_target_computes_is_compared_with_what_the_source_has(pair: Pair) -> None:
     pair.source.run(
         "create table t (id int primary key, a int, b int)",

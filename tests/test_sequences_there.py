@@ -68,6 +68,26 @@ def test_one_that_the_target_lacks_is_named(counted: Pair) -> None:
     assert loss["object"] == "sequence public.alone"
 
 
+@pytest.mark.parametrize("words", [("--data-only",), ("--existing", "fill")])
+def test_one_that_feeds_a_table_and_that_the_target_lacks_is_named(
+    counted: Pair, words: tuple[str, ...]
+) -> None:
+    counted.target.run("alter table a alter s drop default", "drop sequence a_s_seq")
+    (problem,) = migrate(counted, *words).expect(REFUSED).result["problems"]
+    assert problem["object"] == "sequence public.a_s_seq"
+    done = migrate(counted, *words, "--accept", "objects").expect(DONE).result
+    assert [one["object"] for one in done["losses"]] == ["sequence public.a_s_seq"]
+    found = verify(counted, "--data-only").expect(DIFFERENT).result["differences"]
+    assert [one["object"] for one in found] == ["sequence public.a_s_seq"]
+
+
+def test_one_whose_table_is_missing_is_missing_with_it(counted: Pair) -> None:
+    counted.target.run("drop table a, b")
+    found = verify(counted, "--data-only").expect(DIFFERENT).result["differences"]
+    tables = {one["object"] for one in found if one["kind"] == "schema"}
+    assert tables == {"table public.a", "table public.b"}
+
+
 def test_one_that_differs_is_found_with_rows_alone(counted: Pair) -> None:
     migrate(counted, "--data-only").expect(DONE)
     verify(counted, "--data-only").expect(DONE)

@@ -53,7 +53,7 @@ def _compared(run: Migration, existing: Existing) -> set[Key]:
 
 def _schemas(run: Migration) -> set[str]:
     """A migration leaves those that it has found as they are; those that a part of is selected
-    may have an owner of their own."""
+    may have another owner."""
     if not run.only_compares:
         made = {"SCHEMA", "SCHEMA OWNER"}
         return {one.name.name for one in run.plan.statements if one.kind in made}

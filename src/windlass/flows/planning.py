@@ -12,7 +12,7 @@ from functools import cache, partial
 from windlass import __version__
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import NO_ROOM, Dumping, Entry
-from windlass.engines.postgres.census import take_census
+from windlass.engines.postgres.census import count_names, take_census
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.largeobjects import read_collisions
@@ -29,6 +29,7 @@ from windlass.engines.postgres.session import (
 )
 from windlass.engines.postgres.states import read_states
 from windlass.engines.postgres.trial import try_out
+from windlass.engines.postgres.undumped import read_undumped
 from windlass.errors import Refused, WindlassError
 from windlass.flows.source_dump import SourceDump, out_of_reach
 from windlass.journal import door
@@ -106,10 +107,12 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             properties=read_properties(source),
             open_schemas=read_open_schemas(source, side="source"),
             locale=read_locale(source, side="source"),
+            undumped=read_undumped(source),
             own_schemas=own,
             kept_objects=read_kept_objects(source) if JOURNAL in own.names else {},
             bounds=lambda relation, count: read_bounds(source, relation, count),
             census=partial(take_census, source),
+            count_names=partial(count_names, source),
             existing=existing.result(),
             target_large_objects=target_large_objects.result(),
             may_silence_triggers=may_silence_triggers.result(),
@@ -137,6 +140,7 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
         if planted:  # what is tried there could run another role's code
             reading = replace(reading, try_out=lambda scripts: {})
     plan = make_plan(run, spec, reading, problems, purpose)
+    plan = replace(plan, owners=tuple(sorted({entry.owner for entry in entries})))
     if purpose is Purpose.MOVE:
         plan = replace(plan, problems=(*plan.problems, *_untrusted(sight, spec, plan, entries)))
     dependents = tuple(replace(one, state=states.get(one.address, "")) for one in plan.dependents)
@@ -171,10 +175,9 @@ def _untrusted(sight: Sight, spec: Spec, plan: Plan, entries: Sequence[Entry]) -
     target = sight.target
     made_in = {item.target.schema for item in plan.relations}
     made_in |= {one.name.schema for one in plan.statements}
-    owners = {entry.owner for entry in entries}
     return [
-        *read_foreign_schemas(target, made_in - {"", *_extended(spec, entries)}, owners),
-        *read_overloads(sight.source, target, owners, spec.map_schema),
+        *read_foreign_schemas(target, made_in - {"", *_extended(spec, entries)}, plan.owners),
+        *read_overloads(sight.source, target, plan.owners, plan.schemas),
     ]
 
 

@@ -194,6 +194,7 @@ class Plan:
     options: dict[str, Any] = field(default_factory=dict)  # the spec, without the two sides
     dependents: tuple[Dependent, ...] = ()  # of what is set aside, in the order of making them
     notes_sums: bool = False  # of the source, with the copy; earlier versions did not
+    owners: tuple[str, ...] = ()  # roles that own what is migrated
 
     @property
     def size_bytes(self) -> int:

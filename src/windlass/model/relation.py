@@ -65,6 +65,7 @@ class Column:
     definition: str = ""  # where the type's name does not say it: what it is made of
     labels: tuple[str, ...] = ()  # of an enum
     known_everywhere: bool = True  # every server has the very type under that name
+    names_objects: bool = False  # regclass and the like, or of a type with such inside
 
     @property
     def fills_itself(self) -> bool:

@@ -172,6 +172,9 @@ def _writing_problems(spec: Spec, sides: Sides) -> Iterator[Problem]:
         if found is None:
             if spec.extent is Extent.DATA and relation.holds_rows:
                 yield Problem(str(name), "is not on the target, and --data-only makes nothing")
+            elif spec.existing is OnExisting.FILL and relation.partition_of:
+                parent = target_name(relation.partition_of, sides.schemas)
+                yield from _missing_partition(name, parent) if parent in there else ()
         elif spec.extent is Extent.DATA or spec.existing is OnExisting.FILL:
             yield from _filling_problems(relation, found)
             if relation.holds_rows and found.name in sides.target.hiding:
@@ -182,6 +185,12 @@ def _writing_problems(spec: Spec, sides: Sides) -> Iterator[Problem]:
                 "exists on the target",
                 "--existing replace sets it aside, --existing fill loads into it when it is empty",
             )
+
+
+def _missing_partition(name: Name, parent: Name) -> Iterator[Problem]:
+    """What a filled table consists of stays as it is: the partition would be a table by itself."""
+    message = f"is not on the target, where {parent}, of which it is a partition, is filled"
+    yield Problem(str(name), message, "create it there, or exclude it")
 
 
 def _guarded_by_policies(found: Relation, target: Catalog) -> Problem:

@@ -75,12 +75,12 @@ def _narrow(item: RelationPlan, target: Relation, census: Census) -> Narrowed:
 def _question(column: ColumnPlan, held: Column, takes: Column) -> Question | Problem | None:
     """What to ask about a column; None where every value is known to arrive whole."""
     if column.generated:
-        return None if held.generated else Question(column.source)
-    how = column.conversion
+        return None if held.generated else Question(column.source, is_computed=True)
+    how, is_not_null = column.conversion, takes.not_null and not held.not_null
     if how is None or (is_widening(how.source, how.target) and _is_named_so(takes)):
-        return None
+        return Question(column.source, is_not_null=True) if is_not_null else None
     if takes.labels:
-        return Question(column.source, how, takes.labels)
+        return Question(column.source, how, takes.labels, is_not_null=is_not_null)
     if not takes.known_everywhere:
         return Problem(
             "",
@@ -88,7 +88,7 @@ def _question(column: ColumnPlan, held: Column, takes: Column) -> Question | Pro
             f" {column.target_type} cannot be found out on the source",
             "give the column the source's type, with the same definition, or exclude the table",
         )
-    return Question(column.source, how)
+    return Question(column.source, how, is_not_null=is_not_null)
 
 
 def _is_named_so(takes: Column) -> bool:
@@ -116,6 +116,9 @@ def _unfit(column: ColumnPlan, answer: Answer) -> Iterator[str]:
             f"column {column.target}: {plural(answer.unfit, 'value')} {do} not fit"
             f" {column.target_type}"
         )
+    if answer.nulls:
+        nulls = plural(answer.nulls, "NULL")
+        yield f"column {column.target}: {nulls}, and it is NOT NULL on the target"
     if answer.refused:
         yield (
             f"column {column.target}: not every value of {column.source_type} is one of"
@@ -124,7 +127,7 @@ def _unfit(column: ColumnPlan, answer: Answer) -> Iterator[str]:
 
 
 def _answered(column: ColumnPlan, answer: Answer | None) -> ColumnPlan:
-    """What a run does that continues although values change."""
+    """What a run does for which the user has accepted that values change."""
     if answer is None or not answer.changed:
         return column
     if column.generated or column.conversion is None:

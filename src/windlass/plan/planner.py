@@ -19,6 +19,7 @@ from windlass.engines.postgres.meaning import Since
 from windlass.engines.postgres.own_schemas import NO_OWN_SCHEMAS, OwnSchemas
 from windlass.engines.postgres.references import Reference
 from windlass.engines.postgres.trial import TryOut
+from windlass.engines.postgres.undumped import NOTHING_UNDUMPED, Undumped
 from windlass.model.plan import (
     Arrival,
     ColumnPlan,
@@ -67,6 +68,7 @@ from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
 from windlass.plan.locale import locale_losses, locale_notices
 from windlass.plan.locks import locked_tables, portion_size, target_lock_problems
 from windlass.plan.narrowing import Census, Narrowed, narrow
+from windlass.plan.object_names import CountNames, name_problems
 from windlass.plan.open_schemas import close_public
 from windlass.plan.own import (
     kept_notices,
@@ -86,8 +88,10 @@ from windlass.plan.select import (
     selection_problems,
 )
 from windlass.plan.sequences import Sequences, plan_sequences
+from windlass.plan.standing import itself
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.plan.superusers import LeftOut, superuser_problems, without_barred
+from windlass.plan.undumped import undumped_losses, undumped_notices
 from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged, Verify
 from windlass.spec.spec import Existing as OnExisting
 
@@ -98,7 +102,7 @@ OTHER_SESSIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything that was read before planning. `bounds`, `empty` and `census` may read more."""
+    """Everything that was read before planning. Its functions may read more."""
 
     source: Catalog
     target: Catalog
@@ -114,6 +118,7 @@ class Reading:
     may_silence_triggers: bool
     empty: Callable[[Iterable[Name]], Mapping[Name, bool]]
     census: Census
+    count_names: CountNames
     pg_dump: str
     properties: Properties  # of the source's database
     target_properties: Properties
@@ -130,6 +135,7 @@ class Reading:
     own_schemas: OwnSchemas = NO_OWN_SCHEMAS  # of the source, where earlier runs have kept things
     kept_objects: Mapping[str, int] = field(default_factory=dict)  # large ones, by run; likewise
     target_own_schemas: OwnSchemas = NO_OWN_SCHEMAS
+    undumped: Undumped = NOTHING_UNDUMPED  # of the source
     locale: Locale = C  # of the source's database
     target_locale: Locale = C
 
@@ -149,11 +155,11 @@ def make_plan(
     were `found` while reading among them."""
     if purpose is Purpose.COMPARE:
         spec = spec.model_copy(update={"existing": OnExisting.FILL})
-    words = wanted(spec)
+    chosen = wanted(spec)
     others = others_entries(reading.entries, reading.own_schemas)
     reading = replace(reading, entries=others.entries)
-    relations = select_relations(reading.source, words)
-    schemas = _schema_map(spec, reading, relations, words)
+    relations = select_relations(reading.source, chosen)
+    schemas = _schema_map(spec, reading, relations, chosen)
     renamed = {old: new for old, new in schemas.items() if old != new}
     there = others_relations(reading.target, reading.target_own_schemas)
     sides = Sides(reading.source, there, reading.existing, relations, schemas)
@@ -161,7 +167,7 @@ def make_plan(
     names = {relation.name for relation in relations}
     since = Since.of(reading.source.server.major, reading.target.server.major)
     present = Present(reading.entries, schemas, reading.existing, reading.target_archive, since)
-    selection = select_entries(reading.entries, names, words, owned_by, present)
+    selection = select_entries(reading.entries, names, chosen, owned_by, present)
     shared = present.shared(selection.needed)
     entries = [entry for entry in selection.entries if entry.id not in shared]
     in_the_way = find_in_the_way(entries, schemas, reading.existing)
@@ -190,10 +196,12 @@ def make_plan(
     statements = _with_unlogged(spec, reading, written.statements, relation_plans)
     problems = [
         *found,
-        *selection_problems(reading.source, _all_schemas(reading), words, mapped=spec.map_schema),
+        *selection_problems(reading.source, _all_schemas(reading), chosen, mapped=spec.map_schema),
         *reading_problems(sides),
         *_merged_schemas(schemas),
     ]
+    if purpose is Purpose.COMPARE and not renamed:
+        problems += itself(reading.source, reading.target)
     stranded = _stranded_relations(selection.stranded)
     if purpose is Purpose.MOVE:
         problems += [
@@ -204,6 +212,8 @@ def make_plan(
             *_firing_problems(reading, relation_plans),
             *narrowed.problems,
         ]
+    if purpose is Purpose.MOVE and spec.extent is not Extent.SCHEMA:
+        problems += name_problems(relation_plans, renamed, reading.count_names)
     silenced = _silenced(reading, relation_plans) if purpose is Purpose.MOVE else []
     if purpose is Purpose.MOVE and spec.extent is not Extent.DATA:
         problems += missing_extensions(entries, reading.existing)
@@ -223,7 +233,7 @@ def make_plan(
         problems += [*aside.problems, *repointing.problems]
         problems += taken_names(written.statements, in_the_way, reading.existing)
     copies = spec.extent is not Extent.SCHEMA
-    large_objects = reading.large_objects if copies and words.is_everything else LargeObjects()
+    large_objects = reading.large_objects if copies and chosen.is_everything else LargeObjects()
     problems += standby_problems(reading.source, relations) if copies else []
     if large_objects.count:
         problems += large_object_problems(sides)
@@ -231,16 +241,24 @@ def make_plan(
     if purpose is Purpose.MOVE and has_large_objects:
         collisions = reading.collisions()
         problems += collision_problems(collisions, reading.target.server.user, spec.existing)
-    carried = _properties(spec, reading, words, purpose)
+    carried = _properties(spec, reading, chosen, purpose)
     problems += carried.problems
     closed = _closed(spec, reading, schemas, purpose)
     statements += closed.statements + carried.statements
     sequences = plan_sequences(
-        Sequences(reading.source, reading.target, relations, schemas),
-        {Name(one.schema, one.tag) for one in selection.entries if one.kind == "SEQUENCE"},
+        Sequences(
+            reading.source,
+            reading.target,
+            relations,
+            schemas,
+            {Name(one.schema, one.tag) for one in selection.entries if one.kind == "SEQUENCE"},
+            {one.name for one in written.statements if one.kind == "SEQUENCE"},
+        ),
         spec.extent,
-        words,
+        chosen,
+        purpose,
     )
+    undumped = _undumped(reading, chosen, copies=copies), entries, reading.source.server.user
     losses = (
         *narrowed.losses,
         *sequences.losses,
@@ -250,11 +268,12 @@ def make_plan(
         *selection.stranded,
         *others.stranded,
         *barred.losses,
-        *(() if words.schemas or words.include else own_losses(reading.own_schemas)),
+        *(() if chosen.schemas or chosen.include else own_losses(reading.own_schemas)),
         *aside.losses,
-        *_other_losses(reading, words, relations),
+        *_other_losses(reading, chosen, relations),
         *_locale_losses(spec, reading),
         *(large_object_losses(sides) if large_objects.count else ()),
+        *(undumped_losses(*undumped) if purpose is Purpose.MOVE else ()),
         *silenced,
     )
     if purpose is Purpose.MOVE:
@@ -309,11 +328,13 @@ def make_plan(
             *_notices(written.statements, relation_plans),
             *_drawing(repointing.dependents),
             *(odd_choices(spec, sides) if purpose is Purpose.MOVE else ()),
-            *_left_with_database(spec, reading, words),
-            *_left_closed(spec, reading, words),
+            *_left_with_database(spec, reading, chosen),
+            *_left_closed(spec, reading, chosen),
+            *(_left_stale(spec, reading, sides) if purpose is Purpose.MOVE else ()),
             *own_notices(reading.own_schemas),
             *(kept_notices(reading.kept_objects) if large_objects.count else ()),
             *locale_notices(reading.locale, reading.target_locale),
+            *(undumped_notices(*undumped) if purpose is Purpose.COMPARE else ()),
         ),
         dependents=repointing.dependents,
         notes_sums=copies and purpose is Purpose.MOVE and spec.verify_ is not Verify.NONE,
@@ -344,9 +365,15 @@ def _notices(statements: Iterable[Statement], relations: Iterable[RelationPlan])
     )
 
 
-def _properties(spec: Spec, reading: Reading, words: Wanted, purpose: Purpose) -> Carried:
+def _undumped(reading: Reading, chosen: Wanted, *, copies: bool) -> Undumped:
+    """Rows of extensions go with all of a database, or not at all."""
+    found = reading.undumped
+    return found if copies and chosen.is_everything else replace(found, extension_rows={})
+
+
+def _properties(spec: Spec, reading: Reading, chosen: Wanted, purpose: Purpose) -> Carried:
     """Of the database, which is the migration's only where everything is."""
-    if purpose is Purpose.COMPARE or spec.extent is Extent.DATA or not words.is_everything:
+    if purpose is Purpose.COMPARE or spec.extent is Extent.DATA or not chosen.is_everything:
         return Carried()
     server = reading.target.server
     return carry_properties(
@@ -379,19 +406,29 @@ def _locale_losses(spec: Spec, reading: Reading) -> Iterable[Loss]:
     return locale_losses(reading.locale, reading.target_locale)
 
 
-def _left_with_database(spec: Spec, reading: Reading, words: Wanted) -> Iterable[str]:
+def _left_with_database(spec: Spec, reading: Reading, chosen: Wanted) -> Iterable[str]:
     has_own = any(kind in ("setting", "limit", "comment") for kind, *_ in reading.properties.values)
-    if has_own and not words.is_everything and spec.extent is not Extent.DATA:
+    if has_own and not chosen.is_everything and spec.extent is not Extent.DATA:
         yield (
             "settings, connection limit, comment and grants of the database are not carried over,"
             " as only a part of it is selected"
         )
 
 
-def _left_closed(spec: Spec, reading: Reading, words: Wanted) -> Iterable[str]:
-    if spec.extent is Extent.DATA or not words.is_everything:
+def _left_closed(spec: Spec, reading: Reading, chosen: Wanted) -> Iterable[str]:
+    if spec.extent is Extent.DATA or not chosen.is_everything:
         return ()
     return closed_notices(reading.properties, reading.target_properties)
+
+
+def _left_stale(spec: Spec, reading: Reading, sides: Sides) -> Iterable[str]:
+    """With rows alone no materialised view is refreshed."""
+    there = {one.name for one in reading.target.relations if one.kind is Kind.MATERIALIZED_VIEW}
+    views = (one for one in sides.relations if one.kind is Kind.MATERIALIZED_VIEW and one.populated)
+    names = [str(name) for one in views if (name := target_name(one.name, sides.schemas)) in there]
+    if names and spec.extent is Extent.DATA:
+        verb = "is" if len(names) == 1 else "are"
+        yield f"{several(names, MOST_NAMED)} {verb} not refreshed, as only rows are migrated"
 
 
 def _aside(
@@ -446,12 +483,12 @@ def _all_schemas(reading: Reading) -> set[str]:
 
 
 def _schema_map(
-    spec: Spec, reading: Reading, relations: Iterable[Relation], words: Wanted
+    spec: Spec, reading: Reading, relations: Iterable[Relation], chosen: Wanted
 ) -> dict[str, str]:
-    if words.is_everything:
+    if chosen.is_everything:
         names = _all_schemas(reading)
     else:
-        names = {relation.name.schema for relation in relations} | set(words.schemas)
+        names = {relation.name.schema for relation in relations} | set(chosen.schemas)
     return {name: spec.map_schema.get(name, name) for name in sorted(names)}
 
 
@@ -733,7 +770,7 @@ def _encoding_loss(source: str, target: str) -> Loss:
 _ANY_BYTES = "SQL_ASCII"
 
 
-def _other_losses(reading: Reading, words: Wanted, relations: Sequence[Relation]) -> list[Loss]:
+def _other_losses(reading: Reading, chosen: Wanted, relations: Sequence[Relation]) -> list[Loss]:
     losses = []
     source, target = reading.source.server.encoding, reading.target.server.encoding
     if source != target:
@@ -752,7 +789,7 @@ def _other_losses(reading: Reading, words: Wanted, relations: Sequence[Relation]
         for one in relations
         for column in one.loosened
     ]
-    if words.is_everything:
+    if chosen.is_everything:
         why = "is not carried over: what it connects to may hold a password; create it again"
         losses += [
             Loss(f"subscription {name}", why, LossClass.SECRETS) for name in reading.subscriptions

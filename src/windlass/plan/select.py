@@ -15,7 +15,7 @@ from windlass.model.report import Loss, LossClass, Problem
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The words of a spec that select."""
+    """The options of a spec that select."""
 
     schemas: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
@@ -32,12 +32,12 @@ def matches(name: Name, pattern: str) -> bool:
 
 
 def select_relations(catalog: Catalog, wanted: Wanted) -> tuple[Relation, ...]:
-    """What the words select, of every kind of relation."""
+    """What the options select, of every kind of relation."""
     return tuple(found for found in catalog.relations if is_wanted(found.name, wanted))
 
 
 def is_wanted(name: Name, wanted: Wanted) -> bool:
-    """Whether the words select a relation or sequence of this name."""
+    """Whether the options select a relation or sequence of this name."""
     if wanted.schemas and name.schema not in wanted.schemas:
         return False
     if wanted.include and not any(matches(name, pattern) for pattern in wanted.include):
@@ -48,7 +48,7 @@ def is_wanted(name: Name, wanted: Wanted) -> bool:
 def selection_problems(
     catalog: Catalog, schemas: Collection[str], wanted: Wanted, mapped: Iterable[str]
 ) -> list[Problem]:
-    """Words that select nothing, with the nearest that would."""
+    """Options that select nothing, with the nearest that would."""
     problems = []
     for schema in wanted.schemas:
         if schema not in schemas:
@@ -74,7 +74,7 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Entries to run, in the archive's order, and those that cannot although the words allow it."""
+    """Entries to run, in the archive's order, and those that cannot although they are selected."""
 
     entries: tuple[Entry, ...]
     stranded: tuple[Loss, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from windlass.engines.postgres.catalog import Catalog, SequenceOwner
+from windlass.model.plan import Purpose
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass
 from windlass.plan.select import Wanted, is_wanted
@@ -21,6 +22,8 @@ class Sequences:
     target: Catalog
     relations: Iterable[Relation]
     schemas: Mapping[str, str]
+    selected: Collection[Name]  # sequences of the source, by the archive
+    made: Collection[Name]  # sequences that the run makes on the target
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +34,42 @@ class ToSet:
     losses: tuple[Loss, ...] = ()
 
 
-def plan_sequences(
-    sides: Sequences, made: Collection[Name], extent: Extent, words: Wanted
-) -> ToSet:
-    """Those that are made, by their names on the source, and those that feed a selected relation.
+def plan_sequences(sides: Sequences, extent: Extent, chosen: Wanted, purpose: Purpose) -> ToSet:
+    """Those that are selected, and those that feed a selected relation.
 
     With rows alone nothing is made: then those that feed a relation, and those of no column that
-    the words select.
+    the options select. One that the target lacks is a loss; where definitions are compared it is a
+    difference of those.
     """
     if extent is Extent.SCHEMA:
         return ToSet()
     names = {relation.name for relation in sides.relations}
-    if extent is Extent.ALL:
-        chosen = [one for one in sides.source.sequences if one.name in made or one.owner in names]
-        return ToSet(tuple((one.name, target_name(one.name, sides.schemas)) for one in chosen))
-    there = {one.name for one in sides.target.sequences}
+    there = {one.name for one in sides.target.sequences} | set(sides.made)
+    relations = {one.name for one in sides.target.relations}
     pairs, losses = [], []
     for one in sides.source.sequences:
+        if extent is Extent.ALL:
+            goes = one.name in sides.selected or one.owner in names
+        else:  # where the relation that it feeds is missing, that is reported by itself
+            fed = one.owner and target_name(one.owner, sides.schemas)
+            goes = _goes_with_rows(one, names, chosen) and (fed is None or fed in relations)
         target = target_name(one.name, sides.schemas)
-        if not _goes_with_rows(one, names, words):
+        if not goes:
             continue
-        if target in there:
+        if target in there or (extent is Extent.ALL and purpose is Purpose.COMPARE):
             pairs.append((one.name, target))
-        elif one.owner is None:
-            message = "is not on the target, and --data-only creates nothing"
-            losses.append(Loss(f"sequence {target}", message, LossClass.OBJECTS))
+        else:
+            losses.append(Loss(f"sequence {target}", _LACKING[extent], LossClass.OBJECTS))
     return ToSet(tuple(pairs), tuple(losses))
 
 
-def _goes_with_rows(one: SequenceOwner, names: Collection[Name], words: Wanted) -> bool:
+_LACKING = {
+    Extent.ALL: "is not on the target, and nothing is created for tables that are filled",
+    Extent.DATA: "is not on the target, and --data-only creates nothing",
+}
+
+
+def _goes_with_rows(one: SequenceOwner, names: Collection[Name], chosen: Wanted) -> bool:
     if one.owner is not None:
         return one.owner in names
-    return is_wanted(one.name, words) or not one.users.isdisjoint(names)
+    return is_wanted(one.name, chosen) or not one.users.isdisjoint(names)

@@ -17,7 +17,7 @@ def same_database(source: Catalog, target: Catalog) -> Iterator[Problem]:
     """
     here, there = source.standing, target.standing
     if here.instance == there.instance:
-        yield Problem("target", f"is the same database as the source: {target.server}")
+        yield from itself(source, target)
     elif (
         (here.standby or there.standby)
         and here.origin == there.origin
@@ -31,6 +31,13 @@ def same_database(source: Catalog, target: Catalog) -> Iterator[Problem]:
             else "is the same database as the source: both are standbys of one server",
             "name another database",
         )
+
+
+def itself(source: Catalog, target: Catalog) -> Iterator[Problem]:
+    """The very same server and database: there is nothing to compare, unless between schemas. A
+    standby is worth a comparison."""
+    if source.standing.instance == target.standing.instance:
+        yield Problem("target", f"is the same database as the source: {target.server}")
 
 
 def read_only(target: Catalog) -> Iterator[Problem]:

@@ -313,7 +313,7 @@ def _rename_tag(kind: str, name: Name, schemas: Mapping[str, str]) -> Name:
     if name.schema or "(" in name.name:  # a cast lives in no schema, but its types do
         return replace(name, name=target_tag(name.name, schemas))
     if name.name.startswith("TRANSFORM FOR "):
-        return replace(name, name=_renamed_types(name.name, schemas))
+        return replace(name, name=renamed_text(name.name, schemas))
     if kind in ("SCHEMA", "SCHEMA OWNER"):
         return replace(name, name=schemas.get(name.name, name.name))
     for old, new in schemas.items():
@@ -325,10 +325,11 @@ def _rename_tag(kind: str, name: Name, schemas: Mapping[str, str]) -> Name:
 def target_tag(tag: str, schemas: Mapping[str, str]) -> str:
     """The tag of a routine or operator with the schemas of its argument types renamed."""
     name, bracket, arguments = tag.partition("(")
-    return f"{name}({_renamed_types(arguments, schemas)}" if bracket else tag
+    return f"{name}({renamed_text(arguments, schemas)}" if bracket else tag
 
 
-def _renamed_types(text: str, schemas: Mapping[str, str]) -> str:
+def renamed_text(text: str, schemas: Mapping[str, str]) -> str:
+    """A text that names objects as PostgreSQL writes them, with their schemas renamed."""
     quoted = {quote_identifier(old): quote_identifier(new) for old, new in schemas.items()}
     if not quoted:
         return text

@@ -21,6 +21,7 @@ from windlass.engines.postgres.types import (
     base_type,
     definition,
     is_known_everywhere,
+    names_objects,
     wire,
     written_base,
 )
@@ -182,7 +183,7 @@ def read_sequence_owners(connection: Connection) -> tuple[SequenceOwner, ...]:
 
 
 def read_existing(connection: Connection) -> Existing:
-    """What is on the target, to find what would be in the way and what can be referred to."""
+    """What is on the target, to find conflicts and what can be referred to."""
     rows = _rows(connection, "existing")
     found: list[Signed] = [_signed(row) for row in rows]
 
@@ -336,6 +337,7 @@ def _column(row: Row, types: Types) -> Column:
         definition="" if made_of == written else made_of,
         labels=tuple(base_type(oid, types).labels),
         known_everywhere=is_known_everywhere(oid, types),
+        names_objects=names_objects(oid, types),
     )
 
 

@@ -1,11 +1,13 @@
 """How many values of the source would change, or be refused, in the columns that they go into.
 
-One scan of a relation answers for all its columns, in the snapshot that its rows are read in.
+One scan of a relation answers for all its columns, in the snapshot that its rows are read in. Of a
+relation that may not be read nothing is counted: that is a problem of the plan by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -20,17 +22,20 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """About a column of the source. Without a conversion: how many values it has at all."""
+    """About a column of the source."""
 
     column: str
     conversion: Conversion | None = None
     labels: tuple[str, ...] = ()  # of the target's enum, which the source may not have
+    is_computed: bool = False  # by the target: every value that the source has may change
+    is_not_null: bool = False  # on the target only
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     changed: int = 0  # values that another one would arrive for
     unfit: int = 0  # values that the target would refuse
+    nulls: int = 0  # that the target would refuse
     refused: bool = False  # a value is none of the other type at all; nobody has counted them
 
 
@@ -42,13 +47,15 @@ def take_census(
     Inside the caller's transaction, which a value that cannot be converted does not end.
 
     Raises:
-        WindlassError: the relation cannot be read.
+        WindlassError: the server's reason.
     """
     try:
         return _count(source, name, questions)
     except psycopg.DataError:
         if len(questions) == 1:
             return (Answer(refused=True),)
+    except psycopg.errors.InsufficientPrivilege:
+        return tuple(Answer() for _ in questions)
     except psycopg.Error as error:
         raise explain(error, f"counting what would change of {name}", side="source") from error
     return tuple(take_census(source, name, [question])[0] for question in questions)
@@ -67,7 +74,7 @@ def _count(source: Connection, name: Name, questions: Sequence[Question]) -> tup
         row = source.execute(query).fetchone()
     assert row is not None
     found = [int(count) for count in row]  # type: ignore[call-overload]
-    return tuple(Answer(*found[at : at + 2]) for at in range(0, len(found), 2))
+    return tuple(Answer(*found[at : at + 3]) for at in range(0, len(found), 3))
 
 
 def _arriving(at: int, question: Question) -> sql.Composed:
@@ -80,20 +87,24 @@ def _arriving(at: int, question: Question) -> sql.Composed:
     )
 
 
-def _counts(at: int, question: Question) -> tuple[sql.Composed, sql.Composed]:
-    """Of values that would change, and of values that would be refused."""
+def _counts(at: int, question: Question) -> Iterator[sql.Composed]:
+    """Of values that would change, of values and of NULLs that would be refused."""
     value, how = _held(question), question.conversion
-    if how is None:
-        return sql.SQL("count({})").format(value), sql.SQL("0").format()
-    text = canonical(Form.TEXT, value)
-    changed: sql.Composable = sql.SQL("false")
-    bad = not_among(question.labels, text) if question.labels else unfit(how.target, text)
-    if not question.labels:
+    nothing = sql.SQL("false")
+    changed: sql.Composable = nothing
+    bad: sql.Composable | None = None
+    if question.is_computed:
+        changed = sql.SQL("num_nulls({}) = 0").format(value)
+    elif question.labels:
+        bad = not_among(question.labels, canonical(Form.TEXT, value))
+    elif how is not None:
+        bad = unfit(how.target, canonical(Form.TEXT, value))
         changed = sql.SQL("{} is distinct from {}").format(
             canonical(how.form, value), canonical(how.form, sql.Identifier("sent", f"c{at}"))
         )
-    count = sql.SQL("count(*) filter (where {})")
-    return count.format(changed), count.format(bad or sql.SQL("false"))
+    null = sql.SQL("num_nulls({}) = 1").format(value) if question.is_not_null else nothing
+    for condition in (changed, bad or nothing, null):
+        yield sql.SQL("count(*) filter (where {})").format(condition)
 
 
 def _held(question: Question) -> sql.Identifier:
@@ -102,3 +113,45 @@ def _held(question: Question) -> sql.Identifier:
 
 def _sent(at: int) -> sql.Identifier:
     return sql.Identifier(f"c{at}")
+
+
+def count_names(
+    source: Connection, name: Name, columns: Sequence[str], schemas: Collection[str]
+) -> tuple[int, ...]:
+    """How many values of each column, whose values are names of objects, name one in these schemas.
+
+    Raises:
+        WindlassError: the server's reason.
+    """
+    pattern = _naming(schemas)
+    counts = [
+        sql.SQL("count(*) filter (where translate(concat({}), {}, '') ~ {})").format(
+            sql.Identifier(column), sql.Literal(_QUOTES), sql.Literal(pattern)
+        )
+        for column in columns
+    ]
+    query = sql.SQL("select {} from only {}").format(
+        sql.SQL(", ").join(counts), sql.Identifier(name.schema, name.name)
+    )
+    try:
+        with source.transaction():
+            ((*found,),) = source.execute(query).fetchall()
+    except psycopg.errors.InsufficientPrivilege:
+        return tuple(0 for _ in columns)
+    except psycopg.Error as error:
+        raise explain(error, f"counting names of objects in {name}", side="source") from error
+    return tuple(int(str(count)) for count in found)
+
+
+def _naming(schemas: Collection[str]) -> str:
+    """A regular expression for what names one of them. A schema alone is a regnamespace; brackets
+    and commas are those of arrays and arguments."""
+    some = "|".join(re.sub(r"([^\w])", r"\\\1", _bare(schema)) for schema in sorted(schemas))
+    return rf"(^|[^\w$.])({some})([.,)}}]|$)"
+
+
+_QUOTES = '"\\'  # of names, and of elements with such names
+
+
+def _bare(name: str) -> str:
+    return name.translate(str.maketrans("", "", _QUOTES))

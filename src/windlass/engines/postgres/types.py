@@ -106,6 +106,15 @@ def wire(oid: int, types: Types) -> Wire:
     return Wire.BINARY if safe else Wire.TEXT
 
 
+def names_objects(oid: int, types: Types) -> bool:
+    """Whether a value is written as the name of an object, schema included, or has such inside."""
+    found = base_type(oid, types)
+    if _is_reg(found):
+        return found.name != "regrole"
+    inside = [*found.fields, *([found.element] if found.is_array else [])]
+    return any(names_objects(one, types) for one in inside)
+
+
 def _is_reg(found: Type) -> bool:
     """regclass, regproc, regtype and the like, whose value is an oid of the source."""
     return found.builtin and found.name.startswith("reg")

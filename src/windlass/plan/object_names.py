@@ -1,0 +1,49 @@
+"""Values that are names of objects (regclass and the like), where schemas get other names.
+
+A value travels as text, schema included. On the target that is the name of nothing, which no
+repetition would change, or of another object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+from windlass.model.plan import RelationPlan
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.model.units import plural, several
+
+# how many values of each column name something in these schemas
+CountNames = Callable[[Name, Sequence[str], Collection[str]], Sequence[int]]
+
+
+def name_problems(
+    relations: Iterable[RelationPlan], renamed: Mapping[str, str], count: CountNames
+) -> Iterator[Problem]:
+    """`renamed` are the schemas that get another name. Reads only relations with such columns."""
+    if not renamed:
+        return
+    for item in relations:
+        sent = {one.source for one in item.columns if not (one.generated or one.conversion)}
+        naming = [
+            column.name
+            for column in item.relation.columns
+            if column.names_objects and column.name in sent
+        ]
+        if not naming:
+            continue
+        counts = count(item.relation.name, naming, renamed)
+        for column, values in zip(naming, counts, strict=True):
+            if values:
+                yield _problem(item, column, values, renamed)
+
+
+def _problem(item: RelationPlan, column: str, values: int, renamed: Mapping[str, str]) -> Problem:
+    some = several([f"{old} ({new} on the target)" for old, new in sorted(renamed.items())])
+    verb = "names" if values == 1 else "name"
+    return Problem(
+        str(item.relation.name),
+        f"column {column}: {plural(values, 'value')} {verb} objects in a schema that gets another"
+        f" name: {some}",
+        f"exclude the table (--exclude '{item.relation.name.plain}'), or leave the schema its name",
+    )
