@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from command import DIFFERENT, DONE, migrate, verify, windlass
+from command import DIFFERENT, DONE, REFUSED, migrate, verify, windlass
 from servers import Pair
 
 
@@ -74,6 +74,40 @@ def test_a_relation_is_verified_only_where_it_is_equal(pair: Pair) -> None:
     brief = windlass("verify", "-q", pair=pair).expect(DIFFERENT).stdout
     assert "public.a" in brief and "public.b" in brief
     assert "--json" in brief
+
+
+def test_a_relation_is_verified_only_where_all_of_its_definition_is_equal(pair: Pair) -> None:
+    two_tables(pair)
+    migrate(pair).expect(DONE)
+    pair.target.run("drop index a_v_idx")
+    ran = verify(pair).expect(DIFFERENT).result
+    assert [(one["object"], one["relation"]) for one in ran["differences"]] == [
+        ("index public.a_v_idx", "public.a")
+    ]
+    assert {one["source"]: (one["verified"], one["differs"]) for one in ran["relations"]} == {
+        "public.a": ("", "definition"),
+        "public.b": ("full", ""),
+    }
+    assert "2 compared, 1 differs" in windlass("verify", pair=pair).expect(DIFFERENT).stdout
+
+
+def test_a_database_is_not_called_equal_to_itself(pair: Pair) -> None:
+    two_tables(pair)
+    pair.source.run("create schema copy", "create table copy.b as table b")
+    same = Pair(pair.source, pair.source)
+    (problem,) = verify(same).expect(REFUSED).result["problems"]
+    assert "is the same database as the source" in problem["message"]
+    words = ("--include", "public.b", "--map-schema", "public=copy", "--data-only")
+    verify(same, *words).expect(DONE)
+
+
+def test_what_is_not_carried_over_is_no_part_of_the_claim(pair: Pair) -> None:
+    two_tables(pair)
+    pair.source.run("create view v as select * from b")
+    words = ("--include", "public.v", "--include", "public.a", "--exclude", "public.b")
+    done = windlass("migrate", *words, "--accept", "objects", pair=pair).expect(DONE)
+    said = " ".join(done.stdout.split())
+    assert "the content of every row are equal, apart from what is not carried over." in said
 
 
 def test_all_rows_that_differ_are_named_in_the_file_and_in_json(pair: Pair, tmp_path: Path) -> None:

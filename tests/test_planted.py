@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from command import DONE, REFUSED, migrate
+from command import DIFFERENT, DONE, REFUSED, STOPPED, Running, finish, migrate, start
 from exporting import export
 from hostile import Hostile, hostile_role
 from rewrites import PRODUCT, done, fill, problems
 from servers import Database, Pair
+from test_copied_sums import EVENTS, WAITING
+from test_resume import await_true
 from windlass.backup.aside import set_aside
 from windlass.cli.past import rollback
 from windlass.engines.postgres.session import Address, Role
@@ -78,6 +81,52 @@ def test_an_overload_that_a_migrated_definition_would_call_is_refused(
     pair.target.run(problem["hint"].partition("superuser: ")[2])
     pair.target.run(f"drop {problem['object']}", f"revoke all on schema {schema} from {low.name}")
     migrate(pair, *words).expect(DONE)
+
+
+CALLING = (
+    "create schema s",
+    "create function s.f(a anyelement) returns int language sql as 'select 1'",
+    "create function s.g() returns int language plpgsql as 'begin return s.f(1); end'",
+    "create function s.nothing() returns event_trigger language plpgsql as 'begin end'",
+    "create event trigger last on ddl_command_start execute function s.nothing()",
+)
+OVERLOAD = "create function s.f(a int) returns int language sql as 'select 0'"
+
+
+@contextmanager
+def waiting_before_the_end(pair: Pair) -> Iterator[Running]:
+    """A migration that waits, at its last definition, until the block is left."""
+    with pair.target.connect() as gate, gate.transaction():
+        gate.execute(f"lock table {EVENTS} in share mode".encode())
+        process = start("migrate", "--json", pair=pair)
+        await_true(pair, f"select exists ({WAITING})")
+        yield process
+
+
+def test_an_overload_that_comes_while_a_migration_runs_is_named(pair: Pair, low: Hostile) -> None:
+    pair.source.run(*CALLING)
+    with waiting_before_the_end(pair) as process:
+        pair.target.run(f"grant all on schema s to {low.name}")
+        low.run(OVERLOAD)
+        pair.target.run(f"revoke all on schema s from {low.name}")
+    (found,) = finish(process).expect(DIFFERENT).result["differences"]
+    assert found["object"] == "function s.f(integer)" and low.name in found["message"]
+
+
+def test_an_overload_that_comes_while_a_migration_is_stopped_keeps_it_from_resuming(
+    pair: Pair, low: Hostile
+) -> None:
+    pair.source.run(*CALLING)
+    with waiting_before_the_end(pair) as process:
+        process.kill()
+        process.wait()
+    pair.target.run(f"grant all on schema s to {low.name}")
+    low.run(OVERLOAD)
+    said = migrate(pair).expect(STOPPED).result
+    assert "function s.f(integer)" in said["message"] and low.name in said["message"]
+    low.run("drop function s.f(int)")
+    pair.target.run(f"revoke all on schema s from {low.name}")
+    assert migrate(pair).expect(DONE).result["resumed"]
 
 
 def test_other_roles_functions_of_other_names_are_no_problem(pair: Pair, low: Hostile) -> None:

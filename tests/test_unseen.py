@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from command import DIFFERENT, DONE, migrate, verify, windlass
+from command import DIFFERENT, DONE, REFUSED, migrate, verify, windlass
 from servers import PASSWORD, Database, Pair
 
 
@@ -100,6 +100,14 @@ def test_views_and_sequences_are_compared_where_rows_alone_are(pair: Pair) -> No
     ]
 
 
+def test_views_that_are_not_refreshed_with_rows_alone_are_named(pair: Pair) -> None:
+    on_both(pair, "create table t (a int)", "create materialized view m as table t")
+    pair.source.run("insert into t values (1)", "refresh materialized view m")
+    done = migrate(pair, "--data-only").expect(DONE).result
+    assert done["notices"] == ["public.m is not refreshed, as only rows are migrated"]
+    assert [name for name, _ in differing(pair)] == ["materialized view public.m"]
+
+
 def test_rows_in_partitions_that_only_the_target_has_are_named(pair: Pair) -> None:
     on_both(
         pair,
@@ -187,3 +195,80 @@ def test_names_that_one_side_quotes_are_no_difference(pair: Pair) -> None:
     quote_everything(pair.source, "on")
     quote_everything(pair.target, "off")
     assert [name for name, _ in differing(pair)] == [setting]
+
+
+def test_a_definition_that_calls_another_routine_of_that_name_is_named(pair: Pair) -> None:
+    """As text the two are the same: the server chooses among the routines of one name."""
+    pair.source.run(
+        "create schema s",
+        "create function s.f(a anyelement) returns int immutable language sql as 'select 1'",
+        "create function s.f(a int, b int) returns int immutable language sql as 'select 2'",
+        "create table s.t (a int default s.f(1), check (s.f(a) > 0))",
+        "create view s.v as select s.f(a) as f from s.t",
+        "create view s.other as select s.f(a, 2) as f from s.t",
+    )
+    words = ("--map-schema", "s=there")
+    migrate(pair, *words).expect(DONE)
+    verify(pair, *words).expect(DONE)
+    pair.target.run(
+        "create function there.f(a int) returns int language sql immutable as 'select a'",
+        "alter table there.t alter a set default there.f(1)",
+        "create or replace view there.v as select there.f(a) as f from there.t",
+    )
+    calls = "calls there.f(anyelement) on the source and there.f(integer) on the target"
+    assert differing(pair, *words) == [
+        ("default value for there.t.a", calls),
+        ("view there.v", calls),
+    ]
+
+
+def test_rows_of_partitions_that_are_compared_as_one_are_counted_once(pair: Pair) -> None:
+    on_both(
+        pair,
+        "create type mood as enum ('low', 'high', 'odd')",
+        "create table t (m mood, n int) partition by hash (m)",
+        *(f"create table t_{at} partition of t for values with (modulus 3, remainder {at})"
+          for at in range(3)),
+        "insert into t select m, n from unnest(enum_range(null::mood)) m, generate_series(1, 7) n",
+    )  # fmt: skip
+    done = verify(pair).expect(DONE).result
+    assert done["rows"] == 21
+    there = dict(pair.target.rows("select tableoid::regclass::text, count(*) from t group by 1"))
+    assert {one["target"]: one["rows"] for one in done["relations"] if one["rows"]} == {
+        f"public.{name}": count for name, count in there.items()
+    }
+
+
+def test_rows_that_users_keep_in_tables_of_extensions_are_named(pair: Pair) -> None:
+    pair.source.run(
+        "create table conf (a int)",
+        "insert into conf values (1), (2), (3)",
+        "alter extension plpgsql add table conf",
+        "update pg_extension set extconfig = array['conf'::regclass::oid],"
+        " extcondition = array['where a > 1'] where extname = 'plpgsql'",
+    )
+    (problem,) = migrate(pair).expect(REFUSED).result["problems"]
+    assert problem["object"] == "extension plpgsql"
+    assert "2 rows of its table public.conf are not carried over" in problem["message"]
+    done = migrate(pair, "--accept", "values").expect(DONE).result
+    assert [one["class"] for one in done["losses"]] == ["values"]
+    notice = "rows of public.conf are not compared, as it is a table of extension plpgsql"
+    assert verify(pair).expect(DONE).result["notices"] == [notice]
+
+
+def test_options_of_user_mappings_that_are_hidden_are_named(
+    pair: Pair, request: pytest.FixtureRequest
+) -> None:
+    pair.source.run(
+        f"create role looker login password '{PASSWORD}'",
+        "create foreign data wrapper w",
+        "create server files foreign data wrapper w",
+        "create user mapping for corpus_owner server files options (account 'one')",
+    )
+    request.addfinalizer(lambda: pair.source.run("drop role looker"))
+    env = {"WINDLASS_SOURCE": pair.source.url_for("looker")}
+    ran = windlass("migrate", "--json", pair=pair, env=env).expect(REFUSED).result
+    (problem,) = ran["problems"]
+    assert problem["object"] == "user mapping corpus_owner SERVER files"
+    assert "hidden from looker" in problem["message"]
+    assert "--accept secrets" in problem["hint"]

@@ -13,7 +13,7 @@ from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
 from windlass.cli.hints import beside_the_command, resumes
 from windlass.cli.wrapping import WHOLE, hang
 from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
-from windlass.model.report import Difference, DifferenceKind, Differs, LossClass, count_losses
+from windlass.model.report import Difference, DifferenceKind, Differs, count_losses
 from windlass.model.step_text import step_text
 from windlass.model.text import one_line
 from windlass.model.units import bytes_text, count_text, plural, seconds_text, several
@@ -156,11 +156,10 @@ def _verdict(outcome: Outcome) -> str:
     if not parts:
         return _VERDICTS[outcome.verified]
     names = [str(part) for part in parts]
-    if Compared.CONTENT in parts and any(x.kind is LossClass.VALUES for x in outcome.losses):
-        names[-1] += ", apart from the values listed as losses,"
     last = f" and {names.pop()}" if len(names) > 1 else ""
     is_or_are = "is" if parts == (Compared.SCHEMA,) else "are"
-    sentences = [f"Verified: {', '.join(names)}{last} {is_or_are} equal."]
+    apart = ", apart from what is not carried over" if outcome.losses else ""
+    sentences = [f"Verified: {', '.join(names)}{last} {is_or_are} equal{apart}."]
     if Compared.SCHEMA not in parts:
         sentences.append("Definitions were not compared.")
     if Compared.COUNTS not in parts:

@@ -31,7 +31,7 @@ class Comparison(Migration):
         """Plan the comparison.
 
         Raises:
-            Refused: a side cannot be reached or read, or the words select nothing.
+            Refused: a side cannot be reached or read, or the options select nothing.
         """
         self._connect()
         self._take_snapshot()
@@ -87,7 +87,7 @@ class Comparison(Migration):
 
     @contextmanager
     def _reading_journal(self) -> Iterator[None]:
-        """One that is another user's tells nothing."""
+        """One that belongs to another user is as good as none."""
         try:
             yield
         except (psycopg.errors.InsufficientPrivilege, Refused):

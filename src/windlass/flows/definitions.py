@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from windlass.engines.postgres.archive import ATTRIBUTES, Dumping, Entry
-from windlass.engines.postgres.catalog import read_existing, read_sequence_owners
+from windlass.engines.postgres.catalog import Existing, read_existing, read_sequence_owners
 from windlass.engines.postgres.database import read_properties
 from windlass.engines.postgres.link import is_slow
 from windlass.engines.postgres.meaning import Since
@@ -19,10 +19,11 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.syntax import Node, parse
 from windlass.errors import WindlassError
 from windlass.flows.attributes import attribute_differences, view_differences
+from windlass.flows.calls import call_differences, overload_differences
 from windlass.flows.dependents import astray, remade_statements
 from windlass.flows.migration import Migration
 from windlass.flows.owners import differing_owners
-from windlass.flows.validate import filled, told
+from windlass.flows.validate import filled, reported
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.relation import Name
@@ -70,7 +71,7 @@ def validate_schema(run: Migration, _: Item) -> Result:
         *views,
         *_differing_properties(run),
     ]
-    return {"compared": True, "notices": notices, **told(found)}
+    return {"compared": True, "notices": notices, **reported(found)}
 
 
 def _views_alone(run: Migration) -> Result:
@@ -78,7 +79,7 @@ def _views_alone(run: Migration) -> Result:
     views, notices = view_differences(run)
     for notice in notices:
         run.emit(Noticed(notice))
-    return {"notices": notices, **told(views)}
+    return {"notices": notices, **reported(views)}
 
 
 def _differing_properties(run: Migration) -> list[Difference]:
@@ -102,9 +103,27 @@ class _Schemas:
     kept: list[str]  # of relations that were filled, what differs and is left as it was there
 
 
-def _differing_schema(run: Migration) -> _Schemas:
-    """Definitions as both sides have them."""
-    plan, spec = run.plan, run.spec
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The definitions of both sides, and what of the target they have to fit into."""
+
+    source: list[Entry]
+    target: list[Entry]
+    existing: Existing
+    fed: Mapping[Name, Name]  # sequences of the source, and whose columns they feed
+
+    def written(
+        self, run: Migration, schemas: Mapping[str, str], entries: Sequence[Entry]
+    ) -> Written:
+        """As the target would be asked for them."""
+        server = run.plan.target
+        around = Surroundings(self.existing, server.user, schemas, server.superuser, server.major)
+        return write_statements(entries, around)
+
+
+def _read_sides(run: Migration) -> _Sides:
+    """By one pg_dump, side by side."""
+    plan = run.plan
     newest = max(plan.source.major, plan.target.major)
     source = run.sessions().source(run.snapshot.id)
     pg_dump = find_pg_dump(newest, newest, in_few_trips=is_slow(source))
@@ -131,38 +150,36 @@ def _differing_schema(run: Migration) -> _Schemas:
         owners = read_sequence_owners(source)
         own = read_own_schemas(source, side="source")
         entries, there = (dump.entries() for dump in dumps)
-        entries = list(others_entries(entries, own).entries)
     finally:
         for dump in dumps:
             dump.close()
-    names = {name for name, _ in moved}
-    owned_by = {item.name: item.owner for item in owners if item.owner}
-    since = Since.of(plan.source.major, plan.target.major)
-    present = Present(entries, plan.schemas, existing, lambda: there, since)
-    selected = select_entries(entries, names, wanted(spec), owned_by, present).entries
-    renamed = {old: new for old, new in plan.schemas.items() if old != new}
-
-    def written(schemas: Mapping[str, str], some: Sequence[Entry]) -> Written:
-        server = plan.target
-        around = Surroundings(existing, server.user, schemas, server.superuser, server.major)
-        return write_statements(some, around)
-
+    entries = list(others_entries(entries, own).entries)
     if not plan.target.superuser:
         there = _without_own_grants(there, plan.target.user, entries)
-    expected, losses = written(renamed, selected), run.losses()
-    chosen = {entry.id for entry in selected}
+    return _Sides(entries, there, existing, {one.name: one.owner for one in owners if one.owner})
+
+
+def _differing_schema(run: Migration) -> _Schemas:
+    """Definitions as both sides have them."""
+    plan, chosen, sides = run.plan, wanted(run.spec), _read_sides(run)
+    since = Since.of(plan.source.major, plan.target.major)
+    present = Present(sides.source, plan.schemas, sides.existing, lambda: sides.target, since)
+    names = {item.relation.name for item in plan.relations} | {name for _, name, _ in plan.others}
+    selected = select_entries(sides.source, names, chosen, sides.fed, present).entries
+    renamed = {old: new for old, new in plan.schemas.items() if old != new}
+    expected, losses = sides.written(run, renamed, selected), run.losses()
+    is_selected = {entry.id for entry in selected}
     left_out = {loss.object for loss in losses} | {
         describe(replace(one, schema=renamed.get(one.schema, one.schema)))
-        for one in entries
-        if one.id not in chosen
+        for one in sides.source
+        if one.id not in is_selected
     }
     remade = () if run.only_compares else remade_statements(plan)
     # what a selection needs of extensions no archive says
-    unsure = set() if wanted(spec).is_everything else {"EXTENSION"}
+    unsure = set() if chosen.is_everything else {"EXTENSION"}
     statements = [one for one in expected.statements if one.kind not in unsure]
-    found = written({}, there)
-
-    holders = _holders(there)
+    found = sides.written(run, {}, sides.target)
+    holders = _holders(sides.target)
 
     def differences(spared: Collection[Name]) -> list[Difference]:
         return compare_schemas(
@@ -176,39 +193,48 @@ def _differing_schema(run: Migration) -> _Schemas:
                 if str(one) in expected.reowned
             },
             filled=spared,
-            judge=Printing(target),
+            judge=Printing(run.sessions().target()),
             since=since,
             reordered=[item.target for item in plan.relations if item.relation.reordered],
             depends_on={entry.id: entry.depends_on for entry in selected},
-            belongs_to=_belongings(there),
-            adds_to=_additions(there, entries, renamed),
+            belongs_to=_belongings(sides.target),
+            adds_to=_additions(sides.target, sides.source, renamed),
             selected=_keys(expected.statements, selected, renamed),
             owners={
                 target_name(name, renamed): target_name(owner, renamed)
-                for name, owner in owned_by.items()
+                for name, owner in sides.fed.items()
             },
         )
 
     spared = () if run.only_compares else filled(plan)
     differing = differences(spared)
     kept = [one.object for one in differences(()) if one not in differing] if spared else []
-    if run.only_compares:
-        user, roles = plan.target.user, existing.roles
-        reported = {one.object for one in differing}
-        others = differing_owners(selected, there, renamed, user=user, roles=roles)
-        differing += [one for one in others if one.object not in reported]
-    else:
-        differing += astray(plan, target, existing)
-    within = None if wanted(spec).is_everything else set(plan.schemas.values())
+    differing += _beside_the_text(run, sides, selected, {one.object for one in differing})
     return _Schemas(
         differing,
         only_there(
             expected.statements,
             (one for one in _but_backups(found.statements) if str(one) not in left_out),
-            within,
+            None if chosen.is_everything else set(plan.schemas.values()),
         ),
         sorted(dict.fromkeys(kept), key=lambda name: not name.startswith("table ")),
     )
+
+
+def _beside_the_text(
+    run: Migration, sides: _Sides, selected: Sequence[Entry], reported: Collection[str]
+) -> Iterator[Difference]:
+    """How definitions may differ that read the same, but for those that are `reported`."""
+    plan = run.plan
+    if run.only_compares:
+        renamed = {old: new for old, new in plan.schemas.items() if old != new}
+        user, roles = plan.target.user, sides.existing.roles
+        others = differing_owners(selected, sides.target, renamed, user=user, roles=roles)
+        yield from (one for one in others if one.object not in reported)
+    else:
+        yield from astray(plan, run.sessions().target(), sides.existing)
+        yield from overload_differences(run)
+    yield from call_differences(run, reported)
 
 
 def _dumped(run: Migration, pg_dump: PgDump, unreadable: Collection[Name]) -> Dumping | None:
@@ -281,7 +307,7 @@ def _keys(
 
 
 def _belongings(entries: Sequence[Entry]) -> dict[int, list[Key]]:
-    """What comments, grants and the like belong to; public has no entry itself."""
+    """What comments, grants and the like belong to; public has no entry."""
     keys = {entry.id: (entry.kind, Name(entry.schema, entry.tag)) for entry in entries}
     found: dict[int, list[Key]] = {}
     for entry in entries:

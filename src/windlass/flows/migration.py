@@ -53,7 +53,13 @@ from windlass.errors import (
 from windlass.flows import verdict
 from windlass.flows.ddl import TRANSFERS, Portion, divide, expected_items
 from windlass.flows.finished import check_finished
-from windlass.flows.resuming import check_snapshot, check_source, check_target, snapshot_notice
+from windlass.flows.resuming import (
+    check_overloads,
+    check_snapshot,
+    check_source,
+    check_target,
+    snapshot_notice,
+)
 from windlass.flows.settling import settle_changed, settle_emptied
 from windlass.journal import journal
 from windlass.journal.journal import Line
@@ -759,6 +765,7 @@ class Migration:
         self._epoch = self._found.epoch
         check_source(self.plan, catalog.read_catalog(self._source_session()))
         check_target(self.plan, self._lines, read_presence(self.control, side="target"))
+        check_overloads(self.plan, self._source_session(), self.control)
         if self.spec.one_snapshot:
             check_snapshot(self.plan, self._lines, [one for one, _ in before], self._holder.id)
         handed_over = [one for one, _ in before if one.id == self._holder.id]
@@ -946,7 +953,7 @@ class Migration:
             yield RelationOutcome(
                 source=str(item.relation.name),
                 target=str(item.target),
-                rows=compared.get("counted", {}).get(str(item.enters), 0)
+                rows=compared.get("counted", {}).get(str(item.target), 0)
                 if self.only_compares
                 else sum(line.rows for line in done),
                 bytes=sum(line.size_bytes for line in done),

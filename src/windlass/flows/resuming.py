@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from windlass.engines.postgres.catalog import Catalog
 from windlass.engines.postgres.presence import Present
-from windlass.errors import CannotResume
+from windlass.engines.postgres.session import Connection
+from windlass.errors import CannotResume, Refused
 from windlass.flows.ddl import CREATE_TABLES, SET_SEQUENCES, TRANSFERS, UNDOING, divide
 from windlass.journal.journal import Line
 from windlass.model.outcome import RelationOutcome
@@ -15,6 +16,7 @@ from windlass.model.relation import Column, Name, Relation
 from windlass.model.report import Differs
 from windlass.model.snapshot import Snapshot
 from windlass.model.units import several
+from windlass.trust.overloads import read_overloads
 
 MOST_NAMED = 10
 BEGIN_AGAIN = "--restart undoes the run and begins again"
@@ -87,6 +89,15 @@ def check_target(plan: Plan, lines: Lines, present: Mapping[Name, Present]) -> N
     filled = {item.target for item in plan.relations if item.arrival is Arrival.FILL}
     changes = [f"{name} is gone" for name in sorted((made | filled) - present.keys())]
     _refuse(plan, changes, "the target has changed since the run stopped")
+
+
+def check_overloads(plan: Plan, source: Connection, target: Connection) -> None:
+    """Raises:
+    Refused: since the run stopped, a role that is not trusted has made a routine on the target
+        that what is still to be made could call.
+    """
+    if problems := read_overloads(source, target, plan.owners, plan.schemas):
+        raise Refused(problems)
 
 
 def _refuse(plan: Plan, changes: Sequence[str], what: str) -> None:
@@ -166,7 +177,7 @@ def _compared_with(
     """With the source as of which snapshots: those of the copy, unless it is the last one."""
     names: dict[tuple[int, ...], list[str]] = {}
     for one in relations:
-        if one.snapshots and (one.verified or one.differs is Differs.ROWS):
+        if one.snapshots and (one.verified or one.differs in (Differs.ROWS, Differs.DEFINITION)):
             names.setdefault(last or one.snapshots, []).append(one.source)
     groups = [
         f"{' and '.join(taken.get(one, '') for one in numbers)} ({several(some)})"

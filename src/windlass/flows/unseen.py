@@ -22,7 +22,7 @@ def unseen(
         there = {column.source for column in item.columns}
         if lacking := [one.name for one in item.relation.columns if one.name not in there]:
             message = f"has no column {', '.join(lacking)} on the target"
-            yield Difference(DifferenceKind.SCHEMA, f"table {item.target}", message)
+            yield _difference(item.target, message)
     known = {target_name(name, plan.schemas) for name in source}
     compared = {there for *_, there in plan.others}  # partitioned ones, by their partitions
     for item in plan.relations:  # one that is partitioned on the target alone is read as a whole
@@ -32,4 +32,8 @@ def unseen(
         parents = [str(parent) for parent in one.parents if parent in compared]
         if parents and name not in known:
             message = f"is a part of {', '.join(parents)} on the target only: its rows are in it"
-            yield Difference(DifferenceKind.SCHEMA, f"table {name}", message)
+            yield _difference(name, message)
+
+
+def _difference(name: Name, message: str) -> Difference:
+    return Difference(DifferenceKind.SCHEMA, f"table {name}", message, relation=str(name))

@@ -6,7 +6,7 @@ Reads only. Its steps work on any context that has a plan, a snapshot and sessio
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -53,7 +53,7 @@ SIDES = ("source", "target")
 MOST_NAMED = 10_000  # rows that differ, over all relations
 
 
-def told(differences: Iterable[Difference]) -> Result:
+def reported(differences: Iterable[Difference]) -> Result:
     return {"differences": [one.to_json() for one in differences]}
 
 
@@ -87,19 +87,19 @@ def validate_content(run: Migration, item: Item) -> Result:
     else:
         connection = run.sessions().target()
     partitioned, without_rows = _partitioned(run), _noted(run, "without_rows")
-    entered, parts = [], []
+    names, parts = [], []
     for chunk in run.load(load_id).chunks:
         relation = run.relation(chunk.relation)
         range_ = chunk.range if side == "source" else _target_range(run.plan, relation, chunk)
         if range_ is None or str(relation.target) in without_rows:
             continue
         sides = _pair(run, relation, partitioned)
-        entered.append(str(relation.enters))
+        names.append(str(relation.target))
         parts.append((sides.source if side == "source" else sides.target, range_))
     only_count = run.spec.verify_ is Verify.COUNTS
     sums: dict[str, Fingerprint] = defaultdict(Fingerprint)
     for name, one in zip(
-        entered, read_fingerprints(connection, parts, only_count=only_count), strict=True
+        names, read_fingerprints(connection, parts, only_count=only_count), strict=True
     ):
         sums[name] += one
     found = {name: one.to_json() for name, one in sums.items()}
@@ -156,10 +156,14 @@ def find_differences(run: Migration, _: Item) -> Result:
         return {}
     _check_compared(run)
     sums: dict[str, dict[str, Fingerprint]] = {side: defaultdict(Fingerprint) for side in SIDES}
+    counted: Counter[str] = Counter()
+    places = {str(item.target): str(item.enters) for item in run.plan.relations}
     for item_id, result in run.results[VALIDATE_CONTENT].items():
         side = item_id.partition(" ")[0]
         for name, json in result["fingerprints"].items():
-            sums[side][name] += Fingerprint.from_json(json)
+            found = Fingerprint.from_json(json)
+            sums[side][places[name]] += found
+            counted[name] += found.rows if side == "target" else 0
     noted = read_noted(run)
     as_copied = {name for name in noted.sums if is_noted(run) or noted.is_older(name)}
     for name in as_copied:
@@ -179,10 +183,10 @@ def find_differences(run: Migration, _: Item) -> Result:
     return {
         "relations": len(run.plan.relations),
         "verified": level.value,
-        "counted": {name: found.rows for name, found in sums["target"].items()},
+        "counted": dict(counted),
         "differing": [str(item.enters) for item in differing],
         "notices": notices,
-        **told(_explained(run, differing, sums, moments)),
+        **reported(_explained(run, differing, sums, moments)),
     }
 
 
@@ -244,7 +248,7 @@ def _explain(
     sums: Mapping[str, Mapping[str, Fingerprint]],
     limit: int,
 ) -> Iterator[Difference]:
-    """The count first where it differs, then the rows themselves where they can be told."""
+    """The count first where it differs, then the rows themselves where they can be told apart."""
     name = str(item.enters)
     source, target = sums["source"][name], sums["target"][name]
     if source.rows != target.rows:
@@ -266,7 +270,7 @@ def _explain(
 
 
 def validate_sequences(run: Migration, _: Item) -> Result:
-    """Against what the run has set, as the source continues to count; else against the source.
+    """Against what the run has set, as the source keeps counting; else against the source.
 
     A snapshot holds no sequences: in one that somebody else holds, those are compared that its run
     has set, and the others left out.
@@ -287,7 +291,7 @@ def validate_sequences(run: Migration, _: Item) -> Result:
         "compared": not left_out,
         "sequences": len(states) - len(left_out),
         "left_out": left_out,
-        **told(
+        **reported(
             Difference(
                 DifferenceKind.SEQUENCE,
                 name,
@@ -353,7 +357,7 @@ def validate_large_objects(run: Migration, _: Item) -> Result:
         "objects": run.plan.large_objects.count,
         "notices": notices,
         "differing": [oid for oid, _ in found],
-        **told(difference for _, difference in found),
+        **reported(difference for _, difference in found),
     }
 
 
@@ -376,7 +380,7 @@ def read_both_sides(run: Comparison, _: Item) -> Result:
     only_rows = run.spec.extent is Extent.DATA  # else the definitions tell
     return {
         **run.ticket,
-        **told(_unseen(run, present, without_rows) if only_rows else ()),
+        **reported(_unseen(run, present, without_rows) if only_rows else ()),
         "relations": len(run.plan.relations),
         "without_rows": [str(name) for name in without_rows],
         "partitioned": [str(name) for name, one in found.items() if one and one.kind == "p"],
@@ -387,7 +391,7 @@ def _unseen(
     run: Comparison, present: Mapping[Name, Present], without_rows: Mapping[Name, Present | None]
 ) -> Iterator[Difference]:
     for name, one in without_rows.items():
-        yield Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one))
+        yield Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one), relation=str(name))
     for loss in run.plan.losses:
         if loss.object.startswith("sequence ") and loss.kind is LossClass.OBJECTS:
             yield Difference(DifferenceKind.SCHEMA, loss.object, _instead(None))
@@ -439,7 +443,7 @@ def generate_validation_report(run: Comparison, _: Item) -> Result:
     notices = [_say_left_out(left_out)] if left_out else []
     notices += run.result(VALIDATE_SCHEMA).get("notices", [])
     notices += run.result(VALIDATE_LARGE_OBJECTS).get("notices", [])
-    told = {"relations": len(run.plan.relations), "notices": notices}
+    summary = {"relations": len(run.plan.relations), "notices": notices}
     if run.differences:
-        raise Different(run.differences, {"state": State.DIFFERENT.value, **told})
-    return {"state": State.DONE.value, **told}
+        raise Different(run.differences, {"state": State.DIFFERENT.value, **summary})
+    return {"state": State.DONE.value, **summary}

@@ -64,14 +64,14 @@ def _each(
     missing: Collection[str],
     rows: Collection[str],
 ) -> Iterator[tuple[str, Differs]]:
-    defined = {one.object for one in differences if one.kind is DifferenceKind.SCHEMA}
+    defined = {one.relation for one in differences if one.kind is DifferenceKind.SCHEMA}
     for item in relations:
         name = str(item.target)
         if name in missing:
             yield name, Differs.MISSING
         elif str(item.enters) in rows:
             yield name, Differs.ROWS
-        elif f"table {name}" in defined:
+        elif name in defined:
             yield name, Differs.DEFINITION
         else:
             yield name, Differs.NOT

@@ -136,6 +136,7 @@ class Difference:
     source: dict[str, str | None] | None = None  # values, only when asked for
     target: dict[str, str | None] | None = None
     rows: int = 0  # how many rows it stands for that nothing names; 0: it names what it is about
+    relation: str = ""  # of a definition: the relation that it is a part of, on the target
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "kind": self.kind.value, "columns": list(self.columns)}

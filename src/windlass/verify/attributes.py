@@ -30,7 +30,8 @@ def differing_attributes(
         if expected.role and not may_be(expected.role):
             continue
         message = f"{key.attribute}: source: {expected.value}, target: {found.value}"
-        yield Difference(DifferenceKind.SCHEMA, str(key), message)
+        relation = str(key.name) if key.kind == "TABLE" else ""
+        yield Difference(DifferenceKind.SCHEMA, str(key), message, relation=relation)
 
 
 def renamed(

@@ -262,4 +262,6 @@ def _sides(lost: Sequence[str], more: Sequence[str]) -> str:
 
 
 def _difference(statement: Statement, message: str) -> Difference:
-    return Difference(DifferenceKind.SCHEMA, str(statement), message)
+    is_part = statement.kind in PARTS | RELATION_KINDS and statement.relation is not None
+    relation = str(statement.relation) if is_part else ""
+    return Difference(DifferenceKind.SCHEMA, str(statement), message, relation=relation)

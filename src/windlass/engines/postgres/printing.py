@@ -184,7 +184,7 @@ def _row(connection: Connection, query: sql.SQL | sql.Composed) -> list[Any]:
 
 
 def _view(connection: Connection, query: str) -> list[Any]:
-    """As the server prints it when it has parsed its own words: from then on they stay."""
+    """As the server prints it when it has parsed its own text: from then on that stays."""
     for number in range(2):
         name = f"{OURS}_{number}"
         connection.execute(f"create temporary view {name} as {query}".encode())

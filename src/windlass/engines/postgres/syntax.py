@@ -117,7 +117,7 @@ def split(text: str) -> list[str]:
 
 
 def scan(text: str) -> list[Token]:
-    """The words of a text, comments too.
+    """The tokens of a text, comments too.
 
     Raises:
         SyntaxProblem: a string, a name or a comment does not end.

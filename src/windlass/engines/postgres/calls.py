@@ -1,0 +1,37 @@
+"""Which routines and operators definitions call, as a server has resolved them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Name
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Call:
+    """`owner` is the relation that the caller belongs to; of a caller without one it has only the
+    schema."""
+
+    kind: str  # "view", "table constraint", "default value", ...
+    caller: str
+    owner: Name
+    routine: Name
+    signature: str
+
+
+def read_calls(connection: Connection, *, side: str) -> list[Call]:
+    """Those of the user's objects to routines of the user's, without extensions'."""
+    try:
+        rows: list[Any] = connection.execute(load("calls")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading the catalog (calls)", side=side) from error
+    return [
+        Call(kind, caller, Name(schema, relation), Name(*routine), signature)
+        for kind, caller, schema, relation, *routine, signature in rows
+    ]
