@@ -95,3 +95,25 @@ def test_an_edited_plan_is_refused_and_a_reformatted_one_is_not(pair: Pair, plan
     assert pair.target.value("select to_regclass('s.a')") is None
     planned.write_text(json.dumps(found, sort_keys=True))
     windlass("migrate", "--plan", str(planned), pair=pair).expect(DONE)
+
+
+def test_a_plan_shows_null_keys_and_defaults_beside_the_types(pair: Pair) -> None:
+    pair.source.run(
+        "create table t (id int generated always as identity primary key, at timestamptz not null"
+        " default now(), twice int generated always as (id * 2) stored,"
+        " long text default repeat('x', 10) || repeat('y', 20) || repeat('z', 30) || 'the end')"
+    )
+    (found,) = windlass("plan", "--json", pair=pair).expect(DONE).result["relations"]
+    assert found["keyset"] == ["id"]
+    assert {one["source"]: (one["not_null"], one["fills_itself"]) for one in found["columns"]} == {
+        "id": (True, "identity"),
+        "at": (True, "default now()"),
+        "twice": (False, ""),
+        "long": (False, found["columns"][3]["fills_itself"]),
+    }
+    assert found["columns"][3]["fills_itself"].endswith("'the end'::text)")
+    said = windlass("plan", pair=pair).expect(DONE).stdout
+    (line,) = (line for line in said.splitlines() if line.startswith("    at "))
+    assert line.split() == ["at", "timestamp", "with", "time", "zone", "not", "null,", "default",
+                            "now()"]  # fmt: skip
+    assert "computed by the target" in said

@@ -74,7 +74,7 @@ class ColumnPlan:
     target_type: str
     generated: bool = False  # the target computes it
     not_null: bool = False
-    fills_itself: str = ""  # "default", "identity" or nothing
+    fills_itself: str = ""  # "default now()", "identity" or nothing
     conversion: Conversion | None = None  # None: both sides have the same type
     dropped: bool = False  # the target computes what the source has stored; the user accepts that
 

@@ -59,6 +59,7 @@ class Column:
     generated: bool = False  # stored or virtual: computed by the target, never copied
     identity: str = ""  # "a" always, "d" by default
     has_default: bool = False
+    default: str = ""  # as SQL; not of one that is generated
     wire: Wire = Wire.BINARY
     hash_by: HashBy = HashBy.VALUE
     base: str = ""  # where the type is a domain: what is under it, with modifiers

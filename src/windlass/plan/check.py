@@ -72,7 +72,7 @@ def _server_problems(sides: Sides) -> Iterator[Problem]:
             "target",
             f"is older than the source: PostgreSQL {target.server.version_text} cannot take"
             f" everything that {source.server.version_text} can hold",
-            "move into the same or a newer version",
+            "migrate into the same or a newer version",
         )
     if source.server.major < 12:
         yield Problem("source", f"PostgreSQL {source.server.version_text} is older than 12")

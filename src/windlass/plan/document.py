@@ -26,6 +26,7 @@ from windlass.plan.left import left_json, left_verdict, left_work
 
 INDENT = "  "
 WHOLE = 1_000_000  # the width of what is no terminal
+LONGEST_DEFAULT = 60  # JSON and the statements have all of it
 BAR = "│ "  # before every line of SQL
 _Item = TypeVar("_Item")
 Style = Callable[[str], str]
@@ -239,7 +240,7 @@ def _column(column: ColumnPlan) -> tuple[str, str, str]:
     """Name, type and remark, each with an arrow where the target's is another."""
     remarks = [
         "not null" if column.not_null else "",
-        column.fills_itself,
+        _shortened(column.fills_itself),
         "computed by the target" if column.generated else "",
     ]
     return (
@@ -247,6 +248,11 @@ def _column(column: ColumnPlan) -> tuple[str, str, str]:
         _arrow(column.source_type, column.target_type),
         ", ".join(remark for remark in remarks if remark),
     )
+
+
+def _shortened(text: str) -> str:
+    text = one_line(text)
+    return text if len(text) <= LONGEST_DEFAULT else f"{text[: LONGEST_DEFAULT - 1]}…"
 
 
 def _arrow(source: object, target: object) -> str:

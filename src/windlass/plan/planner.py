@@ -680,7 +680,9 @@ def plan_column(column: Column, target: Column) -> ColumnPlan:
         target_type=target.type,
         generated=target.generated,
         not_null=column.not_null,
-        fills_itself="identity" if column.identity else "default" if column.has_default else "",
+        fills_itself="identity"
+        if column.identity
+        else column.default and f"default {column.default}",
         conversion=conversion(column, target),
     )
 

@@ -331,6 +331,7 @@ def _column(row: Row, types: Types) -> Column:
         generated=row["generated"],
         identity=row["identity"],
         has_default=row["has_default"],
+        default=row["default"],
         wire=wire(oid, types),
         hash_by=hash_by(oid, types),
         base="" if base == written else base,

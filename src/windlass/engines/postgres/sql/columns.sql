@@ -10,8 +10,11 @@ select a.attrelid::bigint                               as relation,
             and o.conkey = array[a.attnum])             as not_null,
        a.attgenerated <> ''                             as generated,
        a.attidentity                                    as identity,
-       a.atthasdef                                      as has_default
+       a.atthasdef                                      as has_default,
+       case when a.attgenerated = '' then coalesce(pg_get_expr(d.adbin, d.adrelid), '')
+            else '' end                                 as default
   from pg_attribute a
+  left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   join pg_class c on c.oid = a.attrelid
   join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p', 'f')
