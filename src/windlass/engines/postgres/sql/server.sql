@@ -19,8 +19,10 @@ select coalesce(host(inet_server_addr()), 'socket')     as place,
                 (select min_recovery_end_timeline from pg_control_recovery()),
                 (select received_tli from pg_stat_wal_receiver)) as timeline,
        case (select reset_val from pg_settings where name = 'default_transaction_read_only')
+           -- which a session of that database could not run without the SET
            when 'on' then coalesce(
-               (select case when z.setrole = 0 and z.setdatabase = 0
+               (select 'SET default_transaction_read_only = off; ' ||
+                       case when z.setrole = 0 and z.setdatabase = 0
                             then 'ALTER ROLE ALL'
                             when z.setrole = 0
                             then format('ALTER DATABASE %I', d.datname)
