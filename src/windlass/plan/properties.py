@@ -48,6 +48,8 @@ def carry_properties(
     wanted: dict[Key, str | None] = {}
     for key, value in _differing(source, target).items():
         is_taken = key in target.values and key[0] not in ("grant", "option")
+        if key == CLOSED and value is None:
+            continue  # a problem by itself, which says how it is lifted
         if key[1] and key[1] not in roles:
             losses.append(_absent(key))
         elif key[0] == "limit" and value is not None and int(value) < sessions:
