@@ -1,6 +1,10 @@
 -- Functions and operators outside of PostgreSQL's own schemas: what they take, and whose they are.
 -- Trusted are superusers, the session's role, and whoever owns the database or the schema.
-with found as (
+with space as (
+    select oid, nspname, nspowner
+      from pg_catalog.pg_namespace
+     where nspname::text !~ '^(pg_|information_schema$|windlass$|windlass_[0-9]{8}_)'::text
+), found as (
     select p.pronamespace as namespace, p.proname::text as name,
            pg_catalog.oidvectortypes(p.proargtypes) as takes,
            case p.prokind when 'a' then 'aggregate'::text when 'p' then 'procedure'
@@ -8,6 +12,7 @@ with found as (
            p.oid::pg_catalog.regprocedure::text as signature,
            p.proowner as owner
       from pg_catalog.pg_proc p
+     where p.pronamespace in (select oid from space)
     union all
     select o.oprnamespace, o.oprname::text,
            pg_catalog.concat(pg_catalog.format_type(o.oprleft, null), ', '::text,
@@ -16,12 +21,12 @@ with found as (
            o.oid::pg_catalog.regoperator::text,
            o.oprowner
       from pg_catalog.pg_operator o
+     where o.oprnamespace in (select oid from space)
 )
 select n.nspname::text as schema, f.name, f.takes, f.kind, f.signature, r.rolname::text as owner,
        r.rolsuper or r.rolname = current_user or f.owner in (n.nspowner, d.datdba) as trusted
   from found f
-  join pg_catalog.pg_namespace n on n.oid = f.namespace
+  join space n on n.oid = f.namespace
   join pg_catalog.pg_roles r on r.oid = f.owner
   join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
- where n.nspname::text !~ '^(pg_|information_schema$|windlass$|windlass_[0-9]{8}_)'::text
  order by 1, 5

@@ -1,7 +1,12 @@
 -- What the target has already, in pg_dump's words for kinds. Extensions' members are theirs.
 -- `signature` is what tells namesakes apart, as pg_dump's tag has it; `identity` is what ALTER takes
--- after the name.
-with own as (
+-- after the name. What PostgreSQL itself has is left out before it is named, as that takes a while.
+with spaces as (
+select oid, nspname
+  from pg_namespace
+ where nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
+   and nspname !~ '^pg_(temp|toast_temp)_'
+), own as (
 select case c.relkind when 'r' then 'TABLE' when 'p' then 'TABLE' when 'v' then 'VIEW'
                       when 'm' then 'MATERIALIZED VIEW' when 'f' then 'FOREIGN TABLE'
                       when 'S' then 'SEQUENCE' end as kind,
@@ -26,6 +31,7 @@ select case p.prokind when 'a' then 'AGGREGATE' when 'p' then 'PROCEDURE' else '
             else '(' || pg_get_function_identity_arguments(p.oid) || ')' end,
        'pg_proc'::regclass, p.oid
   from pg_proc p
+ where p.pronamespace in (select oid from spaces)
 union all
 select 'COLLATION', l.collnamespace, l.collname, '', '', 'pg_collation'::regclass, l.oid
   from pg_collation l
@@ -48,6 +54,7 @@ select 'OPERATOR', o.oprnamespace, o.oprname, takes, ' (' || takes || ')',
  cross join lateral concat_ws(', ',
             case o.oprleft when 0 then 'NONE' else format_type(o.oprleft, null) end,
             case o.oprright when 0 then 'NONE' else format_type(o.oprright, null) end) takes
+ where o.oprnamespace in (select oid from spaces)
 union all
 select 'OPERATOR CLASS', o.opcnamespace, o.opcname, quote_ident(m.amname), ' using ' || quote_ident(m.amname),
        'pg_opclass'::regclass, o.oid
@@ -67,23 +74,19 @@ select 'STATISTICS', s.stxnamespace, s.stxname, '', '', 'pg_statistic_ext'::regc
 )
 select o.kind, n.nspname as schema, o.name, o.signature, o.identity, o.class::oid as class, o.oid
   from own o
-  join pg_namespace n on n.oid = o.space
- where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
-   and n.nspname !~ '^pg_(temp|toast_temp)_'
-   and not exists (select from pg_depend d
-                    where d.classid = o.class and d.objid = o.oid
-                      and d.deptype in ('e', 'i')
-                      -- a partitioned relation depends on the columns of its own key
-                      and (d.refclassid, d.refobjid) <> (o.class, o.oid))
+  join spaces n on n.oid = o.space
+ where not exists (select from pg_depend d
+                   where d.classid = o.class and d.objid = o.oid
+                     and d.deptype in ('e', 'i')
+                     -- a partitioned relation depends on the columns of its own key
+                     and (d.refclassid, d.refobjid) <> (o.class, o.oid))
 union all
 -- they share the names of relations; the signature is the relation's name
 select 'INDEX', n.nspname, x.relname, c.relname, '', 'pg_class'::regclass::oid, x.oid
   from pg_index i
   join pg_class x on x.oid = i.indexrelid
   join pg_class c on c.oid = i.indrelid
-  join pg_namespace n on n.oid = c.relnamespace
- where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'windlass')
-   and n.nspname !~ '^pg_(temp|toast_temp)_'
+  join spaces n on n.oid = c.relnamespace
 union all
 select 'CAST', '', format('CAST (%s AS %s)', format_type(castsource, null),
                           format_type(casttarget, null)), '', '', 'pg_cast'::regclass::oid, oid
