@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +96,20 @@ _FORKING.set_forkserver_preload(
         "windlass.plan.document",
         "windlass.progress.lines",
         "pgdumplib.dump",
+        "installed",
     ]
 )
+
+
+@cache
+def _start_forking() -> None:
+    """Where it finds our own modules as well: before Python 3.13 it does not get our path, and
+    says nothing of what it cannot load."""
+    import pytest  # here, as runs have no use for it
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
 
 
 class Running:
@@ -105,6 +119,7 @@ class Running:
         self._folder = tempfile.TemporaryDirectory(prefix="windlass-ran-")
         self._out, self._err = (Path(self._folder.name, name) for name in ("out", "err"))
         given = (list(words), dict(env), str(Path.cwd()), str(self._out), str(self._err))
+        _start_forking()
         self._process = _FORKING.Process(target=_run, args=given)
         self._process.start()
 

@@ -17,7 +17,7 @@ import pytest
 
 from needs import needs_version
 from sampling import is_left_to_full
-from servers import CORPUS, FAST, Database, Pair, Server
+from servers import BUSY, CORPUS, FAST, Database, Pair, Server
 
 if TYPE_CHECKING:
     from windlass.airflow.local import LocalAirflow
@@ -110,6 +110,34 @@ def own_server() -> Iterator[Callable[..., Server]]:
         yield make
 
 
+@pytest.fixture(scope="session")
+def template(server: Callable[[int], Server]) -> Callable[..., Database]:
+    """The run's database of a version with what some files of SQL make. It is only ever copied."""
+    found: dict[tuple[int, tuple[Path, ...]], Database] = {}
+
+    def of_version(version: int, *files: Path) -> Database:
+        if (version, files) not in found:
+            made = server(version).create_database()
+            made.load(*files)
+            found[version, files] = made
+        return found[version, files]
+
+    return of_version
+
+
+@pytest.fixture
+def copied() -> Iterator[Callable[[Database], Database]]:
+    """Makes copies of databases, beside them; they are dropped afterwards."""
+    with ExitStack() as stack:
+
+        def make(original: Database) -> Database:
+            made = original.server.create_database(template=original)
+            stack.callback(made.server.drop_database, made)
+            return made
+
+        yield make
+
+
 @pytest.fixture
 def database(server: Callable[[int], Server]) -> Iterator[Callable[[int], Database]]:
     """Makes empty databases on the run's servers; they are dropped afterwards."""
@@ -129,3 +157,15 @@ def pair(request: pytest.FixtureRequest, database: Callable[[int], Database]) ->
     with ``@pytest.mark.parametrize("pair", [(15, 18)], indirect=True)``."""
     source, target = getattr(request, "param", (16, 18))
     return Pair(database(source), database(target))
+
+
+@pytest.fixture
+def busy(
+    request: pytest.FixtureRequest,
+    template: Callable[..., Database],
+    copied: Callable[[Database], Database],
+    database: Callable[[int], Database],
+) -> Pair:
+    """As `pair` is, with a source that takes a few seconds in small chunks."""
+    source, target = getattr(request, "param", (16, 18))
+    return Pair(copied(template(source, BUSY)), database(target))

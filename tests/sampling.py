@@ -13,7 +13,7 @@ _LEFT = {
     "test_airflow_runs": r"clearing_every_task",
     "test_export_airflow": r"all_of_airflows_tables",
     "test_campaign": r"ends_equal\[[2467]\]",
-    "test_chunks": r"every_way_of_cutting\[(pair1-(auto|ctid|whole)|pair0-keyset)\]"
+    "test_chunks": r"every_way_of_cutting\[(busy1-(auto|ctid|whole)|busy0-keyset)\]"
     r"|jobs_moves_the_same\[7\]",
     "test_differences": r"what_is_held_does_not_grow",
     "test_fingerprint": r"every_type_at_its_limits.*\[pair0",

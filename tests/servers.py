@@ -7,6 +7,8 @@ tests, and these servers need what those must not offer (killing, a full disk, n
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import hmac
 import os
 import pwd
 import shutil
@@ -15,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -70,6 +73,20 @@ def tool(name: str, version: int = 18) -> str:
         if folder is not None and (folder / name).exists():
             return str(folder / name)
     raise AssertionError(f"no {name} is installed")
+
+
+def verifier(password: str) -> str:
+    """What a server keeps of a password, after one round of hashing where it makes 4,096.
+
+    Every session that a test opens makes as many again, which is most of what opening one costs.
+    """
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1)
+    client, server = (
+        hmac.digest(salted, f"{end} Key".encode(), "sha256") for end in ("Client", "Server")
+    )
+    keys = [b64encode(one).decode() for one in (salt, hashlib.sha256(client).digest(), server)]
+    return "SCRAM-SHA-256$1:{}${}:{}".format(*keys)
 
 
 def free_port() -> int:
@@ -170,24 +187,28 @@ class Server:
         self._init()
 
     def _init(self) -> None:
-        password = self.folder / "password"
-        password.write_text(PASSWORD + "\n")
         self.data.mkdir(exist_ok=True)
-        self._hand_over(self.folder, password, self.data)
-        words = ["-U", "postgres", f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"]
+        self._hand_over(self.folder, self.data)
+        words = ["-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]
         words += ["--auth-local=trust", "--auth-host=scram-sha-256"]
+        self._finish("initdb", "-D", self.data, *words)
+        said = f"alter role postgres password '{verifier(PASSWORD)}';\n"
+        self._finish("postgres", "--single", "-F", "-D", self.data, "postgres", said=said)
+        # initdb lets replication in as well; one database more than 'all' costs nothing
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write("\nunix_socket_permissions = 0777\n")
+
+    def _finish(self, program: str, *words: str | Path, said: str = "") -> None:
+        """Run one of its programs to the end."""
         subprocess.run(
-            [self.bin / "initdb", "-D", self.data, *words],
+            [self.bin / program, *words],
+            input=said.encode(),
             check=True,
             capture_output=True,
             cwd="/",
             env=npm_servers.environment(self.bin),
             **_unprivileged(),
         )
-        password.unlink()
-        # initdb lets replication in as well; one database more than 'all' costs nothing
-        with (self.data / "postgresql.conf").open("a") as conf:
-            conf.write("\nunix_socket_permissions = 0777\n")
 
     def _hand_over(self, *paths: Path) -> None:
         owner = _unprivileged()
@@ -262,22 +283,29 @@ class Server:
     def admin(self) -> Database:
         return Database(self, "postgres")
 
-    def create_database(self, name: str | None = None) -> Database:
+    def create_database(
+        self, name: str | None = None, template: Database | None = None
+    ) -> Database:
+        """An empty one, or a copy of one that nobody is connected to."""
         self._number += 1
         database = Database(self, name or f"db_{self._number}")
+        how = " strategy file_copy" if self.version >= 15 else ""  # else each block is logged
+        made, like = database.name, template.name if template else "template0"
+        words = sql.SQL("create database {} template {}" + how)
         with self.admin.connect() as connection:
-            words = sql.SQL("create database {} template template0")
-            connection.execute(words.format(sql.Identifier(database.name)))
+            connection.execute(words.format(sql.Identifier(made), sql.Identifier(like)))
         return database
 
     def drop_database(self, database: Database) -> None:
-        with database.connect() as connection:
-            for (name,) in connection.execute(
-                "select subname from pg_subscription s join pg_database d on d.oid = subdbid"
-                " where datname = current_database()"
-            ).fetchall():
-                connection.execute(sql.SQL("drop subscription {}").format(sql.Identifier(name)))
         with self.admin.connect() as connection:
+            subscriptions = connection.execute(
+                "select subname from pg_subscription join pg_database d on d.oid = subdbid"
+                " where datname = %s",
+                [database.name],
+            ).fetchall()
+            for (name,) in subscriptions:
+                with database.connect() as inside:
+                    inside.execute(sql.SQL("drop subscription {}").format(sql.Identifier(name)))
             connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
                 [database.name],

@@ -34,7 +34,7 @@ from servers import Database, Pair, Server, free_port
 from windlass.airflow.local import LocalAirflow
 
 NOT_TOLD = {"trigger_validation": False}
-CUT = {"partition_threshold": 100_000, "chunk_size": 10_000}
+CUT = {"partition_threshold": 100_000, "chunk_size": 30_000}
 
 # ---------------------------------------------------------------------------------- a good end
 

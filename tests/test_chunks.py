@@ -9,23 +9,22 @@ import pytest
 from command import DONE, migrate, windlass
 from corpora import corpus
 from oracle import content_difference
-from servers import BUSY, Pair
+from servers import Pair
 
 SMALL = ("--chunk-size", "64kB")
 
 
 @pytest.mark.parametrize("way", ["auto", "ctid", "keyset", "whole"])
-@pytest.mark.parametrize("pair", [(16, 18), (15, 18)], indirect=True)
-def test_every_row_arrives_once_by_every_way_of_cutting(pair: Pair, way: str) -> None:
+@pytest.mark.parametrize("busy", [(16, 18), (15, 18)], indirect=True)
+def test_every_row_arrives_once_by_every_way_of_cutting(busy: Pair, way: str) -> None:
     for name in ("constraints", "tables", "partitions", "inheritance"):
-        pair.source.load(corpus(name))
-    pair.source.load(BUSY)
+        busy.source.load(corpus(name))
     done = (
-        migrate(pair, *SMALL, "--chunk-by", way, "--jobs", "3", "--accept", "behaviour")
+        migrate(busy, *SMALL, "--chunk-by", way, "--jobs", "3", "--accept", "behaviour")
         .expect(DONE)
         .result
     )
-    assert content_difference(pair.source, pair.target) == []
+    assert content_difference(busy.source, busy.target) == []
     (accounts,) = [one for one in done["relations"] if one["source"] == "busy.accounts"]
     assert (accounts["chunks"] == 1) == (way == "whole")
     assert accounts["rows"] == 60_000
@@ -86,10 +85,10 @@ def test_size_counts_what_is_stored_out_of_line(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("jobs", ["1", "2", "7"])
-def test_any_number_of_jobs_moves_the_same(pair: Pair, jobs: str) -> None:
-    pair.source.load(BUSY, corpus("foreign_keys"))
-    migrate(pair, "--jobs", jobs, "--chunk-size", "256kB").expect(DONE)
-    assert content_difference(pair.source, pair.target) == []
+def test_any_number_of_jobs_moves_the_same(busy: Pair, jobs: str) -> None:
+    busy.source.load(corpus("foreign_keys"))
+    migrate(busy, "--jobs", jobs, "--chunk-size", "256kB").expect(DONE)
+    assert content_difference(busy.source, busy.target) == []
 
 
 def test_selected_relations_move_and_no_others(pair: Pair) -> None:

@@ -23,17 +23,11 @@ from command import (
     windlass,
 )
 from oracle import content_difference, schema_difference
-from servers import BUSY, Database, Pair, Server
+from servers import Database, Pair, Server
 from windlass.errors import WindlassError
 from windlass.flows import rollback
 
 SLOWLY = ("--json", "--chunk-size", "64kB", "--jobs", "1")
-
-
-@pytest.fixture
-def busy(pair: Pair) -> Pair:
-    pair.source.load(BUSY, scale=1)
-    return pair
 
 
 def started(pair: Pair, *words: str, lines: int = 40) -> Running:

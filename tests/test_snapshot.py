@@ -11,7 +11,7 @@ import psycopg
 
 from command import DONE, migrate
 from oracle import schema_difference
-from servers import BUSY, Database, Pair
+from servers import Database, Pair
 
 ACCOUNTS = 60_000
 WRITERS = 3
@@ -95,30 +95,27 @@ def assert_one_moment(target: Database) -> None:
     )
 
 
-def test_a_move_beside_writers_shows_one_moment_and_is_verified(pair: Pair) -> None:
-    pair.source.load(BUSY)
-    with writing(pair.source) as before:
+def test_a_move_beside_writers_shows_one_moment_and_is_verified(busy: Pair) -> None:
+    with writing(busy.source) as before:
         started = sum(before)
-        done = migrate(pair, "--chunk-size", "64kB", "--jobs", "3").expect(DONE).result
+        done = migrate(busy, "--chunk-size", "64kB", "--jobs", "3").expect(DONE).result
         assert sum(before) - started > 20, "the writers did not write beside the move"
     assert len(done["snapshots"]) == 1
     assert all(len(relation["snapshots"]) <= 1 for relation in done["relations"])
     assert done["verified"] == "full"
-    assert_one_moment(pair.target)
-    assert schema_difference(pair.source, pair.target) == []
+    assert_one_moment(busy.target)
+    assert schema_difference(busy.source, busy.target) == []
 
 
-def test_by_keys_a_move_beside_writers_shows_one_moment_too(pair: Pair) -> None:
-    pair.source.load(BUSY)
-    with writing(pair.source):
-        migrate(pair, "--chunk-size", "64kB", "--chunk-by", "keyset").expect(DONE)
-    assert_one_moment(pair.target)
+def test_by_keys_a_move_beside_writers_shows_one_moment_too(busy: Pair) -> None:
+    with writing(busy.source):
+        migrate(busy, "--chunk-size", "64kB", "--chunk-by", "keyset").expect(DONE)
+    assert_one_moment(busy.target)
 
 
-def test_sequences_are_past_every_key_that_arrived(pair: Pair) -> None:
+def test_sequences_are_past_every_key_that_arrived(busy: Pair) -> None:
     """A sequence is not part of any snapshot: read last, it can only be too far ahead."""
-    pair.source.load(BUSY)
-    with writing(pair.source):
-        migrate(pair, "--verify", "none").expect(DONE)
-    highest = pair.target.value("select max(id) from busy.orders")
-    assert pair.target.value("select nextval('busy.orders_id_seq')") > highest
+    with writing(busy.source):
+        migrate(busy, "--verify", "none").expect(DONE)
+    highest = busy.target.value("select max(id) from busy.orders")
+    assert busy.target.value("select nextval('busy.orders_id_seq')") > highest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,17 +10,23 @@ import pytest
 from command import DIFFERENT, DONE, REFUSED, migrate, verify, windlass
 from corpora import corpora, corpus
 from oracle import content_difference, contents, schema_difference, schema_dump
-from servers import Pair
+from servers import Database, Pair, Server
 
 FAMILIES = ("tables", "constraints", "partitions", "triggers")
 
 
-@pytest.fixture
-def moved(pair: Pair) -> Pair:
-    for name in FAMILIES:
-        pair.source.load(corpus(name))
+@pytest.fixture(scope="module")
+def original(server: Callable[[int], Server], template: Callable[..., Database]) -> Iterator[Pair]:
+    target = server(18).create_database()
+    pair = Pair(template(16, *map(corpus, FAMILIES)), target)
     migrate(pair, "--verify", "none").expect(DONE)
-    return pair
+    yield pair
+    target.server.drop_database(target)
+
+
+@pytest.fixture
+def moved(original: Pair, copied: Callable[[Database], Database]) -> Pair:
+    return Pair(copied(original.source), copied(original.target))
 
 
 Differences = list[dict[str, Any]]

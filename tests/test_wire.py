@@ -13,7 +13,7 @@ import pytest
 from command import DONE, STOPPED, Running, finish, start
 from oracle import content_difference, schema_difference
 from proxy import Proxy
-from servers import BUSY, Pair
+from servers import Pair
 
 WORDS = ("migrate", "--json", "--chunk-size", "128kB", "--jobs", "2")
 
@@ -39,12 +39,11 @@ class Wired:
 
 
 @pytest.fixture
-def wired(pair: Pair) -> Iterator[Wired]:
-    pair.source.load(BUSY)
+def wired(busy: Pair) -> Iterator[Wired]:
     with ExitStack() as stack:
-        source = stack.enter_context(Proxy(pair.source.server.port))
-        target = stack.enter_context(Proxy(pair.target.server.port))
-        yield Wired(pair, source, target)
+        source = stack.enter_context(Proxy(busy.source.server.port))
+        target = stack.enter_context(Proxy(busy.target.server.port))
+        yield Wired(busy, source, target)
 
 
 def under_way(wired: Wired) -> Running:
