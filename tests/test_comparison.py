@@ -13,6 +13,7 @@ from windlass.errors import Different, WindlassError
 from windlass.flows.comparison import Comparison
 from windlass.flows.migration import Migration
 from windlass.flows.outline import MIGRATE, VALIDATE
+from windlass.model.event import Event, FlowPlanned
 from windlass.run.local import run_flow
 from windlass.spec.spec import Spec, validated
 
@@ -83,3 +84,13 @@ def test_what_nobody_has_compared_is_not_called_equal(pair: Pair, lost: str) -> 
         with pytest.raises(WindlassError, match="not all of the plan has been compared") as caught:
             run_flow(VALIDATE.only("find_differences"), run, jobs=1, emit=run.emit)
         assert caught.value.hint.startswith("clear prepare_validation")
+
+
+def test_a_comparison_is_not_shown_as_a_copy(pair: Pair) -> None:
+    pair.source.run("create table t (a int)")
+    pair.target.run("create table t (a int)")
+    events: list[Event] = []
+    with Comparison(spec_of(pair), events.append) as run:
+        run.begin_reading()
+    (planned,) = (event for event in events if isinstance(event, FlowPlanned))
+    assert (planned.doing, planned.copy_steps) == ("Comparing", ())

@@ -746,7 +746,7 @@ class Migration:
                 target=str(self.plan.target),
                 doing="Comparing" if self.only_compares else "Migrating",
                 steps=self.steps,
-                copy_steps=TRANSFERS,
+                copy_steps=() if self.only_compares else TRANSFERS,
                 forecast={k: v for k, v in self.plan.estimate.steps.items() if k in self.steps},
                 workers=self.plan.estimate.workers,
                 alone=ALONE,
