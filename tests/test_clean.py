@@ -24,7 +24,7 @@ def replaced(pair: Pair) -> tuple[Pair, str]:
 
 def test_it_lists_sizes_asks_and_removes(replaced: tuple[Pair, str]) -> None:
     pair, run = replaced
-    assert windlass("clean", pair=pair).expect(BAD_SPEC)
+    assert f"windlass_{run}_public" in windlass("clean", pair=pair).expect(BAD_SPEC).stderr
     assert pair.target.value(LEFT) == 1
     status = windlass("status", "--json", pair=pair).expect(DONE).result["runs"][0]
     ran = windlass("clean", "--yes", "--json", pair=pair).expect(DONE)

@@ -122,7 +122,7 @@ def _left_rows(left: Sequence[Left]) -> list[tuple[str, ...]]:
 
 
 def confirm_clean(left: Sequence[Left]) -> None:
-    require_terminal()
+    """Without a terminal it only lists."""
     click.echo("\n".join(table(_left_rows(left), right={4})), err=True)
     size = bytes_text(sum(one.size_bytes for one in left))
     confirm(f"Drop what was set aside ({size}) and forget {plural(len(left), 'run')}?")
