@@ -345,6 +345,7 @@ def undo_repair(connection: Connection, found: journal.Run, *, force: bool = Fal
     removed = restored = 0
     tables: set[int] = set()
     changed: list[Problem] = []
+    states: list[Sequence] = []  # set when nothing can refuse any more: no rollback takes that back
     with _explained(f"undoing run {found.run}"), connection.transaction():
         connection.execute("set local synchronous_commit = on")
         for line, note in reversed(_notes(connection, found.run)):
@@ -358,16 +359,14 @@ def undo_repair(connection: Connection, found: journal.Run, *, force: bool = Fal
                     changed.append(written_since(line.relation, wanted - out))
                 removed, restored = removed + out, restored + back
             elif line.step == SEQUENCES:
-                changed += changed_sequences(connection, note)
-                set_sequences(
-                    connection,
-                    [Sequence(Name(*one[:2]), *one[2:]) for one in note["sequences"]],
-                )
+                changed += changed_sequences(connection, note, but={one.name for one in states})
+                states += [Sequence(Name(*one[:2]), *one[2:]) for one in note["sequences"]]
             else:
                 changed += changed_object(connection, note)
                 _put_object_back(connection, schema, line, note)
         _refuse([] if force else [*changed, *broken_keys(connection, tables)])
         _drop_aside(connection, schema)
+        set_sequences(connection, states)
         journal.set_state(connection, found.run, State.ROLLED_BACK)
     return Undone(
         f"took out {plural(removed, 'row')} that it had copied, put back"

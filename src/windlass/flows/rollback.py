@@ -286,8 +286,8 @@ class _Undoing:
                 moves = moves_of(self._ran[SET_STEP, SET_ASIDE], plan.set_aside)
                 put_back(connection, [*moves, *moves_of({"moves": (), **self._repointed})])
                 self._stayed += restore(connection, plan.dependents, objects)
-            restore_states(connection, before.get("sequences", ()))
             self._stayed += take_back(connection, _granted(self._lines))
+            restore_states(connection, before.get("sequences", ()))  # which stay set, come what may
             journal.set_state(connection, run, State.ROLLED_BACK)
         return Undone(self._summary, self._stayed)
 
