@@ -46,6 +46,7 @@ def test_one_run_is_shown_in_detail(moved: Pair) -> None:
     said = windlass("status", run["run"], pair=moved).expect(DONE).stdout
     assert f"Run {run['run']}: done" in said
     assert "1 of 1 copied" in said
+    assert f"started    {detail['started_at'][:19]} UTC" in said
 
 
 def test_an_unknown_run_is_refused(moved: Pair) -> None:

@@ -153,9 +153,9 @@ def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
     if detail.options:
         words = ", ".join(f"{key}: {value}" for key, value in detail.options.items())
         yield "options", words
-    yield "started", moment(status.started_at)
+    yield "started", f"{moment(status.started_at)} UTC"
     if status.finished_at:
-        yield "ended", moment(status.finished_at)
+        yield "ended", f"{moment(status.finished_at)} UTC"
     if outcome and outcome.seconds:
         yield "took", seconds_text(outcome.seconds)
     yield "tables", f"{status.relations_done:,} of {status.relations:,} copied"
