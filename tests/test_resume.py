@@ -215,7 +215,7 @@ def test_a_server_that_is_down_stops_what_would_be_resumed(
         ("source", "alter table s.rows add new int", "alter table s.rows drop new",
          "s.rows: column new is new"),
         ("source", "alter table s.rows rename to lines", "alter table s.lines rename to rows",
-         "s.rows is s.lines now"),
+         "s.rows was renamed to s.lines"),
         ("source", "drop table s.rows", "", "s.rows is gone"),
         ("source", "alter sequence s.other_id_seq rename to numbers",
          "alter sequence s.numbers rename to other_id_seq", "sequence s.other_id_seq is gone"),
