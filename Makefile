@@ -48,6 +48,7 @@ bench: .venv/.for-dev ## Measure against pgcopydb, pg_dump and earlier methods, 
 	-@$(BIN)/python -m bench.rewrite --write docs/benchmarks-rewrite.md
 	-@$(BIN)/python -m bench.export --write docs/benchmarks-export.md
 	-@$(BIN)/python -m bench.slow_link --write docs/benchmarks-slow-link.md
+	-@$(BIN)/python -m bench.estimates --write docs/estimates.md
 
 system-packages: ## Debian, as root: PostgreSQL 15, pgcopydb and Redis, for more tests and the bench
 	@ci/system-packages

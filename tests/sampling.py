@@ -24,6 +24,7 @@ _LEFT = {
     r"|under_a_move.*\[(source-(backend|sessions|power)|target-(backend|sessions|immediate))\]",
     "test_map_schema": r"another_name\[(collations|constraints|inheritance|statistics|tables)\]",
     "test_objects": r"all_families.*\[pair[12]\]",
+    "test_object_states": r"\[1[25]\]",
     "test_oracle": r"all_corpora_at_once.*\[pair[01]\]",
     "test_rename_dump": r"second_dump_is_the_first.*-16\]",
     "test_replace_corpus": r"rolled_back_twice\[(look_alikes|collations|comments|constraints"

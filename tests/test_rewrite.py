@@ -27,8 +27,8 @@ def messages(database: Make) -> Database:
     return fill(database(16))
 
 
-def undo(database: Database, name: str) -> Any:
-    return rollback(database.url, name, ignore)
+def undo(database: Database, name: str, *, force: bool = False) -> Any:
+    return rollback(database.url, name, ignore, force=force)
 
 
 # what is selected
@@ -260,7 +260,8 @@ def test_a_rollback_leaves_a_column_that_others_have_come_to_use(messages: Datab
     name = done(messages).run
     messages.run("update message set product_id = 'mine' where message_id = 1")
     messages.run("insert into message values (99, 'new', 'new', 0, '2026-01-01', 'mine')")
-    undone = undo(messages, name)
+    assert undo(messages, name).state is State.REFUSED
+    undone = undo(messages, name, force=True)
     assert undone.notices and "product_id" in column_names(messages)
     assert rows(messages, "product_id", "message_id = 99") == [("mine",)]
 
