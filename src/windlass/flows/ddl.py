@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windlass.journal.journal import ROLLBACK
@@ -13,6 +13,7 @@ from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
 
+ATTACH_COST = 16 << 10  # bytes whose index would take as long to build
 LARGE_OBJECTS_AT_ONCE = 32  # in one transaction
 
 IN_ORDER = {
@@ -71,9 +72,8 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
         portion
         for batch, some in keys.items()
         if _is_large(batch)
-        for portion in _of_batch(
-            batch, [one for one in some if not _is_built_alone(batch, one)], sizes, most
-        )
+        for added in [_added(batch, some)]
+        for portion in _of_batch(batch, added, _costs(added, sizes), most)
     ]
     found[VALIDATE_FOREIGN_KEYS] = [
         portion
@@ -139,12 +139,23 @@ def _is_large(batch: str) -> bool:
     return bool(batch) and not batch.startswith("small relations ")
 
 
+def _added(batch: str, statements: Sequence[Statement]) -> list[Statement]:
+    """What comes after the indexes of a large relation."""
+    return [one for one in statements if not _is_built_alone(batch, one)]
+
+
+def _costs(added: Sequence[Statement], sizes: Mapping[str, int]) -> Mapping[str, int]:
+    """A constraint takes over an index in no time, but for one that builds its own."""
+    is_built = any(" EXCLUDE " in one.sql for one in added)
+    return sizes if is_built else dict.fromkeys(sizes, ATTACH_COST)
+
+
 def _is_built_alone(batch: str, statement: Statement) -> bool:
     return _is_large(batch) and statement.kind in ("INDEX", "UNIQUE INDEX")
 
 
 def _of_batch(
-    batch: str, statements: Sequence[Statement], sizes: dict[str, int], most: int
+    batch: str, statements: Sequence[Statement], sizes: Mapping[str, int], most: int
 ) -> Iterator[Portion]:
     for number, portion in enumerate(_in_order(statements, most), 1):
         item = Item(f"{batch or 'relations without rows'} {number}", batch, sizes[batch])

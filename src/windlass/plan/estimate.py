@@ -21,7 +21,7 @@ COPY_BYTE = 1 / 55e6
 TEXT_COPY = 1.6  # times as long as in COPY's binary form
 INDEX_BYTE = 1 / 85e6  # of a B-tree; of the heap that is scanned for it a quarter
 SCAN_BYTE = INDEX_BYTE / 4
-SLOW_METHODS = {"gin": 14.0, "gist": 9.0, "spgist": 6.0}  # times as long for a byte as a B-tree
+SLOW_METHODS = {"gin": 18.0, "gist": 9.0, "spgist": 6.0}  # times as long for a byte as a B-tree
 FINGERPRINT_BYTE = 1 / 170e6  # on each side
 COUNT_BYTE = 1 / 1e9
 COMPARED_RELATION = 0.0008
@@ -34,10 +34,11 @@ FOREIGN_KEY_ROW = 0.5e-6
 REFRESH_BYTE = 1 / 110e6  # of what the view's query reads
 RELATION = 0.0018
 LOAD = 0.03  # a transaction of rows, where a relation has its own
+ITEM = 0.012  # an index, or a comparison, that a relation has for itself
 STATEMENT = 0.0005
 CREATE = 0.0015  # a relation, or an index without rows
-CHECKED_STATEMENT = 0.0003
-CHECK = 0.12  # pg_dump of the target, and what it does not write
+CHECKED_STATEMENT = 0.0005
+CHECK = 0.25  # pg_dump of the target, and what it does not write
 START = 0.35  # reading both sides, and pg_dump
 START_STATEMENT = 0.0004
 SIDE_BY_SIDE = 0.8  # n workers do the work of n to the power of this: they share cores and disks
@@ -143,12 +144,14 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
         _add(found, step, _analyze_seconds(item, factor) + speeds.round_trip)
     for item in work.relations if work.verify != "none" else ():
         byte = FINGERPRINT_BYTE if work.verify == "full" else COUNT_BYTE
-        spent = (item.relation.size_bytes * byte + COMPARED_RELATION) * factor + speeds.round_trip
+        fixed = ITEM if _is_large(item) else COMPARED_RELATION
+        spent = (item.relation.size_bytes * byte + fixed) * factor + speeds.round_trip
         # the source's is noted with the copy
         _add(found, _copy_step(item) if work.arrives else "validate_content", spent)
         _add(found, "validate_content", spent)
     for item, statement, spent in _index_seconds(work, factor):
-        _add(found, _build_step(item, statement), spent + per_create)
+        fixed = ITEM * factor if _is_large(item) else 0.0
+        _add(found, _build_step(item, statement), spent + per_create + fixed)
     found["validate_foreign_keys"] = _key_seconds(work, Phase.VALIDATE, factor, per_statement)
     if work.arrives:
         found["refresh_materialized_views"] = REFRESH_BYTE * factor * work.refreshed_bytes
