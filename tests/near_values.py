@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 Random = random.Random
 Maker = Callable[[Random], Iterator[str]]
@@ -392,9 +393,9 @@ def multiranges_of(subtype: Maker, order: Callable[[str], object]) -> Maker:
     return make
 
 
-def _bounds(values: Iterator[str], order: Callable[[str], object]) -> Iterator[tuple[str, str]]:
+def _bounds(values: Iterator[str], order: Callable[[str], Any]) -> Iterator[tuple[str, str]]:
     for one in values:
-        with_other = sorted((one, next(values)), key=order)  # type: ignore[arg-type]
+        with_other = sorted((one, next(values)), key=order)
         if order(with_other[0]) != order(with_other[1]):
             yield quoted(with_other[0]), quoted(with_other[1])
 

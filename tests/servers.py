@@ -143,8 +143,8 @@ class Database:
             "PGOPTIONS": "-c client_min_messages=warning",
         }
 
-    def connect(self, **options: str) -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(self.url, autocommit=True, **options)  # type: ignore[arg-type]
+    def connect(self, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(self.url, autocommit=True, **options)
 
     def run(self, *statements: str) -> None:
         with self.connect() as connection:

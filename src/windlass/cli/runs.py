@@ -16,13 +16,13 @@ from windlass.cli.show import (
     table,
 )
 from windlass.cli.wrapping import hang
+from windlass.journal.journal import ROLLBACK
 from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.model.step_text import step_text
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
 WIDE = 100
 SOURCE_WIDTH = 24
-UNDOING = "rollback"  # the last step that is journalled, where one was begun
 ENDED = {State.DONE, State.DIFFERENT, State.LOSSY, State.ROLLED_BACK, State.REFUSED}
 
 
@@ -78,7 +78,7 @@ def may_resume(status: RunStatus) -> bool:
 
 
 def is_half_undone(status: RunStatus) -> bool:
-    return may_resume(status) and status.step == UNDOING
+    return may_resume(status) and status.step == ROLLBACK
 
 
 def _status(status: RunStatus, width: int) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -259,7 +260,7 @@ def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
     run = repairs.run
     source = run.sessions().source(run.snapshot.id)
 
-    def work(target: Connection, number: int, new: Described) -> Line:
+    def work(new: Described, target: Connection, number: int) -> Line:
         old = describe(target, [new.oid])
         kept = sql.Identifier(repairs.schema, f"object_{number}")
         target.execute(
@@ -279,7 +280,7 @@ def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
         repairs.once(
             LARGE_OBJECTS,
             f"large object {described.oid}",
-            lambda target, number, new=described: work(target, number, new),  # type: ignore[misc]
+            partial(work, described),
         )
     return {}
 

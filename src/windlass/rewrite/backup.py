@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -339,7 +339,7 @@ def _beside(connection: Connection, plan: RewritePlan, done: Done) -> _Beside:
 
 @dataclass(frozen=True, slots=True)
 class _Beside:
-    """A table, `t`, and its backup, `b`: their rows are told apart by `key`."""
+    """A table, `t`, and its backup, `b`: their rows are matched by `key`."""
 
     table: Name
     backup: Name
@@ -411,7 +411,7 @@ def _key(
     Raises:
         Refused: nothing does.
     """
-    rows = connection.execute(
+    rows: list[Any] = connection.execute(
         "select array(select a.attname::text from unnest(i.indkey) with ordinality"
         "  k (number, place) join pg_attribute a"
         "  on a.attrelid = i.indrelid and a.attnum = k.number order by place)"
@@ -422,7 +422,7 @@ def _key(
         " order by i.indisprimary desc, i.indexrelid",
         (plan.oid,),
     ).fetchall()
-    keys = [tuple(map(str, row[0])) for row in rows]  # type: ignore[call-overload]
+    keys = [tuple(map(str, row[0])) for row in rows]
     moved = {*changed, plan.stamp}
     for key in keys:
         if not moved.intersection(key):

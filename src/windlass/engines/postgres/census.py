@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -55,7 +56,7 @@ def take_census(
         if len(questions) == 1:
             return (Answer(refused=True),)
     except psycopg.errors.InsufficientPrivilege:
-        return tuple(Answer() for _ in questions)
+        return tuple(Answer() for _ in questions)  # the plan's problems name what is not readable
     except psycopg.Error as error:
         raise explain(error, f"counting what would change of {name}", side="source") from error
     return tuple(take_census(source, name, [question])[0] for question in questions)
@@ -71,10 +72,10 @@ def _count(source: Connection, name: Name, questions: Sequence[Question]) -> tup
         sql.SQL(", ").join(arriving),
     )
     with source.transaction():
-        row = source.execute(query).fetchone()
-    assert row is not None
-    found = [int(count) for count in row]  # type: ignore[call-overload]
-    return tuple(Answer(*found[at : at + 3]) for at in range(0, len(found), 3))
+        row: Any = source.execute(query).fetchone()
+    found = [int(count) for count in row]
+    answers = zip(found[0::3], found[1::3], found[2::3], strict=True)
+    return tuple(Answer(changed, unfit, nulls) for changed, unfit, nulls in answers)
 
 
 def _arriving(at: int, question: Question) -> sql.Composed:
@@ -137,7 +138,7 @@ def count_names(
         with source.transaction():
             ((*found,),) = source.execute(query).fetchall()
     except psycopg.errors.InsufficientPrivilege:
-        return tuple(0 for _ in columns)
+        return tuple(0 for _ in columns)  # as in `take_census`
     except psycopg.Error as error:
         raise explain(error, f"counting names of objects in {name}", side="source") from error
     return tuple(int(str(count)) for count in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -29,13 +30,13 @@ def _from_statistics(
     connection: Connection, relation: Relation, count: int
 ) -> list[tuple[str, ...]]:
     """Every (100 / count)th bucket bound of pg_stats; none when a few values hold many rows."""
-    row = connection.execute(
+    row: Any = connection.execute(
         "select histogram_bounds::text::text[] from pg_stats"
         " where schemaname = %s and tablename = %s and attname = %s and not inherited"
         " and (most_common_freqs is null or most_common_freqs[1] < 0.5 / %s)",
         (relation.name.schema, relation.name.name, relation.key[0], count),
     ).fetchone()
-    histogram: Sequence[str] = row[0] if row and row[0] else ()  # type: ignore[assignment]
+    histogram: Sequence[str] = row[0] if row and row[0] else ()
     if len(histogram) < 2 * count:
         return []
     picked = [histogram[len(histogram) * number // count] for number in range(1, count)]

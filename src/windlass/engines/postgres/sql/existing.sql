@@ -78,7 +78,7 @@ select o.kind, n.nspname as schema, o.name, o.signature, o.identity, o.class::oi
  where not exists (select from pg_depend d
                    where d.classid = o.class and d.objid = o.oid
                      and d.deptype in ('e', 'i')
-                     -- a partitioned relation depends on the columns of its own key
+                     -- a partitioned relation depends on the columns of its key
                      and (d.refclassid, d.refobjid) <> (o.class, o.oid))
 union all
 -- they share the names of relations; the signature is the relation's name
