@@ -18,7 +18,7 @@ from windlass.model.statement import Statement
 from windlass.model.units import plural
 from windlass.plan.privileges import Privilege
 from windlass.plan.select import describe
-from windlass.plan.standing import read_only, same_database
+from windlass.plan.standing import read_only
 from windlass.plan.statements import target_name, target_tag
 from windlass.spec.spec import Existing as OnExisting
 from windlass.spec.spec import Extent, Spec
@@ -65,7 +65,6 @@ def empty_source_problems(spec: Spec, sides: Sides) -> list[Problem]:
 
 def _server_problems(sides: Sides) -> Iterator[Problem]:
     source, target = sides.source, sides.target
-    yield from same_database(source, target)
     yield from read_only(target)
     if target.server.major < source.server.major:
         yield Problem(

@@ -88,7 +88,7 @@ from windlass.plan.select import (
     selection_problems,
 )
 from windlass.plan.sequences import Sequences, plan_sequences
-from windlass.plan.standing import itself
+from windlass.plan.standing import itself, same_database
 from windlass.plan.statements import Surroundings, Written, target_name, write_statements
 from windlass.plan.superusers import LeftOut, superuser_problems, without_barred
 from windlass.plan.undumped import undumped_losses, undumped_notices
@@ -200,8 +200,9 @@ def make_plan(
         *reading_problems(sides),
         *_merged_schemas(schemas),
     ]
+    catalogs = reading.source, reading.target
     if purpose is Purpose.COMPARE and not renamed:
-        problems += itself(reading.source, reading.target)
+        problems += itself(*catalogs)
     stranded = _stranded_relations(selection.stranded)
     if purpose is Purpose.MOVE:
         problems += [
@@ -278,6 +279,8 @@ def make_plan(
     )
     if purpose is Purpose.MOVE:
         problems += loss_problems(_without(losses, stranded), spec.accept)
+    # all that exists there is the source's own: no way to replace it is shown
+    same = [*same_database(*catalogs)] if purpose is Purpose.MOVE else []
     loads = plan_loads((item.batch, item.chunks) for item in relation_plans) if copies else ()
     return Plan(
         run=run,
@@ -305,7 +308,7 @@ def make_plan(
         large_objects=large_objects,
         set_aside=(*aside.items, *repointing.followers),
         losses=losses,
-        problems=tuple(dict.fromkeys(problems)),
+        problems=tuple(dict.fromkeys(same or problems)),
         estimate=estimate(
             Work(
                 relation_plans,

@@ -37,7 +37,8 @@ def itself(source: Catalog, target: Catalog) -> Iterator[Problem]:
     """The very same server and database: there is nothing to compare, unless between schemas. A
     standby is worth a comparison."""
     if source.standing.instance == target.standing.instance:
-        yield Problem("target", f"is the same database as the source: {target.server}")
+        message = f"is the same database as the source: {target.server}"
+        yield Problem("target", message, "name another database")
 
 
 def read_only(target: Catalog) -> Iterator[Problem]:
