@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from archives import Archive
 from sample_plan import ORDERS, sample_plan
+from windlass.flows.outline import MIGRATE
+from windlass.flows.speeds import work_of
 from windlass.model.plan import RelationPlan
 from windlass.model.relation import Kind, Name, Relation
 from windlass.model.statement import Phase, Statement
-from windlass.plan.estimate import ASSUMED, Work, estimate, forecast, wall_seconds
+from windlass.plan.estimate import ALONE, ASSUMED, Work, estimate, forecast, wall_seconds
 from windlass.plan.refreshing import refreshed_bytes
 
 MB = 1 << 20
@@ -78,6 +80,17 @@ def test_what_one_worker_does_alone_takes_as_long_with_more_of_them() -> None:
 
     assert seconds(4, key) - seconds(4) > 0.99 * (seconds(1, key) - seconds(1))
     assert seconds(4) < seconds(1)
+
+
+def test_steps_that_one_worker_does_alone_are_steps_without_items() -> None:
+    steps_alone = {step.name for step in MIGRATE.steps if step.items is None}
+    assert set(ALONE) <= steps_alone
+
+
+def test_what_is_learned_from_a_run_rests_on_all_of_its_work() -> None:
+    found = estimate(replace(work(), refreshed_bytes=500 * MB), ASSUMED)
+    plan = replace(sample_plan(), estimate=found, copies_rows=True)
+    assert work_of(plan).refreshed_bytes == 500 * MB
 
 
 def test_the_range_is_around_what_is_expected() -> None:

@@ -12,6 +12,7 @@ from windlass.model.flow import Item
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
+from windlass.plan.chunks import is_shared
 
 ATTACH_COST = 16 << 10  # bytes whose index would take as long to build
 LARGE_OBJECTS_AT_ONCE = 32  # in one transaction
@@ -136,7 +137,7 @@ def _by_batch(
 
 
 def _is_large(batch: str) -> bool:
-    return bool(batch) and not batch.startswith("small relations ")
+    return bool(batch) and not is_shared(batch)
 
 
 def _added(batch: str, statements: Sequence[Statement]) -> list[Statement]:
@@ -146,7 +147,7 @@ def _added(batch: str, statements: Sequence[Statement]) -> list[Statement]:
 
 def _costs(added: Sequence[Statement], sizes: Mapping[str, int]) -> Mapping[str, int]:
     """A constraint takes over an index in no time, but for one that builds its own."""
-    is_built = any(" EXCLUDE " in one.sql for one in added)
+    is_built = any(one.excludes for one in added)
     return sizes if is_built else dict.fromkeys(sizes, ATTACH_COST)
 
 

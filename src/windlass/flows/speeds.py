@@ -83,4 +83,11 @@ def _corrected(speeds: Speeds, ratios: Sequence[float]) -> Speeds:
 
 
 def work_of(plan: Plan) -> Work:
-    return Work(plan.relations, plan.statements, plan.jobs, plan.verify, plan.copies_rows)
+    return Work(
+        plan.relations,
+        plan.statements,
+        plan.jobs,
+        plan.verify,
+        plan.copies_rows,
+        refreshed_bytes=plan.estimate.refreshed_bytes,
+    )

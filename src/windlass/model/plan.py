@@ -157,6 +157,7 @@ class Estimate:
     high_seconds: float = 0.0
     steps: dict[str, float] = field(default_factory=dict)
     workers: float = 1.0  # busy at once
+    refreshed_bytes: int = 0  # that materialised views read
 
 
 class Purpose(StrEnum):

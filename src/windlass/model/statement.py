@@ -37,6 +37,11 @@ class Statement:
     relation: Name | None = None
     island: int = 0  # statements of another island, but not of 0, may run before or beside it
 
+    @property
+    def excludes(self) -> bool:
+        """Whether it is an exclusion constraint, which builds its index itself."""
+        return self.kind == "CONSTRAINT" and " EXCLUDE " in self.sql
+
     def __str__(self) -> str:
         where = f"{self.name.schema}." if self.name.schema else ""
         return f"{self.kind.lower()} {where}{self.name.name.removeprefix(self.kind).strip()}"

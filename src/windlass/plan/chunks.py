@@ -16,6 +16,7 @@ from windlass.spec.spec import ChunkBy
 # commits and twice as many round trips each in its own.
 SMALL_BYTES = 1 << 20
 BATCH_RELATIONS = 50
+_SHARED = "small relations "
 
 # A relation in one piece is frozen as it is written and needs no second session to extend it:
 # two relations of 300 MB took 5.3 s so, and 5.9 s in chunks of 64 MB (two cores, all included).
@@ -118,8 +119,13 @@ def batch_of(relation: Relation, number: int, most: int = BATCH_RELATIONS) -> st
     if relation.route:
         return str(relation.route)
     if relation.size_bytes < SMALL_BYTES:
-        return f"small relations {number // most + 1}"
+        return f"{_SHARED}{number // most + 1}"
     return str(relation.name)
+
+
+def is_shared(batch: str) -> bool:
+    """Whether it is one of small relations."""
+    return batch.startswith(_SHARED)
 
 
 def batches(relations: Iterable[Relation], most: int = BATCH_RELATIONS) -> list[str]:
@@ -140,7 +146,7 @@ def plan_loads(chunks: Iterable[tuple[str, Sequence[Chunk]]]) -> tuple[Load, ...
     shared: dict[str, list[Chunk]] = {}
     loads: list[Load] = []
     for batch, some in chunks:
-        if batch.startswith("small relations "):
+        if is_shared(batch):
             shared.setdefault(batch, []).extend(some)
         else:
             loads.extend(Load(chunk.id, batch, (chunk,)) for chunk in some)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from windlass.model.plan import Estimate, RelationPlan
 from windlass.model.relation import Name, Wire
 from windlass.model.statement import Phase, Statement
+from windlass.plan.chunks import is_shared
 from windlass.plan.statements import target_name
 
 # Worker-seconds for a unit of work, from `python -m bench.estimates` on two cores.
@@ -22,6 +23,7 @@ TEXT_COPY = 1.6  # times as long as in COPY's binary form
 INDEX_BYTE = 1 / 85e6  # of a B-tree; of the heap that is scanned for it a quarter
 SCAN_BYTE = INDEX_BYTE / 4
 SLOW_METHODS = {"gin": 18.0, "gist": 9.0, "spgist": 6.0}  # times as long for a byte as a B-tree
+EXCLUDE = 10.0  # times as long as the index alone: every row is looked up before it goes in
 FINGERPRINT_BYTE = 1 / 170e6  # on each side
 COUNT_BYTE = 1 / 1e9
 COMPARED_RELATION = 0.0008
@@ -55,7 +57,6 @@ ALONE = (
 # The range: the forecast divided by this to the forecast times this.
 MEASURED = 1.8
 LEARNED = 1.5
-EXCLUDE = 10.0  # times as long as the index alone: every row is looked up before it goes in
 _BUILDS = ("INDEX", "UNIQUE INDEX", "CONSTRAINT")
 _METHOD = re.compile(r"\bUSING (\w+)", re.IGNORECASE)
 
@@ -108,6 +109,7 @@ def estimate(work: Work, speeds: Speeds) -> Estimate:
         basis=speeds.basis,
         steps={name: round(spent, 4) for name, spent in steps.items()},
         workers=float(work.jobs),
+        refreshed_bytes=work.refreshed_bytes,
     )
 
 
@@ -138,19 +140,19 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
         form = TEXT_COPY if item.wire is Wire.TEXT else 1.0
         byte = max(COPY_BYTE * form * factor, speeds.read_byte * speeds.correction)
         _add(found, step, size * byte + per_relation)
-        if _is_large(item):
+        if not is_shared(item.batch):
             _add(found, step, LOAD * factor * len(item.chunks))
         step = "analyze_partitioned" if item.relation.partition_of else "analyze_tables"
         _add(found, step, _analyze_seconds(item, factor) + speeds.round_trip)
     for item in work.relations if work.verify != "none" else ():
         byte = FINGERPRINT_BYTE if work.verify == "full" else COUNT_BYTE
-        fixed = ITEM if _is_large(item) else COMPARED_RELATION
+        fixed = COMPARED_RELATION if is_shared(item.batch) else ITEM
         spent = (item.relation.size_bytes * byte + fixed) * factor + speeds.round_trip
         # the source's is noted with the copy
         _add(found, _copy_step(item) if work.arrives else "validate_content", spent)
         _add(found, "validate_content", spent)
     for item, statement, spent in _index_seconds(work, factor):
-        fixed = ITEM * factor if _is_large(item) else 0.0
+        fixed = 0.0 if is_shared(item.batch) else ITEM * factor
         _add(found, _build_step(item, statement), spent + per_create + fixed)
     found["validate_foreign_keys"] = _key_seconds(work, Phase.VALIDATE, factor, per_statement)
     if work.arrives:
@@ -200,13 +202,8 @@ def _key_seconds(work: Work, phase: Phase, factor: float, per_statement: float) 
 def _build_step(item: RelationPlan, statement: Statement) -> str:
     """Constraints of a large relation are added when its indexes are there; what has an index that
     only the constraint can build (EXCLUDE) is built then."""
-    is_added = _is_large(item) and statement.kind == "CONSTRAINT"
+    is_added = not is_shared(item.batch) and statement.kind == "CONSTRAINT"
     return "create_primary_keys" if is_added else "create_indexes"
-
-
-def _is_large(item: RelationPlan) -> bool:
-    """Whether it is none of a batch of small ones."""
-    return item.batch == str(item.relation.name)
 
 
 def _index_seconds(work: Work, factor: float) -> Iterator[tuple[RelationPlan, Statement, float]]:
@@ -218,7 +215,7 @@ def _index_seconds(work: Work, factor: float) -> Iterator[tuple[RelationPlan, St
         for one in statements:
             method = _METHOD.search(one.sql)
             slower = SLOW_METHODS.get(method[1].lower(), 1.0) if method else 1.0
-            slower *= EXCLUDE if one.kind == "CONSTRAINT" and " EXCLUDE " in one.sql else 1.0
+            slower *= EXCLUDE if one.excludes else 1.0
             share = item.relation.index_bytes / len(statements)
             scan = item.relation.blocks * PAGE_BYTES * SCAN_BYTE
             yield item, one, factor * (share * INDEX_BYTE * slower + scan)
