@@ -46,7 +46,7 @@ def _now() -> None:
 
 
 def _step(kind: str, name: str) -> None:
-    import windlass.flows.export as flow
+    import windlass.flows.export.steps as flow
 
     work = getattr(flow, name)
 

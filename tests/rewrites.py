@@ -8,8 +8,8 @@ from typing import Any
 
 from servers import Database
 from windlass.cli.rewrites import rewrite
-from windlass.flows.outline import REWRITE
-from windlass.flows.rewriting import Rewriting
+from windlass.flows.rewrite.context import Rewriting
+from windlass.flows.rewrite.outline import REWRITE
 from windlass.model.event import ignore
 from windlass.model.flow import ONE, Result, resolve
 from windlass.model.outcome import Outcome, State

@@ -853,7 +853,7 @@ def refused_dags() -> list[str]:
     said = []
     for flow, more in (
         (f"{__name__}:PARTY", {"gates": gates, "tuning": tuning}),
-        ("windlass.flows.outline:MIGRATE", {"gates": gates}),
+        ("windlass.flows.migrate.outline:MIGRATE", {"gates": gates}),
         (f"{__name__}:READER", {}),
     ):
         try:

@@ -20,8 +20,8 @@ from windlass.airflow.board import Board
 from windlass.airflow.connections import _conninfo
 from windlass.airflow.work import Part
 from windlass.errors import ConnectionLost, Refused, RunLost, SnapshotLost, WindlassError
-from windlass.flows.migration import Migration
-from windlass.flows.outline import MIGRATE
+from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.outline import MIGRATE
 from windlass.model.flow import ONE, Result, Step
 from windlass.run.local import run_flow
 from windlass.spec.spec import Spec, validated

@@ -19,7 +19,11 @@ from test_airflow_dags import Read, airflow_process, serialized
 from windlass.errors import BadSpec
 
 DRIVERS = ("psycopg", "asyncpg", "postgast", "pgdumplib", "windlass.engines")
-STEPS = ("windlass.flows.migrate", "windlass.flows.migration", "windlass.flows.comparison")
+STEPS = (
+    "windlass.flows.migrate.steps",
+    "windlass.flows.migrate.context",
+    "windlass.flows.validate.context",
+)
 PLAIN = """
     source-conn-id: shop_old
     target-conn-id: shop_new

@@ -25,7 +25,7 @@ import pytest
 from command import DONE, INTERRUPTED, REFUSED, STOPPED, Ran, Running, finish, start
 from oracle import content_difference, contents, half_made, schema_difference, schema_dump
 from servers import CORPUS, FAST, LAZY, Database, Pair, Server
-from windlass.flows.outline import MIGRATE
+from windlass.flows.migrate.outline import MIGRATE
 
 log = logging.getLogger(__name__)  # shown with what fails
 SEED = int(os.environ.get("KILL_SEED", "20"))

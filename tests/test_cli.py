@@ -38,8 +38,8 @@ from windlass.errors import (
     Unreachable,
     WindlassError,
 )
-from windlass.flows.unfinished import Planned
-from windlass.flows.written import Foreseen
+from windlass.flows.migrate.unfinished import Planned
+from windlass.flows.migrate.written import Foreseen
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
 from windlass.model.report import Difference, DifferenceKind, Differs

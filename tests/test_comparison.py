@@ -10,9 +10,10 @@ import pytest
 
 from servers import Pair
 from windlass.errors import Different, WindlassError
-from windlass.flows.comparison import Comparison
-from windlass.flows.migration import Migration
-from windlass.flows.outline import MIGRATE, VALIDATE
+from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.outline import MIGRATE
+from windlass.flows.validate.context import Comparison
+from windlass.flows.validate.outline import VALIDATE
 from windlass.model.event import Event, FlowPlanned
 from windlass.run.local import run_flow
 from windlass.spec.spec import Spec, validated

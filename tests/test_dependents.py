@@ -280,7 +280,7 @@ def test_what_is_altered_while_the_run_is_at_work_is_left_as_it_is_and_named(sho
         " select count(*)::int from s.a; end",
     )
     words = ["migrate", "--include", "s.a", "--existing", "replace"]
-    kill("call windlass.flows.dependents._repoint", words, environment(shop))
+    kill("call windlass.flows.migrate.dependents._repoint", words, environment(shop))
     shop.target.run(ALREADY, *ALTERED.values(), "refresh materialized view s.kept", "analyze")
     ran = windlass(*words, "--json", pair=shop)
     lost = {loss["object"]: loss["message"] for loss in ran.result["losses"]}
@@ -301,7 +301,7 @@ def test_what_is_altered_while_the_run_is_at_work_is_left_as_it_is_and_named(sho
 def test_what_is_made_again_while_the_run_is_at_work_is_not_made_as_it_was(shop: Pair) -> None:
     shop.target.run("create policy p on s.b using (exists (select from s.a))")
     words = ["migrate", "--include", "s.a", "--existing", "replace"]
-    kill("call windlass.flows.dependents._repoint", words, environment(shop))
+    kill("call windlass.flows.migrate.dependents._repoint", words, environment(shop))
     shop.target.run(
         "alter table s.b drop constraint b_a_id_fkey",
         "alter table s.b add constraint b_a_id_fkey foreign key (a_id) references s.a"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from sample_plan import sample_plan
-from windlass.flows.ddl import (
+from windlass.flows.migrate.portions import (
     CREATE_INDEXES,
     CREATE_PRIMARY_KEYS,
     IN_ORDER,
@@ -23,7 +23,7 @@ from windlass.model.plan import PORTION, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
 from windlass.plan.chunks import SMALL_BYTES, batches
-from windlass.plan.statements import VALIDATION
+from windlass.plan.postgres.statements import VALIDATION
 
 STORED = TypeAdapter(Plan)  # as the journal keeps it
 ROOT = Name("shop", "root")  # partitions whose rows enter here are one batch

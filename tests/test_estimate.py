@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from archives import Archive
 from sample_plan import ORDERS, sample_plan
-from windlass.flows.outline import MIGRATE
-from windlass.flows.speeds import work_of
+from windlass.flows.migrate.outline import MIGRATE
+from windlass.flows.migrate.speeds import work_of
 from windlass.model.plan import RelationPlan
 from windlass.model.relation import Kind, Name, Relation
 from windlass.model.statement import Phase, Statement
 from windlass.plan.estimate import ALONE, ASSUMED, Work, estimate, forecast, wall_seconds
-from windlass.plan.refreshing import refreshed_bytes
+from windlass.plan.postgres.refreshing import refreshed_bytes
 
 MB = 1 << 20
 

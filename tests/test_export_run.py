@@ -700,7 +700,7 @@ WRITING = "call windlass.transfer.files:_Counted.write 6"
 PLACES = (
     *(f"{when} {step}" for step in STEPS for when in ("before", "after")),
     WRITING,
-    "call windlass.flows.exporting:Exporting.write_manifest",
+    "call windlass.flows.export.context:Exporting.write_manifest",
     "duckdb insert into .*_windlass_loads",  # the rows are there, and not committed
     "duckdb ^commit",
 )

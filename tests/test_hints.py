@@ -19,8 +19,8 @@ from windlass.errors import (
     TargetFull,
     WindlassError,
 )
-from windlass.flows.ddl import UNDOING
-from windlass.flows.resuming import check_target
+from windlass.flows.migrate.portions import UNDOING
+from windlass.flows.migrate.resuming import check_target
 from windlass.journal.journal import Line
 from windlass.model.outcome import Outcome, State
 

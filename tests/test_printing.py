@@ -16,7 +16,7 @@ from windlass.engines.postgres.meaning import Doubt, Since, doubts
 from windlass.engines.postgres.pg_dump import PgDump
 from windlass.engines.postgres.printing import CannotPrint, Printing
 from windlass.engines.postgres.session import Address, Connection, Role
-from windlass.flows.planning import _without_pg_dump
+from windlass.flows.migrate.reading import _without_pg_dump
 from windlass.spec.spec import Spec, validated
 
 # each of these is printed otherwise once it has been dumped and restored

@@ -22,7 +22,7 @@ from command import (
 from killing import kill
 from servers import Database, Pair
 from windlass.cli.comparisons import verify as verify_here
-from windlass.flows.repair import Repairing
+from windlass.flows.repair.steps import Repairing
 from windlass.model.event import ignore
 from windlass.model.outcome import State
 from windlass.spec.spec import Spec
@@ -123,7 +123,7 @@ def test_only_what_it_may(spoiled: Pair) -> None:
 def test_killed_between_two_tables_the_same_command_resumes_the_same_run(spoiled: Pair) -> None:
     before = content(spoiled)
     env = {"WINDLASS_SOURCE": spoiled.source.url, "WINDLASS_TARGET": spoiled.target.url}
-    kill("call windlass.flows.repair.repair 2", ["verify", "--repair", "--yes"], env)
+    kill("call windlass.flows.repair.steps.repair 2", ["verify", "--repair", "--yes"], env)
     killed = newest(spoiled)
     assert killed["state"] == "running" and not killed["active"]
     verify(spoiled, "--repair", "--yes").expect(DONE)

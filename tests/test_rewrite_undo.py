@@ -17,9 +17,9 @@ from windlass.cli.past import clean, foresee_rollback, read_left, read_status, r
 from windlass.cli.rewrites import plan_rewrite
 from windlass.cli.show import preview_text
 from windlass.errors import Refused, WindlassError
+from windlass.inplace.check import literal
 from windlass.model.event import ignore
 from windlass.model.outcome import State
-from windlass.rewrite.check import literal
 
 Make = Callable[[int], Database]
 RUN_2 = "airflow migrate_to_db run_2"

@@ -10,7 +10,7 @@ import pytest
 
 from command import BAD_SPEC, DONE, REFUSED, migrate, windlass
 from servers import Database, Pair, Server
-from windlass.backup.aside import empty_filled
+from windlass.aside.objects import empty_filled
 from windlass.engines.postgres.session import Address, Role
 from windlass.flows.rollback import find_run, undo_migration
 from windlass.model.relation import Name

@@ -13,7 +13,7 @@ from servers import Pair
 from test_existing_large_objects import state
 from test_lock_watch import blocked_by, holding, noticed
 from test_rollback_care import COUNT, ROWS, rollback
-from windlass.backup.aside import drop_made
+from windlass.aside.objects import drop_made
 from windlass.cli.past import rollback as roll_back
 from windlass.flows import rollback as undoing
 from windlass.model.event import ignore

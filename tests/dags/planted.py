@@ -18,7 +18,7 @@ class Plant(BaseOperator):
 
 
 dag = flow_dag(
-    "windlass.flows.outline:MIGRATE",
+    "windlass.flows.migrate.outline:MIGRATE",
     "planted",
     words="windlass.airflow.params:migration_words",
     params={**connection_params("postgres_source", "postgres_target"), **migration_params()},

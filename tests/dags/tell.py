@@ -14,7 +14,7 @@ def tell() -> None:
 
     @task
     def loaded() -> list[bool]:
-        return [name in sys.modules for name in ("windlass.flows.migrate", "psycopg")]
+        return [name in sys.modules for name in ("windlass.flows.migrate.steps", "psycopg")]
 
     @task
     def doubled(number: int) -> int:

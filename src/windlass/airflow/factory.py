@@ -31,10 +31,10 @@ from windlass.errors import BadSpec
 from windlass.model.flow import Flow, Step
 from windlass.spec.yaml_file import read_yaml
 
-MIGRATE = "windlass.flows.outline:MIGRATE"
-VALIDATE = "windlass.flows.outline:VALIDATE"
-REWRITE = "windlass.flows.outline:REWRITE"
-EXPORT = "windlass.flows.outline:EXPORT"
+MIGRATE = "windlass.flows.migrate.outline:MIGRATE"
+VALIDATE = "windlass.flows.validate.outline:VALIDATE"
+REWRITE = "windlass.flows.rewrite.outline:REWRITE"
+EXPORT = "windlass.flows.export.outline:EXPORT"
 _SECTION = "windlass"  # of airflow.cfg, or variables such as AIRFLOW__WINDLASS__POOL
 _PARAMS = "windlass.airflow.params"
 BESIDE = 8  # tasks of a run that are at work beside the mapped ones: the holder, and short steps

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import (
 )
 
 from windlass.airflow.operators import FlowOperator, ToldLink, give_up
-from windlass.flows.outline import VALIDATE
+from windlass.flows.validate.outline import VALIDATE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

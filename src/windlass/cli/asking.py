@@ -12,12 +12,12 @@ from windlass.cli.show import table
 from windlass.cli.voice import Voice
 from windlass.cli.wrapping import hang, width_of
 from windlass.flows.clean import Left
-from windlass.flows.repair import Forecast, Repairing
+from windlass.flows.migrate.written import Foreseen
+from windlass.flows.repair.steps import Forecast, Repairing
 from windlass.flows.rollback import refuse_loss
-from windlass.flows.written import Foreseen
 from windlass.model.event import Asked, Emit
 from windlass.model.units import bytes_text, plural
-from windlass.verify.repair import ALL, Change
+from windlass.verify.postgres.repair import ALL, Change
 
 MOST_RELATIONS = 20
 

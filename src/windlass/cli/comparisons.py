@@ -10,10 +10,10 @@ from windlass.cli.differing import Differing
 from windlass.cli.hints import RESUME, SAME, way_on
 from windlass.cli.stops import refused_late, unreachable, with_side
 from windlass.errors import Interrupted, Refused, Unreachable, WindlassError
-from windlass.flows.comparison import Comparison
-from windlass.flows.outline import VALIDATE
-from windlass.flows.repair import Repairing, end_repair, repair_differences, stop_repair
-from windlass.flows.repaired import check_keys
+from windlass.flows.repair.repaired import check_keys
+from windlass.flows.repair.steps import Repairing, end_repair, repair_differences, stop_repair
+from windlass.flows.validate.context import Comparison
+from windlass.flows.validate.outline import VALIDATE
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, State
 from windlass.run.local import run_flow

@@ -19,8 +19,8 @@ from windlass.errors import (
     Unreachable,
     WindlassError,
 )
-from windlass.flows.exporting import Exporting
-from windlass.flows.outline import EXPORT
+from windlass.flows.export.context import Exporting
+from windlass.flows.export.outline import EXPORT
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem

@@ -27,7 +27,7 @@ from windlass.engines.scratch import sweep
 
 if TYPE_CHECKING:
     from windlass.cli.differing import Differing
-    from windlass.flows.unfinished import Planned
+    from windlass.flows.migrate.unfinished import Planned
     from windlass.model.outcome import Outcome
     from windlass.spec.spec import Spec
 

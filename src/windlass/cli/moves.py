@@ -26,8 +26,8 @@ from windlass.errors import (
     Unreachable,
     WindlassError,
 )
-from windlass.flows.migration import Migration
-from windlass.flows.outline import MIGRATE
+from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.outline import MIGRATE
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import accepting
@@ -36,7 +36,7 @@ from windlass.run.local import run_flow
 from windlass.spec.spec import Spec
 
 if TYPE_CHECKING:
-    from windlass.flows.unfinished import Planned
+    from windlass.flows.migrate.unfinished import Planned
 
 # servers that fail again and again will not be copied by patience
 ATTEMPTS = 10

@@ -18,9 +18,9 @@ from windlass.flows.clean import Left
 from windlass.flows.clean import clean as remove_left
 from windlass.flows.clean import read_left as find_left
 from windlass.flows.lock_watch import watching_target
+from windlass.flows.migrate.written import Foreseen
 from windlass.flows.rollback import foresee, roll_back
 from windlass.flows.status import read_detail, read_statuses
-from windlass.flows.written import Foreseen
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 

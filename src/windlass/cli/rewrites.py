@@ -11,11 +11,11 @@ from windlass.cli.stops import not_begun, refused_late
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Role
 from windlass.errors import Interrupted, Refused, WindlassError
-from windlass.flows.outline import REWRITE
-from windlass.flows.rewriting import Rewriting
+from windlass.flows.rewrite.context import Rewriting
+from windlass.flows.rewrite.outline import REWRITE
+from windlass.inplace.preview import Preview, preview
 from windlass.model.event import Emit
 from windlass.model.outcome import Outcome, State
-from windlass.rewrite.preview import Preview, preview
 from windlass.run.local import run_flow
 from windlass.spec.rewrite import RewriteSpec
 

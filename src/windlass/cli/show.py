@@ -19,7 +19,7 @@ from windlass.model.text import one_line
 from windlass.model.units import bytes_text, count_text, plural, seconds_text, several
 
 if TYPE_CHECKING:
-    from windlass.rewrite.preview import Preview
+    from windlass.inplace.preview import Preview
 
 MOST_RELATIONS = 10
 MOST_PHASES = 6

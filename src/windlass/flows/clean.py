@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from windlass.backup.aside import Move, moves_of
-from windlass.backup.left import (
+from windlass.aside.left import (
     Kept,
     drop_kept,
     guests_in,
@@ -17,21 +16,22 @@ from windlass.backup.left import (
     present_large_objects,
     renamed_of,
 )
+from windlass.aside.objects import Move, moves_of
 from windlass.engines.postgres.lock import read_holder, try_lock
 from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import identifier
 from windlass.errors import Refused
-from windlass.flows.ddl import REPOINT, REPOINTED, SET_ASIDE
-from windlass.flows.rewriting import read_rewrite_plan
+from windlass.flows.migrate.portions import REPOINT, REPOINTED, SET_ASIDE
+from windlass.flows.migrate.succession import earlier_problems
+from windlass.flows.migrate.written import UNFINISHED
+from windlass.flows.rewrite.context import read_rewrite_plan
 from windlass.flows.rollback import SET_STEP, find_run
-from windlass.flows.succession import earlier_problems
-from windlass.flows.written import UNFINISHED
+from windlass.inplace.backup import drop_backup, find_place
 from windlass.journal import journal
 from windlass.model.outcome import State
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.rewrite.backup import drop_backup, find_place
 
 _OF_A_REPAIR = re.compile(r"(old|new|object)_\d+")
 Sizes = dict[str, tuple[tuple[str, ...], int]]

@@ -12,7 +12,7 @@ import psycopg
 from windlass.engines.postgres.lock_waits import Blocker, LockWait, read_lock_waits, read_room
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import WindlassError
-from windlass.flows.migration import Migration
+from windlass.flows.migrate.context import Migration
 from windlass.model.event import Emit, Noticed
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def watching_locks(run: Migration) -> Iterator[None]:
     """Emit a notice for each session that blocks one of the run's, whatever process that is in, on
     either side. It has one session on each, unless the run may need that itself, and changes
     nothing about how the run ends."""
-    from windlass.plan.planner import OTHER_SESSIONS  # which these commands load anyway
+    from windlass.plan.postgres.planner import OTHER_SESSIONS  # which these commands load anyway
 
     needed = 2 * run.spec.jobs + OTHER_SESSIONS
     source = _Watch(Role.SOURCE, lambda: run.reached and run.reached[0], run.emit, needed)

@@ -10,12 +10,12 @@ from typing import Any
 
 import psycopg
 
-from windlass.backup.aside import drop_made, empty_filled, moves_of, put_back
-from windlass.backup.defaults import restore_defaults
-from windlass.backup.dependents import restore
-from windlass.backup.large_objects import bring_back, kept_of
-from windlass.backup.privileges import take_back
-from windlass.backup.sequences import restore_states
+from windlass.aside.defaults import restore_defaults
+from windlass.aside.dependents import restore
+from windlass.aside.large_objects import bring_back, kept_of
+from windlass.aside.objects import drop_made, empty_filled, moves_of, put_back
+from windlass.aside.privileges import take_back
+from windlass.aside.sequences import restore_states
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import unlink_large_objects
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
@@ -23,7 +23,7 @@ from windlass.engines.postgres.rowmend import act_as_replica
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.since import keep_out_writers, read_attached
 from windlass.errors import CannotResume, Refused, WindlassError
-from windlass.flows.ddl import (
+from windlass.flows.migrate.portions import (
     BEFORE,
     IN_ORDER,
     LARGE_OBJECTS_AT_ONCE,
@@ -34,9 +34,9 @@ from windlass.flows.ddl import (
     UNDOING,
     divide,
 )
-from windlass.flows.outline import JOURNALLED
-from windlass.flows.succession import later_problems
-from windlass.flows.written import Foreseen, foresee_migration, written_in
+from windlass.flows.migrate.succession import later_problems
+from windlass.flows.migrate.written import Foreseen, foresee_migration, written_in
+from windlass.flows.registry import flow_named
 from windlass.journal import journal
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
@@ -79,7 +79,7 @@ def foresee(connection: Connection, run: str) -> Foreseen | None:
     found = find_run(connection, run)
     if found.state is State.ROLLED_BACK:
         return None
-    foreseen: Foreseen = resolve(JOURNALLED[found.flow].foresee)(connection, found)
+    foreseen: Foreseen = resolve(flow_named(found.flow).foresee)(connection, found)
     return foreseen
 
 
@@ -93,7 +93,7 @@ def roll_back(connection: Connection, run: str, *, force: bool = False) -> Undon
     found = find_run(connection, run)
     if found.state is State.ROLLED_BACK:
         return already_undone(found)
-    undone: Undone = resolve(JOURNALLED[found.flow].undo)(connection, found, force=force)
+    undone: Undone = resolve(flow_named(found.flow).undo)(connection, found, force=force)
     return undone
 
 

@@ -10,8 +10,9 @@ from windlass.engines.postgres.lock import control_name, read_holder
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.clean import read_sizes
-from windlass.flows.ddl import TRANSFERS, expected_items
-from windlass.flows.outline import JOURNALLED, MIGRATE
+from windlass.flows.migrate.outline import MIGRATE
+from windlass.flows.migrate.portions import TRANSFERS, expected_items
+from windlass.flows.registry import flow_named
 from windlass.journal import journal
 from windlass.model.flow import resolve
 from windlass.model.outcome import RunDetail, RunStatus, State, StepStatus
@@ -25,7 +26,7 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
     sizes = read_sizes(connection)
     return [
         replace(
-            resolve(JOURNALLED[run.flow].status)(connection, run),
+            resolve(flow_named(run.flow).status)(connection, run),
             set_aside_bytes=sizes.get(run.run, ((), 0))[1],
         )
         for run in journal.read_runs(connection)
@@ -43,7 +44,7 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
     run = found[0]
     if run.flow == MIGRATE.name:
         return migration_detail(connection, run)
-    return RunDetail(resolve(JOURNALLED[run.flow].status)(connection, run), run.outcome)
+    return RunDetail(resolve(flow_named(run.flow).status)(connection, run), run.outcome)
 
 
 def migration_status(connection: Connection, run: journal.Run) -> RunStatus:

@@ -73,6 +73,17 @@ class Step(Generic[Context]):
         return self.listed_by or f"prepare_{self.name}"
 
 
+def step_in(
+    module: str, name: str, *after: str, items: str | None = None, **words: Any
+) -> Step[Any]:
+    """A step whose function has its name, and is in this module, as is the function `items`.
+
+    Where a scheduler gives a step a separate process, that imports no more than its module needs.
+    """
+    place = f"{module}:{items}" if items else None
+    return Step(name, f"{module}:{name}", after, items=place, **words)
+
+
 @dataclass(frozen=True, slots=True)
 class Flow(Generic[Context]):
     name: str

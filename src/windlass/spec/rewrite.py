@@ -1,6 +1,6 @@
 """The frozen `RewriteSpec`: which rows of a table are changed, how, and what is kept of before.
 
-What it does not decide: whether the database can do it (`windlass.rewrite.check`).
+What it does not decide: whether the database can do it (`windlass.inplace.check`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,242 @@
+"""The steps of the flow `export`: relations into files of an object store, then a warehouse.
+
+Each step looks whether its work is done: an extract at its manifest, a load at the warehouse's
+own record. So each can be killed at any point and run again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+
+from windlass.engines.objects.store import ObjectStore, vanished
+from windlass.engines.postgres.extract import (
+    ArrowReader,
+    Shaper,
+    count_csv_losses,
+    csv_rows,
+)
+from windlass.engines.warehouse.base import fetched
+from windlass.errors import Different, WindlassError
+from windlass.flows.export.context import Exporting
+from windlass.model.event import Noticed
+from windlass.model.export import Export, File, Loaded, Manifest
+from windlass.model.flow import Item, Result
+from windlass.model.report import Difference, DifferenceKind
+from windlass.spec.export import Compression, Format
+from windlass.transfer.files import (
+    Layout,
+    ahead,
+    count_csv,
+    count_parquet,
+    write_csv,
+    write_parquet,
+)
+
+
+def read_source(run: Exporting, _: Item) -> Result:
+    """Plan, refuse what cannot be, and hold the snapshot."""
+    run.begin()
+    return run.ticket
+
+
+def exports(run: Exporting) -> list[Item]:
+    """The largest first, so that the last to end is a small one."""
+    some = sorted(run.exports, key=lambda one: -one.size_bytes)
+    return [Item(one.name, one.name, one.size_bytes) for one in some]
+
+
+def extract(run: Exporting, item: Item) -> Result:
+    """Rows into files; the manifest, which is written last, says that they are all there."""
+    export = run.export(item.id)
+    found = run.manifest(export)
+    if found and not _has_holes(export, found):
+        if run.warehouse is None:
+            run.emit(Noticed(f"{export.name}: run {run.run} has been written before"))
+        return _told(found)
+    done = _loaded(run, export)
+    if done:
+        return {"rows": done.rows}
+    started = time.perf_counter()
+    folder = run.folder(export)
+    run.store.clear(folder)  # of an extract that was killed
+    manifest = _extract_csv(run, export) if _is_csv(run) else _extract_parquet(run, export)
+    run.write_manifest(export, manifest)
+    return {**_told(manifest), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _has_holes(export: Export, found: Manifest) -> bool:
+    """Only what had changed was read, and the table has lost what was there."""
+    return bool(found.since and not export.since)
+
+
+def _told(manifest: Manifest) -> Result:
+    return {
+        "rows": manifest.rows,
+        "bytes": manifest.size_bytes,
+        "files": len(manifest.files),
+        "snapshot": manifest.snapshot,
+        **({"losses": manifest.losses} if manifest.losses else {}),
+    }
+
+
+def _is_csv(run: Exporting) -> bool:
+    return run.spec.format is Format.CSV
+
+
+def _layout(run: Exporting, export: Export) -> Layout:
+    compression = run.spec.compressed_by
+    packed = ".gz" if _is_csv(run) and compression is Compression.GZIP else ""
+    suffix = f"{run.spec.format}{packed}"
+    return Layout(run.folder(export), suffix, str(compression), run.spec.file_size)
+
+
+def _manifest(run: Exporting, export: Export, layout: Layout) -> Manifest:
+    return Manifest(
+        run.run,
+        export.name,
+        str(run.spec.format),
+        layout.compression,
+        (),
+        export.columns,
+        snapshot=run.snapshot.number,
+        watermark=export.upto,
+        since=export.since,
+        mark=export.mark,
+        id=secrets.token_hex(8),
+    )
+
+
+def _extract_parquet(run: Exporting, export: Export) -> Manifest:
+    layout = _layout(run, export)
+    with run.reading(export) as connection:
+        reader = ArrowReader(
+            run.address, connection, run.snapshot.id, f"windlass export {run.run} rows"
+        )
+        with closing(reader), run.stoppable(reader.cancel):
+            shaper = Shaper(export, run.dialect)
+            with closing(ahead(partial(reader.batches, export))) as batches:
+                shaped = map(shaper.shape, batches)
+                files = write_parquet(run.store, layout, shaper.schema, shaped)
+    manifest = _manifest(run, export, layout)
+    return replace(manifest, files=tuple(files), losses=shaper.losses)
+
+
+def _extract_csv(run: Exporting, export: Export) -> Manifest:
+    layout = _layout(run, export)
+    with run.reading(export) as connection:
+        names = [column.name for column in export.columns]
+        with csv_rows(connection, export, run.dialect) as lines:
+            files = write_csv(run.store, layout, names, lines)
+        losses = count_csv_losses(connection, export, run.dialect)
+    manifest = _manifest(run, export, layout)
+    return replace(manifest, files=tuple(files), losses=losses)
+
+
+def check_objects(run: Exporting, item: Item) -> Result:
+    """Every object is there, as large as it was written, with the rows that were read.
+
+    Raises:
+        WindlassError: one is not, or there are no rows where some are required.
+    """
+    export = run.export(item.id)
+    manifest = run.manifest(export)
+    if manifest is None:
+        return {"rows": _loaded_before(run, export).rows}
+    for file in manifest.files:
+        size = run.store.size(file.path)
+        place = run.store.place(file.path)
+        if size is None:
+            raise vanished(place)
+        if size != file.size_bytes:
+            raise WindlassError(f"{place} has {size} bytes, {file.size_bytes} were written")
+        rows = _count_rows(run.store, manifest, file)
+        if rows != file.rows:
+            raise WindlassError(f"{place} has {rows} rows, {file.rows} were read")
+    if export.require_rows and not manifest.rows:
+        raise WindlassError(
+            f"{export.name} has no rows, and require-rows was asked for",
+            hint="nothing was loaded; the warehouse is as it was",
+        )
+    return {"rows": manifest.rows, "bytes": manifest.size_bytes}
+
+
+def _count_rows(store: ObjectStore, manifest: Manifest, file: File) -> int:
+    """As the file itself says."""
+    if manifest.format == "parquet":
+        return count_parquet(partial(store.part, file.path), file.size_bytes)
+    with fetched(store, file.path) as local:
+        return count_csv(local, packed=manifest.compression == "gzip")
+
+
+def load(run: Exporting, item: Item) -> Result:
+    """The files into the warehouse, once for a run."""
+    export = run.export(item.id)
+    if run.warehouse is None:
+        return {}
+    manifest = run.manifest(export)
+    if manifest is None:
+        done = _loaded_before(run, export)
+    else:  # which finds by itself what is done
+        export = replace(export, columns=manifest.columns)
+        done = run.warehouse.load(export, manifest, run.store)
+    if not done.is_new:
+        run.emit(Noticed(
+            f"{export.name}: run {run.run} has been loaded into {export.table} before:"
+            " nothing is loaded again; another run would be"
+        ))  # fmt: skip
+    return {"rows": done.rows, "total": done.total, "table": export.table}
+
+
+def check_rows(run: Exporting, item: Item) -> Result:
+    """As many rows have arrived as were read.
+
+    Raises:
+        Different: more, or fewer.
+    """
+    export = run.export(item.id)
+    manifest = run.manifest(export)
+    told = {"losses": manifest.losses} if manifest and manifest.losses else {}
+    if run.warehouse is None:
+        return {"rows": manifest.rows if manifest else 0, **told}
+    done = _loaded(run, export)
+    if not done:
+        raise WindlassError(f"{export.table} has not been loaded", hint="run the load again")
+    counted = done.rows
+    if export.disposition == "truncate" and done.is_last:
+        counted = run.warehouse.count(export.table)
+    if counted != done.read:
+        message = f"{done.read:,} rows were read, {counted:,} are in {run.warehouse.place}"
+        raise Different([Difference(DifferenceKind.COUNT, export.table, message)])
+    return {"rows": counted, **told, "assets": run.assets(export)}
+
+
+def clean_up(run: Exporting, item: Item) -> Result:
+    """The files go once they are loaded, and after a failure; `keep-files` keeps them. Without a
+    warehouse they are what was asked for."""
+    export = run.export(item.id)
+    removed = {}
+    if not (run.spec.keep_files or (run.warehouse is None and run.manifest(export))):
+        removed = {"removed": run.store.clear(run.folder(export))}
+    if run.warehouse is not None:
+        run.warehouse.clean_up(export, run.run)
+    return removed
+
+
+def _loaded(run: Exporting, export: Export) -> Loaded | None:
+    return run.warehouse.loaded(run.run, export) if run.warehouse else None
+
+
+def _loaded_before(run: Exporting, export: Export) -> Loaded:
+    """Where the files have been cleaned up.
+
+    Raises:
+        WindlassError: they are gone for another reason.
+    """
+    found = _loaded(run, export)
+    if found is None:
+        raise vanished(run.store.place(run.folder(export)))
+    return found

@@ -1,0 +1,1 @@
+"""The flow `migrate`: one Postgres database into another."""

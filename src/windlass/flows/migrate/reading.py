@@ -1,0 +1,257 @@
+"""Reads both sides and plans: everything that happens before a run may write."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache, partial
+
+from windlass import __version__
+from windlass.engines.postgres import catalog
+from windlass.engines.postgres.archive import NO_ROOM, Dumping, Entry
+from windlass.engines.postgres.census import count_names, take_census
+from windlass.engines.postgres.database import read_properties
+from windlass.engines.postgres.keyset import read_bounds
+from windlass.engines.postgres.largeobjects import read_collisions
+from windlass.engines.postgres.locale import read_locale
+from windlass.engines.postgres.locks import read_lock_room
+from windlass.engines.postgres.open_schemas import read_open_schemas
+from windlass.engines.postgres.own_schemas import JOURNAL, read_own_schemas
+from windlass.engines.postgres.pg_dump import find_pg_dump, pg_dump_hint, pg_dump_versions
+from windlass.engines.postgres.references import Reference, read_references
+from windlass.engines.postgres.session import (
+    Address,
+    Connection,
+    why_libpq,
+)
+from windlass.engines.postgres.states import read_states
+from windlass.engines.postgres.trial import try_out
+from windlass.engines.postgres.undumped import read_undumped
+from windlass.errors import Refused, WindlassError
+from windlass.flows.migrate.source_dump import SourceDump, out_of_reach
+from windlass.journal import door
+from windlass.journal.journal import get_ready, read_kept_objects
+from windlass.model.plan import Address as ObjectAddress
+from windlass.model.plan import Plan, Purpose
+from windlass.model.relation import Relation
+from windlass.model.report import Problem
+from windlass.plan.estimate import ASSUMED, Speeds
+from windlass.plan.postgres.build import extension_schema
+from windlass.plan.postgres.locks import lock_problem, locked_tables
+from windlass.plan.postgres.own import others_relations
+from windlass.plan.postgres.planner import Reading, make_plan, wanted
+from windlass.plan.postgres.select import select_relations
+from windlass.spec.spec import Extent, Spec, Verify
+from windlass.trust.overloads import read_overloads
+from windlass.trust.planted import read_foreign_schemas
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Sessions to both sides, the source's inside the snapshot."""
+
+    source_address: Address
+    source: Connection
+    snapshot_id: str
+    target_address: Address
+    target: Connection
+    measures: bool = False  # how fast both are, for an estimate that a person reads
+    keep: Callable[[Dumping], None] = lambda _: None  # of the source, when it has been read
+
+
+def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose.MOVE) -> Plan:
+    """Read everything through the snapshot, the target and pg_dump beside us. The plan names its
+    problems."""
+    source, target = sight.source, sight.target
+    problems: list[Problem] = []
+    states: dict[ObjectAddress, str] = {}
+    with contextlib.ExitStack() as stack:
+        # the target's session, whose answers need not be waited for before the source is asked
+        beside = ThreadPoolExecutor(1, "windlass-target")
+        stack.callback(beside.shutdown, cancel_futures=True)
+        reading_target = beside.submit(catalog.read_catalog, target)
+        source_dump = stack.enter_context(
+            SourceDump(sight.source_address, source, sight.snapshot_id, target)
+        )
+        if spec.extent is not Extent.DATA:
+            source_dump.start()
+        own = read_own_schemas(source, side="source")
+        read = others_relations(catalog.read_catalog(source), own)
+        target_catalog = reading_target.result()
+        chosen = select_relations(read, wanted(spec))
+        if spec.extent is not Extent.DATA:
+            problems += _without_pg_dump(spec, read.server.major, target_catalog.server.major)
+        dumping = source_dump.of(read, chosen)
+        existing = beside.submit(catalog.read_existing, target)
+        target_large_objects = beside.submit(catalog.read_large_objects, target)
+        may_silence_triggers = beside.submit(catalog.may_silence_triggers, target)
+        target_wal_level = beside.submit(catalog.read_wal_level, target)
+        target_properties = beside.submit(read_properties, target)
+        target_open_schemas = beside.submit(read_open_schemas, target, side="target")
+        target_foreign_keys = beside.submit(catalog.read_foreign_keys, target)
+        target_locks = beside.submit(read_lock_room, target)
+        target_locale = beside.submit(read_locale, target, side="target")
+        target_own_schemas = beside.submit(read_own_schemas, target, side="target")
+        reading = Reading(
+            source=read,
+            target=target_catalog,
+            entries=[],
+            key_constraints=catalog.read_key_constraints(source),
+            foreign_keys=catalog.read_foreign_keys(source),
+            invalid_indexes=catalog.read_invalid_indexes(source),
+            subscriptions=catalog.read_subscriptions(source),
+            large_objects=catalog.read_large_objects(source),
+            properties=read_properties(source),
+            open_schemas=read_open_schemas(source, side="source"),
+            locale=read_locale(source, side="source"),
+            undumped=read_undumped(source),
+            own_schemas=own,
+            kept_objects=read_kept_objects(source) if JOURNAL in own.names else {},
+            bounds=lambda relation, count: read_bounds(source, relation, count),
+            census=partial(take_census, source),
+            count_names=partial(count_names, source),
+            existing=existing.result(),
+            target_large_objects=target_large_objects.result(),
+            may_silence_triggers=may_silence_triggers.result(),
+            empty=lambda names: catalog.read_emptiness(target, names),
+            logs_little=target_wal_level.result() == "minimal",
+            target_properties=target_properties.result(),
+            target_open_schemas=target_open_schemas.result(),
+            try_out=lambda scripts: try_out(target, scripts),
+            collisions=lambda: read_collisions(source, target),
+            references=partial(_read_references, target, states),
+            target_archive=cache(partial(_dump_target, sight, target_catalog)),
+            target_foreign_keys=target_foreign_keys.result(),
+            target_locks=target_locks.result(),
+            target_locale=target_locale.result(),
+            target_own_schemas=target_own_schemas.result(),
+            pg_dump=str(dumping.pg_dump) if dumping else "none",
+            speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
+        )
+        get_ready()  # while pg_dump runs
+        entries = _entries(dumping, sight, read, problems) if dumping else []
+    reading = replace(reading, entries=entries)
+    if purpose is Purpose.MOVE:
+        planted = _planted(sight, spec, entries)
+        problems += planted
+        if planted:  # what is tried there could run another role's code
+            reading = replace(reading, try_out=lambda scripts: {})
+    plan = make_plan(run, spec, reading, problems, purpose)
+    plan = replace(plan, owners=tuple(sorted({entry.owner for entry in entries})))
+    if purpose is Purpose.MOVE:
+        plan = replace(plan, problems=(*plan.problems, *_untrusted(sight, spec, plan, entries)))
+    dependents = tuple(replace(one, state=states.get(one.address, "")) for one in plan.dependents)
+    made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    notices = (*plan.notices, *(_through_libpq(sight) if plan.copies_rows else ()))
+    return replace(
+        plan,
+        dependents=dependents,
+        made_at=made_at,
+        version=__version__,
+        options=spec.options(),
+        notices=notices,
+    )
+
+
+def _read_references(target: Connection, states: dict[ObjectAddress, str]) -> list[Reference]:
+    """And how whatever refers is now, before its definition is read."""
+    found = read_references(target)
+    states.update(read_states(target, {one for each in found for one in (each.part, each.top)}))
+    return found
+
+
+def _through_libpq(sight: Sight) -> Iterator[str]:
+    """What the rows do not take the fast way for."""
+    for side, session in (("source", sight.source), ("target", sight.target)):
+        if reasons := why_libpq(session):
+            yield f"{side}: {', '.join(reasons)}: rows are copied through libpq, which is slower"
+
+
+def _untrusted(sight: Sight, spec: Spec, plan: Plan, entries: Sequence[Entry]) -> list[Problem]:
+    """What other roles have on the target that could turn against whoever runs the plan."""
+    target = sight.target
+    made_in = {item.target.schema for item in plan.relations}
+    made_in |= {one.name.schema for one in plan.statements}
+    return [
+        *read_foreign_schemas(target, made_in - {"", *_extended(spec, entries)}, plan.owners),
+        *read_overloads(sight.source, target, plan.owners, plan.schemas),
+    ]
+
+
+def _planted(sight: Sight, spec: Spec, entries: Sequence[Entry]) -> list[Problem]:
+    """The same of what already runs when something is made there: event triggers, and what an
+    extension's script finds in its schema."""
+    owners = {entry.owner for entry in entries}
+    return [
+        *door.read_problems(sight.target),
+        *read_foreign_schemas(sight.target, _extended(spec, entries), owners),
+    ]
+
+
+def _extended(spec: Spec, entries: Sequence[Entry]) -> set[str]:
+    """Schemas of the target that extensions go into."""
+    found = {extension_schema(entry.definition) for entry in entries if entry.kind == "EXTENSION"}
+    return {spec.map_schema.get(name, name) for name in found - {""}}
+
+
+def _read_speeds(sight: Sight, chosen: Sequence[Relation], problems: Sequence[Problem]) -> Speeds:
+    from windlass.flows.migrate.speeds import read_speeds  # no other process needs it
+
+    if problems:
+        return ASSUMED
+    return read_speeds(sight.source, sight.target, chosen)
+
+
+def _entries(
+    dumping: Dumping, sight: Sight, read: catalog.Catalog, problems: list[Problem]
+) -> list[Entry]:
+    """Nothing, and the problem that says why, where the source has no room for pg_dump's locks."""
+    try:
+        found = dumping.entries()
+    except WindlassError as error:
+        if NO_ROOM not in str(error):
+            raise
+    else:
+        sight.keep(dumping)
+        return found
+    tables = len(locked_tables(read.relations))
+    problems.append(lock_problem("source", tables, read_lock_room(sight.source)))
+    return []
+
+
+def _without_pg_dump(spec: Spec, source: int, target: int) -> Iterator[Problem]:
+    """It is to read the source, and where definitions are compared both sides, by one version."""
+    wanted = {"source": source}
+    if spec.verify_ is not Verify.NONE:
+        wanted["target"] = target
+    found = ", ".join(pg_dump_versions()) or "none"
+    for side, major in wanted.items():
+        if find_pg_dump(major, major) is None:
+            yield Problem(
+                "pg_dump",
+                f"none is as new as the {side} ({major}); found: {found}",
+                pg_dump_hint(major),
+            )
+            return
+
+
+def _dump_target(sight: Sight, target: catalog.Catalog) -> Sequence[Entry]:
+    """The target's definitions, of which some are compared, and some made again.
+
+    Raises:
+        Refused: no pg_dump can read them.
+    """
+    major = target.server.major
+    pg_dump = find_pg_dump(major, major)
+    if pg_dump is None:
+        message = f"none is as new as the target ({major})"
+        raise Refused([Problem("pg_dump", message, pg_dump_hint(major))])
+    dumping = Dumping(
+        pg_dump,
+        sight.target_address.program_access(sight.target),
+        leave_out=out_of_reach(target),
+    )
+    return dumping.entries()

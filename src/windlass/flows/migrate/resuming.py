@@ -1,0 +1,190 @@
+"""Whether a run can be resumed: what its plan was made from has to be there still."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from windlass.engines.postgres.catalog import Catalog
+from windlass.engines.postgres.presence import Present
+from windlass.engines.postgres.session import Connection
+from windlass.errors import CannotResume, Refused
+from windlass.flows.migrate.portions import CREATE_TABLES, SET_SEQUENCES, TRANSFERS, UNDOING, divide
+from windlass.journal.journal import Line
+from windlass.model.outcome import RelationOutcome
+from windlass.model.plan import Arrival, Plan
+from windlass.model.relation import Column, Name, Relation
+from windlass.model.report import Differs
+from windlass.model.snapshot import Snapshot
+from windlass.model.units import several
+from windlass.trust.overloads import read_overloads
+
+MOST_NAMED = 10
+BEGIN_AGAIN = "--restart undoes the run and begins again"
+LARGE_OBJECTS = "transfer_large_objects"
+Lines = Mapping[str, Mapping[str, Line]]  # by step and item
+
+
+def check_source(plan: Plan, source: Catalog) -> None:
+    """Raises:
+    CannotResume: rows that are still to be read, or compared, are defined otherwise now.
+    """
+    _refuse(plan, list(_source_changes(plan, source)), "the source has changed since the plan")
+
+
+def _source_changes(plan: Plan, source: Catalog) -> Iterator[str]:
+    by_name = {relation.name: relation for relation in source.relations}
+    by_oid = {relation.oid: relation for relation in source.relations}
+    for planned in (item.relation for item in plan.relations):
+        now, same = by_name.get(planned.name), by_oid.get(planned.oid)
+        if same is not None and same.name != planned.name:
+            replaced = ", and another table has its name" if now else ""
+            yield f"{planned.name} was renamed to {same.name}{replaced}"
+        elif now is None:
+            yield f"{planned.name} is gone"
+        elif now.kind is not planned.kind:
+            yield f"{planned.name} is a {now.kind.label} now"
+        else:
+            yield from (f"{planned.name}: {change}" for change in _column_changes(planned, now))
+    sequences = {item.name for item in source.sequences}
+    relations = {item.relation.name for item in plan.relations}
+    for name, _ in plan.sequences:
+        if name not in sequences and name not in relations:
+            yield f"sequence {name} is gone"
+
+
+def _column_changes(planned: Relation, now: Relation) -> Iterator[str]:
+    then, there = ({one.name: one for one in relation.columns} for relation in (planned, now))
+    yield from (f"column {name} is gone" for name in then if name not in there)
+    yield from (f"column {name} is new" for name in there if name not in then)
+    for name, column in then.items():
+        if name in there and (change := _change(column, there[name])):
+            yield f"column {name} {change}"
+
+
+def _change(then: Column, now: Column) -> str:
+    if then.type != now.type:
+        return f"is {now.type} now, and was {then.type}"
+    if then.generated != now.generated:
+        return "is generated now" if now.generated else "is no longer generated"
+    return ""
+
+
+def check_target(plan: Plan, lines: Lines, present: Mapping[Name, Present]) -> None:
+    """Raises:
+    CannotResume: somebody has taken away what the run made, or was to fill; or a rollback has.
+    """
+    step, item = UNDOING
+    if item in lines.get(step, {}):
+        raise CannotResume(
+            f"run {plan.run} is rolled back in part",
+            hint=f"finish that: windlass rollback {plan.run}; or {BEGIN_AGAIN}",
+        )
+    made = {
+        statement.name
+        for portion in divide(plan)[CREATE_TABLES]
+        if portion.item.id in lines.get(CREATE_TABLES, {})
+        for statement in portion.statements
+        if statement.kind == "TABLE"
+    }
+    filled = {item.target for item in plan.relations if item.arrival is Arrival.FILL}
+    changes = [f"{name} is gone" for name in sorted((made | filled) - present.keys())]
+    _refuse(plan, changes, "the target has changed since the run stopped")
+
+
+def check_overloads(plan: Plan, source: Connection, target: Connection) -> None:
+    """Raises:
+    Refused: since the run stopped, a role that is not trusted has made a routine on the target
+        that what is still to be made could call.
+    """
+    if problems := read_overloads(source, target, plan.owners, plan.schemas):
+        raise Refused(problems)
+
+
+def _refuse(plan: Plan, changes: Sequence[str], what: str) -> None:
+    if changes:
+        raise CannotResume(
+            f"{what}: {several(changes, MOST_NAMED)}",
+            hint=f"undo that change, then run the same command again; or {BEGIN_AGAIN}",
+        )
+
+
+def check_snapshot(plan: Plan, lines: Lines, before: Collection[Snapshot], now: str) -> None:
+    """That no second snapshot is needed for what is copied.
+
+    Raises:
+        CannotResume: one is, and one snapshot was asked for.
+    """
+    if any(one.id == now for one in before):
+        return
+    copied = {item for step in TRANSFERS for item in lines.get(step, {})}
+    objects = lines.get(LARGE_OBJECTS, {})
+    if (copied or objects) and not (_all_in(plan, copied) and _all_objects_in(plan, objects)):
+        raise CannotResume(
+            f"the snapshot of run {plan.run} is gone, and one snapshot was asked for",
+            hint=f"without --one-snapshot it resumes with a second snapshot; or {BEGIN_AGAIN}",
+        )
+
+
+def _all_in(plan: Plan, copied: Collection[str]) -> bool:
+    return all(chunk.id in copied for load in plan.loads for chunk in load.chunks)
+
+
+def _all_objects_in(plan: Plan, done: Iterable[str]) -> bool:
+    return not plan.large_objects.count or plan.large_objects.highest in map(int, done)
+
+
+def snapshot_notice(
+    relations: Sequence[RelationOutcome],
+    lines: Lines,
+    snapshots: Sequence[Snapshot],
+    later: Collection[str] = (),
+    *,
+    as_copied: bool,
+) -> str:
+    """What was read from another snapshot than the rest, and with which of them each relation was
+    compared; "" if all was read from one. `later` is what was read in the last one at the end;
+    `as_copied` if rows were compared with what was noted of the source as they were read."""
+    used = {number for one in relations for number in one.snapshots}
+    objects = _numbers(lines.get(LARGE_OBJECTS, {}))
+    last = () if as_copied else tuple(one.number for one in snapshots[-1:])
+    compared = _compared_with(relations, {one.number: one.moment for one in snapshots}, last)
+    if len(used | objects) > 1:
+        mixed = [one.source for one in relations if len(one.snapshots) > 1]
+        mixed += ["large objects"] if len(objects) > 1 else []
+        within = f"; within one relation: {', '.join(mixed)}" if mixed else ""
+        count = len(used | objects)
+        return f"the rows were read from {count} snapshots, as the first was lost{within}{compared}"
+    after = [
+        what
+        for what, numbers in (
+            ("sequences", _numbers(lines.get(SET_SEQUENCES, {}))),
+            *((what, {snapshots[-1].number}) for what in later if snapshots),
+        )
+        if used | objects and numbers - used - objects
+    ]
+    if not after:
+        return ""
+    return (
+        "all rows were read from one snapshot, which was lost after that;"
+        f" {' and '.join(after)} read the source in a later one, of {snapshots[-1].moment}"
+        f"{compared}"
+    )
+
+
+def _compared_with(
+    relations: Sequence[RelationOutcome], taken: Mapping[int, str], last: tuple[int, ...]
+) -> str:
+    """With the source as of which snapshots: those of the copy, unless it is the last one."""
+    names: dict[tuple[int, ...], list[str]] = {}
+    for one in relations:
+        if one.snapshots and (one.verified or one.differs in (Differs.ROWS, Differs.DEFINITION)):
+            names.setdefault(last or one.snapshots, []).append(one.source)
+    groups = [
+        f"{' and '.join(taken.get(one, '') for one in numbers)} ({several(some)})"
+        for numbers, some in sorted(names.items())
+    ]
+    return f"; compared with the source as of {', '.join(groups)}" if groups else ""
+
+
+def _numbers(lines: Mapping[str, Line]) -> set[int]:
+    return {line.snapshot for line in lines.values() if line.snapshot is not None}

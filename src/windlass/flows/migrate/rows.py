@@ -1,0 +1,217 @@
+"""The steps of `migrate` in which rows move: a load and its journal lines in one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from windlass.engines.postgres.copy import Bulk, execute
+from windlass.engines.postgres.link import streams_for
+from windlass.engines.postgres.ranges import condition
+from windlass.engines.postgres.sessions import Sessions
+from windlass.errors import AlreadyDone, WindlassError
+from windlass.flows.migrate.context import Migration, load_result
+from windlass.flows.migrate.settling import is_guarded
+from windlass.flows.migrate.sums import Note, read_sums
+from windlass.journal.journal import Line, line_statement
+from windlass.model.chunk import Chunk, Whole
+from windlass.model.event import BytesCopied
+from windlass.model.flow import Item, Result
+from windlass.model.plan import Arrival, Load, RelationPlan
+from windlass.model.units import several
+from windlass.plan.chunks import SMALL_BYTES
+from windlass.transfer.postgres.relay import Arrived, Journey, relay
+
+TELL_BYTES = 1 << 20  # how often a copy tells of its progress
+CHUNKS_FOR_STREAMS = 4  # fewer are copied before another session is there
+_SILENCE = "set local session_replication_role = replica"
+
+
+def whole_relations(run: Migration) -> list[Item]:
+    return [
+        Item(load.id, load.batch, load.size_bytes, _told_whole(run, load))
+        for load in run.plan.loads
+        if not _is_cut(load)
+    ]
+
+
+def _told_whole(run: Migration, load: Load) -> Result:
+    rows = sum(max(run.relation(chunk.relation).relation.rows, 0) for chunk in load.chunks)
+    names = [str(chunk.relation) for chunk in load.chunks]
+    return {"name": several(names), "tables": names, "estimated_rows": rows}
+
+
+def partitions(run: Migration) -> list[Item]:
+    return [
+        Item(load.id, load.batch, load.size_bytes, _told_partition(run, load.chunks[0]))
+        for load in run.plan.loads
+        if _is_cut(load)
+    ]
+
+
+def _told_partition(run: Migration, chunk: Chunk) -> Result:
+    relation = run.relation(chunk.relation)
+    rows = max(relation.relation.rows, 0) // len(relation.chunks)
+    name = f"{chunk.relation} {chunk.range}"
+    return {
+        "name": name,
+        "table_name": str(chunk.relation),
+        "partition_name": name,
+        "where_clause": condition(chunk.range, relation.relation).as_string(None),
+        "estimated_rows": rows,
+    }
+
+
+def _is_cut(load: Load) -> bool:
+    return not isinstance(load.chunks[0].range, Whole)
+
+
+def transfer_table_data(run: Migration, item: Item) -> Result:
+    """Copy whole relations: a large one, or a batch of small ones in one transaction."""
+    return _transfer(run, "transfer_table_data", item)
+
+
+def transfer_partition(run: Migration, item: Item) -> Result:
+    """Copy one chunk of a large relation."""
+    return _transfer(run, "transfer_partition", item)
+
+
+def _transfer(run: Migration, step: str, item: Item) -> Result:
+    load = run.load(item.id)
+    while lacking := run.lacking_chunks(step, load):
+        sessions = run.sessions()
+        try:
+            notes = read_sums(run, lacking)
+            sessions.wait_for(_copy_load(run, step, load, notes, sessions))
+        except AlreadyDone:  # by a commit whose answer was lost
+            run.read_again(step, load)
+            if len(run.lacking_chunks(step, load)) == len(lacking):
+                raise
+    return load_result([run.lines(step)[chunk.id] for chunk in load.chunks])
+
+
+async def _copy_load(
+    run: Migration,
+    step: str,
+    load: Load,
+    lacking: Sequence[tuple[Chunk, Note]],
+    sessions: Sessions,
+) -> None:
+    """The chunks that are not in yet, by one stream or by some side by side."""
+    try:
+        streams = await _open_streams(run, load, len(lacking), sessions)
+        tell, count = _telling(run, load), len(streams)
+        async with asyncio.TaskGroup() as group:
+            for number, stream in enumerate(streams):
+                some = lacking[number::count]
+                group.create_task(_copy_chunks(run, step, load, some, stream, tell))
+    except BaseExceptionGroup as errors:
+        sessions.drop()
+        raise errors.exceptions[0] from None
+    except WindlassError:
+        sessions.drop()
+        raise
+    sessions.keep_streams(1)  # others want connections as well
+
+
+async def _open_streams(
+    run: Migration, load: Load, chunks: int, sessions: Sessions
+) -> list[tuple[Bulk, Bulk]]:
+    """As many as the link makes worth while and the servers let in, at least one. Rows that a
+    relation of the target gets beside others may have to come in the plan's order: by one."""
+
+    async def opened(number: int) -> tuple[Bulk, Bulk]:
+        stream = sessions.stream(number)
+        reader, writer = await asyncio.gather(
+            sessions.reader(run.snapshot.id, stream),
+            sessions.writer(stream),
+            return_exceptions=True,  # so that neither is left half open
+        )
+        if isinstance(reader, BaseException):
+            raise reader
+        if isinstance(writer, BaseException):
+            raise writer
+        return reader, writer
+
+    first = await opened(0)
+    if chunks < CHUNKS_FOR_STREAMS or _fills(run, load):
+        return [first]
+    wanted = streams_for(sessions.round_trip_seconds(), run.spec.jobs)
+    others = await asyncio.gather(*map(opened, range(1, wanted)), return_exceptions=True)
+    for error in others:
+        if isinstance(error, BaseException) and not isinstance(error, WindlassError):
+            raise error
+    return [first, *(pair for pair in others if not isinstance(pair, BaseException))]
+
+
+async def _copy_chunks(
+    run: Migration,
+    step: str,
+    load: Load,
+    chunks: Sequence[tuple[Chunk, Note]],
+    stream: tuple[Bulk, Bulk],
+    tell: Callable[[int], None],
+) -> None:
+    """Chunks and their journal lines in one target transaction."""
+    source, target = stream
+    copied: list[Line] = []
+    beside_guards = is_guarded(run)
+    silence = run.plan.silences_triggers and (beside_guards or _fills(run, load))
+    first = ["begin", *([_SILENCE] if silence else []), run.hold_statement]
+    run.check_held(await execute(target, "; ".join(first), "beginning a transaction"))
+    for chunk, note in chunks:
+        journey = _journey(run.relation(chunk.relation), chunk, may_truncate=not beside_guards)
+        copied.append(_line(run, step, chunk, await relay(source, target, journey, tell), note))
+    lines = [line_statement(run.plan.run, line) for line in copied]
+    await execute(target, "; ".join([*lines, "commit"]), f"committing {load.id}")
+    run.keep_lines(copied)
+
+
+def _fills(run: Migration, load: Load) -> bool:
+    return any(run.relation(chunk.relation).arrival is Arrival.FILL for chunk in load.chunks)
+
+
+def _journey(item: RelationPlan, chunk: Chunk, *, may_truncate: bool) -> Journey:
+    """FREEZE spares the target a second writing of every page, where the transaction may own the
+    relation; emptying a small one costs more than it saves, and none can be that a foreign key
+    refers to."""
+    alone = (
+        may_truncate
+        and isinstance(chunk.range, Whole)
+        and item.arrival is not Arrival.FILL
+        and item.enters == item.target
+    )
+    return Journey(
+        relation=item.relation,
+        range=chunk.range,
+        target=item.enters,
+        columns=[(c.source, c.target) for c in item.columns if not c.generated],
+        wire=item.wire,
+        freeze=alone and item.relation.size_bytes >= SMALL_BYTES,
+    )
+
+
+def _telling(run: Migration, load: Load) -> Callable[[int], None]:
+    untold = 0
+
+    def tell(size_bytes: int) -> None:
+        nonlocal untold
+        untold += size_bytes
+        if untold >= TELL_BYTES:
+            run.emit(BytesCopied(load.id, load.batch, untold))
+            untold = 0
+
+    return tell
+
+
+def _line(run: Migration, step: str, chunk: Chunk, arrived: Arrived, note: Note) -> Line:
+    return Line(
+        step=step,
+        item=chunk.id,
+        relation=str(chunk.relation),
+        rows=arrived.rows,
+        size_bytes=arrived.size_bytes,
+        seconds=arrived.seconds,
+        snapshot=run.snapshot.number,
+        note=note,
+    )

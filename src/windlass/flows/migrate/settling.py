@@ -1,0 +1,130 @@
+"""What a resumed run has to copy again, before anything else is done."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from windlass.aside.objects import empty_filled
+from windlass.engines.postgres.activity import has_changed, read_activity
+from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.unlogged import Unlogged, read_unlogged
+from windlass.errors import CannotResume
+from windlass.flows.migrate.portions import IN_ORDER, SET_SEQUENCES, TRANSFERS
+from windlass.flows.migrate.resuming import BEGIN_AGAIN
+from windlass.journal import journal
+from windlass.model.event import Noticed
+from windlass.model.plan import RelationPlan
+from windlass.model.relation import Name
+from windlass.model.statement import Phase
+from windlass.model.units import several
+
+if TYPE_CHECKING:
+    from windlass.flows.migrate.context import Migration
+
+Activity = Mapping[str, Any]
+# once one of these has begun, relations may have foreign keys and triggers
+_GUARDS = (IN_ORDER[Phase.FOREIGN_KEYS], IN_ORDER[Phase.REST])
+
+
+def is_guarded(run: Migration) -> bool:
+    """Whether the run's relations may have foreign keys and triggers already: rows that are copied
+    again go in beside them."""
+    return any(run.lines(step) for step in _GUARDS)
+
+
+def settle_changed(run: Migration, source: Connection, activities: Mapping[int, Activity]) -> None:
+    """Relations of which only some chunks are in, some of them from an earlier snapshot, are
+    resumed if nothing was written to them since; else their rows are taken out again, as rows may
+    have moved between the ranges.
+
+    Partitions whose rows enter at one root cannot be told apart there, and go together.
+    `activities` are those noted at the run's snapshots, by their numbers.
+    """
+    done = run.lines("transfer_partition")
+    groups: dict[Name, list[RelationPlan]] = defaultdict(list)
+    for item in run.plan.relations:
+        numbers = [done[chunk.id].snapshot or 1 for chunk in item.chunks if chunk.id in done]
+        is_partial = 0 < len(numbers) < len(item.chunks)
+        if is_partial and set(numbers) != {run.snapshot.number}:
+            groups[item.enters].append(item)
+    if not groups:
+        return
+    now = read_activity(source, [one.relation.name for some in groups.values() for one in some])
+
+    def changed(item: RelationPlan) -> bool:
+        oldest = min(done[one.id].snapshot or 1 for one in item.chunks if one.id in done)
+        return has_changed(source, item.relation.name, activities.get(oldest, {}), now)
+
+    for enters, items in groups.items():
+        some = [item for item in items if changed(item)]
+        if some:
+            _copy_again(run, [enters])
+            _say(run, some, "changed after the first snapshot was lost")
+
+
+def settle_emptied(run: Migration) -> None:
+    """A crash of the target empties its unlogged relations, but not our journal of them.
+
+    Looks at what is unlogged there now: relations that are filled unlogged and not converted yet,
+    those that are unlogged on the source, and those that existed before.
+
+    Raises:
+        CannotResume: they cannot be filled again beside their triggers and foreign keys.
+    """
+    if journal.has_survived(run.control, run.plan.run):
+        return
+    unlogged = read_unlogged(run.control)
+    copied = {item for step in TRANSFERS for item in run.lines(step)}
+    emptied = [
+        item
+        for item in run.plan.relations
+        if item.target in unlogged and any(chunk.id in copied for chunk in item.chunks)
+    ]
+    _refuse_guarded(run, [item for item in emptied if _is_closed(run, unlogged[item.target])])
+    _copy_again(run, [item.enters for item in emptied])
+    if any(target in unlogged for _, target in run.plan.sequences):
+        journal.delete_lines(run.control, run.plan.run, SET_SEQUENCES, [""])
+        run.forget([SET_SEQUENCES], [""])
+    if emptied:
+        _say(run, emptied, "emptied by a crash of the target, as unlogged tables are")
+    journal.insert_survivor(run.control, run.plan.run)
+
+
+def _is_closed(run: Migration, found: Unlogged) -> bool:
+    silenced = found.has_triggers and not run.plan.silences_triggers
+    return is_guarded(run) and (found.guarded or silenced)
+
+
+def _refuse_guarded(run: Migration, items: Sequence[RelationPlan]) -> None:
+    if items:
+        raise CannotResume(
+            f"the target crashed, which emptied unlogged tables that have triggers, foreign keys or"
+            f" row security now: {_names(items)}",
+            hint=BEGIN_AGAIN,
+        )
+
+
+def _copy_again(run: Migration, entered: Sequence[Name]) -> None:
+    """Take the rows out and forget that they were in."""
+    together = [item for item in run.plan.relations if item.enters in set(entered)]
+    if not together:
+        return
+    ids = [chunk.id for item in together for chunk in item.chunks]
+    with run.control.transaction():
+        if run.plan.silences_triggers:
+            run.control.execute("set local session_replication_role = replica")
+        empty_filled(run.control, [item.target for item in together])
+        for step in TRANSFERS:
+            journal.delete_lines(run.control, run.plan.run, step, ids)
+    run.forget(TRANSFERS, ids)
+
+
+def _say(run: Migration, items: Sequence[RelationPlan], why: str) -> None:
+    verb = "was" if len(items) == 1 else "were"
+    run.emit(Noticed(f"{_names(items)} {verb} {why}: copied again"))
+
+
+def _names(items: Sequence[RelationPlan]) -> str:
+    return several(sorted(str(item.relation.name) for item in items), 20)

@@ -1,0 +1,490 @@
+"""The steps of the flow `migrate`: one Postgres database into another.
+
+Each step's work and its journal line commit in one target transaction, so every step can be
+killed at any point and run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from functools import partial
+
+import psycopg
+from psycopg import sql
+
+from windlass.aside.defaults import changes_defaults, read_defaults
+from windlass.aside.large_objects import keep_aside
+from windlass.aside.objects import note_of, set_aside
+from windlass.aside.privileges import grants_on_others, note_changes, read_privileges
+from windlass.aside.sequences import read_states
+from windlass.engines.postgres import sequences
+from windlass.engines.postgres.catalog import read_existing
+from windlass.engines.postgres.ddl import (
+    MEMORY_FOR_BUILDS,
+    run_statements,
+    try_statement,
+    try_statements,
+)
+from windlass.engines.postgres.default_grants import made_addresses, undo_default_grants
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.largeobjects import (
+    Described,
+    copy_large_object,
+    describe_after,
+    dress,
+    strangers,
+)
+from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.unlogged import read_writers
+from windlass.errors import (
+    ConnectionLost,
+    Different,
+    RunLost,
+    TargetFull,
+    WindlassError,
+)
+from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.portions import (
+    BEFORE,
+    CONVERT_TABLES,
+    CREATE_INDEXES,
+    CREATE_PRIMARY_KEYS,
+    CREATE_TABLES,
+    DEFAULTS,
+    IN_ORDER,
+    LARGE_OBJECTS_AT_ONCE,
+    SET_ASIDE,
+    SET_SEQUENCES,
+    TRANSFERS,
+    VALIDATE_FOREIGN_KEYS,
+)
+from windlass.journal.journal import has_survived
+from windlass.model.flow import Item, Result
+from windlass.model.outcome import Outcome, State
+from windlass.model.plan import RelationPlan
+from windlass.model.relation import Name
+from windlass.model.relation import Sequence as SequenceState
+from windlass.model.report import Loss, LossClass
+from windlass.model.statement import Phase, Statement
+from windlass.plan.document import Detail, markdown
+from windlass.spec.spec import Existing, Extent
+
+SEQUENCES_AT_ONCE = 200  # of which a transaction holds locks
+ANALYZED_AT_ONCE = 50
+FULLY_TOLD = 60  # statements of a plan that is shown with all of them
+MOST_TOLD = 20  # losses, and notices, in a summary
+IN_ORDER_ITEM = Item("in order")
+
+
+def extract_source_schema(run: Migration, _: Item) -> Result:
+    """Read both sides and plan, or find the run to resume. Writes nothing."""
+    run.prepare()
+    plan = run.plan
+    detail = Detail.FULL if len(plan.statements) <= FULLY_TOLD else Detail.BRIEF
+    return {
+        "extracted_tables": [_told_relation(item) for item in plan.relations],
+        "total_row_count": sum(max(item.relation.rows, 0) for item in plan.relations),
+        "plan": markdown(plan, detail=detail),
+        "fingerprint": plan.fingerprint,
+        "run": plan.run,
+    }
+
+
+def _told_relation(item: RelationPlan) -> Result:
+    relation = item.relation
+    return {
+        "table_name": str(relation.name),
+        "target": str(item.target),
+        "row_count": max(relation.rows, 0),
+        "size_bytes": relation.size_bytes,
+        "chunks": len(item.chunks),
+    }
+
+
+def hold_snapshot(run: Migration, _: Item) -> Result:
+    """Journal the plan, or take over the run to resume; hold its snapshot and its lock."""
+    planned = run.result("extract_source_schema")
+    run.prepare(planned["run"])  # as the plan that was shown names it
+    run.check_planned(planned["fingerprint"])
+    run.hold()
+    return run.ticket
+
+
+def create_target_schema(run: Migration, _: Item) -> Result:
+    """Set aside what is in the way, then schemas, extensions, types and functions."""
+    statements = run.plan.statements
+    fills = run.spec.existing is Existing.FILL or run.spec.extent is Extent.DATA
+    if changes_defaults(statements) or fills:
+        run.once(IN_ORDER[Phase.SCHEMA], BEFORE, partial(_read_before, run))
+    if run.plan.set_aside:
+
+        def aside(connection: Connection) -> Result:
+            moves = set_aside(connection, run.plan.set_aside)
+            return {"objects": len(run.plan.set_aside), "moves": note_of(moves)}
+
+        run.once("create_target_schema", SET_ASIDE, aside)
+    return _run_schema(run, _)
+
+
+def _read_before(run: Migration, target: Connection) -> Result:
+    """What the run changes of what no rollback drops."""
+    states = read_states(target, {name for _, name in run.plan.sequences})
+    noted = read_defaults(target, run.plan.statements)
+    return {**noted, "sequences": states} if states else noted
+
+
+def _in_order(phase: Phase) -> Callable[[Migration, Item], Result]:
+    """A step that runs a phase's statements in the archive's order."""
+    step = IN_ORDER[phase]
+
+    def run_phase(run: Migration, _: Item) -> Result:
+        portions = run.portions[step]
+        for portion in portions:
+            run.once(step, portion.item.id, partial(_run, portion.statements))
+        return {"statements": sum(len(portion.statements) for portion in portions)}
+
+    return run_phase
+
+
+def _run(statements: Sequence[Statement], connection: Connection) -> Result:
+    run_statements(connection, statements)
+    return {}
+
+
+_run_schema = _in_order(Phase.SCHEMA)
+attach_indexes = _in_order(Phase.ATTACH)
+create_triggers_and_rules = _in_order(Phase.REST)
+create_event_triggers = _in_order(Phase.LAST)
+
+
+def grant_privileges(run: Migration, _: Item) -> Result:
+    """The source's, and none that the target's default privileges have added."""
+    made = {(one.kind, one.name) for one in run.plan.statements if one.kind != "ACL"}
+    step = IN_ORDER[Phase.GRANTS]
+    if run.plan.statements:
+        run.once(step, DEFAULTS, lambda target: _undo_default_grants(target, made))
+    for portion in run.portions[step]:
+        run.once(step, portion.item.id, partial(_grant, portion.statements, made))
+    return {"statements": sum(len(portion.statements) for portion in run.portions[step])}
+
+
+def _undo_default_grants(target: Connection, made: Collection[tuple[str, Name]]) -> Result:
+    undo_default_grants(target, made)
+    return {}
+
+
+def _grant(
+    statements: Sequence[Statement], made: Collection[tuple[str, Name]], target: Connection
+) -> Result:
+    """What they change on objects that a rollback does not drop is noted for it."""
+    if not grants_on_others(statements, made):
+        return _run(statements, target)
+    before = read_privileges(target)
+    run_statements(target, statements)
+    own = {oid for _, oid in made_addresses(target, made)}
+    changes = [one for one in note_changes(before, read_privileges(target)) if one[1] not in own]
+    return {"privileges": changes} if changes else {}
+
+
+def table_items(run: Migration) -> list[Item]:
+    """What has an order in one item; islands of relations in some that run side by side."""
+    free = [portion.item for portion in run.portions[CREATE_TABLES] if portion.is_free]
+    return [IN_ORDER_ITEM, *free]
+
+
+def create_target_tables(run: Migration, item: Item) -> Result:
+    """Relations, and what the archive puts between and after them."""
+    for portion in run.portions[CREATE_TABLES]:
+        mine = portion.item == item if portion.is_free else item == IN_ORDER_ITEM
+        if mine:
+            run.once(CREATE_TABLES, portion.item.id, partial(_run, portion.statements))
+    return {}
+
+
+def create_foreign_keys(run: Migration, _: Item) -> Result:
+    """NOT VALID where that is possible. What cannot be made, as a partitioned relation's rows
+    violate it or a filled relation has no such key, is a loss."""
+    step = IN_ORDER[Phase.FOREIGN_KEYS]
+    for portion in run.portions[step]:
+        run.once(step, portion.item.id, partial(_try_keys, portion.statements))
+    return {}
+
+
+def _try_keys(statements: Sequence[Statement], connection: Connection) -> Result:
+    return _with_losses(try_statements(connection, statements, "left out"))
+
+
+def _try_all(statements: Sequence[Statement], consequence: str, connection: Connection) -> Result:
+    found = [try_statement(connection, statement, consequence) for statement in statements]
+    return _with_losses([loss for loss in found if loss])
+
+
+def _with_losses(losses: Sequence[Loss]) -> Result:
+    return {"losses": [loss.to_json() for loss in losses]} if losses else {}
+
+
+def transfer_large_objects(run: Migration, _: Item) -> Result:
+    """In the order of their ids, some in each transaction; continues after the last that is in."""
+    if not run.plan.large_objects.count:
+        return {}
+    source = run.sessions().source(run.snapshot.id)
+    last = max((int(item) for item in run.lines("transfer_large_objects")), default=0)
+    while some := describe_after(source, last, LARGE_OBJECTS_AT_ONCE):
+        last = some[-1].oid
+        copy = partial(_copy_large_objects, run, source, some)
+        run.once("transfer_large_objects", str(last), copy)
+    return {"objects": run.plan.large_objects.count}
+
+
+def _copy_large_objects(
+    run: Migration, source: Connection, some: Sequence[Described], target: Connection
+) -> Result:
+    roles = read_existing(target).roles
+    losses = []
+    oids = [described.oid for described in some]
+    is_replacing = run.spec.existing is Existing.REPLACE
+    kept = keep_aside(target, oids, run.plan.target.user) if is_replacing else {}
+    for described in some:
+        copy_large_object(source, target, described)
+        dress(target, described, roles, run.plan.target.user)
+        losses += [
+            Loss(
+                f"large object {described.oid}",
+                f"role {role} does not exist on the target",
+                LossClass.OWNERS if role == described.owner else LossClass.GRANTS,
+            )
+            for role in sorted(strangers(described, roles))
+        ]
+    return {**_with_losses(losses), "large_objects": oids, **({"kept": kept} if kept else {})}
+
+
+def collect_all_results(run: Migration, _: Item) -> Result:
+    """What has arrived, as the journal says."""
+    lines = [line for step in TRANSFERS for line in run.lines(step).values()]
+    return {
+        "total_row_count": sum(line.rows for line in lines),
+        "total_bytes": sum(line.size_bytes for line in lines),
+    }
+
+
+# keys
+
+
+def _items(step: str) -> Callable[[Migration], list[Item]]:
+    return lambda run: [portion.item for portion in run.portions[step]]
+
+
+logged_items = _items(CONVERT_TABLES)
+index_items = _items(CREATE_INDEXES)
+primary_key_items = _items(CREATE_PRIMARY_KEYS)
+foreign_key_items = _items(VALIDATE_FOREIGN_KEYS)
+
+
+def convert_tables_to_logged(run: Migration, item: Item) -> Result:
+    """A batch's relations that were filled unlogged; nothing where none was."""
+
+    def convert(target: Connection) -> Result:
+        if not has_survived(target, run.plan.run):
+            raise RunLost("the target crashed, which has emptied its unlogged relations")
+        _build(run, CONVERT_TABLES, item, target)
+        names = [one.name for one in _statements(run, CONVERT_TABLES, item)]
+        return {"xids": read_writers(target, names)}  # of the rows, for `journal.transactions`
+
+    return run.once(CONVERT_TABLES, item.id, convert)
+
+
+def create_indexes(run: Migration, item: Item) -> Result:
+    """One index of a large relation, or all keys of a batch of small ones."""
+    return run.once(CREATE_INDEXES, item.id, partial(_build, run, CREATE_INDEXES, item))
+
+
+def create_primary_keys(run: Migration, item: Item) -> Result:
+    """Attach a large relation's key constraints to their indexes; extended statistics as well."""
+    return run.once(CREATE_PRIMARY_KEYS, item.id, partial(_build, run, CREATE_PRIMARY_KEYS, item))
+
+
+def _build(run: Migration, step: str, item: Item, target: Connection) -> Result:
+    run_statements(target, _statements(run, step, item), first=MEMORY_FOR_BUILDS)
+    return {}
+
+
+def _statements(run: Migration, step: str, item: Item) -> Sequence[Statement]:
+    return next(p.statements for p in run.portions[step] if p.item.id == item.id)
+
+
+def validate_foreign_keys(run: Migration, item: Item) -> Result:
+    """A batch's foreign keys, each on its own: rows that violate one leave it NOT VALID."""
+
+    lost = {loss.object for loss in run.losses()}
+    statements = [
+        named
+        for statement in _statements(run, VALIDATE_FOREIGN_KEYS, item)
+        if str(named := replace(statement, kind="FK CONSTRAINT")) not in lost
+    ]
+    consequence = "stays NOT VALID on the target, as the rows violate it"
+    work = partial(_try_all, statements, consequence)
+    return run.once(VALIDATE_FOREIGN_KEYS, item.id, work)
+
+
+# what makes it whole
+
+
+def analyzed(run: Migration) -> list[Item]:
+    """Per batch, but for partitions: ANALYZE takes them along with their root, later."""
+    sizes: dict[str, int] = {}
+    for item in run.plan.relations:
+        if _is_analyzed_alone(run, item):
+            sizes[item.batch] = sizes.get(item.batch, 0) + item.relation.size_bytes
+    return [Item(batch, batch, size) for batch, size in sizes.items()]
+
+
+def _is_analyzed_alone(run: Migration, item: RelationPlan) -> bool:
+    return item.relation.partition_of not in run.partitioned
+
+
+def analyze_tables(run: Migration, item: Item) -> Result:
+    names = [
+        one.target
+        for one in run.plan.relations
+        if one.batch == item.id and _is_analyzed_alone(run, one)
+    ]
+    return _analyze_once(run, "analyze_tables", item.id, names)
+
+
+def analyze_partitioned(run: Migration, _: Item) -> Result:
+    """Partitioned relations, whose statistics autovacuum never gathers, with their partitions."""
+    return _analyze_once(run, "analyze_partitioned", "", run.plan.partition_roots)
+
+
+def _analyze_once(run: Migration, step: str, item: str, names: Sequence[Name]) -> Result:
+    """Each relation, and each partition, in a transaction of the server's: in one of ours it would
+    hold its locks until the last is through. Done again it does no harm."""
+    found = {} if item in run.lines(step) else analyze(run.sessions().target(), names)
+    return run.once(step, item, lambda _: found)
+
+
+def set_sequences(run: Migration, _: Item) -> Result:
+    """The values of the source's sequences now: never behind a value that the snapshot holds."""
+    pairs, most = run.plan.sequences, min(SEQUENCES_AT_ONCE, run.plan.portion)
+    done = bool(run.lines(SET_SEQUENCES))
+    values: dict[str, list[object]] = {}
+    for start in range(0, 0 if done else len(pairs), most):
+        moved = _read_moved(run, pairs[start : start + most])
+        run.fenced(SET_SEQUENCES, partial(_set_sequences, moved))
+        values |= {str(one.name): [one.last_value, one.is_called] for one in moved}
+    return run.once(SET_SEQUENCES, "", lambda _: {"values": values})
+
+
+def _read_moved(run: Migration, pairs: Sequence[tuple[Name, Name]]) -> list[SequenceState]:
+    """The states of the source's sequences, under the names of the target's."""
+    source = run.sessions().source(run.snapshot.id)
+    states = sequences.read_sequences(source, [name for name, _ in pairs], side="source")
+    return [
+        SequenceState(target, state.last_value, state.is_called)
+        for (_, target), state in zip(pairs, states, strict=True)
+    ]
+
+
+def _set_sequences(states: Sequence[SequenceState], target: Connection) -> None:
+    sequences.set_sequences(target, states)
+
+
+def refresh_materialized_views(run: Migration, _: Item) -> Result:
+    """Those that the source had populated, in the order in which they read each other."""
+    for name in run.plan.materialized_views:
+        run.once("refresh_materialized_views", str(name), partial(refresh, name))
+    return {"views": len(run.plan.materialized_views)}
+
+
+def analyze(target: Connection, names: Sequence[Name]) -> Result:
+    """A tree with a foreign partition can be out of ANALYZE's reach: a loss, not a stop."""
+    losses = []
+    for start in range(0, len(names), ANALYZED_AT_ONCE):
+        some = names[start : start + ANALYZED_AT_ONCE]
+        if len(some) > 1 and _analyze(target, *some) is None:
+            continue
+        losses += [loss for name in some if (loss := _analyze(target, name))]
+    return _with_losses(losses)
+
+
+def _analyze(target: Connection, *names: Name) -> Loss | None:
+    tables = sql.SQL(", ").join(sql.Identifier(name.schema, name.name) for name in names)
+    try:
+        _execute(target, sql.SQL("analyze {}").format(tables), f"analyzing {names[0]}")
+    except (ConnectionLost, TargetFull):
+        raise
+    except WindlassError as error:
+        return Loss(str(names[0]), f"is not analyzed: {error}", LossClass.STORAGE)
+    return None
+
+
+def refresh(name: Name, target: Connection) -> Result:
+    """A view whose query fails here (a function may name what is not there) stays empty: a loss."""
+    view = sql.Identifier(name.schema, name.name)
+    statement = sql.SQL("refresh materialized view {0}; analyze {0}").format(view)
+    try:
+        with target.transaction():
+            _execute(target, statement, f"refreshing {name}")
+    except (ConnectionLost, TargetFull):
+        raise
+    except WindlassError as error:
+        message = f"stays empty, as it is not refreshed: {error}"
+        return _with_losses([Loss(f"materialized view {name}", message, LossClass.VALUES)])
+    return {}
+
+
+def _execute(target: Connection, statement: sql.Composed, doing: str) -> None:
+    try:
+        target.execute(statement)
+    except psycopg.Error as error:
+        raise explain(error, doing, side="target") from error
+
+
+def generate_migration_summary(run: Migration, _: Item) -> Result:
+    """Say what the snapshots were, and write the run's end, committed to disk.
+
+    Raises:
+        Different: the run is over, and not everything is equal, or the rows brought about a loss
+            that nobody has accepted.
+    """
+    run.check_complete()
+    run.tell_snapshots()
+    lost = run.unaccepted_losses()
+    state = State.LOSSY if lost else State.DONE
+    if run.differences:
+        state = State.DIFFERENT
+    outcome = run.outcome(state)
+    run.end(state, outcome)
+    if run.differences or lost:
+        raise Different(run.differences, summary(outcome), losses=lost)
+    return {**summary(outcome), "assets": [_asset(run, item) for item in run.plan.relations]}
+
+
+def _asset(run: Migration, item: RelationPlan) -> Result:
+    """Where others find a relation that has arrived."""
+    server, name = run.plan.target, item.target
+    return {
+        "place": server.place,
+        "database": server.database,
+        "schema": name.schema,
+        "table": name.name,
+    }
+
+
+def summary(outcome: Outcome) -> Result:
+    """What a person wants to know of a run that is over, small enough for a message."""
+    return {
+        "run": outcome.run,
+        "state": outcome.state.value,
+        "source": outcome.source,
+        "target": outcome.target,
+        "tables": len(outcome.relations),
+        "total_row_count": outcome.rows,
+        "total_bytes": outcome.bytes,
+        "seconds": round(outcome.seconds, 1),
+        "verified": outcome.verified,
+        "snapshots": len(outcome.snapshots),
+        "losses": [str(loss) for loss in outcome.losses[:MOST_TOLD]],
+        "notices": list(outcome.notices[:MOST_TOLD]),
+    }

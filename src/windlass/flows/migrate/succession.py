@@ -1,0 +1,79 @@
+"""Which runs have taken over what an earlier one made. Reads the journal alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from windlass.aside.objects import STAYS_IF_USED
+from windlass.engines.postgres.session import Connection
+from windlass.journal import journal
+from windlass.model.outcome import State
+from windlass.model.plan import Plan
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.model.statement import Phase
+
+
+def later_problems(
+    connection: Connection, found: journal.Run, *, large_objects: bool = True
+) -> list[Problem]:
+    """Why what a run made, or was to make, is not its own any more: under the same names there is
+    what a later run has put there. Of two runs with large objects, which have no names, the later
+    one may have set the earlier one's aside."""
+    if not journal.read_lines(connection, found.run):
+        return []  # it has made nothing
+    plan = journal.read_plan(connection, found.run)
+    return [
+        Problem(
+            f"run {one.run}",
+            f"came after {found.run} and took over what it made",
+            f"undo it first: windlass rollback {one.run}",
+        )
+        for one in journal.read_runs(connection, flow=found.flow)
+        if one.started_at > found.started_at
+        and one.state is not State.ROLLED_BACK
+        and _took_over(journal.read_plan(connection, one.run), plan, large_objects)
+    ]
+
+
+def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[Problem]:
+    """Which runs could still be undone, by name, when those that took over what they made are
+    forgotten: that would drop what is there now."""
+    runs = journal.read_runs(connection, flow="migrate")
+    names = set(forgotten)
+    kept = [one for one in runs if one.run not in names and one.state is not State.ROLLED_BACK]
+    plans = {one.run: journal.read_plan(connection, one.run) for one in kept}
+    return [
+        Problem(
+            f"run {later.run}",
+            f"has taken over what {earlier.run} made, which could then no longer be rolled back",
+            f"windlass clean {earlier.run} first, or windlass clean for all",
+        )
+        for later in runs
+        if later.run in names and later.state is not State.ROLLED_BACK
+        for earlier in kept
+        if earlier.started_at < later.started_at
+        and _took_over(journal.read_plan(connection, later.run), plans[earlier.run])
+    ]
+
+
+def _took_over(later: Plan, plan: Plan, large_objects: bool = True) -> bool:
+    """Whether the later run touches a relation, or anything else, that this one has made."""
+    made = {item.target for item in plan.relations} | {target for _, _, target in plan.others}
+    if large_objects and later.large_objects.count and plan.large_objects.count:
+        return True
+    return (
+        any(item.name in made for item in later.set_aside)
+        or any(item.target in made for item in later.relations)
+        or not _made(later).isdisjoint(_made(plan))
+    )
+
+
+def _made(plan: Plan) -> set[tuple[str, Name]]:
+    """Separate objects that its rollback drops. Schemas and extensions stay if others use
+    them."""
+    return {
+        (one.kind, one.name)
+        for one in plan.statements
+        if one.drop and one.phase in (Phase.SCHEMA, Phase.TABLES) and one.kind not in STAYS_IF_USED
+    }

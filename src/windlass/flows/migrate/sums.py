@@ -1,0 +1,134 @@
+"""What was read of the source, as fingerprints (or counts) noted with the copy: in the same
+snapshot, and in the commit that says that the rows are in.
+
+The target is compared with these, not with the source as it has become: where the snapshot was
+lost after the copy, no later change of the source is called a difference, and none of the copy's
+own is missed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from windlass import __version__
+from windlass.engines.postgres.fingerprint import Fingerprint, pair, read_fingerprints
+from windlass.errors import RunLost
+from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.portions import TRANSFERS
+from windlass.journal import journal
+from windlass.model.chunk import Chunk
+from windlass.model.plan import Plan, RelationPlan
+from windlass.model.snapshot import Snapshot
+from windlass.spec.spec import Verify
+
+_SOURCE = "source"  # in the note of a chunk's line
+Note = dict[str, Any] | None
+
+
+def is_noted(run: Migration) -> bool:
+    """Whether the copy notes of the source all that is to be compared. Another version may hash
+    otherwise, and a run may have begun with less to verify than it ends with."""
+    plan, level = run.plan, run.spec.verify_
+    if not plan.notes_sums or plan.version != __version__:
+        return False
+    return level is Verify.COUNTS or plan.verify == level
+
+
+def read_sums(run: Migration, chunks: Sequence[Chunk]) -> list[tuple[Chunk, Note]]:
+    """The chunks, each with its note from the snapshot that its rows are read in."""
+    if not run.plan.notes_sums:
+        return [(chunk, None) for chunk in chunks]
+    servers = run.plan.source, run.plan.target
+    parts = [(pair(run.relation(chunk.relation), *servers).source, chunk.range) for chunk in chunks]
+    # not in the session that copies, whose transaction would keep the locks on all indexes
+    source = run.sessions().source(run.snapshot.id)
+    only_count = run.plan.verify != Verify.FULL
+    found = read_fingerprints(source, parts, only_count=only_count)
+    return [(chunk, {_SOURCE: one.to_json()}) for chunk, one in zip(chunks, found, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Of a copy, by the place on the target that rows enter."""
+
+    sums: Mapping[str, Fingerprint] = field(default_factory=dict)
+    snapshots: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    taken: Mapping[int, Snapshot] = field(default_factory=dict)
+    now: int = 0  # the number of the snapshot that the comparison reads
+
+    def is_older(self, place: str) -> bool:
+        """Whether any row was read in a snapshot before that of the comparison."""
+        return any(number != self.now for number in self.snapshots.get(place, ()))
+
+    def moments(self, place: str) -> str:
+        return " and ".join(self.taken[one].moment for one in sorted(self.snapshots[place]))
+
+
+def read_noted(run: Migration) -> Noted:
+    """From the journal, whichever process has copied.
+
+    Raises:
+        RunLost: not every chunk of the run has a line.
+    """
+    copied = run.copied()
+    if copied is None:
+        return Noted()
+    target = run.sessions().target()
+    chunks = {chunk.id: chunk.relation for load in copied.loads for chunk in load.chunks}
+    places = {item.relation.name: str(item.enters) for item in run.plan.relations}
+    incomplete = set(_uncomparable(run, copied))
+    sums: dict[str, Fingerprint] = defaultdict(Fingerprint)
+    snapshots: dict[str, set[int]] = defaultdict(set)
+    for line in journal.read_lines(target, copied.run):
+        relation = chunks.pop(line.item, None) if line.step in TRANSFERS else None
+        if relation not in places:
+            continue
+        place = places[relation]
+        snapshots[place].add(line.snapshot or 1)
+        if _SOURCE not in (line.note or {}):
+            incomplete.add(place)
+        elif place not in incomplete:
+            sums[place] += Fingerprint.from_json((line.note or {})[_SOURCE])
+    if chunks and copied is run.plan:
+        raise RunLost(f"the target has lost {len(chunks)} pieces of work of the copy")
+    incomplete |= {places[relation] for relation in chunks.values() if relation in places}
+    before = [one for one, _ in journal.read_snapshots(target, copied.run)]
+    return Noted(
+        {place: one for place, one in sums.items() if place not in incomplete},
+        {place: frozenset(some) for place, some in snapshots.items()},
+        {one.number: one for one in before},
+        _number_now(run, copied, before),
+    )
+
+
+def _number_now(run: Migration, copied: Plan, before: Sequence[Snapshot]) -> int:
+    """By its number in the run that copied: a source that was restarted uses ids again."""
+    if copied is run.plan:
+        return run.snapshot.number
+    return max((one.number for one in before if one.id == run.spec.snapshot), default=0)
+
+
+def _uncomparable(run: Migration, copied: Plan) -> Iterator[str]:
+    """Places of which the copy has noted something else than is compared now."""
+    if copied is run.plan:
+        yield from () if is_noted(run) else (str(item.enters) for item in run.plan.relations)
+        return
+    there = {item.relation.name: item for item in copied.relations}
+    is_known = copied.notes_sums and copied.version == __version__
+    for item in run.plan.relations:
+        if not is_known or not _is_same(run, item, copied, there.get(item.relation.name)):
+            yield str(item.enters)
+
+
+def _is_same(run: Migration, item: RelationPlan, copied: Plan, other: RelationPlan | None) -> bool:
+    if other is None:
+        return False
+    if run.spec.verify_ is Verify.COUNTS:
+        return True
+    if copied.verify != Verify.FULL:
+        return False
+    one = pair(item, run.plan.source, run.plan.target).source
+    return one.row_hash == pair(other, copied.source, copied.target).source.row_hash

@@ -1,0 +1,56 @@
+"""What `windlass plan` shows where an earlier run of the same migration is unfinished: that run,
+what is left of it, and why it could not be resumed now. Writes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from windlass.engines.postgres.catalog import read_catalog
+from windlass.engines.postgres.presence import read_presence
+from windlass.engines.postgres.session import Connection
+from windlass.errors import CannotResume
+from windlass.flows.migrate.resuming import check_snapshot, check_source, check_target
+from windlass.flows.status import migration_detail
+from windlass.journal import journal
+from windlass.model.outcome import RunDetail
+from windlass.model.plan import Plan
+from windlass.model.report import Problem
+from windlass.spec.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What `migrate` would carry out; `unfinished` is the run that it would resume."""
+
+    plan: Plan
+    unfinished: RunDetail | None = None
+
+
+def read_unfinished(
+    source: Connection, target: Connection, spec: Spec, found: journal.Run, snapshot: str
+) -> Planned:
+    """The plan that the journal has of a run, with what keeps it from being resumed now."""
+    plan = journal.read_plan(target, found.run)
+    lines: dict[str, dict[str, journal.Line]] = defaultdict(dict)
+    for line in journal.read_lines(target, found.run):
+        lines[line.step][line.item] = line
+    before = [one for one, _ in journal.read_snapshots(target, found.run)]
+
+    def checks() -> Iterator[Callable[[], None]]:
+        yield lambda: check_source(plan, read_catalog(source))
+        yield lambda: check_target(plan, lines, read_presence(target, side="target"))
+        if spec.one_snapshot:
+            yield lambda: check_snapshot(plan, lines, before, snapshot)
+
+    problems = _problems(f"run {found.run}", list(checks()))
+    return Planned(replace(plan, problems=tuple(problems)), migration_detail(target, found))
+
+
+def _problems(run: str, checks: Sequence[Callable[[], None]]) -> Iterator[Problem]:
+    for check in checks:
+        try:
+            check()
+        except CannotResume as error:
+            yield Problem(run, f"cannot be resumed: {error}", error.hint)

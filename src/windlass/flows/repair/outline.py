@@ -1,0 +1,37 @@
+"""The flow `repair` as data: its steps and their order. Imports no driver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windlass.model.flow import Flow, step_in
+
+_REPAIR = "windlass.flows.repair.steps"
+
+REPAIR: Flow[Any] = Flow(
+    "repair",
+    (
+        step_in(
+            _REPAIR,
+            "repair_rows",
+            doc="Makes rows of the target those of the source, and sets aside what was there.",
+        ),
+        step_in(
+            _REPAIR,
+            "repair_large_objects",
+            "repair_rows",
+            doc="Copies differing large objects again, and sets aside what was there.",
+        ),
+        step_in(
+            _REPAIR,
+            "repair_sequences",
+            "repair_large_objects",
+            doc="Sets sequences that differ, and notes where they stood.",
+        ),
+    ),
+    context="windlass.flows.validate.context:Comparison",
+    spec="windlass.spec.spec:Spec",
+    undo="windlass.flows.repair.steps:undo_repair",
+    foresee="windlass.flows.repair.steps:foresee_repair",
+    status="windlass.flows.repair.steps:repair_status",
+)

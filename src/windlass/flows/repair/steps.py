@@ -1,0 +1,461 @@
+"""After `validate`: make the target's rows and sequences those of the source again, as a separate
+run that can be resumed and undone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from pydantic import TypeAdapter
+
+from windlass.engines.postgres.catalog import read_existing
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.fingerprint import Pair, pair, root_pair
+from windlass.engines.postgres.largeobjects import (
+    Described,
+    copy_large_object,
+    describe,
+    dress,
+    read_digests,
+    unlink_large_objects,
+)
+from windlass.engines.postgres.lock import end_sessions, name_session, read_holder, try_lock
+from windlass.engines.postgres.own_schemas import make_schema_aside
+from windlass.engines.postgres.rowmend import Aside, give_back, undisturbed
+from windlass.engines.postgres.sequences import read_sequences, set_sequences
+from windlass.engines.postgres.session import Connection
+from windlass.errors import Refused, WindlassError
+from windlass.flows.migrate.context import UNFINISHED, new_run_id
+from windlass.flows.migrate.written import Foreseen, written_since
+from windlass.flows.repair.repaired import broken_keys, changed_object, changed_sequences, read_oid
+from windlass.flows.rollback import Undone, already_undone, find_run
+from windlass.flows.validate.context import Comparison
+from windlass.flows.validate.steps import row_pair
+from windlass.journal import journal
+from windlass.journal.journal import Line
+from windlass.model.event import Noticed
+from windlass.model.flow import Item, Result
+from windlass.model.outcome import Outcome, RunStatus, State
+from windlass.model.plan import Plan, RelationPlan
+from windlass.model.relation import Name, Sequence
+from windlass.model.report import DifferenceKind, Problem
+from windlass.model.units import plural
+from windlass.trust.planted import Room, read_planted
+from windlass.verify.postgres.repair import ALL, Change, count_changes, repair
+
+FLOW = "repair"
+ROWS, LARGE_OBJECTS, SEQUENCES = "repair_rows", "repair_large_objects", "repair_sequences"
+_DESCRIBED = TypeAdapter(Described)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a repair would change on the target."""
+
+    source: str
+    target: str
+    relations: Mapping[str, Counter[Change]]
+    sequences: int = 0
+    large_objects: int = 0
+
+    @property
+    def total(self) -> Counter[Change]:
+        return sum(self.relations.values(), Counter[Change]())
+
+    def __bool__(self) -> bool:
+        return bool(self.total or self.sequences or self.large_objects)
+
+
+@dataclass(frozen=True, slots=True)
+class Repairing:
+    """What a repair may do, and who is asked before it does: `confirm` raises to refuse."""
+
+    allowed: Collection[Change] = ALL
+    confirm: Callable[[Forecast], None] = field(default=lambda _: None)
+
+
+def repair_differences(run: Comparison, how: Repairing) -> None:
+    """The comparison's `repair_run` is the run that has changed something, or has been resumed;
+    "" if there was nothing to do. Definitions are reported, never repaired.
+
+    Each relation, and each large object, in a separate target transaction.
+
+    Raises:
+        Refused: another run is at work in the target, or the journal is not ours.
+    """
+    forecast = _forecast(run, how.allowed)
+    unfinished = _unfinished(run, how)
+    if not forecast and unfinished is None:
+        return
+    if forecast:
+        how.confirm(forecast)
+    with _explained("repairing"):
+        repairs = _Repairs(run, how, unfinished)
+        for item in run.differing:
+            if forecast.relations.get(str(item.enters)):
+                expected = forecast.relations[str(item.enters)]
+                repair_rows(repairs, Item(str(item.enters)), expected)
+        if forecast.large_objects:
+            repair_large_objects(repairs, Item(""))
+        if forecast.sequences:
+            repair_sequences(repairs, Item(""))
+
+
+def end_repair(run: Comparison, name: str, outcome: Outcome) -> Outcome:
+    """Journal how the repair ended, after the second comparison."""
+    ended = replace(outcome, run=name, repaired=True)
+    journal.set_state(run.control, name, outcome.state, ended)
+    return ended
+
+
+def stop_repair(run: Comparison, state: State, message: str, hint: str) -> Outcome:
+    """Journalled if the target still answers; what was repaired stays, and can be undone."""
+    outcome = replace(run.outcome(state, message, hint), run=run.repair_run, repaired=True)
+    with suppress(psycopg.Error, WindlassError):
+        journal.set_state(run.control, run.repair_run, state, outcome)
+    return outcome
+
+
+def _forecast(run: Comparison, allowed: Collection[Change]) -> Forecast:
+    source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
+    relations = {}
+    for item in run.differing:
+        found = count_changes(source, target, row_pair(run, item))
+        relations[str(item.enters)] = Counter({k: n for k, n in found.items() if k in allowed})
+    updates = Change.UPDATE in allowed
+    return Forecast(
+        str(run.plan.source),
+        str(run.plan.target),
+        relations,
+        len(_sequences(run)) if updates else 0,
+        len(_large_objects(run)) if updates else 0,
+    )
+
+
+def _sequences(run: Comparison) -> list[tuple[Name, Name]]:
+    counted = {one.object for one in run.differences if one.kind is DifferenceKind.SEQUENCE}
+    return [(name, to) for name, to in run.plan.sequences if str(to) in counted]
+
+
+def _large_objects(run: Comparison) -> list[int]:
+    return list(run.result("validate_large_objects").get("differing", []))
+
+
+def _essence(run: Comparison, how: Repairing) -> dict[str, Any]:
+    return {**run.spec.essence(), "repair": sorted(how.allowed)}
+
+
+def _unfinished(run: Comparison, how: Repairing) -> journal.Run | None:
+    with _explained("reading the journal"):
+        found = journal.read_runs(run.control, flow=FLOW) if journal.exists(run.control) else []
+    wanted = _essence(run, how)
+    return next(
+        (
+            one
+            for one in found
+            if one.state in UNFINISHED
+            and one.source == run.plan.source.identity
+            and one.essence == wanted
+        ),
+        None,
+    )
+
+
+def schema_of(run: str) -> str:
+    return f"windlass_{run}_repair"
+
+
+class _Repairs:
+    """A run of repairs: in the journal, with a schema for what it sets aside."""
+
+    def __init__(self, run: Comparison, how: Repairing, found: journal.Run | None) -> None:
+        self.run, self.how = run, how
+        self.run_id = found.run if found else new_run_id()
+        self.schema = schema_of(self.run_id)
+        if not try_lock(run.control):
+            message = f"another run is in progress: {read_holder(run.control)}"
+            raise Refused([Problem("target", message, "wait for it")])
+        if found:  # in no transaction: in one the server shows the same sessions all along
+            end_sessions(run.control, f"windlass {found.run}")
+        with run.control.transaction():
+            journal.create(run.control)
+            if found:
+                self.epoch = journal.take_over(run.control, found.run, "")
+                self._check_schema()
+            else:
+                self._begin()
+        run.repair_run = self.run_id
+        name_session(run.control, f"windlass control {self.run_id}")
+        self.lines = journal.read_lines(run.control, self.run_id)
+
+    def _begin(self) -> None:
+        plan = self.run.plan
+        journal.insert_any_run(
+            self.run.control,
+            FLOW,
+            self.run_id,
+            (plan.source.identity, str(plan.source)),
+            _essence(self.run, self.how),
+            journal.plan_of(plan),
+            "",
+        )
+        self.epoch = 1
+        # never one that is there already: its owner could drop what is set aside
+        make_schema_aside(self.run.control, self.schema)
+
+    def _check_schema(self) -> None:
+        if problems := read_planted(self.run.control, Room(self.schema, tables="^.*$")):
+            raise Refused(problems)
+
+    def once(self, step: str, name: str, work: Callable[[Connection, int], Line]) -> None:
+        """In one transaction with its line. A relation that differs again is repaired again."""
+        target = self.run.sessions().target()
+        name_session(target, f"windlass {self.run_id}")  # by which a later process ends it
+        number = len(self.lines) + 1
+        with target.transaction():
+            fence = journal.fence_statement(self.run_id)
+            if target.execute(fence.encode()).fetchone() != (self.epoch,):
+                raise Refused([Problem(f"run {self.run_id}", "was taken over by another process")])
+            line = replace(work(target, number), step=step, item=str(number), relation=name)
+            target.execute(journal.line_statement(self.run_id, line).encode())
+        self.lines.append(line)
+
+
+def repair_rows(repairs: _Repairs, item: Item, expected: Mapping[Change, int]) -> Result:
+    """One relation's rows: what is deleted or changed is set aside. No more than `expected`."""
+    run = repairs.run
+    planned = next(one for one in run.differing if str(one.enters) == item.id)
+    sides = row_pair(run, planned)
+    source = run.sessions().source(run.snapshot.id)
+
+    def work(target: Connection, number: int) -> Line:
+        aside = Aside(repairs.schema, number)
+        done = repair(
+            source, target, sides, allowed=repairs.how.allowed, aside=aside, most=expected
+        )
+        note = {
+            "table": read_oid(target, planned.enters),
+            "deleted": done.deleted_rows,
+            "copied": done.copied_rows,
+            "with_partitions": sides.target.with_partitions,
+        }
+        return Line("", "", rows=done.copied_rows, note=note)
+
+    repairs.once(ROWS, item.id, work)
+    note = repairs.lines[-1].note or {}
+    run.emit(
+        Noticed(f"repaired {item.id}: {note['deleted']:,} rows deleted, {note['copied']:,} copied")
+    )
+    return note
+
+
+def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
+    """One by one, each with its bytes set aside."""
+    run = repairs.run
+    source = run.sessions().source(run.snapshot.id)
+
+    def work(new: Described, target: Connection, number: int) -> Line:
+        old = describe(target, [new.oid])
+        kept = sql.Identifier(repairs.schema, f"object_{number}")
+        target.execute(
+            sql.SQL(
+                "create table {} as select oid, pg_catalog.lo_get(oid) as data"
+                " from pg_catalog.pg_largeobject_metadata where oid = {}::oid"
+            ).format(kept, sql.Literal(new.oid))
+        )
+        unlink_large_objects(target, [new.oid])
+        copy_large_object(source, target, new)
+        dress(target, new, read_existing(target).roles, run.plan.target.user)
+        digest = read_digests(target, [new.oid])[new.oid]
+        return Line("", "", note={"oid": new.oid, "digest": digest, "old": _DESCRIBED.dump_python(
+            old[0], mode="json") if old else None})  # fmt: skip
+
+    for described in describe(source, _large_objects(run)):
+        repairs.once(
+            LARGE_OBJECTS,
+            f"large object {described.oid}",
+            partial(work, described),
+        )
+    return {}
+
+
+def repair_sequences(repairs: _Repairs, _: Item) -> Result:
+    """All together; where they stood is in the line."""
+    run = repairs.run
+    pairs = _sequences(run)
+    states = read_sequences(
+        run.sessions().source(run.snapshot.id), [name for name, _ in pairs], side="source"
+    )
+
+    def work(target: Connection, _: int) -> Line:
+        before = read_sequences(target, [to for _, to in pairs], side="target")
+        now = [
+            Sequence(to, state.last_value, state.is_called)
+            for (_, to), state in zip(pairs, states, strict=True)
+        ]
+        set_sequences(target, now)
+        return Line("", "", note={"sequences": _noted(before), "set": _noted(now)})
+
+    repairs.once(SEQUENCES, plural(len(pairs), "sequence"), work)
+    return {}
+
+
+def _noted(states: Iterable[Sequence]) -> list[list[Any]]:
+    return [[one.name.schema, one.name.name, one.last_value, one.is_called] for one in states]
+
+
+# the way back, and how it is reported
+
+
+def foresee_repair(connection: Connection, found: journal.Run) -> Foreseen:
+    """What undoing it would do."""
+    notes = _notes(connection, found.run)
+    deleted = sum(note.get("deleted", 0) for _, note in notes)
+    copied = sum(note.get("copied", 0) for _, note in notes)
+    others = sum(line.step != ROWS for line, _ in notes)
+    also = f", and puts back {plural(others, 'sequence or large object')}" if others else ""
+    return Foreseen(
+        f"takes out {plural(copied, 'row')} that it copied, and puts back"
+        f" {plural(deleted, 'row')} that it deleted or changed{also}"
+    )
+
+
+def undo_repair(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
+    """Rows, sequences and large objects as they were before the repair; all or nothing.
+
+    Raises:
+        Refused: another run is at work, or rows were changed since, and `force` is not given.
+    """
+    if not try_lock(connection):
+        message = f"another run is in progress: {read_holder(connection)}"
+        raise Refused([Problem("target", message, "wait for it")])
+    found = find_run(connection, found.run)
+    if found.state is State.ROLLED_BACK:
+        return already_undone(found)
+    end_sessions(connection, f"windlass {found.run}")
+    schema = schema_of(found.run)
+    if problems := read_planted(connection, Room(schema, tables="^.*$")):
+        raise Refused(problems)
+    plan = journal.read_plan(connection, found.run)
+    removed = restored = 0
+    tables: set[int] = set()
+    changed: list[Problem] = []
+    states: list[Sequence] = []  # set when nothing can refuse any more: no rollback takes that back
+    with _explained(f"undoing run {found.run}"), connection.transaction():
+        connection.execute("set local synchronous_commit = on")
+        for line, note in reversed(_notes(connection, found.run)):
+            if line.step == ROWS:
+                side = _pair(plan, line.relation, note).target
+                tables.add(_same_table(connection, found.run, side.name, note))
+                aside = Aside(schema, int(line.item))
+                with undisturbed(connection, side):
+                    wanted, out, back = give_back(connection, side, aside)
+                if out < wanted:
+                    changed.append(written_since(line.relation, wanted - out))
+                removed, restored = removed + out, restored + back
+            elif line.step == SEQUENCES:
+                changed += changed_sequences(connection, note, but={one.name for one in states})
+                states += [Sequence(Name(*one[:2]), *one[2:]) for one in note["sequences"]]
+            else:
+                changed += changed_object(connection, note)
+                _put_object_back(connection, schema, line, note)
+        _refuse([] if force else [*changed, *broken_keys(connection, tables)])
+        _drop_aside(connection, schema)
+        set_sequences(connection, states)
+        journal.set_state(connection, found.run, State.ROLLED_BACK)
+    return Undone(
+        f"took out {plural(removed, 'row')} that it had copied, put back"
+        f" {plural(restored, 'row')} as they were"
+    )
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    if some := list(problems):
+        raise Refused(some)
+
+
+def _same_table(connection: Connection, run: str, name: Name, note: Result) -> int:
+    """Its oid.
+
+    Raises:
+        Refused: another has its name now, into which the old rows do not belong.
+    """
+    oid = read_oid(connection, name)
+    if not oid or oid != note.get("table", oid):
+        hint = f"to forget the repair, with the rows that it has set aside: windlass clean {run}"
+        _refuse([Problem(str(name), "is gone, or another table than the one repaired", hint)])
+    return oid
+
+
+def _drop_aside(connection: Connection, schema: str) -> None:
+    """Its tables, and then itself; never what others have made of them."""
+    rows: list[Any] = connection.execute(
+        "select relname::text from pg_class where relnamespace = to_regnamespace(%s::text)"
+        " and relkind = 'r'",
+        (sql.Identifier(schema).as_string(connection),),
+    ).fetchall()
+    for (name,) in rows:
+        connection.execute(sql.SQL("drop table {}").format(sql.Identifier(schema, name)))
+    connection.execute(sql.SQL("drop schema {}").format(sql.Identifier(schema)))
+
+
+def _put_object_back(connection: Connection, schema: str, line: Line, note: Result) -> None:
+    unlink_large_objects(connection, [note["oid"]])
+    if note["old"] is None:
+        return
+    kept = sql.Identifier(schema, f"object_{line.item}")
+    connection.execute(sql.SQL("select pg_catalog.lo_from_bytea(oid, data) from {}").format(kept))
+    old = _DESCRIBED.validate_python(note["old"])
+    dress(connection, old, read_existing(connection).roles, connection.info.user)
+
+
+def _pair(plan: Plan, name: str, note: Result) -> Pair:
+    item: RelationPlan = next(one for one in plan.relations if str(one.enters) == name)
+    if item.enters != item.target:
+        return root_pair(item, plan.source, plan.target)
+    found = pair(item, plan.source, plan.target)
+    partitions = bool(note.get("with_partitions"))
+    return replace(found, target=replace(found.target, with_partitions=partitions))
+
+
+def _notes(connection: Connection, run: str) -> list[tuple[Line, Result]]:
+    lines = journal.read_lines(connection, run)
+    return [(line, line.note or {}) for line in sorted(lines, key=lambda one: int(one.item))]
+
+
+def repair_status(connection: Connection, found: journal.Run) -> RunStatus:
+    """One line of `windlass status`."""
+    lines = journal.read_lines(connection, found.run)
+    repaired = sum(line.step == ROWS for line in lines)
+    holder = read_holder(connection)
+    return RunStatus(
+        run=found.run,
+        flow=found.flow,
+        state=found.state,
+        source=found.source_name,
+        started_at=found.started_at,
+        finished_at=found.finished_at,
+        relations_done=repaired,
+        relations=repaired,
+        rows=sum(line.rows for line in lines),
+        bytes=0,
+        bytes_planned=0,
+        step=lines[-1].step if lines else "",
+        set_aside=len(lines),
+        active=found.state is State.RUNNING and found.run in holder,
+        verified=found.outcome.verified if found.outcome else "",
+    )
+
+
+@contextmanager
+def _explained(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, doing, side="target") from error

@@ -1,0 +1,1 @@
+"""The flow `rewrite`: rows of a table are changed in place."""

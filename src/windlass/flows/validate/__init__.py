@@ -1,0 +1,1 @@
+"""The flow `validate`: are two databases equal, and if not, where."""

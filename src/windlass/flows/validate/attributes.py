@@ -1,0 +1,121 @@
+"""The part of `validate_schema` that no dump has: attributes, and what materialised views hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from windlass.engines.postgres.attributes import read_attributes
+from windlass.engines.postgres.catalog import Existing, read_existing
+from windlass.engines.postgres.materialised import (
+    EMPTY,
+    read_changing,
+    read_content,
+    read_foreign_code,
+    read_fresh_content,
+)
+from windlass.flows.migrate.context import Migration
+from windlass.flows.validate.steps import filled
+from windlass.model.relation import Kind, Name
+from windlass.model.report import Difference, DifferenceKind, LossClass
+from windlass.plan.postgres.planner import wanted
+from windlass.spec.spec import Extent, Verify
+from windlass.verify.postgres.attributes import differing_attributes, renamed
+from windlass.verify.postgres.schema import Key
+
+_VIEW = "MATERIALIZED VIEW"
+# losses by which the target has something else: it is named, and no difference
+ALTERING = {LossClass.CONSTRAINTS, LossClass.OBJECTS, LossClass.VALUES}
+
+
+def attribute_differences(run: Migration) -> list[Difference]:
+    """Of everything that is compared, but for what is a loss already."""
+    source = read_attributes(run.sessions().source(run.snapshot.id), side="source")
+    target = read_attributes(run.sessions().target(), side="target")
+    existing = read_existing(run.sessions().target())
+    found = differing_attributes(
+        renamed(source, run.plan.schemas),
+        target,
+        compared=_compared(run, existing),
+        may_be=_may_be(run, existing),
+    )
+    lost = {loss.object for loss in run.losses() if loss.kind in ALTERING}
+    return [one for one in found if one.object not in lost]
+
+
+def _compared(run: Migration, existing: Existing) -> set[Key]:
+    kept = set() if run.only_compares else filled(run.plan)
+    names = {item.target for item in run.plan.relations} - kept
+    found: set[Key] = {("TABLE", name) for name in names}
+    if run.spec.extent is not Extent.SCHEMA:
+        found |= {(_VIEW, target) for _, target in _views(run)}
+    return found | {("SCHEMA", Name("", name)) for name in _schemas(run) & existing.schemas}
+
+
+def _schemas(run: Migration) -> set[str]:
+    """A migration leaves those that it has found as they are; those that a part of is selected
+    may have another owner."""
+    if not run.only_compares:
+        made = {"SCHEMA", "SCHEMA OWNER"}
+        return {one.name.name for one in run.plan.statements if one.kind in made}
+    return set() if wanted(run.spec).include else set(run.plan.schemas.values())
+
+
+def _may_be(run: Migration, existing: Existing) -> Callable[[str], bool]:
+    server = run.plan.target
+
+    def may_be(role: str) -> bool:
+        able = existing.roles if server.superuser else existing.memberships | {server.user}
+        return role in able
+
+    return may_be
+
+
+def _views(run: Migration) -> Iterator[tuple[Name, Name]]:
+    """Materialised views, by their names on both sides."""
+    label = Kind.MATERIALIZED_VIEW.label
+    return ((name, there) for kind, name, there in run.plan.others if kind == label)
+
+
+def view_differences(run: Migration) -> tuple[list[Difference], list[str]]:
+    """Materialised views that hold something else, and notices of those that only look so."""
+    differences: list[Difference] = []
+    notices: list[str] = []
+    if run.spec.verify_ is not Verify.FULL or run.spec.extent is Extent.SCHEMA:
+        return differences, notices
+    for name, there in _views(run):
+        label = f"materialized view {there}"
+        is_different, message = _compare_view(run, name, there)
+        if is_different:
+            differences.append(Difference(DifferenceKind.SCHEMA, label, message))
+        elif message:
+            notices.append(f"{label}: {message}")
+    return differences, notices
+
+
+def _compare_view(run: Migration, name: Name, there: Name) -> tuple[bool, str]:
+    """Whether it holds something else than on the source, and what there is to say about it."""
+    source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
+    expected = read_content(source, name, side="source")
+    found = read_content(target, there, side="target")
+    if EMPTY in (expected, found):
+        # else that it is not populated is an attribute, and that it is missing a difference
+        is_different = run.spec.extent is Extent.DATA and expected != found
+        side = "source" if expected == EMPTY else "target"
+        message = f"holds nothing on the {side}, as it is missing or not populated there"
+        return is_different, message if is_different else ""
+    if expected is None or found is None:
+        return False, "its content is not compared, as it may not be read"
+    if expected == found:
+        return False, ""
+    if code := read_foreign_code(source).get(name):
+        was_refreshed = not run.only_compares and there in run.plan.materialized_views
+        not_tried = "whether it is stale there was not tried, as its query runs"
+        return not was_refreshed, f"holds other rows than on the source; {not_tried} {code}"
+    if read_fresh_content(source, name) == found:
+        return False, "is stale on the source, and is not on the target"
+    if name in read_changing(source):
+        asks = "its query asks for the time, the session or a random number"
+        return False, f"its content is not compared, as {asks}"
+    if expected[0] == found[0]:
+        return True, "holds other rows than on the source"
+    return True, f"holds {expected[0]:,} rows on the source and {found[0]:,} on the target"

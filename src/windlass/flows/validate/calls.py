@@ -1,0 +1,85 @@
+"""What a dump does not say: which of the routines of one name a definition calls.
+
+PostgreSQL prints a call by name, and chooses among the routines of that name when it reads it
+again. So one definition may call another routine on the target, where more of that name exist.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from windlass.engines.postgres.calls import Call, read_calls
+from windlass.flows.migrate.context import Migration
+from windlass.flows.validate.steps import filled
+from windlass.model.relation import Name
+from windlass.model.report import Difference, DifferenceKind
+from windlass.plan.postgres.planner import wanted
+from windlass.plan.postgres.statements import renamed_text, target_name
+from windlass.trust.overloads import read_overloads
+
+
+def call_differences(run: Migration, reported: Collection[str]) -> Iterator[Difference]:
+    """Of what is compared, but for objects that are `reported` already."""
+    source = read_calls(run.sessions().source(run.snapshot.id), side="source")
+    target = read_calls(run.sessions().target(), side="target")
+    renamed = {old: new for old, new in run.plan.schemas.items() if old != new}
+    expected = _signatures(_renamed(one, renamed) for one in source)
+    is_compared = _is_compared(run)
+    found = _signatures(one for one in target if is_compared(one.owner))
+    owners = {(one.kind, one.caller): str(one.owner) for one in target if one.owner.name}
+    for key in sorted(expected.keys() & found.keys()):
+        kind, caller, _ = key
+        object_ = f"{kind} {caller}"
+        if expected[key] != found[key] and object_ not in reported:
+            sides = f"{_listed(expected[key])} on the source and {_listed(found[key])} on the"
+            message, relation = f"calls {sides} target", owners.get((kind, caller), "")
+            yield Difference(DifferenceKind.SCHEMA, object_, message, relation=relation)
+
+
+def overload_differences(run: Migration) -> Iterator[Difference]:
+    """Overloads of roles that are not trusted: a plan refuses them, so these came later. What is
+    text until it runs, like the body of a function in PL/pgSQL, could call them."""
+    source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
+    for problem in read_overloads(source, target, run.plan.owners, run.plan.schemas):
+        yield Difference(DifferenceKind.SCHEMA, problem.object, problem.message)
+
+
+_Signatures = dict[tuple[str, str, Name], set[str]]
+
+
+def _signatures(calls: Iterable[Call]) -> _Signatures:
+    """By kind and name of the caller, and by the name that it calls."""
+    found: _Signatures = defaultdict(set)
+    for one in calls:
+        found[one.kind, one.caller, one.routine].add(one.signature)
+    return found
+
+
+def _renamed(call: Call, schemas: Mapping[str, str]) -> Call:
+    return replace(
+        call,
+        caller=renamed_text(call.caller, schemas),
+        routine=target_name(call.routine, schemas),
+        signature=renamed_text(call.signature, schemas),
+    )
+
+
+def _is_compared(run: Migration) -> Callable[[Name], bool]:
+    """Whether callers of this owner are compared, by the target's names."""
+    plan, chosen = run.plan, wanted(run.spec)
+    relations = {item.target for item in plan.relations} | {there for *_, there in plan.others}
+    relations -= set() if run.only_compares else filled(plan)
+    schemas = set() if chosen.include else set(plan.schemas.values())
+
+    def is_compared(owner: Name) -> bool:
+        if owner.name:
+            return owner in relations
+        return chosen.is_everything or owner.schema in schemas
+
+    return is_compared
+
+
+def _listed(signatures: Collection[str]) -> str:
+    return " and ".join(sorted(signatures))

@@ -1,0 +1,109 @@
+"""The context of the flow `validate`: two sides that are compared, and not written to."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import psycopg
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.session import Role
+from windlass.errors import Refused, SnapshotLost, WindlassError
+from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.portions import SET_SEQUENCES
+from windlass.journal import journal
+from windlass.model.flow import Result
+from windlass.model.plan import Plan, Purpose
+from windlass.model.snapshot import Snapshot
+
+
+class Comparison(Migration):
+    """Every selected relation against its namesake."""
+
+    only_compares = True
+    repair_run = ""  # of a repair that has begun
+
+    def begin_reading(self) -> None:
+        """Plan the comparison.
+
+        Raises:
+            Refused: a side cannot be reached or read, or the options select nothing.
+        """
+        self._connect()
+        self._take_snapshot()
+        plan = self._make_plan(Purpose.COMPARE)
+        if plan.problems:
+            raise Refused(plan.problems)
+        self._use(plan)
+        self._hold_relations()
+        self._tell_plan(resumed=False)
+
+    @property
+    def ticket(self) -> Result:
+        """What another process needs to `join`: the plan itself, as it is written nowhere."""
+        plan = base64.b85encode(journal.pack_plan(self.plan)).decode()
+        return {"plan": plan, "snapshot": asdict(self.snapshot)}
+
+    def join(self, ticket: Result) -> None:
+        """Compare in the snapshot of a ticket. That it is gone shows when it is read."""
+        self._use(journal.unpack_plan(base64.b85decode(ticket["plan"])))
+        self.snapshot = Snapshot(**ticket["snapshot"])
+        self._control = self._control or self.target.connect(Role.TARGET, "windlass control")
+        self._has_begun = True
+
+    def stand_in(self, ticket: Result) -> None:
+        """Compare in a snapshot of this process's own, as nobody holds that of the ticket."""
+        self._connect()
+        self.join(ticket)
+        self._take_snapshot(self.snapshot.number + 1)
+        self._hold_relations()
+
+    def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
+        """In a snapshot that somebody else holds: by the run that holds it, if one does."""
+        if not self.spec.snapshot:
+            return None
+        with self._reading_journal():
+            if run := self._run_of_snapshot():
+                lines = journal.read_lines(self.sessions().target(), run)
+                notes = [line.note for line in lines if line.step == SET_SEQUENCES]
+                return (notes[0] or {}).get("values", {}) if notes else {}
+        return {}
+
+    def copied(self) -> Plan | None:
+        """In a snapshot that somebody else holds: the plan of the run that holds it."""
+        with self._reading_journal():
+            if run := self._run_of_snapshot():
+                return journal.read_plan(self.sessions().target(), run)
+        return None
+
+    def _run_of_snapshot(self) -> str:
+        target, identity = self.sessions().target(), self.plan.source.identity
+        snapshot = self.spec.snapshot
+        return journal.read_run_of_snapshot(target, identity, snapshot) if snapshot else ""
+
+    @contextmanager
+    def _reading_journal(self) -> Iterator[None]:
+        """One that belongs to another user is as good as none."""
+        try:
+            yield
+        except (psycopg.errors.InsufficientPrivilege, Refused):
+            return
+        except psycopg.Error as error:
+            raise explain(error, "reading the journal", side="target") from error
+
+    def lacking(self, steps: object) -> dict[str, list[str]]:
+        """Nothing is journalled."""
+        return {}
+
+    def recover(self, error: WindlassError) -> None:
+        """Nothing is believed of the target that new sessions would not show."""
+        if isinstance(error, SnapshotLost):
+            raise error
+        if self._plan is None:
+            self._disconnect()
+        else:
+            self.sessions().drop()

@@ -1,0 +1,75 @@
+"""The flow `validate` as data: its steps and their order. Imports no driver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windlass.model.flow import Flow, step_in
+
+_VALIDATE = "windlass.flows.validate.steps"
+_DEFINITIONS = "windlass.flows.validate.definitions"
+
+VALIDATE: Flow[Any] = Flow(
+    "validate",
+    (
+        step_in(
+            _VALIDATE,
+            "read_both_sides",
+            lasting=True,
+            doc="Plans the comparison, and holds its snapshot until all other tasks have ended.",
+        ),
+        step_in(
+            _DEFINITIONS,
+            "validate_schema",
+            "read_both_sides",
+            doc="Compares the definitions of both sides.",
+        ),
+        step_in(
+            _VALIDATE,
+            "validate_content",
+            "read_both_sides",
+            items="content_items",
+            spread=True,
+            listed_by="prepare_validation",
+            reads=("read_both_sides",),
+            doc="Has each server fingerprint, or count, the rows of its side.",
+        ),
+        step_in(
+            _VALIDATE,
+            "validate_sequences",
+            "read_both_sides",
+            doc="Compares the values of the sequences.",
+        ),
+        step_in(
+            _VALIDATE,
+            "validate_large_objects",
+            "read_both_sides",
+            doc="Compares large objects by their content.",
+        ),
+        step_in(
+            _VALIDATE,
+            "find_differences",
+            "validate_content",
+            reads=("read_both_sides", "validate_content"),
+            doc="Compares the fingerprints, and looks for the rows wherever they differ.",
+        ),
+        step_in(
+            _VALIDATE,
+            "generate_validation_report",
+            "find_differences",
+            "validate_schema",
+            "validate_sequences",
+            "validate_large_objects",
+            reads=(
+                "read_both_sides",
+                "find_differences",
+                "validate_schema",
+                "validate_sequences",
+                "validate_large_objects",
+            ),
+            doc="Reports the result; red, with the differences named, if there are any.",
+        ),
+    ),
+    context="windlass.flows.validate.context:Comparison",
+    spec="windlass.spec.spec:Spec",
+)

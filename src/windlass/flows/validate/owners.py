@@ -1,0 +1,33 @@
+"""Owners that a user compares who could give nothing to them: as the two sides have them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from windlass.engines.postgres.archive import Entry, owner_statement
+from windlass.model.report import Difference, DifferenceKind
+from windlass.plan.postgres.select import describe
+from windlass.plan.postgres.statements import target_tag
+
+
+def differing_owners(
+    source: Iterable[Entry],
+    target: Iterable[Entry],
+    renamed: Mapping[str, str],
+    *,
+    user: str,
+    roles: Collection[str],
+) -> Iterator[Difference]:
+    """Of what both sides have. A role that is not among the target's `roles` is a loss, and so is
+    what `user` owns there: a migration leaves that to who made it."""
+    there = {(one.kind, one.schema, one.tag): one.owner for one in target}
+    for entry in source:
+        schema = renamed.get(entry.schema, entry.schema)
+        named = replace(entry, schema=schema, tag=target_tag(entry.tag, renamed))
+        owner = there.get((named.kind, named.schema, named.tag), "")
+        if owner in ("", user, entry.owner) or entry.owner not in roles:
+            continue
+        if owner_statement(entry):
+            message = f"owner: source: {entry.owner}, target: {owner}"
+            yield Difference(DifferenceKind.SCHEMA, describe(named), message)

@@ -1,0 +1,1 @@
+"""The PostgreSQL wing of planning: decides from catalogs and pg_dump's archive."""

@@ -1,0 +1,90 @@
+"""What earlier runs into the source have kept there: left out, with whatever belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from windlass.engines.postgres.archive import ATTRIBUTES, PARTS, Entry
+from windlass.engines.postgres.catalog import Catalog
+from windlass.engines.postgres.own_schemas import JOURNAL, OwnSchemas
+from windlass.model.report import Loss, LossClass
+from windlass.model.units import plural, several
+from windlass.plan.naming import is_backup
+from windlass.plan.postgres.select import is_called_after, left_out
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The user's entries. `stranded` are those of them that need something of ours."""
+
+    entries: tuple[Entry, ...]
+    stranded: tuple[Loss, ...] = ()
+
+
+def others_relations(catalog: Catalog, own: OwnSchemas) -> Catalog:
+    """The catalog without relations and sequences of ours."""
+    return replace(
+        catalog,
+        relations=tuple(one for one in catalog.relations if one.name.schema not in own.names),
+        sequences=tuple(one for one in catalog.sequences if one.name.schema not in own.names),
+    )
+
+
+def others_entries(entries: Sequence[Entry], own: OwnSchemas) -> Others:
+    """The archive without what is ours: in our schemas, or under a name that a run has given it."""
+    gone: dict[int, Entry] = {}
+    kept: list[Entry] = []
+    stranded: list[Loss] = []
+    servers = {one.tag for one in entries if one.kind == "SERVER" and _is_own(one, own)}
+    for entry in entries:
+        missing = [gone[id_] for id_ in entry.depends_on if id_ in gone]
+        of_server = entry.kind == "USER MAPPING" and entry.tag.rpartition(" SERVER ")[2] in servers
+        if _is_own(entry, own) or of_server or _belongs(entry, missing):
+            gone[entry.id] = entry
+        elif missing:
+            gone[entry.id] = entry
+            stranded.append(left_out(entry, missing))
+        else:
+            kept.append(entry)
+    return Others(tuple(kept), tuple(stranded))
+
+
+def _is_own(entry: Entry, own: OwnSchemas) -> bool:
+    if entry.schema in own.names or (entry.kind == "SCHEMA" and entry.tag in own.names):
+        return True
+    return not entry.schema and is_backup(entry.tag) and entry.owner in own.owners
+
+
+def _belongs(entry: Entry, gone: Sequence[Entry]) -> bool:
+    """To something that is left out, and not merely needs it."""
+    if entry.kind in ATTRIBUTES:
+        return bool(gone)
+    return entry.kind in PARTS and any(is_called_after(entry, one) for one in gone)
+
+
+def own_notices(own: OwnSchemas) -> list[str]:
+    if not own.names:
+        return []
+    names = sorted(own.names)
+    return [
+        f"left out, as earlier runs of windlass into the source have made them: schema"
+        f"{'s' if len(names) > 1 else ''} {several(names, 10)}"
+    ]
+
+
+def kept_notices(kept: Mapping[str, int]) -> list[str]:
+    """Copies of large objects, which have no names by which they could be left out safely."""
+    return [
+        f"{plural(count, 'large object')} that run {run} has set aside on the source: migrated like"
+        f" all others, unless windlass clean {run} removes what was set aside there first"
+        for run, count in sorted(kept.items())
+    ]
+
+
+def own_losses(own: OwnSchemas) -> list[Loss]:
+    """A user's schema under the journal's name, which is never looked into."""
+    if not own.has_usurper:
+        return []
+    message = "is left out: windlass keeps its journal under that name; rename it on the source"
+    return [Loss(f"schema {JOURNAL}", message, LossClass.OBJECTS)]

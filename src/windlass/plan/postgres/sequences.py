@@ -1,0 +1,75 @@
+"""Which sequences get the state that they have on the source."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from windlass.engines.postgres.catalog import Catalog, SequenceOwner
+from windlass.model.plan import Purpose
+from windlass.model.relation import Name, Relation
+from windlass.model.report import Loss, LossClass
+from windlass.plan.postgres.select import Wanted, is_wanted
+from windlass.plan.postgres.statements import target_name
+from windlass.spec.spec import Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """What the choice is made from: both sides, and what is selected of the source."""
+
+    source: Catalog
+    target: Catalog
+    relations: Iterable[Relation]
+    schemas: Mapping[str, str]
+    selected: Collection[Name]  # sequences of the source, by the archive
+    made: Collection[Name]  # sequences that the run makes on the target
+
+
+@dataclass(frozen=True, slots=True)
+class ToSet:
+    """Names on source and target; and what of the source the target lacks."""
+
+    pairs: tuple[tuple[Name, Name], ...] = ()
+    losses: tuple[Loss, ...] = ()
+
+
+def plan_sequences(sides: Sequences, extent: Extent, chosen: Wanted, purpose: Purpose) -> ToSet:
+    """Those that are selected, and those that feed a selected relation.
+
+    With rows alone nothing is made: then those that feed a relation, and those of no column that
+    the options select. One that the target lacks is a loss; where definitions are compared it is a
+    difference of those.
+    """
+    if extent is Extent.SCHEMA:
+        return ToSet()
+    names = {relation.name for relation in sides.relations}
+    there = {one.name for one in sides.target.sequences} | set(sides.made)
+    relations = {one.name for one in sides.target.relations}
+    pairs, losses = [], []
+    for one in sides.source.sequences:
+        if extent is Extent.ALL:
+            goes = one.name in sides.selected or one.owner in names
+        else:  # where the relation that it feeds is missing, that is reported by itself
+            fed = one.owner and target_name(one.owner, sides.schemas)
+            goes = _goes_with_rows(one, names, chosen) and (fed is None or fed in relations)
+        target = target_name(one.name, sides.schemas)
+        if not goes:
+            continue
+        if target in there or (extent is Extent.ALL and purpose is Purpose.COMPARE):
+            pairs.append((one.name, target))
+        else:
+            losses.append(Loss(f"sequence {target}", _LACKING[extent], LossClass.OBJECTS))
+    return ToSet(tuple(pairs), tuple(losses))
+
+
+_LACKING = {
+    Extent.ALL: "is not on the target, and nothing is created for tables that are filled",
+    Extent.DATA: "is not on the target, and --data-only creates nothing",
+}
+
+
+def _goes_with_rows(one: SequenceOwner, names: Collection[Name], chosen: Wanted) -> bool:
+    if one.owner is not None:
+        return one.owner in names
+    return is_wanted(one.name, chosen) or not one.users.isdisjoint(names)

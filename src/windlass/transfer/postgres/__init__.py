@@ -1,0 +1,1 @@
+"""Rows from one PostgreSQL server to another."""

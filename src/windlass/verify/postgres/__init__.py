@@ -1,0 +1,1 @@
+"""The PostgreSQL wing of verification: definitions, rows, large objects, and their repair."""
