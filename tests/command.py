@@ -93,7 +93,7 @@ _FORKING.set_forkserver_preload(
         "windlass.flows.migrate.steps",
         "windlass.flows.migrate.reading",
         "windlass.flows.migrate.rows",
-        "windlass.plan.document",
+        "windlass.planning.document",
         "windlass.progress.lines",
         "pgdumplib.dump",
         "installed",

@@ -20,9 +20,9 @@ from windlass.model.chunk import Range, Whole
 from windlass.model.plan import Arrival, ColumnPlan, RelationPlan
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Difference
-from windlass.plan.postgres.planner import plan_column
-from windlass.verify.postgres.content import find_differences
-from windlass.verify.postgres.repair import Repaired, repair
+from windlass.planning.postgres.planner import plan_column
+from windlass.verifying.postgres.content import find_differences
+from windlass.verifying.postgres.repair import Repaired, repair
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from windlass.engines.postgres.fingerprint import Pair
 from windlass.engines.postgres.hashing import Hashing, Method
 from windlass.errors import WindlassError
 from windlass.model.report import Difference, DifferenceKind
-from windlass.verify.postgres.repair import Repaired
+from windlass.verifying.postgres.repair import Repaired
 
 MISSING, EXTRA, CHANGED = DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.CHANGED
 

@@ -22,8 +22,8 @@ from windlass.flows.migrate.portions import (
 from windlass.model.plan import PORTION, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
-from windlass.plan.chunks import SMALL_BYTES, batches
-from windlass.plan.postgres.statements import VALIDATION
+from windlass.planning.chunks import SMALL_BYTES, batches
+from windlass.planning.postgres.statements import VALIDATION
 
 STORED = TypeAdapter(Plan)  # as the journal keeps it
 ROOT = Name("shop", "root")  # partitions whose rows enter here are one batch

@@ -12,7 +12,7 @@ import pytest
 
 from windlass.cli.main import windlass
 from windlass.cli.reference import reference
-from windlass.plan.postgres import privileges
+from windlass.planning.postgres import privileges
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -26,7 +26,7 @@ LINKS = [(page, link) for page in PAGES for link in sorted(set(LINKED.findall(pa
 def test_the_privileges_are_those_that_are_checked() -> None:
     written = (ROOT / "docs/privileges.md").read_text()
     assert written == privileges.page(), (
-        "run: python -m windlass.plan.postgres.privileges > docs/privileges.md"
+        "run: python -m windlass.planning.postgres.privileges > docs/privileges.md"
     )
 
 

@@ -11,8 +11,8 @@ from windlass.flows.migrate.speeds import work_of
 from windlass.model.plan import RelationPlan
 from windlass.model.relation import Kind, Name, Relation
 from windlass.model.statement import Phase, Statement
-from windlass.plan.estimate import ALONE, ASSUMED, Work, estimate, forecast, wall_seconds
-from windlass.plan.postgres.refreshing import refreshed_bytes
+from windlass.planning.estimate import ALONE, ASSUMED, Work, estimate, forecast, wall_seconds
+from windlass.planning.postgres.refreshing import refreshed_bytes
 
 MB = 1 << 20
 

@@ -9,7 +9,7 @@ import pytest
 from command import DONE, REFUSED, migrate, verify
 from servers import Database, Pair, Server
 from windlass.engines.postgres.locale import Locale
-from windlass.plan.postgres.locale import locale_losses, locale_notices
+from windlass.planning.postgres.locale import locale_losses, locale_notices
 
 
 @pytest.fixture

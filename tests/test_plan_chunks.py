@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys, Range, Whole
 from windlass.model.relation import Column, Kind, Name, Relation
-from windlass.plan.chunks import (
+from windlass.planning.chunks import (
     BATCH_RELATIONS,
     SMALL_BYTES,
     batches,

@@ -15,7 +15,7 @@ from sample_plan import LOSS, ODD, PROBLEM, keyset_chunks, sample_plan
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
-from windlass.plan.document import Detail, ddl, document, markdown, text
+from windlass.planning.document import Detail, ddl, document, markdown, text
 
 NEXT = "windlass migrate -f shop.yaml"
 

@@ -11,8 +11,8 @@ from comparing import Sides, open_sides
 from servers import Pair as Databases
 from servers import Server
 from windlass.errors import ConstraintViolated, WindlassError
-from windlass.verify.postgres import repair as repairing
-from windlass.verify.postgres.repair import Repaired
+from windlass.verifying.postgres import repair as repairing
+from windlass.verifying.postgres.repair import Repaired
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, SequenceOwner, Standing
 from windlass.model.plan import Server
 from windlass.model.relation import Kind, Name, Relation
-from windlass.plan.postgres.select import (
+from windlass.planning.postgres.select import (
     Selection,
     Wanted,
     matches,

@@ -21,7 +21,12 @@ from windlass.engines.postgres.archive import (
 from windlass.engines.postgres.catalog import Existing, ForeignKey, KeyConstraint
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
-from windlass.plan.postgres.statements import VALIDATION, Surroundings, Written, write_statements
+from windlass.planning.postgres.statements import (
+    VALIDATION,
+    Surroundings,
+    Written,
+    write_statements,
+)
 
 ORDERS = Name("shop", "orders")
 HERE = Existing(

@@ -24,7 +24,7 @@ from windlass.cli.wrapping import WHOLE, hang
 from windlass.model.plan import SetAside
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.plan import document
+from windlass.planning import document
 
 WIDTH = 80
 LONG = (

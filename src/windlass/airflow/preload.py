@@ -24,7 +24,7 @@ _MODULES = (
     "windlass.flows.rewrite.steps",
     "windlass.flows.migrate.rows",
     "windlass.flows.validate.steps",
-    "windlass.plan.document",
+    "windlass.planning.document",
     "airflow.providers.slack.notifications.slack_webhook",
     "airflow.providers.smtp.notifications.smtp",
 )

@@ -17,7 +17,7 @@ from windlass.flows.repair.steps import Forecast, Repairing
 from windlass.flows.rollback import refuse_loss
 from windlass.model.event import Asked, Emit
 from windlass.model.units import bytes_text, plural
-from windlass.verify.postgres.repair import ALL, Change
+from windlass.verifying.postgres.repair import ALL, Change
 
 MOST_RELATIONS = 20
 

@@ -120,7 +120,7 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
 
 
 def _say_plan(voice: Voice, made: Planned, form: str, output: Path | None) -> int:
-    from windlass.plan import document
+    from windlass.planning import document
 
     plan, left = made.plan, made.unfinished
     exit_code = Exit.REFUSED if plan.problems else Exit.DONE
@@ -129,7 +129,7 @@ def _say_plan(voice: Voice, made: Planned, form: str, output: Path | None) -> in
         again = voice.planned_command(output)
     said = {**document.document(plan, left), "exit_code": int(exit_code), "next": again}
     if output:
-        from windlass.plan.reviewed import write_plan
+        from windlass.planning.reviewed import write_plan
 
         write_plan(output, said)
     detail = document.Detail.BRIEF if voice.quiet else document.Detail.FULL

@@ -31,7 +31,7 @@ from windlass.flows.migrate.outline import MIGRATE
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import accepting
-from windlass.plan.reviewed import Reviewed
+from windlass.planning.reviewed import Reviewed
 from windlass.run.local import run_flow
 from windlass.spec.spec import Spec
 

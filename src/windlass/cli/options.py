@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from windlass.cli.voice import Voice
-    from windlass.plan.reviewed import Reviewed
+    from windlass.planning.reviewed import Reviewed
     from windlass.spec.rewrite import RewriteSpec
     from windlass.spec.spec import Spec
 
@@ -334,7 +334,7 @@ def read_reviewed(path: Path, words: dict[str, Any]) -> Reviewed:
         BadSpec: it is no plan, or other options are given beside it.
     """
     from windlass.errors import BadSpec
-    from windlass.plan.reviewed import Reviewed
+    from windlass.planning.reviewed import Reviewed
 
     reviewed = Reviewed.read(path)
     given = {key for key, value in words.items() if value not in (None, (), {})}

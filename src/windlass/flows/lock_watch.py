@@ -30,7 +30,9 @@ def watching_locks(run: Migration) -> Iterator[None]:
     """Emit a notice for each session that blocks one of the run's, whatever process that is in, on
     either side. It has one session on each, unless the run may need that itself, and changes
     nothing about how the run ends."""
-    from windlass.plan.postgres.planner import OTHER_SESSIONS  # which these commands load anyway
+    from windlass.planning.postgres.planner import (
+        OTHER_SESSIONS,  # which these commands load anyway
+    )
 
     needed = 2 * run.spec.jobs + OTHER_SESSIONS
     source = _Watch(Role.SOURCE, lambda: run.reached and run.reached[0], run.emit, needed)

@@ -50,7 +50,7 @@ from windlass.model.relation import Kind as RelationKind
 from windlass.model.relation import Relation
 from windlass.model.report import Difference, Loss, LossClass, Problem
 from windlass.model.snapshot import Snapshot
-from windlass.plan.postgres.select import matches
+from windlass.planning.postgres.select import matches
 from windlass.spec.export import ExportSpec, RelationSpec, Unmatched
 
 _EXPORTS = TypeAdapter(tuple[Export, ...])

@@ -80,8 +80,8 @@ from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
-from windlass.plan.estimate import ALONE
-from windlass.plan.reviewed import Reviewed
+from windlass.planning.estimate import ALONE
+from windlass.planning.reviewed import Reviewed
 from windlass.spec.spec import Spec
 
 if TYPE_CHECKING:

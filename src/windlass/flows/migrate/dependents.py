@@ -18,7 +18,7 @@ from windlass.model.flow import Item, Result
 from windlass.model.plan import Dependent, Plan
 from windlass.model.report import Difference, DifferenceKind
 from windlass.model.statement import Phase, Statement
-from windlass.plan.naming import is_backup
+from windlass.planning.naming import is_backup
 
 
 def repoint_dependents(run: Migration, _: Item) -> Result:

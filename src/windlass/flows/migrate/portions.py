@@ -12,7 +12,7 @@ from windlass.model.flow import Item
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
-from windlass.plan.chunks import is_shared
+from windlass.planning.chunks import is_shared
 
 ATTACH_COST = 16 << 10  # bytes whose index would take as long to build
 LARGE_OBJECTS_AT_ONCE = 32  # in one transaction

@@ -38,12 +38,12 @@ from windlass.model.plan import Address as ObjectAddress
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Relation
 from windlass.model.report import Problem
-from windlass.plan.estimate import ASSUMED, Speeds
-from windlass.plan.postgres.build import extension_schema
-from windlass.plan.postgres.locks import lock_problem, locked_tables
-from windlass.plan.postgres.own import others_relations
-from windlass.plan.postgres.planner import Reading, make_plan, wanted
-from windlass.plan.postgres.select import select_relations
+from windlass.planning.estimate import ASSUMED, Speeds
+from windlass.planning.postgres.build import extension_schema
+from windlass.planning.postgres.locks import lock_problem, locked_tables
+from windlass.planning.postgres.own import others_relations
+from windlass.planning.postgres.planner import Reading, make_plan, wanted
+from windlass.planning.postgres.select import select_relations
 from windlass.spec.spec import Extent, Spec, Verify
 from windlass.trust.overloads import read_overloads
 from windlass.trust.planted import read_foreign_schemas

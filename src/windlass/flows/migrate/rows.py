@@ -19,7 +19,7 @@ from windlass.model.event import BytesCopied
 from windlass.model.flow import Item, Result
 from windlass.model.plan import Arrival, Load, RelationPlan
 from windlass.model.units import several
-from windlass.plan.chunks import SMALL_BYTES
+from windlass.planning.chunks import SMALL_BYTES
 from windlass.transfer.postgres.relay import Arrived, Journey, relay
 
 TELL_BYTES = 1 << 20  # how often a copy tells of its progress

@@ -15,7 +15,7 @@ from windlass.journal import journal
 from windlass.model.outcome import State
 from windlass.model.plan import Plan
 from windlass.model.relation import Relation
-from windlass.plan.estimate import ASSUMED, LEARNED, MEASURED, Speeds, Work, estimate
+from windlass.planning.estimate import ASSUMED, LEARNED, MEASURED, Speeds, Work, estimate
 
 # How much of a migration's work is the source's.
 SOURCE_SHARE = 0.4

@@ -47,7 +47,7 @@ from windlass.model.relation import Name, Sequence
 from windlass.model.report import DifferenceKind, Problem
 from windlass.model.units import plural
 from windlass.trust.planted import Room, read_planted
-from windlass.verify.postgres.repair import ALL, Change, count_changes, repair
+from windlass.verifying.postgres.repair import ALL, Change, count_changes, repair
 
 FLOW = "repair"
 ROWS, LARGE_OBJECTS, SEQUENCES = "repair_rows", "repair_large_objects", "repair_sequences"

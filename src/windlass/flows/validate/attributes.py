@@ -17,10 +17,10 @@ from windlass.flows.migrate.context import Migration
 from windlass.flows.validate.steps import filled
 from windlass.model.relation import Kind, Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
-from windlass.plan.postgres.planner import wanted
+from windlass.planning.postgres.planner import wanted
 from windlass.spec.spec import Extent, Verify
-from windlass.verify.postgres.attributes import differing_attributes, renamed
-from windlass.verify.postgres.schema import Key
+from windlass.verifying.postgres.attributes import differing_attributes, renamed
+from windlass.verifying.postgres.schema import Key
 
 _VIEW = "MATERIALIZED VIEW"
 # losses by which the target has something else: it is named, and no difference

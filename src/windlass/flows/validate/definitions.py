@@ -30,15 +30,20 @@ from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.model.statement import Statement
 from windlass.model.units import plural, several
-from windlass.plan.naming import is_backup
-from windlass.plan.postgres.own import others_entries
-from windlass.plan.postgres.planner import wanted
-from windlass.plan.postgres.present import Present
-from windlass.plan.postgres.properties import property_differences
-from windlass.plan.postgres.select import describe, select_entries
-from windlass.plan.postgres.statements import Surroundings, Written, target_name, write_statements
+from windlass.planning.naming import is_backup
+from windlass.planning.postgres.own import others_entries
+from windlass.planning.postgres.planner import wanted
+from windlass.planning.postgres.present import Present
+from windlass.planning.postgres.properties import property_differences
+from windlass.planning.postgres.select import describe, select_entries
+from windlass.planning.postgres.statements import (
+    Surroundings,
+    Written,
+    target_name,
+    write_statements,
+)
 from windlass.spec.spec import Extent, Verify
-from windlass.verify.postgres.schema import Key, compare_schemas, only_there
+from windlass.verifying.postgres.schema import Key, compare_schemas, only_there
 
 # losses by which what is on the target is another than on the source, or not enforced
 _ALTERED = {LossClass.CONSTRAINTS, LossClass.OBJECTS}

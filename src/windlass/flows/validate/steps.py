@@ -36,13 +36,13 @@ from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Difference, DifferenceKind, LossClass, Problem
 from windlass.model.units import plural, several
-from windlass.plan.chunks import block_ranges
-from windlass.plan.postgres.planner import wanted
-from windlass.plan.postgres.privileges import Privilege
+from windlass.planning.chunks import block_ranges
+from windlass.planning.postgres.planner import wanted
+from windlass.planning.postgres.privileges import Privilege
 from windlass.spec.spec import Extent, Verify
-from windlass.verify.postgres.content import LIMIT
-from windlass.verify.postgres.content import find_differences as find_differing_rows
-from windlass.verify.postgres.large_objects import count_extra, differing_large_objects
+from windlass.verifying.postgres.content import LIMIT
+from windlass.verifying.postgres.content import find_differences as find_differing_rows
+from windlass.verifying.postgres.large_objects import count_extra, differing_large_objects
 
 READ_BOTH_SIDES = "read_both_sides"
 VALIDATE_CONTENT = "validate_content"

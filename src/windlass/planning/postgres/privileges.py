@@ -1,7 +1,7 @@
 """The privileges that windlass checks for, each with the GRANT that gives it: what the plan's
 problems are made of, and docs/privileges.md::
 
-    python -m windlass.plan.postgres.privileges > docs/privileges.md
+    python -m windlass.planning.postgres.privileges > docs/privileges.md
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Privilege(Enum):
 _HEAD = """\
 # Privileges
 
-<!-- Made by `python -m windlass.plan.postgres.privileges`; a test compares the two. -->
+<!-- Made by `python -m windlass.planning.postgres.privileges`; a test compares the two. -->
 
 What the roles need that windlass connects as. The plan checks all of it before anything is written,
 and lists every GRANT that is missing, for every object at once. Neither side needs a superuser.

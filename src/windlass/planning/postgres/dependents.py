@@ -19,9 +19,9 @@ from windlass.model.plan import Address, Dependent, SetAside
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Problem
 from windlass.model.statement import Phase, Statement
-from windlass.plan.naming import backup_name, is_backup
-from windlass.plan.postgres.select import describe
-from windlass.plan.postgres.statements import VALIDATION, Surroundings, write_statements
+from windlass.planning.naming import backup_name, is_backup
+from windlass.planning.postgres.select import describe
+from windlass.planning.postgres.statements import VALIDATION, Surroundings, write_statements
 
 # holds nothing but its definition, and can be moved into another schema
 _TAKEN = {

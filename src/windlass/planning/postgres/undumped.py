@@ -8,7 +8,7 @@ from windlass.engines.postgres.archive import Entry
 from windlass.engines.postgres.undumped import Undumped
 from windlass.model.report import Loss, LossClass
 from windlass.model.units import plural
-from windlass.plan.postgres.select import describe
+from windlass.planning.postgres.select import describe
 
 
 def undumped_losses(found: Undumped, entries: Iterable[Entry], user: str) -> Iterator[Loss]:

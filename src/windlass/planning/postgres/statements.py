@@ -19,7 +19,7 @@ from windlass.engines.postgres.syntax import Node, parse, split, to_text, tree_o
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Phase, Statement
-from windlass.plan.postgres.select import describe, is_called_after
+from windlass.planning.postgres.select import describe, is_called_after
 
 
 @dataclass(frozen=True, slots=True)

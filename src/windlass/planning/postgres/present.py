@@ -8,8 +8,8 @@ from functools import cached_property
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Existing
 from windlass.engines.postgres.meaning import Since
-from windlass.plan.postgres.aside import same_definitions
-from windlass.plan.postgres.check import InTheWay, find_in_the_way
+from windlass.planning.postgres.aside import same_definitions
+from windlass.planning.postgres.check import InTheWay, find_in_the_way
 
 
 class Present:

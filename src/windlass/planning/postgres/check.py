@@ -16,10 +16,10 @@ from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
 from windlass.model.units import plural
-from windlass.plan.postgres.privileges import Privilege
-from windlass.plan.postgres.select import describe
-from windlass.plan.postgres.standing import read_only
-from windlass.plan.postgres.statements import target_name, target_tag
+from windlass.planning.postgres.privileges import Privilege
+from windlass.planning.postgres.select import describe
+from windlass.planning.postgres.standing import read_only
+from windlass.planning.postgres.statements import target_name, target_tag
 from windlass.spec.spec import Existing as OnExisting
 from windlass.spec.spec import Extent, Spec
 

@@ -10,8 +10,8 @@ from windlass.engines.postgres.catalog import Catalog
 from windlass.engines.postgres.own_schemas import JOURNAL, OwnSchemas
 from windlass.model.report import Loss, LossClass
 from windlass.model.units import plural, several
-from windlass.plan.naming import is_backup
-from windlass.plan.postgres.select import is_called_after, left_out
+from windlass.planning.naming import is_backup
+from windlass.planning.postgres.select import is_called_after, left_out
 
 
 @dataclass(frozen=True, slots=True)

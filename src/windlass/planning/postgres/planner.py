@@ -32,7 +32,7 @@ from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation, 
 from windlass.model.report import Loss, LossClass, Problem, loss_problems
 from windlass.model.statement import Phase, Statement
 from windlass.model.units import several
-from windlass.plan.chunks import (
+from windlass.planning.chunks import (
     BATCH_RELATIONS,
     SMALL_BYTES,
     Bounds,
@@ -42,10 +42,10 @@ from windlass.plan.chunks import (
     plan_loads,
     split,
 )
-from windlass.plan.estimate import ASSUMED, Speeds, Work, estimate
-from windlass.plan.postgres.aside import Aside, plan_aside, same_definitions
-from windlass.plan.postgres.build import build_problems, unlabelled
-from windlass.plan.postgres.check import (
+from windlass.planning.estimate import ASSUMED, Speeds, Work, estimate
+from windlass.planning.postgres.aside import Aside, plan_aside, same_definitions
+from windlass.planning.postgres.build import build_problems, unlabelled
+from windlass.planning.postgres.check import (
     InTheWay,
     Sides,
     collision_problems,
@@ -64,34 +64,39 @@ from windlass.plan.postgres.check import (
     unmovable,
     without_freed,
 )
-from windlass.plan.postgres.dependents import Replacing, Repointing, plan_repointing
-from windlass.plan.postgres.locale import locale_losses, locale_notices
-from windlass.plan.postgres.locks import locked_tables, portion_size, target_lock_problems
-from windlass.plan.postgres.narrowing import Census, Narrowed, narrow
-from windlass.plan.postgres.object_names import CountNames, name_problems
-from windlass.plan.postgres.open_schemas import close_public
-from windlass.plan.postgres.own import (
+from windlass.planning.postgres.dependents import Replacing, Repointing, plan_repointing
+from windlass.planning.postgres.locale import locale_losses, locale_notices
+from windlass.planning.postgres.locks import locked_tables, portion_size, target_lock_problems
+from windlass.planning.postgres.narrowing import Census, Narrowed, narrow
+from windlass.planning.postgres.object_names import CountNames, name_problems
+from windlass.planning.postgres.open_schemas import close_public
+from windlass.planning.postgres.own import (
     kept_notices,
     others_entries,
     others_relations,
     own_losses,
     own_notices,
 )
-from windlass.plan.postgres.present import Present
-from windlass.plan.postgres.properties import Carried, carry_properties, closed_notices
-from windlass.plan.postgres.refreshing import refreshed_bytes
-from windlass.plan.postgres.removed import removed_problems
-from windlass.plan.postgres.select import (
+from windlass.planning.postgres.present import Present
+from windlass.planning.postgres.properties import Carried, carry_properties, closed_notices
+from windlass.planning.postgres.refreshing import refreshed_bytes
+from windlass.planning.postgres.removed import removed_problems
+from windlass.planning.postgres.select import (
     Wanted,
     select_entries,
     select_relations,
     selection_problems,
 )
-from windlass.plan.postgres.sequences import Sequences, plan_sequences
-from windlass.plan.postgres.standing import itself, same_database
-from windlass.plan.postgres.statements import Surroundings, Written, target_name, write_statements
-from windlass.plan.postgres.superusers import LeftOut, superuser_problems, without_barred
-from windlass.plan.postgres.undumped import undumped_losses, undumped_notices
+from windlass.planning.postgres.sequences import Sequences, plan_sequences
+from windlass.planning.postgres.standing import itself, same_database
+from windlass.planning.postgres.statements import (
+    Surroundings,
+    Written,
+    target_name,
+    write_statements,
+)
+from windlass.planning.postgres.superusers import LeftOut, superuser_problems, without_barred
+from windlass.planning.postgres.undumped import undumped_losses, undumped_notices
 from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged, Verify
 from windlass.spec.spec import Existing as OnExisting
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from windlass.engines.postgres.attributes import Attribute, Value
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind
-from windlass.verify.postgres.schema import Key
+from windlass.verifying.postgres.schema import Key
 
 _USUAL = Value("as usual", "")
 

@@ -22,7 +22,7 @@ from windlass.model.report import Loss, Problem, count_losses
 from windlass.model.statement import Phase
 from windlass.model.text import in_lines, one_line
 from windlass.model.units import bytes_text, plural, seconds_text
-from windlass.plan.left import left_json, left_verdict, left_work
+from windlass.planning.left import left_json, left_verdict, left_work
 
 INDENT = "  "
 WHOLE = 1_000_000  # the width of what is no terminal

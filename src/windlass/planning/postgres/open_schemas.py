@@ -13,7 +13,7 @@ from windlass.model.plan import Server
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Phase, Statement
-from windlass.plan.postgres.properties import Carried
+from windlass.planning.postgres.properties import Carried
 
 _PUBLIC = "public"
 _CLOSED_SINCE = 15

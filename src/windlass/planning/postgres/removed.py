@@ -12,7 +12,7 @@ from windlass.engines.postgres.trial import TryOut
 from windlass.model.plan import Server
 from windlass.model.report import Problem
 from windlass.model.statement import Statement
-from windlass.plan.postgres.build import in_schema
+from windlass.planning.postgres.build import in_schema
 
 _FUNCTION = re.compile(r"^\s*M?\w*FUNC = (\S+?),?$", re.MULTILINE)
 _NO_FUNCTION = "42883"

@@ -12,9 +12,9 @@ from windlass.engines.postgres.rename import rename_schemas
 from windlass.model.plan import SetAside
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
-from windlass.plan.naming import backup_name
-from windlass.plan.postgres.check import InTheWay, is_shell
-from windlass.plan.postgres.select import describe
+from windlass.planning.naming import backup_name
+from windlass.planning.postgres.check import InTheWay, is_shell
+from windlass.planning.postgres.select import describe
 
 Archive = Callable[[], Sequence[Entry]]
 
