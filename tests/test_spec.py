@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,16 +17,11 @@ from windlass.cli.example import example
 from windlass.cli.main import windlass
 from windlass.errors import BadSpec
 from windlass.model.report import ACCEPTABLE
-from windlass.spec.spec import (
-    ChunkBy,
-    Existing,
-    Spec,
-    Verify,
-    json_schema,
-    load_spec,
-    parse_bytes,
-    spec_keys,
-)
+from windlass.spec.flow_key import FLOWS
+from windlass.spec.loading import SPECS, load_spec, read_any
+from windlass.spec.rewrite import RewriteSpec
+from windlass.spec.schema import json_schema
+from windlass.spec.spec import ChunkBy, Existing, Spec, Verify, parse_bytes, spec_keys
 
 
 @pytest.fixture(autouse=True)
@@ -156,16 +150,72 @@ def test_any_text_is_a_size_or_a_value_error(text: str) -> None:
         assert parse_bytes(text) >= 0
 
 
-def test_the_example_loads_and_so_does_each_of_its_comments(tmp_path: Path) -> None:
-    assert load_spec({}, written(tmp_path, example()), needs=("source", "target")).schemas == ()
-    for line in example().splitlines():
-        key = line.removeprefix("# ").split(":")[0]
-        if key in spec_keys() and line.startswith("# "):
-            load_spec(yaml.safe_load(line.removeprefix("# ").replace("-", "_", key.count("-"))))
+@pytest.mark.parametrize("flow", FLOWS)
+def test_an_example_loads_and_so_does_each_of_its_comments(tmp_path: Path, flow: str) -> None:
+    assert read_any(written(tmp_path, example(flow)))[0] == flow
+    keys = spec_keys(SPECS[flow])
+    lines = example(flow).splitlines()
+    for line in lines:
+        if line.startswith("# ") and line.removeprefix("# ").split(":")[0] in keys:
+            bare = [one for one in lines if not one.startswith("#")]
+            read_any(written(tmp_path, "\n".join([*bare, line.removeprefix("# ")])))
 
 
-def test_the_example_has_every_word() -> None:
-    assert all(f"{key}: " in example() for key in spec_keys())
+@pytest.mark.parametrize("flow", FLOWS)
+def test_an_example_has_every_key(flow: str) -> None:
+    assert all(f"{key}: " in example(flow) for key in spec_keys(SPECS[flow]))
+
+
+OF_FLOWS = [
+    ("source: a\ntarget: b", "migrate"),
+    ("flow: migrate\nsource: a\ntarget: b", "migrate"),
+    ("connection: a\ntable: t", "rewrite"),
+    ("flow: rewrite\nconnection: a\ntable: t", "rewrite"),
+    ("source: a\nto: file:///f", "export"),
+    ("flow: export\nsource: a\nto: file:///f", "export"),
+]
+
+
+@pytest.mark.parametrize(("text", "flow"), OF_FLOWS)
+def test_a_file_says_which_flow_it_is_for(tmp_path: Path, text: str, flow: str) -> None:
+    found, spec = read_any(written(tmp_path, text))
+    assert (found, type(spec)) == (flow, SPECS[flow])
+
+
+def test_options_are_added_to_a_file_of_any_flow(tmp_path: Path) -> None:
+    path = written(tmp_path, "flow: rewrite\ntable: t")
+    _, spec = read_any(path, {"target": "service=shop", "jobs": None})
+    assert isinstance(spec, RewriteSpec)
+    assert spec.connection is not None
+
+
+OF_ANOTHER_FLOW = [
+    (
+        "flow: rewrit\ntable: t",
+        "flow: 'rewrit' is not a flow; did you mean 'rewrite'?",
+        "",
+    ),
+    ("flow: [x]", "flow: \"['x']\" is not a flow; there are migrate, rewrite, export", ""),
+    ("select: a = 1", "unknown key 'select'", "select: of a spec for rewrite; say flow: rewrite"),
+    ("flow: rewrite\ntable: t\njobs: 2", "unknown key 'jobs'", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "fault", "hint"), OF_ANOTHER_FLOW)
+def test_keys_of_another_flow_are_named_with_it(
+    tmp_path: Path, text: str, fault: str, hint: str
+) -> None:
+    with pytest.raises(BadSpec) as caught:
+        read_any(written(tmp_path, text))
+    assert any(one.startswith(fault) for one in caught.value.faults)
+    assert hint in caught.value.hint
+
+
+def test_a_command_refuses_a_file_for_another_flow(tmp_path: Path) -> None:
+    path = written(tmp_path, "flow: rewrite\ntable: t")
+    with pytest.raises(BadSpec, match="this is a spec for rewrite, not for migrate") as caught:
+        load_spec({}, path)
+    assert caught.value.hint == f"run windlass rewrite -f {path}"
 
 
 def test_options_and_spec_use_the_same_words() -> None:
@@ -188,7 +238,14 @@ def test_options_offer_the_choices_of_the_spec() -> None:
 
 def test_the_json_schema_completes_the_words_and_knows_their_other_spelling() -> None:
     schema = json.loads(json.dumps(json_schema()))
-    assert set(schema["properties"]) == set(spec_keys())
+    assert set(schema["properties"]) == {"flow", *spec_keys()}
     assert schema["additionalProperties"] is False
     assert "^chunk_size$" in schema["patternProperties"]
     assert all(value["description"] for value in schema["properties"].values())
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_each_flow_s_json_schema_has_its_keys(flow: str) -> None:
+    schema = json.loads(json.dumps(json_schema(flow)))
+    assert set(schema["properties"]) == {"flow", *spec_keys(SPECS[flow])}
+    assert schema["properties"]["flow"]["const"] == flow

@@ -29,6 +29,7 @@ from windlass.airflow.operators import (
 )
 from windlass.errors import BadSpec
 from windlass.model.flow import Flow, Step
+from windlass.spec.flow_key import keys_for
 from windlass.spec.yaml_file import read_yaml
 
 MIGRATE = "windlass.flows.migrate.outline:MIGRATE"
@@ -433,10 +434,12 @@ def _checked(
     if spec is None:
         return {}
     words = dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
+    model = resolve_place(flow).spec
+    words = keys_for(resolve_place(model).flow, words)
     sides = [side for side in connections if side in words]
     if sides:
         raise BadSpec([f"{side}: give the id of a connection instead" for side in sides])
-    read_words(resolve_place(flow).spec, {**words, **(placed or {})})
+    read_words(model, {**words, **(placed or {})})
     return words
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,8 +25,7 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem
 from windlass.run.local import run_flow
 from windlass.spec.export import ExportSpec
-from windlass.spec.spec import validated
-from windlass.spec.yaml_file import read_yaml
+from windlass.spec.loading import load_export_spec
 
 if TYPE_CHECKING:
     from windlass.cli.voice import Voice
@@ -41,14 +39,11 @@ def read_export_spec(voice: Voice, words: Mapping[str, Any], file: Path | None) 
     Raises:
         BadSpec: with every fault.
     """
-    data = read_yaml(file) if file else {}
-    data |= {key: value for key, value in words.items() if value not in (None, (), {})}
-    if not data.get("source") and (source := os.environ.get("WINDLASS_SOURCE")):
-        data["source"] = source
-    for key in ("source", "warehouse"):
-        if isinstance(data.get(key), str):
-            voice.hide_passwords_of(data[key])
-    return validated(ExportSpec, data)
+    spec = load_export_spec(words, file)
+    for connection in (spec.source, spec.warehouse):
+        if connection is not None:
+            voice.hide_passwords_of(connection.get_secret_value())
+    return spec
 
 
 def export(spec: ExportSpec, emit: Emit, *, run: str = "") -> Outcome:

@@ -50,7 +50,8 @@ class AllFaults(click.Command):
 
 
 def _faults_of_spec(read: Mapping[str, Any]) -> Sequence[str]:
-    from windlass.spec.spec import load_spec, spec_keys  # only a mistake needs it here
+    from windlass.spec.loading import load_spec  # only a mistake needs it here
+    from windlass.spec.spec import spec_keys
 
     keys = {key.replace("-", "_") for key in spec_keys()}
     words = {name: value for name, value in read.items() if name in keys}

@@ -24,6 +24,7 @@ from windlass.cli.endings import EXIT_OF, Exit, ending_of, tell
 from windlass.cli.faults import AllFaults
 from windlass.cli.voice import Voice, secrets_in
 from windlass.engines.scratch import sweep
+from windlass.spec.flow_key import FLOWS
 
 if TYPE_CHECKING:
     from windlass.cli.differing import Differing
@@ -441,18 +442,19 @@ def demo(voice: Voice, /, scale: float, stop: bool, folder: Path | None) -> int:
 
 
 @windlass.command()
+@click.argument("flow", type=click.Choice(FLOWS), default="migrate")
 @click.option("--schema", is_flag=True, help="Print the JSON schema that editors complete it with.")
 @click.pass_obj
-def spec(voice: Voice, /, schema: bool) -> int:
-    """Print an example of a spec file, every key explained."""
+def spec(voice: Voice, /, flow: str, schema: bool) -> int:
+    """Print an example of a spec file for a flow, migrate by default, with every key explained."""
     if schema:
-        from windlass.spec.spec import json_schema
+        from windlass.spec.schema import json_schema
 
-        voice.result_json(json_schema())
+        voice.result_json(json_schema(flow))
     else:
         from windlass.cli.example import example
 
-        voice.result(example())
+        voice.result(example(flow))
     return Exit.DONE
 
 

@@ -313,7 +313,7 @@ def read_spec(voice: Voice, words: dict[str, Any], needs: tuple[str, ...]) -> Sp
     Raises:
         BadSpec: with every fault.
     """
-    from windlass.spec.spec import load_spec
+    from windlass.spec.loading import load_spec
 
     file = words.pop("file", None)
     spec = load_spec(words, file, needs=needs)
@@ -356,7 +356,7 @@ def read_rewrite_spec(voice: Voice, words: dict[str, Any]) -> RewriteSpec:
     Raises:
         BadSpec: with every fault.
     """
-    from windlass.spec.rewrite import load_rewrite_spec
+    from windlass.spec.loading import load_rewrite_spec
 
     spec = load_rewrite_spec({"connection": words["target"]}, words["file"])
     assert spec.connection is not None
@@ -370,9 +370,9 @@ def read_target(voice: Voice, words: dict[str, Any]) -> str:
     Raises:
         BadSpec: with every fault.
     """
-    from windlass.spec.rewrite import is_rewrite
+    from windlass.spec.loading import flow_of_file
 
-    if words.get("file") is not None and is_rewrite(words["file"]):
+    if words.get("file") is not None and flow_of_file(words["file"]) == "rewrite":
         found = read_rewrite_spec(voice, words).connection
     else:
         found = read_spec(voice, words, ("target",)).target

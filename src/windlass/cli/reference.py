@@ -12,6 +12,7 @@ import click
 
 from windlass.cli.example import example
 from windlass.cli.main import windlass
+from windlass.spec.flow_key import FLOWS
 
 _HEAD = """\
 # Commands
@@ -45,8 +46,9 @@ def reference() -> str:
     for name in windlass.list_commands(context):
         command = windlass.commands[name]
         parts.append("\n".join(_command(command, click.Context(command, context, name))))
-    parts.append("## The spec file\n\nWhat `windlass spec` prints:\n")
-    parts.append(f"```yaml\n{example()}```\n")
+    parts.append("## Spec files\n")
+    for flow in FLOWS:
+        parts.append(f"What `windlass spec {flow}` prints:\n\n```yaml\n{example(flow)}```\n")
     return "\n".join(parts)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
@@ -129,6 +129,8 @@ def _warehouse(value: Any) -> Any:
 
 class ExportSpec(BaseModel):
     """An export: from a PostgreSQL database to files, and from there into a warehouse."""
+
+    flow: ClassVar = "export"
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

@@ -5,18 +5,11 @@ What it does not decide: whether the database can do it (`windlass.inplace.check
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-
-from windlass.errors import BadSpec
-from windlass.spec.spec import validated
-from windlass.spec.yaml_file import read_yaml
 
 
 class Frame(StrEnum):
@@ -89,6 +82,8 @@ class Addition(BaseModel):
 class RewriteSpec(BaseModel):
     """A rewrite: of which table, which rows, how."""
 
+    flow: ClassVar = "rewrite"
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     connection: SecretStr | None = None
@@ -145,36 +140,3 @@ class RewriteSpec(BaseModel):
     def essence(self) -> dict[str, Any]:
         """What makes it the same rewrite, without secrets."""
         return self.model_dump(mode="json", exclude={"connection", "batch_rows"})
-
-
-def load_rewrite_spec(words: Mapping[str, Any], path: Path | None) -> RewriteSpec:
-    """From a YAML file and the command line's words, which win.
-
-    Raises:
-        BadSpec: with every fault, the nearest valid key for an unknown one.
-    """
-    data = read_yaml(path) if path else {}
-    data |= {key: value for key, value in words.items() if value is not None}
-    if not data.get("connection") and (value := os.environ.get("WINDLASS_TARGET")):
-        data["connection"] = value
-    faults = []
-    if not data.get("connection"):
-        faults.append(
-            "connection: not given; use --target, the variable WINDLASS_TARGET or a spec file"
-        )
-    try:
-        spec = validated(RewriteSpec, data)
-    except BadSpec as error:
-        raise BadSpec([*faults, *error.faults]) from None
-    if faults:
-        raise BadSpec(faults)
-    return spec
-
-
-def is_rewrite(path: Path) -> bool:
-    """Whether a spec file is one of these: each names its table.
-
-    Raises:
-        BadSpec: it cannot be read.
-    """
-    return "table" in read_yaml(path)

@@ -11,8 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +27,6 @@ from pydantic import (
 
 from windlass.errors import BadSpec
 from windlass.model.report import ACCEPTABLE, LossClass
-from windlass.spec.yaml_file import read_yaml
 
 
 class ChunkBy(StrEnum):
@@ -118,7 +116,9 @@ Classes = Annotated[
 
 
 class Spec(BaseModel):
-    """A move: from where to where, what of it, and how."""
+    """A migration: from where to where, what of it, and how."""
+
+    flow: ClassVar = "migrate"
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -219,36 +219,6 @@ class Spec(BaseModel):
         return {_word(key): value for key, value in given.items()}
 
 
-def load_spec(
-    words: Mapping[str, Any], path: Path | None = None, *, needs: Sequence[str] = ()
-) -> Spec:
-    """One `Spec` from a YAML file and the command line's words, which win.
-
-    Source and target fall back to WINDLASS_SOURCE and WINDLASS_TARGET; `needs` names those of
-    the two that the caller cannot do without.
-
-    Raises:
-        BadSpec: with every fault, the nearest valid key for an unknown one.
-    """
-    data = read_yaml(path) if path else {}
-    data |= {key: value for key, value in words.items() if value not in (None, (), {})}
-    for side in ("source", "target"):
-        if not data.get(side) and (value := os.environ.get(f"WINDLASS_{side.upper()}")):
-            data[side] = value
-    faults = [
-        f"{side}: not given; use --{side}, the variable WINDLASS_{side.upper()} or a spec file"
-        for side in needs
-        if not data.get(side)
-    ]
-    try:
-        spec = validated(Spec, data)
-    except BadSpec as error:
-        raise BadSpec([*faults, *error.faults]) from None
-    if faults:
-        raise BadSpec(faults)
-    return spec
-
-
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -295,17 +265,3 @@ def _inner(model: type[BaseModel], rest: Sequence[str]) -> type[BaseModel]:
     types = [one for field in model.model_fields.values() for one in get_args(field.annotation)]
     nested = [one for one in types if isinstance(one, type) and issubclass(one, BaseModel)]
     return nested[0] if nested else model
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON schema of a spec file, for editors: they complete ``chunk-size`` and accept
-    ``chunk_size`` as well."""
-    schema = Spec.model_json_schema(by_alias=True)
-    properties = schema["properties"]
-    for value in properties.values():
-        value["description"] = " ".join(value["description"].split())
-    schema["properties"] = {_word(key): value for key, value in properties.items()}
-    schema["patternProperties"] = {f"^{key}$": v for key, v in properties.items() if "_" in key}
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Windlass spec"
-    return schema

@@ -1,0 +1,129 @@
+"""A spec of any flow from a YAML file and the command line's options, which win."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from windlass.errors import BadSpec
+from windlass.spec.export import ExportSpec
+from windlass.spec.flow_key import flow_of, keys_for, without_flow
+from windlass.spec.rewrite import RewriteSpec
+from windlass.spec.spec import Spec, spec_keys, validated
+from windlass.spec.yaml_file import read_yaml
+
+AnySpec = Spec | RewriteSpec | ExportSpec
+SPECS: Mapping[str, type[AnySpec]] = {
+    "migrate": Spec,
+    "rewrite": RewriteSpec,
+    "export": ExportSpec,
+}
+_VARIABLES = {
+    "source": "WINDLASS_SOURCE",
+    "target": "WINDLASS_TARGET",
+    "connection": "WINDLASS_TARGET",
+}
+_OPTIONS = {"source": "--source", "target": "--target", "connection": "--target"}
+_NEEDS = {"migrate": ("source", "target"), "rewrite": ("connection",), "export": ("source",)}
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load_spec(
+    words: Mapping[str, Any], path: Path | None = None, *, needs: Sequence[str] = ()
+) -> Spec:
+    """A migration's spec. `needs` names the sides that have to be given.
+
+    Raises:
+        BadSpec: with every fault, the nearest valid key for an unknown one.
+    """
+    return _load(Spec, words, _keys(path, "migrate") if path else {}, needs)
+
+
+def load_rewrite_spec(words: Mapping[str, Any], path: Path | None) -> RewriteSpec:
+    """A rewrite's spec, whose database has to be given.
+
+    Raises:
+        BadSpec: with every fault, the nearest valid key for an unknown one.
+    """
+    data = _keys(path, "rewrite") if path else {}
+    return _load(RewriteSpec, words, data, _NEEDS["rewrite"])
+
+
+def load_export_spec(words: Mapping[str, Any], path: Path | None) -> ExportSpec:
+    """An export's spec.
+
+    Raises:
+        BadSpec: with every fault, the nearest valid key for an unknown one.
+    """
+    return _load(ExportSpec, words, _keys(path, "export") if path else {}, ())
+
+
+def read_any(path: Path, words: Mapping[str, Any] | None = None) -> tuple[str, AnySpec]:
+    """The flow that a file is for, and its spec. `words` are options of the command line, under
+    the flow's own keys, but `target` for a rewrite's database.
+
+    Raises:
+        BadSpec: with every fault; an option that this flow does not have is one.
+    """
+    data = read_yaml(path)
+    flow = flow_of(data)
+    given = _given(words or {})
+    if flow == "rewrite" and "target" in given:
+        given["connection"] = given.pop("target")
+    return flow, _load(SPECS[flow], given, without_flow(data), _NEEDS[flow])
+
+
+def flow_of_file(path: Path) -> str:
+    """The flow that a file is for.
+
+    Raises:
+        BadSpec: it cannot be read, or names a flow that there is not.
+    """
+    return flow_of(read_yaml(path))
+
+
+def _keys(path: Path, flow: str) -> dict[str, Any]:
+    return keys_for(flow, read_yaml(path), path)
+
+
+def _load(
+    model: type[M], words: Mapping[str, Any], data: Mapping[str, Any], needs: Sequence[str]
+) -> M:
+    found = {**data, **_given(words)}
+    for side, variable in _VARIABLES.items():
+        is_key = side in model.model_fields
+        if is_key and not found.get(side) and (value := os.environ.get(variable)):
+            found[side] = value
+    faults = [
+        f"{side}: not given; use {_OPTIONS[side]}, the variable {_VARIABLES[side]} or a spec file"
+        for side in needs
+        if not found.get(side)
+    ]
+    try:
+        spec = validated(model, found)
+    except BadSpec as error:
+        hint = error.hint or _hint(model, found)
+        raise BadSpec([*faults, *error.faults], hint=hint) from None
+    if faults:
+        raise BadSpec(faults)
+    return spec
+
+
+def _given(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the options that were left out."""
+    return {key: value for key, value in words.items() if value not in (None, (), {})}
+
+
+def _hint(model: type[BaseModel], found: Mapping[str, Any]) -> str:
+    """For keys of another flow, whose name is missing."""
+    unknown = {key.replace("_", "-") for key in found} - set(spec_keys(model))
+    for flow, other in SPECS.items():
+        if unknown and other is not model and unknown <= set(spec_keys(other)):
+            keys = ", ".join(sorted(unknown))
+            return f"{keys}: of a spec for {flow}; say flow: {flow}, and run windlass {flow}"
+    return ""
