@@ -19,52 +19,56 @@ class State(StrEnum):
     REFUSED = "refused"  # nothing was written
     DIFFERENT = "different"  # finished, and verification found differences
     LOSSY = "done, with losses"  # that its rows brought about, and that nobody has accepted
-    DONE = "done"
-    ROLLED_BACK = "rolled back"
+    DONE = "done"  # and verified, as far as it was asked to
+    ROLLED_BACK = "rolled back"  # the target is as it was before the run
 
 
 @dataclass(frozen=True, slots=True)
 class RelationOutcome:
-    source: str
-    target: str
-    rows: int
-    bytes: int
-    chunks: int
+    """What became of one relation."""
+
+    source: str  # its name there, with its schema
+    target: str  # its name there, with its schema
+    rows: int  # that were copied; of a comparison: that were compared
+    bytes: int  # that were copied
+    chunks: int  # how many it was copied in
     seconds: float  # of copying, summed over its chunks
     snapshots: tuple[int, ...]  # numbers of the snapshots it was read from
     verified: str = ""  # how far it was compared and found equal: "", "schema", "counts" or "full"
-    differs: Differs = Differs.NOT
+    differs: Differs = Differs.NOT  # why it was found not to be equal
 
 
 class Compared(StrEnum):
     """What a run has compared of the two sides, as a sentence says it."""
 
-    SCHEMA = "schema"
-    SEQUENCES = "sequences"
-    COUNTS = "row counts"
-    CONTENT = "the content of every row"
+    SCHEMA = "schema"  # all definitions
+    SEQUENCES = "sequences"  # where they are
+    COUNTS = "row counts"  # of each relation
+    CONTENT = "the content of every row"  # by fingerprints that the servers compute
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    run: str
-    state: State
-    seconds: float = 0.0
-    relations: tuple[RelationOutcome, ...] = ()
-    losses: tuple[Loss, ...] = ()
-    differences: tuple[Difference, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    snapshots: tuple[Snapshot, ...] = ()
+    """How a run ended."""
+
+    run: str  # its name, which `windlass status` and `windlass rollback` take
+    state: State  # how it ended
+    seconds: float = 0.0  # from its start to its end
+    relations: tuple[RelationOutcome, ...] = ()  # one for each that the run was about
+    losses: tuple[Loss, ...] = ()  # what the target does not have although the source has it
+    differences: tuple[Difference, ...] = ()  # what is not equal; `--differences` has every row
+    problems: tuple[Problem, ...] = ()  # why it was refused
+    snapshots: tuple[Snapshot, ...] = ()  # of the source, in the order they were taken
     notices: tuple[str, ...] = ()  # such as relations read from more than one snapshot
     phases: dict[str, float] = field(default_factory=dict)  # seconds from first start to last end
-    verified: str = ""  # how far rows were compared: "", "counts" or "full"; "schema": not at all
-    compared: tuple[Compared, ...] = ()
+    verified: str = ""  # how far: "full", "counts", "schema" or ""; of an export "rows", "files"
+    compared: tuple[Compared, ...] = ()  # what was compared of the two sides
     differing_rows: dict[DifferenceKind, int] = field(default_factory=dict)  # named or not
-    sequences: int = 0
+    sequences: int = 0  # how many were set, or compared
     message: str = ""  # why it stopped
     hint: str = ""  # what to do now
     source: str = ""  # names for people: "shop on 127.0.0.1:5416 (PostgreSQL 16.14)"
-    target: str = ""
+    target: str = ""  # the same
     set_aside: int = 0  # how many objects a rollback would put back
     counts: dict[str, int] = field(default_factory=dict)  # of rows, in the flow's own words
     resumed: bool = False  # it continued where an earlier process had stopped

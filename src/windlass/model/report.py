@@ -16,8 +16,8 @@ class Problem:
     """Why a run cannot start."""
 
     object: str  # what it is about: "target", "role app", "shop.orders"
-    message: str
-    hint: str = ""
+    message: str  # what is wrong with it
+    hint: str = ""  # what to do about it
 
     def __str__(self) -> str:
         return f"{self.object}: {self.message}" + (f" ({self.hint})" if self.hint else "")
@@ -36,7 +36,7 @@ class LossClass(StrEnum):
     STORAGE = "storage"  # tablespace, compression, statistics: where and how, never what
     TRIGGERS = "triggers"  # of filled tables, switched off while their rows are loaded
     ROLES = "roles"  # what a role that the target lacks has set in the database
-    COMMENTS = "comments"
+    COMMENTS = "comments"  # of the database
 
     VALUES = "values"  # rows or values are missing, or others
     CONSTRAINTS = "constraints"  # the target does not enforce what the source enforces
@@ -61,9 +61,9 @@ ACCEPTABLE = tuple(one for one in LossClass if not one.is_notice)
 class Loss:
     """What the target will not have although the source has it."""
 
-    object: str
-    message: str
-    kind: LossClass
+    object: str  # what it is about
+    message: str  # what is lost
+    kind: LossClass  # whether it stops a run depends on it
 
     def to_json(self) -> dict[str, str]:
         return {"object": self.object, "message": self.message, "class": self.kind.value}
@@ -106,21 +106,23 @@ def loss_problems(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Prob
 class Differs(StrEnum):
     """Why a relation is not the same on both sides."""
 
-    NOT = ""
-    MISSING = "missing"
-    ROWS = "rows"
-    DEFINITION = "definition"
+    NOT = ""  # it is
+    MISSING = "missing"  # from the target, or without the columns that would hold its rows
+    ROWS = "rows"  # their number or content
+    DEFINITION = "definition"  # of itself, or of an index, constraint or trigger
 
 
 class DifferenceKind(StrEnum):
-    SCHEMA = "schema"
-    COUNT = "count"
+    """What is not equal."""
+
+    SCHEMA = "schema"  # a definition
+    COUNT = "count"  # of a relation's rows
     CONTENT = "content"  # of a relation, whatever its rows
     MISSING = "missing"  # on the source only
     EXTRA = "extra"  # on the target only
-    CHANGED = "changed"
-    SEQUENCE = "sequence"
-    LARGE_OBJECT = "large object"
+    CHANGED = "changed"  # on both sides, with other values
+    SEQUENCE = "sequence"  # it is elsewhere
+    LARGE_OBJECT = "large object"  # its content, owner or grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +130,13 @@ class Difference:
     """One thing that is not equal. `key` and `columns` name, they never show a row's values,
     except the key's own columns where the user asked for values."""
 
-    kind: DifferenceKind
-    object: str
-    message: str
-    key: dict[str, str] = field(default_factory=dict)
-    columns: tuple[str, ...] = ()
+    kind: DifferenceKind  # what is not equal
+    object: str  # what it is about
+    message: str  # how it differs
+    key: dict[str, str] = field(default_factory=dict)  # of a row: its key columns with their values
+    columns: tuple[str, ...] = ()  # of a row: those that differ
     source: dict[str, str | None] | None = None  # values, only when asked for
-    target: dict[str, str | None] | None = None
+    target: dict[str, str | None] | None = None  # the same
     rows: int = 0  # how many rows it stands for that nothing names; 0: it names what it is about
     relation: str = ""  # of a definition: the relation that it is a part of, on the target
 

@@ -22,10 +22,10 @@ class Snapshot:
     """An exported snapshot. `number` counts a run's snapshots from 1; more than one means that
     the first was lost on the way."""
 
-    number: int
+    number: int  # to which a relation's `snapshots` refer
     id: str  # what SET TRANSACTION SNAPSHOT takes
     taken_at: str  # ISO 8601
-    lsn: str  # empty on a standby that may not tell
+    lsn: str  # the position in the write-ahead log; empty on a standby that does not report it
 
     @property
     def moment(self) -> str:
