@@ -22,7 +22,7 @@ from windlass.cli.moves import migrate, plan_move
 from windlass.demo.shop import fill
 from windlass.model.outcome import State
 from windlass.model.units import bytes_text
-from windlass.spec.spec import Spec
+from windlass.spec.migrate import Spec
 
 Fill = Callable[[str, Path], None]
 TO_REACH = 0.8  # of all cases

@@ -13,8 +13,8 @@ from windlass.flows.rewrite.outline import REWRITE
 from windlass.model.event import ignore
 from windlass.model.flow import ONE, Result, resolve
 from windlass.model.outcome import Outcome, State
+from windlass.spec.model import validated
 from windlass.spec.rewrite import RewriteSpec
-from windlass.spec.spec import validated
 
 STEPS = [step.name for step in REWRITE.steps]
 PRODUCT: dict[str, Any] = {"add": {"product_id": {"value": "ABCD"}}}

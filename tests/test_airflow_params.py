@@ -10,7 +10,9 @@ import pytest
 
 from test_airflow_dags import airflow_process
 from windlass.errors import BadSpec
-from windlass.spec.spec import Existing, Extent, Spec, Unlogged, Verify, validated
+from windlass.spec.choices import Existing, Extent, Unlogged, Verify
+from windlass.spec.migrate import Spec
+from windlass.spec.model import validated
 
 Form = Mapping[str, Any]
 Words = Callable[..., dict[str, Any]]
@@ -83,7 +85,7 @@ def test_a_form_as_it_stands_moves_everything_and_overwrites_nothing(migration: 
     assert (made.schemas, made.include, made.exclude, made.map_schema) == ((), (), (), {})
     assert (made.existing, made.extent) == (Existing.REFUSE, Extent.ALL)
     assert made.verify_ is Verify.FULL
-    assert (made.partition_threshold, made.max_partitions, made.chunk_rows) == (
+    assert (made.chunk_threshold, made.max_chunks, made.min_chunk_rows) == (
         1_000_000,
         64,
         100_000,
@@ -100,11 +102,11 @@ def test_a_form_names_connections_where_a_spec_has_addresses(
 @pytest.mark.parametrize(
     ("field", "key", "value"),
     [
-        ("partition_threshold", "partition_threshold", 100_000),
-        ("max_partitions", "max_partitions", 2),
-        ("max_partitions", "max_partitions", 100_000),
-        ("chunk_size", "chunk_rows", 100),
-        ("chunk_size", "chunk_rows", 100_000_000),
+        ("partition_threshold", "chunk_threshold", 100_000),
+        ("max_partitions", "max_chunks", 2),
+        ("max_partitions", "max_chunks", 100_000),
+        ("chunk_size", "min_chunk_rows", 100),
+        ("chunk_size", "min_chunk_rows", 100_000_000),
         ("jobs", "jobs", 1),
         ("jobs", "jobs", 256),
         ("one_snapshot", "one_snapshot", True),

@@ -24,7 +24,8 @@ from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.model.flow import ONE, Result, Step
 from windlass.run.local import run_flow
-from windlass.spec.spec import Spec, validated
+from windlass.spec.migrate import Spec
+from windlass.spec.model import validated
 
 EXTRACT, HOLD = "extract_source_schema", "hold_snapshot"
 

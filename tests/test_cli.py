@@ -44,7 +44,7 @@ from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
 from windlass.model.report import Difference, DifferenceKind, Differs
 from windlass.model.snapshot import Snapshot
-from windlass.spec.spec import Spec
+from windlass.spec.migrate import Spec
 
 PASSWORD = "Sw0rdfish-ünseen/%41"
 QUOTED = "Sw0rdfish-%C3%BCnseen%2F%2541"

@@ -16,7 +16,8 @@ from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.outline import VALIDATE
 from windlass.model.event import Event, FlowPlanned
 from windlass.run.local import run_flow
-from windlass.spec.spec import Spec, validated
+from windlass.spec.migrate import Spec
+from windlass.spec.model import validated
 
 SHOP = """
 create table sale (id bigserial primary key, n int);

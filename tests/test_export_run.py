@@ -790,7 +790,7 @@ def test_a_source_that_hangs_up_is_read_again_in_a_new_snapshot(
 
 def test_the_example_in_the_documentation_loads(tmp_path: Path) -> None:
     from windlass.spec.export import ExportSpec
-    from windlass.spec.spec import validated
+    from windlass.spec.model import validated
 
     page = (Path(__file__).parent.parent / "docs" / "export.md").read_text()
     text = page.split("```yaml\n")[1].split("```")[0]

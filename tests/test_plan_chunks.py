@@ -19,7 +19,7 @@ from windlass.planning.chunks import (
     plan_loads,
     split,
 )
-from windlass.spec.spec import ChunkBy
+from windlass.spec.choices import ChunkBy
 
 MB = 1 << 20
 Key = tuple[int | None, ...]

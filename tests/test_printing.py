@@ -17,7 +17,8 @@ from windlass.engines.postgres.pg_dump import PgDump
 from windlass.engines.postgres.printing import CannotPrint, Printing
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.flows.migrate.reading import _without_pg_dump
-from windlass.spec.spec import Spec, validated
+from windlass.spec.migrate import Spec
+from windlass.spec.model import validated
 
 # each of these is printed otherwise once it has been dumped and restored
 PRINTED_AGAIN = """

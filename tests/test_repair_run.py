@@ -25,7 +25,7 @@ from windlass.cli.comparisons import verify as verify_here
 from windlass.flows.repair.steps import Repairing
 from windlass.model.event import ignore
 from windlass.model.outcome import State
-from windlass.spec.spec import Spec
+from windlass.spec.migrate import Spec
 
 ROWS = (
     "create table keyed (id int primary key, v text,"

@@ -7,21 +7,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.cli import options
 from windlass.cli.example import example
-from windlass.cli.main import windlass
 from windlass.errors import BadSpec
-from windlass.model.report import ACCEPTABLE
+from windlass.spec.choices import Verify
 from windlass.spec.flow_key import FLOWS
 from windlass.spec.loading import SPECS, load_spec, read_any
+from windlass.spec.migrate import Spec
+from windlass.spec.model import parse_bytes, spec_keys
 from windlass.spec.rewrite import RewriteSpec
 from windlass.spec.schema import json_schema
-from windlass.spec.spec import ChunkBy, Existing, Spec, Verify, parse_bytes, spec_keys
 
 
 @pytest.fixture(autouse=True)
@@ -218,27 +216,9 @@ def test_a_command_refuses_a_file_for_another_flow(tmp_path: Path) -> None:
     assert caught.value.hint == f"run windlass rewrite -f {path}"
 
 
-def test_options_and_spec_use_the_same_words() -> None:
-    spelled = {
-        option.removeprefix("--")
-        for param in windlass.commands["migrate"].params
-        for option in param.opts
-        if isinstance(param, click.Option) and option.startswith("--")
-    }
-    only_here = {"file", "plan", "restart", "differences", "json", "quiet", "verbose"}
-    assert spelled - only_here == set(spec_keys())
-
-
-def test_options_offer_the_choices_of_the_spec() -> None:
-    assert tuple(ChunkBy) == options.CHUNK_BY
-    assert tuple(Existing) == options.EXISTING
-    assert tuple(Verify) == options.VERIFY
-    assert options.ACCEPT == ACCEPTABLE
-
-
 def test_the_json_schema_completes_the_words_and_knows_their_other_spelling() -> None:
     schema = json.loads(json.dumps(json_schema()))
-    assert set(schema["properties"]) == {"flow", *spec_keys()}
+    assert set(schema["properties"]) == {"flow", *spec_keys(Spec)}
     assert schema["additionalProperties"] is False
     assert "^chunk_size$" in schema["patternProperties"]
     assert all(value["description"] for value in schema["properties"].values())

@@ -17,8 +17,9 @@ from command import windlass
 from windlass.cli.endings import ending_of
 from windlass.cli.main import run
 from windlass.spec.export import ExportSpec
+from windlass.spec.migrate import Spec
+from windlass.spec.model import spec_keys
 from windlass.spec.rewrite import RewriteSpec
-from windlass.spec.spec import Spec, spec_keys
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n"

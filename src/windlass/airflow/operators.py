@@ -178,7 +178,7 @@ def read_words(model: str, words: Mapping[str, Any]) -> Any:
     """Raises:
     BadSpec: with every fault.
     """
-    from windlass.spec.spec import validated
+    from windlass.spec.model import validated
 
     return validated(resolve_place(model), words)
 

@@ -24,7 +24,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from windlass.airflow.factory import Ending, Tuning, migration_dag, validation_dag
 from windlass.airflow.notices import Notices
 from windlass.errors import BadSpec
-from windlass.spec.spec import validated
+from windlass.spec.model import validated
 from windlass.spec.yaml_file import read_yaml
 
 _PRESETS = {"@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly",

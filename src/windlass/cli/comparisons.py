@@ -17,7 +17,7 @@ from windlass.flows.validate.outline import VALIDATE
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, State
 from windlass.run.local import run_flow
-from windlass.spec.spec import Spec
+from windlass.spec.migrate import Spec
 
 # without the last step, which makes an error of differences: here they may be repaired
 COMPARE = VALIDATE.only(*(step.name for step in VALIDATE.steps[:-1]))

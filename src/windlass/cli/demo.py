@@ -33,7 +33,7 @@ from windlass.engines.postgres.embedded import EmbeddedServer, Version, bin_dire
 from windlass.errors import Refused, WindlassError
 from windlass.model.outcome import Outcome
 from windlass.model.report import Problem
-from windlass.spec.spec import Spec
+from windlass.spec.migrate import Spec
 
 MARK = "windlass-demo"
 

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource, iter_params_for_processing
 
 from windlass.errors import BadSpec
+from windlass.spec.fields.migrate import MIGRATE
 
 # commands whose options are the keys of a `Spec`, which needs both sides
 _OF_SPECS = {"plan", "migrate", "verify"}
@@ -51,9 +52,8 @@ class AllFaults(click.Command):
 
 def _faults_of_spec(read: Mapping[str, Any]) -> Sequence[str]:
     from windlass.spec.loading import load_spec  # only a mistake needs it here
-    from windlass.spec.spec import spec_keys
 
-    keys = {key.replace("-", "_") for key in spec_keys()}
+    keys = {entry.key for entry in MIGRATE.values()}
     words = {name: value for name, value in read.items() if name in keys}
     try:
         load_spec(words, read.get("file"), needs=("source", "target"))

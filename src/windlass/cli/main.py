@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from windlass.cli.differing import Differing
     from windlass.flows.migrate.unfinished import Planned
     from windlass.model.outcome import Outcome
-    from windlass.spec.spec import Spec
+    from windlass.spec.migrate import Spec
 
 # What has been written when one of these fails? Nothing.
 READING = {"plan", "status", "spec"}
@@ -279,7 +279,7 @@ def verify(
 
 def _verifying(spec: Spec) -> Spec:
     """A spec file may say that a migration verifies nothing; this command always does."""
-    from windlass.spec.spec import Verify
+    from windlass.spec.choices import Verify
 
     if spec.verify_ is Verify.NONE:
         return spec.model_copy(update={"verify_": Verify.FULL})

@@ -33,7 +33,7 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.report import accepting
 from windlass.planning.reviewed import Reviewed
 from windlass.run.local import run_flow
-from windlass.spec.spec import Spec
+from windlass.spec.migrate import Spec
 
 if TYPE_CHECKING:
     from windlass.flows.migrate.unfinished import Planned

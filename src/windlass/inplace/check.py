@@ -20,7 +20,8 @@ from windlass.model.flow import resolve
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewriteChange, RewriteColumn, RewritePlan
-from windlass.spec.rewrite import Addition, Backup, Change, Delete, RewriteSpec
+from windlass.spec.choices import Backup, Delete
+from windlass.spec.rewrite import Addition, Change, RewriteSpec
 
 _TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
 _OF_A_LENGTH = {"character varying", "bpchar", '"bit"', "bit varying"}

@@ -10,7 +10,7 @@ from math import ceil
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys, Range, Whole
 from windlass.model.plan import Load
 from windlass.model.relation import Relation
-from windlass.spec.spec import ChunkBy
+from windlass.spec.choices import ChunkBy
 
 # A relation below this shares its transaction with others: 2,000 small relations took 2,000
 # commits and twice as many round trips each in its own.

@@ -5,55 +5,24 @@ What it does not decide: whether the source and the warehouse can do it (`flows.
 
 from __future__ import annotations
 
-import os
 import re
-from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from windlass.spec.spec import Size
+from windlass.spec.choices import Compression, Disposition, Format, Unmatched
+from windlass.spec.fields.export import EXPORT
+from windlass.spec.model import Size, SpecModel, Words, made_from
 
 STORES = ("file", "s3", "gs", "az")
 WAREHOUSES = ("duckdb", "bigquery", "postgresql", "postgres")
-
-
-class Format(StrEnum):
-    PARQUET = "parquet"
-    CSV = "csv"
-
-
-class Compression(StrEnum):
-    AUTO = "auto"
-    ZSTD = "zstd"
-    SNAPPY = "snappy"
-    GZIP = "gzip"
-    NONE = "none"
-
-
-class Disposition(StrEnum):
-    TRUNCATE = "truncate"
-    APPEND = "append"
-    MERGE = "merge"
-
-
-class Unmatched(StrEnum):
-    REFUSE = "refuse"
-    IGNORE = "ignore"
 
 
 _COMPRESSIONS = {
     Format.PARQUET: (Compression.ZSTD, Compression.SNAPPY, Compression.GZIP, Compression.NONE),
     Format.CSV: (Compression.GZIP, Compression.NONE),
 }
-
-
-def _words(value: Any) -> Any:
-    """`key: id` means `key: [id]`."""
-    return [value] if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
 
 class RelationSpec(BaseModel):
@@ -127,51 +96,32 @@ def _warehouse(value: Any) -> Any:
     return value
 
 
-class ExportSpec(BaseModel):
+field = partial(made_from, EXPORT)
+
+
+class ExportSpec(SpecModel):
     """An export: from a PostgreSQL database to files, and from there into a warehouse."""
 
     flow: ClassVar = "export"
+    entries: ClassVar = EXPORT
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    source: SecretStr | None = None
-    """`postgresql://` URL, libpq conninfo string or service name. Default: $WINDLASS_SOURCE."""
-    to: Annotated[str, BeforeValidator(_url)]
-    """Folder in an object store: `s3://bucket/path`, `gs://...`, `az://...` or `file:///path`."""
-    warehouse: Annotated[SecretStr | None, BeforeValidator(_warehouse)] = None
-    """`duckdb:///path`, `bigquery://project/dataset` or `postgresql://...`. None: files only."""
-    into: str = ""
-    """Schema of the tables in a DuckDB or PostgreSQL warehouse. Default: main, public."""
-    relations: tuple[RelationSpec, ...] = ()
-    """Patterns on `schema.relation`, or mappings. Default: every relation of the source."""
-    exclude: Words = ()
-    """Shell patterns on `schema.relation`, or on the relation's name alone; what matches one is
-    left out."""
-    format: Format = Format.PARQUET
-    """What the files are."""
-    compression: Compression = Compression.AUTO
-    """Of the files. `auto`: zstd for Parquet, gzip for CSV."""
-    file_size: Size = 128 << 20
-    """A file is ended, and the next begun, when it has grown to this size."""
-    disposition: Disposition = Disposition.TRUNCATE
-    """What happens to rows that the warehouse has: `truncate` replaces them, `append` keeps them,
-    `merge` replaces those with the same key."""
-    require_rows: bool = False
-    """A relation without rows is an error."""
-    keep_files: bool = False
-    """Keep the files after they are loaded, or after the export has failed."""
-    mask: Words = ()
-    """Shell patterns on `schema.relation.column`, or on its end: values become `***`."""
-    leave_out: Words = ()
-    """Shell patterns on `schema.relation.column`, or on its end: columns that are not read at
-    all."""
-    unmatched: Unmatched = Unmatched.REFUSE
-    """Whether words of `exclude`, `mask` and `leave-out` that name nothing stop the export, or
-    `ignore`."""
-    store_options: dict[str, str] = Field(default_factory=dict)
-    """Configuration of the object store, by obstore's names, such as `endpoint`."""
-    jobs: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=lambda: os.cpu_count() or 1)
-    """How many relations are worked on side by side. Default: the cores."""
+    source: SecretStr | None = field("source")
+    to: Annotated[str, BeforeValidator(_url)] = field("to")
+    warehouse: Annotated[SecretStr | None, BeforeValidator(_warehouse)] = field("warehouse")
+    into: str = field("into")
+    relations: tuple[RelationSpec, ...] = field("relations")
+    exclude: Words = field("exclude")
+    format: Format = field("format")
+    compression: Compression = field("compression")
+    file_size: Size = field("file-size")
+    disposition: Disposition = field("disposition")
+    require_rows: bool = field("require-rows")
+    keep_files: bool = field("keep-files")
+    mask: Words = field("mask")
+    leave_out: Words = field("leave-out")
+    unmatched: Unmatched = field("unmatched")
+    store_options: dict[str, str] = field("store-options")
+    jobs: int = field("jobs")
 
     @model_validator(mode="before")
     @classmethod

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
-
 from windlass.errors import BadSpec
 from windlass.spec.export import ExportSpec
+from windlass.spec.fields.entry import Entry
 from windlass.spec.flow_key import flow_of, keys_for, without_flow
+from windlass.spec.migrate import Spec
+from windlass.spec.model import SpecModel, validated
 from windlass.spec.rewrite import RewriteSpec
-from windlass.spec.spec import Spec, spec_keys, validated
 from windlass.spec.yaml_file import read_yaml
 
 AnySpec = Spec | RewriteSpec | ExportSpec
@@ -22,15 +22,9 @@ SPECS: Mapping[str, type[AnySpec]] = {
     "rewrite": RewriteSpec,
     "export": ExportSpec,
 }
-_VARIABLES = {
-    "source": "WINDLASS_SOURCE",
-    "target": "WINDLASS_TARGET",
-    "connection": "WINDLASS_TARGET",
-}
-_OPTIONS = {"source": "--source", "target": "--target", "connection": "--target"}
 _NEEDS = {"migrate": ("source", "target"), "rewrite": ("connection",), "export": ("source",)}
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=SpecModel)
 
 
 def load_spec(
@@ -95,15 +89,10 @@ def _load(
     model: type[M], words: Mapping[str, Any], data: Mapping[str, Any], needs: Sequence[str]
 ) -> M:
     found = {**data, **_given(words)}
-    for side, variable in _VARIABLES.items():
-        is_key = side in model.model_fields
-        if is_key and not found.get(side) and (value := os.environ.get(variable)):
-            found[side] = value
-    faults = [
-        f"{side}: not given; use {_OPTIONS[side]}, the variable {_VARIABLES[side]} or a spec file"
-        for side in needs
-        if not found.get(side)
-    ]
+    for entry in model.entries.values():
+        if not found.get(entry.key) and (value := os.environ.get(entry.variable)):
+            found[entry.key] = value
+    faults = [_missing(model.entries[side]) for side in needs if not found.get(side)]
     try:
         spec = validated(model, found)
     except BadSpec as error:
@@ -114,16 +103,21 @@ def _load(
     return spec
 
 
+def _missing(entry: Entry) -> str:
+    ways = f"{entry.flag}, the variable {entry.variable} or a spec file"
+    return f"{entry.word}: not given; use {ways}"
+
+
 def _given(words: Mapping[str, Any]) -> dict[str, Any]:
     """Without the options that were left out."""
     return {key: value for key, value in words.items() if value not in (None, (), {})}
 
 
-def _hint(model: type[BaseModel], found: Mapping[str, Any]) -> str:
+def _hint(model: type[SpecModel], found: Mapping[str, Any]) -> str:
     """For keys of another flow, whose name is missing."""
-    unknown = {key.replace("_", "-") for key in found} - set(spec_keys(model))
+    unknown = {key.replace("_", "-") for key in found} - set(model.entries)
     for flow, other in SPECS.items():
-        if unknown and other is not model and unknown <= set(spec_keys(other)):
+        if unknown and other is not model and unknown <= set(other.entries):
             keys = ", ".join(sorted(unknown))
             return f"{keys}: of a spec for {flow}; say flow: {flow}, and run windlass {flow}"
     return ""

@@ -6,30 +6,14 @@ What it does not decide: whether the database can do it (`windlass.inplace.check
 from __future__ import annotations
 
 from datetime import date, datetime
-from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-
-class Frame(StrEnum):
-    """What a function is given, and gives back."""
-
-    PANDAS = "pandas"
-    POLARS = "polars"
-    ARROW = "arrow"
-
-
-class Delete(StrEnum):
-    SELECTED = "selected"
-    ALL_WITH_KEY = "all_with_key"
-
-
-class Backup(StrEnum):
-    FULL = "full"
-    TOUCHED = "touched"
-    NONE = "none"
-
+from windlass.spec.choices import Backup, Delete, Frame
+from windlass.spec.fields.rewrite import REWRITE
+from windlass.spec.model import SpecModel, made_from
 
 Value = None | bool | int | float | datetime | date | str | list[Any] | dict[str, Any]
 Name = Annotated[str, Field(min_length=1)]
@@ -79,46 +63,31 @@ class Addition(BaseModel):
         return "value" in self.model_fields_set or self.sql is not None
 
 
-class RewriteSpec(BaseModel):
+field = partial(made_from, REWRITE)
+
+
+class RewriteSpec(SpecModel):
     """A rewrite: of which table, which rows, how."""
 
     flow: ClassVar = "rewrite"
+    entries: ClassVar = REWRITE
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    connection: SecretStr | None = None
-    """`postgresql://` URL, libpq conninfo string or service name. Default: $WINDLASS_TARGET."""
-    schema_: Name = Field(default="public", alias="schema")
-    """The table's schema."""
-    table: Name
-    """The table."""
-    backup_schema: Name = "backup"
-    """Where the backup is kept, under the table's name; made where it is missing."""
-    select: Name = "exported_at = '9999-12-31'"
-    """SQL condition: which rows are rewritten."""
-    set_: dict[str, Change] = Field(default_factory=dict, alias="set")
-    """Columns that the table has: `column: {value: ...}` or `column: {sql: ...}`."""
-    add: dict[str, Addition] = Field(default_factory=dict)
-    """The same for columns that the table may lack; `type` where it cannot be known."""
-    function: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] | None = None
-    """`package.module:name` of a Python function over batches of rows, after `set` and `add`."""
-    frame: Frame = Frame.PANDAS
-    """What the function takes and returns: a pandas or polars frame, or an Arrow table."""
-    batch_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
-    """The most rows that the function is given at once."""
-    key: Name = "base"
-    """The column by which rows belong together; see `delete`."""
-    id: Name = "message_id"
-    """The column that names a row."""
-    stamp: Name | None = "exported_at"
-    """The column that is set to the time of the run when a row is written; null: none."""
-    drop_duplicates: bool | Annotated[list[Name], Field(min_length=1)] = False
-    """Of rows that are equal after the change, keep the first: in all columns, or in these."""
-    delete: Delete = Delete.SELECTED
-    """`selected`: only duplicates go. `all_with_key`: so do the rows that have the `key` of a
-    selected row and were not selected themselves; they are in the backup."""
-    backup: Backup = Backup.FULL
-    """`full`: the whole table; `touched`: the rows that are rewritten or deleted; `none`."""
+    connection: SecretStr | None = field("connection")
+    schema_: Name = field("schema")
+    table: Name = field("table")
+    backup_schema: Name = field("backup-schema")
+    select: Name = field("select")
+    set_: dict[str, Change] = field("set")
+    add: dict[str, Addition] = field("add")
+    function: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] | None = field("function")
+    frame: Frame = field("frame")
+    batch_rows: int = field("batch-rows")
+    key: Name = field("key")
+    id: Name = field("id")
+    stamp: Name | None = field("stamp")
+    drop_duplicates: bool | Annotated[list[Name], Field(min_length=1)] = field("drop-duplicates")
+    delete: Delete = field("delete")
+    backup: Backup = field("backup")
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> RewriteSpec:
@@ -136,7 +105,3 @@ class RewriteSpec(BaseModel):
     def jobs(self) -> int:
         """Its steps come one after another."""
         return 1
-
-    def essence(self) -> dict[str, Any]:
-        """What makes it the same rewrite, without secrets."""
-        return self.model_dump(mode="json", exclude={"connection", "batch_rows"})

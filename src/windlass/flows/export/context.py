@@ -51,7 +51,8 @@ from windlass.model.relation import Relation
 from windlass.model.report import Difference, Loss, LossClass, Problem
 from windlass.model.snapshot import Snapshot
 from windlass.planning.postgres.select import matches
-from windlass.spec.export import ExportSpec, RelationSpec, Unmatched
+from windlass.spec.choices import Unmatched
+from windlass.spec.export import ExportSpec, RelationSpec
 
 _EXPORTS = TypeAdapter(tuple[Export, ...])
 _MANIFEST = TypeAdapter(Manifest)

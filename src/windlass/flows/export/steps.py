@@ -26,7 +26,7 @@ from windlass.model.event import Noticed
 from windlass.model.export import Export, File, Loaded, Manifest
 from windlass.model.flow import Item, Result
 from windlass.model.report import Difference, DifferenceKind
-from windlass.spec.export import Compression, Format
+from windlass.spec.choices import Compression, Format
 from windlass.transfer.files import (
     Layout,
     ahead,

@@ -82,7 +82,7 @@ from windlass.model.report import Difference, Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
 from windlass.planning.estimate import ALONE
 from windlass.planning.reviewed import Reviewed
-from windlass.spec.spec import Spec
+from windlass.spec.migrate import Spec
 
 if TYPE_CHECKING:
     from windlass.engines.postgres.archive import Dumping

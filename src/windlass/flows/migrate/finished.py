@@ -14,7 +14,8 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.report import Problem, unaccepted
-from windlass.spec.spec import Existing, Spec, Verify
+from windlass.spec.choices import Existing, Verify
+from windlass.spec.migrate import Spec
 
 FINISHED = (State.DONE, State.DIFFERENT, State.LOSSY)
 _LEVELS = ("", "counts", "full")

@@ -220,7 +220,7 @@ MIGRATE: Flow[Any] = Flow(
         ),
     ),
     context="windlass.flows.migrate.context:Migration",
-    spec="windlass.spec.spec:Spec",
+    spec="windlass.spec.migrate:Spec",
     undo="windlass.flows.rollback:undo_migration",
     foresee="windlass.flows.migrate.written:foresee_migration",
     status="windlass.flows.status:migration_status",

@@ -44,7 +44,8 @@ from windlass.planning.postgres.locks import lock_problem, locked_tables
 from windlass.planning.postgres.own import others_relations
 from windlass.planning.postgres.planner import Reading, make_plan, wanted
 from windlass.planning.postgres.select import select_relations
-from windlass.spec.spec import Extent, Spec, Verify
+from windlass.spec.choices import Extent, Verify
+from windlass.spec.migrate import Spec
 from windlass.trust.overloads import read_overloads
 from windlass.trust.planted import read_foreign_schemas
 

@@ -68,7 +68,7 @@ from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Phase, Statement
 from windlass.planning.document import Detail, markdown
-from windlass.spec.spec import Existing, Extent
+from windlass.spec.choices import Existing, Extent
 
 SEQUENCES_AT_ONCE = 200  # of which a transaction holds locks
 ANALYZED_AT_ONCE = 50

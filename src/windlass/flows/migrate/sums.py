@@ -22,7 +22,7 @@ from windlass.journal import journal
 from windlass.model.chunk import Chunk
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.snapshot import Snapshot
-from windlass.spec.spec import Verify
+from windlass.spec.choices import Verify
 
 _SOURCE = "source"  # in the note of a chunk's line
 Note = dict[str, Any] | None

@@ -17,7 +17,7 @@ from windlass.journal import journal
 from windlass.model.outcome import RunDetail
 from windlass.model.plan import Plan
 from windlass.model.report import Problem
-from windlass.spec.spec import Spec
+from windlass.spec.migrate import Spec
 
 
 @dataclass(frozen=True, slots=True)

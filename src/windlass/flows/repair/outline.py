@@ -30,7 +30,7 @@ REPAIR: Flow[Any] = Flow(
         ),
     ),
     context="windlass.flows.validate.context:Comparison",
-    spec="windlass.spec.spec:Spec",
+    spec="windlass.spec.migrate:Spec",
     undo="windlass.flows.repair.steps:undo_repair",
     foresee="windlass.flows.repair.steps:foresee_repair",
     status="windlass.flows.repair.steps:repair_status",

@@ -42,7 +42,7 @@ from windlass.planning.postgres.statements import (
     target_name,
     write_statements,
 )
-from windlass.spec.spec import Extent, Verify
+from windlass.spec.choices import Extent, Verify
 from windlass.verifying.postgres.schema import Key, compare_schemas, only_there
 
 # losses by which what is on the target is another than on the source, or not enforced

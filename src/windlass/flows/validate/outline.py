@@ -71,5 +71,5 @@ VALIDATE: Flow[Any] = Flow(
         ),
     ),
     context="windlass.flows.validate.context:Comparison",
-    spec="windlass.spec.spec:Spec",
+    spec="windlass.spec.migrate:Spec",
 )

@@ -39,7 +39,7 @@ from windlass.model.units import plural, several
 from windlass.planning.chunks import block_ranges
 from windlass.planning.postgres.planner import wanted
 from windlass.planning.postgres.privileges import Privilege
-from windlass.spec.spec import Extent, Verify
+from windlass.spec.choices import Extent, Verify
 from windlass.verifying.postgres.content import LIMIT
 from windlass.verifying.postgres.content import find_differences as find_differing_rows
 from windlass.verifying.postgres.large_objects import count_extra, differing_large_objects

@@ -12,7 +12,7 @@ from windlass.model.flow import Result
 from windlass.model.outcome import Compared
 from windlass.model.plan import RelationPlan
 from windlass.model.report import Difference, DifferenceKind, Differs
-from windlass.spec.spec import Verify
+from windlass.spec.choices import Verify
 
 _OF_ROWS = {DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.CHANGED}
 

@@ -20,8 +20,9 @@ from windlass.planning.postgres.privileges import Privilege
 from windlass.planning.postgres.select import describe
 from windlass.planning.postgres.standing import read_only
 from windlass.planning.postgres.statements import target_name, target_tag
-from windlass.spec.spec import Existing as OnExisting
-from windlass.spec.spec import Extent, Spec
+from windlass.spec.choices import Existing as OnExisting
+from windlass.spec.choices import Extent
+from windlass.spec.migrate import Spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,8 +97,9 @@ from windlass.planning.postgres.statements import (
 )
 from windlass.planning.postgres.superusers import LeftOut, superuser_problems, without_barred
 from windlass.planning.postgres.undumped import undumped_losses, undumped_notices
-from windlass.spec.spec import ChunkBy, Extent, Spec, Unlogged, Verify
-from windlass.spec.spec import Existing as OnExisting
+from windlass.spec.choices import ChunkBy, Extent, Unlogged, Verify
+from windlass.spec.choices import Existing as OnExisting
+from windlass.spec.migrate import Spec
 
 MOST_NAMED = 20  # in a notice
 # of a run on the target, beside two for each job: control, pg_dump, lock watch, status
@@ -615,7 +616,7 @@ def _plan_relations(
                     _chunk_by(spec, relation, total),
                     spec.chunk_size,
                     reading.bounds,
-                    Limits(spec.partition_threshold, spec.max_partitions, spec.chunk_rows),
+                    Limits(spec.chunk_threshold, spec.max_chunks, spec.min_chunk_rows),
                 ),
                 batch=batch,
                 enters=target_name(relation.route, schemas) if relation.route else name,
@@ -661,7 +662,7 @@ def _persistence(table: Statement, word: LiteralString, phase: Phase) -> Stateme
 
 
 def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:
-    if spec.partition_threshold and relation.rows >= spec.partition_threshold:
+    if spec.chunk_threshold and relation.rows >= spec.chunk_threshold:
         return spec.chunk_by  # asked for
     if spec.chunk_by is ChunkBy.AUTO and is_better_whole(
         relation.size_bytes, total_bytes, spec.jobs, spec.chunk_size

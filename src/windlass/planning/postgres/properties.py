@@ -14,7 +14,7 @@ from windlass.engines.postgres.trial import TryOut
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Phase, Statement
-from windlass.spec.spec import Existing as OnExisting
+from windlass.spec.choices import Existing as OnExisting
 
 KIND = "DATABASE PROPERTY"
 # keeps the source's writers out while it is migrated; the copy is there to be written to

@@ -11,7 +11,7 @@ from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass
 from windlass.planning.postgres.select import Wanted, is_wanted
 from windlass.planning.postgres.statements import target_name
-from windlass.spec.spec import Extent
+from windlass.spec.choices import Extent
 
 
 @dataclass(frozen=True, slots=True)

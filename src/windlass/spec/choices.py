@@ -1,0 +1,95 @@
+"""The choices of a spec, each with its words."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ChunkBy(StrEnum):
+    AUTO = "auto"
+    CTID = "ctid"
+    KEYSET = "keyset"
+    WHOLE = "whole"
+
+
+class Unlogged(StrEnum):
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Existing(StrEnum):
+    """What becomes of objects that the target has already."""
+
+    REFUSE = "refuse"
+    REPLACE = "replace"
+    FILL = "fill"
+
+
+class Verify(StrEnum):
+    NONE = "none"
+    COUNTS = "counts"
+    FULL = "full"
+
+
+class Extent(StrEnum):
+    """What of the selected relations is migrated."""
+
+    ALL = "all"
+    SCHEMA = "schema-only"
+    DATA = "data-only"
+
+
+class Frame(StrEnum):
+    """What a rewrite's function takes, and returns."""
+
+    PANDAS = "pandas"
+    POLARS = "polars"
+    ARROW = "arrow"
+
+
+class Delete(StrEnum):
+    """The rows that a rewrite deletes, beside duplicates."""
+
+    SELECTED = "selected"
+    ALL_WITH_KEY = "all_with_key"
+
+
+class Backup(StrEnum):
+    """The rows that a rewrite keeps as they were."""
+
+    FULL = "full"
+    TOUCHED = "touched"
+    NONE = "none"
+
+
+class Format(StrEnum):
+    """Of an export's files."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+class Compression(StrEnum):
+    """Of an export's files."""
+
+    AUTO = "auto"
+    ZSTD = "zstd"
+    SNAPPY = "snappy"
+    GZIP = "gzip"
+    NONE = "none"
+
+
+class Disposition(StrEnum):
+    """What becomes of rows that a warehouse has already."""
+
+    TRUNCATE = "truncate"
+    APPEND = "append"
+    MERGE = "merge"
+
+
+class Unmatched(StrEnum):
+    """What becomes of an export whose patterns match nothing."""
+
+    REFUSE = "refuse"
+    IGNORE = "ignore"

@@ -1,0 +1,159 @@
+"""The words of an export."""
+
+from __future__ import annotations
+
+from windlass.spec.choices import Compression, Disposition, Format, Unmatched
+from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Section
+from windlass.spec.fields.migrate import SOURCE, cores
+
+EXPORT = Entries(
+    SOURCE,
+    Entry(
+        word="to",
+        kind=Kind.TEXT,
+        help="Folder for the files: s3://, gs://, az:// or file:///path.",
+        about="Folder in an object store: `s3://bucket/path`, `gs://...`, `az://...` or"
+        " `file:///path`.",
+        example="s3://lake/shop",
+        default=REQUIRED,
+        section=Section.DATABASES,
+        metavar="URL",
+        in_example=True,
+    ),
+    Entry(
+        word="warehouse",
+        kind=Kind.TEXT,
+        help="duckdb:///path, bigquery://project/dataset or postgresql://...; default: files only.",
+        about="`duckdb:///path`, `bigquery://project/dataset` or `postgresql://...`. None: files"
+        " only.",
+        example="duckdb:////srv/shop.duckdb",
+        section=Section.DATABASES,
+        metavar="URL",
+    ),
+    Entry(
+        word="into",
+        kind=Kind.TEXT,
+        help="Schema of the tables in a DuckDB or PostgreSQL warehouse. Default: main, public.",
+        example="shop",
+        default="",
+        in_file_only=True,
+    ),
+    Entry(
+        word="relations",
+        kind=Kind.OTHER,
+        help="Patterns on `schema.relation`, or mappings. Default: every relation of the source.",
+        example="['shop.*', {name: shop.orders, where: total > 0}]",
+        default=(),
+        in_file_only=True,
+    ),
+    Entry(
+        word="exclude",
+        kind=Kind.LIST,
+        help="Shell patterns on `schema.relation`, or on the relation's name alone; what matches"
+        " one is left out.",
+        example="['shop.tmp_*']",
+        default=(),
+        in_file_only=True,
+    ),
+    Entry(
+        word="format",
+        kind=Kind.CHOICE,
+        choices=tuple(Format),
+        help="Parquet (default) or CSV.",
+        about="What the files are.",
+        example="parquet",
+        default=Format.PARQUET,
+    ),
+    Entry(
+        word="compression",
+        kind=Kind.CHOICE,
+        choices=tuple(Compression),
+        help="Of the files. `auto`: zstd for Parquet, gzip for CSV.",
+        example="auto",
+        default=Compression.AUTO,
+        in_file_only=True,
+    ),
+    Entry(
+        word="file-size",
+        kind=Kind.SIZE,
+        help="A file is ended, and the next begun, when it has grown to this size.",
+        example="128MB",
+        default=128 << 20,
+        in_file_only=True,
+    ),
+    Entry(
+        word="disposition",
+        kind=Kind.CHOICE,
+        choices=tuple(Disposition),
+        help="Rows that the warehouse has are replaced (truncate, the default), kept (append), or"
+        " replaced where the key is the same (merge).",
+        about="What happens to rows that the warehouse has: `truncate` replaces them, `append`"
+        " keeps them, `merge` replaces those with the same key.",
+        example="truncate",
+        default=Disposition.TRUNCATE,
+    ),
+    Entry(
+        word="require-rows",
+        kind=Kind.FLAG,
+        help="A relation without rows is an error.",
+        example="false",
+        default=False,
+        in_file_only=True,
+    ),
+    Entry(
+        word="keep-files",
+        kind=Kind.FLAG,
+        help="Keep the files after they are loaded.",
+        about="Keep the files after they are loaded, or after the export has failed.",
+        example="false",
+        default=False,
+    ),
+    Entry(
+        word="mask",
+        kind=Kind.LIST,
+        help="Shell patterns on `schema.relation.column`, or on its end: values become `***`.",
+        example="['*.email']",
+        default=(),
+        in_file_only=True,
+    ),
+    Entry(
+        word="leave-out",
+        kind=Kind.LIST,
+        help="Shell patterns on `schema.relation.column`, or on its end: columns that are not read"
+        " at all.",
+        example="[shop.customer.password_hash]",
+        default=(),
+        in_file_only=True,
+    ),
+    Entry(
+        word="unmatched",
+        kind=Kind.CHOICE,
+        choices=tuple(Unmatched),
+        help="Whether patterns of `exclude`, `mask` and `leave-out` that match nothing stop the"
+        " export, or `ignore`.",
+        example="refuse",
+        default=Unmatched.REFUSE,
+        in_file_only=True,
+    ),
+    Entry(
+        word="store-options",
+        kind=Kind.OTHER,
+        help="Configuration of the object store, by obstore's names, such as `endpoint`.",
+        example="{region: eu-central-1}",
+        default=dict,
+        in_file_only=True,
+    ),
+    Entry(
+        word="jobs",
+        kind=Kind.NUMBER,
+        help="Tables side by side. Default: the cores.",
+        about="How many relations are worked on side by side. Default: the cores.",
+        example="4",
+        default=cores,
+        least=1,
+        most=1024,
+        section=Section.HOW,
+        metavar="N",
+        letter="-j",
+    ),
+)

@@ -1,0 +1,273 @@
+"""The words of a migration, most of which a comparison takes as well."""
+
+from __future__ import annotations
+
+import os
+
+from windlass.model.report import ACCEPTABLE
+from windlass.spec.choices import ChunkBy, Existing, Unlogged, Verify
+from windlass.spec.fields.entry import Entries, Entry, Kind, Section
+
+CONNECTION = "postgresql:// URL, libpq conninfo string or service name"
+
+
+def cores() -> int:
+    """How many there are to work side by side."""
+    return os.cpu_count() or 1
+
+
+SOURCE = Entry(
+    word="source",
+    kind=Kind.TEXT,
+    help=f"Source database: {CONNECTION}. Default: $WINDLASS_SOURCE.",
+    about="`postgresql://` URL, libpq conninfo string or service name. Default: $WINDLASS_SOURCE.",
+    compares=True,
+    example="postgresql://app@old.example.com:5432/shop",
+    section=Section.DATABASES,
+    metavar="S",
+    variable="WINDLASS_SOURCE",
+    tells_runs_apart=False,
+    in_example=True,
+)
+
+MIGRATE = Entries(
+    SOURCE,
+    Entry(
+        word="target",
+        kind=Kind.TEXT,
+        help="Target database, given in the same way. Default: $WINDLASS_TARGET.",
+        about="The same for the target. Default: $WINDLASS_TARGET.",
+        compares=True,
+        example="postgresql://app@new.example.com:5432/shop",
+        section=Section.DATABASES,
+        metavar="T",
+        variable="WINDLASS_TARGET",
+        tells_runs_apart=False,
+        in_example=True,
+    ),
+    Entry(
+        word="schema",
+        kind=Kind.LIST,
+        help="Migrate only this schema; may be given several times. Default: all user schemas.",
+        compares=True,
+        comparing="Compare only this schema; may be given several times. Default: all user"
+        " schemas.",
+        about="Schemas to migrate. Default: all user schemas.",
+        example="[shop, audit]",
+        default=(),
+        metavar="NAME",
+    ),
+    Entry(
+        word="include",
+        kind=Kind.LIST,
+        help="Migrate only what matches a shell pattern on schema.table, such as 'shop.order*'.",
+        compares=True,
+        comparing="Compare only what matches a shell pattern on schema.table, such as"
+        " 'shop.order*'.",
+        about="Shell patterns on `schema.table`; only what matches one is migrated.",
+        example="['shop.*']",
+        default=(),
+        metavar="PATTERN",
+    ),
+    Entry(
+        word="exclude",
+        kind=Kind.LIST,
+        help="Leave out what matches a shell pattern on schema.table.",
+        about="Shell patterns on `schema.table`; what matches one is left out.",
+        compares=True,
+        example="['*.tmp_*']",
+        default=(),
+        metavar="PATTERN",
+    ),
+    Entry(
+        word="map-schema",
+        kind=Kind.PAIRS,
+        help="Give a schema another name on the target; may be given several times.",
+        compares=True,
+        comparing="A schema that has another name on the target; may be given several times.",
+        about="Schemas that get another name on the target: `old: new`.",
+        example="{shop: store}",
+        default=dict,
+        metavar="OLD=NEW",
+    ),
+    Entry(
+        word="schema-only",
+        kind=Kind.FLAG,
+        help="Migrate definitions, no rows.",
+        compares=True,
+        comparing="Compare definitions, no rows.",
+        example="false",
+        default=False,
+    ),
+    Entry(
+        word="data-only",
+        kind=Kind.FLAG,
+        help="Copy rows into tables that exist already.",
+        compares=True,
+        comparing="Compare rows and sequences, no definitions.",
+        example="false",
+        default=False,
+    ),
+    Entry(
+        word="jobs",
+        kind=Kind.NUMBER,
+        help="How many chunks are copied, or indexes built, side by side. Default: the cores.",
+        compares=True,
+        comparing="How many chunks are compared side by side. Default: the cores.",
+        example="4",
+        default=cores,
+        least=1,
+        most=1024,
+        section=Section.HOW,
+        metavar="N",
+        letter="-j",
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="chunk-by",
+        kind=Kind.CHOICE,
+        choices=tuple(ChunkBy),
+        help="What large tables are split by; auto: block ranges where the server can, else keys.",
+        about="What large tables are split by. `auto`: nothing while other tables keep all jobs"
+        " busy, up to eight chunks; else block ranges where the server can, else keys.",
+        compares=True,
+        example="auto",
+        default=ChunkBy.AUTO,
+        section=Section.HOW,
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="chunk-size",
+        kind=Kind.SIZE,
+        help="Size of a chunk, such as 64MB, the default.",
+        about="Size of a chunk, for example `64MB`.",
+        compares=True,
+        example="64MB",
+        default=64 << 20,
+        section=Section.HOW,
+        metavar="BYTES",
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="chunk-threshold",
+        kind=Kind.NUMBER,
+        help="Split tables with at least this many rows. Default: by size.",
+        about="Tables with at least this many rows (by the server's estimate) are split into two"
+        " chunks or more, others are not. 0: size alone decides.",
+        compares=True,
+        example="1000000",
+        default=0,
+        least=0,
+        section=Section.HOW,
+        metavar="ROWS",
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="max-chunks",
+        kind=Kind.NUMBER,
+        help="Split a table into this many chunks at most. Default: by size.",
+        about="The most chunks that one table is split into. 0: as many as its size asks for.",
+        compares=True,
+        example="64",
+        default=0,
+        least=0,
+        section=Section.HOW,
+        metavar="N",
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="min-chunk-rows",
+        kind=Kind.NUMBER,
+        help="Make no chunk with fewer rows than this.",
+        about="No chunk is planned with fewer rows than this, by the server's estimate.",
+        compares=True,
+        example="100000",
+        default=0,
+        least=0,
+        section=Section.HOW,
+        metavar="ROWS",
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="unlogged",
+        kind=Kind.CHOICE,
+        choices=tuple(Unlogged),
+        help="Fill tables unlogged, then make them logged; auto (default): only where the target"
+        " has wal_level = minimal, as it takes longer elsewhere.",
+        about="Whether tables are filled unlogged, and made logged before their indexes are built."
+        " `auto`: tables in several chunks, and only where the target has `wal_level = minimal`;"
+        " elsewhere it takes longer, as all is written to the log afterwards.",
+        example="auto",
+        default=Unlogged.AUTO,
+        section=Section.HOW,
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="existing",
+        kind=Kind.CHOICE,
+        choices=tuple(Existing),
+        help="Tables that the target has already: refuse (default) stops before anything is"
+        " written; replace sets them aside first, see rollback; fill loads into empty ones.",
+        about="What to do with tables that the target has already: `refuse` stops before anything"
+        " is written, `replace` sets them aside first (see rollback), `fill` loads into empty"
+        " ones.",
+        example="refuse",
+        default=Existing.REFUSE,
+    ),
+    Entry(
+        word="accept",
+        kind=Kind.LIST,
+        choices=ACCEPTABLE,
+        help="Migrate although the plan names a loss of this class; may be given several times.",
+        about="Classes of losses to accept: what the target will not have although the source has"
+        " it. A loss of any other class stops the plan; `plan` names each with its class. Owners"
+        " and grants of roles that the target lacks, and how rows are stored, are notices and need"
+        " not be accepted.",
+        example="[constraints]",
+        default=(),
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="verify",
+        kind=Kind.CHOICE,
+        choices=tuple(Verify),
+        help="What is compared after the copy. Default: full, the content of every row.",
+        compares=True,
+        comparing="How far to compare: row counts, or full (default): the content of every row.",
+        about="What is compared after the copy.",
+        example="full",
+        default=Verify.FULL,
+        section=Section.PROOF,
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="one-snapshot",
+        kind=Kind.FLAG,
+        help="Stop rather than continue with a second snapshot when the first is lost.",
+        example="false",
+        default=False,
+        section=Section.HOW,
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="allow-empty-source",
+        kind=Kind.FLAG,
+        help="Continue although the source has nothing, and the target has something.",
+        about="Continue although the source has nothing, and the target has something. Refused"
+        " otherwise, as the two may be swapped.",
+        example="false",
+        default=False,
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="snapshot",
+        kind=Kind.TEXT,
+        help="Read in this exported snapshot of the source, which another session holds.",
+        about="An exported snapshot of the source to read in, which another session holds.",
+        compares=True,
+        example="00000003-0000001B-1",
+        default="",
+        metavar="ID",
+        tells_runs_apart=False,
+    ),
+)

@@ -1,0 +1,91 @@
+"""The frozen `Spec` of a migration, from YAML, Python or options. Unknown keys are refused.
+
+What it does not decide: whether the databases can do it (`plan`), or how (`flows`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    SecretStr,
+    WithJsonSchema,
+    model_validator,
+)
+
+from windlass.model.report import ACCEPTABLE, LossClass
+from windlass.spec.choices import ChunkBy, Existing, Extent, Unlogged, Verify
+from windlass.spec.fields.migrate import MIGRATE
+from windlass.spec.model import Size, SpecModel, Words, list_of_one, made_from, word_of
+
+_CLASS = {"enum": [one.value for one in ACCEPTABLE]}
+
+
+def _acceptable(one: LossClass) -> LossClass:
+    if one.is_notice:
+        raise ValueError(f"{one} are only ever noticed: leave it out")
+    return one
+
+
+Classes = Annotated[
+    tuple[Annotated[LossClass, AfterValidator(_acceptable)], ...],
+    BeforeValidator(list_of_one),
+    WithJsonSchema({"anyOf": [_CLASS, {"type": "array", "items": _CLASS}]}),
+]
+field = partial(made_from, MIGRATE)
+
+
+class Spec(SpecModel):
+    """A migration: from where to where, what of it, and how."""
+
+    flow: ClassVar = "migrate"
+    entries: ClassVar = MIGRATE
+
+    source: SecretStr | None = field("source")
+    target: SecretStr | None = field("target")
+    schemas: Words = field("schema")
+    include: Words = field("include")
+    exclude: Words = field("exclude")
+    map_schema: dict[str, str] = field("map-schema")
+    schema_only: bool = field("schema-only")
+    data_only: bool = field("data-only")
+    jobs: int = field("jobs")
+    chunk_by: ChunkBy = field("chunk-by")
+    chunk_size: Size = field("chunk-size")
+    chunk_threshold: int = field("chunk-threshold")
+    max_chunks: int = field("max-chunks")
+    min_chunk_rows: int = field("min-chunk-rows")
+    unlogged: Unlogged = field("unlogged")
+    existing: Existing = field("existing")
+    accept: Classes = field("accept")
+    verify_: Verify = field("verify")
+    one_snapshot: bool = field("one-snapshot")
+    allow_empty_source: bool = field("allow-empty-source")
+    snapshot: str = field("snapshot")
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Spec:
+        if self.schema_only and self.data_only:
+            raise ValueError("schema-only and data-only exclude each other")
+        if self.data_only and self.existing is Existing.REPLACE:
+            raise ValueError("data-only fills relations that exist: it cannot replace them")
+        if len(set(self.map_schema.values())) < len(self.map_schema):
+            raise ValueError("map-schema gives two schemas the same new name")
+        return self
+
+    @property
+    def extent(self) -> Extent:
+        if self.schema_only:
+            return Extent.SCHEMA
+        return Extent.DATA if self.data_only else Extent.ALL
+
+    def options(self) -> dict[str, Any]:
+        """What was asked for but for where the two sides are, by the keys of a spec file; defaults
+        are left out."""
+        given = self.model_dump(
+            mode="json", by_alias=True, exclude={"source", "target"}, exclude_defaults=True
+        )
+        return {word_of(key): value for key, value in given.items()}

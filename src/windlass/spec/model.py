@@ -1,0 +1,145 @@
+"""What the pydantic models of specs share: fields made from entries, and faults in users' words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from windlass.errors import BadSpec
+from windlass.spec.fields.entry import REQUIRED, Entries
+
+_UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+LONGEST_SIZE = 30  # characters
+
+
+def parse_bytes(text: object) -> int:
+    """``64MB`` is 64 * 1024 * 1024: PostgreSQL's own units, as in its settings."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    if not isinstance(text, str) or len(text) > LONGEST_SIZE:
+        raise ValueError("not a size such as 64MB")
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKmMgGtT]?[bB]?)\s*", text)
+    unit = match and match[2].upper()
+    if unit in ("K", "M", "G", "T"):
+        unit += "B"
+    if match is None or unit not in _UNITS:
+        raise ValueError(f"{text!r} is not a size such as 64MB")
+    return int(Decimal(match[1]) * _UNITS[unit])
+
+
+def list_of_one(value: Any) -> Any:
+    """`schema: shop` means `schema: [shop]`."""
+    return [value] if isinstance(value, str) else value
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(parse_bytes),
+    Field(ge=1 << 16),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1 << 16},
+                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[kKmMgGtT]?[bB]?\s*$"},
+            ]
+        }
+    ),
+]
+Words = Annotated[
+    tuple[str, ...],
+    BeforeValidator(list_of_one),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class SpecModel(BaseModel):
+    """A spec of one flow, with a field for each of the flow's entries."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    flow: ClassVar[str]
+    entries: ClassVar[Entries]
+
+    def essence(self) -> dict[str, Any]:
+        """What a run is: who runs it and how fast are left out, and with them all secrets. A run
+        that stopped is resumed only if this is the same."""
+        apart = {entry.key for entry in self.entries.values() if entry.tells_runs_apart}
+        names = {name for name, key in keys_of(type(self)).items() if key in apart}
+        return self.model_dump(mode="json", include=names)
+
+
+def made_from(entries: Entries, word: str) -> Any:
+    """The pydantic field of an entry: all but its type, which the model's annotation says."""
+    entry = entries[word]
+    default: dict[str, Any] = {"default": entry.default}
+    if entry.default is REQUIRED:
+        default = {}
+    elif callable(entry.default):
+        default = {"default_factory": entry.default}
+    return Field(alias=entry.key, ge=entry.least, le=entry.most, description=entry.text, **default)
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, str]:
+    """The key in a file of each attribute."""
+    return {name: field.alias or name for name, field in model.model_fields.items()}
+
+
+def spec_keys(model: type[BaseModel]) -> list[str]:
+    """Every key of a spec, as users write it: the words of the command line."""
+    return [word_of(key) for key in keys_of(model).values()]
+
+
+def word_of(key: str) -> str:
+    """How users write a key."""
+    return key.replace("_", "-")
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], data: Mapping[str, Any]) -> M:
+    """What a user asked for, as this model has it.
+
+    Raises:
+        BadSpec: with every fault, the nearest valid key for an unknown one.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = [_explain(model, fault) for fault in error.errors()]
+        raise BadSpec(faults) from None
+
+
+def _explain(model: type[BaseModel], fault: Any) -> str:
+    first, *rest = (str(part) for part in fault["loc"]) if fault["loc"] else ("",)
+    key = ".".join((word_of(first), *rest))
+    if fault["type"] == "extra_forbidden":
+        last = word_of(str(fault["loc"][-1]))
+        near = difflib.get_close_matches(last, spec_keys(_inner(model, rest)), n=1)
+        return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    message = fault["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if isinstance(fault.get("input"), int):
+        message += f", not {fault['input']}"
+    return f"{key}: {message}" if key else message
+
+
+def _inner(model: type[BaseModel], rest: Sequence[str]) -> type[BaseModel]:
+    """The model that holds an unknown key: a nested one where the fault is inside of it."""
+    if not rest:
+        return model
+    types = [one for field in model.model_fields.values() for one in get_args(field.annotation)]
+    nested = [one for one in types if isinstance(one, type) and issubclass(one, BaseModel)]
+    return nested[0] if nested else model

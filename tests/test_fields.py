@@ -1,0 +1,122 @@
+"""Every word of a spec is one entry, and everything that users see of it is made from that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any, get_args, get_origin
+
+import click
+import pytest
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from windlass.cli.example import example
+from windlass.cli.main import windlass
+from windlass.cli.reference import reference
+from windlass.spec.fields.entry import REQUIRED, Entry, Kind
+from windlass.spec.fields.flows import ENTRIES
+from windlass.spec.loading import SPECS
+from windlass.spec.model import SpecModel, spec_keys
+from windlass.spec.schema import json_schema
+
+EVERY = [(flow, entry) for flow, entries in ENTRIES.items() for entry in entries.values()]
+OFFERED = [(flow, entry) for flow, entry in EVERY if not entry.in_file_only]
+
+
+def named(value: object) -> str | None:
+    return value.word if isinstance(value, Entry) else None
+
+
+@pytest.mark.parametrize("flow", ENTRIES)
+def test_a_model_has_a_field_for_each_entry_in_its_order(flow: str) -> None:
+    assert spec_keys(SPECS[flow]) == list(ENTRIES[flow])
+
+
+@pytest.mark.parametrize(("flow", "entry"), EVERY, ids=named)
+def test_a_field_has_the_type_of_its_entry(flow: str, entry: Entry) -> None:
+    assert entry.kind in kinds_of(type_of(SPECS[flow], entry), entry)
+
+
+@pytest.mark.parametrize(("flow", "entry"), EVERY, ids=named)
+def test_a_field_takes_the_entry_s_default_and_choices_and_nothing_beyond(
+    flow: str, entry: Entry
+) -> None:
+    takes = TypeAdapter(type_of(SPECS[flow], entry)).validate_python
+    if entry.default is not REQUIRED:
+        takes(entry.default() if callable(entry.default) else entry.default)
+    for choice in entry.choices:
+        takes(str(choice))
+    if entry.choices:
+        with pytest.raises(ValidationError):
+            takes("none of them")
+
+
+@pytest.mark.parametrize(("flow", "entry"), OFFERED, ids=named)
+def test_a_command_has_an_option_of_each_entry(flow: str, entry: Entry) -> None:
+    (found,) = [one for one in options_of(flow) if entry.flag in one.opts]
+    assert found.help == entry.help
+    if isinstance(found.type, click.Choice):
+        assert tuple(found.type.choices) == entry.choices
+
+
+@pytest.mark.parametrize(("flow", "entry"), OFFERED, ids=named)
+def test_the_reference_has_each_entry(flow: str, entry: Entry) -> None:
+    section = reference().split(f"## windlass {flow}\n")[1].split("\n## ")[0]
+    assert any(entry.flag in line for line in section.splitlines() if line.startswith("| `"))
+
+
+@pytest.mark.parametrize(("flow", "entry"), EVERY, ids=named)
+def test_the_example_and_the_json_schema_have_each_entry(flow: str, entry: Entry) -> None:
+    assert f"{entry.word}: {entry.example}\n" in example(flow)
+    assert json_schema(flow)["properties"][entry.word]["description"] == entry.text
+
+
+@pytest.mark.parametrize("entry", ENTRIES["migrate"].values(), ids=named)
+def test_a_verification_takes_every_option_of_a_migration(entry: Entry) -> None:
+    (found,) = [one for one in options_of("verify") if entry.flag in one.opts]
+    assert found.hidden is not entry.compares
+    assert found.help == (entry.comparing or entry.help)
+
+
+def test_other_options_of_a_migration_are_no_words_of_its_spec() -> None:
+    offered = {word for one in options_of("migrate") for word in one.opts if word[:2] == "--"}
+    others = {"file", "plan", "restart", "differences", "json", "quiet", "verbose"}
+    words = {entry.flag for entry in ENTRIES["migrate"].values()}
+    assert offered - words == {f"--{one}" for one in others}
+
+
+def test_the_entries_load_nothing_heavy() -> None:
+    code = "import sys, windlass.spec.fields.flows; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"pydantic", "click", "yaml", "psycopg"} & set(ran.stdout.split())
+
+
+def options_of(command: str) -> list[click.Option]:
+    return [one for one in windlass.commands[command].params if isinstance(one, click.Option)]
+
+
+def type_of(model: type[SpecModel], entry: Entry) -> Any:
+    (found,) = [one for one in model.model_fields.values() if one.alias == entry.key]
+    return found.rebuild_annotation()
+
+
+def kinds_of(annotation: Any, entry: Entry) -> set[Kind]:
+    """What a value of this type can be given as."""
+    if hasattr(annotation, "__metadata__"):
+        return kinds_of(get_args(annotation)[0], entry)
+    if type(None) in get_args(annotation):
+        (inner,) = set(get_args(annotation)) - {type(None)}
+        return kinds_of(inner, entry)
+    if get_origin(annotation) is dict:
+        return {Kind.PAIRS, Kind.OTHER}
+    if get_origin(annotation) is tuple:
+        return {Kind.LIST, Kind.OTHER}
+    if entry.choices:
+        return {Kind.CHOICE} if [*annotation] == [*entry.choices] else set()
+    plain: dict[Any, set[Kind]] = {
+        bool: {Kind.FLAG},
+        int: {Kind.NUMBER, Kind.SIZE},
+        str: {Kind.TEXT},
+        SecretStr: {Kind.TEXT},
+    }
+    return plain.get(annotation, {Kind.OTHER})
