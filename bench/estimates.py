@@ -18,7 +18,7 @@ from bench.measure import measure
 from bench.recording import Recorder
 from bench.servers import Server, running
 from bench.shell import search_path
-from windlass.cli.moves import migrate, plan_move
+from windlass import api
 from windlass.demo.shop import fill
 from windlass.model.outcome import State
 from windlass.model.units import bytes_text
@@ -89,9 +89,9 @@ def run_case(case: Case, source: Server, target: Server, folder: Path, keep: Pat
     spec = Spec.model_validate(
         {"source": source.url("db"), "target": target.url("db"), **case.options}
     )
-    plan = plan_move(spec).plan
+    plan = api.plan(spec).plan
     recorder = Recorder()
-    outcome = migrate(spec, recorder, restart=False)
+    outcome = api.migrate(spec, recorder)
     if outcome.state is not State.DONE:
         raise SystemExit(f"{case.name}: {outcome.state} {outcome.message} {outcome.problems}")
     if keep:

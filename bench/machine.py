@@ -7,7 +7,7 @@ import subprocess
 
 from bench.servers import SETTINGS
 from bench.shell import search_path
-from windlass import __version__
+from windlass.version import __version__
 
 
 def describe_machine() -> dict[str, str]:

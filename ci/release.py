@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
 PACKAGE = "src/windlass/"
 IN_SDIST = (PACKAGE, "tests/", "docs/", "dags/", "bench/", "ci/", ".ci/", "deploy/")
-NEEDED = ("windlass/py.typed", "windlass/journal/schema.sql", "windlass/__init__.py")
+NEEDED = ("windlass/py.typed", "windlass/journal/schema.sql", "windlass/version.py")
 
 # in an installation, away from the sources
 SMOKE = """

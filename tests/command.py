@@ -83,10 +83,8 @@ _FORKING.set_forkserver_preload(
     [
         "command",
         "windlass.cli.main",
-        "windlass.cli.comparisons",
-        "windlass.cli.moves",
-        "windlass.cli.past",
-        "windlass.cli.rewrites",
+        "windlass.api",
+        "windlass.cli.results",
         "windlass.cli.show",
         "windlass.cli.watch",
         "windlass.flows.validate.definitions",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from servers import Database
-from windlass.cli.rewrites import rewrite
+from windlass.api import rewrite
 from windlass.flows.rewrite.context import Rewriting
 from windlass.flows.rewrite.outline import REWRITE
 from windlass.model.event import ignore

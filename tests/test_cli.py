@@ -22,10 +22,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import windlass
 from sample_plan import LOSS, PROBLEM, SOURCE, TARGET, sample_plan
 from windlass.cli import show
 from windlass.cli.endings import EXIT_OF, Exit
-from windlass.cli.hints import way_on
 from windlass.cli.main import run
 from windlass.cli.voice import HIDDEN, Voice, mask, secrets_in
 from windlass.engines.postgres.session import Address
@@ -38,12 +38,15 @@ from windlass.errors import (
     Unreachable,
     WindlassError,
 )
+from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.unfinished import Planned
-from windlass.flows.migrate.written import Foreseen
+from windlass.flows.validate.outline import VALIDATE
 from windlass.model.event import Emit, Noticed
 from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
+from windlass.model.past import Foreseen
 from windlass.model.report import Difference, DifferenceKind, Differs
 from windlass.model.snapshot import Snapshot
+from windlass.run.hints import way_on
 from windlass.spec.migrate import Spec
 
 PASSWORD = "Sw0rdfish-ünseen/%41"
@@ -100,7 +103,7 @@ class Moves(ModuleType):
     """Stands in for the flows: answers with what it was given, and keeps what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__("windlass.cli.moves")
+        super().__init__("windlass.api")
         self.answer: Any = OUTCOME
         self.specs: list[Spec] = []
         self.words: dict[str, Any] = {}
@@ -110,7 +113,7 @@ class Moves(ModuleType):
             raise self.answer
         return self.answer
 
-    def plan_move(self, spec: Spec, emit: Emit) -> Any:
+    def plan(self, spec: Spec, emit: Emit) -> Any:
         self.specs.append(spec)
         return self._do()
 
@@ -122,7 +125,7 @@ class Moves(ModuleType):
 
     verify = migrate
 
-    def read_status(self, target: str) -> Any:
+    def status(self, target: str) -> Any:
         return self._do()
 
     def foresee_rollback(self, target: str, run: str) -> Any:
@@ -145,12 +148,9 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def moves(monkeypatch: pytest.MonkeyPatch) -> Moves:
-    # the real ones are there in whatever order tests run
-    from windlass.cli import comparisons, moves, past
-
     found = Moves()
-    for module in (comparisons, moves, past):
-        monkeypatch.setitem(sys.modules, module.__name__, found)
+    monkeypatch.setitem(sys.modules, "windlass.api", found)
+    monkeypatch.setattr(windlass, "api", found, raising=False)  # where the real one is loaded
     for name in ("WINDLASS_SOURCE", "WINDLASS_TARGET", "PGPASSWORD"):
         monkeypatch.delenv(name, raising=False)
     return found
@@ -349,7 +349,7 @@ def test_the_spec_command_prints_an_example_or_the_schema(capsys: Capture) -> No
 
 def shown(outcome: Outcome, width: int = 100) -> str:
     return show.outcome_text(
-        outcome, verb="migrate", width=width, again="AGAIN", repair="REPAIR", rollback="ROLLBACK"
+        outcome, MIGRATE.words, width=width, again="AGAIN", repair="REPAIR", rollback="ROLLBACK"
     )
 
 
@@ -400,7 +400,7 @@ def test_one_table_differs_and_two_differ(count: int, line: str, total: str) -> 
         for n, item in enumerate(OUTCOME.relations)
     ]
     found = replace(OUTCOME, state=State.DIFFERENT, differences=DIFFERENCES, relations=tuple(items))
-    assert line in show.outcome_line(found, verb="verify")
+    assert line in show.outcome_line(found, VALIDATE.words)
     assert f"30 compared, {total}\n" in shown(found)
 
 
@@ -584,7 +584,7 @@ def test_ctrl_c_ends_a_run_however_often_it_takes(number: signal.Signals, patien
     code = f"""
 import sys, threading, time
 from types import ModuleType
-moves = ModuleType("windlass.cli.moves")
+moves = ModuleType("windlass.api")
 def migrate(spec, emit, *, restart, reviewed, differing):
     threading.Thread(target=time.sleep, args=(60,)).start()
     for attempt in range({patience}):
@@ -595,7 +595,7 @@ def migrate(spec, emit, *, restart, reviewed, differing):
             if attempt == {patience} - 1:
                 raise
 moves.migrate = migrate
-sys.modules["windlass.cli.moves"] = moves
+sys.modules["windlass.api"] = moves
 from windlass.cli.main import main
 sys.argv = ["windlass", "migrate", "--source", "a", "--target", "b"]
 main()

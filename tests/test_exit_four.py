@@ -11,7 +11,7 @@ from oracle import content_difference
 from servers import PASSWORD, QUOTED_PASSWORD, Pair
 from test_plan_unfinished import BETTER, OPTIONS, run_of, stopped
 from test_unlogged import WORDS, crashing, stopped_at_gate
-from windlass.cli.hints import RESUME
+from windlass.run.hints import RESUME
 
 __all__ = ["crashing", "stopped"]  # fixtures
 

@@ -7,7 +7,6 @@ import pytest
 
 from sample_plan import sample_plan
 from windlass.cli.endings import ending_of
-from windlass.cli.hints import RESUME, way_on
 from windlass.cli.show import outcome_text
 from windlass.engines.postgres.errors import explain
 from windlass.errors import (
@@ -21,8 +20,10 @@ from windlass.errors import (
 )
 from windlass.flows.migrate.portions import UNDOING
 from windlass.flows.migrate.resuming import check_target
+from windlass.flows.registry import flow_named
 from windlass.journal.journal import Line
 from windlass.model.outcome import Outcome, State
+from windlass.run.hints import RESUME, way_on
 
 AGAIN = "windlass migrate -f shop.yaml"
 
@@ -53,7 +54,7 @@ def test_a_hint_says_what_ends_the_trouble(error: WindlassError, hint: str) -> N
 @pytest.mark.parametrize(("error", "hint"), WAYS, ids=str)
 def test_the_way_on_is_said_once(error: WindlassError, hint: str, state: State, verb: str) -> None:
     outcome = Outcome("R", state, message=str(error), hint=hint, target="new on h")
-    said = click.unstyle(outcome_text(outcome, verb=verb, width=100, again=AGAIN))
+    said = click.unstyle(outcome_text(outcome, flow_named(verb).words, width=100, again=AGAIN))
     assert said.count(RESUME) + said.count("To resume:") <= 1
     assert (AGAIN in said) is (not isinstance(error, CannotResume))
     assert error.hint.partition(":")[0] in said

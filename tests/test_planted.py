@@ -15,8 +15,8 @@ from rewrites import PRODUCT, done, fill, problems
 from servers import Database, Pair
 from test_copied_sums import EVENTS, WAITING
 from test_resume import await_true
+from windlass.api import rollback
 from windlass.aside.objects import set_aside
-from windlass.cli.past import rollback
 from windlass.engines.postgres.session import Address, Role
 from windlass.errors import Refused
 from windlass.model.event import ignore

@@ -21,10 +21,10 @@ from command import (
 )
 from killing import kill
 from servers import Database, Pair
-from windlass.cli.comparisons import verify as verify_here
-from windlass.flows.repair.steps import Repairing
+from windlass.api import verify as verify_here
 from windlass.model.event import ignore
 from windlass.model.outcome import State
+from windlass.model.repair import Repairing
 from windlass.spec.migrate import Spec
 
 ROWS = (

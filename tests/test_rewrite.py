@@ -9,7 +9,7 @@ import pytest
 
 from rewrites import PRODUCT, done, fill, left_over, problems, rows, run, spec
 from servers import Database, Server
-from windlass.cli.past import read_status, rollback
+from windlass.api import rollback, status
 from windlass.flows.rewrite.context import KEPT_RUNS
 from windlass.model.event import ignore
 from windlass.model.outcome import State
@@ -302,7 +302,7 @@ def test_a_refused_rollback_changes_nothing(messages: Database) -> None:
 
 def test_status_lists_rewrites_and_what_can_be_undone(messages: Database) -> None:
     first, second = done(messages).run, done(messages, {**PRODUCT, "select": "true"}).run
-    found = {status.run: status for status in read_status(messages.url)}
+    found = {status.run: status for status in status(messages.url)}
     assert [found[first].rows, found[second].rows] == [20, 40]
     assert [found[first].backup, found[second].backup] == ["", "backup.message"]
     assert {status.flow for status in found.values()} == {"rewrite"}
@@ -311,7 +311,7 @@ def test_status_lists_rewrites_and_what_can_be_undone(messages: Database) -> Non
 def test_status_reads_a_journal_from_before_there_were_flows(messages: Database) -> None:
     done(messages)
     messages.run("alter table windlass.run drop column flow", "delete from windlass.run")
-    assert read_status(messages.url) == []
+    assert status(messages.url) == []
     assert done(messages, {**PRODUCT, "select": "true"}).counts["written"] == 40
 
 

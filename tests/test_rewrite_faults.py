@@ -26,7 +26,7 @@ from rewrites import (
     write_spec,
 )
 from servers import Database
-from windlass.cli.past import rollback
+from windlass.api import rollback
 from windlass.errors import Refused, WindlassError
 from windlass.model.event import ignore
 from windlass.model.outcome import State

@@ -12,14 +12,13 @@ import pytest
 
 from rewrites import PRODUCT, STEPS, done, fill, left_over, problems, rows, run, spec, step, steps
 from servers import Database
+from windlass.api import clean, foresee_rollback, plan, read_left, rollback, status
 from windlass.cli.asking import confirm_rollback
-from windlass.cli.past import clean, foresee_rollback, read_left, read_status, rollback
-from windlass.cli.rewrites import plan_rewrite
-from windlass.cli.show import preview_text
 from windlass.errors import Refused, WindlassError
 from windlass.inplace.check import literal
 from windlass.model.event import ignore
 from windlass.model.outcome import State
+from windlass.model.planned import Style
 
 Make = Callable[[int], Database]
 RUN_2 = "airflow migrate_to_db run_2"
@@ -150,7 +149,7 @@ def test_a_run_that_is_dropped_or_fails_leaves_the_backup_before_it(messages: Da
     messages.run("alter table message add constraint low check (product_id <> 'X') not valid")
     assert run(messages, {**words, "add": {"product_id": {"value": "X"}}}).state is State.STOPPED
     assert backup_of(messages) == kept
-    with_first = [one.run for one in read_status(messages.url) if one.backup == "backup.message"]
+    with_first = [one.run for one in status(messages.url) if one.backup == "backup.message"]
     assert with_first == [first]
 
 
@@ -203,9 +202,9 @@ def test_undoing_half_a_run_leaves_what_others_have_changed(
 
 
 def test_a_plan_says_whose_backup_is_replaced(messages: Database) -> None:
-    assert "replaces" not in preview_text(plan_rewrite(spec(messages)))
+    assert "replaces" not in plan(spec(messages)).as_text(Style())
     first = done(messages).run
-    assert f"replaces the backup of {first}" in preview_text(plan_rewrite(spec(messages)))
+    assert f"replaces the backup of {first}" in plan(spec(messages)).as_text(Style())
 
 
 @pytest.mark.parametrize("kept", ["full", "touched"])
@@ -340,9 +339,9 @@ def test_a_time_inside_a_document_is_text() -> None:
 
 def test_status_does_not_call_a_run_killed_that_is_between_two_tasks(messages: Database) -> None:
     steps(messages, STEPS[0], "backup_table")
-    assert [one.active for one in read_status(messages.url)] == [True]
+    assert [one.active for one in status(messages.url)] == [True]
     messages.run("update windlass.line set at = at - interval '2 minutes'")
-    assert [one.active for one in read_status(messages.url)] == [False]
+    assert [one.active for one in status(messages.url)] == [False]
 
 
 def test_a_column_that_stays_behind_is_told(messages: Database) -> None:

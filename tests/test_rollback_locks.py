@@ -13,8 +13,8 @@ from servers import Pair
 from test_existing_large_objects import state
 from test_lock_watch import blocked_by, holding, noticed
 from test_rollback_care import COUNT, ROWS, rollback
+from windlass.api import rollback as roll_back
 from windlass.aside.objects import drop_made
-from windlass.cli.past import rollback as roll_back
 from windlass.flows import rollback as undoing
 from windlass.model.event import ignore
 from windlass.model.outcome import State

@@ -11,13 +11,11 @@ import click
 from windlass.cli.show import table
 from windlass.cli.voice import Voice
 from windlass.cli.wrapping import hang, width_of
-from windlass.flows.clean import Left
-from windlass.flows.migrate.written import Foreseen
-from windlass.flows.repair.steps import Forecast, Repairing
 from windlass.flows.rollback import refuse_loss
 from windlass.model.event import Asked, Emit
+from windlass.model.past import Foreseen, Left
+from windlass.model.repair import ALL, Change, Forecast, Repairing
 from windlass.model.units import bytes_text, plural
-from windlass.verifying.postgres.repair import ALL, Change
 
 MOST_RELATIONS = 20
 

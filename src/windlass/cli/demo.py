@@ -22,15 +22,16 @@ import click
 from psycopg import conninfo
 from pydantic import SecretStr
 
+from windlass import api
 from windlass.cli import show
 from windlass.cli.endings import EXIT_OF, Exit
-from windlass.cli.moves import migrate
 from windlass.cli.voice import Voice
 from windlass.cli.watch import watching
 from windlass.demo import servers
 from windlass.demo.servers import DATABASE, SIDES
 from windlass.engines.postgres.embedded import EmbeddedServer, Version, bin_directory, home
 from windlass.errors import Refused, WindlassError
+from windlass.flows.migrate.outline import MIGRATE
 from windlass.model.outcome import Outcome
 from windlass.model.report import Problem
 from windlass.spec.migrate import Spec
@@ -60,7 +61,7 @@ def start(voice: Voice, folder: Path, scale: float) -> int:
     voice.hide_passwords_of(source, target)
     spec = Spec(source=SecretStr(source), target=SecretStr(target))
     with watching(voice, "Reading both databases") as emit:
-        outcome = migrate(spec, emit, restart=False)
+        outcome = api.migrate(spec, emit)
     _tell(voice, outcome, folder, both)
     return EXIT_OF[outcome.state]
 
@@ -122,13 +123,13 @@ def _tell(voice: Voice, outcome: Outcome, folder: Path, both: dict[str, Embedded
         voice.result_json({**show.outcome_json(outcome), "demo": {**demo, **places}})
         return
     if not show.is_result(outcome):
-        text = show.outcome_text(outcome, verb="migrate", width=voice.width, again="windlass demo")
+        text = show.outcome_text(outcome, MIGRATE.words, width=voice.width, again="windlass demo")
         voice.aside(text)
         return
     if voice.quiet:
-        voice.result(show.outcome_line(outcome, verb="migrate"))
+        voice.result(show.outcome_line(outcome, MIGRATE.words))
         return
-    text = show.outcome_text(outcome, verb="migrate", width=voice.width)
+    text = show.outcome_text(outcome, MIGRATE.words, width=voice.width)
     voice.result("\n\n".join((text, "\n".join(_what_now(voice, folder, both)))))
 
 

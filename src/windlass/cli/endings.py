@@ -9,12 +9,12 @@ from enum import IntEnum
 
 import click
 
-from windlass.cli.hints import RESUME, SAME, way_on
 from windlass.cli.voice import Voice
 from windlass.cli.wrapping import WHOLE, hang
 from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.outcome import State
 from windlass.model.report import Problem
+from windlass.run.hints import RESUME, SAME, way_on
 
 
 class Exit(IntEnum):

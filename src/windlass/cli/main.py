@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from windlass import __version__
 from windlass.cli import options
-from windlass.cli.endings import EXIT_OF, Exit, ending_of, tell
+from windlass.cli.endings import Exit, ending_of, tell
 from windlass.cli.faults import AllFaults
+from windlass.cli.results import say_outcome, say_plan
 from windlass.cli.voice import Voice, secrets_in
 from windlass.engines.scratch import sweep
 from windlass.spec.flow_key import FLOWS
+from windlass.version import __version__
 
 if TYPE_CHECKING:
     from windlass.cli.differing import Differing
-    from windlass.flows.migrate.unfinished import Planned
+    from windlass.model.event import Emit
     from windlass.model.outcome import Outcome
     from windlass.spec.migrate import Spec
 
@@ -108,55 +109,18 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
     With -q it ends at the list of tables. Of a run that is unfinished it shows what is left.
     """
     spec = options.read_spec(voice, words, ("source", "target"))
-    from windlass.cli.moves import plan_move
+    from windlass import api
     from windlass.cli.watch import watching
     from windlass.errors import AlreadyFinished
+    from windlass.flows.registry import flow_named
 
+    flow = flow_named(spec.flow)
     try:
-        with watching(voice, "Reading both databases") as emit:
-            made = plan_move(spec, emit)
+        with watching(voice, flow.words.opening) as emit:
+            made = api.plan(spec, emit)
     except AlreadyFinished as finished:
-        return _say(voice, finished.outcome, "migrate")
-    return _say_plan(voice, made, form, output)
-
-
-def _say_plan(voice: Voice, made: Planned, form: str, output: Path | None) -> int:
-    from windlass.planning import document
-
-    plan, left = made.plan, made.unfinished
-    exit_code = Exit.REFUSED if plan.problems else Exit.DONE
-    again, restart = voice.command("migrate"), voice.command("migrate", "--restart")
-    if output:
-        again = voice.planned_command(output)
-    said = {**document.document(plan, left), "exit_code": int(exit_code), "next": again}
-    if output:
-        from windlass.planning.reviewed import write_plan
-
-        write_plan(output, said)
-    detail = document.Detail.BRIEF if voice.quiet else document.Detail.FULL
-    if form == "json" or voice.json:
-        voice.result_json(said)
-    elif form == "markdown":
-        voice.result(
-            document.markdown(
-                plan, next_command=again, detail=detail, left=left, restart_command=restart
-            )
-        )
-    else:
-        bold = click.style
-        voice.result(
-            document.text(
-                plan,
-                next_command=again,
-                width=voice.width,
-                wraps=sys.stdout.isatty(),
-                detail=detail,
-                heading=lambda title: bold(title, bold=True),
-                left=left,
-                restart_command=restart,
-            )
-        )
-    return exit_code
+        return say_outcome(voice, finished.outcome, flow.words)
+    return say_plan(voice, made, flow.words.verb, form, output)
 
 
 @windlass.command()
@@ -194,14 +158,15 @@ def migrate(
         raise click.UsageError(f"--restart cannot keep to the plan of a file: {hint}")
     reviewed = options.read_reviewed(plan_file, words) if plan_file else None
     spec = options.read_spec(voice, words, ("source", "target"))
+    from windlass import api
     from windlass.cli.differing import differing
-    from windlass.cli.moves import migrate
-    from windlass.cli.watch import watching
 
     with differing(differences) as rows:
-        with watching(voice, "Reading both databases") as emit:
-            outcome = migrate(spec, emit, restart=restart, differing=rows, reviewed=reviewed)
-        return _say(voice, outcome, "migrate", rows)
+
+        def run(emit: Emit) -> Outcome:
+            return api.migrate(spec, emit, restart=restart, differing=rows, reviewed=reviewed)
+
+        return _run(voice, "migrate", run, rows)
 
 
 @windlass.command()
@@ -218,20 +183,11 @@ def rewrite(voice: Voice, /, only_plan: bool, **words: Any) -> int:
     while it runs are left as they are.
     """
     spec = options.read_rewrite_spec(voice, words)
-    from windlass.cli import show
-    from windlass.cli.rewrites import plan_rewrite, rewrite
-    from windlass.cli.watch import watching
+    from windlass import api
 
     if only_plan:
-        made = plan_rewrite(spec)
-        if voice.json:
-            voice.result_json(show.preview_json(made))
-        else:
-            voice.result(show.preview_text(made))
-        return Exit.DONE
-    with watching(voice, "Reading the table") as emit:
-        outcome = rewrite(spec, emit)
-    return _say(voice, outcome, "rewrite")
+        return say_plan(voice, api.plan(spec), "rewrite", "text", None)
+    return _run(voice, "rewrite", lambda emit: api.rewrite(spec, emit))
 
 
 @windlass.command()
@@ -263,18 +219,19 @@ def verify(
     only matter to a migration have no effect. Differences end with exit code 1.
     """
     spec = options.read_spec(voice, words, ("source", "target"))
+    from windlass import api
     from windlass.cli.asking import repairing
-    from windlass.cli.comparisons import verify
     from windlass.cli.differing import differing
-    from windlass.cli.watch import watching
 
     with differing(differences) as rows:
-        with watching(voice, "Comparing both databases") as emit:
+
+        def run(emit: Emit) -> Outcome:
             how = repairing(voice, emit, repair, yes=yes) if repair is not None else None
-            outcome = verify(
+            return api.verify(
                 _verifying(spec), emit, repair=how, show_values=show_values, differing=rows
             )
-        return _say(voice, outcome, "verify", rows)
+
+        return _run(voice, "validate", run, rows)
 
 
 def _verifying(spec: Spec) -> Spec:
@@ -298,18 +255,15 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
     With --watch it shows them until Ctrl-C; a single RUN, until the run ends.
     """
     target = options.read_target(voice, words)
+    from windlass import api
     from windlass.cli import runs
 
     def shown() -> tuple[str, bool]:
         if run:
-            from windlass.cli.past import read_run
-
-            detail = read_run(target, run)
+            detail = api.read_run(target, run)
             made = runs.detail_text(detail, rollback=voice.rollback_command, width=voice.width)
             return made, not detail.status.active
-        from windlass.cli.past import read_status
-
-        found = read_status(target)
+        found = api.status(target)
         made = runs.statuses_text(found, rollback=voice.rollback_command, width=voice.width)
         return made, False
 
@@ -325,12 +279,12 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
 
 
 def _status_json(target: str, run: str | None) -> dict[str, object]:
+    from windlass import api
     from windlass.cli import runs
-    from windlass.cli.past import read_run, read_status
 
     if run:
-        return runs.detail_json(read_run(target, run))
-    return runs.statuses_json(read_status(target))
+        return runs.detail_json(api.read_run(target, run))
+    return runs.statuses_json(api.status(target))
 
 
 @windlass.command()
@@ -349,15 +303,16 @@ def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) ->
     `windlass status` lists the runs.
     """
     target = options.read_target(voice, words)
+    from windlass import api
     from windlass.cli.asking import confirm_rollback
-    from windlass.cli.past import foresee_rollback, rollback
     from windlass.cli.watch import watching
+    from windlass.flows.registry import ROLLBACK
 
     if not yes:
-        confirm_rollback(run, foresee_rollback(target, run), force=force)
-    with watching(voice, "Putting back what was set aside") as emit:
-        outcome = rollback(target, run, emit, force=force)
-    return _say(voice, outcome, "rollback")
+        confirm_rollback(run, api.foresee_rollback(target, run), force=force)
+    with watching(voice, ROLLBACK.opening) as emit:
+        outcome = api.rollback(target, run, emit, force=force)
+    return say_outcome(voice, outcome, ROLLBACK)
 
 
 @windlass.command()
@@ -374,15 +329,15 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     back any more. What an unfinished run needs stays.
     """
     target = options.read_target(voice, words)
+    from windlass import api
     from windlass.cli.asking import confirm_clean, left_json, left_text
-    from windlass.cli.past import clean, read_left
     from windlass.cli.watch import watching
 
-    left = read_left(target, run)
+    left = api.read_left(target, run)
     if left and not yes:
         confirm_clean(left)
     with watching(voice, "Removing what was set aside") as emit:
-        clean(target, left, emit)
+        api.clean(target, left, emit)
     if voice.json:
         voice.result_json(left_json(left))
     else:
@@ -401,13 +356,10 @@ def export(voice: Voice, /, run: str, file: Path | None, **words: Any) -> int:
     Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery or PostgreSQL.
     The source is only read, in one snapshot; see docs/export.md for the spec file.
     """
-    from windlass.cli.exports import export, read_export_spec
-    from windlass.cli.watch import watching
+    from windlass import api
 
-    spec = read_export_spec(voice, words, file)
-    with watching(voice, "Reading the source") as emit:
-        outcome = export(spec, emit, run=run)
-    return _say(voice, outcome, "export")
+    spec = options.read_export_spec(voice, words, file)
+    return _run(voice, "export", lambda emit: api.export(spec, emit, run=run))
 
 
 @windlass.command()
@@ -479,31 +431,17 @@ def version() -> int:
     return Exit.DONE
 
 
-def _say(voice: Voice, outcome: Outcome, verb: str, rows: Differing | None = None) -> int:
-    """The end of a run: to stdout if it did what was asked, else to stderr."""
-    from windlass.cli import show
+def _run(
+    voice: Voice, flow: str, run: Callable[[Emit], Outcome], rows: Differing | None = None
+) -> int:
+    """Run a flow while it is watched, and say how it ended."""
+    from windlass.cli.watch import watching
+    from windlass.flows.registry import flow_named
 
-    voice.before_result()
-    if voice.json and rows and any(one.rows for one in outcome.differences):
-        voice.result_json(show.outcome_json(outcome), differences=rows.lines())
-        return EXIT_OF[outcome.state]
-    if voice.json:
-        voice.result_json(show.outcome_json(outcome))
-        return EXIT_OF[outcome.state]
-    if voice.quiet and show.is_result(outcome):
-        text = show.outcome_line(outcome, verb=verb)
-    else:
-        text = show.outcome_text(
-            outcome,
-            verb=verb,
-            width=voice.width,
-            again=voice.command(verb),
-            repair=voice.command("verify", "--repair"),
-            rollback=voice.rollback_command(outcome.run),
-            line_width=voice.aside_width,
-        )
-    (voice.result if show.is_result(outcome) else voice.aside)(text)
-    return EXIT_OF[outcome.state]
+    words = flow_named(flow).words
+    with watching(voice, words.opening) as emit:
+        outcome = run(emit)
+    return say_outcome(voice, outcome, words, rows)
 
 
 def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda: None) -> int:

@@ -20,6 +20,7 @@ from windlass.spec.fields.rewrite import REWRITE
 if TYPE_CHECKING:
     from windlass.cli.voice import Voice
     from windlass.planning.reviewed import Reviewed
+    from windlass.spec.export import ExportSpec
     from windlass.spec.migrate import Spec
     from windlass.spec.rewrite import RewriteSpec
 
@@ -186,6 +187,21 @@ def read_rewrite_spec(voice: Voice, words: dict[str, Any]) -> RewriteSpec:
     spec = load_rewrite_spec({"connection": words["target"]}, words["file"])
     assert spec.connection is not None
     voice.hide_passwords_of(spec.connection.get_secret_value())
+    return spec
+
+
+def read_export_spec(voice: Voice, words: dict[str, Any], file: Path | None) -> ExportSpec:
+    """The same for an export.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    from windlass.spec.loading import load_export_spec
+
+    spec = load_export_spec(words, file)
+    for connection in (spec.source, spec.warehouse):
+        if connection is not None:
+            voice.hide_passwords_of(connection.get_secret_value())
     return spec
 
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import click
 
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
-from windlass.cli.hints import beside_the_command, resumes
 from windlass.cli.wrapping import WHOLE, hang
+from windlass.model.flow import Words
 from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
 from windlass.model.report import Difference, DifferenceKind, Differs, count_losses
 from windlass.model.step_text import step_text
 from windlass.model.text import one_line
 from windlass.model.units import bytes_text, count_text, plural, seconds_text, several
-
-if TYPE_CHECKING:
-    from windlass.inplace.preview import Preview
+from windlass.run.hints import beside_the_command, resumes
 
 MOST_RELATIONS = 10
 MOST_PHASES = 6
@@ -51,8 +48,8 @@ def is_result(outcome: Outcome) -> bool:
 
 def outcome_text(
     outcome: Outcome,
+    words: Words,
     *,
-    verb: str,
     width: int,
     again: str = "",
     repair: str = "",
@@ -69,16 +66,15 @@ def outcome_text(
         )
     if outcome.already:
         blocks = [
-            [_headline(outcome, verb, width), *_why(outcome, verb, width)],
+            [_headline(outcome, words, width), *_why(outcome, width)],
             list(difference_lines(outcome, width)),
             list(loss_lines(outcome, width)),
             list(_next(outcome, "", repair, "")),
         ]
         return "\n\n".join("\n".join(block) for block in blocks if block)
-    resumable = verb in ("migrate", "rewrite") or outcome.repaired
-    again = again if resumable and _resumes(outcome) else ""
+    again = again if _resumes(outcome) else ""
     blocks = [
-        [_headline(outcome, verb, width), *_why(outcome, verb, width, again=again)],
+        [_headline(outcome, words, width), *_why(outcome, width, again=again)],
         list(_totals(outcome)),
         list(_phases(outcome, width)),
         list(_relations(outcome)) if outcome.rows or outcome.differences else [],
@@ -90,9 +86,9 @@ def outcome_text(
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def outcome_line(outcome: Outcome, *, verb: str) -> str:
+def outcome_line(outcome: Outcome, words: Words) -> str:
     """The end of a run under ``-q``."""
-    lines = [_headline(outcome, verb, 1000), *_why(outcome, verb, 1000)]
+    lines = [_headline(outcome, words, 1000), *_why(outcome, 1000)]
     if outcome.repaired:
         lines.append(f"  Repaired by run {outcome.run}; windlass rollback {outcome.run} undoes it.")
     if outcome.state is State.DIFFERENT:
@@ -102,17 +98,8 @@ def outcome_line(outcome: Outcome, *, verb: str) -> str:
     return "\n".join(lines)
 
 
-_SENTENCES = {
-    "migrate": ("Migrated", "The migration"),
-    "verify": ("Compared", "The comparison"),
-    "rollback": ("Rolled back", "The rollback"),
-    "rewrite": ("Rewrote", "The rewrite"),
-    "export": ("Exported", "The export"),
-}
-
-
-def _headline(outcome: Outcome, verb: str, width: int) -> str:
-    past, noun = _SENTENCES[verb]
+def _headline(outcome: Outcome, words: Words, width: int) -> str:
+    past, noun = words.done, f"The {words.noun}"
     names = "".join((" " + outcome.source if outcome.source else "",
                      " → " + outcome.target if outcome.target else ""))  # fmt: skip
     if outcome.target and len(names) > width - 32:  # without the versions
@@ -173,10 +160,10 @@ def _resumes(outcome: Outcome) -> bool:
     return outcome.state in _UNFINISHED and resumes(outcome.hint)
 
 
-def _why(outcome: Outcome, verb: str, width: int, *, again: str = "") -> Iterator[str]:
+def _why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
     """`again` is the command that is shown below."""
     done = outcome.state in (State.DONE, State.LOSSY)
-    if done and verb != "rewrite":
+    if done and not outcome.counts:  # which says what a rewrite has done
         yield from hang(_verdict(outcome), width, "  ")
     is_new = not outcome.already and outcome.message not in ("", str(outcome.state))
     if is_new and outcome.state is not State.DONE:
@@ -396,34 +383,6 @@ def _next(
 
 
 # ----------------------------------------------------------------------------------------- rewrite
-
-
-def preview_json(preview: Preview) -> dict[str, object]:
-    plan = preview.plan
-    return {
-        "table": str(plan.table),
-        "database": plan.database,
-        "place": plan.place,
-        "selected": preview.selected,
-        "columns_added": {name: plan.type_of(name) for name in plan.missing},
-        "backup": plan.backup,
-        "replaces_backup_of": preview.replaces,
-        "statements": list(preview.statements),
-        "exit_code": 0,
-    }
-
-
-def preview_text(preview: Preview) -> str:
-    plan = preview.plan
-    lines = [bold(f"{plan.title}: {plural(preview.selected, 'row')} selected now"), ""]
-    for name in plan.missing:
-        lines.append(f"  adds column {name} {plan.type_of(name)}")
-    if plan.keeps_backup:
-        lines.append(f"  {plan.backup} backup: {plan.backup_schema}.{plan.table.name}")
-    if preview.replaces:
-        lines.append(f"  replaces the backup of {preview.replaces}, which cannot be undone then")
-    lines += ["", *(f"{statement};" for statement in preview.statements)]
-    return "\n".join(lines)
 
 
 # ------------------------------------------------------------------------------------------ pieces

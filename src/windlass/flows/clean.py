@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from windlass.aside.left import (
@@ -30,6 +29,7 @@ from windlass.flows.rollback import SET_STEP, find_run
 from windlass.inplace.backup import drop_backup, find_place
 from windlass.journal import journal
 from windlass.model.outcome import State
+from windlass.model.past import Left
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
@@ -37,23 +37,8 @@ _OF_A_REPAIR = re.compile(r"(old|new|object)_\d+")
 Sizes = dict[str, tuple[tuple[str, ...], int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """Of one run. Without its journal it can be neither resumed nor rolled back. `state` is "" of a
-    run that the journal does not know any more."""
-
-    run: str
-    state: str
-    finished_at: str
-    schemas: tuple[str, ...]
-    size_bytes: int
-    renamed: tuple[tuple[str, str], ...] = ()  # what lives in no schema: kind and name
-    large_objects: tuple[int, ...] = ()  # copies, by id
-    backup: Name | None = None  # a rewrite's, a table
-
-    @property
-    def kept(self) -> Kept:
-        return Kept(self.schemas, self.renamed, self.large_objects)
+def _kept_of(left: Left) -> Kept:
+    return Kept(left.schemas, left.renamed, left.large_objects)
 
 
 def read_sizes(connection: Connection) -> Sizes:
@@ -178,7 +163,7 @@ def _remove(connection: Connection, left: Left) -> None:
         return  # taken up again
     if problems := _problems(connection, [left]):
         raise Refused(problems)
-    drop_kept(connection, left.kept)
+    drop_kept(connection, _kept_of(left))
     if left.backup:
         drop_backup(connection, left.backup, left.run)
     if left.state:
@@ -187,7 +172,7 @@ def _remove(connection: Connection, left: Left) -> None:
 
 def _problems(connection: Connection, lefts: Sequence[Left]) -> list[Problem]:
     guests = (problem for left in lefts for problem in _guests(connection, left))
-    return [*guests, *kept_problems(connection, [left.kept for left in lefts])]
+    return [*guests, *kept_problems(connection, [_kept_of(left) for left in lefts])]
 
 
 def _is_ended(connection: Connection, run: str) -> bool:

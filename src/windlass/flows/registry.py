@@ -6,7 +6,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from windlass.model.flow import Flow
+from windlass.model.flow import Flow, Words
 
 FLOWS = {
     "migrate": "windlass.flows.migrate.outline:MIGRATE",
@@ -24,3 +24,9 @@ def flow_named(name: str) -> Flow[Any]:
     """
     found: Flow[Any] = pkgutil.resolve_name(FLOWS[name])
     return found
+
+
+# what is done to a run of whatever flow
+ROLLBACK = Words(
+    "rollback", "Rolling back", "Rolled back", "rollback", "Putting back what was set aside"
+)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -35,11 +34,12 @@ from windlass.flows.migrate.portions import (
     divide,
 )
 from windlass.flows.migrate.succession import later_problems
-from windlass.flows.migrate.written import Foreseen, foresee_migration, written_in
+from windlass.flows.migrate.written import foresee_migration, written_in
 from windlass.flows.registry import flow_named
 from windlass.journal import journal
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
+from windlass.model.past import Foreseen, Undone
 from windlass.model.plan import Arrival, Plan
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -47,15 +47,6 @@ from windlass.model.statement import Phase, Statement
 
 MOST_PORTIONS = 5  # at once
 SET_STEP = IN_ORDER[Phase.SCHEMA]
-
-
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """What a rollback has done. `stayed` says what is not as it was before the run, and why."""
-
-    message: str
-    stayed: Sequence[str] = ()
-    already: bool = False  # by an earlier command; this one wrote nothing
 
 
 def find_run(connection: Connection, run: str) -> journal.Run:

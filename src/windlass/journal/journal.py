@@ -19,12 +19,12 @@ from psycopg import Connection, sql
 from psycopg.rows import dict_row
 from pydantic import TypeAdapter, ValidationError
 
-from windlass import __version__
 from windlass.errors import WindlassError
 from windlass.journal import door
 from windlass.model.outcome import Outcome, State
 from windlass.model.plan import Plan
 from windlass.model.snapshot import Snapshot
+from windlass.version import __version__
 
 Session = Connection[Any]
 ROLLBACK = "rollback"  # the step of the lines that rollbacks write

@@ -19,7 +19,8 @@ class FlowPlanned:
     loads: dict[str, int] = field(default_factory=dict)  # items of the copying step, where not 1
     source: str = ""  # names for people: "shop on 127.0.0.1:5416 (PostgreSQL 16.14)"
     target: str = ""  # "": the flow stays in one database
-    doing: str = "Migrating"
+    flow: str = "migrate"
+    doing: str = "Migrating"  # in the flow's words
     steps: tuple[str, ...] = ()  # every step that will run, in order
     copy_steps: tuple[str, ...] = ()  # those whose items move rows
     forecast: dict[str, float] = field(default_factory=dict)  # worker-seconds, by step

@@ -85,6 +85,27 @@ def step_in(
 
 
 @dataclass(frozen=True, slots=True)
+class Handover:
+    """What an attempt that lost its run leaves to the next: keywords for the context of that, and
+    what to say of it."""
+
+    given: Mapping[str, Any] = field(default_factory=dict)
+    notice: str = "resuming"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a shell says of a flow: ``rewrite``, ``Rewriting shop``, ``Rewrote shop``, ``The rewrite
+    stopped``."""
+
+    verb: str
+    doing: str
+    done: str
+    noun: str
+    opening: str  # what it does before it knows what there is to do: "Reading both databases"
+
+
+@dataclass(frozen=True, slots=True)
 class Flow(Generic[Context]):
     name: str
     steps: tuple[Step[Context], ...] = field(default=())
@@ -95,6 +116,12 @@ class Flow(Generic[Context]):
     undo: Callable[..., Any] | str = ""
     foresee: Callable[..., Any] | str = ""  # what `undo` would do
     status: Callable[..., Any] | str = ""
+    words: Words = Words("run", "Running", "Ran", "run", "Reading")
+    copies: tuple[str, ...] = ()  # steps whose items move rows
+    # Whether what a run has done stays done, so that the same command resumes it.
+    resumes: bool = True
+    how_to_resume: str = "run the same command again to resume"  # `{run}` is the run
+    plan: Callable[..., Any] | str = ""  # what a run would do: a `windlass.model.planned.Planned`
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -103,6 +130,10 @@ class Flow(Generic[Context]):
             if missing or step.name in seen:
                 raise ValueError(f"step {step.name} of flow {self.name} comes after {missing}")
             seen.add(step.name)
+
+    def resume(self, run: str) -> str:
+        """What to do to resume a run, as a hint says it."""
+        return self.how_to_resume.format(run=run)
 
     def step(self, name: str) -> Step[Context]:
         return next(step for step in self.steps if step.name == name)
@@ -126,6 +157,12 @@ class Flow(Generic[Context]):
             if step.name in names
         )
         return replace(self, steps=kept)
+
+    def replacing(self, name: str, other: Step[Context]) -> Flow[Context]:
+        """This flow with another step in the place of the one of this name."""
+        return replace(
+            self, steps=tuple(other if step.name == name else step for step in self.steps)
+        )
 
     @property
     def last(self) -> Step[Context]:

@@ -41,10 +41,11 @@ from windlass.engines.postgres.snapshot import SnapshotHolder, enter
 from windlass.engines.warehouse.base import OURS, Warehouse
 from windlass.engines.warehouse.opening import open_warehouse
 from windlass.errors import BadSpec, Interrupted, Refused, SnapshotLost, Unreachable, WindlassError
+from windlass.flows.export.outline import EXPORT
 from windlass.flows.migrate.context import new_run_id, when_up
 from windlass.model.event import Emit, Event, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export, Manifest
-from windlass.model.flow import Item, Result
+from windlass.model.flow import Handover, Item, Result
 from windlass.model.outcome import Outcome, RelationOutcome, State
 from windlass.model.relation import Kind as RelationKind
 from windlass.model.relation import Relation
@@ -176,6 +177,29 @@ class Exporting:
         with connection, self.stoppable(connection.cancel_safe):
             enter(connection, self.snapshot.id)
             yield connection
+
+    @property
+    def has_begun(self) -> bool:
+        return bool(self.exports)
+
+    @property
+    def run_id(self) -> str:
+        return self.run
+
+    @property
+    def ended(self) -> State | None:
+        """An export has no journal: its files say what is done."""
+        return None
+
+    @property
+    def undone(self) -> Sequence[Problem]:
+        return ()
+
+    def end(self, state: State, outcome: Outcome) -> None:
+        """As `ended`."""
+
+    def hand_over(self) -> Handover:
+        return Handover({"run": self.run}, "resuming in a new snapshot")
 
     def watching(self) -> AbstractContextManager[None]:
         """It reads, and locks nothing that others read or write."""
@@ -497,9 +521,10 @@ class Exporting:
                 {one.name: max(one.rows, 0) for one in self.exports},
                 source=self._source_name,
                 target=self.warehouse.place if self.warehouse else self.store.url,
-                doing="Exporting",
+                flow=EXPORT.name,
+                doing=EXPORT.words.doing,
                 steps=self.steps,
-                copy_steps=("extract",),
+                copy_steps=EXPORT.copies,
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.model.flow import Flow, step_in
+from windlass.model.flow import Flow, Words, step_in
 
 _EXPORT = "windlass.flows.export.steps"
 
@@ -60,4 +60,7 @@ EXPORT: Flow[Any] = Flow(
     ),
     context="windlass.flows.export.context:Exporting",
     spec="windlass.spec.export:ExportSpec",
+    words=Words("export", "Exporting", "Exported", "export", "Reading the source"),
+    copies=("extract",),
+    how_to_resume="run the same command again with --run {run} to resume",
 )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import psycopg
 import tenacity
@@ -51,6 +51,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.migrate.finished import check_finished
+from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.portions import TRANSFERS, Portion, divide, expected_items
 from windlass.flows.migrate.resuming import (
     check_overloads,
@@ -74,7 +75,7 @@ from windlass.model.event import (
     RunEnded,
     ignore,
 )
-from windlass.model.flow import ONE, Item, Result
+from windlass.model.flow import ONE, Flow, Handover, Item, Result
 from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
 from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
@@ -103,11 +104,24 @@ def _explained() -> Iterator[None]:
         raise explain(error, "reading the journal", side="target") from error
 
 
+@contextlib.contextmanager
+def _as_lost() -> Iterator[None]:
+    """As `_explained`. A process whose control session is gone has lost its run."""
+    try:
+        yield
+    except psycopg.Error as error:
+        found = explain(error, "reading the journal", side="target")
+        if isinstance(found, ConnectionLost):
+            raise RunLost(str(found), hint=found.hint, side="target") from error
+        raise found from error
+
+
 class Migration:
     """One process's part in a run: all of it, or what another process gives out. Use as a context
     manager: leaving it closes every session."""
 
     only_compares = False
+    flow: ClassVar[Flow[Any]] = MIGRATE
 
     def __init__(
         self,
@@ -190,6 +204,10 @@ class Migration:
     def has_begun(self) -> bool:
         """Whether the run is in the journal. Before that, nothing is written."""
         return self._has_begun
+
+    @property
+    def run_id(self) -> str:
+        return self.plan.run
 
     @property
     def undone(self) -> Sequence[Problem]:
@@ -432,10 +450,16 @@ class Migration:
         if self._control is not None:
             self._control.close()
             self._control = None
-        self._holder = self.hand_over()
+        self._holder = self._living_holder()
 
-    def hand_over(self) -> SnapshotHolder | None:
-        """The snapshot's holder, if it lives, for the process's next attempt at this run."""
+    def hand_over(self) -> Handover:
+        """The snapshot's holder, if it lives."""
+        holder = self._living_holder()
+        snapshot = "" if holder else "; its snapshot is lost as well"
+        given = {"holder": holder, "restart": False}
+        return Handover(given, f"resuming from the journal{snapshot}")
+
+    def _living_holder(self) -> SnapshotHolder | None:
         holder, self._holder = self._holder, None
         if holder is not None and not holder.alive:
             holder.close()
@@ -454,11 +478,13 @@ class Migration:
                 cancel_active(connection)
         end_dumps()
 
-    def watching(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
         """Who keeps the run's sessions waiting is reported."""
         from windlass.flows.lock_watch import watching_locks  # which works with this module
 
-        return watching_locks(self)
+        with _as_lost(), watching_locks(self):
+            yield
 
     def leave(self) -> None:
         mine: Sessions | None = getattr(self._threads, "sessions", None)
@@ -750,9 +776,10 @@ class Migration:
                 loads=dict(Counter(load.batch for load in self.plan.loads)),
                 source=str(self.plan.source),
                 target=str(self.plan.target),
-                doing="Comparing" if self.only_compares else "Migrating",
+                flow=self.flow.name,
+                doing=self.flow.words.doing,
                 steps=self.steps,
-                copy_steps=() if self.only_compares else TRANSFERS,
+                copy_steps=self.flow.copies,
                 forecast={k: v for k, v in self.plan.estimate.steps.items() if k in self.steps},
                 workers=self.plan.estimate.workers,
                 alone=ALONE,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.flows.validate.outline import VALIDATE
-from windlass.model.flow import Flow, Step, step_in
+from windlass.model.flow import Flow, Step, Words, step_in
 
 _MIGRATE = "windlass.flows.migrate.steps"
 _TRANSFERS = "windlass.flows.migrate.rows"
@@ -224,4 +224,7 @@ MIGRATE: Flow[Any] = Flow(
     undo="windlass.flows.rollback:undo_migration",
     foresee="windlass.flows.migrate.written:foresee_migration",
     status="windlass.flows.status:migration_status",
+    plan="windlass.flows.migrate.planned:plan_migration",
+    words=Words("migrate", "Migrating", "Migrated", "migration", "Reading both databases"),
+    copies=("transfer_table_data", "transfer_partition"),
 )

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 
-from windlass import __version__
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import NO_ROOM, Dumping, Entry
 from windlass.engines.postgres.census import count_names, take_census
@@ -48,6 +47,7 @@ from windlass.spec.choices import Extent, Verify
 from windlass.spec.migrate import Spec
 from windlass.trust.overloads import read_overloads
 from windlass.trust.planted import read_foreign_schemas
+from windlass.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from windlass import __version__
 from windlass.engines.postgres.fingerprint import Fingerprint, pair, read_fingerprints
 from windlass.errors import RunLost
 from windlass.flows.migrate.context import Migration
@@ -23,6 +22,7 @@ from windlass.model.chunk import Chunk
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.snapshot import Snapshot
 from windlass.spec.choices import Verify
+from windlass.version import __version__
 
 _SOURCE = "source"  # in the note of a chunk's line
 Note = dict[str, Any] | None

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from windlass.engines.postgres.catalog import read_catalog
 from windlass.engines.postgres.presence import read_presence
@@ -16,7 +17,9 @@ from windlass.flows.status import migration_detail
 from windlass.journal import journal
 from windlass.model.outcome import RunDetail
 from windlass.model.plan import Plan
+from windlass.model.planned import Style
 from windlass.model.report import Problem
+from windlass.planning import document
 from windlass.spec.migrate import Spec
 
 
@@ -26,6 +29,34 @@ class Planned:
 
     plan: Plan
     unfinished: RunDetail | None = None
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        return self.plan.problems
+
+    def as_json(self) -> dict[str, Any]:
+        return document.document(self.plan, self.unfinished)
+
+    def as_text(self, style: Style) -> str:
+        return document.text(
+            self.plan,
+            next_command=style.next_command,
+            width=style.width,
+            wraps=style.wraps,
+            detail=document.Detail.BRIEF if style.is_brief else document.Detail.FULL,
+            heading=style.heading,
+            left=self.unfinished,
+            restart_command=style.restart_command,
+        )
+
+    def as_markdown(self, style: Style) -> str:
+        return document.markdown(
+            self.plan,
+            next_command=style.next_command,
+            detail=document.Detail.BRIEF if style.is_brief else document.Detail.FULL,
+            left=self.unfinished,
+            restart_command=style.restart_command,
+        )
 
 
 def read_unfinished(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from windlass.engines.postgres.catalog import read_sequence_owners
@@ -17,6 +16,7 @@ from windlass.engines.postgres.since import Held, read_attached, read_held
 from windlass.flows.migrate.portions import BEFORE, IN_ORDER, SET_SEQUENCES, TRANSFERS
 from windlass.journal import journal
 from windlass.model.outcome import State
+from windlass.model.past import Foreseen
 from windlass.model.plan import Arrival, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -25,17 +25,6 @@ from windlass.model.units import bytes_text, count_text, plural
 
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 _FORCE = "save them, or roll back with --force"
-
-
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What a rollback would do: ``drops 13 tables (5.9 M rows, 1.2 GB) and restores 3 objects``.
-    `written` names what has been written since the run, and would be lost; `blocked` what keeps it
-    from being undone at all."""
-
-    summary: str
-    written: Sequence[Problem] = ()
-    blocked: Sequence[Problem] = ()
 
 
 def written_since(name: str, rows: int) -> Problem:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from windlass.model.flow import Flow, step_in
+from windlass.flows.validate.outline import VALIDATE
+from windlass.model.flow import Flow, Words, step_in
 
 _REPAIR = "windlass.flows.repair.steps"
 
@@ -34,4 +36,19 @@ REPAIR: Flow[Any] = Flow(
     undo="windlass.flows.repair.steps:undo_repair",
     foresee="windlass.flows.repair.steps:foresee_repair",
     status="windlass.flows.repair.steps:repair_status",
+    words=Words("repair", "Repairing", "Repaired", "repair", "Comparing both databases"),
+)
+
+# A comparison that may repair what it finds, or that ends a run which has.
+VERIFY: Flow[Any] = replace(
+    VALIDATE.replacing(
+        VALIDATE.last.name,
+        step_in(
+            _REPAIR,
+            "repair_differences",
+            *VALIDATE.last.after,
+            doc="Makes the target equal to the source, if that was asked for.",
+        ),
+    ),
+    undo=REPAIR.undo,
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,65 +30,64 @@ from windlass.engines.postgres.own_schemas import make_schema_aside
 from windlass.engines.postgres.rowmend import Aside, give_back, undisturbed
 from windlass.engines.postgres.sequences import read_sequences, set_sequences
 from windlass.engines.postgres.session import Connection
-from windlass.errors import Refused, WindlassError
+from windlass.errors import Different, Refused
 from windlass.flows.migrate.context import UNFINISHED, new_run_id
-from windlass.flows.migrate.written import Foreseen, written_since
-from windlass.flows.repair.repaired import broken_keys, changed_object, changed_sequences, read_oid
-from windlass.flows.rollback import Undone, already_undone, find_run
+from windlass.flows.migrate.written import written_since
+from windlass.flows.repair.repaired import (
+    broken_keys,
+    changed_object,
+    changed_sequences,
+    check_keys,
+    read_oid,
+)
+from windlass.flows.rollback import already_undone, find_run
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.steps import row_pair
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
-from windlass.model.outcome import Outcome, RunStatus, State
+from windlass.model.outcome import RunStatus, State
+from windlass.model.past import Foreseen, Undone
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.relation import Name, Sequence
+from windlass.model.repair import Change, Forecast, Repairing
 from windlass.model.report import DifferenceKind, Problem
 from windlass.model.units import plural
 from windlass.trust.planted import Room, read_planted
-from windlass.verifying.postgres.repair import ALL, Change, count_changes, repair
+from windlass.verifying.postgres.repair import count_changes, repair
 
 FLOW = "repair"
 ROWS, LARGE_OBJECTS, SEQUENCES = "repair_rows", "repair_large_objects", "repair_sequences"
 _DESCRIBED = TypeAdapter(Described)
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a repair would change on the target."""
-
-    source: str
-    target: str
-    relations: Mapping[str, Counter[Change]]
-    sequences: int = 0
-    large_objects: int = 0
-
-    @property
-    def total(self) -> Counter[Change]:
-        return sum(self.relations.values(), Counter[Change]())
-
-    def __bool__(self) -> bool:
-        return bool(self.total or self.sequences or self.large_objects)
-
-
-@dataclass(frozen=True, slots=True)
-class Repairing:
-    """What a repair may do, and who is asked before it does: `confirm` raises to refuse."""
-
-    allowed: Collection[Change] = ALL
-    confirm: Callable[[Forecast], None] = field(default=lambda _: None)
-
-
-def repair_differences(run: Comparison, how: Repairing) -> None:
-    """The comparison's `repair_run` is the run that has changed something, or has been resumed;
-    "" if there was nothing to do. Definitions are reported, never repaired.
+def repair_differences(run: Comparison, _: Item) -> Result:
+    """What a comparison that may repair does in the end: repairs, as a separate run; or says how
+    the run that it was made for has ended. Definitions are reported, never repaired.
 
     Each relation, and each large object, in a separate target transaction.
 
     Raises:
+        Different: the sides are not equal, and nothing was repaired.
         Refused: another run is at work in the target, or the journal is not ours.
     """
+    if run.repair is not None:
+        _repair(run, run.repair)
+        if run.repair_run:
+            return {}
+    if run.repaired:
+        check_keys(run, run.repaired)
+        state = State.DIFFERENT if run.differences else State.DONE
+        run.end(state, run.outcome(state))
+    if run.differences:
+        raise Different(run.differences)
+    return {}
+
+
+def _repair(run: Comparison, how: Repairing) -> None:
+    """The comparison's `repair_run` is the run that has changed something, or has been resumed;
+    "" if there was nothing to do."""
     forecast = _forecast(run, how.allowed)
     unfinished = _unfinished(run, how)
     if not forecast and unfinished is None:
@@ -105,21 +104,6 @@ def repair_differences(run: Comparison, how: Repairing) -> None:
             repair_large_objects(repairs, Item(""))
         if forecast.sequences:
             repair_sequences(repairs, Item(""))
-
-
-def end_repair(run: Comparison, name: str, outcome: Outcome) -> Outcome:
-    """Journal how the repair ended, after the second comparison."""
-    ended = replace(outcome, run=name, repaired=True)
-    journal.set_state(run.control, name, outcome.state, ended)
-    return ended
-
-
-def stop_repair(run: Comparison, state: State, message: str, hint: str) -> Outcome:
-    """Journalled if the target still answers; what was repaired stays, and can be undone."""
-    outcome = replace(run.outcome(state, message, hint), run=run.repair_run, repaired=True)
-    with suppress(psycopg.Error, WindlassError):
-        journal.set_state(run.control, run.repair_run, state, outcome)
-    return outcome
 
 
 def _forecast(run: Comparison, allowed: Collection[Change]) -> Forecast:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 
 import psycopg
@@ -27,13 +27,14 @@ from windlass.engines.postgres.lock import (
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import Interrupted, Refused, RunLost, WindlassError
 from windlass.flows.migrate.context import UNFINISHED, new_run_id, when_up
+from windlass.flows.rewrite.outline import REWRITE
 from windlass.inplace.access import enter
 from windlass.inplace.check import find_table, plan_rewrite
 from windlass.inplace.staging import Staging
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import Emit, Event, FlowPlanned, Noticed, ignore
-from windlass.model.flow import Item, Result
+from windlass.model.flow import Handover, Item, Result
 from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -105,6 +106,25 @@ class Rewriting:
     @property
     def is_over(self) -> bool:
         return self._found is not None and self._found.state not in UNFINISHED
+
+    @property
+    def run_id(self) -> str:
+        return self.plan.run
+
+    @property
+    def ended(self) -> State | None:
+        return self._found.state if self.is_over and self._found else None
+
+    @property
+    def undone(self) -> Sequence[Problem]:
+        return ()
+
+    def hand_over(self) -> Handover:
+        return Handover()
+
+    def watching(self) -> AbstractContextManager[None]:
+        """Who has the table's lock is named when it is asked for."""
+        return nullcontext()
 
     @property
     def connection(self) -> Connection:
@@ -406,7 +426,8 @@ class Rewriting:
                 {},
                 resumed=self.resumed,
                 source=self.plan.title,
-                doing="Rewriting",
+                flow=REWRITE.name,
+                doing=REWRITE.words.doing,
                 steps=self.steps,
             )
         )

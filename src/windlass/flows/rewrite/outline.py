@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.model.flow import Flow, step_in
+from windlass.model.flow import Flow, Words, step_in
 
 _REWRITE = "windlass.flows.rewrite.steps"
 
@@ -49,4 +49,6 @@ REWRITE: Flow[Any] = Flow(
     undo="windlass.flows.rewrite.steps:undo_rewrite",
     foresee="windlass.flows.rewrite.steps:foresee_rewrite",
     status="windlass.flows.rewrite.steps:rewrite_status",
+    plan="windlass.flows.rewrite.planned:plan_rewrite",
+    words=Words("rewrite", "Rewriting", "Rewrote", "rewrite", "Reading the table"),
 )

@@ -22,7 +22,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_columns, read_name
 from windlass.errors import Interrupted, Refused, TargetFull, WindlassError
 from windlass.flows.migrate.context import UNFINISHED
-from windlass.flows.migrate.written import Foreseen, written_since
+from windlass.flows.migrate.written import written_since
 from windlass.flows.rewrite.context import (
     Rewriting,
     count,
@@ -30,7 +30,7 @@ from windlass.flows.rewrite.context import (
     said_lately,
     session_name,
 )
-from windlass.flows.rollback import Undone, already_undone, find_run
+from windlass.flows.rollback import already_undone, find_run
 from windlass.inplace import backup
 from windlass.inplace.access import enter
 from windlass.inplace.frames import call_function, first_misfit, take_over
@@ -40,6 +40,7 @@ from windlass.journal.journal import Line
 from windlass.model.event import Noticed
 from windlass.model.flow import ONE, Item, Result
 from windlass.model.outcome import Outcome, RunStatus, State
+from windlass.model.past import Foreseen, Undone
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewriteChange, RewritePlan
 from windlass.model.units import plural

@@ -5,27 +5,76 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, ClassVar
 
 import psycopg
 
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Role
-from windlass.errors import Refused, SnapshotLost, WindlassError
+from windlass.errors import Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.portions import SET_SEQUENCES
+from windlass.flows.validate.outline import VALIDATE
 from windlass.journal import journal
-from windlass.model.flow import Result
+from windlass.model.event import Emit, ignore
+from windlass.model.flow import Flow, Result
+from windlass.model.outcome import Outcome, State
 from windlass.model.plan import Plan, Purpose
+from windlass.model.repair import Repairing
 from windlass.model.snapshot import Snapshot
+from windlass.spec.migrate import Spec
 
 
 class Comparison(Migration):
     """Every selected relation against its namesake."""
 
     only_compares = True
-    repair_run = ""  # of a repair that has begun
+    flow: ClassVar[Flow[Any]] = VALIDATE
+
+    def __init__(
+        self,
+        spec: Spec,
+        emit: Emit = ignore,
+        *,
+        caller: str = "",
+        patient: bool = False,
+        repair: Repairing | None = None,
+        repaired: str = "",
+    ) -> None:
+        """Connects to nothing yet. `repair` is what to do about differences; `repaired` is a run
+        that has done it, which this comparison ends.
+
+        Raises:
+            BadSpec: source or target is missing or cannot be read.
+        """
+        super().__init__(spec, emit, caller=caller, patient=patient)
+        self.repair = repair
+        self.repaired = self.repair_run = repaired  # the run of a repair that has begun
+
+    @property
+    def has_begun(self) -> bool:
+        """Comparing alone writes nothing."""
+        return bool(self.repair_run)
+
+    @property
+    def run_id(self) -> str:
+        return self.repair_run
+
+    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+        found = super().outcome(state, message, hint)
+        return replace(found, run=self.repair_run, repaired=True) if self.has_begun else found
+
+    def end(self, state: State, outcome: Outcome) -> None:
+        """Journal how the repair ended. One that is through is ended by the comparison after it."""
+        if self.repair is not None and state is State.DONE:
+            return
+        try:
+            journal.set_state(self.control, self.repair_run, state, outcome)
+        except psycopg.Error as error:
+            message = f"the end of run {self.repair_run} could not be journalled"
+            raise RunLost(message, side="target") from error
+        self.ended = state
 
     def begin_reading(self) -> None:
         """Plan the comparison.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.model.flow import Flow, step_in
+from windlass.model.flow import Flow, Words, step_in
 
 _VALIDATE = "windlass.flows.validate.steps"
 _DEFINITIONS = "windlass.flows.validate.definitions"
@@ -72,4 +72,6 @@ VALIDATE: Flow[Any] = Flow(
     ),
     context="windlass.flows.validate.context:Comparison",
     spec="windlass.spec.migrate:Spec",
+    words=Words("verify", "Comparing", "Compared", "comparison", "Comparing both databases"),
+    resumes=False,
 )

@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 from typing import TextIO
 
@@ -28,6 +27,7 @@ from windlass.engines.postgres.rowmend import (
 )
 from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
+from windlass.model.repair import ALL, Change
 from windlass.model.report import DifferenceKind
 
 # of a RowDifference
@@ -48,15 +48,6 @@ class Repaired:
         )
 
 
-class Change(StrEnum):
-    """What a repair does to rows of the target."""
-
-    UPDATE = "update"  # whose keys both sides have
-    INSERT = "insert"  # that the target lacks
-    DELETE = "delete"  # that the source lacks
-
-
-ALL = frozenset(Change)
 _CHANGES = {
     DifferenceKind.CHANGED: Change.UPDATE,
     DifferenceKind.MISSING: Change.INSERT,

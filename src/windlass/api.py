@@ -1,0 +1,255 @@
+"""What `import windlass` offers: plan, migrate, verify, rewrite, export; and the runs of the past.
+
+Every function takes a spec, or the database whose journal is meant, and returns a noun of
+`windlass.model`. What happens meanwhile is passed to `emit` as events (`windlass.model.event`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+import psycopg
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.errors import Refused, WindlassError
+from windlass.flows import clean as cleaning
+from windlass.flows import rollback as undoing
+from windlass.flows import status as reporting
+from windlass.flows.lock_watch import watching_target
+from windlass.flows.registry import flow_named
+from windlass.flows.repair.outline import VERIFY
+from windlass.model.event import Emit, Noticed, ignore
+from windlass.model.flow import resolve
+from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
+from windlass.model.past import Foreseen, Left
+from windlass.model.repair import Repairing
+from windlass.model.report import Difference
+from windlass.planning.reviewed import Reviewed
+from windlass.run.conduct import conduct, not_begun, with_side
+from windlass.run.hints import SAME, way_on
+from windlass.spec.export import ExportSpec
+from windlass.spec.migrate import Spec
+from windlass.spec.rewrite import RewriteSpec
+
+
+class Differing(Protocol):
+    """Takes every row that differs, however many there are, as they are found."""
+
+    def add(self, difference: Difference) -> None: ...
+
+    def forget(self) -> None:
+        """The rows so far are looked at again: after a lost snapshot, or a repair."""
+
+
+def plan(spec: Spec | RewriteSpec | ExportSpec, emit: Emit = ignore) -> Any:
+    """What a run with this spec would do. Writes nothing.
+
+    Raises:
+        Refused: with every problem, where no plan can be made.
+        AlreadyFinished: there is nothing left to do.
+        WindlassError: reading failed.
+    """
+    return resolve(flow_named(spec.flow).plan)(spec, emit)
+
+
+def migrate(
+    spec: Spec,
+    emit: Emit = ignore,
+    *,
+    restart: bool = False,
+    reviewed: Reviewed | None = None,
+    differing: Differing | None = None,
+) -> Outcome:
+    """Migrate, or resume where that stopped; only by the plan that was `reviewed`, if one was. How
+    it ended is in the outcome's state.
+
+    Raises:
+        BadSpec: the spec names no databases.
+    """
+    return conduct(
+        flow_named("migrate"),
+        spec,
+        emit,
+        opened=_comparing(differing),
+        restart=restart,
+        reviewed=reviewed,
+    )
+
+
+def verify(
+    spec: Spec,
+    emit: Emit = ignore,
+    *,
+    repair: Repairing | None = None,
+    show_values: bool = False,
+    differing: Differing | None = None,
+) -> Outcome:
+    """Compare both sides; with `repair`, make what differs on the target equal to the source, and
+    compare again. `show_values` puts values into the differences, which else name columns only.
+
+    Raises:
+        BadSpec: the spec names no databases.
+    """
+    started = time.perf_counter()
+    opened = _comparing(differing, show_values=show_values)
+    outcome = conduct(VERIFY, spec, emit, opened=opened, repair=repair)
+    if outcome.repaired and outcome.state is State.DONE:
+        emit(Noticed("repaired: comparing again"))
+        outcome = conduct(VERIFY, spec, emit, opened=opened, repaired=outcome.run)
+    return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def rewrite(spec: RewriteSpec, emit: Emit = ignore) -> Outcome:
+    """Change rows of a table in place, or resume where that stopped. How it ended is in the
+    outcome's state.
+
+    Raises:
+        BadSpec: the spec names no database.
+    """
+    return conduct(flow_named("rewrite"), spec, emit)
+
+
+def export(spec: ExportSpec, emit: Emit = ignore, *, run: str = "") -> Outcome:
+    """Export, as the run of that id where one is given. How it ended is in the outcome's state.
+
+    Raises:
+        BadSpec: source or warehouse cannot be understood.
+    """
+    return conduct(flow_named("export"), spec, emit, run=run)
+
+
+def _comparing(differing: Differing | None, *, show_values: bool = False) -> Any:
+    """Where the differences of each attempt go."""
+
+    def opened(run: Any) -> None:
+        run.show_values = show_values
+        if differing is not None:
+            differing.forget()
+            run.on_difference = differing.add
+
+    return opened
+
+
+# runs of the past, in the journal of a target
+
+
+def status(target: str) -> list[RunStatus]:
+    """Every run that the target's journal knows, the newest first.
+
+    Raises:
+        WindlassError: the target cannot be read.
+    """
+    with _reading(target, "windlass status") as connection:
+        return reporting.read_statuses(connection)
+
+
+def read_run(target: str, run: str) -> RunDetail:
+    """One run that the target's journal knows.
+
+    Raises:
+        Refused: it knows no such run.
+        WindlassError: the target cannot be read.
+    """
+    with _reading(target, "windlass status") as connection:
+        return reporting.read_detail(connection, run)
+
+
+def foresee_rollback(target: str, run: str) -> Foreseen | None:
+    """What `rollback` would do; None if it has been done already.
+
+    Raises:
+        Refused: there is no such run.
+        WindlassError: the target cannot be read.
+    """
+    with _reading(target, "windlass rollback") as connection:
+        return undoing.foresee(connection, run)
+
+
+def rollback(target: str, run: str, emit: Emit = ignore, *, force: bool = False) -> Outcome:
+    """Undo a run: what it made is dropped, what was there before returns. All or nothing. With
+    `force` also what was written since.
+
+    Raises:
+        BadSpec: the target cannot be understood.
+    """
+    started = time.perf_counter()
+    address = Address.parse("target", target)
+    try:
+        connection = address.connect(Role.TARGET, "windlass control")
+    except WindlassError as error:
+        return replace(not_begun(error), run=run)
+    try:
+        with (
+            closing(connection),
+            watching_target(address.at(connection), emit),
+            _explained(f"rolling back run {run}"),
+        ):
+            undone = undoing.roll_back(connection, run, force=force)
+    except Refused as error:
+        return Outcome(run, State.REFUSED, problems=error.problems)
+    except WindlassError as error:
+        if not error.retryable:
+            return replace(not_begun(error), run=run)
+        hint = way_on(error, resume=SAME)
+        return Outcome(run, State.STOPPED, message=with_side(error), hint=hint)
+    for notice in undone.stayed:
+        emit(Noticed(notice))
+    return Outcome(
+        run,
+        State.ROLLED_BACK,
+        seconds=time.perf_counter() - started,
+        notices=tuple(undone.stayed),
+        message=undone.message,
+        already=undone.already,
+    )
+
+
+def read_left(target: str, run: str = "") -> list[Left]:
+    """What ended runs have left in the target; or one of them.
+
+    Raises:
+        Refused: there is no such run, or it is unfinished.
+        WindlassError: the target cannot be read.
+    """
+    with _reading(target, "windlass clean") as connection:
+        return cleaning.read_left(connection, run)
+
+
+def clean(target: str, lefts: Sequence[Left], emit: Emit = ignore) -> None:
+    """Remove it, for good.
+
+    Raises:
+        Refused: something else depends on it.
+        WindlassError: the target cannot be reached.
+    """
+    address = Address.parse("target", target)
+    with (
+        closing(address.connect(Role.TARGET, "windlass control")) as connection,
+        watching_target(address.at(connection), emit),
+        _explained("cleaning up"),
+    ):
+        cleaning.clean(connection, lefts)
+
+
+@contextmanager
+def _reading(target: str, purpose: str) -> Iterator[Connection]:
+    """A session of the target that reads the journal."""
+    address = Address.parse("target", target)
+    with (
+        closing(address.connect(Role.TARGET, purpose)) as connection,
+        _explained("reading the journal"),
+    ):
+        yield connection
+
+
+@contextmanager
+def _explained(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, doing, side="target") from error

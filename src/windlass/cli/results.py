@@ -1,0 +1,77 @@
+"""The result of a command: a plan, or how a run ended; to stdout if it did what was asked, else to
+stderr."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from windlass.cli.endings import EXIT_OF, Exit
+
+if TYPE_CHECKING:
+    from windlass.cli.differing import Differing
+    from windlass.cli.voice import Voice
+    from windlass.model.flow import Words
+    from windlass.model.outcome import Outcome
+    from windlass.model.planned import Planned
+
+
+def say_plan(voice: Voice, made: Planned, verb: str, form: str, output: Path | None) -> int:
+    """`form` is text, markdown or json; into `output` it is written as JSON as well."""
+    from windlass.model.planned import Style
+
+    exit_code = Exit.REFUSED if made.problems else Exit.DONE
+    again, restart = voice.command(verb), voice.command(verb, "--restart")
+    if output:
+        again = voice.planned_command(output)
+    if output or form == "json" or voice.json:
+        said = {**made.as_json(), "exit_code": int(exit_code), "next": again}
+    if output:
+        from windlass.planning.reviewed import write_plan
+
+        write_plan(output, said)
+    style = Style(
+        width=voice.width,
+        wraps=sys.stdout.isatty(),
+        is_brief=voice.quiet,
+        heading=lambda title: click.style(title, bold=True),
+        next_command=again,
+        restart_command=restart,
+    )
+    if form == "json" or voice.json:
+        voice.result_json(said)
+    elif form == "markdown":
+        voice.result(made.as_markdown(style))
+    else:
+        voice.result(made.as_text(style))
+    return exit_code
+
+
+def say_outcome(voice: Voice, outcome: Outcome, words: Words, rows: Differing | None = None) -> int:
+    """How a run ended. `rows` has all that differ, where the outcome names only the first."""
+    from windlass.cli import show
+
+    voice.before_result()
+    if voice.json and rows and any(one.rows for one in outcome.differences):
+        voice.result_json(show.outcome_json(outcome), differences=rows.lines())
+        return EXIT_OF[outcome.state]
+    if voice.json:
+        voice.result_json(show.outcome_json(outcome))
+        return EXIT_OF[outcome.state]
+    if voice.quiet and show.is_result(outcome):
+        text = show.outcome_line(outcome, words)
+    else:
+        text = show.outcome_text(
+            outcome,
+            words,
+            width=voice.width,
+            again=voice.command(words.verb),
+            repair=voice.command("verify", "--repair"),
+            rollback=voice.rollback_command(outcome.run),
+            line_width=voice.aside_width,
+        )
+    (voice.result if show.is_result(outcome) else voice.aside)(text)
+    return EXIT_OF[outcome.state]

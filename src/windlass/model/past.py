@@ -1,0 +1,44 @@
+"""Runs of the past: what undoing one would do and has done, and what ended ones have left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a rollback would do: ``drops 13 tables (5.9 M rows, 1.2 GB) and restores 3 objects``.
+    `written` names what has been written since the run, and would be lost; `blocked` what keeps it
+    from being undone at all."""
+
+    summary: str
+    written: Sequence[Problem] = ()
+    blocked: Sequence[Problem] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What a rollback has done. `stayed` says what is not as it was before the run, and why."""
+
+    message: str
+    stayed: Sequence[str] = ()
+    already: bool = False  # by an earlier command; this one wrote nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Of one run. Without its journal it can be neither resumed nor rolled back. `state` is "" of a
+    run that the journal does not know any more."""
+
+    run: str
+    state: str
+    finished_at: str
+    schemas: tuple[str, ...]
+    size_bytes: int
+    renamed: tuple[tuple[str, str], ...] = ()  # what lives in no schema: kind and name
+    large_objects: tuple[int, ...] = ()  # copies, by id
+    backup: Name | None = None  # a rewrite's, a table

@@ -1,0 +1,236 @@
+"""Conducts a flow on this machine: opens its context, runs it, and says how it ended.
+
+What ended a run becomes the state of its outcome, and is journalled where the flow has a journal.
+A snapshot or a run that was lost on the way is no end: another attempt resumes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from typing import Any, Protocol, Self
+
+from windlass.errors import (
+    AlreadyFinished,
+    CannotResume,
+    Different,
+    Interrupted,
+    Refused,
+    RunLost,
+    SnapshotLost,
+    Unreachable,
+    WindlassError,
+)
+from windlass.model.event import Emit, Event, Noticed
+from windlass.model.flow import Flow, Handover, resolve
+from windlass.model.outcome import Outcome, State
+from windlass.model.report import Problem, accepting
+from windlass.run.hints import SAME, way_on
+from windlass.run.local import Workplace, run_flow
+
+# servers that fail again and again are not helped by patience
+ATTEMPTS = 10
+
+
+class Spec(Protocol):
+    @property
+    def jobs(self) -> int:
+        """How many items are worked on side by side."""
+
+
+class Conducted(Workplace, Protocol):
+    """The context of a flow, as it is conducted. Made of a spec, a callable for events and
+    keywords; leaving it closes what it has opened."""
+
+    steps: tuple[str, ...]  # of the flow that runs, for a display
+    notices: list[str]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something was written, so that the run can be resumed or undone."""
+
+    @property
+    def run_id(self) -> str:
+        """Of a run that has begun."""
+
+    @property
+    def ended(self) -> State | None:
+        """How, if its last step has journalled that already."""
+
+    @property
+    def undone(self) -> Sequence[Problem]:
+        """What this attempt has rolled back before anything new has begun."""
+
+    def emit(self, event: Event) -> None: ...
+
+    def watching(self) -> AbstractContextManager[None]:
+        """While it lasts, who keeps a session of the run waiting is reported, and what drivers
+        raise is one of our errors."""
+
+    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+        """What the run is known to have done."""
+
+    def end(self, state: State, outcome: Outcome) -> None:
+        """Journal how the run ended.
+
+        Raises:
+            RunLost: the journal cannot be written now.
+        """
+
+    def hand_over(self) -> Handover: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *fault: Any) -> None: ...
+
+
+def conduct(
+    flow: Flow[Any],
+    spec: Spec,
+    emit: Emit,
+    *,
+    opened: Callable[[Any], None] = lambda _: None,
+    **given: Any,
+) -> Outcome:
+    """Run the flow, or resume it where it stopped. How it ended is in the outcome's state.
+
+    `given` are keywords of the flow's context; `opened` is called with the context of every
+    attempt before that runs.
+
+    Raises:
+        BadSpec: the spec names no databases.
+    """
+    started = time.perf_counter()
+    notices: list[str] = []
+    stopped = Outcome("", State.STOPPED)
+    words: dict[str, Any] = {**given, "patient": False}
+    for attempt in range(ATTEMPTS):
+        try:
+            context: Conducted = resolve(flow.context)(spec, emit, **words)
+        except Refused as error:
+            return Outcome("", State.REFUSED, problems=error.problems)
+        with context as run:
+            run.notices.extend(notices)
+            opened(run)
+            outcome, lost = _attempt(flow, run, spec.jobs)
+            if attempt and outcome.problems:
+                outcome = _still_stopped(flow, stopped, outcome)
+            if lost is None:
+                break
+            handover, stopped = run.hand_over(), outcome
+        words |= {**handover.given, "patient": True}
+        notices = [*run.notices, f"{lost}: {handover.notice}"]
+        emit(Noticed(notices[-1]))
+    return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _still_stopped(flow: Flow[Any], before: Outcome, refused: Outcome) -> Outcome:
+    """The run had begun before what now keeps it from resuming."""
+    reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in refused.problems)
+    return replace(before, message=reasons, hint=flow.resume(before.run))
+
+
+def _attempt(flow: Flow[Any], run: Conducted, jobs: int) -> tuple[Outcome, WindlassError | None]:
+    """One pass of the flow, and why another one could resume where it ended."""
+    run.steps = tuple(step.name for step in flow.steps)
+    try:
+        with run.watching():
+            run_flow(flow, run, jobs=jobs, emit=run.emit)
+    except AlreadyFinished as error:
+        return error.outcome, None
+    except Different as error:
+        return _different(run, error), None
+    except Interrupted:
+        return _interrupted(flow, run), None
+    except WindlassError as error:
+        return _failed(flow, run, error)
+    return _ended(run, State.DONE), None
+
+
+def _different(run: Conducted, error: Different) -> Outcome:
+    if error.differences:
+        outcome = _ended(run, State.DIFFERENT)
+        return outcome if outcome.differences else replace(outcome, differences=error.differences)
+    hint = "repair it on the target; to accept it from the start: " + accepting(error.losses)
+    return _ended(run, State.LOSSY, str(error), hint)
+
+
+def _interrupted(flow: Flow[Any], run: Conducted) -> Outcome:
+    if run.ended:  # just before
+        return run.outcome(run.ended)
+    may_resume = flow.resumes or run.has_begun
+    hint = flow.resume(_id_of(run)) if may_resume else "nothing was changed"
+    return _ended(run, State.INTERRUPTED, "interrupted", hint)
+
+
+def _failed(
+    flow: Flow[Any], run: Conducted, error: WindlassError
+) -> tuple[Outcome, WindlassError | None]:
+    """By an error that no retry of a step could mend, and whether another attempt could."""
+    if not run.has_begun and isinstance(error, Refused):
+        return Outcome("", State.REFUSED, problems=error.problems), None
+    if isinstance(error, Unreachable):
+        return unreachable(error), None
+    if not run.has_begun and flow.resumes:
+        return _not_begun(run, error), None
+    if isinstance(error, Refused):
+        return _ended(run, State.STOPPED, *_refused_late(flow, run, error)), None
+    undo = run.run_id if run.has_begun and flow.undo else ""
+    resume = flow.resume(run.run_id) if run.has_begun else SAME
+    outcome = _ended(run, State.STOPPED, with_side(error), way_on(error, undo, resume=resume))
+    may_resume = flow.resumes and isinstance(error, SnapshotLost | RunLost)
+    return outcome, error if may_resume else None
+
+
+def _ended(run: Conducted, state: State, message: str = "", hint: str = "") -> Outcome:
+    """Journalled if the target still answers; if not, the journal says "running", and the next
+    process finds out."""
+    outcome = run.outcome(state, message, hint)
+    if run.has_begun and run.ended is not state:
+        with suppress(RunLost):
+            run.end(state, outcome)
+    return outcome
+
+
+def _id_of(run: Conducted) -> str:
+    return run.run_id if run.has_begun else ""
+
+
+def _refused_late(flow: Flow[Any], run: Conducted, error: Refused) -> tuple[str, str]:
+    """Message and hint of problems that have come up after the run began."""
+    reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in error.problems)
+    hints = "; ".join(dict.fromkeys(one.hint for one in error.problems if one.hint))
+    undo, resume = run.run_id if flow.undo else "", flow.resume(run.run_id)
+    return reasons, way_on(WindlassError(reasons, hint=hints), undo, resume=resume)
+
+
+def with_side(error: WindlassError) -> str:
+    """An error's message, with the side that it is of in front of it."""
+    side = str(error.where.get("side", ""))
+    message = str(error)
+    return message if not side or side in message else f"{side}: {message}"
+
+
+def unreachable(error: Unreachable) -> Outcome:
+    """Whether a run is unfinished is in the journal, and that may be on the other side of it."""
+    return Outcome("", State.STOPPED, message=str(error), hint=error.hint, problems=error.problems)
+
+
+def not_begun(error: WindlassError) -> Outcome:
+    """Nothing was written: refused, unless the same command may well do better later. Or a run is
+    undone in part."""
+    if isinstance(error, CannotResume):
+        return Outcome("", State.STOPPED, message=str(error), hint=error.hint)
+    problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
+    if error.retryable:
+        return unreachable(Unreachable([problem]))
+    return Outcome("", State.REFUSED, problems=(problem,))
+
+
+def _not_begun(run: Conducted, error: WindlassError) -> Outcome:
+    outcome = not_begun(error)
+    if run.undone and outcome.problems:
+        return replace(outcome, problems=(*outcome.problems, *run.undone), hint=SAME)
+    return outcome
