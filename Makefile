@@ -21,10 +21,10 @@ demo: .venv/.for-demo ## Migrate a sample shop between two servers, and watch
 	@$(BIN)/windlass demo
 
 airflow: .venv/.for-airflow ## Bring up an Airflow with the DAGs and a sample shop to migrate
-	@$(BIN)/python -m windlass.airflow.local start
+	@$(BIN)/python -m demo.airflow start
 
 airflow-stop: ## End all of it; a later `make airflow` continues from there
-	@if [ -e .venv/.for-airflow ]; then $(BIN)/python -m windlass.airflow.local stop; fi
+	@if [ -e .venv/.for-airflow ]; then $(BIN)/python -m demo.airflow stop; fi
 
 test: .venv/.for-dev ## Run the tests, on real servers
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder

@@ -26,7 +26,8 @@ from bench.machine import describe_machine
 from bench.measure import Figures, Metric, RunFailed
 from bench.race import Race
 from bench.servers import running
-from windlass.airflow.local import LocalAirflow
+from demo.airflow.client import Client
+from demo.airflow.local import LocalAirflow, Setup
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Task:
 class Scheduled:
     """The contestant: the flow `migrate`, fully verified, as a DAG."""
 
-    airflow: LocalAirflow
+    airflow: Client
     name: str = "airflow"
     title: str = "Airflow, LocalExecutor, fully verified"
     runs: list[list[Task]] = field(default_factory=list)
@@ -107,9 +108,7 @@ class Scheduled:
         return {Metric.SECONDS: seconds}
 
 
-def timed(
-    airflow: LocalAirflow, dag_id: str, conf: Mapping[str, object]
-) -> tuple[float, list[Task]]:
+def timed(airflow: Client, dag_id: str, conf: Mapping[str, object]) -> tuple[float, list[Task]]:
     """Seconds from the trigger to the end, as Airflow's own clock has them, and the tasks.
 
     Raises:
@@ -158,7 +157,7 @@ class Mapped:
     cpu_seconds: float  # of the whole machine, on which nothing else should run
 
     @classmethod
-    def run(cls, airflow: LocalAirflow, items: int) -> "Mapped":
+    def run(cls, airflow: Client, items: int) -> "Mapped":
         before = psutil.cpu_times()
         seconds, _ = timed(airflow, "mapped", {"items": items})
         after = psutil.cpu_times()
@@ -167,14 +166,14 @@ class Mapped:
 
 
 @contextmanager
-def scheduler(folder: Path) -> Iterator[LocalAirflow]:
+def scheduler(folder: Path) -> Iterator[Client]:
     """A warm Airflow."""
     dags = folder / "dags"
     dags.mkdir(parents=True)
     (dags / "bench.py").write_text(DAGS)
-    with LocalAirflow(folder / "airflow", dags, parallelism=SLOTS) as airflow:
-        timed(airflow, "mapped", {"items": 2})
-        yield airflow
+    with LocalAirflow(folder / "airflow", dags, Setup(parallelism=SLOTS)) as airflow:
+        timed(airflow.client, "mapped", {"items": 2})
+        yield airflow.client
 
 
 def main() -> int:

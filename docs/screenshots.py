@@ -1,9 +1,9 @@
-"""Make the pictures of docs/airflow.md: `make airflow`'s page, used as a person would.
+"""Make the pictures of docs/airflow.md: the web UI of `make airflow`, used as a person would.
 
 One command, on the installation of `make test` with two libraries beside it:
 
     .venv/bin/python -m pip install playwright pillow
-    .venv/bin/python docs/screenshots.py
+    .venv/bin/python -m docs.screenshots
 
 It takes about three minutes and needs a Chromium, by default Debian's. Airflow, both servers and
 the shop live in a temporary folder, which is gone afterwards. Nothing waits for a time: only for
@@ -26,12 +26,12 @@ import psycopg
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from windlass.airflow.local import LocalAirflow
-from windlass.airflow.local_settings import USER
+from demo.airflow.client import USER, Client
+from demo.airflow.local import client_of
 from windlass.engines.postgres.embedded import EmbeddedServer
 
 ROOT = Path(__file__).parents[1]
-LOCAL = (sys.executable, "-m", "windlass.airflow.local")
+LOCAL = (sys.executable, "-m", "demo.airflow")
 MIGRATION, VALIDATION = "postgres_to_postgres_migration", "validate_migration_env"
 SCALE = 0.5  # order_line has more than 100,000 rows, below which nothing can be cut
 WIDTH, COLOURS = 1400, 256
@@ -46,13 +46,13 @@ SPOIL = (
 class Camera:
     """A browser that is logged in, and the folder for what it sees."""
 
-    airflow: LocalAirflow
+    airflow: Client
     browser: Browser
     session: BrowserContext
     images: Path
 
     @classmethod
-    def log_in(cls, airflow: LocalAirflow, browser: Browser, images: Path) -> Camera:
+    def log_in(cls, airflow: Client, browser: Browser, images: Path) -> Camera:
         session = browser.new_context()
         page = session.new_page()
         page.goto(airflow.url)
@@ -156,13 +156,13 @@ def run_path(dag_id: str, run: str) -> str:
     return f"/dags/{dag_id}/runs/{run}"
 
 
-def end(airflow: LocalAirflow, dag_id: str, run: str, state: str) -> None:
+def end(airflow: Client, dag_id: str, run: str, state: str) -> None:
     found = airflow.wait_for(dag_id, run, RUN_SECONDS)
     if found != state:
         raise click.ClickException(f"{dag_id} {run} is {found}, not {state}")
 
 
-def take_all(airflow: LocalAirflow, target: EmbeddedServer, camera: Camera) -> None:
+def take_all(airflow: Client, target: EmbeddedServer, camera: Camera) -> None:
     run = trigger_by_form(camera)
     approve(camera, run)
     end(airflow, MIGRATION, run, "success")
@@ -194,8 +194,8 @@ def main(chromium: str, into: Path) -> None:
     folder, dags = room / "airflow", ROOT / "dags"
     try:
         start = (*LOCAL, "start", "--folder", folder, "--dags", dags, "--scale", str(SCALE))
-        subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
-        airflow = LocalAirflow(folder, dags)
+        subprocess.run(start, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        airflow = client_of(folder)
         with sync_playwright() as playwright:
             # as root Chromium refuses its sandbox; the only page that it sees is our own
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -203,7 +203,8 @@ def main(chromium: str, into: Path) -> None:
             take_all(airflow, EmbeddedServer.open(folder / "target"), camera)
             browser.close()
     finally:
-        subprocess.run((*LOCAL, "stop", "--folder", folder), check=True, stdout=subprocess.DEVNULL)
+        stop = (*LOCAL, "stop", "--folder", folder)
+        subprocess.run(stop, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         shutil.rmtree(room, ignore_errors=True)
 
 

@@ -13,10 +13,9 @@ from typing import Any
 import psutil
 import psycopg
 
+from demo.airflow.local import LocalAirflow
 from oracle import content_difference, schema_difference
 from servers import PASSWORD, QUOTED_PASSWORD, Database, Pair
-from windlass.airflow.local import LocalAirflow
-from windlass.engines.postgres.embedded import EmbeddedServer
 
 SECONDS = 120.0
 SHOP = """
@@ -51,7 +50,7 @@ class Ended:
 
     @cached_property
     def tasks(self) -> list[dict[str, Any]]:
-        return self.airflow.task_instances(self.dag_id, self.run_id)
+        return self.airflow.client.task_instances(self.dag_id, self.run_id)
 
     def states(self) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
@@ -63,7 +62,7 @@ class Ended:
         return {task for task, states in self.states().items() if "failed" in states}
 
     def xcom(self, task: str, map_index: int = -1) -> dict[str, Any]:
-        return self.airflow.xcoms(self.dag_id, self.run_id, task, map_index)
+        return self.airflow.client.xcoms(self.dag_id, self.run_id, task, map_index)
 
     def problems(self, task: str) -> str:
         return "\n".join(self.xcom(task)["problems"])
@@ -74,8 +73,7 @@ class Ended:
 
     def said(self) -> Iterator[tuple[str, str]]:
         """Everything that Airflow keeps, of this run and of others, by where it is."""
-        server = EmbeddedServer.open(self.airflow.folder / "metadata")
-        with psycopg.connect(server.url("airflow")) as connection:
+        with psycopg.connect(self.airflow.database) as connection:
             names = connection.execute(
                 "select oid::regclass::text from pg_class"
                 " where relkind = 'r' and relnamespace = 'public'::regnamespace"
@@ -98,12 +96,12 @@ class Ended:
 def run_dag(
     airflow: LocalAirflow, dag_id: str, conf: Mapping[str, object], timeout: float = 240.0
 ) -> Ended:
-    run_id = airflow.trigger(dag_id, conf)
+    run_id = airflow.client.trigger(dag_id, conf)
     return wait(airflow, dag_id, run_id, timeout)
 
 
 def wait(airflow: LocalAirflow, dag_id: str, run_id: str, timeout: float = 240.0) -> Ended:
-    return Ended(airflow, dag_id, run_id, airflow.wait_for(dag_id, run_id, timeout))
+    return Ended(airflow, dag_id, run_id, airflow.client.wait_for(dag_id, run_id, timeout))
 
 
 def connect(airflow: LocalAirflow, pair: Pair, host: str = "127.0.0.1") -> dict[str, object]:
@@ -112,7 +110,7 @@ def connect(airflow: LocalAirflow, pair: Pair, host: str = "127.0.0.1") -> dict[
     for side, database in (("source", pair.source), ("target", pair.target)):
         name = f"{side}_{database.server.port}_{database.name}"
         uri = database.url.replace("postgresql://", "postgres://").replace("127.0.0.1", host)
-        airflow.set_connection(name, uri)
+        airflow.client.set_connection(name, uri)
         names[f"{side}_conn_id"] = name
     return dict(names)
 

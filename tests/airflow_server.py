@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from demo.airflow.local import LocalAirflow, Setup, is_running
 from needs import needs_airflow
 from rooms import make_room
-from windlass.airflow.local import LocalAirflow, is_running
 
 AIRFLOW_PASSWORD = "Sw0rdfish/of%the sea"
 QUOTED_AIRFLOW_PASSWORD = "Sw0rdfish%2Fof%25the%20sea"
@@ -41,7 +41,8 @@ def shared_airflow() -> Iterator[LocalAirflow]:
     room = make_room()
     dags = copy_dags(room / "dags")
     connections = {"ship": f"postgresql://{SHIP}"}
-    made = LocalAirflow(room / "airflow", dags, connections=connections, pools={"windlass": 8})
+    setup = Setup(connections=connections, pools={"windlass": 8})
+    made = LocalAirflow(room / "airflow", dags, setup)
     try:
         yield made
     finally:

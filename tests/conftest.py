@@ -20,7 +20,7 @@ from sampling import is_left_to_full
 from servers import BUSY, CORPUS, FAST, Database, Pair, Server
 
 if TYPE_CHECKING:
-    from windlass.airflow.local import LocalAirflow
+    from demo.airflow.local import LocalAirflow
 
 Versions = tuple[int, int]
 

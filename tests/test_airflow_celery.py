@@ -27,46 +27,40 @@ from airflow_runs import (
     wait,
 )
 from airflow_server import copy_dags
+from celery_workers import Workers, admit, celery_airflow
+from demo.airflow.client import Client
 from needs import needs_airflow, needs_program
 from rooms import make_room
 from servers import FAST, Database, Pair, Server
-from windlass.airflow import celery_workers
-from windlass.airflow.local import LocalAirflow
 
 DAG = "postgres_to_postgres_migration"
 # a worker that dies is noticed by its heartbeats, which stop
 SETTINGS = {
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-    # and what it had taken from the broker without beginning it is given out again
-    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "20",
-    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+    "scheduler": {
+        "task_instance_heartbeat_timeout": 10,
+        "task_instance_heartbeat_timeout_detection_interval": 2,
+        # and what it had taken from the broker without starting it is queued again
+        "task_queued_timeout": 20,
+        "task_queued_timeout_check_interval": 5,
+    }
 }
 MARK = "WINDLASS_LOCAL_AIRFLOW"  # in the environment of each of its processes: `token:name`
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[LocalAirflow]:
+def workers() -> Iterator[Workers]:
     needs_airflow()
     needs_program("redis-server")
     room = make_room()
-    airflow = LocalAirflow(
-        room / "airflow",
-        copy_dags(room / "dags"),
-        executor="CeleryExecutor",
-        workers=2,
-        pools={"windlass": 8},
-        settings=SETTINGS,
-    )
     try:
-        with airflow:
-            yield airflow
+        with celery_airflow(room, copy_dags(room / "dags"), 2, SETTINGS) as found:
+            yield found
     finally:
         shutil.rmtree(room, ignore_errors=True)
 
 
 @pytest.fixture
-def reachable(workers: LocalAirflow) -> Iterator[Pair]:
+def reachable(workers: Workers) -> Iterator[Pair]:
     """A pair on servers that the workers reach at their network's address."""
     where = {**FAST, "listen_addresses": ",".join({"127.0.0.1", workers.address})}
     with ExitStack() as stack:
@@ -74,24 +68,24 @@ def reachable(workers: LocalAirflow) -> Iterator[Pair]:
         def made(version: int) -> Server:
             server = Server(version, where)
             stack.callback(server.remove)
-            celery_workers.admit(server.data)
+            admit(server.data)
             return server.start()
 
         yield Pair(made(16).create_database(), made(18).create_database())
 
 
 def test_machines_that_die_in_the_middle_cost_nothing_but_time(
-    workers: LocalAirflow, reachable: Pair
+    workers: Workers, reachable: Pair
 ) -> None:
     """First one that copies, which comes back; then the one that holds the snapshot as well."""
-    source, target = reachable.source, reachable.target
+    source, target, airflow = reachable.source, reachable.target, workers.airflow
     fill(source)
     shelves = [f"shop.shelf_{n}" for n in range(4)]
     source.run(*(f"create table {one} as table shop.item" for one in shelves), "analyze")
-    conf = connect(workers, reachable, workers.address)
+    conf = connect(airflow, reachable, workers.address)
     # 10 shares, more than a worker has slots: both have to take some
     cut = {"partition_threshold": 100_000, "chunk_size": 10_000, "jobs": 16}
-    run_id = workers.trigger(DAG, {**conf, **cut})
+    run_id = airflow.client.trigger(DAG, {**conf, **cut})
 
     def both_copy() -> bool:
         return {worker_of(*one) for one in copying(target)} == {1, 2}
@@ -101,12 +95,12 @@ def test_machines_that_die_in_the_middle_cost_nothing_but_time(
         holder = worker_of(*until(lambda: holding(source), "the snapshot is held"))
         assert holder is not None
         other = {1: 2, 2: 1}[holder]
-        workers.kill_worker(other)
-        workers.start_worker(other)
-        until(lambda: has_noticed(workers, run_id), "Airflow misses the tasks that died", 0.5)
+        workers.kill(other)
+        workers.start([other])
+        until(lambda: has_noticed(airflow.client, run_id), "Airflow misses the dead tasks", 0.5)
         assert snapshots(target) == 1
-        workers.kill_worker(holder)
-    ended = wait(workers, DAG, run_id).expect("success")
+        workers.kill(holder)
+    ended = wait(airflow, DAG, run_id).expect("success")
     expect_equal(reachable)
     assert tries(ended, "hold_snapshot") == 2
     assert tries(ended, "transfer_partition") > 1
@@ -115,8 +109,8 @@ def test_machines_that_die_in_the_middle_cost_nothing_but_time(
     expect_no_secret(journal_text(target))
 
 
-def has_noticed(workers: LocalAirflow, run_id: str) -> bool:
-    tasks = workers.task_instances(DAG, run_id)
+def has_noticed(client: Client, run_id: str) -> bool:
+    tasks = client.task_instances(DAG, run_id)
     return any(one["state"] == "up_for_retry" or one["try_number"] > 1 for one in tasks)
 
 
@@ -131,7 +125,7 @@ def snapshots(target: Database) -> object:
 def worker_of(address: str, port: int) -> int | None:
     """Whose client it is; None if nobody's, or gone by now."""
     if not address.startswith("127."):
-        return int(address.rpartition(".")[2]) - 10  # see windlass.airflow.celery_workers
+        return int(address.rpartition(".")[2]) - 10  # see celery_workers
     try:
         process = client(address, port)
         name = process.environ().get(MARK, "").partition(":")[2] if process else ""

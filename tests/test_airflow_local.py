@@ -21,12 +21,12 @@ from airflow_server import (
     AIRFLOW_PASSWORD,
     QUOTED_AIRFLOW_PASSWORD,
 )
+from celery_workers import Network, admit, remove_network
+from demo.airflow import processes
+from demo.airflow.local import LocalAirflow, Setup, stop
+from demo.airflow.settings import Keys
 from needs import needs_airflow, needs_root
 from rooms import make_room
-from windlass.airflow import local_processes
-from windlass.airflow.celery_workers import Network, admit, remove_network
-from windlass.airflow.local import LocalAirflow, stop
-from windlass.airflow.local_settings import Keys
 from windlass.engines.postgres.embedded import EmbeddedServer
 from windlass.errors import WindlassError
 
@@ -58,7 +58,7 @@ def wait_for_process(folder: Path, words: list[str]) -> psutil.Process:
 
 
 def test_all_components_are_healthy_once_it_has_started(running: LocalAirflow) -> None:
-    health = running.api("GET", "/monitor/health")
+    health = running.client.api("GET", "/monitor/health")
     told = {name: health[name]["status"] for name in health if health[name]["status"]}
     names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
     assert told == dict.fromkeys(names, "healthy")
@@ -67,25 +67,24 @@ def test_all_components_are_healthy_once_it_has_started(running: LocalAirflow) -
 def test_tasks_get_their_connection_and_hide_its_password_and_mapped_ones_are_told_apart(
     running: LocalAirflow,
 ) -> None:
-    run = running.trigger("tell")
-    assert running.wait_for("tell", run) == "success"
+    run = running.client.trigger("tell")
+    assert running.client.wait_for("tell", run) == "success"
 
     length = len(AIRFLOW_PASSWORD)
     expected = ["ship.example", 5433, "captain", "log book", {"sslmode": "require"}, length]
-    assert running.xcoms("tell", run, "told") == {"return_value": expected}
-    log = running.log("tell", run, "told")
+    assert running.client.xcoms("tell", run, "told") == {"return_value": expected}
+    log = running.client.log("tell", run, "told")
     assert "the password is ***" in log and AIRFLOW_PASSWORD not in log
-    assert running.xcoms("tell", run, "loaded") == {"return_value": [True, True]}
+    assert running.client.xcoms("tell", run, "loaded") == {"return_value": [True, True]}
 
-    mapped = [t for t in running.task_instances("tell", run) if t["task_id"] == "doubled"]
+    mapped = [t for t in running.client.task_instances("tell", run) if t["task_id"] == "doubled"]
     assert [(t["map_index"], t["state"]) for t in mapped] == [(0, "success"), (1, "success")]
-    assert running.xcoms("tell", run, "doubled", 1) == {"return_value": 4}
+    assert running.client.xcoms("tell", run, "doubled", 1) == {"return_value": 4}
 
 
 def test_a_pool_and_an_encrypted_connection_are_in_airflows_database(running: LocalAirflow) -> None:
-    assert running.api("GET", "/pools/windlass")["slots"] == 8
-    server = EmbeddedServer.open(running.folder / "metadata")
-    with psycopg.connect(server.url("airflow")) as connection:
+    assert running.client.api("GET", "/pools/windlass")["slots"] == 8
+    with psycopg.connect(running.database) as connection:
         row = connection.execute(QUERY).fetchone()
     assert row is not None and row[0] == "ship.example"
     assert AIRFLOW_PASSWORD not in row[1]
@@ -111,18 +110,18 @@ def test_no_secret_is_in_the_arguments_of_a_process(running: LocalAirflow) -> No
 def test_a_second_start_goes_on_with_the_same_data_at_the_same_address(
     running: LocalAirflow,
 ) -> None:
-    url, password, run = running.url, running.password, running.trigger("tell")
-    running.wait_for("tell", run)
+    before, run = running.client, running.client.trigger("tell")
+    before.wait_for("tell", run)
     running.stop()
     running.start()
-    assert (running.url, running.password) == (url, password)
-    assert running.api("GET", f"/dags/tell/dagRuns/{run}")["state"] == "success"
+    assert (running.client.url, running.client.password) == (before.url, before.password)
+    assert running.client.api("GET", f"/dags/tell/dagRuns/{run}")["state"] == "success"
 
 
 def test_another_process_ends_all_of_it_even_what_a_task_has_started(
     running: LocalAirflow,
 ) -> None:
-    running.trigger("sleep")
+    running.client.trigger("sleep")
     sleeping = wait_for_process(running.folder, ["sleep", "600"])
 
     done = local("stop", running.folder)
@@ -134,8 +133,8 @@ def test_a_component_that_does_not_come_up_is_named_with_its_log(
     stopped_airflow: LocalAirflow,
 ) -> None:
     stopped_airflow.stop()
-    setting = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "SILENCE"}
-    broken = LocalAirflow(stopped_airflow.folder, stopped_airflow.dags, settings=setting)
+    setup = Setup(settings={"logging": {"logging_level": "SILENCE"}})
+    broken = LocalAirflow(stopped_airflow.folder, stopped_airflow.dags, setup)
     with pytest.raises(WindlassError, match=r"Airflow's [a-z-]+ has ended(.|\n)*SILENCE"):
         broken.start()
     assert processes_of(stopped_airflow.folder) == []
@@ -165,22 +164,23 @@ def test_a_taken_port_is_refused(tmp_path: Path) -> None:
 
 def test_a_killed_process_takes_along_what_it_started(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from windlass.airflow import local_processes;"
-        "end = 'from windlass.airflow import local_processes; local_processes.kill(sys.argv[1])';"
-        "local_processes.guard('token-of-a-test', end, 'token-of-a-test');"
-        "words = ['sh', '-c', 'setsid sleep 600 & sleep 600'];"
-        "local_processes.spawn(words, 'token-of-a-test', 'sh', Path(sys.argv[1]), {});"
+        "import sys, time; from pathlib import Path; from demo.airflow import processes;"
+        "end = 'from demo.airflow import processes; processes.kill(sys.argv[1])';"
+        "processes.guard('token-of-a-test', end, 'token-of-a-test');"
+        "group = processes.Group('token-of-a-test', Path(sys.argv[1]), {});"
+        "group.start('sh', ['sh', '-c', 'setsid sleep 600 & sleep 600']);"
         "print(flush=True); time.sleep(600)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, tmp_path / "log"], stdout=-1) as maker:
+    words = [sys.executable, "-c", code, str(tmp_path / "logs")]
+    with subprocess.Popen(words, cwd=processes.ROOT, stdout=subprocess.PIPE) as maker:
         assert maker.stdout
         maker.stdout.readline()
-        assert local_processes.alive("token-of-a-test")
+        assert processes.alive("token-of-a-test")
         maker.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 20
-    while local_processes.alive("token-of-a-test") and time.monotonic() < deadline:
+    while processes.alive("token-of-a-test") and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert local_processes.alive("token-of-a-test") == []
+    assert processes.alive("token-of-a-test") == []
 
 
 def test_a_worker_reaches_a_server_of_ours_from_a_network_and_a_name_of_its_own() -> None:
@@ -214,5 +214,5 @@ def test_a_worker_reaches_a_server_of_ours_from_a_network_and_a_name_of_its_own(
 
 
 def local(verb: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "windlass.airflow.local", verb, "--folder", str(folder)]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-m", "demo.airflow", verb, "--folder", str(folder)]
+    return subprocess.run(words, cwd=processes.ROOT, capture_output=True, text=True, check=False)

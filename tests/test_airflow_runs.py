@@ -30,8 +30,8 @@ from airflow_runs import (
     wait,
 )
 from airflow_server import up
+from demo.airflow.local import LocalAirflow
 from servers import Database, Pair, Server, free_port
-from windlass.airflow.local import LocalAirflow
 
 NOT_TOLD = {"trigger_validation": False}
 CUT = {"partition_threshold": 100_000, "chunk_size": 30_000}
@@ -48,7 +48,7 @@ def migrated(
     pair = Pair(server(16).create_database(), server(18).create_database())
     fill(pair.source)
     conf = {**connect(running, pair), **CUT, "require_approval": True}
-    run_id = running.trigger("postgres_to_postgres_migration", conf)
+    run_id = running.client.trigger("postgres_to_postgres_migration", conf)
     asked = answer_plan(running, "postgres_to_postgres_migration", run_id, pair.target, "Approve")
     assert "create table shop.item" in asked.lower()
     with written_meanwhile(pair):
@@ -82,7 +82,7 @@ def answer_plan(
     is written."""
     place = f"/dags/{dag_id}/dagRuns/{run_id}"
     task = f"{place}/taskInstances/approve_migration"
-    until(lambda: running.api("GET", task)["state"] == "awaiting_input", "a person is asked")
+    until(lambda: running.client.api("GET", task)["state"] == "awaiting_input", "a person is asked")
     # Nobody answers in a millisecond, but we do: an answer before the scheduler has heard of the
     # parked task's worker makes Airflow 3.3 take the task that it resumes for a lost one.
     log = running.folder / "logs" / "components" / "scheduler.log"
@@ -91,9 +91,9 @@ def answer_plan(
                   f"TaskInstanceKey(dag_id='{dag_id}', {heard}" in log.read_text(),
           "the scheduler has heard of it")  # fmt: skip
     assert target.value("select to_regnamespace('windlass')") is None
-    asked = running.api("GET", f"{place}/hitlDetails")["hitl_details"][0]
+    asked = running.client.api("GET", f"{place}/hitlDetails")["hitl_details"][0]
     words = {"chosen_options": [answer], "params_input": {}}
-    running.api("PATCH", f"{task}/-1/hitlDetails", words)
+    running.client.api("PATCH", f"{task}/-1/hitlDetails", words)
     return str(asked["body"])
 
 
@@ -129,14 +129,14 @@ def test_the_validation_dag_reads_the_migrations_own_snapshot(migrated: Migrated
     validation = wait(ended.airflow, "validate_migration_env", run_id).expect("success")
     held = ended.xcom("hold_snapshot")["return_value"]["snapshot"]
     place = f"/dags/validate_migration_env/dagRuns/{run_id}"
-    assert ended.airflow.api("GET", place)["conf"]["snapshot"] == held["id"]
+    assert ended.airflow.client.api("GET", place)["conf"]["snapshot"] == held["id"]
     report = validation.xcom("generate_validation_report")["return_value"]
     assert report == {"state": "done", "relations": 2, "notices": []}
 
 
 def test_target_relations_are_assets_that_other_dags_can_wait_for(migrated: Migrated) -> None:
     ended, pair, _ = migrated
-    events = ended.airflow.api("GET", "/assets/events?limit=50")["asset_events"]
+    events = ended.airflow.client.api("GET", "/assets/events?limit=50")["asset_events"]
     told = {event["uri"] for event in events if event["source_run_id"] == ended.run_id}
     place = f"postgres://127.0.0.1:{pair.target.server.port}/{pair.target.name}"
     assert told == {f"{place}/shop/item", f"{place}/shop/sale"}
@@ -147,7 +147,7 @@ def test_no_password_is_anywhere(migrated: Migrated) -> None:
     expect_no_secret(ended.said())
     expect_no_secret(journal_text(pair.target))
     place = f"/dags/{ended.dag_id}/dagRuns/{ended.run_id}"
-    expect_no_secret(iter([("run", json.dumps(ended.airflow.api("GET", place)))]))
+    expect_no_secret(iter([("run", json.dumps(ended.airflow.client.api("GET", place)))]))
 
 
 def test_clearing_every_task_of_a_finished_run_changes_nothing(migrated: Migrated) -> None:
@@ -158,7 +158,7 @@ def test_clearing_every_task_of_a_finished_run_changes_nothing(migrated: Migrate
     skip = {"approve_migration"}  # a person would have to answer again
     tasks = [task for task in ended.states() if task not in skip]
     place = f"/dags/{ended.dag_id}/clearTaskInstances"
-    ended.airflow.api("POST", place, {**cleared, "task_ids": tasks})
+    ended.airflow.client.api("POST", place, {**cleared, "task_ids": tasks})
     wait(ended.airflow, ended.dag_id, ended.run_id).expect("success")
     assert pair.target.rows("select run, state, finished_at from windlass.run") == runs
     expect_equal(pair)
@@ -170,7 +170,7 @@ def test_clearing_every_task_of_a_finished_run_changes_nothing(migrated: Migrate
 def test_a_wrong_password_is_told_without_it(running: LocalAirflow, pair: Pair) -> None:
     conf = connect(running, pair)
     wrong = pair.source.url.replace("Sw0rdfish", "Herring").replace("postgresql", "postgres")
-    running.set_connection("wrong", wrong)
+    running.client.set_connection("wrong", wrong)
     ended = run_dag(running, "migrate", {**conf, "source_conn_id": "wrong"}).expect("failed")
     assert ended.failed() == {"extract_source_schema"}
     assert 'password authentication failed for user "postgres"' in ended.problems(
@@ -203,7 +203,7 @@ def test_relations_that_are_there_stop_the_run_before_it_writes(
 def test_a_rejected_plan_writes_nothing(running: LocalAirflow, pair: Pair) -> None:
     fill(pair.source, items=10, sales=10)
     conf = {**connect(running, pair), "require_approval": True}
-    run_id = running.trigger("migrate", conf)
+    run_id = running.client.trigger("migrate", conf)
     answer_plan(running, "migrate", run_id, pair.target, "Reject")
     ended = wait(running, "migrate", run_id).expect("failed")
     assert ended.failed() == {"approve_migration"}
@@ -246,7 +246,7 @@ def test_a_source_that_stops_in_the_middle_is_a_red_run(
     pair = Pair(own_server(16).create_database(), database(18))
     fill(pair.source)
     conf = {**connect(running, pair), **CUT, **NOT_TOLD}
-    run_id = running.trigger("impatient", conf)
+    run_id = running.client.trigger("impatient", conf)
     with stopped_copies(pair.target):
         until(lambda: copying(pair.target), "rows are on their way")
         pair.source.server.stop(signal.SIGQUIT)
@@ -262,7 +262,7 @@ def test_a_source_that_stops_in_the_middle_is_a_red_run(
 def clear_failed(ended: Ended) -> None:
     words = {"dry_run": False, "dag_run_id": ended.run_id, "only_failed": True,
              "reset_dag_runs": True}  # fmt: skip
-    ended.airflow.api("POST", f"/dags/{ended.dag_id}/clearTaskInstances", words)
+    ended.airflow.client.api("POST", f"/dags/{ended.dag_id}/clearTaskInstances", words)
 
 
 # ------------------------------------------------------------------------------------ what dies
@@ -339,12 +339,12 @@ def post(running: LocalAirflow) -> Iterator[Post]:
     extra = {"from_email": "windlass@example.com", "disable_ssl": True, "disable_tls": True}
     smtp = {"conn_type": "smtp", "host": "127.0.0.1", "port": controller.port,
             "extra": json.dumps(extra)}  # fmt: skip
-    running.set_connection("post", json.dumps(smtp))
+    running.client.set_connection("post", json.dumps(smtp))
     try:
         with webhook(found) as port:
             chat = {"conn_type": "slackwebhook", "schema": "http", "host": f"127.0.0.1:{port}",
                     "password": "/hook"}  # fmt: skip
-            running.set_connection("chat", json.dumps(chat))
+            running.client.set_connection("chat", json.dumps(chat))
             yield found
     finally:
         controller.stop()
@@ -354,11 +354,11 @@ def test_a_run_that_takes_too_long_is_told_while_it_goes_on(
     running: LocalAirflow, pair: Pair, post: Post
 ) -> None:
     fill(pair.source, items=10, sales=10)
-    run_id = running.trigger("late", {**connect(running, pair), "require_approval": True})
+    run_id = running.client.trigger("late", {**connect(running, pair), "require_approval": True})
     until(lambda: [t for t in post.messages if "late is not done" in t], "somebody is told")
     place = f"/dags/late/dagRuns/{run_id}"
-    assert running.api("GET", place)["state"] == "running"
-    running.api("PATCH", place, {"state": "failed"})
+    assert running.client.api("GET", place)["state"] == "running"
+    running.client.api("PATCH", place, {"state": "failed"})
 
 
 def test_a_worker_killed_in_the_middle_of_a_chunk_and_then_the_holder(
@@ -367,7 +367,7 @@ def test_a_worker_killed_in_the_middle_of_a_chunk_and_then_the_holder(
     """And the good end is told, in the messages and in the report."""
     fill(pair.source)
     conf = {**connect(running, pair), **CUT, **NOT_TOLD, "source_schema": "shop"}
-    run_id = running.trigger("migrate", conf)
+    run_id = running.client.trigger("migrate", conf)
     with stopped_copies(pair.target):
         until(lambda: any(kill_client(*one) for one in copying(pair.target)), "a chunk was caught")
         assert kill_client(*until(lambda: holding(pair.source), "a snapshot is held"))
@@ -385,4 +385,4 @@ def test_a_worker_killed_in_the_middle_of_a_chunk_and_then_the_holder(
     url = ended.xcom(summary)["report_url"]
     assert json.loads(Path(url.removeprefix("file://")).read_text())["total_row_count"] == 125_000
     place = f"/dags/migrate/dagRuns/{run_id}/taskInstances/{summary}/links"
-    assert ended.airflow.api("GET", place)["extra_links"]["Report"] == url
+    assert ended.airflow.client.api("GET", place)["extra_links"]["Report"] == url

@@ -18,10 +18,10 @@ import pytest
 
 from airflow_runs import Ended, run_dag
 from airflow_server import up
+from demo.airflow.local import LocalAirflow
 from exporting import export, rows
 from servers import Database
 from test_airflow_dags import Read, airflow_process, serialized
-from windlass.airflow.local import LocalAirflow
 from windlass.airflow.metadata import SECRETS, sort_out, start_minute, tables_of
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import BadSpec
@@ -327,7 +327,7 @@ def exporter(stopped_airflow: LocalAirflow) -> Exporter:
     settings = ConfigParser(interpolation=None)
     settings.read(airflow.folder / "airflow.cfg")
     address = settings["database"]["sql_alchemy_conn"].replace("+psycopg2", "", 1)
-    airflow.set_connection("airflow_db", address.replace("postgresql:", "postgres:", 1))
+    airflow.client.set_connection("airflow_db", address.replace("postgresql:", "postgres:", 1))
     refreshed = run_dag(airflow, "refresh_source_tables", {})
     os.utime(airflow.dags / "airflow_metadata_export.py")  # else it is read again after minutes
     return Exporter(airflow, out, Own(address), refreshed)
@@ -362,7 +362,7 @@ def test_a_loss_is_told_and_in_the_report(exporter: Exporter) -> None:
 
 def test_a_load_that_fails_fails_the_run_and_cleans_up(exporter: Exporter) -> None:
     """Two rows have the same key."""
-    exporter.airflow.set_connection("other", "postgres://nobody:secret@nowhere/x")
+    exporter.airflow.client.set_connection("other", "postgres://nobody:secret@nowhere/x")
     ended = run_dag(exporter.airflow, "export_broken", {})
     ended.expect("failed")
     states = ended.states()
@@ -374,7 +374,7 @@ def test_all_of_airflows_tables_arrive_with_every_value_while_it_runs(
     exporter: Exporter, database: Callable[[int], Database], tmp_path: Path
 ) -> None:
     """Compared with what the export's own snapshot holds, as the snapshot's holder sees it."""
-    exporter.airflow.set_connection("other", "postgres://nobody:secret@nowhere/x")
+    exporter.airflow.client.set_connection("other", "postgres://nobody:secret@nowhere/x")
     there = database(18)
     columns = columns_of(exporter.own)
     assert tuple(columns) == tables_of("3.3")

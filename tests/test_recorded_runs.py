@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from bench.recording import read_recording
 
+from bench.recording import read_recording
 from windlass.progress.tally import Tally
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.jsonl.gz"))

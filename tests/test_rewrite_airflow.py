@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_runs import expect_no_secret, journal_text, run_dag
+from demo.airflow.local import LocalAirflow
 from rewrites import STEPS
 from servers import QUOTED_PASSWORD, Database
 from test_airflow_dags import ROOT, Read, airflow_process, dag_file
-from windlass.airflow.local import LocalAirflow
 from windlass.errors import BadSpec, WindlassError
 
 DAG = "migrate_to_db"
@@ -87,9 +87,10 @@ def test_a_run_rewrites_what_waits_and_shows_neither_rows_nor_the_password(
     )
     url = messages.url.replace("postgresql://", "postgresql+psycopg2://")
     assert QUOTED_PASSWORD in url
-    running.set_variable("DB_CONN_STRING", url)
+    running.client.set_variable("DB_CONN_STRING", url)
     ended = run_dag(running, DAG, {}).expect("success")
-    running.api("PATCH", f"/dags/{DAG}", {"is_paused": True})  # or it runs every five minutes
+    # it is scheduled every five minutes
+    running.client.api("PATCH", f"/dags/{DAG}", {"is_paused": True})
     query = "select count(*) from messages where product_id = 'ABCD' and exported_at < '9999-12-31'"
     assert messages.value(query) == 1000
     assert messages.value("select count(*) from backup.messages") == 1000

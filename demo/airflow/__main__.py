@@ -1,12 +1,12 @@
 """`make airflow`: a local Airflow with a sample shop in one server and an empty one beside it.
 
-Decides what is said and what the first-time user finds; starting and ending is left to
-`windlass.airflow.local`. Beside what that has in its folder, there are::
+Decides what a first-time user sees; starting and ending Airflow is left to `demo.airflow.local`.
+Its folder also has::
 
     folder/
       source/   PostgreSQL 16 with the shop
       target/   PostgreSQL 18
-      reports/  of every run that has ended
+      reports/  of every finished run
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from pathlib import Path
 
 import click
 
-from windlass.airflow.local import (
+from demo.airflow.client import USER, Client
+from demo.airflow.local import (
     LOOPBACK,
     LocalAirflow,
+    Setup,
     airflow_version,
     check_installed,
     claim,
+    client_of,
     is_running,
     stop,
 )
-from windlass.airflow.local_settings import USER
 from windlass.demo import servers
 from windlass.engines.postgres.embedded import home
 from windlass.errors import WindlassError
@@ -38,19 +40,19 @@ _POOL, _SLOTS = "windlass", 8
 _folder_option = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where all of it lives.  [default: .airflow]",
+    help="The folder for all of its files.  [default: .airflow]",
 )
 
 
 @click.group()
 def commands() -> None:
-    """A local Airflow, with a sample shop to move."""
+    """A local Airflow, with a sample shop to migrate."""
 
 
 @commands.command("start")
 @_folder_option
 @click.option("--host", default=LOOPBACK, show_default=True, help="The address to listen on.")
-@click.option("--port", default=0, help="The page's port.  [default: as before, else a free one]")
+@click.option("--port", default=0, help="The web UI's port.  [default: as before, else a free one]")
 @click.option(
     "--dags",
     type=click.Path(file_okay=False, path_type=Path),
@@ -69,36 +71,36 @@ def start_command(folder: Path | None, host: str, port: int, dags: Path, scale: 
         except BaseException:
             _stop(folder)
             raise
-    click.echo(_what_now(LocalAirflow(folder, dags)))
+    click.echo(_what_now(client_of(folder)))
 
 
 @commands.command("stop")
 @_folder_option
 def stop_command(folder: Path | None) -> None:
-    """End all of it. What is in the folder stays, for the next start."""
+    """End all of it. The folder stays, for the next start."""
     folder = (folder or _default_folder()).absolute()
     ran = is_running(folder)
     _stop(folder)
-    click.echo(f"All has ended; {folder} stays." if ran else f"No Airflow runs in {folder}.")
+    click.echo(f"Stopped; {folder} stays." if ran else f"No Airflow runs in {folder}.")
 
 
 @commands.command("status")
 @_folder_option
 def status_command(folder: Path | None) -> None:
-    """Say what runs, and end with 1 if nothing does."""
+    """Show what is running; exit code 1 if nothing is."""
     folder = (folder or _default_folder()).absolute()
     if not is_running(folder):
         click.echo(f"No Airflow runs in {folder}.")
         sys.exit(1)
-    airflow = LocalAirflow(folder, folder)
-    click.echo(airflow.url)
-    for name, part in airflow.api("GET", "/monitor/health").items():
+    client = client_of(folder)
+    click.echo(client.url)
+    for name, part in client.api("GET", "/monitor/health").items():
         click.echo(f"  {name.replace('_', '-'):16} {(part or {}).get('status')}")
 
 
 def main() -> None:
     try:
-        commands(prog_name="python -m windlass.airflow.local")
+        commands(prog_name="python -m demo.airflow")
     except WindlassError as error:
         hint = f"\n  {error.hint}" if error.hint else ""
         click.echo(f"{click.style('✗', fg='red')} {error}{hint}", err=True)
@@ -115,21 +117,17 @@ def _start(folder: Path, host: str, port: int, dags: Path, scale: float) -> None
         f"postgres_{side}": server.create_database(servers.DATABASE)
         for side, server in both.items()
     }
-    runs = f"Airflow {airflow_version()} runs"
-    with servers.doing(tell, f"{runs} in a moment") as done:
-        LocalAirflow(
-            folder,
-            dags,
-            host=host,
-            port=port,
-            connections=connections,
-            pools={_POOL: _SLOTS},
-            settings={
-                "AIRFLOW__WINDLASS__POOL": _POOL,
-                "AIRFLOW__WINDLASS__REPORT_FOLDER": str(folder / "reports"),
-            },
-        ).start(detached=True)
-        done.append(runs)
+    setup = Setup(
+        connections=connections,
+        pools={_POOL: _SLOTS},
+        settings={"windlass": {"pool": _POOL, "report_folder": folder / "reports"}},
+        host=host,
+        port=port,
+    )
+    title = f"Airflow {airflow_version()}"
+    with servers.doing(tell, f"starting {title}") as done:
+        LocalAirflow(folder, dags, setup).start(detached=True)
+        done.append(f"{title} runs")
 
 
 def _stop(folder: Path) -> None:
@@ -139,24 +137,28 @@ def _stop(folder: Path) -> None:
 
 
 def _default_folder() -> Path:
-    """Here, unless root's servers could not get here, as their account is another one."""
+    """Here. Root's servers run as another account: where that cannot enter, in our home."""
     here = Path.cwd()
-    closed = any(not place.stat().st_mode & 0o001 for place in (here, *here.parents))
+    closed = any(not path.stat().st_mode & 0o001 for path in (here, *here.parents))
     return home() / "airflow" if os.geteuid() == 0 and closed else here / ".airflow"
 
 
-def _what_now(airflow: LocalAirflow) -> str:
+def _what_now(client: Client) -> str:
     def bold(text: str) -> str:
         return click.style(text, bold=True)
 
     return "\n".join(
         (
             "",
-            f"  {bold(airflow.url)}",
-            f"  user {bold(USER)}, password {bold(airflow.password)}",
+            f"  {bold(client.url)}",
+            f"  user {bold(USER)}, password {bold(client.password)}",
             "",
-            f"Log in and trigger {bold(_DAG)}: it moves the shop from the connection",
-            "postgres_source, PostgreSQL 16, to postgres_target, PostgreSQL 18.",
-            f"{bold('make airflow-stop')} ends all of it; a later start continues from there.",
+            f"Log in and trigger {bold(_DAG)}: it migrates the shop from the",
+            "connection postgres_source, PostgreSQL 16, to postgres_target, PostgreSQL 18.",
+            f"{bold('make airflow-stop')} ends all of it; a later start keeps all data.",
         )
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""What a local Airflow is configured with: its keys, its port and airflow.cfg.
+"""Settings of a local Airflow: its keys, its port and airflow.cfg.
 
 Decides how Airflow is tuned for a small machine, and that secrets are in files of mode 0600 only.
 """
@@ -16,10 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from demo.airflow.client import USER
 from windlass.engines.postgres.embedded import free_port, is_free
 from windlass.errors import WindlassError
-
-USER = "admin"
 
 Sections = Mapping[str, Mapping[str, object]]
 
@@ -28,14 +27,14 @@ import gc
 
 from windlass.airflow.preload import install
 
-gc.set_threshold(50_000, 20, 20)  # of a start, a fifth would go into collecting what stays
+gc.set_threshold(50_000, 20, 20)  # with the default a start spends a fifth on collecting garbage
 install()
 """
 
 _TUNED: Sections = {
     "core": {
         "load_examples": False,
-        "hostname_callable": "socket.gethostname",  # asks no name server
+        "hostname_callable": "socket.gethostname",  # does not ask a name server
         "simple_auth_manager_users": f"{USER}:admin",
     },
     "api": {"workers": 1},
@@ -49,13 +48,13 @@ _TUNED: Sections = {
         "orphaned_tasks_check_interval": 30,  # tasks that a stop has killed run again
     },
     "workers": {
-        # Only when this has passed does a finished task give back its slot: by default 5 s after
+        # A finished task gives back its slot only after this interval: by default 5 s for
         # tasks of 0.3 s (ActivitySubprocess._monitor_subprocess in Airflow 3.3).
         "min_heartbeat_interval": 1,
-        "max_failed_heartbeats": 15,  # as long as the default's three in five seconds each
+        "max_failed_heartbeats": 15,  # 15 s in all, as with the defaults
         "execution_api_timeout": 30,  # two busy cores are no reason to fail
     },
-    # A new file is seen after the first two, a changed one at once.
+    # A new file is seen after the first two intervals, a changed one at once.
     "dag_processor": {
         "refresh_interval": 2,
         "bundle_refresh_check_interval": 1,
@@ -67,46 +66,44 @@ _TUNED: Sections = {
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What an Airflow signs and encrypts with. They are kept, and so is what they have signed."""
+    """What an Airflow signs and encrypts with, and its port. They last as long as its data."""
 
     fernet: str
     jwt: str
     cookie: str
-    broker: str
     password: str
     port: int
 
     @classmethod
     def of(cls, folder: Path, host: str, port: int) -> Keys:
-        """Those of the folder's last start, else new ones, with a port that is free now.
+        """Those of the folder's last start, else new ones. Port 0: any that is free.
 
         Raises:
-            WindlassError: the port that was asked for is taken.
+            WindlassError: the requested port is taken.
         """
         path = folder / "secrets.json"
         kept: dict[str, Any] = {}
         with suppress(FileNotFoundError):
             kept = json.loads(path.read_text())
-        made: dict[str, Any] = {
-            "fernet": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-            "jwt": secrets.token_urlsafe(64),
-            "cookie": secrets.token_urlsafe(32),
-            "broker": secrets.token_urlsafe(32),
-            "password": secrets.token_urlsafe(12),
-        }
         if port and not is_free(host, port):
             raise WindlassError(f"port {port} of {host} is taken", hint="choose another --port")
-        keys = cls(**{**made, **kept, "port": port or free_port(host, kept.get("port"))})
+        keys = cls(
+            fernet=kept.get("fernet") or base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            jwt=kept.get("jwt") or secrets.token_urlsafe(64),
+            cookie=kept.get("cookie") or secrets.token_urlsafe(32),
+            password=kept.get("password") or secrets.token_urlsafe(12),
+            port=port or free_port(host, kept.get("port")),
+        )
         with private_file(path) as file:
             json.dump(asdict(keys), file)
-        # for Airflow, which would make and log its own password
+        # for Airflow, which would generate a password and log it
         with private_file(folder / "passwords.json") as file:
             json.dump({USER: keys.password}, file)
         return keys
 
 
 def write_settings(folder: Path, keys: Keys, *more: Sections) -> None:
-    """As airflow.cfg and not as variables, so that Airflow's own commands find them too."""
+    """Into airflow.cfg, where Airflow's own commands find them too; the last one wins."""
     own: Sections = {
         "core": {
             "fernet_key": keys.fernet,
@@ -130,7 +127,7 @@ def write_settings(folder: Path, keys: Keys, *more: Sections) -> None:
 
 @contextmanager
 def private_file(path: Path) -> Iterator[TextIO]:
-    """Written as a whole or not at all, and for its owner's eyes only."""
+    """Written as a whole or not at all; only its owner can read it."""
     unfinished = path.with_name(f"{path.name}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     with os.fdopen(os.open(unfinished, flags, 0o600), "w") as file:

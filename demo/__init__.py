@@ -1,0 +1,1 @@
+"""What runs from a checkout only: it is not part of the wheel."""
