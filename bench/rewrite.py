@@ -34,15 +34,19 @@ create index on message (base);
 create schema backup;
 vacuum analyze;
 """
-SQL = """
+WAITING = """
 table: message
-add: {product_id: {value: ABCD}}
+select: exported_at = '9999-12-31'
+id: message_id
+stamp: exported_at
+"""
+SQL = f"""{WAITING}
+add: {{product_id: {{value: ABCD}}}}
 drop-duplicates: true
 """
-FUNCTION = """
-table: message
+FUNCTION = f"""{WAITING}
 function: bench.functions:add_product
-add: {product_id: {type: text}}
+add: {{product_id: {{type: text}}}}
 drop-duplicates: true
 """
 CHECK = "select count(*) from message where product_id = 'ABCD' and exported_at < '9999-12-31'"

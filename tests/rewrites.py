@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from servers import Database
 from windlass.api import rewrite
 from windlass.flows.rewrite.context import Rewriting
@@ -18,6 +20,14 @@ from windlass.spec.rewrite import RewriteSpec
 
 STEPS = [step.name for step in REWRITE.steps]
 PRODUCT: dict[str, Any] = {"add": {"product_id": {"value": "ABCD"}}}
+# of a table that waits to be exported
+WAITING: dict[str, Any] = {
+    "table": "message",
+    "select": "exported_at = '9999-12-31'",
+    "key": "base",
+    "id": "message_id",
+    "stamp": "exported_at",
+}
 MESSAGES = """
 create table message (message_id bigint primary key, base text not null, body text,
     total numeric(10, 2), exported_at timestamp not null default '9999-12-31');
@@ -34,7 +44,7 @@ def fill(database: Database) -> Database:
 
 
 def spec(database: Database, words: Mapping[str, Any] = PRODUCT) -> RewriteSpec:
-    return validated(RewriteSpec, {"connection": database.url, "table": "message", **words})
+    return validated(RewriteSpec, {"connection": database.url, **WAITING, **words})
 
 
 def run(database: Database, words: Mapping[str, Any] = PRODUCT) -> Outcome:
@@ -95,5 +105,6 @@ def left_over(database: Database) -> list[str]:
 
 def write_spec(folder: Path, words: str) -> Path:
     file = folder / "spec.yaml"
-    file.write_text(f"table: message\n{words}")
+    given = yaml.safe_load(words) or {}
+    file.write_text(yaml.safe_dump({**WAITING, **given}))
     return file

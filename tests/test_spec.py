@@ -167,8 +167,8 @@ def test_an_example_has_every_key(flow: str) -> None:
 OF_FLOWS = [
     ("source: a\ntarget: b", "migrate"),
     ("flow: migrate\nsource: a\ntarget: b", "migrate"),
-    ("connection: a\ntable: t", "rewrite"),
-    ("flow: rewrite\nconnection: a\ntable: t", "rewrite"),
+    ("connection: a\ntable: t\nselect: a = 1", "rewrite"),
+    ("flow: rewrite\nconnection: a\ntable: t\nselect: a = 1", "rewrite"),
     ("source: a\nto: file:///f", "export"),
     ("flow: export\nsource: a\nto: file:///f", "export"),
 ]
@@ -181,7 +181,7 @@ def test_a_file_says_which_flow_it_is_for(tmp_path: Path, text: str, flow: str) 
 
 
 def test_options_are_added_to_a_file_of_any_flow(tmp_path: Path) -> None:
-    path = written(tmp_path, "flow: rewrite\ntable: t")
+    path = written(tmp_path, "flow: rewrite\ntable: t\nselect: a = 1")
     _, spec = read_any(path, {"target": "service=shop", "jobs": None})
     assert isinstance(spec, RewriteSpec)
     assert spec.connection is not None
@@ -210,7 +210,7 @@ def test_keys_of_another_flow_are_named_with_it(
 
 
 def test_a_command_refuses_a_file_for_another_flow(tmp_path: Path) -> None:
-    path = written(tmp_path, "flow: rewrite\ntable: t")
+    path = written(tmp_path, "flow: rewrite\ntable: t\nselect: a = 1")
     with pytest.raises(BadSpec, match="this is a spec for rewrite, not for migrate") as caught:
         load_spec({}, path)
     assert caught.value.hint == f"run windlass rewrite -f {path}"

@@ -432,7 +432,7 @@ def _key(
     lacking = f"{plan.table} has no key"
     if keys:
         lacking = f"it has changed {', '.join(sorted(moved.intersection(keys[0])))} of the key"
-    message = f"{lacking}, and {plan.id} does not tell its rows apart"
+    message = f"{lacking}, and {plan.id} does not tell its rows apart" if plan.id else lacking
     raise Refused([Problem(f"run {plan.run}", message, f"restore by hand from {backup}")])
 
 

@@ -124,8 +124,8 @@ class _Checking:
             place=f"{info.host}:{info.port}",
             database=info.dbname,
             condition=spec.select,
-            key=spec.key,
-            id=spec.id,
+            key=spec.key or "",
+            id=spec.id or "",
             stamp=spec.stamp or "",
             backup_schema=spec.backup_schema,
             deletes_by_key=spec.delete is Delete.ALL_WITH_KEY,
@@ -218,26 +218,27 @@ class _Checking:
 
     def _named_columns(self) -> None:
         spec = self.spec
-        roles = {"id": spec.id if spec.stamp else "", "stamp": spec.stamp or ""}
+        id_, stamp_ = (spec.id or "", spec.stamp) if spec.stamp else ("", "")
+        roles = {"id": id_, "stamp": stamp_}
         if spec.delete is Delete.ALL_WITH_KEY:
-            roles["key"] = spec.key
+            roles["key"] = spec.key or ""
         for role, name in roles.items():
             if name and name not in self.columns:
                 self._no_column(role, name)
-        if roles["id"] in self.columns and not tables.groups(self.connection, self.name, spec.id):
+        if id_ in self.columns and not tables.groups(self.connection, self.name, id_):
             self.refuse(
-                f"id {spec.id}",
-                f"is of type {self.columns[spec.id].type}, which has no equality",
-                "name a column that can be compared; stamp: null goes without",
+                f"id {id_}",
+                f"is of type {self.columns[id_].type}, which has no equality",
+                "name a column that can be compared, or leave out stamp",
             )
-        stamp = self.columns.get(spec.stamp or "")
+        stamp = self.columns.get(stamp_)
         if stamp is not None and stamp.generated:
             self.refuse(f"stamp {stamp.name}", "is a generated column", "name another column")
         elif stamp is not None and stamp.base not in _TIMES:
             self.refuse(
                 f"stamp {stamp.name}",
                 f"is of type {stamp.type}, which takes no time",
-                "it has to be a timestamp or a date; stamp: null goes without",
+                "name a timestamp or a date, or leave out stamp",
             )
 
     def _no_column(self, role: str, name: str) -> None:

@@ -82,8 +82,8 @@ class RewriteSpec(SpecModel):
     function: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] | None = field("function")
     frame: Frame = field("frame")
     batch_rows: int = field("batch-rows")
-    key: Name = field("key")
-    id: Name = field("id")
+    key: Name | None = field("key")
+    id: Name | None = field("id")
     stamp: Name | None = field("stamp")
     drop_duplicates: bool | Annotated[list[Name], Field(min_length=1)] = field("drop-duplicates")
     delete: Delete = field("delete")
@@ -96,6 +96,10 @@ class RewriteSpec(SpecModel):
             raise ValueError(f"set and add both name {', '.join(both)}")
         if self.stamp is not None and self.stamp in {*self.set_, *self.add}:
             raise ValueError(f"stamp {self.stamp} is set by the run itself")
+        if self.stamp is not None and self.id is None:
+            raise ValueError("stamp: give id too, the column that names a row")
+        if self.delete is Delete.ALL_WITH_KEY and self.key is None:
+            raise ValueError("delete: all_with_key needs key, the column that rows have in common")
         unfilled = sorted(name for name, one in self.add.items() if not one.is_given)
         if unfilled and self.function is None:
             raise ValueError(f"add: nothing fills {', '.join(unfilled)}")
