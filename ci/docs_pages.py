@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -21,10 +22,12 @@ BESIDE_DOCS = {  # in the repository: on the site
     "deploy/README.md": "deploy.md",
 }
 FENCED = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+ROW = re.compile(r"^\|.*$", re.MULTILINE)
+CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s:#]+)(#[^)\s]*)?\)")
 
 
-def with_links_of_the_site(markdown: str, here: str, *, source: str = "") -> str:
+def as_on_the_site(markdown: str, here: str, *, source: str = "") -> str:
     """A page that is `here` on the site; `source` is the address of the repository, if any."""
     there = next((name for name, site in BESIDE_DOCS.items() if site == here), f"docs/{here}")
 
@@ -32,7 +35,13 @@ def with_links_of_the_site(markdown: str, here: str, *, source: str = "") -> str
         return _link(link, there, here, source)
 
     parts = FENCED.split(markdown)
-    return "".join(part if at % 2 else LINK.sub(on_site, part) for at, part in enumerate(parts))
+    prose = (ROW.sub(_row, LINK.sub(on_site, part)) for part in parts[::2])
+    return "".join(text for pair in zip_longest(prose, parts[1::2], fillvalue="") for text in pair)
+
+
+def _row(row: re.Match[str]) -> str:
+    """In a table of the repository's pages a | of code needs a backslash; mkdocs would show it."""
+    return CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0])
 
 
 def _link(link: re.Match[str], there: str, here: str, source: str) -> str:

@@ -13,7 +13,7 @@ from mkdocs.structure.pages import Page
 sys.path.append(str(Path(__file__).parent))  # mkdocs loads a hook by its file alone
 
 from docs_api import api_page
-from docs_pages import BESIDE_DOCS, ROOT, with_links_of_the_site
+from docs_pages import BESIDE_DOCS, ROOT, as_on_the_site
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -33,4 +33,4 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    return with_links_of_the_site(markdown, page.file.src_uri, source=config.repo_url or "")
+    return as_on_the_site(markdown, page.file.src_uri, source=config.repo_url or "")

@@ -9,7 +9,7 @@ import yaml
 
 from docs_api import grouped
 from docs_links import broken_links
-from docs_pages import BESIDE_DOCS, with_links_of_the_site
+from docs_pages import BESIDE_DOCS, as_on_the_site
 
 ROOT = Path(__file__).parent.parent
 SOURCE = "https://example.org/windlass/"
@@ -30,15 +30,16 @@ SOURCE = "https://example.org/windlass/"
         ("tested.md", "[a](../dags)", "a"),
         ("tested.md", "[a](../gone.md)", "[a](../gone.md)"),
         ("tested.md", "![a](images/b.png)", "![a](images/b.png)"),
+        ("tested.md", r"| `a\|b` | c\|d |", r"| `a|b` | c\|d |"),
         ("index.md", "```\n[a](docs/tutorial.md)\n```\n", "```\n[a](docs/tutorial.md)\n```\n"),
     ],
 )
 def test_a_link_leads_to_the_page_of_the_site(here: str, written: str, shown: str) -> None:
-    assert with_links_of_the_site(written, here) == shown
+    assert as_on_the_site(written, here) == shown
 
 
 def test_other_files_are_linked_where_the_repository_has_an_address() -> None:
-    shown = with_links_of_the_site("[a](../dags)", "tested.md", source=SOURCE)
+    shown = as_on_the_site("[a](../dags)", "tested.md", source=SOURCE)
     assert shown == f"[a]({SOURCE}blob/main/dags)"
 
 
