@@ -10,6 +10,7 @@ import click
 import pytest
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
+from windlass.airflow.form import NAMED, fields_of, migration_fields
 from windlass.cli.example import example
 from windlass.cli.main import windlass
 from windlass.cli.reference import reference
@@ -76,6 +77,14 @@ def test_a_verification_takes_every_option_of_a_migration(entry: Entry) -> None:
     (found,) = [one for one in options_of("verify") if entry.flag in one.opts]
     assert found.hidden is not entry.compares
     assert found.help == (entry.comparing or entry.help)
+
+
+@pytest.mark.parametrize("entry", ENTRIES["migrate"].values(), ids=named)
+def test_airflow_s_form_has_each_entry_unless_it_says_what_becomes_of_it(entry: Entry) -> None:
+    names = {one.name for one in migration_fields()}
+    assert {one.name for one in fields_of(entry)} <= names
+    if entry.word not in NAMED:
+        assert entry.key in names
 
 
 def test_other_options_of_a_migration_are_no_words_of_its_spec() -> None:

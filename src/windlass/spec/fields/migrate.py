@@ -234,7 +234,8 @@ MIGRATE = Entries(
         help="What is compared after the copy. Default: full, the content of every row.",
         compares=True,
         comparing="How far to compare: row counts, or full (default): the content of every row.",
-        about="What is compared after the copy.",
+        about="What is compared after the copy: `full`, the content of every row, or `counts`, row"
+        " counts; definitions and sequences with both.",
         example="full",
         default=Verify.FULL,
         section=Section.PROOF,

@@ -1,0 +1,261 @@
+"""The fields of the trigger forms as plain data, made from the entries of specs.
+
+An option has a field of its name, unless this module says otherwise: where an earlier DAG of the
+same task has a name for it, the form keeps that one; where that DAG's default did harm, the form
+has a better one, and its help says so. What a scheduler decides itself has no field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from windlass.spec.choices import Existing
+from windlass.spec.fields.entry import Entry, Kind, Section
+from windlass.spec.fields.migrate import MIGRATE
+
+TEXT_OR_NONE: Mapping[str, Any] = {"type": ["null", "string"]}
+TEXTS: Mapping[str, Any] = {"type": ["null", "array"], "items": {"type": "string"}}
+BOOLEAN: Mapping[str, Any] = {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormField:
+    """One field. `schema` is JSON schema; `choice` is that of the word for which it stands."""
+
+    name: str
+    default: Any
+    about: str
+    section: Section
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    choice: str = ""
+
+
+def fields_of(entry: Entry) -> tuple[FormField, ...]:
+    """What the form of a migration has for a word of its spec."""
+    return NAMED.get(entry.word, (made_from(entry),))
+
+
+def migration_fields() -> Iterator[FormField]:
+    """Those of the whole form, by their sections."""
+    found = [*(one for entry in MIGRATE.values() for one in fields_of(entry)), *OF_THE_DAG]
+    for section in Section:
+        yield from (one for one in found if one.section is section)
+
+
+def made_from(entry: Entry) -> FormField:
+    """The field of a word that has nothing special."""
+    lines = " One in each line." if entry.kind is Kind.LIST else ""
+    choices = f" {', '.join(entry.choices)}." if lines and entry.choices else ""
+    made = entry.default() if callable(entry.default) else entry.default
+    return FormField(
+        name=entry.key,
+        default=list(made) if entry.kind is Kind.LIST else made,
+        about=f"{entry.text.replace('`', '')}{lines}{choices}",
+        section=entry.section,
+        schema=_schema_of(entry),
+    )
+
+
+def _schema_of(entry: Entry) -> dict[str, Any]:
+    choices = {"enum": [str(one) for one in entry.choices]} if entry.choices else {}
+    match entry.kind:
+        case Kind.FLAG:
+            return {"type": "boolean"}
+        case Kind.NUMBER:
+            bounds = {"minimum": entry.least, "maximum": entry.most}
+            return {"type": "integer"} | {key: to for key, to in bounds.items() if to is not None}
+        case Kind.LIST:
+            return {"type": ["null", "array"], "items": {"type": "string"} | choices}
+        case Kind.PAIRS | Kind.OTHER:
+            return {"type": ["null", "object"]}
+        case Kind.CHOICE:
+            return {"type": "string"} | choices
+        case Kind.SIZE:
+            return {"type": ["string", "integer"]}
+        case Kind.TEXT:
+            return dict(TEXT_OR_NONE)
+
+
+SELECTION: Mapping[str, tuple[FormField, ...]] = {
+    "schema": (
+        FormField(
+            name="source_schema",
+            default=None,
+            about="Schemas to migrate, separated by commas. Empty: all user schemas.",
+            section=Section.WHAT,
+            schema=TEXT_OR_NONE,
+        ),
+    ),
+    "map-schema": (
+        FormField(
+            name="target_schema",
+            default=None,
+            about="The schema's name on the target; with several source schemas as many names, in"
+            " the same order. Empty: as on the source.",
+            section=Section.WHAT,
+            schema=TEXT_OR_NONE,
+        ),
+    ),
+    "exclude": (
+        FormField(
+            name="exclude_tables",
+            default=[],
+            about="Shell patterns on the relation's name, or on schema.relation, one in each line:"
+            " what matches one is left out.",
+            section=Section.WHAT,
+            schema=TEXTS,
+        ),
+    ),
+    "include": (
+        FormField(
+            name="include_tables",
+            default=[],
+            about="The same: only what matches one is taken. Empty: everything.",
+            section=Section.WHAT,
+            schema=TEXTS,
+        ),
+    ),
+}
+
+# Words whose fields have other names or bounds, and those that a form has no field for: the two
+# databases, which are connections; what a DAG run always does (ranges of blocks, of a size that
+# follows from their number); and what is one more DAG's job (half a migration, another's snapshot).
+NAMED: Mapping[str, tuple[FormField, ...]] = {
+    **SELECTION,
+    "source": (),
+    "target": (),
+    "schema-only": (),
+    "data-only": (),
+    "chunk-by": (),
+    "chunk-size": (),
+    "snapshot": (),
+    "existing": (
+        FormField(
+            name="drop_existing_tables",
+            default=False,
+            about="Off: relations that the target has already stop the run before anything is"
+            " written. On: they are moved into a backup schema, and windlass rollback puts them"
+            " back.",
+            section=Section.WHAT,
+            schema=BOOLEAN,
+            choice=Existing.REPLACE,
+        ),
+        FormField(
+            name="fill_existing_tables",
+            default=False,
+            about="Load into relations that the target has already, if they are empty.",
+            section=Section.WHAT,
+            schema=BOOLEAN,
+            choice=Existing.FILL,
+        ),
+    ),
+    "chunk-threshold": (
+        FormField(
+            name="partition_threshold",
+            default=1_000_000,
+            about="Rows, by the server's estimate, from which a relation is split into chunks that"
+            " are copied side by side.",
+            section=Section.HOW,
+            schema={"type": "integer", "minimum": 100_000},
+        ),
+    ),
+    "max-chunks": (
+        FormField(
+            name="max_partitions",
+            default=64,
+            about="The most chunks of one relation. It gets one for every 64 MB: with few of a"
+            " large relation, a lost worker costs much.",
+            section=Section.HOW,
+            schema={"type": "integer", "minimum": 2, "maximum": 100_000},
+        ),
+    ),
+    "min-chunk-rows": (
+        FormField(
+            name="chunk_size",
+            default=100_000,
+            about="The fewest rows of a chunk.",
+            section=Section.HOW,
+            schema={"type": "integer", "minimum": 100, "maximum": 100_000_000},
+        ),
+    ),
+    "unlogged": (
+        FormField(
+            name="use_unlogged_tables",
+            default="auto",
+            about="Fill unlogged relations, and make them logged before their indexes are built:"
+            " auto, always or never. auto: only where it helps, which is a target with wal_level ="
+            " minimal; elsewhere it takes longer.",
+            section=Section.HOW,
+            # Airflow's page shows a switch for a boolean, which is off where it is unset. A text
+            # with examples is shown as it is, and true and false are taken as well.
+            schema={
+                "type": ["string", "boolean", "null"],
+                "pattern": "^(auto|always|never)$",
+                "examples": ["auto", "always", "never"],
+            },
+        ),
+    ),
+    "jobs": (
+        FormField(
+            name="jobs",
+            default=4,
+            about="Statements that one task has the servers work on side by side: creating tables,"
+            " keys, statistics. Also the fewest mapped tasks, if there are as many pieces. Copying"
+            " is bounded by the pool.",
+            section=Section.HOW,
+            schema={"type": "integer", "minimum": 1, "maximum": 256},
+        ),
+    ),
+}
+
+APPROVAL = FormField(
+    name="require_approval",
+    default=False,
+    about="Show the plan, and wait for a person to approve it, before anything is written.",
+    section=Section.PROOF,
+    schema=BOOLEAN,
+)
+# What is not the spec's to say.
+OF_THE_DAG = (
+    FormField(
+        name="trigger_validation",
+        default=True,
+        about="Let the validation DAG compare both sides again, in the same snapshot.",
+        section=Section.PROOF,
+        schema=BOOLEAN,
+    ),
+    APPROVAL,
+)
+
+VALIDATION = (
+    *(one for entry in MIGRATE.values() for one in SELECTION.get(entry.word, ())),
+    FormField(
+        name="level",
+        default="full",
+        about="full: definitions, sequences and every row's content; counts: rows are only counted;"
+        " schema: definitions only.",
+        section=Section.WHAT,
+        schema={"type": "string", "enum": ["full", "counts", "schema"]},
+    ),
+    FormField(
+        name="snapshot",
+        default=None,
+        about="An exported snapshot of the source to read in, which another session holds. Empty: a"
+        " new one.",
+        section=Section.WHAT,
+        schema=TEXT_OR_NONE,
+    ),
+)
+
+
+def connection_field(name: str, conn_id: str, about: str) -> FormField:
+    """Of a connection's id."""
+    return FormField(
+        name=name,
+        default=conn_id,
+        about=about,
+        section=Section.DATABASES,
+        schema={"type": "string", "minLength": 1},
+    )
