@@ -54,12 +54,8 @@ release: .venv/.for-dev ## Build wheel and sdist into dist/, and check them in c
 	@$(BIN)/python ci/release.py
 
 bench: .venv/.for-dev ## Measure against pgcopydb, pg_dump and earlier methods, and what Airflow adds
-	-@$(BIN)/python -m bench --write docs/benchmarks.md
-	-@$(BIN)/python -m bench.scheduling --write docs/benchmarks-airflow.md
-	-@$(BIN)/python -m bench.rewrite --write docs/benchmarks-rewrite.md
-	-@$(BIN)/python -m bench.export --write docs/benchmarks-export.md
-	-@$(BIN)/python -m bench.slow_link --write docs/benchmarks-slow-link.md
-	-@$(BIN)/python -m bench.estimates --write docs/estimates.md
+	-@$(BIN)/python -m bench run
+	@$(BIN)/python -m bench render
 
 system-packages: ## Debian, as root: PostgreSQL 15, pgcopydb and Redis, for more tests and the bench
 	@ci/system-packages

@@ -1,95 +1,153 @@
-"""`python -m bench`: words of the command line into a race, its results onto screen and page."""
+"""`python -m bench`: list the benchmarks, run them, render the pages, compare two results."""
 
 import argparse
-import json
 import logging
-import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
 
-from bench.cases import CASES, CONTESTANTS, Case, Entry, entries_of
-from bench.contestants import Command, Contestant
+from bench.compare import Change, Verdict, compare
 from bench.data import Scale
-from bench.machine import describe_machine
-from bench.race import Race
-from bench.report import as_data, is_all_reached, results_text, write_page
-from bench.servers import running
-from bench.shell import search_path
+from bench.measure import RunFailed
+from bench.pages.markdown import goals_table, number, table
+from bench.registry import BENCHMARKS, Benchmark
+from bench.render import DOCS, render
+from bench.result import RESULTS, Result, read_result, read_results
+from bench.run import Request, missing_programs, run
+from bench.servers import POSTGRES_BIN
 
-T = TypeVar("T")
-
-INSTALL = "as root: apt-get install postgresql-15 pgcopydb; windlass: pip install -e ."
+log = logging.getLogger("bench")
 
 
 def main() -> int:
-    """Exit 0: everything reached; 1: something failed or was missed; 2: bad words or set-up."""
-    parser = _parser()
-    options = parser.parse_args()
-    cases: tuple[Case, ...] = tuple(options.cases) or CASES
-    contestants: tuple[Contestant, ...] = tuple(options.only) or CONTESTANTS
-    if options.write and (options.cases or options.only):
-        parser.error("--write writes the whole page: name no case and no contestant with it")
-    entries = entries_of(cases, contestants)
-    if missing := _missing_programs(entries):
-        parser.error(f"not found: {', '.join(missing)}; {INSTALL}")
-
+    """Exit 0: all reached; 1: something failed, was missed or is worse; 2: bad options."""
+    options = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
-    machine = describe_machine()
-    with tempfile.TemporaryDirectory(prefix="windlass-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # the servers may run under another account
-        with running(folder / "source") as source, running(folder / "target") as target:
-            race = Race(source, target, folder / "work", options.scale, options.repeat)
-            results = race.run(entries)
-
-    print(results_text(cases, results, options.scale))
-    if options.json:
-        options.json.write_text(json.dumps(as_data(results, machine, options.scale), indent=2))
-    if options.write:
-        write_page(options.write, results, machine, options.scale, options.repeat)
-    return 0 if is_all_reached(cases, results) else 1
+    code: int = options.do(options)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Windlass against its peers."
-    )
-    case_names = ", ".join(case.name for case in CASES)
-    names = ", ".join(contestant.name for contestant in CONTESTANTS)
-    parser.add_argument("cases", nargs="*", type=_case, metavar="case", help=case_names)
-    parser.add_argument(
-        "--only", action="append", default=[], type=_contestant, metavar="CONTESTANT", help=names
-    )
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--scale", type=Scale, metavar="{small,full}", default=Scale.FULL)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="every measurement")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="the page, in markdown")
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("list", help="the benchmarks, and when each was measured")
+    command.set_defaults(do=_list)
+    command = commands.add_parser("run", help="measure, and write a result for each benchmark")
+    command.set_defaults(do=_run)
+    _add_run_options(command)
+    command = commands.add_parser("render", help="write the pages in docs/ from the results")
+    command.set_defaults(do=_render)
+    command = commands.add_parser("compare", help="what differs by more than noise")
+    command.add_argument("old", type=Path, help="a result, or a folder of results")
+    command.add_argument("new", type=Path, help="the same")
+    command.set_defaults(do=_compare)
     return parser
 
 
-def _case(name: str) -> Case:
-    return _named(name, {case.name: case for case in CASES})
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "names", nargs="*", metavar="NAME", type=_benchmark, help="which; all without one"
+    )
+    command.add_argument("--repeat", type=int, metavar="N", help="instead of each one's own number")
+    command.add_argument(
+        "--scale",
+        type=Scale,
+        metavar="{full,small}",
+        default=Scale.FULL,
+        help="small only shows that everything runs, and needs --into",
+    )
+    command.add_argument("--into", type=Path, metavar="FOLDER", help="instead of bench/results")
+    command.add_argument(
+        "--bin", type=Path, default=POSTGRES_BIN, metavar="FOLDER", help="the servers' programs"
+    )
+    command.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="record the events of what estimates migrates"
+    )
+    command.set_defaults(error=command.error)
 
 
-def _contestant(name: str) -> Contestant:
-    return _named(name, {contestant.name: contestant for contestant in CONTESTANTS})
+def _benchmark(name: str) -> Benchmark:
+    for one in BENCHMARKS:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in BENCHMARKS)
+    raise argparse.ArgumentTypeError(f"there is no benchmark {name}; there are {known}")
 
 
-def _named(name: str, known: dict[str, T]) -> T:
-    if name not in known:
-        raise argparse.ArgumentTypeError(f"no such name: {name}; there are {', '.join(known)}")
-    return known[name]
+def _list(_: argparse.Namespace) -> int:
+    results = read_results()
+    rows = [_listed(one, results.get(one.name)) for one in BENCHMARKS]
+    print(table(["name", "measures", "page", "figures of"], rows), end="")
+    return 0
 
 
-def _missing_programs(entries: Iterable[Entry]) -> list[str]:
-    contestants = (entry.contestant for entry in entries)
-    programs = {c.program for c in contestants if isinstance(c, Command)} | {"initdb", "pgcopydb"}
-    return sorted(p for p in programs if shutil.which(p, path=search_path()) is None)
+def _listed(benchmark: Benchmark, result: Result | None) -> list[str]:
+    day = str(result.day or "") if result else benchmark.never_run or "not measured"
+    return [benchmark.name, benchmark.title, f"docs/{benchmark.page}", day]
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.scale is Scale.SMALL and not options.into:
+        options.error("figures of --scale small are not for the pages: name a folder with --into")
+    into: Path = options.into or RESULTS
+    into.mkdir(parents=True, exist_ok=True)
+    request = Request(into, options.repeat, options.scale, options.bin, options.keep)
+    return max(_run_one(one, request) for one in options.names or BENCHMARKS)
+
+
+def _run_one(benchmark: Benchmark, request: Request) -> int:
+    if missing := missing_programs(benchmark, request.programs):
+        log.error("not run benchmark=%s missing=%s", benchmark.name, ",".join(missing))
+        return 1
+    log.info("running benchmark=%s", benchmark.name)
+    try:
+        result = run(benchmark, request)
+    except RunFailed as failure:
+        log.error("failed benchmark=%s error=%s", benchmark.name, failure)
+        return 1
+    print(goals_table(result), end="")
+    return 0 if result.is_reached else 1
+
+
+def _render(_: argparse.Namespace) -> int:
+    for path in render(read_results()):
+        print(f"wrote {path.relative_to(DOCS.parent)}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    old, new = _read(options.old), _read(options.new)
+    names = [name for name in old if name in new]
+    if not names:
+        log.error("no benchmark is in both")
+        return 1
+    changes = [(name, one) for name in names for one in compare(old[name], new[name])]
+    head = ["benchmark", "case", "figure", "old", "new", "new / old", "verdict"]
+    print(table(head, [_compared(name, one) for name, one in changes]), end="")
+    bad = {Verdict.WORSE, Verdict.MISSING}
+    return 1 if any(one.verdict in bad for _, one in changes) else 0
+
+
+def _read(path: Path) -> dict[str, Result]:
+    if path.is_dir():
+        return read_results(path)
+    result = read_result(path)
+    return {result.benchmark: result}
+
+
+def _compared(name: str, one: Change) -> list[str]:
+    new = number(one.new.median) if one.new else ""
+    ratio = number(one.new.median / one.old.median) if one.new else ""
+    return [
+        name,
+        one.case.title,
+        one.metric.title,
+        number(one.old.median),
+        new,
+        ratio,
+        one.verdict.value,
+    ]
 
 
 if __name__ == "__main__":

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.measure import Figures, measure
+from bench.measure import measure
+from bench.result import Figures
 from bench.shell import environment
 
-BENCH = Path(__file__).parent
+PROGRAMS = Path(__file__).parent / "programs"
 
 _PSQL = 'psql -qX -o /dev/null -v ON_ERROR_STOP=1 "$TARGET"'
 
 
 class Contestant(Protocol):
-    """Something that copies the source into an empty target and tells what that took."""
+    """Copies the source into an empty target and returns what that took."""
 
     @property
     def name(self) -> str: ...
@@ -28,16 +29,20 @@ class Contestant(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A contestant that is a bash script; it reads `$SOURCE`, `$TARGET`, `$WORK` and `$BENCH`."""
+    """A bash script; it reads `$SOURCE`, `$TARGET`, `$WORK` and `$PROGRAMS`."""
 
     name: str
     title: str
-    program: str
     script: str
 
     def run(self, source: str, target: str, folder: Path) -> Figures:
-        places = {"SOURCE": source, "TARGET": target, "WORK": str(folder), "BENCH": str(BENCH)}
-        return measure(self.script, environment(folder) | places, folder)
+        variables = {
+            "SOURCE": source,
+            "TARGET": target,
+            "WORK": str(folder),
+            "PROGRAMS": str(PROGRAMS),
+        }
+        return measure(self.script, environment(folder) | variables, folder)
 
 
 class RowsAlone(Command):
@@ -68,20 +73,17 @@ ADD_THE_REST = (
 WINDLASS = Command(
     "windlass",
     "windlass",
-    program="windlass",
     script='windlass migrate --source "$SOURCE" --target "$TARGET" --jobs 2 --verify none',
 )
 WINDLASS_VERIFIED = Command(
     "windlass-verified",
     "windlass, fully verified",
-    program="windlass",
     script='windlass migrate --source "$SOURCE" --target "$TARGET" --jobs 2 --verify full',
 )
-# clone takes one snapshot, and ends with VACUUM ANALYZE of every table, without being asked.
+# clone takes one snapshot and ends with VACUUM ANALYZE of every table.
 PGCOPYDB = Command(
     "pgcopydb",
     "pgcopydb",
-    program="pgcopydb",
     script=(
         'pgcopydb clone --source "$SOURCE" --target "$TARGET" --dir "$WORK/pgcopydb" '
         "--table-jobs 2 --index-jobs 2"
@@ -91,7 +93,6 @@ PGCOPYDB = Command(
 DUMP_RESTORE = Command(
     "dump-restore",
     "pg_dump -j2, pg_restore -j2",
-    program="pg_restore",
     script=(
         'pg_dump -Fd -Z0 -j2 -f "$WORK/dump" "$SOURCE"\n'
         'pg_restore -j2 -d "$TARGET" "$WORK/dump"\n'
@@ -101,7 +102,6 @@ DUMP_RESTORE = Command(
 DUMP_PSQL = Command(
     "dump-psql",
     "pg_dump piped into psql",
-    program="psql",
     script=(
         'pg_dump "$SOURCE" | psql -qX -o /dev/null -v ON_ERROR_STOP=1 "$TARGET"\n'
         'vacuumdb -q --analyze-only -j2 "$TARGET"'
@@ -110,16 +110,13 @@ DUMP_PSQL = Command(
 KEYSET = RowsAlone(
     "keyset",
     "keyset pages through Python, one stream",
-    program="python",
-    script='python "$BENCH/keyset.py" "$SOURCE" "$TARGET" pgbench_accounts=aid events=id',
+    script='python "$PROGRAMS/keyset.py" "$SOURCE" "$TARGET" pgbench_accounts=aid events=id',
 )
 _FILL = (
     'windlass migrate --source "$SOURCE" --target "$TARGET" --data-only --existing fill '
     "--include public.pgbench_accounts --include public.events --verify none"
 )
 WINDLASS_ONE_STREAM = RowsAlone(
-    "windlass-one-stream", "windlass, one stream", program="windlass", script=f"{_FILL} --jobs 1"
+    "windlass-one-stream", "windlass, one stream", script=f"{_FILL} --jobs 1"
 )
-WINDLASS_ROWS = RowsAlone(
-    "windlass-rows", "windlass, a stream per core", program="windlass", script=_FILL
-)
+WINDLASS_ROWS = RowsAlone("windlass-rows", "windlass, a stream per core", script=_FILL)

@@ -21,19 +21,19 @@ class Dataset:
     name: str
     title: str
     full: str
-    small: str
+    small: str = ""
 
-    def script(self, scale: Scale) -> str:
-        """The script ends as a database in use is found: vacuumed and analysed."""
-        fill = self.full if scale is Scale.FULL else self.small
+    def script(self, scale: Scale = Scale.FULL) -> str:
+        """The script leaves the database vacuumed and analysed, like one in use."""
+        fill = self.full if scale is Scale.FULL else self.small or self.full
         return f'{fill}\nvacuumdb -q --analyze "$SOURCE"'
 
 
-def _pgbench(scale: int) -> str:
+def pgbench(scale: int) -> str:
     return f'pgbench -i -q -s {scale} "$SOURCE"'
 
 
-def _psql(file: str, **variables: int) -> str:
+def psql(file: str, **variables: int) -> str:
     words = " ".join(f"-v {name}={value}" for name, value in variables.items())
     return f'psql -qX -o /dev/null -v ON_ERROR_STOP=1 {words} -f "$SQL/{file}" "$SOURCE"'
 
@@ -42,28 +42,28 @@ def _events(name: str, full_rows: int, small_rows: int) -> Dataset:
     return Dataset(
         name,
         f"`events`, {name} rows",
-        full=_psql("events.sql", rows=full_rows),
-        small=_psql("events.sql", rows=small_rows),
+        full=psql("events.sql", rows=full_rows),
+        small=psql("events.sql", rows=small_rows),
     )
 
 
 MIXED = Dataset(
     "mixed",
     "pgbench scale 30 and `events`, 2M rows",
-    full=_pgbench(30) + "\n" + _psql("events.sql", rows=2_000_000),
-    small=_pgbench(1) + "\n" + _psql("events.sql", rows=50_000),
+    full=pgbench(30) + "\n" + psql("events.sql", rows=2_000_000),
+    small=pgbench(1) + "\n" + psql("events.sql", rows=50_000),
 )
 TOAST = Dataset(
     "toast",
     "200,000 rows of 4 to 8 kB, text and jsonb",
-    full=_psql("toast.sql", rows=200_000),
-    small=_psql("toast.sql", rows=5_000),
+    full=psql("toast.sql", rows=200_000),
+    small=psql("toast.sql", rows=5_000),
 )
 SMALL_RELATIONS = Dataset(
     "small",
     "2,000 relations of 20 to 50 rows with keys and indexes",
-    full=_psql("small.sql", relations=2_000),
-    small=_psql("small.sql", relations=100),
+    full=psql("small.sql", relations=2_000),
+    small=psql("small.sql", relations=100),
 )
 EVENTS_1M = _events("1M", 1_000_000, 20_000)
 EVENTS_5M = _events("5M", 5_000_000, 100_000)

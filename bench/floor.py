@@ -1,6 +1,6 @@
 """The floor: what the servers alone must spend on a copy, shared out over the cores.
 
-No client is in the way: the source copies to /dev/null, the target copies from a file and then
+No client takes part: the source copies to /dev/null, the target copies from a file and then
 builds its indexes and constraints. The sum is divided by the number of cores, as if all of it
 ran side by side without a gap.
 """
@@ -14,13 +14,14 @@ import psycopg
 from psycopg import sql
 
 from bench.census import read_relations
-from bench.measure import Figures, Metric, measure
+from bench.measure import measure
+from bench.result import Figures, Metric
 from bench.shell import environment
 
 SESSION = "-c synchronous_commit=off -c maintenance_work_mem=256MB"
 
 ONE_CORE = "-c max_parallel_maintenance_workers=0"
-"""The cost of an index is wanted, not the time of two workers that share it."""
+"""The cost of an index counts, not the time of two workers that share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +77,6 @@ def _copy_sequences(reading: psycopg.Connection, writing: psycopg.Connection) ->
     )
     for name, last_value in called:
         writing.execute("select setval(quote_ident(%s)::regclass, %s)", (name, last_value))
+
+
+FLOOR = Floor()

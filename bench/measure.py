@@ -6,8 +6,9 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
+
+from bench.result import Figures, Metric
 
 SAMPLE_SECONDS = 0.05
 """Looking at memory takes under a millisecond: at this pace about 1 % of one core."""
@@ -16,19 +17,8 @@ LIMIT_SECONDS = 1800.0
 """A script that runs longer hangs, and is killed."""
 
 
-class Metric(Enum):
-    """What is measured, named as in a table's head."""
-
-    SECONDS = "seconds"
-    CPU_SECONDS = "client CPU seconds"
-    PEAK_MB = "client peak MB"
-
-
-Figures = dict[Metric, float]
-
-
 class RunFailed(Exception):
-    """A run did not do its whole work. What else is measured may go on."""
+    """A run did not do all its work. The other contestants still run."""
 
 
 def measure(script: str, environment: dict[str, str], folder: Path) -> Figures:

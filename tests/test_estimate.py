@@ -1,4 +1,4 @@
-"""What a plan forecasts of each step. How close it comes is measured by `bench.estimates`."""
+"""What a plan forecasts of each step; `python -m bench run estimates` shows how close it is."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def test_the_earlier_method_loses_what_the_documentation_says(
     database: Callable[[int], Database], tmp_path: Path
 ) -> None:
     """Beside it: the same values, exported by windlass."""
-    from bench.rowwise import convert, marked
+    from bench.programs.rowwise import convert, marked
 
     source = database(16)
     source.run(

@@ -1,4 +1,4 @@
-"""The display of real migrations, replayed as `python -m bench.estimates --keep` recorded them."""
+"""The display of real migrations, as `python -m bench run estimates --keep` recorded them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from windlass.model.statement import Phase, Statement
 from windlass.planning.chunks import is_shared
 from windlass.planning.postgres.statements import target_name
 
-# Worker-seconds for a unit of work, from `python -m bench.estimates` on two cores.
+# Worker-seconds for a unit of work, from `python -m bench run estimates` on two cores.
 COPY_BYTE = 1 / 55e6
 TEXT_COPY = 1.6  # times as long as in COPY's binary form
 INDEX_BYTE = 1 / 85e6  # of a B-tree; of the heap that is scanned for it a quarter

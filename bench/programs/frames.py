@@ -1,6 +1,6 @@
 """The earlier method as a program: rows through pandas, deleted, and appended again.
 
-How a published Airflow pipeline rewrites rows of a table in place, written anew from its
+How a published Airflow pipeline rewrites rows of a table in place, rewritten from its
 description: `read_sql` of what waits, a column added to the frame, the backup dropped and made
 again, a DELETE by `base`, `drop_duplicates`, `to_sql` that appends, an UPDATE of `exported_at` by
 `message_id`. The new column is there already: the original assumes that.

@@ -1,11 +1,11 @@
 """The earlier method as a program: a client cursor, every row made CSV by Python, one local file.
 
-How Airflow's PostgresToGCSOperator moves rows, written anew after apache-airflow-providers-google
+How Airflow's PostgresToGCSOperator moves rows, rewritten after apache-airflow-providers-google
 (transfers/postgres_to_gcs.py and sql_to_gcs.py, as of 2025): the whole result comes to the client
 first, then each row is converted value by value and written by the csv module. Left out are its
 scheduler's time and the upload.
 
-    python -m bench.rowwise SOURCE relation
+    python -m bench.programs.rowwise SOURCE relation
 """
 
 import csv

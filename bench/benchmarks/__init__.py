@@ -1,0 +1,1 @@
+"""What is measured: each module's functions take a setup and return a measurement."""

@@ -1,0 +1,1 @@
+"""What is shown: each module renders one page of `docs/` from results, and measures nothing."""

@@ -1,0 +1,123 @@
+"""All benchmarks, and the page on which each is shown."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """`function` is an import path; nothing is imported before a benchmark runs.
+
+    `needs` are programs beyond PostgreSQL's; `never_run` says why there is no result yet.
+    """
+
+    name: str
+    title: str
+    page: str
+    function: str
+    repeat: int = 3
+    needs: tuple[str, ...] = ()
+    uses_servers: bool = True
+    never_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A file in `docs/`, and the import path of what renders it from its benchmarks' results."""
+
+    file: str
+    function: str
+
+    @property
+    def benchmarks(self) -> tuple[Benchmark, ...]:
+        return tuple(one for one in BENCHMARKS if one.page == self.file)
+
+
+_COPYING = "benchmarks.md"
+_PEERS = ("pgcopydb", "pg_restore", "psql")
+
+BENCHMARKS = (
+    Benchmark(
+        "mixed",
+        "a whole database, against pgcopydb and pg_dump",
+        _COPYING,
+        "bench.benchmarks.copying:mixed",
+        needs=_PEERS,
+    ),
+    Benchmark(
+        "keyset",
+        "rows alone, against pages of rows through Python",
+        _COPYING,
+        "bench.benchmarks.copying:keyset",
+    ),
+    Benchmark(
+        "toast",
+        "large values, against pgcopydb and pg_dump",
+        _COPYING,
+        "bench.benchmarks.copying:toast",
+        needs=_PEERS,
+    ),
+    Benchmark(
+        "small",
+        "many small relations, against pgcopydb and pg_dump",
+        _COPYING,
+        "bench.benchmarks.copying:small",
+        needs=_PEERS,
+    ),
+    Benchmark(
+        "memory",
+        "client memory, by the number of rows",
+        _COPYING,
+        "bench.benchmarks.copying:memory",
+    ),
+    Benchmark(
+        "airflow",
+        "what Airflow adds to a migration",
+        "benchmarks-airflow.md",
+        "bench.benchmarks.airflow:measure_airflow",
+    ),
+    Benchmark(
+        "rewrite",
+        "a rewrite in place, against pandas",
+        "benchmarks-rewrite.md",
+        "bench.benchmarks.rewrite:measure_rewrites",
+    ),
+    Benchmark(
+        "export",
+        "an export, against COPY and row-by-row CSV",
+        "benchmarks-export.md",
+        "bench.benchmarks.export:measure_exports",
+        needs=("psql",),
+    ),
+    Benchmark(
+        "slow-link",
+        "many small relations over a slow link",
+        "benchmarks-slow-link.md",
+        "bench.benchmarks.slow_link:measure_slow_link",
+    ),
+    Benchmark(
+        "startup",
+        "how soon commands start",
+        "benchmarks-startup.md",
+        "bench.benchmarks.startup:measure_startup",
+        repeat=20,
+        uses_servers=False,
+        never_run="not measured on a quiet machine yet",
+    ),
+    Benchmark(
+        "estimates",
+        "what plans estimate, and what migrations take",
+        "estimates.md",
+        "bench.benchmarks.estimates:measure_estimates",
+        repeat=1,
+    ),
+)
+
+PAGES = (
+    Page("benchmarks.md", "bench.pages.copying:render"),
+    Page("benchmarks-airflow.md", "bench.pages.airflow:render"),
+    Page("benchmarks-rewrite.md", "bench.pages.rewrite:render"),
+    Page("benchmarks-export.md", "bench.pages.export:render"),
+    Page("benchmarks-slow-link.md", "bench.pages.slow_link:render"),
+    Page("benchmarks-startup.md", "bench.pages.startup:render"),
+    Page("estimates.md", "bench.pages.estimates:render"),
+)
