@@ -11,7 +11,7 @@ WITHOUT_OLD_NAME := $(BIN)/python -m pip uninstall --quiet --yes windlass 2>/dev
 # set in many images; without what is compiled being kept, every process compiles it all again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo airflow airflow-stop test test-all check format docs docs-serve release bench \
+.PHONY: help demo airflow airflow-stop test test-unit test-all check format docs docs-serve release bench \
         system-packages clean
 
 help: ## This list
@@ -29,6 +29,9 @@ airflow-stop: ## End all of it; a later `make airflow` continues from there
 test: .venv/.for-dev ## Run the tests, on real servers
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
+test-unit: .venv/.for-dev ## Run the tests that need no server
+	@$(BIN)/python -m pytest -q tests/unit
+
 test-all: .venv/.for-dev ## Run all of them: every pair of versions, every kind of change
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "full or not full"
 
@@ -37,7 +40,7 @@ check: .venv/.for-dev ## Lint, format, types, the floors of the house, and licen
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest -q --no-header tests/test_licences.py
+	@$(BIN)/python -m pytest -q --no-header tests/unit/test_licences.py
 
 format: .venv/.for-dev ## Let ruff put the code into shape
 	@$(BIN)/ruff check --fix --quiet
@@ -87,7 +90,7 @@ clean: ## Remove the virtual environment and everything made from the sources
 	@echo "installing windlass and its tools into .venv"
 	@$(WITHOUT_OLD_NAME)
 	@$(PIP) -e '.[airflow,bigquery,celery,demo,docs,export,frames,dev]'
-	@$(BIN)/python tests/npm_servers.py
+	@$(BIN)/python tests/support/npm_servers.py
 	@touch $@ .venv/.for-demo .venv/.for-airflow .venv/.for-docs
 
 .venv/bin/python:

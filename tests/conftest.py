@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from needs import needs_version
+from paths import BUSY, CORPUS
 from sampling import is_left_to_full
-from servers import BUSY, CORPUS, FAST, Database, Pair, Server
+from servers import FAST, Database, Pair, Server
 
 if TYPE_CHECKING:
     from demo.airflow.local import LocalAirflow

@@ -16,7 +16,7 @@ and where PostgreSQL's sources say so:
 
 Hence `hash_by` picks a form whose hash sees everything: the value itself for those types alone
 whose hash reads every bit of it, the bytes that the type sends, or the text that COPY writes.
-``tests/test_hashes.py`` holds it against hundreds of neighbours of every type, on every version.
+``tests/postgres/test_hashes.py`` compares hundreds of neighbours of every type, on every version.
 
 hash_record_extended is a sum over the columns, so the sum over a relation would stay the same
 when two rows swap a value: every row hash is mixed once more before it is summed up. What remains
