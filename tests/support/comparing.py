@@ -20,7 +20,7 @@ from windlass.model.chunk import Range, Whole
 from windlass.model.plan import Arrival, ColumnPlan, RelationPlan
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Difference
-from windlass.planning.postgres.planner import plan_column
+from windlass.planning.postgres.table_plans import plan_column
 from windlass.verifying.postgres.content import find_differences
 from windlass.verifying.postgres.repair import Repaired, repair
 

@@ -23,7 +23,7 @@ from windlass.model.plan import PORTION, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
 from windlass.planning.chunks import SMALL_BYTES, batches
-from windlass.planning.postgres.statements import VALIDATION
+from windlass.planning.postgres.two_steps import VALIDATION
 
 STORED = TypeAdapter(Plan)  # as the journal keeps it
 ROOT = Name("shop", "root")  # partitions whose rows enter here are one batch

@@ -21,12 +21,9 @@ from windlass.engines.postgres.archive import (
 from windlass.engines.postgres.catalog import Existing, ForeignKey, KeyConstraint
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
-from windlass.planning.postgres.statements import (
-    VALIDATION,
-    Surroundings,
-    Written,
-    write_statements,
-)
+from windlass.planning.postgres.statements import Written, write_statements
+from windlass.planning.postgres.surroundings import Surroundings
+from windlass.planning.postgres.two_steps import VALIDATION
 
 ORDERS = Name("shop", "orders")
 HERE = Existing(

@@ -30,7 +30,7 @@ def watching_locks(run: Migration) -> Iterator[None]:
     """Emit a notice for each session that blocks one of the run's, whatever process that is in, on
     either side. It has one session on each, unless the run may need that itself, and changes
     nothing about how the run ends."""
-    from windlass.planning.postgres.planner import (
+    from windlass.planning.postgres.decided import (
         OTHER_SESSIONS,  # which these commands load anyway
     )
 

@@ -15,7 +15,7 @@ from windlass.model.plan import Estimate, RelationPlan
 from windlass.model.relation import Name, Wire
 from windlass.model.statement import Phase, Statement
 from windlass.planning.chunks import is_shared
-from windlass.planning.postgres.statements import target_name
+from windlass.planning.naming import target_name
 
 # Worker-seconds for a unit of work, from `python -m bench run estimates` on two cores.
 COPY_BYTE = 1 / 55e6

@@ -1,9 +1,12 @@
-"""The names under which `--existing replace` keeps what it sets aside."""
+"""What objects are called on the target: what arrives, and what `--existing replace` keeps."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+
+from windlass.model.relation import Name
 
 MOST_BYTES = 63  # of a name, on every server that nobody has compiled otherwise
 _BACKUP = re.compile(r"windlass_\d{8}_\d{4}_[0-9a-f]{4}_")
@@ -24,3 +27,8 @@ def backup_name(run: str, name: str) -> str:
 def is_backup(schema: str) -> bool:
     """Whether a schema is one that a run has set something aside into."""
     return _BACKUP.match(schema) is not None
+
+
+def target_name(name: Name, schemas: Mapping[str, str]) -> Name:
+    """A relation's name in the schema that it arrives in."""
+    return Name(schemas.get(name.schema, name.schema), name.name)

@@ -39,9 +39,17 @@ from windlass.model.relation import Relation
 from windlass.model.report import Problem
 from windlass.planning.estimate import ASSUMED, Speeds
 from windlass.planning.postgres.build import extension_schema
+from windlass.planning.postgres.inputs import (
+    Questions,
+    Read,
+    Request,
+    SourceRead,
+    TargetRead,
+    wanted,
+)
 from windlass.planning.postgres.locks import lock_problem, locked_tables
+from windlass.planning.postgres.make import make_plan
 from windlass.planning.postgres.own import others_relations
-from windlass.planning.postgres.planner import Reading, make_plan, wanted
 from windlass.planning.postgres.select import select_relations
 from windlass.spec.choices import Extent, Verify
 from windlass.spec.migrate import Spec
@@ -96,39 +104,44 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
         target_locks = beside.submit(read_lock_room, target)
         target_locale = beside.submit(read_locale, target, side="target")
         target_own_schemas = beside.submit(read_own_schemas, target, side="target")
-        reading = Reading(
-            source=read,
-            target=target_catalog,
-            entries=[],
-            key_constraints=catalog.read_key_constraints(source),
-            foreign_keys=catalog.read_foreign_keys(source),
-            invalid_indexes=catalog.read_invalid_indexes(source),
-            subscriptions=catalog.read_subscriptions(source),
-            large_objects=catalog.read_large_objects(source),
-            properties=read_properties(source),
-            open_schemas=read_open_schemas(source, side="source"),
-            locale=read_locale(source, side="source"),
-            undumped=read_undumped(source),
-            own_schemas=own,
-            kept_objects=read_kept_objects(source) if JOURNAL in own.names else {},
-            bounds=lambda relation, count: read_bounds(source, relation, count),
-            census=partial(take_census, source),
-            count_names=partial(count_names, source),
-            existing=existing.result(),
-            target_large_objects=target_large_objects.result(),
-            may_silence_triggers=may_silence_triggers.result(),
-            empty=lambda names: catalog.read_emptiness(target, names),
-            logs_little=target_wal_level.result() == "minimal",
-            target_properties=target_properties.result(),
-            target_open_schemas=target_open_schemas.result(),
-            try_out=lambda scripts: try_out(target, scripts),
-            collisions=lambda: read_collisions(source, target),
-            references=partial(_read_references, target, states),
-            target_archive=cache(partial(_dump_target, sight, target_catalog)),
-            target_foreign_keys=target_foreign_keys.result(),
-            target_locks=target_locks.result(),
-            target_locale=target_locale.result(),
-            target_own_schemas=target_own_schemas.result(),
+        reading = Read(
+            source=SourceRead(
+                catalog=read,
+                key_constraints=catalog.read_key_constraints(source),
+                foreign_keys=catalog.read_foreign_keys(source),
+                invalid_indexes=catalog.read_invalid_indexes(source),
+                subscriptions=catalog.read_subscriptions(source),
+                large_objects=catalog.read_large_objects(source),
+                properties=read_properties(source),
+                open_schemas=read_open_schemas(source, side="source"),
+                locale=read_locale(source, side="source"),
+                undumped=read_undumped(source),
+                own_schemas=own,
+                kept_objects=read_kept_objects(source) if JOURNAL in own.names else {},
+            ),
+            target=TargetRead(
+                catalog=target_catalog,
+                existing=existing.result(),
+                foreign_keys=target_foreign_keys.result(),
+                large_objects=target_large_objects.result(),
+                properties=target_properties.result(),
+                open_schemas=target_open_schemas.result(),
+                locks=target_locks.result(),
+                may_silence_triggers=may_silence_triggers.result(),
+                logs_little=target_wal_level.result() == "minimal",
+                own_schemas=target_own_schemas.result(),
+                locale=target_locale.result(),
+            ),
+            ask=Questions(
+                bounds=lambda relation, count: read_bounds(source, relation, count),
+                census=partial(take_census, source),
+                count_names=partial(count_names, source),
+                empty=lambda names: catalog.read_emptiness(target, names),
+                try_out=lambda scripts: try_out(target, scripts),
+                collisions=lambda: read_collisions(source, target),
+                references=partial(_read_references, target, states),
+                target_archive=cache(partial(_dump_target, sight, target_catalog)),
+            ),
             pg_dump=str(dumping.pg_dump) if dumping else "none",
             speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
         )
@@ -139,8 +152,8 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
         planted = _planted(sight, spec, entries)
         problems += planted
         if planted:  # what is tried there could run another role's code
-            reading = replace(reading, try_out=lambda scripts: {})
-    plan = make_plan(run, spec, reading, problems, purpose)
+            reading = replace(reading, ask=replace(reading.ask, try_out=lambda scripts: {}))
+    plan = make_plan(Request(run, spec, purpose), reading, problems)
     plan = replace(plan, owners=tuple(sorted({entry.owner for entry in entries})))
     if purpose is Purpose.MOVE:
         plan = replace(plan, problems=(*plan.problems, *_untrusted(sight, spec, plan, entries)))

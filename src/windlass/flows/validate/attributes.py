@@ -17,7 +17,7 @@ from windlass.flows.migrate.context import Migration
 from windlass.flows.validate.steps import filled
 from windlass.model.relation import Kind, Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
-from windlass.planning.postgres.planner import wanted
+from windlass.planning.postgres.inputs import wanted
 from windlass.spec.choices import Extent, Verify
 from windlass.verifying.postgres.attributes import differing_attributes, renamed
 from windlass.verifying.postgres.schema import Key

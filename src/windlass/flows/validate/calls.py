@@ -15,8 +15,9 @@ from windlass.flows.migrate.context import Migration
 from windlass.flows.validate.steps import filled
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind
-from windlass.planning.postgres.planner import wanted
-from windlass.planning.postgres.statements import renamed_text, target_name
+from windlass.planning.naming import target_name
+from windlass.planning.postgres.inputs import wanted
+from windlass.planning.postgres.target_names import renamed_text
 from windlass.trust.overloads import read_overloads
 
 

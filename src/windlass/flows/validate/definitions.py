@@ -30,18 +30,14 @@ from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.model.statement import Statement
 from windlass.model.units import plural, several
-from windlass.planning.naming import is_backup
+from windlass.planning.naming import is_backup, target_name
+from windlass.planning.postgres.inputs import wanted
 from windlass.planning.postgres.own import others_entries
-from windlass.planning.postgres.planner import wanted
 from windlass.planning.postgres.present import Present
 from windlass.planning.postgres.properties import property_differences
 from windlass.planning.postgres.select import describe, select_entries
-from windlass.planning.postgres.statements import (
-    Surroundings,
-    Written,
-    target_name,
-    write_statements,
-)
+from windlass.planning.postgres.statements import Written, write_statements
+from windlass.planning.postgres.surroundings import Surroundings
 from windlass.spec.choices import Extent, Verify
 from windlass.verifying.postgres.schema import Key, compare_schemas, only_there
 

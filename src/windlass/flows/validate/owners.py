@@ -8,7 +8,7 @@ from dataclasses import replace
 from windlass.engines.postgres.archive import Entry, owner_statement
 from windlass.model.report import Difference, DifferenceKind
 from windlass.planning.postgres.select import describe
-from windlass.planning.postgres.statements import target_tag
+from windlass.planning.postgres.target_names import target_tag
 
 
 def differing_owners(

@@ -37,7 +37,7 @@ from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Difference, DifferenceKind, LossClass, Problem
 from windlass.model.units import plural, several
 from windlass.planning.chunks import block_ranges
-from windlass.planning.postgres.planner import wanted
+from windlass.planning.postgres.inputs import wanted
 from windlass.planning.postgres.privileges import Privilege
 from windlass.spec.choices import Extent, Verify
 from windlass.verifying.postgres.content import LIMIT

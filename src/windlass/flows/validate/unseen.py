@@ -9,7 +9,7 @@ from windlass.engines.postgres.presence import Present
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind
-from windlass.planning.postgres.statements import target_name
+from windlass.planning.naming import target_name
 
 
 def unseen(

@@ -13,7 +13,7 @@ from windlass.model.plan import SetAside
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.planning.naming import backup_name
-from windlass.planning.postgres.check import InTheWay, is_shell
+from windlass.planning.postgres.conflicts import Conflict, is_shell
 from windlass.planning.postgres.select import describe
 
 Archive = Callable[[], Sequence[Entry]]
@@ -37,7 +37,7 @@ class Aside:
 
 def plan_aside(
     run: str,
-    found: Iterable[InTheWay],
+    found: Iterable[Conflict],
     entries: Iterable[Entry],
     target: Catalog,
     same: Collection[int],
@@ -77,18 +77,18 @@ def plan_aside(
     return Aside(tuple(items), frozenset(left), tuple(losses), tuple(problems))
 
 
-def _is_left(item: InTheWay) -> bool:
+def _is_left(item: Conflict) -> bool:
     """The shell of a type stays where it is: ALTER TYPE refuses to move one, and it is as good."""
     return item.kind == "SHELL TYPE" and is_shell(item.entry)
 
 
-def _is_renamed(item: InTheWay, same: Collection[int], moved: Collection[int]) -> bool:
+def _is_renamed(item: Conflict, same: Collection[int], moved: Collection[int]) -> bool:
     if item.kind not in _RENAMED:
         return False
     return item.entry.id not in same or any(id_ in moved for id_ in item.entry.depends_on)
 
 
-def _is_free(item: InTheWay, moved: Iterable[SetAside], ids: Collection[int]) -> bool:
+def _is_free(item: Conflict, moved: Iterable[SetAside], ids: Collection[int]) -> bool:
     """What belongs to a server or a language that has been given another name."""
     if item.entry.kind == "USER MAPPING":
         servers = (one.name.name for one in moved if one.kind == "SERVER")
@@ -102,7 +102,7 @@ def _is_free(item: InTheWay, moved: Iterable[SetAside], ids: Collection[int]) ->
 
 
 def _owned_by_what_stays(
-    item: InTheWay, owner: Name | None, moving: Collection[Name]
+    item: Conflict, owner: Name | None, moving: Collection[Name]
 ) -> list[Problem]:
     if owner in moving:
         return []
@@ -113,7 +113,7 @@ def _owned_by_what_stays(
 
 
 def same_definitions(
-    found: Iterable[InTheWay], schemas: Mapping[str, str], archive: Archive, since: Since
+    found: Iterable[Conflict], schemas: Mapping[str, str], archive: Archive, since: Since
 ) -> frozenset[int]:
     """The ids of the source's entries that the target has with the same definition."""
     found = list(found)

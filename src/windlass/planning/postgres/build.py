@@ -15,7 +15,7 @@ from windlass.engines.postgres.trial import Refusal, TryOut
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
-from windlass.planning.postgres.statements import target_name
+from windlass.planning.naming import target_name
 
 _XML = re.compile(
     r"\b(?:xml(?:agg|attributes|comment|concat|element|exists|forest|parse|pi|root|serialize|table)"

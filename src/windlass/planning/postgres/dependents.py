@@ -21,7 +21,9 @@ from windlass.model.report import Problem
 from windlass.model.statement import Phase, Statement
 from windlass.planning.naming import backup_name, is_backup
 from windlass.planning.postgres.select import describe
-from windlass.planning.postgres.statements import VALIDATION, Surroundings, write_statements
+from windlass.planning.postgres.statements import write_statements
+from windlass.planning.postgres.surroundings import Surroundings
+from windlass.planning.postgres.two_steps import VALIDATION
 
 # holds nothing but its definition, and can be moved into another schema
 _TAKEN = {

@@ -9,7 +9,7 @@ from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Existing
 from windlass.engines.postgres.meaning import Since
 from windlass.planning.postgres.aside import same_definitions
-from windlass.planning.postgres.check import InTheWay, find_in_the_way
+from windlass.planning.postgres.conflicts import Conflict, find_conflicts
 
 
 class Present:
@@ -29,8 +29,8 @@ class Present:
         self._same: dict[int, bool] = {}
 
     @cached_property
-    def _there(self) -> Mapping[int, InTheWay]:
-        found = find_in_the_way(self._entries, self._schemas, self._existing)
+    def _there(self) -> Mapping[int, Conflict]:
+        found = find_conflicts(self._entries, self._schemas, self._existing)
         return {item.entry.id: item for item in found}
 
     def __call__(self, entry: Entry, need: Entry) -> bool:

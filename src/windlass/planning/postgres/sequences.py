@@ -9,8 +9,8 @@ from windlass.engines.postgres.catalog import Catalog, SequenceOwner
 from windlass.model.plan import Purpose
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass
+from windlass.planning.naming import target_name
 from windlass.planning.postgres.select import Wanted, is_wanted
-from windlass.planning.postgres.statements import target_name
 from windlass.spec.choices import Extent
 
 

@@ -12,8 +12,8 @@ from windlass.engines.postgres.trial import TryOut
 from windlass.model.plan import Server
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
+from windlass.planning.postgres.roles import is_of_all
 from windlass.planning.postgres.select import describe
-from windlass.planning.postgres.statements import is_of_all
 
 _FOR_SUPERUSERS = {
     "ACCESS METHOD", "FOREIGN DATA WRAPPER", "OPERATOR CLASS", "OPERATOR FAMILY",

@@ -1,0 +1,100 @@
+"""The plan of a migration, or of a comparison, from what was read on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from windlass.model.plan import Estimate, Load, Plan
+from windlass.model.relation import Kind, Name
+from windlass.model.report import Problem
+from windlass.planning.chunks import plan_loads
+from windlass.planning.estimate import Work, estimate
+from windlass.planning.naming import target_name
+from windlass.planning.postgres.decided import Decided, decide
+from windlass.planning.postgres.inputs import Read, Request
+from windlass.planning.postgres.locks import portion_size
+from windlass.planning.postgres.losses import plan_losses
+from windlass.planning.postgres.notices import plan_notices
+from windlass.planning.postgres.problems import plan_problems
+from windlass.planning.postgres.refreshing import refreshed_bytes
+from windlass.planning.postgres.scope import partition_roots
+from windlass.spec.choices import Verify
+
+
+def make_plan(request: Request, read: Read, found: Iterable[Problem] = ()) -> Plan:
+    """Decide everything. The plan's problems say why it could not be carried out, those that
+    were `found` while reading among them."""
+    decided = decide(request, read)
+    losses = plan_losses(decided)
+    problems = plan_problems(decided, found, losses)
+    spec, scope, definitions = request.spec, decided.scope, decided.definitions
+    return Plan(
+        run=request.run,
+        source=read.source.catalog.server,
+        target=read.target.catalog.server,
+        schemas=dict(scope.schemas),
+        relations=decided.relations,
+        others=_others(decided),
+        loads=_loads(decided),
+        statements=decided.statements,
+        sequences=decided.sequences.pairs,
+        materialized_views=_refreshed(decided) if request.copies_rows else (),
+        partition_roots=partition_roots(scope),
+        large_objects=decided.large_objects,
+        set_aside=(*definitions.aside.items, *definitions.repointing.followers),
+        losses=losses,
+        problems=problems,
+        estimate=_estimate(decided),
+        pg_dump=read.pg_dump,
+        jobs=spec.jobs,
+        verify=spec.verify_.value,
+        copies_rows=request.copies_rows,
+        silences_triggers=read.target.may_silence_triggers,
+        portion=portion_size(read.target.locks, spec.jobs),
+        notices=plan_notices(decided),
+        dependents=definitions.repointing.dependents,
+        notes_sums=request.copies_rows and request.migrates and spec.verify_ is not Verify.NONE,
+    )
+
+
+def _others(decided: Decided) -> tuple[tuple[str, Name, Name], ...]:
+    """Views and the like, by kind and both names."""
+    return tuple(
+        (relation.kind.label, relation.name, target_name(relation.name, decided.scope.schemas))
+        for relation in decided.scope.relations
+        if not relation.holds_rows
+    )
+
+
+def _loads(decided: Decided) -> tuple[Load, ...]:
+    if not decided.request.copies_rows:
+        return ()
+    return plan_loads((item.batch, item.chunks) for item in decided.relations)
+
+
+def _refreshed(decided: Decided) -> tuple[Name, ...]:
+    """Populated on the source; the archive's order has what a view reads before it."""
+    populated = {
+        target_name(relation.name, decided.scope.renamed)
+        for relation in decided.read.source.catalog.relations
+        if relation.kind is Kind.MATERIALIZED_VIEW and relation.populated
+    }
+    return tuple(
+        statement.name
+        for statement in decided.written
+        if statement.kind == "MATERIALIZED VIEW" and statement.name in populated
+    )
+
+
+def _estimate(decided: Decided) -> Estimate:
+    request, scope = decided.request, decided.scope
+    work = Work(
+        decided.relations,
+        decided.statements if request.migrates else (),
+        request.spec.jobs,
+        request.spec.verify_.value,
+        copies_rows=request.copies_rows,
+        arrives=request.migrates,
+        refreshed_bytes=refreshed_bytes(scope.archive, scope.relations),
+    )
+    return estimate(work, decided.read.speeds)

@@ -1,0 +1,19 @@
+"""What of the target and of the spec bends the statements of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from windlass.engines.postgres.catalog import Existing
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What of the target and of the spec bends statements."""
+
+    existing: Existing
+    user: str  # who owns what is made, unless it is given away
+    schemas: Mapping[str, str]  # renamed ones only
+    superuser: bool
+    major: int = 18  # the version of the server

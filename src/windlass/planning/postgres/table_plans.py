@@ -1,0 +1,104 @@
+"""How the rows of each relation travel: in which chunks, columns and format, and into what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from windlass.engines.postgres.conversions import conversion
+from windlass.model.plan import Arrival, ColumnPlan, RelationPlan
+from windlass.model.relation import Column, Name, Relation, Wire
+from windlass.planning.chunks import BATCH_RELATIONS, Limits, batches, is_better_whole, split
+from windlass.planning.naming import target_name
+from windlass.planning.postgres.inputs import Read, Request
+from windlass.planning.postgres.locks import portion_size
+from windlass.planning.postgres.narrowing import Narrowed, narrow
+from windlass.planning.postgres.scope import Scope
+from windlass.spec.choices import ChunkBy
+from windlass.spec.migrate import Spec
+
+
+def plan_tables(
+    request: Request, read: Read, scope: Scope, arriving: Mapping[Name, Arrival]
+) -> Narrowed:
+    """Largest first, then by name: the order of copying. Values that the target's columns may not
+    hold are counted on the source."""
+    ordered = sorted(
+        (relation for relation in scope.relations if relation.holds_rows),
+        key=lambda relation: (-relation.size_bytes, relation.name),
+    )
+    planned = tuple(_plan_tables(request.spec, read, scope.schemas, ordered, arriving))
+    if not (request.migrates and request.copies_rows):
+        return Narrowed(planned)
+    there = {relation.name: relation for relation in read.target.catalog.relations}
+    return narrow(planned, there, read.ask.census)
+
+
+def _plan_tables(
+    spec: Spec,
+    read: Read,
+    schemas: Mapping[str, str],
+    ordered: Sequence[Relation],
+    arriving: Mapping[Name, Arrival],
+) -> Iterable[RelationPlan]:
+    there = {relation.name: relation for relation in read.target.catalog.relations}
+    most = min(BATCH_RELATIONS, portion_size(read.target.locks, spec.jobs))
+    total = sum(relation.size_bytes for relation in ordered)
+    limits = Limits(spec.chunk_threshold, spec.max_chunks, spec.min_chunk_rows)
+    for relation, batch in zip(ordered, batches(ordered, most), strict=True):
+        name, arrival = target_name(relation.name, schemas), arriving[relation.name]
+        columns = _columns(relation, there.get(name) if arrival is Arrival.FILL else None)
+        how = _chunk_by(spec, relation, total)
+        yield RelationPlan(
+            relation=relation,
+            target=name,
+            arrival=arrival,
+            wire=_wire(relation, columns),
+            columns=columns,
+            chunks=split(relation, how, spec.chunk_size, read.ask.bounds, limits),
+            batch=batch,
+            enters=target_name(relation.route, schemas) if relation.route else name,
+        )
+
+
+def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:
+    if spec.chunk_threshold and relation.rows >= spec.chunk_threshold:
+        return spec.chunk_by  # asked for
+    if spec.chunk_by is ChunkBy.AUTO and is_better_whole(
+        relation.size_bytes, total_bytes, spec.jobs, spec.chunk_size
+    ):
+        return ChunkBy.WHOLE
+    return spec.chunk_by
+
+
+def _columns(relation: Relation, filled: Relation | None) -> tuple[ColumnPlan, ...]:
+    """By name. A column that the target generates is not sent."""
+    there = {column.name: column for column in (filled or relation).columns}
+    return tuple(
+        plan_column(column, there[column.name])
+        for column in relation.columns
+        if column.name in there
+    )
+
+
+def plan_column(column: Column, target: Column) -> ColumnPlan:
+    """One column, as both sides have it."""
+    return ColumnPlan(
+        source=column.name,
+        source_type=column.type,
+        target=target.name,
+        target_type=target.type,
+        generated=target.generated,
+        not_null=column.not_null,
+        fills_itself="identity"
+        if column.identity
+        else column.default and f"default {column.default}",
+        conversion=conversion(column, target),
+    )
+
+
+def _wire(relation: Relation, columns: Iterable[ColumnPlan]) -> Wire:
+    """Binary values fit only the very same type. A column that only the source computes is sent."""
+    wires = {column.name: column.wire for column in relation.columns}
+    sent = [column for column in columns if not column.generated]
+    as_text = any(one.conversion or wires[one.source] is Wire.TEXT for one in sent)
+    return Wire.TEXT if as_text else Wire.BINARY
