@@ -17,6 +17,8 @@ from bench.setup import Setup, take_turns
 from bench.shell import environment
 from windlass import api
 from windlass.demo.shop import fill
+from windlass.flows.migrate.planned import plan_migration
+from windlass.model.event import ignore
 from windlass.model.outcome import State
 from windlass.spec.migrate import Spec
 
@@ -93,7 +95,7 @@ def _run(shape: Shape, source: Server, target: Server, setup: Setup) -> Figures:
     source.checkpoint()
     options = {"source": source.url("db"), "target": target.url("db"), **shape.options}
     spec = Spec.model_validate(options)
-    plan = api.plan(spec).plan
+    plan = plan_migration(spec, ignore).plan
     recorder = Recorder()
     outcome = api.migrate(spec, recorder)
     if outcome.state is not State.DONE:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         plan,
         read_left,
         read_run,
+        read_spec,
         rewrite,
         rollback,
         status,
@@ -53,6 +54,7 @@ _FOUND_IN = {
         "plan",
         "read_left",
         "read_run",
+        "read_spec",
         "rewrite",
         "rollback",
         "status",
@@ -97,6 +99,7 @@ __all__ = [  # noqa: RUF022 (grouped)
     "read_left",
     "clean",
     # specs
+    "read_spec",
     "Spec",
     "RewriteSpec",
     "ExportSpec",

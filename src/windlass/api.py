@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
@@ -27,12 +28,14 @@ from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import resolve
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
 from windlass.model.past import Foreseen, Left
+from windlass.model.planned import Planned
 from windlass.model.repair import Repairing
 from windlass.model.report import Difference
 from windlass.planning.reviewed import Reviewed
 from windlass.run.conduct import conduct, not_begun, with_side
 from windlass.run.hints import SAME, way_on
 from windlass.spec.export import ExportSpec
+from windlass.spec.loading import read_any
 from windlass.spec.migrate import Spec
 from windlass.spec.rewrite import RewriteSpec
 
@@ -46,7 +49,16 @@ class Differing(Protocol):
         """The rows so far are looked at again: after a lost snapshot, or a repair."""
 
 
-def plan(spec: Spec | RewriteSpec | ExportSpec, emit: Emit = ignore) -> Any:
+def read_spec(path: Path | str, **words: Any) -> Spec | RewriteSpec | ExportSpec:
+    """The spec in a YAML file, of whatever flow that is for; `words` win over it.
+
+    Raises:
+        BadSpec: with every fault, the nearest valid key for an unknown one.
+    """
+    return read_any(Path(path), words)[1]
+
+
+def plan(spec: Spec | RewriteSpec | ExportSpec, emit: Emit = ignore) -> Planned:
     """What a run with this spec would do. Writes nothing.
 
     Raises:
@@ -54,7 +66,8 @@ def plan(spec: Spec | RewriteSpec | ExportSpec, emit: Emit = ignore) -> Any:
         AlreadyFinished: there is nothing left to do.
         WindlassError: reading failed.
     """
-    return resolve(flow_named(spec.flow).plan)(spec, emit)
+    planned: Planned = resolve(flow_named(spec.flow).plan)(spec, emit)
+    return planned
 
 
 def migrate(

@@ -58,7 +58,7 @@ def test_plan_rewrite_status_and_rollback_by_their_commands(
 ) -> None:
     file = str(write_spec(tmp_path, "add: {product_id: {value: ABCD}}\ndrop_duplicates: true\n"))
     before = rows(messages)
-    planned = call(messages, "rewrite", "-f", file, "--plan").expect(DONE)
+    planned = call(messages, "plan", "-f", file).expect(DONE)
     assert "20" in planned.said and "alter table" in planned.said
     assert messages.value("select to_regnamespace('windlass')") is None
     ran = call(messages, "rewrite", "-f", file, "--json").expect(DONE)

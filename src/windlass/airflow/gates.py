@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import (
 )
 
 from windlass.airflow.operators import FlowOperator, ToldLink, give_up
-from windlass.flows.validate.outline import VALIDATE
+from windlass.flows.registry import flow_named
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -145,7 +145,7 @@ class ValidationTrigger(FlowOperator):
 
 def _problems(ti: Any, dag_id: str, run_id: str) -> Iterator[str]:
     """Of a run of the flow `validate`: those of its report, or of what has kept it from one."""
-    tasks = [name for step in VALIDATE.steps for name in (step.name, step.listing)]
+    tasks = [name for step in flow_named("validate").steps for name in (step.name, step.listing)]
     for task in reversed(tasks):  # the holder, which repeats that others have failed, comes last
         told = ti.xcom_pull(dag_id=dag_id, run_id=run_id, task_ids=[task], key="problems") or []
         found = dict.fromkeys(line for some in told if some for line in some)

@@ -11,7 +11,6 @@ import click
 from windlass.cli.show import table
 from windlass.cli.voice import Voice
 from windlass.cli.wrapping import hang, width_of
-from windlass.flows.rollback import refuse_loss
 from windlass.model.event import Asked, Emit
 from windlass.model.past import Foreseen, Left
 from windlass.model.repair import ALL, Change, Forecast, Repairing
@@ -97,7 +96,7 @@ def confirm_rollback(run: str, foreseen: Foreseen | None, *, force: bool) -> Non
     """
     if foreseen is None:  # it is rolled back already
         return
-    refuse_loss(foreseen, force=force)
+    foreseen.refuse(force=force)
     lost = "".join(f"; {one.object}: {one.message}" for one in foreseen.written)
     confirm(f"Rolling back run {run} {foreseen.summary}{lost}. Roll back?")
 

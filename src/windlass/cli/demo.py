@@ -31,12 +31,13 @@ from windlass.demo import servers
 from windlass.demo.servers import DATABASE, SIDES
 from windlass.engines.postgres.embedded import EmbeddedServer, Version, bin_directory, home
 from windlass.errors import Refused, WindlassError
-from windlass.flows.migrate.outline import MIGRATE
+from windlass.flows.registry import flow_named
 from windlass.model.outcome import Outcome
 from windlass.model.report import Problem
 from windlass.spec.migrate import Spec
 
 MARK = "windlass-demo"
+_WORDS = flow_named("migrate").words
 
 
 def default_folder() -> Path:
@@ -123,13 +124,13 @@ def _tell(voice: Voice, outcome: Outcome, folder: Path, both: dict[str, Embedded
         voice.result_json({**show.outcome_json(outcome), "demo": {**demo, **places}})
         return
     if not show.is_result(outcome):
-        text = show.outcome_text(outcome, MIGRATE.words, width=voice.width, again="windlass demo")
+        text = show.outcome_text(outcome, _WORDS, width=voice.width, again="windlass demo")
         voice.aside(text)
         return
     if voice.quiet:
-        voice.result(show.outcome_line(outcome, MIGRATE.words))
+        voice.result(show.outcome_line(outcome, _WORDS))
         return
-    text = show.outcome_text(outcome, MIGRATE.words, width=voice.width)
+    text = show.outcome_text(outcome, _WORDS, width=voice.width)
     voice.result("\n\n".join((text, "\n".join(_what_now(voice, folder, both)))))
 
 

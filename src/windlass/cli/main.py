@@ -102,13 +102,13 @@ def windlass() -> None:
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
-    """Show what a migration would do. Writes nothing.
+    """Show what a run would do: a migration, or whatever the spec file is for. Writes nothing.
 
-    Prints what goes where, table by table and column by column, the statements that would
-    run, sizes, chunks and order, an estimate of the time, every loss and every problem.
+    Of a migration it prints what goes where, table by table and column by column, the statements
+    that would run, sizes, chunks and order, an estimate of the time, every loss and every problem.
     With -q it ends at the list of tables. Of a run that is unfinished it shows what is left.
     """
-    spec = options.read_spec(voice, words, ("source", "target"))
+    spec = options.read_any_spec(voice, words)
     from windlass import api
     from windlass.cli.watch import watching
     from windlass.errors import AlreadyFinished
@@ -171,22 +171,18 @@ def migrate(
 
 @windlass.command()
 @options.takes(options.DATABASE, options.REWRITE_FILE)
-@click.option(
-    "--plan", "only_plan", is_flag=True, help="Show what would be done, and write nothing."
-)
 @options.takes(*options.OUTPUT)
 @click.pass_obj
-def rewrite(voice: Voice, /, only_plan: bool, **words: Any) -> int:
+def rewrite(voice: Voice, /, **words: Any) -> int:
     """Change rows of a table in place: pick, change, back up, write, stamp.
 
+    `windlass plan -f SPEC` shows what it would do.
     Killed at any moment, the same command resumes, with the same result. Rows that others change
     while it runs are left as they are.
     """
     spec = options.read_rewrite_spec(voice, words)
     from windlass import api
 
-    if only_plan:
-        return say_plan(voice, api.plan(spec), "rewrite", "text", None)
     return _run(voice, "rewrite", lambda emit: api.rewrite(spec, emit))
 
 

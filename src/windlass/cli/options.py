@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from windlass.cli.voice import Voice
     from windlass.planning.reviewed import Reviewed
     from windlass.spec.export import ExportSpec
+    from windlass.spec.loading import AnySpec
     from windlass.spec.migrate import Spec
     from windlass.spec.rewrite import RewriteSpec
 
@@ -174,6 +175,26 @@ def read_reviewed(path: Path, words: dict[str, Any]) -> Reviewed:
         name = key.replace("-", "_")
         words[name] = words.get(name) or value
     return reviewed
+
+
+def read_any_spec(voice: Voice, words: dict[str, Any]) -> AnySpec:
+    """The spec of whatever flow a file is for; without a file, a migration's.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    file = words.pop("file", None)
+    if file is None:
+        return read_spec(voice, words, ("source", "target"))
+    from pydantic import SecretStr
+
+    from windlass.spec.loading import read_any
+
+    _, spec = read_any(file, words)
+    for value in dict(spec).values():
+        if isinstance(value, SecretStr):
+            voice.hide_passwords_of(value.get_secret_value())
+    return spec
 
 
 def read_rewrite_spec(voice: Voice, words: dict[str, Any]) -> RewriteSpec:

@@ -16,7 +16,6 @@ from windlass.cli.show import (
     table,
 )
 from windlass.cli.wrapping import hang
-from windlass.journal.journal import ROLLBACK
 from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.model.step_text import step_text
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
@@ -78,7 +77,7 @@ def may_resume(status: RunStatus) -> bool:
 
 
 def is_half_undone(status: RunStatus) -> bool:
-    return may_resume(status) and status.step == ROLLBACK
+    return may_resume(status) and status.is_half_undone
 
 
 def _status(status: RunStatus, width: int) -> tuple[str, ...]:

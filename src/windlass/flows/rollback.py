@@ -112,15 +112,6 @@ def undo_migration(connection: Connection, found: journal.Run, *, force: bool = 
     return undo(connection, found, force=force)
 
 
-def refuse_loss(foreseen: Foreseen, *, force: bool) -> None:
-    """Raises:
-    Refused: what was written since would be lost, and may not be.
-    """
-    problems = [*foreseen.blocked, *(() if force else foreseen.written)]
-    if problems:
-        raise Refused(problems)
-
-
 def _past(summary: str) -> str:
     """What was to be done, as done."""
     for word, past in (("drops", "Dropped"), ("empties", "emptied"), ("removes", "removed"),
@@ -295,7 +286,7 @@ class _Undoing:
         """That nothing of others' would be lost. The first look sees all that there is."""
         foreseen = foresee_migration(self._connection, self._found)
         self._summary = self._summary or _past(foreseen.summary)
-        refuse_loss(foreseen, force=self._force)
+        foreseen.refuse(force=self._force)
 
 
 def _tables_of(plan: Plan) -> list[Name]:

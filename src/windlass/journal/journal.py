@@ -21,13 +21,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from windlass.errors import WindlassError
 from windlass.journal import door
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import UNDOING, Outcome, State
 from windlass.model.plan import Plan
 from windlass.model.snapshot import Snapshot
 from windlass.version import __version__
 
 Session = Connection[Any]
-ROLLBACK = "rollback"  # the step of the lines that rollbacks write
+ROLLBACK = UNDOING
 _CREATING = int.from_bytes(b"windjrnl", "big")  # windlass's advisory lock key
 
 

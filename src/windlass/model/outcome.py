@@ -9,6 +9,8 @@ from typing import Any
 from windlass.model.report import Difference, DifferenceKind, Differs, Loss, Problem
 from windlass.model.snapshot import Snapshot
 
+UNDOING = "rollback"  # the step of the journal lines that rollbacks write
+
 
 class State(StrEnum):
     """Of a run, in the journal and in its outcome."""
@@ -107,6 +109,11 @@ class RunStatus:
     backup: str = ""  # the table that a rollback would restore from
     active: bool = False  # a windlass process holds the target's lock for it now
     verified: str = ""  # the level that was verified: "", "counts" or "full"
+
+    @property
+    def is_half_undone(self) -> bool:
+        """Whether the last thing that was done to it is a part of a rollback."""
+        return self.step == UNDOING
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from windlass.errors import Refused
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
@@ -18,6 +19,13 @@ class Foreseen:
     summary: str
     written: Sequence[Problem] = ()
     blocked: Sequence[Problem] = ()
+
+    def refuse(self, *, force: bool = False) -> None:
+        """Raises:
+        Refused: what was written since would be lost, and may not be.
+        """
+        if problems := [*self.blocked, *(() if force else self.written)]:
+            raise Refused(problems)
 
 
 @dataclass(frozen=True, slots=True)

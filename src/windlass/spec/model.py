@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -71,6 +71,15 @@ class SpecModel(BaseModel):
 
     flow: ClassVar[str]
     entries: ClassVar[Entries]
+
+    @classmethod
+    def of(cls, **words: Any) -> Self:
+        """A spec of these words, spelled as in a file but with `_` for `-`.
+
+        Raises:
+            BadSpec: with every fault, the nearest valid key for an unknown one.
+        """
+        return validated(cls, words)
 
     def essence(self) -> dict[str, Any]:
         """What a run is: who runs it and how fast are left out, and with them all secrets. A run
