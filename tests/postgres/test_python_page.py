@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import windlass
+from paths import DOCS
 from servers import Pair
 
-PAGE = Path(__file__).parent.parent / "docs" / "python.md"
+PAGE = DOCS / "python.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
