@@ -47,7 +47,7 @@ format: .venv/.for-dev ## Let ruff put the code into shape
 	@$(BIN)/ruff format
 
 docs: .venv/.for-docs ## Build the documentation site into site/, and check its links
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@$(BIN)/python ci/docs_links.py site
 
 docs-serve: .venv/.for-docs ## Show the documentation site while you write

@@ -62,9 +62,7 @@ class Outcome:
     problems: tuple[Problem, ...] = ()  # why it was refused
     snapshots: tuple[Snapshot, ...] = ()  # of the source, in the order they were taken
     notices: tuple[str, ...] = ()  # such as relations read from more than one snapshot
-    phases: dict[str, float] = field(
-        default_factory=dict
-    )  # seconds, by step, first start to last end
+    phases: dict[str, float] = field(default_factory=dict)  # seconds of each step, start to end
     verified: str = ""  # how far: "full", "counts", "schema" or ""; of an export "rows", "files"
     compared: tuple[Compared, ...] = ()  # what was compared of the two sides
     differing_rows: dict[DifferenceKind, int] = field(default_factory=dict)  # how many, by kind
