@@ -1,0 +1,190 @@
+"""What keeps the code small: no long module, class or function, and no imports in a loop.
+
+What was over a limit when that was introduced is listed with its figure, which may only fall. An
+entry that is no longer needed fails as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+import measures
+from measures import Source, import_loops, read_sources
+from paths import ROOT
+
+Counted = Callable[[Iterable[Source]], Mapping[str, int]]
+
+LIMITS: dict[str, tuple[Counted, int]] = {
+    "module_lines": (measures.module_lines, 500),
+    "class_lines": (measures.class_lines, 300),
+    "class_attributes": (measures.class_attributes, 15),
+    "function_lines": (measures.function_lines, 60),
+}
+LEFT: dict[str, dict[str, int]] = {
+    "module_lines": {
+        "windlass/cli/main.py": 511,
+        "windlass/engines/postgres/extract.py": 503,
+        "windlass/engines/postgres/rename.py": 625,
+        "windlass/engines/postgres/syntax.py": 505,
+        "windlass/flows/export/context.py": 707,
+        "windlass/flows/migrate/context.py": 1091,
+        "windlass/flows/rewrite/context.py": 518,
+        "windlass/flows/rewrite/steps.py": 569,
+        "windlass/planning/document.py": 733,
+    },
+    "class_lines": {
+        "windlass/engines/warehouse/bigquery.py:BigQuery": 391,
+        "windlass/engines/warehouse/postgres.py:Postgres": 351,
+        "windlass/flows/export/context.py:Exporting": 571,
+        "windlass/flows/migrate/context.py:Migration": 904,
+        "windlass/flows/rewrite/context.py:Rewriting": 417,
+        "windlass/inplace/staging.py:Staging": 326,
+    },
+    "class_attributes": {
+        "windlass/engines/postgres/types.py:Type": 16,
+        "windlass/flows/export/context.py:Exporting": 22,
+        "windlass/flows/migrate/context.py:Migration": 38,
+        "windlass/model/outcome.py:Outcome": 23,
+        "windlass/model/outcome.py:RunStatus": 17,
+        "windlass/model/plan.py:Plan": 29,
+        "windlass/model/relation.py:Relation": 19,
+        "windlass/model/rewrite.py:RewritePlan": 19,
+        "windlass/spec/fields/entry.py:Entry": 19,
+    },
+    "function_lines": {
+        "windlass/airflow/factory.py:flow_dag": 62,
+        "windlass/airflow/metadata_export.py:airflow_metadata_export": 86,
+        "windlass/flows/export/context.py:Exporting._export": 62,
+        "windlass/flows/migrate/reading.py:read_and_plan": 97,
+        "windlass/inplace/frames.py:take_over": 62,
+        "windlass/planning/document.py:document": 62,
+        "windlass/verifying/postgres/schema.py:compare_schemas": 65,
+    },
+}
+IN_LOOPS: set[str] = {
+    "windlass.flows.clean",
+    "windlass.flows.lock_watch",
+    "windlass.flows.migrate.context",
+    "windlass.flows.migrate.settling",
+    "windlass.flows.migrate.sums",
+    "windlass.flows.migrate.unfinished",
+    "windlass.flows.rewrite.context",
+    "windlass.flows.status",
+}
+TEST_MODULES_LEFT: dict[str, int] = {
+    "airflow/test_airflow_dags.py": 1070,
+    "postgres/test_connection_parameters.py": 529,
+    "postgres/test_export_run.py": 799,
+    "support/near_values.py": 509,
+    "unit/test_cli.py": 682,
+    "unit/test_rename.py": 560,
+    "unit/test_run.py": 555,
+    "unit/test_select.py": 611,
+    "unit/test_statements.py": 703,
+}
+
+
+@pytest.fixture(scope="module")
+def house() -> list[Source]:
+    return read_sources(ROOT / "src")
+
+
+@pytest.mark.parametrize("measure", LIMITS)
+def test_nothing_is_larger_than_its_limit(measure: str, house: list[Source]) -> None:
+    counted, limit = LIMITS[measure]
+    assert larger_than_listed(over(counted(house), limit), LEFT[measure]) == {}
+
+
+@pytest.mark.parametrize("measure", LIMITS)
+def test_no_exception_is_listed_that_is_not_needed(measure: str, house: list[Source]) -> None:
+    counted, limit = LIMITS[measure]
+    assert sorted(LEFT[measure].keys() - over(counted(house), limit).keys()) == []
+
+
+def test_no_module_of_the_tests_is_larger_than_its_limit() -> None:
+    counted, limit = LIMITS["module_lines"]
+    found = over(counted(read_sources(ROOT / "tests")), limit)
+    assert larger_than_listed(found, TEST_MODULES_LEFT) == {}
+    assert sorted(TEST_MODULES_LEFT.keys() - found.keys()) == []
+
+
+def test_no_modules_import_each_other_in_a_loop(house: list[Source]) -> None:
+    found = {name for loop in import_loops(house) for name in loop}
+    assert found == found & IN_LOOPS
+    assert found & IN_LOOPS == IN_LOOPS
+
+
+def test_every_test_is_in_a_folder_of_its_kind() -> None:
+    kinds = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert kinds == {"unit", "postgres", "faults", "airflow"}
+
+
+def over(found: Mapping[str, int], limit: int) -> dict[str, int]:
+    return {name: figure for name, figure in found.items() if figure > limit}
+
+
+def larger_than_listed(found: Mapping[str, int], listed: Mapping[str, int]) -> dict[str, int]:
+    return {name: figure for name, figure in found.items() if figure > listed.get(name, 0)}
+
+
+def written(folder: Path, **modules: str) -> list[Source]:
+    for name, text in modules.items():
+        path = folder.joinpath(*name.split("__")).with_suffix(".py")
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(text)
+    return read_sources(folder)
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "import a.one",
+        "from a import one",
+        "from a.one import x",
+        "from . import one",
+        "from .one import x",
+        "def f():\n    from a.one import x",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from a.one import x",
+    ],
+)
+def test_a_loop_is_found_whatever_way_it_is_imported(back: str, tmp_path: Path) -> None:
+    sources = written(tmp_path, a__one="from a.two import y\nx = 1", a__two=back, a__three=back)
+    assert import_loops(sources) == [["a.one", "a.two"]]
+
+
+def test_a_chain_of_imports_is_no_loop(tmp_path: Path) -> None:
+    sources = written(tmp_path, a__one="import a.two", a__two="import a.three", a__three="")
+    assert import_loops(sources) == []
+
+
+def test_lines_and_attributes_are_counted_by_name(tmp_path: Path) -> None:
+    (source,) = written(
+        tmp_path,
+        one="""
+@dataclass(frozen=True)
+class Noun:
+    a: int
+    b: ClassVar[int] = 1
+
+    def f(self):
+        def inner():
+            pass
+        self.c = self.a
+
+class Other:
+    a: int
+    def __init__(self):
+        self.x, self.y = 1, 2
+""",
+    )
+    assert measures.module_lines([source]) == {"one.py": 15}
+    assert measures.class_lines([source]) == {"one.py:Noun": 8, "one.py:Other": 4}
+    assert measures.class_attributes([source]) == {"one.py:Noun": 2, "one.py:Other": 2}
+    assert measures.function_lines([source]) == {
+        "one.py:Noun.f": 4,
+        "one.py:Noun.f.inner": 2,
+        "one.py:Other.__init__": 2,
+    }
