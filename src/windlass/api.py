@@ -7,27 +7,20 @@ Every function takes a spec, or the database whose journal is meant, and returns
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import psycopg
-
-from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.session import Address, Connection, Role
-from windlass.errors import Refused, WindlassError
-from windlass.flows import clean as cleaning
-from windlass.flows import rollback as undoing
-from windlass.flows import status as reporting
-from windlass.flows.lock_watch import watching_target
+from windlass.errors import BadSpec, Refused, WindlassError
+from windlass.flows.past import JournalPast
 from windlass.flows.registry import flow_named
 from windlass.flows.repair.outline import VERIFY
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import resolve
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
-from windlass.model.past import Foreseen, Left
+from windlass.model.past import Foreseen, Left, Past
 from windlass.model.planned import Planned
 from windlass.model.repair import Repairing
 from windlass.model.report import Difference
@@ -148,42 +141,44 @@ def _comparing(differing: Differing | None, *, show_values: bool = False) -> Any
     return opened
 
 
-# runs of the past, in the journal of a target
+# Runs of the past. `where` is a target, whose journal has them, or a spec of any flow.
+
+Where = str | Spec | RewriteSpec | ExportSpec
 
 
-def status(target: str) -> list[RunStatus]:
-    """Every run that the target's journal knows, the newest first.
-
-    Raises:
-        WindlassError: the target cannot be read.
-    """
-    with _reading(target, "windlass status") as connection:
-        return reporting.read_statuses(connection)
-
-
-def read_run(target: str, run: str) -> RunDetail:
-    """One run that the target's journal knows.
+def status(where: Where) -> list[RunStatus]:
+    """Every run that is known there, the newest first.
 
     Raises:
-        Refused: it knows no such run.
-        WindlassError: the target cannot be read.
+        WindlassError: it cannot be read.
     """
-    with _reading(target, "windlass status") as connection:
-        return reporting.read_detail(connection, run)
+    with _past(where, "windlass status") as past:
+        return past.statuses()
 
 
-def foresee_rollback(target: str, run: str) -> Foreseen | None:
+def read_run(where: Where, run: str) -> RunDetail:
+    """One run.
+
+    Raises:
+        Refused: no such run is known there.
+        WindlassError: it cannot be read.
+    """
+    with _past(where, "windlass status") as past:
+        return past.detail(run)
+
+
+def foresee_rollback(where: Where, run: str) -> Foreseen | None:
     """What `rollback` would do; None if it has been done already.
 
     Raises:
         Refused: there is no such run.
-        WindlassError: the target cannot be read.
+        WindlassError: it cannot be read.
     """
-    with _reading(target, "windlass rollback") as connection:
-        return undoing.foresee(connection, run)
+    with _past(where, "windlass rollback") as past:
+        return past.foresee(run)
 
 
-def rollback(target: str, run: str, emit: Emit = ignore, *, force: bool = False) -> Outcome:
+def rollback(where: Where, run: str, emit: Emit = ignore, *, force: bool = False) -> Outcome:
     """Undo a run: what it made is dropped, what was there before returns. All or nothing. With
     `force` also what was written since.
 
@@ -191,25 +186,19 @@ def rollback(target: str, run: str, emit: Emit = ignore, *, force: bool = False)
         BadSpec: the target cannot be understood.
     """
     started = time.perf_counter()
-    address = Address.parse("target", target)
-    try:
-        connection = address.connect(Role.TARGET, "windlass control")
-    except WindlassError as error:
-        return replace(not_begun(error), run=run)
-    try:
-        with (
-            closing(connection),
-            watching_target(address.at(connection), emit),
-            _explained(f"rolling back run {run}"),
-        ):
-            undone = undoing.roll_back(connection, run, force=force)
-    except Refused as error:
-        return Outcome(run, State.REFUSED, problems=error.problems)
-    except WindlassError as error:
-        if not error.retryable:
+    with ExitStack() as stack:
+        try:
+            past = stack.enter_context(_past(where, "windlass control", emit))
+        except BadSpec:
+            raise
+        except WindlassError as error:
             return replace(not_begun(error), run=run)
-        hint = way_on(error, resume=SAME)
-        return Outcome(run, State.STOPPED, message=with_side(error), hint=hint)
+        try:
+            undone = past.roll_back(run, force=force)
+        except Refused as error:
+            return Outcome(run, State.REFUSED, problems=error.problems)
+        except WindlassError as error:
+            return _not_undone(run, error)
     for notice in undone.stayed:
         emit(Noticed(notice))
     return Outcome(
@@ -222,47 +211,37 @@ def rollback(target: str, run: str, emit: Emit = ignore, *, force: bool = False)
     )
 
 
-def read_left(target: str, run: str = "") -> list[Left]:
-    """What ended runs have left in the target; or one of them.
+def _not_undone(run: str, error: WindlassError) -> Outcome:
+    if not error.retryable:
+        return replace(not_begun(error), run=run)
+    hint = way_on(error, resume=SAME)
+    return Outcome(run, State.STOPPED, message=with_side(error), hint=hint)
+
+
+def read_left(where: Where, run: str = "") -> list[Left]:
+    """What ended runs have left there; or one of them.
 
     Raises:
         Refused: there is no such run, or it is unfinished.
-        WindlassError: the target cannot be read.
+        WindlassError: it cannot be read.
     """
-    with _reading(target, "windlass clean") as connection:
-        return cleaning.read_left(connection, run)
+    with _past(where, "windlass clean") as past:
+        return past.left(run)
 
 
-def clean(target: str, lefts: Sequence[Left], emit: Emit = ignore) -> None:
+def clean(where: Where, lefts: Sequence[Left], emit: Emit = ignore) -> None:
     """Remove it, for good.
 
     Raises:
         Refused: something else depends on it.
-        WindlassError: the target cannot be reached.
+        WindlassError: it cannot be reached.
     """
-    address = Address.parse("target", target)
-    with (
-        closing(address.connect(Role.TARGET, "windlass control")) as connection,
-        watching_target(address.at(connection), emit),
-        _explained("cleaning up"),
-    ):
-        cleaning.clean(connection, lefts)
+    with _past(where, "windlass control", emit) as past:
+        past.clean(lefts)
 
 
-@contextmanager
-def _reading(target: str, purpose: str) -> Iterator[Connection]:
-    """A session of the target that reads the journal."""
-    address = Address.parse("target", target)
-    with (
-        closing(address.connect(Role.TARGET, purpose)) as connection,
-        _explained("reading the journal"),
-    ):
-        yield connection
-
-
-@contextmanager
-def _explained(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        raise explain(error, doing, side="target") from error
+def _past(where: Where, purpose: str, emit: Emit | None = None) -> Past:
+    if isinstance(where, str):
+        return JournalPast(where, purpose, emit)
+    past: Past = resolve(flow_named(where.flow).past)(where, purpose, emit)
+    return past

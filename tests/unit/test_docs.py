@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from paths import ROOT, TESTS
-from windlass.cli.main import windlass
+from windlass.cli.commands import windlass
 from windlass.cli.reference import reference
 from windlass.planning.postgres import privileges
 

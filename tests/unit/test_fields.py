@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from windlass.airflow.form import NAMED, fields_of, migration_fields
+from windlass.cli.commands import windlass
 from windlass.cli.example import example
-from windlass.cli.main import windlass
 from windlass.cli.reference import reference
 from windlass.spec.fields.entry import REQUIRED, Entry, Kind
 from windlass.spec.fields.flows import ENTRIES

@@ -16,7 +16,7 @@ from paths import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])
 MODULES = sorted(ROOT.glob("src/**/*.py"))
-HELP = ROOT / "src/windlass/cli/main.py"  # whose docstrings are shown
+HELP = ROOT / "src/windlass/cli/commands.py"  # whose docstrings are shown
 
 BAD = re.compile(
     r"""\b(

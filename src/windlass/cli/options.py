@@ -226,17 +226,23 @@ def read_export_spec(voice: Voice, words: dict[str, Any], file: Path | None) -> 
     return spec
 
 
-def read_target(voice: Voice, words: dict[str, Any]) -> str:
-    """The database whose journal is asked for, from the words or a spec file of any flow.
+def read_where(voice: Voice, words: dict[str, Any]) -> str | AnySpec:
+    """Whose runs are asked for: a target, from the words or a spec file; or a spec, of a flow that
+    has no journal in a database.
 
     Raises:
         BadSpec: with every fault.
     """
+    from windlass.spec.fields.flows import ENTRIES
     from windlass.spec.loading import flow_of_file
 
-    if words.get("file") is not None and flow_of_file(words["file"]) == "rewrite":
+    file = words.get("file")
+    flow = flow_of_file(file) if file is not None else "migrate"
+    if "connection" in ENTRIES[flow]:
         found = read_rewrite_spec(voice, words).connection
-    else:
+    elif "target" in ENTRIES[flow]:
         found = read_spec(voice, words, ("target",)).target
+    else:
+        return read_any_spec(voice, words)
     assert found is not None  # asked for
     return found.get_secret_value()

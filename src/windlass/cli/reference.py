@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import click
 
+from windlass.cli.commands import windlass
 from windlass.cli.example import example
-from windlass.cli.main import windlass
 from windlass.spec.flow_key import FLOWS
 
 _HEAD = """\

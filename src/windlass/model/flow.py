@@ -121,6 +121,7 @@ class Flow(Generic[Context]):
     # Whether what a run has done stays done, so that the same command resumes it.
     resumes: bool = True
     how_to_resume: str = "run the same command again to resume"  # `{run}` is the run
+    past: Callable[..., Any] | str = ""  # of a spec, a `windlass.model.past.Past`
     plan: Callable[..., Any] | str = ""  # what a run would do: a `windlass.model.planned.Planned`
 
     def __post_init__(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 from windlass.errors import Refused
+from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
@@ -50,3 +52,51 @@ class Left:
     renamed: tuple[tuple[str, str], ...] = ()  # what lives in no schema: kind and name
     large_objects: tuple[int, ...] = ()  # copies, by id
     backup: Name | None = None  # a rewrite's, a table
+
+
+class Past(Protocol):
+    """Where runs of the past are known: a target's journal, or what an export has left. Use as a
+    context manager."""
+
+    def __enter__(self) -> Self:
+        """Raises:
+        WindlassError: it cannot be reached.
+        """
+
+    def __exit__(self, *fault: Any) -> None: ...
+
+    def statuses(self) -> list[RunStatus]:
+        """Every run, the newest first."""
+
+    def detail(self, run: str) -> RunDetail:
+        """Raises:
+        Refused: no such run is known.
+        """
+
+    def foresee(self, run: str) -> Foreseen | None:
+        """What `roll_back` would do; None if it has been done already.
+
+        Raises:
+            Refused: no such run is known.
+        """
+
+    def roll_back(self, run: str, *, force: bool = False) -> Undone:
+        """Undo a run; with `force` also what others have written since.
+
+        Raises:
+            Refused: no such run is known, or it cannot be undone; nothing was changed.
+        """
+
+    def left(self, run: str = "") -> list[Left]:
+        """What ended runs have left; or one of them.
+
+        Raises:
+            Refused: no such run is known, or it is unfinished.
+        """
+
+    def clean(self, lefts: Sequence[Left]) -> None:
+        """Remove it, for good.
+
+        Raises:
+            Refused: something else depends on it.
+        """

@@ -77,6 +77,11 @@ class Spec(SpecModel):
         return self
 
     @property
+    def written_database(self) -> SecretStr | None:
+        """The one whose journal has the runs."""
+        return self.target
+
+    @property
     def extent(self) -> Extent:
         if self.schema_only:
             return Extent.SCHEMA

@@ -89,6 +89,11 @@ class RewriteSpec(SpecModel):
     delete: Delete = field("delete")
     backup: Backup = field("backup")
 
+    @property
+    def written_database(self) -> SecretStr | None:
+        """The one whose journal has the runs."""
+        return self.connection
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> RewriteSpec:
         both = sorted(set(self.set_) & set(self.add))

@@ -224,6 +224,7 @@ MIGRATE: Flow[Any] = Flow(
     undo="windlass.flows.rollback:undo_migration",
     foresee="windlass.flows.migrate.written:foresee_migration",
     status="windlass.flows.status:migration_status",
+    past="windlass.flows.past:past_of",
     plan="windlass.flows.migrate.planned:plan_migration",
     words=Words("migrate", "Migrating", "Migrated", "migration", "Reading both databases"),
     copies=("transfer_table_data", "transfer_partition"),

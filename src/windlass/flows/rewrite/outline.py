@@ -49,6 +49,7 @@ REWRITE: Flow[Any] = Flow(
     undo="windlass.flows.rewrite.steps:undo_rewrite",
     foresee="windlass.flows.rewrite.steps:foresee_rewrite",
     status="windlass.flows.rewrite.steps:rewrite_status",
+    past="windlass.flows.past:past_of",
     plan="windlass.flows.rewrite.planned:plan_rewrite",
     words=Words("rewrite", "Rewriting", "Rewrote", "rewrite", "Reading the table"),
 )

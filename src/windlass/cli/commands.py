@@ -1,0 +1,431 @@
+"""The commands: each reads options, calls one function of the Python API, says the result.
+
+Nothing heavy is imported before a command runs: help and mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from windlass.cli import options
+from windlass.cli.endings import Exit
+from windlass.cli.faults import AllFaults
+from windlass.cli.results import say_outcome, say_plan
+from windlass.cli.voice import Voice
+from windlass.spec.flow_key import FLOWS
+from windlass.version import __version__
+
+if TYPE_CHECKING:
+    from windlass.api import Where
+    from windlass.cli.differing import Differing
+    from windlass.model.event import Emit
+    from windlass.model.outcome import Outcome
+    from windlass.spec.migrate import Spec
+
+
+class InOrder(click.Group):
+    """Lists its commands in the order of use; knows what other tools call their options."""
+
+    command_class = AllFaults
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if hint := _OTHERS_OPTIONS.get(error.option_name):
+                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
+            raise
+        except click.UsageError as error:
+            if _URL.search(error.message):
+                hint = "Give databases with --source and --target."
+                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
+            raise
+
+
+_URL = re.compile(r"postgres(ql)?://", re.IGNORECASE)
+_OTHERS_OPTIONS = {
+    "--dry-run": "`windlass plan` shows what would happen, and writes nothing.",
+    "--force": "For tables that exist see --existing, for losses see --accept.",
+    "--from": "Did you mean --source?",
+    "--to": "Did you mean --target?",
+    "--table": "Did you mean --include?",
+    "--parallel": "Did you mean --jobs?",
+}
+
+
+@click.group(
+    cls=InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
+    "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, 130 interrupted. "
+    "After 4 and 130 the last lines say what to do: mostly the same command; an export with --run.",
+)
+@click.version_option(__version__, message="windlass %(version)s")
+def windlass() -> None:
+    """Migrate a PostgreSQL database to another server: plan, run, prove, undo."""
+
+
+@windlass.command()
+@options.takes(*options.MOVE)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(options.FORMATS),
+    default="text",
+    show_default=True,
+    help="What the plan is written as.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the plan into FILE, as JSON; `migrate --plan FILE` runs just that.",
+)
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
+    """Show what a run would do: a migration, or whatever the spec file is for. Writes nothing.
+
+    Of a migration it prints what goes where, table by table and column by column, the statements
+    that would run, sizes, chunks and order, an estimate of the time, every loss and every problem.
+    With -q it ends at the list of tables. Of a run that is unfinished it shows what is left.
+    """
+    spec = options.read_any_spec(voice, words)
+    from windlass import api
+    from windlass.cli.watch import watching
+    from windlass.errors import AlreadyFinished
+    from windlass.flows.registry import flow_named
+
+    flow = flow_named(spec.flow)
+    try:
+        with watching(voice, flow.words.opening) as emit:
+            made = api.plan(spec, emit)
+    except AlreadyFinished as finished:
+        return say_outcome(voice, finished.outcome, flow.words)
+    return say_plan(voice, made, flow.words.verb, form, output)
+
+
+@windlass.command()
+@options.takes(*options.MOVE)
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Run the plan in FILE, which `windlass plan -o FILE` wrote, with its options; refused if"
+    " it would do anything else now.",
+)
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Start over instead of resuming an earlier run of this migration.",
+)
+@options.takes(options.DIFFERENCES, *options.OUTPUT)
+@click.pass_obj
+def migrate(
+    voice: Voice,
+    /,
+    restart: bool,
+    plan_file: Path | None,
+    differences: Path | None,
+    **words: Any,
+) -> int:
+    """Migrate a database, or resume where a migration stopped.
+
+    Reads the source in one snapshot, copies tables side by side, builds indexes and constraints,
+    verifies. Killed at any moment, the same command resumes, with the same result.
+    """
+    if plan_file and restart:
+        hint = "undo the unfinished run with windlass rollback first, then plan again"
+        raise click.UsageError(f"--restart cannot keep to the plan of a file: {hint}")
+    reviewed = options.read_reviewed(plan_file, words) if plan_file else None
+    spec = options.read_spec(voice, words, ("source", "target"))
+    from windlass import api
+    from windlass.cli.differing import differing
+
+    with differing(differences) as rows:
+
+        def run(emit: Emit) -> Outcome:
+            return api.migrate(spec, emit, restart=restart, differing=rows, reviewed=reviewed)
+
+        return _run(voice, "migrate", run, rows)
+
+
+@windlass.command()
+@options.takes(options.DATABASE, options.REWRITE_FILE)
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def rewrite(voice: Voice, /, **words: Any) -> int:
+    """Change rows of a table in place: pick, change, back up, write, stamp.
+
+    `windlass plan -f SPEC` shows what it would do.
+    Killed at any moment, the same command resumes, with the same result. Rows that others change
+    while it runs are left as they are.
+    """
+    spec = options.read_rewrite_spec(voice, words)
+    from windlass import api
+
+    return _run(voice, "rewrite", lambda emit: api.rewrite(spec, emit))
+
+
+@windlass.command()
+@options.takes(*options.VERIFICATION)
+@click.option(
+    "--repair",
+    metavar="[KINDS]",
+    is_flag=False,
+    flag_value="update,insert,delete",
+    help="Make the target match the source, after a question, and verify again. With KINDS, such as"
+    " insert,update, only so. Old rows are set aside; `windlass rollback` puts them back.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--show-values", is_flag=True, help="Show the values that differ, not only where.")
+@options.takes(options.DIFFERENCES, *options.OUTPUT)
+@click.pass_obj
+def verify(
+    voice: Voice,
+    /,
+    repair: str | None,
+    yes: bool,
+    show_values: bool,
+    differences: Path | None,
+    **words: Any,
+) -> int:
+    """Compare two databases: are they equal, and if not, where do they differ.
+
+    Writes nothing, unless --repair is given. The options of migrate are taken as well; those that
+    only matter to a migration have no effect. Differences end with exit code 1.
+    """
+    spec = options.read_spec(voice, words, ("source", "target"))
+    from windlass import api
+    from windlass.cli.asking import repairing
+    from windlass.cli.differing import differing
+
+    with differing(differences) as rows:
+
+        def run(emit: Emit) -> Outcome:
+            how = repairing(voice, emit, repair, yes=yes) if repair is not None else None
+            return api.verify(
+                _verifying(spec), emit, repair=how, show_values=show_values, differing=rows
+            )
+
+        return _run(voice, "validate", run, rows)
+
+
+def _verifying(spec: Spec) -> Spec:
+    """A spec file may say that a migration verifies nothing; this command always does."""
+    from windlass.spec.choices import Verify
+
+    if spec.verify_ is Verify.NONE:
+        return spec.model_copy(update={"verify_": Verify.FULL})
+    return spec
+
+
+@windlass.command()
+@click.argument("run", required=False)
+@options.takes(options.TARGET, options.FILE)
+@click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@options.takes(options.JSON)
+@click.pass_obj
+def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
+    """List the runs in a database and how far each is; or show RUN in detail.
+
+    With --watch it shows them until Ctrl-C; a single RUN, until the run ends.
+    """
+    where = options.read_where(voice, words)
+    from windlass import api
+    from windlass.cli import runs
+
+    def shown() -> tuple[str, bool]:
+        if run:
+            detail = api.read_run(where, run)
+            made = runs.detail_text(detail, rollback=voice.rollback_command, width=voice.width)
+            return made, not detail.status.active
+        found = api.status(where)
+        made = runs.statuses_text(found, rollback=voice.rollback_command, width=voice.width)
+        return made, False
+
+    if voice.json:
+        voice.result_json(_status_json(where, run))
+    elif watch:
+        from windlass.cli.watch import repeat
+
+        repeat(voice, shown)
+    else:
+        voice.result(shown()[0])
+    return Exit.DONE
+
+
+def _status_json(where: Where, run: str | None) -> dict[str, object]:
+    from windlass import api
+    from windlass.cli import runs
+
+    if run:
+        return runs.detail_json(api.read_run(where, run))
+    return runs.statuses_json(api.status(where))
+
+
+@windlass.command()
+@click.argument("run")
+@options.takes(options.TARGET, options.FILE)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Also lose what others have written since the run.")
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) -> int:
+    """Undo the run RUN.
+
+    Of migrate: what it created on the target is dropped, what `--existing replace` set aside comes
+    back. Of verify --repair and rewrite: the table gets its old rows back. All of it, or nothing;
+    a run of very many objects in several transactions, which the same command finishes.
+    `windlass status` lists the runs.
+    """
+    where = options.read_where(voice, words)
+    from windlass import api
+    from windlass.cli.asking import confirm_rollback
+    from windlass.cli.watch import watching
+    from windlass.flows.registry import ROLLBACK
+
+    if not yes:
+        confirm_rollback(run, api.foresee_rollback(where, run), force=force)
+    with watching(voice, ROLLBACK.opening) as emit:
+        outcome = api.rollback(where, run, emit, force=force)
+    return say_outcome(voice, outcome, ROLLBACK)
+
+
+@windlass.command()
+@click.argument("run", default="")
+@options.takes(options.TARGET, options.FILE)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
+    """Remove what ended runs have left in a database; or the run RUN.
+
+    Lists what was set aside (schemas with their sizes, renamed objects, copies of large objects,
+    backups of rewrites), and asks. It is dropped, and the runs forgotten: they cannot be rolled
+    back any more. What an unfinished run needs stays.
+    """
+    where = options.read_where(voice, words)
+    from windlass import api
+    from windlass.cli.asking import confirm_clean, left_json, left_text
+    from windlass.cli.watch import watching
+
+    left = api.read_left(where, run)
+    if left and not yes:
+        confirm_clean(left)
+    with watching(voice, "Removing what was set aside") as emit:
+        api.clean(where, left, emit)
+    if voice.json:
+        voice.result_json(left_json(left))
+    else:
+        voice.result(left_text(left))
+    return Exit.DONE
+
+
+@windlass.command()
+@options.takes(*options.EXPORT)
+@click.option("--run", metavar="RUN", default="", help="Resume a run that stopped.")
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def export(voice: Voice, /, run: str, file: Path | None, **words: Any) -> int:
+    """Write tables into an object store, and load them into a warehouse.
+
+    Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery or PostgreSQL.
+    The source is only read, in one snapshot; see docs/export.md for the spec file.
+    """
+    from windlass import api
+
+    spec = options.read_export_spec(voice, words, file)
+    return _run(voice, "export", lambda emit: api.export(spec, emit, run=run))
+
+
+@windlass.command()
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Size of the sample; 1 is about 1.5 million rows.",
+)
+@click.option("--stop", is_flag=True, help="Stop the demo's servers and remove their folder.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the servers live. Default: windlass/demo in ~/.local/share or $XDG_DATA_HOME; for"
+    " root in /var/lib.",
+)
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def demo(voice: Voice, /, scale: float, stop: bool, folder: Path | None) -> int:
+    """Migrate a sample shop between two servers that it starts.
+
+    Starts PostgreSQL 16 and 18, fills the first, migrates it to the second and verifies.
+    The servers stay, to look at; --stop cleans up.
+    """
+    from windlass.cli import demo as show_piece
+
+    folder = folder or show_piece.default_folder()
+    if stop:
+        return show_piece.stop(voice, folder)
+    return show_piece.start(voice, folder, scale)
+
+
+@windlass.command()
+@click.argument("flow", type=click.Choice(FLOWS), default="migrate")
+@click.option("--schema", is_flag=True, help="Print the JSON schema that editors complete it with.")
+@click.pass_obj
+def spec(voice: Voice, /, flow: str, schema: bool) -> int:
+    """Print an example of a spec file for a flow, migrate by default, with every key explained."""
+    if schema:
+        from windlass.spec.schema import json_schema
+
+        voice.result_json(json_schema(flow))
+    else:
+        from windlass.cli.example import example
+
+        voice.result(example(flow))
+    return Exit.DONE
+
+
+@windlass.command("help", hidden=True)
+@click.argument("command", required=False)
+@click.pass_context
+def help_(ctx: click.Context, command: str | None) -> int:
+    """Show the help of a command."""
+    root = ctx.find_root()
+    found = windlass.get_command(root, command) if command else None
+    if command and found is None:
+        raise click.UsageError(f"no such command '{command}'", root)
+    within = click.Context(found, info_name=command, parent=root) if found else root
+    click.echo((found or windlass).get_help(within))
+    return Exit.DONE
+
+
+@windlass.command(hidden=True)
+def version() -> int:
+    """Show the version."""
+    click.echo(f"windlass {__version__}")
+    return Exit.DONE
+
+
+def _run(
+    voice: Voice, flow: str, run: Callable[[Emit], Outcome], rows: Differing | None = None
+) -> int:
+    """Run a flow while it is watched, and say how it ended."""
+    from windlass.cli.watch import watching
+    from windlass.flows.registry import flow_named
+
+    words = flow_named(flow).words
+    with watching(voice, words.opening) as emit:
+        outcome = run(emit)
+    return say_outcome(voice, outcome, words, rows)

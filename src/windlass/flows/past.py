@@ -1,0 +1,93 @@
+"""Runs of the past that are in a target's journal: reported, undone, and what they left removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any, Self
+
+import psycopg
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.errors import BadSpec
+from windlass.flows import clean, rollback, status
+from windlass.flows.lock_watch import watching_target
+from windlass.model.event import Emit
+from windlass.model.outcome import RunDetail, RunStatus
+from windlass.model.past import Foreseen, Left, Undone
+
+
+class JournalPast:
+    """The runs of one target. Use as a context manager, which holds a session of it."""
+
+    def __init__(self, target: str, purpose: str, emit: Emit | None = None) -> None:
+        """`purpose` names the session for those who look at the server; who keeps it waiting is
+        passed to `emit`, if there is one. Connects to nothing yet.
+
+        Raises:
+            BadSpec: the target cannot be understood.
+        """
+        self._address, self._purpose, self._emit = Address.parse("target", target), purpose, emit
+        self._stack = ExitStack()
+        self._session: Connection | None = None
+
+    def __enter__(self) -> Self:
+        """Raises:
+        WindlassError: the target cannot be reached.
+        """
+        with ExitStack() as stack:
+            session = stack.enter_context(
+                closing(self._address.connect(Role.TARGET, self._purpose))
+            )
+            if self._emit is not None:
+                stack.enter_context(watching_target(self._address.at(session), self._emit))
+            self._session, self._stack = session, stack.pop_all()
+        return self
+
+    def __exit__(self, *fault: Any) -> None:
+        self._stack.close()
+
+    @contextmanager
+    def _reading(self, doing: str = "reading the journal") -> Iterator[Connection]:
+        assert self._session is not None
+        try:
+            yield self._session
+        except psycopg.Error as error:
+            raise explain(error, doing, side="target") from error
+
+    def statuses(self) -> list[RunStatus]:
+        with self._reading() as session:
+            return status.read_statuses(session)
+
+    def detail(self, run: str) -> RunDetail:
+        with self._reading() as session:
+            return status.read_detail(session, run)
+
+    def foresee(self, run: str) -> Foreseen | None:
+        with self._reading() as session:
+            return rollback.foresee(session, run)
+
+    def roll_back(self, run: str, *, force: bool = False) -> Undone:
+        with self._reading(f"rolling back run {run}") as session:
+            return rollback.roll_back(session, run, force=force)
+
+    def left(self, run: str = "") -> list[Left]:
+        with self._reading() as session:
+            return clean.read_left(session, run)
+
+    def clean(self, lefts: Sequence[Left]) -> None:
+        with self._reading("cleaning up") as session:
+            clean.clean(session, lefts)
+
+
+def past_of(spec: Any, purpose: str, emit: Emit | None = None) -> JournalPast:
+    """Of a spec of a flow whose runs are in the journal of the database that it writes to.
+
+    Raises:
+        BadSpec: the spec names none.
+    """
+    secret = spec.written_database
+    if secret is None:
+        raise BadSpec(["target: not given"])
+    return JournalPast(secret.get_secret_value(), purpose, emit)
