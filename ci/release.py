@@ -27,6 +27,7 @@ from packaging.metadata import Metadata
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
 PACKAGE = "src/windlass/"
+VERSION = f"{PACKAGE}version.py"
 IN_SDIST = (PACKAGE, "tests/", "docs/", "dags/", "bench/", "ci/", ".ci/", "deploy/")
 NEEDED = ("windlass/py.typed", "windlass/journal/schema.sql", "windlass/version.py")
 
@@ -65,10 +66,10 @@ def main() -> int:
 
 def read_version() -> str:
     """As hatch reads it: from the text, without an import."""
-    text = (ROOT / PACKAGE / "__init__.py").read_text()
+    text = (ROOT / VERSION).read_text()
     found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     if not found:
-        raise Wrong(f"{PACKAGE}__init__.py has no __version__")
+        raise Wrong(f"{VERSION} has no __version__")
     return found[1]
 
 

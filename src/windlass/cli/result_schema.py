@@ -83,7 +83,7 @@ def _error() -> Schema:
 def _describe(name: str, definition: Schema) -> None:
     """Titles that repeat a name go; comments become descriptions."""
     definition.pop("title", None)
-    comments = _comments(name)
+    comments = comments_of(_class(name))
     for key, field in definition.get("properties", {}).items():
         field.pop("title", None)
         field.pop("default", None)
@@ -93,16 +93,16 @@ def _describe(name: str, definition: Schema) -> None:
     definition["description"] = "\n".join([about, *values])
 
 
-def _comments(name: str) -> dict[str, str]:
-    """What stands beside the fields or members of a class."""
-    return dict(_FIELD.findall(inspect.getsource(_class(name))))
+def comments_of(found: type) -> dict[str, str]:
+    """The comments beside the fields or members of a class, by name."""
+    return dict(_FIELD.findall(inspect.getsource(found)))
 
 
 def _meanings(name: str) -> dict[str, str]:
     """The values of an enumeration."""
     found = _class(name)
     members = found if issubclass(found, Enum) else ()
-    comments = _comments(name)
+    comments = comments_of(_class(name))
     return {str(member.value): comments.get(member.name, "") for member in members}
 
 
