@@ -1,7 +1,8 @@
 """What `import windlass` offers: plan, migrate, verify, rewrite, export; and the runs of the past.
 
 Every function takes a spec, or the database whose journal is meant, and returns a noun of
-`windlass.model`. What happens meanwhile is passed to `emit` as events (`windlass.model.event`).
+`windlass.model`. What happens in the meantime is passed to `emit`, as events (see
+`windlass.model.event`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The commands: each reads options, calls one function of the Python API, says the result.
+"""The commands: each reads options, calls one function of the Python API, reports the result.
 
 Nothing heavy is imported before a command runs: help and mistakes are answered at once.
 """
@@ -15,7 +15,7 @@ import click
 from windlass.cli import options
 from windlass.cli.endings import Exit
 from windlass.cli.faults import AllFaults
-from windlass.cli.results import say_outcome, say_plan
+from windlass.cli.results import report_outcome, report_plan
 from windlass.cli.voice import Voice
 from windlass.spec.flow_key import FLOWS
 from windlass.version import __version__
@@ -110,8 +110,8 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
         with watching(voice, flow.words.opening) as emit:
             made = api.plan(spec, emit)
     except AlreadyFinished as finished:
-        return say_outcome(voice, finished.outcome, flow.words)
-    return say_plan(voice, made, flow.words.verb, form, output)
+        return report_outcome(voice, finished.outcome, flow.words)
+    return report_plan(voice, made, flow.words.verb, form, output)
 
 
 @windlass.command()
@@ -299,7 +299,7 @@ def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) ->
         confirm_rollback(run, api.foresee_rollback(where, run), force=force)
     with watching(voice, ROLLBACK.opening) as emit:
         outcome = api.rollback(where, run, emit, force=force)
-    return say_outcome(voice, outcome, ROLLBACK)
+    return report_outcome(voice, outcome, ROLLBACK)
 
 
 @windlass.command()
@@ -421,11 +421,11 @@ def version() -> int:
 def _run(
     voice: Voice, flow: str, run: Callable[[Emit], Outcome], rows: Differing | None = None
 ) -> int:
-    """Run a flow while it is watched, and say how it ended."""
+    """Run a flow while it is watched, and report how it ended."""
     from windlass.cli.watch import watching
     from windlass.flows.registry import flow_named
 
     words = flow_named(flow).words
     with watching(voice, words.opening) as emit:
         outcome = run(emit)
-    return say_outcome(voice, outcome, words, rows)
+    return report_outcome(voice, outcome, words, rows)

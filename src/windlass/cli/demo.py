@@ -50,20 +50,20 @@ def default_folder() -> Path:
 
 
 def start(voice: Voice, folder: Path, scale: float) -> int:
-    """Start or find both servers, fill the source if it is not, move, and tell."""
+    """Start or find both servers, fill the source if it is empty, migrate, and report."""
     _check_wheel()
     _claim(folder)
-    tell = None if voice.quiet else voice.aside
-    both = servers.start_both(folder, tell)
+    report = None if voice.quiet else voice.aside
+    both = servers.start_both(folder, report)
     if servers.filled_scale(both["source"]) != scale:
-        servers.fill(both["source"], scale, tell)
+        servers.fill(both["source"], scale, report)
     source, target = both["source"].url(DATABASE), servers.emptied(both["target"])
     _write_passwords(folder, both)
     voice.hide_passwords_of(source, target)
     spec = Spec(source=SecretStr(source), target=SecretStr(target))
     with watching(voice, "Reading both databases") as emit:
         outcome = api.migrate(spec, emit)
-    _tell(voice, outcome, folder, both)
+    _report(voice, outcome, folder, both)
     return EXIT_OF[outcome.state]
 
 
@@ -114,10 +114,10 @@ def _write_passwords(folder: Path, both: dict[str, EmbeddedServer]) -> None:
         file.writelines(lines)
 
 
-# ------------------------------------------------------------------------------------ what is said
+# ---------------------------------------------------------------------------------- what it prints
 
 
-def _tell(voice: Voice, outcome: Outcome, folder: Path, both: dict[str, EmbeddedServer]) -> None:
+def _report(voice: Voice, outcome: Outcome, folder: Path, both: dict[str, EmbeddedServer]) -> None:
     places = {side: _url(server) for side, server in both.items()}
     if voice.json:
         demo: dict[str, object] = {"folder": str(folder), "password_file": str(folder / "pgpass")}

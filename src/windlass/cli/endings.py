@@ -113,8 +113,8 @@ def refusal(problems: Sequence[Problem]) -> str:
     return f"refused: {count} found; nothing was written"
 
 
-def tell(ending: Ending, voice: Voice, error: BaseException | None = None) -> int:
-    """Say why, where it is to be said, and return the exit code."""
+def report(ending: Ending, voice: Voice, error: BaseException | None = None) -> int:
+    """Print why, as text or as JSON, and return the exit code."""
     foreseen = isinstance(error, WindlassError | click.ClickException)
     if error is not None and voice.verbosity > foreseen:
         voice.aside("".join(traceback.format_exception(error)))

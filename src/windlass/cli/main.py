@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import FrameType
 
 from windlass.cli.commands import windlass
-from windlass.cli.endings import Exit, ending_of, tell
+from windlass.cli.endings import Exit, ending_of, report
 from windlass.cli.voice import Voice, secrets_in
 from windlass.engines.scratch import sweep
 
@@ -20,9 +20,9 @@ READING = {"plan", "status", "spec"}
 
 
 def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda: None) -> int:
-    """One command line to its exit code. Whatever happens is said, and never as a traceback.
+    """One command line to its exit code. Whatever happens is reported, and never as a traceback.
 
-    `before_result` is called when a run is over, before anything is said of its end.
+    `before_result` is called when a run is over, before its end is reported.
     """
     voice = Voice.of(arguments)
     voice.before_result = before_result
@@ -35,7 +35,7 @@ def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda:
         )
     except (Exception, KeyboardInterrupt) as error:
         writes = not READING.intersection(arguments[:1])
-        return tell(ending_of(error, writes=writes), voice, error)
+        return report(ending_of(error, writes=writes), voice, error)
 
 
 def _hide_passwords(voice: Voice) -> None:
@@ -57,7 +57,7 @@ def _hide_passwords(voice: Voice) -> None:
 
 def main() -> None:
     """The program. Ctrl-C and SIGTERM stop a run; a second one does not wait for it. Once the run
-    is over and journalled they change nothing: what is said of it and the exit code agree."""
+    is over and journalled they change nothing: what it prints and its exit code agree."""
     over = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -135,7 +135,7 @@ def takes(*options: Option[Any]) -> Option[Any]:
 
 
 def read_spec(voice: Voice, words: dict[str, Any], needs: tuple[str, ...]) -> Spec:
-    """The spec that a command was given. Its passwords are never said from then on.
+    """The spec that a command was given. Its passwords are never shown from then on.
 
     Raises:
         BadSpec: with every fault.
@@ -150,7 +150,7 @@ def read_spec(voice: Voice, words: dict[str, Any], needs: tuple[str, ...]) -> Sp
     return spec
 
 
-# what may be said beside a plan's own options: who runs it and how fast
+# what can be given with a plan, which has its own options: who runs it and how fast
 BESIDE_A_PLAN = {"source", "target", "file", "jobs"}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from windlass.model.planned import Planned
 
 
-def say_plan(voice: Voice, made: Planned, verb: str, form: str, output: Path | None) -> int:
+def report_plan(voice: Voice, made: Planned, verb: str, form: str, output: Path | None) -> int:
     """`form` is text, markdown or json; into `output` it is written as JSON as well."""
     from windlass.model.planned import Style
 
@@ -28,11 +28,11 @@ def say_plan(voice: Voice, made: Planned, verb: str, form: str, output: Path | N
     if output:
         again = voice.planned_command(output)
     if output or form == "json" or voice.json:
-        said = {**made.as_json(), "exit_code": int(exit_code), "next": again}
+        document = {**made.as_json(), "exit_code": int(exit_code), "next": again}
     if output:
         from windlass.planning.reviewed import write_plan
 
-        write_plan(output, said)
+        write_plan(output, document)
     style = Style(
         width=voice.width,
         wraps=sys.stdout.isatty(),
@@ -42,7 +42,7 @@ def say_plan(voice: Voice, made: Planned, verb: str, form: str, output: Path | N
         restart_command=restart,
     )
     if form == "json" or voice.json:
-        voice.result_json(said)
+        voice.result_json(document)
     elif form == "markdown":
         voice.result(made.as_markdown(style))
     else:
@@ -50,7 +50,9 @@ def say_plan(voice: Voice, made: Planned, verb: str, form: str, output: Path | N
     return exit_code
 
 
-def say_outcome(voice: Voice, outcome: Outcome, words: Words, rows: Differing | None = None) -> int:
+def report_outcome(
+    voice: Voice, outcome: Outcome, words: Words, rows: Differing | None = None
+) -> int:
     """How a run ended. `rows` has all that differ, where the outcome names only the first."""
     from windlass.cli import show
 

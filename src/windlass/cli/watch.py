@@ -21,7 +21,7 @@ _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 def watching(voice: Voice, doing: str) -> Iterator[Emit]:
     """Open a display on stderr; the callable takes the run's events. Closed, it leaves no trace.
 
-    `doing` is what the command does as long as its events do not tell.
+    `doing` is shown until the first event says more.
     """
     if voice.quiet:
         with _logging(voice, voice.aside):
@@ -71,19 +71,19 @@ def _is_terminal() -> bool:
 def _heeding(voice: Voice, emit: Emit) -> Emit:
     """The voice knows of the run's end before anybody else."""
 
-    def tell(event: Event) -> None:
+    def pass_on(event: Event) -> None:
         if isinstance(event, RunEnded):
             voice.before_result()
         emit(event)
 
-    return tell
+    return pass_on
 
 
 def _harmless(emit: Emit) -> Emit:
-    """A display that fails, such as on a terminal that was closed, never stops a move."""
+    """A display that fails, such as on a terminal that was closed, never stops a run."""
     broken = False
 
-    def tell(event: Event) -> None:
+    def pass_on(event: Event) -> None:
         nonlocal broken
         if broken:
             return
@@ -93,7 +93,7 @@ def _harmless(emit: Emit) -> Emit:
             broken = True
             log.debug("display failed", exc_info=True)
 
-    return tell
+    return pass_on
 
 
 class _Handler(logging.Handler):

@@ -209,7 +209,7 @@ class _Execution:
         self._waiting = still
 
     def _may_open(self, step: Step[Any]) -> bool:
-        """A pipelined step opens as soon as the steps before it have told their items."""
+        """A pipelined step opens as soon as the steps before it have listed their items."""
         before = [self._steps[name] for name in step.after]
         if step.pipelined:
             return all(progress.items is not None for progress in before)
@@ -294,7 +294,7 @@ class _Execution:
         )
 
     def _work(self) -> None:
-        """One worker thread: until told to stop."""
+        """One worker thread: until it is stopped."""
         try:
             while not self._stop.is_set():
                 job = self._ready.get()
