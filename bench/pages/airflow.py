@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 
 from bench.pages.markdown import (
-    data_text,
-    document,
+    cases_table,
     fixed,
     goals_table,
-    made_from,
-    measured_on,
+    median_column,
     median_of,
-    span_of,
-    surroundings_list,
+    page_of,
+    seconds_column,
+    span_column,
     table,
 )
 from bench.result import Case, Metric, Result
@@ -39,28 +38,28 @@ CPU is that of the whole machine, on which nothing else ran.
 
 def render(results: Sequence[Result]) -> str:
     (result,) = results
-    return document(
-        "# What Airflow adds",
-        made_from(results),
+    return page_of(
+        "What Airflow adds",
+        results,
         INTRODUCTION,
-        data_text(result),
-        measured_on(result),
-        surroundings_list(result),
-        _compared(result),
+        cases_table(
+            "first case, fully verified",
+            result.group(""),
+            seconds_column(),
+            span_column(Metric.SECONDS, 1),
+        ),
         goals_table(result),
         PATH,
         _path(result.group("tasks")),
         MAPPED,
-        _mapped(result.group("mapped")),
+        cases_table(
+            "items",
+            result.group("mapped"),
+            seconds_column(),
+            median_column(Metric.SECONDS_EACH, 2, "each"),
+            median_column(Metric.CPU_SECONDS_EACH, 2),
+        ),
     )
-
-
-def _compared(result: Result) -> str:
-    rows = [
-        [case.title, median_of(case, Metric.SECONDS, 1), span_of(case, Metric.SECONDS, 1)]
-        for case in result.group("")
-    ]
-    return table(["first case, fully verified", "seconds", "min-max"], rows)
 
 
 def _path(tasks: Sequence[Case]) -> str:
@@ -69,16 +68,3 @@ def _path(tasks: Sequence[Case]) -> str:
     sums = (sum(task.figure(metric) or 0.0 for task in tasks) for metric in metrics)
     total = ["**together**", *(f"**{fixed(seconds, 1)}**" for seconds in sums)]
     return table(["task", "waiting", "in the worker"], [*rows, total])
-
-
-def _mapped(cases: Sequence[Case]) -> str:
-    rows = [
-        [
-            case.title,
-            median_of(case, Metric.SECONDS, 1),
-            median_of(case, Metric.SECONDS_EACH, 2),
-            median_of(case, Metric.CPU_SECONDS_EACH, 2),
-        ]
-        for case in cases
-    ]
-    return table(["items", "seconds", "each", "CPU seconds each"], rows)

@@ -8,6 +8,7 @@ from bench.pages.markdown import (
     bound_text,
     data_text,
     document,
+    failed_or,
     fixed,
     made_from,
     measured_on,
@@ -108,7 +109,7 @@ def _cells(one: Table, case: Case, result: Result, *, with_rate: bool) -> list[s
     rate = [median_of(case, Metric.ROWS_PER_SECOND, 0)] if with_rate else []
     return [
         case.title,
-        "**failed**" if case.failed else median_of(case, one.metric, 2),
+        failed_or(case, median_of(case, one.metric, 2)),
         span_of(case, one.metric, 2),
         *rate,
         _ratio_text(one, case, result),

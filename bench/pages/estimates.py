@@ -3,16 +3,12 @@
 from collections.abc import Sequence
 
 from bench.pages.markdown import (
-    data_text,
-    document,
+    Column,
+    cases_table,
     fixed,
     goals_table,
-    made_from,
-    measured_on,
-    median_of,
-    notes,
-    surroundings_list,
-    table,
+    page_of,
+    seconds_column,
 )
 from bench.result import Case, Metric, Result, is_held
 from windlass.model.units import bytes_text
@@ -22,32 +18,29 @@ def render(results: Sequence[Result]) -> str:
     (result,) = results
     cases = result.group("")
     held = sum(map(is_held, cases))
-    return document(
-        "# Estimates",
+    return page_of(
+        "Estimates",
+        results,
         "What `windlass plan` estimates, and what the migration then took.",
-        made_from(results),
-        data_text(result),
-        measured_on(result),
-        surroundings_list(result),
         f"The estimate held in {held} of {len(cases)} cases.",
-        _table(cases),
+        cases_table("case", cases, *COLUMNS),
         goals_table(result),
-        notes(result),
     )
 
 
-def _table(cases: Sequence[Case]) -> str:
-    head = ["case", "rows and TOAST", "estimate, s", "took, s", "held"]
-    return table(head, map(_cells, cases))
-
-
-def _cells(case: Case) -> list[str]:
+def _size(case: Case) -> str:
     size_mib = case.figure(Metric.SIZE_MIB)
+    return "" if size_mib is None else bytes_text(round(size_mib * 2**20))
+
+
+def _estimate(case: Case) -> str:
     low, high = case.figure(Metric.LOW_SECONDS), case.figure(Metric.HIGH_SECONDS)
-    return [
-        case.title,
-        bytes_text(round(size_mib * 2**20)) if size_mib is not None else "",
-        f"{fixed(low, 1)} to {fixed(high, 1)}" if low is not None else "",
-        "**failed**" if case.failed else median_of(case, Metric.SECONDS, 1),
-        "yes" if is_held(case) else "no",
-    ]
+    return f"{fixed(low, 1)} to {fixed(high, 1)}" if low is not None else ""
+
+
+COLUMNS: tuple[Column, ...] = (
+    ("rows and TOAST", _size),
+    ("estimate, s", _estimate),
+    seconds_column(1, "took, s"),
+    ("held", lambda case: "yes" if is_held(case) else "no"),
+)

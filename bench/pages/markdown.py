@@ -1,7 +1,7 @@
 """Markdown that all pages share: tables, goals, where the figures come from."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from bench.result import Case, Goal, Metric, Relation, Result, Statistic
@@ -13,6 +13,21 @@ FROM_HERE_WHOLE = 100.0
 def document(*blocks: str) -> str:
     """Blocks of Markdown, an empty line between them. Empty ones are left out."""
     return "\n\n".join(block.strip("\n") for block in blocks if block.strip()) + "\n"
+
+
+def page_of(title: str, results: Sequence[Result], introduction: str, *blocks: str) -> str:
+    """A page about one result: what was measured and where, then `blocks`, then the notes."""
+    (result,) = results
+    return document(
+        f"# {title}",
+        made_from(results),
+        introduction,
+        data_text(result),
+        measured_on(result),
+        surroundings_list(result),
+        *blocks,
+        notes(result),
+    )
 
 
 def paragraph(text: str) -> str:
@@ -39,6 +54,33 @@ def number(value: float) -> str:
 def fixed(value: float | None, decimals: int) -> str:
     """With so many decimals; the empty string for what is not known."""
     return "" if value is None else f"{value:,.{decimals}f}"
+
+
+Column = tuple[str, Callable[[Case], str]]
+"""A column of a table of cases: its head, and what it shows of a case."""
+
+
+def cases_table(head: str, cases: Iterable[Case], *columns: Column) -> str:
+    """A row for each case: its title, then the columns."""
+    rows = [[case.title, *(text(case) for _, text in columns)] for case in cases]
+    return table([head, *(name for name, _ in columns)], rows)
+
+
+def median_column(metric: Metric, decimals: int, head: str = "") -> Column:
+    return head or metric.title, lambda case: median_of(case, metric, decimals)
+
+
+def seconds_column(decimals: int = 1, head: str = "seconds") -> Column:
+    """The median of the seconds, or that the case failed."""
+    return head, lambda case: failed_or(case, median_of(case, Metric.SECONDS, decimals))
+
+
+def span_column(metric: Metric, decimals: int) -> Column:
+    return "min-max", lambda case: span_of(case, metric, decimals)
+
+
+def failed_or(case: Case, text: str) -> str:
+    return "**failed**" if case.failed else text
 
 
 def median_of(case: Case, metric: Metric, decimals: int) -> str:

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 
 from bench.pages.markdown import (
-    data_text,
-    document,
+    Column,
+    cases_table,
     fixed,
     goals_table,
-    made_from,
-    measured_on,
-    median_of,
-    notes,
-    surroundings_list,
-    table,
+    median_column,
+    page_of,
+    seconds_column,
 )
 from bench.result import Case, Metric, Result
 
@@ -25,41 +22,26 @@ trip each; over a slow link a newer one reads, if there is one.
 
 def render(results: Sequence[Result]) -> str:
     (result,) = results
-    return document(
-        "# Many relations over a slow link",
-        made_from(results),
-        data_text(result),
-        measured_on(result),
-        surroundings_list(result),
-        _table(result.group("")),
+    return page_of(
+        "Many relations over a slow link",
+        results,
+        "",
+        cases_table("", result.group(""), *COLUMNS),
         goals_table(result),
         "The definitions alone, by the pg_dump that such a migration uses:",
-        _table(result.group("pg_dump")),
+        cases_table("", result.group("pg_dump"), *COLUMNS),
         PG_DUMP,
-        notes(result),
     )
-
-
-def _table(cases: Sequence[Case]) -> str:
-    rows = [
-        [
-            case.title,
-            "**failed**" if case.failed else median_of(case, Metric.SECONDS, 1),
-            _all_runs(case),
-            *(
-                median_of(case, metric, 0)
-                for metric in (
-                    Metric.SOURCE_ROUND_TRIPS,
-                    Metric.TARGET_ROUND_TRIPS,
-                    Metric.MOST_ROUND_TRIPS,
-                )
-            ),
-        ]
-        for case in cases
-    ]
-    trips = ["round trips to the source", "to the target", "the most of one connection"]
-    return table(["", "seconds (median)", "all runs", *trips], rows)
 
 
 def _all_runs(case: Case) -> str:
     return ", ".join(fixed(run[Metric.SECONDS], 1) for run in case.runs if Metric.SECONDS in run)
+
+
+COLUMNS: tuple[Column, ...] = (
+    seconds_column(1, "seconds (median)"),
+    ("all runs", _all_runs),
+    median_column(Metric.SOURCE_ROUND_TRIPS, 0, "round trips to the source"),
+    median_column(Metric.TARGET_ROUND_TRIPS, 0, "to the target"),
+    median_column(Metric.MOST_ROUND_TRIPS, 0, "the most of one connection"),
+)

@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 
 from bench.pages.markdown import (
-    data_text,
-    document,
+    Column,
+    cases_table,
+    failed_or,
     fixed,
     goals_table,
-    made_from,
-    measured_on,
-    median_of,
-    notes,
-    surroundings_list,
-    table,
+    page_of,
+    seconds_column,
 )
-from bench.result import Metric, Result, Statistic
+from bench.result import Case, Metric, Result, Statistic
 
 INTRODUCTION = """\
 How long it takes from the start of the process until `windlass --version` ends, and until
@@ -25,30 +22,31 @@ least of the runs counts: other work on the machine can only add to it.
 
 def render(results: Sequence[Result]) -> str:
     (result,) = results
-    return document(
-        "# How soon commands start",
-        made_from(results),
+    return page_of(
+        "How soon commands start",
+        results,
         INTRODUCTION,
-        data_text(result),
-        measured_on(result),
-        surroundings_list(result),
-        _table(result),
+        cases_table("", result.cases, *COLUMNS),
         goals_table(result),
-        notes(result),
     )
 
 
-def _table(result: Result) -> str:
-    rows = []
-    for case in result.cases:
-        spread = case.spread(Metric.SECONDS)
-        rows.append(
-            [
-                case.title,
-                "**failed**" if case.failed else fixed(spread.low if spread else None, 3),
-                median_of(case, Metric.SECONDS, 3),
-                fixed(spread.high if spread else None, 3),
-                fixed(case.figure(Metric.CPU_SECONDS, Statistic.MINIMUM), 3),
-            ]
-        )
-    return table(["", "least seconds", "median", "most", "least CPU seconds"], rows)
+def _least(case: Case) -> str:
+    return failed_or(case, fixed(case.figure(Metric.SECONDS, Statistic.MINIMUM), 3))
+
+
+def _most(case: Case) -> str:
+    spread = case.spread(Metric.SECONDS)
+    return fixed(spread.high if spread else None, 3)
+
+
+def _least_cpu(case: Case) -> str:
+    return fixed(case.figure(Metric.CPU_SECONDS, Statistic.MINIMUM), 3)
+
+
+COLUMNS: tuple[Column, ...] = (
+    ("least seconds", _least),
+    seconds_column(3, "median"),
+    ("most", _most),
+    ("least CPU seconds", _least_cpu),
+)

@@ -111,6 +111,12 @@ def test_no_module_of_the_tests_is_larger_than_its_limit() -> None:
     assert sorted(TEST_MODULES_LEFT.keys() - found.keys()) == []
 
 
+@pytest.mark.parametrize("measure", LIMITS)
+def test_no_benchmark_is_larger_than_its_limit(measure: str) -> None:
+    counted, limit = LIMITS[measure]
+    assert over(counted(read_sources(ROOT / "bench")), limit) == {}
+
+
 def test_no_modules_import_each_other_in_a_loop(house: list[Source]) -> None:
     found = {name for loop in import_loops(house) for name in loop}
     assert found == found & IN_LOOPS
