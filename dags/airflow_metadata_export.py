@@ -4,6 +4,6 @@
 needs the connection `airflow_db`; the others the Variables that docs/export.md names.
 """
 
-from windlass.airflow import airflow_metadata_export
+from windlass.airflow.presets.metadata_export import airflow_metadata_export
 
 globals().update(airflow_metadata_export(before_refresh=[]))

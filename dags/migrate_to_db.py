@@ -1,12 +1,11 @@
-"""Rows that wait to be exported get their product, where they stand, every five minutes."""
+"""Rows that wait to be exported get their product, in place, every five minutes."""
 
 from config import BACKUP_SCHEMA, DB_SCHEMA, DB_TABLE
 
-from windlass.airflow import rewrite_dag
+from windlass.airflow.presets.earlier import migrate_to_db
 
-dag = rewrite_dag(
-    doc_md=__doc__,
-    spec={
+dag = migrate_to_db(
+    {
         "schema": DB_SCHEMA,
         "table": DB_TABLE,
         "backup_schema": BACKUP_SCHEMA,
@@ -17,4 +16,5 @@ dag = rewrite_dag(
         "stamp": "exported_at",
         "drop_duplicates": True,
     },
+    doc_md=__doc__,
 )

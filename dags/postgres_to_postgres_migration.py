@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from windlass.airflow import Ending, Tuning, migration_dag
+from windlass.airflow import Ending, Tuning
+from windlass.airflow.presets.earlier import postgres_to_postgres_migration
 
-dag = migration_dag(
+dag = postgres_to_postgres_migration(
     doc_md=__doc__,
     tuning=Tuning.configured(retry_delay=timedelta(seconds=10)),
     ending=Ending.configured(),

@@ -1,5 +1,6 @@
 """Are two Postgres databases equal, and if not, where: definitions, sequences, every row."""
 
-from windlass.airflow import Ending, Tuning, validation_dag
+from windlass.airflow import Ending, Tuning
+from windlass.airflow.presets.earlier import validate_migration_env
 
-dag = validation_dag(doc_md=__doc__, tuning=Tuning.configured(), ending=Ending.configured())
+dag = validate_migration_env(doc_md=__doc__, tuning=Tuning.configured(), ending=Ending.configured())

@@ -23,7 +23,7 @@ from exporting import export, rows
 from paths import EXAMPLE_DAGS
 from servers import Database
 from tests.airflow.test_airflow_dags import Read, airflow_process, serialized
-from windlass.airflow.metadata import SECRETS, sort_out, start_minute, tables_of
+from windlass.airflow.presets.metadata_tables import SECRETS, sort_out, start_minute, tables_of
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import BadSpec
 
@@ -85,7 +85,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
 
 
 def made(words: dict[str, Any]) -> dict[str, str]:
-    from windlass.airflow import airflow_metadata_export
+    from windlass.airflow.presets.metadata_export import airflow_metadata_export
 
     return {name: serialized(dag) for name, dag in airflow_metadata_export(**words).items()}
 
@@ -99,7 +99,7 @@ def faults(words: dict[str, Any]) -> list[str]:
 
 
 def words_of(variables: dict[str, str]) -> dict[str, Any]:
-    from windlass.airflow.metadata_export import metadata_words
+    from windlass.airflow.presets.metadata_export import metadata_words
 
     given = {"preset": {"variables": variables, "to": "", "warehouse": ""}, "format": "csv"}
     return metadata_words({"source_conn_id": "airflow_db"}, given)
@@ -137,7 +137,7 @@ def test_secrets_are_masked_unless_asked_for(process: Executor) -> None:
 
 
 def masked(words: dict[str, Any]) -> list[str]:
-    from windlass.airflow import airflow_metadata_export
+    from windlass.airflow.presets.metadata_export import airflow_metadata_export
 
     task: Any = airflow_metadata_export(**words)["export_variable"].get_task("extract")
     return sorted(task.given["mask"])
@@ -226,7 +226,7 @@ def test_a_list_is_read_from_the_variable(
 
 
 def made_with(variable: str, words: dict[str, Any]) -> set[str]:
-    from windlass.airflow import airflow_metadata_export
+    from windlass.airflow.presets.metadata_export import airflow_metadata_export
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_VAR_SOURCE_TABLES", variable)
@@ -257,7 +257,7 @@ def test_one_more_pattern_to_mask_is_one_pattern(process: Executor) -> None:
 
 TABLES = """
 # an Airflow DAG for each table
-from windlass.airflow import airflow_metadata_export
+from windlass.airflow.presets.metadata_export import airflow_metadata_export
 
 folder = {folder!r}
 globals().update(

@@ -30,11 +30,11 @@ def faults() -> str:
     from windlass.airflow import rewrite_dag
 
     try:
-        rewrite_dag(spec={"table": "message", "key": 1, "connection": "postgresql://"})
+        rewrite_dag("wrong", spec={"table": "message", "key": 1, "connection": "postgresql://"})
     except BadSpec as error:
         first = str(error)
     try:
-        rewrite_dag(spec={"tabel": "message"})
+        rewrite_dag("wrong", spec={"tabel": "message"})
     except BadSpec as error:
         return f"{first}; {error}"
     raise AssertionError("a spec without a table is no DAG")

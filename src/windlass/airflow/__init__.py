@@ -14,7 +14,6 @@ if TYPE_CHECKING:
         rewrite_dag,
         validation_dag,
     )
-    from windlass.airflow.metadata_export import airflow_metadata_export
     from windlass.airflow.notices import Notices
     from windlass.airflow.specs import load_specs
 
@@ -22,7 +21,6 @@ __all__ = [
     "Ending",
     "Notices",
     "Tuning",
-    "airflow_metadata_export",
     "export_dag",
     "flow_dag",
     "load_specs",
@@ -30,17 +28,13 @@ __all__ = [
     "rewrite_dag",
     "validation_dag",
 ]
-_PLACES = {
-    "Notices": "notices",
-    "airflow_metadata_export": "metadata_export",
-    "load_specs": "specs",
-}
+_MODULES = {"Notices": "notices", "load_specs": "specs"}
 
 
 def __getattr__(name: str) -> Any:
-    """On first use: Airflow asks `provider` about us while it is itself being imported."""
+    """On first use: while Airflow is being imported, it already imports our `provider`."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_PLACES.get(name, 'factory')}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'factory')}"), name)

@@ -264,7 +264,7 @@ def _faults(
 
 
 def migration_dag(
-    dag_id: str = "postgres_to_postgres_migration",
+    dag_id: str,
     *,
     spec: SpecLike | None = None,
     source_conn_id: str = "postgres_source",
@@ -306,7 +306,7 @@ def migration_dag(
 
 
 def validation_dag(
-    dag_id: str = "validate_migration_env",
+    dag_id: str,
     *,
     spec: SpecLike | None = None,
     source_conn_id: str = "postgres_source",
@@ -336,29 +336,22 @@ def validation_dag(
 
 
 def rewrite_dag(
-    dag_id: str = "migrate_to_db",
+    dag_id: str,
     *,
     spec: SpecLike,
-    db_conn_id: str = "variable:DB_CONN_STRING",
+    db_conn_id: str = "postgres_default",
     tuning: Tuning | None = None,
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """The flow `rewrite` of a spec (a mapping or a YAML file, without connection), every five
-    minutes, one run at a time; paused until somebody has looked at it.
+    """The flow `rewrite` of a spec: a mapping or a YAML file, without connection.
 
-    `db_conn_id` is the id of an Airflow connection, or ``variable:`` and the name of a variable
+    `db_conn_id` is the id of an Airflow connection, or ``variable:`` and the name of a Variable
     that holds a connection string.
 
     Raises:
         BadSpec: with every fault of the spec.
     """
-    options = {
-        "description": "Changes rows of a table in place, with a backup first.",
-        "schedule": "*/5 * * * *",
-        "is_paused_upon_creation": True,
-        **dag_options,
-    }
     return flow_dag(
         REWRITE,
         dag_id,
@@ -368,7 +361,7 @@ def rewrite_dag(
         params=forms.rewrite_params(db_conn_id),
         tuning=tuning,
         ending=ending,
-        **options,
+        **{"description": "Changes rows of a table in place, with a backup first.", **dag_options},
     )
 
 

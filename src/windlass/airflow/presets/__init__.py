@@ -1,0 +1,1 @@
+"""DAGs with the ids, parameters and Variables of earlier systems."""

@@ -1,0 +1,53 @@
+"""The DAGs `postgres_to_postgres_migration`, `validate_migration_env` and `migrate_to_db`.
+
+Decides their ids, connections and schedules, which are those of the DAGs that they replace. What
+they do is decided by `windlass.airflow.factory`, and what differs is in docs/airflow-earlier.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG
+
+from windlass.airflow.connections import VARIABLE
+from windlass.airflow.factory import SpecLike, migration_dag, rewrite_dag, validation_dag
+
+MIGRATION, VALIDATION, REWRITE = (
+    "postgres_to_postgres_migration",
+    "validate_migration_env",
+    "migrate_to_db",
+)
+
+
+def postgres_to_postgres_migration(**options: Any) -> DAG:
+    """A migration whose trigger form asks for everything; it triggers `validate_migration_env`.
+
+    `options` are those of `migration_dag`.
+    """
+    return migration_dag(MIGRATION, **{"validation_dag_id": VALIDATION, **options})
+
+
+def validate_migration_env(**options: Any) -> DAG:
+    """A validation whose trigger form asks for everything.
+
+    `options` are those of `validation_dag`.
+    """
+    return validation_dag(VALIDATION, **options)
+
+
+def migrate_to_db(spec: SpecLike, **options: Any) -> DAG:
+    """A rewrite of the database in the Variable DB_CONN_STRING, every five minutes.
+
+    It is paused until somebody unpauses it. `options` are those of `rewrite_dag`.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+    given = {
+        "db_conn_id": f"{VARIABLE}DB_CONN_STRING",
+        "schedule": "*/5 * * * *",
+        "is_paused_upon_creation": True,
+        **options,
+    }
+    return rewrite_dag(REWRITE, spec=spec, **given)

@@ -1,0 +1,202 @@
+"""The preset `airflow_metadata_export`: Airflow's own database into BigQuery, a DAG per table.
+
+Which columns are secrets is decided by `windlass.airflow.presets.metadata_tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from airflow.sdk import DAG
+
+from windlass.airflow.factory import Ending, Tuning, export_dag
+from windlass.airflow.presets import metadata_refresh
+from windlass.airflow.presets.metadata_tables import CONDITIONS, SECRETS, start_minute
+from windlass.airflow.presets.table_list import Tables, read_list
+from windlass.errors import BadSpec
+
+# as in the DAGs that this preset replaces
+RETRIES, RETRY_DELAY = 1, timedelta(minutes=2)
+RUN_TIMEOUT = timedelta(minutes=30)
+TIMEOUTS = {
+    "extract": timedelta(minutes=15),
+    "check_objects": timedelta(minutes=3),
+    "load": timedelta(minutes=10),
+    "check_rows": timedelta(minutes=3),
+    "clean_up": timedelta(minutes=5),
+}
+OWNER, TAGS = "auditing", ("airflow_db",)
+DISPOSITIONS = {"WRITE_TRUNCATE": "truncate", "WRITE_APPEND": "append"}
+VARIABLES = ("BQ_PROJECT", "BQ_DATASET", "GCS_BUCKET", "GCS_OBJECT_PATH", "WRITE_DISPOSITION")
+_DEFAULTS = {"WRITE_DISPOSITION": "WRITE_TRUNCATE"}
+
+
+def airflow_metadata_export(
+    *,
+    BQ_PROJECT: str = "",
+    BQ_DATASET: str = "",
+    GCS_BUCKET: str = "",
+    GCS_OBJECT_PATH: str = "",
+    WRITE_DISPOSITION: str = "",
+    SOURCE_TABLES: Tables = (),
+    before_refresh: Sequence[str] | None = None,
+    source_conn_id: str = "airflow_db",
+    include_secrets: Sequence[str] = (),
+    to: str = "",
+    warehouse: str = "",
+    spec: Mapping[str, Any] | None = None,
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> dict[str, DAG]:
+    """A DAG ``export_{table}`` for each table, by its id, and one that refreshes the list.
+
+    What is not given is read from the Airflow Variables of the same names, in the task; only
+    `SOURCE_TABLES` where the DAG file is parsed. That is a list, a version whose tables are meant
+    ("2.4" to "3.3"), or a file; the refreshing DAG writes the file, or else the Variable. Until
+    there is one, the tables are `before_refresh`; default: those of this Airflow's version.
+    `include_secrets` are shell patterns on ``table.column``: these secrets are exported in clear.
+    `to` and `warehouse` replace Google's; `spec` holds more keys of the export's spec, the same
+    for every table.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    faults = [*_faults(WRITE_DISPOSITION, include_secrets)]
+    if faults:
+        raise BadSpec(faults)
+    tables, file = read_list(SOURCE_TABLES, before_refresh)
+    values = (BQ_PROJECT, BQ_DATASET, GCS_BUCKET, GCS_OBJECT_PATH, WRITE_DISPOSITION)
+    variables = {name: value for name, value in zip(VARIABLES, values, strict=True) if value}
+    preset = {"variables": variables, "to": to, "warehouse": warehouse}
+    common = _common_spec(preset, include_secrets, spec or {})
+    found = {}
+    for place, table in enumerate(tables):
+        options = {**_dag_options(place, table), **dag_options}
+        dag = _table_dag(table, common, source_conn_id, ending, options)
+        _give(dag, preset)
+        found[dag.dag_id] = dag
+    refreshing = metadata_refresh.refreshing_dag(source_conn_id, file, _refresh_options())
+    return {**found, refreshing.dag_id: refreshing}
+
+
+def _faults(disposition: str, include_secrets: Sequence[str]) -> Iterator[str]:
+    if disposition and disposition not in DISPOSITIONS:
+        choices = " and ".join(DISPOSITIONS)
+        yield f"WRITE_DISPOSITION: {disposition} is not one of {choices}"
+    for pattern in include_secrets:
+        if not any(fnmatchcase(secret, pattern) for secret in SECRETS):
+            yield f"include_secrets: {pattern} names none of {', '.join(SECRETS)}"
+
+
+def _common_spec(
+    preset: Mapping[str, Any], include_secrets: Sequence[str], more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the exports of all tables have in common; `more` wins, and adds columns to mask."""
+    masked = [
+        f"*.{secret}"
+        for secret in SECRETS
+        if not any(fnmatchcase(secret, pattern) for pattern in include_secrets)
+    ]
+    return {
+        # the Variables are not read where the DAG file is parsed
+        "to": preset["to"] or "gs://in-a-variable",
+        "warehouse": preset["warehouse"] or "bigquery://in-a-variable/in-a-variable",
+        "unmatched": "ignore",  # no table has all of them
+        **more,
+        "mask": [*masked, *_listed(more.get("mask", ()))],
+    }
+
+
+def _listed(given: Any) -> Sequence[str]:
+    """As in a spec, where one name is a list of one."""
+    return [given] if isinstance(given, str) else list(given or ())
+
+
+def _table_dag(
+    table: str,
+    common: Mapping[str, Any],
+    source_conn_id: str,
+    ending: Ending | None,
+    options: Mapping[str, Any],
+) -> DAG:
+    condition = {"where": CONDITIONS[table]} if table in CONDITIONS else {}
+    return export_dag(
+        f"export_{table}",
+        spec={**common, "relations": [{"name": f"public.{table}", **condition}]},
+        source_conn_id=source_conn_id,
+        words=f"{__name__}:metadata_words",
+        tuning=Tuning(
+            retries=RETRIES,
+            retry_delay=RETRY_DELAY,
+            retry_exponential_backoff=0,
+            timeouts=TIMEOUTS,
+        ),
+        ending=ending,
+        **options,
+    )
+
+
+def _dag_options(place: int, table: str) -> dict[str, Any]:
+    return {
+        "schedule": f"{start_minute(place)} 0 * * *",
+        "start_date": datetime(2023, 2, 5, tzinfo=UTC),
+        "dagrun_timeout": RUN_TIMEOUT,
+        "is_paused_upon_creation": True,
+        "tags": [*TAGS],
+        "description": f"All of {table} into BigQuery.",
+        "default_args": {"owner": OWNER},
+    }
+
+
+def _refresh_options() -> dict[str, Any]:
+    again = {"retries": RETRIES, "retry_delay": RETRY_DELAY}
+    return {"tags": [*TAGS], "default_args": {"owner": OWNER, **again}}
+
+
+def _give(dag: DAG, preset: Mapping[str, Any]) -> None:
+    for task in dag.tasks:
+        if hasattr(task, "given"):
+            task.given = {**task.given, "preset": dict(preset)}
+
+
+def metadata_words(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec of one table. Runs in the task: here Variables may be asked.
+
+    Raises:
+        BadSpec: with every Variable that is missing.
+    """
+    words = {key: value for key, value in given.items() if key != "preset"}
+    preset = given["preset"]
+    asked = {name for name in VARIABLES if not _needless(name, preset)}
+    found = {name: preset["variables"].get(name) or _variable(name) for name in sorted(asked)}
+    missing = [
+        f"{name}: give it to airflow_metadata_export, or set the Airflow Variable"
+        for name, value in found.items()
+        if not value and name != "GCS_OBJECT_PATH"
+    ]
+    disposition = found.get("WRITE_DISPOSITION", "")
+    if disposition and disposition not in DISPOSITIONS:
+        missing.append(f"WRITE_DISPOSITION: {disposition} is not WRITE_TRUNCATE or WRITE_APPEND")
+    if missing:
+        raise BadSpec(missing)
+    if not preset["to"]:
+        path = f"{found['GCS_BUCKET']}/{found['GCS_OBJECT_PATH'] or ''}".rstrip("/")
+        words["to"] = f"gs://{path}"
+    if not preset["warehouse"]:
+        words["warehouse"] = f"bigquery://{found['BQ_PROJECT']}/{found['BQ_DATASET']}"
+    words["disposition"] = DISPOSITIONS[disposition]
+    return {**words, "source": params["source_conn_id"]}
+
+
+def _needless(name: str, preset: Mapping[str, Any]) -> bool:
+    side = "to" if name.startswith("GCS_") else "warehouse" if name.startswith("BQ_") else ""
+    return bool(side and preset[side])
+
+
+def _variable(name: str) -> str:
+    from airflow.sdk import Variable
+
+    return str(Variable.get(name, default=_DEFAULTS.get(name, "")))
