@@ -208,15 +208,31 @@ def flow_dag(
     faults = list(_faults(outline, gates or {}, tuning.timeouts))
     if faults:
         raise ValueError("; ".join(faults))
-    last = outline.last.name
+    options = _dag_options(dag_id, outline.last.name, tuning, ending)
+    options["default_args"] |= dag_options.pop("default_args", {})
+    options["params"] = dict(params or {})
+    if not dag_options.get("schedule"):
+        options["is_paused_upon_creation"] = False
+    with DAG(dag_id, **{**options, **dag_options}) as dag:
+        every = {
+            "flow": flow,
+            "words": words,
+            "given": dict(given or {}),
+            "connections": tuple(connections),
+            "patience_seconds": tuning.patience.total_seconds(),
+        }
+        _Build(outline, every, tuning, ending, gates or {}, dag_id).make()
+    return dag
+
+
+def _dag_options(dag_id: str, last: str, tuning: Tuning, ending: Ending) -> dict[str, Any]:
+    """What Airflow's `DAG` is given unless the caller says otherwise."""
     options: dict[str, Any] = {
         "schedule": None,
         "catchup": False,
         "max_active_runs": 1,
         "max_active_tasks": tuning.max_parallel + BESIDE,
-        "is_paused_upon_creation": None if dag_options.get("schedule") else False,
         "tags": ["windlass"],
-        "params": dict(params or {}),
         "user_defined_macros": macros(last),
         "default_args": {
             "owner": "windlass",
@@ -231,17 +247,7 @@ def flow_dag(
         options |= ending.notices.callbacks()
     if ending.deadline:
         options["deadline"] = (ending.notices or Notices()).deadline(dag_id, ending.deadline)
-    options["default_args"] |= dag_options.pop("default_args", {})
-    with DAG(dag_id, **{**options, **dag_options}) as dag:
-        every = {
-            "flow": flow,
-            "words": words,
-            "given": dict(given or {}),
-            "connections": tuple(connections),
-            "patience_seconds": tuning.patience.total_seconds(),
-        }
-        _Build(outline, every, tuning, ending, gates or {}, dag_id).make()
-    return dag
+    return options
 
 
 def _faults(
