@@ -9,6 +9,7 @@ At the end it lists what is still to do before the two may be published: see doc
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,17 +19,17 @@ import tempfile
 import tomllib
 import venv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.parser import HeaderParser
 from pathlib import Path
 
 from packaging.metadata import Metadata
 
 ROOT = Path(__file__).parents[1]
-DIST = ROOT / "dist"
+DIST, PINS = ROOT / "dist", ROOT / "constraints.txt"
 PACKAGE = "src/windlass/"
 VERSION = f"{PACKAGE}version.py"
-IN_SDIST = (PACKAGE, "tests/", "docs/", "dags/", "bench/", "ci/", ".ci/", "deploy/")
+LEFT_OUT = (".github/", ".pre-commit-config.yaml")  # of the sdist
 NEEDED = ("windlass/py.typed", "windlass/journal/schema.sql", "windlass/version.py")
 
 # in an installation, away from the sources
@@ -76,7 +77,8 @@ def read_version() -> str:
 def build(version: str) -> tuple[Path, Path]:
     """The sdist and, from it, the wheel."""
     shutil.rmtree(DIST, ignore_errors=True)
-    run(sys.executable, "-m", "build", "--outdir", str(DIST), str(ROOT))
+    pins = {"PIP_CONSTRAINT": str(PINS)}  # for hatchling, in the environment that build makes
+    run(sys.executable, "-m", "build", "--outdir", str(DIST), str(ROOT), env=pins)
     sdist = DIST / f"windlass_db-{version}.tar.gz"
     wheel = DIST / f"windlass_db-{version}-py3-none-any.whl"
     if {sdist, wheel} != set(DIST.iterdir()):
@@ -109,8 +111,8 @@ def check_contents(wheel: set[str], sdist: set[str], tracked: set[str]) -> None:
         raise Wrong(f"the wheel has {sorted(extra)}")
     if absent := set(NEEDED) - ours:
         raise Wrong(f"the wheel lacks {sorted(absent)}")
-    project = {name for name in tracked if name.startswith(IN_SDIST) or "/" not in name}
-    if missing := project - sdist - {".gitignore", ".pre-commit-config.yaml"}:
+    project = {name for name in tracked if not name.startswith(LEFT_OUT)}
+    if missing := project - sdist:
         raise Wrong(f"the sdist lacks {sorted(missing)}")
     if extra := sdist - tracked - {"PKG-INFO"}:
         raise Wrong(f"the sdist has {sorted(extra)}, which git does not know")
@@ -122,7 +124,7 @@ def check_installed(archive: Path, version: str) -> None:
         bin_ = Path(folder, "bin")
         python = str(bin_ / "python")
         pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        run(*pip, "-c", str(ROOT / "constraints.txt"), str(archive), cwd=folder)
+        run(*pip, "-c", str(PINS), str(archive), cwd=folder)
         shown = run(str(bin_ / "windlass"), "--version", cwd=folder)
         if shown.strip() != f"windlass {version}":
             raise Wrong(f"{archive.name}: windlass --version prints {shown.strip()!r}")
@@ -160,13 +162,21 @@ def tracked_files() -> set[str]:
     return set(run("git", "ls-files").splitlines())
 
 
-def run(*command: str, cwd: str | Path = ROOT) -> str:
+def run(*command: str, cwd: str | Path = ROOT, env: Mapping[str, str] | None = None) -> str:
     """What it prints on stdout.
 
     Raises:
         Wrong: it failed; what it printed is on the terminal.
     """
-    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=-1, text=True)
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         sys.stderr.write(done.stdout)
         raise Wrong(f"{' '.join(command[:4])} ... ended with {done.returncode}")
