@@ -574,7 +574,7 @@ class FullDisk:
 
 
 def test_a_machine_without_space_for_a_copy_says_so() -> None:
-    from windlass.engines.warehouse.base import fetched
+    from windlass.engines.objects.store import fetched
 
     full: Any = FullDisk()
     with (
@@ -669,7 +669,8 @@ def test_csv_is_counted_whatever_its_values_look_like(
 def test_what_the_server_says_while_rows_are_read_decides_about_another_try(
     shop: Database,
 ) -> None:
-    from windlass.engines.postgres.extract import ArrowReader, Described, Dialect, column_of
+    from windlass.engines.postgres.arrow import ArrowReader
+    from windlass.engines.postgres.describing import column_of
     from windlass.engines.postgres.session import Address, Role
     from windlass.engines.postgres.snapshot import SnapshotHolder
     from windlass.errors import WindlassError
@@ -682,9 +683,7 @@ def test_what_the_server_says_while_rows_are_read_decides_about_another_try(
     )
     address = Address.parse("source", shop.url)
     said = {"40001": True, "40P01": True, "57014": True, "53100": False, "22012": False}
-    column = column_of(
-        Described("n", 23, -1, "integer"), Dialect.FILES, not_null=False, text=False, mask=False
-    )
+    column = column_of("n", "integer", 23, -1)
     holder = SnapshotHolder(address, "test")
     with closing(holder), address.connect(Role.SOURCE, "test") as like:
         for code, helps in said.items():
@@ -701,7 +700,7 @@ WRITING = "call windlass.transfer.files:_Counted.write 6"
 PLACES = (
     *(f"{when} {step}" for step in STEPS for when in ("before", "after")),
     WRITING,
-    "call windlass.flows.export.context:Exporting.write_manifest",
+    "call windlass.flows.export.manifests:Manifests.write",
     "duckdb insert into .*_windlass_loads",  # the rows are there, and not committed
     "duckdb ^commit",
 )

@@ -14,10 +14,10 @@ from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, SequenceOwner, Standing
 from windlass.model.plan import Server
 from windlass.model.relation import Kind, Name, Relation
+from windlass.planning.patterns import matches
 from windlass.planning.postgres.select import (
     Selection,
     Wanted,
-    matches,
     select_entries,
     select_relations,
     selection_problems,

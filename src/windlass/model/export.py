@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from windlass.model.relation import Name
+from windlass.model.units import plural
 
 
 class Kind(StrEnum):
@@ -26,6 +30,33 @@ class Kind(StrEnum):
     TIME = "time"
     TIMESTAMP = "timestamp"
     INSTANT = "instant"  # with a time zone: an absolute moment
+
+
+STAMPS = (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT)  # what seconds can be taken from
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A relation of a source, as far as an export has to know it."""
+
+    name: Name
+    by_pattern: bool = True  # else only its full name means it, as of a view or a partition
+    key: tuple[str, ...] = ()  # columns that tell its rows apart
+    not_null: frozenset[str] = frozenset()
+    rows: int = -1  # about; -1: not known
+    size_bytes: int = 0  # about
+    faults: tuple[tuple[str, str], ...] = ()  # what keeps it from being read, each with a hint
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user asks for, of one relation or query."""
+
+    name: str
+    relation: Readable | None = None  # None for a query
+    query: str = ""
+    where: str = ""
+    text: tuple[str, ...] = ()  # columns to be written as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +81,15 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Between which values of its watermark an export reads. As text, in the source's own form."""
+
+    overlap_seconds: float = 0  # how far before the last value reading begins
+    since: str = ""  # the last value that was loaded; empty at first
+    upto: str = ""  # the highest value in this snapshot
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """One relation, or query, to be exported."""
 
@@ -61,12 +101,12 @@ class Export:
     relation: str = ""  # of the source; empty for a query
     key: tuple[str, ...] = ()
     watermark: str = ""
-    since: str = ""  # the watermark's last value, as text; empty at first
-    upto: str = ""  # its highest value in this snapshot
+    span: Span = Span()  # of the watermark
     require_rows: bool = False
     size_bytes: int = 0  # about, on the source
     rows: int = -1  # about
     source: str = ""  # the same for every way of naming this very database
+    engine: str = "postgresql"  # of the source: whose types the columns' are
 
     @property
     def mark(self) -> str:
@@ -124,3 +164,27 @@ class Loaded:
     watermark: str = ""
     is_last: bool = True  # no other run has loaded the table since
     is_new: bool = False  # it was done just now, not found done
+
+
+class Lost(StrEnum):
+    """What may become of values that files or a warehouse cannot hold."""
+
+    NO_PLACE = "no place"
+    FIRST_INDEX = "first index"
+
+    def told(self, count: int) -> str:
+        if self is Lost.FIRST_INDEX:
+            return f"{count:,} arrays whose first index is not 1 begin at 1"
+        values = plural(count, "value")
+        return f"{values} that it cannot hold (infinity, NaN, or out of range) are NULL"
+
+
+Losses = Counter[tuple[str, Lost]]  # by column, and what has become of its values
+
+
+def told_losses(losses: Losses) -> dict[str, str]:
+    """For people, by column."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for (column, lost), count in losses.items():
+        found[column].append(lost.told(count))
+    return {column: "; ".join(sentences) for column, sentences in found.items()}

@@ -5,8 +5,10 @@ Credentials are those of the environment, as each cloud's own tools find them.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -260,6 +262,25 @@ def _code(error: BaseException) -> str:
 
 def _without_places(text: str) -> str:
     return re.sub(r"\S*/\S*", "", text)
+
+
+@contextmanager
+def fetched(store: ObjectStore, path: str) -> Iterator[Path]:
+    """An object as a file on this machine.
+
+    Raises:
+        WindlassError: there is no space for it.
+    """
+    try:
+        with store.local(path) as found:
+            yield found
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise WindlassError(
+            f"no space left on this machine in {tempfile.gettempdir()} for {store.place(path)}",
+            hint="make space, give TMPDIR another folder, or lower file-size",
+        ) from error
 
 
 def vanished(place: str) -> WindlassError:

@@ -1,1 +1,1 @@
-"""Warehouses: where exported files are loaded."""
+"""What all warehouses share: how a load is checked, and how statements are put together."""

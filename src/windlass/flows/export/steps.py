@@ -12,18 +12,12 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from windlass.engines.objects.store import ObjectStore, vanished
-from windlass.engines.postgres.extract import (
-    ArrowReader,
-    Shaper,
-    count_csv_losses,
-    csv_rows,
-)
-from windlass.engines.warehouse.base import fetched
+from windlass.engines.base import Rows
+from windlass.engines.objects.store import ObjectStore, fetched, vanished
 from windlass.errors import Different, WindlassError
 from windlass.flows.export.context import Exporting
 from windlass.model.event import Noticed
-from windlass.model.export import Export, File, Loaded, Manifest
+from windlass.model.export import Export, File, Loaded, Losses, Manifest, told_losses
 from windlass.model.flow import Item, Result
 from windlass.model.report import Difference, DifferenceKind
 from windlass.spec.choices import Compression, Format
@@ -35,6 +29,7 @@ from windlass.transfer.files import (
     write_csv,
     write_parquet,
 )
+from windlass.transfer.shape import Shaper
 
 
 def read_source(run: Exporting, _: Item) -> Result:
@@ -51,26 +46,25 @@ def exports(run: Exporting) -> list[Item]:
 
 def extract(run: Exporting, item: Item) -> Result:
     """Rows into files; the manifest, which is written last, says that they are all there."""
-    export = run.export(item.id)
-    found = run.manifest(export)
+    export, manifests = run.export(item.id), run.manifests
+    found = manifests.read(export)
     if found and not _has_holes(export, found):
-        if run.warehouse is None:
+        if run.target is None:
             run.emit(Noticed(f"{export.name}: run {run.run} has been written before"))
         return _told(found)
     done = _loaded(run, export)
     if done:
         return {"rows": done.rows}
     started = time.perf_counter()
-    folder = run.folder(export)
-    run.store.clear(folder)  # of an extract that was killed
-    manifest = _extract_csv(run, export) if _is_csv(run) else _extract_parquet(run, export)
-    run.write_manifest(export, manifest)
+    manifests.clear(export)  # of an extract that was killed
+    manifest = _extract(run, export)
+    manifests.write(export, manifest)
     return {**_told(manifest), "seconds": round(time.perf_counter() - started, 3)}
 
 
 def _has_holes(export: Export, found: Manifest) -> bool:
     """Only what had changed was read, and the table has lost what was there."""
-    return bool(found.since and not export.since)
+    return bool(found.since and not export.span.since)
 
 
 def _told(manifest: Manifest) -> Result:
@@ -83,57 +77,50 @@ def _told(manifest: Manifest) -> Result:
     }
 
 
-def _is_csv(run: Exporting) -> bool:
-    return run.spec.format is Format.CSV
-
-
-def _layout(run: Exporting, export: Export) -> Layout:
-    compression = run.spec.compressed_by
-    packed = ".gz" if _is_csv(run) and compression is Compression.GZIP else ""
-    suffix = f"{run.spec.format}{packed}"
-    return Layout(run.folder(export), suffix, str(compression), run.spec.file_size)
-
-
-def _manifest(run: Exporting, export: Export, layout: Layout) -> Manifest:
+def _extract(run: Exporting, export: Export) -> Manifest:
+    layout = _layout(run, export)
+    with run.source.reading(export, run.loads_into, run.run) as rows:
+        write = _write_csv if run.spec.format is Format.CSV else _write_parquet
+        files, losses = write(run, export, rows, layout)
     return Manifest(
         run.run,
         export.name,
         str(run.spec.format),
         layout.compression,
-        (),
+        tuple(files),
         export.columns,
+        losses=told_losses(losses),
         snapshot=run.snapshot.number,
-        watermark=export.upto,
-        since=export.since,
+        watermark=export.span.upto,
+        since=export.span.since,
         mark=export.mark,
         id=secrets.token_hex(8),
     )
 
 
-def _extract_parquet(run: Exporting, export: Export) -> Manifest:
-    layout = _layout(run, export)
-    with run.reading(export) as connection:
-        reader = ArrowReader(
-            run.address, connection, run.snapshot.id, f"windlass export {run.run} rows"
-        )
-        with closing(reader), run.stoppable(reader.cancel):
-            shaper = Shaper(export, run.dialect)
-            with closing(ahead(partial(reader.batches, export))) as batches:
-                shaped = map(shaper.shape, batches)
-                files = write_parquet(run.store, layout, shaper.schema, shaped)
-    manifest = _manifest(run, export, layout)
-    return replace(manifest, files=tuple(files), losses=shaper.losses)
+def _layout(run: Exporting, export: Export) -> Layout:
+    compression, form = run.spec.compressed_by, run.spec.format
+    packed = ".gz" if form is Format.CSV and compression is Compression.GZIP else ""
+    folder = run.manifests.folder(export)
+    return Layout(folder, f"{form}{packed}", str(compression), run.spec.file_size)
 
 
-def _extract_csv(run: Exporting, export: Export) -> Manifest:
-    layout = _layout(run, export)
-    with run.reading(export) as connection:
-        names = [column.name for column in export.columns]
-        with csv_rows(connection, export, run.dialect) as lines:
-            files = write_csv(run.store, layout, names, lines)
-        losses = count_csv_losses(connection, export, run.dialect)
-    manifest = _manifest(run, export, layout)
-    return replace(manifest, files=tuple(files), losses=losses)
+def _write_parquet(
+    run: Exporting, export: Export, rows: Rows, layout: Layout
+) -> tuple[list[File], Losses]:
+    shaper = Shaper(export.columns, run.loads_into)
+    with closing(ahead(rows.batches)) as batches:
+        files = write_parquet(run.store, layout, shaper.schema, map(shaper.shape, batches))
+    return files, rows.losses + shaper.losses
+
+
+def _write_csv(
+    run: Exporting, export: Export, rows: Rows, layout: Layout
+) -> tuple[list[File], Losses]:
+    names = [column.name for column in export.columns]
+    with closing(rows.lines()) as lines:
+        files = write_csv(run.store, layout, names, lines)
+    return files, rows.losses
 
 
 def check_objects(run: Exporting, item: Item) -> Result:
@@ -143,7 +130,7 @@ def check_objects(run: Exporting, item: Item) -> Result:
         WindlassError: one is not, or there are no rows where some are required.
     """
     export = run.export(item.id)
-    manifest = run.manifest(export)
+    manifest = run.manifests.read(export)
     if manifest is None:
         return {"rows": _loaded_before(run, export).rows}
     for file in manifest.files:
@@ -175,14 +162,14 @@ def _count_rows(store: ObjectStore, manifest: Manifest, file: File) -> int:
 def load(run: Exporting, item: Item) -> Result:
     """The files into the warehouse, once for a run."""
     export = run.export(item.id)
-    if run.warehouse is None:
+    if run.target is None:
         return {}
-    manifest = run.manifest(export)
+    manifest = run.manifests.read(export)
     if manifest is None:
         done = _loaded_before(run, export)
     else:  # which finds by itself what is done
         export = replace(export, columns=manifest.columns)
-        done = run.warehouse.load(export, manifest, run.store)
+        done = run.target.load(export, manifest, run.store)
     if not done.is_new:
         run.emit(Noticed(
             f"{export.name}: run {run.run} has been loaded into {export.table} before:"
@@ -198,20 +185,20 @@ def check_rows(run: Exporting, item: Item) -> Result:
         Different: more, or fewer.
     """
     export = run.export(item.id)
-    manifest = run.manifest(export)
+    manifest = run.manifests.read(export)
     told = {"losses": manifest.losses} if manifest and manifest.losses else {}
-    if run.warehouse is None:
+    if run.target is None:
         return {"rows": manifest.rows if manifest else 0, **told}
     done = _loaded(run, export)
     if not done:
         raise WindlassError(f"{export.table} has not been loaded", hint="run the load again")
     counted = done.rows
     if export.disposition == "truncate" and done.is_last:
-        counted = run.warehouse.count(export.table)
+        counted = run.target.count(export.table)
     if counted != done.read:
-        message = f"{done.read:,} rows were read, {counted:,} are in {run.warehouse.place}"
+        message = f"{done.read:,} rows were read, {counted:,} are in {run.target.place}"
         raise Different([Difference(DifferenceKind.COUNT, export.table, message)])
-    return {"rows": counted, **told, "assets": run.assets(export)}
+    return {"rows": counted, **told, "assets": run.target.assets(export.table)}
 
 
 def clean_up(run: Exporting, item: Item) -> Result:
@@ -219,15 +206,15 @@ def clean_up(run: Exporting, item: Item) -> Result:
     warehouse they are what was asked for."""
     export = run.export(item.id)
     removed = {}
-    if not (run.spec.keep_files or (run.warehouse is None and run.manifest(export))):
-        removed = {"removed": run.store.clear(run.folder(export))}
-    if run.warehouse is not None:
-        run.warehouse.clean_up(export, run.run)
+    if not (run.spec.keep_files or (run.target is None and run.manifests.read(export))):
+        removed = {"removed": run.manifests.clear(export)}
+    if run.target is not None:
+        run.target.clean_up(export, run.run)
     return removed
 
 
 def _loaded(run: Exporting, export: Export) -> Loaded | None:
-    return run.warehouse.loaded(run.run, export) if run.warehouse else None
+    return run.target.loaded(run.run, export) if run.target else None
 
 
 def _loaded_before(run: Exporting, export: Export) -> Loaded:
@@ -238,5 +225,5 @@ def _loaded_before(run: Exporting, export: Export) -> Loaded:
     """
     found = _loaded(run, export)
     if found is None:
-        raise vanished(run.store.place(run.folder(export)))
+        raise vanished(run.manifests.place(export))
     return found

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass, Problem
+from windlass.planning.patterns import matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,6 @@ class Wanted:
     @property
     def is_everything(self) -> bool:
         return not (self.schemas or self.include or self.exclude)
-
-
-def matches(name: Name, pattern: str) -> bool:
-    """Shell pattern on ``schema.relation``; without a dot it is matched against the name alone."""
-    return fnmatchcase(name.plain if "." in pattern else name.name, pattern)
 
 
 def select_relations(catalog: Catalog, wanted: Wanted) -> tuple[Relation, ...]:

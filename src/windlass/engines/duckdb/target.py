@@ -2,62 +2,53 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import duckdb
 from psycopg import sql
 
-from windlass.engines.objects.store import ObjectStore
-from windlass.engines.warehouse.base import (
+from windlass.engines.duckdb.facts import FACTS
+from windlass.engines.duckdb.files import read_list, source_of, type_of
+from windlass.engines.duckdb.session import MEMORY, explaining
+from windlass.engines.objects.store import ObjectStore, fetched
+from windlass.engines.paths import path_of
+from windlass.engines.warehouse.loads import (
     RECORDS,
     check_arrived,
-    fetched,
     misfits,
     not_unique,
     without_key,
 )
 from windlass.engines.warehouse.statements import each, listed, names, statement, verbatim
-from windlass.errors import ConnectionLost, WindlassError
-from windlass.model.export import Column, Export, Kind, Loaded, Manifest
+from windlass.errors import BadSpec, ConnectionLost, WindlassError
+from windlass.model.export import Export, Loaded, Manifest
 from windlass.model.report import Problem
 
-_TYPES = {
-    Kind.BOOLEAN: "BOOLEAN",
-    Kind.INT16: "SMALLINT",
-    Kind.INT32: "INTEGER",
-    Kind.INT64: "BIGINT",
-    Kind.FLOAT32: "FLOAT",
-    Kind.FLOAT64: "DOUBLE",
-    Kind.TEXT: "VARCHAR",
-    Kind.JSON: "JSON",
-    Kind.UUID: "UUID",
-    Kind.BYTES: "BLOB",
-    Kind.DATE: "DATE",
-    Kind.TIME: "TIME",
-    Kind.TIMESTAMP: "TIMESTAMP",
-    Kind.INSTANT: "TIMESTAMP WITH TIME ZONE",
-}
-MEMORY = "128MB"  # what a load may take, beside the rest of the process; it spills to disk
 _ONE_AT_A_TIME = threading.Lock()  # of a process; another process finds the file locked
 
 
-def type_of(column: Column) -> str:
-    if column.kind is Kind.DECIMAL:
-        return f"DECIMAL({column.precision},{column.scale})"
-    return _TYPES[column.kind] + ("[]" if column.is_list else "")
-
-
-class DuckDb:
+class DuckDbTarget:
     """Tables in one schema of a DuckDB file."""
 
-    def __init__(self, path: str, schema: str = "") -> None:
-        self._path, self._schema = path, schema or "main"
+    facts = FACTS
+
+    def __init__(self, url: str, schema: str = "") -> None:
+        """Connects to nothing yet.
+
+        Raises:
+            BadSpec: the URL names no file.
+        """
+        self._path, self._schema = path_of(url), schema or "main"
+        if not self._path:
+            hint = "duckdb:///folder/file.duckdb"
+            raise BadSpec([f"warehouse: duckdb needs the path of a file: {hint}"])
+        path = self._path
         self.place = f"DuckDB {path}"
         self._open: Any = None
 
@@ -77,23 +68,12 @@ class DuckDb:
         """Raises:
         ConnectionLost: another process has the file open; it can be tried again.
         """
-        with _ONE_AT_A_TIME:
+        with _ONE_AT_A_TIME, explaining(self.place, doing):
             try:
                 with duckdb.connect(self._path, config={"memory_limit": MEMORY}) as connection:
                     self._open = connection
                     connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
                     yield connection
-            except duckdb.IOException as error:
-                said = _first_line(error)
-                if "lock" in said:
-                    raise ConnectionLost(
-                        f"{self.place} is open in another process", hint="wait until it is closed"
-                    ) from error
-                raise WindlassError(
-                    f"{self.place}: {doing}: {said}", hint="see the file"
-                ) from error
-            except duckdb.Error as error:
-                raise WindlassError(f"{self.place}: {doing}: {_first_line(error)}") from error
             finally:
                 self._open = None
 
@@ -161,6 +141,9 @@ class DuckDb:
         ).fetchone()
         return Loaded(*row) if row else None
 
+    def assets(self, table: str) -> list[dict[str, str]]:
+        return [{"uri": f"duckdb:///{quote(self._path.lstrip('/'))}/{self._schema}/{table}"}]
+
     def clean_up(self, export: Export, run: str) -> None:
         """A load is one transaction: it leaves nothing."""
 
@@ -225,8 +208,8 @@ class DuckDb:
         parts = {
             "table": table,
             "columns": columns,
-            "values": _read_list(export.columns, manifest),
-            "source": verbatim(_source(manifest)),
+            "values": read_list(export.columns, manifest),
+            "source": verbatim(source_of(manifest)),
         }
         if export.disposition == "merge":
             connection.execute(
@@ -287,61 +270,3 @@ def _take_out(connection: Any, export: Export, table: sql.Identifier) -> None:
     same = each("old.{0} = new.{0}", keys, " and ")
     delete = "delete from {table} as old using windlass_new as new where {same}"
     connection.execute(statement(delete, table=table, same=same))
-
-
-def _source(manifest: Manifest) -> str:
-    """A table function over the files, whose paths are its parameter."""
-    if manifest.format == "parquet":
-        return "read_parquet(?)"
-    columns = ", ".join(f"'{at}': 'VARCHAR'" for at in range(len(manifest.columns)))
-    # every value as it stands: "" is an empty text, nothing at all is NULL
-    return (
-        "read_csv(?, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"',"
-        " nullstr = '', allow_quoted_nulls = false, columns = {" + columns + "})"
-    )
-
-
-def _read_list(columns: Sequence[Column], manifest: Manifest) -> sql.Composed:
-    """The columns as read, by place in CSV: names there are for people."""
-    if manifest.format == "parquet":
-        return listed(
-            sql.SQL("{0}::{1} as {0}").format(names(one.name), verbatim(type_of(one)))
-            for one in columns
-        )
-    return listed(
-        sql.SQL("{} as {}").format(_from_text(one, names(str(at))), names(one.name))
-        for at, one in enumerate(columns)
-    )
-
-
-def _from_text(column: Column, name: sql.Identifier) -> sql.Composed:
-    """PostgreSQL's text into a value."""
-    if column.kind is Kind.BYTES:
-        return sql.SQL("unhex(substr({}, 3))").format(name)
-    if column.is_list and column.kind is Kind.TEXT:
-        raise WindlassError(
-            f"column {column.name} is a list of texts, which DuckDB cannot read from CSV",
-            hint="export Parquet, or give the relation `text: [...]` with its name",
-        )
-    if column.is_list:
-        told = (
-            f"column {column.name} holds arrays of more than one dimension, or whose first index"
-            f" is not 1: export Parquet, or give the relation `text: [{column.name}]`"
-        )
-        return sql.SQL(
-            "case when {0} like '[%' or {0} like '{{{{%' then error({1})"
-            " else translate({0}, '{{}}', '[]') end::{2}"
-        ).format(name, sql.Literal(told), verbatim(type_of(column)))
-    if column.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT):
-        # DuckDB writes the era after the day, and reads over it where PostgreSQL does
-        return sql.SQL(
-            "case when {0} like '% BC' then regexp_replace({0}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')"
-            " else {0} end::{1}"
-        ).format(name, verbatim(type_of(column)))
-    return sql.SQL("{}::{}").format(name, verbatim(type_of(column)))
-
-
-def _first_line(error: BaseException) -> str:
-    """Without the values that DuckDB quotes."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return re.sub(r"(string|value|key:) (['\"]).*\2", r"\1 …", line, flags=re.IGNORECASE)

@@ -1,29 +1,25 @@
-"""BigQuery: jobs under names made from source, run, relation and table, which it takes once.
-
-A retry that meets its own job waits for it. A job that failed has changed nothing, so the next
-one gets the next number; so does a job that replaces what an earlier extract of the run has put
-there, and never before that one is over. Labels say which extract a job has loaded. What a load
-has done is recorded after it, never before.
-"""
+"""BigQuery as the warehouse. What a load has done is recorded after it, never before: a load is a
+job, which BigQuery runs once (`windlass.engines.bigquery.jobs`)."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from google.api_core import exceptions as faults
 from google.api_core.client_options import ClientOptions
-from google.auth import exceptions as auth
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
+from windlass.engines.bigquery.errors import explaining
+from windlass.engines.bigquery.facts import FACTS
+from windlass.engines.bigquery.fields import RECORDS_SCHEMA, field_of, misnamed, type_of
+from windlass.engines.bigquery.jobs import ROWS, Jobs, is_of, labels
 from windlass.engines.objects.store import ObjectStore
-from windlass.engines.warehouse.base import (
+from windlass.engines.warehouse.loads import (
     RECORDS,
     check_arrived,
     misfits,
@@ -31,68 +27,32 @@ from windlass.engines.warehouse.base import (
     without_key,
 )
 from windlass.engines.warehouse.statements import Backticks, each, listed, statement
-from windlass.errors import ConnectionLost, WindlassError
-from windlass.model.export import Column, Export, Kind, Loaded, Manifest
+from windlass.errors import BadSpec, WindlassError
+from windlass.model.export import Export, Loaded, Manifest
 from windlass.model.report import Problem
 
-T = TypeVar("T")
-ATTEMPTS = 50  # names of one load's jobs, each after one that failed
-_EXTRACT, _ROWS = "windlass_extract", "windlass_rows"  # labels of a job: what it has loaded
 MOST_FILES = 10_000  # of one load job: BigQuery's own limit
-_FIT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
-_TYPES = {
-    Kind.BOOLEAN: "BOOLEAN",
-    Kind.INT16: "INTEGER",
-    Kind.INT32: "INTEGER",
-    Kind.INT64: "INTEGER",
-    Kind.FLOAT32: "FLOAT",
-    Kind.FLOAT64: "FLOAT",
-    Kind.TEXT: "STRING",
-    Kind.JSON: "STRING",  # Parquet files cannot be loaded into columns of type JSON
-    Kind.UUID: "STRING",
-    Kind.BYTES: "BYTES",
-    Kind.DATE: "DATE",
-    Kind.TIME: "TIME",
-    Kind.TIMESTAMP: "DATETIME",
-    Kind.INSTANT: "TIMESTAMP",
-}
-_SAME = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
-_RECORDS_SCHEMA = [
-    bigquery.SchemaField("run", "STRING"),
-    bigquery.SchemaField("table_name", "STRING"),
-    bigquery.SchemaField("source", "STRING"),
-    bigquery.SchemaField("relation", "STRING"),
-    bigquery.SchemaField("mark", "STRING"),
-    bigquery.SchemaField("rows", "INTEGER"),
-    bigquery.SchemaField("read_rows", "INTEGER"),
-    bigquery.SchemaField("total", "INTEGER"),
-    bigquery.SchemaField("watermark", "STRING"),
-    bigquery.SchemaField("loaded_at", "TIMESTAMP"),
-]
 
 
-def field_of(column: Column) -> bigquery.SchemaField:
-    if column.kind is not Kind.DECIMAL:
-        return bigquery.SchemaField(column.name, _TYPES[column.kind])
-    fits = column.scale <= 9 and column.precision - column.scale <= 29
-    return bigquery.SchemaField(
-        column.name,
-        "NUMERIC" if fits else "BIGNUMERIC",
-        precision=column.precision,
-        scale=column.scale,
-    )
+def open_target(url: str, _: str) -> BigQueryTarget:
+    """Of ``bigquery://project/dataset?location=EU``, which connects to nothing yet.
+
+    Raises:
+        BadSpec: it is something else.
+    """
+    parts = urlsplit(url)
+    dataset, options = parts.path.strip("/"), dict(parse_qsl(parts.query))
+    wrong = sorted(set(options) - {"location", "endpoint"})
+    if not parts.netloc or not dataset or "/" in dataset or wrong:
+        hint = f"; unknown: {', '.join(wrong)}" if wrong else ""
+        raise BadSpec([f"warehouse: bigquery://project/dataset?location=EU is what it takes{hint}"])
+    return BigQueryTarget(parts.netloc, dataset, **options)
 
 
-def _type_of(field: bigquery.SchemaField) -> str:
-    """As people write it."""
-    name = _SAME.get(field.field_type, field.field_type)
-    if field.precision:
-        return f"{name}({field.precision},{field.scale or 0})"
-    return f"{name} (repeated)" if field.mode == "REPEATED" else str(name)
-
-
-class BigQuery:
+class BigQueryTarget:
     """Tables in one dataset."""
+
+    facts = FACTS
 
     def __init__(
         self, project: str, dataset: str, location: str | None = None, endpoint: str = ""
@@ -102,7 +62,7 @@ class BigQuery:
         self._endpoint = endpoint
         self.place = f"BigQuery {project}.{dataset}"
         self._made: bigquery.Client | None = None
-        self._job: Any = None
+        self._jobs = Jobs(self.place, project, dataset, self._find_job)
 
     @property
     def _client(self) -> bigquery.Client:
@@ -124,6 +84,9 @@ class BigQuery:
                 given["credentials"] = AnonymousCredentials()  # type: ignore[no-untyped-call]
         return bigquery.Client(self._project, location=location, **given)
 
+    def _find_job(self, id_: str) -> Any:
+        return self._client.get_job(id_, location=self._location)
+
     def __enter__(self) -> Self:
         return self
 
@@ -134,40 +97,8 @@ class BigQuery:
     def cancel(self) -> None:
         """A job continues without us; the next attempt meets it."""
 
-    @contextmanager
-    def _explaining(self, doing: str) -> Iterator[None]:
-        """Raises:
-        ConnectionLost: trying again can help.
-        """
-        try:
-            yield
-        except auth.DefaultCredentialsError as error:
-            raise WindlassError(
-                f"{self.place}: no credentials",
-                hint="give GOOGLE_APPLICATION_CREDENTIALS, or run"
-                " `gcloud auth application-default login`",
-            ) from error
-        except (faults.Forbidden, faults.Unauthorized) as error:
-            raise WindlassError(
-                f"{self.place}: {doing}: no permission: {_said(error)}",
-                hint="the account needs the roles BigQuery Data Editor and BigQuery Job User",
-            ) from error
-        except faults.NotFound as error:
-            hint = "make it, or check the names in the warehouse's URL"
-            raise WindlassError(f"{self.place}: {doing}: {_said(error)}", hint=hint) from error
-        except (faults.ServerError, faults.TooManyRequests, faults.RetryError,
-                auth.TransportError, OSError) as error:  # fmt: skip
-            raise ConnectionLost(
-                f"{self.place}: {doing}: {_said(error)}", hint="see the status of BigQuery"
-            ) from error
-        except auth.GoogleAuthError as error:
-            raise WindlassError(
-                f"{self.place}: the credentials are not accepted: {_said(error)}",
-                hint="renew them: give another GOOGLE_APPLICATION_CREDENTIALS, or run"
-                " `gcloud auth application-default login`",
-            ) from error
-        except faults.GoogleAPICallError as error:
-            raise WindlassError(f"{self.place}: {doing}: {_said(error)}") from error
+    def _explaining(self, doing: str) -> AbstractContextManager[None]:
+        return explaining(self.place, doing)
 
     def problems(self, exports: Sequence[Export]) -> list[Problem]:
         try:
@@ -175,22 +106,14 @@ class BigQuery:
                 self._client.get_dataset(self._dataset)
             found = []
             for one in exports:
-                found += self._misnamed(one)
+                found += misnamed(one)
                 there = self._columns(one.table)
                 if there is not None:
-                    types = [_type_of(field_of(column)) for column in one.columns]
+                    types = [type_of(field_of(column)) for column in one.columns]
                     found += misfits(one.table, one.columns, types, there)
             return found
         except WindlassError as error:
             return [Problem(self.place, str(error), error.hint)]
-
-    def _misnamed(self, export: Export) -> list[Problem]:
-        names = [one.name for one in export.columns if not _FIT.fullmatch(one.name)]
-        told = [f"column {name!r}" for name in names]
-        if not re.fullmatch(r"[\w-]{1,300}", export.table, re.ASCII):
-            told.append(f"table {export.table!r}")
-        hint = "give the relation a `table`, or a `query` that renames the columns"
-        return [Problem(export.name, f"BigQuery has no {one}", hint) for one in told]
 
     def _columns(self, table: str) -> dict[str, tuple[str, bool]] | None:
         with self._explaining(f"looking at {table}"):
@@ -198,7 +121,7 @@ class BigQuery:
                 found = self._client.get_table(self._table(table))
             except faults.NotFound:
                 return None
-            return {one.name: (_type_of(one), one.mode == "REQUIRED") for one in found.schema}
+            return {one.name: (type_of(one), one.mode == "REQUIRED") for one in found.schema}
 
     def _table(self, table: str) -> str:
         return f"{self._project}.{self._dataset}.{table}"
@@ -257,7 +180,7 @@ class BigQuery:
             return done
         with self._explaining(f"loading {export.table}"):
             self._client.create_table(
-                bigquery.Table(self._table(RECORDS), schema=_RECORDS_SCHEMA), exists_ok=True
+                bigquery.Table(self._table(RECORDS), schema=RECORDS_SCHEMA), exists_ok=True
             )
         if export.disposition == "merge":
             counted, read = self._merge(export, manifest, store)
@@ -269,6 +192,9 @@ class BigQuery:
         found = self.loaded(manifest.run, export)
         assert found is not None
         return replace(found, is_new=True)
+
+    def assets(self, table: str) -> list[dict[str, str]]:
+        return [{"uri": f"bigquery://{self._project}/{self._dataset}/{table}"}]
 
     def clean_up(self, export: Export, run: str) -> None:
         """The table that a merge has staged its rows in."""
@@ -298,7 +224,7 @@ class BigQuery:
             create_disposition="CREATE_IF_NEEDED",
             schema=[field_of(column) for column in export.columns],
             autodetect=False,
-            labels=_labels(manifest),
+            labels=labels(manifest),
         )
         if is_csv:
             config.skip_leading_rows = 1
@@ -313,20 +239,20 @@ class BigQuery:
             if disposition == "append":
                 return True
             there = table == export.table or self._columns(table) is not None
-            return there and _is_of(job, manifest)
+            return there and is_of(job, manifest)
 
-        job = self._once(
-            self._job_name(export, manifest.run, "load" if table == export.table else "stage"),
+        job = self._jobs.once(
+            self._jobs.name(export, manifest.run, "load" if table == export.table else "stage"),
             lambda id_: self._client.load_table_from_uri(
                 places, self._table(table), job_id=id_, job_config=config
             ),
             f"loading {export.table}",
             is_mine,
         )
-        return int(job.output_rows or 0), int(job.labels.get(_ROWS, manifest.rows))
+        return int(job.output_rows or 0), int(job.labels.get(ROWS, manifest.rows))
 
     def _staged(self, export: Export, run: str) -> str:
-        return f"_windlass_{export.table[:200]}_{self._digest(export, run, 'table')}"
+        return f"_windlass_{export.table[:200]}_{self._jobs.digest(export, run, 'table')}"
 
     def _merge(self, export: Export, manifest: Manifest, store: ObjectStore) -> tuple[int, int]:
         """Into a table of this run's own, then from there in one statement. That table stays until
@@ -352,12 +278,12 @@ class BigQuery:
             columns=listed(columns),
             values=each("new.{}", columns),
         )
-        config = bigquery.QueryJobConfig(labels=_labels(manifest))
-        job = self._once(
-            self._job_name(export, manifest.run, "merge"),
+        config = bigquery.QueryJobConfig(labels=labels(manifest))
+        job = self._jobs.once(
+            self._jobs.name(export, manifest.run, "merge"),
             lambda id_: self._client.query(merge, config, job_id=id_, job_retry=None),
             f"merging into {export.table}",
-            lambda job: _is_of(job, manifest),
+            lambda job: is_of(job, manifest),
         )
         affected = job.num_dml_affected_rows
         return counted if affected is None else int(affected), read
@@ -400,80 +326,6 @@ class BigQuery:
             },
         )
 
-    def _digest(self, export: Export, run: str, step: str) -> str:
-        """A name of a job is the project's: it tells data sets, sources and relations apart."""
-        words = (self._project, self._dataset, export.table, export.source, export.name, run, step)
-        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:20]
-
-    def _job_name(self, export: Export, run: str, step: str) -> str:
-        told = re.sub(r"[^\w-]", "_", f"windlass_{run}_{export.table}"[:200], flags=re.ASCII)
-        return f"{told}_{step}_{self._digest(export, run, step)}"
-
-    def _once(
-        self,
-        name: str,
-        start: Callable[[str], Any],
-        doing: str,
-        is_mine: Callable[[Any], bool],
-    ) -> Any:
-        """A job under a name; one that is there already is waited for. One that failed, or has
-        done something else than what is asked for now, is followed by the next number.
-
-        Raises:
-            WindlassError: the job has failed, and with what words.
-            ConnectionLost: how it ended is not known.
-        """
-        for number in range(1, ATTEMPTS + 1):
-            id_ = f"{name}_{number}"
-            with self._explaining(doing):
-                is_new = True
-                try:
-                    job = start(id_)
-                except faults.Conflict:
-                    is_new = False
-                    job = self._client.get_job(id_, location=self._location)
-                fault = self._fault_of(job, doing)
-                if fault is None and (is_new or is_mine(job)):
-                    return job
-                if fault is not None and is_new:
-                    raise self._failed(job, fault, doing) from fault
-        raise WindlassError(
-            f"{self.place}: {doing}: this run has had {ATTEMPTS} jobs",
-            hint=f"see the jobs {name}_1 and following, and begin another run",
-        )
-
-    def _fault_of(self, job: Any, doing: str) -> BaseException | None:
-        """Wait for a job; why it has failed, if it has.
-
-        Raises:
-            ConnectionLost: asking for it has failed; it continues.
-        """
-        try:
-            job.result()
-        except faults.GoogleAPICallError as error:
-            if not job.error_result:
-                with suppress(faults.GoogleAPIError, auth.GoogleAuthError, OSError):
-                    job.reload(retry=None, timeout=30)
-            if not job.error_result and isinstance(error, faults.Forbidden | faults.Unauthorized):
-                raise
-            if not job.error_result:
-                raise ConnectionLost(
-                    f"{self.place}: {doing}: asking for the job {job.job_id}: {_said(error)}",
-                    hint="the job continues, and the same run finds it",
-                ) from error
-            return error
-        return None
-
-    def _failed(self, job: Any, error: BaseException, doing: str) -> WindlassError:
-        told = [str(one.get("message", "")) for one in job.errors or []] or [_said(error)]
-        reason = (job.error_result or {}).get("reason", "")
-        message = f"{self.place}: {doing}: {'; '.join(dict.fromkeys(told))[:1000]}"
-        if reason in ("backendError", "internalError", "rateLimitExceeded"):
-            return ConnectionLost(message, hint="BigQuery's own fault; trying again can help")
-        if "serialize access" in message:  # another statement has changed the table meanwhile
-            return ConnectionLost(message, hint="others write the table; trying again can help")
-        return WindlassError(message, hint=f"nothing was loaded; see the job {job.job_id}")
-
     def _query(self, text: str, words: dict[str, str | int]) -> list[tuple[Any, ...]]:
         parameters = [
             bigquery.ScalarQueryParameter(key, "INT64" if isinstance(word, int) else "STRING", word)
@@ -482,15 +334,3 @@ class BigQuery:
         config = bigquery.QueryJobConfig(query_parameters=parameters)
         with self._explaining("asking"):
             return [tuple(row.values()) for row in self._client.query(text, config).result()]
-
-
-def _labels(manifest: Manifest) -> dict[str, str]:
-    return {_EXTRACT: manifest.id, _ROWS: str(manifest.rows)}
-
-
-def _is_of(job: Any, manifest: Manifest) -> bool:
-    return bool(job.labels.get(_EXTRACT) == manifest.id)
-
-
-def _said(error: BaseException) -> str:
-    return str(getattr(error, "message", "") or error).splitlines()[0][:300]

@@ -1,0 +1,223 @@
+"""What an engine is to the rest: a `Source` to read from, a `Target` to load into, and its `Facts`.
+
+Decides nothing, and imports no driver. `windlass.engines.registry` chooses an engine by a URL.
+
+Rows travel as Arrow batches of the types that `arrow_type` names. A date or timestamp at infinity
+is the largest number of its Arrow type, or that number's negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from windlass.model.export import (
+    Column,
+    Export,
+    Kind,
+    Loaded,
+    Losses,
+    Manifest,
+    Readable,
+    Request,
+    Span,
+)
+from windlass.model.report import Problem
+from windlass.model.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from windlass.engines.objects.store import ObjectStore
+
+OURS = "_windlass_"  # tables that begin so are our own
+MOST_DIGITS = 38  # of a decimal in Arrow's 128 bits, DuckDB, and BigQuery's BIGNUMERIC
+# A reader holds three batches at once, a writer two: about 100 MB with what decoding needs.
+BATCH_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an engine can do. One for each engine; those of a role it does not have are unused."""
+
+    engine: str  # as a URL's scheme names it
+    label: str  # for people
+
+    # as a source
+    shared_snapshot: bool = False  # sessions of other processes can read in it
+    typed: bool = True  # a column's type is that of all its values
+    writes_csv: bool = False  # `Rows.lines`, in the text that PostgreSQL has for values
+
+    # as a target
+    lists: bool = True  # columns can be lists, with NULLs in them
+    uuids: bool = True
+    json: bool = True  # a type for JSON that Parquet files can be loaded into
+    infinity: bool = True  # dates and timestamps can be infinite
+    years: tuple[int, int] | None = None  # the first and last that dates can have
+    midnight_ends: bool = True  # 24:00 is a time
+    decimal_nan: bool = True  # decimals in CSV can be NaN
+    csv_null: str = ""
+    csv_base64: bool = False  # bytes in CSV; else `\\x` and hexadecimal digits
+
+
+# Files alone, for no engine in particular: Parquet has no infinity, text has.
+FILES = Facts("files", "files", infinity=False)
+
+
+class Rows(Protocol):
+    """The rows of one export, read once: either as batches or as lines."""
+
+    def batches(self) -> Generator[pa.RecordBatch, None, None]:
+        """Arrow batches, with the columns and types of `windlass.engines.base.schema`."""
+
+    def lines(self) -> Generator[bytes | bytearray | memoryview, None, None]:
+        """Lines of CSV, each a row; of sources that write it themselves."""
+
+    @property
+    def losses(self) -> Losses:
+        """What has no place in those. Complete once all rows have been read."""
+
+
+class Source(Protocol):
+    """A database that is only read. `hold` comes first, or `join`; leaving it closes all.
+
+    Its methods may be called by several threads at once.
+    """
+
+    place: str  # for people, without secrets
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def identity(self) -> str:
+        """The same for every way of naming this very database. Known once it is held."""
+
+    def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
+        """Take the snapshot that everything is read in. For watermarks, whose `overlaps` these
+        are in seconds, the source also looks who is writing.
+
+        Raises:
+            WindlassError: it cannot be read; `retryable` where trying again can help.
+        """
+
+    def notices(self) -> Sequence[str]:
+        """What people have to know about the snapshot."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether what `hold` has taken is still there."""
+
+    def join(self, snapshot: Snapshot) -> None:
+        """Read in a snapshot that another process holds.
+
+        Raises:
+            WindlassError: this engine's snapshots are not shared.
+        """
+
+    def relations(self) -> Sequence[Readable]:
+        """Everything that a pattern can name, with what keeps it from being read."""
+
+    def describe(self, request: Request) -> Sequence[Column]:
+        """The columns of what is asked for, as the types that hold all their values.
+
+        Raises:
+            WindlassError: the source does not accept the query.
+            BadSpec: a column's values have no common type; with one fault for each.
+        """
+
+    def item(self, request: Request) -> str:
+        """What stands after FROM, in the engine's own SQL: the export's `query`."""
+
+    def span(self, export: Export, last: str) -> Span:
+        """Where a watermark begins, which was last loaded up to `last`, and where it will end."""
+
+    def keep(self, names: Collection[str]) -> None:
+        """Keep relations from being dropped or emptied under the readers."""
+
+    def reading(self, export: Export, target: Facts, run: str) -> AbstractContextManager[Rows]:
+        """The rows of an export, in the snapshot. `target` says what its CSV is for; an engine
+        that lists its sessions shows the `run`."""
+
+    def cancel(self) -> None:
+        """Stop what other threads are reading: they raise Interrupted."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *fault: object) -> None: ...
+
+
+class Target(Protocol):
+    """A warehouse that files are loaded into. Leaving it closes what is open.
+
+    A load and its record are one transaction, or, where the engine has none, a job under a name
+    made from run and relation, which it takes once. So a retry finds what was done.
+    """
+
+    place: str  # for people, without secrets
+
+    @property
+    def facts(self) -> Facts: ...
+
+    def problems(self, exports: Sequence[Export]) -> list[Problem]:
+        """Everything that would keep these from being loaded: it cannot be reached or written, or
+        a table is there that does not fit."""
+
+    def watermark(self, export: Export) -> str:
+        """The last one that was loaded from this source into the table, as text; empty for none,
+        and where the table has lost those rows: it is gone, or empty, or was replaced."""
+
+    def loaded(self, run: str, export: Export) -> Loaded | None:
+        """What this run has loaded of a relation into its table, if it has."""
+
+    def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
+        """Load the files of a manifest, once for a run."""
+
+    def count(self, table: str) -> int:
+        """The rows of a table now."""
+
+    def assets(self, table: str) -> list[dict[str, str]]:
+        """Where a scheduler's other work finds a table."""
+
+    def clean_up(self, export: Export, run: str) -> None:
+        """Remove what a load of this run may have left behind."""
+
+    def cancel(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *fault: object) -> None: ...
+
+
+def arrow_type(column: Column) -> Any:
+    """How a source's batches hold a column."""
+    import pyarrow as pa
+
+    types = {
+        Kind.BOOLEAN: pa.bool_(),
+        Kind.INT16: pa.int16(),
+        Kind.INT32: pa.int32(),
+        Kind.INT64: pa.int64(),
+        Kind.FLOAT32: pa.float32(),
+        Kind.FLOAT64: pa.float64(),
+        Kind.TEXT: pa.string(),
+        Kind.JSON: pa.string(),
+        Kind.UUID: pa.uuid(),
+        Kind.BYTES: pa.binary(),
+        Kind.DATE: pa.date32(),
+        Kind.TIME: pa.time64("us"),
+        Kind.TIMESTAMP: pa.timestamp("us"),
+        Kind.INSTANT: pa.timestamp("us", tz="UTC"),
+    }
+    if column.kind is Kind.DECIMAL:
+        return pa.decimal128(column.precision, column.scale)
+    return pa.list_(types[column.kind]) if column.is_list else types[column.kind]
+
+
+def schema(columns: Sequence[Column]) -> Any:
+    """Of a source's batches. NOT NULL is the source's word: a value without a place is NULL."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field(one.name, arrow_type(one)) for one in columns])

@@ -1,0 +1,19 @@
+"""What BigQuery can do, as a warehouse."""
+
+from __future__ import annotations
+
+from windlass.engines.base import Facts
+
+FACTS = Facts(
+    "bigquery",
+    "BigQuery",
+    lists=False,  # repeated fields know neither NULL nor empty elements
+    uuids=False,
+    json=False,  # Parquet files cannot be loaded into columns of type JSON
+    infinity=False,
+    years=(1, 9999),
+    midnight_ends=False,
+    decimal_nan=False,
+    csv_null=r"\N",  # so that an empty text is not taken for it
+    csv_base64=True,
+)

@@ -1,0 +1,70 @@
+"""Which types columns have in BigQuery, and which names it takes."""
+
+from __future__ import annotations
+
+import re
+
+from google.cloud import bigquery
+
+from windlass.model.export import Column, Export, Kind
+from windlass.model.report import Problem
+
+_FIT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
+_TYPES = {
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.INT16: "INTEGER",
+    Kind.INT32: "INTEGER",
+    Kind.INT64: "INTEGER",
+    Kind.FLOAT32: "FLOAT",
+    Kind.FLOAT64: "FLOAT",
+    Kind.TEXT: "STRING",
+    Kind.JSON: "STRING",  # Parquet files cannot be loaded into columns of type JSON
+    Kind.UUID: "STRING",
+    Kind.BYTES: "BYTES",
+    Kind.DATE: "DATE",
+    Kind.TIME: "TIME",
+    Kind.TIMESTAMP: "DATETIME",
+    Kind.INSTANT: "TIMESTAMP",
+}
+_SAME = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+RECORDS_SCHEMA = [
+    bigquery.SchemaField("run", "STRING"),
+    bigquery.SchemaField("table_name", "STRING"),
+    bigquery.SchemaField("source", "STRING"),
+    bigquery.SchemaField("relation", "STRING"),
+    bigquery.SchemaField("mark", "STRING"),
+    bigquery.SchemaField("rows", "INTEGER"),
+    bigquery.SchemaField("read_rows", "INTEGER"),
+    bigquery.SchemaField("total", "INTEGER"),
+    bigquery.SchemaField("watermark", "STRING"),
+    bigquery.SchemaField("loaded_at", "TIMESTAMP"),
+]
+
+
+def field_of(column: Column) -> bigquery.SchemaField:
+    if column.kind is not Kind.DECIMAL:
+        return bigquery.SchemaField(column.name, _TYPES[column.kind])
+    fits = column.scale <= 9 and column.precision - column.scale <= 29
+    return bigquery.SchemaField(
+        column.name,
+        "NUMERIC" if fits else "BIGNUMERIC",
+        precision=column.precision,
+        scale=column.scale,
+    )
+
+
+def type_of(field: bigquery.SchemaField) -> str:
+    """As people write it."""
+    name = _SAME.get(field.field_type, field.field_type)
+    if field.precision:
+        return f"{name}({field.precision},{field.scale or 0})"
+    return f"{name} (repeated)" if field.mode == "REPEATED" else str(name)
+
+
+def misnamed(export: Export) -> list[Problem]:
+    names = [one.name for one in export.columns if not _FIT.fullmatch(one.name)]
+    told = [f"column {name!r}" for name in names]
+    if not re.fullmatch(r"[\w-]{1,300}", export.table, re.ASCII):
+        told.append(f"table {export.table!r}")
+    hint = "give the relation a `table`, or a `query` that renames the columns"
+    return [Problem(export.name, f"BigQuery has no {one}", hint) for one in told]

@@ -1,0 +1,119 @@
+"""Jobs under names made from source, run, relation and table, which BigQuery takes once.
+
+A retry that meets its own job waits for it. A job that failed has changed nothing, so the next
+one gets the next number; so does a job that replaces what an earlier extract of the run has put
+there, and never before that one is over. Labels say which extract a job has loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from google.api_core import exceptions as faults
+from google.auth import exceptions as auth
+
+from windlass.engines.bigquery.errors import explaining, said
+from windlass.errors import ConnectionLost, WindlassError
+from windlass.model.export import Export, Manifest
+
+ATTEMPTS = 50  # names of one load's jobs, each after one that failed
+_EXTRACT, ROWS = "windlass_extract", "windlass_rows"  # labels of a job: what it has loaded
+
+
+def labels(manifest: Manifest) -> dict[str, str]:
+    return {_EXTRACT: manifest.id, ROWS: str(manifest.rows)}
+
+
+def is_of(job: Any, manifest: Manifest) -> bool:
+    """Whether a job has loaded this very extract."""
+    return bool(job.labels.get(_EXTRACT) == manifest.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """Those of one data set. `find` asks for a job by its id."""
+
+    place: str
+    project: str
+    dataset: str
+    find: Callable[[str], Any]
+
+    def digest(self, export: Export, run: str, step: str) -> str:
+        """A name of a job is the project's: it tells data sets, sources and relations apart."""
+        words = (self.project, self.dataset, export.table, export.source, export.name, run, step)
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:20]
+
+    def name(self, export: Export, run: str, step: str) -> str:
+        told = re.sub(r"[^\w-]", "_", f"windlass_{run}_{export.table}"[:200], flags=re.ASCII)
+        return f"{told}_{step}_{self.digest(export, run, step)}"
+
+    def once(
+        self,
+        name: str,
+        start: Callable[[str], Any],
+        doing: str,
+        is_mine: Callable[[Any], bool],
+    ) -> Any:
+        """A job under a name; one that is there already is waited for. One that failed, or has
+        done something else than what is asked for now, is followed by the next number.
+
+        Raises:
+            WindlassError: the job has failed, and with what words.
+            ConnectionLost: how it ended is not known.
+        """
+        for number in range(1, ATTEMPTS + 1):
+            id_ = f"{name}_{number}"
+            with explaining(self.place, doing):
+                is_new = True
+                try:
+                    job = start(id_)
+                except faults.Conflict:
+                    is_new = False
+                    job = self.find(id_)
+                fault = self._fault_of(job, doing)
+                if fault is None and (is_new or is_mine(job)):
+                    return job
+                if fault is not None and is_new:
+                    raise self._failed(job, fault, doing) from fault
+        raise WindlassError(
+            f"{self.place}: {doing}: this run has had {ATTEMPTS} jobs",
+            hint=f"see the jobs {name}_1 and following, and begin another run",
+        )
+
+    def _fault_of(self, job: Any, doing: str) -> BaseException | None:
+        """Wait for a job; why it has failed, if it has.
+
+        Raises:
+            ConnectionLost: asking for it has failed; it continues.
+        """
+        try:
+            job.result()
+        except faults.GoogleAPICallError as error:
+            if not job.error_result:
+                with suppress(faults.GoogleAPIError, auth.GoogleAuthError, OSError):
+                    job.reload(retry=None, timeout=30)
+            if not job.error_result and isinstance(error, faults.Forbidden | faults.Unauthorized):
+                raise
+            if not job.error_result:
+                raise ConnectionLost(
+                    f"{self.place}: {doing}: asking for the job {job.job_id}: {said(error)}",
+                    hint="the job continues, and the same run finds it",
+                ) from error
+            return error
+        return None
+
+    def _failed(self, job: Any, error: BaseException, doing: str) -> WindlassError:
+        told = [str(one.get("message", "")) for one in job.errors or []] or [said(error)]
+        reason = (job.error_result or {}).get("reason", "")
+        message = f"{self.place}: {doing}: {'; '.join(dict.fromkeys(told))[:1000]}"
+        if reason in ("backendError", "internalError", "rateLimitExceeded"):
+            return ConnectionLost(message, hint="BigQuery's own fault; trying again can help")
+        if "serialize access" in message:  # another statement has changed the table meanwhile
+            return ConnectionLost(message, hint="others write the table; trying again can help")
+        return WindlassError(message, hint=f"nothing was loaded; see the job {job.job_id}")

@@ -1,0 +1,1 @@
+"""DuckDB files, as a source and as a warehouse."""

@@ -1,0 +1,86 @@
+"""How a load reads the files of an export: Parquet by its types, CSV from PostgreSQL's text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from windlass.engines.warehouse.statements import listed, names, verbatim
+from windlass.errors import WindlassError
+from windlass.model.export import Column, Kind, Manifest
+
+_TYPES = {
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.INT16: "SMALLINT",
+    Kind.INT32: "INTEGER",
+    Kind.INT64: "BIGINT",
+    Kind.FLOAT32: "FLOAT",
+    Kind.FLOAT64: "DOUBLE",
+    Kind.TEXT: "VARCHAR",
+    Kind.JSON: "JSON",
+    Kind.UUID: "UUID",
+    Kind.BYTES: "BLOB",
+    Kind.DATE: "DATE",
+    Kind.TIME: "TIME",
+    Kind.TIMESTAMP: "TIMESTAMP",
+    Kind.INSTANT: "TIMESTAMP WITH TIME ZONE",
+}
+
+
+def type_of(column: Column) -> str:
+    if column.kind is Kind.DECIMAL:
+        return f"DECIMAL({column.precision},{column.scale})"
+    return _TYPES[column.kind] + ("[]" if column.is_list else "")
+
+
+def source_of(manifest: Manifest) -> str:
+    """A table function over the files, whose paths are its parameter."""
+    if manifest.format == "parquet":
+        return "read_parquet(?)"
+    columns = ", ".join(f"'{at}': 'VARCHAR'" for at in range(len(manifest.columns)))
+    # every value as it stands: "" is an empty text, nothing at all is NULL
+    return (
+        "read_csv(?, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"',"
+        " nullstr = '', allow_quoted_nulls = false, columns = {" + columns + "})"
+    )
+
+
+def read_list(columns: Sequence[Column], manifest: Manifest) -> sql.Composed:
+    """The columns as read, by place in CSV: names there are for people."""
+    if manifest.format == "parquet":
+        return listed(
+            sql.SQL("{0}::{1} as {0}").format(names(one.name), verbatim(type_of(one)))
+            for one in columns
+        )
+    return listed(
+        sql.SQL("{} as {}").format(_from_text(one, names(str(at))), names(one.name))
+        for at, one in enumerate(columns)
+    )
+
+
+def _from_text(column: Column, name: sql.Identifier) -> sql.Composed:
+    """PostgreSQL's text into a value."""
+    if column.kind is Kind.BYTES:
+        return sql.SQL("unhex(substr({}, 3))").format(name)
+    if column.is_list and column.kind is Kind.TEXT:
+        raise WindlassError(
+            f"column {column.name} is a list of texts, which DuckDB cannot read from CSV",
+            hint="export Parquet, or give the relation `text: [...]` with its name",
+        )
+    if column.is_list:
+        told = (
+            f"column {column.name} holds arrays of more than one dimension, or whose first index"
+            f" is not 1: export Parquet, or give the relation `text: [{column.name}]`"
+        )
+        return sql.SQL(
+            "case when {0} like '[%' or {0} like '{{{{%' then error({1})"
+            " else translate({0}, '{{}}', '[]') end::{2}"
+        ).format(name, sql.Literal(told), verbatim(type_of(column)))
+    if column.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT):
+        # DuckDB writes the era after the day, and reads over it where PostgreSQL does
+        return sql.SQL(
+            "case when {0} like '% BC' then regexp_replace({0}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')"
+            " else {0} end::{1}"
+        ).format(name, verbatim(type_of(column)))
+    return sql.SQL("{}::{}").format(name, verbatim(type_of(column)))

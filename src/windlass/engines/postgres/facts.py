@@ -1,0 +1,7 @@
+"""What PostgreSQL can do, as source and as warehouse."""
+
+from __future__ import annotations
+
+from windlass.engines.base import Facts
+
+FACTS = Facts("postgresql", "PostgreSQL", shared_snapshot=True, writes_csv=True)

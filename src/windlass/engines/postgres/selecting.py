@@ -1,0 +1,118 @@
+"""The statements that read the rows of an export: as Arrow, or as the server's own CSV.
+
+The SELECT list casts what would not arrive as it is. What CSV for a warehouse cannot hold becomes
+NULL there, and can be counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from windlass.engines.base import Facts
+from windlass.engines.postgres.session import Connection
+from windlass.model.export import Column, Export, Kind, Losses, Lost
+
+
+def select(export: Export, columns: Sequence[sql.Composable]) -> sql.Composed:
+    """The rows of an export; `query` is ours or the user's own, and ends with its conditions."""
+    return sql.SQL("select {} from {}").format(
+        sql.SQL(", ").join(columns) if columns else sql.SQL("1"), from_item(export)
+    )
+
+
+def from_item(export: Export) -> sql.Composed:
+    item: sql.Composable = sql.SQL(export.query)
+    if not export.watermark or not export.span.since:
+        return sql.Composed([item])
+    mark = sql.Identifier(export.watermark)
+    # from the last value on, as others may have the same; merging makes that harmless
+    since = sql.SQL("select * from {} where {} >= {} or {} is null")
+    rows = since.format(item, mark, sql.Literal(export.span.since), mark)
+    return sql.SQL("({}) as windlass_rows").format(rows)
+
+
+def _value(column: Column) -> sql.Composable:
+    name = sql.Identifier(column.name)
+    if column.mask:
+        return sql.SQL("case when {} is not null then '***' end").format(name)
+    if column.is_cast and column.kind is Kind.JSON:
+        return sql.SQL("to_json({})::text").format(name)
+    if column.is_cast:
+        return sql.SQL("{}::text").format(name)
+    if column.type == "oid":
+        return sql.SQL("{}::int8").format(name)
+    return name
+
+
+def arrow_list(columns: Sequence[Column]) -> list[sql.Composable]:
+    """Every column, then for each list a number that says whether it is more than a list: ADBC
+    makes one flat list of `{{1,2},{3,4}}`."""
+    found: list[sql.Composable] = [
+        sql.SQL("{} as {}").format(_value(one), sql.Identifier(one.name)) for one in columns
+    ]
+    return found + [
+        sql.SQL(
+            "case when array_ndims({0}) > 1 then 2 when array_lower({0}, 1) <> 1 then 1 else 0"
+            " end::int2 as {1}"
+        ).format(sql.Identifier(one.name), sql.Identifier(f"windlass_{at}"))
+        for at, one in enumerate(columns)
+        if one.is_list
+    ]
+
+
+def csv_list(columns: Sequence[Column], target: Facts) -> list[sql.Composable]:
+    return [_csv_value(one, target) for one in columns]
+
+
+def _csv_value(column: Column, target: Facts) -> sql.Composable:
+    name, value = sql.Identifier(column.name), _value(column)
+    if column.mask or column.is_cast:
+        return value
+    if column.kind is Kind.BYTES and target.csv_base64:
+        return sql.SQL("translate(encode({}, 'base64'), E'\\n', '')").format(name)
+    if inside := _inside(column, target):
+        return sql.SQL("case when {} then {} end").format(inside, value)
+    if column.kind is Kind.DECIMAL and not target.decimal_nan:
+        return sql.SQL("nullif({}, 'NaN')").format(value)
+    return value
+
+
+_BOUNDS = {
+    Kind.DATE: "{0} between make_date({1}, 1, 1) and make_date({2}, 12, 31)",
+    Kind.TIMESTAMP: "{0} >= make_date({1}, 1, 1) and {0} < make_date({2}, 12, 31) + 1",
+    Kind.INSTANT: "({0} at time zone 'UTC') >= make_date({1}, 1, 1)"
+    " and ({0} at time zone 'UTC') < make_date({2}, 12, 31) + 1",
+}
+
+
+def _inside(column: Column, target: Facts) -> sql.Composed | None:
+    """That a date or time has a place in the target; None where all of them have."""
+    name = sql.Identifier(column.name)
+    if column.kind is Kind.TIME and not target.midnight_ends:
+        return sql.SQL("{} < '24:00'").format(name)
+    if column.kind in _BOUNDS and target.years:
+        first, last = map(sql.Literal, target.years)
+        return sql.SQL(_BOUNDS[column.kind]).format(name, first, last)
+    return None
+
+
+def count_csv_losses(connection: Connection, export: Export, target: Facts) -> Losses:
+    """How many values the CSV leaves out. Asked in the same snapshot."""
+    asked = {
+        one.name: sql.SQL("count(*) filter (where {} is null and {} is not null)").format(
+            _csv_value(one, target), sql.Identifier(one.name)
+        )
+        for one in export.columns
+        if not (one.mask or one.is_cast)
+        and ((one.kind is Kind.DECIMAL and not target.decimal_nan) or _inside(one, target))
+    }
+    if not asked:
+        return Losses()
+    row = connection.execute(select(export, list(asked.values()))).fetchone()
+    assert row is not None
+    counts = {
+        (name, Lost.NO_PLACE): int(str(count)) for name, count in zip(asked, row, strict=True)
+    }
+    return +Losses(counts)

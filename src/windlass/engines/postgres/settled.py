@@ -1,0 +1,66 @@
+"""Up to which moment a watermark of time is complete: who is still writing, and since when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.session import Address, Role
+
+_TIME = re.compile(r"timestamp|date$")  # types of a watermark that a moment can be compared with
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A moment before which no running transaction can have stamped rows that a snapshot taken
+    after it does not show."""
+
+    moment: str = ""
+    zone: str = "UTC"  # of stamps without one
+    is_blind: bool = False  # others' transactions could not be seen
+    is_standby: bool = False
+
+    def notices(self, overlaps: Sequence[float]) -> list[str]:
+        """What may be missed by watermarks, of which some have no overlap."""
+        if all(overlaps) or not (self.is_blind or self.is_standby):
+            return []
+        told = "who writes to a standby's primary" if self.is_standby else "since when others write"
+        grant = "" if self.is_standby else ", or grant pg_read_all_stats"
+        return [
+            f"watermarks: {told} cannot be seen: a row that is committed later than it was"
+            f" stamped may be missed; give overlap-seconds{grant}"
+        ]
+
+    def highest(self, mark: sql.Identifier, type_: str) -> sql.Composed:
+        """The highest value of a column that a watermark can have."""
+        most = sql.SQL("max({})").format(mark)
+        if not _TIME.match(type_):
+            return most
+        settled = sql.SQL("{}::timestamptz").format(sql.Literal(self.moment))
+        if not type_.endswith("with time zone"):
+            settled = sql.SQL("({} at time zone {})").format(settled, sql.Literal(self.zone))
+        return sql.SQL("case when {0} is not null then least({0}, {1}::{2}) end").format(
+            most, settled, sql.SQL(type_)
+        )
+
+
+def read_settled(address: Address) -> Settled:
+    """Before the snapshot is taken.
+
+    Raises:
+        WindlassError: the source cannot be read.
+    """
+    try:
+        with address.connect(Role.SOURCE, "windlass watermark") as connection:
+            row = connection.execute(load("settled")).fetchone()
+    except psycopg.Error as error:
+        raise explain(error, "reading who is writing", side="source") from error
+    assert row is not None
+    moment, zone, is_blind, is_standby = row
+    return Settled(str(moment), str(zone), bool(is_blind), bool(is_standby))

@@ -1,0 +1,11 @@
+-- In the session's own zone. Who may not see others' sessions has NULL for when they began.
+select least(clock_timestamp(), min(xact_start),
+             (select min(prepared) from pg_prepared_xacts where database = current_database())
+            )::text as moment,
+       (select reset_val from pg_settings where name = 'TimeZone') as zone,
+       coalesce(bool_or(query = '<insufficient privilege>'), false) as is_blind,
+       pg_is_in_recovery() as is_standby
+  from pg_stat_activity
+ where datname = current_database()
+   and pid <> pg_backend_pid()
+   and coalesce(backend_type, '') not in ('autovacuum worker', 'walsender')

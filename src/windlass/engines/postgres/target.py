@@ -1,0 +1,261 @@
+"""PostgreSQL as the warehouse: rows, record and watermark in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Self
+
+import psycopg
+from psycopg import sql
+
+from windlass.engines.objects.store import ObjectStore, fetched
+from windlass.engines.postgres.arrow import explain_adbc
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.facts import FACTS
+from windlass.engines.postgres.loaded_types import (
+    from_arrow,
+    from_text,
+    staged_batches,
+    type_of,
+    unpacked,
+)
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.engines.postgres.warehouse_tables import STAGED, Fetched, Tables
+from windlass.engines.warehouse.loads import RECORDS, misfits
+from windlass.errors import Refused, WindlassError
+from windlass.model.export import Export, Loaded, Manifest
+from windlass.model.report import Problem
+from windlass.trust.planted import Room, quoted_pattern, read_others_code, read_planted
+
+
+class PostgresTarget:
+    """Tables in one schema of a PostgreSQL database."""
+
+    facts = FACTS
+
+    def __init__(self, url: str, schema: str = "") -> None:
+        self._address = Address.parse("warehouse", url)
+        self._schema = schema or "public"
+        self.place = str(self._address)
+        self._open: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        """Nothing is open between calls."""
+
+    def cancel(self) -> None:
+        connection = self._open
+        if connection is not None and not connection.closed:
+            connection.cancel_safe(timeout=5)
+
+    @contextmanager
+    def _session(self, doing: str) -> Iterator[Connection]:
+        try:
+            with self._address.connect(Role.TARGET, "windlass warehouse") as connection:
+                connection.execute("set synchronous_commit = on")
+                self._open = connection
+                yield connection
+        except psycopg.Error as error:
+            raise explain(error, doing, side="warehouse") from error
+        finally:
+            self._open = None
+
+    def problems(self, exports: Sequence[Export]) -> list[Problem]:
+        try:
+            with self._session("looking at the tables") as connection:
+                found = []
+                tables = self._tables(connection)
+                for one in exports:
+                    there = tables.columns(one.table)
+                    if there:
+                        types = [type_of(column, one.engine) for column in one.columns]
+                        found += misfits(one.table, one.columns, types, there)
+                return [
+                    *found,
+                    *self._rights(connection),
+                    *self._own(tables, exports),
+                    *self._planted(connection, exports),
+                ]
+        except WindlassError as error:
+            return [Problem(self.place, str(error), error.hint)]
+
+    def _rights(self, connection: Connection) -> list[Problem]:
+        row = connection.execute(
+            "select coalesce(has_schema_privilege(oid, 'create'), false) from pg_namespace"
+            " where nspname = %s",
+            (self._schema,),
+        ).fetchone()
+        if row is None:
+            return [
+                Problem(self.place, f"there is no schema {self._schema}", "make it, or see `into`")
+            ]
+        if not row[0]:
+            return [Problem(self.place, f"may not create in {self._schema}", "grant create on it")]
+        return []
+
+    def _planted(self, connection: Connection, exports: Sequence[Export]) -> list[Problem]:
+        """What other roles have put under the names of the records and of the tables."""
+        tables = quoted_pattern(*(one.table for one in exports))
+        hint = "drop it, load as its owner, or give `into` another schema"
+        return [
+            *read_planted(connection, self._records),
+            *read_others_code(connection, Room(self._schema, tables, shared=True, hint=hint)),
+        ]
+
+    @property
+    def _records(self) -> Room:
+        only = quoted_pattern(RECORDS)
+        hint = f"look at who has changed it; without {RECORDS} the next load loads everything"
+        return Room(self._schema, only, only, defaults=("now()",), shared=True, hint=hint)
+
+    def _own(self, tables: Tables, exports: Sequence[Export]) -> list[Problem]:
+        """Relations that would be loaded into tables of the source's own: it is this database.
+
+        A table in another schema is told apart by that; what a view or a query reads is not known,
+        so that their tables are to be new, or made by an earlier load.
+        """
+        if not tables.run(
+            sql.SQL("select 1 where has_function_privilege('pg_control_system()', 'execute')")
+        ):
+            return []  # it cannot be compared with the source
+        here = tables.run(
+            sql.SQL(
+                "select concat_ws('/', system_identifier, current_database())"
+                " from pg_control_system()"
+            )
+        )[0][0]
+        found = []
+        for one in exports:
+            if one.source != here or not tables.columns(one.table):
+                continue
+            elsewhere = tables.run(
+                sql.SQL(
+                    "select 1 from pg_class c join pg_namespace n on n.oid = relnamespace"
+                    " where c.oid = to_regclass({}) and relkind in ('r', 'p') and nspname <> {}"
+                ).format(sql.Literal(one.relation), sql.Literal(self._schema))
+            )
+            if elsewhere or (tables.columns(RECORDS) and tables.made(one)):
+                continue
+            name = f"{self._schema}.{one.table}"
+            hint = "give `into` another schema, or the relation another `table`"
+            found.append(Problem(one.name, f"would be loaded into the source's own {name}", hint))
+        return found
+
+    def watermark(self, export: Export) -> str:
+        with self._session("reading the watermark") as connection:
+            return self._tables(connection).watermark(export)
+
+    def loaded(self, run: str, export: Export) -> Loaded | None:
+        with self._session("reading the records") as connection:
+            return self._tables(connection).loaded(run, export)
+
+    def clean_up(self, export: Export, run: str) -> None:
+        """A load is one transaction: it leaves nothing."""
+
+    def count(self, table: str) -> int:
+        with self._session(f"counting {table}") as connection:
+            return self._tables(connection).count(table)
+
+    def assets(self, table: str) -> list[dict[str, str]]:
+        words = self._address.words
+        if not words.get("host"):  # by a service, or a socket: a location of this machine's
+            return []
+        return [
+            {
+                "place": f"{words['host']}:{words.get('port', 5432)}",
+                "database": words.get("dbname") or words.get("user", ""),
+                "schema": self._schema,
+                "table": table,
+            }
+        ]
+
+    def _tables(self, connection: Connection) -> Tables:
+        def run(statement: sql.SQL | sql.Composed) -> Fetched:
+            cursor = connection.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+
+        return Tables(run, self._schema)
+
+    def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
+        with self._session(f"loading {export.table}") as connection:
+            tables = self._tables(connection)
+            done = tables.loaded(manifest.run, export)
+            if done:
+                return done
+            self._make_records(connection)
+            if manifest.format == "csv":
+                with connection.transaction():
+                    tables.prepare(export)
+                    if not tables.loaded(manifest.run, export):
+                        _stage_csv(connection, export, manifest, store)
+                        tables.fill(export, manifest, lambda one: from_text(one, export.engine))
+            else:
+                self._load_parquet(connection, export, manifest, store)
+            found = tables.loaded(manifest.run, export)
+            assert found is not None
+            return replace(found, is_new=True)
+
+    def _make_records(self, connection: Connection) -> None:
+        """By itself, so that loads of other tables do not wait for this one."""
+        with connection.transaction():
+            tables = self._tables(connection)
+            tables.hold(RECORDS)
+            tables.create_records()
+            if problems := read_planted(connection, self._records):
+                raise Refused(problems)
+
+    def _load_parquet(
+        self, like: Connection, export: Export, manifest: Manifest, store: ObjectStore
+    ) -> None:
+        """Through ADBC, which makes binary COPY of Arrow in C: one session, one transaction."""
+        import adbc_driver_postgresql.dbapi as adbc
+
+        try:
+            uri = self._address.conninfo(like, "windlass warehouse")
+            with closing(adbc.connect(uri, autocommit=False)) as connection:
+                with connection.cursor() as cursor:
+
+                    def run(statement: sql.SQL | sql.Composed) -> Fetched:
+                        cursor.execute(statement.as_string(None))
+                        return list(cursor.fetchall()) if cursor.description else []
+
+                    run(sql.SQL("set timezone = 'UTC'"))
+                    tables = Tables(run, self._schema)
+                    tables.prepare(export)
+                    if tables.loaded(manifest.run, export):
+                        return  # another process of this run was faster
+                    for at, file in enumerate(manifest.files):
+                        with fetched(store, file.path) as path:
+                            cursor.adbc_ingest(
+                                STAGED,
+                                staged_batches(str(path), export),
+                                mode="append" if at else "create",
+                                temporary=True,
+                            )
+                    tables.fill(export, manifest, lambda one: from_arrow(one, export.engine))
+                connection.commit()
+        except (adbc.Error, OSError) as error:
+            raise explain_adbc(error, f"loading {export.table}", side="warehouse") from None
+
+
+def _stage_csv(
+    connection: Connection, export: Export, manifest: Manifest, store: ObjectStore
+) -> None:
+    """Every column as text first: the file has been written as text."""
+    names = sql.SQL(", ").join(
+        sql.SQL("{} text").format(sql.Identifier(one.name)) for one in export.columns
+    )
+    connection.execute(
+        sql.SQL("create temp table {} ({}) on commit drop").format(sql.Identifier(STAGED), names)
+    )
+    copy = sql.SQL("copy pg_temp.{} from stdin (format csv, header true)").format(
+        sql.Identifier(STAGED)
+    )
+    for file in manifest.files:
+        with connection.cursor() as cursor, cursor.copy(copy) as stream:
+            for portion in unpacked(store.stream(file.path), manifest.compression):
+                stream.write(portion)

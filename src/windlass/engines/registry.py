@@ -1,0 +1,84 @@
+"""Every engine, by the schemes of its URLs. Its driver is imported only when it is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.engines.base import Source, Target
+from windlass.errors import BadSpec, WindlassError
+from windlass.model.flow import resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Where its parts are. `source` takes a URL, `target` a URL and a schema ("" for its own)."""
+
+    schemes: tuple[str, ...]
+    source: str = ""
+    target: str = ""
+    extra: str = "export"  # of our distribution, with the libraries that it needs
+
+
+ENGINES = (
+    Engine(
+        ("postgresql", "postgres"),
+        source="windlass.engines.postgres.source:PostgresSource",
+        target="windlass.engines.postgres.target:PostgresTarget",
+    ),
+    Engine(("duckdb",), target="windlass.engines.duckdb.target:DuckDbTarget"),
+    Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
+)
+
+
+def engine_of(url: str, role: str) -> Engine:
+    """The engine that is the `role` ("source" or "warehouse") which a URL means. What is no URL is
+    PostgreSQL's: a conninfo string, or the name of a service.
+
+    Raises:
+        BadSpec: there is none. The URL is not repeated, as it may hold a password.
+    """
+    scheme, colon, _ = url.partition("://")
+    if not colon or "=" in scheme:
+        return ENGINES[0]
+    wanted = scheme.partition("+")[0].lower()  # postgresql+psycopg:// is SQLAlchemy's
+    able = [one for one in ENGINES if (one.source if role == "source" else one.target)]
+    for one in able:
+        if wanted in one.schemes:
+            return one
+    known = ", ".join(f"{one.schemes[0]}://" for one in able)
+    raise BadSpec([f"{role}: {wanted}:// is not supported; use one of {known}"])
+
+
+def open_source(url: str) -> Source:
+    """Connects to nothing yet.
+
+    Raises:
+        BadSpec: the URL cannot be understood.
+        WindlassError: the library for this engine is not installed.
+    """
+    engine = engine_of(url, "source")
+    source: Source = _opened(engine, engine.source, url)
+    return source
+
+
+def open_target(url: str, into: str = "") -> Target:
+    """Connects to nothing yet. `into` is a schema of the warehouse.
+
+    Raises:
+        BadSpec: the URL cannot be understood.
+        WindlassError: the library for this engine is not installed.
+    """
+    engine = engine_of(url, "warehouse")
+    target: Target = _opened(engine, engine.target, url, into)
+    return target
+
+
+def _opened(engine: Engine, place: str, *given: str) -> Any:
+    try:
+        return resolve(place)(*given)
+    except ImportError as error:
+        raise WindlassError(
+            f"{engine.schemes[0]}: {error.name} is not installed",
+            hint=f"pip install 'windlass-db[{engine.extra}]'",
+        ) from error

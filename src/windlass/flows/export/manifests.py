@@ -1,0 +1,64 @@
+"""Where the files of a run are, and what an extract has written: its manifest, the last object."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+
+from pydantic import TypeAdapter
+
+from windlass.engines.objects.store import ObjectStore
+from windlass.model.export import Export, Manifest
+
+MANIFEST = "manifest.json"
+_MANIFEST = TypeAdapter(Manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """Those of one run. `destination` is the warehouse's, empty for files alone."""
+
+    store: ObjectStore
+    run: str
+    destination: str
+
+    def folder(self, export: Export) -> str:
+        """Of one relation and run: two never mix, not even where their sources' or warehouses'
+        runs have the same name."""
+        return f"{slug(export.name)}/{self.run}-{short(export.source, self.destination)[:8]}"
+
+    def place(self, export: Export) -> str:
+        """For people."""
+        return self.store.place(self.folder(export))
+
+    def read(self, export: Export) -> Manifest | None:
+        """What the extract has written, if it has finished."""
+        found = self.store.get(f"{self.folder(export)}/{MANIFEST}")
+        return _MANIFEST.validate_json(found) if found else None
+
+    def write(self, export: Export, manifest: Manifest) -> None:
+        text = json.dumps(asdict(manifest), indent=1).encode()
+        self.store.put(f"{self.folder(export)}/{MANIFEST}", text)
+
+    def clear(self, export: Export) -> int:
+        """Remove all files of the run and relation; how many."""
+        return self.store.clear(self.folder(export))
+
+
+def run_of(caller: str, destination: str) -> str:
+    """A scheduler's own run always has the same id: a retry finds what was done. Two schedulers
+    may have runs of the same name."""
+    return f"run_{short(caller, destination)[:16]}"
+
+
+def short(*words: str) -> str:
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def slug(name: str) -> str:
+    """A relation's name as a folder's: told apart even where letters had to be replaced."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    mark = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return plain if plain == name else f"{plain}-{mark}"

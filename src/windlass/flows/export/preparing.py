@@ -1,0 +1,115 @@
+"""How an export is prepared: the snapshot is taken, and everything that is wrong is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from windlass.engines.base import FILES, Source, Target
+from windlass.engines.objects.store import ObjectStore
+from windlass.errors import BadSpec, Refused, Unreachable, WindlassError
+from windlass.flows.export.manifests import Manifests
+from windlass.flows.migrate.context import when_up
+from windlass.model.export import Export
+from windlass.model.report import Problem
+from windlass.model.snapshot import Snapshot
+from windlass.planning import exports as plan
+from windlass.spec.export import ExportSpec
+
+
+def prepare(
+    spec: ExportSpec, source: Source, store: ObjectStore, target: Target | None, *, patient: bool
+) -> tuple[tuple[Export, ...], Snapshot]:
+    """What is exported, and the snapshot that it is read in.
+
+    Raises:
+        Refused: with every problem; nothing was written.
+        Unreachable: nothing but that the source cannot be reached for now.
+    """
+    exports: list[Export] = []
+    found: list[Problem] = []
+    snapshot, passing = None, 0
+    try:
+        snapshot = hold(source, overlaps(spec, target))
+    except WindlassError as error:
+        if patient and error.retryable:
+            raise
+        found.append(Problem("source", str(error), error.hint))
+        passing = int(error.retryable)
+    else:
+        exports, found = plan_exports(spec, source, target)
+    try:
+        store.check()
+    except WindlassError as error:
+        found.append(Problem("to", str(error), error.hint))
+    if target is not None:
+        found += target.problems(exports)
+    if found and passing == len(found):
+        raise Unreachable(found)
+    if found or snapshot is None:
+        raise Refused(found)
+    source.keep({one.relation for one in exports})
+    return tuple(_with_watermarks(exports, source, target)), snapshot
+
+
+def hold(source: Source, overlaps: Sequence[float], number: int = 1) -> Snapshot:
+    """Take the snapshot, waiting for a server that is starting."""
+    return when_up(lambda: source.hold(number, overlaps=overlaps))
+
+
+def overlaps(spec: ExportSpec, target: Target | None) -> list[float]:
+    """Of every watermark that is asked for."""
+    return [one.overlap_seconds for one in spec.relations if one.watermark and target]
+
+
+def plan_exports(
+    spec: ExportSpec, source: Source, target: Target | None
+) -> tuple[list[Export], list[Problem]]:
+    """What the source has of what is asked for, and everything that is wrong with it."""
+    relations = source.relations()
+    chosen, problems = plan.choose(spec, relations)
+    exports: list[Export] = []
+    seen: list[tuple[str, str]] = []
+    is_all_seen = True
+    for name, one in chosen.items():
+        try:
+            described = source.describe(one.request)
+            seen += [(one.plain, column.name) for column in described]
+            export, faults = plan.plan_export(
+                spec, one, described, target.facts if target else FILES
+            )
+            problems += [Problem(name, fault) for fault in faults]
+            if not faults:
+                item, engine = source.item(one.request), source.facts.engine
+                exports.append(replace(export, query=item, source=source.identity, engine=engine))
+        except BadSpec as error:
+            problems += [Problem(name, fault, error.hint) for fault in error.faults]
+            is_all_seen = False
+        except WindlassError as error:
+            problems.append(Problem(name, str(error), error.hint))
+            is_all_seen = False
+    problems += plan.unmatched(spec, relations, seen if is_all_seen else None)
+    problems += plan.unreadable(chosen)
+    if target is not None:
+        problems += plan.table_problems(exports)
+    return exports, problems
+
+
+def _with_watermarks(
+    exports: Sequence[Export], source: Source, target: Target | None
+) -> Iterator[Export]:
+    """Where the last run ended, and where this one will."""
+    for one in exports:
+        if not one.watermark or target is None:
+            yield one
+            continue
+        yield replace(one, span=source.span(one, target.watermark(one)))
+
+
+def resuming(
+    run: str, exports: Sequence[Export], manifests: Manifests, target: Target | None
+) -> str:
+    """Whether a run that somebody has named has done anything before."""
+    if any(manifests.read(one) or (target and target.loaded(run, one)) for one in exports):
+        return f"run {run} resumes: what it has not read yet is read in a new snapshot"
+    return f"run {run} begins: it has left nothing to resume"

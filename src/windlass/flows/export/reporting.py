@@ -1,0 +1,41 @@
+"""What an export's steps have returned, as the parts of its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from windlass.model.export import Export
+from windlass.model.flow import Result
+from windlass.model.outcome import RelationOutcome
+from windlass.model.report import Loss, LossClass
+
+Results = Mapping[str, Mapping[str, Result]]  # by step and relation
+
+
+def relations_of(
+    exports: Sequence[Export], results: Results, proof: str, arrival: Callable[[Export], str]
+) -> tuple[RelationOutcome, ...]:
+    """`arrival` is where the rows of an export are, for people."""
+    extracted, loaded = results["extract"], results["load"]
+    return tuple(
+        RelationOutcome(
+            source=one.name,
+            target=arrival(one),
+            rows=int(found.get("rows", 0)),
+            bytes=int(found.get("bytes", 0)),
+            chunks=int(found.get("files", 0)),
+            seconds=float(found.get("seconds", 0.0)),
+            snapshots=(int(found.get("snapshot", 1)),),
+            verified=proof if one.name in loaded else "",
+        )
+        for one in exports
+        for found in (extracted.get(one.name, {}),)
+    )
+
+
+def losses_of(results: Results) -> tuple[Loss, ...]:
+    return tuple(
+        Loss(f"{name}.{column}", what, LossClass.VALUES)
+        for name, result in results["extract"].items()
+        for column, what in result.get("losses", {}).items()
+    )

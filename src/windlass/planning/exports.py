@@ -1,0 +1,203 @@
+"""What an export will do: which relations, which columns as which types, and every problem.
+
+Pure: the source has been read before. Where a watermark begins, the flow finds out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from windlass.engines.base import OURS, Facts
+from windlass.model.export import STAMPS, Column, Export, Kind, Readable, Request, Span
+from windlass.model.report import Problem
+from windlass.planning.patterns import matches, matches_column
+from windlass.spec.choices import Unmatched
+from windlass.spec.export import ExportSpec, RelationSpec
+
+_SPELLING = "check the spelling; `unmatched: ignore` lets such patterns pass"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One relation or query of an export, and what the spec says of it."""
+
+    spec: RelationSpec
+    request: Request
+
+    @property
+    def relation(self) -> Readable | None:
+        return self.request.relation
+
+    @property
+    def plain(self) -> str:
+        """What patterns on columns begin with."""
+        return self.relation.name.plain if self.relation else self.request.name
+
+
+def choose(
+    spec: ExportSpec, relations: Sequence[Readable]
+) -> tuple[dict[str, Wanted], list[Problem]]:
+    """What is exported, by name. If several entries match a relation, the last one wins."""
+    problems = []
+    chosen: dict[str, Wanted] = {}
+    for one in spec.relations or (RelationSpec(name="*"),):
+        if one.query:
+            chosen[one.name] = Wanted(one, Request(one.name, None, one.query, one.where, one.text))
+            continue
+        found = [relation for relation in relations if _is_meant(spec, one.name, relation)]
+        if not found:
+            problems.append(Problem(one.name, "names no relation of the source"))
+        for relation in found:
+            name = str(relation.name)
+            chosen[name] = Wanted(one, Request(name, relation, "", one.where, one.text))
+    return chosen, problems
+
+
+def _is_meant(spec: ExportSpec, pattern: str, relation: Readable) -> bool:
+    if any(matches(relation.name, one) for one in spec.exclude):
+        return False
+    if relation.name.plain == pattern:
+        return True
+    if relation.name.name.startswith(OURS):
+        return False  # a source that is a warehouse itself has its own records
+    return relation.by_pattern and matches(relation.name, pattern)
+
+
+def plan_export(
+    spec: ExportSpec, wanted: Wanted, described: Sequence[Column], target: Facts
+) -> tuple[Export, list[str]]:
+    """What becomes of one relation, without the source's part in it; and every fault of what the
+    spec says of it."""
+    one, relation = wanted.spec, wanted.relation
+    columns = _columns(spec, wanted, described, target)
+    disposition = spec.disposition_of(one)
+    key = one.key or (relation.key if relation else ())
+    faults = _unknown(one, described)
+    if disposition == "merge":
+        faults += _key_faults(key, columns)
+    faults += _overlap_faults(one, described)
+    if not columns:
+        faults.append("has no columns left to export")
+    export = Export(
+        wanted.request.name,
+        one.table or (relation.name.name if relation else one.name),
+        query="",
+        columns=columns,
+        disposition=str(disposition),
+        relation=wanted.request.name if relation else "",
+        key=tuple(key) if disposition == "merge" else (),
+        watermark=one.watermark,
+        span=Span(one.overlap_seconds),
+        require_rows=spec.require_rows if one.require_rows is None else one.require_rows,
+        size_bytes=relation.size_bytes if relation else 0,
+        rows=relation.rows if relation else -1,
+    )
+    return export, faults
+
+
+def _columns(
+    spec: ExportSpec, wanted: Wanted, described: Sequence[Column], target: Facts
+) -> tuple[Column, ...]:
+    only = wanted.spec.columns
+    columns = [
+        _fitted(spec, wanted, column, target)
+        for column in described
+        if not (only and column.name not in only) and not _is_named(spec.leave_out, wanted, column)
+    ]
+    return tuple(sorted(columns, key=lambda one: only.index(one.name)) if only else columns)
+
+
+def _fitted(spec: ExportSpec, wanted: Wanted, column: Column, target: Facts) -> Column:
+    """A column as files for this target hold it."""
+    not_null = wanted.relation is not None and column.name in wanted.relation.not_null
+    column = replace(column, not_null=not_null)
+    if _is_named(spec.mask, wanted, column):
+        return Column(column.name, column.type, Kind.TEXT, not_null=not_null, mask=True)
+    as_text = Column(column.name, column.type, Kind.TEXT, not_null=not_null, is_cast=True)
+    if column.name in wanted.spec.text:
+        return as_text
+    if column.is_list and not target.lists:
+        return replace(column, kind=Kind.JSON, is_list=False, is_cast=True)
+    if column.kind is Kind.UUID and not target.uuids:
+        return as_text
+    return column
+
+
+def _is_named(patterns: Sequence[str], wanted: Wanted, column: Column) -> bool:
+    return any(matches_column(wanted.plain, column.name, pattern) for pattern in patterns)
+
+
+def _unknown(one: RelationSpec, described: Sequence[Column]) -> list[str]:
+    names = [column.name for column in described]
+    mark = (one.watermark,) if one.watermark else ()
+    given = {"columns": one.columns, "text": one.text, "key": one.key, "watermark": mark}
+    faults = [
+        f"{word}: there is no column {name}"
+        for word, some in given.items()
+        for name in some
+        if name not in names
+    ]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    return faults + [f"two columns are called {name}" for name in twice]
+
+
+def _key_faults(key: Sequence[str], columns: Sequence[Column]) -> list[str]:
+    if not key:
+        return ["has no key to merge by: give `key`"]
+    kept = {column.name for column in columns if not column.mask}
+    return [f"key: {part} is left out or masked" for part in key if part not in kept]
+
+
+def _overlap_faults(one: RelationSpec, described: Sequence[Column]) -> list[str]:
+    return [
+        f"overlap-seconds: {column.name} is {column.type}, not a time or date"
+        for column in described
+        if one.overlap_seconds and column.name == one.watermark and column.kind not in STAMPS
+    ]
+
+
+# what is wrong with all of it
+
+
+def unmatched(
+    spec: ExportSpec, relations: Sequence[Readable], columns: Sequence[tuple[str, str]] | None
+) -> Iterator[Problem]:
+    """Words that name nothing: what was to be hidden would be exported in clear. `columns` are
+    those of all relations that were chosen; None where some could not be looked at."""
+    if spec.unmatched is Unmatched.IGNORE:
+        return
+    for pattern in spec.exclude:
+        if not any(matches(one.name, pattern) for one in relations):
+            yield Problem(f"exclude: {pattern}", "names no relation of the source", _SPELLING)
+    if columns is None:
+        return
+    for word, patterns in (("mask", spec.mask), ("leave-out", spec.leave_out)):
+        for pattern in patterns:
+            if not any(matches_column(*column, pattern) for column in columns):
+                yield Problem(f"{word}: {pattern}", "names no column of these relations", _SPELLING)
+
+
+def unreadable(chosen: Mapping[str, Wanted]) -> list[Problem]:
+    return [
+        Problem(str(one.relation.name), message, hint)
+        for one in chosen.values()
+        if one.relation
+        for message, hint in one.relation.faults
+    ]
+
+
+def table_problems(exports: Collection[Export]) -> list[Problem]:
+    """Names of tables in the warehouse that cannot be."""
+    ours = [
+        Problem(one.name, f"{one.table} is a name of windlass's own", "give `table`")
+        for one in exports
+        if one.table.lower().startswith(OURS)
+    ]
+    tables = Counter(one.table for one in exports)
+    return ours + [
+        Problem(table, f"{count} relations would be loaded into this table", "give `table`")
+        for table, count in tables.items()
+        if count > 1
+    ]

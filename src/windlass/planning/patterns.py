@@ -1,0 +1,21 @@
+"""Shell patterns on names, as users write them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from windlass.model.relation import Name
+
+
+def matches(name: Name, pattern: str) -> bool:
+    """Shell pattern on ``schema.relation``; without a dot it is matched against the name alone."""
+    return fnmatchcase(name.plain if "." in pattern else name.name, pattern)
+
+
+def matches_column(relation: str, column: str, pattern: str) -> bool:
+    """Shell pattern on ``schema.relation.column``, or on its end; without a dot it is matched
+    against the column's name alone."""
+    if "." not in pattern:
+        return fnmatchcase(column, pattern)
+    whole = f"{relation}.{column}"
+    return fnmatchcase(whole, pattern) or fnmatchcase(whole, f"*.{pattern}")

@@ -1,0 +1,85 @@
+"""Makes a source's batches what files for a target hold, and counts what has no place there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from windlass.engines.base import Facts, arrow_type
+from windlass.model.export import Column, Kind, Losses, Lost
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_DAY = 86_400_000_000  # microseconds
+_BITS = {Kind.DATE: 32, Kind.TIMESTAMP: 64, Kind.INSTANT: 64}
+
+
+class Shaper:
+    """Values without a place become NULL. Dates and times may have none, or be infinite."""
+
+    def __init__(self, columns: Sequence[Column], target: Facts) -> None:
+        import pyarrow as pa
+
+        self._columns, self._target = columns, target
+        self.losses = Losses()
+        self.schema = pa.schema([pa.field(one.name, self._type(one)) for one in columns])
+
+    def _type(self, column: Column) -> Any:
+        import pyarrow as pa
+
+        if column.kind is Kind.JSON and self._target.json:
+            return pa.json_()
+        return arrow_type(column)
+
+    def shape(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        pairs = zip(self._columns, batch.columns, strict=True)
+        arrays = [self._shaped(column, array) for column, array in pairs]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _shaped(self, column: Column, array: Any) -> Any:
+        import pyarrow as pa
+
+        if column.is_list:
+            return array
+        if column.kind in _BITS:
+            return self._bounded(column, array, _BITS[column.kind])
+        if column.kind is Kind.TIME and not self._target.midnight_ends:
+            return self._within(column, array, pa.int64(), 0, _DAY - 1)
+        if column.kind is Kind.JSON and self._target.json:
+            return pa.ExtensionArray.from_storage(pa.json_(), array)
+        return array
+
+    def _bounded(self, column: Column, array: Any, bits: int) -> Any:
+        import pyarrow as pa
+
+        plain = pa.int32() if bits == 32 else pa.int64()
+        if self._target.years:
+            first, last = self._target.years
+            scale = 1 if bits == 32 else _DAY
+            low, high = _days(date(first, 1, 1)), _days(date(last, 12, 31))
+            return self._within(column, array, plain, low * scale, (high + 1) * scale - 1)
+        if not self._target.infinity:
+            most = (1 << (bits - 1)) - 1
+            return self._within(column, array, plain, -most + 1, most - 1)
+        return array
+
+    def _within(self, column: Column, array: Any, plain: Any, low: int, high: int) -> Any:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        numbers = array.view(plain)
+        edges = pc.min_max(numbers).as_py()
+        if edges["min"] is None or (edges["min"] >= low and edges["max"] <= high):
+            return array
+        inside = pc.and_(pc.greater_equal(numbers, low), pc.less_equal(numbers, high))
+        if found := pc.sum(pc.invert(inside)).as_py():
+            self.losses[column.name, Lost.NO_PLACE] += found
+        return pc.if_else(inside, numbers, pa.scalar(None, plain)).view(array.type)
+
+
+def _days(day: date) -> int:
+    return (day - date(1970, 1, 1)).days
