@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bench.compare import Change, Verdict, compare
+from bench.compare import Change, Verdict, compare, unlike
 from bench.data import Scale
 from bench.measure import RunFailed
 from bench.pages.markdown import goals_table, number, table
@@ -122,6 +122,9 @@ def _compare(options: argparse.Namespace) -> int:
     if not names:
         log.error("no benchmark is in both")
         return 1
+    for name in names:
+        if others := unlike(old[name], new[name]):
+            log.warning("not alike benchmark=%s differing=%s", name, ", ".join(others))
     changes = [(name, one) for name in names for one in compare(old[name], new[name])]
     head = ["benchmark", "case", "figure", "old", "new", "new / old", "verdict"]
     print(table(head, [_compared(name, one) for name, one in changes]), end="")

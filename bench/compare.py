@@ -50,6 +50,17 @@ def compare(old: Result, new: Result) -> Iterator[Change]:
                 yield Change(case, metric, before, other.spread(metric) if other else None)
 
 
+def unlike(old: Result, new: Result) -> list[str]:
+    """What else than the code differs between two results, and may be why figures do."""
+    facts = {
+        "data": (old.data, new.data),
+        "machine": (old.surroundings.machine, new.surroundings.machine),
+        "versions": (old.surroundings.versions, new.surroundings.versions),
+        "server settings": (old.surroundings.server_settings, new.surroundings.server_settings),
+    }
+    return [name for name, (before, after) in facts.items() if before != after]
+
+
 def _low(spread: Spread) -> float:
     return spread.median if spread.low is None else spread.low
 

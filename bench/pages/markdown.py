@@ -45,10 +45,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def number(value: float) -> str:
-    """With as many decimals as it has, two at the most."""
+    """With as many decimals as it has, two at the most; below one, three."""
     if value >= FROM_HERE_WHOLE:
         return f"{value:,.0f}"
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.{2 if value >= 1 else 3}f}".rstrip("0").rstrip(".")
 
 
 def fixed(value: float | None, decimals: int) -> str:

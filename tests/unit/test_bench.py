@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.compare import Verdict, compare
+from bench.compare import Verdict, compare, unlike
 from bench.pages.markdown import notes
 from bench.registry import BENCHMARKS, PAGES, Benchmark, Page
 from bench.render import DOCS, page_text
@@ -112,6 +112,11 @@ def test_two_results_are_compared(
 ) -> None:
     (change,) = compare(result_of(timed(*old)), result_of(timed(*new)))
     assert change.verdict is verdict
+
+
+def test_results_of_other_data_are_not_alike() -> None:
+    one = result_of(timed(1))
+    assert (unlike(one, one), unlike(one, replace(one, data="more rows"))) == ([], ["data"])
 
 
 def test_notes_on_earlier_figures_say_so() -> None:
