@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from windlass.errors import BadSpec, Refused, WindlassError
-from windlass.flows.past import JournalPast
-from windlass.flows.registry import flow_named
+from windlass.flows.registry import JOURNAL_PAST, flow_named
 from windlass.flows.repair.outline import VERIFY
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import resolve
@@ -25,13 +24,15 @@ from windlass.model.past import Foreseen, Left, Past
 from windlass.model.planned import Planned
 from windlass.model.repair import Repairing
 from windlass.model.report import Difference
-from windlass.planning.reviewed import Reviewed
 from windlass.run.conduct import conduct, not_begun, with_side
 from windlass.run.hints import SAME, way_on
 from windlass.spec.export import ExportSpec
 from windlass.spec.loading import read_any
 from windlass.spec.migrate import Spec
 from windlass.spec.rewrite import RewriteSpec
+
+if TYPE_CHECKING:
+    from windlass.planning.reviewed import Reviewed
 
 
 class Differing(Protocol):
@@ -242,7 +243,6 @@ def clean(where: Where, lefts: Sequence[Left], emit: Emit = ignore) -> None:
 
 
 def _past(where: Where, purpose: str, emit: Emit | None = None) -> Past:
-    if isinstance(where, str):
-        return JournalPast(where, purpose, emit)
-    past: Past = resolve(flow_named(where.flow).past)(where, purpose, emit)
+    opened = resolve(JOURNAL_PAST if isinstance(where, str) else flow_named(where.flow).past)
+    past: Past = opened(where, purpose, emit)
     return past

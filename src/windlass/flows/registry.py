@@ -16,6 +16,9 @@ FLOWS = {
     "export": "windlass.flows.export.outline:EXPORT",
 }
 
+JOURNAL_PAST = "windlass.flows.past:JournalPast"
+"""The runs in a target's journal, of whatever flow."""
+
 
 @cache
 def flow_named(name: str) -> Flow[Any]:

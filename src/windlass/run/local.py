@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-import tenacity
-
 from windlass.errors import Interrupted, WindlassError
 from windlass.model.event import (
     Emit,
@@ -316,6 +314,7 @@ class _Execution:
 
     def _attempt(self, job: _Job) -> Result:
         """Run an item; again, with growing waits, while its error says that this can help."""
+        import tenacity  # needed by what runs; a plan starts without it
 
         def again(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
-import asyncpg
 import psycopg
 from psycopg import sql
 
@@ -20,8 +20,15 @@ from windlass.engines.postgres.ranges import condition
 from windlass.model.chunk import Range, Whole
 from windlass.model.relation import Name, Relation, Wire
 
-FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, OSError, EOFError)
 Write = Callable[[bytes], Awaitable[None]]
+
+
+@cache
+def faults() -> tuple[type[Exception], ...]:
+    """What the drivers raise. asyncpg is loaded here: what copies nothing starts without it."""
+    import asyncpg
+
+    return (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, OSError, EOFError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class In:
 
 
 class Bulk(Protocol):
-    """A session that moves rows. Raises its driver's errors, all of them `FAULTS`."""
+    """A session that moves rows. Raises its driver's errors, all of them `faults`."""
 
     async def copy_out(self, what: Out, write: Write) -> None:
         """COPY TO STDOUT, passing every block to `write`."""
@@ -95,7 +102,7 @@ async def copy_out(
     query = "" if by_name else select_range(relation, columns, range_)
     try:
         await source.copy_out(Out(relation.name, columns, form, query), write)
-    except FAULTS as error:
+    except faults() as error:
         raise explain(error, f"reading {relation.name}", side="source") from error
 
 
@@ -115,7 +122,7 @@ async def copy_in(
     """
     try:
         return await target.copy_in(In(name, columns, form, freeze), blocks)
-    except FAULTS as error:
+    except faults() as error:
         raise explain(error, f"writing {name}", side="target") from error
 
 
@@ -129,5 +136,5 @@ async def execute(target: Bulk, statement: str, doing: str) -> str:
     """Statements on a session of the relay; the last one's tag. Raises our errors."""
     try:
         return await target.execute(statement)
-    except FAULTS as error:
+    except faults() as error:
         raise explain(error, doing, side="target") from error

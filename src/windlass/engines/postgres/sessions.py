@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from windlass.engines.postgres.bulk import open_bulk
-from windlass.engines.postgres.copy import FAULTS, Bulk
+from windlass.engines.postgres.copy import Bulk, faults
 from windlass.engines.postgres.keepalive import Loop
 from windlass.engines.postgres.link import round_trip_seconds
 from windlass.engines.postgres.session import Address, Connection, Role
@@ -120,7 +120,7 @@ class Sessions:
         stream.copies = 1
         try:
             await stream.reader.execute(statement)
-        except FAULTS as error:
+        except faults() as error:
             raise lost(error) from error
         return stream.reader
 
