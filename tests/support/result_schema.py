@@ -13,6 +13,11 @@ from windlass.cli.result_schema import schema
 Schema = dict[str, Any]
 
 
+def is_of_a_run(found: Mapping[str, Any]) -> bool:
+    """`plan`, `status` and `clean` print other objects."""
+    return {"state", "exit_code", "problems"} <= found.keys()
+
+
 def faults(found: Mapping[str, Any]) -> list[str]:
     """What is wrong with a result, as far as the schema says it. No other fields are let in here,
     so that the schema cannot lack one; its readers are told to ignore them."""

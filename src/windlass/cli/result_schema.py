@@ -139,7 +139,7 @@ windlass migrate --json > result.json || jq -r '.state, .message, .hint' result.
   apply is empty, 0 or false.
 - A command that fails before it has a run, because of bad options or an unreachable server, prints
   an *Error* instead of an *Outcome*. All fields of an error are fields of an outcome as well, so
-  `state`, `exit_code`, `message`, `hint` and `problems` can be read without asking which it is.
+  `state`, `exit_code`, `message`, `hint` and `problems` can be read without checking which it is.
 - New fields and new values may come in any version: ignore those that you do not know.
   [What is stable](support.md#what-is-stable) says what else may change, and when.
 """

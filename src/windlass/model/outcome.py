@@ -37,14 +37,14 @@ class RelationOutcome:
     seconds: float  # of copying, summed over its chunks
     snapshots: tuple[int, ...]  # numbers of the snapshots it was read from
     verified: str = ""  # how far it was compared and found equal: "", "schema", "counts" or "full"
-    differs: Differs = Differs.NOT  # why it was found not to be equal
+    differs: Differs = Differs.NOT  # why it is not equal
 
 
 class Compared(StrEnum):
     """What a run has compared of the two sides, as a sentence says it."""
 
     SCHEMA = "schema"  # all definitions
-    SEQUENCES = "sequences"  # where they are
+    SEQUENCES = "sequences"  # their positions
     COUNTS = "row counts"  # of each relation
     CONTENT = "the content of every row"  # by fingerprints that the servers compute
 
@@ -56,7 +56,7 @@ class Outcome:
     run: str  # its name, which `windlass status` and `windlass rollback` take
     state: State  # how it ended
     seconds: float = 0.0  # from its start to its end
-    relations: tuple[RelationOutcome, ...] = ()  # one for each that the run was about
+    relations: tuple[RelationOutcome, ...] = ()  # one for each relation of the run
     losses: tuple[Loss, ...] = ()  # what the target does not have although the source has it
     differences: tuple[Difference, ...] = ()  # what is not equal; `--differences` has every row
     problems: tuple[Problem, ...] = ()  # why it was refused

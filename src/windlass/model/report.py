@@ -106,7 +106,7 @@ def loss_problems(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Prob
 class Differs(StrEnum):
     """Why a relation is not the same on both sides."""
 
-    NOT = ""  # it is
+    NOT = ""  # equal
     MISSING = "missing"  # from the target, or without the columns that would hold its rows
     ROWS = "rows"  # their number or content
     DEFINITION = "definition"  # of itself, or of an index, constraint or trigger
@@ -121,7 +121,7 @@ class DifferenceKind(StrEnum):
     MISSING = "missing"  # on the source only
     EXTRA = "extra"  # on the target only
     CHANGED = "changed"  # on both sides, with other values
-    SEQUENCE = "sequence"  # it is elsewhere
+    SEQUENCE = "sequence"  # its position
     LARGE_OBJECT = "large object"  # its content, owner or grants
 
 
