@@ -741,7 +741,7 @@ def test_a_run_that_fails_without_a_failed_task_is_told_as_failed(process: Execu
     """It took too long, or somebody failed it; Airflow may then name no task at all."""
     for over in (Over(states={"light_candles": "running"}), None):
         mail, _ = process.submit(ending, "on_failure_callback", over).result()
-        assert mail == ("party: failed", "<pre>party tonight: failed\nsee its page</pre>")
+        assert mail == ("party: failed", "<pre>party tonight: failed\nsee the web UI</pre>")
 
 
 def test_a_good_end_is_told_with_the_summary(process: Executor) -> None:
@@ -826,8 +826,8 @@ def test_a_failed_validation_says_why_wherever_it_stopped(process: Executor, tas
     event = ("", {"run_ids": ["there"], "there": "failed"})
     words = ("trigger_validation_dag", "execute_complete", ti, event)
     _, problems = process.submit(gate, *words).result()
-    assert problems[0] == f"{VALIDATION} has failed: row 0"
-    assert problems[-1] == f"{VALIDATION} has failed: and 2 more in run there"
+    assert problems[0] == f"{VALIDATION} failed: row 0"
+    assert problems[-1] == f"{VALIDATION} failed: and 2 more in run there"
 
 
 # what a flow's DAG is not
@@ -869,8 +869,8 @@ def test_what_would_be_left_out_of_a_dag_in_silence_is_refused(process: Executor
         "gates: flow party has no step hold_snapshot; "
         "timeouts: flow party has no step hold",
         "gates: flow migrate has no step light_candle; "
-        "gates: hold_snapshot lasts as long as the run: nothing comes after it",
-        "read reads greet, whose items' results a task does not keep",
+        "gates: hold_snapshot lasts as long as the run; nothing can come after it",
+        "read reads greet, but a task does not keep the results of its items",
     ]
 
 
@@ -893,13 +893,13 @@ def test_a_relation_is_an_asset_wherever_its_server_has_an_address(
 def assets_at(place: str) -> list[str]:
     from airflow.sdk import Asset, AssetAlias
 
-    from windlass.airflow.assets import tell_assets
+    from windlass.airflow.assets import publish_assets
 
     told: list[Any] = []
     alias = AssetAlias("it")
     relation = {"place": place, "database": "shop", "schema": "a b", "table": "c"}
     events: Any = {"outlet_events": {alias: SimpleNamespace(add=told.append)}}
-    tell_assets(events, [alias], {"assets": [relation]})
+    publish_assets(events, [alias], {"assets": [relation]})
     assert all(isinstance(one, Asset) for one in told)
     return [one.uri for one in told]
 
@@ -1028,7 +1028,7 @@ def overtime() -> tuple[str, list[str]]:
 
 def test_a_task_beyond_its_time_limit_says_so(process: Executor) -> None:
     said, problems = process.submit(overtime).result()
-    assert problems == [said] == ["not done within 0:05:00, its time limit"]
+    assert problems == [said] == ["not finished within its time limit of 0:05:00"]
 
 
 def waits() -> dict[str, bool]:

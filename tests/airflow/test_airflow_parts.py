@@ -214,7 +214,7 @@ def test_what_airflow_s_hook_keeps_for_itself_is_no_word_of_libpq() -> None:
 
 @pytest.mark.parametrize("key", ["iam", "azure_conn_id"])
 def test_a_token_of_a_cloud_is_not_fetched_and_that_is_said(key: str) -> None:
-    with pytest.raises(WindlassError, match=f"'shop' asks for a token of a cloud.*{key}"):
+    with pytest.raises(WindlassError, match=f"'shop' asks for a cloud token.*{key}"):
         conninfo(password="", extra={key: "true"})
     assert "password=p" in conninfo(extra={key: "true"})
 

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 MOST_ASSETS = 500  # of one run; a scheduler writes an event for each
 
 
-def uri(place: str, database: str, schema: str, table: str) -> str:
+def uri(server: str, database: str, schema: str, table: str) -> str:
     """As Airflow's Postgres provider writes them: postgres://host:port/database/schema/table.
 
-    Empty for a socket: only this machine could tell which server that is.
+    Empty for a socket: it says nothing outside of its machine.
     """
-    host, _, port = place.rpartition(":")
+    host, _, port = server.rpartition(":")
     if not host or host[0] in "/@":
         return ""
     address = f"[{host}]" if ":" in host else host
@@ -25,7 +25,7 @@ def uri(place: str, database: str, schema: str, table: str) -> str:
     return f"postgres://{address}:{port}/{path}"
 
 
-def tell_assets(context: Context, outlets: Sequence[Any], result: Mapping[str, Any]) -> None:
+def publish_assets(context: Context, outlets: Sequence[Any], result: Mapping[str, Any]) -> None:
     """An event for each relation in the result's `assets`, through the DAG's alias."""
     from airflow.sdk import Asset, AssetAlias
 

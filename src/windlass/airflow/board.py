@@ -1,4 +1,4 @@
-"""What a task learns from Airflow of the other tasks of its run: states and results."""
+"""States and results of the other tasks of a run, as Airflow has them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
-# what is not one of them has not been scheduled, or is not going to be
+# a task in no state, or in one that is not listed here, has not been scheduled or never will be
 ACTIVE = [
     "scheduled", "queued", "running", "restarting", "deferred", "up_for_retry",
     "up_for_reschedule", "awaiting_input",
@@ -22,7 +22,7 @@ ACTIVE = [
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Of one run of a DAG, as one of its tasks sees it."""
+    """One run of a DAG, as one of its tasks sees it."""
 
     ti: RuntimeTaskInstanceProtocol
 
@@ -32,13 +32,13 @@ class Board:
         return f"airflow {self.ti.dag_id} {self.ti.run_id}"
 
     def result(self, task: str) -> Result | None:
-        """Of a task that is not mapped; None while it has none."""
+        """Of a task that is not mapped; None before it has returned one."""
         found: Result | None = self.ti.xcom_pull(task_ids=task, map_indexes=-1)
         return found
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
-        """By item. A mapped task tells those of its share; what an earlier, longer list has left
-        behind is none of it."""
+        """By item. A mapped task has returned those of its share. Results beyond the list of
+        shares are from an earlier, longer list, and are left out."""
         if not (step.items and step.spread):
             found = self.result(step.name)
             return {ONE.id: found} if found else {}
@@ -61,7 +61,7 @@ class Board:
         return self.states([task]).get(task) in ENDED
 
     def others_are_over(self, last: Sequence[str]) -> bool:
-        """Whether nothing of this run but the calling task is, or is going to be, at work."""
+        """Whether the calling task is the only one of this run that is still active."""
         if not all(state in ENDED for state in self.states(last).values()):
             return False
         active: int = self.ti.get_ti_count(
@@ -70,12 +70,12 @@ class Board:
         return active <= 1
 
     def failed(self) -> list[str]:
-        """Tasks that have failed themselves, not for another's sake. One that asks while it runs is
-        not among them; one that Airflow names when the run is over may well be."""
+        """Tasks that have failed themselves, not because of another one. The calling task is never
+        among them while it runs; in a callback at the end of the run it can be."""
         return sorted(task for task, state in self.states().items() if state == "failed")
 
 
 def small(result: Result) -> Result:
-    """As JSON has it: what goes through XCom is the same on both ends."""
+    """As plain JSON, so that XCom returns exactly what was pushed."""
     plain: Result = json.loads(json.dumps(result))
     return plain

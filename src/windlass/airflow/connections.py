@@ -1,5 +1,7 @@
-"""Airflow's connections and variables as addresses of ours. Resolved in the worker; nothing of
-them is kept."""
+"""Airflow's connections and Variables as libpq connection strings.
+
+They are resolved in the worker, and never stored.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +14,24 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 _POSTGRES = {"postgres", "postgresql", "pgsql"}
-# What Airflow's own Postgres hook keeps among the extras for itself: its `ignored_extra_options`,
-# and what it reads beside them.
+# Extras that are for Airflow's own Postgres hook: its `ignored_extra_options`, and others that it
+# reads.
 _NOT_LIBPQ = {
     "aws_conn_id", "azure_conn_id", "client_log_level", "cluster-identifier",
     "cursor", "iam", "redshift", "redshift-serverless", "region_name", "sqlalchemy_query",
     "sqlalchemy_scheme", "workgroup-name",
 }  # fmt: skip
-_TOKENS = ("iam", "azure_conn_id")  # instead of a password, of a cloud
+_TOKENS = ("iam", "azure_conn_id")  # a cloud's token in place of a password
 
 
-VARIABLE = "variable:"  # before the name of one that holds a connection string
+VARIABLE = "variable:"  # prefix of the name of a Variable that holds a connection string
 
 
 def address_of(reference: str) -> str:
-    """What a spec takes for a connection: of a connection's id, or of ``variable:NAME``.
+    """The connection string of a connection's id, or of ``variable:NAME``.
 
     Raises:
-        WindlassError: there is nothing of that name.
+        WindlassError: there is no such connection or Variable.
     """
     if reference.startswith(VARIABLE):
         return _variable(reference.removeprefix(VARIABLE))
@@ -47,23 +49,23 @@ def _variable(name: str) -> str:
             hint="make it under Admin, Variables: a SQLAlchemy or libpq URL of the database",
         )
     text = str(found)
-    # Airflow masks variables by their names alone, and this one's does not say that it is secret.
+    # Airflow masks Variables by their names alone, and this name does not look like a secret's
     for secret in (text, *_passwords(text)):
         mask_secret(secret)
     return text
 
 
 def _passwords(url: str) -> set[str]:
-    """As written, and decoded."""
+    """As written, and percent-decoded."""
     written = urlsplit(url).password if "://" in url else None
     return {form for form in (written, unquote(written or "")) if form}
 
 
 def conninfo_of(conn_id: str) -> str:
-    """A libpq conninfo string for a connection's id; its extras are libpq's own words.
+    """A libpq conninfo string for a connection's id; its extras are libpq's parameters.
 
     Raises:
-        WindlassError: there is no such connection, or it is not one to PostgreSQL.
+        WindlassError: there is no such connection, or it is not of type Postgres.
     """
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
@@ -77,7 +79,8 @@ def conninfo_of(conn_id: str) -> str:
         ) from None
     if (found.conn_type or "").lower() not in _POSTGRES:
         raise WindlassError(
-            f"connection {conn_id!r} is of type {found.conn_type}", hint="it has to be Postgres"
+            f"connection {conn_id!r} is of type {found.conn_type}",
+            hint="use a connection of type Postgres",
         )
     return _conninfo(conn_id, found)
 
@@ -98,20 +101,20 @@ def _conninfo(conn_id: str, connection: Connection) -> str:
     for key in _TOKENS:
         if extra.get(key) and "password" not in given:
             raise WindlassError(
-                f"connection {conn_id!r} asks for a token of a cloud, by its extra {key!r}",
-                hint="give it a password: Windlass fetches no tokens",
+                f"connection {conn_id!r} asks for a cloud token, with its extra {key!r}",
+                hint="give it a password: Windlass does not fetch tokens",
             )
     known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
     own = {key: value for key, value in extra.items() if key not in _NOT_LIBPQ}
     if unknown := sorted(set(own) - known):
         raise WindlassError(
             f"connection {conn_id!r} has extras that libpq does not know: {', '.join(unknown)}",
-            hint="its extras are libpq's words, such as sslmode",
+            hint="use libpq's parameters, such as sslmode",
         )
     try:
         return make_conninfo("", **{**own, **given})
-    except psycopg.Error:  # whose words repeat values
+    except psycopg.Error:  # its message repeats values
         raise WindlassError(
-            f"connection {conn_id!r} is none that libpq understands",
+            f"connection {conn_id!r} is not one that libpq accepts",
             hint=f"check its extras: {', '.join(sorted(own))}" if own else "",
         ) from None

@@ -1,6 +1,6 @@
-"""A flow as a DAG: a step is a task, a fan-out that is worth it a mapped task.
+"""Flows as DAGs: a step is a task, and a fan-out that is worth it a mapped task.
 
-Reads flows as data only: nothing is connected, and no driver imported, where a DAG file is parsed.
+It reads flows as data only: parsing a DAG file connects to nothing and imports no driver.
 """
 
 from __future__ import annotations
@@ -38,57 +38,57 @@ REWRITE = "windlass.flows.rewrite.outline:REWRITE"
 EXPORT = "windlass.flows.export.outline:EXPORT"
 _SECTION = "windlass"  # of airflow.cfg, or variables such as AIRFLOW__WINDLASS__POOL
 _PARAMS = "windlass.airflow.params"
-BESIDE = 8  # tasks of a run that are at work beside the mapped ones: the holder, and short steps
+BESIDE = 8  # tasks of a run that may be active beside the mapped ones: the holder, short steps
 Gate = Callable[[], BaseOperator]
 SpecLike = Mapping[str, Any] | Path | str
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a flow's tasks are run. `pool` bounds the load on the servers over all DAGs that share
-    it; it has to exist."""
+    """How a flow's tasks run. `pool` bounds the load on the servers over all DAGs that share it; it
+    must exist."""
 
     pool: str = "default_pool"
     max_parallel: int = 16  # mapped tasks of one step, in one run
     max_tasks: int = 256  # mapped tasks of one step; more items share them
     retries: int = 3
     retry_delay: timedelta = timedelta(seconds=30)
-    retry_exponential_backoff: float = 2.0  # by which the delay grows each time; 0 for not at all
+    retry_exponential_backoff: float = 2.0  # the delay's growth per retry; 0: none
     queue: str | None = None
-    patience: timedelta = timedelta(minutes=10)  # of a task, for a server or the holder to return
+    patience: timedelta = timedelta(minutes=10)  # a task waits for a server or the holder
     timeouts: Mapping[str, timedelta] = field(default_factory=dict)  # of a step's tasks
 
     @classmethod
-    def configured(cls, **words: Any) -> Tuning:
-        """As the section ``windlass`` of Airflow's own settings has it, keys `pool` and
-        `max_parallel`; `words` win."""
+    def configured(cls, **options: Any) -> Tuning:
+        """`pool` and `max_parallel` from the section ``windlass`` of Airflow's settings; `options`
+        win."""
         from airflow.sdk.configuration import conf
 
         found = {
             "pool": conf.get(_SECTION, "pool", fallback=cls.pool),
             "max_parallel": conf.getint(_SECTION, "max_parallel", fallback=cls.max_parallel),
         }
-        return cls(**{**found, **words})
+        return cls(**{**found, **options})
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What happens when a run ends, beside its tasks' states."""
+    """What happens when a run ends."""
 
     notices: Notices | None = None
     deadline: timedelta | None = None
     report_folder: str = ""
-    report_url: str = ""  # under which people reach what is in the folder
+    report_url: str = ""  # of the folder, in a browser
 
     @classmethod
-    def configured(cls, **words: Any) -> Ending:
-        """As the section ``windlass`` of Airflow's own settings has it, keys `report_folder` and
-        `report_url`; `words` win."""
+    def configured(cls, **options: Any) -> Ending:
+        """`report_folder` and `report_url` from the section ``windlass`` of Airflow's settings;
+        `options` win."""
         from airflow.sdk.configuration import conf
 
         keys = ("report_folder", "report_url")
         found = {key: conf.get(_SECTION, key, fallback="") for key in keys}
-        return cls(**{**found, **words})
+        return cls(**{**found, **options})
 
 
 @dataclass
@@ -136,14 +136,14 @@ class _Build:
             task = EndOperator(task_id=step.name, step=step.name, **words)
         else:
             task = StepOperator(task_id=step.name, step=step.name, **self.words, **limit)
-            if step.always:  # whether the run is green is not for it to say
+            if step.always:  # it does not decide whether the run is green
                 task.as_teardown()
         if after:
             after >> task
         return task
 
     def _listing(self, step: Step[Any]) -> BaseOperator:
-        """The items are known as soon as the run is held: listing them costs no time later."""
+        """Right after the run is held, when the items are known: it delays nothing later."""
         lasting = self.flow.lasting
         listing = ListOperator(
             task_id=step.listing,
@@ -158,7 +158,7 @@ class _Build:
         return listing
 
     def _after(self, names: Sequence[str]) -> list[Any]:
-        """A lasting step is waited for by joining it: its task ends last."""
+        """A lasting step's task ends last, so tasks after it join it while it runs."""
         found: list[Any] = []
         for name in names:
             step = self.flow.step(name)
@@ -166,7 +166,7 @@ class _Build:
         return list(dict.fromkeys(found))
 
     def _last(self) -> list[str]:
-        """Steps that no other comes after."""
+        """Steps that no other step comes after."""
         before = {name for step in self.flow.steps for name in step.after}
         return [one.name for one in self.flow.steps if one.name not in before and not one.lasting]
 
@@ -195,13 +195,13 @@ def flow_dag(
 ) -> DAG:
     """Any flow as a DAG.
 
-    `flow` is its place, ``package.module:NAME``. `words` is the place of a pure function of the
-    run's params and of `given` that returns the keys of the flow's spec; those in `connections`
-    hold ids of Airflow connections, or name variables. `gates` are tasks that come right after a
-    step, before all that comes after it. `dag_options` go to Airflow's `DAG`.
+    `flow` is its import path, ``package.module:NAME``. `words` is the import path of a pure
+    function of the run's params and of `given` that returns the options of the flow's spec; those
+    in `connections` hold ids of Airflow connections, or name Variables. `gates` are tasks that come
+    right after a step, before all that comes after it. `dag_options` go to Airflow's `DAG`.
 
     Raises:
-        ValueError: with all that is wrong with the flow, the gates and the timeouts.
+        ValueError: with every fault of the flow, the gates and the timeouts.
     """
     tuning, ending = tuning or Tuning(), ending or Ending()
     outline: Flow[Any] = resolve_place(flow)
@@ -253,7 +253,7 @@ def _dag_options(dag_id: str, last: str, tuning: Tuning, ending: Ending) -> dict
 def _faults(
     flow: Flow[Any], gates: Mapping[str, Any], timeouts: Mapping[str, Any]
 ) -> Iterator[str]:
-    """What would be left out in silence, an approval even."""
+    """Names that match no step would be left out silently, even an approval."""
     names = [step.name for step in flow.steps]
     for what, keys in (("gates", gates), ("timeouts", timeouts)):
         for name in (key for key in keys if key not in names):
@@ -262,11 +262,11 @@ def _faults(
             yield f"{what}: flow {flow.name} has no step {name}{hint}"
     for step in flow.steps:
         if step.lasting and step.name in gates:
-            yield f"gates: {step.name} lasts as long as the run: nothing comes after it"
+            yield f"gates: {step.name} lasts as long as the run; nothing can come after it"
         for name in step.reads:
             read = flow.step(name)
             if read.items and not read.spread:
-                yield f"{step.name} reads {name}, whose items' results a task does not keep"
+                yield f"{step.name} reads {name}, but a task does not keep the results of its items"
 
 
 def migration_dag(
@@ -280,8 +280,8 @@ def migration_dag(
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """The flow `migrate`. Without a spec its trigger form asks for everything; with one (a mapping
-    or a YAML file, without source and target) only for the connections and the approval.
+    """The flow `migrate`. Without a spec its trigger form asks for everything; with one, a mapping
+    or a YAML file without source and target, only for the connections and the approval.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -382,8 +382,8 @@ def export_dag(
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """The flow `export`. `warehouse_conn_id` is of a PostgreSQL warehouse; others stand in the
-    spec, which holds no password. `words` is for presets: see `flow_dag`.
+    """The flow `export`. `warehouse_conn_id` is the connection of a PostgreSQL warehouse; others
+    are named in the spec, which must not hold a password. `words` is for presets: see `flow_dag`.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -402,11 +402,11 @@ def export_dag(
 
 
 def _checked_export(spec: SpecLike, warehouse_conn_id: str) -> dict[str, Any]:
-    """With the connection's id for the warehouse: that it is one decides what else can be asked."""
+    """Checked as an export to PostgreSQL where the warehouse is a connection."""
     if not warehouse_conn_id:
         given = _checked(EXPORT, spec, ("source",))
         if _has_password(str(given.get("warehouse") or "")):
-            raise BadSpec(["warehouse: holds a password: give a connection, as warehouse_conn_id"])
+            raise BadSpec(["warehouse: holds a password; use a connection, warehouse_conn_id"])
         return given
     placed = {"warehouse": "postgresql://connection"}
     given = _checked(EXPORT, spec, ("source", "warehouse"), placed)
@@ -428,8 +428,8 @@ def _checked(
     connections: Sequence[str] = ("source", "target"),
     placed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A spec's keys, known to be right: its faults are an import error, not a failed run. `placed`
-    stands for connections while they are checked."""
+    """A spec's options, checked: its faults are an import error, not a failed run. `placed` stands
+    in for connections in the check."""
     if spec is None:
         return {}
     words = dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
@@ -451,8 +451,8 @@ def _approval(validation_dag_id: str = "") -> BaseOperator:
         body="{{ ti.xcom_pull(task_ids='extract_source_schema', key='plan', map_indexes=-1) }}",
         fail_on_reject=True,
         validation_dag_id=validation_dag_id,
-        doc_md="Shows the plan and waits for a person's answer, if the run asks for one; and makes"
-        " sure that the run can be validated at its end.",
+        doc_md="Shows the plan and waits for a person's answer, if the run asks for one. Fails if"
+        " the validation DAG is missing or paused.",
         retries=0,
     )
 
@@ -467,6 +467,6 @@ def _validation(dag_id: str, words: str, patience_seconds: float) -> BaseOperato
         words=words,
         patience_seconds=patience_seconds,
         validation_dag_id=dag_id,
-        doc_md="Has the validation DAG compare both sides in this run's snapshot, and waits.",
+        doc_md="Triggers the validation DAG in this run's snapshot, and waits for it.",
         retries=0,
     )

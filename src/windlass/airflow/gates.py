@@ -1,4 +1,4 @@
-"""Tasks of Airflow's own kind between a migration's steps: a person's approval, another DAG."""
+"""Tasks between a migration's steps: a person's approval, and the validation DAG."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from airflow.sdk.exceptions import (
     DagRunTriggerException,
 )
 
-from windlass.airflow.operators import FlowOperator, ToldLink, give_up
+from windlass.airflow.operators import FlowOperator, PushedLink, give_up
 from windlass.flows.registry import flow_named
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 POLL_SECONDS = 2
-MOST_SAID = 5  # of the other run's problems
+MOST_PROBLEMS = 5  # of the other run
 _SAME = (
     "source_conn_id",
     "target_conn_id",
@@ -34,10 +34,10 @@ _SAME = (
 
 
 class PlanApproval(ApprovalOperator):
-    """Shows the plan and waits, where the run's params ask for it.
+    """Shows the plan and waits for a person, where the run's params ask for it.
 
-    It is also the last task before anything is written: that the run could not be validated at its
-    end is reported here, and not after hours of copying.
+    It is also the last task before anything is written: if the validation DAG is missing or
+    paused, it fails here and not after hours of copying.
     """
 
     def __init__(self, *, validation_dag_id: str = "", **kwargs: Any) -> None:
@@ -47,7 +47,7 @@ class PlanApproval(ApprovalOperator):
     def execute(self, context: Context) -> Any:
         params = context["params"]
         if self.validation_dag_id and params.get("trigger_validation"):
-            problem = _obstacle(context["ti"], self.validation_dag_id)
+            problem = _why_not(context["ti"], self.validation_dag_id)
             if problem:
                 hint = "clear this task then, or turn trigger_validation off"
                 give_up(context, [f"{problem} ({hint})"])
@@ -56,7 +56,7 @@ class PlanApproval(ApprovalOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Called with the answer."""
+        """Airflow calls it with the answer."""
         try:
             return super().execute_complete(context, event)
         except HITLRejectException:
@@ -65,8 +65,8 @@ class PlanApproval(ApprovalOperator):
             raise
 
 
-def _obstacle(ti: Any, dag_id: str) -> str:
-    """Why a DAG could not be triggered now, and what to do; empty if it can."""
+def _why_not(ti: Any, dag_id: str) -> str:
+    """Why a DAG cannot be triggered now, and what to do; empty if it can."""
     try:
         found = ti.get_dag(dag_id)
     except AirflowRuntimeError as error:
@@ -76,19 +76,19 @@ def _obstacle(ti: Any, dag_id: str) -> str:
     return f"{dag_id} is paused: unpause it" if found.is_paused else ""
 
 
-class ValidationLink(ToldLink):
-    """From a migration to the run of the validation DAG that it has triggered."""
+class ValidationLink(PushedLink):
+    """From a migration to the run of the validation DAG that it triggered."""
 
     name = "Validation"
     xcom_key = "validation_url"
 
 
 class ValidationTrigger(FlowOperator):
-    """Lets another DAG compare what this one has moved, in the same snapshot, and waits for it.
+    """Triggers the validation DAG in the migration's snapshot, and waits for it.
 
-    `step` is the one that it comes after. Airflow's own TriggerDagRunOperator would do, but its
-    module loads the models of Airflow's database: 0.3 s more wherever the DAG file is parsed, which
-    is in every task.
+    `step` is the one that it comes after. Airflow's own TriggerDagRunOperator is not used, as its
+    module loads the models of Airflow's database: 0.3 s more whenever the DAG file is parsed, which
+    every task does.
     """
 
     ui_color = "#ffefeb"
@@ -105,9 +105,9 @@ class ValidationTrigger(FlowOperator):
         if not params["trigger_validation"]:
             raise AirflowSkipException("not asked for")
         dag_id = self.validation_dag_id
-        problem = _obstacle(ti, dag_id)
+        problem = _why_not(ti, dag_id)
         if problem:
-            # This failure ends the run, and with it the snapshot.
+            # this failure ends the run, and its snapshot with it
             give_up(context, [f"{problem}, then clear hold_snapshot and this task together"])
         with self._explained(context):
             snapshot = self.part(context).held_snapshot()
@@ -132,23 +132,23 @@ class ValidationTrigger(FlowOperator):
         )
 
     def execute_complete(self, context: Context, event: tuple[str, Mapping[str, Any]]) -> Any:
-        """Called when the other run has ended."""
+        """Airflow calls it when the other run has ended."""
         (run_id,) = event[1]["run_ids"]
         if event[1].get(run_id) == "success":
             return {"run_id": run_id}
         dag_id, ti = self.validation_dag_id, context["ti"]
-        said = list(_problems(ti, dag_id, run_id))
-        if len(said) > MOST_SAID:
-            said[MOST_SAID:] = [f"and {len(said) - MOST_SAID} more in run {run_id}"]
-        give_up(context, [f"{dag_id} has failed: {one}" for one in said or [f"see run {run_id}"]])
+        found = list(_problems(ti, dag_id, run_id))
+        if len(found) > MOST_PROBLEMS:
+            found[MOST_PROBLEMS:] = [f"and {len(found) - MOST_PROBLEMS} more in run {run_id}"]
+        give_up(context, [f"{dag_id} failed: {one}" for one in found or [f"see run {run_id}"]])
 
 
 def _problems(ti: Any, dag_id: str, run_id: str) -> Iterator[str]:
-    """Of a run of the flow `validate`: those of its report, or of what has kept it from one."""
+    """Of a run of the flow `validate`: those of its last task that has any."""
     tasks = [name for step in flow_named("validate").steps for name in (step.name, step.listing)]
-    for task in reversed(tasks):  # the holder, which repeats that others have failed, comes last
-        told = ti.xcom_pull(dag_id=dag_id, run_id=run_id, task_ids=[task], key="problems") or []
-        found = dict.fromkeys(line for some in told if some for line in some)
+    for task in reversed(tasks):  # the holder comes last: it only repeats that others have failed
+        pushed = ti.xcom_pull(dag_id=dag_id, run_id=run_id, task_ids=[task], key="problems") or []
+        found = dict.fromkeys(line for some in pushed if some for line in some)
         yield from found
         if found:
             return

@@ -1,4 +1,4 @@
-"""Messages about the end of a run: by e-mail, and to a Slack-compatible webhook. Off by default."""
+"""Messages about the end of a run: by e-mail, and to a Slack-compatible webhook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 MOST_LINES = 30
 _SUBJECT = "{{ dag.dag_id }}: %(verdict)s"
 _TEXT = "{{ dag.dag_id }} {{ run_id }}: %(verdict)s\n{{ windlass_%(verdict)s(ti | default(none)) }}"
-_LATE = "{0} is not done {1} after it was queued"
+_LATE = "{0} has not finished {1} after it was queued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,13 @@ class Notices:
     on_failure: bool = True
 
     def callbacks(self) -> dict[str, list[Any]]:
-        """For a DAG: what Airflow calls when a run ends. How it ended is Airflow's to say."""
+        """For a DAG: what Airflow calls when a run has succeeded or failed."""
         return {
-            "on_success_callback": self._told("done") if self.on_success else [],
-            "on_failure_callback": self._told("failed") if self.on_failure else [],
+            "on_success_callback": self._notifiers_of("done") if self.on_success else [],
+            "on_failure_callback": self._notifiers_of("failed") if self.on_failure else [],
         }
 
-    def _told(self, verdict: str) -> list[Any]:
+    def _notifiers_of(self, verdict: str) -> list[Any]:
         texts = (text % {"verdict": verdict} for text in (_SUBJECT, _TEXT))
         return list(self._notifiers(*texts))
 
@@ -59,7 +59,7 @@ class Notices:
         """An alert for a run that takes longer; to the webhook, else by e-mail.
 
         Raises:
-            ValueError: nobody is to be told.
+            ValueError: there is no recipient.
         """
         from airflow.sdk.definitions.callback import AsyncCallback
         from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
@@ -88,8 +88,8 @@ class Notices:
 
 
 def macros(summary_task: str) -> dict[str, Any]:
-    """What the messages' templates call, each with the task that Airflow names: the last one that
-    ended so, or nothing."""
+    """What the messages' templates call. Airflow passes them the last task that ended in the state
+    of the run, or none."""
     return {
         "windlass_done": lambda ti: summary(ti, summary_task),
         "windlass_failed": problems,
@@ -102,26 +102,26 @@ def summary(ti: Any, summary_task: str) -> str:
 
     result = Board(ti).result(summary_task) or {} if ti else {}
     short = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
-    told = [f"{key}: {value}" for key, value in short.items()]
-    told += [f"loss: {loss}" for loss in result.get("losses", ())]
-    told += [f"notice: {notice}" for notice in result.get("notices", ())]
-    return "\n".join(told)
+    lines = [f"{key}: {value}" for key, value in short.items()]
+    lines += [f"loss: {loss}" for loss in result.get("losses", ())]
+    lines += [f"notice: {notice}" for notice in result.get("notices", ())]
+    return "\n".join(lines)
 
 
 def problems(ti: Any) -> str:
-    """What the failed tasks of a run have said."""
+    """Those of the failed tasks of a run."""
     from windlass.airflow.board import Board
 
     if not ti:
-        return "see its page"
+        return "see the web UI"
     lines: list[str] = []
     for task in ti.task.dag.task_ids:
-        told = ti.xcom_pull(task_ids=[task], key="problems") or []
-        said = dict.fromkeys(line for some in told if some for line in some)
-        lines += [f"{task}: {line}" for line in said]
+        pushed = ti.xcom_pull(task_ids=[task], key="problems") or []
+        found = dict.fromkeys(line for some in pushed if some for line in some)
+        lines += [f"{task}: {line}" for line in found]
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES} more"]
     if lines:
         return "\n".join(lines)
     failed = Board(ti).failed()
-    return f"see the log of: {', '.join(failed[:10])}" if failed else "see its page"
+    return f"see the log of: {', '.join(failed[:10])}" if failed else "see the web UI"

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0  # without a slot
-MOST_TOLD = 200  # differences in a log and in XCom
+MOST_SHOWN = 200  # differences in a log and in XCom
 
 
-class ToldLink(BaseOperatorLink):
-    """To what a task has named while it ran; there is none where it named nothing."""
+class PushedLink(BaseOperatorLink):
+    """To the URL that a task has pushed while it ran; no link if it pushed none."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Asked when the task ends, in its worker."""
+        """Airflow calls it in the worker when the task ends."""
         from airflow.sdk.execution_time.xcom import XCom
 
         found = XCom.get_one(
@@ -55,19 +55,19 @@ class ToldLink(BaseOperatorLink):
         return str(found or "")
 
 
-class ReportLink(ToldLink):
-    """From the task that ends a run to the report that it has written."""
+class ReportLink(PushedLink):
+    """From the task that ends a run to the report that it wrote."""
 
     name = "Report"
     xcom_key = "report_url"
 
 
 class FlowOperator(BaseOperator):
-    """A step of a flow. `flow` and `words` are places: ``package.module:name``.
+    """A step of a flow. `flow` and `words` are import paths: ``package.module:name``.
 
-    `words` is a function of the run's params and of `given` that returns the keys of the flow's
-    spec; those named in `connections` hold a connection's id, or ``variable:`` and the name of one
-    that holds a connection string; resolved in the worker.
+    `words` is a function of the run's params and of `given` that returns the options of the flow's
+    spec. Those named in `connections` hold the id of an Airflow connection, or ``variable:NAME``
+    for a Variable that holds a connection string; they are resolved in the worker.
     """
 
     ui_color = "#e4f0ee"
@@ -92,7 +92,7 @@ class FlowOperator(BaseOperator):
 
     def part(self, context: Context, *, jobs: int | None = None) -> Part:
         """This task's part in the run, with the connections resolved."""
-        # A full collection would walk all that Airflow has loaded, for 0.1 s, and find nothing.
+        # a full collection would walk all that Airflow has loaded, for 0.1 s, and free nothing
         gc.freeze()
         from windlass.airflow.board import Board
         from windlass.airflow.connections import address_of
@@ -113,27 +113,27 @@ class FlowOperator(BaseOperator):
         )
 
     def _patience_seconds(self, context: Context) -> float:
-        """Of this try. A step that begins the flow does not wait: a wrong address is reported at
-        once, and what is only down is Airflow's to try again."""
+        """Of this try. The first step of a flow does not wait: a wrong address is reported at once,
+        and for a server that is down there are Airflow's retries."""
         step = resolve_place(self.flow).step(self.step)
         holds_again = step.lasting and context["ti"].try_number > 1
         return self.patience_seconds if step.after or holds_again else 0.0
 
     @contextmanager
     def _explained(self, context: Context) -> Iterator[None]:
-        """Our errors as Airflow takes them: no retry where none can help, and no traceback of ours
-        before the words that a person needs. The words are XCom `problems` as well, for notices.
+        """Our errors as Airflow takes them: no retry where none can help, and the message without
+        our traceback. It is pushed as XCom `problems` too, for notices.
 
-        Who waits for the holder or for a server does so without a slot: if all slots were taken by
-        those who wait, the holder could not come back.
+        A task that waits for the holder or for a server gives up its slot: if waiting tasks took
+        all slots, the holder could not come back.
         """
         from windlass.airflow.work import ABSENCES, SLOT_SECONDS
 
         try:
             yield
-        except AirflowTaskTimeout:  # passed on, it would end in `on_kill`
-            problem = f"not done within {self.execution_timeout}, its time limit"
-            raise WindlassError(_tell(context, [problem])) from None
+        except AirflowTaskTimeout:  # raised again, it would end in `on_kill`
+            problem = f"not finished within its time limit of {self.execution_timeout}"
+            raise WindlassError(_push_problems(context, [problem])) from None
         except WindlassError as error:
             waited = (_pauses(context) + 1) * (SLOT_SECONDS + PAUSE_SECONDS)
             if isinstance(error, ABSENCES) and waited < self._patience_seconds(context):
@@ -141,9 +141,9 @@ class FlowOperator(BaseOperator):
                 then = datetime.now(UTC) + timedelta(seconds=PAUSE_SECONDS)
                 raise AirflowRescheduleException(then) from None  # type: ignore[no-untyped-call]
             has_spec = bool(self.given)
-            problems = [in_form_words(one, has_spec=has_spec) for one in say(error)]
+            problems = [in_form_words(one, has_spec=has_spec) for one in lines_of(error)]
             if error.retryable or isinstance(error, Interrupted):
-                raise WindlassError(_tell(context, problems)) from None
+                raise WindlassError(_push_problems(context, problems)) from None
             give_up(context, problems)
 
     def on_kill(self) -> None:
@@ -153,11 +153,11 @@ class FlowOperator(BaseOperator):
 
 def give_up(context: Context, problems: Sequence[str]) -> NoReturn:
     """Fail a task that no retry can help."""
-    raise AirflowFailException(_tell(context, problems)) from None
+    raise AirflowFailException(_push_problems(context, problems)) from None
 
 
-def _tell(context: Context, problems: Sequence[str]) -> str:
-    """In the log and in XCom; short, for Airflow's own words."""
+def _push_problems(context: Context, problems: Sequence[str]) -> str:
+    """To the log and to XCom; returns a short form for Airflow's own message."""
     for problem in problems:
         log.error("%s", problem)
     context["ti"].xcom_push(key="problems", value=list(problems))
@@ -170,7 +170,7 @@ def _pauses(context: Context) -> int:
 
 
 def resolve_place(place: str) -> Any:
-    """A flow by its place; and a flow's spec by its own."""
+    """What an import path such as ``package.module:NAME`` names."""
     return pkgutil.resolve_name(place)
 
 
@@ -184,7 +184,7 @@ def read_words(model: str, words: Mapping[str, Any]) -> Any:
 
 
 def _summary(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Of a step's items: how many, and what each has to tell about a relation."""
+    """Of a step's items: how many there are, with their rows, losses and assets."""
     losses = [
         f"{item}.{column}: {what}"
         for item, one in results.items()
@@ -194,14 +194,14 @@ def _summary(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     return {
         "items": len(results),
         "rows": sum(int(one.get("rows") or 0) for one in results.values()),
-        **({"losses": losses[:MOST_TOLD]} if losses else {}),
+        **({"losses": losses[:MOST_SHOWN]} if losses else {}),
         **({"assets": assets} if assets else {}),
     }
 
 
 class StepOperator(FlowOperator):
-    """A step in one task, all its items if it has some. Its result is its XCom, and each key of it
-    one more."""
+    """A step in one task, with all its items if it has some. Its result is pushed to XCom as a
+    whole, and each of its keys separately."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(multiple_outputs=True, **kwargs)
@@ -223,15 +223,14 @@ class StepOperator(FlowOperator):
             return result
 
     def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
-        """Nothing, before the end."""
+        """Only the last step of a flow publishes something."""
 
     def _publish_differences(self, context: Context, error: Different) -> None:
-        """Neither."""
+        """The same."""
 
 
 class EndOperator(StepOperator):
-    """The step that ends a flow: publishes what other DAGs and people wait for, the relations as
-    assets and a report."""
+    """The step that ends a flow: publishes the relations as assets, and a report."""
 
     operator_extra_links = (ReportLink(),)
 
@@ -241,21 +240,21 @@ class EndOperator(StepOperator):
 
     def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
         if self.outlets:
-            from windlass.airflow.assets import tell_assets
+            from windlass.airflow.assets import publish_assets
 
-            tell_assets(context, self.outlets, result)
+            publish_assets(context, self.outlets, result)
         self._report(context, result)
 
     def _publish_differences(self, context: Context, error: Different) -> None:
-        """The result of a task that is red has to be told before it is."""
+        """Airflow drops what a failing task returns: it is pushed before the task fails."""
         from windlass.airflow.board import small
 
-        told = [one.to_json() for one in error.differences]
-        result = small({**error.summary, "differences": told[:MOST_TOLD]})
+        found = [one.to_json() for one in error.differences]
+        result = small({**error.summary, "differences": found[:MOST_SHOWN]})
         context["ti"].xcom_push(key="return_value", value=result)
         try:
-            self._report(context, small({**error.summary, "differences": told}))
-        except Exception:  # what the run has found is more than where it could not be written
+            self._report(context, small({**error.summary, "differences": found}))
+        except Exception:  # the differences matter more than a report that cannot be written
             log.exception("the report could not be written into %s", self.report_folder)
 
     def _report(self, context: Context, result: Mapping[str, Any]) -> None:
@@ -268,7 +267,7 @@ class EndOperator(StepOperator):
 
 
 class HoldOperator(FlowOperator):
-    """A lasting step: runs until the tasks named in `last` have ended, and all that run beside."""
+    """A lasting step: runs until the tasks named in `last` and all other active ones have ended."""
 
     ui_color = "#cfe3f5"
 
@@ -279,15 +278,15 @@ class HoldOperator(FlowOperator):
     def execute(self, context: Context) -> Any:
         from windlass.airflow.board import small
 
-        def tell(result: Mapping[str, Any]) -> None:
+        def publish(result: Mapping[str, Any]) -> None:
             context["ti"].xcom_push(key="return_value", value=small(result))
 
         with self._explained(context):
-            return small(self.part(context).hold(tell, self.last))
+            return small(self.part(context).hold(publish, self.last))
 
 
 class ListOperator(FlowOperator):
-    """Lists a step's items in shares, one for each mapped task: never more than Airflow maps."""
+    """Lists a step's items in shares, one for each mapped task; at most as many as Airflow maps."""
 
     ui_color = "#f3f3ea"
 
@@ -306,7 +305,7 @@ class ListOperator(FlowOperator):
 
 
 class ShareOperator(FlowOperator):
-    """One share of a step's items, named by it on the page."""
+    """One share of a step's items, which names the task in the web UI."""
 
     NAME = "{{ task.share['name'] }}"  # for `map_index_template`
 
@@ -322,15 +321,15 @@ class ShareOperator(FlowOperator):
             return small(self.part(context, jobs=1).run(self.share["items"]))
 
 
-def say(error: WindlassError) -> Iterator[str]:
-    """One line for each thing that is wrong."""
+def lines_of(error: WindlassError) -> Iterator[str]:
+    """One line for each problem."""
     if isinstance(error, Refused):
         yield from map(str, error.problems)
     elif isinstance(error, Different):
         yield str(error)
         found = [*error.differences, *error.losses]
-        yield from map(str, found[:MOST_TOLD])
-        if len(found) > MOST_TOLD:
-            yield f"and {len(found) - MOST_TOLD} more"
+        yield from map(str, found[:MOST_SHOWN])
+        if len(found) > MOST_SHOWN:
+            yield f"and {len(found) - MOST_SHOWN} more"
     else:
         yield f"{error} ({error.hint})" if error.hint else str(error)

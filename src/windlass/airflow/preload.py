@@ -1,4 +1,4 @@
-"""What tasks need, loaded once where their processes are forked from: it is most of a short task.
+"""Loads what tasks import once, in the process that forks them: imports are most of a short task.
 
 For Airflow's ``airflow_local_settings.py``, which every component imports when it starts::
 
@@ -6,7 +6,7 @@ For Airflow's ``airflow_local_settings.py``, which every component imports when 
 
     install()
 
-Imports nothing itself, as Airflow is not yet whole then.
+It imports nothing itself, as Airflow is not fully imported then.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _loaded: list[str] = []
 
 
 def install() -> None:
-    """Load it right before the first fork; where tasks are no forks of ours, nothing."""
+    """Load it right before the first fork; does nothing in components that fork no tasks."""
     if _FORKING & set(sys.argv):
         os.register_at_fork(before=_load)
 

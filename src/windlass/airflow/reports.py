@@ -1,4 +1,4 @@
-"""The report of a run as a file: where the folder is, Airflow's object storage decides."""
+"""The report of a run as a file, in a folder that Airflow's object storage can reach."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def write_report(
 ) -> str:
     """Write it as JSON into a folder: a path, or s3://, gs:// and the like.
 
-    The link to it: below `public_url` where that is given, else where the file is.
+    Returns the link to it: below `public_url` if that is given, else the file's own path.
     """
     from airflow.sdk import ObjectStoragePath
 
     ti = context["ti"]
     name = re.sub(r"[^\w.-]+", "_", f"{ti.dag_id}_{ti.run_id}") + ".json"
-    place = ObjectStoragePath(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    file = place / name
+    path = ObjectStoragePath(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    file = path / name
     file.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
     return f"{public_url.rstrip('/')}/{name}" if public_url else str(file)

@@ -1,4 +1,4 @@
-"""Items of a step divided into shares: one mapped task each."""
+"""Divides the items of a step into shares: one mapped task each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from windlass.model.flow import Item
 from windlass.model.units import several
 
-Share = dict[str, Any]  # of Json: name, items (ids), and for one item alone its detail
+Share = dict[str, Any]  # JSON: name, items (ids), and the detail of each item
 
 # A task costs half a second of a core (docs/benchmarks-airflow.md); copying this much, about two.
 SHARE_BYTES = 256 << 20
@@ -18,7 +18,7 @@ MOST_NAMED = 250  # characters, in Airflow's database
 
 
 def count_shares(items: Sequence[Item], jobs: int, most: int) -> int:
-    """As many as are worth a task each, but enough to keep `jobs` workers busy."""
+    """One for each SHARE_BYTES, but at least `jobs`, and at most `most`."""
     worth = ceil(sum(item.cost for item in items) / SHARE_BYTES)
     return min(len(items), most, max(worth, jobs))
 

@@ -32,7 +32,7 @@ _PRESETS = {"@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", 
 
 
 def _schedule(text: str) -> str:
-    """As Airflow understands it; it would tell of another only when it makes all DAGs."""
+    """Checked here, as Airflow would report a wrong one only when it builds all DAGs."""
     from croniter import croniter
 
     if text not in _PRESETS and not croniter.is_valid(text):
@@ -118,8 +118,8 @@ def load_specs(folder: Path | str) -> dict[str, DAG]:
         # each file of the folder is an Airflow DAG
         globals().update(load_specs(Path(__file__).parent / "migrations"))
 
-    A faulty file takes no other with it: its faults are one more DAG, which Airflow's check of a
-    DAG turns into an import error. A task that is about to run gets the DAG that it is of alone.
+    A faulty file does not affect the others: its faults become one more DAG, which Airflow's check
+    of a DAG turns into an import error. In a task only that task's own DAG is made.
 
     Raises:
         BadSpec: there is no such folder; in a task: with every fault of its file.
@@ -130,12 +130,12 @@ def load_specs(folder: Path | str) -> dict[str, DAG]:
 
 
 class Faults(DAG):
-    """What keeps files from being DAGs."""
+    """The faults of files that are no DAGs."""
 
     faults: Sequence[str] = ()
 
     def validate(self) -> None:
-        """Airflow asks before it takes a DAG.
+        """Airflow calls it before it accepts a DAG.
 
         Raises:
             BadSpec: always.
@@ -157,14 +157,16 @@ def _all(folder: Path, paths: Sequence[Path]) -> dict[str, DAG]:
         else:
             found[dag.dag_id] = dag
     if faults:
-        told = Faults(f"faults_in_{re.sub(r'[^A-Za-z0-9_.-]', '_', folder.name)}", schedule=None)
-        told.faults = faults
-        found[told.dag_id] = told
+        reported = Faults(
+            f"faults_in_{re.sub(r'[^A-Za-z0-9_.-]', '_', folder.name)}", schedule=None
+        )
+        reported.faults = faults
+        found[reported.dag_id] = reported
     return found
 
 
 def _one(paths: Sequence[Path], dag_id: str) -> dict[str, DAG]:
-    """Files of other names are read, if they have to be, and made nothing of."""
+    """The file of the DAG's name is tried first, and usually the only one."""
     for path in sorted(paths, key=lambda path: path.stem != dag_id):
         try:
             words = _words(path)
@@ -189,7 +191,7 @@ def _dag(path: Path, words: Mapping[str, Any]) -> DAG:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Each fault names the file that it is in."""
+    """Every fault names its file."""
     try:
         yield
     except BadSpec as error:
@@ -197,7 +199,7 @@ def _named(path: Path) -> Iterator[None]:
             fault if fault.startswith(str(path)) else f"{path}: {fault}" for fault in error.faults
         ]
         raise BadSpec(faults) from None
-    except ValueError as error:  # of what the flow has no use for
+    except ValueError as error:  # from the DAG: a timeout of a step that does not exist
         raise BadSpec([f"{path}: {error}"]) from None
 
 

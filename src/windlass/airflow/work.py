@@ -1,4 +1,4 @@
-"""One task's part of a flow: join the run that another task holds, do the step, tell the result.
+"""One task's part of a flow: join the run that another task holds, do the step, return the result.
 
 This is all that happens inside a worker. It knows Airflow only through the `Board`.
 """
@@ -32,12 +32,12 @@ from windlass.run.local import run_flow
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-ATTEMPTS = 3  # in one context; then comes another, which finds the run as it then is
+ATTEMPTS = 3  # in one context, before another one is opened
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.25, 2.0
 HOLD_POLL_SECONDS = 2.0
 # A task that waits longer than this gives up its slot, which the holder's next attempt may need.
 SLOT_SECONDS = 10.0
-ABSENCES = (RunLost, SnapshotLost, ConnectionLost)  # of what comes back
+ABSENCES = (RunLost, SnapshotLost, ConnectionLost)  # worth waiting for
 
 
 @dataclass
@@ -48,15 +48,15 @@ class Part:
     step: Step[Any]
     spec: Any
     board: Board
-    jobs: int = 1  # how many items are worked on side by side
-    patience_seconds: float = SLOT_SECONDS  # for a server, or another attempt of the holder
+    jobs: int = 1  # items at a time
+    patience_seconds: float = SLOT_SECONDS  # for a server, or the holder's next attempt
     _may_stand_in: bool = True
 
     def run(self, ids: Sequence[str] | None = None) -> Mapping[str, Result]:
         """Do the step's items, or those with these ids; their results.
 
         Raises:
-            WindlassError: what no retry here could mend.
+            WindlassError: what no retry here can help.
         """
 
         def work(context: Held) -> Mapping[str, Result]:
@@ -74,31 +74,31 @@ class Part:
         return self._inside(lambda context: list(listing(context)))
 
     def held_snapshot(self) -> str:
-        """The id of the snapshot that another task holds; it can be read in.
+        """The id of the snapshot that another task holds, after opening it once.
 
         Raises:
-            WindlassError: none does, and none will.
+            WindlassError: no task holds one, or will.
         """
 
         def enter(context: Any) -> str:
             found: str = context.snapshot.id
-            context.sessions().source(found)  # else it may be that of an earlier attempt
+            context.sessions().source(found)  # fails if it is that of an earlier attempt
             return found
 
         self._may_stand_in = False
         return self._inside(enter)
 
-    def hold(self, tell: Callable[[Result], None], last: Sequence[str]) -> Result:
-        """Do a lasting step, `tell` its result, and stay until the `last` tasks are through.
+    def hold(self, publish: Callable[[Result], None], last: Sequence[str]) -> Result:
+        """Do a lasting step, `publish` its result, and hold it until the `last` tasks have ended.
 
         Raises:
-            WindlassError: other tasks have failed, and the run is not over.
+            WindlassError: other tasks have failed; the run is unfinished.
         """
 
         def stay(context: Held) -> Result:
             self._run(context, [self.step.name])
             result: Result = context.results[self.step.name][ONE.id]
-            tell(result)
+            publish(result)
             self._stay(context, last)
             return result
 
@@ -119,24 +119,24 @@ class Part:
 
     @cached_property
     def _holder(self) -> str:
-        """The lasting step that has to be held while this one works; empty for none."""
+        """The lasting step that must be held while this one runs; empty for none."""
         lasting = self.flow.lasting
         if lasting is None or lasting.name not in self.flow.before(self.step.name):
             return ""
         return lasting.name
 
     def _inside(self, work: Callable[[Held], T]) -> T:
-        """Do work inside the run. What is lost on the way, a snapshot or its holder, comes back
-        under another attempt of the holder, or is replaced by this task where that has ended.
+        """Do work inside the run. If the snapshot or its holder is lost, wait for the holder's next
+        attempt; if the holder has ended, this task takes its place.
 
         Raises:
-            RunLost, SnapshotLost, ConnectionLost: it was not back in time.
+            RunLost, SnapshotLost, ConnectionLost: nothing came back in time.
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(ABSENCES),
             wait=tenacity.wait_exponential(FIRST_POLL_SECONDS, LAST_POLL_SECONDS),
             stop=tenacity.stop_after_delay(self.patience_seconds),
-            before_sleep=_say_waiting(self.patience_seconds),
+            before_sleep=_log_waiting(self.patience_seconds),
             reraise=True,
         )
         result: T = retrying(self._once, work)
@@ -155,47 +155,48 @@ class Part:
             with self._context() as context, self._watching(context):
                 yield context
             return
-        # asked before the ticket, which an attempt that begins now would take away
+        # before the handle is read, as an attempt that starts now would remove it
         ended = self.board.has_ended(self._holder)
-        ticket = self.board.result(self._holder)
-        if ended and not (ticket and self._may_stand_in):
-            how = "and its snapshot with it" if ticket else "without returning a result"
+        handle = self.board.result(self._holder)
+        if ended and not (handle and self._may_stand_in):
+            how = "and its snapshot with it" if handle else "without returning a result"
             raise WindlassError(
                 f"{self._holder} has ended {how}", hint=f"clear {self._holder} as well"
             )
-        if ticket is None:
+        if handle is None:
             raise RunLost(f"waiting for {self._holder}")
         with contextlib.ExitStack() as stack:
             context = stack.enter_context(self._context())
             if not ended:
-                context.join(ticket)
+                context.join(handle)
             else:
                 try:
-                    context.stand_in(ticket)
+                    context.stand_in(handle)
                     stack.enter_context(context.watching())
-                except RunLost:  # another task that was cleared holds it for now
+                except RunLost:  # another cleared task is holding it
                     context = stack.enter_context(self._context())
-                    context.join(ticket)
+                    context.join(handle)
             yield context
 
     def _watching(self, context: Held) -> contextlib.AbstractContextManager[None]:
-        """One process watches for all: the one that holds the run, or plans it. Its log has what
-        keeps the others' sessions waiting, too."""
+        """Only the process that holds or plans the run watches for locks. Its log shows what keeps
+        the other tasks' sessions waiting, too."""
         return context.watching() if self.flow.lasting else contextlib.nullcontext()
 
     def _context(self) -> Held:
         words = {"caller": self.board.caller, "patient": True}
-        context: Held = resolve(self.flow.context)(self.spec, tell_log, **words)
+        context: Held = resolve(self.flow.context)(self.spec, log_event, **words)
         return context
 
     def _catch_up(self, context: Held) -> None:
-        """Do again what earlier tasks had done, and the target has lost."""
+        """Do again what earlier tasks had done and the target has lost in a crash."""
         if not self._holder:
             return
         lost = context.lacking(self.flow.before(self.step.name))
         if lost:
             count = sum(len(items) for items in lost.values())
-            log.warning("doing again what was lost: %s pieces of %s", count, ", ".join(lost))
+            names = ", ".join(lost)
+            log.warning("doing again what the target has lost: %s pieces of %s", count, names)
             self._run(context, list(lost))
 
     def _run(
@@ -219,7 +220,7 @@ class Part:
         gone = [id_ for id_ in ids if id_ not in listed]
         if gone:
             raise WindlassError(
-                f"{several(gone)} of {self.step.name} is not in the plan any more",
+                f"{several(gone)} of {self.step.name} is not in the plan",
                 hint=f"clear {self.step.listing}",
             )
         return [listed[id_] for id_ in ids]
@@ -232,22 +233,22 @@ def _until(is_over: Callable[[], bool], poll_seconds: float) -> None:
     )(is_over)
 
 
-def _say_waiting(patience_seconds: float) -> Callable[[tenacity.RetryCallState], None]:
+def _log_waiting(patience_seconds: float) -> Callable[[tenacity.RetryCallState], None]:
     """Each reason once, not every second."""
-    said = ""
+    last = ""
 
-    def say(state: tenacity.RetryCallState) -> None:
-        nonlocal said
+    def write(state: tenacity.RetryCallState) -> None:
+        nonlocal last
         reason = str(state.outcome.exception()) if state.outcome else ""
-        if reason != said:
+        if reason != last:
             log.info("%s; waiting up to %d s", reason, patience_seconds)
-            said = reason
+            last = reason
 
-    return say
+    return write
 
 
-def tell_log(event: Event) -> None:
-    """What is worth a line in a task's log."""
+def log_event(event: Event) -> None:
+    """Write the events that are worth a line in a task's log."""
     if isinstance(event, FlowPlanned):
         log.info("run=%s source=%s target=%s", event.run, event.source, event.target)
     elif isinstance(event, ItemFinished) and (event.item or event.rows):

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 Version = tuple[int, int]
 FIRST, LATEST = (2, 4), (3, 3)
 
-# Since when, and up to (without) when. `sensor_instance`, which lists for 2.4 name, went in 2.4.0
-# itself, with the smart sensors.
+# The first version that has it, and the first that no longer does. `sensor_instance`, which lists
+# for 2.4 name, was removed in 2.4.0 itself, with the smart sensors.
 _TABLES: dict[str, tuple[Version, Version | None]] = {
     **dict.fromkeys(
         [
@@ -111,15 +111,15 @@ _TABLES: dict[str, tuple[Version, Version | None]] = {
         ["asset_state_store", "connection_test_request", "task_state_store"], ((3, 3), None)
     ),
 }
-# of the FAB auth manager, which was all there was before 3.0, and is a provider since
+# of the FAB auth manager, which was part of Airflow before 3.0, and is a provider since
 _FAB = (
     "ab_permission", "ab_permission_view", "ab_permission_view_role", "ab_register_user", "ab_role",
     "ab_user", "ab_user_role", "ab_view_menu", "session",
 )  # fmt: skip
 
-# Columns that hold secrets, by `table.column`; and those that hold what people and tasks have put
-# there, which may be one: a run's conf, an XCom, the command line in `log.extra`. Masked, as their
-# columns are part of the tables' shape.
+# Columns that hold secrets, as `table.column`, and those whose values people and tasks provide,
+# which may be secrets: a run's conf, an XCom, the command line in `log.extra`. They are masked and
+# not left out, so that the tables keep their columns.
 SECRETS = (
     "ab_register_user.password",
     "ab_register_user.registration_hash",
@@ -157,20 +157,22 @@ SECRETS = (
     "variable.val",
     "xcom.value",
 )
-# as the export that this one replaces: rows that have expired longer ago are of no use
+# as in the export that this one replaces: older sessions are of no use
 CONDITIONS = {"session": "expiry > now() - interval '7 days'"}
 
 
 def sort_out(tables: Sequence[str], listed: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The tables to export of those that a database has, and those to leave out: of a table that
-    no version has nobody has said which columns are secrets, so somebody has to list it."""
+    """The tables of a database to export, and those to leave out.
+
+    Nobody has said which columns of an unknown table are secrets: it is exported only if `listed`.
+    """
     known = {*_TABLES, *_FAB, *listed}
     return [one for one in tables if one in known], [one for one in tables if one not in known]
 
 
 def tables_of(version: str | Version, *, fab: bool | None = None) -> tuple[str, ...]:
-    """The tables of Airflow's own database in a version, in their order. `fab`: with those of the
-    FAB auth manager; by default before 3.0 only.
+    """The tables of Airflow's own database in a version, sorted. `fab`: with those of the FAB auth
+    manager; by default only before 3.0.
 
     Raises:
         ValueError: no such version is known.
@@ -199,5 +201,5 @@ def _parse(version: str | Version) -> Version:
 
 
 def start_minute(place: int) -> int:
-    """After midnight, for the table at a place of the list: 1, 3, ... 29, 0, 2, ... 30, again 1."""
+    """After midnight, for the table at that index: 1, 3, ... 29, 0, 2, ... 30, 1 again."""
     return (1 + 2 * place) % 31
