@@ -34,6 +34,7 @@ install()
 _TUNED: Sections = {
     "core": {
         "load_examples": False,
+        "dagbag_import_timeout": 120,  # two busy cores are no reason to fail
         "hostname_callable": "socket.gethostname",  # does not ask a name server
         "simple_auth_manager_users": f"{USER}:admin",
     },
@@ -52,13 +53,14 @@ _TUNED: Sections = {
         # tasks of 0.3 s (ActivitySubprocess._monitor_subprocess in Airflow 3.3).
         "min_heartbeat_interval": 1,
         "max_failed_heartbeats": 15,  # 15 s in all, as with the defaults
-        "execution_api_timeout": 30,  # two busy cores are no reason to fail
+        "execution_api_timeout": 30,
     },
     # A new file is seen after the first two intervals, a changed one at once.
     "dag_processor": {
         "refresh_interval": 2,
         "bundle_refresh_check_interval": 1,
         "min_file_process_interval": 300,
+        "dag_file_processor_timeout": 150,
     },
     "usage_data_collection": {"enabled": False},  # before 3.3
 }

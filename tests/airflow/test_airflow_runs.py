@@ -355,7 +355,9 @@ def test_a_run_that_takes_too_long_is_told_while_it_goes_on(
 ) -> None:
     fill(pair.source, items=10, sales=10)
     run_id = running.client.trigger("late", {**connect(running, pair), "require_approval": True})
-    until(lambda: [t for t in post.messages if "late has not finished" in t], "somebody is notified")
+    until(
+        lambda: [t for t in post.messages if "late has not finished" in t], "somebody is notified"
+    )
     place = f"/dags/late/dagRuns/{run_id}"
     assert running.client.api("GET", place)["state"] == "running"
     running.client.api("PATCH", place, {"state": "failed"})

@@ -53,7 +53,6 @@ _SETTINGS = {
 # a stopped server's port when it starts again.
 _PORTS = range(20_000, 32_000)
 _PATIENCE_SECONDS = 60
-_STOPPED_BY_KILL_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,21 +161,6 @@ class EmbeddedServer:
         """End all sessions and shut down cleanly. Does nothing when it is not running."""
         if self.running:
             _succeeded(self._control("stop", "-m", "fast"), f"stopping PostgreSQL {self.version}")
-
-    def kill(self) -> None:
-        """End the server as a power cut would: SIGKILL to all its processes at once."""
-        import psutil
-
-        with suppress(FileNotFoundError, psutil.NoSuchProcess):
-            pid = int((self.data / "postmaster.pid").read_text().split()[0])
-            postmaster = psutil.Process(pid)
-            # stopped first, or it would answer the death of a child by ending the others itself
-            postmaster.suspend()
-            processes = [postmaster, *postmaster.children(recursive=True)]
-            for process in processes:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            psutil.wait_procs(processes, timeout=_STOPPED_BY_KILL_SECONDS)
 
     def remove(self) -> None:
         """Stop the server without ceremony and delete its folder with all that is in it."""
