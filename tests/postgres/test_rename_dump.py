@@ -17,7 +17,8 @@ import pytest
 
 from corpora import corpora, corpus
 from servers import Database, Server, tool
-from windlass.engines.postgres.rename import Renamed, quote_identifier, rename_schemas
+from windlass.engines.postgres.quoting import quote_identifier
+from windlass.engines.postgres.rename import Renamed, rename_schemas
 from windlass.engines.postgres.syntax import parse, scan
 
 # Names in strings and in places that the corpus has not; two schemas that swap their names, one of

@@ -24,7 +24,7 @@ from windlass.cli.wrapping import WHOLE, hang
 from windlass.model.plan import SetAside
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.planning import document
+from windlass.planning.document.text import text as plan_text
 
 WIDTH = 80
 LONG = (
@@ -61,7 +61,7 @@ def test_a_plan_wraps_problems_and_what_is_set_aside_where_it_is_asked_to(wraps:
         "FUNCTION", Name("shop", "price_of"), f"(IN {', IN '.join(['a numeric'] * 12)})", "backup"
     )
     plan = replace(sample_plan(), problems=(PROBLEM,), set_aside=(aside,))
-    said = document.text(plan, next_command="x", width=WIDTH, wraps=wraps)
+    said = plan_text(plan, next_command="x", width=WIDTH, wraps=wraps)
     found = [line for line in said.splitlines() if line.startswith(("   1  view", "  function"))]
     assert len(found) == 2
     assert (max(map(len, found)) <= WIDTH) is wraps

@@ -15,7 +15,10 @@ from sample_plan import LOSS, ODD, PROBLEM, keyset_chunks, sample_plan
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
-from windlass.planning.document import Detail, ddl, document, markdown, text
+from windlass.planning.document.as_json import document
+from windlass.planning.document.contents import Detail, ddl
+from windlass.planning.document.markdown import markdown
+from windlass.planning.document.text import text
 
 NEXT = "windlass migrate -f shop.yaml"
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from postgast.pg_query_pb2 import DESCRIPTOR
 
-from windlass.engines.postgres import rename
-from windlass.engines.postgres.rename import quote_identifier, rename_schemas
+from windlass.engines.postgres import splicing
+from windlass.engines.postgres.quoting import quote_identifier
+from windlass.engines.postgres.rename import NAME_BYTES, Renamed, rename_schemas
 from windlass.engines.postgres.syntax import Node, parse, shape, walk
 from windlass.errors import WindlassError
 
@@ -359,8 +360,8 @@ Transaction Unlisten VariableShow
     ],
 )
 def test_what_names_no_mapped_schema_comes_back_byte_for_byte(sql: str) -> None:
-    assert rename_schemas(sql, {"old": "new"}) == rename.Renamed(sql)
-    assert rename_schemas(sql, {"old": "old"}) == rename.Renamed(sql)
+    assert rename_schemas(sql, {"old": "new"}) == Renamed(sql)
+    assert rename_schemas(sql, {"old": "old"}) == Renamed(sql)
 
 
 def test_only_statements_that_name_the_schema_are_touched_in_a_text_of_many() -> None:
@@ -511,7 +512,7 @@ def test_a_name_that_the_server_would_not_keep_whole_is_refused(name: str) -> No
 
 
 def test_a_splice_that_does_not_mean_the_same_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rename, "_locate", lambda *_: {})
+    monkeypatch.setattr(splicing, "_locate", lambda *_: {})
     with pytest.raises(WindlassError, match="would not mean the same"):
         rename_schemas("create table old.t (a integer)", {"old": "new"})
 
@@ -532,7 +533,7 @@ def test_names_are_quoted_where_the_server_needs_it() -> None:
 TAKEN = {"app", "only_here", "other", "pg_catalog"}  # what the cases call other schemas
 names = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1
-).filter(lambda name: len(name.encode()) <= rename.NAME_BYTES and name not in TAKEN)
+).filter(lambda name: len(name.encode()) <= NAME_BYTES and name not in TAKEN)
 cases = st.sampled_from(CASE_LIST)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import windlass
-from windlass.engines.postgres import grants, meaning, printing, rename
+from windlass.engines.postgres import grants, meaning, printing, schema_names
+from windlass.engines.postgres.parse_protobuf import kind_of
 from windlass.engines.postgres.syntax import (
     Node,
     SyntaxProblem,
     Token,
-    _kind,
     expression_to_text,
     parse,
     scan,
@@ -160,14 +160,14 @@ def tables() -> Iterator[tuple[str, str, str]]:
     for tag, fields in meaning._EXPRESSIONS.items():
         for field in fields:
             yield "meaning.py", tag, field
-    for tag, names in rename._QUALIFIED.items():
+    for tag, names in schema_names._QUALIFIED.items():
         for field, _ in names:
-            yield "rename.py", tag, field
-    for tag, field in rename._PLAIN.items():
-        yield "rename.py", tag, field
-    for tag, fields in rename._ABOUT.items():
+            yield "schema_names.py", tag, field
+    for tag, field in schema_names._PLAIN.items():
+        yield "schema_names.py", tag, field
+    for tag, fields in schema_names._ABOUT.items():
         for field in fields:
-            yield "rename.py", tag, field
+            yield "schema_names.py", tag, field
 
 
 def test_the_code_names_only_nodes_and_fields_that_there_are() -> None:
@@ -175,12 +175,17 @@ def test_the_code_names_only_nodes_and_fields_that_there_are() -> None:
     assert ("rename.py", "TypeCast", "arg") in named
     assert len(named) > 60
     for file, tag, field in sorted(named):
-        assert field == "tag" or field in _kind(tag).absent, f"{file}: {tag}.{field}"
-        assert _kind(tag).tag == tag
+        assert field == "tag" or field in kind_of(tag).absent, f"{file}: {tag}.{field}"
+        assert kind_of(tag).tag == tag
 
 
 def test_the_code_names_only_kinds_of_objects_that_there_are() -> None:
     from postgast.pg_query_pb2 import ObjectType
 
-    named = {*grants._ALL, *rename._OF_A_RELATION, *rename._OF_A_METHOD, "OBJECT_SCHEMA"}
+    named = {
+        *grants._ALL,
+        *schema_names._OF_A_RELATION,
+        *schema_names._OF_A_METHOD,
+        "OBJECT_SCHEMA",
+    }
     assert named <= set(ObjectType.keys())

@@ -24,7 +24,9 @@ _MODULES = (
     "windlass.flows.rewrite.steps",
     "windlass.flows.migrate.rows",
     "windlass.flows.validate.steps",
-    "windlass.planning.document",
+    "windlass.planning.document.as_json",
+    "windlass.planning.document.markdown",
+    "windlass.planning.document.text",
     "airflow.providers.slack.notifications.slack_webhook",
     "airflow.providers.smtp.notifications.smtp",
 )

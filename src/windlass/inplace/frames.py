@@ -11,22 +11,20 @@ import importlib.util
 import json
 import re
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg import sql
 
-from windlass.engines.postgres.errors import explain, without_values
+from windlass.engines.postgres.errors import without_values
 from windlass.engines.postgres.session import Connection, Role, session_settings
-from windlass.engines.postgres.table import open_type, search_path, under
+from windlass.engines.postgres.table import search_path, under
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.inplace.staging import Staging
 from windlass.model.flow import resolve
-from windlass.model.rewrite import RewriteChange
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +38,6 @@ _PLAIN = {
 _TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
 _SCALED = re.compile(r"numeric\((\d+),(\d+)\)")
 _MOST_DIGITS = 38  # of Arrow's decimal128
-C = TypeVar("C", str, RewriteChange)
 
 
 def missing_libraries(frame: str) -> list[str]:
@@ -85,83 +82,6 @@ def _explained(error: Exception, doing: str) -> WindlassError:
     if getattr(error, "sqlstate", None) is None and "libpq" in line:
         return ConnectionLost(f"{doing}: {line}", side="database")
     return WindlassError(f"{doing}: {line}", side="database")
-
-
-def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
-    """Bring what the function has given into the columns' types: the table `_called`, of the
-    columns that have changed in at least one row.
-
-    Raises:
-        WindlassError: a value does not fit, or rows are missing.
-    """
-    given = staging.called
-    places = {name: place for place, name in enumerate(given)}
-
-    def assign(names: Sequence[str]) -> int:
-        types = [staging.plan.type_of(name) for name in names]
-        casts = [
-            sql.SQL("{}::{}").format(
-                sql.Identifier(f"n{places[name]}"), sql.SQL(open_type(connection, type_))
-            )
-            for name, type_ in zip(names, types, strict=True)
-        ]
-        with connection.transaction():
-            connection.execute(staging.make_called(types))
-            query = sql.SQL("insert into {} select {} from {}").format(
-                staging.table("_called"),
-                sql.SQL(", ").join([sql.SQL("ordinal"), *casts]),
-                staging.table("_batches"),
-            )
-            return connection.execute(query).rowcount
-
-    try:
-        assign(given)
-    except psycopg.DataError as error:
-        name = first_misfit(connection, given, assign)
-        raise explain(
-            error, f"function {staging.plan.function}: column {name}", side="database"
-        ) from error
-    connection.execute(sql.SQL("drop table {}").format(staging.table("_batches")))
-    differs = sql.SQL(", ").join(
-        sql.SQL("coalesce(bool_or(row({})::record *<> row({})::record), false)").format(
-            staging.current(name), staging.before_call(name)
-        )
-        for name in given
-    )
-    query = sql.SQL("select count(*), {} from {}").format(differs, staging.joined())
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    count, *changed = row
-    if count != rows:
-        raise WindlassError(
-            f"function {staging.plan.function}: {count} of {rows} rows have come back",
-            hint="run the same command again: the function is called again",
-        )
-    found = [name for name, differs in zip(given, changed, strict=True) if differs]
-    plan = staging.plan
-    fixed = {one.name for one in plan.columns if one.is_generated or one.is_fixed}
-    if plan.stamp:
-        fixed.add(plan.stamp)
-    if fixed.intersection(found):
-        touched = ", ".join(sorted(fixed.intersection(found)))
-        raise WindlassError(
-            f"function {plan.function}: has changed {touched}, which is not its to change",
-            hint="let it leave those columns as they are, or out",
-        )
-    return found
-
-
-def first_misfit(
-    connection: Connection, columns: Sequence[C], assign: Callable[[Sequence[C]], object]
-) -> str:
-    """The first column with a value that does not fit it, by assigning each alone."""
-    for one in columns:
-        try:
-            with connection.transaction(force_rollback=True):
-                assign([one])
-        except psycopg.DataError:
-            return one if isinstance(one, str) else one.column
-    return "unknown"
 
 
 @dataclass(frozen=True)

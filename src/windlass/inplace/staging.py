@@ -296,57 +296,6 @@ class Staging:
     def count_kept(self) -> sql.Composed:
         return sql.SQL("select count(*) from {} s where true{}").format(self.table(), self._kept())
 
-    # stamping
-
-    def stamp_by_place(self) -> sql.Composed:
-        """Rows that stand where they were written. What is left in `_written` does not."""
-        plan = self.plan
-        return sql.SQL(
-            "with stamped as (update {target} t set {stamp} = now()"
-            " from {joined} join {written} w using (ordinal)"
-            " where t.ctid = w.place and t.tableoid = w.place_in and {same_id} and {same_stamp}"
-            " returning w.ordinal)"
-            " delete from {written} w using stamped where w.ordinal = stamped.ordinal"
-        ).format(
-            target=self.target,
-            stamp=sql.Identifier(plan.stamp),
-            written=self.table("_written"),
-            joined=self.joined(),
-            same_id=same_image(
-                [sql.SQL("t.{}").format(sql.Identifier(plan.id))], [self.current(plan.id)]
-            ),
-            same_stamp=self._same(plan.stamp),
-        )
-
-    def stamp_by_id(self) -> sql.Composed:
-        """Rows that somebody has changed since, if exactly one has the id, and its stamp is what
-        was selected."""
-        plan = self.plan
-        id_ = sql.Identifier(plan.id)
-        return sql.SQL(
-            "with lost as (select s.*, {new_id} as id_now from {joined}"
-            " where ordinal in (select ordinal from {written})),"
-            " single as (select {id} as id_now from {target}"
-            " where {id} in (select id_now from lost) group by {id} having count(*) = 1)"
-            " update {target} t set {stamp} = now()"
-            " from lost s join single o on o.id_now = s.id_now"
-            " where t.{id} = s.id_now and {same_stamp}"
-        ).format(
-            target=self.target,
-            id=id_,
-            new_id=self.current(plan.id),
-            joined=self.joined(),
-            written=self.table("_written"),
-            stamp=sql.Identifier(plan.stamp),
-            same_stamp=self._same(plan.stamp),
-        )
-
-    def _same(self, column: str) -> sql.Composed:
-        return same_image(
-            [sql.SQL("t.{}").format(sql.Identifier(column))],
-            [sql.SQL("s.{}").format(sql.Identifier(self.plan.column(column).old))],
-        )
-
     def analyze(self, connection: Connection, part: str) -> None:
         """Once it is filled. Without statistics the planner joins two of them by nested loops:
         60 s for 20,000 rows that take 1 s with them."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from windlass.errors import BadSpec
 from windlass.model.plan import Plan
 from windlass.model.report import Problem
-from windlass.planning.document import document
+from windlass.planning.document.as_json import document
 
 MOST_CHANGES = 50
 _HINT = "review it again: windlass plan -o FILE"

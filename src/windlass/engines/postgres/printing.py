@@ -26,7 +26,7 @@ from windlass.engines.postgres.meaning import (
     expression_text,
 )
 from windlass.engines.postgres.queries import load
-from windlass.engines.postgres.rename import quote_identifier
+from windlass.engines.postgres.quoting import quote_identifier
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.syntax import Node, scan
 

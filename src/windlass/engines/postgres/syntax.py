@@ -1,29 +1,27 @@
 """SQL as parse trees: decides how a tree looks in Python, and is the one door to the parser.
 
-The parser is the server's own (libpg_query, through postgast). It answers in protobuf's encoding,
-which is decoded here, not by protobuf itself: that stops at 100 levels, which a view with 50
-concatenations exceeds. Nodes and their fields are called as in PostgreSQL's parsenodes.h.
+The parser is the server's own (libpg_query, through postgast). It answers in protobuf's encoding.
+Nodes and their fields are called as in PostgreSQL's parsenodes.h.
 """
 
 from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from postgast import PgQueryError, native
 from postgast import scan as _scan
 from postgast.errors import check_error
-from postgast.pg_query_pb2 import DESCRIPTOR, KeywordKind
+from postgast.pg_query_pb2 import KeywordKind
 from postgast.pg_query_pb2 import Token as TokenKind
 
+from windlass.engines.postgres.parse_protobuf import decode, kind_of, write
 from windlass.errors import WindlassError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 Path = tuple[str | int, ...]
 """Fields and positions in lists, from the root of a tree to one of its values."""
@@ -44,7 +42,7 @@ class Node:
 
     def __init__(self, tag: str, **fields: object) -> None:
         self.tag = tag
-        self.__dict__.update(_kind(tag).absent, **fields)
+        self.__dict__.update(kind_of(tag).absent, **fields)
 
     if TYPE_CHECKING:
 
@@ -101,7 +99,7 @@ def parse(text: str) -> tuple[Statement, ...]:
             place(raw.stmt_location + raw.stmt_len) if raw.stmt_len else len(text),
             raw.stmt,
         )
-        for raw in _decode(data, _kind("ParseResult")).stmts or ()
+        for raw in decode(data, kind_of("ParseResult"), _build).stmts or ()
     )
 
 
@@ -145,7 +143,7 @@ def to_text(statement: Node) -> str:
         SyntaxProblem: the printer does not know such a tree.
     """
     whole = Node("ParseResult", version=_VERSION, stmts=(Node("RawStmt", stmt=statement),))
-    data = _write(whole)
+    data = write(whole)
     place = ctypes.cast(ctypes.create_string_buffer(data, len(data)), ctypes.c_void_p)
     result = native.lib.pg_query_deparse_protobuf(
         native.PgQueryProtobuf(len=len(data), data=place.value)
@@ -196,7 +194,7 @@ def walk(root: object) -> Iterator[tuple[Path, Any]]:
 
 def fields_of(node: Node) -> tuple[str, ...]:
     """The names of its fields, but for those that are places in the text."""
-    return _kind(node.tag).compared
+    return kind_of(node.tag).compared
 
 
 def shape(root: object) -> dict[Path, object]:
@@ -238,7 +236,7 @@ def _parts(value: object) -> Sequence[object]:
     """What is right under it."""
     if isinstance(value, Node):
         fields = vars(value)
-        return [fields[name] for name in _kind(value.tag).compared]
+        return [fields[name] for name in kind_of(value.tag).compared]
     return value if isinstance(value, tuple) else ()
 
 
@@ -284,222 +282,13 @@ def _check(result: ctypes.Structure) -> None:
         raise SyntaxProblem(error.message) from error
 
 
-# Protobuf's encoding: a tag, then a number, or a length and that many bytes
-
-_NUMBER, _BYTES = 0, 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """`kind` is the message in it, if one is; else `read` and `write` turn it into a value."""
-
-    number: int
-    name: str
-    many: bool
-    kind: _Kind | None
-    read: Callable[[Any], object]
-    write: Callable[[Any], int | bytes]
-    absent: object
-
-
-class _Kind:
-    """A kind of node: its fields by their numbers."""
-
-    def __init__(self, descriptor: Descriptor) -> None:
-        self.tag = descriptor.name
-        self._descriptor = descriptor
-
-    @cached_property
-    def fields(self) -> dict[int, _Field]:
-        return {field.number: _field(field) for field in self._descriptor.fields}
-
-    @cached_property
-    def absent(self) -> dict[str, object]:
-        """The values that are not sent."""
-        return {field.name: field.absent for field in self.fields.values()}
-
-    @cached_property
-    def compared(self) -> tuple[str, ...]:
-        return tuple(name for name in self.absent if not _is_place(name))
-
-    def finish(self, values: dict[str, object]) -> object:
-        """What the fields that were sent make: a node, unless it only wraps others."""
-        for name, value in values.items():
-            if isinstance(value, list):
-                values[name] = tuple(value)
-        if self.tag == "Node":
-            return values.get("node")
-        if self.tag == "List":
-            return values.get("items", ())
-        return Node(self.tag, **values)
-
-    def parts(self, value: Any) -> Iterator[tuple[_Field, Any]]:
-        """The fields that have to be sent, each with its value."""
-        if self.tag == "Node":
-            if value is not None:
-                yield self._of_union("node", value), value
-            return
-        values = {"items": value} if self.tag == "List" else vars(value)
-        for name, field in self._by_name.items():
-            part = values.get(name)
-            if field.many:
-                yield from ((field, one) for one in part or ())
-            elif part is not None and (field.kind is not None or part != field.absent):
-                yield self._of_union(name, part) if name in self._unions else field, part
-
-    @cached_property
-    def _by_name(self) -> dict[str, _Field]:
-        return {field.name: field for field in self.fields.values()}
-
-    @cached_property
-    def _unions(self) -> set[str]:
-        return {union.name for union in self._descriptor.oneofs}
-
-    def _of_union(self, name: str, value: Any) -> _Field:
-        tag = "List" if isinstance(value, tuple) else value.tag
-        return next(
-            field
-            for field in self.fields.values()
-            if field.name == name and field.kind is not None and field.kind.tag == tag
-        )
-
-
-def _is_place(name: str) -> bool:
-    return name.endswith("location") or name in _PLACES
-
-
-_PLACES = ("stmt_len", "list_start", "list_end", "rexpr_list_start", "rexpr_list_end")
-
-
-@cache
-def _kind(tag: str) -> _Kind:
-    return _Kind(DESCRIPTOR.message_types_by_name[tag])
-
-
-def _field(field: FieldDescriptor) -> _Field:
-    union = field.containing_oneof
-    name = union.name if union else field.json_name
-    many = field.is_repeated
-    kind = _kind(field.message_type.name) if field.message_type else None
-    read: Callable[[Any], object] = _signed
-    write: Callable[[Any], int | bytes] = _unsigned
-    absent: object = 0
-    if kind is not None or many:
-        absent = None
-    elif field.type == field.TYPE_STRING:
-        read, write, absent = bytes.decode, str.encode, ""
-    elif field.type == field.TYPE_BOOL:
-        read, write, absent = bool, int, False
-    elif field.enum_type:
-        names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
-        numbers = {name: number for number, name in names.items()}
-        read, write, absent = names.__getitem__, numbers.__getitem__, names[0]
-    name = "def_" if name == "def" else name
-    return _Field(field.number, name, many, kind, read, write, absent)
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >> 63 else number
-
-
-def _unsigned(number: int) -> int:
-    return number + (1 << 64) if number < 0 else number
-
-
-@dataclass(slots=True)
-class _Open:
-    """A message that is being read, and where it goes in the one around it."""
-
-    kind: _Kind
-    end: int
-    place: _Field | None
-    values: dict[str, object]
-
-
-def _decode(data: bytes, kind: _Kind) -> Any:
-    """A message; without recursion, as a tree may be deeper than Python's stack."""
-    around: list[_Open] = []
-    inner = _Open(kind, len(data), None, {})
-    at = 0
-    while True:
-        if at == inner.end:
-            value = inner.kind.finish(inner.values)
-            if inner.place is None:
-                return value
-            place, inner = inner.place, around.pop()
-            _put(inner.values, place, value)
-            continue
-        tag, at = _number(data, at)
-        field = inner.kind.fields[tag >> 3]
-        number, at = _number(data, at)
-        if tag & 7 == _NUMBER:
-            _put(inner.values, field, field.read(number))
-        elif tag & 7 != _BYTES:
-            raise AssertionError(f"{inner.kind.tag}.{field.name} is encoded in an unknown way")
-        elif field.kind is not None:
-            around.append(inner)
-            inner = _Open(field.kind, at + number, field, {})
-        else:
-            _put(inner.values, field, field.read(data[at : at + number]))
-            at += number
-
-
-def _put(values: dict[str, Any], field: _Field, value: object) -> None:
-    if field.many:
-        values.setdefault(field.name, []).append(value)
-    else:
-        values[field.name] = value
-
-
-def _number(data: bytes, at: int) -> tuple[int, int]:
-    """Seven bits a byte, the lowest first, and where the next thing begins."""
-    number = data[at] & 0x7F
-    shift = 7
-    while data[at] & 0x80:
-        at += 1
-        number |= (data[at] & 0x7F) << shift
-        shift += 7
-    return number, at + 1
-
-
-@dataclass(slots=True)
-class _Begun:
-    """A message that is being written, and where it goes in the one around it."""
-
-    place: _Field | None
-    parts: Iterator[tuple[_Field, Any]]
-    data: bytearray
-
-
-def _write(root: Node) -> bytes:
-    """A message; without recursion, too."""
-    around: list[_Begun] = []
-    inner = _Begun(None, _kind(root.tag).parts(root), bytearray())
-    while True:
-        for field, value in inner.parts:
-            if field.kind is not None:
-                around.append(inner)
-                inner = _Begun(field, field.kind.parts(value), bytearray())
-                break
-            _append(inner.data, field, field.write(value))
-        else:
-            if inner.place is None:
-                return bytes(inner.data)
-            place, data, inner = inner.place, inner.data, around.pop()
-            _append(inner.data, place, data)
-
-
-def _append(data: bytearray, field: _Field, value: int | bytes | bytearray) -> None:
-    if isinstance(value, int):
-        data += _varint(field.number << 3 | _NUMBER) + _varint(value)
-    else:
-        data += _varint(field.number << 3 | _BYTES) + _varint(len(value)) + value
-
-
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    found.append(number)
-    return bytes(found)
+def _build(tag: str, values: dict[str, object]) -> object:
+    """What the fields that were sent make: a node, unless it only wraps others."""
+    for name, value in values.items():
+        if isinstance(value, list):
+            values[name] = tuple(value)
+    if tag == "Node":
+        return values.get("node")
+    if tag == "List":
+        return values.get("items", ())
+    return Node(tag, **values)

@@ -67,7 +67,8 @@ from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Phase, Statement
-from windlass.planning.document import Detail, markdown
+from windlass.planning.document.contents import Detail
+from windlass.planning.document.markdown import markdown
 from windlass.spec.choices import Existing, Extent
 
 SEQUENCES_AT_ONCE = 200  # of which a transaction holds locks

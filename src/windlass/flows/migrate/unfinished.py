@@ -19,7 +19,10 @@ from windlass.model.outcome import RunDetail
 from windlass.model.plan import Plan
 from windlass.model.planned import Style
 from windlass.model.report import Problem
-from windlass.planning import document
+from windlass.planning.document.as_json import document
+from windlass.planning.document.contents import Detail
+from windlass.planning.document.markdown import markdown
+from windlass.planning.document.text import text
 from windlass.spec.migrate import Spec
 
 
@@ -35,25 +38,25 @@ class Planned:
         return self.plan.problems
 
     def as_json(self) -> dict[str, Any]:
-        return document.document(self.plan, self.unfinished)
+        return document(self.plan, self.unfinished)
 
     def as_text(self, style: Style) -> str:
-        return document.text(
+        return text(
             self.plan,
             next_command=style.next_command,
             width=style.width,
             wraps=style.wraps,
-            detail=document.Detail.BRIEF if style.is_brief else document.Detail.FULL,
+            detail=Detail.BRIEF if style.is_brief else Detail.FULL,
             heading=style.heading,
             left=self.unfinished,
             restart_command=style.restart_command,
         )
 
     def as_markdown(self, style: Style) -> str:
-        return document.markdown(
+        return markdown(
             self.plan,
             next_command=style.next_command,
-            detail=document.Detail.BRIEF if style.is_brief else document.Detail.FULL,
+            detail=Detail.BRIEF if style.is_brief else Detail.FULL,
             left=self.unfinished,
             restart_command=style.restart_command,
         )

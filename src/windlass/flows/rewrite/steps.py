@@ -33,8 +33,10 @@ from windlass.flows.rewrite.context import (
 from windlass.flows.rollback import already_undone, find_run
 from windlass.inplace import backup
 from windlass.inplace.access import enter
-from windlass.inplace.frames import call_function, first_misfit, take_over
+from windlass.inplace.frames import call_function
+from windlass.inplace.given import first_misfit, take_over
 from windlass.inplace.staging import Staging
+from windlass.inplace.stamping import stamp_by_id, stamp_by_place
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import Noticed
@@ -325,8 +327,8 @@ def _stamp(run: Rewriting, connection: Connection) -> Result:
     rows = 0
     if plan.stamp and not run.is_stale({plan.id, plan.stamp}):
         _expect_order(connection)
-        rows = connection.execute(staging.stamp_by_place()).rowcount
-        rows += connection.execute(staging.stamp_by_id()).rowcount
+        rows = connection.execute(stamp_by_place(staging)).rowcount
+        rows += connection.execute(stamp_by_id(staging)).rowcount
     return _clear(run, connection, rows)
 
 

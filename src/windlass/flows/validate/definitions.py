@@ -14,7 +14,7 @@ from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.pg_dump import PgDump, find_pg_dump, pg_dump_hint
 from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.printing import Printing
-from windlass.engines.postgres.rename import quote_identifier
+from windlass.engines.postgres.quoting import quote_identifier
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.syntax import Node, parse
 from windlass.errors import WindlassError
@@ -39,7 +39,7 @@ from windlass.planning.postgres.select import describe, select_entries
 from windlass.planning.postgres.statements import Written, write_statements
 from windlass.planning.postgres.surroundings import Surroundings
 from windlass.spec.choices import Extent, Verify
-from windlass.verifying.postgres.schema import Key, compare_schemas, only_there
+from windlass.verifying.postgres.schema import Key, Leeway, Ties, compare_schemas, only_there
 
 # losses by which what is on the target is another than on the source, or not enforced
 _ALTERED = {LossClass.CONSTRAINTS, LossClass.OBJECTS}
@@ -186,25 +186,29 @@ def _differing_schema(run: Migration) -> _Schemas:
         return compare_schemas(
             (*statements, *remade),
             found.statements,
-            left_out=left_out,
-            excused={loss.object for loss in losses if loss.kind in _ALTERED},
-            reowned={
-                str(one): {expected.owners.get(str(one), ""), holders.get(one.name, "")}
-                for one in expected.statements
-                if str(one) in expected.reowned
-            },
-            filled=spared,
             judge=Printing(run.sessions().target()),
             since=since,
-            reordered=[item.target for item in plan.relations if item.relation.reordered],
-            depends_on={entry.id: entry.depends_on for entry in selected},
-            belongs_to=_belongings(sides.target),
-            adds_to=_additions(sides.target, sides.source, renamed),
-            selected=_keys(expected.statements, selected, renamed),
-            owners={
-                target_name(name, renamed): target_name(owner, renamed)
-                for name, owner in sides.fed.items()
-            },
+            leeway=Leeway(
+                left_out=left_out,
+                excused={loss.object for loss in losses if loss.kind in _ALTERED},
+                reowned={
+                    str(one): {expected.owners.get(str(one), ""), holders.get(one.name, "")}
+                    for one in expected.statements
+                    if str(one) in expected.reowned
+                },
+                filled=spared,
+                reordered=[item.target for item in plan.relations if item.relation.reordered],
+            ),
+            ties=Ties(
+                depends_on={entry.id: entry.depends_on for entry in selected},
+                belongs_to=_belongings(sides.target),
+                adds_to=_additions(sides.target, sides.source, renamed),
+                selected=_keys(expected.statements, selected, renamed),
+                owners={
+                    target_name(name, renamed): target_name(owner, renamed)
+                    for name, owner in sides.fed.items()
+                },
+            ),
         )
 
     spared = () if run.only_compares else filled(plan)

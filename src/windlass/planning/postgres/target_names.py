@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from windlass.engines.postgres.rename import quote_identifier, rename_schemas
+from windlass.engines.postgres.quoting import quote_identifier
+from windlass.engines.postgres.rename import rename_schemas
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Statement

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
@@ -37,71 +37,126 @@ class Judge(Protocol):
         """Of the others, one by one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Leeway:
+    """What the target may have otherwise than the source's archive asks.
+
+    Statements are given by name. `filled` relations keep their own definitions, `reordered` ones
+    cannot have their columns in the source's order.
+    """
+
+    left_out: Collection[str] = ()  # the target may have it nevertheless
+    excused: Collection[str] = ()
+    reowned: Mapping[str, Collection[str]] = MappingProxyType({})  # grants, with both owners
+    filled: Collection[Name] = ()
+    reordered: Collection[Name] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What belongs to what, where statements alone do not say it. Ids are the entries'."""
+
+    depends_on: Mapping[int, Collection[int]] = MappingProxyType({})  # of the expected
+    belongs_to: Mapping[int, Collection[Key]] = MappingProxyType({})  # of the found
+    adds_to: Mapping[int, Collection[Key]] = MappingProxyType({})  # likewise: a partition's parent
+    selected: Set[Key] = frozenset()
+    owners: Mapping[Name, Name] = MappingProxyType({})  # relations whose columns sequences feed
+
+
 def compare_schemas(
     expected: Iterable[Statement],
     found: Iterable[Statement],
     *,
     judge: Judge,
     since: Since,
-    left_out: Collection[str] = (),
-    excused: Collection[str] = (),
-    reowned: Mapping[str, Collection[str]] = MappingProxyType({}),
-    filled: Collection[Name] = (),
-    reordered: Collection[Name] = (),
-    depends_on: Mapping[int, Collection[int]] = MappingProxyType({}),
-    belongs_to: Mapping[int, Collection[Key]] = MappingProxyType({}),
-    adds_to: Mapping[int, Collection[Key]] = MappingProxyType({}),
-    selected: Set[Key] = frozenset(),
-    owners: Mapping[Name, Name] = MappingProxyType({}),
+    leeway: Leeway = Leeway(),
+    ties: Ties = Ties(),
 ) -> list[Difference]:
-    """What is missing, different or too much on the target, but for what is `excused` by name, and
-    for what the target may have although it was `left_out`.
+    """What is missing, different or too much on the target. Names are the target's.
 
-    Names are the target's. Objects of the target that nobody selected are no difference; parts of
-    a selected relation (an index, a trigger) or of another selected object (a comment, a grant)
-    are: `belongs_to` has the objects of the found entries by id, `adds_to` those that are more with
-    the entry than without it (a partition's parent). `reowned` are grants, by name, on what has
-    another owner on the target, with both owners. `filled` relations keep their own
-    definitions, `reordered` ones cannot have their columns in the source's order.
-    What belongs to a missing relation is missing with it, and not reported: `depends_on` has what
-    the expected entries depend on by id, `owners` the relations whose columns sequences feed.
+    Objects of the target that nobody selected are no difference; parts of a selected relation (an
+    index, a trigger) or of another selected object (a comment, a grant) are. What belongs to a
+    missing relation is missing with it, and not reported.
     """
-    wanted, there = _by_key(expected, filled), _by_key(found, filled)
-    relations = {name for kind, name in wanted if kind in RELATION_KINDS}
-    kinds = {name: kind for kind, name in there if kind in RELATION_KINDS}
-    gone = {n for kind, n in wanted if kind in RELATION_KINDS and kinds.get(n) != kind}
-    fed = {name for name, owner in owners.items() if owner in gone}
-    implied = _implied(wanted, gone, fed, depends_on)
-    differences = []
-    both = wanted.keys() & there.keys()
-    names = {key: str(some[0]) for key, some in (there | wanted).items()}
-    compared = [key for key, name in names.items() if key in both or name in reowned]
-    said = _Comparison(judge, since, reordered, reowned).differences(
-        (key, wanted.get(key, ()), there.get(key, ()))
-        for key in sorted(compared)
-        if names[key] not in excused
-    )
-    for key in sorted(wanted.keys() | there.keys()):
-        statement = (wanted.get(key) or there[key])[0]
-        name = names[key]
-        if name in excused or (name in left_out and key not in wanted):
-            continue
-        if name in reowned and statement.id in implied:
-            continue
-        if key in both or name in reowned:
-            if message := said.get(key):
-                differences.append(_difference(statement, message))
-        elif key not in there:
-            if statement.id not in implied:
-                differences.append(_difference(statement, _absent(kinds.get(statement.name))))
-        else:
-            of = belongs_to.get(statement.id, ())
-            is_part = statement.kind in PARTS and statement.relation in relations - gone
-            is_part |= statement.kind in ATTRIBUTES and bool(of) and set(of) <= selected
-            more = [one for one in adds_to.get(statement.id, ()) if one[1] not in filled]
-            if is_part or not selected.isdisjoint(more):
-                differences.append(_difference(statement, "is on the target only"))
-    return differences
+    both = _Both.of(_by_key(expected, leeway.filled), _by_key(found, leeway.filled), leeway, ties)
+    said = _Comparison(judge, since, leeway.reordered, leeway.reowned).differences(both.pairs())
+    found_differences = (both.difference(key, said) for key in sorted(both.names))
+    return [one for one in found_differences if one is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """The statements of both sides by kind and name, and which relations the target lacks."""
+
+    wanted: Mapping[Key, list[Statement]]
+    there: Mapping[Key, list[Statement]]
+    names: Mapping[Key, str]
+    kinds: Mapping[Name, str]  # of the target's relations
+    kept: Set[Name]  # relations that both have
+    implied: Set[int]  # ids of what cannot be there without the others
+    leeway: Leeway
+    ties: Ties
+
+    @classmethod
+    def of(
+        cls,
+        wanted: Mapping[Key, list[Statement]],
+        there: Mapping[Key, list[Statement]],
+        leeway: Leeway,
+        ties: Ties,
+    ) -> _Both:
+        kinds = {name: kind for kind, name in there if kind in RELATION_KINDS}
+        relations = {name: kind for kind, name in wanted if kind in RELATION_KINDS}
+        gone = {n for kind, n in wanted if kind in RELATION_KINDS and kinds.get(n) != kind}
+        fed = {name for name, owner in ties.owners.items() if owner in gone}
+        return cls(
+            wanted,
+            there,
+            {key: str(some[0]) for key, some in ({**there, **wanted}).items()},
+            kinds,
+            relations.keys() - gone,
+            _implied(wanted, gone, fed, ties.depends_on),
+            leeway,
+            ties,
+        )
+
+    def pairs(self) -> Iterator[tuple[Key, Sequence[Statement], Sequence[Statement]]]:
+        """What has to be compared: what both have, and grants on what has another owner."""
+        for key in sorted(self.names):
+            if self._is_compared(key) and self.names[key] not in self.leeway.excused:
+                yield key, self.wanted.get(key, ()), self.there.get(key, ())
+
+    def _is_compared(self, key: Key) -> bool:
+        both = key in self.wanted and key in self.there
+        return both or self.names[key] in self.leeway.reowned
+
+    def difference(self, key: Key, said: Mapping[Key, str]) -> Difference | None:
+        """One that counts; `said` is how the statements of a kind and name differ."""
+        statement = (self.wanted.get(key) or self.there[key])[0]
+        name, leeway = self.names[key], self.leeway
+        if name in leeway.excused or (name in leeway.left_out and key not in self.wanted):
+            return None
+        if name in leeway.reowned and statement.id in self.implied:
+            return None
+        if self._is_compared(key):
+            message = said.get(key)
+            return _difference(statement, message) if message else None
+        if key not in self.there:
+            message = _absent(self.kinds.get(statement.name))
+            return None if statement.id in self.implied else _difference(statement, message)
+        counts = self._is_part(statement)
+        return _difference(statement, "is on the target only") if counts else None
+
+    def _is_part(self, statement: Statement) -> bool:
+        """Of what the target has alone: whether it belongs to something that is selected."""
+        of = self.ties.belongs_to.get(statement.id, ())
+        if statement.kind in PARTS and statement.relation in self.kept:
+            return True
+        if statement.kind in ATTRIBUTES and of and set(of) <= self.ties.selected:
+            return True
+        added = self.ties.adds_to.get(statement.id, ())
+        more = [one for one in added if one[1] not in self.leeway.filled]
+        return not self.ties.selected.isdisjoint(more)
 
 
 def only_there(

@@ -1,0 +1,59 @@
+"""The statements that stamp rows which have been written: `exported_at`, or what it is called."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from windlass.inplace.staging import Staging, same_image
+
+
+def stamp_by_place(staging: Staging) -> sql.Composed:
+    """Rows that stand where they were written. What is left in `_written` does not."""
+    plan = staging.plan
+    return sql.SQL(
+        "with stamped as (update {target} t set {stamp} = now()"
+        " from {joined} join {written} w using (ordinal)"
+        " where t.ctid = w.place and t.tableoid = w.place_in and {same_id} and {same_stamp}"
+        " returning w.ordinal)"
+        " delete from {written} w using stamped where w.ordinal = stamped.ordinal"
+    ).format(
+        target=staging.target,
+        stamp=sql.Identifier(plan.stamp),
+        written=staging.table("_written"),
+        joined=staging.joined(),
+        same_id=same_image(
+            [sql.SQL("t.{}").format(sql.Identifier(plan.id))], [staging.current(plan.id)]
+        ),
+        same_stamp=_same(staging, plan.stamp),
+    )
+
+
+def stamp_by_id(staging: Staging) -> sql.Composed:
+    """Rows that somebody has changed since, if exactly one has the id, and its stamp is what
+    was selected."""
+    plan = staging.plan
+    id_ = sql.Identifier(plan.id)
+    return sql.SQL(
+        "with lost as (select s.*, {new_id} as id_now from {joined}"
+        " where ordinal in (select ordinal from {written})),"
+        " single as (select {id} as id_now from {target}"
+        " where {id} in (select id_now from lost) group by {id} having count(*) = 1)"
+        " update {target} t set {stamp} = now()"
+        " from lost s join single o on o.id_now = s.id_now"
+        " where t.{id} = s.id_now and {same_stamp}"
+    ).format(
+        target=staging.target,
+        id=id_,
+        new_id=staging.current(plan.id),
+        joined=staging.joined(),
+        written=staging.table("_written"),
+        stamp=sql.Identifier(plan.stamp),
+        same_stamp=_same(staging, plan.stamp),
+    )
+
+
+def _same(staging: Staging, column: str) -> sql.Composed:
+    return same_image(
+        [sql.SQL("t.{}").format(sql.Identifier(column))],
+        [sql.SQL("s.{}").format(sql.Identifier(staging.plan.column(column).old))],
+    )
