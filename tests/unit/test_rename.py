@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from postgast.pg_query_pb2 import DESCRIPTOR
 
-from windlass.engines.postgres import splicing
 from windlass.engines.postgres.quoting import quote_identifier
 from windlass.engines.postgres.rename import NAME_BYTES, Renamed, rename_schemas
 from windlass.engines.postgres.syntax import Node, parse, shape, walk
@@ -512,7 +511,7 @@ def test_a_name_that_the_server_would_not_keep_whole_is_refused(name: str) -> No
 
 
 def test_a_splice_that_does_not_mean_the_same_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splicing, "_locate", lambda *_: {})
+    monkeypatch.setattr("windlass.engines.postgres.splicing._locate", lambda *_: {})
     with pytest.raises(WindlassError, match="would not mean the same"):
         rename_schemas("create table old.t (a integer)", {"old": "new"})
 

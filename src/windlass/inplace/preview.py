@@ -12,7 +12,7 @@ from windlass.inplace.access import enter
 from windlass.inplace.backup import owner_of, place_of
 from windlass.inplace.check import plan_rewrite
 from windlass.inplace.staging import Staging
-from windlass.inplace.stamping import stamp_by_id, stamp_by_place
+from windlass.inplace.stamping import stamps
 from windlass.model.relation import Name
 from windlass.model.rewrite import RewritePlan
 from windlass.spec.rewrite import RewriteSpec
@@ -65,5 +65,4 @@ def _statements(staging: Staging) -> Iterator[sql.Composable]:
         )
     yield staging.write() if staging.written_columns else staging.find_unchanged()
     if plan.stamp:
-        yield stamp_by_place(staging)
-        yield stamp_by_id(staging)
+        yield from stamps(staging)

@@ -7,7 +7,12 @@ from psycopg import sql
 from windlass.inplace.staging import Staging, same_image
 
 
-def stamp_by_place(staging: Staging) -> sql.Composed:
+def stamps(staging: Staging) -> tuple[sql.Composed, sql.Composed]:
+    """By their places, then those that have moved since by their ids."""
+    return _by_place(staging), _by_id(staging)
+
+
+def _by_place(staging: Staging) -> sql.Composed:
     """Rows that stand where they were written. What is left in `_written` does not."""
     plan = staging.plan
     return sql.SQL(
@@ -28,7 +33,7 @@ def stamp_by_place(staging: Staging) -> sql.Composed:
     )
 
 
-def stamp_by_id(staging: Staging) -> sql.Composed:
+def _by_id(staging: Staging) -> sql.Composed:
     """Rows that somebody has changed since, if exactly one has the id, and its stamp is what
     was selected."""
     plan = staging.plan

@@ -36,7 +36,7 @@ from windlass.inplace.access import enter
 from windlass.inplace.frames import call_function
 from windlass.inplace.given import first_misfit, take_over
 from windlass.inplace.staging import Staging
-from windlass.inplace.stamping import stamp_by_id, stamp_by_place
+from windlass.inplace.stamping import stamps
 from windlass.journal import journal
 from windlass.journal.journal import Line
 from windlass.model.event import Noticed
@@ -115,7 +115,6 @@ def adding_row(run: Rewriting, _: Item) -> Result:
 
 def _set(run: Rewriting, connection: Connection) -> Result:
     staging = run.staging
-    rows = 0
 
     def assign(given: Sequence[RewriteChange]) -> int:
         with connection.transaction():
@@ -327,8 +326,7 @@ def _stamp(run: Rewriting, connection: Connection) -> Result:
     rows = 0
     if plan.stamp and not run.is_stale({plan.id, plan.stamp}):
         _expect_order(connection)
-        rows = connection.execute(stamp_by_place(staging)).rowcount
-        rows += connection.execute(stamp_by_id(staging)).rowcount
+        rows = sum(connection.execute(one).rowcount for one in stamps(staging))
     return _clear(run, connection, rows)
 
 

@@ -160,6 +160,21 @@ def _read_sides(run: Migration) -> _Sides:
     return _Sides(entries, there, existing, {one.name: one.owner for one in owners if one.owner})
 
 
+def _ties(
+    sides: _Sides, expected: Written, selected: Sequence[Entry], renamed: Mapping[str, str]
+) -> Ties:
+    return Ties(
+        depends_on={entry.id: entry.depends_on for entry in selected},
+        belongs_to=_belongings(sides.target),
+        adds_to=_additions(sides.target, sides.source, renamed),
+        selected=_keys(expected.statements, selected, renamed),
+        owners={
+            target_name(name, renamed): target_name(owner, renamed)
+            for name, owner in sides.fed.items()
+        },
+    )
+
+
 def _differing_schema(run: Migration) -> _Schemas:
     """Definitions as both sides have them."""
     plan, chosen, sides = run.plan, wanted(run.spec), _read_sides(run)
@@ -182,6 +197,13 @@ def _differing_schema(run: Migration) -> _Schemas:
     found = sides.written(run, {}, sides.target)
     holders = _holders(sides.target)
 
+    reowned = {
+        str(one): {expected.owners.get(str(one), ""), holders.get(one.name, "")}
+        for one in expected.statements
+        if str(one) in expected.reowned
+    }
+    ties = _ties(sides, expected, selected, renamed)
+
     def differences(spared: Collection[Name]) -> list[Difference]:
         return compare_schemas(
             (*statements, *remade),
@@ -191,24 +213,11 @@ def _differing_schema(run: Migration) -> _Schemas:
             leeway=Leeway(
                 left_out=left_out,
                 excused={loss.object for loss in losses if loss.kind in _ALTERED},
-                reowned={
-                    str(one): {expected.owners.get(str(one), ""), holders.get(one.name, "")}
-                    for one in expected.statements
-                    if str(one) in expected.reowned
-                },
+                reowned=reowned,
                 filled=spared,
                 reordered=[item.target for item in plan.relations if item.relation.reordered],
             ),
-            ties=Ties(
-                depends_on={entry.id: entry.depends_on for entry in selected},
-                belongs_to=_belongings(sides.target),
-                adds_to=_additions(sides.target, sides.source, renamed),
-                selected=_keys(expected.statements, selected, renamed),
-                owners={
-                    target_name(name, renamed): target_name(owner, renamed)
-                    for name, owner in sides.fed.items()
-                },
-            ),
+            ties=ties,
         )
 
     spared = () if run.only_compares else filled(plan)
