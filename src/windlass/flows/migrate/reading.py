@@ -18,7 +18,7 @@ from windlass.engines.postgres.largeobjects import read_collisions
 from windlass.engines.postgres.locale import read_locale
 from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.open_schemas import read_open_schemas
-from windlass.engines.postgres.own_schemas import JOURNAL, read_own_schemas
+from windlass.engines.postgres.own_schemas import JOURNAL, OwnSchemas, read_own_schemas
 from windlass.engines.postgres.pg_dump import find_pg_dump, pg_dump_hint, pg_dump_versions
 from windlass.engines.postgres.references import Reference, read_references
 from windlass.engines.postgres.session import (
@@ -74,9 +74,35 @@ class Sight:
 def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose.MOVE) -> Plan:
     """Read everything through the snapshot, the target and pg_dump beside us. The plan names its
     problems."""
-    source, target = sight.source, sight.target
-    problems: list[Problem] = []
     states: dict[ObjectAddress, str] = {}
+    read, problems = _read_both(spec, sight, states)
+    if purpose is Purpose.MOVE:
+        planted = _planted(sight, spec, read.entries)
+        problems += planted
+        if planted:  # what is tried there could run another role's code
+            read = replace(read, ask=replace(read.ask, try_out=lambda scripts: {}))
+    plan = make_plan(Request(run, spec, purpose), read, problems)
+    plan = replace(plan, owners=tuple(sorted({entry.owner for entry in read.entries})))
+    if purpose is Purpose.MOVE:
+        untrusted = _untrusted(sight, spec, plan, read.entries)
+        plan = replace(plan, problems=(*plan.problems, *untrusted))
+    return replace(
+        plan,
+        dependents=tuple(
+            replace(one, state=states.get(one.address, "")) for one in plan.dependents
+        ),
+        made_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        version=__version__,
+        options=spec.options(),
+        notices=(*plan.notices, *(_through_libpq(sight) if plan.copies_rows else ())),
+    )
+
+
+def _read_both(
+    spec: Spec, sight: Sight, states: dict[ObjectAddress, str]
+) -> tuple[Read, list[Problem]]:
+    """Both sides, and the source's archive, with what stood against reading them."""
+    source, target = sight.source, sight.target
     with contextlib.ExitStack() as stack:
         # the target's session, whose answers need not be waited for before the source is asked
         beside = ThreadPoolExecutor(1, "windlass-target")
@@ -89,84 +115,84 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
             source_dump.start()
         own = read_own_schemas(source, side="source")
         read = others_relations(catalog.read_catalog(source), own)
-        target_catalog = reading_target.result()
+        there = reading_target.result()
         chosen = select_relations(read, wanted(spec))
+        problems: list[Problem] = []
         if spec.extent is not Extent.DATA:
-            problems += _without_pg_dump(spec, read.server.major, target_catalog.server.major)
+            problems += _without_pg_dump(spec, read.server.major, there.server.major)
         dumping = source_dump.of(read, chosen)
-        existing = beside.submit(catalog.read_existing, target)
-        target_large_objects = beside.submit(catalog.read_large_objects, target)
-        may_silence_triggers = beside.submit(catalog.may_silence_triggers, target)
-        target_wal_level = beside.submit(catalog.read_wal_level, target)
-        target_properties = beside.submit(read_properties, target)
-        target_open_schemas = beside.submit(read_open_schemas, target, side="target")
-        target_foreign_keys = beside.submit(catalog.read_foreign_keys, target)
-        target_locks = beside.submit(read_lock_room, target)
-        target_locale = beside.submit(read_locale, target, side="target")
-        target_own_schemas = beside.submit(read_own_schemas, target, side="target")
-        reading = Read(
-            source=SourceRead(
-                catalog=read,
-                key_constraints=catalog.read_key_constraints(source),
-                foreign_keys=catalog.read_foreign_keys(source),
-                invalid_indexes=catalog.read_invalid_indexes(source),
-                subscriptions=catalog.read_subscriptions(source),
-                large_objects=catalog.read_large_objects(source),
-                properties=read_properties(source),
-                open_schemas=read_open_schemas(source, side="source"),
-                locale=read_locale(source, side="source"),
-                undumped=read_undumped(source),
-                own_schemas=own,
-                kept_objects=read_kept_objects(source) if JOURNAL in own.names else {},
-            ),
-            target=TargetRead(
-                catalog=target_catalog,
-                existing=existing.result(),
-                foreign_keys=target_foreign_keys.result(),
-                large_objects=target_large_objects.result(),
-                properties=target_properties.result(),
-                open_schemas=target_open_schemas.result(),
-                locks=target_locks.result(),
-                may_silence_triggers=may_silence_triggers.result(),
-                logs_little=target_wal_level.result() == "minimal",
-                own_schemas=target_own_schemas.result(),
-                locale=target_locale.result(),
-            ),
-            ask=Questions(
-                bounds=lambda relation, count: read_bounds(source, relation, count),
-                census=partial(take_census, source),
-                count_names=partial(count_names, source),
-                empty=lambda names: catalog.read_emptiness(target, names),
-                try_out=lambda scripts: try_out(target, scripts),
-                collisions=lambda: read_collisions(source, target),
-                references=partial(_read_references, target, states),
-                target_archive=cache(partial(_dump_target, sight, target_catalog)),
-            ),
+        target_read = _start_reading(beside, target, there)
+        both = Read(
+            source=_read_source(source, read, own),
+            target=target_read(),
+            ask=_questions(sight, there, states),
             pg_dump=str(dumping.pg_dump) if dumping else "none",
             speeds=_read_speeds(sight, chosen, problems) if sight.measures else ASSUMED,
         )
         get_ready()  # while pg_dump runs
         entries = _entries(dumping, sight, read, problems) if dumping else []
-    reading = replace(reading, entries=entries)
-    if purpose is Purpose.MOVE:
-        planted = _planted(sight, spec, entries)
-        problems += planted
-        if planted:  # what is tried there could run another role's code
-            reading = replace(reading, ask=replace(reading.ask, try_out=lambda scripts: {}))
-    plan = make_plan(Request(run, spec, purpose), reading, problems)
-    plan = replace(plan, owners=tuple(sorted({entry.owner for entry in entries})))
-    if purpose is Purpose.MOVE:
-        plan = replace(plan, problems=(*plan.problems, *_untrusted(sight, spec, plan, entries)))
-    dependents = tuple(replace(one, state=states.get(one.address, "")) for one in plan.dependents)
-    made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    notices = (*plan.notices, *(_through_libpq(sight) if plan.copies_rows else ()))
-    return replace(
-        plan,
-        dependents=dependents,
-        made_at=made_at,
-        version=__version__,
-        options=spec.options(),
-        notices=notices,
+    return replace(both, entries=entries), problems
+
+
+def _read_source(source: Connection, read: catalog.Catalog, own: OwnSchemas) -> SourceRead:
+    return SourceRead(
+        catalog=read,
+        key_constraints=catalog.read_key_constraints(source),
+        foreign_keys=catalog.read_foreign_keys(source),
+        invalid_indexes=catalog.read_invalid_indexes(source),
+        subscriptions=catalog.read_subscriptions(source),
+        large_objects=catalog.read_large_objects(source),
+        properties=read_properties(source),
+        open_schemas=read_open_schemas(source, side="source"),
+        locale=read_locale(source, side="source"),
+        undumped=read_undumped(source),
+        own_schemas=own,
+        kept_objects=read_kept_objects(source) if JOURNAL in own.names else {},
+    )
+
+
+def _start_reading(
+    beside: ThreadPoolExecutor, target: Connection, read: catalog.Catalog
+) -> Callable[[], TargetRead]:
+    """Begin to read the target beside the source; what is returned waits for it."""
+    existing = beside.submit(catalog.read_existing, target)
+    large_objects = beside.submit(catalog.read_large_objects, target)
+    may_silence_triggers = beside.submit(catalog.may_silence_triggers, target)
+    wal_level = beside.submit(catalog.read_wal_level, target)
+    properties = beside.submit(read_properties, target)
+    open_schemas = beside.submit(read_open_schemas, target, side="target")
+    foreign_keys = beside.submit(catalog.read_foreign_keys, target)
+    locks = beside.submit(read_lock_room, target)
+    locale = beside.submit(read_locale, target, side="target")
+    own_schemas = beside.submit(read_own_schemas, target, side="target")
+    return lambda: TargetRead(
+        catalog=read,
+        existing=existing.result(),
+        foreign_keys=foreign_keys.result(),
+        large_objects=large_objects.result(),
+        properties=properties.result(),
+        open_schemas=open_schemas.result(),
+        locks=locks.result(),
+        may_silence_triggers=may_silence_triggers.result(),
+        logs_little=wal_level.result() == "minimal",
+        own_schemas=own_schemas.result(),
+        locale=locale.result(),
+    )
+
+
+def _questions(
+    sight: Sight, target_catalog: catalog.Catalog, states: dict[ObjectAddress, str]
+) -> Questions:
+    source, target = sight.source, sight.target
+    return Questions(
+        bounds=lambda relation, count: read_bounds(source, relation, count),
+        census=partial(take_census, source),
+        count_names=partial(count_names, source),
+        empty=lambda names: catalog.read_emptiness(target, names),
+        try_out=lambda scripts: try_out(target, scripts),
+        collisions=lambda: read_collisions(source, target),
+        references=partial(_read_references, target, states),
+        target_archive=cache(partial(_dump_target, sight, target_catalog)),
     )
 
 
