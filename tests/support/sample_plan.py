@@ -27,7 +27,7 @@ ORDERS = Relation(
     Kind.TABLE,
     (Column("id", "bigint", not_null=True), Column("total", "numeric(12,2)", generated=True)),
     keyset=("id",),
-    blocks=16_000,
+    scan_bytes=16_000 * 8192,
     size_bytes=128 << 20,
     rows=1_200_000,
 )

@@ -52,13 +52,13 @@ def plan_of(
             empty.relations[0].relation,
             name=Name("shop", f"t{number}"),
             size_bytes=size,
-            route=ROOT if routed else None,
         )
-        for number, (size, routed) in enumerate(sizes)
+        for number, (size, _) in enumerate(sizes)
     ]
+    roots = {one.name: ROOT for one, (_, routed) in zip(relations, sizes, strict=True) if routed}
     plans: list[RelationPlan] = [
         replace(empty.relations[0], relation=relation, target=relation.name, batch=batch)
-        for relation, batch in zip(relations, batches(relations), strict=True)
+        for relation, batch in zip(relations, batches(relations, roots), strict=True)
     ]
     names = [*(relation.name for relation in relations), Name("shop", "view"), None]
     return replace(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from archives import Archive
 from sample_plan import ORDERS, sample_plan
+from windlass.engines.postgres.relation import CatalogRelation
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.speeds import work_of
 from windlass.model.plan import RelationPlan
@@ -65,8 +66,8 @@ def test_a_constraint_that_builds_its_index_counts_where_it_is_built() -> None:
 
 
 def test_statistics_are_sampled_however_large_a_relation_is() -> None:
-    larger = replace(ORDERS, rows=100 * ORDERS.rows, blocks=100 * ORDERS.blocks)
-    largest = replace(ORDERS, rows=1000 * ORDERS.rows, blocks=1000 * ORDERS.blocks)
+    larger = replace(ORDERS, rows=100 * ORDERS.rows, scan_bytes=100 * ORDERS.scan_bytes)
+    largest = replace(ORDERS, rows=1000 * ORDERS.rows, scan_bytes=1000 * ORDERS.scan_bytes)
     assert steps(relation=larger)["analyze_tables"] == steps(relation=largest)["analyze_tables"]
 
 
@@ -102,9 +103,9 @@ def test_the_range_is_around_what_is_expected() -> None:
 def test_a_materialised_view_costs_what_it_reads_through_views_and_partitions() -> None:
     def relation(
         name: str, kind: Kind, size: int, of: str = "", populated: bool = True
-    ) -> Relation:
+    ) -> CatalogRelation:
         root = Name("s", of) if of else None
-        return Relation(
+        return CatalogRelation(
             Name("s", name), kind, size_bytes=size, partition_of=root, populated=populated
         )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windlass.engines.postgres.relation import CatalogRelation
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys, Range, Whole
 from windlass.model.relation import Column, Kind, Name, Relation
 from windlass.planning.chunks import (
@@ -34,8 +35,8 @@ def relation(
     nullable: Sequence[str] = (),
     tid_range_scan: bool = True,
     route: Name | None = None,
-) -> Relation:
-    return Relation(
+) -> CatalogRelation:
+    return CatalogRelation(
         Name("shop", name),
         Kind.TABLE,
         tuple(Column(part, "integer", not_null=part not in nullable) for part in key),
@@ -152,9 +153,9 @@ METHODS = [
 
 @pytest.mark.parametrize(("chunk_by", "cut", "kind"), METHODS)
 def test_a_relation_is_cut_by_what_was_asked_for_if_it_can_be(
-    chunk_by: ChunkBy, cut: Relation, kind: type[Range]
+    chunk_by: ChunkBy, cut: CatalogRelation, kind: type[Range]
 ) -> None:
-    chunks = split(cut, chunk_by, MB, tens)
+    chunks = split(cut, chunk_by, MB, tens, blocks=cut.divisible_blocks)
     assert {type(chunk.range) for chunk in chunks} == {kind}
 
 
@@ -180,7 +181,7 @@ def test_every_row_lands_in_exactly_one_chunk(
     cut = relation(size_bytes, blocks, key, nullable=nullable, tid_range_scan=tid_range_scan)
     block, id_ = row
     values: Key = (id_ if nullable else id_ or 0, 1)
-    chunks = split(cut, chunk_by, MB, tens)
+    chunks = split(cut, chunk_by, MB, tens, blocks=cut.divisible_blocks)
     found = [
         chunk
         for chunk in chunks
@@ -197,13 +198,13 @@ def test_every_row_lands_in_exactly_one_chunk(
 @given(size_bytes=st.integers(0, 500 * MB), chunk_size_bytes=st.integers(1 << 16, 64 * MB))
 def test_chunks_are_at_most_of_the_size_asked_for(size_bytes: int, chunk_size_bytes: int) -> None:
     cut = relation(size_bytes, blocks=size_bytes // 8192)
-    chunks = split(cut, ChunkBy.AUTO, chunk_size_bytes, tens)
+    chunks = split(cut, ChunkBy.AUTO, chunk_size_bytes, tens, blocks=cut.blocks)
     assert all(chunk.size_bytes <= chunk_size_bytes for chunk in chunks)
     assert 0 <= size_bytes - sum(chunk.size_bytes for chunk in chunks) < len(chunks)
 
 
 def test_chunks_are_numbered_and_named_after_their_relation() -> None:
-    chunks = split(relation(3 * MB), ChunkBy.AUTO, MB, tens)
+    chunks = split(relation(3 * MB), ChunkBy.AUTO, MB, tens, blocks=384)
     assert [chunk.id for chunk in chunks] == ["shop.orders/0", "shop.orders/1", "shop.orders/2"]
 
 
@@ -211,20 +212,26 @@ def test_bounds_are_asked_for_only_where_keys_cut() -> None:
     def never(_: Relation, __: int) -> list[tuple[str, ...]]:
         raise AssertionError("the relation was read")
 
-    assert len(split(relation(), ChunkBy.AUTO, MB, never)) == 10
+    assert len(split(relation(), ChunkBy.AUTO, MB, never, blocks=1280)) == 10
 
 
 # loads
 
 
-def planned(relations: Sequence[Relation]) -> list[tuple[str, tuple[Chunk, ...]]]:
+def planned(relations: Sequence[CatalogRelation]) -> list[tuple[str, tuple[Chunk, ...]]]:
     """As the planner does it: largest first, each relation's chunks beside its batch."""
     ordered = sorted(relations, key=lambda one: -one.size_bytes)
-    chunks = [split(one, ChunkBy.AUTO, 4 * MB, tens) for one in ordered]
-    return list(zip(batches(ordered), chunks, strict=True))
+    chunks = [
+        split(one, ChunkBy.AUTO, 4 * MB, tens, blocks=one.divisible_blocks) for one in ordered
+    ]
+    return list(zip(batches(ordered, roots_of(ordered)), chunks, strict=True))
 
 
-def of_sizes(sizes: Sequence[tuple[int, int]]) -> list[Relation]:
+def roots_of(relations: Iterable[CatalogRelation]) -> dict[Name, Name]:
+    return {one.name: one.route for one in relations if one.route}
+
+
+def of_sizes(sizes: Sequence[tuple[int, int]]) -> list[CatalogRelation]:
     """Relations by size in bytes and number of the root that their rows enter at; 0: none."""
     return [
         relation(
@@ -248,7 +255,7 @@ many_relations = st.lists(
 
 @settings(deadline=None)
 @given(many_relations)
-def test_every_chunk_is_in_exactly_one_load(relations: list[Relation]) -> None:
+def test_every_chunk_is_in_exactly_one_load(relations: list[CatalogRelation]) -> None:
     pairs = planned(relations)
     loaded = [chunk for load in plan_loads(pairs) for chunk in load.chunks]
     planned_chunks = [chunk for _, chunks in pairs for chunk in chunks]
@@ -258,14 +265,14 @@ def test_every_chunk_is_in_exactly_one_load(relations: list[Relation]) -> None:
 
 @settings(deadline=None)
 @given(many_relations)
-def test_loads_have_names_of_their_own(relations: list[Relation]) -> None:
+def test_loads_have_names_of_their_own(relations: list[CatalogRelation]) -> None:
     ids = [load.id for load in plan_loads(planned(relations))]
     assert len(ids) == len(set(ids))
 
 
 @settings(deadline=None)
 @given(many_relations)
-def test_the_largest_batch_is_copied_first(relations: list[Relation]) -> None:
+def test_the_largest_batch_is_copied_first(relations: list[CatalogRelation]) -> None:
     loads = plan_loads(planned(relations))
     totals: dict[str, int] = {}
     for load in loads:
@@ -276,7 +283,7 @@ def test_the_largest_batch_is_copied_first(relations: list[Relation]) -> None:
 
 @settings(deadline=None)
 @given(many_relations)
-def test_the_chunks_of_a_relation_stay_in_their_order(relations: list[Relation]) -> None:
+def test_the_chunks_of_a_relation_stay_in_their_order(relations: list[CatalogRelation]) -> None:
     seen: dict[Name, list[int]] = {}
     for load in plan_loads(planned(relations)):
         for chunk in load.chunks:
@@ -287,7 +294,7 @@ def test_the_chunks_of_a_relation_stay_in_their_order(relations: list[Relation])
 @settings(deadline=None)
 @given(many_relations)
 def test_a_load_holds_one_chunk_of_a_large_relation_or_some_small_relations(
-    relations: list[Relation],
+    relations: list[CatalogRelation],
 ) -> None:
     sizes = {one.name: one.size_bytes for one in relations}
     for load in plan_loads(planned(relations)):
@@ -311,8 +318,8 @@ def test_small_relations_do_not_wait_for_a_large_one() -> None:
 
 @settings(deadline=None)
 @given(many_relations)
-def test_partitions_that_enter_at_one_root_are_one_batch(relations: list[Relation]) -> None:
-    found = zip(relations, batches(relations), strict=True)
+def test_partitions_that_enter_at_one_root_are_one_batch(relations: list[CatalogRelation]) -> None:
+    found = zip(relations, batches(relations, roots_of(relations)), strict=True)
     assert all(
         (batch == str(one.route)) if one.route else not batch.startswith('shop."root')
         for one, batch in found

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from archives import Archive, words
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog, SequenceOwner, Standing
+from windlass.engines.postgres.relation import CatalogRelation
 from windlass.model.plan import Server
-from windlass.model.relation import Kind, Name, Relation
+from windlass.model.relation import Kind, Name
 from windlass.planning.patterns import matches
 from windlass.planning.postgres.select import (
     Selection,
@@ -37,7 +38,7 @@ def catalog_of(entries: Iterable[Entry], owned_by: dict[Name, Name] | None = Non
         Server("here:5432", "shop", "app", 160000, "16.0", "UTF8", "one"),
         Standing("one", may_create=True, standby=False),
         tuple(
-            Relation(Name(entry.schema, entry.tag), KINDS[entry.kind])
+            CatalogRelation(Name(entry.schema, entry.tag), KINDS[entry.kind])
             for entry in entries
             if entry.kind in KINDS
         ),
@@ -581,7 +582,7 @@ def test_every_selected_relation_is_kept_or_named(
     assert [
         relation.name
         for relation in chosen
-        if relation.name not in kept and f"{relation.kind.label} {relation.name.plain}" not in named
+        if relation.name not in kept and f"{relation.kind} {relation.name.plain}" not in named
     ] == []
 
 

@@ -91,6 +91,8 @@ class RelationPlan:
     chunks: tuple[Chunk, ...]
     batch: str  # the group that its items pipeline in: its own name, or a batch of small ones
     enters: Name  # on the target, what its rows are copied into: itself, or its partition root
+    root: Name | None = None  # that partition root on the source, if rows enter there
+    reordered: bool = False  # the target cannot have its columns in the source's order
 
 
 @dataclass(frozen=True, slots=True)

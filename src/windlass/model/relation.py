@@ -1,4 +1,4 @@
-"""What a database holds, as far as a move has to know it. DDL text is in `statement`."""
+"""What a database holds, as far as a migration has to know it. DDL text is in `statement`."""
 
 from __future__ import annotations
 
@@ -75,43 +75,33 @@ class Column:
 
 
 class Kind(StrEnum):
-    """pg_class.relkind of what can be selected by a pattern."""
+    """What can be selected by a pattern, as people say it."""
 
-    TABLE = "r"
-    PARTITIONED = "p"
-    VIEW = "v"
-    MATERIALIZED_VIEW = "m"
-    FOREIGN = "f"
-
-    @property
-    def label(self) -> str:
-        """As people say it."""
-        return self.name.lower().replace("_", " ")
+    TABLE = "table"
+    PARTITIONED = "partitioned"
+    VIEW = "view"
+    MATERIALIZED_VIEW = "materialized view"
+    FOREIGN = "foreign"
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Anything with rows or a definition that a pattern can name."""
+    """Anything with rows or a definition that a pattern can name.
+
+    What else an engine knows of one, for planning alone, is in a class of its own.
+    """
 
     name: Name
     kind: Kind
     columns: tuple[Column, ...] = ()
-    oid: int = 0
+    identity: str = ""  # stays when it is renamed
     keyset: tuple[str, ...] = ()  # the ordered, unique, not-null columns rows are told apart by
     key: tuple[str, ...] = ()  # what key ranges run over: the keyset, else a unique index's columns
-    blocks: int = 0  # of the main fork: what ctid ranges divide
-    size_bytes: int = 0  # main fork and TOAST, without indexes
+    size_bytes: int = 0  # of all rows, without indexes
+    scan_bytes: int = 0  # that reading every row reads: without values that are stored apart
     index_bytes: int = 0  # of all its indexes
-    rows: int = -1  # the planner's estimate; -1: never analysed
+    rows: int = -1  # the engine's estimate; -1: unknown
     partition_of: Name | None = None
-    has_children: bool = False  # COPY needs ONLY
-    route: Name | None = None  # rows must enter here: each server hashes an enum differently
-    populated: bool = True  # of a materialised view
-    has_triggers: bool = False  # its own, or of a foreign key from or to it
-    reordered: bool = False  # an inherited column comes after one that is not
-    loosened: tuple[str, ...] = ()  # inherited columns that may be NULL, though not the parent's
-    tid_range_scan: bool = True  # heap, on a server of version 14 or later
-    unique: tuple[tuple[str, ...], ...] = ()  # columns that a foreign key can refer to
 
     @property
     def holds_rows(self) -> bool:

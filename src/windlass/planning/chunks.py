@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
+from types import MappingProxyType
 
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys, Range, Whole
 from windlass.model.plan import Load
-from windlass.model.relation import Relation
+from windlass.model.relation import Name, Relation
 from windlass.spec.choices import ChunkBy
 
 # A relation below this shares its transaction with others: 2,000 small relations took 2,000
@@ -60,27 +61,35 @@ def split(
     chunk_size_bytes: int,
     bounds: Bounds,
     limits: Limits | None = None,
+    *,
+    blocks: int = 0,
 ) -> tuple[Chunk, ...]:
-    """Cut a relation so that every row falls into exactly one chunk of about the given size."""
+    """Cut a relation so that every row falls into exactly one chunk of about the given size.
+
+    `blocks` is how many there are to cut by their numbers; 0 where the engine cannot read a range
+    of them without reading all.
+    """
     by_size = max(1, ceil(relation.size_bytes / chunk_size_bytes))
     count = (limits or Limits()).apply(by_size, relation.rows)
-    ranges = _ranges(relation, _method(relation, chunk_by, count), count, bounds)
+    ranges = _ranges(relation, _method(relation, chunk_by, count, blocks), count, bounds, blocks)
     size = relation.size_bytes // len(ranges)
     return tuple(Chunk(relation.name, number, range_, size) for number, range_ in enumerate(ranges))
 
 
-def _method(relation: Relation, chunk_by: ChunkBy, count: int) -> ChunkBy:
-    """What can cut this relation; ctid filters before version 14 would scan it all every time."""
+def _method(relation: Relation, chunk_by: ChunkBy, count: int, blocks: int) -> ChunkBy:
+    """What can cut this relation."""
     if count == 1 or chunk_by is ChunkBy.WHOLE:
         return ChunkBy.WHOLE
-    if chunk_by is not ChunkBy.KEYSET and relation.tid_range_scan and relation.blocks > 1:
+    if chunk_by is not ChunkBy.KEYSET and blocks > 1:
         return ChunkBy.CTID
     return ChunkBy.KEYSET if relation.key else ChunkBy.WHOLE
 
 
-def _ranges(relation: Relation, method: ChunkBy, count: int, bounds: Bounds) -> tuple[Range, ...]:
+def _ranges(
+    relation: Relation, method: ChunkBy, count: int, bounds: Bounds, blocks: int
+) -> tuple[Range, ...]:
     if method is ChunkBy.CTID:
-        return block_ranges(relation.blocks, count)
+        return block_ranges(blocks, count)
     if method is ChunkBy.KEYSET:
         nullable = {column.name for column in relation.columns if not column.not_null}
         cuts = bounds(relation, count)
@@ -111,13 +120,13 @@ def key_ranges(
     return (*ranges, NullKeys(columns)) if nullable else tuple(ranges)
 
 
-def batch_of(relation: Relation, number: int, most: int = BATCH_RELATIONS) -> str:
+def batch_of(relation: Relation, root: Name | None, number: int, most: int) -> str:
     """The group a relation's items pipeline in. `number` counts the small relations.
 
     Partitions whose rows enter at their root wait for each other.
     """
-    if relation.route:
-        return str(relation.route)
+    if root:
+        return str(root)
     if relation.size_bytes < SMALL_BYTES:
         return f"{_SHARED}{number // most + 1}"
     return str(relation.name)
@@ -128,12 +137,18 @@ def is_shared(batch: str) -> bool:
     return batch.startswith(_SHARED)
 
 
-def batches(relations: Iterable[Relation], most: int = BATCH_RELATIONS) -> list[str]:
-    """The batch of each relation, in their order; `most` is how many small ones share one."""
+def batches(
+    relations: Iterable[Relation],
+    roots: Mapping[Name, Name] = MappingProxyType({}),
+    most: int = BATCH_RELATIONS,
+) -> list[str]:
+    """The batch of each relation, in their order; `most` is how many small ones share one. `roots`
+    are those at which the rows of a partition enter."""
     found, small = [], 0
     for relation in relations:
-        found.append(batch_of(relation, small, most))
-        small += relation.size_bytes < SMALL_BYTES and relation.route is None
+        root = roots.get(relation.name)
+        found.append(batch_of(relation, root, small, most))
+        small += relation.size_bytes < SMALL_BYTES and root is None
     return found
 
 

@@ -177,7 +177,10 @@ def _schema_seconds(work: Work, factor: float) -> float:
 def _analyze_seconds(item: RelationPlan, factor: float) -> float:
     """A sample of rows, and the pages that it is taken from."""
     relation = item.relation
-    pages, rows = (min(max(count, 0), ANALYZE_MOST) for count in (relation.blocks, relation.rows))
+    pages, rows = (
+        min(max(count, 0), ANALYZE_MOST)
+        for count in (relation.scan_bytes // PAGE_BYTES, relation.rows)
+    )
     values = rows * len(relation.columns)
     spent = pages * PAGE_BYTES * ANALYZE_BYTE + values * ANALYZE_VALUE + ANALYZE_RELATION
     return factor * spent * (ANALYZE_PARTITION if relation.partition_of else 1.0)
@@ -217,7 +220,7 @@ def _index_seconds(work: Work, factor: float) -> Iterator[tuple[RelationPlan, St
             slower = SLOW_METHODS.get(method[1].lower(), 1.0) if method else 1.0
             slower *= EXCLUDE if one.excludes else 1.0
             share = item.relation.index_bytes / len(statements)
-            scan = item.relation.blocks * PAGE_BYTES * SCAN_BYTE
+            scan = item.relation.scan_bytes * SCAN_BYTE
             yield item, one, factor * (share * INDEX_BYTE * slower + scan)
 
 

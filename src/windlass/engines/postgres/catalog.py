@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.hashing import hash_by
 from windlass.engines.postgres.queries import load
+from windlass.engines.postgres.relation import KINDS, PAGE_BYTES, CatalogRelation
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.types import (
     Type,
@@ -26,7 +27,7 @@ from windlass.engines.postgres.types import (
     written_base,
 )
 from windlass.model.plan import Address, Server
-from windlass.model.relation import Column, Kind, LargeObjects, Name, Relation
+from windlass.model.relation import Column, LargeObjects, Name
 
 Row = Mapping[str, Any]
 
@@ -79,7 +80,7 @@ class Catalog:
 
     server: Server
     standing: Standing
-    relations: tuple[Relation, ...]
+    relations: tuple[CatalogRelation, ...]
     sequences: tuple[SequenceOwner, ...]
     unreadable: frozenset[Name] = frozenset()
     unreachable_schemas: frozenset[str] = frozenset()
@@ -89,7 +90,7 @@ class Catalog:
     unreadable_large_objects: int = 0
     large_object_owners: frozenset[str] = frozenset()
 
-    def relation(self, name: Name) -> Relation | None:
+    def relation(self, name: Name) -> CatalogRelation | None:
         return next((found for found in self.relations if found.name == name), None)
 
 
@@ -342,21 +343,25 @@ def _column(row: Row, types: Types) -> Column:
     )
 
 
-def _relation(row: Row, columns: tuple[Column, ...], keys: list[Row], types: Types) -> Relation:
+def _relation(
+    row: Row, columns: tuple[Column, ...], keys: list[Row], types: Types
+) -> CatalogRelation:
     """`keys` come best first: primary, unique, then the rest, narrower before wider."""
     telling = [key for key in keys if key["is_unique"] and key["not_null"]]
     cutting = sorted(
         (key for key in keys if _cuts(key, types)),
         key=lambda key: (not (key["is_unique"] and key["not_null"]), not key["is_unique"]),
     )
-    return Relation(
+    return CatalogRelation(
         name=_sure(row),
-        kind=Kind(row["kind"]),
+        kind=KINDS[row["kind"]],
         columns=columns,
+        identity=str(row["oid"]),
         oid=row["oid"],
         keyset=tuple(telling[0]["columns"]) if telling else (),
         key=tuple(cutting[0]["columns"]) if cutting else (),
         blocks=row["blocks"],
+        scan_bytes=row["blocks"] * PAGE_BYTES,
         size_bytes=row["size_bytes"],
         index_bytes=row["index_bytes"],
         rows=row["rows"],

@@ -117,13 +117,13 @@ def root_pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
     partition on the target: there the partitioned relations are compared, else the two relations.
     """
     found = pair(plan, source, target)
-    if plan.enters == plan.target or plan.relation.route is None:
+    if plan.enters == plan.target or plan.root is None:
         return found
 
     def at(side: Side, name: Name) -> Side:
         return replace(side, relation=replace(side.relation, name=name), with_partitions=True)
 
-    return Pair(at(found.source, plan.relation.route), at(found.target, plan.enters))
+    return Pair(at(found.source, plan.root), at(found.target, plan.enters))
 
 
 def read_fingerprints(
@@ -194,4 +194,4 @@ def _hashed(plan: ColumnPlan, column: Column) -> tuple[HashedColumn, HashedColum
 
 def _on_target(plan: RelationPlan) -> Relation:
     columns = tuple(Column(column.target, column.target_type) for column in plan.columns)
-    return replace(plan.relation, name=plan.target, columns=columns, oid=0, keyset=(), key=())
+    return replace(plan.relation, name=plan.target, columns=columns, identity="", keyset=(), key=())

@@ -33,16 +33,16 @@ def check_source(plan: Plan, source: Catalog) -> None:
 
 def _source_changes(plan: Plan, source: Catalog) -> Iterator[str]:
     by_name = {relation.name: relation for relation in source.relations}
-    by_oid = {relation.oid: relation for relation in source.relations}
+    by_identity = {relation.identity: relation for relation in source.relations}
     for planned in (item.relation for item in plan.relations):
-        now, same = by_name.get(planned.name), by_oid.get(planned.oid)
+        now, same = by_name.get(planned.name), by_identity.get(planned.identity)
         if same is not None and same.name != planned.name:
             replaced = ", and another table has its name" if now else ""
             yield f"{planned.name} was renamed to {same.name}{replaced}"
         elif now is None:
             yield f"{planned.name} is gone"
         elif now.kind is not planned.kind:
-            yield f"{planned.name} is a {now.kind.label} now"
+            yield f"{planned.name} is a {now.kind} now"
         else:
             yield from (f"{planned.name}: {change}" for change in _column_changes(planned, now))
     sequences = {item.name for item in source.sequences}

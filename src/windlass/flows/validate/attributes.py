@@ -72,7 +72,7 @@ def _may_be(run: Migration, existing: Existing) -> Callable[[str], bool]:
 
 def _views(run: Migration) -> Iterator[tuple[Name, Name]]:
     """Materialised views, by their names on both sides."""
-    label = Kind.MATERIALIZED_VIEW.label
+    label = str(Kind.MATERIALIZED_VIEW)
     return ((name, there) for kind, name, there in run.plan.others if kind == label)
 
 

@@ -215,7 +215,7 @@ def _differing_schema(run: Migration) -> _Schemas:
                 excused={loss.object for loss in losses if loss.kind in _ALTERED},
                 reowned=reowned,
                 filled=spared,
-                reordered=[item.target for item in plan.relations if item.relation.reordered],
+                reordered=[item.target for item in plan.relations if item.reordered],
             ),
             ties=ties,
         )

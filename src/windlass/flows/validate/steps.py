@@ -21,6 +21,7 @@ from windlass.engines.postgres.fingerprint import (
     root_pair,
 )
 from windlass.engines.postgres.presence import Present, read_presence
+from windlass.engines.postgres.relation import block_count
 from windlass.engines.postgres.sequences import read_sequences
 from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.migrate.context import Migration
@@ -141,7 +142,7 @@ def _target_range(plan: Plan, item: RelationPlan, chunk: Chunk) -> Range | None:
         return chunk.range
     if plan.target.version < 140000:  # scans everything, whatever the range
         return Whole() if chunk.number == 0 else None
-    ranges = block_ranges(item.relation.blocks, len(item.chunks))
+    ranges = block_ranges(block_count(item.relation), len(item.chunks))
     return ranges[chunk.number] if chunk.number < len(ranges) else None
 
 

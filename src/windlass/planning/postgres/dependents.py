@@ -15,8 +15,9 @@ from psycopg import sql
 from windlass.engines.postgres.archive import PARTS, Entry
 from windlass.engines.postgres.catalog import ForeignKey
 from windlass.engines.postgres.references import Reference
+from windlass.engines.postgres.relation import CatalogRelation
 from windlass.model.plan import Address, Dependent, SetAside
-from windlass.model.relation import Name, Relation
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.statement import Phase, Statement
 from windlass.planning.naming import backup_name, is_backup
@@ -45,7 +46,7 @@ class Replacing:
 
     run: str
     set_aside: Sequence[SetAside]
-    arriving: Mapping[Name, Relation]  # the source's relations by their names on the target
+    arriving: Mapping[Name, CatalogRelation]  # the source's relations by their names on the target
     made: Collection[tuple[str, Name]]  # kind and name of the run's own statements
     references: Sequence[Reference]
     archive: Callable[[], Sequence[Entry]]  # the target's

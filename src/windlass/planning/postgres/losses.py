@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from windlass.model.relation import Relation
+from windlass.engines.postgres.relation import CatalogRelation
 from windlass.model.report import Loss, LossClass
 from windlass.planning.postgres.access import large_object_losses
 from windlass.planning.postgres.decided import Decided
@@ -69,7 +69,7 @@ def _invalid_indexes(decided: Decided) -> Iterator[Loss]:
             yield Loss(f"index {name}", why, LossClass.OBJECTS)
 
 
-def _inherited(relations: Iterable[Relation]) -> list[Loss]:
+def _inherited(relations: Iterable[CatalogRelation]) -> list[Loss]:
     """Where pg_dump's CREATE TABLE ... INHERITS gives another table than the source has."""
     order = "gets its columns in another order: the inherited ones first"
     nulls = (

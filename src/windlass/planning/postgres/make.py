@@ -60,7 +60,7 @@ def make_plan(request: Request, read: Read, found: Iterable[Problem] = ()) -> Pl
 def _others(decided: Decided) -> tuple[tuple[str, Name, Name], ...]:
     """Views and the like, by kind and both names."""
     return tuple(
-        (relation.kind.label, relation.name, target_name(relation.name, decided.scope.schemas))
+        (str(relation.kind), relation.name, target_name(relation.name, decided.scope.schemas))
         for relation in decided.scope.relations
         if not relation.holds_rows
     )

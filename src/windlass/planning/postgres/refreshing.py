@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry
-from windlass.model.relation import Kind, Name, Relation
+from windlass.engines.postgres.relation import CatalogRelation
+from windlass.model.relation import Kind, Name
 
 
-def refreshed_bytes(entries: Sequence[Entry], relations: Iterable[Relation]) -> int:
+def refreshed_bytes(entries: Sequence[Entry], relations: Iterable[CatalogRelation]) -> int:
     """Of every populated view: the bytes of the relations that its query reads, directly, through
     other views, or as partitions."""
     sizes: dict[Name, int] = defaultdict(int)

@@ -9,7 +9,8 @@ from psycopg import sql
 from windlass.engines.postgres.archive import Entry
 from windlass.engines.postgres.catalog import Catalog, Existing
 from windlass.engines.postgres.largeobjects import Collisions
-from windlass.model.relation import Name, Relation
+from windlass.engines.postgres.relation import CatalogRelation
+from windlass.model.relation import Kind, Name
 from windlass.model.report import Problem
 from windlass.model.units import plural
 from windlass.planning.naming import target_name
@@ -97,7 +98,7 @@ def _missing_partition(name: Name, parent: Name) -> Iterator[Problem]:
     yield Problem(str(name), message, "create it there, or exclude it")
 
 
-def _guarded_by_policies(found: Relation, target: Catalog) -> Problem:
+def _guarded_by_policies(found: CatalogRelation, target: Catalog) -> Problem:
     """COPY refuses a table whose row security is on for the user, whatever its policies say."""
     user = target.server.user
     return Problem(
@@ -107,10 +108,10 @@ def _guarded_by_policies(found: Relation, target: Catalog) -> Problem:
     )
 
 
-def _filling_problems(relation: Relation, found: Relation) -> Iterator[Problem]:
+def _filling_problems(relation: CatalogRelation, found: CatalogRelation) -> Iterator[Problem]:
     if not relation.holds_rows:
         return
-    if found.kind.value not in "rp":
+    if found.kind not in (Kind.TABLE, Kind.PARTITIONED):
         yield Problem(str(found.name), "is not a table on the target: rows cannot be loaded")
         return
     takes = {column.name: column for column in found.columns}

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from windlass.engines.postgres.archive import Entry
 from windlass.engines.postgres.catalog import Catalog
+from windlass.engines.postgres.relation import CatalogRelation
 from windlass.model.plan import Arrival
-from windlass.model.relation import Kind, Name, Relation
+from windlass.model.relation import Kind, Name
 from windlass.model.report import Loss, Problem
 from windlass.planning.naming import target_name
 from windlass.planning.postgres.inputs import Read, Request
@@ -33,7 +34,7 @@ class Scope:
     losses: tuple[Loss, ...]  # of what needs something that is not selected
 
     @property
-    def relations(self) -> tuple[Relation, ...]:
+    def relations(self) -> tuple[CatalogRelation, ...]:
         return self.sides.relations
 
     @property
@@ -78,7 +79,9 @@ def schema_names(entries: Iterable[Entry], source: Catalog) -> set[str]:
     return named | {relation.name.schema for relation in source.relations} | {"public"}
 
 
-def _schema_map(request: Request, names: set[str], relations: Iterable[Relation]) -> dict[str, str]:
+def _schema_map(
+    request: Request, names: set[str], relations: Iterable[CatalogRelation]
+) -> dict[str, str]:
     if not request.wanted.is_everything:
         names = {relation.name.schema for relation in relations} | set(request.wanted.schemas)
     return {name: request.spec.map_schema.get(name, name) for name in sorted(names)}

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog
-from windlass.model.relation import Name, Relation
+from windlass.engines.postgres.relation import CatalogRelation
+from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.planning.patterns import matches
 
@@ -26,7 +27,7 @@ class Wanted:
         return not (self.schemas or self.include or self.exclude)
 
 
-def select_relations(catalog: Catalog, wanted: Wanted) -> tuple[Relation, ...]:
+def select_relations(catalog: Catalog, wanted: Wanted) -> tuple[CatalogRelation, ...]:
     """What the options select, of every kind of relation."""
     return tuple(found for found in catalog.relations if is_wanted(found.name, wanted))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from windlass.engines.postgres.catalog import Catalog, Existing
-from windlass.model.relation import Relation
+from windlass.engines.postgres.relation import CatalogRelation
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,5 +16,5 @@ class Sides:
     source: Catalog
     target: Catalog
     existing: Existing
-    relations: tuple[Relation, ...]  # selected
+    relations: tuple[CatalogRelation, ...]  # selected
     schemas: Mapping[str, str]  # source to target, all selected

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from windlass.engines.postgres.conversions import conversion
+from windlass.engines.postgres.relation import CatalogRelation
 from windlass.model.plan import Arrival, ColumnPlan, RelationPlan
 from windlass.model.relation import Column, Name, Relation, Wire
 from windlass.planning.chunks import BATCH_RELATIONS, Limits, batches, is_better_whole, split
@@ -37,26 +38,36 @@ def _plan_tables(
     spec: Spec,
     read: Read,
     schemas: Mapping[str, str],
-    ordered: Sequence[Relation],
+    ordered: Sequence[CatalogRelation],
     arriving: Mapping[Name, Arrival],
 ) -> Iterable[RelationPlan]:
     there = {relation.name: relation for relation in read.target.catalog.relations}
     most = min(BATCH_RELATIONS, portion_size(read.target.locks, spec.jobs))
     total = sum(relation.size_bytes for relation in ordered)
     limits = Limits(spec.chunk_threshold, spec.max_chunks, spec.min_chunk_rows)
-    for relation, batch in zip(ordered, batches(ordered, most), strict=True):
+    roots = {relation.name: relation.route for relation in ordered if relation.route}
+    for relation, batch in zip(ordered, batches(ordered, roots, most), strict=True):
         name, arrival = target_name(relation.name, schemas), arriving[relation.name]
         columns = _columns(relation, there.get(name) if arrival is Arrival.FILL else None)
         how = _chunk_by(spec, relation, total)
         yield RelationPlan(
-            relation=relation,
+            relation=relation.plain,
             target=name,
             arrival=arrival,
             wire=_wire(relation, columns),
             columns=columns,
-            chunks=split(relation, how, spec.chunk_size, read.ask.bounds, limits),
+            chunks=split(
+                relation,
+                how,
+                spec.chunk_size,
+                read.ask.bounds,
+                limits,
+                blocks=relation.divisible_blocks,
+            ),
             batch=batch,
             enters=target_name(relation.route, schemas) if relation.route else name,
+            root=relation.route,
+            reordered=relation.reordered,
         )
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from windlass.engines.postgres.archive import ATTRIBUTES, PARTS, RELATION_KINDS
@@ -47,7 +46,7 @@ class Leeway:
 
     left_out: Collection[str] = ()  # the target may have it nevertheless
     excused: Collection[str] = ()
-    reowned: Mapping[str, Collection[str]] = MappingProxyType({})  # grants, with both owners
+    reowned: Mapping[str, Collection[str]] = field(default_factory=dict)  # grants, with both owners
     filled: Collection[Name] = ()
     reordered: Collection[Name] = ()
 
@@ -56,11 +55,15 @@ class Leeway:
 class Ties:
     """What belongs to what, where statements alone do not say it. Ids are the entries'."""
 
-    depends_on: Mapping[int, Collection[int]] = MappingProxyType({})  # of the expected
-    belongs_to: Mapping[int, Collection[Key]] = MappingProxyType({})  # of the found
-    adds_to: Mapping[int, Collection[Key]] = MappingProxyType({})  # likewise: a partition's parent
+    depends_on: Mapping[int, Collection[int]] = field(default_factory=dict)  # of the expected
+    belongs_to: Mapping[int, Collection[Key]] = field(default_factory=dict)  # of the found
+    adds_to: Mapping[int, Collection[Key]] = field(
+        default_factory=dict
+    )  # likewise: a partition's parent
     selected: Set[Key] = frozenset()
-    owners: Mapping[Name, Name] = MappingProxyType({})  # relations whose columns sequences feed
+    owners: Mapping[Name, Name] = field(
+        default_factory=dict
+    )  # relations whose columns sequences feed
 
 
 def compare_schemas(

@@ -1,0 +1,47 @@
+"""A relation as PostgreSQL's catalog describes it: what planning needs, and no other engine has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from windlass.model.relation import Kind, Name, Relation
+
+# pg_class.relkind
+KINDS = {
+    "r": Kind.TABLE,
+    "p": Kind.PARTITIONED,
+    "v": Kind.VIEW,
+    "m": Kind.MATERIALIZED_VIEW,
+    "f": Kind.FOREIGN,
+}
+PAGE_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRelation(Relation):
+    """`plain` is what a plan keeps of it."""
+
+    oid: int = 0
+    blocks: int = 0  # of the main fork: what ctid ranges divide
+    has_children: bool = False  # COPY needs ONLY
+    route: Name | None = None  # rows must enter here: each server hashes an enum differently
+    populated: bool = True  # of a materialised view
+    has_triggers: bool = False  # its own, or of a foreign key from or to it
+    reordered: bool = False  # an inherited column comes after one that is not
+    loosened: tuple[str, ...] = ()  # inherited columns that may be NULL, though not the parent's
+    tid_range_scan: bool = True  # heap, on a server of version 14 or later
+    unique: tuple[tuple[str, ...], ...] = ()  # columns that a foreign key can refer to
+
+    @property
+    def divisible_blocks(self) -> int:
+        """What ranges can cut; 0 where every range would scan it all, as before version 14."""
+        return self.blocks if self.tid_range_scan else 0
+
+    @property
+    def plain(self) -> Relation:
+        return Relation(**{field.name: getattr(self, field.name) for field in fields(Relation)})
+
+
+def block_count(relation: Relation) -> int:
+    """How many blocks the rows of a planned relation are in."""
+    return relation.scan_bytes // PAGE_BYTES
