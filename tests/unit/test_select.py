@@ -38,10 +38,10 @@ def catalog_of(entries: Iterable[Entry], owned_by: dict[Name, Name] | None = Non
         Server("here:5432", "shop", "app", 160000, "16.0", "UTF8", "one"),
         Standing("one", may_create=True, standby=False),
         tuple(
-            CatalogRelation(Name(entry.schema, entry.tag), KINDS[entry.kind])
-            for entry in entries
-            if entry.kind in KINDS
-        ),
+            CatalogRelation(Name(one.schema, one.tag), KINDS[one.kind])
+            for one in entries
+            if one.kind in KINDS
+        ),  # fmt: skip
         tuple(SequenceOwner(name, owner, True) for name, owner in (owned_by or {}).items()),
     )
 
