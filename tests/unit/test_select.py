@@ -25,11 +25,9 @@ from windlass.planning.postgres.select import (
 )
 
 KINDS = {
-    "TABLE": Kind.TABLE,
-    "VIEW": Kind.VIEW,
-    "MATERIALIZED VIEW": Kind.MATERIALIZED_VIEW,
+    "TABLE": Kind.TABLE, "VIEW": Kind.VIEW, "MATERIALIZED VIEW": Kind.MATERIALIZED_VIEW,
     "FOREIGN TABLE": Kind.FOREIGN,
-}
+}  # fmt: skip
 
 
 def catalog_of(entries: Iterable[Entry], owned_by: dict[Name, Name] | None = None) -> Catalog:
@@ -41,7 +39,7 @@ def catalog_of(entries: Iterable[Entry], owned_by: dict[Name, Name] | None = Non
             CatalogRelation(Name(one.schema, one.tag), KINDS[one.kind])
             for one in entries
             if one.kind in KINDS
-        ),  # fmt: skip
+        ),
         tuple(SequenceOwner(name, owner, True) for name, owner in (owned_by or {}).items()),
     )
 

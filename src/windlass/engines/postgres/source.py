@@ -18,13 +18,14 @@ from windlass.engines.postgres.arrow import ArrowReader, Canonical
 from windlass.engines.postgres.describing import describe
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.facts import FACTS
+from windlass.engines.postgres.relation import CatalogRelation
 from windlass.engines.postgres.selecting import count_csv_losses, csv_list, from_item, select
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.settled import Settled, read_settled
 from windlass.engines.postgres.snapshot import SnapshotHolder, enter
 from windlass.engines.stopping import Stops
 from windlass.model.export import Column, Export, Losses, Readable, Request, Span
-from windlass.model.relation import Kind, Name, Relation
+from windlass.model.relation import Kind, Name
 from windlass.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -102,13 +103,13 @@ class PostgresSource:
         return catalog.read_catalog(self._held)
 
     @cached_property
-    def _relations(self) -> dict[Name, Relation]:
+    def _relations(self) -> dict[Name, CatalogRelation]:
         return {one.name: one for one in self._catalog.relations}
 
     def relations(self) -> Sequence[Readable]:
         return [self._readable(one) for one in self._catalog.relations]
 
-    def _readable(self, relation: Relation) -> Readable:
+    def _readable(self, relation: CatalogRelation) -> Readable:
         name, faults = relation.name, []
         if name in self._catalog.unreadable:
             faults.append(("may not be read", "grant select"))
