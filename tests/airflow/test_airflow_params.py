@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.airflow.test_airflow_dags import airflow_process
+from windlass.airflow.form import as_field, as_key
 from windlass.errors import BadSpec
+from windlass.model.wording import PASSWORD, Spelling, spelled, word
 from windlass.spec.choices import Existing, Extent, Unlogged, Verify
 from windlass.spec.migrate import Spec
 from windlass.spec.model import validated
@@ -286,44 +288,53 @@ def changes() -> list[str]:
     return found
 
 
-HINT = "--existing replace sets it aside, --existing fill loads into it when it is empty"
+HINT = (
+    f"{word('existing', 'replace')} sets it aside, {word('existing', 'fill')} loads into it when it"
+    " is empty"
+)
 
 
 @pytest.mark.parametrize(
-    ("hint", "has_spec", "told"),
+    ("hint", "spelling", "told"),
     [
         (
             HINT,
-            False,
+            as_field,
             "drop_existing_tables sets it aside, fill_existing_tables loads into it when it is"
             " empty",
         ),
         (
             HINT,
-            True,
+            as_key,
             "existing: replace sets it aside, existing: fill loads into it when it is empty",
         ),
-        ("lower --jobs, or raise max_connections", False, "lower jobs, or raise max_connections"),
-        ("run without --one-snapshot", True, "run without one_snapshot"),
-        ("--accept objects to proceed anyway", False, "accept: objects to proceed anyway"),
         (
-            "check the password: PGPASSWORD, the password file or the URL",
-            True,
-            "check the password of the Airflow connection",
+            f"lower {word('jobs')}, or raise max_connections",
+            as_field,
+            "lower jobs, or raise max_connections",
         ),
-        ("windlass rollback 20260101_1200_abcd", False, "windlass rollback 20260101_1200_abcd"),
+        (f"run without {word('one-snapshot')}", as_key, "run without one_snapshot"),
+        (
+            f"{word('accept', 'objects')} to proceed anyway",
+            as_field,
+            "accept: objects to proceed anyway",
+        ),
+        (
+            f"check the password in {word(PASSWORD)}",
+            as_key,
+            "check the password in the Airflow connection",
+        ),
+        (
+            f"{word('restart')} undoes the run and starts over",
+            as_field,
+            "a new run after windlass rollback undoes the run and starts over",
+        ),
+        (f"or {word('exclude', 'shop.log')}", as_field, "or exclude_tables: shop.log"),
+        ("windlass rollback 20260101_1200_abcd", as_field, "windlass rollback 20260101_1200_abcd"),
     ],
 )
-def test_hints_speak_of_the_form_or_the_spec(
-    process: Executor, hint: str, has_spec: bool, told: str
-) -> None:
-    assert process.submit(said_on_the_page, hint, has_spec).result() == told
-
-
-def said_on_the_page(hint: str, has_spec: bool) -> str:
-    from windlass.airflow import params
-
-    return params.in_form_words(hint, has_spec=has_spec)
+def test_hints_speak_of_the_form_or_the_spec(hint: str, spelling: Spelling, told: str) -> None:
+    assert spelled(hint, spelling) == told
 
 
 def test_no_field_is_empty_where_the_form_would_not_take_it(process: Executor) -> None:

@@ -9,6 +9,7 @@ import faulthandler
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +46,10 @@ class Ran:
     @property
     def said(self) -> str:
         return self.stdout + self.stderr
+
+    def __post_init__(self) -> None:
+        unspelled = re.search("‹\u2063.*?›", self.said)
+        assert not unspelled, f"no shell has spelled {unspelled}"
 
     def expect(self, code: int) -> Ran:
         assert self.code == code, f"exit code {self.code}, not {code}:\n{self.why}"

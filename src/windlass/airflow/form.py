@@ -1,4 +1,5 @@
-"""The fields of the trigger forms as plain data, made from the entries of specs.
+"""The fields of the trigger forms as plain data, made from the entries of specs; and how messages
+speak of them.
 
 An option has a field of its name, unless this module says otherwise: where an earlier DAG of the
 same task has a name for it, the form keeps that one; where that DAG's default did harm, the form
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from windlass.model.wording import PASSWORD
 from windlass.spec.choices import Existing
 from windlass.spec.fields.entry import Entry, Kind, Section
 from windlass.spec.fields.migrate import MIGRATE
@@ -259,3 +261,26 @@ def connection_field(name: str, conn_id: str, about: str) -> FormField:
         section=Section.DATABASES,
         schema={"type": "string", "minLength": 1},
     )
+
+
+def as_key(name: str, value: str) -> str:
+    """How a word of a message reads where the DAG has a spec of its own."""
+    if name in _ELSEWHERE:
+        return _ELSEWHERE[name]
+    key = name.replace("-", "_")
+    return f"{key}: {value}" if value else key
+
+
+def as_field(name: str, value: str) -> str:
+    """How it reads where the DAG has a form."""
+    fields = fields_of(MIGRATE[name]) if name in MIGRATE else ()
+    if chosen := [one.name for one in fields if one.choice and one.choice == value]:
+        return chosen[0]
+    return as_key(fields[0].name if len(fields) == 1 else name, value)
+
+
+# What neither a spec nor a form says.
+_ELSEWHERE = {
+    PASSWORD: "the Airflow connection",
+    "restart": "a new run after windlass rollback",
+}

@@ -20,10 +20,11 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
-from windlass.airflow.params import in_form_words
+from windlass.airflow.form import as_field, as_key
 from windlass.airflow.shares import Share, count_shares, divide
 from windlass.errors import Different, Interrupted, Refused, WindlassError
 from windlass.model.flow import resolve
+from windlass.model.wording import Spelling, all_spelled, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,6 +113,10 @@ class FlowOperator(BaseOperator):
             min(SLOT_SECONDS, self._patience_seconds(context)),
         )
 
+    @property
+    def _spelling(self) -> Spelling:
+        return as_key if self.given else as_field
+
     def _patience_seconds(self, context: Context) -> float:
         """Of this try. The first step of a flow does not wait: a wrong address is reported at once,
         and for a server that is down there are Airflow's retries."""
@@ -140,8 +145,7 @@ class FlowOperator(BaseOperator):
                 log.warning("%s; looking again in %d s", error, PAUSE_SECONDS)
                 then = datetime.now(UTC) + timedelta(seconds=PAUSE_SECONDS)
                 raise AirflowRescheduleException(then) from None  # type: ignore[no-untyped-call]
-            has_spec = bool(self.given)
-            problems = [in_form_words(one, has_spec=has_spec) for one in lines_of(error)]
+            problems = [spelled(one, self._spelling) for one in lines_of(error)]
             if error.retryable or isinstance(error, Interrupted):
                 raise WindlassError(_push_problems(context, problems)) from None
             give_up(context, problems)
@@ -217,6 +221,7 @@ class StepOperator(FlowOperator):
             from windlass.airflow.board import small
 
             result = dict(small(_summary(results) if part.step.items else results[""]))
+            result = all_spelled(result, self._spelling)
             for loss in result.get("losses", ()):
                 log.warning("loss: %s", loss)
             self._publish(context, result)

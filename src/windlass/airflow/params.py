@@ -5,7 +5,6 @@ Which fields a form has, `windlass.airflow.form` says.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -147,25 +146,3 @@ def _names(text: str | None) -> list[str]:
 def _qualified(pattern: str) -> str:
     """A pattern without a dot is on the relation's name alone."""
     return pattern if "." in pattern else f"*.{pattern}"
-
-
-_FORM = {
-    "--existing replace": "drop_existing_tables",
-    "--existing fill": "fill_existing_tables",
-    "--accept ": "accept: ",
-    "--restart undoes the run and begins": "a new run after windlass rollback begins",
-    " (or --restart to begin again)": "",
-    ": PGPASSWORD, the password file or the URL": " of the Airflow connection",
-}
-_SPEC = {
-    **_FORM,
-    "--existing replace": "existing: replace",
-    "--existing fill": "existing: fill",
-}
-
-
-def in_form_words(text: str, *, has_spec: bool) -> str:
-    """A hint that names options of the command line, in the words of the form or of the spec."""
-    for option, words in (_SPEC if has_spec else _FORM).items():
-        text = text.replace(option, words)
-    return re.sub(r"(?<!\S)--([a-z][a-z-]+)", lambda found: found[1].replace("-", "_"), text)

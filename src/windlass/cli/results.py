@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from windlass.cli.endings import EXIT_OF, Exit
+from windlass.cli.spelling import as_option
+from windlass.model.wording import all_spelled
 
 if TYPE_CHECKING:
     from windlass.cli.differing import Differing
@@ -28,7 +30,8 @@ def report_plan(voice: Voice, made: Planned, verb: str, form: str, output: Path 
     if output:
         again = voice.planned_command(output)
     if output or form == "json" or voice.json:
-        document = {**made.as_json(), "exit_code": int(exit_code), "next": again}
+        made_json = all_spelled(made.as_json(), as_option)
+        document = {**made_json, "exit_code": int(exit_code), "next": again}
     if output:
         from windlass.planning.reviewed import write_plan
 

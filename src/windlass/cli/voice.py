@@ -22,8 +22,10 @@ from urllib.parse import unquote
 
 import click
 
+from windlass.cli.spelling import as_option
 from windlass.cli.wrapping import WIDEST, width_of
 from windlass.model.text import coloured, json_text
+from windlass.model.wording import spelled
 
 HIDDEN = "***"
 # A shorter one would eat innocent words.
@@ -133,7 +135,7 @@ class Voice:
     def result(self, text: str, *, nl: bool = True) -> None:
         """To stdout. A reader that went away (``| head``) does not change how the run ended."""
         try:
-            click.echo(coloured(text), nl=nl and not text.endswith("\n"))
+            click.echo(coloured(spelled(text, as_option)), nl=nl and not text.endswith("\n"))
             if nl:
                 sys.stdout.flush()
         except BrokenPipeError:
@@ -155,7 +157,7 @@ class Voice:
     def aside(self, text: str) -> None:
         """To stderr: what is not the result."""
         with suppress(OSError):  # nobody reads stderr any more; that is no reason to stop
-            click.echo(coloured(self.masked(text)), err=True)
+            click.echo(coloured(self.masked(spelled(text, as_option))), err=True)
 
 
 def _mask_word(word: str) -> str:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 
+from windlass.cli.spelling import as_option
 from windlass.cli.voice import Voice
 from windlass.model.event import Emit, Event, RunEnded, ignore
+from windlass.model.wording import spelled
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._say(self._voice.masked(self.format(record)))
+            self._say(self._voice.masked(spelled(self.format(record), as_option)))
         except Exception:
             self.handleError(record)
 

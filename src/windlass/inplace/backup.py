@@ -30,10 +30,11 @@ from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewritePlan
 from windlass.model.units import plural
+from windlass.model.wording import word
 
 _COMMENT = "Backup of {} by windlass run {}."
 HINT = "drop or rename it, or name another backup-schema"
-FORCE = "save them, or roll back with --force"
+FORCE = f"save them, or roll back with {word('force')}"
 
 
 @dataclass(frozen=True, slots=True)

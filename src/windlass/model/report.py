@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from windlass.model.units import plural
+from windlass.model.wording import word
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,13 @@ def unaccepted(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Loss, .
 
 def accepting(losses: Iterable[Loss]) -> str:
     """The options that let these pass."""
-    return " ".join(f"--accept {kind}" for kind in dict.fromkeys(loss.kind for loss in losses))
+    return " ".join(word("accept", kind) for kind in dict.fromkeys(loss.kind for loss in losses))
 
 
 def loss_problems(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Problem, ...]:
     """Losses that nobody has accepted, as what refuses a plan."""
     return tuple(
-        Problem(loss.object, loss.message, f"--accept {loss.kind} to proceed anyway")
+        Problem(loss.object, loss.message, f"{word('accept', loss.kind)} to proceed anyway")
         for loss in unaccepted(losses, accept)
     )
 

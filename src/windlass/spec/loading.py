@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from windlass.errors import BadSpec
+from windlass.model.wording import word
 from windlass.spec.export import ExportSpec
 from windlass.spec.fields.entry import Entry
 from windlass.spec.flow_key import flow_of, keys_for, without_flow
@@ -104,7 +105,7 @@ def _load(
 
 
 def _missing(entry: Entry) -> str:
-    ways = f"{entry.flag}, the variable {entry.variable} or a spec file"
+    ways = f"{word(entry.word)}, the variable {entry.variable} or a spec file"
     return f"{entry.word}: not given; use {ways}"
 
 

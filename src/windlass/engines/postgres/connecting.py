@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from windlass.engines.postgres.errors import explain
 from windlass.errors import ConnectionLost, ServerStarting, WindlassError
+from windlass.model.wording import PASSWORD, word
 
 # what trying again does not change, and what does, each with what to do
 _FINAL = {
     "password authentication failed|no password supplied": (
-        "check the password: PGPASSWORD, the password file or the URL"
+        f"check the password in {word(PASSWORD)}"
     ),
     "no pg_hba.conf entry|requires a valid client certificate|certificate authentication failed": (
         "the server's pg_hba.conf does not let this user in from here"

@@ -12,6 +12,7 @@ from windlass.errors import (
     TargetFull,
     WindlassError,
 )
+from windlass.model.wording import PASSWORD, word
 
 # worth another try: the session or the server went away, or two sessions met
 _PASSING = {
@@ -24,18 +25,18 @@ _PASSING = {
 }  # fmt: skip
 _VIOLATED = {"23502", "23503", "23505", "23514", "23P01"}
 _HINTS = {
-    "28P01": "check the password: PGPASSWORD, the password file or the URL",
+    "28P01": f"check the password in {word(PASSWORD)}",
     "28000": "the server's pg_hba.conf does not let this user in from here",
     "3D000": "check the database name",
     "22021": "correct the value on the source, or use a target that has the source's encoding",
     "22P05": "correct the value on the source, or use a target that has the source's encoding",
     "53100": "make space on the server",
-    "53300": "lower --jobs, or raise max_connections",
+    "53300": f"lower {word('jobs')}, or raise max_connections",
     "25006": "the server is a standby now, or the database or role has been set"
     " default_transaction_read_only = on: lift that",
     "42501": "grant what is missing",
     "55P03": "another session has it locked: wait until that has finished",
-    "53200": "raise max_locks_per_transaction there, or run with fewer --jobs",
+    "53200": f"raise max_locks_per_transaction there, or run with fewer {word('jobs')}",
 }
 
 
@@ -50,7 +51,7 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     if state == "53300":
         hint = _full_hint(message) or hint
     elif state == "53200" and "out of memory" in message:  # not of shared memory
-        hint = "the server has no memory left: run with fewer --jobs"
+        hint = f"the server has no memory left: run with fewer {word('jobs')}"
     if state == "53100" or (state == "58030" and "No space left" in str(error)):
         return TargetFull(f"{side} has no space left: {message}", hint=_HINTS["53100"], side=side)
     if state == "23505" and _constraint(error) == ("windlass", "line_pkey"):
@@ -82,8 +83,8 @@ _SAID = {
     "no pg_hba.conf entry": _HINTS["28000"],
     "could not translate host name": "check the host name",
     "does not exist": "check the name",
-    "too many": "wait, lower --jobs, or raise max_connections",
-    "remaining connection slots": "wait, lower --jobs, or raise max_connections",
+    "too many": f"wait, lower {word('jobs')}, or raise max_connections",
+    "remaining connection slots": f"wait, lower {word('jobs')}, or raise max_connections",
     "SSL": "check sslmode and the certificates",
 }
 
@@ -94,7 +95,7 @@ def _full_hint(message: str) -> str:
     if found is None:
         return ""
     kind, name = found.groups()
-    return f"lower --jobs, or ALTER {kind.upper()} {name} CONNECTION LIMIT"
+    return f"lower {word('jobs')}, or ALTER {kind.upper()} {name} CONNECTION LIMIT"
 
 
 def _connection_hint(message: str) -> str:

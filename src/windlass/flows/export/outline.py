@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from windlass.model.flow import Flow, Words, step_in
+from windlass.model.wording import word
 
 _EXPORT = "windlass.flows.export.steps"
 
@@ -62,5 +63,5 @@ EXPORT: Flow[Any] = Flow(
     spec="windlass.spec.export:ExportSpec",
     words=Words("export", "Exporting", "Exported", "export", "Reading the source"),
     copies=("extract",),
-    how_to_resume="run the same command again with --run {run} to resume",
+    how_to_resume=f"run the same command again with {word('run', '{run}')} to resume",
 )

@@ -81,6 +81,7 @@ from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
+from windlass.model.wording import word
 from windlass.planning.estimate import ALONE
 from windlass.planning.reviewed import Reviewed
 from windlass.spec.migrate import Spec
@@ -1047,14 +1048,14 @@ def _in_progress(holder: str) -> Problem:
 
 
 def _undone(run: str) -> Problem:
-    return Problem(f"run {run}", "was rolled back by --restart before this was found")
+    return Problem(f"run {run}", f"was rolled back by {word('restart')} before this was found")
 
 
 def _other_options(run: str) -> Problem:
     return Problem(
         f"run {run}",
         "is unfinished, and was started with other options",
-        "give the same options to resume it (or --restart to begin again),"
+        f"give the same options to resume it (or {word('restart')} to start over),"
         f" or undo it: windlass rollback {run}",
     )
 

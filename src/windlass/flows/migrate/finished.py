@@ -14,6 +14,7 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.report import Problem, unaccepted
+from windlass.model.wording import word
 from windlass.spec.choices import Existing, Verify
 from windlass.spec.migrate import Spec
 
@@ -50,7 +51,7 @@ def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool
     if not _is_there(target, plan, outcome):
         return
     if restart:
-        message = "has finished this migration; --restart undoes only what is unfinished"
+        message = f"has finished this migration; {word('restart')} undoes only what is unfinished"
         way = f"undo it first: windlass rollback {found.run}"
         raise Refused([Problem(f"run {found.run}", message, way)])
     if plan.copies_rows and _LEVELS.index(outcome.verified) < _level(spec):

@@ -16,10 +16,11 @@ from windlass.model.relation import Column, Name, Relation
 from windlass.model.report import Differs
 from windlass.model.snapshot import Snapshot
 from windlass.model.units import several
+from windlass.model.wording import word
 from windlass.trust.overloads import read_overloads
 
 MOST_NAMED = 10
-BEGIN_AGAIN = "--restart undoes the run and begins again"
+BEGIN_AGAIN = f"{word('restart')} undoes the run and starts over"
 LARGE_OBJECTS = "transfer_large_objects"
 Lines = Mapping[str, Mapping[str, Line]]  # by step and item
 
@@ -121,7 +122,8 @@ def check_snapshot(plan: Plan, lines: Lines, before: Collection[Snapshot], now: 
     if (copied or objects) and not (_all_in(plan, copied) and _all_objects_in(plan, objects)):
         raise CannotResume(
             f"the snapshot of run {plan.run} is gone, and one snapshot was asked for",
-            hint=f"without --one-snapshot it resumes with a second snapshot; or {BEGIN_AGAIN}",
+            hint=f"without {word('one-snapshot')} it resumes with a second snapshot; or"
+            f" {BEGIN_AGAIN}",
         )
 
 

@@ -22,9 +22,10 @@ from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.statement import Phase
 from windlass.model.units import bytes_text, count_text, plural
+from windlass.model.wording import word
 
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
-_FORCE = "save them, or roll back with --force"
+_FORCE = f"save them, or roll back with {word('force')}"
 
 
 def written_since(name: str, rows: int) -> Problem:
@@ -138,7 +139,7 @@ def _guests(
     for name, root in guests.items():
         rows = f" with {plural(held[name].rows, 'row')}" if name in held else ""
         message = f"was attached to {root}, and would be dropped with it{rows}"
-        yield Problem(str(name), message, "detach it, or roll back with --force")
+        yield Problem(str(name), message, f"detach it, or roll back with {word('force')}")
 
 
 class _Notes:
@@ -168,7 +169,7 @@ def _drawn_from(connection: Connection, notes: _Notes) -> Iterator[Problem]:
     for now in read_sequences(connection, sorted(there & given.keys()), side="target"):
         if [now.last_value, now.is_called] != given[now.name]:
             message = "was used since the run ended, and would give the same values again"
-            yield Problem(f"sequence {now.name}", message, "roll back with --force")
+            yield Problem(f"sequence {now.name}", message, f"roll back with {word('force')}")
 
 
 def _rewritten(connection: Connection, run: str, oids: Sequence[int]) -> Iterator[Problem]:

@@ -18,9 +18,10 @@ from windlass.model.flow import Item, Result
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, Problem
 from windlass.model.units import plural
+from windlass.model.wording import word
 
 KEYS = "check_foreign_keys"
-_FORCE = "roll back with --force"
+_FORCE = f"roll back with {word('force')}"
 
 
 def read_oid(connection: Connection, name: Name) -> int:

@@ -10,6 +10,7 @@ from windlass.engines.postgres.catalog import Catalog
 from windlass.model.relation import Relation
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Statement
+from windlass.model.wording import word
 from windlass.planning.postgres.conflicts import CREATED
 from windlass.planning.postgres.privileges import Privilege
 from windlass.planning.postgres.sides import Sides
@@ -91,7 +92,7 @@ def standby_problems(source: Catalog, relations: Iterable[Relation]) -> list[Pro
         Problem(
             str(name),
             "is unlogged, and the source is a standby, which has nothing of what is unlogged",
-            f"read from the primary, or --exclude '{name.plain}'",
+            f"read from the primary, or {word('exclude', name.plain)}",
         )
         for name in sorted(source.unlogged & wanted)
     ]

@@ -12,6 +12,7 @@ from windlass.model.plan import Address
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.statement import Statement
+from windlass.model.wording import word
 from windlass.planning.postgres.select import describe
 from windlass.planning.postgres.target_names import target_tag
 
@@ -173,7 +174,7 @@ def conflict_problems(found: Iterable[Conflict]) -> list[Problem]:
         Problem(
             describe(item.entry),
             "exists on the target",
-            "--existing replace sets it aside, --existing fill keeps it",
+            f"{word('existing', 'replace')} sets it aside, {word('existing', 'fill')} keeps it",
         )
         for item in found
         if item.entry.kind not in RELATION_KINDS - {"SEQUENCE"} | {"SHELL TYPE"}

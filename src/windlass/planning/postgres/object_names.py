@@ -12,6 +12,7 @@ from windlass.model.plan import RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.units import plural, several
+from windlass.model.wording import word
 
 # how many values of each column name something in these schemas
 CountNames = Callable[[Name, Sequence[str], Collection[str]], Sequence[int]]
@@ -45,5 +46,6 @@ def _problem(item: RelationPlan, column: str, values: int, renamed: Mapping[str,
         str(item.relation.name),
         f"column {column}: {plural(values, 'value')} {verb} objects in a schema that gets another"
         f" name: {some}",
-        f"exclude the table (--exclude '{item.relation.name.plain}'), or leave the schema its name",
+        f"exclude the table ({word('exclude', item.relation.name.plain)}), or leave the schema its"
+        " name",
     )

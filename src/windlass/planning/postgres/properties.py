@@ -14,6 +14,7 @@ from windlass.engines.postgres.trial import TryOut
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Phase, Statement
+from windlass.model.wording import word
 from windlass.spec.choices import Existing as OnExisting
 
 KIND = "DATABASE PROPERTY"
@@ -138,7 +139,7 @@ def _conflict(database: str, key: Key) -> Problem:
     return Problem(
         describe_property(key),
         "is different on the target",
-        f"{undo}, or --existing replace, which rollback undoes",
+        f"{undo}, or {word('existing', 'replace')}, which rollback undoes",
     )
 
 

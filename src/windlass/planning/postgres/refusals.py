@@ -13,6 +13,7 @@ from windlass.engines.postgres.relation import CatalogRelation
 from windlass.model.relation import Kind, Name
 from windlass.model.report import Problem
 from windlass.model.units import plural
+from windlass.model.wording import word
 from windlass.planning.naming import target_name
 from windlass.planning.postgres.privileges import Privilege
 from windlass.planning.postgres.sides import Sides
@@ -20,6 +21,9 @@ from windlass.planning.postgres.standing import read_only
 from windlass.spec.choices import Existing as OnExisting
 from windlass.spec.choices import Extent
 from windlass.spec.migrate import Spec
+
+REPLACE = word("existing", OnExisting.REPLACE)
+FILL = word("existing", OnExisting.FILL)
 
 
 def find_problems(spec: Spec, sides: Sides) -> list[Problem]:
@@ -37,7 +41,7 @@ def empty_source_problems(spec: Spec, sides: Sides) -> list[Problem]:
     there = [relation for relation in sides.target.relations if relation.holds_rows]
     if spec.allow_empty_source or not there:
         return []
-    hint = "are source and target swapped? If not: --allow-empty-source"
+    hint = f"are source and target swapped? If not: {word('allow-empty-source')}"
     if not sides.source.relations:
         message = f"has no tables, and the target has {len(there):,}"
         return [Problem("source", message, hint)]
@@ -76,7 +80,9 @@ def _writing_problems(spec: Spec, sides: Sides) -> Iterator[Problem]:
         found = there.get(name)
         if found is None:
             if spec.extent is Extent.DATA and relation.holds_rows:
-                yield Problem(str(name), "is not on the target, and --data-only makes nothing")
+                yield Problem(
+                    str(name), f"is not on the target, and {word('data-only')} makes nothing"
+                )
             elif spec.existing is OnExisting.FILL and relation.partition_of:
                 parent = target_name(relation.partition_of, sides.schemas)
                 yield from _missing_partition(name, parent) if parent in there else ()
@@ -88,7 +94,7 @@ def _writing_problems(spec: Spec, sides: Sides) -> Iterator[Problem]:
             yield Problem(
                 str(name),
                 "exists on the target",
-                "--existing replace sets it aside, --existing fill loads into it when it is empty",
+                f"{REPLACE} sets it aside, {FILL} loads into it when it is empty",
             )
 
 
@@ -135,9 +141,7 @@ def _filling_problems(relation: CatalogRelation, found: CatalogRelation) -> Iter
 def emptiness_problems(filled: Mapping[Name, bool]) -> list[Problem]:
     """`filled`: for each existing relation that rows would go into, whether it is empty."""
     return [
-        Problem(
-            str(name), "has rows on the target", "--existing fill loads into empty relations only"
-        )
+        Problem(str(name), "has rows on the target", f"{FILL} loads into empty relations only")
         for name, empty in filled.items()
         if not empty
     ]
@@ -165,7 +169,7 @@ def collision_problems(found: Collisions, user: str, existing: OnExisting) -> li
     if existing is OnExisting.REPLACE:
         message = f"{message}; {found.foreign:,} of them do not belong to {user}"
         return [Problem("large objects", message, "connect as their owner, or as a superuser")]
-    hint = "--existing replace keeps them under other ids, for windlass rollback to put back"
+    hint = f"{REPLACE} keeps them under other ids, for windlass rollback to put back"
     return [Problem("large objects", message, hint)]
 
 

@@ -9,6 +9,7 @@ from windlass.engines.postgres.catalog import Catalog, SequenceOwner
 from windlass.model.plan import Purpose
 from windlass.model.relation import Name, Relation
 from windlass.model.report import Loss, LossClass
+from windlass.model.wording import word
 from windlass.planning.naming import target_name
 from windlass.planning.postgres.select import Wanted, is_wanted
 from windlass.spec.choices import Extent
@@ -65,7 +66,7 @@ def plan_sequences(sides: Sequences, extent: Extent, chosen: Wanted, purpose: Pu
 
 _LACKING = {
     Extent.ALL: "is not on the target, and nothing is created for tables that are filled",
-    Extent.DATA: "is not on the target, and --data-only creates nothing",
+    Extent.DATA: f"is not on the target, and {word('data-only')} creates nothing",
 }
 
 
