@@ -45,7 +45,7 @@ class Told:
         return self.tickets.get(task)
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
-        found = self.result(step.name)
+        found = self.result(step.task)
         return {ONE.id: found} if found else {}
 
 
@@ -128,7 +128,7 @@ def test_what_a_longer_list_has_left_behind_is_none_of_the_step_s_results() -> N
     """Airflow keeps the XComs of mapped tasks that a shorter list has no more."""
     step = MIGRATE.step("validate_content")
     shares = [{"source 1": {"rows": 1}}, {"target 1": {"rows": 1}}, {"source 1": {"rows": 7}}]
-    found: dict[str, Any] = {step.listing: [{}, {}], step.name: shares}
+    found: dict[str, Any] = {step.listing: [{}, {}], step.task: shares}
     ti: Any = SimpleNamespace(
         xcom_pull=lambda task_ids, map_indexes=None: found[
             task_ids if isinstance(task_ids, str) else task_ids[0]

@@ -72,14 +72,14 @@ drop_duplicates: [base, body]
 delete: all_with_key
 """
 AT = {
-    "reading_from_database": 0,
-    "adding_row": 1,
+    "read_rows": 0,
+    "change_rows": 1,
     "copying the backup": 2,
-    "delete_records_from_table": 3,
+    "delete_rows": 3,
     "adding the column": 4,
-    "writing_to_database": 5,
+    "write_rows": 5,
     "swapping the backup": 6,
-    "updating_exported_at": 7,
+    "stamp_rows": 7,
 }
 
 
@@ -151,9 +151,7 @@ def test_killed_in_every_step_the_same_command_ends_as_if_undisturbed(
     assert gated.value("select count(*) from windlass.run where state = 'running'") == 0
 
 
-@pytest.mark.parametrize(
-    "place", ["adding_row", "delete_records_from_table", "swapping the backup"]
-)
+@pytest.mark.parametrize("place", ["change_rows", "delete_rows", "swapping the backup"])
 def test_what_was_killed_is_finished_or_dropped_by_the_next_whatever_that_is(
     place: str, gated: Database, tmp_path: Path
 ) -> None:
@@ -174,7 +172,7 @@ def unstamped(database: Database) -> list[tuple[object, ...]]:
 
 def test_what_was_abandoned_half_way_can_be_undone(gated: Database, tmp_path: Path) -> None:
     before = rows(gated)
-    kill_at(gated, AT["writing_to_database"], write_spec(tmp_path, WORDS))
+    kill_at(gated, AT["write_rows"], write_spec(tmp_path, WORDS))
     name = gated.value("select run from windlass.run")
     undone = rollback(gated.url, name, ignore)
     assert undone.state is State.ROLLED_BACK, undone.problems
@@ -184,7 +182,7 @@ def test_what_was_abandoned_half_way_can_be_undone(gated: Database, tmp_path: Pa
 
 def test_ctrl_c_is_told_and_the_same_command_goes_on(gated: Database, tmp_path: Path) -> None:
     file = write_spec(tmp_path, WORDS)
-    with closed(gated, AT["writing_to_database"]):
+    with closed(gated, AT["write_rows"]):
         process = start("rewrite", "-f", str(file), env={"WINDLASS_TARGET": gated.url})
         wait_at_gate(gated)
         process.send_signal(signal.SIGINT)
@@ -226,28 +224,28 @@ def test_rows_with_the_key_that_arrive_or_change_meanwhile_are_not_deleted(
     messages: Database,
 ) -> None:
     words = {**PRODUCT, "delete": "all_with_key", "select": "message_id = 2"}
-    steps(messages, STEPS[0], "backup_table", words)
+    steps(messages, STEPS[0], "back_up_rows", words)
     messages.run(
         "update message set body = 'theirs' where message_id = 1",
         "insert into message values (98, 'base 0', 'new', 0, '2026-01-01')",
     )
-    result = steps(messages, "delete_records_from_table", STEPS[-1], words)
+    result = steps(messages, "delete_rows", STEPS[-1], words)
     assert result["others_deleted"] == 1
     assert rows(messages, "message_id", "base = 'base 0'") == [(1,), (2,), (98,)]
 
 
 def test_a_duplicate_stays_where_the_one_that_was_to_be_kept_is_gone(messages: Database) -> None:
     words = {**PRODUCT, "drop_duplicates": ["base"], "select": "base = 'base 1'"}
-    steps(messages, STEPS[0], "backup_table", words)
+    steps(messages, STEPS[0], "back_up_rows", words)
     messages.run("delete from message where message_id = 4")
-    steps(messages, "delete_records_from_table", STEPS[-1], words)
+    steps(messages, "delete_rows", STEPS[-1], words)
     assert rows(messages, "message_id", "base = 'base 1'") == [(5,), (6,), (7,)]
 
 
 def test_rows_that_others_change_before_the_stamp_are_found_by_their_id(
     messages: Database,
 ) -> None:
-    steps(messages, STEPS[0], "writing_to_database")
+    steps(messages, STEPS[0], "write_rows")
     messages.run(
         "update message set body = 'theirs' where message_id = 2",
         "update message set exported_at = '2027-01-01' where message_id = 4",
@@ -284,11 +282,11 @@ def test_readers_never_see_the_table_without_the_rows(messages: Database) -> Non
 
 def test_a_column_is_added_without_a_queue_behind_it(messages: Database) -> None:
     """Somebody reads for long: we wait for the table, and nobody waits for us for long."""
-    steps(messages, STEPS[0], "delete_records_from_table")
+    steps(messages, STEPS[0], "delete_rows")
     with messages.connect() as reader:
         reader.execute("begin")
         reader.execute("select count(*) from message")
-        writing = threading.Thread(target=step, args=(messages, "writing_to_database"))
+        writing = threading.Thread(target=step, args=(messages, "write_rows"))
         writing.start()
         query = "select count(*) from pg_stat_activity where query like 'alter table%add column%'"
         until(lambda: messages.value(query))
@@ -308,7 +306,7 @@ def test_the_second_of_two_at_once_is_refused_naming_the_first(
     gated: Database, tmp_path: Path
 ) -> None:
     file = write_spec(tmp_path, WORDS)
-    with closed(gated, AT["writing_to_database"]):
+    with closed(gated, AT["write_rows"]):
         process = start("rewrite", "-f", str(file), env={"WINDLASS_TARGET": gated.url})
         wait_at_gate(gated)
         name = gated.value("select run from windlass.run")
@@ -323,26 +321,26 @@ def test_the_second_of_two_at_once_is_refused_naming_the_first(
 def test_a_run_between_two_steps_of_its_own_is_not_taken_for_abandoned(
     messages: Database,
 ) -> None:
-    steps(messages, STEPS[0], "backup_table")
+    steps(messages, STEPS[0], "back_up_rows")
     assert "airflow migrate_to_db run_1" in problems(messages)
     with pytest.raises(Refused):
         step(messages, STEPS[0], caller="airflow another_dag run_1")
-    assert steps(messages, "delete_records_from_table", STEPS[-1])["written"] == 20
+    assert steps(messages, "delete_rows", STEPS[-1])["written"] == 20
 
 
 def test_a_silent_run_is_taken_for_abandoned(messages: Database) -> None:
-    steps(messages, STEPS[0], "backup_table")
+    steps(messages, STEPS[0], "back_up_rows")
     messages.run("update windlass.line set at = at - interval '2 minutes'")
     assert done(messages).counts["written"] == 20
     with pytest.raises(WindlassError, match="has been undone by another"):
-        step(messages, "delete_records_from_table")
+        step(messages, "delete_rows")
 
 
 @pytest.mark.parametrize("last", STEPS[:-1])
 def test_the_next_run_of_the_same_dag_ends_the_one_before(last: str, messages: Database) -> None:
     steps(messages, STEPS[0], last)
     result = steps(messages, STEPS[0], STEPS[-1], caller="airflow migrate_to_db run_2")
-    assert result["written"] == (0 if last == "writing_to_database" else 20)
+    assert result["written"] == (0 if last == "write_rows" else 20)
     assert messages.value("select count(*) from message where product_id = 'ABCD'") == 20
     assert left_over(messages) == []
 
@@ -359,10 +357,10 @@ def test_a_task_that_is_run_again_after_all_is_done_changes_nothing(messages: Da
 
 
 def test_a_table_that_is_altered_before_the_write_stops_the_run(messages: Database) -> None:
-    steps(messages, STEPS[0], "backup_table")
+    steps(messages, STEPS[0], "back_up_rows")
     messages.run("alter table message rename body to text")
     with pytest.raises(WindlassError, match="was altered"):
-        step(messages, "writing_to_database")
+        step(messages, "write_rows")
     next_run = steps(messages, STEPS[0], STEPS[-1], caller="airflow migrate_to_db run_2")
     assert next_run["written"] == 20
 
@@ -372,19 +370,19 @@ def test_a_table_that_is_altered_after_rows_were_deleted_gets_them_back(
 ) -> None:
     words = {**PRODUCT, "drop_duplicates": ["base"]}
     before = rows(messages, "message_id, base, total")
-    steps(messages, STEPS[0], "delete_records_from_table", words)
+    steps(messages, STEPS[0], "delete_rows", words)
     messages.run("alter table message drop body", "alter table message rename total to sum")
     with pytest.raises(WindlassError, match="was altered"):
-        step(messages, "writing_to_database", words)
+        step(messages, "write_rows", words)
     assert rows(messages, "message_id, base, sum") == before
     assert done(messages, words).counts["written"] == 11
 
 
 def test_a_table_that_is_dropped_in_the_middle_is_told(messages: Database) -> None:
-    steps(messages, STEPS[0], "backup_table")
+    steps(messages, STEPS[0], "back_up_rows")
     messages.run("drop table message")
     with pytest.raises(Refused) as caught:
-        step(messages, "delete_records_from_table")
+        step(messages, "delete_rows")
     assert "there is no such table" in str(caught.value.problems[0])
     fill(messages)
     result = steps(messages, STEPS[0], STEPS[-1], caller="airflow migrate_to_db run_2")
@@ -394,7 +392,7 @@ def test_a_table_that_is_dropped_in_the_middle_is_told(messages: Database) -> No
 
 def test_a_session_that_is_ended_is_replaced(gated: Database, tmp_path: Path) -> None:
     file = write_spec(tmp_path, WORDS)
-    with closed(gated, AT["writing_to_database"]):
+    with closed(gated, AT["write_rows"]):
         process = start("rewrite", "-f", str(file), env={"WINDLASS_TARGET": gated.url})
         wait_at_gate(gated)
         gated.rows(

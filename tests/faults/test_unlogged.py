@@ -98,7 +98,7 @@ def test_a_rollback_of_a_half_filled_run_leaves_nothing(pair: Pair) -> None:
 
 def wait_for_chunks(target: Database, count: int) -> None:
     deadline = time.monotonic() + SECONDS
-    query = "select count(*) from windlass.line where step = 'transfer_partition'"
+    query = "select count(*) from windlass.line where step = 'copy_chunks'"
     while time.monotonic() < deadline:
         try:
             if target.value(query) >= count:

@@ -59,7 +59,7 @@ def test_a_program_reads_what_is_left(stopped: Pair) -> None:
     left = plan["unfinished"]
     assert (left["run"], left["state"], left["active"]) == (run_of(stopped), "stopped", False)
     steps = {one["name"]: (one["done"], one["items"]) for one in left["steps"]}
-    assert steps["transfer_table_data"] == (2, 2)
+    assert steps["copy_tables"] == (2, 2)
     assert steps["create_indexes"] == (0, 1)
     said = windlass("plan", "--format", "markdown", *OPTIONS, pair=stopped).expect(DONE).stdout
     assert f"Run {run_of(stopped)} is unfinished" in said

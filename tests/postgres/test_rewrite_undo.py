@@ -75,7 +75,7 @@ def test_a_run_that_was_killed_after_it_deleted_and_cannot_write_gives_its_rows_
 ) -> None:
     before = rows(messages)
     words = {"set": {"total": {"value": 100}}, "drop_duplicates": ["base"]}
-    steps(messages, STEPS[0], "delete_records_from_table", words)
+    steps(messages, STEPS[0], "delete_rows", words)
     assert len(rows(messages)) < len(before)
     messages.run("alter table message add constraint low check (total < 100) not valid")
     assert step(messages, STEPS[0], {**PRODUCT, "select": "false"}, RUN_2)["rows"] == 0
@@ -84,12 +84,12 @@ def test_a_run_that_was_killed_after_it_deleted_and_cannot_write_gives_its_rows_
 
 
 def test_deleted_rows_that_do_not_fit_any_more_are_kept_aside(messages: Database) -> None:
-    steps(messages, STEPS[0], "delete_records_from_table", ALIKE)
+    steps(messages, STEPS[0], "delete_rows", ALIKE)
     gone = 40 - len(rows(messages))
     messages.run("alter table message drop body, add word text not null default 'x'",
                  "alter table message alter word drop default")  # fmt: skip
     with pytest.raises(WindlassError, match="was altered"):
-        step(messages, "writing_to_database", ALIKE)
+        step(messages, "write_rows", ALIKE)
     name = last_run(messages)
     assert messages.value(f"select count(*) from windlass.kept_{name}") == gone
     assert messages.value(f"select count(body) from windlass.kept_{name}") == gone
@@ -100,9 +100,9 @@ def test_duplicates_come_back_when_the_row_that_was_to_stay_is_changed_before_th
 ) -> None:
     words = {**PRODUCT, "drop_duplicates": ["base"], "backup": "touched",
              "select": "base = 'base 1'"}  # fmt: skip
-    steps(messages, STEPS[0], "delete_records_from_table", words)
+    steps(messages, STEPS[0], "delete_rows", words)
     messages.run("update message set body = 'theirs' where message_id = 4")
-    result = steps(messages, "writing_to_database", STEPS[-1], words)
+    result = steps(messages, "write_rows", STEPS[-1], words)
     assert (result["written"], result["duplicates_deleted"]) == (0, 0)
     found = rows(messages, "message_id, body", "base = 'base 1'")
     assert found == [(4, "theirs"), (5, "body 5"), (6, "body 6"), (7, "body 7")]
@@ -123,7 +123,7 @@ def test_a_column_that_is_altered_before_the_stamp_does_not_have_rows_changed_tw
     messages: Database,
 ) -> None:
     words = {"set": {"total": {"sql": "total * 2"}}}
-    steps(messages, STEPS[0], "writing_to_database", words)
+    steps(messages, STEPS[0], "write_rows", words)
     messages.run("alter table message alter total type numeric")
     assert step(messages, STEPS[-1], words)["stamped"] == 20
     assert done(messages, words).counts["selected"] == 0
@@ -143,7 +143,7 @@ def test_a_run_that_is_dropped_or_fails_leaves_the_backup_before_it(messages: Da
     first = done(messages).run
     kept = backup_of(messages)
     words = {**PRODUCT, "select": "true"}
-    steps(messages, STEPS[0], "backup_table", words)
+    steps(messages, STEPS[0], "back_up_rows", words)
     steps(messages, STEPS[0], STEPS[-1], {**words, "select": "false"}, RUN_2)
     assert backup_of(messages) == kept
     messages.run("alter table message add constraint low check (product_id <> 'X') not valid")
@@ -175,9 +175,9 @@ def test_a_touched_backup_keeps_the_only_copy_of_a_deleted_row_beside_an_equal_o
         "insert into message select 1, 'a', 'x', '9999-12-31' from generate_series(1, 3)",
     )
     words = {**PRODUCT, "backup": "touched", "drop_duplicates": ["body"]}
-    steps(found, STEPS[0], "backup_table", words)
+    steps(found, STEPS[0], "back_up_rows", words)
     found.run("update message set body = 'theirs' where ctid = '(0,2)'")
-    steps(found, "delete_records_from_table", STEPS[-1], words)
+    steps(found, "delete_rows", STEPS[-1], words)
     assert found.rows("select body, product_id from message order by 1") == [
         ("theirs", None),
         ("x", "ABCD"),
@@ -191,9 +191,9 @@ def test_undoing_half_a_run_leaves_what_others_have_changed(
 ) -> None:
     words = {**PRODUCT, "backup": "touched", "select": "message_id in (4, 5, 8)", **words}
     before = rows(messages)
-    steps(messages, STEPS[0], "backup_table", words)
+    steps(messages, STEPS[0], "back_up_rows", words)
     messages.run("update message set body = 'theirs' where message_id in (8, 9)")
-    step(messages, "delete_records_from_table", words)
+    step(messages, "delete_rows", words)
     assert len(rows(messages)) < len(before)
     undo(messages, last_run(messages))
     expected = [(*one[:2], "theirs", *one[3:]) if one[0] in (8, 9) else one for one in before]
@@ -338,7 +338,7 @@ def test_a_time_inside_a_document_is_text() -> None:
 
 
 def test_status_does_not_call_a_run_killed_that_is_between_two_tasks(messages: Database) -> None:
-    steps(messages, STEPS[0], "backup_table")
+    steps(messages, STEPS[0], "back_up_rows")
     assert [one.active for one in status(messages.url)] == [True]
     messages.run("update windlass.line set at = at - interval '2 minutes'")
     assert [one.active for one in status(messages.url)] == [False]

@@ -41,7 +41,7 @@ def test_one_run_is_shown_in_detail(moved: Pair) -> None:
     (run,) = windlass("status", "--json", pair=moved).expect(DONE).result["runs"]
     detail = windlass("status", run["run"], "--json", pair=moved).expect(DONE).result
     steps = {step["name"]: step for step in detail["steps"]}
-    assert steps["transfer_table_data"]["done"] == steps["transfer_table_data"]["items"] == 1
+    assert steps["copy_tables"]["done"] == steps["copy_tables"]["items"] == 1
     assert detail["outcome"]["state"] == "done"
     said = windlass("status", run["run"], pair=moved).expect(DONE).stdout
     assert f"Run {run['run']}: done" in said
@@ -86,7 +86,7 @@ def status_of(state: State) -> RunStatus:
         rows=5_912_345_678,
         bytes=987 << 30,
         bytes_planned=1_100 << 30,
-        step="transfer_table_data",
+        step="copy_tables",
         set_aside=0,
         verified="counts",
     )

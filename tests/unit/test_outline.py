@@ -30,12 +30,25 @@ ORIGINAL = [
     ("extract_source_schema",),
     ("create_target_schema",),
     ("create_target_tables",),
-    ("transfer_table_data", "transfer_partition"),
+    ("copy_tables", "copy_chunks"),
     ("collect_all_results",),
     ("convert_tables_to_logged",),
     ("create_primary_keys",),
     ("generate_migration_summary",),
 ]
+
+# what the earlier DAGs call the steps whose names are ours: Airflow's task ids
+TASKS = {
+    "copy_tables": "transfer_table_data",
+    "copy_chunks": "transfer_partition",
+    "copy_large_objects": "transfer_large_objects",
+    "read_rows": "reading_from_database",
+    "change_rows": "adding_row",
+    "back_up_rows": "backup_table",
+    "delete_rows": "delete_records_from_table",
+    "write_rows": "writing_to_database",
+    "stamp_rows": "updating_exported_at",
+}
 
 every_flow = pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 
@@ -121,7 +134,7 @@ def test_the_steps_come_in_the_order_that_they_used_to() -> None:
 
 
 def test_large_relations_are_copied_beside_the_others() -> None:
-    beside = {"transfer_table_data", "transfer_partition", "transfer_large_objects"}
+    beside = {"copy_tables", "copy_chunks", "copy_large_objects"}
     for name in beside:
         assert not beside & set(MIGRATE.before(name))
 
@@ -303,3 +316,9 @@ def test_every_step_says_in_a_sentence_what_it_does(flow: Flow[Any]) -> None:
     for one in flow.steps:
         assert one.doc.endswith("."), one.name
         assert one.doc.count(". ") == 0, one.name
+
+
+def test_a_scheduler_keeps_its_names_for_steps_of_ours() -> None:
+    steps = [step for flow in (*FLOWS, REWRITE) for step in flow.steps]
+    assert {step.name: step.task for step in steps if step.task != step.name} == TASKS
+    assert all(step.task == step.name for step in steps if step.name not in TASKS)

@@ -352,8 +352,8 @@ def test_steps_and_what_they_work_on_are_called_as_people_call_them() -> None:
     rows = shown(
         [
             planned({"s.a": MB, "s.b": MB}),
-            StepStarted("transfer_partition", 11),
-            ItemStarted("transfer_partition", "s.a/3", "s.a", MB),
+            StepStarted("copy_chunks", 11),
+            ItemStarted("copy_chunks", "s.a/3", "s.a", MB),
             StepStarted("create_indexes", 2),
             ItemStarted("create_indexes", "a_pkey (3805)", "s.a"),
             StepStarted("create_primary_keys", 2),

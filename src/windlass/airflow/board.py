@@ -40,10 +40,10 @@ class Board:
         """By item. A mapped task has returned those of its share. Results beyond the list of
         shares are from an earlier, longer list, and are left out."""
         if not (step.items and step.spread):
-            found = self.result(step.name)
+            found = self.result(step.task)
             return {ONE.id: found} if found else {}
         listed = self.result(step.listing)
-        shares = (self.ti.xcom_pull(task_ids=[step.name]) or [])[: len(listed or ())]
+        shares = (self.ti.xcom_pull(task_ids=[step.task]) or [])[: len(listed or ())]
         return {item: result for share in shares if share for item, result in share.items()}
 
     def states(self, tasks: Sequence[str] | None = None) -> dict[str, str | None]:

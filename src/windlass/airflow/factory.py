@@ -106,7 +106,7 @@ class _Build:
     def make(self) -> None:
         for step in self.flow.steps:
             self.ends[step.name] = self._task(step)
-            gate = self.gates.get(step.name)
+            gate = self.gates.get(step.task)
             if gate:
                 task = gate()
                 self.ends[step.name] >> task
@@ -115,15 +115,15 @@ class _Build:
     def _task(self, step: Step[Any]) -> Any:
         after = self._after(step.after)
         limit: dict[str, Any] = {"doc_md": step.doc}
-        if step.name in self.tuning.timeouts:
-            limit["execution_timeout"] = self.tuning.timeouts[step.name]
+        if step.task in self.tuning.timeouts:
+            limit["execution_timeout"] = self.tuning.timeouts[step.task]
         if step.lasting:
             words = {**self.words, **limit, "step": step.name, "last": self._last()}
-            task: Any = HoldOperator(task_id=step.name, priority_weight=1000, **words)
+            task: Any = HoldOperator(task_id=step.task, priority_weight=1000, **words)
         elif step.items and step.spread:
             listing = self._listing(step)
             task = ShareOperator.partial(
-                task_id=step.name,
+                task_id=step.task,
                 step=step.name,
                 pool=self.tuning.pool,
                 map_index_template=ShareOperator.NAME,
@@ -133,9 +133,9 @@ class _Build:
             ).expand(share=listing.output)
         elif step == self.flow.last:
             words = {**self.words, **limit, **self._end()}
-            task = EndOperator(task_id=step.name, step=step.name, **words)
+            task = EndOperator(task_id=step.task, step=step.name, **words)
         else:
-            task = StepOperator(task_id=step.name, step=step.name, **self.words, **limit)
+            task = StepOperator(task_id=step.task, step=step.name, **self.words, **limit)
             if step.always:  # it does not decide whether the run is green
                 task.as_teardown()
         if after:
@@ -149,7 +149,7 @@ class _Build:
             task_id=step.listing,
             step=step.name,
             most=self.tuning.max_tasks,
-            doc_md=f"Lists what {step.name} works on, in shares: one for each of its tasks.",
+            doc_md=f"Lists what {step.task} works on, in shares: one for each of its tasks.",
             **self.words,
         )
         after = self._after((lasting.name,) if lasting else step.after)
@@ -168,7 +168,7 @@ class _Build:
     def _last(self) -> list[str]:
         """Steps that no other step comes after."""
         before = {name for step in self.flow.steps for name in step.after}
-        return [one.name for one in self.flow.steps if one.name not in before and not one.lasting]
+        return [one.task for one in self.flow.steps if one.name not in before and not one.lasting]
 
     def _end(self) -> dict[str, Any]:
         """Of the step that ends the flow."""
@@ -208,7 +208,7 @@ def flow_dag(
     faults = list(_faults(outline, gates or {}, tuning.timeouts))
     if faults:
         raise ValueError("; ".join(faults))
-    options = _dag_options(dag_id, outline.last.name, tuning, ending)
+    options = _dag_options(dag_id, outline.last.task, tuning, ending)
     options["default_args"] |= dag_options.pop("default_args", {})
     options["params"] = dict(params or {})
     if not dag_options.get("schedule"):
@@ -254,19 +254,19 @@ def _faults(
     flow: Flow[Any], gates: Mapping[str, Any], timeouts: Mapping[str, Any]
 ) -> Iterator[str]:
     """Names that match no step would be left out silently, even an approval."""
-    names = [step.name for step in flow.steps]
+    names = [step.task for step in flow.steps]
     for what, keys in (("gates", gates), ("timeouts", timeouts)):
         for name in (key for key in keys if key not in names):
             near = difflib.get_close_matches(name, names, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             yield f"{what}: flow {flow.name} has no step {name}{hint}"
     for step in flow.steps:
-        if step.lasting and step.name in gates:
-            yield f"gates: {step.name} lasts as long as the run; nothing can come after it"
+        if step.lasting and step.task in gates:
+            yield f"gates: {step.task} lasts as long as the run; nothing can come after it"
         for name in step.reads:
             read = flow.step(name)
             if read.items and not read.spread:
-                yield f"{step.name} reads {name}, but a task does not keep the results of its items"
+                yield f"{step.task} reads {read.task}, but a task does not keep the results of its items"
 
 
 def migration_dag(

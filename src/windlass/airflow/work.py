@@ -123,7 +123,7 @@ class Part:
         lasting = self.flow.lasting
         if lasting is None or lasting.name not in self.flow.before(self.step.name):
             return ""
-        return lasting.name
+        return lasting.task
 
     def _inside(self, work: Callable[[Held], T]) -> T:
         """Do work inside the run. If the snapshot or its holder is lost, wait for the holder's next
@@ -220,7 +220,7 @@ class Part:
         gone = [id_ for id_ in ids if id_ not in listed]
         if gone:
             raise WindlassError(
-                f"{several(gone)} of {self.step.name} is not in the plan",
+                f"{several(gone)} of {self.step.task} is not in the plan",
                 hint=f"clear {self.step.listing}",
             )
         return [listed[id_] for id_ in ids]

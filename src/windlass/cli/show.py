@@ -23,7 +23,7 @@ MOST_PHASES = 6
 MOST_DIFFERENCES = 20
 MOST_LOSSES = 20  # kinds of them
 MOST_NAMES = 5
-COPY_PHASES = ("transfer_table_data", "transfer_partition", "extract")
+COPY_PHASES = ("copy_tables", "copy_chunks", "extract")
 
 _GOOD = {State.DONE, State.ROLLED_BACK}
 _OVER = {*_GOOD, State.DIFFERENT, State.LOSSY}

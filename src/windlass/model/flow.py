@@ -64,13 +64,20 @@ class Step(Generic[Context]):
     spread: bool = False
     # Runs also when a step before it has failed, with the same items: it cleans up.
     always: bool = False
-    listed_by: str = ""  # the name under which a scheduler lists the items
+    # What schedulers call it, and the task that lists its items, where that is not our own name.
+    scheduler_name: str = ""
+    listed_by: str = ""
     doc: str = ""  # what it does, in a sentence, for people who watch it
+
+    @property
+    def task(self) -> str:
+        """The scheduler's task that it is."""
+        return self.scheduler_name or self.name
 
     @property
     def listing(self) -> str:
         """The scheduler's task that lists the items."""
-        return self.listed_by or f"prepare_{self.name}"
+        return self.listed_by or f"prepare_{self.task}"
 
 
 def step_in(

@@ -163,7 +163,7 @@ def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
 
 
 def _copy_step(item: RelationPlan) -> str:
-    return "transfer_partition" if len(item.chunks) > 1 else "transfer_table_data"
+    return "copy_chunks" if len(item.chunks) > 1 else "copy_tables"
 
 
 def _add(found: dict[str, float], step: str, seconds: float) -> None:

@@ -8,7 +8,7 @@ from windlass.model.outcome import RunDetail, State
 from windlass.model.step_text import step_text
 from windlass.model.units import plural, share_text
 
-COPIES = ("transfer_table_data", "transfer_partition")
+COPIES = ("copy_tables", "copy_chunks")
 
 
 def left_verdict(left: RunDetail) -> str:

@@ -33,6 +33,7 @@ from windlass.model.flow import Handover, Item, Result
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import Difference, Problem
 from windlass.model.snapshot import Snapshot
+from windlass.model.wording import word
 from windlass.spec.export import ExportSpec
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class Exporting:
         if run and not _RUN.fullmatch(run):
             raise BadSpec([f"run: {run!r} is not one word of letters, digits, `_`, `-` and `.`"])
         if spec.source is None:
-            raise BadSpec(["no source: give --source, or set WINDLASS_SOURCE"])
+            raise BadSpec([f"no source: give {word('source')}, or set WINDLASS_SOURCE"])
         self.spec, self._emit, self.patient = spec, emit, patient
         self.source = _opened("source", open_source, spec.source.get_secret_value())
         self.store = _opened("to", ObjectStore, spec.to, spec.store_options)

@@ -973,7 +973,7 @@ class Migration:
             yield from (one for one, _ in journal.read_snapshots(self.control, self.plan.run))
 
     def _relation_outcomes(self) -> Iterator[RelationOutcome]:
-        lines = self._lines["transfer_table_data"] | self._lines["transfer_partition"]
+        lines = self._lines["copy_tables"] | self._lines["copy_chunks"]
         compared = self.result("find_differences")
         level = verdict.level_of(self._compared())
         differs = verdict.how_they_differ(

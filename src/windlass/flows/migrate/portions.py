@@ -26,7 +26,7 @@ IN_ORDER = {
     Phase.GRANTS: "grant_privileges",
     Phase.LAST: "create_event_triggers",
 }
-TRANSFERS = ("transfer_table_data", "transfer_partition")
+TRANSFERS = ("copy_tables", "copy_chunks")
 CREATE_TABLES = IN_ORDER[Phase.TABLES]
 SET_SEQUENCES = "set_sequences"
 UNDOING = (ROLLBACK, "begun")  # the line of a rollback that takes more than one transaction

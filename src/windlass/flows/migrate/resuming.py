@@ -21,7 +21,7 @@ from windlass.trust.overloads import read_overloads
 
 MOST_NAMED = 10
 BEGIN_AGAIN = f"{word('restart')} undoes the run and starts over"
-LARGE_OBJECTS = "transfer_large_objects"
+LARGE_OBJECTS = "copy_large_objects"
 Lines = Mapping[str, Mapping[str, Line]]  # by step and item
 
 

@@ -41,7 +41,7 @@ def _told_whole(run: Migration, load: Load) -> Result:
     return {"name": several(names), "tables": names, "estimated_rows": rows}
 
 
-def partitions(run: Migration) -> list[Item]:
+def chunk_items(run: Migration) -> list[Item]:
     return [
         Item(load.id, load.batch, load.size_bytes, _told_partition(run, load.chunks[0]))
         for load in run.plan.loads
@@ -66,14 +66,14 @@ def _is_cut(load: Load) -> bool:
     return not isinstance(load.chunks[0].range, Whole)
 
 
-def transfer_table_data(run: Migration, item: Item) -> Result:
+def copy_tables(run: Migration, item: Item) -> Result:
     """Copy whole relations: a large one, or a batch of small ones in one transaction."""
-    return _transfer(run, "transfer_table_data", item)
+    return _transfer(run, "copy_tables", item)
 
 
-def transfer_partition(run: Migration, item: Item) -> Result:
+def copy_chunks(run: Migration, item: Item) -> Result:
     """Copy one chunk of a large relation."""
-    return _transfer(run, "transfer_partition", item)
+    return _transfer(run, "copy_chunks", item)
 
 
 def _transfer(run: Migration, step: str, item: Item) -> Result:

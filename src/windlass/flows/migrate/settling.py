@@ -42,7 +42,7 @@ def settle_changed(run: Migration, source: Connection, activities: Mapping[int, 
     Partitions whose rows enter at one root cannot be told apart there, and go together.
     `activities` are those noted at the run's snapshots, by their numbers.
     """
-    done = run.lines("transfer_partition")
+    done = run.lines("copy_chunks")
     groups: dict[Name, list[RelationPlan]] = defaultdict(list)
     for item in run.plan.relations:
         numbers = [done[chunk.id].snapshot or 1 for chunk in item.chunks if chunk.id in done]

@@ -225,16 +225,16 @@ def _with_losses(losses: Sequence[Loss]) -> Result:
     return {"losses": [loss.to_json() for loss in losses]} if losses else {}
 
 
-def transfer_large_objects(run: Migration, _: Item) -> Result:
+def copy_large_objects(run: Migration, _: Item) -> Result:
     """In the order of their ids, some in each transaction; continues after the last that is in."""
     if not run.plan.large_objects.count:
         return {}
     source = run.sessions().source(run.snapshot.id)
-    last = max((int(item) for item in run.lines("transfer_large_objects")), default=0)
+    last = max((int(item) for item in run.lines("copy_large_objects")), default=0)
     while some := describe_after(source, last, LARGE_OBJECTS_AT_ONCE):
         last = some[-1].oid
         copy = partial(_copy_large_objects, run, source, some)
-        run.once("transfer_large_objects", str(last), copy)
+        run.once("copy_large_objects", str(last), copy)
     return {"objects": run.plan.large_objects.count}
 
 

@@ -142,12 +142,12 @@ class Rewriting:
 
     @property
     def staging(self) -> Staging:
-        called = self.note("adding_row", "function")
+        called = self.note("change_rows", "function")
         return Staging(
             self.plan,
             called.get("columns", ()),
             called.get("changed", ()),
-            ("adding_row", "duplicates") in self,
+            ("change_rows", "duplicates") in self,
         )
 
     def __contains__(self, work: tuple[str, str]) -> bool:
@@ -161,7 +161,7 @@ class Rewriting:
 
     @property
     def selected(self) -> int:
-        return int(self.note("reading_from_database").get("rows", 0))
+        return int(self.note("read_rows").get("rows", 0))
 
     def emit(self, event: Event) -> None:
         if isinstance(event, Noticed):
@@ -324,17 +324,17 @@ class Rewriting:
     @property
     def has_changed_table(self) -> bool:
         """From here on a run is finished, and not begun again."""
-        return bool(self.deleted) or ("writing_to_database", "") in self
+        return bool(self.deleted) or ("write_rows", "") in self
 
     @property
     def deleted(self) -> int:
         """Rows that the run has taken out of the table."""
-        return int(self.note("delete_records_from_table").get("rows", 0))
+        return int(self.note("delete_rows").get("rows", 0))
 
     @property
     def added(self) -> list[str]:
         """Columns that the run has added to the table."""
-        return list(self.note("writing_to_database", "add column").get("columns", ()))
+        return list(self.note("write_rows", "add column").get("columns", ()))
 
     def is_stale(self, names: Collection[str] = ()) -> bool:
         """Whether the table is another than the one that was read; in these columns, or in all."""
@@ -384,7 +384,7 @@ class Rewriting:
             self._forget_old(connection)
             return read(connection)
 
-        self.once("reading_from_database", "", begin, one_snapshot=True)
+        self.once("read_rows", "", begin, one_snapshot=True)
         (self._found,) = journal.read_runs(connection, plan.run)
 
     def _forget_old(self, connection: Connection) -> None:
@@ -394,7 +394,7 @@ class Rewriting:
             " where flow = %s and source = %s and state in ('done', 'rolled back')"
             " order by started_at desc offset %s) and run is distinct from"
             " (select run from windlass.line join windlass.run r using (run) where r.source = %s"
-            "  and step = 'writing_to_database' and note->>'swapped'::text = 'true'"
+            "  and step = 'write_rows' and note->>'swapped'::text = 'true'"
             " order by at desc limit 1)",
             (FLOW, self._source, KEPT_RUNS, self._source),
         )
@@ -480,14 +480,14 @@ def count(plan: RewritePlan, lines: Mapping[str, Mapping[str, Line]]) -> dict[st
         return int(((line.note if line else None) or {}).get(key, 0))
 
     return {
-        "selected": note("reading_from_database", "", "rows"),
-        "backed up": note("backup_table", "copy", "rows"),
-        "duplicates deleted": note("delete_records_from_table", "", "duplicates")
-        - note("writing_to_database", "", "returned"),
-        "others deleted": note("delete_records_from_table", "", "others"),
-        "written": note("writing_to_database", "", "rows"),
-        "left, as others changed them": note("writing_to_database", "", "left"),
-        "stamped": note("updating_exported_at", "", "rows"),
+        "selected": note("read_rows", "", "rows"),
+        "backed up": note("back_up_rows", "copy", "rows"),
+        "duplicates deleted": note("delete_rows", "", "duplicates")
+        - note("write_rows", "", "returned"),
+        "others deleted": note("delete_rows", "", "others"),
+        "written": note("write_rows", "", "rows"),
+        "left, as others changed them": note("write_rows", "", "left"),
+        "stamped": note("stamp_rows", "", "rows"),
     }
 
 

@@ -69,7 +69,7 @@ def _explained(step: Callable[[Rewriting, Item], Result]) -> Callable[[Rewriting
 
 
 @_explained
-def reading_from_database(run: Rewriting, _: Item) -> Result:
+def read_rows(run: Rewriting, _: Item) -> Result:
     """Pick the rows: copy them, with their places, into the staging table. What an abandoned run
     has left is finished or dropped before."""
 
@@ -90,14 +90,14 @@ def reading_from_database(run: Rewriting, _: Item) -> Result:
 
 
 @_explained
-def adding_row(run: Rewriting, _: Item) -> Result:
+def change_rows(run: Rewriting, _: Item) -> Result:
     """Compute what the rows become: by SQL, by the function, and which of them are equal then."""
     run.join()
     if not run.selected or run.is_over:
-        return _counted(run, "adding_row")
+        return _counted(run, "change_rows")
     if any(change.expression for change in run.plan.changes):
-        run.once("adding_row", "expressions", lambda connection: _set(run, connection))
-    if run.plan.function and ("adding_row", "function") not in run:
+        run.once("change_rows", "expressions", lambda connection: _set(run, connection))
+    if run.plan.function and ("change_rows", "function") not in run:
         conninfo = run.address.conninfo(run.connection, f"windlass rewrite {run.plan.run}")
         columns, rows = call_function(run.connection, conninfo, run.staging, run.check)
 
@@ -107,9 +107,9 @@ def adding_row(run: Rewriting, _: Item) -> Result:
             staging.analyze(connection, "_called")
             return {"columns": columns, "changed": changed, "rows": rows}
 
-        run.once("adding_row", "function", take)
+        run.once("change_rows", "function", take)
     if run.plan.duplicates is not None:
-        run.once("adding_row", "duplicates", lambda connection: _find_extra(run, connection))
+        run.once("change_rows", "duplicates", lambda connection: _find_extra(run, connection))
     return {"rows": run.selected, "columns": run.staging.written_columns}
 
 
@@ -125,7 +125,7 @@ def _set(run: Rewriting, connection: Connection) -> Result:
         rows = assign(staging.given)
     except psycopg.DataError as error:
         name = first_misfit(connection, staging.given, assign)
-        raise explain(error, f"adding_row: column {name}", side="database") from error
+        raise explain(error, f"change_rows: column {name}", side="database") from error
     staging.analyze(connection, "_set")
     if rows != run.selected:
         raise WindlassError(
@@ -142,28 +142,28 @@ def _find_extra(run: Rewriting, connection: Connection) -> Result:
 
 
 @_explained
-def backup_table(run: Rewriting, _: Item) -> Result:
+def back_up_rows(run: Rewriting, _: Item) -> Result:
     """Copy what may be wanted back, and count it. It replaces the backup before together with the
     write: a run that writes nothing leaves that one."""
     run.join()
     if not run.selected or run.is_over or not run.plan.keeps_backup:
-        return _counted(run, "backup_table")
+        return _counted(run, "back_up_rows")
 
     def copy(connection: Connection) -> Result:
         backup.drop_unfinished(connection, run.plan)
         rows = backup.copy(connection, run.staging)
         return {"rows": rows, "table": str(backup.place_of(run.plan))}
 
-    return run.once("backup_table", "copy", copy, one_snapshot=True)
+    return run.once("back_up_rows", "copy", copy, one_snapshot=True)
 
 
 @_explained
-def delete_records_from_table(run: Rewriting, _: Item) -> Result:
+def delete_rows(run: Rewriting, _: Item) -> Result:
     """Take out what is not written back: duplicates, and rows with the same key where asked for.
     Nothing that somebody has changed since it was read."""
     run.join()
     if not run.selected or run.is_over:
-        return _counted(run, "delete_records_from_table")
+        return _counted(run, "delete_rows")
 
     def delete(connection: Connection) -> Result:
         staging, plan = run.staging, run.plan
@@ -174,11 +174,11 @@ def delete_records_from_table(run: Rewriting, _: Item) -> Result:
         others = connection.execute(staging.delete_others()).rowcount if plan.deletes_by_key else 0
         return {"rows": extra + others, "duplicates": extra, "others": others}
 
-    return run.once("delete_records_from_table", "", delete)
+    return run.once("delete_rows", "", delete)
 
 
 @_explained
-def writing_to_database(run: Rewriting, _: Item) -> Result:
+def write_rows(run: Rewriting, _: Item) -> Result:
     """Write the rows back in place. Those that somebody has changed or deleted since they
     were read are left, counted and told: the next run finds them.
 
@@ -186,11 +186,11 @@ def writing_to_database(run: Rewriting, _: Item) -> Result:
     """
     run.join()
     if not run.selected or run.is_over:
-        return _counted(run, "writing_to_database")
+        return _counted(run, "write_rows")
     try:
-        if run.plan.missing and ("writing_to_database", "") not in run:
+        if run.plan.missing and ("write_rows", "") not in run:
             _add_columns(run)
-        done = run.once("writing_to_database", "", lambda connection: _write(run, connection))
+        done = run.once("write_rows", "", lambda connection: _write(run, connection))
     except WindlassError as error:
         may_yet_work = error.retryable or isinstance(error, Interrupted | TargetFull)
         if run.deleted and not may_yet_work:
@@ -223,7 +223,7 @@ def _write(run: Rewriting, connection: Connection) -> Result:
     rows = connection.execute(writes).rowcount
     staging.analyze(connection, "_written")
     returned = backup.Returned()
-    if run.note("delete_records_from_table").get("duplicates") and rows < kept:
+    if run.note("delete_rows").get("duplicates") and rows < kept:
         returned = backup.return_deleted(connection, staging, staging.stray())
         if returned.rows == returned.wanted:
             connection.execute(staging.forget_gone(staging.stray()))
@@ -231,7 +231,7 @@ def _write(run: Rewriting, connection: Connection) -> Result:
     gone = run.deleted - returned.rows
     swaps = plan.keeps_backup and bool(rows or gone)
     if swaps:
-        if plan.backup == "touched" and rows + gone < run.note("backup_table", "copy")["rows"]:
+        if plan.backup == "touched" and rows + gone < run.note("back_up_rows", "copy")["rows"]:
             backup.keep_touched(connection, staging)
         backup.swap(connection, plan)
     return {
@@ -280,7 +280,7 @@ def _add_columns(run: Rewriting) -> None:
             connection.execute(sql.SQL("alter table {} {}").format(run.staging.target, clauses))
             return {"columns": [name for name in plan.missing if name not in there]}
 
-        return run.once("writing_to_database", "add column", work)
+        return run.once("write_rows", "add column", work)
 
     _in_short_waits(add)
 
@@ -302,13 +302,13 @@ def _met_a_lock(error: BaseException) -> bool:
 
 
 @_explained
-def updating_exported_at(run: Rewriting, _: Item) -> Result:
+def stamp_rows(run: Rewriting, _: Item) -> Result:
     """Stamp the rows that were written, drop the staging tables, and write the run's end."""
     run.join()
     if run.is_over:
         return {**_summary(run), "resumed": True}
     if run.selected:
-        done = run.once("updating_exported_at", "", lambda connection: _stamp(run, connection))
+        done = run.once("stamp_rows", "", lambda connection: _stamp(run, connection))
         if done["unstamped"]:
             run.emit(
                 Noticed(
@@ -333,7 +333,7 @@ def _stamp(run: Rewriting, connection: Connection) -> Result:
 def _clear(run: Rewriting, connection: Connection, stamped: int) -> Result:
     run.staging.drop(connection)
     backup.drop_unfinished(connection, run.plan)
-    written = int(run.note("writing_to_database")["rows"])
+    written = int(run.note("write_rows")["rows"])
     return {"rows": stamped, "unstamped": written - stamped if run.plan.stamp else 0}
 
 
@@ -373,20 +373,20 @@ def settle(run: Rewriting) -> None:
         run.emit(Noticed(f"run {name} was abandoned, and is {dropped}"))
         return
     try:
-        writing_to_database(run, ONE)
+        write_rows(run, ONE)
     except WindlassError as error:
         if not run.is_over:
             raise
         run.emit(Noticed(f"run {name} was abandoned half-way, and cannot be finished: {error}"))
         return
     try:
-        updating_exported_at(run, ONE)
+        stamp_rows(run, ONE)
     except WindlassError as error:
         if error.retryable or isinstance(error, TargetFull):
             raise
-        run.once("updating_exported_at", "", lambda connection: _clear(run, connection, 0))
+        run.once("stamp_rows", "", lambda connection: _clear(run, connection, 0))
         run.emit(Noticed(f"run {name} could not stamp what it had written: {error}"))
-        updating_exported_at(run, ONE)
+        stamp_rows(run, ONE)
     run.emit(Noticed(f"run {name} was abandoned half-way, and is finished now"))
 
 
@@ -443,10 +443,10 @@ def foresee_rewrite(connection: Connection, found: journal.Run) -> Foreseen:
 
 
 def _done(run: str, lines: Lines) -> backup.Done:
-    write = _noted(lines, "writing_to_database", "")
-    deleted = _noted(lines, "delete_records_from_table", "").get("rows", 0)
+    write = _noted(lines, "write_rows", "")
+    deleted = _noted(lines, "delete_rows", "").get("rows", 0)
     return backup.Done(
-        added=_noted(lines, "writing_to_database", "add column").get("columns", ()),
+        added=_noted(lines, "write_rows", "add column").get("columns", ()),
         changed=write.get("columns", ()),
         deleted=deleted - write.get("returned", 0),
         transactions=journal.transactions(run),
