@@ -27,6 +27,8 @@ SPELLINGS = [
     (as_option, "one-snapshot", "", "--one-snapshot"),
     (as_option, "connection", "", "--target"),
     (as_option, "restart", "", "--restart"),
+    (as_option, "exclude", "shop.log", "--exclude 'shop.log'"),
+    (as_option, "exclude", "shop.it's", """--exclude 'shop.it'"'"'s'"""),
     (as_option, "exclude", "shop.a table", "--exclude 'shop.a table'"),
     (as_option, "exclude", "shop.‹x›", "--exclude 'shop.‹x›'"),
     (as_keyword, "existing", "replace", "existing='replace'"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 
 from windlass.model.wording import PASSWORD
 from windlass.spec.fields.flows import ENTRIES
@@ -15,4 +15,12 @@ def as_option(name: str, value: str) -> str:
     if name == PASSWORD:
         return "PGPASSWORD, the password file or the URL"
     flag = _FLAGS.get(name, f"--{name}")
-    return f"{flag} {shlex.quote(value)}" if value else flag
+    return f"{flag} {_quoted(value)}" if value else flag
+
+
+def _quoted(value: str) -> str:
+    """For a shell: all but plain words."""
+    if re.fullmatch(r"[\w-]+", value):
+        return value
+    inner = value.replace("'", "'\"'\"'")
+    return f"'{inner}'"
