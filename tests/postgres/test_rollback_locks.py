@@ -19,6 +19,7 @@ from windlass.flows import rollback as undoing
 from windlass.model.event import ignore
 from windlass.model.outcome import State
 from windlass.model.statement import Statement
+from windlass.model.wording import word
 
 REPEATABLE = "alter database {} set default_transaction_isolation = 'repeatable read'"
 

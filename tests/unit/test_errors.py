@@ -11,6 +11,7 @@ import asyncpg
 import psycopg
 import pytest
 
+from windlass.cli.spelling import as_option
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.syntax import SyntaxProblem
 from windlass.errors import (
@@ -33,6 +34,7 @@ from windlass.errors import (
 from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, Problem
+from windlass.model.wording import spelled
 
 # the tree
 
@@ -167,7 +169,7 @@ def test_it_is_said_whose_limit_is_reached(message: str, hint: str) -> None:
     """Also where libpq, which has no SQLSTATE for a refused connection, quotes the server."""
     quoted = psycopg.OperationalError(f'connection to "h", port 5432 failed: FATAL:  {message}')
     for error in (psycopg_error("53300", message), asyncpg_error("53300", message), quoted):
-        assert hint in explain(error, "connecting", side="target").hint
+        assert hint in spelled(explain(error, "connecting", side="target").hint, as_option)
 
 
 def test_a_server_without_memory_is_not_said_to_lack_locks() -> None:

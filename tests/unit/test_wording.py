@@ -11,7 +11,7 @@ import click
 import pytest
 
 import windlass as package
-from windlass.cli.main import windlass
+from windlass.cli.commands import windlass
 from windlass.cli.spelling import as_option
 from windlass.model.wording import PASSWORD, Spelling, all_spelled, as_keyword, spelled, word
 
