@@ -266,7 +266,8 @@ def _faults(
         for name in step.reads:
             read = flow.step(name)
             if read.items and not read.spread:
-                yield f"{step.task} reads {read.task}, but a task does not keep the results of its items"
+                why = "but a task does not keep the results of its items"
+                yield f"{step.task} reads {read.task}, {why}"
 
 
 def migration_dag(
