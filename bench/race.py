@@ -37,7 +37,8 @@ class Race:
                 return self._run_once(dataset, contestant, expected)
 
             cases = take_turns(contestants, run_once, self.setup.repeat)
-        return f"{dataset.title} ({size_bytes / 1e6:,.0f} MB)", list(cases)
+        scale = self.setup.choose("", ", at a small scale")
+        return f"{dataset.title}{scale} ({size_bytes / 1e6:,.0f} MB)", list(cases)
 
     @contextmanager
     def _filled(self, dataset: Dataset) -> Iterator[int]:

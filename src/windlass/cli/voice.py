@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shlex
 import shutil
 import sys
@@ -144,7 +143,7 @@ class Voice:
     def result_json(self, document: Mapping[str, object], **long: Iterable[str]) -> None:
         """One object on stdout. `long` replaces keys by arrays of what is JSON already, which may
         be longer than fits in memory."""
-        ends = {key: secrets.token_hex(16) for key in long}
+        ends = {key: os.urandom(16).hex() for key in long}
         text = json_text(json.dumps({**document, **ends}, indent=2, ensure_ascii=False))
         for key, end in ends.items():
             before, _, text = text.partition(f'"{end}"')
