@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, m
 
 from windlass.spec.choices import Compression, Disposition, Format, Unmatched
 from windlass.spec.fields.export import EXPORT
-from windlass.spec.model import Size, SpecModel, Words, made_from
+from windlass.spec.model import Size, SpecModel, Words, describe_attributes, made_from
 
 STORES = ("file", "s3", "gs", "az")
 WAREHOUSES = ("duckdb", "bigquery", "postgresql", "postgres")
@@ -28,7 +28,7 @@ _COMPRESSIONS = {
 class RelationSpec(BaseModel):
     """Relations that a pattern names, or the rows of a query under its own name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
 
     name: Annotated[str, Field(min_length=1)]
     """Shell pattern on `schema.relation`, or on the name alone; for a query the name of its table

@@ -15,7 +15,6 @@ from windlass.spec.flow_key import flow_of, keys_for, without_flow
 from windlass.spec.migrate import Spec
 from windlass.spec.model import SpecModel, validated
 from windlass.spec.rewrite import RewriteSpec
-from windlass.spec.yaml_file import read_yaml
 
 AnySpec = Spec | RewriteSpec | ExportSpec
 SPECS: Mapping[str, type[AnySpec]] = {
@@ -65,7 +64,7 @@ def read_any(path: Path, words: Mapping[str, Any] | None = None) -> tuple[str, A
     Raises:
         BadSpec: with every fault; an option that this flow does not have is one.
     """
-    data = read_yaml(path)
+    data = _read_file(path)
     flow = flow_of(data)
     given = _given(words or {})
     if flow == "rewrite" and "target" in given:
@@ -79,11 +78,18 @@ def flow_of_file(path: Path) -> str:
     Raises:
         BadSpec: it cannot be read, or names a flow that there is not.
     """
-    return flow_of(read_yaml(path))
+    return flow_of(_read_file(path))
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """Without a file a command starts without the YAML library, which takes 30 ms to load."""
+    from windlass.spec.yaml_file import read_yaml
+
+    return read_yaml(path)
 
 
 def _keys(path: Path, flow: str) -> dict[str, Any]:
-    return keys_for(flow, read_yaml(path), path)
+    return keys_for(flow, _read_file(path), path)
 
 
 def _load(
