@@ -17,7 +17,7 @@ import pytest
 
 from needs import needs_version
 from paths import BUSY, CORPUS
-from sampling import is_left_to_full
+from sampling import SEED, choose_seed, left_to_full
 from servers import FAST, Database, Pair, Server
 
 if TYPE_CHECKING:
@@ -36,14 +36,23 @@ LONG = (*AIRFLOW, "test_airflow_celery", "test_kill", "test_verify", "test_oracl
 
 @pytest.hookimpl(tryfirst=True)  # before what is not to run is taken out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    left = left_to_full([item.nodeid for item in items], choose_seed())
     for item in items:
-        if is_left_to_full(item.nodeid):
+        if item.nodeid in left:
             item.add_marker(pytest.mark.full)
 
     def place(item: pytest.Item) -> int:
         return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
 
     items.sort(key=place)
+
+
+def pytest_configure() -> None:
+    choose_seed()  # before xdist starts its workers, which inherit it
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"variants were sampled with {SEED}={choose_seed()}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -15,10 +15,11 @@ from windlass.model.relation import Relation
 
 # Formatting, hashing and sorting, as COPY, index builds and fingerprints do.
 _WORK: LiteralString = (
-    "select count(*) from (select md5(n::text) as word from generate_series(1, 60000) as n"
+    "select count(*) from (select md5(n::text) as word from generate_series(1, {}) as n"
     " order by word offset 1) as sorted"
 )
-REFERENCE_SECONDS = 0.15  # of that, where the forecast's rates were measured
+ROWS = 60_000  # the fewer, the less the result says
+REFERENCE_SECONDS = 2.5e-6  # for each of them, where the forecast's rates were measured
 TRIES = 3
 SAMPLE_BYTES = 8 << 20
 LEAST_BYTES = 1 << 20  # a smaller sample says nothing
@@ -53,8 +54,9 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _cpu(connection: Connection) -> float:
-    found = [_seconds(lambda: connection.execute(_WORK).fetchone()) for _ in range(TRIES)]
-    return statistics.median(found) / REFERENCE_SECONDS
+    work = sql.SQL(_WORK).format(sql.Literal(ROWS))
+    found = [_seconds(lambda: connection.execute(work).fetchone()) for _ in range(TRIES)]
+    return statistics.median(found) / (ROWS * REFERENCE_SECONDS)
 
 
 def _round_trip(connection: Connection) -> float:
