@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from postgast.pg_query_pb2 import DESCRIPTOR
-
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -93,6 +91,8 @@ _PLACES = ("stmt_len", "list_start", "list_end", "rexpr_list_start", "rexpr_list
 
 @cache
 def kind_of(tag: str) -> Kind:
+    from postgast.pg_query_pb2 import DESCRIPTOR
+
     return Kind(DESCRIPTOR.message_types_by_name[tag])
 
 

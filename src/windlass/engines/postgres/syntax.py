@@ -1,6 +1,7 @@
 """SQL as parse trees: decides how a tree looks in Python, and is the one door to the parser.
 
 The parser is the server's own (libpg_query, through postgast). It answers in protobuf's encoding.
+Its library takes 0.1 s to load, so the first text that is parsed loads it: commands connect sooner.
 Nodes and their fields are called as in PostgreSQL's parsenodes.h.
 """
 
@@ -10,12 +11,6 @@ import ctypes
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from postgast import PgQueryError, native
-from postgast import scan as _scan
-from postgast.errors import check_error
-from postgast.pg_query_pb2 import KeywordKind
-from postgast.pg_query_pb2 import Token as TokenKind
 
 from windlass.engines.postgres.parse_protobuf import decode, kind_of, write
 from windlass.errors import WindlassError
@@ -85,6 +80,8 @@ def parse(text: str) -> tuple[Statement, ...]:
     Raises:
         SyntaxProblem: the text is no SQL of PostgreSQL 18 or before.
     """
+    from postgast import native
+
     encoded = _encode(text)
     result = native.lib.pg_query_parse_protobuf(encoded)
     try:
@@ -120,8 +117,13 @@ def scan(text: str) -> list[Token]:
     Raises:
         SyntaxProblem: a string, a name or a comment does not end.
     """
+    from postgast import PgQueryError
+    from postgast import scan as scanned
+    from postgast.pg_query_pb2 import KeywordKind
+    from postgast.pg_query_pb2 import Token as TokenKind
+
     try:
-        found = _scan(text).tokens
+        found = scanned(text).tokens
     except PgQueryError as error:
         raise SyntaxProblem(error.message) from error
     place = _places(text, _encode(text))
@@ -142,6 +144,8 @@ def to_text(statement: Node) -> str:
     Raises:
         SyntaxProblem: the printer does not know such a tree.
     """
+    from postgast import native
+
     whole = Node("ParseResult", version=_VERSION, stmts=(Node("RawStmt", stmt=statement),))
     data = write(whole)
     place = ctypes.cast(ctypes.create_string_buffer(data, len(data)), ctypes.c_void_p)
@@ -276,6 +280,9 @@ def _places(text: str, encoded: bytes) -> Callable[[int], int]:
 
 
 def _check(result: ctypes.Structure) -> None:
+    from postgast import PgQueryError
+    from postgast.errors import check_error
+
     try:
         check_error(result)
     except PgQueryError as error:
