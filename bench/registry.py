@@ -101,7 +101,6 @@ BENCHMARKS = (
         "bench.benchmarks.startup:measure_startup",
         repeat=20,
         uses_servers=False,
-        never_run="not measured on a quiet machine yet",
     ),
     Benchmark(
         "estimates",
