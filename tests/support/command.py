@@ -22,6 +22,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
+from result_schema import faults, is_of_a_run
 from servers import PASSWORD, QUOTED_PASSWORD, Pair
 
 DONE, DIFFERENT, BAD_SPEC, REFUSED, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -38,9 +39,11 @@ class Ran:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The one object that --json puts on stdout."""
+        """The one object that --json puts on stdout; that of a run follows its published schema."""
         found = json.loads(self.stdout)
         assert isinstance(found, dict)
+        if is_of_a_run(found):
+            assert faults(found) == []
         return found
 
     @property
