@@ -122,13 +122,16 @@ def rewrite(spec: RewriteSpec, emit: Emit = ignore) -> Outcome:
     return conduct(flow_named("rewrite"), spec, emit)
 
 
-def export(spec: ExportSpec, emit: Emit = ignore, *, run: str = "") -> Outcome:
-    """Export, as the run of that id where one is given. How it ended is in the outcome's state.
+def export(
+    spec: ExportSpec, emit: Emit = ignore, *, run: str = "", restart: bool = False
+) -> Outcome:
+    """Export, or resume where that stopped, unless it is to `restart`; as the run of that name
+    where one is given. How it ended is in the outcome's state.
 
     Raises:
         BadSpec: source or warehouse cannot be understood.
     """
-    return conduct(flow_named("export"), spec, emit, run=run)
+    return conduct(flow_named("export"), spec, emit, run=run, restart=restart)
 
 
 def _comparing(differing: Differing | None, *, show_values: bool = False) -> Any:

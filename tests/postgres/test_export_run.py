@@ -767,7 +767,7 @@ def test_a_run_that_is_interrupted_cleans_up(shop: Database, tmp_path: Path) -> 
         os.kill(process.pid, signal.SIGINT)
     ended = finish(process).expect(130)
     assert [one["source"] for one in ended.result["relations"]] == ["shop.slow"]
-    assert list((tmp_path / "files").iterdir()) == []
+    assert files(tmp_path) == []
     until(lambda: not shop.value(SLEEPING))
 
 

@@ -66,7 +66,7 @@ _OTHERS_OPTIONS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
     "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, 130 interrupted. "
-    "After 4 and 130 the last lines say what to do: mostly the same command; an export with --run.",
+    "After 4 and 130 the last lines say what to do: mostly the same command.",
 )
 @click.version_option(__version__, message="windlass %(version)s")
 def windlass() -> None:
@@ -124,11 +124,7 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
     help="Run the plan in FILE, which `windlass plan -o FILE` wrote, with its options; refused if"
     " it would do anything else now.",
 )
-@click.option(
-    "--restart",
-    is_flag=True,
-    help="Start over instead of resuming an earlier run of this migration.",
-)
+@options.takes(options.RESTART)
 @options.takes(options.DIFFERENCES, *options.OUTPUT)
 @click.pass_obj
 def migrate(
@@ -334,10 +330,16 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 
 @windlass.command()
 @options.takes(*options.EXPORT)
-@click.option("--run", metavar="RUN", default="", help="Resume a run that stopped.")
+@click.option(
+    "--run",
+    metavar="RUN",
+    default="",
+    help="Give the run this name, or resume the one of that name.",
+)
+@options.takes(options.RESTART)
 @options.takes(*options.OUTPUT)
 @click.pass_obj
-def export(voice: Voice, /, run: str, file: Path | None, **words: Any) -> int:
+def export(voice: Voice, /, run: str, restart: bool, file: Path | None, **words: Any) -> int:
     """Write tables into an object store, and load them into a warehouse.
 
     Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery or PostgreSQL.
@@ -346,7 +348,7 @@ def export(voice: Voice, /, run: str, file: Path | None, **words: Any) -> int:
     from windlass import api
 
     spec = options.read_export_spec(voice, words, file)
-    return _run(voice, "export", lambda emit: api.export(spec, emit, run=run))
+    return _run(voice, "export", lambda emit: api.export(spec, emit, run=run, restart=restart))
 
 
 @windlass.command()

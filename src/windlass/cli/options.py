@@ -98,6 +98,9 @@ MOVE = _with_file(MIGRATE.values(), option)
 VERIFICATION = _with_file(MIGRATE.values(), _comparing)
 EXPORT = _with_file(EXPORT_FIELDS.values(), option)
 
+RESTART = click.option(
+    "--restart", is_flag=True, help="Start over instead of resuming an unfinished run."
+)
 DIFFERENCES = click.option(
     "--differences",
     metavar="FILE",

@@ -101,7 +101,7 @@ def _source(status: RunStatus, width: int) -> str:
 
 
 def _size(status: RunStatus) -> str:
-    return bytes_text(status.bytes) if status.flow == "migrate" else ""
+    return bytes_text(status.bytes) if status.bytes else ""
 
 
 def _verified(status: RunStatus) -> str:
@@ -158,12 +158,12 @@ def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
     if outcome and outcome.seconds:
         yield "took", seconds_text(outcome.seconds)
     yield "tables", f"{status.relations_done:,} of {status.relations:,} copied"
-    size = f", {bytes_text(status.bytes)}" if status.flow == "migrate" else ""
+    size = f", {bytes_text(status.bytes)}" if status.bytes else ""
     yield "rows", f"{status.rows:,}{size}"
     yield "verified", _verified(status)
     if outcome and outcome.message:
         yield "reason", outcome.message
-    if status.flow == "migrate":
+    if outcome:
         yield "exit code", str(int(EXIT_OF[status.state]))
 
 

@@ -127,7 +127,6 @@ class Flow(Generic[Context]):
     copies: tuple[str, ...] = ()  # steps whose items move rows
     # Whether what a run has done stays done, so that the same command resumes it.
     resumes: bool = True
-    how_to_resume: str = "run the same command again to resume"  # `{run}` is the run
     past: Callable[..., Any] | str = ""  # of a spec, a `windlass.model.past.Past`
     plan: Callable[..., Any] | str = ""  # what a run would do: a `windlass.model.planned.Planned`
 
@@ -138,10 +137,6 @@ class Flow(Generic[Context]):
             if missing or step.name in seen:
                 raise ValueError(f"step {step.name} of flow {self.name} comes after {missing}")
             seen.add(step.name)
-
-    def resume(self, run: str) -> str:
-        """What to do to resume a run, as a hint says it."""
-        return self.how_to_resume.format(run=run)
 
     def step(self, name: str) -> Step[Context]:
         return next(step for step in self.steps if step.name == name)

@@ -27,7 +27,7 @@ from windlass.model.event import Emit, Event, Noticed
 from windlass.model.flow import Flow, Handover, resolve
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem, accepting
-from windlass.run.hints import SAME, way_on
+from windlass.run.hints import RESUME, SAME, way_on
 from windlass.run.local import Workplace, run_flow
 
 # servers that fail again and again are not helped by patience
@@ -116,7 +116,7 @@ def conduct(
             opened(run)
             outcome, lost = _attempt(flow, run, spec.jobs)
             if attempt and outcome.problems:
-                outcome = _still_stopped(flow, stopped, outcome)
+                outcome = _still_stopped(stopped, outcome)
             if lost is None:
                 break
             handover, stopped = run.hand_over(), outcome
@@ -126,10 +126,10 @@ def conduct(
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
-def _still_stopped(flow: Flow[Any], before: Outcome, refused: Outcome) -> Outcome:
+def _still_stopped(before: Outcome, refused: Outcome) -> Outcome:
     """The run had begun before what now keeps it from resuming."""
     reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in refused.problems)
-    return replace(before, message=reasons, hint=flow.resume(before.run))
+    return replace(before, message=reasons, hint=RESUME)
 
 
 def _attempt(flow: Flow[Any], run: Conducted, jobs: int) -> tuple[Outcome, WindlassError | None]:
@@ -161,7 +161,7 @@ def _interrupted(flow: Flow[Any], run: Conducted) -> Outcome:
     if run.ended:  # just before
         return run.outcome(run.ended)
     may_resume = flow.resumes or run.has_begun
-    hint = flow.resume(_id_of(run)) if may_resume else "nothing was changed"
+    hint = RESUME if may_resume else "nothing was changed"
     return _ended(run, State.INTERRUPTED, "interrupted", hint)
 
 
@@ -178,7 +178,7 @@ def _failed(
     if isinstance(error, Refused):
         return _ended(run, State.STOPPED, *_refused_late(flow, run, error)), None
     undo = run.run_id if run.has_begun and flow.undo else ""
-    resume = flow.resume(run.run_id) if run.has_begun else SAME
+    resume = RESUME if run.has_begun else SAME
     outcome = _ended(run, State.STOPPED, with_side(error), way_on(error, undo, resume=resume))
     may_resume = flow.resumes and isinstance(error, SnapshotLost | RunLost)
     return outcome, error if may_resume else None
@@ -194,15 +194,11 @@ def _ended(run: Conducted, state: State, message: str = "", hint: str = "") -> O
     return outcome
 
 
-def _id_of(run: Conducted) -> str:
-    return run.run_id if run.has_begun else ""
-
-
 def _refused_late(flow: Flow[Any], run: Conducted, error: Refused) -> tuple[str, str]:
     """Message and hint of problems that have come up after the run began."""
     reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in error.problems)
     hints = "; ".join(dict.fromkeys(one.hint for one in error.problems if one.hint))
-    undo, resume = run.run_id if flow.undo else "", flow.resume(run.run_id)
+    undo, resume = run.run_id if flow.undo else "", RESUME
     return reasons, way_on(WindlassError(reasons, hint=hints), undo, resume=resume)
 
 

@@ -22,7 +22,7 @@ def way_on(error: WindlassError, run: str = "", *, resume: str = RESUME) -> str:
 
 def resumes(hint: str) -> bool:
     """Whether the same command is the way on, so that it can be shown."""
-    return not hint or RESUME in hint or (hint.startswith(SAME) and " --" not in hint)
+    return not hint or RESUME in hint or hint.startswith(SAME)
 
 
 def beside_the_command(hint: str) -> str:

@@ -24,7 +24,8 @@ from windlass.engines.registry import open_source, open_target
 from windlass.errors import BadSpec, Refused, SnapshotLost, WindlassError
 from windlass.flows.export.manifests import Manifests, run_of
 from windlass.flows.export.outline import EXPORT
-from windlass.flows.export.preparing import hold, overlaps, prepare, resuming
+from windlass.flows.export.preparing import NEW_SNAPSHOT, hold, overlaps, prepare, resuming
+from windlass.flows.export.records import Record, Recording, begun, config_hash
 from windlass.flows.export.reporting import losses_of, relations_of
 from windlass.flows.migrate.context import new_run_id
 from windlass.model.event import Emit, Event, FlowPlanned, Noticed, ignore
@@ -52,8 +53,10 @@ class Exporting:
         caller: str = "",
         patient: bool = False,
         run: str = "",
+        restart: bool = False,
     ) -> None:
-        """Connects to nothing yet. A run is that of its `caller`, or has its own id.
+        """Connects to nothing yet. A run is that of its `caller`, or has its own id; without
+        either it is the one that this spec has left unfinished, unless `restart` is given.
 
         Raises:
             BadSpec: source or warehouse cannot be read, or the run's name cannot be a folder's.
@@ -77,6 +80,8 @@ class Exporting:
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
         self.snapshot = Snapshot(0, "", "", "")
         self.notices: list[str] = []
+        # A scheduler knows its own runs.
+        self.recording = None if caller else Recording(self.store, seeks=not run and not restart)
         self._started = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -86,6 +91,8 @@ class Exporting:
         self.source.__exit__(*fault)
         if self.target is not None:
             self.target.__exit__(*fault)
+        if self.recording:
+            self.recording.close()
 
     # what the steps ask for
 
@@ -118,7 +125,7 @@ class Exporting:
     # the beginning
 
     def begin(self) -> None:
-        """Take the snapshot, and find everything that would stop the export.
+        """Prepare, find the run to resume, and leave a record of it in the store.
 
         Raises:
             Refused: with every problem; nothing was written.
@@ -126,14 +133,43 @@ class Exporting:
         """
         if self.exports:
             return
+        self.prepare()
+        if self.recording:
+            if found := self.to_resume():
+                self.run = found.run
+                self.emit(Noticed(f"run {found.run} resumes: {NEW_SNAPSHOT}"))
+            self.recording.begin(self._record, found)
+        self.emit(self._planned)
+        if self._named:
+            self.emit(Noticed(resuming(self.run, self.exports, self.manifests, self.target)))
+
+    def to_resume(self) -> Record | None:
+        """The newest run of this very export, if it is unfinished and no process works on it."""
+        return self.recording.find(self._config) if self.recording else None
+
+    @property
+    def _config(self) -> str:
+        places = (self.source.identity, self._destination, self.store.url)
+        return config_hash(self.spec.essence(), *places)
+
+    @property
+    def _record(self) -> Record:
+        folders = {one.name: self.manifests.folder(one) for one in self.exports}
+        names = self.source.place, self.place
+        return begun(self.run, self._config, names, folders, loads=self.target is not None)
+
+    def prepare(self) -> None:
+        """Take the snapshot, and find everything that would stop the export. Writes nothing.
+
+        Raises:
+            Refused: with every problem.
+            Unreachable: nothing but that the source cannot be reached for now.
+        """
         self.exports, self.snapshot = prepare(
             self.spec, self.source, self.store, self.target, patient=self.patient
         )
         for notice in self.source.notices():
             self.emit(Noticed(notice))
-        self.emit(self._planned)
-        if self._named:
-            self.emit(Noticed(resuming(self.run, self.exports, self.manifests, self.target)))
 
     @property
     def _planned(self) -> FlowPlanned:
@@ -143,6 +179,7 @@ class Exporting:
             {one.name: max(one.rows, 0) for one in self.exports},
             source=self.source.place,
             target=self.place,
+            resumed=self._is_resumed,
             flow=EXPORT.name,
             doing=EXPORT.words.doing,
             steps=self.steps,
@@ -161,18 +198,23 @@ class Exporting:
 
     @property
     def ended(self) -> State | None:
-        """An export has no journal: its files say what is done."""
-        return None
+        return self.recording.ended if self.recording else None
 
     @property
     def undone(self) -> Sequence[Problem]:
         return ()
 
     def end(self, state: State, outcome: Outcome) -> None:
-        """As `ended`."""
+        """Record how the run ended.
+
+        Raises:
+            RunLost: the store cannot be written now.
+        """
+        if self.recording:
+            self.recording.end(self.run, state, outcome)
 
     def hand_over(self) -> Handover:
-        return Handover({"run": self.run}, "resuming in a new snapshot")
+        return Handover({"run": self.run, "restart": False}, "resuming in a new snapshot")
 
     # what the runner asks for
 
@@ -259,9 +301,14 @@ class Exporting:
             verified=proof if state is State.DONE else "",
             source=self.source.place,
             target=self.place,
+            resumed=self._is_resumed,
             message=message,
             hint=hint,
         )
+
+    @property
+    def _is_resumed(self) -> bool:
+        return bool(self.recording and self.recording.resumed)
 
     def _arrival(self, export: Export) -> str:
         return export.table if self.target else self.manifests.place(export)

@@ -35,8 +35,7 @@ class Manifests:
 
     def read(self, export: Export) -> Manifest | None:
         """What the extract has written, if it has finished."""
-        found = self.store.get(f"{self.folder(export)}/{MANIFEST}")
-        return _MANIFEST.validate_json(found) if found else None
+        return read_manifest(self.store, self.folder(export))
 
     def write(self, export: Export, manifest: Manifest) -> None:
         text = json.dumps(asdict(manifest), indent=1).encode()
@@ -45,6 +44,12 @@ class Manifests:
     def clear(self, export: Export) -> int:
         """Remove all files of the run and relation; how many."""
         return self.store.clear(self.folder(export))
+
+
+def read_manifest(store: ObjectStore, folder: str) -> Manifest | None:
+    """Of one relation and run, if its extract has finished."""
+    found = store.get(f"{folder}/{MANIFEST}")
+    return _MANIFEST.validate_json(found) if found else None
 
 
 def run_of(caller: str, destination: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from windlass.model.flow import Flow, Words, step_in
-from windlass.model.wording import word
 
 _EXPORT = "windlass.flows.export.steps"
 
@@ -61,7 +60,8 @@ EXPORT: Flow[Any] = Flow(
     ),
     context="windlass.flows.export.context:Exporting",
     spec="windlass.spec.export:ExportSpec",
+    past="windlass.flows.export.past:past_of",
+    plan="windlass.flows.export.planned:plan_export",
     words=Words("export", "Exporting", "Exported", "export", "Reading the source"),
     copies=("extract",),
-    how_to_resume=f"run the same command again with {word('run', '{run}')} to resume",
 )

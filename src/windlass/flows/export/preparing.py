@@ -16,6 +16,8 @@ from windlass.model.snapshot import Snapshot
 from windlass.planning import exports as plan
 from windlass.spec.export import ExportSpec
 
+NEW_SNAPSHOT = "what it has not read yet is read in a new snapshot"
+
 
 def prepare(
     spec: ExportSpec, source: Source, store: ObjectStore, target: Target | None, *, patient: bool
@@ -111,5 +113,5 @@ def resuming(
 ) -> str:
     """Whether a run that somebody has named has done anything before."""
     if any(manifests.read(one) or (target and target.loaded(run, one)) for one in exports):
-        return f"run {run} resumes: what it has not read yet is read in a new snapshot"
+        return f"run {run} resumes: {NEW_SNAPSHOT}"
     return f"run {run} begins: it has left nothing to resume"

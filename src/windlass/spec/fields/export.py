@@ -29,6 +29,7 @@ EXPORT = Entries(
         example="duckdb:////srv/shop.duckdb",
         section=Section.DATABASES,
         metavar="URL",
+        tells_runs_apart=False,
     ),
     Entry(
         word="into",
@@ -107,6 +108,7 @@ EXPORT = Entries(
         about="Keep the files after they are loaded, or after the export has failed.",
         example="false",
         default=False,
+        tells_runs_apart=False,
     ),
     Entry(
         word="mask",
@@ -134,6 +136,7 @@ EXPORT = Entries(
         example="refuse",
         default=Unmatched.REFUSE,
         in_file_only=True,
+        tells_runs_apart=False,
     ),
     Entry(
         word="store-options",
@@ -142,6 +145,7 @@ EXPORT = Entries(
         example="{region: eu-central-1}",
         default=dict,
         in_file_only=True,
+        tells_runs_apart=False,
     ),
     Entry(
         word="jobs",
@@ -155,5 +159,6 @@ EXPORT = Entries(
         section=Section.HOW,
         metavar="N",
         letter="-j",
+        tells_runs_apart=False,
     ),
 )

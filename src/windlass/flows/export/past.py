@@ -1,0 +1,139 @@
+"""Exports of the past, by their records in the store: reported, and undone as far as they can be.
+
+What was loaded into a warehouse has replaced rows that nobody has kept: only files can be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from windlass.engines.objects.store import ObjectStore
+from windlass.errors import Refused
+from windlass.flows.export.manifests import MANIFEST, read_manifest
+from windlass.flows.export.records import Record, Records
+from windlass.model.event import Emit
+from windlass.model.outcome import RunDetail, RunStatus, State
+from windlass.model.past import Foreseen, Left, Undone
+from windlass.model.report import Problem
+from windlass.model.units import bytes_text, plural
+from windlass.spec.export import ExportSpec
+
+
+class ExportPast:
+    """The runs that have left a record in one store. Use as a context manager."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store, self._records = store, Records(store)
+
+    def __enter__(self) -> Self:
+        """Raises:
+        WindlassError: the store cannot be reached.
+        """
+        self._store.check()
+        return self
+
+    def __exit__(self, *fault: Any) -> None:
+        """Nothing is open."""
+
+    def statuses(self) -> list[RunStatus]:
+        return [self._status(one) for one in self._records.all()]
+
+    def detail(self, run: str) -> RunDetail:
+        found = self._find(run)
+        return RunDetail(self._status(found), found.outcome, found.target, found.version)
+
+    def _find(self, run: str) -> Record:
+        found = self._records.read(run)
+        if found is None:
+            known = ", ".join(one.run for one in self._records.all()[:5]) or "none"
+            message = f"has left no record in {self._store.url}; known: {known}"
+            raise Refused([Problem(f"run {run}", message)])
+        return found
+
+    def _status(self, record: Record) -> RunStatus:
+        outcome = record.outcome
+        done = self._written(record) if outcome is None else len(outcome.relations)
+        return RunStatus(
+            run=record.run,
+            state=record.state,
+            source=record.source,
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+            relations_done=done,
+            relations=len(record.folders),
+            rows=outcome.rows if outcome else 0,
+            bytes=outcome.bytes if outcome else 0,
+            bytes_planned=0,
+            step="",
+            set_aside=0,
+            flow="export",
+            active=record.is_alive(),
+            verified=outcome.verified if outcome else "",
+        )
+
+    def _written(self, record: Record) -> int:
+        """Relations whose files are all there."""
+        return sum(
+            self._store.size(f"{folder}/{MANIFEST}") is not None
+            for folder in record.folders.values()
+        )
+
+    # the way back
+
+    def foresee(self, run: str) -> Foreseen | None:
+        record = self._find(run)
+        if record.state is State.ROLLED_BACK:
+            return None
+        files, size_bytes, others = 0, 0, []
+        for folder in record.folders.values():
+            manifest = read_manifest(self._store, folder)
+            ours = {one.path for one in manifest.files} if manifest else set()
+            found = [path for path in self._store.list(f"{folder}/") if not path.endswith(MANIFEST)]
+            files += len(found)
+            size_bytes += manifest.size_bytes if manifest else 0
+            others += [path for path in found if manifest and path not in ours]
+        hint = "save it, or roll back with --force"
+        written = [Problem(path, "was not written by the run, and would go", hint)
+                   for path in others]  # fmt: skip
+        return Foreseen(
+            f"removes {plural(files, 'file')} ({bytes_text(size_bytes)})",
+            written=written,
+            blocked=list(self._blocked(record)),
+        )
+
+    def _blocked(self, record: Record) -> Sequence[Problem]:
+        if record.is_alive():
+            message = f"is in progress: process {record.process}"
+            return [Problem(f"run {record.run}", message, "wait for it, or stop it")]
+        loaded = [one for one in record.outcome.relations if one.verified] if record.outcome else []
+        if record.loads and (loaded or record.state is State.RUNNING):
+            message = f"has loaded into {record.target}: what its rows replaced was not kept"
+            hint = "restore the tables by the warehouse's own means, or export again"
+            return [Problem(f"run {record.run}", message, hint)]
+        return []
+
+    def roll_back(self, run: str, *, force: bool = False) -> Undone:
+        record, foreseen = self._find(run), self.foresee(run)
+        if foreseen is None:
+            return Undone(f"already rolled back at {record.finished_at[:19]}", already=True)
+        foreseen.refuse(force=force)
+        for folder in record.folders.values():
+            self._store.delete([f"{folder}/{MANIFEST}"])  # first: the files are not whole any more
+            self._store.clear(folder)
+        self._records.set_state(run, State.ROLLED_BACK)
+        return Undone(foreseen.summary.replace("removes", "Removed"))
+
+    def left(self, run: str = "") -> list[Left]:
+        """None: an export sets nothing aside."""
+        if run:
+            self._find(run)
+        return []
+
+    def clean(self, lefts: Sequence[Left]) -> None:
+        """As `left`."""
+
+
+def past_of(spec: ExportSpec, purpose: str, emit: Emit | None = None) -> ExportPast:
+    """Of the store that a spec writes to."""
+    return ExportPast(ObjectStore(spec.to, spec.store_options))

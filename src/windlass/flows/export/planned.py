@@ -1,0 +1,126 @@
+"""What `windlass plan` calls for an export. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.errors import Refused
+from windlass.flows.export.context import Exporting
+from windlass.model.event import Emit
+from windlass.model.export import Export
+from windlass.model.planned import Style
+from windlass.model.report import Problem
+from windlass.model.units import bytes_text, count_text, plural
+from windlass.spec.export import ExportSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedExport:
+    """What `export` would carry out; `unfinished` is the run that it would resume."""
+
+    source: str
+    target: str
+    exports: tuple[Export, ...] = ()
+    problems: Sequence[Problem] = ()
+    unfinished: str = ""
+    loads: bool = False  # whether there is a warehouse
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "target": self.target,
+            "unfinished": self.unfinished,
+            "relations": [
+                {
+                    "name": one.name,
+                    "table": one.table,
+                    "disposition": one.disposition,
+                    "key": list(one.key),
+                    "watermark": one.watermark,
+                    "since": one.span.since,
+                    "rows": one.rows,
+                    "bytes": one.size_bytes,
+                    "columns": [
+                        {"name": it.name, "type": it.type, "as": it.described, "masked": it.mask}
+                        for it in one.columns
+                    ],
+                }
+                for one in self.exports
+            ],
+            "problems": [
+                {"object": one.object, "message": one.message, "hint": one.hint}
+                for one in self.problems
+            ],
+        }
+
+    def as_text(self, style: Style) -> str:
+        lines = [style.heading(self._headline), ""]
+        for one in self.exports:
+            lines.append(f"  {self._described(one)}")
+            lines += [] if style.is_brief else [f"      {column}" for column in _columns(one)]
+        if self.problems:
+            lines += ["", style.heading(self._verdict), *(f"  {one}" for one in self.problems)]
+            return "\n".join(lines)
+        return "\n".join([*lines, "", style.heading(self._next), f"  {style.next_command}"])
+
+    def as_markdown(self, style: Style) -> str:
+        lines = [f"# {self._headline}", ""]
+        for one in self.exports:
+            lines.append(f"- {self._described(one)}")
+            lines += [] if style.is_brief else [f"    - {column}" for column in _columns(one)]
+        if self.problems:
+            lines += ["", f"## {self._verdict}", "", *(f"- {one}" for one in self.problems)]
+            return "\n".join(lines)
+        return "\n".join([*lines, "", f"{self._next}:", "", f"    {style.next_command}"])
+
+    @property
+    def _headline(self) -> str:
+        return f"Export {self.source} → {self.target}"
+
+    @property
+    def _verdict(self) -> str:
+        return f"{plural(len(self.problems), 'problem')}: nothing would be exported"
+
+    @property
+    def _next(self) -> str:
+        return f"Next, to resume run {self.unfinished}" if self.unfinished else "Next"
+
+    def _described(self, export: Export) -> str:
+        """A relation in a line; files have no table, and nothing to replace or keep there."""
+        rows = f"about {count_text(export.rows)} rows, " if export.rows >= 0 else ""
+        since = f", from {export.watermark} {export.span.since}" if export.span.since else ""
+        size = f"{rows}{bytes_text(export.size_bytes)}"
+        if not self.loads:
+            return f"{export.name}: {size}"
+        return f"{export.name} → {export.table}: {size}, {export.disposition}{since}"
+
+
+def _columns(export: Export) -> list[str]:
+    hidden = {True: ", masked", False: ""}
+    return [f"{one.name}: {one.type} as {one.described}{hidden[one.mask]}"
+            for one in export.columns]  # fmt: skip
+
+
+def plan_export(spec: ExportSpec, emit: Emit) -> PlannedExport:
+    """What `export` would do. What is wrong is in the plan.
+
+    Raises:
+        Unreachable: the source cannot be reached for now.
+        WindlassError: reading failed.
+    """
+    with Exporting(spec, emit) as run:
+        try:
+            run.prepare()
+        except Refused as error:
+            return PlannedExport(run.source.place, run.place, problems=error.problems)
+        found = run.to_resume()
+        unfinished = found.run if found else ""
+        return PlannedExport(
+            run.source.place,
+            run.place,
+            run.exports,
+            unfinished=unfinished,
+            loads=run.target is not None,
+        )

@@ -1,0 +1,201 @@
+"""Which exports have begun, and how they ended: a record of each beside its files in the store.
+
+A record says what a run is, so that the same command finds the run to resume. A process that is at
+work shows it by writing its record again and again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from windlass.engines.objects.store import ObjectStore
+from windlass.errors import RunLost, WindlassError
+from windlass.model.outcome import Outcome, State
+from windlass.version import __version__
+
+FOLDER = "_windlass_runs"
+BEAT_SECONDS = 15.0
+# A process of another machine that has not written its record for so long counts as gone.
+SILENCE = timedelta(seconds=60)
+UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One run of the flow `export`. Times are UTC, in ISO 8601."""
+
+    run: str
+    state: State
+    config: str  # a hash of the spec without its secrets, and of the source and the warehouse
+    source: str  # names for people
+    target: str
+    folders: Mapping[str, str] = field(default_factory=dict)  # of each relation, below the store
+    loads: bool = False  # whether there is a warehouse
+    started_at: str = ""
+    finished_at: str = ""
+    alive_at: str = ""  # when its process last wrote this
+    process: str = ""  # "pid on host"
+    outcome: Outcome | None = None
+    version: str = __version__
+
+    def is_alive(self) -> bool:
+        """Whether a process may be at work on it."""
+        if self.state is not State.RUNNING:
+            return False
+        if datetime.now(UTC) - datetime.fromisoformat(self.alive_at) > SILENCE:
+            return False
+        pid, _, host = self.process.partition(" on ")
+        return host != platform.node() or (_is_running(int(pid)) and int(pid) != os.getpid())
+
+
+_RECORD = TypeAdapter(Record)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def config_hash(config: Mapping[str, Any], *places: str) -> str:
+    """Of what a run is, and of the databases that it reads and writes."""
+    text = json.dumps([config, *places], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def begun(
+    run: str, config: str, names: tuple[str, str], folders: Mapping[str, str], *, loads: bool
+) -> Record:
+    """The record of a run that begins now; `names` are those of source and target."""
+    at = now()
+    process = f"{os.getpid()} on {platform.node()}"
+    source, target = names
+    return Record(
+        run,
+        State.RUNNING,
+        config,
+        source,
+        target,
+        folders,
+        loads,
+        started_at=at,
+        alive_at=at,
+        process=process,
+    )
+
+
+class Records:
+    """All of one store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def read(self, run: str) -> Record | None:
+        found = self._store.get(_path(run))
+        return _RECORD.validate_json(found) if found else None
+
+    def write(self, record: Record) -> None:
+        text = json.dumps(asdict(record), indent=1, default=str)
+        self._store.put(_path(record.run), text.encode())
+
+    def all(self) -> Sequence[Record]:
+        """The newest first. What cannot be read as a record is none of ours."""
+        found = []
+        for path in self._store.list(f"{FOLDER}/"):
+            with suppress(ValidationError):
+                found.append(_RECORD.validate_json(self._store.get(path) or b""))
+        return sorted(found, key=lambda one: (one.started_at, one.run), reverse=True)
+
+    def unfinished(self, config: str) -> Record | None:
+        """The newest run that the same command resumes."""
+        same = (one for one in self.all() if one.config == config)
+        newest = next(same, None)
+        return newest if newest and newest.state in UNFINISHED else None
+
+    def end(self, run: str, state: State, outcome: Outcome) -> None:
+        if (found := self.read(run)) is not None:
+            self.write(replace(found, state=state, outcome=outcome, finished_at=now()))
+
+    def set_state(self, run: str, state: State) -> None:
+        """Of a run that has ended."""
+        if (found := self.read(run)) is not None:
+            self.write(replace(found, state=state, finished_at=now()))
+
+    @contextmanager
+    def alive(self, run: str) -> Iterator[None]:
+        """While it lasts, the record shows that a process is at work."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(BEAT_SECONDS):
+                with suppress(WindlassError):  # the store is away: the steps say so
+                    found = self.read(run)
+                    if found is not None and found.state is State.RUNNING and not over.is_set():
+                        self.write(replace(found, alive_at=now()))
+
+        thread = threading.Thread(target=beat, name="windlass-export-alive", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+class Recording:
+    """The record of the run that this process works on."""
+
+    def __init__(self, store: ObjectStore, *, seeks: bool) -> None:
+        """`seeks`: whether a run that was left unfinished is resumed."""
+        self._records, self._seeks = Records(store), seeks
+        self._stack = ExitStack()
+        self.resumed = False
+        self.ended: State | None = None
+
+    def find(self, config: str) -> Record | None:
+        """The run to resume. One that a process is at work on is left to that."""
+        found = self._records.unfinished(config) if self._seeks else None
+        return None if found is None or found.is_alive() else found
+
+    def begin(self, record: Record, resumed: Record | None) -> None:
+        self.resumed = resumed is not None
+        started_at = resumed.started_at if resumed else record.started_at
+        self._records.write(replace(record, started_at=started_at))
+        self._stack.enter_context(self._records.alive(record.run))
+
+    def end(self, run: str, state: State, outcome: Outcome) -> None:
+        """Raises:
+        RunLost: the store cannot be written now.
+        """
+        self.close()
+        try:
+            self._records.end(run, state, outcome)
+        except WindlassError as error:
+            raise RunLost(f"the end of run {run} could not be recorded: {error}") from error
+        self.ended = state
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+def _path(run: str) -> str:
+    return f"{FOLDER}/{run}.json"
