@@ -1,4 +1,4 @@
-"""What a database holds, so that a contestant that copied less than everything is found out."""
+"""What a database holds, to find contestants that copied less than everything."""
 
 from itertools import islice
 

@@ -1,4 +1,4 @@
-"""Records what a migration tells its display, with times: a run to be replayed in tests."""
+"""Records the events of a migration with their times, for tests to replay."""
 
 import gzip
 import json

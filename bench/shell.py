@@ -1,4 +1,4 @@
-"""The surroundings of every script: equal for all, and nothing of the user's own settings."""
+"""The environment of every script: equal for all, without the user's settings."""
 
 import os
 import sys

@@ -1,11 +1,11 @@
 """The earlier method as a program: rows through pandas, deleted, and appended again.
 
-How a published Airflow pipeline rewrites rows of a table in place, rewritten from its
-description: `read_sql` of what waits, a column added to the frame, the backup dropped and made
-again, a DELETE by `base`, `drop_duplicates`, `to_sql` that appends, an UPDATE of `exported_at` by
-`message_id`. The new column is there already: the original assumes that.
+How a published Airflow pipeline changes rows of a table, written from its description: `read_sql`
+of the selected rows, a column added to the frame, the backup dropped and created again, a DELETE by
+`base`, `drop_duplicates`, `to_sql` that appends, an UPDATE of `exported_at` by `message_id`. The
+new column exists already: the original assumes that.
 
-Left out, to its advantage: every record's way through XCom and the scheduler's time. Both long
+Left out, to its advantage: passing every record through XCom and the scheduler's time. Both long
 lists of values are sent as one array.
 
     python frames.py URL

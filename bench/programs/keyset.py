@@ -1,6 +1,6 @@
 """The earlier method as a program: keyset pages, fetched whole, through CSV text in Python.
 
-How a published Airflow pipeline moves rows from Postgres to Postgres, rewritten from its
+How a published Airflow pipeline moves rows from Postgres to Postgres, written from its
 description: `select * ... where key > last order by key limit 100000`, `fetchall`, every value made
 CSV text by Python, one `COPY FROM STDIN` a page, then the next page. A page is a transaction.
 
