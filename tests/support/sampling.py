@@ -35,9 +35,6 @@ LEFT = {
         "test_a_row_changed_between_copy_and_verification_is_found_and_told": "the validation DAG"
         " names relations and keys that differ",
     },
-    "test_differences": {
-        "test_what_is_held_does_not_grow_with_what_differs": "differences are found without it"
-    },
     "test_export_airflow": {
         "test_all_of_airflows_tables_arrive_with_every_value_while_it_runs": "one table is"
         " exported by a real Airflow; test_export_values has values of every type"
@@ -153,3 +150,22 @@ def _left_of(test: str, variants: list[str], seed: str) -> list[str]:
     count = SAMPLED.get(stem, {}).get(name, len(variants))
     kept = random.Random(f"{seed} {test}").sample(variants, min(count, len(variants)))
     return [one for one in variants if one not in kept]
+
+
+def left_table() -> str:
+    """What is left out as a whole, for readers."""
+    rows = [
+        f"| `{file}::{test}` | {instead} |"
+        for file, tests in LEFT.items()
+        for test, instead in tests.items()
+    ]
+    return "\n".join(["| left to `make test-all` | with each change |", "|---|---|", *rows])
+
+
+def sampled_table() -> str:
+    rows = [
+        f"| `{file}::{test}` | {count} |"
+        for file, tests in SAMPLED.items()
+        for test, count in tests.items()
+    ]
+    return "\n".join(["| test with many variants | variants per commit |", "|---|---|", *rows])
