@@ -12,13 +12,13 @@ from typing import Any
 
 import duckdb
 import pytest
-import yaml
 
 from command import finish, start, windlass
 from exporting import export, files, rows, spec_file
 from killing import kill
 from paths import DOCS
 from servers import PASSWORD, Database
+from windlass import ExportSpec, read_spec
 from windlass.errors import WindlassError
 
 SHOP = (
@@ -789,10 +789,8 @@ def test_a_source_that_hangs_up_is_read_again_in_a_new_snapshot(
 
 
 def test_the_example_in_the_documentation_loads(tmp_path: Path) -> None:
-    from windlass.spec.export import ExportSpec
-    from windlass.spec.model import validated
-
     page = (DOCS / "export.md").read_text()
-    text = page.split("```yaml\n")[1].split("```")[0]
-    words = {key.replace("-", "_"): value for key, value in yaml.safe_load(text).items()}
-    assert validated(ExportSpec, words).relations
+    file = tmp_path / "export.yaml"
+    file.write_text(page.split("```yaml\n")[1].split("```")[0])
+    spec = read_spec(file)
+    assert isinstance(spec, ExportSpec) and spec.relations
