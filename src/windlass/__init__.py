@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from windlass.model.planned import Planned, Style
     from windlass.model.repair import Change, Forecast, Repairing
     from windlass.model.report import Difference, Loss, Problem
+    from windlass.model.wording import spelled
     from windlass.planning.reviewed import Reviewed
     from windlass.spec.export import ExportSpec
     from windlass.spec.migrate import Spec
@@ -78,6 +79,7 @@ _FOUND_IN = {
     "windlass.model.planned": ("Planned", "Style"),
     "windlass.model.repair": ("Change", "Forecast", "Repairing"),
     "windlass.model.report": ("Difference", "Loss", "Problem"),
+    "windlass.model.wording": ("spelled",),
     "windlass.planning.reviewed": ("Reviewed",),
     "windlass.spec.export": ("ExportSpec",),
     "windlass.spec.rewrite": ("RewriteSpec",),
@@ -119,6 +121,7 @@ __all__ = [  # noqa: RUF022 (grouped)
     "Difference",
     "Loss",
     "Problem",
+    "spelled",
     # errors
     "WindlassError",
     "BadSpec",

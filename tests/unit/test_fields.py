@@ -21,7 +21,7 @@ from windlass.spec.model import SpecModel, spec_keys
 from windlass.spec.schema import json_schema
 
 EVERY = [(flow, entry) for flow, entries in ENTRIES.items() for entry in entries.values()]
-OFFERED = [(flow, entry) for flow, entry in EVERY if not entry.in_file_only]
+OFFERED = [(flow, entry) for flow, entry in EVERY if entry.option]
 
 
 def named(value: object) -> str | None:

@@ -40,7 +40,6 @@ LEFT: dict[str, dict[str, int]] = {
         "windlass/model/outcome.py:RunStatus": 17,
         "windlass/model/plan.py:Plan": 29,
         "windlass/model/rewrite.py:RewritePlan": 19,
-        "windlass/spec/fields/entry.py:Entry": 19,
     },
     "function_lines": {},
 }

@@ -66,8 +66,8 @@ def _schema_of(entry: Entry) -> dict[str, Any]:
         case Kind.FLAG:
             return {"type": "boolean"}
         case Kind.NUMBER:
-            bounds = {"minimum": entry.least, "maximum": entry.most}
-            return {"type": "integer"} | {key: to for key, to in bounds.items() if to is not None}
+            bounds = zip(("minimum", "maximum"), entry.bounds, strict=True)
+            return {"type": "integer"} | {key: to for key, to in bounds if to is not None}
         case Kind.LIST:
             return {"type": ["null", "array"], "items": {"type": "string"} | choices}
         case Kind.PAIRS | Kind.OTHER:

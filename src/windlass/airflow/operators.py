@@ -329,7 +329,7 @@ class ShareOperator(FlowOperator):
 def lines_of(error: WindlassError) -> Iterator[str]:
     """One line for each problem."""
     if isinstance(error, Refused):
-        yield from map(str, error.problems)
+        yield from (problem.text for problem in error.problems)
     elif isinstance(error, Different):
         yield str(error)
         found = [*error.differences, *error.losses]

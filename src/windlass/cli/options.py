@@ -43,7 +43,8 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 
 def option(entry: Entry, *, help_: str = "", hidden: bool = False) -> Option[Any]:
     """The option of an entry. One that is left out is None or empty: the spec has the defaults."""
-    kind: dict[str, Any] = {"metavar": entry.metavar}
+    assert entry.option is not None
+    kind: dict[str, Any] = {"metavar": entry.option.metavar}
     if entry.choices:
         kind = {"type": click.Choice([str(one) for one in entry.choices])}
     elif entry.kind is Kind.NUMBER:
@@ -54,7 +55,7 @@ def option(entry: Entry, *, help_: str = "", hidden: bool = False) -> Option[Any
         kind["multiple"] = True
     if entry.kind is Kind.PAIRS:
         kind["callback"] = _pairs
-    names = [entry.letter, entry.flag] if entry.letter else [entry.flag]
+    names = [name for name in (entry.option.letter, entry.flag) if name]
     return click.option(*names, help=help_ or entry.help, hidden=hidden, **kind)
 
 
@@ -86,7 +87,7 @@ def _with_file(
     entries: Iterable[Entry], made: Callable[[Entry], Option[Any]]
 ) -> tuple[Option[Any], ...]:
     """The options of entries, and the file in which they may be, after those of databases."""
-    offered = [entry for entry in entries if not entry.in_file_only]
+    offered = [entry for entry in entries if entry.option]
     databases = [made(entry) for entry in offered if entry.section is Section.DATABASES]
     others = [made(entry) for entry in offered if entry.section is not Section.DATABASES]
     return (*databases, FILE, *others)

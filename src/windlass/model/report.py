@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from windlass.model.units import plural
-from windlass.model.wording import word
+from windlass.model.wording import spelled, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,13 @@ class Problem:
     message: str  # what is wrong with it
     hint: str = ""  # what to do about it
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """All of it, for a shell to spell the words in it."""
         return f"{self.object}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+    def __str__(self) -> str:
+        return spelled(self.text)
 
 
 class LossClass(StrEnum):

@@ -30,7 +30,15 @@ def word(name: str, value: str = "") -> str:
     return f"{_OPEN}{name}{given}{_CLOSE}"
 
 
-def spelled(text: str, spelling: Spelling) -> str:
+def as_keyword(name: str, value: str) -> str:
+    """As Python has it."""
+    if name == PASSWORD:
+        return "PGPASSWORD, the password file or the URL"
+    key = name.replace("-", "_")
+    return f"{key}={value!r}" if value else key
+
+
+def spelled(text: str, spelling: Spelling = as_keyword) -> str:
     """The text as people read it."""
     return _WORD.sub(lambda one: spelling(one[1], (one[2] or "").replace(_SPACE, " ")), text)
 
@@ -44,11 +52,3 @@ def all_spelled(value: T, spelling: Spelling) -> T:
     if isinstance(value, list | tuple):
         return cast(T, type(value)(all_spelled(one, spelling) for one in value))
     return value
-
-
-def as_keyword(name: str, value: str) -> str:
-    """As Python has it."""
-    if name == PASSWORD:
-        return "PGPASSWORD, the password file or the URL"
-    key = name.replace("-", "_")
-    return f"{key}={value!r}" if value else key

@@ -101,7 +101,8 @@ def made_from(entries: Entries, word: str) -> Any:
         default = {}
     elif callable(entry.default):
         default = {"default_factory": entry.default}
-    return Field(alias=entry.key, ge=entry.least, le=entry.most, description=entry.text, **default)
+    least, most = entry.bounds
+    return Field(alias=entry.key, ge=least, le=most, description=entry.text, **default)
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, str]:

@@ -698,7 +698,7 @@ class Migration:
                 problems.append(Problem("target", str(error), error.hint))
                 passing = passing and error.retryable
         if problems and self._patient and passing:
-            raise ConnectionLost("; ".join(map(str, problems)))
+            raise ConnectionLost("; ".join(one.text for one in problems))
         if problems and passing:
             raise Unreachable(problems)
         if problems:
@@ -883,7 +883,7 @@ class Migration:
         try:
             self.prepare()
         except Refused as error:
-            reason = "; ".join(str(problem) for problem in error.problems)
+            reason = "; ".join(problem.text for problem in error.problems)
             raise RunLost(f"run {ticket['run']} cannot be held: {reason}") from error
         if not self._locked and not self._is_finished:
             raise RunLost(f"run {self.plan.run} is held by another process now")
@@ -1069,7 +1069,7 @@ def parse_sides(spec: Spec) -> tuple[Address, Address]:
     found, faults = [], []
     for side, secret in (("source", spec.source), ("target", spec.target)):
         if secret is None:
-            faults.append(f"no {side}: give --{side}, or set WINDLASS_{side.upper()}")
+            faults.append(f"no {side}: give {word(side)}, or set WINDLASS_{side.upper()}")
             continue
         try:
             found.append(Address.parse(side, secret.get_secret_value()))
@@ -1086,7 +1086,5 @@ def new_run_id() -> str:
 
 
 def load_result(lines: Sequence[Line]) -> Result:
-    return {
-        "rows": sum(line.rows for line in lines),
-        "bytes": sum(line.size_bytes for line in lines),
-    }
+    size_bytes = sum(line.size_bytes for line in lines)
+    return {"rows": sum(line.rows for line in lines), "bytes": size_bytes}

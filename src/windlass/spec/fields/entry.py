@@ -51,6 +51,15 @@ class Section(Enum):
     PROOF = "Proof"
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How the command line takes a word."""
+
+    metavar: str | None = None
+    letter: str = ""  # of the short form, such as -j
+    flag: str = ""  # where it is not the word
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A word, and all that is known of it but for its type.
@@ -67,14 +76,10 @@ class Entry:
     about: str = ""
     default: Any = None  # or a function that makes it
     choices: tuple[str, ...] = ()
-    least: int | None = None
-    most: int | None = None
+    bounds: tuple[int | None, int | None] = (None, None)  # the least and the most
     section: Section = Section.WHAT
-    metavar: str | None = None
-    letter: str = ""  # of the short option
+    option: Option | None = Option()  # None: only in a file
     variable: str = ""  # of the environment, where the word is not given
-    option: str = ""  # where the option's name is not the word
-    in_file_only: bool = False
     compares: bool = False
     comparing: str = ""
     # Whether a run that stopped is resumed only if this is the same: who runs it, how fast and what
@@ -90,7 +95,7 @@ class Entry:
     @property
     def flag(self) -> str:
         """The option of the command line."""
-        return self.option or f"--{self.word}"
+        return (self.option and self.option.flag) or f"--{self.word}"
 
     @property
     def text(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from windlass.spec.choices import Compression, Disposition, Format, Unmatched
-from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Section
+from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Option, Section
 from windlass.spec.fields.migrate import SOURCE, cores
 
 EXPORT = Entries(
@@ -17,7 +17,7 @@ EXPORT = Entries(
         example="s3://lake/shop",
         default=REQUIRED,
         section=Section.DATABASES,
-        metavar="URL",
+        option=Option(metavar="URL"),
         in_example=True,
     ),
     Entry(
@@ -28,7 +28,7 @@ EXPORT = Entries(
         " only.",
         example="duckdb:////srv/shop.duckdb",
         section=Section.DATABASES,
-        metavar="URL",
+        option=Option(metavar="URL"),
         tells_runs_apart=False,
     ),
     Entry(
@@ -37,7 +37,7 @@ EXPORT = Entries(
         help="Schema of the tables in a DuckDB or PostgreSQL warehouse. Default: main, public.",
         example="shop",
         default="",
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="relations",
@@ -45,7 +45,7 @@ EXPORT = Entries(
         help="Patterns on `schema.relation`, or mappings. Default: every relation of the source.",
         example="['shop.*', {name: shop.orders, where: total > 0}]",
         default=(),
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="exclude",
@@ -54,7 +54,7 @@ EXPORT = Entries(
         " one is left out.",
         example="['shop.tmp_*']",
         default=(),
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="format",
@@ -72,7 +72,7 @@ EXPORT = Entries(
         help="Of the files. `auto`: zstd for Parquet, gzip for CSV.",
         example="auto",
         default=Compression.AUTO,
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="file-size",
@@ -80,7 +80,7 @@ EXPORT = Entries(
         help="A file is ended, and the next begun, when it has grown to this size.",
         example="128MB",
         default=128 << 20,
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="disposition",
@@ -99,7 +99,7 @@ EXPORT = Entries(
         help="A relation without rows is an error.",
         example="false",
         default=False,
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="keep-files",
@@ -116,7 +116,7 @@ EXPORT = Entries(
         help="Shell patterns on `schema.relation.column`, or on its end: values become `***`.",
         example="['*.email']",
         default=(),
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="leave-out",
@@ -125,7 +125,7 @@ EXPORT = Entries(
         " at all.",
         example="[shop.customer.password_hash]",
         default=(),
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="unmatched",
@@ -135,7 +135,7 @@ EXPORT = Entries(
         " export, or `ignore`.",
         example="refuse",
         default=Unmatched.REFUSE,
-        in_file_only=True,
+        option=None,
         tells_runs_apart=False,
     ),
     Entry(
@@ -144,7 +144,7 @@ EXPORT = Entries(
         help="Configuration of the object store, by obstore's names, such as `endpoint`.",
         example="{region: eu-central-1}",
         default=dict,
-        in_file_only=True,
+        option=None,
         tells_runs_apart=False,
     ),
     Entry(
@@ -154,11 +154,9 @@ EXPORT = Entries(
         about="How many relations are worked on side by side. Default: the cores.",
         example="4",
         default=cores,
-        least=1,
-        most=1024,
+        bounds=(1, 1024),
         section=Section.HOW,
-        metavar="N",
-        letter="-j",
+        option=Option(metavar="N", letter="-j"),
         tells_runs_apart=False,
     ),
 )

@@ -6,7 +6,7 @@ import os
 
 from windlass.model.report import ACCEPTABLE
 from windlass.spec.choices import ChunkBy, Existing, Unlogged, Verify
-from windlass.spec.fields.entry import Entries, Entry, Kind, Section
+from windlass.spec.fields.entry import Entries, Entry, Kind, Option, Section
 
 CONNECTION = "postgresql:// URL, libpq conninfo string or service name"
 
@@ -24,7 +24,7 @@ SOURCE = Entry(
     compares=True,
     example="postgresql://app@old.example.com:5432/shop",
     section=Section.DATABASES,
-    metavar="S",
+    option=Option(metavar="S"),
     variable="WINDLASS_SOURCE",
     tells_runs_apart=False,
     in_example=True,
@@ -40,7 +40,7 @@ MIGRATE = Entries(
         compares=True,
         example="postgresql://app@new.example.com:5432/shop",
         section=Section.DATABASES,
-        metavar="T",
+        option=Option(metavar="T"),
         variable="WINDLASS_TARGET",
         tells_runs_apart=False,
         in_example=True,
@@ -55,7 +55,7 @@ MIGRATE = Entries(
         about="Schemas to migrate. Default: all user schemas.",
         example="[shop, audit]",
         default=(),
-        metavar="NAME",
+        option=Option(metavar="NAME"),
     ),
     Entry(
         word="include",
@@ -67,7 +67,7 @@ MIGRATE = Entries(
         about="Shell patterns on `schema.table`; only what matches one is migrated.",
         example="['shop.*']",
         default=(),
-        metavar="PATTERN",
+        option=Option(metavar="PATTERN"),
     ),
     Entry(
         word="exclude",
@@ -77,7 +77,7 @@ MIGRATE = Entries(
         compares=True,
         example="['*.tmp_*']",
         default=(),
-        metavar="PATTERN",
+        option=Option(metavar="PATTERN"),
     ),
     Entry(
         word="map-schema",
@@ -88,7 +88,7 @@ MIGRATE = Entries(
         about="Schemas that get another name on the target: `old: new`.",
         example="{shop: store}",
         default=dict,
-        metavar="OLD=NEW",
+        option=Option(metavar="OLD=NEW"),
     ),
     Entry(
         word="schema-only",
@@ -116,11 +116,9 @@ MIGRATE = Entries(
         comparing="How many chunks are compared side by side. Default: the cores.",
         example="4",
         default=cores,
-        least=1,
-        most=1024,
+        bounds=(1, 1024),
         section=Section.HOW,
-        metavar="N",
-        letter="-j",
+        option=Option(metavar="N", letter="-j"),
         tells_runs_apart=False,
     ),
     Entry(
@@ -145,7 +143,7 @@ MIGRATE = Entries(
         example="64MB",
         default=64 << 20,
         section=Section.HOW,
-        metavar="BYTES",
+        option=Option(metavar="BYTES"),
         tells_runs_apart=False,
     ),
     Entry(
@@ -157,9 +155,9 @@ MIGRATE = Entries(
         compares=True,
         example="1000000",
         default=0,
-        least=0,
+        bounds=(0, None),
         section=Section.HOW,
-        metavar="ROWS",
+        option=Option(metavar="ROWS"),
         tells_runs_apart=False,
     ),
     Entry(
@@ -170,9 +168,9 @@ MIGRATE = Entries(
         compares=True,
         example="64",
         default=0,
-        least=0,
+        bounds=(0, None),
         section=Section.HOW,
-        metavar="N",
+        option=Option(metavar="N"),
         tells_runs_apart=False,
     ),
     Entry(
@@ -183,9 +181,9 @@ MIGRATE = Entries(
         compares=True,
         example="100000",
         default=0,
-        least=0,
+        bounds=(0, None),
         section=Section.HOW,
-        metavar="ROWS",
+        option=Option(metavar="ROWS"),
         tells_runs_apart=False,
     ),
     Entry(
@@ -268,7 +266,7 @@ MIGRATE = Entries(
         compares=True,
         example="00000003-0000001B-1",
         default="",
-        metavar="ID",
+        option=Option(metavar="ID"),
         tells_runs_apart=False,
     ),
 )

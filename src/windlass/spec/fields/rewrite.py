@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from windlass.spec.choices import Backup, Delete, Frame
-from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Section
+from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Option, Section
 from windlass.spec.fields.migrate import CONNECTION
 
 REWRITE = Entries(
@@ -15,9 +15,8 @@ REWRITE = Entries(
         " $WINDLASS_TARGET.",
         example="postgresql://app@db.example.com:5432/shop",
         section=Section.DATABASES,
-        metavar="T",
+        option=Option(metavar="T", flag="--target"),
         variable="WINDLASS_TARGET",
-        option="--target",
         tells_runs_apart=False,
         in_example=True,
     ),
@@ -27,7 +26,7 @@ REWRITE = Entries(
         help="The table's schema.",
         example="shop",
         default="public",
-        in_file_only=True,
+        option=None,
         in_example=True,
     ),
     Entry(
@@ -36,7 +35,7 @@ REWRITE = Entries(
         help="The table.",
         example="review",
         default=REQUIRED,
-        in_file_only=True,
+        option=None,
         in_example=True,
     ),
     Entry(
@@ -45,7 +44,7 @@ REWRITE = Entries(
         help="Where the backup is kept, under the table's name; made where it is missing.",
         example="backup",
         default="backup",
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="select",
@@ -53,7 +52,7 @@ REWRITE = Entries(
         help="SQL condition: which rows are rewritten; `true`: all of them.",
         example="stars = 1",
         default=REQUIRED,
-        in_file_only=True,
+        option=None,
         in_example=True,
     ),
     Entry(
@@ -62,7 +61,7 @@ REWRITE = Entries(
         help="Columns that the table has: `column: {value: ...}` or `column: {sql: ...}`.",
         example="{body: {sql: upper(body)}}",
         default=dict,
-        in_file_only=True,
+        option=None,
         in_example=True,
     ),
     Entry(
@@ -71,7 +70,7 @@ REWRITE = Entries(
         help="The same for columns that the table may lack; `type` where it cannot be known.",
         example="{checked: {value: true}}",
         default=dict,
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="function",
@@ -79,7 +78,7 @@ REWRITE = Entries(
         help="`package.module:name` of a Python function over batches of rows, after `set` and"
         " `add`.",
         example="shop.reviews:clean",
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="frame",
@@ -88,7 +87,7 @@ REWRITE = Entries(
         help="What the function takes and returns: a pandas or polars frame, or an Arrow table.",
         example="pandas",
         default=Frame.PANDAS,
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="batch-rows",
@@ -96,10 +95,9 @@ REWRITE = Entries(
         help="The most rows that the function is given at once.",
         example="20000",
         default=20_000,
-        least=1,
-        most=1_000_000,
+        bounds=(1, 1_000_000),
         section=Section.HOW,
-        in_file_only=True,
+        option=None,
         tells_runs_apart=False,
     ),
     Entry(
@@ -107,7 +105,7 @@ REWRITE = Entries(
         kind=Kind.TEXT,
         help="The column by which rows belong together; see `delete`.",
         example="product_id",
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="id",
@@ -115,7 +113,7 @@ REWRITE = Entries(
         help="The column that names a row: `stamp` needs one, and so does a rollback where the"
         " table has no key.",
         example="id",
-        in_file_only=True,
+        option=None,
         in_example=True,
     ),
     Entry(
@@ -123,7 +121,7 @@ REWRITE = Entries(
         kind=Kind.TEXT,
         help="The column that is set to the time of the run when a row is written. Default: none.",
         example="checked_at",
-        in_file_only=True,
+        option=None,
         in_example=True,
     ),
     Entry(
@@ -133,7 +131,7 @@ REWRITE = Entries(
         " these.",
         example="false",
         default=False,
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="delete",
@@ -143,7 +141,7 @@ REWRITE = Entries(
         " a selected row and were not selected themselves; they are in the backup.",
         example="selected",
         default=Delete.SELECTED,
-        in_file_only=True,
+        option=None,
     ),
     Entry(
         word="backup",
@@ -152,6 +150,6 @@ REWRITE = Entries(
         help="`full`: the whole table; `touched`: the rows that are rewritten or deleted; `none`.",
         example="full",
         default=Backup.FULL,
-        in_file_only=True,
+        option=None,
     ),
 )
