@@ -17,6 +17,7 @@ from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.model.past import Foreseen, Left, Undone
 from windlass.model.report import Problem
 from windlass.model.units import bytes_text, plural
+from windlass.model.wording import word
 from windlass.spec.export import ExportSpec
 
 
@@ -93,7 +94,7 @@ class ExportPast:
             files += len(found)
             size_bytes += manifest.size_bytes if manifest else 0
             others += [path for path in found if manifest and path not in ours]
-        hint = "save it, or roll back with --force"
+        hint = f"save it, or roll back with {word('force')}"
         written = [Problem(path, "was not written by the run, and would go", hint)
                    for path in others]  # fmt: skip
         return Foreseen(
