@@ -1,4 +1,4 @@
-"""The statements that stamp rows which have been written: `exported_at`, or what it is called."""
+"""The statements that stamp the rows of a run with its time, in the column that the spec names."""
 
 from __future__ import annotations
 
