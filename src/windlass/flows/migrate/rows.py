@@ -43,13 +43,13 @@ def _told_whole(run: Migration, load: Load) -> Result:
 
 def chunk_items(run: Migration) -> list[Item]:
     return [
-        Item(load.id, load.batch, load.size_bytes, _told_partition(run, load.chunks[0]))
+        Item(load.id, load.batch, load.size_bytes, _described_chunk(run, load.chunks[0]))
         for load in run.plan.loads
         if _is_cut(load)
     ]
 
 
-def _told_partition(run: Migration, chunk: Chunk) -> Result:
+def _described_chunk(run: Migration, chunk: Chunk) -> Result:
     relation = run.relation(chunk.relation)
     rows = max(relation.relation.rows, 0) // len(relation.chunks)
     name = f"{chunk.relation} {chunk.range}"
