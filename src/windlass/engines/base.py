@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from windlass.model.export import (
     Column,
+    Described,
     Export,
     Kind,
     Loaded,
@@ -120,12 +121,11 @@ class Source(Protocol):
     def relations(self) -> Sequence[Readable]:
         """Everything that a pattern can name, with what keeps it from being read."""
 
-    def describe(self, request: Request) -> Sequence[Column]:
+    def describe(self, request: Request) -> Described:
         """The columns of what is asked for, as the types that hold all their values.
 
         Raises:
             WindlassError: the source does not accept the query.
-            BadSpec: a column's values have no common type; with one fault for each.
         """
 
     def item(self, request: Request) -> str:

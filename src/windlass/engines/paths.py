@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from windlass.errors import WindlassError
+
+_MACHINE = Path("/etc/machine-id")
 
 
 def path_of(url: str) -> str:
@@ -10,3 +18,27 @@ def path_of(url: str) -> str:
     parts = urlsplit(url)
     path = unquote(parts.path).lstrip("/")
     return "" if parts.netloc or not path else f"/{path}"
+
+
+def identity_of(engine: str, path: str) -> str:
+    """The same for every way of naming this file. A file of the same path on another machine is
+    another one."""
+    machine = ""
+    with suppress(OSError):
+        machine = _MACHINE.read_text().strip()
+    words = f"{machine or platform.node()}:{Path(path).resolve()}"
+    return f"{engine}/{hashlib.sha256(words.encode()).hexdigest()[:20]}"
+
+
+def check_file(place: str, path: str) -> None:
+    """Raises:
+    WindlassError: there is no such file.
+    """
+    if Path(path).is_file():
+        return
+    hint = f"the path of a URL begins at the root: this is {path}"
+    relative = Path(path.lstrip("/"))
+    if relative.is_file():
+        hint = f"the path begins at the root: give {relative.resolve()}"
+    what = "is a folder" if Path(path).is_dir() else "there is no such file"
+    raise WindlassError(f"{place}: {what}", hint=hint, side="source")

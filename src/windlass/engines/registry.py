@@ -26,7 +26,12 @@ ENGINES = (
         source="windlass.engines.postgres.source:PostgresSource",
         target="windlass.engines.postgres.target:PostgresTarget",
     ),
-    Engine(("duckdb",), target="windlass.engines.duckdb.target:DuckDbTarget"),
+    Engine(("sqlite",), source="windlass.engines.sqlite.source:SqliteSource"),
+    Engine(
+        ("duckdb",),
+        source="windlass.engines.duckdb.source:DuckDbSource",
+        target="windlass.engines.duckdb.target:DuckDbTarget",
+    ),
     Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -57,6 +58,7 @@ class Request:
     query: str = ""
     where: str = ""
     text: tuple[str, ...] = ()  # columns to be written as text
+    types: Mapping[str, str] = field(default_factory=dict)  # of columns, as the user says
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Column:
     not_null: bool = False
     mask: bool = False  # its values are hidden
     is_cast: bool = False  # nothing else takes the source's type: its text is written
+    unclear: str = ""  # why its type is not known
 
     @property
     def described(self) -> str:
@@ -87,6 +90,15 @@ class Span:
     overlap_seconds: float = 0  # how far before the last value reading begins
     since: str = ""  # the last value that was loaded; empty at first
     upto: str = ""  # the highest value in this snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The columns of a relation or query. Rows and size where describing has found them out."""
+
+    columns: tuple[Column, ...]
+    rows: int = -1
+    size_bytes: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from windlass.engines.base import OURS, Facts
-from windlass.model.export import STAMPS, Column, Export, Kind, Readable, Request, Span
+from windlass.model.export import (
+    STAMPS,
+    Column,
+    Described,
+    Export,
+    Kind,
+    Readable,
+    Request,
+    Span,
+)
 from windlass.model.report import Problem
 from windlass.planning.patterns import matches, matches_column
 from windlass.spec.choices import Unmatched
@@ -44,15 +53,21 @@ def choose(
     chosen: dict[str, Wanted] = {}
     for one in spec.relations or (RelationSpec(name="*"),):
         if one.query:
-            chosen[one.name] = Wanted(one, Request(one.name, None, one.query, one.where, one.text))
+            chosen[one.name] = Wanted(
+                one, Request(one.name, None, one.query, one.where, one.text, one.types)
+            )
             continue
         found = [relation for relation in relations if _is_meant(spec, one.name, relation)]
         if not found:
             problems.append(Problem(one.name, "names no relation of the source"))
         for relation in found:
-            name = str(relation.name)
-            chosen[name] = Wanted(one, Request(name, relation, "", one.where, one.text))
+            chosen[str(relation.name)] = Wanted(one, _request(one, relation))
     return chosen, problems
+
+
+def _request(one: RelationSpec, relation: Readable | None) -> Request:
+    name = str(relation.name) if relation else one.name
+    return Request(name, relation, one.query, one.where, one.text, one.types)
 
 
 def _is_meant(spec: ExportSpec, pattern: str, relation: Readable) -> bool:
@@ -66,20 +81,26 @@ def _is_meant(spec: ExportSpec, pattern: str, relation: Readable) -> bool:
 
 
 def plan_export(
-    spec: ExportSpec, wanted: Wanted, described: Sequence[Column], target: Facts
+    spec: ExportSpec, wanted: Wanted, described: Described, source: Facts, target: Facts
 ) -> tuple[Export, list[str]]:
     """What becomes of one relation, without the source's part in it; and every fault of what the
     spec says of it."""
     one, relation = wanted.spec, wanted.relation
-    columns = _columns(spec, wanted, described, target)
+    columns = _columns(spec, wanted, described.columns, target)
     disposition = spec.disposition_of(one)
     key = one.key or (relation.key if relation else ())
-    faults = _unknown(one, described)
+    faults = _unknown(one, described.columns)
+    if one.types and source.typed:
+        faults.append(f"types: {source.label} has types: give a query that casts its columns")
+    faults += [column.unclear for column in columns if column.unclear]
     if disposition == "merge":
         faults += _key_faults(key, columns)
-    faults += _overlap_faults(one, described)
+    faults += _overlap_faults(one, described.columns)
     if not columns:
         faults.append("has no columns left to export")
+    rows, size_bytes = described.rows, described.size_bytes
+    if relation and rows < 0:
+        rows, size_bytes = relation.rows, relation.size_bytes
     export = Export(
         wanted.request.name,
         one.table or (relation.name.name if relation else one.name),
@@ -91,8 +112,8 @@ def plan_export(
         watermark=one.watermark,
         span=Span(one.overlap_seconds),
         require_rows=spec.require_rows if one.require_rows is None else one.require_rows,
-        size_bytes=relation.size_bytes if relation else 0,
-        rows=relation.rows if relation else -1,
+        size_bytes=max(size_bytes, 0),
+        rows=rows,
     )
     return export, faults
 
@@ -133,6 +154,7 @@ def _unknown(one: RelationSpec, described: Sequence[Column]) -> list[str]:
     names = [column.name for column in described]
     mark = (one.watermark,) if one.watermark else ()
     given = {"columns": one.columns, "text": one.text, "key": one.key, "watermark": mark}
+    given["types"] = tuple(one.types)
     faults = [
         f"{word}: there is no column {name}"
         for word, some in given.items()

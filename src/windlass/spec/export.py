@@ -1,6 +1,6 @@
 """The frozen `ExportSpec`: which relations go to which object store and which warehouse, and how.
 
-What it does not decide: whether the source and the warehouse can do it (`flows.exporting`).
+Whether the source and the warehouse can do it, `windlass.planning.exports` decides.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class RelationSpec(BaseModel):
     where: str = ""
     """Only rows for which this SQL condition holds."""
     text: Words = ()
-    """Columns to be written as PostgreSQL's text, whatever their type."""
+    """Columns to be written as the source's text, whatever their type."""
+    types: dict[str, str] = Field(default_factory=dict)
+    """What SQLite's columns are, whose values can be of any type: boolean, int64, float64,
+    decimal(p,s), text, json, uuid, bytes, date, time, timestamp or instant."""
     disposition: Disposition | None = None
     """Instead of the export's own."""
     require_rows: bool | None = None
@@ -100,7 +103,7 @@ field = partial(made_from, EXPORT)
 
 
 class ExportSpec(SpecModel):
-    """An export: from a PostgreSQL database to files, and from there into a warehouse."""
+    """An export: from a database to files, and from there into a warehouse."""
 
     flow: ClassVar = "export"
     entries: ClassVar = EXPORT

@@ -18,15 +18,15 @@ from windlass.engines.bigquery.errors import explaining
 from windlass.engines.bigquery.facts import FACTS
 from windlass.engines.bigquery.fields import RECORDS_SCHEMA, field_of, misnamed, type_of
 from windlass.engines.bigquery.jobs import ROWS, Jobs, is_of, labels
-from windlass.engines.objects.store import ObjectStore
-from windlass.engines.warehouse.loads import (
+from windlass.engines.loads import (
     RECORDS,
     check_arrived,
     misfits,
     not_unique,
     without_key,
 )
-from windlass.engines.warehouse.statements import Backticks, each, listed, statement
+from windlass.engines.objects.store import ObjectStore
+from windlass.engines.statements import Backticks, each, listed, statement
 from windlass.errors import BadSpec, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
 from windlass.model.report import Problem

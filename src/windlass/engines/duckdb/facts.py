@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from windlass.engines.base import Facts
 
-FACTS = Facts("duckdb", "DuckDB", decimal_nan=False)
+FACTS = Facts("duckdb", "DuckDB", shared_snapshot=True, decimal_nan=False)

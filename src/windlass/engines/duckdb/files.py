@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from windlass.engines.warehouse.statements import listed, names, verbatim
+from windlass.engines.statements import listed, names, verbatim
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Kind, Manifest
 

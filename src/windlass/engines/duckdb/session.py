@@ -7,30 +7,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
+import pyarrow as pa
 
-from windlass.errors import ConnectionLost, WindlassError
+from windlass.engines.stopping import Stops
+from windlass.errors import ConnectionLost, Interrupted, WindlassError
 
+_FAULTS = (duckdb.Error, pa.ArrowException)
 MEMORY = "128MB"  # what a session may take, beside the rest of the process; it spills to disk
 
 
 @contextmanager
-def explaining(place: str, doing: str) -> Iterator[None]:
-    """DuckDB's errors as ours.
+def explaining(place: str, doing: str, stops: Stops | None = None) -> Iterator[None]:
+    """DuckDB's errors as ours, and those of the Arrow stream that it reads into.
 
     Raises:
         ConnectionLost: another process has the file open; it can be tried again.
+        Interrupted: `stops` were called, and it is not done.
     """
     try:
         yield
-    except duckdb.IOException as error:
-        said = first_line(error)
-        if "lock" in said:
-            raise ConnectionLost(
-                f"{place} is open in another process", hint="wait until it is closed"
-            ) from error
-        raise WindlassError(f"{place}: {doing}: {said}", hint="see the file") from error
-    except duckdb.Error as error:
-        raise WindlassError(f"{place}: {doing}: {first_line(error)}") from error
+    except _FAULTS as error:
+        if stops is not None and stops.cancelled:
+            raise Interrupted("stopped on request") from error
+        raise _explained(error, place, doing) from error
+
+
+def _explained(error: Exception, place: str, doing: str) -> WindlassError:
+    said = first_line(error)
+    if "set lock" in said:
+        return ConnectionLost(f"{place} is open in another process", hint="wait until it is closed")
+    if "different configuration" in said:
+        hint = "give the warehouse another file than the source"
+        return WindlassError(f"{place} is open here already", hint=hint)
+    if "ncrypt" in said:
+        hint = "export a copy that is not encrypted"
+        return WindlassError(f"{place} is encrypted, and windlass has no key for it", hint=hint)
+    if isinstance(error, duckdb.IOException):
+        return WindlassError(f"{place}: {doing}: {said}", hint="see the file")
+    return WindlassError(f"{place}: {doing}: {said}")
 
 
 def first_line(error: BaseException) -> str:

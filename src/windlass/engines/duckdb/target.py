@@ -16,16 +16,16 @@ from psycopg import sql
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.files import read_list, source_of, type_of
 from windlass.engines.duckdb.session import MEMORY, explaining
-from windlass.engines.objects.store import ObjectStore, fetched
-from windlass.engines.paths import path_of
-from windlass.engines.warehouse.loads import (
+from windlass.engines.loads import (
     RECORDS,
     check_arrived,
     misfits,
     not_unique,
     without_key,
 )
-from windlass.engines.warehouse.statements import each, listed, names, statement, verbatim
+from windlass.engines.objects.store import ObjectStore, fetched
+from windlass.engines.paths import path_of
+from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.errors import BadSpec, ConnectionLost, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
 from windlass.model.report import Problem

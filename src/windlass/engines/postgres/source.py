@@ -24,7 +24,7 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.settled import Settled, read_settled
 from windlass.engines.postgres.snapshot import SnapshotHolder, enter
 from windlass.engines.stopping import Stops
-from windlass.model.export import Column, Export, Losses, Readable, Request, Span
+from windlass.model.export import Described, Export, Losses, Readable, Request, Span
 from windlass.model.relation import Kind, Name
 from windlass.model.snapshot import Snapshot
 
@@ -125,9 +125,9 @@ class PostgresSource:
             faults=tuple(faults),
         )
 
-    def describe(self, request: Request) -> Sequence[Column]:
-        item = sql.SQL("select * from {}").format(sql.SQL(self.item(request)))
-        return describe(self._held, item, request.name)
+    def describe(self, request: Request) -> Described:
+        every = sql.SQL("select * from {}").format(sql.SQL(self.item(request)))
+        return Described(tuple(describe(self._held, every, request.name)))
 
     def item(self, request: Request) -> str:
         """Children of a relation are separate relations, unless they are its partitions."""

@@ -10,6 +10,7 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
+from windlass.engines.loads import RECORDS, misfits
 from windlass.engines.objects.store import ObjectStore, fetched
 from windlass.engines.postgres.arrow import explain_adbc
 from windlass.engines.postgres.errors import explain
@@ -23,7 +24,6 @@ from windlass.engines.postgres.loaded_types import (
 )
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.warehouse_tables import STAGED, Fetched, Tables
-from windlass.engines.warehouse.loads import RECORDS, misfits
 from windlass.errors import Refused, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
 from windlass.model.report import Problem

@@ -11,14 +11,14 @@ from typing import Any
 
 from psycopg import sql
 
-from windlass.engines.postgres.loaded_types import type_of
-from windlass.engines.warehouse.loads import (
+from windlass.engines.loads import (
     RECORDS,
     check_arrived,
     misfits,
     not_unique,
     without_key,
 )
+from windlass.engines.postgres.loaded_types import type_of
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Export, Loaded, Manifest
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from windlass.engines.base import FILES, Source, Target
 from windlass.engines.objects.store import ObjectStore
-from windlass.errors import BadSpec, Refused, Unreachable, WindlassError
+from windlass.errors import Refused, Unreachable, WindlassError
 from windlass.flows.export.manifests import Manifests
 from windlass.flows.migrate.context import when_up
 from windlass.model.export import Export
@@ -76,17 +76,14 @@ def plan_exports(
     for name, one in chosen.items():
         try:
             described = source.describe(one.request)
-            seen += [(one.plain, column.name) for column in described]
+            seen += [(one.plain, column.name) for column in described.columns]
             export, faults = plan.plan_export(
-                spec, one, described, target.facts if target else FILES
+                spec, one, described, source.facts, target.facts if target else FILES
             )
             problems += [Problem(name, fault) for fault in faults]
             if not faults:
                 item, engine = source.item(one.request), source.facts.engine
                 exports.append(replace(export, query=item, source=source.identity, engine=engine))
-        except BadSpec as error:
-            problems += [Problem(name, fault, error.hint) for fault in error.faults]
-            is_all_seen = False
         except WindlassError as error:
             problems.append(Problem(name, str(error), error.hint))
             is_all_seen = False

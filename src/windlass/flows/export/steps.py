@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from windlass.engines.base import Rows
+from windlass.engines.base import FILES, Rows
 from windlass.engines.objects.store import ObjectStore, fetched, vanished
 from windlass.errors import Different, WindlassError
 from windlass.flows.export.context import Exporting
@@ -30,6 +30,7 @@ from windlass.transfer.files import (
     write_parquet,
 )
 from windlass.transfer.shape import Shaper
+from windlass.transfer.text import csv_lines
 
 
 def read_source(run: Exporting, _: Item) -> Result:
@@ -117,10 +118,18 @@ def _write_parquet(
 def _write_csv(
     run: Exporting, export: Export, rows: Rows, layout: Layout
 ) -> tuple[list[File], Losses]:
-    names = [column.name for column in export.columns]
-    with closing(rows.lines()) as lines:
-        files = write_csv(run.store, layout, names, lines)
-    return files, rows.losses
+    """The source's own lines where it has some, else of its batches."""
+    columns, target = export.columns, run.loads_into
+    names = [column.name for column in columns]
+    if run.source.facts.writes_csv:
+        with closing(rows.lines()) as lines:
+            return write_csv(run.store, layout, names, lines), rows.losses
+    # text has a name for infinity, unlike Parquet
+    shaper = Shaper(columns, replace(target, infinity=target.infinity or target is FILES))
+    with closing(ahead(rows.batches)) as batches:
+        made = csv_lines(map(shaper.shape, batches), columns, target)
+        files = write_csv(run.store, layout, names, made)
+    return files, rows.losses + shaper.losses
 
 
 def check_objects(run: Exporting, item: Item) -> Result:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from windlass.spec.choices import Compression, Disposition, Format, Unmatched
 from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Option, Section
-from windlass.spec.fields.migrate import SOURCE, cores
+from windlass.spec.fields.migrate import CONNECTION, SOURCE, cores
 
 EXPORT = Entries(
-    SOURCE,
+    replace(
+        SOURCE,
+        help=f"Source: {CONNECTION}, or a file: sqlite:///path, duckdb:///path. Default:"
+        " $WINDLASS_SOURCE.",
+        about="`postgresql://` URL, libpq conninfo string or service name, or a file:"
+        " `sqlite:///path` or `duckdb:///path`. Default: $WINDLASS_SOURCE.",
+    ),
     Entry(
         word="to",
         kind=Kind.TEXT,

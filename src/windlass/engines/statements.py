@@ -1,4 +1,4 @@
-"""Statements for warehouses, put together by psycopg's own composing: names are always quoted.
+"""Statements for other engines, put together by psycopg's own composing: names are always quoted.
 
 DuckDB quotes names as PostgreSQL does; BigQuery has backticks.
 """
@@ -9,6 +9,24 @@ from collections.abc import Iterable
 from typing import Any, LiteralString
 
 from psycopg import sql
+
+from windlass.model.export import Request
+
+
+def from_item(request: Request, schema: str) -> str:
+    """What stands after FROM, for engines that quote names as PostgreSQL does."""
+    if request.relation is None:
+        query = verbatim(request.query.rstrip("; \n"))
+        text = statement("({query}\n) as windlass_query", query=query)
+    else:
+        text = statement("{table}", table=names(schema, request.relation.name.name))
+    if not request.where:
+        return text
+    return statement(
+        "(select * from {item} where {where}\n) as windlass_some",
+        item=verbatim(text),
+        where=verbatim(request.where),
+    )
 
 
 class Backticks(sql.Composable):

@@ -1,0 +1,192 @@
+"""DuckDB as the source of an export. While the file is open here, nobody can write to it: every
+session sees the same, those of other processes too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+
+from windlass.engines.base import Facts
+from windlass.engines.duckdb.facts import FACTS
+from windlass.engines.duckdb.reading import DuckDbRows
+from windlass.engines.duckdb.session import MEMORY, explaining
+from windlass.engines.duckdb.types import column_of
+from windlass.engines.paths import check_file, identity_of, path_of
+from windlass.engines.statements import from_item, names, statement, verbatim
+from windlass.engines.stopping import Stops
+from windlass.errors import BadSpec, SnapshotLost
+from windlass.model.export import STAMPS, Column, Described, Export, Kind, Readable, Request, Span
+from windlass.model.relation import Name
+from windlass.model.snapshot import Snapshot
+
+_NOW = {
+    Kind.DATE: "current_date",
+    Kind.TIMESTAMP: "cast(current_timestamp as timestamp)",
+    Kind.INSTANT: "current_timestamp",
+}
+
+
+class DuckDbSource:
+    """Use as a context manager; see `windlass.engines.base.Source`."""
+
+    facts = FACTS
+
+    def __init__(self, url: str) -> None:
+        """Opens nothing yet.
+
+        Raises:
+            BadSpec: the URL names no file.
+        """
+        self._path = path_of(url)
+        if not self._path:
+            hint = "duckdb:///folder/file.duckdb"
+            raise BadSpec([f"source: duckdb needs the path of a file: {hint}"])
+        self.place = f"DuckDB {self._path}"
+        self._stops = Stops()
+        self._database: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        if self._database is not None:
+            self._database.close()
+
+    @property
+    def identity(self) -> str:
+        return identity_of("duckdb", self._path)
+
+    # the snapshot
+
+    def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
+        self._open()
+        return Snapshot(number, self._state(), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "")
+
+    def _open(self) -> None:
+        check_file(self.place, self._path)
+        with explaining(self.place, "opening it"):
+            self._database = duckdb.connect(
+                self._path,
+                read_only=True,
+                config={"memory_limit": MEMORY, "autoinstall_known_extensions": "false"},
+            )
+
+    def _state(self) -> str:
+        """Another one once somebody has written to the file."""
+        found = Path(self._path).stat()
+        return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+
+    def join(self, snapshot: Snapshot) -> None:
+        self._open()
+        if self._state() != snapshot.id:
+            raise SnapshotLost(f"{self.place} has been written to", side="source")
+
+    def notices(self) -> Sequence[str]:
+        return []
+
+    @property
+    def alive(self) -> bool:
+        return True
+
+    def keep(self, relations: Collection[str]) -> None:
+        """Nobody can drop what is open here."""
+
+    def cancel(self) -> None:
+        self._stops.cancel()
+
+    @contextmanager
+    def _session(self) -> Iterator[Any]:
+        with self._database.cursor() as session:
+            session.execute("set timezone = 'UTC'")
+            with self._stops.during(session.interrupt):
+                yield session
+
+    @contextmanager
+    def _asking(self, doing: str) -> Iterator[Any]:
+        with explaining(self.place, doing, self._stops), self._session() as session:
+            yield session
+
+    # what there is
+
+    def relations(self) -> Sequence[Readable]:
+        return self._relations
+
+    @cached_property
+    def _relations(self) -> Sequence[Readable]:
+        query = (resources.files("windlass.engines.duckdb") / "relations.sql").read_text()
+        with self._asking("reading what it holds") as session:
+            rows = session.execute(query).fetchall()
+        return [
+            Readable(
+                Name(schema_, name),
+                by_pattern=kind == "table",
+                key=_key(keys, not_null),
+                not_null=frozenset(not_null),
+                rows=count,
+                size_bytes=max(size, 0),
+            )
+            for schema_, name, kind, count, size, not_null, keys in rows
+        ]
+
+    def item(self, request: Request) -> str:
+        return from_item(request, request.relation.name.schema if request.relation else "")
+
+    def describe(self, request: Request) -> Described:
+        query = statement("describe select * from {item}", item=verbatim(self.item(request)))
+        with self._asking(f"reading {request.name}") as session:
+            rows = session.execute(query).fetchall()
+        return Described(tuple(column_of(row[0], row[1]) for row in rows))
+
+    def span(self, export: Export, last: str) -> Span:
+        """As text. A mark of time never ends in the future, as nothing would come after that."""
+        column, overlap = self._marked(export), export.span.overlap_seconds
+        highest = statement("max({mark})", mark=names(export.watermark))
+        if column.kind in STAMPS:
+            now = verbatim(_NOW[column.kind])
+            # least() passes over a NULL
+            highest = statement(
+                "case when {most} is not null then least({most}, {now}) end",
+                most=verbatim(highest),
+                now=now,
+            )
+        query = statement(
+            "select cast({most} as varchar) from {item}",
+            most=verbatim(highest),
+            item=verbatim(export.query),
+        )
+        with self._asking(f"reading {export.name}") as session:
+            (upto,) = session.execute(query).fetchone()
+            if last and overlap:
+                micros = int(overlap * 1_000_000)
+                earlier = statement(
+                    "select cast(cast(? as {type}) - to_microseconds(?) as varchar)",
+                    type=verbatim(column.type),
+                )
+                (last,) = session.execute(earlier, [last, micros]).fetchone()
+        return Span(overlap, last, upto or last)
+
+    def _marked(self, export: Export) -> Column:
+        """The watermark's column, which may not be exported."""
+        every = statement("select * from {item}", item=verbatim(export.query))
+        request = Request(export.name, None, every)
+        columns = self.describe(request).columns
+        return next(column for column in columns if column.name == export.watermark)
+
+    @contextmanager
+    def reading(self, export: Export, target: Facts, run: str) -> Iterator[DuckDbRows]:
+        type_ = self._marked(export).type if export.watermark and export.span.since else ""
+        with self._session() as session:
+            yield DuckDbRows(self.place, session, export, type_, self._stops)
+
+
+def _key(keys: Sequence[Sequence[str]], not_null: Collection[str]) -> tuple[str, ...]:
+    """The primary key, else columns that are unique and never NULL."""
+    sure = (key for key in keys if all(column in not_null for column in key))
+    return tuple(next(sure, ()))

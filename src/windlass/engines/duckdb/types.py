@@ -1,0 +1,85 @@
+"""Which types DuckDB's columns have in an export, and how they are selected as these. Pure.
+
+What no other engine has, or holds exactly, is DuckDB's own text: integers of 128 bits, nanoseconds,
+intervals, nested values.
+"""
+
+from __future__ import annotations
+
+import re
+
+from psycopg import sql
+
+from windlass.engines.statements import names, verbatim
+from windlass.model.export import Column, Kind
+
+_KINDS = {
+    "BOOLEAN": Kind.BOOLEAN,
+    "TINYINT": Kind.INT16,
+    "SMALLINT": Kind.INT16,
+    "INTEGER": Kind.INT32,
+    "BIGINT": Kind.INT64,
+    "UTINYINT": Kind.INT16,
+    "USMALLINT": Kind.INT32,
+    "UINTEGER": Kind.INT64,
+    "FLOAT": Kind.FLOAT32,
+    "DOUBLE": Kind.FLOAT64,
+    "VARCHAR": Kind.TEXT,
+    "JSON": Kind.JSON,
+    "UUID": Kind.UUID,
+    "BLOB": Kind.BYTES,
+    "DATE": Kind.DATE,
+    "TIME": Kind.TIME,
+    "TIMESTAMP": Kind.TIMESTAMP,
+    "TIMESTAMP_S": Kind.TIMESTAMP,
+    "TIMESTAMP_MS": Kind.TIMESTAMP,
+    "TIMESTAMP WITH TIME ZONE": Kind.INSTANT,
+}
+_LISTED = (
+    Kind.BOOLEAN, Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT,
+)  # fmt: skip
+_DECIMAL = re.compile(r"DECIMAL\((\d+), ?(\d+)\)")
+_SELECTED = {
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.INT16: "SMALLINT",
+    Kind.INT32: "INTEGER",
+    Kind.INT64: "BIGINT",
+    Kind.FLOAT32: "FLOAT",
+    Kind.FLOAT64: "DOUBLE",
+    Kind.TEXT: "VARCHAR",
+    Kind.JSON: "VARCHAR",
+    Kind.BYTES: "BLOB",
+    Kind.DATE: "DATE",
+    Kind.TIME: "TIME",
+    Kind.TIMESTAMP: "TIMESTAMP",
+    Kind.INSTANT: "TIMESTAMPTZ",
+}
+
+
+def column_of(name: str, type_: str) -> Column:
+    """A column of DuckDB's `type_`, as `describe` writes it."""
+    if type_ == "UBIGINT":
+        return Column(name, type_, Kind.DECIMAL, False, 20, 0)
+    if found := _DECIMAL.fullmatch(type_):
+        return Column(name, type_, Kind.DECIMAL, False, int(found[1]), int(found[2]))
+    of = _KINDS.get(type_.removesuffix("[]"))
+    if type_.endswith("[]") and of in _LISTED:
+        return Column(name, type_, of, is_list=True)
+    kind = None if type_.endswith("[]") else of
+    return Column(name, type_, kind or Kind.TEXT, is_cast=kind is None)
+
+
+def value_of(column: Column) -> sql.Composable:
+    """What is selected of a column."""
+    name = names(column.name)
+    if column.mask:
+        return sql.SQL("case when {} is not null then '***' end").format(name)
+    if column.is_cast and column.kind is Kind.JSON:  # of a list, for who has no lists
+        return sql.SQL("cast(to_json({}) as VARCHAR)").format(name)
+    if column.kind is Kind.UUID:
+        return sql.SQL("unhex(replace(cast({} as VARCHAR), '-', ''))").format(name)
+    if column.kind is Kind.DECIMAL:
+        type_ = f"DECIMAL({column.precision},{column.scale})"
+    else:
+        type_ = _SELECTED[column.kind] + ("[]" if column.is_list else "")
+    return sql.SQL("cast({} as {})").format(name, verbatim(type_))

@@ -1,0 +1,88 @@
+"""What the columns of a relation or query hold: as declared, as counted, or as the user says."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from windlass.engines.sqlite.catalog import read_declared
+from windlass.engines.sqlite.census import Counts, take_census
+from windlass.engines.sqlite.types import Unclear, column_of, said_column
+from windlass.engines.sqlite.values import converter
+from windlass.engines.statements import names, statement, verbatim
+from windlass.model.export import Column, Described, Kind, Request
+
+_OVERHEAD_BYTES = 8  # of a value, beside its own
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What reading has to know of a relation beside its columns."""
+
+    said: Mapping[str, str]  # types that the user has given
+    row_bytes: int  # the most that a row can have
+
+
+def describe(session: sqlite3.Connection, item: str, request: Request) -> tuple[Described, Known]:
+    """One scan of all rows, and one for each column whose type the user has said."""
+    every = statement("select * from {item} limit 0", item=verbatim(item))
+    columns = [one[0] for one in session.execute(every).description]
+    declared = read_declared(session, request.relation.name.name) if request.relation else {}
+    rows, counts = take_census(session, item, columns)
+    found = [
+        _column(session, item, name, declared.get(name, ""), request, counted)
+        for name, counted in zip(columns, counts, strict=True)
+    ]
+    row_bytes = sum(one.longest_bytes + _OVERHEAD_BYTES for one in counts)
+    size_bytes = sum(one.bytes for one in counts)
+    return Described(tuple(found), rows, size_bytes), Known(request.types, row_bytes)
+
+
+def _column(
+    session: sqlite3.Connection,
+    item: str,
+    name: str,
+    declared: str,
+    request: Request,
+    counts: Counts,
+) -> Column:
+    type_ = declared.lower() or "any"
+    if name in request.text:
+        return Column(name, type_, Kind.TEXT, is_cast=True)
+    try:
+        if name not in request.types:
+            return column_of(name, type_, counts)
+        column = said_column(name, type_, request.types[name])
+        _check_said(session, item, column, counts)
+        return column
+    except Unclear as error:
+        return Column(name, type_, Kind.TEXT, unclear=str(error))
+
+
+def _check_said(session: sqlite3.Connection, item: str, column: Column, counts: Counts) -> None:
+    """Raises:
+    Unclear: there are values that are not of this type, and how many.
+    """
+    texts_only = column.kind not in (Kind.UUID, Kind.BYTES)
+    wrong = counts.blobs if texts_only else counts.texts if column.kind is Kind.BYTES else 0
+    if not wrong:
+        query = statement(
+            "select {name} from {item} where {name} is not null",
+            name=names(column.name),
+            item=verbatim(item),
+        )
+        wrong = _misfits(session.execute(query), column)
+    if wrong:
+        is_ = "value is" if wrong == 1 else "values are"
+        raise Unclear(f"types: {column.name}: {wrong:,} {is_} not {column.described}")
+
+
+def _misfits(cursor: sqlite3.Cursor, column: Column) -> int:
+    convert, wrong = converter(column), 0
+    for (value,) in cursor:
+        try:
+            convert(value)
+        except ValueError:
+            wrong += 1
+    return wrong

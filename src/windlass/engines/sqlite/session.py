@@ -1,0 +1,91 @@
+"""A session with an SQLite file: how it is opened, only to be read, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from windlass.engines.paths import path_of
+from windlass.errors import BadSpec, ConnectionLost, Interrupted, WindlassError
+
+BUSY_SECONDS = 10.0  # how long a lock of somebody who writes is waited for
+LEAST_VERSION = (3, 37)  # has pragma_table_list
+
+_HINTS = {
+    sqlite3.SQLITE_NOTADB: "it is another kind of file, or encrypted",
+    sqlite3.SQLITE_CORRUPT: "see what `pragma integrity_check` says, and restore a copy",
+    sqlite3.SQLITE_CANTOPEN: "check the owner and mode of the file and its folder; a file in WAL"
+    " mode needs a folder that can be written, or ?immutable=1 if nobody writes to it",
+    sqlite3.SQLITE_READONLY: "its last writer has left a journal: open it with a program that may"
+    " write to it, once",
+    sqlite3.SQLITE_PERM: "check the owner and mode of the file",
+}
+
+
+class File:
+    """An SQLite file by its URL. Opened only to be read; never created."""
+
+    def __init__(self, url: str) -> None:
+        """Raises:
+        BadSpec: the URL names no file.
+        """
+        options = dict(parse_qsl(urlsplit(url).query))
+        wrong = sorted(set(options) - {"immutable"})
+        self.path = path_of(url)
+        if not self.path or wrong:
+            hint = f"; unknown: {', '.join(wrong)}" if wrong else ""
+            raise BadSpec(
+                [f"source: sqlite needs the path of a file: sqlite:///folder/file.db{hint}"]
+            )
+        self.place = f"SQLite {self.path}"
+        self.immutable = options.get("immutable", "0") not in ("0", "")  # nobody writes to it
+        self._uri = f"file:{quote(self.path)}?mode=ro{'&immutable=1' if self.immutable else ''}"
+
+    def connect(self, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+        """A session whose texts are bytes, as they may not be UTF-8."""
+        if sqlite3.sqlite_version_info < LEAST_VERSION:
+            needed = ".".join(map(str, LEAST_VERSION))
+            raise WindlassError(
+                f"this Python has SQLite {sqlite3.sqlite_version}, and {needed} is needed",
+                hint="use a newer Python",
+            )
+        connection = sqlite3.connect(
+            self._uri,
+            uri=True,
+            timeout=busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,  # one thread at a time
+        )
+        connection.text_factory = bytes
+        for setting in ("query_only = on", "trusted_schema = off", "cell_size_check = on"):
+            connection.execute(f"pragma {setting}")
+        connection.create_function("windlass_real", 1, repr, deterministic=True)
+        return connection
+
+    @contextmanager
+    def explaining(self, doing: str) -> Iterator[None]:
+        """SQLite's errors as ours.
+
+        Raises:
+            ConnectionLost: somebody else has it locked; it can be tried again.
+            Interrupted: what ran has been stopped.
+        """
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._explained(error, doing) from error
+
+    def _explained(self, error: sqlite3.Error, doing: str) -> WindlassError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without its extension
+        if code == sqlite3.SQLITE_INTERRUPT:
+            return Interrupted("stopped on request")
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return ConnectionLost(
+                f"{self.place} is locked by a program that writes to it",
+                hint="wait until it has finished",
+                side="source",
+            )
+        message = f"{self.place}: {doing}: {error}"
+        return WindlassError(message, hint=_HINTS.get(code, "see the file"), side="source")

@@ -1,0 +1,154 @@
+"""Values of SQLite as those of a type that the user has said. Pure, and strict: a value that does
+not have it exactly is none of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from windlass.engines.sqlite.types import EXACT_IN_FLOAT
+from windlass.model.export import Column, Kind
+
+Raw = int | float | bytes
+_TIME = r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?"
+_TEXTS = {
+    Kind.DATE: re.compile(r"\d{4}-\d\d-\d\d"),
+    Kind.TIME: re.compile(_TIME),
+    Kind.TIMESTAMP: re.compile(rf"\d{{4}}-\d\d-\d\d([T ]{_TIME})?"),
+    Kind.INSTANT: re.compile(rf"\d{{4}}-\d\d-\d\d[T ]{_TIME}(Z|[+-]\d\d:\d\d)"),
+}
+_NUMBER = re.compile(rb"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def converter(column: Column) -> Callable[[Raw], Any]:
+    """Makes one value that of the column's type; a ValueError says that it is none of it."""
+    if column.kind is Kind.DECIMAL:
+        return lambda value: _decimal(value, column)
+    return _CONVERTERS[column.kind]
+
+
+def _boolean(value: Raw) -> bool:
+    if isinstance(value, bytes) or value not in (0, 1):
+        raise ValueError
+    return bool(value)
+
+
+def _integer(value: Raw) -> int:
+    number = int(_numeric(value))
+    if isinstance(value, float) and number != value:
+        raise ValueError
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError
+    return number
+
+
+def _numeric(value: Raw) -> int | float | str:
+    """A number, or the text of one."""
+    if not isinstance(value, bytes):
+        return value
+    if not _NUMBER.fullmatch(value):
+        raise ValueError
+    return value.decode()
+
+
+def _float(value: Raw) -> float:
+    if isinstance(value, int) and abs(value) > EXACT_IN_FLOAT:
+        raise ValueError
+    return float(_numeric(value))
+
+
+def _decimal(value: Raw, column: Column) -> Decimal:
+    """A real is none: what was a decimal once has lost that when it was stored."""
+    if isinstance(value, float):
+        raise ValueError
+    try:
+        number = Decimal(_numeric(value))
+    except InvalidOperation:
+        raise ValueError from None
+    _, digits, exponent = number.normalize().as_tuple()
+    assert isinstance(exponent, int)
+    whole = len(digits) + exponent if number else 0
+    if -exponent > column.scale or whole > column.precision - column.scale:
+        raise ValueError
+    return number
+
+
+def _text(value: Raw) -> str:
+    if not isinstance(value, bytes):
+        raise ValueError
+    return value.decode()
+
+
+def _json(value: Raw) -> str:
+    text = _text(value)
+    json.loads(text, parse_constant=_no_constant)
+    return text
+
+
+def _no_constant(_: str) -> None:
+    raise ValueError  # NaN and Infinity are Python's, not JSON's
+
+
+def _uuid(value: Raw) -> bytes:
+    """As a text, or as its sixteen bytes."""
+    if isinstance(value, bytes) and len(value) == 16:
+        return value
+    return UUID(_text(value)).bytes
+
+
+def _bytes(value: Raw) -> bytes:
+    if not isinstance(value, bytes):
+        raise ValueError
+    return value
+
+
+def _shaped(value: Raw, kind: Kind) -> str:
+    text = _text(value)
+    if not _TEXTS[kind].fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _date(value: Raw) -> date:
+    return date.fromisoformat(_shaped(value, Kind.DATE))
+
+
+def _time(value: Raw) -> time:
+    return time.fromisoformat(_shaped(value, Kind.TIME))
+
+
+def _timestamp(value: Raw) -> datetime:
+    if isinstance(value, int):
+        return _instant(value).replace(tzinfo=None)
+    return datetime.fromisoformat(_shaped(value, Kind.TIMESTAMP))
+
+
+def _instant(value: Raw) -> datetime:
+    """An integer counts seconds since 1970."""
+    if isinstance(value, int):
+        try:
+            return _EPOCH + timedelta(seconds=value)
+        except OverflowError:
+            raise ValueError from None
+    return datetime.fromisoformat(_shaped(value, Kind.INSTANT))
+
+
+_CONVERTERS: dict[Kind, Callable[[Raw], Any]] = {
+    Kind.BOOLEAN: _boolean,
+    Kind.INT64: _integer,
+    Kind.FLOAT64: _float,
+    Kind.TEXT: _text,
+    Kind.JSON: _json,
+    Kind.UUID: _uuid,
+    Kind.BYTES: _bytes,
+    Kind.DATE: _date,
+    Kind.TIME: _time,
+    Kind.TIMESTAMP: _timestamp,
+    Kind.INSTANT: _instant,
+}
