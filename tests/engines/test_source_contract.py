@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from command import finish, start
 from engines import (
     Engine,
     duckdb_engine,
@@ -19,7 +22,7 @@ from engines import (
     sqlite_engine,
     values_of,
 )
-from exporting import export, files, rows
+from exporting import export, files, rows, spec_file
 from servers import Database
 from windlass.engines.base import FILES, Source
 from windlass.engines.registry import ENGINES, open_source
@@ -44,8 +47,8 @@ def filled(engine: Engine, count: int = 100) -> Engine:
     """With a table `orders` of some rows."""
     key, text = engine.types["int"], engine.types["text"]
     engine.run(f"create table orders (id {key} primary key, note {text})")
-    for start in range(0, count, 500):
-        some = ", ".join(f"({n}, 'note {n}')" for n in range(start, min(start + 500, count)))
+    for low in range(0, count, 500):
+        some = ", ".join(f"({n}, 'note {n}')" for n in range(low, min(low + 500, count)))
         engine.run(f"insert into orders values {some}")
     return engine
 
@@ -396,4 +399,20 @@ def test_a_value_that_cannot_be_computed_stops_the_export_without_showing_it(
     ran = export(engine, tmp_path, relations=words)
     assert ran.code in (3, 4)
     assert "note 0" not in ran.said
+    assert files(tmp_path) == []
+
+
+@over_engines()
+def test_ctrl_c_leaves_no_files(engine: Engine, tmp_path: Path) -> None:
+    """While rows are read, or counted: whichever takes an engine so long."""
+    words: Any = [{"name": "endless", "query": engine.endless}]
+    path = spec_file(tmp_path, source=engine.url, relations=words)
+    process = start("export", "--json", "-f", str(path))
+    deadline = time.monotonic() + 60
+    while "step=read_source" not in process.said()[1]:
+        assert time.monotonic() < deadline, "it has not begun"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    ended = finish(process).expect(130)
+    assert ended.result["state"] == "interrupted"
     assert files(tmp_path) == []

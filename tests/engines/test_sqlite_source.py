@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, time
@@ -11,10 +14,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import duckdb
 import pytest
 
 from engines import Engine, sqlite_engine
 from exporting import export, files, rows
+from paths import DOCS
 from windlass.engines.sqlite.census import Counts
 from windlass.engines.sqlite.types import Unclear, column_of
 from windlass.model.export import Kind
@@ -311,3 +316,17 @@ def test_a_row_is_as_large_as_it_is(engine: Engine, tmp_path: Path) -> None:
     )
     export(engine, tmp_path, relations="v", compression="none").expect(0)
     assert rows(tmp_path, "select count(*), sum(octet_length(b)) from v") == [(20, 60_000_000)]
+
+
+def test_the_example_of_the_page_runs_as_it_is_typed(tmp_path: Path) -> None:
+    page = (DOCS / "export.md").read_text()
+    (example,) = [part for part in page.split("```") if part.startswith("sh\npython -c")]
+    typed = example.removeprefix("sh\n").replace("/tmp/app", f"{tmp_path}/app")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-ec", typed], env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
+        found = connection.execute("select columns(* exclude id) from visits").fetchall()
+    assert found == [(datetime(2024, 2, 29, 10), Decimal("9.90"))]

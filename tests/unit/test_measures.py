@@ -110,7 +110,7 @@ def test_no_modules_import_each_other_in_a_loop(house: list[Source]) -> None:
 
 def test_every_test_is_in_a_folder_of_its_kind() -> None:
     kinds = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")}
-    assert kinds == {"unit", "postgres", "faults", "airflow"}
+    assert kinds == {"unit", "engines", "postgres", "faults", "airflow"}
 
 
 def over(found: Mapping[str, int], limit: int) -> dict[str, int]:
