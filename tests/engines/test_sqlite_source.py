@@ -6,8 +6,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +22,10 @@ from engines import Engine, sqlite_engine
 from exporting import export, files, rows
 from paths import DOCS
 from windlass.engines.sqlite.census import Counts
+from windlass.engines.sqlite.session import File
+from windlass.engines.sqlite.sessions import Sessions
 from windlass.engines.sqlite.types import Unclear, column_of
+from windlass.engines.stopping import Stops
 from windlass.model.export import Kind
 
 # what a column is declared as, what it holds, and what it is
@@ -267,6 +271,34 @@ def test_without_a_wal_writers_wait_and_a_notice_says_so(tmp_path: Path) -> None
     assert any("not in WAL mode" in notice for notice in ran.result["notices"])
     ran = export(_Url(f"sqlite://{path}?immutable=1"), tmp_path).expect(0)
     assert ran.result["notices"] == []
+
+
+def test_sessions_begin_together_though_somebody_commits_all_the_time(
+    engine: Engine, tmp_path: Path
+) -> None:
+    engine.run("create table v (a int)")
+    file, over = File(engine.url), threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(tmp_path / "source.db")) as writer:
+            while not over.is_set():
+                writer.execute("insert into v values (1)")
+                writer.commit()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for _ in range(20):
+            sessions = Sessions(file, Stops())
+            sessions.begin()
+            with ExitStack() as stack:
+                stack.callback(sessions.close)
+                every = [stack.enter_context(sessions.one()) for _ in range(sessions.count)]
+                counts = {one.execute("select count(*) from v").fetchone() for one in every}
+            assert len(counts) == 1
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_text_that_is_not_utf_8_is_refused_without_showing_it(

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import duckdb
 
+from windlass.engines import scratch
 from windlass.engines.base import Facts
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.reading import DuckDbRows
@@ -58,6 +59,7 @@ class DuckDbSource:
     def __exit__(self, *fault: object) -> None:
         if self._database is not None:
             self._database.close()
+            scratch.let_go()
 
     @property
     def identity(self) -> str:
@@ -75,7 +77,11 @@ class DuckDbSource:
             self._database = duckdb.connect(
                 self._path,
                 read_only=True,
-                config={"memory_limit": MEMORY, "autoinstall_known_extensions": "false"},
+                config={
+                    "memory_limit": MEMORY,
+                    "autoinstall_known_extensions": "false",
+                    "temp_directory": str(scratch.folder()),  # else it is beside the file
+                },
             )
 
     def _state(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from psycopg import sql
@@ -104,14 +105,40 @@ def _value(column: Column) -> sql.Composable:
 
 
 def mark_text(value: Any) -> str:
-    """A watermark's value as text that says of which class it is."""
-    return repr(value.decode()) if isinstance(value, bytes) else repr(value)
+    """A watermark's value as text that says of which class it is.
+
+    Raises:
+        WindlassError: it is bytes, or a text that is none.
+    """
+    if not isinstance(value, bytes):
+        return f"{'integer' if isinstance(value, int) else 'real'} {value!r}"
+    try:
+        return f"text {value.decode()}"
+    except UnicodeDecodeError:
+        raise WindlassError(
+            "the watermark holds a value that is not text in UTF-8", side="source"
+        ) from None
 
 
-def mark_value(text: str) -> Any:
-    import ast
+def mark_value(text: str) -> int | float | str:
+    """What `mark_text` has written.
 
-    return ast.literal_eval(text)
+    Raises:
+        WindlassError: it is something else.
+    """
+    class_, _, value = text.partition(" ")
+    with suppress(ValueError):
+        match class_:
+            case "integer":
+                return int(value)
+            case "real":
+                return float(value)
+            case "text":
+                return value
+    raise WindlassError(
+        "the watermark in the warehouse's records is not one of SQLite's",
+        hint="remove those records, and everything is read again",
+    )
 
 
 def _plain(column: Column, refuse: Callable[[], NoReturn]) -> Make:

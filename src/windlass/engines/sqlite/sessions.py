@@ -66,6 +66,10 @@ class Sessions:
             raise
         return session
 
+    @property
+    def count(self) -> int:
+        return len(self._all)
+
     @contextmanager
     def one(self) -> Iterator[sqlite3.Connection]:
         """One that nobody else has, until it is left.
