@@ -207,6 +207,7 @@ def test_keys_of_another_flow_are_named_with_it(
         read_any(written(tmp_path, text))
     assert any(one.startswith(fault) for one in caught.value.faults)
     assert hint in caught.value.hint
+    assert bool(caught.value.hint) is bool(hint)
 
 
 def test_a_command_refuses_a_file_for_another_flow(tmp_path: Path) -> None:

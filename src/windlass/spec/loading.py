@@ -69,7 +69,7 @@ def read_any(path: Path, words: Mapping[str, Any] | None = None) -> tuple[str, A
     given = _given(words or {})
     if flow == "rewrite" and "target" in given:
         given["connection"] = given.pop("target")
-    return flow, _load(SPECS[flow], given, without_flow(data), _NEEDS[flow])
+    return flow, _load(SPECS[flow], given, data, _NEEDS[flow])
 
 
 def flow_of_file(path: Path) -> str:
@@ -89,13 +89,16 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _keys(path: Path, flow: str) -> dict[str, Any]:
-    return keys_for(flow, _read_file(path), path)
+    """Those of a file, which has to be for this flow."""
+    data = _read_file(path)
+    keys_for(flow, data, path)
+    return data
 
 
 def _load(
     model: type[M], words: Mapping[str, Any], data: Mapping[str, Any], needs: Sequence[str]
 ) -> M:
-    found = {**data, **_given(words)}
+    found = {**without_flow(data), **_given(words)}
     for entry in model.entries.values():
         if not found.get(entry.key) and (value := os.environ.get(entry.variable)):
             found[entry.key] = value
@@ -103,7 +106,7 @@ def _load(
     try:
         spec = validated(model, found)
     except BadSpec as error:
-        hint = error.hint or _hint(model, found)
+        hint = error.hint or ("" if "flow" in data else _hint(model, found))
         raise BadSpec([*faults, *error.faults], hint=hint) from None
     if faults:
         raise BadSpec(faults)
