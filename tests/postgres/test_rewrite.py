@@ -308,13 +308,6 @@ def test_status_lists_rewrites_and_what_can_be_undone(messages: Database) -> Non
     assert {status.flow for status in found.values()} == {"rewrite"}
 
 
-def test_status_reads_a_journal_from_before_there_were_flows(messages: Database) -> None:
-    done(messages)
-    messages.run("alter table windlass.run drop column flow", "delete from windlass.run")
-    assert status(messages.url) == []
-    assert done(messages, {**PRODUCT, "select": "true"}).counts["written"] == 40
-
-
 # what it refuses
 
 

@@ -73,7 +73,7 @@ def test_a_planted_journal_is_refused_by_every_command(
     [
         "create schema windlass",
         "create schema windlass; create table windlass.line (a int)",
-        "create schema windlass; create table windlass.survivor (run text primary key)",
+        "create schema windlass; create table windlass.crash_marker (run text primary key)",
     ],
 )
 def test_a_schema_of_that_name_is_not_taken_from_another_role(
@@ -97,7 +97,7 @@ CODE = {
     "index": "create index e on windlass.run ((upper(run)))",
     "type": "alter table windlass.run add e windlass.mine",
     "referred": "create table public.child (run text references windlass.run on delete cascade)",
-    "view": "alter table windlass.survivor rename to old; create view windlass.survivor as"
+    "view": "alter table windlass.crash_marker rename to old; create view windlass.crash_marker as"
     " select * from windlass.old",
 }
 

@@ -21,7 +21,7 @@ from windlass.errors import (
 from windlass.flows.migrate.portions import UNDOING
 from windlass.flows.migrate.resuming import check_target
 from windlass.flows.registry import flow_named
-from windlass.journal.journal import Line
+from windlass.journal.records import Line
 from windlass.model.outcome import Outcome, State
 from windlass.run.hints import RESUME, way_on
 

@@ -27,7 +27,7 @@ from windlass.flows.migrate.written import UNFINISHED
 from windlass.flows.rewrite.context import read_rewrite_plan
 from windlass.flows.rollback import SET_STEP, find_run
 from windlass.inplace.backup import drop_backup, find_place
-from windlass.journal import journal
+from windlass.journal import door, records
 from windlass.model.outcome import State
 from windlass.model.past import Left
 from windlass.model.relation import Name
@@ -80,8 +80,8 @@ def read_left(connection: Connection, run: str = "") -> list[Left]:
     return found_lefts
 
 
-def _runs(connection: Connection) -> list[journal.Run]:
-    return journal.read_runs(connection) if journal.exists(connection) else []
+def _runs(connection: Connection) -> list[records.Run]:
+    return records.read_runs(connection) if door.exists(connection) else []
 
 
 def _lost(connection: Connection, sizes: Sizes) -> list[Left]:
@@ -95,7 +95,7 @@ def _lost(connection: Connection, sizes: Sizes) -> list[Left]:
     ]
 
 
-def _left(connection: Connection, run: journal.Run, sizes: Sizes) -> Left:
+def _left(connection: Connection, run: records.Run, sizes: Sizes) -> Left:
     schemas, size = sizes.get(run.run, ((), 0))
     if run.flow == "rewrite":
         backup = find_place(connection, read_rewrite_plan(connection, run.run))
@@ -103,7 +103,7 @@ def _left(connection: Connection, run: journal.Run, sizes: Sizes) -> Left:
         return Left(run.run, run.state.value, run.finished_at, (), size, backup=backup)
     if run.state is State.ROLLED_BACK or run.flow != "migrate":
         return Left(run.run, run.state.value, run.finished_at, schemas, size)
-    lines = journal.read_lines(connection, run.run)
+    lines = records.read_lines(connection, run.run)
     notes = {(line.step, line.item): line.note or {} for line in lines}
     moves = _moves(notes)
     return Left(
@@ -186,7 +186,7 @@ def _guests(connection: Connection, left: Left) -> list[Problem]:
     """What others have put into the schemas. Of a run that the journal has lost nobody knows."""
     if not left.state or not left.schemas:
         return []
-    lines = journal.read_lines(connection, left.run)
+    lines = records.read_lines(connection, left.run)
     own = {move.name for move in _moves({(one.step, one.item): one.note or {} for one in lines})}
     return guests_in(
         connection, left.schemas, lambda name: name in own or bool(_OF_A_REPAIR.fullmatch(name))

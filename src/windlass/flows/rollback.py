@@ -36,7 +36,7 @@ from windlass.flows.migrate.portions import (
 from windlass.flows.migrate.succession import later_problems
 from windlass.flows.migrate.written import foresee_migration, written_in
 from windlass.flows.registry import flow_named
-from windlass.journal import journal
+from windlass.journal import door, records
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
 from windlass.model.past import Foreseen, Undone
@@ -49,11 +49,11 @@ MOST_PORTIONS = 5  # at once
 SET_STEP = IN_ORDER[Phase.SCHEMA]
 
 
-def find_run(connection: Connection, run: str) -> journal.Run:
+def find_run(connection: Connection, run: str) -> records.Run:
     """Raises:
     Refused: there is no such run.
     """
-    runs = journal.read_runs(connection) if journal.exists(connection) else []
+    runs = records.read_runs(connection) if door.exists(connection) else []
     found = next((one for one in runs if one.run == run), None)
     if found is None:
         known = ", ".join(one.run for one in runs[:5]) or "none"
@@ -88,12 +88,12 @@ def roll_back(connection: Connection, run: str, *, force: bool = False) -> Undon
     return undone
 
 
-def already_undone(found: journal.Run) -> Undone:
+def already_undone(found: records.Run) -> Undone:
     """By an earlier command, or by one that was faster: a run is read again under its lock."""
     return Undone(f"already rolled back at {found.finished_at[:19]}", already=True)
 
 
-def undo_migration(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
+def undo_migration(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
     """`undo` of a run, as the only windlass that moves something into this target.
 
     Raises:
@@ -124,7 +124,7 @@ def _portion(plan: Plan) -> int:
     return plan.portion
 
 
-def undo(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
+def undo(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
     """Drop what a run made and put back what it set aside, unless others have written what would be
     lost, and `force` is not given; while that is looked for, and until all is done, nobody writes.
 
@@ -175,10 +175,10 @@ def _in_part(run: str) -> Iterator[None]:
 class _Undoing:
     """A run that is being undone by this command."""
 
-    def __init__(self, connection: Connection, found: journal.Run, force: bool) -> None:
+    def __init__(self, connection: Connection, found: records.Run, force: bool) -> None:
         self._connection, self._found, self._force = connection, found, force
-        self._plan = journal.read_plan(connection, found.run)
-        self._lines = journal.read_lines(connection, found.run)
+        self._plan = records.read_plan(connection, found.run)
+        self._lines = records.read_lines(connection, found.run)
         self._ran = {(line.step, line.item): line.note or {} for line in self._lines}
         self._repointed = self._ran.get((REPOINT, REPOINTED), {})
         self._portion = _portion(self._plan)
@@ -222,8 +222,8 @@ class _Undoing:
             return
         run, connection = self._found.run, self._connection
         with connection.transaction():
-            connection.execute(journal.line_statement(run, journal.Line(*UNDOING)).encode())
-            journal.set_state(connection, run, State.STOPPED)
+            connection.execute(records.line_statement(run, records.Line(*UNDOING)).encode())
+            records.set_state(connection, run, State.STOPPED)
         self._found = find_run(connection, run)
 
     def drop_some(self) -> None:
@@ -239,7 +239,7 @@ class _Undoing:
             line = self._objects.pop()
             with connection.transaction():
                 self._undo_large_objects([line])
-                journal.delete_lines(connection, self._found.run, line.step, [line.item])
+                records.delete_lines(connection, self._found.run, line.step, [line.item])
 
     def _keep(self, tables: Sequence[Name]) -> None:
         """Refuse to drop tables with what has come since all was looked at."""
@@ -270,17 +270,17 @@ class _Undoing:
                 self._stayed += restore(connection, plan.dependents, objects)
             self._stayed += take_back(connection, _granted(self._lines))
             restore_states(connection, before.get("sequences", ()))  # which stay set, come what may
-            journal.set_state(connection, run, State.ROLLED_BACK)
+            records.set_state(connection, run, State.ROLLED_BACK)
         return Undone(self._summary, self._stayed)
 
-    def _undo_large_objects(self, lines: Sequence[journal.Line]) -> None:
+    def _undo_large_objects(self, lines: Sequence[records.Line]) -> None:
         """Remove what came, and give what was there its ids again; this line says who did."""
         connection, notes = self._connection, [line.note or {} for line in lines]
         unlink_large_objects(connection, [oid for note in notes for oid in note["large_objects"]])
         if kept := kept_of(notes):
             bring_back(connection, kept, self._plan.target.user)
-            line = journal.Line(journal.ROLLBACK, f"large objects {lines[0].item}")
-            connection.execute(journal.line_statement(self._found.run, line).encode())
+            line = records.Line(records.ROLLBACK, f"large objects {lines[0].item}")
+            connection.execute(records.line_statement(self._found.run, line).encode())
 
     def _check(self) -> None:
         """That nothing of others' would be lost. The first look sees all that there is."""
@@ -326,6 +326,6 @@ def _in_use(name: str) -> str:
     return f"{name} stays, as others use it"
 
 
-def _granted(lines: Sequence[journal.Line]) -> list[Sequence[Any]]:
+def _granted(lines: Sequence[records.Line]) -> list[Sequence[Any]]:
     """What the run has granted and revoked on what it has not made, in its order."""
     return [change for line in lines for change in (line.note or {}).get("privileges", ())]

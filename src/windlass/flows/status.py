@@ -13,7 +13,7 @@ from windlass.flows.clean import read_sizes
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.portions import TRANSFERS, expected_items
 from windlass.flows.registry import flow_named
-from windlass.journal import journal
+from windlass.journal import door, records
 from windlass.model.flow import resolve
 from windlass.model.outcome import RunDetail, RunStatus, State, StepStatus
 from windlass.model.report import Problem
@@ -21,7 +21,7 @@ from windlass.model.report import Problem
 
 def read_statuses(connection: Connection) -> list[RunStatus]:
     """Every run, the newest first."""
-    if not journal.exists(connection):
+    if not door.exists(connection):
         return []
     sizes = read_sizes(connection)
     return [
@@ -29,7 +29,7 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
             resolve(flow_named(run.flow).status)(connection, run),
             set_aside_bytes=sizes.get(run.run, ((), 0))[1],
         )
-        for run in journal.read_runs(connection)
+        for run in records.read_runs(connection)
     ]
 
 
@@ -37,7 +37,7 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
     """Raises:
     Refused: the journal knows no such run.
     """
-    found = journal.read_runs(connection, name) if journal.exists(connection) else []
+    found = records.read_runs(connection, name) if door.exists(connection) else []
     if not found:
         message = "is not in the target's journal"
         raise Refused([Problem(f"run {name}", message, "windlass status lists the runs")])
@@ -47,10 +47,10 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
     return RunDetail(resolve(flow_named(run.flow).status)(connection, run), run.outcome)
 
 
-def migration_status(connection: Connection, run: journal.Run) -> RunStatus:
+def migration_status(connection: Connection, run: records.Run) -> RunStatus:
     holder = read_holder(connection)
-    plan = journal.read_plan(connection, run.run)
-    lines = journal.read_lines(connection, run.run)
+    plan = records.read_plan(connection, run.run)
+    lines = records.read_lines(connection, run.run)
     copied = {line.item for line in lines if line.step in TRANSFERS}
     done = [item for item in plan.relations if all(chunk.id in copied for chunk in item.chunks)]
     return RunStatus(
@@ -71,9 +71,9 @@ def migration_status(connection: Connection, run: journal.Run) -> RunStatus:
     )
 
 
-def migration_detail(connection: Connection, run: journal.Run) -> RunDetail:
-    plan = journal.read_plan(connection, run.run)
-    lines = journal.read_lines(connection, run.run)
+def migration_detail(connection: Connection, run: records.Run) -> RunDetail:
+    plan = records.read_plan(connection, run.run)
+    lines = records.read_lines(connection, run.run)
     done = Counter(line.step for line in lines)
     seconds: dict[str, float] = defaultdict(float)
     for line in lines:

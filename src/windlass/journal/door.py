@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Any
 
 from psycopg import Connection
 
 from windlass.errors import Refused
+from windlass.journal import versions
 from windlass.model.report import Problem
 from windlass.trust.planted import Room, read_planted
 
-_TABLES = "run|snapshot|line|survivor"
+Session = Connection[Any]
+_TABLES = "run|snapshot|line|crash_marker|survivor|watermark|schema_version"
 ROOM = Room(
     "windlass",
     tables=f"^({_TABLES}|rewrite_.*|kept_.*|repair_.*)$",
@@ -19,16 +22,62 @@ ROOM = Room(
     events=True,
     hint="look at who has changed it; DROP SCHEMA windlass CASCADE forgets all runs",
 )
+_CREATING = int.from_bytes(b"windjrnl", "big")  # windlass's advisory lock key
 
 
-def read_problems(connection: Connection[Any]) -> list[Problem]:
+def read_problems(connection: Session) -> list[Problem]:
     """Why the journal may not be used, by this session's user."""
     return read_planted(connection, ROOM)
 
 
-def check(connection: Connection[Any]) -> None:
+def check(connection: Session) -> None:
     """Raises:
     Refused: another role could make us run its code, or has changed what the journal says.
     """
     if problems := read_problems(connection):
         raise Refused(problems)
+
+
+def exists(connection: Session) -> bool:
+    """Whether there is a journal. Whoever reads it asks this first: every version from the first to
+    the present one can be read.
+
+    Raises:
+        Refused: what is there is not ours, another role may change it, or a newer windlass has
+            made it.
+    """
+    check(connection)
+    row = connection.execute("select pg_catalog.to_regclass('windlass.line'::text)").fetchone()
+    if not (row and row[0]):
+        return False
+    versions.check(connection)
+    return True
+
+
+def create(connection: Session) -> None:
+    """Make the journal's schema where it is missing, and bring an older one up to date, inside the
+    caller's transaction. Whoever begins or resumes a run calls this first.
+
+    One at a time: two at once would meet in the catalogs. Looked at again when it is there: until
+    then anybody may have made one of that name.
+
+    Raises:
+        Refused: what is there is not ours.
+    """
+    connection.execute("select pg_catalog.pg_advisory_xact_lock(%s::bigint)", (_CREATING,))
+    if not exists(connection):
+        connection.execute(_text("schema.sql"))
+        keep_private(connection)
+    elif versions.upgrade(connection):
+        keep_private(connection)
+    check(connection)
+
+
+def keep_private(connection: Session) -> None:
+    """Take back what default privileges have granted others on tables of the journal's schema that
+    this transaction has made."""
+    connection.execute(_text("private.sql"))
+
+
+def _text(name: str) -> bytes:
+    return (resources.files("windlass.journal") / name).read_bytes()

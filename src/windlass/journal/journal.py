@@ -1,436 +1,208 @@
-"""Runs, snapshots and lines of the journal. Composes and reads; the caller owns the transaction.
+"""One run's journal, as one process has it: its lines in memory, and the only way to add to them.
 
-A line is written by the same session and in the same transaction as the work it records, through
-whichever driver does the work: hence `line_statement` gives text.
+Every piece of work and its line commit in one transaction, which first makes sure that the run is
+still this process's.
 """
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from typing import Any
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any, Protocol
 
 import psycopg
-from psycopg import Connection, sql
-from psycopg.rows import dict_row
-from pydantic import TypeAdapter, ValidationError
+from psycopg import Connection
 
-from windlass.errors import WindlassError
-from windlass.journal import door
-from windlass.model.outcome import UNDOING, Outcome, State
-from windlass.model.plan import Plan
-from windlass.model.snapshot import Snapshot
-from windlass.version import __version__
+from windlass.errors import AlreadyDone, RunLost
+from windlass.journal import records
+from windlass.journal.records import Line
+from windlass.model.flow import Result
+from windlass.model.outcome import Outcome, State
 
 Session = Connection[Any]
-ROLLBACK = UNDOING
-_CREATING = int.from_bytes(b"windjrnl", "big")  # windlass's advisory lock key
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What is finished. `item` is unique in its step; `relation` is for people."""
-
-    step: str
-    item: str
-    relation: str = ""
-    rows: int = 0
-    size_bytes: int = 0
-    seconds: float = 0.0
-    snapshot: int | None = None
-    note: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run as the journal knows it, without its plan."""
-
-    run: str
-    flow: str
-    state: State
-    source: str
-    source_name: str
-    essence: Mapping[str, Any]
-    caller: str  # who has begun it, or gone on with it: a scheduler's name for its own run
-    epoch: int
-    started_at: str
-    finished_at: str
-    outcome: Outcome | None
-    age_seconds: float
-
-
-@cache
-def _plans() -> TypeAdapter[Plan]:
-    """Made when the first plan is read or written, as that takes a while."""
-    return TypeAdapter(Plan)
-
-
-@cache
-def _outcomes() -> TypeAdapter[Outcome]:
-    return TypeAdapter(Outcome)
-
-
-def get_ready() -> None:
-    """Make now what takes a while, and will be needed; for a moment in which one waits anyway."""
-    _plans()
-    _outcomes()
-
-
-def line_statement(run: str, line: Line) -> str:
-    """INSERT of one line, to be run in the transaction of the work.
-
-    It fails with a unique violation when the work has been committed before.
-    """
-    values = (
-        run,
-        line.step,
-        line.item,
-        line.relation,
-        line.rows,
-        line.size_bytes,
-        round(line.seconds, 6),
-        line.snapshot,
-        json.dumps(line.note) if line.note else None,
-    )
-    statement = sql.SQL(
-        "insert into windlass.line"
-        " (run, step, item, relation, rows, size_bytes, seconds, snapshot, note) values ({})"
-    ).format(sql.SQL(", ").join(map(sql.Literal, values)))
-    return statement.as_string(None)
-
-
-def fence_statement(run: str) -> str:
-    """The epoch of a run, locked until the transaction ends: nobody takes it over until then."""
-    statement = sql.SQL("select epoch from windlass.run where run = {} for share")
-    return statement.format(sql.Literal(run)).as_string(None)
-
-
-HELD = "SELECT 1"
-"""The tag of `hold_statement`, where nobody has taken the run over."""
-
-
-def hold_statement(run: str, epoch: int) -> str:
-    """`fence_statement` that finds the run only in this epoch, for a session that gives tags."""
-    statement = sql.SQL("select from windlass.run where run = {} and epoch = {} for share")
-    return statement.format(sql.Literal(run), sql.Literal(epoch)).as_string(None)
-
-
-def take_over(connection: Session, run: str, caller: str) -> int:
-    """Raise the epoch, so that no other process can journal anything of this run; the new one.
-
-    On disk before anything else is: a crash that forgot it would give the next process the same.
-    """
-    with connection.transaction():
-        connection.execute("set local synchronous_commit = on")
-        row = connection.execute(
-            "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null, caller = %s"
-            " where run = %s returning epoch",
-            (State.RUNNING, caller, run),
-        ).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def note_statement(run: str, line: Line) -> str:
-    """UPDATE of a line of this transaction with what has come out of its work."""
-    statement = sql.SQL(
-        "update windlass.line set seconds = {}, note = {}"
-        " where run = {} and step = {} and item = {}"
-    ).format(
-        sql.Literal(round(line.seconds, 6)),
-        sql.Literal(json.dumps(line.note) if line.note else None),
-        sql.Literal(run),
-        sql.Literal(line.step),
-        sql.Literal(line.item),
-    )
-    return statement.as_string(None)
-
-
-def create(connection: Session) -> None:
-    """Make the journal's schema where it is missing, inside the caller's transaction.
-
-    One at a time: two at once would meet in the catalogs. Looked at again when it is there: until
-    then anybody may have made one of that name.
-
-    Raises:
-        Refused: what is there is not ours.
-    """
-    connection.execute("select pg_catalog.pg_advisory_xact_lock(%s::bigint)", (_CREATING,))
-    if not exists(connection):
-        connection.execute(_text("schema.sql"))
-        keep_private(connection)
-    elif not _has_flows(connection):
-        connection.execute(
-            "alter table windlass.run add column flow text not null default 'migrate'"
-        )
-    door.check(connection)
-
-
-def keep_private(connection: Session) -> None:
-    """Take back what default privileges have granted others on tables of the journal's schema that
-    this transaction has made."""
-    connection.execute(_text("private.sql"))
-
-
-def _text(name: str) -> bytes:
-    return (resources.files("windlass.journal") / name).read_bytes()
-
-
-def _has_flows(connection: Session) -> bool:
-    row = connection.execute(
-        "select from pg_attribute where attrelid = 'windlass.run'::regclass and attname = 'flow'"
-    ).fetchone()
-    return row is not None
-
-
-def exists(connection: Session) -> bool:
-    """Whether there is a journal. Whoever opens it asks this first.
-
-    Raises:
-        Refused: what is there is not ours, or another role may change it.
-    """
-    door.check(connection)
-    row = connection.execute("select pg_catalog.to_regclass('windlass.line'::text)").fetchone()
-    return bool(row and row[0])
-
-
-def insert_run(
-    connection: Session, plan: Plan, essence: Mapping[str, Any], caller: str = ""
-) -> None:
-    """A new run of the flow `migrate`."""
-    identity, name = plan.source.identity, str(plan.source)
-    insert_any_run(
-        connection, "migrate", plan.run, (identity, name), essence, plan_of(plan), caller
-    )
-
-
-def insert_any_run(
-    connection: Session,
-    flow: str,
-    run: str,
-    source: tuple[str, str],
-    essence: Mapping[str, Any],
-    plan: bytes,
-    caller: str,
-) -> None:
-    """A new run of any flow. `source` is what it works on, for every way of naming it, and a name
-    for people; `plan` is the flow's own, as JSON. On disk before anything else is."""
-    connection.execute("set local synchronous_commit = on")
-    connection.execute(
-        "insert into windlass.run"
-        " (flow, run, state, source, source_name, essence, version, plan, caller)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            flow,
-            run,
-            State.RUNNING,
-            *source,
-            json.dumps(essence),
-            __version__,
-            zlib.compress(plan, level=1),
-            caller,
-        ),
-    )
-
-
-def plan_of(plan: Plan) -> bytes:
-    return _plans().dump_json(plan)
-
-
-def read_packed(connection: Session, run: str) -> bytes:
-    """A run's plan, of whatever flow, as JSON."""
-    row = connection.execute("select plan from windlass.run where run = %s", (run,)).fetchone()
-    assert row is not None
-    return zlib.decompress(row[0])
-
-
-def pack_plan(plan: Plan) -> bytes:
-    return zlib.compress(plan_of(plan), level=1)
-
-
-def unpack_plan(packed: bytes) -> Plan:
-    return _plans().validate_json(zlib.decompress(packed))
-
-
-def read_plan(connection: Session, run: str) -> Plan:
-    """Of a run of the flow `migrate`.
-
-    Raises:
-        WindlassError: another version has begun it, whose plans this one does not know.
-    """
-    try:
-        return _plans().validate_json(read_packed(connection, run))
-    except (ValidationError, zlib.error):
-        query = "select version from windlass.run where run = %s"
-        ((version,),) = connection.execute(query, (run,)).fetchall()
-    raise WindlassError(
-        f"run {run} was begun by windlass {version}, whose plan windlass {__version__} cannot read",
-        hint=f"finish it or undo it with windlass {version}; DROP SCHEMA windlass CASCADE forgets"
-        " all runs",
-    )
-
-
-def read_runs(connection: Session, run: str | None = None, *, flow: str = "") -> list[Run]:
-    """All runs, the newest first; or the one of this name; or those of one flow."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        # A journal of a version that had only one flow has no such column: the name then means
-        # the outer one.
-        rows = cursor.execute(
-            "select told.* from (values ('migrate')) as first (flow) cross join lateral ("
-            "select run, flow, state, source, source_name, essence, caller, epoch,"
-            " started_at::text, coalesce(finished_at::text, '') as finished_at, outcome,"
-            " extract(epoch from clock_timestamp() - started_at)::float8 as age_seconds"
-            " from windlass.run where %s::text is null or run = %s) told"
-            " where %s in ('', told.flow) order by told.started_at::timestamptz desc",
-            (run, run, flow),
-        ).fetchall()
-    return [
-        Run(
-            **{
-                **row,
-                "state": State(row["state"]),
-                "outcome": _outcomes().validate_python(row["outcome"]) if row["outcome"] else None,
-            }
-        )
-        for row in rows
-    ]
-
-
-def has_survived(connection: Session, run: str) -> bool:
-    """Whether the target's unlogged relations are what they were: a crash empties ours too."""
-    row = connection.execute("select from windlass.survivor where run = %s", (run,)).fetchone()
-    return row is not None
-
-
-def insert_survivor(connection: Session, run: str) -> None:
-    connection.execute("insert into windlass.survivor values (%s) on conflict do nothing", (run,))
-
-
-def set_state(connection: Session, run: str, state: State, outcome: Outcome | None = None) -> None:
-    """Write how a run stands. An ended run is committed synchronously: see `session_settings`."""
-    with connection.transaction():
-        connection.execute("set local synchronous_commit = on")
-        connection.execute(
-            "update windlass.run set state = %s, outcome = coalesce(%s, outcome),"
-            " finished_at = case when %s then clock_timestamp() end where run = %s",
-            (
-                state,
-                _outcomes().dump_json(outcome).decode() if outcome else None,
-                state is not State.RUNNING,
-                run,
-            ),
-        )
-
-
-def insert_snapshot(
-    connection: Session, run: str, snapshot: Snapshot, activity: Mapping[str, Any]
-) -> None:
-    connection.execute(
-        "insert into windlass.snapshot (run, number, id, taken_at, lsn, activity)"
-        " values (%s, %s, %s, %s, %s, %s)",
-        (
-            run,
-            snapshot.number,
-            snapshot.id,
-            snapshot.taken_at,
-            snapshot.lsn,
-            json.dumps(activity),
-        ),
-    )
-
-
-def read_snapshots(connection: Session, run: str) -> list[tuple[Snapshot, dict[str, Any]]]:
-    """A run's snapshots with the activity noted at each, in order."""
-    rows = connection.execute(
-        "select number, id, to_char(taken_at at time zone 'UTC',"
-        ' \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\'), lsn, activity'
-        " from windlass.snapshot where run = %s order by number",
-        (run,),
-    ).fetchall()
-    return [(Snapshot(*row[:4]), row[4]) for row in rows]
-
-
-def read_lines(connection: Session, run: str) -> list[Line]:
-    rows = connection.execute(
-        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
-        " from windlass.line where run = %s order by at",
-        (run,),
-    ).fetchall()
-    return [Line(*row) for row in rows]
-
-
-def read_line(connection: Session, run: str, step: str, item: str) -> Line:
-    """One that is known to be there."""
-    row = connection.execute(
-        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
-        " from windlass.line where run = %s and step = %s and item = %s",
-        (run, step, item),
-    ).fetchone()
-    assert row is not None
-    return Line(*row)
-
-
-def read_lines_of(connection: Session, run: str, step: str, items: list[str]) -> list[Line]:
-    """Those of a step's items that are there."""
-    rows = connection.execute(
-        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
-        " from windlass.line where run = %s and step = %s and item = any(%s)",
-        (run, step, items),
-    ).fetchall()
-    return [Line(*row) for row in rows]
-
-
-def read_run_of_snapshot(connection: Session, source: str, snapshot: str) -> str:
-    """The newest run that has held the source's snapshot of this id; "" if none has. A source that
-    was restarted begins with the same ids again."""
-    if not exists(connection):
-        return ""
-    row = connection.execute(
-        "select run from windlass.snapshot join windlass.run using (run)"
-        " where run.source = %s and snapshot.id = %s order by taken_at desc limit 1",
-        (source, snapshot),
-    ).fetchone()
-    return row[0] if row else ""
-
-
-def read_kept_objects(connection: Session) -> dict[str, int]:
-    """By run, how many copies of large objects that it has set aside are still there. Nothing where
-    this user may not look, or what is there is no journal of ours."""
-    try:
-        with connection.transaction():  # a savepoint, where the session holds a snapshot
-            rows = connection.execute(
-                "select run, count(*) from windlass.line join windlass.run using (run),"
-                " pg_catalog.jsonb_each_text(note->'kept') as kept (oid, copy)"
-                " join pg_catalog.pg_largeobject_metadata as there on there.oid = copy::oid"
-                " where state <> %s group by run",
-                (State.ROLLED_BACK,),
-            ).fetchall()
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error:
-        return {}
-    return {str(run): int(count) for run, count in rows}
-
-
-def transactions(run: str) -> sql.Composed:
-    """A query for the ids of the transactions that wrote a run's rows, or whatever else its lines
-    record: a line is committed with its work. What wrote in a subtransaction is in its note. The
-    rollbacks of later runs that gave it back what those had set aside are among them."""
-    return sql.SQL(
-        "select xmin from windlass.line where step = {1} union all "
-        "select xmin from windlass.line where run = {0} union all select one.id::xid"
-        " from windlass.line, pg_catalog.jsonb_array_elements_text(note->'xids') as one (id)"
-        " where run = {0}"
-    ).format(sql.Literal(run), sql.Literal(ROLLBACK))
-
-
-def delete_lines(connection: Session, run: str, step: str, items: list[str]) -> None:
-    """Forget finished items, in the transaction that undoes their work."""
-    connection.execute(
-        "delete from windlass.line where run = %s and step = %s and item = any(%s)",
-        (run, step, items),
-    )
+Row = Sequence[Any]
+
+
+class Transaction(Protocol):
+    """An open one: the first row of each statement that began it, and what will run with COMMIT."""
+
+    @property
+    def answers(self) -> Sequence[Row | None]: ...
+
+    @property
+    def last(self) -> list[str]: ...
+
+
+class Begin(Protocol):
+    """The engine's way to begin a transaction for a piece of work, named `doing` in its errors,
+    which are ours. The `first` statements run with BEGIN."""
+
+    def __call__(
+        self, connection: Session, doing: str, *first: str
+    ) -> AbstractContextManager[Transaction]: ...
+
+
+class Journal:
+    """What is finished of a run, as far as this process knows; threads share it."""
+
+    def __init__(self, run: str, begin: Begin, epoch: int = 1) -> None:
+        self.run, self.epoch = run, epoch
+        self._begin = begin
+        self._lines: dict[str, dict[str, Line]] = defaultdict(dict)
+        self._lock = threading.Lock()
+
+    # what is finished
+
+    def __contains__(self, work: tuple[str, str]) -> bool:
+        step, item = work
+        return item in self._lines[step]
+
+    def __iter__(self) -> Iterator[Line]:
+        with self._lock:
+            return iter([line for lines in self._lines.values() for line in lines.values()])
+
+    def lines(self, step: str) -> Mapping[str, Line]:
+        """A step's finished items."""
+        return self._lines[step]
+
+    @property
+    def by_step(self) -> Mapping[str, Mapping[str, Line]]:
+        """All lines, by step and item."""
+        return self._lines
+
+    def note(self, step: str, item: str = "") -> Result:
+        """What a piece of work has returned; empty if it is not done."""
+        line = self._lines[step].get(item)
+        return (line.note or {}) if line else {}
+
+    def lacking(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Items that are wanted and not finished, by step; steps that lack none are left out."""
+        found = {
+            step: [item for item in items if item not in self._lines[step]]
+            for step, items in wanted.items()
+        }
+        return {step: items for step, items in found.items() if items}
+
+    def read(self, connection: Session) -> None:
+        """Know what the target knows, and nothing else."""
+        found: dict[str, dict[str, Line]] = defaultdict(dict)
+        for line in records.read_lines(connection, self.run):
+            found[line.step][line.item] = line
+        with self._lock:
+            self._lines = found
+
+    def read_again(self, connection: Session, step: str, items: list[str]) -> None:
+        """What has been committed of some items: the answer to a commit may have been lost."""
+        doing = f"reading the journal of {step} {', '.join(items[:1])}"
+        with self._begin(connection, doing, self.fence) as transaction:
+            self.check_epoch(transaction.answers[0])
+            self.keep(records.read_lines_of(connection, self.run, step, items))
+
+    def keep(self, lines: Iterable[Line]) -> None:
+        """What has been committed, by whatever session."""
+        with self._lock:
+            for line in lines:
+                self._lines[line.step][line.item] = line
+
+    def forget(self, connection: Session, steps: Iterable[str], items: Collection[str]) -> None:
+        """Finished items whose work the caller's transaction undoes."""
+        for step in steps:
+            records.delete_lines(connection, self.run, step, list(items))
+            for item in items:
+                self._lines[step].pop(item, None)
+
+    # what is added
+
+    def once(
+        self,
+        connection: Session,
+        step: str,
+        item: str,
+        work: Callable[[Session], Result],
+        *,
+        like: Line | None = None,
+        first: Sequence[str] = (),
+    ) -> Result:
+        """Do a piece of work and journal it, in one transaction; nothing if it is done. What it
+        returns is kept as the line's note.
+
+        `like` has what else the line says; `first` runs at the very beginning of the transaction.
+
+        Raises:
+            RunLost: another process has taken the run over.
+        """
+        if (step, item) in self:
+            return self.note(step, item)
+        started = time.perf_counter()
+        # the line first, so that it waits for a commit of the same work that was in doubt
+        line = replace(like or Line("", ""), step=step, item=item)
+        opening = (*first, self.fence, records.line_statement(self.run, line))
+        doing = f"{step} {item}".strip()
+        try:
+            with self._begin(connection, doing, *opening) as transaction:
+                self.check_epoch(transaction.answers[len(first)])
+                result = work(connection)
+                seconds = time.perf_counter() - started
+                line = replace(line, seconds=seconds, note=dict(result) or None)
+                transaction.last.append(records.note_statement(self.run, line))
+        except AlreadyDone:
+            self.read_again(connection, step, [item])
+            return self.note(step, item)
+        self.keep([line])
+        return line.note or {}
+
+    def fenced(self, connection: Session, step: str, work: Callable[[Session], None]) -> None:
+        """Do what may be done twice, in a separate transaction, as long as the run is ours.
+
+        Raises:
+            RunLost: another process has taken it over.
+        """
+        with self._begin(connection, step, self.fence) as transaction:
+            self.check_epoch(transaction.answers[0])
+            work(connection)
+
+    def end(self, connection: Session, state: State, outcome: Outcome) -> None:
+        """Journal how the run ended, on disk.
+
+        Raises:
+            RunLost: this process has not had the run to itself until now.
+        """
+        try:
+            with connection.transaction():
+                self.check_epoch(connection.execute(self.fence.encode()).fetchone())
+                records.set_state(connection, self.run, state, outcome)
+        except psycopg.Error as error:
+            raise RunLost(f"the end of run {self.run} could not be journalled") from error
+
+    # whose the run is
+
+    @property
+    def fence(self) -> str:
+        """To be run first in every transaction that journals; `check_epoch` takes its answer."""
+        return records.fence_statement(self.run)
+
+    def check_epoch(self, row: Row | None) -> None:
+        """Raises:
+        RunLost: another process has taken the run over, or undone it.
+        """
+        if row is None or row[0] != self.epoch:
+            raise self._taken_over()
+
+    @property
+    def hold_statement(self) -> str:
+        """`fence` for a session of rows; `check_held` takes its tag."""
+        return records.hold_statement(self.run, self.epoch)
+
+    def check_held(self, tag: str) -> None:
+        """Raises:
+        RunLost: another process has taken the run over, or undone it.
+        """
+        if tag != records.HELD:
+            raise self._taken_over()
+
+    def _taken_over(self) -> RunLost:
+        return RunLost(f"run {self.run} has been taken over by another process")

@@ -1,4 +1,5 @@
--- The journal of windlass. Kept in the target: a line commits together with the work it records.
+-- The journal of windlass, in its present version. Kept in the target: a line commits together with
+-- the work it records. Whatever changes here is also a file of migrations/, for journals that are there.
 do $$ begin
     if to_regnamespace('windlass') is null then  -- who may not make one may have been given one
         create schema windlass;
@@ -48,6 +49,24 @@ create table if not exists windlass.line (
 
 -- Runs whose unlogged relations have their rows. Unlogged itself: a row that is gone shows a crash,
 -- which has emptied those relations as well.
-create unlogged table if not exists windlass.survivor (
+create unlogged table if not exists windlass.crash_marker (
     run text primary key
 );
+
+-- How far something that never ends has come, such as the last change applied: written in the
+-- transaction of the work up to there.
+create table if not exists windlass.watermark (
+    run   text        not null references windlass.run on delete cascade,
+    name  text        not null,
+    value text        not null,  -- exact, as the source writes it
+    at    timestamptz not null default clock_timestamp(),
+    primary key (run, name)
+);
+
+-- Which versions of this schema the journal has gone through; the highest is what it is.
+create table if not exists windlass.schema_version (
+    version    int         primary key,
+    applied_at timestamptz not null default clock_timestamp()
+);
+
+insert into windlass.schema_version (version) values (2) on conflict do nothing;

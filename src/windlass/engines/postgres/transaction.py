@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 
+from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
 
 Row = tuple[object, ...]
@@ -39,6 +41,20 @@ def begun(connection: Connection, *first: str) -> Iterator[Begun]:
             with contextlib.suppress(psycopg.Error):
                 connection.rollback()
         raise
+
+
+@contextlib.contextmanager
+def working(connection: Connection, doing: str, *first: str, side: str) -> Iterator[Begun]:
+    """`begun` for a piece of work of that name, with the driver's errors as ours."""
+    try:
+        with begun(connection, *first) as transaction:
+            yield transaction
+    except psycopg.Error as error:
+        raise explain(error, doing, side=side) from error
+
+
+working_on_target = partial(working, side="target")
+working_in_place = partial(working, side="database")
 
 
 def run_saved(connection: Connection, script: str) -> None:

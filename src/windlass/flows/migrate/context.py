@@ -11,8 +11,8 @@ import secrets
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -37,9 +37,8 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Address, Connection, Role, cancel_active
 from windlass.engines.postgres.sessions import Sessions
 from windlass.engines.postgres.snapshot import SnapshotHolder
-from windlass.engines.postgres.transaction import begun
+from windlass.engines.postgres.transaction import working_on_target
 from windlass.errors import (
-    AlreadyDone,
     BadSpec,
     ConnectionLost,
     Interrupted,
@@ -62,8 +61,9 @@ from windlass.flows.migrate.resuming import (
 )
 from windlass.flows.migrate.settling import settle_changed, settle_emptied
 from windlass.flows.validate import verdict
-from windlass.journal import journal
-from windlass.journal.journal import Line
+from windlass.journal import door, records
+from windlass.journal.journal import Journal
+from windlass.journal.records import Line
 from windlass.model.chunk import Chunk
 from windlass.model.event import (
     Emit,
@@ -81,7 +81,6 @@ from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
-from windlass.model.wording import word
 from windlass.planning.estimate import ALONE
 from windlass.planning.reviewed import Reviewed
 from windlass.spec.migrate import Spec
@@ -157,14 +156,13 @@ class Migration:
         self._patient = patient
         self._reviewed = reviewed
         self._has_begun = self._cancelled = self._locked = self._is_finished = False
-        self._found: journal.Run | None = None  # the one to resume
-        self._epoch = 1
+        self._found: records.Run | None = None  # the one to resume
         self._plan: Plan | None = None
         self._loads: dict[str, Load] = {}
         self._relations: dict[Name, RelationPlan] = {}
         self.portions: dict[str, list[Portion]] = {}  # of the plan's statements, by step
         self.partitioned: frozenset[Name] = frozenset()  # and views: what holds no rows itself
-        self._lines: dict[str, dict[str, Line]] = defaultdict(dict)
+        self._journal: Journal | None = None
         self._clock: dict[str, tuple[float, float]] = {}
         self.steps: tuple[str, ...] = ()  # of the flow that runs, for a display
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
@@ -256,71 +254,17 @@ class Migration:
 
         The result is kept as the line's note.
         """
-        done = self._lines[step].get(item)
-        if done:
-            return done.note or {}
-        connection = self.sessions().target()
-        started = time.perf_counter()
-        try:
-            # the line first, so that it waits for a commit of the same work that was in doubt
-            line = Line(step, item, snapshot=self.snapshot.number)
-            first = journal.line_statement(self.plan.run, line)
-            with begun(connection, self.fence, first) as transaction:
-                self.check_epoch(transaction.answers[0])
-                result = work(connection)
-                seconds = time.perf_counter() - started
-                line = replace(line, seconds=seconds, note=dict(result) or None)
-                transaction.last.append(journal.note_statement(self.plan.run, line))
-        except psycopg.Error as error:
-            found = explain(error, f"{step} {item}".strip(), side="target")
-            if not isinstance(found, AlreadyDone):
-                raise found from error
-            self.check_epoch(connection.execute(self.fence.encode()).fetchone())
-            line = journal.read_line(connection, self.plan.run, step, item)
-        with self._lock:
-            self._lines[step][item] = line
-        return line.note or {}
+        like = Line(step, item, snapshot=self.snapshot.number)
+        return self.journal.once(self.sessions().target(), step, item, work, like=like)
 
     def fenced(self, step: str, work: Callable[[Connection], None]) -> None:
-        """Do what may be done twice, in a separate transaction, as long as the run is ours.
-
-        Raises:
-            RunLost: another process has taken it over.
-        """
-        connection = self.sessions().target()
-        try:
-            with begun(connection, self.fence) as transaction:
-                self.check_epoch(transaction.answers[0])
-                work(connection)
-        except psycopg.Error as error:
-            raise explain(error, step, side="target") from error
+        """Do what may be done twice, in a separate transaction, as long as the run is ours."""
+        self.journal.fenced(self.sessions().target(), step, work)
 
     @property
-    def fence(self) -> str:
-        """To be run first in every transaction that journals; `check_epoch` takes its answer."""
-        return journal.fence_statement(self.plan.run)
-
-    def check_epoch(self, row: Sequence[Any] | None) -> None:
-        """Raises:
-        RunLost: another process has taken the run over, or undone it.
-        """
-        if row is None or row[0] != self._epoch:
-            raise self._taken_over()
-
-    @property
-    def hold_statement(self) -> str:
-        """`fence` for a session of rows; `check_held` takes its tag."""
-        return journal.hold_statement(self.plan.run, self._epoch)
-
-    def check_held(self, tag: str) -> None:
-        """Raises:
-        RunLost: another process has taken the run over, or undone it.
-        """
-        if tag != journal.HELD:
-            raise self._taken_over()
-
-    def _taken_over(self) -> RunLost:
-        return RunLost(f"run {self.plan.run} has been taken over by another process")
+    def journal(self) -> Journal:
+        assert self._journal is not None, "the run has not begun"
+        return self._journal
 
     @property
     def differences(self) -> list[Difference]:
@@ -358,9 +302,7 @@ class Migration:
         return unaccepted(self._new_losses(), self.spec.accept)
 
     def _new_losses(self) -> list[Loss]:
-        with self._lock:
-            lines = [line for some in self._lines.values() for line in some.values()]
-        notes = [loss for line in lines for loss in (line.note or {}).get("losses", ())]
+        notes = [loss for line in self.journal for loss in (line.note or {}).get("losses", ())]
         return [Loss.from_json(loss) for loss in notes]
 
     def load(self, id_: str) -> Load:
@@ -369,29 +311,13 @@ class Migration:
     def relation(self, name: Name) -> RelationPlan:
         return self._relations[name]
 
-    def keep_lines(self, lines: Iterable[Line]) -> None:
-        """What has been committed, by whatever session."""
-        with self._lock:
-            for line in lines:
-                self._lines[line.step][line.item] = line
-
     def lacking_chunks(self, step: str, load: Load) -> list[Chunk]:
         """Those of a load that are not in, as far as this process knows."""
-        return [chunk for chunk in load.chunks if chunk.id not in self._lines[step]]
-
-    def read_again(self, step: str, load: Load) -> None:
-        """What the journal has of a load: its answer to a commit may have been lost."""
-        target = self.sessions().target()
-        ids = [chunk.id for chunk in load.chunks]
-        try:
-            self.check_epoch(target.execute(self.fence.encode()).fetchone())
-            self.keep_lines(journal.read_lines_of(target, self.plan.run, step, ids))
-        except psycopg.Error as error:
-            raise explain(error, f"reading the journal of {load.id}", side="target") from error
+        return [chunk for chunk in load.chunks if (step, chunk.id) not in self.journal]
 
     def lines(self, step: str) -> Mapping[str, Line]:
         """A step's finished items, as far as this process knows."""
-        return self._lines[step]
+        return self.journal.lines(step)
 
     def copied(self) -> Plan | None:
         """The plan of the run whose copy is compared, if the journal knows it."""
@@ -399,19 +325,15 @@ class Migration:
 
     def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
         """Where sequences of the target were set to, by name; None if that is not known."""
-        line = self._lines["set_sequences"].get(ONE.id)
+        line = self.journal.lines("set_sequences").get(ONE.id)
         return None if line is None else (line.note or {}).get("values", {})
-
-    def forget(self, steps: Iterable[str], items: Iterable[str]) -> None:
-        """What the journal has been made to forget."""
-        for item in items:
-            for step in steps:
-                self._lines[step].pop(item, None)
 
     # what the runner asks for
 
     def finished(self, step: str) -> Mapping[str, Result]:
-        lines = self._lines[step]
+        if self._journal is None:
+            return {}
+        lines = self._journal.lines(step)
         if step in TRANSFERS:
             return {
                 load.id: load_result([lines[chunk.id] for chunk in load.chunks])
@@ -537,7 +459,7 @@ class Migration:
             raise Refused([Problem(f"run {mine.run}", message, "begin a new one")])
         if mine and mine.state not in UNFINISHED:
             self._found, self._is_finished = mine, True
-            self._use(journal.read_plan(self.control, mine.run))
+            self._use(records.read_plan(self.control, mine.run))
             return
         # a lock of this process's own, whose session the server has not missed yet
         is_own = self._patient and not self._caller
@@ -548,7 +470,7 @@ class Migration:
         self._found = mine or self._unfinished()
         if self._found:
             self._refuse_taken_over(self._found)
-            plan = journal.read_plan(self.control, self._found.run)
+            plan = records.read_plan(self.control, self._found.run)
         else:
             self._take_snapshot()
             self._check_finished()
@@ -565,25 +487,25 @@ class Migration:
             server, _ = catalog.read_server(self._source_session())
             check_finished(self.control, server.identity, self.spec, restart=self._restart)
 
-    def _of_caller(self) -> journal.Run | None:
+    def _of_caller(self) -> records.Run | None:
         """The newest run of this scheduler's own run, if it has had one."""
-        if not self._caller or not journal.exists(self.control):
+        if not self._caller or not door.exists(self.control):
             return None
-        runs = journal.read_runs(self.control, flow="migrate")
+        runs = records.read_runs(self.control, flow="migrate")
         return next((run for run in runs if run.caller == self._caller), None)
 
     def _is_held(self, run: str) -> bool:
         return read_holder(self.control).startswith(f"{control_name(run)} ")
 
-    def _unfinished(self) -> journal.Run | None:
+    def _unfinished(self) -> records.Run | None:
         """The one that these options resume, after a restart has undone it none.
 
         Raises:
             Refused: another move from the same source is unfinished.
         """
         server, _ = catalog.read_server(self._source_session())
-        there = journal.exists(self.control)
-        runs = journal.read_runs(self.control, flow="migrate") if there else []
+        there = door.exists(self.control)
+        runs = records.read_runs(self.control, flow="migrate") if there else []
         unfinished = [
             run for run in runs if run.state in UNFINISHED and run.source == server.identity
         ]
@@ -599,7 +521,7 @@ class Migration:
             raise Refused([_other_options(run.run) for run in others])
         return None
 
-    def _refuse_taken_over(self, run: journal.Run) -> None:
+    def _refuse_taken_over(self, run: records.Run) -> None:
         """Raises:
         Refused: what it has made so far is another run's now.
         """
@@ -608,7 +530,7 @@ class Migration:
         if problems := later_problems(self.control, run, large_objects=self._restart):
             raise Refused(problems)
 
-    def _undo(self, run: journal.Run) -> None:
+    def _undo(self, run: records.Run) -> None:
         """What it has made and set aside, but not what others have written since."""
         from windlass.flows.rollback import undo
 
@@ -648,8 +570,8 @@ class Migration:
     def _look_back(self) -> None:
         """At a run that is over: nothing is to be held, but the source may be read."""
         assert self._found is not None
-        self._has_begun, self._epoch = True, self._found.epoch
-        self._read_lines()
+        self._has_begun, self.journal.epoch = True, self._found.epoch
+        self.journal.read(self.control)
         self._take_snapshot()
 
     def _end_holder(self) -> None:
@@ -669,10 +591,10 @@ class Migration:
 
     def _begin_new(self) -> None:
         with self.control.transaction():
-            journal.create(self.control)
-            journal.insert_run(self.control, self.plan, self.spec.essence(), self._caller)
+            door.create(self.control)
+            records.insert_run(self.control, self.plan, self.spec.essence(), self._caller)
             self._journal_snapshot()
-            journal.insert_survivor(self.control, self.plan.run)
+            records.insert_crash_marker(self.control, self.plan.run)
         self._has_begun = True
         self._hold_relations()
         self._tell_plan(resumed=False)
@@ -715,6 +637,7 @@ class Migration:
 
     def _use(self, plan: Plan) -> None:
         self._plan = plan
+        self._journal = Journal(plan.run, working_on_target)
         self._loads = {load.id: load for load in plan.loads}
         self.portions = divide(plan)
         self.partitioned = frozenset(source for _, source, _ in plan.others)
@@ -757,7 +680,7 @@ class Migration:
     def _journal_snapshot(self) -> None:
         cut = [item.relation.name for item in self.plan.relations if len(item.chunks) > 1]
         activity = read_activity(self._source_session(), cut) if cut else {}
-        journal.insert_snapshot(self.control, self.plan.run, self.snapshot, activity)
+        records.insert_snapshot(self.control, self.plan.run, self.snapshot, activity)
 
     def _tell_plan(self, *, resumed: bool) -> None:
         sizes: Counter[str] = Counter()
@@ -792,20 +715,23 @@ class Migration:
     def _resume(self, run: str) -> None:
         self._resumed = self._has_begun = True
         end_sessions(self.control, f"windlass {run}")
-        self._read_lines()
-        before = journal.read_snapshots(self.control, run)
+        self.journal.read(self.control)
+        before = records.read_snapshots(self.control, run)
         assert self._holder is not None
         assert self._found is not None
-        self._epoch = self._found.epoch
+        self.journal.epoch = self._found.epoch
         check_source(self.plan, catalog.read_catalog(self._source_session()))
-        check_target(self.plan, self._lines, read_presence(self.control, side="target"))
+        check_target(self.plan, self.journal.by_step, read_presence(self.control, side="target"))
         check_overloads(self.plan, self._source_session(), self.control)
         if self.spec.one_snapshot:
-            check_snapshot(self.plan, self._lines, [one for one, _ in before], self._holder.id)
+            check_snapshot(
+                self.plan, self.journal.by_step, [one for one, _ in before], self._holder.id
+            )
         handed_over = [one for one, _ in before if one.id == self._holder.id]
         self._take_snapshot(handed_over[-1].number if handed_over else len(before) + 1)
         with self.control.transaction():
-            self._epoch = journal.take_over(self.control, run, self._caller)
+            door.create(self.control)
+            self.journal.epoch = records.take_over(self.control, run, self._caller)
             if not handed_over:
                 self._hold_relations()
                 self._journal_snapshot()
@@ -813,11 +739,6 @@ class Migration:
         activities = {snapshot.number: activity for snapshot, activity in before}
         settle_changed(self, self._source_session(), activities)
         self._tell_plan(resumed=True)
-
-    def _read_lines(self) -> None:
-        self._lines.clear()
-        for line in journal.read_lines(self.control, self.plan.run):
-            self._lines[line.step][line.item] = line
 
     # a part of a run that another process holds
 
@@ -848,22 +769,23 @@ class Migration:
         self._is_finished = run.state not in UNFINISHED
         if not self._is_finished and not self._is_held(run.run):
             raise RunLost(f"no process holds the snapshot of run {run.run}", side="target")
-        self._epoch, self._has_begun = run.epoch, True
+        self._has_begun = True
         self._started = time.perf_counter() - run.age_seconds
-        self._use(journal.read_plan(self.control, run.run))
-        self._read_lines()
+        self._use(records.read_plan(self.control, run.run))
+        self.journal.epoch = run.epoch
+        self.journal.read(self.control)
         if self._is_finished:
             self.snapshot = Snapshot(**ticket["snapshot"])
         else:
-            self.snapshot = journal.read_snapshots(self.control, run.run)[-1][0]
+            self.snapshot = records.read_snapshots(self.control, run.run)[-1][0]
 
     def _connect_to(self, ticket: Result) -> None:
         self._control = self._control or self.target.connect(
             Role.TARGET, f"windlass {ticket['run']} journal"
         )
 
-    def _read_run(self, name: str) -> journal.Run:
-        found = journal.read_runs(self.control, name) if journal.exists(self.control) else []
+    def _read_run(self, name: str) -> records.Run:
+        found = records.read_runs(self.control, name) if door.exists(self.control) else []
         if not found:
             raise WindlassError(f"run {name} is not in the target's journal", side="target")
         if found[0].state is State.ROLLED_BACK:
@@ -892,12 +814,8 @@ class Migration:
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
         """Items of these steps that ought to be in the journal and are not: a crash of the target
         has taken them, or they have to be done again under a new snapshot."""
-        wanted_items = expected_items(self.plan)
-        found = {
-            step: [item for item in wanted_items.get(step, ()) if item not in self._lines[step]]
-            for step in steps
-        }
-        return {step: items for step, items in found.items() if items}
+        wanted = expected_items(self.plan)
+        return self.journal.lacking({step: wanted.get(step, ()) for step in steps})
 
     # the end
 
@@ -906,7 +824,7 @@ class Migration:
         if self._plan is None:
             return Outcome("", state, self.seconds, message=message, hint=hint)
         with contextlib.suppress(psycopg.Error):  # a dead target: what is known is reported
-            self._read_lines()
+            self.journal.read(self.control)
         return Outcome(
             run=self.plan.run,
             state=state,
@@ -920,11 +838,11 @@ class Migration:
             phases={step: last - first for step, (first, last) in self._clock.items()},
             verified=verdict.level_of(parts := self._compared()),
             compared=parts,
-            sequences=len(self.plan.sequences) if self._lines["set_sequences"] else 0,
+            sequences=len(self.plan.sequences) if self.journal.lines("set_sequences") else 0,
             resumed=self._resumed,
             source=str(self.plan.source),
             target=str(self.plan.target),
-            set_aside=len(self.plan.set_aside) if self._lines["create_target_schema"] else 0,
+            set_aside=len(self.plan.set_aside) if self.journal.lines("create_target_schema") else 0,
             message=message,
             hint=hint,
         )
@@ -941,12 +859,7 @@ class Migration:
         """
         if self._is_finished and self._found and self._found.state is state:
             return
-        try:
-            with self.control.transaction():
-                self.check_epoch(self.control.execute(self.fence.encode()).fetchone())
-                journal.set_state(self.control, self.plan.run, state, outcome)
-        except psycopg.Error as error:
-            raise RunLost(f"the end of run {self.plan.run} could not be journalled") from error
+        self.journal.end(self.control, state, outcome)
         self.ended = state
         if state not in UNFINISHED:
             self.emit(RunEnded())
@@ -957,10 +870,9 @@ class Migration:
         Raises:
             RunLost: the target forgot some in a crash that no worker noticed.
         """
-        if not self._is_finished and not journal.has_survived(self.control, self.plan.run):
+        if not self._is_finished and not records.has_survived(self.control, self.plan.run):
             raise RunLost("the target crashed, which has emptied its unlogged relations")
-        with self._lock:
-            self._read_lines()
+        self.journal.read(self.control)
         for step, items in self.lacking(expected_items(self.plan)).items():
             raise RunLost(f"the target has lost {len(items)} pieces of work in {step}")
 
@@ -970,10 +882,10 @@ class Migration:
 
     def _snapshots(self) -> Iterator[Snapshot]:
         with contextlib.suppress(psycopg.Error):
-            yield from (one for one, _ in journal.read_snapshots(self.control, self.plan.run))
+            yield from (one for one, _ in records.read_snapshots(self.control, self.plan.run))
 
     def _relation_outcomes(self) -> Iterator[RelationOutcome]:
-        lines = self._lines["copy_tables"] | self._lines["copy_chunks"]
+        lines = {k: v for step in TRANSFERS for k, v in self.journal.lines(step).items()}
         compared = self.result("find_differences")
         level = verdict.level_of(self._compared())
         differs = verdict.how_they_differ(
@@ -1014,7 +926,7 @@ class Migration:
         ]
         notice = snapshot_notice(
             list(self._relation_outcomes()),
-            self._lines,
+            self.journal.by_step,
             list(self._snapshots()),
             later,
             as_copied=as_copied,
@@ -1048,14 +960,14 @@ def _in_progress(holder: str) -> Problem:
 
 
 def _undone(run: str) -> Problem:
-    return Problem(f"run {run}", f"was rolled back by {word('restart')} before this was found")
+    return Problem(f"run {run}", "was rolled back by --restart before this was found")
 
 
 def _other_options(run: str) -> Problem:
     return Problem(
         f"run {run}",
         "is unfinished, and was started with other options",
-        f"give the same options to resume it (or {word('restart')} to start over),"
+        "give the same options to resume it (or --restart to begin again),"
         f" or undo it: windlass rollback {run}",
     )
 

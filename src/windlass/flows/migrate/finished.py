@@ -9,7 +9,7 @@ from windlass.engines.postgres.catalog import read_emptiness
 from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Connection
 from windlass.errors import AlreadyFinished, Refused
-from windlass.journal import journal
+from windlass.journal import door, records
 from windlass.model.outcome import Outcome, State
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
@@ -30,9 +30,9 @@ def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool
         AlreadyFinished: this migration is finished, and what it made is still there.
         Refused: it is finished, and asked for once more, or without what it would have proven.
     """
-    if spec.existing is Existing.REPLACE or not journal.exists(target):
+    if spec.existing is Existing.REPLACE or not door.exists(target):
         return
-    runs = journal.read_runs(target, flow="migrate")
+    runs = records.read_runs(target, flow="migrate")
     essence = spec.essence()
     found = next(
         (
@@ -44,7 +44,7 @@ def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool
     )
     if found is None:
         return
-    plan = journal.read_plan(target, found.run)
+    plan = records.read_plan(target, found.run)
     if any(_has_replaced(target, later, plan) for later in runs[: runs.index(found)]):
         return
     outcome = found.outcome or Outcome(found.run, found.state)
@@ -65,7 +65,7 @@ def _level(spec: Spec) -> int:
     return 0 if spec.verify_ is Verify.NONE else _LEVELS.index(spec.verify_.value)
 
 
-def _told(run: journal.Run, outcome: Outcome, spec: Spec) -> Outcome:
+def _told(run: records.Run, outcome: Outcome, spec: Spec) -> Outcome:
     state = run.state
     if state is State.LOSSY and not unaccepted(outcome.losses, spec.accept):
         state = State.DONE
@@ -78,15 +78,15 @@ def _told(run: journal.Run, outcome: Outcome, spec: Spec) -> Outcome:
     )
 
 
-def _when(run: journal.Run) -> str:
+def _when(run: records.Run) -> str:
     """To the second, as everywhere; sessions of ours are in UTC."""
     return f"{run.finished_at[:19]} UTC"
 
 
-def _has_replaced(target: Connection, later: journal.Run, plan: Plan) -> bool:
+def _has_replaced(target: Connection, later: records.Run, plan: Plan) -> bool:
     if later.state is State.ROLLED_BACK:
         return False
-    aside = {item.name for item in journal.read_plan(target, later.run).set_aside}
+    aside = {item.name for item in records.read_plan(target, later.run).set_aside}
     return not aside.isdisjoint(_made(plan))
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from windlass.journal.journal import ROLLBACK
+from windlass.journal.records import ROLLBACK
 from windlass.model.chunk import Whole
 from windlass.model.flow import Item
 from windlass.model.plan import Plan

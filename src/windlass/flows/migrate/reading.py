@@ -32,7 +32,7 @@ from windlass.engines.postgres.undumped import read_undumped
 from windlass.errors import Refused, WindlassError
 from windlass.flows.migrate.source_dump import SourceDump, out_of_reach
 from windlass.journal import door
-from windlass.journal.journal import get_ready, read_kept_objects
+from windlass.journal.records import get_ready, read_kept_objects
 from windlass.model.plan import Address as ObjectAddress
 from windlass.model.plan import Plan, Purpose
 from windlass.model.relation import Relation

@@ -9,7 +9,7 @@ from windlass.engines.postgres.presence import Present
 from windlass.engines.postgres.session import Connection
 from windlass.errors import CannotResume, Refused
 from windlass.flows.migrate.portions import CREATE_TABLES, SET_SEQUENCES, TRANSFERS, UNDOING, divide
-from windlass.journal.journal import Line
+from windlass.journal.records import Line
 from windlass.model.outcome import RelationOutcome
 from windlass.model.plan import Arrival, Plan
 from windlass.model.relation import Column, Name, Relation

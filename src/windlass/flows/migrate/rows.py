@@ -13,7 +13,7 @@ from windlass.errors import AlreadyDone, WindlassError
 from windlass.flows.migrate.context import Migration, load_result
 from windlass.flows.migrate.settling import is_guarded
 from windlass.flows.migrate.sums import Note, read_sums
-from windlass.journal.journal import Line, line_statement
+from windlass.journal.records import Line, line_statement
 from windlass.model.chunk import Chunk, Whole
 from windlass.model.event import BytesCopied
 from windlass.model.flow import Item, Result
@@ -84,7 +84,8 @@ def _transfer(run: Migration, step: str, item: Item) -> Result:
             notes = read_sums(run, lacking)
             sessions.wait_for(_copy_load(run, step, load, notes, sessions))
         except AlreadyDone:  # by a commit whose answer was lost
-            run.read_again(step, load)
+            ids = [chunk.id for chunk in load.chunks]
+            run.journal.read_again(sessions.target(), step, ids)
             if len(run.lacking_chunks(step, load)) == len(lacking):
                 raise
     return load_result([run.lines(step)[chunk.id] for chunk in load.chunks])
@@ -157,14 +158,14 @@ async def _copy_chunks(
     copied: list[Line] = []
     beside_guards = is_guarded(run)
     silence = run.plan.silences_triggers and (beside_guards or _fills(run, load))
-    first = ["begin", *([_SILENCE] if silence else []), run.hold_statement]
-    run.check_held(await execute(target, "; ".join(first), "beginning a transaction"))
+    first = ["begin", *([_SILENCE] if silence else []), run.journal.hold_statement]
+    run.journal.check_held(await execute(target, "; ".join(first), "beginning a transaction"))
     for chunk, note in chunks:
         journey = _journey(run.relation(chunk.relation), chunk, may_truncate=not beside_guards)
         copied.append(_line(run, step, chunk, await relay(source, target, journey, tell), note))
     lines = [line_statement(run.plan.run, line) for line in copied]
     await execute(target, "; ".join([*lines, "commit"]), f"committing {load.id}")
-    run.keep_lines(copied)
+    run.journal.keep(copied)
 
 
 def _fills(run: Migration, load: Load) -> bool:

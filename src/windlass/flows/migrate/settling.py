@@ -13,7 +13,7 @@ from windlass.engines.postgres.unlogged import Unlogged, read_unlogged
 from windlass.errors import CannotResume
 from windlass.flows.migrate.portions import IN_ORDER, SET_SEQUENCES, TRANSFERS
 from windlass.flows.migrate.resuming import BEGIN_AGAIN
-from windlass.journal import journal
+from windlass.journal import records
 from windlass.model.event import Noticed
 from windlass.model.plan import RelationPlan
 from windlass.model.relation import Name
@@ -73,7 +73,7 @@ def settle_emptied(run: Migration) -> None:
     Raises:
         CannotResume: they cannot be filled again beside their triggers and foreign keys.
     """
-    if journal.has_survived(run.control, run.plan.run):
+    if records.has_survived(run.control, run.plan.run):
         return
     unlogged = read_unlogged(run.control)
     copied = {item for step in TRANSFERS for item in run.lines(step)}
@@ -85,11 +85,10 @@ def settle_emptied(run: Migration) -> None:
     _refuse_guarded(run, [item for item in emptied if _is_closed(run, unlogged[item.target])])
     _copy_again(run, [item.enters for item in emptied])
     if any(target in unlogged for _, target in run.plan.sequences):
-        journal.delete_lines(run.control, run.plan.run, SET_SEQUENCES, [""])
-        run.forget([SET_SEQUENCES], [""])
+        run.journal.forget(run.control, [SET_SEQUENCES], [""])
     if emptied:
         _say(run, emptied, "emptied by a crash of the target, as unlogged tables are")
-    journal.insert_survivor(run.control, run.plan.run)
+    records.insert_crash_marker(run.control, run.plan.run)
 
 
 def _is_closed(run: Migration, found: Unlogged) -> bool:
@@ -116,9 +115,7 @@ def _copy_again(run: Migration, entered: Sequence[Name]) -> None:
         if run.plan.silences_triggers:
             run.control.execute("set local session_replication_role = replica")
         empty_filled(run.control, [item.target for item in together])
-        for step in TRANSFERS:
-            journal.delete_lines(run.control, run.plan.run, step, ids)
-    run.forget(TRANSFERS, ids)
+        run.journal.forget(run.control, TRANSFERS, ids)
 
 
 def _say(run: Migration, items: Sequence[RelationPlan], why: str) -> None:

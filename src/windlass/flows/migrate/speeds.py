@@ -11,7 +11,7 @@ import psycopg
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.speed import Measured, measure
 from windlass.errors import Refused
-from windlass.journal import journal
+from windlass.journal import door, records
 from windlass.model.outcome import State
 from windlass.model.plan import Plan
 from windlass.model.relation import Relation
@@ -53,7 +53,7 @@ def _basis(found: Measured) -> str:
 def _ratios(target: Connection, speeds: Speeds) -> list[float]:
     """Of the newest runs into this target: what each took, over what would be forecast now."""
     try:
-        runs = journal.read_runs(target, flow="migrate") if journal.exists(target) else []
+        runs = records.read_runs(target, flow="migrate") if door.exists(target) else []
     except (psycopg.errors.InsufficientPrivilege, Refused):  # the journal is another user's
         return []
     ratios: list[float] = []
@@ -61,7 +61,7 @@ def _ratios(target: Connection, speeds: Speeds) -> list[float]:
         outcome = run.outcome
         if run.state is not State.DONE or outcome is None or outcome.resumed:
             continue
-        expected = estimate(work_of(journal.read_plan(target, run.run)), speeds).seconds
+        expected = estimate(work_of(records.read_plan(target, run.run)), speeds).seconds
         if expected >= LEAST_SECONDS:
             ratios.append(outcome.seconds / expected)
         if len(ratios) == LEARN_FROM:

@@ -59,7 +59,7 @@ from windlass.flows.migrate.portions import (
     TRANSFERS,
     VALIDATE_FOREIGN_KEYS,
 )
-from windlass.journal.journal import has_survived
+from windlass.journal.records import has_survived
 from windlass.model.flow import Item, Result
 from windlass.model.outcome import Outcome, State
 from windlass.model.plan import RelationPlan

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from windlass.aside.objects import STAYS_IF_USED
 from windlass.engines.postgres.session import Connection
-from windlass.journal import journal
+from windlass.journal import records
 from windlass.model.outcome import State
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
@@ -15,34 +15,34 @@ from windlass.model.statement import Phase
 
 
 def later_problems(
-    connection: Connection, found: journal.Run, *, large_objects: bool = True
+    connection: Connection, found: records.Run, *, large_objects: bool = True
 ) -> list[Problem]:
     """Why what a run made, or was to make, is not its own any more: under the same names there is
     what a later run has put there. Of two runs with large objects, which have no names, the later
     one may have set the earlier one's aside."""
-    if not journal.read_lines(connection, found.run):
+    if not records.read_lines(connection, found.run):
         return []  # it has made nothing
-    plan = journal.read_plan(connection, found.run)
+    plan = records.read_plan(connection, found.run)
     return [
         Problem(
             f"run {one.run}",
             f"came after {found.run} and took over what it made",
             f"undo it first: windlass rollback {one.run}",
         )
-        for one in journal.read_runs(connection, flow=found.flow)
+        for one in records.read_runs(connection, flow=found.flow)
         if one.started_at > found.started_at
         and one.state is not State.ROLLED_BACK
-        and _took_over(journal.read_plan(connection, one.run), plan, large_objects)
+        and _took_over(records.read_plan(connection, one.run), plan, large_objects)
     ]
 
 
 def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[Problem]:
     """Which runs could still be undone, by name, when those that took over what they made are
     forgotten: that would drop what is there now."""
-    runs = journal.read_runs(connection, flow="migrate")
+    runs = records.read_runs(connection, flow="migrate")
     names = set(forgotten)
     kept = [one for one in runs if one.run not in names and one.state is not State.ROLLED_BACK]
-    plans = {one.run: journal.read_plan(connection, one.run) for one in kept}
+    plans = {one.run: records.read_plan(connection, one.run) for one in kept}
     return [
         Problem(
             f"run {later.run}",
@@ -53,7 +53,7 @@ def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[P
         if later.run in names and later.state is not State.ROLLED_BACK
         for earlier in kept
         if earlier.started_at < later.started_at
-        and _took_over(journal.read_plan(connection, later.run), plans[earlier.run])
+        and _took_over(records.read_plan(connection, later.run), plans[earlier.run])
     ]
 
 

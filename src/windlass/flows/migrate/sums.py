@@ -17,7 +17,7 @@ from windlass.engines.postgres.fingerprint import Fingerprint, pair, read_finger
 from windlass.errors import RunLost
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.portions import TRANSFERS
-from windlass.journal import journal
+from windlass.journal import records
 from windlass.model.chunk import Chunk
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.snapshot import Snapshot
@@ -82,7 +82,7 @@ def read_noted(run: Migration) -> Noted:
     incomplete = set(_uncomparable(run, copied))
     sums: dict[str, Fingerprint] = defaultdict(Fingerprint)
     snapshots: dict[str, set[int]] = defaultdict(set)
-    for line in journal.read_lines(target, copied.run):
+    for line in records.read_lines(target, copied.run):
         relation = chunks.pop(line.item, None) if line.step in TRANSFERS else None
         if relation not in places:
             continue
@@ -95,7 +95,7 @@ def read_noted(run: Migration) -> Noted:
     if chunks and copied is run.plan:
         raise RunLost(f"the target has lost {len(chunks)} pieces of work of the copy")
     incomplete |= {places[relation] for relation in chunks.values() if relation in places}
-    before = [one for one, _ in journal.read_snapshots(target, copied.run)]
+    before = [one for one, _ in records.read_snapshots(target, copied.run)]
     return Noted(
         {place: one for place, one in sums.items() if place not in incomplete},
         {place: frozenset(some) for place, some in snapshots.items()},

@@ -14,7 +14,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import CannotResume
 from windlass.flows.migrate.resuming import check_snapshot, check_source, check_target
 from windlass.flows.status import migration_detail
-from windlass.journal import journal
+from windlass.journal import records
 from windlass.model.outcome import RunDetail
 from windlass.model.plan import Plan
 from windlass.model.planned import Style
@@ -63,14 +63,14 @@ class Planned:
 
 
 def read_unfinished(
-    source: Connection, target: Connection, spec: Spec, found: journal.Run, snapshot: str
+    source: Connection, target: Connection, spec: Spec, found: records.Run, snapshot: str
 ) -> Planned:
     """The plan that the journal has of a run, with what keeps it from being resumed now."""
-    plan = journal.read_plan(target, found.run)
-    lines: dict[str, dict[str, journal.Line]] = defaultdict(dict)
-    for line in journal.read_lines(target, found.run):
+    plan = records.read_plan(target, found.run)
+    lines: dict[str, dict[str, records.Line]] = defaultdict(dict)
+    for line in records.read_lines(target, found.run):
         lines[line.step][line.item] = line
-    before = [one for one, _ in journal.read_snapshots(target, found.run)]
+    before = [one for one, _ in records.read_snapshots(target, found.run)]
 
     def checks() -> Iterator[Callable[[], None]]:
         yield lambda: check_source(plan, read_catalog(source))

@@ -14,7 +14,7 @@ from windlass.engines.postgres.sequences import read_sequences
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.since import Held, read_attached, read_held
 from windlass.flows.migrate.portions import BEFORE, IN_ORDER, SET_SEQUENCES, TRANSFERS
-from windlass.journal import journal
+from windlass.journal import records
 from windlass.model.outcome import State
 from windlass.model.past import Foreseen
 from windlass.model.plan import Arrival, Plan, RelationPlan
@@ -42,16 +42,16 @@ def _written_beside(name: str, rows: int) -> Problem:
 def written_in(connection: Connection, plan: Plan, names: Collection[Name]) -> list[Problem]:
     """Rows in these of a run's tables that it has not written, and partitions that others have
     attached to them."""
-    held = read_held(connection, list(names), journal.transactions(plan.run))
+    held = read_held(connection, list(names), records.transactions(plan.run))
     return [
         *(_written_beside(str(one.name), one.others) for one in held if one.others),
         *_guests(connection, plan, names),
     ]
 
 
-def foresee_migration(connection: Connection, found: journal.Run) -> Foreseen:
+def foresee_migration(connection: Connection, found: records.Run) -> Foreseen:
     """What undoing it would do, and what others have written to its tables."""
-    plan = journal.read_plan(connection, found.run)
+    plan = records.read_plan(connection, found.run)
     held = {one.name: one for one in _read_held(connection, plan, found.run)}
     filled = _filled(plan)
     dropped = [one for name, one in held.items() if name not in filled]
@@ -60,7 +60,7 @@ def foresee_migration(connection: Connection, found: journal.Run) -> Foreseen:
         rows = sum(one.rows for name, one in held.items() if name in filled)
         tables = plural(len(filled), "table")
         parts.append(f"empties {tables} ({count_text(rows)} rows) that it filled")
-    notes = _Notes(journal.read_lines(connection, found.run))
+    notes = _Notes(records.read_lines(connection, found.run))
     objects = notes.large_objects
     if objects:
         parts.append(f"removes {plural(len(objects), 'large object')}")
@@ -79,7 +79,7 @@ def foresee_migration(connection: Connection, found: journal.Run) -> Foreseen:
 
 def _read_held(connection: Connection, plan: Plan, run: str) -> list[Held]:
     names = [one.target for one in plan.relations]
-    return read_held(connection, names, journal.transactions(run))
+    return read_held(connection, names, records.transactions(run))
 
 
 def _filled(plan: Plan) -> set[Name]:
@@ -92,7 +92,7 @@ def _tables(held: Sequence[Held]) -> str:
 
 
 def _written(
-    connection: Connection, found: journal.Run, plan: Plan, held: Mapping[Name, Held]
+    connection: Connection, found: records.Run, plan: Plan, held: Mapping[Name, Held]
 ) -> Iterator[Problem]:
     """What another transaction than the run's has written; and of a run that is over what others
     have deleted, as its own rows are as many as its journal says. Partitions whose rows enter at
@@ -118,7 +118,7 @@ def _written(
 
 def _copied(connection: Connection, run: str) -> dict[str, int]:
     """Rows by chunk."""
-    lines = journal.read_lines(connection, run)
+    lines = records.read_lines(connection, run)
     return {line.item: line.rows for line in lines if line.step in TRANSFERS}
 
 
@@ -134,7 +134,7 @@ def _guests(
         for name, root in read_attached(connection)
         if root in dropped and name not in made
     }
-    own = journal.transactions(plan.run)
+    own = records.transactions(plan.run)
     held = {one.name: one for one in read_held(connection, list(guests), own)}
     for name, root in guests.items():
         rows = f" with {plural(held[name].rows, 'row')}" if name in held else ""
@@ -145,7 +145,7 @@ def _guests(
 class _Notes:
     """What a run's lines say that it has done."""
 
-    def __init__(self, lines: Sequence[journal.Line]) -> None:
+    def __init__(self, lines: Sequence[records.Line]) -> None:
         self._lines = {(line.step, line.item): line.note or {} for line in lines}
 
     @property
@@ -173,7 +173,7 @@ def _drawn_from(connection: Connection, notes: _Notes) -> Iterator[Problem]:
 
 
 def _rewritten(connection: Connection, run: str, oids: Sequence[int]) -> Iterator[Problem]:
-    if changed := count_changed(connection, oids, journal.transactions(run)):
+    if changed := count_changed(connection, oids, records.transactions(run)):
         message = f"{changed:,} of those that the run copied were changed since, and would be lost"
         yield Problem("large objects", message, _FORCE)
 

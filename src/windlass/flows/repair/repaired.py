@@ -13,7 +13,7 @@ from windlass.engines.postgres.referrers import count_orphans, read_referrers
 from windlass.engines.postgres.sequences import read_sequences
 from windlass.engines.postgres.session import Connection
 from windlass.flows.validate.context import Comparison
-from windlass.journal import journal
+from windlass.journal import records
 from windlass.model.flow import Item, Result
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, Problem
@@ -36,7 +36,7 @@ def read_oid(connection: Connection, name: Name) -> int:
 def check_keys(run: Comparison, repaired: str) -> None:
     """As differences of the comparison after a repair: it may have taken rows that tables refer to
     which were not compared."""
-    lines = journal.read_lines(run.control, repaired)
+    lines = records.read_lines(run.control, repaired)
     oids = {(line.note or {}).get("table", 0) for line in lines}
     found = [
         Difference(

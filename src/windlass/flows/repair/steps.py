@@ -43,8 +43,8 @@ from windlass.flows.repair.repaired import (
 from windlass.flows.rollback import already_undone, find_run
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.steps import row_pair
-from windlass.journal import journal
-from windlass.journal.journal import Line
+from windlass.journal import door, records
+from windlass.journal.records import Line
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.outcome import RunStatus, State
@@ -135,9 +135,9 @@ def _essence(run: Comparison, how: Repairing) -> dict[str, Any]:
     return {**run.spec.essence(), "repair": sorted(how.allowed)}
 
 
-def _unfinished(run: Comparison, how: Repairing) -> journal.Run | None:
+def _unfinished(run: Comparison, how: Repairing) -> records.Run | None:
     with _explained("reading the journal"):
-        found = journal.read_runs(run.control, flow=FLOW) if journal.exists(run.control) else []
+        found = records.read_runs(run.control, flow=FLOW) if door.exists(run.control) else []
     wanted = _essence(run, how)
     return next(
         (
@@ -158,7 +158,7 @@ def schema_of(run: str) -> str:
 class _Repairs:
     """A run of repairs: in the journal, with a schema for what it sets aside."""
 
-    def __init__(self, run: Comparison, how: Repairing, found: journal.Run | None) -> None:
+    def __init__(self, run: Comparison, how: Repairing, found: records.Run | None) -> None:
         self.run, self.how = run, how
         self.run_id = found.run if found else new_run_id()
         self.schema = schema_of(self.run_id)
@@ -168,25 +168,25 @@ class _Repairs:
         if found:  # in no transaction: in one the server shows the same sessions all along
             end_sessions(run.control, f"windlass {found.run}")
         with run.control.transaction():
-            journal.create(run.control)
+            door.create(run.control)
             if found:
-                self.epoch = journal.take_over(run.control, found.run, "")
+                self.epoch = records.take_over(run.control, found.run, "")
                 self._check_schema()
             else:
                 self._begin()
         run.repair_run = self.run_id
         name_session(run.control, f"windlass control {self.run_id}")
-        self.lines = journal.read_lines(run.control, self.run_id)
+        self.lines = records.read_lines(run.control, self.run_id)
 
     def _begin(self) -> None:
         plan = self.run.plan
-        journal.insert_any_run(
+        records.insert_any_run(
             self.run.control,
             FLOW,
             self.run_id,
             (plan.source.identity, str(plan.source)),
             _essence(self.run, self.how),
-            journal.plan_of(plan),
+            records.plan_of(plan),
             "",
         )
         self.epoch = 1
@@ -203,11 +203,11 @@ class _Repairs:
         name_session(target, f"windlass {self.run_id}")  # by which a later process ends it
         number = len(self.lines) + 1
         with target.transaction():
-            fence = journal.fence_statement(self.run_id)
+            fence = records.fence_statement(self.run_id)
             if target.execute(fence.encode()).fetchone() != (self.epoch,):
                 raise Refused([Problem(f"run {self.run_id}", "was taken over by another process")])
             line = replace(work(target, number), step=step, item=str(number), relation=name)
-            target.execute(journal.line_statement(self.run_id, line).encode())
+            target.execute(records.line_statement(self.run_id, line).encode())
         self.lines.append(line)
 
 
@@ -297,7 +297,7 @@ def _noted(states: Iterable[Sequence]) -> list[list[Any]]:
 # the way back, and how it is reported
 
 
-def foresee_repair(connection: Connection, found: journal.Run) -> Foreseen:
+def foresee_repair(connection: Connection, found: records.Run) -> Foreseen:
     """What undoing it would do."""
     notes = _notes(connection, found.run)
     deleted = sum(note.get("deleted", 0) for _, note in notes)
@@ -310,7 +310,7 @@ def foresee_repair(connection: Connection, found: journal.Run) -> Foreseen:
     )
 
 
-def undo_repair(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
+def undo_repair(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
     """Rows, sequences and large objects as they were before the repair; all or nothing.
 
     Raises:
@@ -326,7 +326,7 @@ def undo_repair(connection: Connection, found: journal.Run, *, force: bool = Fal
     schema = schema_of(found.run)
     if problems := read_planted(connection, Room(schema, tables="^.*$")):
         raise Refused(problems)
-    plan = journal.read_plan(connection, found.run)
+    plan = records.read_plan(connection, found.run)
     removed = restored = 0
     tables: set[int] = set()
     changed: list[Problem] = []
@@ -352,7 +352,7 @@ def undo_repair(connection: Connection, found: journal.Run, *, force: bool = Fal
         _refuse([] if force else [*changed, *broken_keys(connection, tables)])
         _drop_aside(connection, schema)
         set_sequences(connection, states)
-        journal.set_state(connection, found.run, State.ROLLED_BACK)
+        records.set_state(connection, found.run, State.ROLLED_BACK)
     return Undone(
         f"took out {plural(removed, 'row')} that it had copied, put back"
         f" {plural(restored, 'row')} as they were"
@@ -409,13 +409,13 @@ def _pair(plan: Plan, name: str, note: Result) -> Pair:
 
 
 def _notes(connection: Connection, run: str) -> list[tuple[Line, Result]]:
-    lines = journal.read_lines(connection, run)
+    lines = records.read_lines(connection, run)
     return [(line, line.note or {}) for line in sorted(lines, key=lambda one: int(one.item))]
 
 
-def repair_status(connection: Connection, found: journal.Run) -> RunStatus:
+def repair_status(connection: Connection, found: records.Run) -> RunStatus:
     """One line of `windlass status`."""
-    lines = journal.read_lines(connection, found.run)
+    lines = records.read_lines(connection, found.run)
     repaired = sum(line.step == ROWS for line in lines)
     holder = read_holder(connection)
     return RunStatus(

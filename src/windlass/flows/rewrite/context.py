@@ -31,8 +31,8 @@ from windlass.flows.rewrite.outline import REWRITE
 from windlass.inplace.access import enter
 from windlass.inplace.check import find_table, plan_rewrite
 from windlass.inplace.staging import Staging
-from windlass.journal import journal
-from windlass.journal.journal import Line
+from windlass.journal import door, records
+from windlass.journal.records import Line
 from windlass.model.event import Emit, Event, FlowPlanned, Noticed, ignore
 from windlass.model.flow import Handover, Item, Result
 from windlass.model.outcome import Outcome, State
@@ -50,7 +50,7 @@ _PLAN = TypeAdapter(RewritePlan)
 
 def read_rewrite_plan(connection: Connection, run: str) -> RewritePlan:
     """Of a run of the flow `rewrite`, as the journal has it."""
-    return _PLAN.validate_json(journal.read_packed(connection, run))
+    return _PLAN.validate_json(records.read_packed(connection, run))
 
 
 class Rewriting:
@@ -70,7 +70,7 @@ class Rewriting:
         self._emit, self._caller = emit, caller
         self._connection: Connection | None = None
         self._cancelled = False
-        self._found: journal.Run | None = None
+        self._found: records.Run | None = None
         self._plan: RewritePlan | None = None
         self._lines: dict[str, dict[str, Line]] = defaultdict(dict)
         self._clock: dict[str, float] = {}
@@ -142,12 +142,12 @@ class Rewriting:
 
     @property
     def staging(self) -> Staging:
-        called = self.note("change_rows", "function")
+        called = self.note("adding_row", "function")
         return Staging(
             self.plan,
             called.get("columns", ()),
             called.get("changed", ()),
-            ("change_rows", "duplicates") in self,
+            ("adding_row", "duplicates") in self,
         )
 
     def __contains__(self, work: tuple[str, str]) -> bool:
@@ -161,7 +161,7 @@ class Rewriting:
 
     @property
     def selected(self) -> int:
-        return int(self.note("read_rows").get("rows", 0))
+        return int(self.note("reading_from_database").get("rows", 0))
 
     def emit(self, event: Event) -> None:
         if isinstance(event, Noticed):
@@ -185,10 +185,10 @@ class Rewriting:
                 if one_snapshot:
                     connection.execute("set transaction isolation level repeatable read")
                 result = work(connection)
-                journal.keep_private(connection)
+                door.keep_private(connection)
                 seconds = time.perf_counter() - started
                 line = Line(step, item, str(self.plan.table), seconds=seconds, note=dict(result))
-                connection.execute(journal.line_statement(self.plan.run, line).encode())
+                connection.execute(records.line_statement(self.plan.run, line).encode())
         except psycopg.Error as error:
             raise explain(error, f"{step} {item}".strip(), side="database") from error
         self._lines[step][item] = line
@@ -252,7 +252,7 @@ class Rewriting:
             self._begin_new(read)
         self._tell()
 
-    def _enter(self) -> list[journal.Run]:
+    def _enter(self) -> list[records.Run]:
         """Connect and take the table's lock; the runs of this table, the newest first."""
         self._connection = when_up(lambda: self.address.connect(Role.TARGET, "windlass rewrite"))
         try:
@@ -261,7 +261,7 @@ class Rewriting:
             self._disconnect()
             raise
 
-    def _in_control(self, connection: Connection) -> list[journal.Run]:
+    def _in_control(self, connection: Connection) -> list[records.Run]:
         # A step is reported as done before the next begins, elsewhere: it must not be forgotten.
         connection.execute("set synchronous_commit to on")
         if connection.info.server_version >= 140000:
@@ -280,16 +280,16 @@ class Rewriting:
             raise Refused([_in_progress(self._source, read_holder(connection, key))])
         return self._runs(connection)  # whoever had the lock may have ended its own meanwhile
 
-    def _runs(self, connection: Connection) -> list[journal.Run]:
-        there = journal.exists(connection)
-        runs = journal.read_runs(connection, flow=FLOW) if there else []
+    def _runs(self, connection: Connection) -> list[records.Run]:
+        there = door.exists(connection)
+        runs = records.read_runs(connection, flow=FLOW) if there else []
         return [run for run in runs if run.source == self._source]
 
     @property
     def _source(self) -> str:
         return str(Name(self.spec.schema_, self.spec.table))
 
-    def _mine(self, runs: list[journal.Run]) -> journal.Run | None:
+    def _mine(self, runs: list[records.Run]) -> records.Run | None:
         """A scheduler's by its name; else the unfinished one that says the same."""
         if self._caller:
             return next((run for run in runs if run.caller == self._caller), None)
@@ -304,37 +304,37 @@ class Rewriting:
             None,
         )
 
-    def _go_on(self, run: journal.Run) -> None:
+    def _go_on(self, run: records.Run) -> None:
         if run.state is State.ROLLED_BACK:
             message = "has been undone, and this is still the same run"
             raise Refused([Problem(f"run {run.run}", message, "begin a new one")])
         self._use(run)
         self.resumed = True
         if not self.is_over:
-            journal.take_over(self.connection, run.run, self._caller)
+            records.take_over(self.connection, run.run, self._caller)
 
-    def _use(self, run: journal.Run) -> None:
+    def _use(self, run: records.Run) -> None:
         self._found = run
         self._plan = read_rewrite_plan(self.connection, run.run)
         self._lines.clear()
-        for line in journal.read_lines(self.connection, run.run):
+        for line in records.read_lines(self.connection, run.run):
             self._lines[line.step][line.item] = line
         name_session(self.connection, session_name(run.run))
 
     @property
     def has_changed_table(self) -> bool:
         """From here on a run is finished, and not begun again."""
-        return bool(self.deleted) or ("write_rows", "") in self
+        return bool(self.deleted) or ("writing_to_database", "") in self
 
     @property
     def deleted(self) -> int:
         """Rows that the run has taken out of the table."""
-        return int(self.note("delete_rows").get("rows", 0))
+        return int(self.note("delete_records_from_table").get("rows", 0))
 
     @property
     def added(self) -> list[str]:
         """Columns that the run has added to the table."""
-        return list(self.note("write_rows", "add column").get("columns", ()))
+        return list(self.note("writing_to_database", "add column").get("columns", ()))
 
     def is_stale(self, names: Collection[str] = ()) -> bool:
         """Whether the table is another than the one that was read; in these columns, or in all."""
@@ -346,7 +346,7 @@ class Rewriting:
             if not names or one.name in names
         )
 
-    def _settle(self, run: journal.Run, settle: Callable[[Rewriting], None]) -> None:
+    def _settle(self, run: records.Run, settle: Callable[[Rewriting], None]) -> None:
         if self._is_between_steps(run):
             raise Refused([_in_progress(self._source, f"run {run.run} of {run.caller}")])
         other = Rewriting(self.spec, self.emit)
@@ -357,7 +357,7 @@ class Rewriting:
         finally:
             other._connection = None
 
-    def _is_between_steps(self, run: journal.Run) -> bool:
+    def _is_between_steps(self, run: records.Run) -> bool:
         """Of another scheduler's: one that has just said something is at work, though nobody has
         the lock. The same DAG's runs come one at a time."""
         if not run.caller or _family(run.caller) == _family(self._caller):
@@ -371,21 +371,21 @@ class Rewriting:
         self._lines.clear()
         try:
             with connection.transaction():
-                journal.create(connection)
+                door.create(connection)
         except psycopg.Error as error:
             raise explain(error, "making the journal", side="database") from error
         name_session(connection, session_name(plan.run))
 
         def begin(connection: Connection) -> Result:
-            journal.insert_any_run(
+            records.insert_any_run(
                 connection, FLOW, plan.run, (self._source, plan.title), self.spec.essence(),
                 _PLAN.dump_json(plan), self._caller,
             )  # fmt: skip
             self._forget_old(connection)
             return read(connection)
 
-        self.once("read_rows", "", begin, one_snapshot=True)
-        (self._found,) = journal.read_runs(connection, plan.run)
+        self.once("reading_from_database", "", begin, one_snapshot=True)
+        (self._found,) = records.read_runs(connection, plan.run)
 
     def _forget_old(self, connection: Connection) -> None:
         """Ended runs of this table, but for the newest, and the one whose backup there is."""
@@ -394,7 +394,7 @@ class Rewriting:
             " where flow = %s and source = %s and state in ('done', 'rolled back')"
             " order by started_at desc offset %s) and run is distinct from"
             " (select run from windlass.line join windlass.run r using (run) where r.source = %s"
-            "  and step = 'write_rows' and note->>'swapped'::text = 'true'"
+            "  and step = 'writing_to_database' and note->>'swapped'::text = 'true'"
             " order by at desc limit 1)",
             (FLOW, self._source, KEPT_RUNS, self._source),
         )
@@ -441,10 +441,10 @@ class Rewriting:
         if self._connection is None:
             raise RunLost(f"the end of run {self.plan.run} could not be journalled")
         try:
-            journal.set_state(self._connection, self.plan.run, state, outcome)
+            records.set_state(self._connection, self.plan.run, state, outcome)
         except psycopg.Error as error:
             raise RunLost(f"the end of run {self.plan.run} could not be journalled") from error
-        (self._found,) = journal.read_runs(self._connection, self.plan.run)
+        (self._found,) = records.read_runs(self._connection, self.plan.run)
 
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
         if self._plan is None or self._found is None:
@@ -480,18 +480,18 @@ def count(plan: RewritePlan, lines: Mapping[str, Mapping[str, Line]]) -> dict[st
         return int(((line.note if line else None) or {}).get(key, 0))
 
     return {
-        "selected": note("read_rows", "", "rows"),
-        "backed up": note("back_up_rows", "copy", "rows"),
-        "duplicates deleted": note("delete_rows", "", "duplicates")
-        - note("write_rows", "", "returned"),
-        "others deleted": note("delete_rows", "", "others"),
-        "written": note("write_rows", "", "rows"),
-        "left, as others changed them": note("write_rows", "", "left"),
-        "stamped": note("stamp_rows", "", "rows"),
+        "selected": note("reading_from_database", "", "rows"),
+        "backed up": note("backup_table", "copy", "rows"),
+        "duplicates deleted": note("delete_records_from_table", "", "duplicates")
+        - note("writing_to_database", "", "returned"),
+        "others deleted": note("delete_records_from_table", "", "others"),
+        "written": note("writing_to_database", "", "rows"),
+        "left, as others changed them": note("writing_to_database", "", "left"),
+        "stamped": note("updating_exported_at", "", "rows"),
     }
 
 
-def said_lately(connection: Connection, run: journal.Run) -> bool:
+def said_lately(connection: Connection, run: records.Run) -> bool:
     """Whether a scheduler's run may be between two of its steps."""
     row = connection.execute(
         "select extract(epoch from clock_timestamp() - max(at)) < %s::numeric from windlass.line"

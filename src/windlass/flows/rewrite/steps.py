@@ -33,12 +33,10 @@ from windlass.flows.rewrite.context import (
 from windlass.flows.rollback import already_undone, find_run
 from windlass.inplace import backup
 from windlass.inplace.access import enter
-from windlass.inplace.frames import call_function
-from windlass.inplace.given import first_misfit, take_over
+from windlass.inplace.frames import call_function, first_misfit, take_over
 from windlass.inplace.staging import Staging
-from windlass.inplace.stamping import stamps
-from windlass.journal import journal
-from windlass.journal.journal import Line
+from windlass.journal import records
+from windlass.journal.records import Line
 from windlass.model.event import Noticed
 from windlass.model.flow import ONE, Item, Result
 from windlass.model.outcome import Outcome, RunStatus, State
@@ -69,7 +67,7 @@ def _explained(step: Callable[[Rewriting, Item], Result]) -> Callable[[Rewriting
 
 
 @_explained
-def read_rows(run: Rewriting, _: Item) -> Result:
+def reading_from_database(run: Rewriting, _: Item) -> Result:
     """Pick the rows: copy them, with their places, into the staging table. What an abandoned run
     has left is finished or dropped before."""
 
@@ -90,14 +88,14 @@ def read_rows(run: Rewriting, _: Item) -> Result:
 
 
 @_explained
-def change_rows(run: Rewriting, _: Item) -> Result:
+def adding_row(run: Rewriting, _: Item) -> Result:
     """Compute what the rows become: by SQL, by the function, and which of them are equal then."""
     run.join()
     if not run.selected or run.is_over:
-        return _counted(run, "change_rows")
+        return _counted(run, "adding_row")
     if any(change.expression for change in run.plan.changes):
-        run.once("change_rows", "expressions", lambda connection: _set(run, connection))
-    if run.plan.function and ("change_rows", "function") not in run:
+        run.once("adding_row", "expressions", lambda connection: _set(run, connection))
+    if run.plan.function and ("adding_row", "function") not in run:
         conninfo = run.address.conninfo(run.connection, f"windlass rewrite {run.plan.run}")
         columns, rows = call_function(run.connection, conninfo, run.staging, run.check)
 
@@ -107,14 +105,15 @@ def change_rows(run: Rewriting, _: Item) -> Result:
             staging.analyze(connection, "_called")
             return {"columns": columns, "changed": changed, "rows": rows}
 
-        run.once("change_rows", "function", take)
+        run.once("adding_row", "function", take)
     if run.plan.duplicates is not None:
-        run.once("change_rows", "duplicates", lambda connection: _find_extra(run, connection))
+        run.once("adding_row", "duplicates", lambda connection: _find_extra(run, connection))
     return {"rows": run.selected, "columns": run.staging.written_columns}
 
 
 def _set(run: Rewriting, connection: Connection) -> Result:
     staging = run.staging
+    rows = 0
 
     def assign(given: Sequence[RewriteChange]) -> int:
         with connection.transaction():
@@ -125,7 +124,7 @@ def _set(run: Rewriting, connection: Connection) -> Result:
         rows = assign(staging.given)
     except psycopg.DataError as error:
         name = first_misfit(connection, staging.given, assign)
-        raise explain(error, f"change_rows: column {name}", side="database") from error
+        raise explain(error, f"adding_row: column {name}", side="database") from error
     staging.analyze(connection, "_set")
     if rows != run.selected:
         raise WindlassError(
@@ -142,28 +141,28 @@ def _find_extra(run: Rewriting, connection: Connection) -> Result:
 
 
 @_explained
-def back_up_rows(run: Rewriting, _: Item) -> Result:
+def backup_table(run: Rewriting, _: Item) -> Result:
     """Copy what may be wanted back, and count it. It replaces the backup before together with the
     write: a run that writes nothing leaves that one."""
     run.join()
     if not run.selected or run.is_over or not run.plan.keeps_backup:
-        return _counted(run, "back_up_rows")
+        return _counted(run, "backup_table")
 
     def copy(connection: Connection) -> Result:
         backup.drop_unfinished(connection, run.plan)
         rows = backup.copy(connection, run.staging)
         return {"rows": rows, "table": str(backup.place_of(run.plan))}
 
-    return run.once("back_up_rows", "copy", copy, one_snapshot=True)
+    return run.once("backup_table", "copy", copy, one_snapshot=True)
 
 
 @_explained
-def delete_rows(run: Rewriting, _: Item) -> Result:
+def delete_records_from_table(run: Rewriting, _: Item) -> Result:
     """Take out what is not written back: duplicates, and rows with the same key where asked for.
     Nothing that somebody has changed since it was read."""
     run.join()
     if not run.selected or run.is_over:
-        return _counted(run, "delete_rows")
+        return _counted(run, "delete_records_from_table")
 
     def delete(connection: Connection) -> Result:
         staging, plan = run.staging, run.plan
@@ -174,11 +173,11 @@ def delete_rows(run: Rewriting, _: Item) -> Result:
         others = connection.execute(staging.delete_others()).rowcount if plan.deletes_by_key else 0
         return {"rows": extra + others, "duplicates": extra, "others": others}
 
-    return run.once("delete_rows", "", delete)
+    return run.once("delete_records_from_table", "", delete)
 
 
 @_explained
-def write_rows(run: Rewriting, _: Item) -> Result:
+def writing_to_database(run: Rewriting, _: Item) -> Result:
     """Write the rows back in place. Those that somebody has changed or deleted since they
     were read are left, counted and told: the next run finds them.
 
@@ -186,11 +185,11 @@ def write_rows(run: Rewriting, _: Item) -> Result:
     """
     run.join()
     if not run.selected or run.is_over:
-        return _counted(run, "write_rows")
+        return _counted(run, "writing_to_database")
     try:
-        if run.plan.missing and ("write_rows", "") not in run:
+        if run.plan.missing and ("writing_to_database", "") not in run:
             _add_columns(run)
-        done = run.once("write_rows", "", lambda connection: _write(run, connection))
+        done = run.once("writing_to_database", "", lambda connection: _write(run, connection))
     except WindlassError as error:
         may_yet_work = error.retryable or isinstance(error, Interrupted | TargetFull)
         if run.deleted and not may_yet_work:
@@ -223,7 +222,7 @@ def _write(run: Rewriting, connection: Connection) -> Result:
     rows = connection.execute(writes).rowcount
     staging.analyze(connection, "_written")
     returned = backup.Returned()
-    if run.note("delete_rows").get("duplicates") and rows < kept:
+    if run.note("delete_records_from_table").get("duplicates") and rows < kept:
         returned = backup.return_deleted(connection, staging, staging.stray())
         if returned.rows == returned.wanted:
             connection.execute(staging.forget_gone(staging.stray()))
@@ -231,7 +230,7 @@ def _write(run: Rewriting, connection: Connection) -> Result:
     gone = run.deleted - returned.rows
     swaps = plan.keeps_backup and bool(rows or gone)
     if swaps:
-        if plan.backup == "touched" and rows + gone < run.note("back_up_rows", "copy")["rows"]:
+        if plan.backup == "touched" and rows + gone < run.note("backup_table", "copy")["rows"]:
             backup.keep_touched(connection, staging)
         backup.swap(connection, plan)
     return {
@@ -280,7 +279,7 @@ def _add_columns(run: Rewriting) -> None:
             connection.execute(sql.SQL("alter table {} {}").format(run.staging.target, clauses))
             return {"columns": [name for name in plan.missing if name not in there]}
 
-        return run.once("write_rows", "add column", work)
+        return run.once("writing_to_database", "add column", work)
 
     _in_short_waits(add)
 
@@ -302,13 +301,13 @@ def _met_a_lock(error: BaseException) -> bool:
 
 
 @_explained
-def stamp_rows(run: Rewriting, _: Item) -> Result:
+def updating_exported_at(run: Rewriting, _: Item) -> Result:
     """Stamp the rows that were written, drop the staging tables, and write the run's end."""
     run.join()
     if run.is_over:
         return {**_summary(run), "resumed": True}
     if run.selected:
-        done = run.once("stamp_rows", "", lambda connection: _stamp(run, connection))
+        done = run.once("updating_exported_at", "", lambda connection: _stamp(run, connection))
         if done["unstamped"]:
             run.emit(
                 Noticed(
@@ -326,14 +325,15 @@ def _stamp(run: Rewriting, connection: Connection) -> Result:
     rows = 0
     if plan.stamp and not run.is_stale({plan.id, plan.stamp}):
         _expect_order(connection)
-        rows = sum(connection.execute(one).rowcount for one in stamps(staging))
+        rows = connection.execute(staging.stamp_by_place()).rowcount
+        rows += connection.execute(staging.stamp_by_id()).rowcount
     return _clear(run, connection, rows)
 
 
 def _clear(run: Rewriting, connection: Connection, stamped: int) -> Result:
     run.staging.drop(connection)
     backup.drop_unfinished(connection, run.plan)
-    written = int(run.note("write_rows")["rows"])
+    written = int(run.note("writing_to_database")["rows"])
     return {"rows": stamped, "unstamped": written - stamped if run.plan.stamp else 0}
 
 
@@ -373,20 +373,20 @@ def settle(run: Rewriting) -> None:
         run.emit(Noticed(f"run {name} was abandoned, and is {dropped}"))
         return
     try:
-        write_rows(run, ONE)
+        writing_to_database(run, ONE)
     except WindlassError as error:
         if not run.is_over:
             raise
         run.emit(Noticed(f"run {name} was abandoned half-way, and cannot be finished: {error}"))
         return
     try:
-        stamp_rows(run, ONE)
+        updating_exported_at(run, ONE)
     except WindlassError as error:
         if error.retryable or isinstance(error, TargetFull):
             raise
-        run.once("stamp_rows", "", lambda connection: _clear(run, connection, 0))
+        run.once("updating_exported_at", "", lambda connection: _clear(run, connection, 0))
         run.emit(Noticed(f"run {name} could not stamp what it had written: {error}"))
-        stamp_rows(run, ONE)
+        updating_exported_at(run, ONE)
     run.emit(Noticed(f"run {name} was abandoned half-way, and is finished now"))
 
 
@@ -418,7 +418,7 @@ def _drop(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> st
         with connection.transaction():
             Staging(plan).drop(connection)
             backup.drop_unfinished(connection, plan)
-            journal.set_state(connection, plan.run, State.ROLLED_BACK, outcome)
+            records.set_state(connection, plan.run, State.ROLLED_BACK, outcome)
     except psycopg.Error as error:
         raise explain(error, f"dropping run {plan.run}", side="database") from error
     return message
@@ -427,7 +427,7 @@ def _drop(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> st
 # the way back
 
 
-def foresee_rewrite(connection: Connection, found: journal.Run) -> Foreseen:
+def foresee_rewrite(connection: Connection, found: records.Run) -> Foreseen:
     """What undoing it would do, and what others have changed since."""
     plan = read_rewrite_plan(connection, found.run)
     place = backup.find_place(connection, plan) if plan.keeps_backup else None
@@ -443,17 +443,17 @@ def foresee_rewrite(connection: Connection, found: journal.Run) -> Foreseen:
 
 
 def _done(run: str, lines: Lines) -> backup.Done:
-    write = _noted(lines, "write_rows", "")
-    deleted = _noted(lines, "delete_rows", "").get("rows", 0)
+    write = _noted(lines, "writing_to_database", "")
+    deleted = _noted(lines, "delete_records_from_table", "").get("rows", 0)
     return backup.Done(
-        added=_noted(lines, "write_rows", "add column").get("columns", ()),
+        added=_noted(lines, "writing_to_database", "add column").get("columns", ()),
         changed=write.get("columns", ()),
         deleted=deleted - write.get("returned", 0),
-        transactions=journal.transactions(run),
+        transactions=records.transactions(run),
     )
 
 
-def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = False) -> Undone:
+def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
     """Make the table what it is in the run's backup. All or nothing. Rows that others have added
     since stay in any case; those that they have changed or deleted are put back only by `force`.
 
@@ -493,7 +493,7 @@ def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = Fa
                 restored = backup.put_back(connection, plan, done, force=force)
                 Staging(plan).drop(connection)
                 backup.drop_unfinished(connection, plan)
-                journal.set_state(connection, found.run, State.ROLLED_BACK)
+                records.set_state(connection, found.run, State.ROLLED_BACK)
                 return restored
         except psycopg.Error as error:
             raise explain(error, f"undoing run {found.run}", side="database") from error
@@ -510,7 +510,7 @@ def undo_rewrite(connection: Connection, found: journal.Run, *, force: bool = Fa
 
 def _lines(connection: Connection, run: str) -> dict[str, dict[str, Line]]:
     lines: dict[str, dict[str, Line]] = {}
-    for line in journal.read_lines(connection, run):
+    for line in records.read_lines(connection, run):
         lines.setdefault(line.step, {})[line.item] = line
     return lines
 
@@ -525,13 +525,13 @@ def _has_changed(plan: RewritePlan, lines: Lines) -> bool:
     return bool(counts["duplicates deleted"] or counts["others deleted"] or counts["written"])
 
 
-def _expect_no_later(connection: Connection, found: journal.Run) -> None:
+def _expect_no_later(connection: Connection, found: records.Run) -> None:
     """A later run without a backup, or with one elsewhere, leaves this one's in its place.
 
     Raises:
         Refused: its changes would go, too.
     """
-    runs = journal.read_runs(connection, flow=found.flow)
+    runs = records.read_runs(connection, flow=found.flow)
     for one in runs[: next(place for place, one in enumerate(runs) if one.run == found.run)]:
         if one.source != found.source or one.state is State.ROLLED_BACK:
             continue
@@ -542,7 +542,7 @@ def _expect_no_later(connection: Connection, found: journal.Run) -> None:
             raise Refused([Problem(f"run {found.run}", message, hint)])
 
 
-def rewrite_status(connection: Connection, found: journal.Run) -> RunStatus:
+def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
     """One line of `windlass status`."""
     plan = read_rewrite_plan(connection, found.run)
     lines = _lines(connection, found.run)

@@ -16,7 +16,7 @@ from windlass.errors import Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.portions import SET_SEQUENCES
 from windlass.flows.validate.outline import VALIDATE
-from windlass.journal import journal
+from windlass.journal import records
 from windlass.model.event import Emit, ignore
 from windlass.model.flow import Flow, Result
 from windlass.model.outcome import Outcome, State
@@ -70,7 +70,7 @@ class Comparison(Migration):
         if self.repair is not None and state is State.DONE:
             return
         try:
-            journal.set_state(self.control, self.repair_run, state, outcome)
+            records.set_state(self.control, self.repair_run, state, outcome)
         except psycopg.Error as error:
             message = f"the end of run {self.repair_run} could not be journalled"
             raise RunLost(message, side="target") from error
@@ -94,12 +94,12 @@ class Comparison(Migration):
     @property
     def ticket(self) -> Result:
         """What another process needs to `join`: the plan itself, as it is written nowhere."""
-        plan = base64.b85encode(journal.pack_plan(self.plan)).decode()
+        plan = base64.b85encode(records.pack_plan(self.plan)).decode()
         return {"plan": plan, "snapshot": asdict(self.snapshot)}
 
     def join(self, ticket: Result) -> None:
         """Compare in the snapshot of a ticket. That it is gone shows when it is read."""
-        self._use(journal.unpack_plan(base64.b85decode(ticket["plan"])))
+        self._use(records.unpack_plan(base64.b85decode(ticket["plan"])))
         self.snapshot = Snapshot(**ticket["snapshot"])
         self._control = self._control or self.target.connect(Role.TARGET, "windlass control")
         self._has_begun = True
@@ -117,7 +117,7 @@ class Comparison(Migration):
             return None
         with self._reading_journal():
             if run := self._run_of_snapshot():
-                lines = journal.read_lines(self.sessions().target(), run)
+                lines = records.read_lines(self.sessions().target(), run)
                 notes = [line.note for line in lines if line.step == SET_SEQUENCES]
                 return (notes[0] or {}).get("values", {}) if notes else {}
         return {}
@@ -126,13 +126,13 @@ class Comparison(Migration):
         """In a snapshot that somebody else holds: the plan of the run that holds it."""
         with self._reading_journal():
             if run := self._run_of_snapshot():
-                return journal.read_plan(self.sessions().target(), run)
+                return records.read_plan(self.sessions().target(), run)
         return None
 
     def _run_of_snapshot(self) -> str:
         target, identity = self.sessions().target(), self.plan.source.identity
         snapshot = self.spec.snapshot
-        return journal.read_run_of_snapshot(target, identity, snapshot) if snapshot else ""
+        return records.read_run_of_snapshot(target, identity, snapshot) if snapshot else ""
 
     @contextmanager
     def _reading_journal(self) -> Iterator[None]:

@@ -1,0 +1,387 @@
+"""Rows of the journal's tables: runs, snapshots and lines. Composes and reads; the transaction is
+the caller's.
+
+A line is written by the same session and in the same transaction as the work it records, through
+whichever driver does the work: hence `line_statement` gives text.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg.rows import dict_row
+from pydantic import TypeAdapter, ValidationError
+
+from windlass.version import __version__
+from windlass.errors import WindlassError
+from windlass.journal import door
+from windlass.model.outcome import UNDOING, Outcome, State
+from windlass.model.plan import Plan
+from windlass.model.snapshot import Snapshot
+
+Session = Connection[Any]
+ROLLBACK = UNDOING
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is finished. `item` is unique in its step; `relation` is for people."""
+
+    step: str
+    item: str
+    relation: str = ""
+    rows: int = 0
+    size_bytes: int = 0
+    seconds: float = 0.0
+    snapshot: int | None = None
+    note: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the journal knows it, without its plan."""
+
+    run: str
+    flow: str
+    state: State
+    source: str
+    source_name: str
+    essence: Mapping[str, Any]
+    caller: str  # who has begun it, or gone on with it: a scheduler's name for its own run
+    epoch: int
+    started_at: str
+    finished_at: str
+    outcome: Outcome | None
+    age_seconds: float
+
+
+@cache
+def _plans() -> TypeAdapter[Plan]:
+    """Made when the first plan is read or written, as that takes a while."""
+    return TypeAdapter(Plan)
+
+
+@cache
+def _outcomes() -> TypeAdapter[Outcome]:
+    return TypeAdapter(Outcome)
+
+
+def get_ready() -> None:
+    """Make now what takes a while, and will be needed; for a moment in which one waits anyway."""
+    _plans()
+    _outcomes()
+
+
+def line_statement(run: str, line: Line) -> str:
+    """INSERT of one line, to be run in the transaction of the work.
+
+    It fails with a unique violation when the work has been committed before.
+    """
+    values = (
+        run,
+        line.step,
+        line.item,
+        line.relation,
+        line.rows,
+        line.size_bytes,
+        round(line.seconds, 6),
+        line.snapshot,
+        json.dumps(line.note) if line.note else None,
+    )
+    statement = sql.SQL(
+        "insert into windlass.line"
+        " (run, step, item, relation, rows, size_bytes, seconds, snapshot, note) values ({})"
+    ).format(sql.SQL(", ").join(map(sql.Literal, values)))
+    return statement.as_string(None)
+
+
+def fence_statement(run: str) -> str:
+    """The epoch of a run, locked until the transaction ends: nobody takes it over until then."""
+    statement = sql.SQL("select epoch from windlass.run where run = {} for share")
+    return statement.format(sql.Literal(run)).as_string(None)
+
+
+HELD = "SELECT 1"
+"""The tag of `hold_statement`, where nobody has taken the run over."""
+
+
+def hold_statement(run: str, epoch: int) -> str:
+    """`fence_statement` that finds the run only in this epoch, for a session that gives tags."""
+    statement = sql.SQL("select from windlass.run where run = {} and epoch = {} for share")
+    return statement.format(sql.Literal(run), sql.Literal(epoch)).as_string(None)
+
+
+def take_over(connection: Session, run: str, caller: str) -> int:
+    """Raise the epoch, so that no other process can journal anything of this run; the new one.
+
+    On disk before anything else is: a crash that forgot it would give the next process the same.
+    """
+    with connection.transaction():
+        connection.execute("set local synchronous_commit = on")
+        row = connection.execute(
+            "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null, caller = %s"
+            " where run = %s returning epoch",
+            (State.RUNNING, caller, run),
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def note_statement(run: str, line: Line) -> str:
+    """UPDATE of a line of this transaction with what its work has returned, when it is through."""
+    statement = sql.SQL(
+        "update windlass.line set seconds = {}, rows = {}, note = {}, at = clock_timestamp()"
+        " where run = {} and step = {} and item = {}"
+    ).format(
+        sql.Literal(round(line.seconds, 6)),
+        sql.Literal(line.rows),
+        sql.Literal(json.dumps(line.note) if line.note else None),
+        sql.Literal(run),
+        sql.Literal(line.step),
+        sql.Literal(line.item),
+    )
+    return statement.as_string(None)
+
+
+def insert_run(
+    connection: Session, plan: Plan, essence: Mapping[str, Any], caller: str = ""
+) -> None:
+    """A new run of the flow `migrate`."""
+    identity, name = plan.source.identity, str(plan.source)
+    insert_any_run(
+        connection, "migrate", plan.run, (identity, name), essence, plan_of(plan), caller
+    )
+
+
+def insert_any_run(
+    connection: Session,
+    flow: str,
+    run: str,
+    source: tuple[str, str],
+    essence: Mapping[str, Any],
+    plan: bytes,
+    caller: str,
+) -> None:
+    """A new run of any flow. `source` is what it works on, for every way of naming it, and a name
+    for people; `plan` is the flow's own, as JSON. On disk before anything else is."""
+    connection.execute("set local synchronous_commit = on")
+    connection.execute(
+        "insert into windlass.run"
+        " (flow, run, state, source, source_name, essence, version, plan, caller)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            flow,
+            run,
+            State.RUNNING,
+            *source,
+            json.dumps(essence),
+            __version__,
+            zlib.compress(plan, level=1),
+            caller,
+        ),
+    )
+
+
+def plan_of(plan: Plan) -> bytes:
+    return _plans().dump_json(plan)
+
+
+def read_packed(connection: Session, run: str) -> bytes:
+    """A run's plan, of whatever flow, as JSON."""
+    row = connection.execute("select plan from windlass.run where run = %s", (run,)).fetchone()
+    assert row is not None
+    return zlib.decompress(row[0])
+
+
+def pack_plan(plan: Plan) -> bytes:
+    return zlib.compress(plan_of(plan), level=1)
+
+
+def unpack_plan(packed: bytes) -> Plan:
+    return _plans().validate_json(zlib.decompress(packed))
+
+
+def read_plan(connection: Session, run: str) -> Plan:
+    """Of a run of the flow `migrate`.
+
+    Raises:
+        WindlassError: another version has begun it, whose plans this one does not know.
+    """
+    try:
+        return _plans().validate_json(read_packed(connection, run))
+    except (ValidationError, zlib.error):
+        query = "select version from windlass.run where run = %s"
+        ((version,),) = connection.execute(query, (run,)).fetchall()
+    raise WindlassError(
+        f"run {run} was begun by windlass {version}, whose plan windlass {__version__} cannot read",
+        hint=f"finish it or undo it with windlass {version}; DROP SCHEMA windlass CASCADE forgets"
+        " all runs",
+    )
+
+
+def read_runs(connection: Session, run: str | None = None, *, flow: str = "") -> list[Run]:
+    """All runs, the newest first; or the one of this name; or those of one flow."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "select run, flow, state, source, source_name, essence, caller, epoch,"
+            " started_at::text, coalesce(finished_at::text, '') as finished_at, outcome,"
+            " extract(epoch from clock_timestamp() - run.started_at)::float8 as age_seconds"
+            " from windlass.run where (%s::text is null or run = %s) and %s in ('', flow)"
+            " order by run.started_at desc",
+            (run, run, flow),
+        ).fetchall()
+    return [
+        Run(
+            **{
+                **row,
+                "state": State(row["state"]),
+                "outcome": _outcomes().validate_python(row["outcome"]) if row["outcome"] else None,
+            }
+        )
+        for row in rows
+    ]
+
+
+def has_survived(connection: Session, run: str) -> bool:
+    """Whether the target's unlogged relations are what they were: a crash empties ours too."""
+    row = connection.execute("select from windlass.crash_marker where run = %s", (run,)).fetchone()
+    return row is not None
+
+
+def insert_crash_marker(connection: Session, run: str) -> None:
+    connection.execute(
+        "insert into windlass.crash_marker values (%s) on conflict do nothing", (run,)
+    )
+
+
+def set_state(connection: Session, run: str, state: State, outcome: Outcome | None = None) -> None:
+    """Write how a run stands. An ended run is committed synchronously: see `session_settings`."""
+    with connection.transaction():
+        connection.execute("set local synchronous_commit = on")
+        connection.execute(
+            "update windlass.run set state = %s, outcome = coalesce(%s, outcome),"
+            " finished_at = case when %s then clock_timestamp() end where run = %s",
+            (
+                state,
+                _outcomes().dump_json(outcome).decode() if outcome else None,
+                state is not State.RUNNING,
+                run,
+            ),
+        )
+
+
+def insert_snapshot(
+    connection: Session, run: str, snapshot: Snapshot, activity: Mapping[str, Any]
+) -> None:
+    connection.execute(
+        "insert into windlass.snapshot (run, number, id, taken_at, lsn, activity)"
+        " values (%s, %s, %s, %s, %s, %s)",
+        (
+            run,
+            snapshot.number,
+            snapshot.id,
+            snapshot.taken_at,
+            snapshot.lsn,
+            json.dumps(activity),
+        ),
+    )
+
+
+def read_snapshots(connection: Session, run: str) -> list[tuple[Snapshot, dict[str, Any]]]:
+    """A run's snapshots with the activity noted at each, in order."""
+    rows = connection.execute(
+        "select number, id, to_char(taken_at at time zone 'UTC',"
+        ' \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\'), lsn, activity'
+        " from windlass.snapshot where run = %s order by number",
+        (run,),
+    ).fetchall()
+    return [(Snapshot(*row[:4]), row[4]) for row in rows]
+
+
+def read_lines(connection: Session, run: str) -> list[Line]:
+    rows = connection.execute(
+        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
+        " from windlass.line where run = %s order by at",
+        (run,),
+    ).fetchall()
+    return [Line(*row) for row in rows]
+
+
+def read_line(connection: Session, run: str, step: str, item: str) -> Line:
+    """One that is known to be there."""
+    row = connection.execute(
+        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
+        " from windlass.line where run = %s and step = %s and item = %s",
+        (run, step, item),
+    ).fetchone()
+    assert row is not None
+    return Line(*row)
+
+
+def read_lines_of(connection: Session, run: str, step: str, items: list[str]) -> list[Line]:
+    """Those of a step's items that are there."""
+    rows = connection.execute(
+        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
+        " from windlass.line where run = %s and step = %s and item = any(%s)",
+        (run, step, items),
+    ).fetchall()
+    return [Line(*row) for row in rows]
+
+
+def read_run_of_snapshot(connection: Session, source: str, snapshot: str) -> str:
+    """The newest run that has held the source's snapshot of this id; "" if none has. A source that
+    was restarted begins with the same ids again."""
+    if not door.exists(connection):
+        return ""
+    row = connection.execute(
+        "select run from windlass.snapshot join windlass.run using (run)"
+        " where run.source = %s and snapshot.id = %s order by taken_at desc limit 1",
+        (source, snapshot),
+    ).fetchone()
+    return row[0] if row else ""
+
+
+def read_kept_objects(connection: Session) -> dict[str, int]:
+    """By run, how many copies of large objects that it has set aside are still there. Nothing where
+    this user may not look, or what is there is no journal of ours."""
+    try:
+        with connection.transaction():  # a savepoint, where the session holds a snapshot
+            rows = connection.execute(
+                "select run, count(*) from windlass.line join windlass.run using (run),"
+                " pg_catalog.jsonb_each_text(note->'kept') as kept (oid, copy)"
+                " join pg_catalog.pg_largeobject_metadata as there on there.oid = copy::oid"
+                " where state <> %s group by run",
+                (State.ROLLED_BACK,),
+            ).fetchall()
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        return {}
+    return {str(run): int(count) for run, count in rows}
+
+
+def transactions(run: str) -> sql.Composed:
+    """A query for the ids of the transactions that wrote a run's rows, or whatever else its lines
+    record: a line is committed with its work. What wrote in a subtransaction is in its note. The
+    rollbacks of later runs that gave it back what those had set aside are among them."""
+    return sql.SQL(
+        "select xmin from windlass.line where step = {1} union all "
+        "select xmin from windlass.line where run = {0} union all select one.id::xid"
+        " from windlass.line, pg_catalog.jsonb_array_elements_text(note->'xids') as one (id)"
+        " where run = {0}"
+    ).format(sql.Literal(run), sql.Literal(ROLLBACK))
+
+
+def delete_lines(connection: Session, run: str, step: str, items: list[str]) -> None:
+    """Forget finished items, in the transaction that undoes their work."""
+    connection.execute(
+        "delete from windlass.line where run = %s and step = %s and item = any(%s)",
+        (run, step, items),
+    )

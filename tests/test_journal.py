@@ -1,0 +1,224 @@
+"""The journal itself: its schema's versions, whose a run is, and watermarks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from command import DONE, REFUSED, migrate, windlass
+from servers import Database, Pair
+from windlass.engines.postgres.transaction import begun, working_on_target
+from windlass.errors import Refused, RunLost, WindlassError
+from windlass.journal import door, records, versions
+from windlass.journal.journal import Journal
+from windlass.journal.watermarks import read_watermarks, watermark_statement
+from windlass.model.outcome import Outcome, State
+
+VERSION_1 = (Path(__file__).parent / "journals" / "version_1.sql").read_text(encoding="utf-8")
+RUN = "20260101_0000_aaaa"
+COLUMNS = """
+select c.relname::text, c.relpersistence::text, a.attname::text,
+       format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
+  from pg_class c
+  join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+ where c.relnamespace = 'windlass'::regnamespace and c.relkind = 'r'
+ order by c.relname, a.attnum
+"""
+CONSTRAINTS = """
+select conrelid::regclass::text, conname::text, pg_get_constraintdef(oid)
+  from pg_constraint where connamespace = 'windlass'::regnamespace and contype <> 'n' order by 1, 2
+"""
+INDEXES = (
+    "select indexname::text, indexdef from pg_indexes where schemaname = 'windlass' order by 1"
+)
+
+
+def shape(database: Database) -> list[list[tuple[Any, ...]]]:
+    return [database.rows(query) for query in (COLUMNS, CONSTRAINTS, INDEXES)]
+
+
+def create(database: Database) -> None:
+    with database.connect() as connection, connection.transaction():
+        door.create(connection)
+
+
+def version_of(database: Database) -> int:
+    with database.connect() as connection:
+        return versions.read_version(connection)
+
+
+def insert_run(connection: psycopg.Connection[Any], run: str = RUN) -> None:
+    with connection.transaction():
+        door.create(connection)
+        records.insert_any_run(connection, "migrate", run, ("a source", "shop"), {}, b"{}", "")
+
+
+def journal_of(connection: psycopg.Connection[Any]) -> Journal:
+    insert_run(connection)
+    return Journal(RUN, working_on_target)
+
+
+# versions
+
+
+@pytest.mark.parametrize("pair", [(15, 15), (16, 18)], indirect=True)
+def test_an_upgraded_journal_is_as_a_new_one_and_keeps_what_it_has(pair: Pair) -> None:
+    old, new = pair.target, pair.target.server.create_database()
+    old.run(VERSION_1)
+    before = old.rows("select * from windlass.line order by step")
+    create(old)
+    create(new)
+    assert shape(old) == shape(new)
+    assert version_of(old) == version_of(new) == versions.VERSION
+    assert old.rows("select * from windlass.line order by step") == before
+    assert old.rows("select run from windlass.crash_marker") == [(RUN,)]
+    assert old.rows("select version from windlass.schema_version order by 1") == [(1,), (2,)]
+
+
+def test_an_older_journal_is_read_as_it_is(pair: Pair) -> None:
+    pair.target.run(VERSION_1)
+    with pair.target.connect() as connection:
+        assert door.exists(connection)
+        (run,) = records.read_runs(connection)
+        assert (run.run, run.state, run.epoch) == (RUN, State.INTERRUPTED, 3)
+        assert [line.item for line in records.read_lines(connection, RUN)] == ["t 1", "i 1"]
+    assert version_of(pair.target) == 1
+
+
+def test_the_next_run_upgrades_an_older_journal(pair: Pair) -> None:
+    pair.source.run("create table t as select 1 as a")
+    pair.target.run(VERSION_1, "delete from windlass.run")
+    windlass("status", "--json", pair=pair).expect(DONE)
+    assert version_of(pair.target) == 1
+    run = migrate(pair).expect(DONE).result["run"]
+    assert version_of(pair.target) == versions.VERSION
+    windlass("rollback", "--json", "--yes", run, pair=pair).expect(DONE)
+
+
+def test_an_upgrade_that_fails_leaves_the_journal_as_it_was(pair: Pair) -> None:
+    pair.target.run(VERSION_1, "create table windlass.watermark (a int)")
+    before = shape(pair.target)
+    with pytest.raises(psycopg.errors.DuplicateTable):
+        create(pair.target)
+    assert shape(pair.target) == before
+
+
+def test_a_run_that_stopped_under_an_older_version_resumes(pair: Pair) -> None:
+    """Its journal is upgraded before the run is taken over."""
+    pair.source.run("create table t as select 1 as a")
+    run = migrate(pair).expect(DONE).result["run"]
+    pair.target.run(
+        "drop table windlass.schema_version, windlass.watermark",
+        "alter table windlass.crash_marker rename to survivor",
+        "alter index windlass.crash_marker_pkey rename to survivor_pkey",
+        "update windlass.run set state = 'interrupted'",
+        "delete from windlass.line where step like 'validate%' or step = 'set_sequences'",
+    )
+    result = migrate(pair).expect(DONE).result
+    assert (result["run"], result["resumed"]) == (run, True)
+    assert version_of(pair.target) == versions.VERSION
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "--json"),
+        ("migrate", "--json"),
+        ("status", "--json"),
+        ("rollback", "--json", "--yes", RUN),
+    ],
+)
+def test_a_journal_of_a_newer_version_is_refused_and_left_alone(
+    words: tuple[str, ...], pair: Pair
+) -> None:
+    pair.source.run("create table t (a int)")
+    create(pair.target)
+    newer = versions.VERSION + 1
+    pair.target.run(f"insert into windlass.schema_version (version) values ({newer})")
+    (problem,) = windlass(*words, pair=pair).expect(REFUSED).result["problems"]
+    assert f"has schema version {newer}" in problem["message"]
+    assert problem["hint"] == "upgrade windlass on this machine"
+    assert pair.target.value("select to_regclass('public.t')") is None
+
+
+def test_a_journal_of_a_newer_version_is_not_created_over(pair: Pair) -> None:
+    create(pair.target)
+    pair.target.run("insert into windlass.schema_version (version) values (99)")
+    with pytest.raises(Refused):
+        create(pair.target)
+
+
+# a run
+
+
+def test_work_that_fails_leaves_no_line_and_work_that_is_done_is_not_done_twice(pair: Pair) -> None:
+    with pair.target.connect() as connection:
+        journal = journal_of(connection)
+        with pytest.raises(WindlassError, match="step one: division by zero"):
+            journal.once(connection, "step", "one", lambda c: {"x": c.execute("select 1/0")})
+        assert ("step", "one") not in journal
+        assert journal.once(connection, "step", "one", lambda _: {"rows": 5}) == {"rows": 5}
+        assert journal.once(connection, "step", "one", lambda _: {"rows": 6}) == {"rows": 5}
+        assert journal.lacking({"step": ["one", "two"], "other": []}) == {"step": ["two"]}
+
+
+def test_work_that_another_session_has_committed_is_found_done(pair: Pair) -> None:
+    """As after a commit whose answer was lost."""
+    with pair.target.connect() as connection:
+        journal = journal_of(connection)
+        knowing_less = Journal(RUN, working_on_target)
+        journal.once(connection, "step", "one", lambda _: {"rows": 5})
+        assert knowing_less.once(connection, "step", "one", lambda _: {"rows": 6}) == {"rows": 5}
+
+
+def test_who_has_lost_the_run_journals_nothing_more(pair: Pair) -> None:
+    with pair.target.connect() as connection:
+        journal = journal_of(connection)
+        records.take_over(connection, RUN, "another")
+        for work in (
+            lambda: journal.once(connection, "step", "one", lambda _: {}),
+            lambda: journal.fenced(connection, "step", lambda _: None),
+            lambda: journal.end(connection, State.DONE, Outcome(RUN, State.DONE)),
+        ):
+            with pytest.raises(RunLost, match="taken over by another process"):
+                work()
+        assert records.read_lines(connection, RUN) == []
+        assert records.read_runs(connection)[0].state is State.RUNNING
+
+
+# watermarks
+
+
+def test_a_watermark_moves_with_the_work_up_to_it_or_not_at_all(pair: Pair) -> None:
+    with pair.target.connect() as connection:
+        journal = journal_of(connection)
+        connection.execute("create table t (a int)")
+        for value, fails in (("0/15D6B80", False), ("0/15D6C00", True), ("0/15D6D00", False)):
+            try:
+                with begun(connection, journal.fence) as transaction:
+                    journal.check_epoch(transaction.answers[0])
+                    connection.execute("insert into t values (1)")
+                    transaction.last.append(watermark_statement(RUN, "public.t", value))
+                    if fails:
+                        raise InterruptedError
+            except InterruptedError:
+                assert read_watermarks(connection, RUN) == {"public.t": "0/15D6B80"}
+        assert read_watermarks(connection, RUN) == {"public.t": "0/15D6D00"}
+        assert connection.execute("select count(*) from t").fetchone() == (2,)
+
+
+def test_watermarks_are_of_one_run_and_go_with_it(pair: Pair) -> None:
+    value = "it's \\ 'exact'"
+    with pair.target.connect() as connection:
+        insert_run(connection, "one")
+        insert_run(connection, "two")
+        connection.execute(watermark_statement("one", "a", value).encode())
+        connection.execute(watermark_statement("two", "a", "2").encode())
+        assert read_watermarks(connection, "one") == {"a": value}
+        connection.execute("delete from windlass.run where run = 'one'")
+        assert read_watermarks(connection, "one") == {}
+        assert read_watermarks(connection, "two") == {"a": "2"}
