@@ -25,7 +25,8 @@ from command import (
 from oracle import content_difference, schema_difference
 from servers import Database, Pair, Server
 from windlass.errors import WindlassError
-from windlass.flows import rollback
+from windlass.flows.migrate import undo
+from windlass.flows.rollback import find_run
 
 SLOWLY = ("--json", "--chunk-size", "64kB", "--jobs", "1")
 
@@ -276,10 +277,10 @@ def test_a_run_that_is_rolled_back_in_part_is_not_resumed(
         "update windlass.run set state = 'stopped'",
         "create view public.leans as select * from s.other",
     )
-    monkeypatch.setattr(rollback, "MOST_PORTIONS", 1)
-    monkeypatch.setattr(rollback, "_portion", lambda _plan: 1)
+    monkeypatch.setattr(undo, "MOST_PORTIONS", 1)
+    monkeypatch.setattr(undo, "_portion", lambda _plan: 1)
     with pair.target.connect() as connection, pytest.raises(WindlassError):
-        rollback.undo(connection, rollback.find_run(connection, run))
+        undo.undo(connection, find_run(connection, run))
     assert pair.target.value("select count(*) from pg_indexes where schemaname = 's'") < 4
     for _ in range(2):
         ran = migrate(pair, "--verify", "none").expect(STOPPED)

@@ -10,7 +10,7 @@ import pytest
 from rewrites import PRODUCT, done, fill, left_over, problems, rows, run, spec
 from servers import Database, Server
 from windlass.api import rollback, status
-from windlass.flows.rewrite.context import KEPT_RUNS
+from windlass.flows.rewrite.runs import KEPT_RUNS
 from windlass.model.event import ignore
 from windlass.model.outcome import State
 

@@ -12,7 +12,8 @@ from command import BAD_SPEC, DONE, REFUSED, migrate, windlass
 from servers import Database, Pair, Server
 from windlass.aside.objects import empty_filled
 from windlass.engines.postgres.session import Address, Role
-from windlass.flows.rollback import find_run, undo_migration
+from windlass.flows.migrate.undo import undo_migration
+from windlass.flows.rollback import find_run
 from windlass.model.relation import Name
 
 ROWS = (

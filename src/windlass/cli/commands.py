@@ -430,4 +430,6 @@ def _run(
     words = flow_named(flow).words
     with watching(voice, words.opening) as emit:
         outcome = run(emit)
+    if rows is not None:
+        rows.finish(outcome)
     return report_outcome(voice, outcome, words, rows)

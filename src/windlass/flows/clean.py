@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from windlass.aside.left import (
@@ -11,26 +11,20 @@ from windlass.aside.left import (
     drop_kept,
     guests_in,
     kept_problems,
-    oids_of,
-    present_large_objects,
-    renamed_of,
 )
-from windlass.aside.objects import Move, moves_of
 from windlass.engines.postgres.lock import read_holder, try_lock
 from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.table import identifier
 from windlass.errors import Refused
-from windlass.flows.migrate.portions import REPOINT, REPOINTED, SET_ASIDE
+from windlass.flows.migrate.left import moves_in
 from windlass.flows.migrate.succession import earlier_problems
-from windlass.flows.migrate.written import UNFINISHED
-from windlass.flows.rewrite.context import read_rewrite_plan
-from windlass.flows.rollback import SET_STEP, find_run
-from windlass.inplace.backup import drop_backup, find_place
+from windlass.flows.registry import flow_named
+from windlass.flows.rollback import find_run
+from windlass.inplace.backup import drop_backup
 from windlass.journal import door, records
-from windlass.model.outcome import State
+from windlass.model.flow import resolve
+from windlass.model.outcome import UNFINISHED, State
 from windlass.model.past import Left
-from windlass.model.relation import Name
 from windlass.model.report import Problem
 
 _OF_A_REPAIR = re.compile(r"(old|new|object)_\d+")
@@ -96,41 +90,14 @@ def _lost(connection: Connection, sizes: Sizes) -> list[Left]:
 
 
 def _left(connection: Connection, run: records.Run, sizes: Sizes) -> Left:
+    """Schemas, which every flow may leave, and what else the flow that made the run knows of."""
     schemas, size = sizes.get(run.run, ((), 0))
-    if run.flow == "rewrite":
-        backup = find_place(connection, read_rewrite_plan(connection, run.run))
-        size = _table_bytes(connection, backup) if backup else 0
-        return Left(run.run, run.state.value, run.finished_at, (), size, backup=backup)
-    if run.state is State.ROLLED_BACK or run.flow != "migrate":
-        return Left(run.run, run.state.value, run.finished_at, schemas, size)
-    lines = records.read_lines(connection, run.run)
-    notes = {(line.step, line.item): line.note or {} for line in lines}
-    moves = _moves(notes)
-    return Left(
-        run.run,
-        run.state.value,
-        run.finished_at,
-        schemas,
-        size,
-        renamed_of(connection, moves),
-        present_large_objects(connection, oids_of(notes.values())),
-    )
-
-
-def _moves(notes: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[Move]:
-    """What a run has set aside, by the notes of its journal."""
-    return [
-        move
-        for key in ((SET_STEP, SET_ASIDE), (REPOINT, REPOINTED))
-        for move in moves_of({"moves": (), **notes.get(key, {})})
-    ]
-
-
-def _table_bytes(connection: Connection, table: Name) -> int:
-    row: Any = connection.execute(
-        "select pg_total_relation_size(%s::regclass)", (identifier(table).as_string(connection),)
-    ).fetchone()
-    return int(row[0])
+    left = Left(run.run, run.state.value, run.finished_at, schemas, size)
+    flow = flow_named(run.flow)
+    if not flow.left:
+        return left
+    found: Left = resolve(flow.left)(connection, run, left)
+    return found
 
 
 def clean(connection: Connection, lefts: Sequence[Left]) -> None:
@@ -187,7 +154,7 @@ def _guests(connection: Connection, left: Left) -> list[Problem]:
     if not left.state or not left.schemas:
         return []
     lines = records.read_lines(connection, left.run)
-    own = {move.name for move in _moves({(one.step, one.item): one.note or {} for one in lines})}
+    own = {move.name for move in moves_in(lines)}
     return guests_in(
         connection, left.schemas, lambda name: name in own or bool(_OF_A_REPAIR.fullmatch(name))
     )

@@ -12,7 +12,6 @@ import psycopg
 from windlass.engines.postgres.lock_waits import Blocker, LockWait, read_lock_waits, read_room
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import WindlassError
-from windlass.flows.migrate.context import Migration
 from windlass.model.event import Emit, Noticed
 
 log = logging.getLogger(__name__)
@@ -26,17 +25,23 @@ Place = Callable[[], Address | None]  # None: no session of the command is there
 
 
 @contextmanager
-def watching_locks(run: Migration) -> Iterator[None]:
+def watching_locks(
+    reached: Callable[[], tuple[Address, Address] | None], jobs: int, emit: Emit
+) -> Iterator[None]:
     """Emit a notice for each session that blocks one of the run's, whatever process that is in, on
     either side. It has one session on each, unless the run may need that itself, and changes
-    nothing about how the run ends."""
+    nothing about how the run ends. `reached` are source and target, once both have answered."""
     from windlass.planning.postgres.decided import (
         OTHER_SESSIONS,  # which these commands load anyway
     )
 
-    needed = 2 * run.spec.jobs + OTHER_SESSIONS
-    source = _Watch(Role.SOURCE, lambda: run.reached and run.reached[0], run.emit, needed)
-    target = _Watch(Role.TARGET, lambda: run.reached and run.reached[1], run.emit, needed)
+    def at(side: int) -> Address | None:
+        found = reached()
+        return found[side] if found else None
+
+    needed = 2 * jobs + OTHER_SESSIONS
+    source = _Watch(Role.SOURCE, lambda: at(0), emit, needed)
+    target = _Watch(Role.TARGET, lambda: at(1), emit, needed)
     with source.running(), target.running():
         yield
 

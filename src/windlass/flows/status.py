@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from windlass.engines.postgres.lock import control_name, read_holder
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.clean import read_sizes
-from windlass.flows.migrate.outline import MIGRATE
-from windlass.flows.migrate.portions import TRANSFERS, expected_items
 from windlass.flows.registry import flow_named
 from windlass.journal import door, records
 from windlass.model.flow import resolve
-from windlass.model.outcome import RunDetail, RunStatus, State, StepStatus
+from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.report import Problem
 
 
@@ -42,56 +37,8 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
         message = "is not in the target's journal"
         raise Refused([Problem(f"run {name}", message, "windlass status lists the runs")])
     run = found[0]
-    if run.flow == MIGRATE.name:
-        return migration_detail(connection, run)
-    return RunDetail(resolve(flow_named(run.flow).status)(connection, run), run.outcome)
-
-
-def migration_status(connection: Connection, run: records.Run) -> RunStatus:
-    holder = read_holder(connection)
-    plan = records.read_plan(connection, run.run)
-    lines = records.read_lines(connection, run.run)
-    copied = {line.item for line in lines if line.step in TRANSFERS}
-    done = [item for item in plan.relations if all(chunk.id in copied for chunk in item.chunks)]
-    return RunStatus(
-        run=run.run,
-        state=run.state,
-        source=run.source_name,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
-        relations_done=len(done),
-        relations=len(plan.relations),
-        rows=sum(line.rows for line in lines),
-        bytes=sum(line.size_bytes for line in lines),
-        bytes_planned=plan.size_bytes,
-        step=lines[-1].step if lines else "",
-        set_aside=len(plan.set_aside),
-        active=holder.startswith(control_name(run.run)) and run.state is State.RUNNING,
-        verified=run.outcome.verified if run.outcome else "",
-    )
-
-
-def migration_detail(connection: Connection, run: records.Run) -> RunDetail:
-    plan = records.read_plan(connection, run.run)
-    lines = records.read_lines(connection, run.run)
-    done = Counter(line.step for line in lines)
-    seconds: dict[str, float] = defaultdict(float)
-    for line in lines:
-        seconds[line.step] += line.seconds
-    steps = [
-        StepStatus(name, done[name], max(len(items), done[name]), seconds[name])
-        for name, items in _in_order(expected_items(plan)).items()
-        if items
-    ]
-    return RunDetail(
-        migration_status(connection, run),
-        run.outcome,
-        str(plan.target),
-        plan.version,
-        plan.options,
-        tuple(steps),
-    )
-
-
-def _in_order(items: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-    return {step.name: items[step.name] for step in MIGRATE.steps if step.name in items}
+    flow = flow_named(run.flow)
+    if not flow.detail:
+        return RunDetail(resolve(flow.status)(connection, run), run.outcome)
+    detail: RunDetail = resolve(flow.detail)(connection, run)
+    return detail

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 
 from windlass.errors import Refused
@@ -39,38 +40,51 @@ def check(connection: Session) -> None:
 
 
 def exists(connection: Session) -> bool:
-    """Whether there is a journal. Whoever reads it asks this first: every version from the first to
-    the present one can be read.
+    """Whether there is a journal. Whoever opens it asks this first: one of an older version is
+    upgraded.
 
     Raises:
-        Refused: what is there is not ours, another role may change it, or a newer windlass has
-            made it.
+        Refused: what is there is not ours, another role may change it, it cannot be upgraded by
+            this session's user, or a newer windlass has made it.
     """
     check(connection)
     row = connection.execute("select pg_catalog.to_regclass('windlass.line'::text)").fetchone()
     if not (row and row[0]):
         return False
-    versions.check(connection)
+    if versions.is_older(connection):
+        _upgrade(connection)
     return True
 
 
 def create(connection: Session) -> None:
-    """Make the journal's schema where it is missing, and bring an older one up to date, inside the
-    caller's transaction. Whoever begins or resumes a run calls this first.
+    """Make the journal's schema where it is missing, inside the caller's transaction. Whoever
+    begins or resumes a run calls this first.
 
-    One at a time: two at once would meet in the catalogs. Looked at again when it is there: until
-    then anybody may have made one of that name.
+    Looked at again when it is there: until then anybody may have made one of that name.
 
     Raises:
         Refused: what is there is not ours.
     """
-    connection.execute("select pg_catalog.pg_advisory_xact_lock(%s::bigint)", (_CREATING,))
+    _one_at_a_time(connection)
     if not exists(connection):
         connection.execute(_text("schema.sql"))
         keep_private(connection)
-    elif versions.upgrade(connection):
-        keep_private(connection)
     check(connection)
+
+
+def _upgrade(connection: Session) -> None:
+    try:
+        with connection.transaction():
+            _one_at_a_time(connection)
+            versions.upgrade(connection)
+            keep_private(connection)
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+        raise Refused([versions.older_problem()]) from error
+
+
+def _one_at_a_time(connection: Session) -> None:
+    """Two at once would meet in the catalogs."""
+    connection.execute("select pg_catalog.pg_advisory_xact_lock(%s::bigint)", (_CREATING,))
 
 
 def keep_private(connection: Session) -> None:

@@ -59,7 +59,10 @@ class Journal:
 
     def __contains__(self, work: tuple[str, str]) -> bool:
         step, item = work
-        return item in self._lines[step]
+        return item in self.lines(step)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
 
     def __iter__(self) -> Iterator[Line]:
         with self._lock:
@@ -67,7 +70,7 @@ class Journal:
 
     def lines(self, step: str) -> Mapping[str, Line]:
         """A step's finished items."""
-        return self._lines[step]
+        return self._lines.get(step) or {}
 
     @property
     def by_step(self) -> Mapping[str, Mapping[str, Line]]:
@@ -76,13 +79,13 @@ class Journal:
 
     def note(self, step: str, item: str = "") -> Result:
         """What a piece of work has returned; empty if it is not done."""
-        line = self._lines[step].get(item)
+        line = self.lines(step).get(item)
         return (line.note or {}) if line else {}
 
     def lacking(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """Items that are wanted and not finished, by step; steps that lack none are left out."""
         found = {
-            step: [item for item in items if item not in self._lines[step]]
+            step: [item for item in items if item not in self.lines(step)]
             for step, items in wanted.items()
         }
         return {step: items for step, items in found.items() if items}
@@ -112,8 +115,9 @@ class Journal:
         """Finished items whose work the caller's transaction undoes."""
         for step in steps:
             records.delete_lines(connection, self.run, step, list(items))
-            for item in items:
-                self._lines[step].pop(item, None)
+            with self._lock:
+                for item in items:
+                    self._lines[step].pop(item, None)
 
     # what is added
 

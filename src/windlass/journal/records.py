@@ -19,12 +19,12 @@ from psycopg import Connection, sql
 from psycopg.rows import dict_row
 from pydantic import TypeAdapter, ValidationError
 
-from windlass.version import __version__
 from windlass.errors import WindlassError
 from windlass.journal import door
 from windlass.model.outcome import UNDOING, Outcome, State
 from windlass.model.plan import Plan
 from windlass.model.snapshot import Snapshot
+from windlass.version import __version__
 
 Session = Connection[Any]
 ROLLBACK = UNDOING
@@ -137,11 +137,10 @@ def take_over(connection: Session, run: str, caller: str) -> int:
 def note_statement(run: str, line: Line) -> str:
     """UPDATE of a line of this transaction with what its work has returned, when it is through."""
     statement = sql.SQL(
-        "update windlass.line set seconds = {}, rows = {}, note = {}, at = clock_timestamp()"
+        "update windlass.line set seconds = {}, note = {}, at = clock_timestamp()"
         " where run = {} and step = {} and item = {}"
     ).format(
         sql.Literal(round(line.seconds, 6)),
-        sql.Literal(line.rows),
         sql.Literal(json.dumps(line.note) if line.note else None),
         sql.Literal(run),
         sql.Literal(line.step),

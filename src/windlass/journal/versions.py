@@ -1,7 +1,7 @@
 """Versions of the journal's schema: which one a journal has, and how an older one is upgraded.
 
-A file ``migrations/NNNN.sql`` makes version NNNN of the one before it. An older version can be read
-as it is: migrations add, and rename only what nobody reads without writing.
+A file ``migrations/NNNN.sql`` makes version NNNN of the one before it, and raises the epoch of
+every run where a process of an older windlass would go wrong.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ def read_version(connection: Session) -> int:
     return int(row[0]) if row and row[0] else 1
 
 
-def check(connection: Session) -> None:
-    """Raises:
-    Refused: a newer windlass has made the journal, and this one does not know what is in it.
+def is_older(connection: Session) -> bool:
+    """Than what this windlass works with.
+
+    Raises:
+        Refused: a newer windlass has made the journal, and this one does not know what is in it.
     """
     found = read_version(connection)
     if found > VERSION:
@@ -40,16 +42,21 @@ def check(connection: Session) -> None:
             f" versions up to {VERSION}"
         )
         raise Refused([Problem("schema windlass", message, "upgrade windlass on this machine")])
+    return found < VERSION
 
 
-def upgrade(connection: Session) -> bool:
-    """Apply in order what an older journal lacks, inside the caller's transaction; whether there
-    was anything to apply."""
-    found = read_version(connection)
-    for version in range(found + 1, VERSION + 1):
+def older_problem() -> Problem:
+    """Why a journal of an older version cannot be used."""
+    message = f"the journal is of an older windlass, and this user cannot upgrade it to {VERSION}"
+    return Problem("schema windlass", message, "run windlass status once as the journal's owner")
+
+
+def upgrade(connection: Session) -> None:
+    """Apply in order what an older journal lacks, inside the caller's transaction; nothing where
+    another session was faster."""
+    for version in range(read_version(connection) + 1, VERSION + 1):
         connection.execute(_migration(version))
         connection.execute("insert into windlass.schema_version (version) values (%s)", (version,))
-    return found < VERSION
 
 
 def _migration(version: int) -> bytes:

@@ -119,10 +119,12 @@ class Flow(Generic[Context]):
     context: Callable[..., Context] | str = ""  # see `windlass.run.context`
     spec: Callable[..., Any] | str = ""  # the pydantic model of what a user may ask for
     # Of a flow whose runs are in a journal: how one is undone, and how one is reported, each given
-    # the session and the journal's entry. See `windlass.flows.rollback` and `.status`.
+    # the session and the journal's entry. See `windlass.flows.rollback`, `windlass.flows.status`.
     undo: Callable[..., Any] | str = ""
     foresee: Callable[..., Any] | str = ""  # what `undo` would do
     status: Callable[..., Any] | str = ""
+    detail: Callable[..., Any] | str = ""  # as `status`, with all that is known of one run
+    left: Callable[..., Any] | str = ""  # what an ended run has left beside schemas
     words: Words = Words("run", "Running", "Ran", "run", "Reading")
     copies: tuple[str, ...] = ()  # steps whose items move rows
     # Whether what a run has done stays done, so that the same command resumes it.

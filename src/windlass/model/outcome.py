@@ -25,6 +25,10 @@ class State(StrEnum):
     ROLLED_BACK = "rolled back"  # the target is as it was before the run
 
 
+UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
+"""Of runs that can be resumed."""
+
+
 @dataclass(frozen=True, slots=True)
 class RelationOutcome:
     """What became of one relation."""

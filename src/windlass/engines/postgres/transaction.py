@@ -13,6 +13,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
 
 Row = tuple[object, ...]
+ONE_SNAPSHOT = "set transaction isolation level repeatable read"  # as the first statement
 _SAVE = b"savepoint windlass_script;\n"
 _RELEASE = b"\n;release savepoint windlass_script"
 _BACK = b"rollback to savepoint windlass_script; release savepoint windlass_script"

@@ -27,12 +27,12 @@ from windlass.flows.export.outline import EXPORT
 from windlass.flows.export.preparing import NEW_SNAPSHOT, hold, overlaps, prepare, resuming
 from windlass.flows.export.records import Record, Recording, begun, config_hash
 from windlass.flows.export.reporting import losses_of, relations_of
-from windlass.flows.migrate.context import new_run_id
 from windlass.model.event import Emit, Event, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
 from windlass.model.flow import Handover, Item, Result
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import Difference, Problem
+from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
 from windlass.model.wording import word
 from windlass.spec.export import ExportSpec

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from windlass.engines.base import FILES, Source, Target
 from windlass.engines.objects.store import ObjectStore
+from windlass.engines.starting import when_up
 from windlass.errors import Refused, Unreachable, WindlassError
 from windlass.flows.export.manifests import Manifests
-from windlass.flows.migrate.context import when_up
 from windlass.model.export import Export
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot

@@ -12,8 +12,8 @@ from windlass.engines.postgres.catalog import Existing
 from windlass.engines.postgres.ddl import try_statement
 from windlass.engines.postgres.references import Reference, read_references
 from windlass.engines.postgres.session import Connection
-from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.portions import REPOINT, REPOINTED
+from windlass.flows.migrate.work import Work
 from windlass.model.flow import Item, Result
 from windlass.model.plan import Dependent, Plan
 from windlass.model.report import Difference, DifferenceKind
@@ -21,7 +21,7 @@ from windlass.model.statement import Phase, Statement
 from windlass.planning.naming import is_backup
 
 
-def repoint_dependents(run: Migration, _: Item) -> Result:
+def repoint_dependents(run: Work, _: Item) -> Result:
     """All in one transaction, when the new relations are complete; then foreign keys one by one."""
     dependents = run.plan.dependents
     if not dependents:

@@ -58,14 +58,14 @@ def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool
         compared = outcome.verified or "nothing"
         message = f"finished this migration at {_when(found)}, and compared {compared}"
         raise Refused([Problem(f"run {found.run}", message, "compare now: windlass verify")])
-    raise AlreadyFinished(_told(found, outcome, spec))
+    raise AlreadyFinished(_as_finished(found, outcome, spec))
 
 
 def _level(spec: Spec) -> int:
     return 0 if spec.verify_ is Verify.NONE else _LEVELS.index(spec.verify_.value)
 
 
-def _told(run: records.Run, outcome: Outcome, spec: Spec) -> Outcome:
+def _as_finished(run: records.Run, outcome: Outcome, spec: Spec) -> Outcome:
     state = run.state
     if state is State.LOSSY and not unaccepted(outcome.losses, spec.accept):
         state = State.DONE

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from windlass.journal.records import ROLLBACK
+from windlass.journal.records import ROLLBACK, Line
 from windlass.model.chunk import Whole
-from windlass.model.flow import Item
+from windlass.model.flow import Item, Result
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
@@ -27,6 +27,7 @@ IN_ORDER = {
     Phase.LAST: "create_event_triggers",
 }
 TRANSFERS = ("copy_tables", "copy_chunks")
+SET_STEP = IN_ORDER[Phase.SCHEMA]  # the first that changes something
 CREATE_TABLES = IN_ORDER[Phase.TABLES]
 SET_SEQUENCES = "set_sequences"
 UNDOING = (ROLLBACK, "begun")  # the line of a rollback that takes more than one transaction
@@ -94,6 +95,14 @@ def expected_items(plan: Plan) -> dict[str, list[str]]:
     if plan.dependents:
         found[REPOINT] = [REPOINTED, *(one.object for one in plan.dependents if one.validate)]
     return found
+
+
+def load_result(lines: Sequence[Line]) -> Result:
+    """Of a load whose chunks have these lines."""
+    return {
+        "rows": sum(line.rows for line in lines),
+        "bytes": sum(line.size_bytes for line in lines),
+    }
 
 
 def _in_order(statements: Sequence[Statement], most: int) -> Iterator[Portion]:

@@ -13,6 +13,7 @@ from windlass.engines.postgres import catalog
 from windlass.engines.postgres.archive import NO_ROOM, Dumping, Entry
 from windlass.engines.postgres.census import count_names, take_census
 from windlass.engines.postgres.database import read_properties
+from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.keyset import read_bounds
 from windlass.engines.postgres.largeobjects import read_collisions
 from windlass.engines.postgres.locale import read_locale
@@ -69,6 +70,12 @@ class Sight:
     target: Connection
     measures: bool = False  # how fast both are, for an estimate that a person reads
     keep: Callable[[Dumping], None] = lambda _: None  # of the source, when it has been read
+
+    @classmethod
+    def of(cls, hold: Hold, keep: Callable[[Dumping], None], *, measures: bool = False) -> Sight:
+        """What a run holds."""
+        source, snapshot = hold.reader, hold.snapshot.id
+        return cls(hold.source, source, snapshot, hold.target, hold.control, measures, keep)
 
 
 def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose.MOVE) -> Plan:

@@ -10,7 +10,8 @@ from windlass.engines.postgres.link import streams_for
 from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.sessions import Sessions
 from windlass.errors import AlreadyDone, WindlassError
-from windlass.flows.migrate.context import Migration, load_result
+from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.portions import load_result
 from windlass.flows.migrate.settling import is_guarded
 from windlass.flows.migrate.sums import Note, read_sums
 from windlass.journal.records import Line, line_statement
@@ -22,20 +23,20 @@ from windlass.model.units import several
 from windlass.planning.chunks import SMALL_BYTES
 from windlass.transfer.postgres.relay import Arrived, Journey, relay
 
-TELL_BYTES = 1 << 20  # how often a copy tells of its progress
+REPORT_BYTES = 1 << 20  # how often a copy reports its progress
 CHUNKS_FOR_STREAMS = 4  # fewer are copied before another session is there
 _SILENCE = "set local session_replication_role = replica"
 
 
 def whole_relations(run: Migration) -> list[Item]:
     return [
-        Item(load.id, load.batch, load.size_bytes, _told_whole(run, load))
+        Item(load.id, load.batch, load.size_bytes, _whole_detail(run, load))
         for load in run.plan.loads
         if not _is_cut(load)
     ]
 
 
-def _told_whole(run: Migration, load: Load) -> Result:
+def _whole_detail(run: Migration, load: Load) -> Result:
     rows = sum(max(run.relation(chunk.relation).relation.rows, 0) for chunk in load.chunks)
     names = [str(chunk.relation) for chunk in load.chunks]
     return {"name": several(names), "tables": names, "estimated_rows": rows}
@@ -78,7 +79,7 @@ def copy_chunks(run: Migration, item: Item) -> Result:
 
 def _transfer(run: Migration, step: str, item: Item) -> Result:
     load = run.load(item.id)
-    while lacking := run.lacking_chunks(step, load):
+    while lacking := _lacking(run, step, load):
         sessions = run.sessions()
         try:
             notes = read_sums(run, lacking)
@@ -86,9 +87,14 @@ def _transfer(run: Migration, step: str, item: Item) -> Result:
         except AlreadyDone:  # by a commit whose answer was lost
             ids = [chunk.id for chunk in load.chunks]
             run.journal.read_again(sessions.target(), step, ids)
-            if len(run.lacking_chunks(step, load)) == len(lacking):
+            if len(_lacking(run, step, load)) == len(lacking):
                 raise
     return load_result([run.lines(step)[chunk.id] for chunk in load.chunks])
+
+
+def _lacking(run: Migration, step: str, load: Load) -> list[Chunk]:
+    """Those of a load that are not in, as far as this process knows."""
+    return [chunk for chunk in load.chunks if (step, chunk.id) not in run.journal]
 
 
 async def _copy_load(
@@ -101,7 +107,7 @@ async def _copy_load(
     """The chunks that are not in yet, by one stream or by some side by side."""
     try:
         streams = await _open_streams(run, load, len(lacking), sessions)
-        tell, count = _telling(run, load), len(streams)
+        tell, count = _reporting(run, load), len(streams)
         async with asyncio.TaskGroup() as group:
             for number, stream in enumerate(streams):
                 some = lacking[number::count]
@@ -156,7 +162,7 @@ async def _copy_chunks(
     """Chunks and their journal lines in one target transaction."""
     source, target = stream
     copied: list[Line] = []
-    beside_guards = is_guarded(run)
+    beside_guards = is_guarded(run.journal)
     silence = run.plan.silences_triggers and (beside_guards or _fills(run, load))
     first = ["begin", *([_SILENCE] if silence else []), run.journal.hold_statement]
     run.journal.check_held(await execute(target, "; ".join(first), "beginning a transaction"))
@@ -192,15 +198,15 @@ def _journey(item: RelationPlan, chunk: Chunk, *, may_truncate: bool) -> Journey
     )
 
 
-def _telling(run: Migration, load: Load) -> Callable[[int], None]:
-    untold = 0
+def _reporting(run: Migration, load: Load) -> Callable[[int], None]:
+    unreported = 0
 
     def tell(size_bytes: int) -> None:
-        nonlocal untold
-        untold += size_bytes
-        if untold >= TELL_BYTES:
-            run.emit(BytesCopied(load.id, load.batch, untold))
-            untold = 0
+        nonlocal unreported
+        unreported += size_bytes
+        if unreported >= REPORT_BYTES:
+            run.emit(BytesCopied(load.id, load.batch, unreported))
+            unreported = 0
 
     return tell
 

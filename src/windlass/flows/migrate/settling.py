@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from windlass.aside.objects import empty_filled
 from windlass.engines.postgres.activity import has_changed, read_activity
-from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.unlogged import Unlogged, read_unlogged
 from windlass.errors import CannotResume
 from windlass.flows.migrate.portions import IN_ORDER, SET_SEQUENCES, TRANSFERS
 from windlass.flows.migrate.resuming import BEGIN_AGAIN
+from windlass.flows.sides import Sides
 from windlass.journal import records
+from windlass.journal.journal import Journal
 from windlass.model.event import Noticed
 from windlass.model.plan import RelationPlan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase
 from windlass.model.units import several
 
-if TYPE_CHECKING:
-    from windlass.flows.migrate.context import Migration
-
 Activity = Mapping[str, Any]
 # once one of these has begun, relations may have foreign keys and triggers
 _GUARDS = (IN_ORDER[Phase.FOREIGN_KEYS], IN_ORDER[Phase.REST])
 
 
-def is_guarded(run: Migration) -> bool:
+def is_guarded(journal: Journal) -> bool:
     """Whether the run's relations may have foreign keys and triggers already: rows that are copied
     again go in beside them."""
-    return any(run.lines(step) for step in _GUARDS)
+    return any(journal.lines(step) for step in _GUARDS)
 
 
-def settle_changed(run: Migration, source: Connection, activities: Mapping[int, Activity]) -> None:
+def settle_changed(run: Sides, journal: Journal, activities: Mapping[int, Activity]) -> None:
     """Relations of which only some chunks are in, some of them from an earlier snapshot, are
     resumed if nothing was written to them since; else their rows are taken out again, as rows may
     have moved between the ranges.
@@ -42,7 +40,7 @@ def settle_changed(run: Migration, source: Connection, activities: Mapping[int, 
     Partitions whose rows enter at one root cannot be told apart there, and go together.
     `activities` are those noted at the run's snapshots, by their numbers.
     """
-    done = run.lines("copy_chunks")
+    source, done = run.hold.reader, journal.lines("copy_chunks")
     groups: dict[Name, list[RelationPlan]] = defaultdict(list)
     for item in run.plan.relations:
         numbers = [done[chunk.id].snapshot or 1 for chunk in item.chunks if chunk.id in done]
@@ -60,11 +58,11 @@ def settle_changed(run: Migration, source: Connection, activities: Mapping[int, 
     for enters, items in groups.items():
         some = [item for item in items if changed(item)]
         if some:
-            _copy_again(run, [enters])
+            _copy_again(run, journal, [enters])
             _say(run, some, "changed after the first snapshot was lost")
 
 
-def settle_emptied(run: Migration) -> None:
+def settle_emptied(run: Sides, journal: Journal) -> None:
     """A crash of the target empties its unlogged relations, but not our journal of them.
 
     Looks at what is unlogged there now: relations that are filled unlogged and not converted yet,
@@ -76,27 +74,27 @@ def settle_emptied(run: Migration) -> None:
     if records.has_survived(run.control, run.plan.run):
         return
     unlogged = read_unlogged(run.control)
-    copied = {item for step in TRANSFERS for item in run.lines(step)}
+    copied = {item for step in TRANSFERS for item in journal.lines(step)}
     emptied = [
         item
         for item in run.plan.relations
         if item.target in unlogged and any(chunk.id in copied for chunk in item.chunks)
     ]
-    _refuse_guarded(run, [item for item in emptied if _is_closed(run, unlogged[item.target])])
-    _copy_again(run, [item.enters for item in emptied])
+    if is_guarded(journal):
+        _refuse_closed([one for one in emptied if _is_closed(run, unlogged[one.target])])
+    _copy_again(run, journal, [item.enters for item in emptied])
     if any(target in unlogged for _, target in run.plan.sequences):
-        run.journal.forget(run.control, [SET_SEQUENCES], [""])
+        journal.forget(run.control, [SET_SEQUENCES], [""])
     if emptied:
         _say(run, emptied, "emptied by a crash of the target, as unlogged tables are")
     records.insert_crash_marker(run.control, run.plan.run)
 
 
-def _is_closed(run: Migration, found: Unlogged) -> bool:
-    silenced = found.has_triggers and not run.plan.silences_triggers
-    return is_guarded(run) and (found.guarded or silenced)
+def _is_closed(run: Sides, found: Unlogged) -> bool:
+    return found.guarded or (found.has_triggers and not run.plan.silences_triggers)
 
 
-def _refuse_guarded(run: Migration, items: Sequence[RelationPlan]) -> None:
+def _refuse_closed(items: Sequence[RelationPlan]) -> None:
     if items:
         raise CannotResume(
             f"the target crashed, which emptied unlogged tables that have triggers, foreign keys or"
@@ -105,7 +103,7 @@ def _refuse_guarded(run: Migration, items: Sequence[RelationPlan]) -> None:
         )
 
 
-def _copy_again(run: Migration, entered: Sequence[Name]) -> None:
+def _copy_again(run: Sides, journal: Journal, entered: Sequence[Name]) -> None:
     """Take the rows out and forget that they were in."""
     together = [item for item in run.plan.relations if item.enters in set(entered)]
     if not together:
@@ -115,10 +113,10 @@ def _copy_again(run: Migration, entered: Sequence[Name]) -> None:
         if run.plan.silences_triggers:
             run.control.execute("set local session_replication_role = replica")
         empty_filled(run.control, [item.target for item in together])
-        run.journal.forget(run.control, TRANSFERS, ids)
+        journal.forget(run.control, TRANSFERS, ids)
 
 
-def _say(run: Migration, items: Sequence[RelationPlan], why: str) -> None:
+def _say(run: Sides, items: Sequence[RelationPlan], why: str) -> None:
     verb = "was" if len(items) == 1 else "were"
     run.emit(Noticed(f"{_names(items)} {verb} {why}: copied again"))
 

@@ -40,11 +40,13 @@ from windlass.engines.postgres.unlogged import read_writers
 from windlass.errors import (
     ConnectionLost,
     Different,
+    Refused,
     RunLost,
     TargetFull,
     WindlassError,
 )
 from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.ending import check_complete, notice_snapshots, state_of
 from windlass.flows.migrate.portions import (
     BEFORE,
     CONVERT_TABLES,
@@ -59,13 +61,14 @@ from windlass.flows.migrate.portions import (
     TRANSFERS,
     VALIDATE_FOREIGN_KEYS,
 )
+from windlass.flows.migrate.work import Work
 from windlass.journal.records import has_survived
 from windlass.model.flow import Item, Result
-from windlass.model.outcome import Outcome, State
-from windlass.model.plan import RelationPlan
+from windlass.model.outcome import Outcome
+from windlass.model.plan import Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
-from windlass.model.report import Loss, LossClass
+from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Phase, Statement
 from windlass.planning.document.contents import Detail
 from windlass.planning.document.markdown import markdown
@@ -73,8 +76,8 @@ from windlass.spec.choices import Existing, Extent
 
 SEQUENCES_AT_ONCE = 200  # of which a transaction holds locks
 ANALYZED_AT_ONCE = 50
-FULLY_TOLD = 60  # statements of a plan that is shown with all of them
-MOST_TOLD = 20  # losses, and notices, in a summary
+MOST_STATEMENTS = 60  # of a plan that is shown with all of them
+MOST_NAMED = 20  # losses, and notices, in a summary
 IN_ORDER_ITEM = Item("in order")
 
 
@@ -82,9 +85,9 @@ def extract_source_schema(run: Migration, _: Item) -> Result:
     """Read both sides and plan, or find the run to resume. Writes nothing."""
     run.prepare()
     plan = run.plan
-    detail = Detail.FULL if len(plan.statements) <= FULLY_TOLD else Detail.BRIEF
+    detail = Detail.FULL if len(plan.statements) <= MOST_STATEMENTS else Detail.BRIEF
     return {
-        "extracted_tables": [_told_relation(item) for item in plan.relations],
+        "extracted_tables": [_extracted(item) for item in plan.relations],
         "total_row_count": sum(max(item.relation.rows, 0) for item in plan.relations),
         "plan": markdown(plan, detail=detail),
         "fingerprint": plan.fingerprint,
@@ -92,7 +95,7 @@ def extract_source_schema(run: Migration, _: Item) -> Result:
     }
 
 
-def _told_relation(item: RelationPlan) -> Result:
+def _extracted(item: RelationPlan) -> Result:
     relation = item.relation
     return {
         "table_name": str(relation.name),
@@ -107,12 +110,21 @@ def hold_snapshot(run: Migration, _: Item) -> Result:
     """Journal the plan, or take over the run to resume; hold its snapshot and its lock."""
     planned = run.result("extract_source_schema")
     run.prepare(planned["run"])  # as the plan that was shown names it
-    run.check_planned(planned["fingerprint"])
-    run.hold()
+    _check_planned(run.plan, planned["fingerprint"])
+    run.begin()
     return run.ticket
 
 
-def create_target_schema(run: Migration, _: Item) -> Result:
+def _check_planned(plan: Plan, fingerprint: str) -> None:
+    """Raises:
+    Refused: it is not the plan with this fingerprint that would be carried out.
+    """
+    if fingerprint != plan.fingerprint:
+        problem = "the databases have changed since the plan was made"
+        raise Refused([Problem("plan", problem, "make it again, and look at it again")])
+
+
+def create_target_schema(run: Work, _: Item) -> Result:
     """Set aside what is in the way, then schemas, extensions, types and functions."""
     statements = run.plan.statements
     fills = run.spec.existing is Existing.FILL or run.spec.extent is Extent.DATA
@@ -128,18 +140,18 @@ def create_target_schema(run: Migration, _: Item) -> Result:
     return _run_schema(run, _)
 
 
-def _read_before(run: Migration, target: Connection) -> Result:
+def _read_before(run: Work, target: Connection) -> Result:
     """What the run changes of what no rollback drops."""
     states = read_states(target, {name for _, name in run.plan.sequences})
     noted = read_defaults(target, run.plan.statements)
     return {**noted, "sequences": states} if states else noted
 
 
-def _in_order(phase: Phase) -> Callable[[Migration, Item], Result]:
+def _in_order(phase: Phase) -> Callable[[Work, Item], Result]:
     """A step that runs a phase's statements in the archive's order."""
     step = IN_ORDER[phase]
 
-    def run_phase(run: Migration, _: Item) -> Result:
+    def run_phase(run: Work, _: Item) -> Result:
         portions = run.portions[step]
         for portion in portions:
             run.once(step, portion.item.id, partial(_run, portion.statements))
@@ -159,7 +171,7 @@ create_triggers_and_rules = _in_order(Phase.REST)
 create_event_triggers = _in_order(Phase.LAST)
 
 
-def grant_privileges(run: Migration, _: Item) -> Result:
+def grant_privileges(run: Work, _: Item) -> Result:
     """The source's, and none that the target's default privileges have added."""
     made = {(one.kind, one.name) for one in run.plan.statements if one.kind != "ACL"}
     step = IN_ORDER[Phase.GRANTS]
@@ -188,13 +200,13 @@ def _grant(
     return {"privileges": changes} if changes else {}
 
 
-def table_items(run: Migration) -> list[Item]:
+def table_items(run: Work) -> list[Item]:
     """What has an order in one item; islands of relations in some that run side by side."""
     free = [portion.item for portion in run.portions[CREATE_TABLES] if portion.is_free]
     return [IN_ORDER_ITEM, *free]
 
 
-def create_target_tables(run: Migration, item: Item) -> Result:
+def create_target_tables(run: Work, item: Item) -> Result:
     """Relations, and what the archive puts between and after them."""
     for portion in run.portions[CREATE_TABLES]:
         mine = portion.item == item if portion.is_free else item == IN_ORDER_ITEM
@@ -203,7 +215,7 @@ def create_target_tables(run: Migration, item: Item) -> Result:
     return {}
 
 
-def create_foreign_keys(run: Migration, _: Item) -> Result:
+def create_foreign_keys(run: Work, _: Item) -> Result:
     """NOT VALID where that is possible. What cannot be made, as a partitioned relation's rows
     violate it or a filled relation has no such key, is a loss."""
     step = IN_ORDER[Phase.FOREIGN_KEYS]
@@ -225,7 +237,7 @@ def _with_losses(losses: Sequence[Loss]) -> Result:
     return {"losses": [loss.to_json() for loss in losses]} if losses else {}
 
 
-def copy_large_objects(run: Migration, _: Item) -> Result:
+def copy_large_objects(run: Work, _: Item) -> Result:
     """In the order of their ids, some in each transaction; continues after the last that is in."""
     if not run.plan.large_objects.count:
         return {}
@@ -239,7 +251,7 @@ def copy_large_objects(run: Migration, _: Item) -> Result:
 
 
 def _copy_large_objects(
-    run: Migration, source: Connection, some: Sequence[Described], target: Connection
+    run: Work, source: Connection, some: Sequence[Described], target: Connection
 ) -> Result:
     roles = read_existing(target).roles
     losses = []
@@ -260,7 +272,7 @@ def _copy_large_objects(
     return {**_with_losses(losses), "large_objects": oids, **({"kept": kept} if kept else {})}
 
 
-def collect_all_results(run: Migration, _: Item) -> Result:
+def collect_all_results(run: Work, _: Item) -> Result:
     """What has arrived, as the journal says."""
     lines = [line for step in TRANSFERS for line in run.lines(step).values()]
     return {
@@ -272,7 +284,7 @@ def collect_all_results(run: Migration, _: Item) -> Result:
 # keys
 
 
-def _items(step: str) -> Callable[[Migration], list[Item]]:
+def _items(step: str) -> Callable[[Work], list[Item]]:
     return lambda run: [portion.item for portion in run.portions[step]]
 
 
@@ -282,7 +294,7 @@ primary_key_items = _items(CREATE_PRIMARY_KEYS)
 foreign_key_items = _items(VALIDATE_FOREIGN_KEYS)
 
 
-def convert_tables_to_logged(run: Migration, item: Item) -> Result:
+def convert_tables_to_logged(run: Work, item: Item) -> Result:
     """A batch's relations that were filled unlogged; nothing where none was."""
 
     def convert(target: Connection) -> Result:
@@ -295,26 +307,26 @@ def convert_tables_to_logged(run: Migration, item: Item) -> Result:
     return run.once(CONVERT_TABLES, item.id, convert)
 
 
-def create_indexes(run: Migration, item: Item) -> Result:
+def create_indexes(run: Work, item: Item) -> Result:
     """One index of a large relation, or all keys of a batch of small ones."""
     return run.once(CREATE_INDEXES, item.id, partial(_build, run, CREATE_INDEXES, item))
 
 
-def create_primary_keys(run: Migration, item: Item) -> Result:
+def create_primary_keys(run: Work, item: Item) -> Result:
     """Attach a large relation's key constraints to their indexes; extended statistics as well."""
     return run.once(CREATE_PRIMARY_KEYS, item.id, partial(_build, run, CREATE_PRIMARY_KEYS, item))
 
 
-def _build(run: Migration, step: str, item: Item, target: Connection) -> Result:
+def _build(run: Work, step: str, item: Item, target: Connection) -> Result:
     run_statements(target, _statements(run, step, item), first=MEMORY_FOR_BUILDS)
     return {}
 
 
-def _statements(run: Migration, step: str, item: Item) -> Sequence[Statement]:
+def _statements(run: Work, step: str, item: Item) -> Sequence[Statement]:
     return next(p.statements for p in run.portions[step] if p.item.id == item.id)
 
 
-def validate_foreign_keys(run: Migration, item: Item) -> Result:
+def validate_foreign_keys(run: Work, item: Item) -> Result:
     """A batch's foreign keys, each on its own: rows that violate one leave it NOT VALID."""
 
     lost = {loss.object for loss in run.losses()}
@@ -331,53 +343,50 @@ def validate_foreign_keys(run: Migration, item: Item) -> Result:
 # what makes it whole
 
 
-def analyzed(run: Migration) -> list[Item]:
+def analyzed(run: Work) -> list[Item]:
     """Per batch, but for partitions: ANALYZE takes them along with their root, later."""
     sizes: dict[str, int] = {}
-    for item in run.plan.relations:
-        if _is_analyzed_alone(run, item):
-            sizes[item.batch] = sizes.get(item.batch, 0) + item.relation.size_bytes
+    for item in _analyzed_alone(run.plan):
+        sizes[item.batch] = sizes.get(item.batch, 0) + item.relation.size_bytes
     return [Item(batch, batch, size) for batch, size in sizes.items()]
 
 
-def _is_analyzed_alone(run: Migration, item: RelationPlan) -> bool:
-    return item.relation.partition_of not in run.partitioned
+def _analyzed_alone(plan: Plan) -> list[RelationPlan]:
+    partitioned = {source for _, source, _ in plan.others}  # and views
+    return [one for one in plan.relations if one.relation.partition_of not in partitioned]
 
 
-def analyze_tables(run: Migration, item: Item) -> Result:
-    names = [
-        one.target
-        for one in run.plan.relations
-        if one.batch == item.id and _is_analyzed_alone(run, one)
-    ]
+def analyze_tables(run: Work, item: Item) -> Result:
+    names = [one.target for one in _analyzed_alone(run.plan) if one.batch == item.id]
     return _analyze_once(run, "analyze_tables", item.id, names)
 
 
-def analyze_partitioned(run: Migration, _: Item) -> Result:
+def analyze_partitioned(run: Work, _: Item) -> Result:
     """Partitioned relations, whose statistics autovacuum never gathers, with their partitions."""
     return _analyze_once(run, "analyze_partitioned", "", run.plan.partition_roots)
 
 
-def _analyze_once(run: Migration, step: str, item: str, names: Sequence[Name]) -> Result:
+def _analyze_once(run: Work, step: str, item: str, names: Sequence[Name]) -> Result:
     """Each relation, and each partition, in a transaction of the server's: in one of ours it would
     hold its locks until the last is through. Done again it does no harm."""
     found = {} if item in run.lines(step) else analyze(run.sessions().target(), names)
     return run.once(step, item, lambda _: found)
 
 
-def set_sequences(run: Migration, _: Item) -> Result:
+def set_sequences(run: Work, _: Item) -> Result:
     """The values of the source's sequences now: never behind a value that the snapshot holds."""
     pairs, most = run.plan.sequences, min(SEQUENCES_AT_ONCE, run.plan.portion)
     done = bool(run.lines(SET_SEQUENCES))
     values: dict[str, list[object]] = {}
     for start in range(0, 0 if done else len(pairs), most):
         moved = _read_moved(run, pairs[start : start + most])
-        run.fenced(SET_SEQUENCES, partial(_set_sequences, moved))
+        set_them = partial(_set_sequences, moved)
+        run.journal.fenced(run.sessions().target(), SET_SEQUENCES, set_them)
         values |= {str(one.name): [one.last_value, one.is_called] for one in moved}
     return run.once(SET_SEQUENCES, "", lambda _: {"values": values})
 
 
-def _read_moved(run: Migration, pairs: Sequence[tuple[Name, Name]]) -> list[SequenceState]:
+def _read_moved(run: Work, pairs: Sequence[tuple[Name, Name]]) -> list[SequenceState]:
     """The states of the source's sequences, under the names of the target's."""
     source = run.sessions().source(run.snapshot.id)
     states = sequences.read_sequences(source, [name for name, _ in pairs], side="source")
@@ -391,7 +400,7 @@ def _set_sequences(states: Sequence[SequenceState], target: Connection) -> None:
     sequences.set_sequences(target, states)
 
 
-def refresh_materialized_views(run: Migration, _: Item) -> Result:
+def refresh_materialized_views(run: Work, _: Item) -> Result:
     """Those that the source had populated, in the order in which they read each other."""
     for name in run.plan.materialized_views:
         run.once("refresh_materialized_views", str(name), partial(refresh, name))
@@ -449,12 +458,10 @@ def generate_migration_summary(run: Migration, _: Item) -> Result:
         Different: the run is over, and not everything is equal, or the rows brought about a loss
             that nobody has accepted.
     """
-    run.check_complete()
-    run.tell_snapshots()
+    check_complete(run, run.journal, is_over=run.stage.is_over)
+    notice_snapshots(run, run.journal)
     lost = run.unaccepted_losses()
-    state = State.LOSSY if lost else State.DONE
-    if run.differences:
-        state = State.DIFFERENT
+    state = state_of(run, lost)
     outcome = run.outcome(state)
     run.end(state, outcome)
     if run.differences or lost:
@@ -462,7 +469,7 @@ def generate_migration_summary(run: Migration, _: Item) -> Result:
     return {**summary(outcome), "assets": [_asset(run, item) for item in run.plan.relations]}
 
 
-def _asset(run: Migration, item: RelationPlan) -> Result:
+def _asset(run: Work, item: RelationPlan) -> Result:
     """Where others find a relation that has arrived."""
     server, name = run.plan.target, item.target
     return {
@@ -486,6 +493,6 @@ def summary(outcome: Outcome) -> Result:
         "seconds": round(outcome.seconds, 1),
         "verified": outcome.verified,
         "snapshots": len(outcome.snapshots),
-        "losses": [str(loss) for loss in outcome.losses[:MOST_TOLD]],
-        "notices": list(outcome.notices[:MOST_TOLD]),
+        "losses": [str(loss) for loss in outcome.losses[:MOST_NAMED]],
+        "notices": list(outcome.notices[:MOST_NAMED]),
     }

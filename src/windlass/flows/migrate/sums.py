@@ -15,8 +15,8 @@ from typing import Any
 
 from windlass.engines.postgres.fingerprint import Fingerprint, pair, read_fingerprints
 from windlass.errors import RunLost
-from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.portions import TRANSFERS
+from windlass.flows.sides import Sides
 from windlass.journal import records
 from windlass.model.chunk import Chunk
 from windlass.model.plan import Plan, RelationPlan
@@ -28,7 +28,7 @@ _SOURCE = "source"  # in the note of a chunk's line
 Note = dict[str, Any] | None
 
 
-def is_noted(run: Migration) -> bool:
+def is_noted(run: Sides) -> bool:
     """Whether the copy notes of the source all that is to be compared. Another version may hash
     otherwise, and a run may have begun with less to verify than it ends with."""
     plan, level = run.plan, run.spec.verify_
@@ -37,7 +37,7 @@ def is_noted(run: Migration) -> bool:
     return level is Verify.COUNTS or plan.verify == level
 
 
-def read_sums(run: Migration, chunks: Sequence[Chunk]) -> list[tuple[Chunk, Note]]:
+def read_sums(run: Sides, chunks: Sequence[Chunk]) -> list[tuple[Chunk, Note]]:
     """The chunks, each with its note from the snapshot that its rows are read in."""
     if not run.plan.notes_sums:
         return [(chunk, None) for chunk in chunks]
@@ -67,7 +67,7 @@ class Noted:
         return " and ".join(self.taken[one].moment for one in sorted(self.snapshots[place]))
 
 
-def read_noted(run: Migration) -> Noted:
+def read_noted(run: Sides) -> Noted:
     """From the journal, whichever process has copied.
 
     Raises:
@@ -104,14 +104,14 @@ def read_noted(run: Migration) -> Noted:
     )
 
 
-def _number_now(run: Migration, copied: Plan, before: Sequence[Snapshot]) -> int:
+def _number_now(run: Sides, copied: Plan, before: Sequence[Snapshot]) -> int:
     """By its number in the run that copied: a source that was restarted uses ids again."""
     if copied is run.plan:
         return run.snapshot.number
     return max((one.number for one in before if one.id == run.spec.snapshot), default=0)
 
 
-def _uncomparable(run: Migration, copied: Plan) -> Iterator[str]:
+def _uncomparable(run: Sides, copied: Plan) -> Iterator[str]:
     """Places of which the copy has noted something else than is compared now."""
     if copied is run.plan:
         yield from () if is_noted(run) else (str(item.enters) for item in run.plan.relations)
@@ -123,7 +123,7 @@ def _uncomparable(run: Migration, copied: Plan) -> Iterator[str]:
             yield str(item.enters)
 
 
-def _is_same(run: Migration, item: RelationPlan, copied: Plan, other: RelationPlan | None) -> bool:
+def _is_same(run: Sides, item: RelationPlan, copied: Plan, other: RelationPlan | None) -> bool:
     if other is None:
         return False
     if run.spec.verify_ is Verify.COUNTS:

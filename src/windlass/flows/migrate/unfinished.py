@@ -13,7 +13,7 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Connection
 from windlass.errors import CannotResume
 from windlass.flows.migrate.resuming import check_snapshot, check_source, check_target
-from windlass.flows.status import migration_detail
+from windlass.flows.migrate.status import migration_detail
 from windlass.journal import records
 from windlass.model.outcome import RunDetail
 from windlass.model.plan import Plan

@@ -15,7 +15,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.since import Held, read_attached, read_held
 from windlass.flows.migrate.portions import BEFORE, IN_ORDER, SET_SEQUENCES, TRANSFERS
 from windlass.journal import records
-from windlass.model.outcome import State
+from windlass.model.outcome import UNFINISHED
 from windlass.model.past import Foreseen
 from windlass.model.plan import Arrival, Plan, RelationPlan
 from windlass.model.relation import Name
@@ -24,7 +24,6 @@ from windlass.model.statement import Phase
 from windlass.model.units import bytes_text, count_text, plural
 from windlass.model.wording import word
 
-UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 _FORCE = f"save them, or roll back with {word('force')}"
 
 

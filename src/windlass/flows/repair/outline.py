@@ -33,9 +33,9 @@ REPAIR: Flow[Any] = Flow(
     ),
     context="windlass.flows.validate.context:Comparison",
     spec="windlass.spec.migrate:Spec",
-    undo="windlass.flows.repair.steps:undo_repair",
-    foresee="windlass.flows.repair.steps:foresee_repair",
-    status="windlass.flows.repair.steps:repair_status",
+    undo="windlass.flows.repair.undo:undo_repair",
+    foresee="windlass.flows.repair.undo:foresee_repair",
+    status="windlass.flows.repair.status:repair_status",
     words=Words("repair", "Repairing", "Repaired", "repair", "Comparing both databases"),
 )
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,6 @@ from pydantic import TypeAdapter
 
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.fingerprint import Pair, pair, root_pair
 from windlass.engines.postgres.largeobjects import (
     Described,
     copy_large_object,
@@ -27,39 +25,34 @@ from windlass.engines.postgres.largeobjects import (
 )
 from windlass.engines.postgres.lock import end_sessions, name_session, read_holder, try_lock
 from windlass.engines.postgres.own_schemas import make_schema_aside
-from windlass.engines.postgres.rowmend import Aside, give_back, undisturbed
+from windlass.engines.postgres.rowmend import Aside
 from windlass.engines.postgres.sequences import read_sequences, set_sequences
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.transaction import working_on_target
 from windlass.errors import Different, Refused
-from windlass.flows.migrate.context import UNFINISHED, new_run_id
-from windlass.flows.migrate.written import written_since
 from windlass.flows.repair.repaired import (
-    broken_keys,
-    changed_object,
-    changed_sequences,
     check_keys,
     read_oid,
 )
-from windlass.flows.rollback import already_undone, find_run
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.steps import row_pair
 from windlass.journal import door, records
+from windlass.journal.journal import Journal
 from windlass.journal.records import Line
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
-from windlass.model.outcome import RunStatus, State
-from windlass.model.past import Foreseen, Undone
-from windlass.model.plan import Plan, RelationPlan
+from windlass.model.outcome import UNFINISHED, State
 from windlass.model.relation import Name, Sequence
 from windlass.model.repair import Change, Forecast, Repairing
 from windlass.model.report import DifferenceKind, Problem
+from windlass.model.run_id import new_run_id
 from windlass.model.units import plural
 from windlass.trust.planted import Room, read_planted
 from windlass.verifying.postgres.repair import count_changes, repair
 
 FLOW = "repair"
 ROWS, LARGE_OBJECTS, SEQUENCES = "repair_rows", "repair_large_objects", "repair_sequences"
-_DESCRIBED = TypeAdapter(Described)
+DESCRIBED = TypeAdapter(Described)
 
 
 def repair_differences(run: Comparison, _: Item) -> Result:
@@ -94,7 +87,7 @@ def _repair(run: Comparison, how: Repairing) -> None:
         return
     if forecast:
         how.confirm(forecast)
-    with _explained("repairing"):
+    with explained("repairing"):
         repairs = _Repairs(run, how, unfinished)
         for item in run.differing:
             if forecast.relations.get(str(item.enters)):
@@ -136,7 +129,7 @@ def _essence(run: Comparison, how: Repairing) -> dict[str, Any]:
 
 
 def _unfinished(run: Comparison, how: Repairing) -> records.Run | None:
-    with _explained("reading the journal"):
+    with explained("reading the journal"):
         found = records.read_runs(run.control, flow=FLOW) if door.exists(run.control) else []
     wanted = _essence(run, how)
     return next(
@@ -167,16 +160,17 @@ class _Repairs:
             raise Refused([Problem("target", message, "wait for it")])
         if found:  # in no transaction: in one the server shows the same sessions all along
             end_sessions(run.control, f"windlass {found.run}")
+        self.journal = Journal(self.run_id, working_on_target)
         with run.control.transaction():
             door.create(run.control)
             if found:
-                self.epoch = records.take_over(run.control, found.run, "")
+                self.journal.epoch = records.take_over(run.control, found.run, "")
                 self._check_schema()
             else:
                 self._begin()
         run.repair_run = self.run_id
         name_session(run.control, f"windlass control {self.run_id}")
-        self.lines = records.read_lines(run.control, self.run_id)
+        self.journal.read(run.control)
 
     def _begin(self) -> None:
         plan = self.run.plan
@@ -189,7 +183,6 @@ class _Repairs:
             records.plan_of(plan),
             "",
         )
-        self.epoch = 1
         # never one that is there already: its owner could drop what is set aside
         make_schema_aside(self.run.control, self.schema)
 
@@ -197,18 +190,18 @@ class _Repairs:
         if problems := read_planted(self.run.control, Room(self.schema, tables="^.*$")):
             raise Refused(problems)
 
-    def once(self, step: str, name: str, work: Callable[[Connection, int], Line]) -> None:
-        """In one transaction with its line. A relation that differs again is repaired again."""
+    def once(self, step: str, name: str, work: Callable[[Connection, int], Result]) -> Result:
+        """In one transaction with its line. A relation that differs again is repaired again.
+
+        Raises:
+            RunLost: another process has taken the run over.
+        """
         target = self.run.sessions().target()
         name_session(target, f"windlass {self.run_id}")  # by which a later process ends it
-        number = len(self.lines) + 1
-        with target.transaction():
-            fence = records.fence_statement(self.run_id)
-            if target.execute(fence.encode()).fetchone() != (self.epoch,):
-                raise Refused([Problem(f"run {self.run_id}", "was taken over by another process")])
-            line = replace(work(target, number), step=step, item=str(number), relation=name)
-            target.execute(records.line_statement(self.run_id, line).encode())
-        self.lines.append(line)
+        number = len(self.journal) + 1
+        item = str(number)
+        like = Line(step, item, name)
+        return self.journal.once(target, step, item, lambda one: work(one, number), like=like)
 
 
 def repair_rows(repairs: _Repairs, item: Item, expected: Mapping[Change, int]) -> Result:
@@ -218,21 +211,19 @@ def repair_rows(repairs: _Repairs, item: Item, expected: Mapping[Change, int]) -
     sides = row_pair(run, planned)
     source = run.sessions().source(run.snapshot.id)
 
-    def work(target: Connection, number: int) -> Line:
+    def work(target: Connection, number: int) -> Result:
         aside = Aside(repairs.schema, number)
         done = repair(
             source, target, sides, allowed=repairs.how.allowed, aside=aside, most=expected
         )
-        note = {
+        return {
             "table": read_oid(target, planned.enters),
             "deleted": done.deleted_rows,
             "copied": done.copied_rows,
             "with_partitions": sides.target.with_partitions,
         }
-        return Line("", "", rows=done.copied_rows, note=note)
 
-    repairs.once(ROWS, item.id, work)
-    note = repairs.lines[-1].note or {}
+    note = repairs.once(ROWS, item.id, work)
     run.emit(
         Noticed(f"repaired {item.id}: {note['deleted']:,} rows deleted, {note['copied']:,} copied")
     )
@@ -244,7 +235,7 @@ def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
     run = repairs.run
     source = run.sessions().source(run.snapshot.id)
 
-    def work(new: Described, target: Connection, number: int) -> Line:
+    def work(new: Described, target: Connection, number: int) -> Result:
         old = describe(target, [new.oid])
         kept = sql.Identifier(repairs.schema, f"object_{number}")
         target.execute(
@@ -257,8 +248,8 @@ def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
         copy_large_object(source, target, new)
         dress(target, new, read_existing(target).roles, run.plan.target.user)
         digest = read_digests(target, [new.oid])[new.oid]
-        return Line("", "", note={"oid": new.oid, "digest": digest, "old": _DESCRIBED.dump_python(
-            old[0], mode="json") if old else None})  # fmt: skip
+        was = DESCRIBED.dump_python(old[0], mode="json") if old else None
+        return {"oid": new.oid, "digest": digest, "old": was}
 
     for described in describe(source, _large_objects(run)):
         repairs.once(
@@ -277,14 +268,14 @@ def repair_sequences(repairs: _Repairs, _: Item) -> Result:
         run.sessions().source(run.snapshot.id), [name for name, _ in pairs], side="source"
     )
 
-    def work(target: Connection, _: int) -> Line:
+    def work(target: Connection, _: int) -> Result:
         before = read_sequences(target, [to for _, to in pairs], side="target")
         now = [
             Sequence(to, state.last_value, state.is_called)
             for (_, to), state in zip(pairs, states, strict=True)
         ]
         set_sequences(target, now)
-        return Line("", "", note={"sequences": _noted(before), "set": _noted(now)})
+        return {"sequences": _noted(before), "set": _noted(now)}
 
     repairs.once(SEQUENCES, plural(len(pairs), "sequence"), work)
     return {}
@@ -294,151 +285,8 @@ def _noted(states: Iterable[Sequence]) -> list[list[Any]]:
     return [[one.name.schema, one.name.name, one.last_value, one.is_called] for one in states]
 
 
-# the way back, and how it is reported
-
-
-def foresee_repair(connection: Connection, found: records.Run) -> Foreseen:
-    """What undoing it would do."""
-    notes = _notes(connection, found.run)
-    deleted = sum(note.get("deleted", 0) for _, note in notes)
-    copied = sum(note.get("copied", 0) for _, note in notes)
-    others = sum(line.step != ROWS for line, _ in notes)
-    also = f", and puts back {plural(others, 'sequence or large object')}" if others else ""
-    return Foreseen(
-        f"takes out {plural(copied, 'row')} that it copied, and puts back"
-        f" {plural(deleted, 'row')} that it deleted or changed{also}"
-    )
-
-
-def undo_repair(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
-    """Rows, sequences and large objects as they were before the repair; all or nothing.
-
-    Raises:
-        Refused: another run is at work, or rows were changed since, and `force` is not given.
-    """
-    if not try_lock(connection):
-        message = f"another run is in progress: {read_holder(connection)}"
-        raise Refused([Problem("target", message, "wait for it")])
-    found = find_run(connection, found.run)
-    if found.state is State.ROLLED_BACK:
-        return already_undone(found)
-    end_sessions(connection, f"windlass {found.run}")
-    schema = schema_of(found.run)
-    if problems := read_planted(connection, Room(schema, tables="^.*$")):
-        raise Refused(problems)
-    plan = records.read_plan(connection, found.run)
-    removed = restored = 0
-    tables: set[int] = set()
-    changed: list[Problem] = []
-    states: list[Sequence] = []  # set when nothing can refuse any more: no rollback takes that back
-    with _explained(f"undoing run {found.run}"), connection.transaction():
-        connection.execute("set local synchronous_commit = on")
-        for line, note in reversed(_notes(connection, found.run)):
-            if line.step == ROWS:
-                side = _pair(plan, line.relation, note).target
-                tables.add(_same_table(connection, found.run, side.name, note))
-                aside = Aside(schema, int(line.item))
-                with undisturbed(connection, side):
-                    wanted, out, back = give_back(connection, side, aside)
-                if out < wanted:
-                    changed.append(written_since(line.relation, wanted - out))
-                removed, restored = removed + out, restored + back
-            elif line.step == SEQUENCES:
-                changed += changed_sequences(connection, note, but={one.name for one in states})
-                states += [Sequence(Name(*one[:2]), *one[2:]) for one in note["sequences"]]
-            else:
-                changed += changed_object(connection, note)
-                _put_object_back(connection, schema, line, note)
-        _refuse([] if force else [*changed, *broken_keys(connection, tables)])
-        _drop_aside(connection, schema)
-        set_sequences(connection, states)
-        records.set_state(connection, found.run, State.ROLLED_BACK)
-    return Undone(
-        f"took out {plural(removed, 'row')} that it had copied, put back"
-        f" {plural(restored, 'row')} as they were"
-    )
-
-
-def _refuse(problems: Iterable[Problem]) -> None:
-    if some := list(problems):
-        raise Refused(some)
-
-
-def _same_table(connection: Connection, run: str, name: Name, note: Result) -> int:
-    """Its oid.
-
-    Raises:
-        Refused: another has its name now, into which the old rows do not belong.
-    """
-    oid = read_oid(connection, name)
-    if not oid or oid != note.get("table", oid):
-        hint = f"to forget the repair, with the rows that it has set aside: windlass clean {run}"
-        _refuse([Problem(str(name), "is gone, or another table than the one repaired", hint)])
-    return oid
-
-
-def _drop_aside(connection: Connection, schema: str) -> None:
-    """Its tables, and then itself; never what others have made of them."""
-    rows: list[Any] = connection.execute(
-        "select relname::text from pg_class where relnamespace = to_regnamespace(%s::text)"
-        " and relkind = 'r'",
-        (sql.Identifier(schema).as_string(connection),),
-    ).fetchall()
-    for (name,) in rows:
-        connection.execute(sql.SQL("drop table {}").format(sql.Identifier(schema, name)))
-    connection.execute(sql.SQL("drop schema {}").format(sql.Identifier(schema)))
-
-
-def _put_object_back(connection: Connection, schema: str, line: Line, note: Result) -> None:
-    unlink_large_objects(connection, [note["oid"]])
-    if note["old"] is None:
-        return
-    kept = sql.Identifier(schema, f"object_{line.item}")
-    connection.execute(sql.SQL("select pg_catalog.lo_from_bytea(oid, data) from {}").format(kept))
-    old = _DESCRIBED.validate_python(note["old"])
-    dress(connection, old, read_existing(connection).roles, connection.info.user)
-
-
-def _pair(plan: Plan, name: str, note: Result) -> Pair:
-    item: RelationPlan = next(one for one in plan.relations if str(one.enters) == name)
-    if item.enters != item.target:
-        return root_pair(item, plan.source, plan.target)
-    found = pair(item, plan.source, plan.target)
-    partitions = bool(note.get("with_partitions"))
-    return replace(found, target=replace(found.target, with_partitions=partitions))
-
-
-def _notes(connection: Connection, run: str) -> list[tuple[Line, Result]]:
-    lines = records.read_lines(connection, run)
-    return [(line, line.note or {}) for line in sorted(lines, key=lambda one: int(one.item))]
-
-
-def repair_status(connection: Connection, found: records.Run) -> RunStatus:
-    """One line of `windlass status`."""
-    lines = records.read_lines(connection, found.run)
-    repaired = sum(line.step == ROWS for line in lines)
-    holder = read_holder(connection)
-    return RunStatus(
-        run=found.run,
-        flow=found.flow,
-        state=found.state,
-        source=found.source_name,
-        started_at=found.started_at,
-        finished_at=found.finished_at,
-        relations_done=repaired,
-        relations=repaired,
-        rows=sum(line.rows for line in lines),
-        bytes=0,
-        bytes_planned=0,
-        step=lines[-1].step if lines else "",
-        set_aside=len(lines),
-        active=found.state is State.RUNNING and found.run in holder,
-        verified=found.outcome.verified if found.outcome else "",
-    )
-
-
 @contextmanager
-def _explained(doing: str) -> Iterator[None]:
+def explained(doing: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:

@@ -13,8 +13,9 @@ from windlass.engines.postgres.materialised import (
     read_foreign_code,
     read_fresh_content,
 )
-from windlass.flows.migrate.context import Migration
+from windlass.flows.sides import Sides
 from windlass.flows.validate.steps import filled
+from windlass.model.plan import Purpose
 from windlass.model.relation import Kind, Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.planning.postgres.inputs import wanted
@@ -27,7 +28,7 @@ _VIEW = "MATERIALIZED VIEW"
 ALTERING = {LossClass.CONSTRAINTS, LossClass.OBJECTS, LossClass.VALUES}
 
 
-def attribute_differences(run: Migration) -> list[Difference]:
+def attribute_differences(run: Sides) -> list[Difference]:
     """Of everything that is compared, but for what is a loss already."""
     source = read_attributes(run.sessions().source(run.snapshot.id), side="source")
     target = read_attributes(run.sessions().target(), side="target")
@@ -42,8 +43,8 @@ def attribute_differences(run: Migration) -> list[Difference]:
     return [one for one in found if one.object not in lost]
 
 
-def _compared(run: Migration, existing: Existing) -> set[Key]:
-    kept = set() if run.only_compares else filled(run.plan)
+def _compared(run: Sides, existing: Existing) -> set[Key]:
+    kept = set() if run.purpose is Purpose.COMPARE else filled(run.plan)
     names = {item.target for item in run.plan.relations} - kept
     found: set[Key] = {("TABLE", name) for name in names}
     if run.spec.extent is not Extent.SCHEMA:
@@ -51,16 +52,16 @@ def _compared(run: Migration, existing: Existing) -> set[Key]:
     return found | {("SCHEMA", Name("", name)) for name in _schemas(run) & existing.schemas}
 
 
-def _schemas(run: Migration) -> set[str]:
+def _schemas(run: Sides) -> set[str]:
     """A migration leaves those that it has found as they are; those that a part of is selected
     may have another owner."""
-    if not run.only_compares:
+    if run.purpose is not Purpose.COMPARE:
         made = {"SCHEMA", "SCHEMA OWNER"}
         return {one.name.name for one in run.plan.statements if one.kind in made}
     return set() if wanted(run.spec).include else set(run.plan.schemas.values())
 
 
-def _may_be(run: Migration, existing: Existing) -> Callable[[str], bool]:
+def _may_be(run: Sides, existing: Existing) -> Callable[[str], bool]:
     server = run.plan.target
 
     def may_be(role: str) -> bool:
@@ -70,13 +71,13 @@ def _may_be(run: Migration, existing: Existing) -> Callable[[str], bool]:
     return may_be
 
 
-def _views(run: Migration) -> Iterator[tuple[Name, Name]]:
+def _views(run: Sides) -> Iterator[tuple[Name, Name]]:
     """Materialised views, by their names on both sides."""
     label = str(Kind.MATERIALIZED_VIEW)
     return ((name, there) for kind, name, there in run.plan.others if kind == label)
 
 
-def view_differences(run: Migration) -> tuple[list[Difference], list[str]]:
+def view_differences(run: Sides) -> tuple[list[Difference], list[str]]:
     """Materialised views that hold something else, and notices of those that only look so."""
     differences: list[Difference] = []
     notices: list[str] = []
@@ -92,7 +93,7 @@ def view_differences(run: Migration) -> tuple[list[Difference], list[str]]:
     return differences, notices
 
 
-def _compare_view(run: Migration, name: Name, there: Name) -> tuple[bool, str]:
+def _compare_view(run: Sides, name: Name, there: Name) -> tuple[bool, str]:
     """Whether it holds something else than on the source, and what there is to say about it."""
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     expected = read_content(source, name, side="source")
@@ -108,7 +109,7 @@ def _compare_view(run: Migration, name: Name, there: Name) -> tuple[bool, str]:
     if expected == found:
         return False, ""
     if code := read_foreign_code(source).get(name):
-        was_refreshed = not run.only_compares and there in run.plan.materialized_views
+        was_refreshed = run.purpose is not Purpose.COMPARE and there in run.plan.materialized_views
         not_tried = "whether it is stale there was not tried, as its query runs"
         return not was_refreshed, f"holds other rows than on the source; {not_tried} {code}"
     if read_fresh_content(source, name) == found:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from windlass.engines.postgres.calls import Call, read_calls
-from windlass.flows.migrate.context import Migration
+from windlass.flows.sides import Sides
 from windlass.flows.validate.steps import filled
+from windlass.model.plan import Purpose
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind
 from windlass.planning.naming import target_name
@@ -21,7 +22,7 @@ from windlass.planning.postgres.target_names import renamed_text
 from windlass.trust.overloads import read_overloads
 
 
-def call_differences(run: Migration, reported: Collection[str]) -> Iterator[Difference]:
+def call_differences(run: Sides, reported: Collection[str]) -> Iterator[Difference]:
     """Of what is compared, but for objects that are `reported` already."""
     source = read_calls(run.sessions().source(run.snapshot.id), side="source")
     target = read_calls(run.sessions().target(), side="target")
@@ -39,7 +40,7 @@ def call_differences(run: Migration, reported: Collection[str]) -> Iterator[Diff
             yield Difference(DifferenceKind.SCHEMA, object_, message, relation=relation)
 
 
-def overload_differences(run: Migration) -> Iterator[Difference]:
+def overload_differences(run: Sides) -> Iterator[Difference]:
     """Overloads of roles that are not trusted: a plan refuses them, so these came later. What is
     text until it runs, like the body of a function in PL/pgSQL, could call them."""
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
@@ -67,11 +68,11 @@ def _renamed(call: Call, schemas: Mapping[str, str]) -> Call:
     )
 
 
-def _is_compared(run: Migration) -> Callable[[Name], bool]:
+def _is_compared(run: Sides) -> Callable[[Name], bool]:
     """Whether callers of this owner are compared, by the target's names."""
     plan, chosen = run.plan, wanted(run.spec)
     relations = {item.target for item in plan.relations} | {there for *_, there in plan.others}
-    relations -= set() if run.only_compares else filled(plan)
+    relations -= set() if run.purpose is Purpose.COMPARE else filled(plan)
     schemas = set() if chosen.include else set(plan.schemas.values())
 
     def is_compared(owner: Name) -> bool:

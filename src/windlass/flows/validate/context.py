@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import psycopg
 
 from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.session import Role
 from windlass.errors import Refused, RunLost, SnapshotLost, WindlassError
-from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.portions import SET_SEQUENCES
+from windlass.flows.sides import PlanIndex, Sides, relation_names
 from windlass.flows.validate.outline import VALIDATE
+from windlass.flows.validate.verdict import relation_outcomes, with_findings
 from windlass.journal import records
 from windlass.model.event import Emit, ignore
-from windlass.model.flow import Flow, Result
+from windlass.model.flow import Handover, Result
 from windlass.model.outcome import Outcome, State
-from windlass.model.plan import Plan, Purpose
+from windlass.model.plan import Plan, Purpose, RelationPlan
 from windlass.model.repair import Repairing
+from windlass.model.report import Problem
+from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
 from windlass.spec.migrate import Spec
 
 
-class Comparison(Migration):
-    """Every selected relation against its namesake."""
+class Comparison(Sides):
+    """Every selected relation against the one of its name, and perhaps a repair of what differs."""
 
-    only_compares = True
-    flow: ClassVar[Flow[Any]] = VALIDATE
+    flow = VALIDATE
+    purpose = Purpose.COMPARE
 
     def __init__(
         self,
@@ -43,38 +45,18 @@ class Comparison(Migration):
         repaired: str = "",
     ) -> None:
         """Connects to nothing yet. `repair` is what to do about differences; `repaired` is a run
-        that has done it, which this comparison ends.
+        that has done it, which this comparison ends. No journal knows of its `caller`.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
         """
-        super().__init__(spec, emit, caller=caller, patient=patient)
+        super().__init__(spec, emit)
+        self._patient = patient
         self.repair = repair
         self.repaired = self.repair_run = repaired  # the run of a repair that has begun
+        self.ended: State | None = None  # how, of the repair
 
-    @property
-    def has_begun(self) -> bool:
-        """Comparing alone writes nothing."""
-        return bool(self.repair_run)
-
-    @property
-    def run_id(self) -> str:
-        return self.repair_run
-
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
-        found = super().outcome(state, message, hint)
-        return replace(found, run=self.repair_run, repaired=True) if self.has_begun else found
-
-    def end(self, state: State, outcome: Outcome) -> None:
-        """Journal how the repair ended. One that is through is ended by the comparison after it."""
-        if self.repair is not None and state is State.DONE:
-            return
-        try:
-            records.set_state(self.control, self.repair_run, state, outcome)
-        except psycopg.Error as error:
-            message = f"the end of run {self.repair_run} could not be journalled"
-            raise RunLost(message, side="target") from error
-        self.ended = state
+    # the beginning
 
     def begin_reading(self) -> None:
         """Plan the comparison.
@@ -82,14 +64,17 @@ class Comparison(Migration):
         Raises:
             Refused: a side cannot be reached or read, or the options select nothing.
         """
-        self._connect()
-        self._take_snapshot()
-        plan = self._make_plan(Purpose.COMPARE)
+        from windlass.flows.migrate.reading import Sight, read_and_plan  # no other needs it
+
+        self.hold.connect(patient=self._patient)
+        self.hold.take_snapshot()
+        sight = Sight.of(self.hold, self.keep_dump)
+        plan = read_and_plan(new_run_id(), self.spec, sight, Purpose.COMPARE)
         if plan.problems:
             raise Refused(plan.problems)
-        self._use(plan)
-        self._hold_relations()
-        self._tell_plan(resumed=False)
+        self._index = PlanIndex(plan)
+        self.hold.lock_relations(relation_names(plan))
+        self.announce()
 
     @property
     def ticket(self) -> Result:
@@ -99,17 +84,24 @@ class Comparison(Migration):
 
     def join(self, ticket: Result) -> None:
         """Compare in the snapshot of a ticket. That it is gone shows when it is read."""
-        self._use(records.unpack_plan(base64.b85decode(ticket["plan"])))
-        self.snapshot = Snapshot(**ticket["snapshot"])
-        self._control = self._control or self.target.connect(Role.TARGET, "windlass control")
-        self._has_begun = True
+        self._index = PlanIndex(records.unpack_plan(base64.b85decode(ticket["plan"])))
+        self.hold.snapshot = Snapshot(**ticket["snapshot"])
+        self.hold.look_on("windlass control")
 
     def stand_in(self, ticket: Result) -> None:
         """Compare in a snapshot of this process's own, as nobody holds that of the ticket."""
-        self._connect()
+        self.hold.connect(patient=self._patient)
         self.join(ticket)
-        self._take_snapshot(self.snapshot.number + 1)
-        self._hold_relations()
+        self.hold.take_snapshot(self.snapshot.number + 1)
+        self.hold.lock_relations(relation_names(self.plan))
+
+    def keep(self) -> None:
+        """Raises:
+        ConnectionLost: a session that it needs is gone.
+        """
+        self.hold.check()
+
+    # the copy that is compared
 
     def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
         """In a snapshot that somebody else holds: by the run that holds it, if one does."""
@@ -144,7 +136,33 @@ class Comparison(Migration):
         except psycopg.Error as error:
             raise explain(error, "reading the journal", side="target") from error
 
-    def lacking(self, steps: object) -> dict[str, list[str]]:
+    @property
+    def differing(self) -> list[RelationPlan]:
+        """Those whose rows are not equal, one for all that enter at the same place."""
+        names = set(self.result("find_differences").get("differing", ()))
+        entered = {item.enters: item for item in self.plan.relations}
+        return [item for name, item in entered.items() if str(name) in names]
+
+    # what the runner and shells ask for
+
+    @property
+    def has_begun(self) -> bool:
+        """Comparing alone writes nothing."""
+        return bool(self.repair_run)
+
+    @property
+    def run_id(self) -> str:
+        return self.repair_run
+
+    @property
+    def undone(self) -> Sequence[Problem]:
+        return ()
+
+    def finished(self, step: str) -> Mapping[str, Result]:
+        """Nothing is journalled."""
+        return {}
+
+    def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
         """Nothing is journalled."""
         return {}
 
@@ -152,7 +170,31 @@ class Comparison(Migration):
         """Nothing is believed of the target that new sessions would not show."""
         if isinstance(error, SnapshotLost):
             raise error
-        if self._plan is None:
-            self._disconnect()
+        if self._index is None:
+            self.hold.let_go()
         else:
             self.sessions().drop()
+
+    def hand_over(self) -> Handover:
+        return Handover()
+
+    # the end
+
+    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+        """What the comparison has found, and the repair that it belongs to."""
+        known = Outcome("", state, self.story.seconds, message=message, hint=hint)
+        if self._index is not None:
+            known = replace(known, run=self.plan.run, relations=tuple(relation_outcomes(self)))
+            known = with_findings(self, known)
+        return replace(known, run=self.repair_run, repaired=True) if self.has_begun else known
+
+    def end(self, state: State, outcome: Outcome) -> None:
+        """Journal how the repair ended. One that is through is ended by the comparison after it."""
+        if self.repair is not None and state is State.DONE:
+            return
+        try:
+            records.set_state(self.control, self.repair_run, state, outcome)
+        except psycopg.Error as error:
+            message = f"the end of run {self.repair_run} could not be journalled"
+            raise RunLost(message, side="target") from error
+        self.ended = state

@@ -18,14 +18,15 @@ from windlass.engines.postgres.quoting import quote_identifier
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.syntax import Node, parse
 from windlass.errors import WindlassError
-from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.dependents import astray, remade_statements
+from windlass.flows.sides import Sides
 from windlass.flows.validate.attributes import attribute_differences, view_differences
 from windlass.flows.validate.calls import call_differences, overload_differences
 from windlass.flows.validate.owners import differing_owners
 from windlass.flows.validate.steps import filled, reported
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
+from windlass.model.plan import Purpose
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
 from windlass.model.statement import Statement
@@ -47,16 +48,16 @@ _ALTERED = {LossClass.CONSTRAINTS, LossClass.OBJECTS}
 MOST_KEPT = 20  # named in a notice
 
 
-def validate_schema(run: Migration, _: Item) -> Result:
+def validate_schema(run: Sides, _: Item) -> Result:
     """Dump both sides with one pg_dump, and compare what the target would be asked for."""
     if run.spec.verify_ is Verify.NONE:
         return {}
     if run.spec.extent is Extent.DATA:
-        return _views_alone(run) if run.only_compares else {}
+        return _views_alone(run) if run.purpose is Purpose.COMPARE else {}
     with run.room_for_locks():
         schema = _differing_schema(run)
     views, notices = view_differences(run)
-    if schema.extra and run.only_compares:
+    if schema.extra and run.purpose is Purpose.COMPARE:
         count = plural(len(schema.extra), "object")
         notices.append(f"{count} on the target only, not compared: {several(schema.extra, 3)}")
     if schema.kept:
@@ -75,7 +76,7 @@ def validate_schema(run: Migration, _: Item) -> Result:
     return {"compared": True, "notices": notices, **reported(found)}
 
 
-def _views_alone(run: Migration) -> Result:
+def _views_alone(run: Sides) -> Result:
     """With rows alone, what materialised views hold. A migration of rows refreshes none."""
     views, notices = view_differences(run)
     for notice in notices:
@@ -83,7 +84,7 @@ def _views_alone(run: Migration) -> Result:
     return {"notices": notices, **reported(views)}
 
 
-def _differing_properties(run: Migration) -> list[Difference]:
+def _differing_properties(run: Sides) -> list[Difference]:
     """Of the databases themselves, where all of them is compared."""
     if not wanted(run.spec).is_everything:
         return []
@@ -113,16 +114,14 @@ class _Sides:
     existing: Existing
     fed: Mapping[Name, Name]  # sequences of the source, and whose columns they feed
 
-    def written(
-        self, run: Migration, schemas: Mapping[str, str], entries: Sequence[Entry]
-    ) -> Written:
+    def written(self, run: Sides, schemas: Mapping[str, str], entries: Sequence[Entry]) -> Written:
         """As the target would be asked for them."""
         server = run.plan.target
         around = Surroundings(self.existing, server.user, schemas, server.superuser, server.major)
         return write_statements(entries, around)
 
 
-def _read_sides(run: Migration) -> _Sides:
+def _read_sides(run: Sides) -> _Sides:
     """By one pg_dump, side by side."""
     plan = run.plan
     newest = max(plan.source.major, plan.target.major)
@@ -139,10 +138,10 @@ def _read_sides(run: Migration) -> _Sides:
     unreadable = frozenset(_unreadable(source, "source", {name for name, _ in moved}))
     dumps = [
         _dumped(run, pg_dump, unreadable)
-        or Dumping(pg_dump, run.source.program_access(source), run.snapshot.id, unreadable),
+        or Dumping(pg_dump, run.hold.source.program_access(source), run.snapshot.id, unreadable),
         Dumping(
             pg_dump,
-            run.target.program_access(target),
+            run.hold.target.program_access(target),
             leave_out=_unreadable(target, "target", {name for _, name in moved}),
         ),
     ]
@@ -175,7 +174,7 @@ def _ties(
     )
 
 
-def _differing_schema(run: Migration) -> _Schemas:
+def _differing_schema(run: Sides) -> _Schemas:
     """Definitions as both sides have them."""
     plan, chosen, sides = run.plan, wanted(run.spec), _read_sides(run)
     since = Since.of(plan.source.major, plan.target.major)
@@ -190,7 +189,7 @@ def _differing_schema(run: Migration) -> _Schemas:
         for one in sides.source
         if one.id not in is_selected
     }
-    remade = () if run.only_compares else remade_statements(plan)
+    remade = () if run.purpose is Purpose.COMPARE else remade_statements(plan)
     # what a selection needs of extensions no archive says
     unsure = set() if chosen.is_everything else {"EXTENSION"}
     statements = [one for one in expected.statements if one.kind not in unsure]
@@ -220,7 +219,7 @@ def _differing_schema(run: Migration) -> _Schemas:
             ties=ties,
         )
 
-    spared = () if run.only_compares else filled(plan)
+    spared = () if run.purpose is Purpose.COMPARE else filled(plan)
     differing = differences(spared)
     kept = [one.object for one in differences(()) if one not in differing] if spared else []
     differing += _beside_the_text(run, sides, selected, {one.object for one in differing})
@@ -236,11 +235,11 @@ def _differing_schema(run: Migration) -> _Schemas:
 
 
 def _beside_the_text(
-    run: Migration, sides: _Sides, selected: Sequence[Entry], reported: Collection[str]
+    run: Sides, sides: _Sides, selected: Sequence[Entry], reported: Collection[str]
 ) -> Iterator[Difference]:
     """How definitions may differ that read the same, but for those that are `reported`."""
     plan = run.plan
-    if run.only_compares:
+    if run.purpose is Purpose.COMPARE:
         renamed = {old: new for old, new in plan.schemas.items() if old != new}
         user, roles = plan.target.user, sides.existing.roles
         others = differing_owners(selected, sides.target, renamed, user=user, roles=roles)
@@ -251,7 +250,7 @@ def _beside_the_text(
     yield from call_differences(run, reported)
 
 
-def _dumped(run: Migration, pg_dump: PgDump, unreadable: Collection[Name]) -> Dumping | None:
+def _dumped(run: Sides, pg_dump: PgDump, unreadable: Collection[Name]) -> Dumping | None:
     """What the plan was made from, where that is what would be read now: of the same snapshot."""
     found = run.dumped
     if found is None or found.snapshot_id != run.snapshot.id:

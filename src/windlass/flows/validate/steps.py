@@ -24,15 +24,15 @@ from windlass.engines.postgres.presence import Present, read_presence
 from windlass.engines.postgres.relation import block_count
 from windlass.engines.postgres.sequences import read_sequences
 from windlass.errors import Different, Refused, WindlassError
-from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.sums import is_noted, read_noted
+from windlass.flows.sides import Sides
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.unseen import unseen
 from windlass.model.chunk import Chunk, Range, Whole
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.outcome import State
-from windlass.model.plan import Plan, RelationPlan
+from windlass.model.plan import Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Difference, DifferenceKind, LossClass, Problem
@@ -68,7 +68,7 @@ def filled(plan: Plan) -> set[Name]:
 # rows
 
 
-def content_items(run: Migration) -> list[Item]:
+def content_items(run: Sides) -> list[Item]:
     """Per side: the chunks of large relations one by one, a batch of small ones in one go. What
     the copy has noted of the source is not read again."""
     if run.spec.verify_ is Verify.NONE or not run.plan.copies_rows:
@@ -80,7 +80,7 @@ def content_items(run: Migration) -> list[Item]:
     ]
 
 
-def validate_content(run: Migration, item: Item) -> Result:
+def validate_content(run: Sides, item: Item) -> Result:
     """Fingerprints (or counts) of a load's chunks on one side, computed by that server."""
     side, _, load_id = item.id.partition(" ")
     if side == "source":
@@ -107,23 +107,23 @@ def validate_content(run: Migration, item: Item) -> Result:
     return {"plan": run.plan.run, "fingerprints": found}
 
 
-def row_pair(run: Migration, item: RelationPlan) -> Pair:
+def row_pair(run: Sides, item: RelationPlan) -> Pair:
     """The pair in which the relation's rows are looked for one by one."""
     if item.enters == item.target:
         return _pair(run, item, _partitioned(run))
     return root_pair(item, run.plan.source, run.plan.target)
 
 
-def _pair(run: Migration, item: RelationPlan, partitioned: Collection[str]) -> Pair:
+def _pair(run: Sides, item: RelationPlan, partitioned: Collection[str]) -> Pair:
     found = pair(item, run.plan.source, run.plan.target)
     if str(item.target) not in partitioned:
         return found
     return replace(found, target=replace(found.target, with_partitions=True))
 
 
-def _partitioned(run: Migration) -> Collection[str]:
+def _partitioned(run: Sides) -> Collection[str]:
     """Partitioned relations of the target that stand where the source has a plain one."""
-    if run.only_compares:
+    if run.purpose is Purpose.COMPARE:
         return _noted(run, "partitioned")
     kept = filled(run.plan)
     if not kept:
@@ -146,7 +146,7 @@ def _target_range(plan: Plan, item: RelationPlan, chunk: Chunk) -> Range | None:
     return ranges[chunk.number] if chunk.number < len(ranges) else None
 
 
-def find_differences(run: Migration, _: Item) -> Result:
+def find_differences(run: Sides, _: Item) -> Result:
     """Add the fingerprints up, and look for the rows wherever the sums differ.
 
     Raises:
@@ -191,7 +191,7 @@ def find_differences(run: Migration, _: Item) -> Result:
     }
 
 
-def _check_compared(run: Migration) -> None:
+def _check_compared(run: Sides) -> None:
     """Nothing is equal because nobody has looked at it. Under another plan the same chunk may be
     other rows."""
     wanted = {item.id for item in content_items(run)}
@@ -205,7 +205,7 @@ def _check_compared(run: Migration) -> None:
 
 
 def _explained(
-    run: Migration,
+    run: Sides,
     differing: Iterable[RelationPlan],
     sums: Mapping[str, Mapping[str, Fingerprint]],
     moments: Mapping[str, str],
@@ -225,7 +225,7 @@ def _explained(
             yield one
 
 
-def _say_since(run: Migration, older: Sequence[str], as_copied: Collection[str]) -> Iterator[str]:
+def _say_since(run: Sides, older: Sequence[str], as_copied: Collection[str]) -> Iterator[str]:
     """What of the differences may be the source's own changes."""
     if not older:
         return
@@ -244,7 +244,7 @@ def _say_since(run: Migration, older: Sequence[str], as_copied: Collection[str])
 
 
 def _explain(
-    run: Migration,
+    run: Sides,
     item: RelationPlan,
     sums: Mapping[str, Mapping[str, Fingerprint]],
     limit: int,
@@ -270,7 +270,7 @@ def _explain(
     )
 
 
-def validate_sequences(run: Migration, _: Item) -> Result:
+def validate_sequences(run: Sides, _: Item) -> Result:
     """Against what the run has set, as the source keeps counting; else against the source.
 
     A snapshot holds no sequences: in one that somebody else holds, those are compared that its run
@@ -313,7 +313,7 @@ def _is_sequence(found: Present | None) -> bool:
     return found is not None and found.kind == "S"
 
 
-def _wanted_sequences(run: Migration) -> dict[str, SequenceState]:
+def _wanted_sequences(run: Sides) -> dict[str, SequenceState]:
     """By the sequence's name on the target."""
     pairs = run.plan.sequences
     values = run.sequences_set()
@@ -340,9 +340,9 @@ def _say(state: SequenceState) -> str:
     return f"{state.last_value}{'' if state.is_called else ' (not called yet)'}"
 
 
-def validate_large_objects(run: Migration, _: Item) -> Result:
+def validate_large_objects(run: Sides, _: Item) -> Result:
     """By a digest of each, computed by its server, and by owner, grants and comment."""
-    is_everything = run.only_compares and wanted(run.spec).is_everything
+    is_everything = run.purpose is Purpose.COMPARE and wanted(run.spec).is_everything
     if run.spec.verify_ is not Verify.FULL or not run.plan.copies_rows:
         return {}
     if not (run.plan.large_objects.count or is_everything):
@@ -400,7 +400,7 @@ def _unseen(
     yield from unseen(run.plan, source.keys(), present)
 
 
-def _noted(run: Migration, what: str) -> Collection[str]:
+def _noted(run: Sides, what: str) -> Collection[str]:
     """Relations of the target that `read_both_sides` has found to be unlike the source's."""
     noted: Sequence[str] = run.result(READ_BOTH_SIDES).get(what, ())
     return noted

@@ -7,14 +7,66 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
+from windlass.flows.sides import Sides
 from windlass.model.flow import Result
-from windlass.model.outcome import Compared
+from windlass.model.outcome import Compared, Outcome, RelationOutcome
 from windlass.model.plan import RelationPlan
 from windlass.model.report import Difference, DifferenceKind, Differs
+from windlass.run.story import Story
 from windlass.spec.choices import Verify
 
 _OF_ROWS = {DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.CHANGED}
+
+
+def with_findings(run: Sides, outcome: Outcome) -> Outcome:
+    """An outcome, with what the steps so far have found of the two sides."""
+    parts, differences = parts_of(run.story), run.differences
+    return run.story.complete(
+        replace(
+            outcome,
+            losses=tuple(dict.fromkeys(run.losses())),
+            differences=tuple(differences),
+            differing_rows=differing_rows(differences),
+            notices=run.plan.notices,
+            verified=level_of(parts),
+            compared=parts,
+            source=str(run.plan.source),
+            target=str(run.plan.target),
+        )
+    )
+
+
+def relation_outcomes(run: Sides) -> Iterator[RelationOutcome]:
+    """Of each relation of the plan, what a comparison tells of it."""
+    found = run.result("find_differences")
+    level = level_of(parts_of(run.story))
+    differs = how_they_differ(
+        run.plan.relations,
+        run.differences,
+        run.result("read_both_sides").get("without_rows", ()),
+        found.get("differing", ()),
+    )
+    for item in run.plan.relations:
+        name = str(item.target)
+        yield RelationOutcome(
+            source=str(item.relation.name),
+            target=name,
+            rows=found.get("counted", {}).get(name, 0),
+            bytes=0,
+            chunks=len(item.chunks),
+            seconds=0,
+            snapshots=(),
+            verified="" if differs[name] else level,
+            differs=differs[name],
+        )
+
+
+def parts_of(story: Story) -> tuple[Compared, ...]:
+    """What has been compared so far."""
+    steps = ("validate_schema", "validate_sequences", "find_differences")
+    return compared(*(story.result(step) for step in steps))
 
 
 def compared(schema: Result, sequences: Result, rows: Result) -> tuple[Compared, ...]:

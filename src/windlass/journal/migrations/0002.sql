@@ -1,4 +1,4 @@
--- Journals of version 1 did not record their version, and had no watermarks.
+-- Journals of version 1 did not record their version, had no watermarks, and other names of steps.
 alter table windlass.survivor rename to crash_marker;
 alter index windlass.survivor_pkey rename to crash_marker_pkey;
 
@@ -15,3 +15,24 @@ create table windlass.schema_version (
     applied_at timestamptz not null default clock_timestamp()
 );
 insert into windlass.schema_version (version) values (1);
+
+-- Steps have other names. A line's transaction says which rows are its run's, and this one is another:
+-- the first stays in the note.
+update windlass.line
+   set step = case step when 'transfer_table_data' then 'copy_tables'
+                        when 'transfer_partition' then 'copy_chunks'
+                        when 'transfer_large_objects' then 'copy_large_objects'
+                        when 'reading_from_database' then 'read_rows'
+                        when 'adding_row' then 'change_rows'
+                        when 'backup_table' then 'back_up_rows'
+                        when 'delete_records_from_table' then 'delete_rows'
+                        when 'writing_to_database' then 'write_rows'
+                        when 'updating_exported_at' then 'stamp_rows' end,
+       note = coalesce(note, '{}') || pg_catalog.jsonb_build_object(
+                  'xids', coalesce(note->'xids', '[]') || pg_catalog.to_jsonb(xmin::text))
+ where step in ('transfer_table_data', 'transfer_partition', 'transfer_large_objects',
+                'reading_from_database', 'adding_row', 'backup_table',
+                'delete_records_from_table', 'writing_to_database', 'updating_exported_at');
+
+-- A process of the earlier windlass that is still at work stops at its next line.
+update windlass.run set epoch = epoch + 1;

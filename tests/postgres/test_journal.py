@@ -69,34 +69,51 @@ def journal_of(connection: psycopg.Connection[Any]) -> Journal:
 def test_an_upgraded_journal_is_as_a_new_one_and_keeps_what_it_has(pair: Pair) -> None:
     old, new = pair.target, pair.target.server.create_database()
     old.run(VERSION_1)
-    before = old.rows("select * from windlass.line order by step")
+    lines = (
+        "select relation, rows, size_bytes, seconds, snapshot, at from windlass.line order by at"
+    )
+    before = old.rows(lines)
+    writer = old.value("select xmin::text from windlass.line where step = 'transfer_table_data'")
     create(old)
     create(new)
     assert shape(old) == shape(new)
     assert version_of(old) == version_of(new) == versions.VERSION
-    assert old.rows("select * from windlass.line order by step") == before
+    assert old.rows(lines) == before
     assert old.rows("select run from windlass.crash_marker") == [(RUN,)]
     assert old.rows("select version from windlass.schema_version order by 1") == [(1,), (2,)]
+    assert old.rows("select step, note->'source', note->'xids' from windlass.line order by 1") == [
+        ("copy_tables", [7, "a"], [writer]),  # which still tells whose the copied rows are
+        ("create_indexes", None, None),
+    ]
 
 
-def test_an_older_journal_is_read_as_it_is(pair: Pair) -> None:
+def test_a_process_of_the_older_windlass_journals_nothing_more(pair: Pair) -> None:
     pair.target.run(VERSION_1)
     with pair.target.connect() as connection:
-        assert door.exists(connection)
-        (run,) = records.read_runs(connection)
-        assert (run.run, run.state, run.epoch) == (RUN, State.INTERRUPTED, 3)
-        assert [line.item for line in records.read_lines(connection, RUN)] == ["t 1", "i 1"]
-    assert version_of(pair.target) == 1
+        old = Journal(RUN, working_on_target, epoch=3)
+        create(pair.target)
+        with pytest.raises(RunLost):
+            old.once(connection, "step", "one", lambda _: {})
 
 
-def test_the_next_run_upgrades_an_older_journal(pair: Pair) -> None:
+@pytest.mark.parametrize("words", [("status", "--json"), ("plan", "--json")])
+def test_the_next_command_upgrades_an_older_journal(words: tuple[str, ...], pair: Pair) -> None:
     pair.source.run("create table t as select 1 as a")
     pair.target.run(VERSION_1, "delete from windlass.run")
-    windlass("status", "--json", pair=pair).expect(DONE)
-    assert version_of(pair.target) == 1
-    run = migrate(pair).expect(DONE).result["run"]
+    windlass(*words, pair=pair).expect(DONE)
     assert version_of(pair.target) == versions.VERSION
+    run = migrate(pair).expect(DONE).result["run"]
     windlass("rollback", "--json", "--yes", run, pair=pair).expect(DONE)
+
+
+def test_an_older_journal_that_is_only_to_be_read_is_refused(pair: Pair) -> None:
+    pair.target.run(VERSION_1)
+    with pair.target.connect() as connection:
+        connection.execute("set default_transaction_read_only = on")
+        with pytest.raises(Refused) as caught:
+            door.exists(connection)
+    assert "of an older windlass" in caught.value.problems[0].message
+    assert version_of(pair.target) == 1
 
 
 def test_an_upgrade_that_fails_leaves_the_journal_as_it_was(pair: Pair) -> None:
@@ -108,7 +125,6 @@ def test_an_upgrade_that_fails_leaves_the_journal_as_it_was(pair: Pair) -> None:
 
 
 def test_a_run_that_stopped_under_an_older_version_resumes(pair: Pair) -> None:
-    """Its journal is upgraded before the run is taken over."""
     pair.source.run("create table t as select 1 as a")
     run = migrate(pair).expect(DONE).result["run"]
     pair.target.run(
@@ -116,6 +132,7 @@ def test_a_run_that_stopped_under_an_older_version_resumes(pair: Pair) -> None:
         "alter table windlass.crash_marker rename to survivor",
         "alter index windlass.crash_marker_pkey rename to survivor_pkey",
         "update windlass.run set state = 'interrupted'",
+        "update windlass.line set step = 'transfer_table_data' where step = 'copy_tables'",
         "delete from windlass.line where step like 'validate%' or step = 'set_sequences'",
     )
     result = migrate(pair).expect(DONE).result

@@ -1,0 +1,272 @@
+"""What a run holds for as long as it lasts: the source's snapshot and the target's lock. Also the
+sessions that each of its threads works in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Collection, Iterator
+
+import psycopg
+
+from windlass.engines.postgres.lock import (
+    PATIENCE_SECONDS,
+    control_name,
+    end_sessions,
+    name_session,
+    read_holder,
+    try_lock,
+)
+from windlass.engines.postgres.locks import read_lock_room
+from windlass.engines.postgres.session import Address, Connection, Role, cancel_active
+from windlass.engines.postgres.sessions import Sessions
+from windlass.engines.postgres.snapshot import SnapshotHolder
+from windlass.engines.starting import when_up
+from windlass.errors import (
+    ConnectionLost,
+    Interrupted,
+    Refused,
+    RunLost,
+    SnapshotLost,
+    Unreachable,
+    WindlassError,
+)
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.model.snapshot import Snapshot
+
+
+class Hold:
+    """A source session that keeps a snapshot, and a target session that has the lock, if it has
+    been taken: either may be missing. Owned by the main thread; others only cancel."""
+
+    def __init__(
+        self,
+        source: Address,
+        target: Address,
+        *,
+        within: str = "",
+        holder: SnapshotHolder | None = None,
+    ) -> None:
+        """Connects to nothing yet. `within` is a snapshot that somebody else holds, to read in;
+        `holder` is what an earlier attempt has handed over."""
+        self.source, self.target = source, target
+        self.snapshot = Snapshot(0, "", "", "")
+        self.is_locked = False  # by this process
+        self._within = within
+        self._holder = holder
+        self._control: Connection | None = None
+        self._reached: tuple[Address, Address] | None = None
+
+    @property
+    def reached(self) -> tuple[Address, Address] | None:
+        """The servers in use, of several hosts; None before both sides have answered."""
+        return self._reached
+
+    @property
+    def control(self) -> Connection:
+        """The target session that has the lock; only for the main thread."""
+        assert self._control is not None, "the target is not connected"
+        return self._control
+
+    @property
+    def reader(self) -> Connection:
+        """The source session that keeps the snapshot; only for the main thread."""
+        return self._kept.connection
+
+    @property
+    def _kept(self) -> SnapshotHolder:
+        assert self._holder is not None, "the source is not connected"
+        return self._holder
+
+    # to get hold of it
+
+    def connect(self, *, patient: bool = False) -> None:
+        """Both sides, so that both faults are reported if there are two. `patient` if they have
+        been reached before.
+
+        Raises:
+            ConnectionLost: `patient`, and it may be worth another try.
+            Unreachable: it may be worth another try.
+            Refused: it is not.
+        """
+        faults: dict[str, WindlassError] = {}
+        for side, connect in (("source", self._connect_source), ("target", self._connect_target)):
+            try:
+                connect()
+            except WindlassError as error:
+                faults[side] = error
+        if not faults:
+            self._reached = (self.source.at(self.reader), self.target.at(self.control))
+            return
+        problems = [Problem(side, str(error), error.hint) for side, error in faults.items()]
+        if not all(error.retryable for error in faults.values()):
+            raise Refused(problems)
+        if patient:
+            raise ConnectionLost("; ".join(one.text for one in problems))
+        raise Unreachable(problems)
+
+    def _connect_source(self) -> None:
+        if self._holder is None:
+            self._holder = when_up(
+                lambda: SnapshotHolder(self.source, "windlass snapshot", self._within)
+            )
+
+    def _connect_target(self) -> None:
+        if self._control is None:
+            self._control = when_up(lambda: self.target.connect(Role.TARGET, "windlass control"))
+
+    def look_on(self, purpose: str) -> None:
+        """Connect to the target alone, for a run that another process holds."""
+        if self._control is None:
+            self._control = self.target.connect(Role.TARGET, purpose)
+
+    def take_snapshot(self, number: int = 1) -> None:
+        """The one that the source session keeps is the run's, by this number."""
+        self.snapshot = self._kept.numbered(number)
+
+    @property
+    def snapshot_id(self) -> str:
+        """Of the snapshot that is kept, whether or not it is the run's yet."""
+        return self._kept.id
+
+    def lock_relations(self, names: Collection[Name]) -> None:
+        """Keep the source's from being dropped, truncated or rewritten."""
+        self._kept.lock(names)
+
+    @contextlib.contextmanager
+    def room_for_locks(self, beside: Connection, names: Collection[Name]) -> Iterator[None]:
+        """While pg_dump locks the source's relations itself, ours do not take the room for that,
+        where there is little and this process holds them."""
+        room = read_lock_room(beside)
+        if self._holder is None or 2 * len(names) <= room.locks:
+            yield
+            return
+        self._holder.unlock()
+        try:
+            yield
+        finally:
+            self.lock_relations(names)
+
+    # the target's lock
+
+    def try_lock(self, patience_seconds: float = PATIENCE_SECONDS) -> bool:
+        self.is_locked = try_lock(self.control, patience_seconds=patience_seconds)
+        return self.is_locked
+
+    def who_has_lock(self) -> str:
+        """For a message; "" for nobody."""
+        return read_holder(self.control)
+
+    def is_held_for(self, run: str) -> bool:
+        """Whether some process has the lock for this run."""
+        return self.who_has_lock().startswith(f"{control_name(run)} ")
+
+    def take_lock_of(self, run: str) -> None:
+        """From an earlier process of ours that works on this very run, and that its scheduler
+        believes is dead.
+
+        Raises:
+            RunLost: another process was faster.
+        """
+        end_sessions(self.control, control_name(run))
+        if not self.try_lock():
+            raise RunLost(f"run {run} has been taken over by another process")
+
+    def name_after(self, run: str) -> None:
+        """By this others see which run has the lock."""
+        name_session(self.control, control_name(run))
+
+    # while it lasts, and afterwards
+
+    def check(self) -> None:
+        """Raises:
+        SnapshotLost: the source has ended the session that held it.
+        RunLost: the target has ended the session that held its lock.
+        """
+        if self._holder is not None and not self._holder.alive:
+            raise SnapshotLost("the session that held the snapshot is gone", side="source")
+        self.check_lock()
+
+    def check_lock(self) -> None:
+        """Raises:
+        RunLost: the target has ended the session that held its lock.
+        """
+        try:
+            self.control.execute("select 1")
+        except psycopg.Error as error:
+            message = "the session that holds the target's lock is gone"
+            raise RunLost(message, side="target") from error
+
+    def hand_over(self) -> SnapshotHolder | None:
+        """The snapshot's holder, if it lives, for the process's next attempt at this run."""
+        holder, self._holder = self._holder, None
+        if holder is not None and not holder.alive:
+            holder.close()
+            return None
+        return holder
+
+    def let_go(self) -> None:
+        """Of the target, and of the source if its session is dead: the next try connects again."""
+        if self._control is not None:
+            self._control.close()
+        self._control, self.is_locked = None, False
+        self._holder = self.hand_over()
+
+    def cancel(self) -> None:
+        """Stop what runs in either session, from any thread."""
+        for connection in (self._holder.connection if self._holder else None, self._control):
+            if connection is not None:
+                cancel_active(connection)
+
+    def close(self) -> None:
+        if self._holder is not None:
+            self._holder.close()
+        if self._control is not None:
+            self._control.close()
+
+
+class WorkerSessions:
+    """The sessions of a run's threads, each of which has its own."""
+
+    def __init__(self, hold: Hold) -> None:
+        self._hold = hold
+        self._mine = threading.local()
+        self._all: list[Sessions] = []
+        self._lock = threading.Lock()
+        self._cancelled = False
+
+    def sessions(self, run: str) -> Sessions:
+        """This thread's own, named after the run.
+
+        Raises:
+            Interrupted: the run has to stop.
+        """
+        if self._cancelled:
+            raise Interrupted("stopped on request")
+        mine: Sessions | None = getattr(self._mine, "sessions", None)
+        if mine is None:
+            source, target = self._hold.reached or (self._hold.source, self._hold.target)
+            mine = self._mine.sessions = Sessions(source, target, run)
+            with self._lock:
+                self._all.append(mine)
+        return mine
+
+    def leave(self) -> None:
+        """This thread ends."""
+        mine: Sessions | None = getattr(self._mine, "sessions", None)
+        if mine is not None:
+            mine.close()
+
+    def cancel(self) -> None:
+        """Stop what is in flight in every thread."""
+        with self._lock:
+            self._cancelled = True
+            for sessions in self._all:
+                sessions.cancel()
+
+    def drop(self) -> None:
+        """Close every thread's."""
+        for sessions in self._all:
+            sessions.drop()

@@ -1,0 +1,25 @@
+"""Servers that say that they are starting, as one does after a crash: they are waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import tenacity
+
+from windlass.errors import ServerStarting
+
+STARTING_SECONDS = 60.0  # a crash recovery of usual length
+STARTING_POLL_SECONDS = 0.2
+T = TypeVar("T")
+
+
+def when_up(connect: Callable[[], T]) -> T:
+    """Connect, as soon as the server has started."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ServerStarting),
+        wait=tenacity.wait_fixed(STARTING_POLL_SECONDS),
+        stop=tenacity.stop_after_delay(STARTING_SECONDS),
+        reraise=True,
+    )
+    return retrying(connect)

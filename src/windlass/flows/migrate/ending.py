@@ -1,0 +1,109 @@
+"""What a migration has done, from its journal and the results of its steps."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import psycopg
+
+from windlass.errors import RunLost
+from windlass.flows.migrate.portions import SET_SEQUENCES, TRANSFERS, expected_items
+from windlass.flows.migrate.resuming import snapshot_notice
+from windlass.flows.migrate.sums import is_noted
+from windlass.flows.sides import Sides
+from windlass.flows.validate import verdict
+from windlass.journal import records
+from windlass.journal.journal import Journal
+from windlass.journal.records import Line
+from windlass.model.event import Noticed
+from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
+from windlass.model.report import Loss
+from windlass.model.snapshot import Snapshot
+
+
+def outcome_of(run: Sides, journal: Journal, outcome: Outcome) -> Outcome:
+    """An outcome, with all that is known of its run."""
+    with contextlib.suppress(psycopg.Error):  # a dead target: what is known is reported
+        journal.read(run.control)
+    plan = run.plan
+    return replace(
+        verdict.with_findings(run, outcome),
+        relations=tuple(_relations(run, journal)),
+        snapshots=tuple(_snapshots(run)),
+        sequences=len(plan.sequences) if journal.lines(SET_SEQUENCES) else 0,
+        set_aside=len(plan.set_aside) if journal.lines("create_target_schema") else 0,
+    )
+
+
+def check_complete(run: Sides, journal: Journal, *, is_over: bool) -> None:
+    """That the journal has every piece of work, and not only this process's memory.
+
+    Raises:
+        RunLost: the target forgot some in a crash that no worker noticed.
+    """
+    if not is_over and not records.has_survived(run.control, run.plan.run):
+        raise RunLost("the target crashed, which has emptied its unlogged relations")
+    journal.read(run.control)
+    for step, items in journal.lacking(expected_items(run.plan)).items():
+        raise RunLost(f"the target has lost {len(items)} pieces of work in {step}")
+
+
+def new_losses(journal: Journal) -> list[Loss]:
+    """Those that the rows have brought about."""
+    notes = (line.note or {} for line in journal)
+    return [Loss.from_json(loss) for note in notes for loss in note.get("losses", ())]
+
+
+def notice_snapshots(run: Sides, journal: Journal) -> None:
+    """A notice for what was not read from one snapshot."""
+    parts, as_copied = verdict.parts_of(run.story), is_noted(run)
+    later = [
+        what
+        for what, is_compared in (
+            ("the comparison of definitions", Compared.SCHEMA in parts),
+            ("the comparison of rows", Compared.COUNTS in parts and not as_copied),
+            ("the comparison of large objects", run.result("validate_large_objects")),
+        )
+        if is_compared
+    ]
+    notice = snapshot_notice(
+        list(_relations(run, journal)),
+        journal.by_step,
+        list(_snapshots(run)),
+        later,
+        as_copied=as_copied,
+    )
+    if notice:
+        run.emit(Noticed(notice))
+
+
+def copied_lines(journal: Journal) -> Mapping[str, Line]:
+    """Of chunks, by their ids."""
+    return {item: line for step in TRANSFERS for item, line in journal.lines(step).items()}
+
+
+def _snapshots(run: Sides) -> Iterator[Snapshot]:
+    with contextlib.suppress(psycopg.Error):
+        yield from (one for one, _ in records.read_snapshots(run.control, run.plan.run))
+
+
+def _relations(run: Sides, journal: Journal) -> Iterator[RelationOutcome]:
+    lines = copied_lines(journal)
+    for item, found in zip(run.plan.relations, verdict.relation_outcomes(run), strict=True):
+        done = [lines[chunk.id] for chunk in item.chunks if chunk.id in lines]
+        yield replace(
+            found,
+            rows=sum(line.rows for line in done),
+            bytes=sum(line.size_bytes for line in done),
+            seconds=sum(line.seconds for line in done),
+            snapshots=tuple(sorted({line.snapshot or 1 for line in done})),
+        )
+
+
+def state_of(run: Sides, lost: tuple[Loss, ...]) -> State:
+    """Of a run whose last step is at work."""
+    if run.differences:
+        return State.DIFFERENT
+    return State.LOSSY if lost else State.DONE

@@ -1,0 +1,273 @@
+"""Which run a migration is: the one that is unfinished, one that is over, or a new one, which is
+planned. Writes nothing, but that a restart rolls unfinished runs back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from windlass.engines.postgres import catalog
+from windlass.engines.postgres.hold import Hold
+from windlass.engines.postgres.keepalive import NOTICED_SECONDS
+from windlass.engines.postgres.lock import PATIENCE_SECONDS
+from windlass.errors import Refused, WindlassError
+from windlass.flows.migrate.finished import check_finished
+from windlass.flows.migrate.succession import later_problems
+from windlass.flows.sides import reading_journal
+from windlass.journal import door, records
+from windlass.journal.records import Run
+from windlass.model.event import Emit, Noticed
+from windlass.model.outcome import UNFINISHED, State
+from windlass.model.plan import Plan, Purpose
+from windlass.model.report import Problem
+from windlass.model.run_id import new_run_id
+from windlass.model.wording import word
+from windlass.planning.reviewed import Reviewed
+from windlass.spec.migrate import Spec
+
+if TYPE_CHECKING:  # only a process that plans needs them
+    from windlass.engines.postgres.archive import Dumping
+    from windlass.flows.migrate.unfinished import Planned
+
+
+class Stage(Enum):
+    """Where a run is, as one process knows it."""
+
+    UNKNOWN = "nobody has looked yet"
+    PLANNED = "a new one, of which nothing is written"
+    STOPPED = "in the journal, and to be resumed"
+    OVER = "in the journal with its end"
+    BEGUN = "at work, by this process or by the one that holds it"
+    RESUMED = "at work again, after it had stopped"
+    REVISITED = "over, and looked at again"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether this process works in a run that is in the journal."""
+        return self in (Stage.BEGUN, Stage.RESUMED, Stage.REVISITED)
+
+    @property
+    def is_over(self) -> bool:
+        return self in (Stage.OVER, Stage.REVISITED)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks for a migration, and how. `caller` is a scheduler's name for its own run; `patient`
+    waits for servers that have been reached before; `reviewed` is the only plan to carry out."""
+
+    caller: str = ""
+    restart: bool = False
+    patient: bool = False
+    reviewed: Reviewed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The plan to work by, and the run that has it; None for a new one."""
+
+    stage: Stage
+    plan: Plan
+    run: Run | None = None
+
+
+class Finder:
+    """Looks in the target's journal, and plans."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        hold: Hold,
+        request: Request,
+        emit: Emit,
+        keep_dump: Callable[[Dumping], None],
+    ) -> None:
+        self._spec, self._hold, self._request, self._emit = spec, hold, request, emit
+        self._keep_dump = keep_dump
+        self._undone: list[str] = []
+
+    @property
+    def undone(self) -> list[Problem]:
+        """What a restart has rolled back before anything new has begun."""
+        message = f"was rolled back by {word('restart')} before this was found"
+        return [Problem(f"run {run}", message) for run in self._undone]
+
+    @reading_journal()
+    def read_plan(self) -> Planned:
+        """What `find` would find or plan, with an estimate that rests on how fast both sides are.
+        The plan names its problems.
+
+        Raises:
+            Refused: an unfinished run has other options, or is at work.
+            Unreachable: a side cannot be reached.
+            AlreadyFinished: there is nothing left to do.
+        """
+        from windlass.flows.migrate.unfinished import (  # no other process needs it
+            Planned,
+            read_unfinished,
+        )
+
+        hold = self._hold
+        hold.connect(patient=self._request.patient)
+        hold.take_snapshot()
+        if found := self._unfinished():
+            if hold.is_held_for(found.run):
+                raise Refused([_in_progress(hold.who_has_lock())])
+            self._refuse_taken_over(found)
+            return read_unfinished(hold.reader, hold.control, self._spec, found, hold.snapshot.id)
+        self._check_finished()
+        return Planned(self._make_plan(measures=True))
+
+    @reading_journal()
+    def find(self, run: str = "") -> Found:
+        """The run to resume, or a plan of a new one, by that id if one is given. Takes the target's
+        lock, unless a process of the same caller has it.
+
+        Raises:
+            Refused: with every problem.
+        """
+        self._hold.connect(patient=self._request.patient)
+        mine = self._of_caller()
+        if mine and mine.state is State.ROLLED_BACK:
+            message = "has been rolled back, and this is still the same run"
+            raise Refused([Problem(f"run {mine.run}", message, "begin a new one")])
+        if mine and mine.state not in UNFINISHED:
+            return Found(Stage.OVER, records.read_plan(self._hold.control, mine.run), mine)
+        self._lock(mine)
+        found = self._resumable(mine) or self._planned(run)
+        if (reviewed := self._request.reviewed) and (changes := reviewed.changes(found.plan)):
+            raise Refused(changes)
+        return found
+
+    def _lock(self, mine: Run | None) -> None:
+        # a lock of this process's own, whose session the server has not missed yet
+        is_own = self._request.patient and not self._request.caller
+        locked = self._hold.try_lock(NOTICED_SECONDS if is_own else PATIENCE_SECONDS)
+        if not locked and not (mine and self._hold.is_held_for(mine.run)):
+            raise Refused([_in_progress(self._hold.who_has_lock())])
+
+    def _resumable(self, mine: Run | None) -> Found | None:
+        run = mine or self._unfinished()
+        if run is None:
+            return None
+        self._refuse_taken_over(run)
+        return Found(Stage.STOPPED, records.read_plan(self._hold.control, run.run), run)
+
+    def _planned(self, run: str) -> Found:
+        self._hold.take_snapshot()
+        self._check_finished()
+        plan = self._make_plan(run=run)
+        if plan.problems:
+            raise Refused([*plan.problems, *self.undone])
+        return Found(Stage.PLANNED, plan)
+
+    def read_run(self, name: str) -> Run:
+        """The one that a process of the same caller has begun.
+
+        Raises:
+            WindlassError: it has been rolled back, or is another caller's now.
+        """
+        control = self._hold.control
+        found = records.read_runs(control, name) if door.exists(control) else []
+        if not found:
+            raise WindlassError(f"run {name} is not in the target's journal", side="target")
+        if found[0].state is State.ROLLED_BACK:
+            raise WindlassError(f"run {name} has been rolled back", hint="begin a new one")
+        if found[0].caller != self._request.caller:
+            raise WindlassError(
+                f"run {name} has been taken over by {found[0].caller or 'the command line'}"
+            )
+        return found[0]
+
+    def _check_finished(self) -> None:
+        """A scheduler's run has its own name: another one is another migration."""
+        if not self._request.caller:
+            server, _ = catalog.read_server(self._hold.reader)
+            check_finished(
+                self._hold.control, server.identity, self._spec, restart=self._request.restart
+            )
+
+    def _runs(self) -> list[Run]:
+        control = self._hold.control
+        return records.read_runs(control, flow="migrate") if door.exists(control) else []
+
+    def _of_caller(self) -> Run | None:
+        """The newest run of this scheduler's own run, if it has had one."""
+        caller = self._request.caller
+        runs = self._runs() if caller else []
+        return next((run for run in runs if run.caller == caller), None)
+
+    def _unfinished(self) -> Run | None:
+        """The one that these options resume, after a restart has undone it none.
+
+        Raises:
+            Refused: another migration from the same source is unfinished.
+        """
+        server, _ = catalog.read_server(self._hold.reader)
+        unfinished = [
+            run for run in self._runs() if run.state in UNFINISHED and run.source == server.identity
+        ]
+        same = [run for run in unfinished if run.essence == self._spec.essence()]
+        if self._request.restart and same:
+            self._refuse_early()
+            for run in same:
+                self._undo(run)
+        elif same:
+            return same[0]
+        others = [run for run in unfinished if run not in same]
+        if others:
+            raise Refused([_other_options(run.run) for run in others])
+        return None
+
+    def _refuse_taken_over(self, run: Run) -> None:
+        """Raises:
+        Refused: what it has made so far is another run's now.
+        """
+        restart = self._request.restart
+        if problems := later_problems(self._hold.control, run, large_objects=restart):
+            raise Refused(problems)
+
+    def _undo(self, run: Run) -> None:
+        """What it has made and set aside, but not what others have written since."""
+        from windlass.flows.migrate.undo import undo  # only a restart needs it
+
+        self._refuse_taken_over(run)
+        undo(self._hold.control, run)
+        self._undone.append(run.run)
+        self._emit(Noticed(f"run {run.run} is rolled back, to start over"))
+
+    def _refuse_early(self) -> None:
+        """Before a restart undoes anything: what does not depend on what is there to be undone."""
+        self._hold.take_snapshot()
+        plan = self._make_plan(Purpose.COMPARE)
+        if plan.problems:
+            raise Refused(plan.problems)
+
+    def _make_plan(
+        self, purpose: Purpose = Purpose.MOVE, run: str = "", *, measures: bool = False
+    ) -> Plan:
+        from windlass.flows.migrate.reading import Sight, read_and_plan  # no other needs it
+
+        sight = Sight.of(self._hold, self._keep_dump, measures=measures)
+        return read_and_plan(run or new_run_id(), self._spec, sight, purpose)
+
+
+def _in_progress(holder: str) -> Problem:
+    return Problem(
+        "target",
+        f"another run is in progress: {holder or 'just ended'}",
+        "wait for it, or end it with pg_terminate_backend(pid); the server ends the session of a"
+        f" machine that is gone within {NOTICED_SECONDS:.0f} seconds",
+    )
+
+
+def _other_options(run: str) -> Problem:
+    return Problem(
+        f"run {run}",
+        "is unfinished, and was started with other options",
+        f"give the same options to resume it (or {word('restart')} to start over),"
+        f" or undo it: windlass rollback {run}",
+    )

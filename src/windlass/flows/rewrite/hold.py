@@ -1,0 +1,162 @@
+"""The one session of a rewrite, which has the lock of the table; and whose run that is.
+
+A process has the table's lock as long as its session lives. Where each step has a separate
+process, nobody has it between two steps: then the journal says whose run it is.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import psycopg
+
+from windlass.engines.postgres.lock import end_sessions, read_holder, relation_key, try_lock
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.engines.starting import when_up
+from windlass.errors import Interrupted, Refused
+from windlass.flows.rewrite.runs import FLOW, said_lately, session_name
+from windlass.inplace.access import enter
+from windlass.inplace.check import find_table
+from windlass.journal import door, records
+from windlass.journal.records import Run
+from windlass.model.outcome import UNFINISHED
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.spec.rewrite import RewriteSpec
+
+PATIENCE_SECONDS = 3.0  # for the lock of a client that was killed just now
+
+
+class TableHold:
+    """Connects when it is entered; used by one thread, and cancelled by any."""
+
+    def __init__(self, spec: RewriteSpec, caller: str) -> None:
+        """`caller` is a scheduler's name for its own run.
+
+        Raises:
+            BadSpec: the connection cannot be read.
+        """
+        assert spec.connection is not None
+        self.address = Address.parse("database", spec.connection.get_secret_value())
+        self.caller = caller
+        self.table = str(Name(spec.schema_, spec.table))
+        self._spec = spec
+        self._connection: Connection | None = None
+        self._cancelled = False
+
+    @property
+    def is_entered(self) -> bool:
+        return self._connection is not None
+
+    @property
+    def connection(self) -> Connection:
+        """The one that has the table's lock.
+
+        Raises:
+            Interrupted: the run has to stop.
+        """
+        self.check()
+        return self.session
+
+    @property
+    def session(self) -> Connection:
+        """The same, also when the run has to stop."""
+        assert self._connection is not None, "the table is not held"
+        return self._connection
+
+    def check(self) -> None:
+        """Raises:
+        Interrupted: the run has to stop.
+        """
+        if self._cancelled:
+            raise Interrupted("stopped on request")
+
+    def enter(self, known: str = "") -> list[Run]:
+        """Connect and take the table's lock; the runs of this table, the newest first. `known` is
+        the run that this process works in.
+
+        Raises:
+            Refused: another rewrite has the lock.
+        """
+        self._connection = when_up(lambda: self.address.connect(Role.TARGET, "windlass rewrite"))
+        try:
+            return self._lock(self._connection, known)
+        except BaseException:
+            self.leave()
+            raise
+
+    def _lock(self, connection: Connection, known: str) -> list[Run]:
+        # A step is reported as done before the next begins, elsewhere: it must not be forgotten.
+        connection.execute("set synchronous_commit to on")
+        if connection.info.server_version >= 140000:
+            # A killed client's statement ends soon, and lets its lock go.
+            connection.execute("set client_connection_check_interval to '1s'")
+        enter(connection, Name(self._spec.schema_, self._spec.table))
+        table = find_table(connection, self._spec)
+        key = relation_key(table.oid)
+        mine = self.mine(self._runs(connection), known)
+        locked = try_lock(connection, key, PATIENCE_SECONDS)
+        if not locked and mine and self.caller:
+            # its last process, which the scheduler believes is dead
+            end_sessions(connection, session_name(mine.run))
+            locked = try_lock(connection, key, PATIENCE_SECONDS)
+        if not locked:
+            raise Refused([self._in_progress(read_holder(connection, key))])
+        return self._runs(connection)  # whoever had the lock may have ended its own since
+
+    def _runs(self, connection: Connection) -> list[Run]:
+        there = door.exists(connection)
+        runs = records.read_runs(connection, flow=FLOW) if there else []
+        return [run for run in runs if run.source == self.table]
+
+    def mine(self, runs: list[Run], known: str = "") -> Run | None:
+        """A scheduler's by its name; else the unfinished one with the same options."""
+        if self.caller:
+            return next((run for run in runs if run.caller == self.caller), None)
+        if known:  # before the session was lost
+            return next((run for run in runs if run.run == known), None)
+        same = self._spec.essence()
+        return next(
+            (
+                run
+                for run in runs
+                if run.state in UNFINISHED and not run.caller and run.essence == same
+            ),
+            None,
+        )
+
+    def refuse_at_work(self, run: Run) -> None:
+        """One of another scheduler that has just journalled something is at work, though nobody has
+        the lock. The same DAG's runs come one at a time.
+
+        Raises:
+            Refused: it is between two of its steps.
+        """
+        is_others = run.caller and _family(run.caller) != _family(self.caller)
+        if is_others and said_lately(self.connection, run):
+            raise Refused([self._in_progress(f"run {run.run} of {run.caller}")])
+
+    def _in_progress(self, holder: str) -> Problem:
+        return Problem(
+            self.table,
+            f"another rewrite of it is in progress: {holder or 'just ended'}",
+            "wait for it; one that is silent for a minute counts as abandoned",
+        )
+
+    def leave(self) -> None:
+        """The next `enter` connects again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def cancel(self) -> None:
+        """Stop what is in flight; nothing more begins."""
+        self._cancelled = True
+        if self._connection is not None and not self._connection.closed:
+            with suppress(psycopg.Error):
+                self._connection.cancel_safe(timeout=5)
+
+
+def _family(caller: str) -> str:
+    """A scheduler's name for what its runs are runs of."""
+    return caller.rpartition(" ")[0]

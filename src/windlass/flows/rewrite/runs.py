@@ -1,0 +1,139 @@
+"""Rewrites as the journal knows them: plans, what has become of rows, and who is at work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.table import read_columns
+from windlass.engines.postgres.transaction import ONE_SNAPSHOT, working_in_place
+from windlass.journal import door, records
+from windlass.journal.records import Line
+from windlass.model.flow import Result
+from windlass.model.rewrite import RewritePlan
+
+FLOW = "rewrite"
+KEPT_RUNS = 100  # of one table, in the journal: every five minutes is 288 a day
+BETWEEN_STEPS_SECONDS = 60.0  # a run of somebody else that is silent for longer is abandoned
+Lines = Mapping[str, Mapping[str, Line]]  # by step and item
+_PLAN = TypeAdapter(RewritePlan)
+
+
+def read_rewrite_plan(connection: Connection, run: str) -> RewritePlan:
+    """Of a run of the flow `rewrite`, as the journal has it."""
+    return _PLAN.validate_json(records.read_packed(connection, run))
+
+
+def begin_run(
+    connection: Connection,
+    plan: RewritePlan,
+    origin: tuple[str, str],
+    essence: Mapping[str, Any],
+    read: Callable[[Connection], Result],
+) -> Line:
+    """Journal a new run together with its first piece of work, `read`; that one's line. `origin` is
+    the table and the caller."""
+    started, step, (source, caller) = time.perf_counter(), "read_rows", origin
+    with working_in_place(connection, step, ONE_SNAPSHOT) as transaction:
+        records.insert_any_run(
+            connection,
+            FLOW,
+            plan.run,
+            (source, plan.title),
+            essence,
+            _PLAN.dump_json(plan),
+            caller,
+        )
+        _forget_old(connection, source)
+        result = read(connection)
+        door.keep_private(connection)
+        seconds = time.perf_counter() - started
+        line = Line(step, "", str(plan.table), seconds=seconds, note=dict(result))
+        transaction.last.append(records.line_statement(plan.run, line))
+    return line
+
+
+def read_lines(connection: Connection, run: str) -> dict[str, dict[str, Line]]:
+    """By step and item."""
+    lines: dict[str, dict[str, Line]] = {}
+    for line in records.read_lines(connection, run):
+        lines.setdefault(line.step, {})[line.item] = line
+    return lines
+
+
+def noted(lines: Lines, step: str, item: str = "") -> Result:
+    """What a piece of work has journalled; empty if it is not done."""
+    line = lines.get(step, {}).get(item)
+    return (line.note or {}) if line else {}
+
+
+def count(plan: RewritePlan, lines: Lines) -> dict[str, int]:
+    """Rows of a run by what has become of them, from its journal."""
+
+    def note(step: str, item: str, key: str) -> int:
+        return int(noted(lines, step, item).get(key, 0))
+
+    return {
+        "selected": note("read_rows", "", "rows"),
+        "backed up": note("back_up_rows", "copy", "rows"),
+        "duplicates deleted": note("delete_rows", "", "duplicates")
+        - note("write_rows", "", "returned"),
+        "others deleted": note("delete_rows", "", "others"),
+        "written": note("write_rows", "", "rows"),
+        "left, as others changed them": note("write_rows", "", "left"),
+        "stamped": note("stamp_rows", "", "rows"),
+    }
+
+
+def seconds_by_step(lines: Lines) -> dict[str, float]:
+    """How long each step was at work."""
+    return {
+        step: sum(line.seconds for line in some.values()) for step, some in lines.items() if some
+    }
+
+
+def is_altered(connection: Connection, plan: RewritePlan, names: Collection[str] = ()) -> bool:
+    """Whether the table has other columns than were planned for: any, or those of these names."""
+    now = {one.number: (one.name, one.type) for one in read_columns(connection, plan.oid)}
+    return any(
+        now.get(one.number) != (one.name, one.type)
+        for one in plan.columns
+        if not names or one.name in names
+    )
+
+
+def has_changed(plan: RewritePlan, lines: Lines) -> bool:
+    """Whether rows of the table are not what they were before the run."""
+    counts = count(plan, lines)
+    return bool(counts["duplicates deleted"] or counts["others deleted"] or counts["written"])
+
+
+def said_lately(connection: Connection, run: records.Run) -> bool:
+    """Whether a scheduler's run may be between two of its steps."""
+    row = connection.execute(
+        "select extract(epoch from clock_timestamp() - max(at)) < %s::numeric from windlass.line"
+        " where run = %s",
+        (BETWEEN_STEPS_SECONDS, run.run),
+    ).fetchone()
+    return bool(run.caller and row and row[0])
+
+
+def session_name(run: str) -> str:
+    return f"windlass rewrite {run}"
+
+
+def _forget_old(connection: Connection, source: str) -> None:
+    """Ended runs of this table, but for the newest, and the one whose backup there is."""
+    connection.execute(
+        "delete from windlass.run where run in (select run from windlass.run"
+        " where flow = %s and source = %s and state in ('done', 'rolled back')"
+        " order by started_at desc offset %s) and run is distinct from"
+        " (select run from windlass.line join windlass.run r using (run) where r.source = %s"
+        "  and step = 'write_rows' and note->>'swapped'::text = 'true'"
+        " order by at desc limit 1)",
+        (FLOW, source, KEPT_RUNS, source),
+    )

@@ -1,0 +1,63 @@
+"""How a rewrite is reported, in one line, and the backup that it has left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from windlass.engines.postgres.lock import read_holder, relation_key
+from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.table import identifier
+from windlass.flows.rewrite.runs import (
+    count,
+    read_lines,
+    read_rewrite_plan,
+    said_lately,
+    session_name,
+)
+from windlass.inplace import backup
+from windlass.journal import records
+from windlass.model.outcome import RunStatus, State
+from windlass.model.past import Left
+from windlass.model.relation import Name
+
+
+def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
+    """One line of `windlass status`."""
+    plan = read_rewrite_plan(connection, found.run)
+    lines = read_lines(connection, found.run)
+    holder = read_holder(connection, relation_key(plan.oid))
+    counts = count(plan, lines)
+    place = backup.find_place(connection, plan)
+    return RunStatus(
+        run=found.run,
+        flow=found.flow,
+        state=found.state,
+        source=str(plan.table),
+        started_at=found.started_at,
+        finished_at=found.finished_at,
+        relations_done=int(found.state is State.DONE),
+        relations=1,
+        rows=counts["written"],
+        bytes=0,
+        bytes_planned=0,
+        step=next(reversed(lines), ""),
+        set_aside=0,
+        backup=str(place) if plan.keeps_backup and place else "",
+        active=found.state is State.RUNNING
+        and (session_name(found.run) in holder or said_lately(connection, found)),
+    )
+
+
+def rewrite_left(connection: Connection, run: records.Run, left: Left) -> Left:
+    """Its backup, a table."""
+    place = backup.find_place(connection, read_rewrite_plan(connection, run.run))
+    size_bytes = _size_bytes(connection, place) if place else 0
+    return replace(left, schemas=(), size_bytes=size_bytes, backup=place)
+
+
+def _size_bytes(connection: Connection, table: Name) -> int:
+    row: Any = connection.execute(
+        "select pg_total_relation_size(%s::regclass)", (identifier(table).as_string(connection),)
+    ).fetchone()
+    return int(row[0])

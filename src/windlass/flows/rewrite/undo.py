@@ -1,0 +1,141 @@
+"""The way back of a rewrite: the table becomes what it is in the run's backup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg import sql
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.lock import read_holder, relation_key, try_lock
+from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.table import read_name
+from windlass.errors import Refused
+from windlass.flows.migrate.written import written_since
+from windlass.flows.rewrite.runs import Lines, has_changed, noted, read_lines, read_rewrite_plan
+from windlass.flows.rewrite.waits import in_short_waits
+from windlass.flows.rollback import already_undone, find_run
+from windlass.inplace import backup
+from windlass.inplace.access import enter
+from windlass.inplace.staging import Staging
+from windlass.journal import records
+from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.past import Foreseen, Undone
+from windlass.model.report import Problem
+from windlass.model.rewrite import RewritePlan
+from windlass.model.units import plural
+
+
+def foresee_rewrite(connection: Connection, found: records.Run) -> Foreseen:
+    """What undoing it would do, and what others have changed since."""
+    plan = read_rewrite_plan(connection, found.run)
+    place = backup.find_place(connection, plan) if plan.keeps_backup else None
+    summary = f"puts the rows of {plan.table} back as they are in {place or 'its backup'}"
+    lines = read_lines(connection, found.run)
+    is_over = found.state not in UNFINISHED and has_changed(plan, lines)
+    if not is_over or place is None or read_name(connection, plan.oid) != plan.table:
+        return Foreseen(summary)
+    enter(connection, plan.table)
+    rows = backup.count_others(connection, plan, _done(found.run, lines))
+    written = [written_since(str(plan.table), rows)] if rows else []
+    return Foreseen(summary, written)
+
+
+def _done(run: str, lines: Lines) -> backup.Done:
+    write = noted(lines, "write_rows", "")
+    deleted = noted(lines, "delete_rows", "").get("rows", 0)
+    return backup.Done(
+        added=noted(lines, "write_rows", "add column").get("columns", ()),
+        changed=write.get("columns", ()),
+        deleted=deleted - write.get("returned", 0),
+        transactions=records.transactions(run),
+    )
+
+
+def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
+    """Make the table what it is in the run's backup. All or nothing. Rows that others have added
+    since stay in any case; those that they have changed or deleted are put back only by `force`.
+
+    Raises:
+        Refused: there is no such backup any more, a later run has changed the table, or others
+            have; nothing was changed.
+    """
+    plan = read_rewrite_plan(connection, found.run)
+    what = f"run {found.run}"
+    if not try_lock(connection, relation_key(plan.oid)):
+        holder = read_holder(connection, relation_key(plan.oid))
+        raise Refused([Problem(str(plan.table), f"is being rewritten: {holder}", "wait for it")])
+    found = find_run(connection, found.run)
+    if found.state is State.ROLLED_BACK:
+        return already_undone(found)
+    lines = read_lines(connection, found.run)
+    done = _done(found.run, lines)
+    if not has_changed(plan, lines):
+        if found.state is State.DONE:
+            raise Refused([Problem(what, "has changed nothing, so there is nothing to undo")])
+        return Undone(drop_run(connection, plan, done.added))
+    if read_name(connection, plan.oid) != plan.table:
+        raise Refused([Problem(what, f"{plan.table} is another table now, or gone")])
+    backup.find_backup(connection, plan)
+    _expect_no_later(connection, found)
+    enter(connection, plan.table)
+
+    def put_back(timeout: str) -> backup.Restored:
+        try:
+            with connection.transaction():
+                connection.execute("set local synchronous_commit = on")
+                connection.execute(
+                    sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout))
+                )
+                if found.state in UNFINISHED and plan.backup == "touched":
+                    backup.keep_touched(connection, Staging(plan))
+                restored = backup.put_back(connection, plan, done, force=force)
+                Staging(plan).drop(connection)
+                backup.drop_unfinished(connection, plan)
+                records.set_state(connection, found.run, State.ROLLED_BACK)
+                return restored
+        except psycopg.Error as error:
+            raise explain(error, f"undoing run {found.run}", side="database") from error
+
+    restored = in_short_waits(put_back)
+    message = (
+        f"{plan.table} is back where it was: {plural(restored.put_back, 'row')} put back,"
+        f" {plural(restored.inserted, 'row')} inserted"
+    )
+    if restored.dropped_columns:
+        message += f"; without {', '.join(restored.dropped_columns)}"
+    return Undone(message, [f"column {name}" for name in restored.kept_columns])
+
+
+def _expect_no_later(connection: Connection, found: records.Run) -> None:
+    """A later run without a backup, or with one elsewhere, leaves this one's in its place.
+
+    Raises:
+        Refused: its changes would go, too.
+    """
+    runs = records.read_runs(connection, flow=found.flow)
+    for one in runs[: next(place for place, one in enumerate(runs) if one.run == found.run)]:
+        if one.source != found.source or one.state is State.ROLLED_BACK:
+            continue
+        plan = read_rewrite_plan(connection, one.run)
+        if has_changed(plan, read_lines(connection, one.run)):
+            message = f"run {one.run}, which came later, has changed the table as well"
+            hint = "undo that one first, if it has a backup, or restore by hand"
+            raise Refused([Problem(f"run {found.run}", message, hint)])
+
+
+def drop_run(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> str:
+    """What a run has made outside the table, but for a backup that is in its place; in words."""
+    message = "dropped: it had not changed a row"
+    if added:  # and does not go: with the next run of its kind it would come again
+        message += f"; {', '.join(added)}, which it had added, stays"
+    outcome = Outcome(plan.run, State.ROLLED_BACK, source=plan.title, message=message)
+    try:
+        with connection.transaction():
+            Staging(plan).drop(connection)
+            backup.drop_unfinished(connection, plan)
+            records.set_state(connection, plan.run, State.ROLLED_BACK, outcome)
+    except psycopg.Error as error:
+        raise explain(error, f"dropping run {plan.run}", side="database") from error
+    return message

@@ -1,0 +1,231 @@
+"""What every context of two databases is made of: what it holds, its threads' sessions, its plan
+and its story. A step that reads both sides needs no more than this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import psycopg
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.hold import Hold, WorkerSessions
+from windlass.engines.postgres.session import Address, Connection
+from windlass.engines.postgres.sessions import Sessions
+from windlass.engines.postgres.snapshot import SnapshotHolder
+from windlass.errors import BadSpec, ConnectionLost, RunLost
+from windlass.flows.lock_watch import watching_locks
+from windlass.model.event import Emit, FlowPlanned
+from windlass.model.flow import Flow
+from windlass.model.plan import Load, Plan, Purpose, RelationPlan
+from windlass.model.relation import Name
+from windlass.model.report import Difference, Loss
+from windlass.model.snapshot import Snapshot
+from windlass.model.wording import word
+from windlass.planning.estimate import ALONE
+from windlass.run.story import Reporting, Story
+from windlass.spec.migrate import Spec
+
+if TYPE_CHECKING:  # not every process runs a pg_dump
+    from windlass.engines.postgres.archive import Dumping
+
+
+class PlanIndex:
+    """A plan, and its parts by their names."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.loads = {load.id: load for load in plan.loads}
+        self.relations = {item.relation.name: item for item in plan.relations}
+
+
+class Sides(Reporting):
+    """Use as a context manager: leaving it closes every session."""
+
+    flow: ClassVar[Flow[Any]]
+    purpose: ClassVar[Purpose]
+
+    def __init__(self, spec: Spec, emit: Emit, holder: SnapshotHolder | None = None) -> None:
+        """Connects to nothing yet.
+
+        Raises:
+            BadSpec: source or target is missing or cannot be read.
+        """
+        self.spec = spec
+        self.story = Story(emit)
+        self.hold = Hold(*parse_sides(spec), within=spec.snapshot, holder=holder)
+        self.worker_sessions = WorkerSessions(self.hold)
+        self.show_values = False
+        self.on_difference: Callable[[Difference], None] | None = None  # for each row, unbounded
+        self.dumped: Dumping | None = None  # the source's definitions, which the plan rests on
+        self._index: PlanIndex | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self.worker_sessions.drop()
+        self.hold.close()
+
+    # what the steps work with
+
+    @property
+    def plan(self) -> Plan:
+        return self.index.plan
+
+    @property
+    def index(self) -> PlanIndex:
+        assert self._index is not None, "the run has not begun"
+        return self._index
+
+    def load(self, id_: str) -> Load:
+        return self.index.loads[id_]
+
+    def relation(self, name: Name) -> RelationPlan:
+        return self.index.relations[name]
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The one that all rows are read in."""
+        return self.hold.snapshot
+
+    @property
+    def control(self) -> Connection:
+        """The target session that has the lock; only for the main thread's steps."""
+        return self.hold.control
+
+    def sessions(self) -> Sessions:
+        """This thread's own.
+
+        Raises:
+            Interrupted: the run has to stop.
+        """
+        return self.worker_sessions.sessions(self.plan.run)
+
+    def room_for_locks(self) -> contextlib.AbstractContextManager[None]:
+        """While pg_dump locks the source's relations itself."""
+        return self.hold.room_for_locks(
+            self.sessions().source(self.snapshot.id), relation_names(self.plan)
+        )
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Those that the steps so far have found."""
+        return self.story.differences
+
+    def losses(self) -> tuple[Loss, ...]:
+        """What is known to be another on the target."""
+        return self.plan.losses
+
+    @abstractmethod
+    def copied(self) -> Plan | None:
+        """The plan of the run whose copy is compared, if the journal knows it."""
+
+    @abstractmethod
+    def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
+        """Where sequences of the target were set to, by name; None if that is not known."""
+
+    # what shells and the runner ask for
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Who keeps the run's sessions waiting is reported. A process whose control session is gone
+        has lost its run."""
+        with _as_lost(), watching_locks(lambda: self.hold.reached, self.spec.jobs, self.emit):
+            yield
+
+    def cancel(self) -> None:
+        """Stop what is in flight in every thread."""
+        from windlass.engines.postgres.archive import end_dumps  # not every process runs one
+
+        self.worker_sessions.cancel()
+        self.hold.cancel()
+        end_dumps()
+
+    def leave(self) -> None:
+        """A worker's thread ends."""
+        self.worker_sessions.leave()
+
+    def keep_dump(self, dumping: Dumping) -> None:
+        """What the plan was made from is compared in the end, if it is of the same snapshot."""
+        self.dumped = dumping
+
+    def announce(self, *, resumed: bool = False) -> None:
+        """Emit what there is to do."""
+        self.emit(_planned(self.plan, self.flow, self.steps, resumed=resumed))
+
+
+def relation_names(plan: Plan) -> list[Name]:
+    """Those of the source that a plan reads."""
+    return [item.relation.name for item in plan.relations]
+
+
+def parse_sides(spec: Spec) -> tuple[Address, Address]:
+    """Where the two sides are.
+
+    Raises:
+        BadSpec: both faults, if there are two.
+    """
+    found, faults = [], []
+    for side, secret in (("source", spec.source), ("target", spec.target)):
+        if secret is None:
+            faults.append(f"no {side}: give {word(side)}, or set WINDLASS_{side.upper()}")
+            continue
+        try:
+            found.append(Address.parse(side, secret.get_secret_value()))
+        except BadSpec as error:
+            faults += error.faults
+    if faults:
+        raise BadSpec(faults)
+    return found[0], found[1]
+
+
+def _planned(plan: Plan, flow: Flow[Any], steps: tuple[str, ...], *, resumed: bool) -> FlowPlanned:
+    sizes: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
+    relations: Counter[str] = Counter()
+    for item in plan.relations if plan.copies_rows else ():
+        sizes[item.batch] += item.relation.size_bytes
+        rows[item.batch] += max(item.relation.rows, 0)
+        relations[item.batch] += 1
+    return FlowPlanned(
+        plan.run,
+        dict(sizes),
+        dict(rows),
+        resumed=resumed,
+        relations=dict(relations),
+        loads=dict(Counter(load.batch for load in plan.loads)),
+        source=str(plan.source),
+        target=str(plan.target),
+        flow=flow.name,
+        doing=flow.words.doing,
+        steps=steps,
+        copy_steps=flow.copies,
+        forecast={k: v for k, v in plan.estimate.steps.items() if k in steps},
+        workers=plan.estimate.workers,
+        alone=ALONE,
+    )
+
+
+@contextlib.contextmanager
+def reading_journal() -> Iterator[None]:
+    """What the control session runs into: a server that hung up is tried again."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, "reading the journal", side="target") from error
+
+
+@contextlib.contextmanager
+def _as_lost() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        found = explain(error, "reading the journal", side="target")
+        if isinstance(found, ConnectionLost):
+            raise RunLost(str(found), hint=found.hint, side="target") from error
+        raise found from error

@@ -1,0 +1,106 @@
+"""What a run has to tell: its events on the way, and what of them belongs into its outcome."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from windlass.model.event import Emit, Event, ItemFinished, ItemStarted, Noticed, ignore
+from windlass.model.flow import ONE, Item, Result
+from windlass.model.outcome import Outcome
+from windlass.model.report import Difference
+
+
+class Story:
+    """One process's: results of steps may have come from others."""
+
+    def __init__(self, emit: Emit = ignore) -> None:
+        self.steps: tuple[str, ...] = ()  # of the flow that runs, for a display
+        self.notices: list[str] = []
+        self.results: dict[str, dict[str, Result]] = defaultdict(dict)  # by step and item
+        self._emit = emit
+        self._clock: dict[str, tuple[float, float]] = {}  # when each step began, and was last busy
+        self._started = time.perf_counter()
+
+    def began(self, seconds_ago: float) -> None:
+        """The run is older than this process's part in it."""
+        self._started = time.perf_counter() - seconds_ago
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    def emit(self, event: Event) -> None:
+        """Pass an event on; keep the time of every step, and every notice."""
+        now = self.seconds
+        match event:
+            case ItemStarted() | ItemFinished(resumed=False):
+                first, last = self._clock.get(event.step, (now, now))
+                self._clock[event.step] = (first, now if isinstance(event, ItemFinished) else last)
+            case Noticed():
+                self.notices.append(event.message)
+        self._emit(event)
+
+    def collect(self, step: str, item: Item, result: Result) -> None:
+        """Keep a result for the steps that come after, and for the outcome."""
+        self.results[step][item.id] = result
+
+    def result(self, step: str) -> Result:
+        """Of a step without items; empty if it is not known to this process."""
+        return self.results[step].get(ONE.id, {})
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Those that the steps so far have found."""
+        return [Difference.from_json(one) for one in self._reported("differences")]
+
+    def _reported(self, what: str) -> Iterator[Any]:
+        for results in self.results.values():
+            for result in results.values():
+                yield from result.get(what, ())
+
+    def complete(self, outcome: Outcome) -> Outcome:
+        """An outcome with what every flow reports alike: how long, how long each step, and each
+        notice once, whichever process it came up in."""
+        noticed = (*outcome.notices, *self.notices, *self._reported("notices"))
+        return replace(
+            outcome,
+            seconds=self.seconds,
+            phases=outcome.phases
+            or {step: last - first for step, (first, last) in self._clock.items()},
+            notices=tuple(dict.fromkeys(noticed)),
+        )
+
+
+class Reporting:
+    """A context's part in the story: what its steps, the runner and the shells use of it."""
+
+    story: Story
+
+    def emit(self, event: Event) -> None:
+        self.story.emit(event)
+
+    def collect(self, step: str, item: Item, result: Result) -> None:
+        self.story.collect(step, item, result)
+
+    def result(self, step: str) -> Result:
+        return self.story.result(step)
+
+    @property
+    def results(self) -> dict[str, dict[str, Result]]:
+        return self.story.results
+
+    @property
+    def notices(self) -> list[str]:
+        return self.story.notices
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        return self.story.steps
+
+    @steps.setter
+    def steps(self, names: tuple[str, ...]) -> None:
+        self.story.steps = names
