@@ -183,9 +183,8 @@ def test_many_rows_arrive_in_several_files(form: str, engine: Engine, tmp_path: 
     digits += " select 4 union all select 5 union all select 6 union all select 7)"
     powers = "({})".format(" + ".join(f"d{at}.d * {8**at}" for at in range(6)))
     joined = " cross join ".join(f"{digits} as d{at}" for at in range(6))
-    engine.run(
-        f"create table many as select {powers} as n, 'row ' || ({powers}) as t from {joined}"
-    )
+    text = f"'row ' || {powers} || '{'-' * 100}'"
+    engine.run(f"create table many as select {powers} as n, {text} as t from {joined}")
     words = {"format": form, "file_size": "256kB", "compression": "none", "keep_files": True}
     ran = export(engine, tmp_path, relations="many", **words).expect(0)
     assert ran.result["rows"] == 8**6 and ran.result["verified"] == "rows"
