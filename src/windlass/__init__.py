@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         read_spec,
         rewrite,
         rollback,
+        run,
         status,
         verify,
     )
@@ -58,6 +59,7 @@ _FOUND_IN = {
         "read_spec",
         "rewrite",
         "rollback",
+        "run",
         "status",
         "verify",
     ),
@@ -93,6 +95,7 @@ __all__ = [  # noqa: RUF022 (grouped)
     "verify",
     "rewrite",
     "export",
+    "run",
     # with runs of the past
     "status",
     "read_run",

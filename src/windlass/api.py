@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from windlass.errors import BadSpec, Refused, WindlassError
 from windlass.flows.registry import JOURNAL_PAST, flow_named
 from windlass.flows.repair.outline import VERIFY
+from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import resolve
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
@@ -24,11 +25,11 @@ from windlass.model.past import Foreseen, Left, Past
 from windlass.model.planned import Planned
 from windlass.model.repair import Repairing
 from windlass.model.report import Difference
-from windlass.run.conduct import conduct, not_begun, with_side
+from windlass.run.conduct import HasJobs, conduct, not_begun, with_side
 from windlass.run.hints import SAME, way_on
 from windlass.spec.export import ExportSpec
-from windlass.spec.loading import read_any
 from windlass.spec.migrate import Spec
+from windlass.spec.model import SpecModel
 from windlass.spec.rewrite import RewriteSpec
 
 if TYPE_CHECKING:
@@ -44,16 +45,16 @@ class Differing(Protocol):
         """The rows so far are looked at again: after a lost snapshot, or a repair."""
 
 
-def read_spec(path: Path | str, **words: Any) -> Spec | RewriteSpec | ExportSpec:
+def read_spec(path: Path | str, **words: Any) -> SpecModel:
     """The spec in a YAML file, of whatever flow that is for; `words` win over it.
 
     Raises:
         BadSpec: with every fault, the nearest valid key for an unknown one.
     """
-    return read_any(Path(path), words)[1]
+    return read_any_spec(Path(path), words)
 
 
-def plan(spec: Spec | RewriteSpec | ExportSpec, emit: Emit = ignore) -> Planned:
+def plan(spec: SpecModel, emit: Emit = ignore) -> Planned:
     """What a run with this spec would do. Writes nothing.
 
     Raises:
@@ -63,6 +64,15 @@ def plan(spec: Spec | RewriteSpec | ExportSpec, emit: Emit = ignore) -> Planned:
     """
     planned: Planned = resolve(flow_named(spec.flow).plan)(spec, emit)
     return planned
+
+
+def run(spec: SpecModel, emit: Emit = ignore, **given: Any) -> Outcome:
+    """Run the flow that a spec is for, or resume it. `given` are keywords of that flow.
+
+    Raises:
+        BadSpec: the spec names no databases.
+    """
+    return conduct(flow_named(spec.flow), cast("HasJobs", spec), emit, **given)
 
 
 def migrate(
@@ -119,7 +129,7 @@ def rewrite(spec: RewriteSpec, emit: Emit = ignore) -> Outcome:
     Raises:
         BadSpec: the spec names no database.
     """
-    return conduct(flow_named("rewrite"), spec, emit)
+    return run(spec, emit)
 
 
 def export(
@@ -148,7 +158,7 @@ def _comparing(differing: Differing | None, *, show_values: bool = False) -> Any
 
 # Runs of the past. `where` is a target, whose journal has them, or a spec of any flow.
 
-Where = str | Spec | RewriteSpec | ExportSpec
+Where = str | SpecModel
 
 
 def status(where: Where) -> list[RunStatus]:

@@ -14,12 +14,13 @@ from windlass.airflow.form import NAMED, fields_of, migration_fields
 from windlass.cli.commands import windlass
 from windlass.cli.example import example
 from windlass.cli.reference import reference
+from windlass.flows.registry import entries_of, spec_flows
+from windlass.flows.specs import model_of
 from windlass.spec.fields.entry import REQUIRED, Entry, Kind
-from windlass.spec.fields.flows import ENTRIES
-from windlass.spec.loading import SPECS
 from windlass.spec.model import SpecModel, spec_keys
 from windlass.spec.schema import json_schema
 
+ENTRIES = {flow.name: entries_of(flow) for flow in spec_flows()}
 EVERY = [(flow, entry) for flow, entries in ENTRIES.items() for entry in entries.values()]
 OFFERED = [(flow, entry) for flow, entry in EVERY if entry.option]
 
@@ -30,19 +31,19 @@ def named(value: object) -> str | None:
 
 @pytest.mark.parametrize("flow", ENTRIES)
 def test_a_model_has_a_field_for_each_entry_in_its_order(flow: str) -> None:
-    assert spec_keys(SPECS[flow]) == list(ENTRIES[flow])
+    assert spec_keys(model_of(flow)) == list(ENTRIES[flow])
 
 
 @pytest.mark.parametrize(("flow", "entry"), EVERY, ids=named)
 def test_a_field_has_the_type_of_its_entry(flow: str, entry: Entry) -> None:
-    assert entry.kind in kinds_of(type_of(SPECS[flow], entry), entry)
+    assert entry.kind in kinds_of(type_of(model_of(flow), entry), entry)
 
 
 @pytest.mark.parametrize(("flow", "entry"), EVERY, ids=named)
 def test_a_field_takes_the_entry_s_default_and_choices_and_nothing_beyond(
     flow: str, entry: Entry
 ) -> None:
-    takes = TypeAdapter(type_of(SPECS[flow], entry)).validate_python
+    takes = TypeAdapter(type_of(model_of(flow), entry)).validate_python
     if entry.default is not REQUIRED:
         takes(entry.default() if callable(entry.default) else entry.default)
     for choice in entry.choices:
@@ -69,7 +70,7 @@ def test_the_reference_has_each_entry(flow: str, entry: Entry) -> None:
 @pytest.mark.parametrize(("flow", "entry"), EVERY, ids=named)
 def test_the_example_and_the_json_schema_have_each_entry(flow: str, entry: Entry) -> None:
     assert f"{entry.word}: {entry.example}\n" in example(flow)
-    assert json_schema(flow)["properties"][entry.word]["description"] == entry.text
+    assert json_schema(model_of(flow))["properties"][entry.word]["description"] == entry.text
 
 
 @pytest.mark.parametrize("entry", ENTRIES["migrate"].values(), ids=named)
@@ -95,7 +96,8 @@ def test_other_options_of_a_migration_are_no_words_of_its_spec() -> None:
 
 
 def test_the_entries_load_nothing_heavy() -> None:
-    code = "import sys, windlass.spec.fields.flows; print(*sys.modules)"
+    read = "import sys, windlass.flows.registry as all; [*map(all.entries_of, all.spec_flows())]"
+    code = f"{read}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pydantic", "click", "yaml", "psycopg"} & set(ran.stdout.split())
 

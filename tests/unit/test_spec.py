@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 
 from windlass.cli.example import example
 from windlass.errors import BadSpec
+from windlass.flows.registry import spec_flows
+from windlass.flows.specs import load, model_of, read_any
 from windlass.spec.choices import Verify
-from windlass.spec.flow_key import FLOWS
-from windlass.spec.loading import SPECS, load_spec, read_any
 from windlass.spec.migrate import Spec
 from windlass.spec.model import parse_bytes, spec_keys
 from windlass.spec.rewrite import RewriteSpec
@@ -26,6 +27,17 @@ from windlass.spec.schema import json_schema
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WINDLASS_SOURCE", raising=False)
     monkeypatch.delenv("WINDLASS_TARGET", raising=False)
+
+
+FLOWS = [flow.name for flow in spec_flows()]
+
+
+def load_spec(
+    words: Mapping[str, Any], path: Path | None = None, needs: Sequence[str] = ()
+) -> Spec:
+    found = load("migrate", words, path, needs=needs)
+    assert isinstance(found, Spec)
+    return found
 
 
 def faults_of(words: dict[str, Any], path: Path | None = None, needs: tuple[str, ...] = ()) -> str:
@@ -150,8 +162,8 @@ def test_any_text_is_a_size_or_a_value_error(text: str) -> None:
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_an_example_loads_and_so_does_each_of_its_comments(tmp_path: Path, flow: str) -> None:
-    assert read_any(written(tmp_path, example(flow)))[0] == flow
-    keys = spec_keys(SPECS[flow])
+    assert read_any(written(tmp_path, example(flow))).flow == flow
+    keys = spec_keys(model_of(flow))
     lines = example(flow).splitlines()
     for line in lines:
         if line.startswith("# ") and line.removeprefix("# ").split(":")[0] in keys:
@@ -161,7 +173,7 @@ def test_an_example_loads_and_so_does_each_of_its_comments(tmp_path: Path, flow:
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_an_example_has_every_key(flow: str) -> None:
-    assert all(f"{key}: " in example(flow) for key in spec_keys(SPECS[flow]))
+    assert all(f"{key}: " in example(flow) for key in spec_keys(model_of(flow)))
 
 
 OF_FLOWS = [
@@ -176,13 +188,12 @@ OF_FLOWS = [
 
 @pytest.mark.parametrize(("text", "flow"), OF_FLOWS)
 def test_a_file_says_which_flow_it_is_for(tmp_path: Path, text: str, flow: str) -> None:
-    found, spec = read_any(written(tmp_path, text))
-    assert (found, type(spec)) == (flow, SPECS[flow])
+    assert type(read_any(written(tmp_path, text))) is model_of(flow)
 
 
 def test_options_are_added_to_a_file_of_any_flow(tmp_path: Path) -> None:
     path = written(tmp_path, "flow: rewrite\ntable: t\nselect: a = 1")
-    _, spec = read_any(path, {"target": "service=shop", "jobs": None})
+    spec = read_any(path, {"target": "service=shop", "jobs": None})
     assert isinstance(spec, RewriteSpec)
     assert spec.connection is not None
 
@@ -218,7 +229,7 @@ def test_a_command_refuses_a_file_for_another_flow(tmp_path: Path) -> None:
 
 
 def test_the_json_schema_completes_the_words_and_knows_their_other_spelling() -> None:
-    schema = json.loads(json.dumps(json_schema()))
+    schema = json.loads(json.dumps(json_schema(Spec)))
     assert set(schema["properties"]) == {"flow", *spec_keys(Spec)}
     assert schema["additionalProperties"] is False
     assert "^chunk_size$" in schema["patternProperties"]
@@ -227,6 +238,6 @@ def test_the_json_schema_completes_the_words_and_knows_their_other_spelling() ->
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_each_flow_s_json_schema_has_its_keys(flow: str) -> None:
-    schema = json.loads(json.dumps(json_schema(flow)))
-    assert set(schema["properties"]) == {"flow", *spec_keys(SPECS[flow])}
+    schema = json.loads(json.dumps(json_schema(model_of(flow))))
+    assert set(schema["properties"]) == {"flow", *spec_keys(model_of(flow))}
     assert schema["properties"]["flow"]["const"] == flow

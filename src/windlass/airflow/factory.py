@@ -28,8 +28,8 @@ from windlass.airflow.operators import (
     resolve_place,
 )
 from windlass.errors import BadSpec
+from windlass.flows.specs import check_flow, without_flow
 from windlass.model.flow import Flow, Step
-from windlass.spec.flow_key import keys_for
 from windlass.spec.yaml_file import read_yaml
 
 MIGRATE = "windlass.flows.migrate.outline:MIGRATE"
@@ -435,7 +435,8 @@ def _checked(
         return {}
     words = dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
     model = resolve_place(flow).spec
-    words = keys_for(resolve_place(model).flow, words)
+    check_flow(resolve_place(model).flow, words)
+    words = without_flow(words)
     sides = [side for side in connections if side in words]
     if sides:
         raise BadSpec([f"{side}: give the id of a connection instead" for side in sides])

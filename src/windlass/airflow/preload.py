@@ -19,11 +19,6 @@ _MODULES = (
     "windlass.airflow.factory",
     "windlass.airflow.gates",
     "windlass.airflow.work",
-    "windlass.flows.validate.definitions",
-    "windlass.flows.migrate.steps",
-    "windlass.flows.rewrite.steps",
-    "windlass.flows.migrate.rows",
-    "windlass.flows.validate.steps",
     "windlass.planning.document.as_json",
     "windlass.planning.document.markdown",
     "windlass.planning.document.text",
@@ -43,6 +38,8 @@ def install() -> None:
 def _load() -> None:
     if _loaded:
         return
-    _loaded.extend(_MODULES)
-    for name in _MODULES:
+    from windlass.flows.registry import modules_of_steps
+
+    _loaded.extend([*_MODULES, *modules_of_steps()])
+    for name in _loaded:
         importlib.import_module(name)

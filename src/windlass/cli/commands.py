@@ -17,13 +17,14 @@ from windlass.cli.endings import Exit
 from windlass.cli.faults import AllFaults
 from windlass.cli.results import report_outcome, report_plan
 from windlass.cli.voice import Voice
-from windlass.spec.flow_key import FLOWS
+from windlass.flows.registry import entries_of, spec_flows
 from windlass.version import __version__
 
 if TYPE_CHECKING:
     from windlass.api import Where
     from windlass.cli.differing import Differing
     from windlass.model.event import Emit
+    from windlass.model.flow import Flow
     from windlass.model.outcome import Outcome
     from windlass.spec.migrate import Spec
 
@@ -144,7 +145,7 @@ def migrate(
         hint = "undo the unfinished run with windlass rollback first, then plan again"
         raise click.UsageError(f"--restart cannot keep to the plan of a file: {hint}")
     reviewed = options.read_reviewed(plan_file, words) if plan_file else None
-    spec = options.read_spec(voice, words, ("source", "target"))
+    spec = options.read_spec(voice, "migrate", words)
     from windlass import api
     from windlass.cli.differing import differing
 
@@ -154,23 +155,6 @@ def migrate(
             return api.migrate(spec, emit, restart=restart, differing=rows, reviewed=reviewed)
 
         return _run(voice, "migrate", run, rows)
-
-
-@windlass.command()
-@options.takes(options.DATABASE, options.REWRITE_FILE)
-@options.takes(*options.OUTPUT)
-@click.pass_obj
-def rewrite(voice: Voice, /, **words: Any) -> int:
-    """Change rows of a table in place: pick, change, back up, write, stamp.
-
-    `windlass plan -f SPEC` shows what it would do.
-    Killed at any moment, the same command resumes, with the same result. Rows that others change
-    while it runs are left as they are.
-    """
-    spec = options.read_rewrite_spec(voice, words)
-    from windlass import api
-
-    return _run(voice, "rewrite", lambda emit: api.rewrite(spec, emit))
 
 
 @windlass.command()
@@ -201,7 +185,7 @@ def verify(
     Writes nothing, unless --repair is given. The options of migrate are taken as well; those that
     only matter to a migration have no effect. Differences end with exit code 1.
     """
-    spec = options.read_spec(voice, words, ("source", "target"))
+    spec = options.read_spec(voice, "migrate", words)
     from windlass import api
     from windlass.cli.asking import repairing
     from windlass.cli.differing import differing
@@ -339,7 +323,7 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 @options.takes(options.RESTART)
 @options.takes(*options.OUTPUT)
 @click.pass_obj
-def export(voice: Voice, /, run: str, restart: bool, file: Path | None, **words: Any) -> int:
+def export(voice: Voice, /, run: str, restart: bool, **words: Any) -> int:
     """Write tables into an object store, and load them into a warehouse.
 
     Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery or PostgreSQL.
@@ -347,7 +331,7 @@ def export(voice: Voice, /, run: str, restart: bool, file: Path | None, **words:
     """
     from windlass import api
 
-    spec = options.read_export_spec(voice, words, file)
+    spec = options.read_spec(voice, "export", words)
     return _run(voice, "export", lambda emit: api.export(spec, emit, run=run, restart=restart))
 
 
@@ -383,15 +367,16 @@ def demo(voice: Voice, /, scale: float, stop: bool, folder: Path | None) -> int:
 
 
 @windlass.command()
-@click.argument("flow", type=click.Choice(FLOWS), default="migrate")
+@click.argument("flow", type=click.Choice([flow.name for flow in spec_flows()]), default="migrate")
 @click.option("--schema", is_flag=True, help="Print the JSON schema that editors complete it with.")
 @click.pass_obj
 def spec(voice: Voice, /, flow: str, schema: bool) -> int:
     """Print an example of a spec file for a flow, migrate by default, with every key explained."""
     if schema:
+        from windlass.flows.specs import model_of
         from windlass.spec.schema import json_schema
 
-        voice.result_json(json_schema(flow))
+        voice.result_json(json_schema(model_of(flow)))
     else:
         from windlass.cli.example import example
 
@@ -433,3 +418,29 @@ def _run(
     if rows is not None:
         rows.finish(outcome)
     return report_outcome(voice, outcome, words, rows)
+
+
+def _command_of(flow: Flow[Any]) -> click.Command:
+    """Of a flow whose command takes nothing but the words of its spec."""
+
+    @options.takes(*options.of_flow(entries_of(flow).values()), *options.OUTPUT)
+    @click.pass_obj
+    def command(voice: Voice, /, **words: Any) -> int:
+        from windlass import api
+
+        spec = options.read_spec(voice, flow.name, words)
+        return _run(voice, flow.name, lambda emit: api.run(spec, emit))
+
+    return windlass.command(flow.words.verb, help=flow.help)(command)
+
+
+def _add_flows() -> None:
+    """Behind `migrate`, in the registry's order."""
+    known = list(windlass.commands)
+    added = [_command_of(one).name or "" for one in spec_flows() if one.words.verb not in known]
+    at = known.index("migrate") + 1
+    order = [*known[:at], *added, *known[at:]]
+    windlass.commands = {name: windlass.commands[name] for name in order}
+
+
+_add_flows()

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
-from windlass.spec.fields.flows import ENTRIES
+from windlass.flows.registry import entries_of, flow_named
 
-_TITLES = {
-    "migrate": "A migration, as a file:  windlass migrate -f shop.yaml",
-    "rewrite": "A rewrite of rows, as a file:  windlass rewrite -f reviews.yaml",
-    "export": "An export, as a file:  windlass export -f lake.yaml",
-}
 _HEAD = """\
-# {title}
+# {article} {noun}, as a file:  windlass {verb} -f {verb}.yaml
 #
 # Options given on the command line win over the file. Keep passwords out of it: PGPASSWORD, the
 # password file (~/.pgpass) and services are used.
@@ -24,8 +19,11 @@ flow: {flow}
 
 def example(flow: str = "migrate") -> str:
     """YAML that loads as it stands."""
-    parts = [_HEAD.format(title=_TITLES[flow], flow=flow)]
-    for entry in ENTRIES[flow].values():
+    found = flow_named(flow)
+    noun, verb = found.words.noun, found.words.verb
+    article = "An" if noun[0] in "aeiou" else "A"
+    parts = [_HEAD.format(article=article, noun=noun, verb=verb, flow=flow)]
+    for entry in entries_of(found).values():
         comment = textwrap.fill(entry.text, 92, initial_indent="# ", subsequent_indent="# ")
         mark = "" if entry.in_example else "# "
         parts.append(f"{comment}\n{mark}{entry.word}: {entry.example}\n")

@@ -51,12 +51,12 @@ class AllFaults(click.Command):
 
 
 def _faults_of_spec(read: Mapping[str, Any]) -> Sequence[str]:
-    from windlass.spec.loading import load_spec  # only a mistake needs it here
+    from windlass.flows.specs import load  # only a mistake needs it here
 
     keys = {entry.key for entry in MIGRATE.values()}
     words = {name: value for name, value in read.items() if name in keys}
     try:
-        load_spec(words, read.get("file"), needs=("source", "target"))
+        load("migrate", words, read.get("file"))
     except BadSpec as error:
         return error.faults
     return ()

@@ -6,7 +6,7 @@ nothing heavy, so that ``windlass --help`` is answered at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,15 +15,11 @@ import click
 from windlass.spec.fields.entry import Entry, Kind, Section
 from windlass.spec.fields.export import EXPORT as EXPORT_FIELDS
 from windlass.spec.fields.migrate import MIGRATE
-from windlass.spec.fields.rewrite import REWRITE
 
 if TYPE_CHECKING:
     from windlass.cli.voice import Voice
     from windlass.planning.reviewed import Reviewed
-    from windlass.spec.export import ExportSpec
-    from windlass.spec.loading import AnySpec
-    from windlass.spec.migrate import Spec
-    from windlass.spec.rewrite import RewriteSpec
+    from windlass.spec.model import SpecModel
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]
@@ -73,14 +69,6 @@ FILE = click.option(
     type=_FILE,
     help="YAML file with the same options (see `windlass spec`); those given here win over it.",
 )
-REWRITE_FILE = click.option(
-    "-f",
-    "--file",
-    metavar="SPEC",
-    required=True,
-    type=_FILE,
-    help="YAML file that says which rows and how (see docs/rewrite.md).",
-)
 
 
 def _with_file(
@@ -94,10 +82,22 @@ def _with_file(
 
 
 TARGET = option(MIGRATE["target"])
-DATABASE = option(REWRITE["connection"])
 MOVE = _with_file(MIGRATE.values(), option)
 VERIFICATION = _with_file(MIGRATE.values(), _comparing)
 EXPORT = _with_file(EXPORT_FIELDS.values(), option)
+
+
+def of_flow(entries: Iterable[Entry]) -> tuple[Option[Any], ...]:
+    """The options of a flow whose command has no others. Where only a file can hold the rest, it
+    has to be given."""
+    kept = list(entries)
+    some = _with_file(kept, option)
+    if all(one.option is None or one.section is Section.DATABASES for one in kept):
+        text = "YAML file that says what to do (see `windlass spec`)."
+        file = click.option("-f", "--file", metavar="SPEC", type=_FILE, required=True, help=text)
+        return tuple(file if one is FILE else one for one in some)
+    return some
+
 
 RESTART = click.option(
     "--restart", is_flag=True, help="Start over instead of resuming an unfinished run."
@@ -138,19 +138,41 @@ def takes(*options: Option[Any]) -> Option[Any]:
     return decorate
 
 
-def read_spec(voice: Voice, words: dict[str, Any], needs: tuple[str, ...]) -> Spec:
-    """The spec that a command was given. Its passwords are never shown from then on.
+def read_spec(
+    voice: Voice, flow: str, words: Mapping[str, Any], needs: Sequence[str] | None = None
+) -> Any:
+    """The spec of a flow that a command was given. Its passwords are never shown from then on.
 
     Raises:
         BadSpec: with every fault.
     """
-    from windlass.spec.loading import load_spec
+    from windlass.flows.specs import load
 
-    file = words.pop("file", None)
-    spec = load_spec(words, file, needs=needs)
-    for connection in (spec.source, spec.target):
-        if connection is not None:
-            voice.hide_passwords_of(connection.get_secret_value())
+    options = {name: value for name, value in words.items() if name != "file"}
+    return _hidden(voice, load(flow, options, words.get("file"), needs=needs))
+
+
+def read_any_spec(voice: Voice, words: Mapping[str, Any]) -> SpecModel:
+    """The spec of whatever flow a file is for; without a file, a migration's.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    from windlass.flows.specs import flow_of_file, load
+
+    options = {name: value for name, value in words.items() if name != "file"}
+    file = words.get("file")
+    flow = flow_of_file(file) if file is not None else "migrate"
+    return _hidden(voice, load(flow, options, file))
+
+
+def _hidden(voice: Voice, spec: SpecModel) -> SpecModel:
+    """Its secrets are never shown from now on."""
+    from pydantic import SecretStr
+
+    for value in dict(spec).values():
+        if isinstance(value, SecretStr):
+            voice.hide_passwords_of(value.get_secret_value())
     return spec
 
 
@@ -181,72 +203,21 @@ def read_reviewed(path: Path, words: dict[str, Any]) -> Reviewed:
     return reviewed
 
 
-def read_any_spec(voice: Voice, words: dict[str, Any]) -> AnySpec:
-    """The spec of whatever flow a file is for; without a file, a migration's.
-
-    Raises:
-        BadSpec: with every fault.
-    """
-    file = words.pop("file", None)
-    if file is None:
-        return read_spec(voice, words, ("source", "target"))
-    from pydantic import SecretStr
-
-    from windlass.spec.loading import read_any
-
-    _, spec = read_any(file, words)
-    for value in dict(spec).values():
-        if isinstance(value, SecretStr):
-            voice.hide_passwords_of(value.get_secret_value())
-    return spec
-
-
-def read_rewrite_spec(voice: Voice, words: dict[str, Any]) -> RewriteSpec:
-    """The same for a rewrite.
-
-    Raises:
-        BadSpec: with every fault.
-    """
-    from windlass.spec.loading import load_rewrite_spec
-
-    spec = load_rewrite_spec({"connection": words["target"]}, words["file"])
-    assert spec.connection is not None
-    voice.hide_passwords_of(spec.connection.get_secret_value())
-    return spec
-
-
-def read_export_spec(voice: Voice, words: dict[str, Any], file: Path | None) -> ExportSpec:
-    """The same for an export.
-
-    Raises:
-        BadSpec: with every fault.
-    """
-    from windlass.spec.loading import load_export_spec
-
-    spec = load_export_spec(words, file)
-    for connection in (spec.source, spec.warehouse):
-        if connection is not None:
-            voice.hide_passwords_of(connection.get_secret_value())
-    return spec
-
-
-def read_where(voice: Voice, words: dict[str, Any]) -> str | AnySpec:
+def read_where(voice: Voice, words: Mapping[str, Any]) -> str | SpecModel:
     """Whose runs are asked for: a target, from the words or a spec file; or a spec, of a flow that
     has no journal in a database.
 
     Raises:
         BadSpec: with every fault.
     """
-    from windlass.spec.fields.flows import ENTRIES
-    from windlass.spec.loading import flow_of_file
+    from windlass.flows.registry import entries_of, flow_named
+    from windlass.flows.specs import flow_of_file
 
     file = words.get("file")
     flow = flow_of_file(file) if file is not None else "migrate"
-    if "connection" in ENTRIES[flow]:
-        found = read_rewrite_spec(voice, words).connection
-    elif "target" in ENTRIES[flow]:
-        found = read_spec(voice, words, ("target",)).target
-    else:
+    written = [one for one in entries_of(flow_named(flow)).values() if one.flag == "--target"]
+    if not written:
         return read_any_spec(voice, words)
-    assert found is not None  # asked for
-    return found.get_secret_value()
+    spec = read_spec(voice, flow, words, [one.word for one in written])
+    secret: str = spec.written_database.get_secret_value()
+    return secret

@@ -12,7 +12,7 @@ import click
 
 from windlass.cli.commands import windlass
 from windlass.cli.example import example
-from windlass.spec.flow_key import FLOWS
+from windlass.flows.registry import spec_flows
 
 _HEAD = """\
 # Commands
@@ -47,8 +47,9 @@ def reference() -> str:
         command = windlass.commands[name]
         parts.append("\n".join(_command(command, click.Context(command, context, name))))
     parts.append("## Spec files\n")
-    for flow in FLOWS:
-        parts.append(f"What `windlass spec {flow}` prints:\n\n```yaml\n{example(flow)}```\n")
+    for flow in spec_flows():
+        shown = example(flow.name)
+        parts.append(f"What `windlass spec {flow.name}` prints:\n\n```yaml\n{shown}```\n")
     return "\n".join(parts)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from windlass.flows.registry import entries_of, spec_flows
 from windlass.model.wording import PASSWORD
-from windlass.spec.fields.flows import ENTRIES
 
-_FLAGS = {entry.word: entry.flag for flow in ENTRIES.values() for entry in flow.values()}
+_FLAGS = {entry.word: entry.flag for flow in spec_flows() for entry in entries_of(flow).values()}
 
 
 def as_option(name: str, value: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from windlass.model.flow import Flow, Words
+from windlass.spec.fields.entry import Entry
 
 FLOWS = {
     "migrate": "windlass.flows.migrate.outline:MIGRATE",
@@ -18,6 +20,23 @@ FLOWS = {
 
 JOURNAL_PAST = "windlass.flows.past:JournalPast"
 """The runs in a target's journal, of whatever flow."""
+
+
+def spec_flows() -> Iterator[Flow[Any]]:
+    """Those that a spec file can be for, in the order in which people read of them."""
+    return (flow for flow in map(flow_named, FLOWS) if flow.entries)
+
+
+def entries_of(flow: Flow[Any]) -> Mapping[str, Entry]:
+    """The words of its specs, without loading their model."""
+    found: Mapping[str, Entry] = pkgutil.resolve_name(flow.entries)
+    return found
+
+
+def modules_of_steps() -> list[str]:
+    """Those that a process imports to run the steps of all flows."""
+    places = {step.run for name in FLOWS for step in flow_named(name).steps}
+    return sorted({place.partition(":")[0] for place in places if isinstance(place, str)})
 
 
 @cache

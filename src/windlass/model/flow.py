@@ -118,6 +118,11 @@ class Flow(Generic[Context]):
     steps: tuple[Step[Context], ...] = field(default=())
     context: Callable[..., Context] | str = ""  # see `windlass.run.context`
     spec: Callable[..., Any] | str = ""  # the pydantic model of what a user may ask for
+    # Of a flow that a spec file can be for: the entries of the spec's words, and a word by which
+    # a file without `flow` is known to be for it.
+    entries: str = ""
+    known_by: str = ""
+    help: str = ""  # of its command: a line, and a paragraph
     # Of a flow whose runs are in a journal: how one is undone, and how one is reported, each given
     # the session and the journal's entry. See `windlass.flows.rollback`, `windlass.flows.status`.
     undo: Callable[..., Any] | str = ""

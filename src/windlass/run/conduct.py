@@ -34,7 +34,7 @@ from windlass.run.local import Workplace, run_flow
 ATTEMPTS = 10
 
 
-class Spec(Protocol):
+class HasJobs(Protocol):
     @property
     def jobs(self) -> int:
         """How many items are worked on side by side."""
@@ -88,7 +88,7 @@ class Conducted(Workplace, Protocol):
 
 def conduct(
     flow: Flow[Any],
-    spec: Spec,
+    spec: HasJobs,
     emit: Emit,
     *,
     opened: Callable[[Any], None] = lambda _: None,

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.spec.loading import SPECS
+from windlass.spec.model import SpecModel
 
 
-def json_schema(flow: str = "migrate") -> dict[str, Any]:
-    """Of a spec file for this flow."""
-    schema = SPECS[flow].model_json_schema(by_alias=True)
+def json_schema(model: type[SpecModel]) -> dict[str, Any]:
+    """Of a spec file for the flow of this model."""
+    schema, flow = model.model_json_schema(by_alias=True), model.flow
     properties = schema["properties"]
     for value in properties.values():
         value["description"] = " ".join(value["description"].split())

@@ -60,6 +60,8 @@ EXPORT: Flow[Any] = Flow(
     ),
     context="windlass.flows.export.context:Exporting",
     spec="windlass.spec.export:ExportSpec",
+    entries="windlass.spec.fields.export:EXPORT",
+    known_by="to",
     past="windlass.flows.export.past:past_of",
     plan="windlass.flows.export.planned:plan_export",
     words=Words("export", "Exporting", "Exported", "export", "Reading the source"),

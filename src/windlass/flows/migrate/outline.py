@@ -224,6 +224,7 @@ MIGRATE: Flow[Any] = Flow(
     ),
     context="windlass.flows.migrate.context:Migration",
     spec="windlass.spec.migrate:Spec",
+    entries="windlass.spec.fields.migrate:MIGRATE",
     undo="windlass.flows.migrate.undo:undo_migration",
     foresee="windlass.flows.migrate.written:foresee_migration",
     status="windlass.flows.migrate.status:migration_status",

@@ -55,6 +55,11 @@ REWRITE: Flow[Any] = Flow(
     ),
     context="windlass.flows.rewrite.context:Rewriting",
     spec="windlass.spec.rewrite:RewriteSpec",
+    entries="windlass.spec.fields.rewrite:REWRITE",
+    known_by="table",
+    help="Change rows of a table in place: pick, change, back up, write, stamp.\n\n"
+    "Killed at any moment, the same command resumes, with the same result. Rows that others change"
+    " while it runs are left as they are. `windlass plan -f SPEC` shows what it would do.",
     undo="windlass.flows.rewrite.undo:undo_rewrite",
     foresee="windlass.flows.rewrite.undo:foresee_rewrite",
     status="windlass.flows.rewrite.status:rewrite_status",
