@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
 import pytest
 
-from tests.airflow.test_airflow_dags import airflow_process
 from windlass.airflow.form import as_field, as_key
 from windlass.errors import BadSpec
 from windlass.model.wording import PASSWORD, Spelling, spelled, word
@@ -19,12 +18,6 @@ from windlass.spec.model import validated
 Form = Mapping[str, Any]
 Words = Callable[..., dict[str, Any]]
 CONNECTIONS = {"source_conn_id": "old", "target_conn_id": "new"}
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    with airflow_process(tmp_path_factory.mktemp("airflow")) as found:
-        yield found
 
 
 def words(kind: str, form: Form, given: Form) -> dict[str, Any]:

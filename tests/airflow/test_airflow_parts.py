@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from locking import SECONDS, blocked_by, holding
 from servers import Pair, free_port
-from tests.postgres.test_lock_watch import SECONDS, blocked_by, holding
 from windlass.airflow.board import Board
 from windlass.airflow.connections import _conninfo
 from windlass.airflow.work import Part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.airflow.test_airflow_dags import airflow_process
 from windlass.model.flow import Item
 
 if TYPE_CHECKING:
@@ -44,12 +43,6 @@ def count_there(items: Sequence[Item], jobs: int, most: int) -> int:
     from windlass.airflow.shares import count_shares
 
     return count_shares(items, jobs, most)
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    with airflow_process(tmp_path_factory.mktemp("airflow")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

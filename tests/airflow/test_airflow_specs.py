@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from paths import EXAMPLE_DAGS
-from tests.airflow.test_airflow_dags import Read, airflow_process, serialized
+from reading_dags import Read, airflow_process, serialized
 from windlass.errors import BadSpec
 
 DRIVERS = ("psycopg", "asyncpg", "postgast", "pgdumplib", "windlass.engines")

@@ -21,8 +21,8 @@ from airflow_server import up
 from demo.airflow.local import LocalAirflow
 from exporting import export, rows
 from paths import EXAMPLE_DAGS
+from reading_dags import Read, airflow_process, serialized
 from servers import Database
-from tests.airflow.test_airflow_dags import Read, airflow_process, serialized
 from windlass.airflow.presets.metadata_tables import SECRETS, sort_out, start_minute, tables_of
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.errors import BadSpec

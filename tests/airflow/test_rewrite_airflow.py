@@ -10,9 +10,9 @@ import pytest
 from airflow_runs import expect_no_secret, journal_text, run_dag
 from demo.airflow.local import LocalAirflow
 from paths import EXAMPLE_DAGS
+from reading_dags import Read, airflow_process, dag_file
 from rewrites import STEPS
 from servers import QUOTED_PASSWORD, Database
-from tests.airflow.test_airflow_dags import Read, airflow_process, dag_file
 from windlass.errors import BadSpec, WindlassError
 
 DAG = "migrate_to_db"

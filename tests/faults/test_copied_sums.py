@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from awaiting import EVENTS, WAITING, await_true
 from command import DIFFERENT, DONE, Running, migrate, start, verify
 from oracle import content_difference
 from servers import Pair
-from tests.faults.test_resume import await_true
 
 ROWS = (
     "create schema s",
@@ -28,8 +28,6 @@ ROWS = (
     "create event trigger last on ddl_command_start execute function s.nothing()",
     "analyze",
 )
-EVENTS = "pg_catalog.pg_event_trigger"
-WAITING = f"select from pg_locks where relation = '{EVENTS}'::regclass and not granted"
 WRITTEN = (
     "update s.big set note = 'later' where id % 3 = 0",
     "delete from s.small where id < 50",

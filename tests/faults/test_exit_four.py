@@ -7,10 +7,10 @@ import signal
 import pytest
 
 from command import DONE, STOPPED, finish, migrate, windlass
+from crashing import WORDS, crashing, stopped_at_gate
 from oracle import content_difference
 from servers import PASSWORD, QUOTED_PASSWORD, Pair
-from tests.faults.test_unlogged import WORDS, crashing, stopped_at_gate
-from tests.postgres.test_plan_unfinished import BETTER, OPTIONS, run_of, stopped
+from stopping import BETTER, OPTIONS, run_of, stopped
 from windlass.run.hints import RESUME
 
 __all__ = ["crashing", "stopped"]  # fixtures

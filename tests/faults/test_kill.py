@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import psycopg
 import pytest
 
-from command import DONE, REFUSED, STOPPED, Ran, Running, finish, start
+from command import DONE, REFUSED, STOPPED, Ran, Running, finish, kill_group, start
 from oracle import content_difference, half_made, schema_difference
 from paths import BUSY, CORPUS
 from servers import LAZY, Database, Pair, Server
@@ -112,11 +112,6 @@ def go_on(move: Move, ran: Ran) -> None:
             assert problem["object"] in ("source", "target"), ran.why
         ran = finish(start(*WORDS, pair=move.pair))
     raise AssertionError(f"five more commands did not end the move: {ran.why}")
-
-
-def kill_group(process: Running) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_windlass_killed_20_times_still_moves_every_row_once(move: Move) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from awaiting import await_true
 from command import (
     DONE,
     INTERRUPTED,
@@ -170,13 +171,6 @@ SMALL = (
 )
 GATE = ("create materialized view s.gate as select s.wait() as n",)
 WAITING = "select from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
-
-
-def await_true(pair: Pair, query: str) -> None:
-    deadline = time.monotonic() + 60
-    while not pair.target.value(query):
-        assert time.monotonic() < deadline, query
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("side", ["source", "target"])

@@ -6,17 +6,8 @@ import pytest
 
 from command import DONE, REFUSED, migrate, verify, windlass
 from corpora import corpus
-from oracle import contents, schema_dump
-from servers import Database, Pair
-
-ALL = (
-    "select oid::bigint, lo_get(oid), pg_get_userbyid(lomowner)::text, obj_description(oid,"
-    " 'pg_largeobject'), lomacl::text from pg_largeobject_metadata order by oid"
-)
-
-
-def state(database: Database) -> object:
-    return schema_dump(database), contents(database), database.rows(ALL)
+from large_objects import state
+from servers import Pair
 
 
 def test_objects_with_other_ids_are_left_as_they_are(pair: Pair) -> None:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from awaiting import EVENTS, WAITING, await_true
 from command import DIFFERENT, DONE, REFUSED, STOPPED, Running, finish, migrate, start
 from exporting import export
 from hostile import Hostile, hostile_role
 from rewrites import PRODUCT, done, fill, problems
 from servers import Database, Pair
-from tests.faults.test_copied_sums import EVENTS, WAITING
-from tests.faults.test_resume import await_true
 from windlass.api import rollback
 from windlass.aside.objects import set_aside
 from windlass.engines.postgres.session import Address, Role

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from command import BAD_SPEC, DONE, REFUSED, migrate, windlass
+from filling import COUNT, ROWS, rollback
 from servers import Database, Pair, Server
 from windlass.aside.objects import empty_filled
 from windlass.engines.postgres.session import Address, Role
@@ -16,16 +17,7 @@ from windlass.flows.migrate.undo import undo_migration
 from windlass.flows.rollback import find_run
 from windlass.model.relation import Name
 
-ROWS = (
-    "create table t (id int primary key)",
-    "insert into t select generate_series(1, 20)",
-)
 STOP = "update windlass.run set state = 'stopped', finished_at = null"
-COUNT = "select count(*) from t"
-
-
-def rollback(pair: Pair, run: str, *words: str, code: int = DONE) -> str:
-    return windlass("rollback", run, "--yes", *words, pair=pair).expect(code).said
 
 
 def test_a_partition_that_others_have_attached_is_named_and_stays(pair: Pair) -> None:

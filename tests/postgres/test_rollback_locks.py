@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from command import DONE, REFUSED, finish, migrate, start, windlass
+from filling import COUNT, ROWS, rollback
+from large_objects import state
+from locking import blocked_by, holding, noticed
 from servers import Pair
-from tests.postgres.test_existing_large_objects import state
-from tests.postgres.test_lock_watch import blocked_by, holding, noticed
-from tests.postgres.test_rollback_care import COUNT, ROWS, rollback
 from windlass.api import rollback as roll_back
 from windlass.aside.objects import drop_made
 from windlass.flows import rollback as undoing

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from command import DONE, Running, finish, migrate, start
+from command import DONE, Running, finish, kill_group, migrate, start
 from corpora import corpora
 from oracle import content_difference, half_made, schema_difference
 from paths import DOCS
 from servers import Database, Pair, tool
-from tests.faults.test_kill import kill_group
-from tests.postgres.test_objects import BEHAVIOUR, whole
+from whole import BEHAVIOUR, whole
 
 VERSIONS = (12, 13, 14, 15, 16, 17, 18)
 PAIRS = (

@@ -177,6 +177,12 @@ def start(*words: str, pair: Pair | None = None, env: Mapping[str, str] | None =
     return Running(words, environment(pair, env))
 
 
+def kill_group(process: Running) -> None:
+    """End it and all that it has started as `kill -9` does."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def finish(process: Running, seconds: float = SECONDS) -> Ran:
     """Wait for the end, whatever it is. One that hangs says where, thread by thread."""
     if not process.wait(seconds):

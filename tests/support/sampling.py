@@ -73,7 +73,7 @@ SAMPLED = {
     "test_existing_large_objects": {
         "test_replace_keeps_them_under_other_ids_and_rollback_restores_them": 1
     },
-    "test_export_run": {
+    "test_export_faults": {
         "test_a_run_that_was_killed_goes_on": 4,
         "test_a_run_that_was_killed_while_postgres_was_loaded_goes_on": 2,
     },

@@ -1,7 +1,6 @@
 """The shell around the flows: words in, exit codes and results out, and never a secret.
 
-What the flows do is stood in for here; tests on real servers run the whole command.
-"""
+What the flows do is stood in for here; tests on real servers run the whole command."""
 
 from __future__ import annotations
 
@@ -11,79 +10,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import click
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-import windlass
+from moves import OUTCOME, SIDES, Capture, Moves, moves, stdout_json
 from paths import TESTS
-from sample_plan import LOSS, PROBLEM, SOURCE, TARGET, sample_plan
-from windlass.cli import show
+from sample_plan import PROBLEM, sample_plan
 from windlass.cli.endings import EXIT_OF, Exit
 from windlass.cli.main import run
-from windlass.cli.voice import HIDDEN, Voice, mask, secrets_in
+from windlass.cli.voice import HIDDEN
 from windlass.engines.postgres.session import Address
 from windlass.errors import (
     BadSpec,
     ConnectionLost,
     Interrupted,
     Refused,
-    TargetFull,
     Unreachable,
     WindlassError,
 )
-from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.unfinished import Planned
-from windlass.flows.validate.outline import VALIDATE
-from windlass.model.event import Emit, Noticed
-from windlass.model.outcome import Outcome, RelationOutcome, RunStatus, State
-from windlass.model.past import Foreseen
-from windlass.model.report import Difference, DifferenceKind, Differs
-from windlass.model.snapshot import Snapshot
-from windlass.run.hints import way_on
-from windlass.spec.migrate import Spec
+from windlass.model.outcome import RunStatus, State
 
-PASSWORD = "Sw0rdfish-ünseen/%41"
-QUOTED = "Sw0rdfish-%C3%BCnseen%2F%2541"
-URL = f"postgresql://app:{QUOTED}@h"
-SIDES = ("--source", f"{URL}/shop", "--target", f"{URL}/new")
-
-RELATIONS = tuple(
-    RelationOutcome(f"shop.r{n}", f"store.r{n}", 1000 * n, n << 20, 1, 0.5, (1,), "full")
-    for n in range(30)
-)
-OUTCOME = Outcome(
-    run="20260101-120000",
-    state=State.DONE,
-    seconds=41.3,
-    relations=RELATIONS,
-    losses=(LOSS,),
-    snapshots=(Snapshot(1, "00000003-1", "2026-01-01T12:00:00+00:00", "0/1A2B3C4D"),),
-    phases={"copy_tables": 21.3, "create_indexes": 12.2, "verify": 4.1},
-    verified="full",
-    sequences=9,
-    source=str(SOURCE),
-    target=str(TARGET),
-)
-DIFFERENCES = tuple(
-    Difference(
-        DifferenceKind.CHANGED,
-        "shop.r1",
-        "the row differs",
-        {"id": str(n)},
-        ("name",),
-        {"name": "before"},
-        {"name": None},
-    )
-    for n in range(50)
-)
+__all__ = ["moves"]  # fixtures
 STATUS = RunStatus(
     run="20260101-120000",
     state=State.DONE,
@@ -100,43 +51,6 @@ STATUS = RunStatus(
 )
 
 
-class Moves(ModuleType):
-    """Stands in for the flows: answers with what it was given, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__("windlass.api")
-        self.answer: Any = OUTCOME
-        self.specs: list[Spec] = []
-        self.words: dict[str, Any] = {}
-
-    def _do(self) -> Any:
-        if isinstance(self.answer, BaseException):
-            raise self.answer
-        return self.answer
-
-    def plan(self, spec: Spec, emit: Emit) -> Any:
-        self.specs.append(spec)
-        return self._do()
-
-    def migrate(self, spec: Spec, emit: Emit, **words: Any) -> Any:
-        self.specs.append(spec)
-        self.words = {key: value for key, value in words.items() if key != "differing"}
-        emit(Noticed("something to know"))
-        return self._do()
-
-    verify = migrate
-
-    def status(self, target: str) -> Any:
-        return self._do()
-
-    def foresee_rollback(self, target: str, run: str) -> Any:
-        return Foreseen("drops 1 table (1 row, 8 kB)")
-
-    def rollback(self, target: str, run: str, emit: Emit, *, force: bool) -> Any:
-        self.words = {"target": target, "run": run, "force": force}
-        return self._do()
-
-
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No command of these tests may look for a server: what it connects to is stood in for."""
@@ -145,25 +59,6 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("the command connects to a server")
 
     monkeypatch.setattr(Address, "connect", connect)
-
-
-@pytest.fixture
-def moves(monkeypatch: pytest.MonkeyPatch) -> Moves:
-    found = Moves()
-    monkeypatch.setitem(sys.modules, "windlass.api", found)
-    monkeypatch.setattr(windlass, "api", found, raising=False)  # where the real one is loaded
-    for name in ("WINDLASS_SOURCE", "WINDLASS_TARGET", "PGPASSWORD"):
-        monkeypatch.delenv(name, raising=False)
-    return found
-
-
-Capture = pytest.CaptureFixture[str]
-
-
-def stdout_json(capsys: Capture) -> dict[str, Any]:
-    found = json.loads(capsys.readouterr().out)
-    assert isinstance(found, dict)
-    return found
 
 
 # ------------------------------------------------------------------------------------- exit codes
@@ -343,213 +238,6 @@ def test_the_spec_command_prints_an_example_or_the_schema(capsys: Capture) -> No
     assert "chunk-size: 64MB" in capsys.readouterr().out
     assert run(["spec", "--schema"]) == 0
     assert "chunk-size" in stdout_json(capsys)["properties"]
-
-
-# ----------------------------------------------------------------------------------------- results
-
-
-def shown(outcome: Outcome, width: int = 100) -> str:
-    return show.outcome_text(
-        outcome, MIGRATE.words, width=width, again="AGAIN", repair="REPAIR", rollback="ROLLBACK"
-    )
-
-
-def test_a_good_end_tells_what_was_moved_and_proven() -> None:
-    said = shown(OUTCOME)
-    for words in ("435,000", "435 MB", "41.3 s", "rows/s", "content of every row", "0/1A2B3C4D"):
-        assert words in said
-    assert LOSS.message in said
-    assert "AGAIN" not in said
-    assert "ROLLBACK" not in said
-
-
-def test_what_was_not_verified_is_not_called_verified() -> None:
-    assert "Not verified." in shown(replace(OUTCOME, verified=""))
-    said = " ".join(shown(replace(OUTCOME, verified="counts")).split())
-    assert "row counts are equal, apart from what is not carried over." in said
-    assert "Content was not compared." in said
-
-
-def test_what_was_set_aside_can_be_put_back() -> None:
-    assert "ROLLBACK" in shown(replace(OUTCOME, set_aside=2))
-
-
-def test_a_stopped_run_says_how_to_go_on() -> None:
-    hint = way_on(TargetFull("no space left", hint="make space"))
-    said = shown(replace(OUTCOME, state=State.STOPPED, message="no space left", hint=hint))
-    for words in ("no space left", "make space", "AGAIN"):
-        assert words in said
-
-
-def test_differences_are_shown_up_to_a_limit_and_counted_beyond() -> None:
-    said = shown(replace(OUTCOME, state=State.DIFFERENT, differences=DIFFERENCES))
-    assert "50 differences" in said
-    assert "(id=19)" in said
-    assert "(id=20)" not in said
-    assert "and 30 more" in said
-    assert "name: 'before' → NULL" in said
-    assert "REPAIR" in said
-
-
-@pytest.mark.parametrize(
-    ("count", "line", "total"),
-    [(1, "1 table differs: shop.r0.", "1 differs"), (2, "2 tables differ: shop.r0", "2 differ")],
-)
-def test_one_table_differs_and_two_differ(count: int, line: str, total: str) -> None:
-    items = [
-        replace(item, source=f"shop.r{n}", differs=Differs.ROWS if n < count else Differs.NOT)
-        for n, item in enumerate(OUTCOME.relations)
-    ]
-    found = replace(OUTCOME, state=State.DIFFERENT, differences=DIFFERENCES, relations=tuple(items))
-    assert line in show.outcome_line(found, VALIDATE.words)
-    assert f"30 compared, {total}\n" in shown(found)
-
-
-def test_losses_of_one_kind_are_told_together() -> None:
-    losses = tuple(replace(LOSS, object=f"shop.r{n}") for n in range(60))
-    said = shown(replace(OUTCOME, losses=losses), width=400)
-    assert "60 losses" in said
-    assert said.count(LOSS.message) == 1
-    assert "shop.r4 and 55 more" in said
-
-
-def test_a_schema_difference_is_not_said_to_be_mended_by_copying() -> None:
-    schema = replace(DIFFERENCES[0], kind=DifferenceKind.SCHEMA)
-    assert "REPAIR" not in shown(replace(OUTCOME, state=State.DIFFERENT, differences=(schema,)))
-
-
-def test_the_largest_relations_are_shown_and_the_others_counted() -> None:
-    said = shown(OUTCOME)
-    assert "shop.r29 → store.r29" in said
-    assert "and 20 smaller" in said
-
-
-def test_json_holds_everything_that_text_leaves_out(moves: Moves, capsys: Capture) -> None:
-    moves.answer = replace(OUTCOME, state=State.DIFFERENT, differences=DIFFERENCES)
-    assert run(["migrate", *SIDES, "--json"]) == 1
-    found = stdout_json(capsys)
-    assert (len(found["relations"]), len(found["differences"])) == (30, 50)
-    assert (found["rows"], found["state"]) == (435_000, "different")
-
-
-def test_a_refusal_lists_every_problem_with_what_to_do(moves: Moves, capsys: Capture) -> None:
-    other = replace(PROBLEM, object="extension postgis", hint="install it")
-    moves.answer = replace(OUTCOME, state=State.REFUSED, problems=(PROBLEM, other))
-    assert run(["migrate", *SIDES]) == 3
-    said = capsys.readouterr().err
-    for words in ("2 problems", "nothing was written", PROBLEM.hint, "extension postgis"):
-        assert words in said
-
-
-def test_one_answer_to_many_problems_is_said_once(moves: Moves, capsys: Capture) -> None:
-    many = tuple(replace(PROBLEM, object=f"shop.r{n}") for n in range(60))
-    moves.answer = replace(OUTCOME, state=State.REFUSED, problems=many)
-    assert run(["migrate", *SIDES]) == 3
-    said = capsys.readouterr().err
-    assert all(f"shop.r{n}: " in said for n in range(60))
-    assert said.count(PROBLEM.hint) == 1
-
-
-def test_progress_and_notices_go_to_stderr(moves: Moves, capsys: Capture) -> None:
-    run(["migrate", *SIDES])
-    said = capsys.readouterr()
-    assert 'notice="something to know"' in said.err
-    assert "something to know" not in said.out
-
-
-def test_quiet_is_two_lines_and_no_progress(moves: Moves, capsys: Capture) -> None:
-    run(["migrate", "--source", "old", "--target", "new", "-q"])  # no password to be warned of
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert len(said.out.splitlines()) == 2
-
-
-@pytest.mark.parametrize("width", [40, 80, 120])
-def test_sentences_fit_the_terminal(width: int) -> None:
-    notice = "shop.r1 was read from two snapshots, because the first was lost on the way"
-    said = shown(replace(OUTCOME, relations=(), notices=(notice,), losses=(LOSS,) * 3), width)
-    lines = click.unstyle(said).splitlines()
-    sentences = [line for line in lines if "→" not in line]
-    assert max(len(line) for line in sentences) <= max(width, 34)
-
-
-# ----------------------------------------------------------------------------------------- secrets
-
-
-SPELLINGS = [
-    f"postgresql://app:{PASSWORD}@host:5432/shop",
-    f"postgresql://app:{QUOTED}@host/shop?sslmode=require",
-    f"postgresql+psycopg2://app:{QUOTED}@host/shop",
-    f"postgresql://:{QUOTED}@/shop",
-    f"host=h password={PASSWORD} user=app",
-    f"host=h password = '{PASSWORD}' user=app",
-    f"postgresql://host/shop?user=app&password={QUOTED}",
-]
-
-
-@pytest.mark.parametrize("text", SPELLINGS)
-def test_a_password_is_masked_however_it_is_written(text: str) -> None:
-    said = mask(f"could not reach {text}: no", tuple(secrets_in(text)))
-    assert PASSWORD not in said
-    assert QUOTED not in said
-    assert HIDDEN in said
-
-
-@pytest.mark.parametrize("text", SPELLINGS)
-def test_a_password_is_masked_where_it_stands_alone(text: str) -> None:
-    voice = Voice.of(["migrate", "--source", text], {})
-    assert voice.masked(f"no entry with {PASSWORD}") == f"no entry with {HIDDEN}"
-
-
-@given(st.text(st.characters(codec="utf-8", exclude_characters="/@"), min_size=4, max_size=20))
-def test_no_password_of_a_url_reaches_the_next_command(password: str) -> None:
-    voice = Voice.of(["plan", "--source", f"postgresql://u:{password}@h/d"], {})
-    said = voice.command("migrate")
-    assert said == f"windlass migrate --source 'postgresql://u:{HIDDEN}@h/d'"
-
-
-INNOCENT = ["shop.orders: 12 rows", "password authentication failed for user app", "a@b.example"]
-
-
-@pytest.mark.parametrize("text", INNOCENT)
-def test_what_is_no_password_is_left_alone(text: str) -> None:
-    assert mask(text) == text
-
-
-@pytest.mark.parametrize("form", [[], ["--json"], ["-v"], ["-vv"]])
-@pytest.mark.parametrize("kind", [RuntimeError, WindlassError, ConnectionLost])
-@pytest.mark.parametrize("verb", ["plan", "migrate"])
-def test_no_error_shows_a_password(
-    moves: Moves, capsys: Capture, verb: str, kind: Callable[[str], Exception], form: list[str]
-) -> None:
-    moves.answer = kind(f"cannot reach postgresql://app:{QUOTED}@h/shop with {PASSWORD}")
-    run([verb, *SIDES, *form])
-    said = capsys.readouterr()
-    assert PASSWORD not in said.out + said.err
-    assert QUOTED not in said.out + said.err
-
-
-def test_a_misplaced_url_is_not_repeated_with_its_password(moves: Moves, capsys: Capture) -> None:
-    assert run(["migrate", SPELLINGS[0]]) == 2
-    assert PASSWORD not in capsys.readouterr().err
-
-
-def test_a_password_of_a_spec_file_or_a_variable_is_masked(
-    moves: Moves, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "shop.yaml"
-    path.write_text("source: postgresql://app:of-a-file@h/shop\n")
-    monkeypatch.setenv("WINDLASS_TARGET", "postgresql://app:of-a-variable@h/shop")
-    monkeypatch.setenv("PGPASSWORD", "of-the-library")
-    moves.answer = RuntimeError("of-a-file of-a-variable of-the-library")
-    run(["migrate", "-f", str(path)])
-    assert f"{HIDDEN} {HIDDEN} {HIDDEN}" in capsys.readouterr().err
-
-
-def test_only_v_shows_where_a_fault_of_ours_is(moves: Moves, capsys: Capture) -> None:
-    moves.answer = RuntimeError("a fault of ours")
-    assert run(["migrate", *SIDES, "-v"]) == 4
-    assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
 # --------------------------------------------------------------------------------- as a process

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.test_run import Work, by_item, run, sets, step, waits_for
+from steps import Work, by_item, run, sets, step, waits_for
 from windlass.flows.export.outline import EXPORT
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.rewrite.outline import REWRITE
