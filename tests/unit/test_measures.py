@@ -37,15 +37,8 @@ LEFT: dict[str, dict[str, int]] = {
 }
 IN_LOOPS: set[str] = set()
 TEST_MODULES_LEFT: dict[str, int] = {
-    "airflow/test_airflow_dags.py": 1070,
     "postgres/test_connection_parameters.py": 529,
-    "postgres/test_export_run.py": 799,
     "support/near_values.py": 509,
-    "unit/test_cli.py": 682,
-    "unit/test_rename.py": 560,
-    "unit/test_run.py": 555,
-    "unit/test_select.py": 611,
-    "unit/test_statements.py": 703,
 }
 
 
