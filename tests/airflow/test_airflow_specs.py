@@ -214,6 +214,16 @@ def test_a_file_says_which_flow(shelf: Shelf, flow: str, task: str) -> None:
     assert task in shelf.read()["shop"].tasks
 
 
+def test_a_file_can_be_for_any_flow(shelf: Shelf) -> None:
+    spec = "spec: {table: review, select: 'true'}"
+    shelf.put(a=f"flow: rewrite\nconnections: {{connection: shop_new}}\n{spec}")
+    shelf.put(b="flow: export\nconnections: {source: shop_old}\nspec: {to: 'file:///x'}")
+    found = shelf.read()
+    assert "writing_to_database" in found["a"].tasks
+    assert "check_rows" in found["b"].tasks
+    assert found["b"].words["params"][0][0] == "source_conn_id"
+
+
 def test_a_file_s_words_reach_its_dag(shelf: Shelf) -> None:
     shelf.put(a=FULL)
     dag = shelf.read()["nightly"]
@@ -295,7 +305,14 @@ def test_every_fault_of_every_file_is_told(shelf: Shelf) -> None:
         ("spec: {source: old}", "source: give the id of a connection instead"),
         ("spec: {target: new}", "target: give the id of a connection instead"),
         ("spec: shop", "spec: input should be a valid dictionary"),
-        ("flow: copy", "flow: input should be 'migrate' or 'validate'"),
+        ("flow: copy", "flow: 'copy' is not a flow; there are migrate, validate, rewrite, export"),
+        ("flow: rewrite", "connections: connection: not given"),
+        (
+            "flow: export\nconnections: {source: old}\n"
+            "spec: {to: 'file:///x', warehouse: 'postgresql://me:secret@w/x'}",
+            "warehouse: holds a password; use a connection",
+        ),
+        ("connections: {source: old}", "connections: migrate has source-conn-id"),
         ("dag-id: my shop", "dag-id: string should match pattern"),
         ("max-parallel: 0", "max-parallel: input should be greater than or equal to 1"),
         ("retry-delay-seconds: 0", "retry-delay-seconds: input should be greater than 0"),

@@ -6,17 +6,15 @@ It reads flows as data only: parsing a DAG file connects to nothing and imports 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from airflow.sdk import DAG, AssetAlias, BaseOperator, Param
 
 from windlass.airflow import params as forms
+from windlass.airflow.checking import PLACED, SpecLike, checked, checked_export, has_password
 from windlass.airflow.notices import Notices, macros
 from windlass.airflow.operators import (
     EndOperator,
@@ -24,23 +22,18 @@ from windlass.airflow.operators import (
     ListOperator,
     ShareOperator,
     StepOperator,
-    read_words,
     resolve_place,
 )
 from windlass.errors import BadSpec
-from windlass.flows.specs import check_flow, without_flow
+from windlass.flows.registry import FLOWS, entries_of, flow_named
 from windlass.model.flow import Flow, Step
-from windlass.spec.yaml_file import read_yaml
 
-MIGRATE = "windlass.flows.migrate.outline:MIGRATE"
-VALIDATE = "windlass.flows.validate.outline:VALIDATE"
-REWRITE = "windlass.flows.rewrite.outline:REWRITE"
-EXPORT = "windlass.flows.export.outline:EXPORT"
+MIGRATE, VALIDATE = FLOWS["migrate"], FLOWS["validate"]
+REWRITE, EXPORT = FLOWS["rewrite"], FLOWS["export"]
 _SECTION = "windlass"  # of airflow.cfg, or variables such as AIRFLOW__WINDLASS__POOL
 _PARAMS = "windlass.airflow.params"
 BESIDE = 8  # tasks of a run that may be active beside the mapped ones: the holder, short steps
 Gate = Callable[[], BaseOperator]
-SpecLike = Mapping[str, Any] | Path | str
 
 
 @dataclass(frozen=True)
@@ -303,7 +296,7 @@ def migration_dag(
         MIGRATE,
         dag_id,
         words=words,
-        given=_checked(MIGRATE, spec),
+        given=checked(MIGRATE, spec),
         params=params,
         tuning=tuning,
         ending=ending,
@@ -334,7 +327,7 @@ def validation_dag(
         VALIDATE,
         dag_id,
         words=f"{_PARAMS}:{'validation_words' if spec is None else 'spec_words'}",
-        given=_checked(VALIDATE, spec),
+        given=checked(VALIDATE, spec),
         params=params,
         tuning=tuning,
         ending=ending,
@@ -363,7 +356,7 @@ def rewrite_dag(
         REWRITE,
         dag_id,
         words=f"{_PARAMS}:rewrite_words",
-        given=_checked(REWRITE, spec, ("connection",)),
+        given=checked(REWRITE, spec, ("connection",)),
         connections=("connection",),
         params=forms.rewrite_params(db_conn_id),
         tuning=tuning,
@@ -393,7 +386,7 @@ def export_dag(
         EXPORT,
         dag_id,
         words=words,
-        given=_checked_export(spec, warehouse_conn_id),
+        given=checked_export(spec, warehouse_conn_id),
         connections=("source", "warehouse") if warehouse_conn_id else ("source",),
         params={"source_conn_id": forms.connection(source_conn_id, forms.ONLY_READ)},
         tuning=tuning,
@@ -402,46 +395,45 @@ def export_dag(
     )
 
 
-def _checked_export(spec: SpecLike, warehouse_conn_id: str) -> dict[str, Any]:
-    """Checked as an export to PostgreSQL where the warehouse is a connection."""
-    if not warehouse_conn_id:
-        given = _checked(EXPORT, spec, ("source",))
-        if _has_password(str(given.get("warehouse") or "")):
-            raise BadSpec(["warehouse: holds a password; use a connection, warehouse_conn_id"])
-        return given
-    placed = {"warehouse": "postgresql://connection"}
-    given = _checked(EXPORT, spec, ("source", "warehouse"), placed)
-    return {**given, "warehouse": warehouse_conn_id}
-
-
-def _has_password(address: str) -> bool:
-    """Of a URL, or of libpq's `host=... password=...`."""
-    if re.match(r"\s*[a-z_]+\s*=", address):
-        return re.search(r"(^|\s)(ssl)?password\s*=", address) is not None
-    found = urlsplit(address)
-    asked = {key for key, _ in parse_qsl(found.query)}
-    return found.password is not None or bool(asked & {"password", "sslpassword"})
-
-
-def _checked(
+def spec_dag(
     flow: str,
-    spec: SpecLike | None,
-    connections: Sequence[str] = ("source", "target"),
-    placed: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """A spec's options, checked: its faults are an import error, not a failed run. `placed` stands
-    in for connections in the check."""
-    if spec is None:
-        return {}
-    words = dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
-    model = resolve_place(flow).spec
-    check_flow(resolve_place(model).flow, words)
-    words = without_flow(words)
-    sides = [side for side in connections if side in words]
-    if sides:
-        raise BadSpec([f"{side}: give the id of a connection instead" for side in sides])
-    read_words(model, {**words, **(placed or {})})
-    return words
+    dag_id: str,
+    *,
+    spec: SpecLike,
+    connections: Mapping[str, str],
+    tuning: Tuning | None = None,
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """Any flow that a spec can be for, by its name. `connections` are ids of Airflow connections,
+    or ``variable:`` and a name, by the words of the spec that they stand for.
+
+    Raises:
+        BadSpec: with every fault of the spec, and every database without a connection.
+    """
+    place, entries = FLOWS[flow], entries_of(flow_named(flow))
+    given = {key.replace("-", "_"): value for key, value in connections.items()}
+    databases = [entry.key for entry in entries.values() if entry.variable]
+    lacking = [f"connections: {key}: not given" for key in databases if key not in given]
+    if lacking:
+        raise BadSpec(lacking)
+    params = {f"{key}_conn_id": forms.connection(value, entries[key.replace("_", "-")].help)
+              for key, value in given.items()}  # fmt: skip
+    words = checked(place, spec, list(given), dict.fromkeys(given, PLACED))
+    secret = [key for key, value in words.items() if has_password(str(value or ""))]
+    if secret:
+        raise BadSpec([f"{key}: holds a password; use a connection" for key in secret])
+    return flow_dag(
+        place,
+        dag_id,
+        words=f"{_PARAMS}:connected_words",
+        given=words,
+        connections=tuple(given),
+        params=params,
+        tuning=tuning,
+        ending=ending,
+        **dag_options,
+    )
 
 
 def _approval(validation_dag_id: str = "") -> BaseOperator:

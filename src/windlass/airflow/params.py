@@ -116,6 +116,14 @@ def rewrite_words(params: Given, given: Given) -> dict[str, Any]:
     return {**given, "connection": params["db_conn_id"]}
 
 
+def connected_words(params: Given, given: Given) -> dict[str, Any]:
+    """A spec as it stands, with a connection of the form for each database: `source` is
+    `source_conn_id`."""
+    end = "_conn_id"
+    sides = {name.removesuffix(end): value for name, value in params.items() if name.endswith(end)}
+    return {**given, **sides}
+
+
 def export_words(params: Given, given: Given) -> dict[str, Any]:
     """An export's spec as it stands, with the form's source."""
     return {**given, "source": params["source_conn_id"]}

@@ -1,7 +1,7 @@
 """A folder of YAML files as DAGs: one file, one DAG.
 
 dag_id: shop_to_the_new_server   # default: the file's name
-flow: migrate                    # or validate
+flow: migrate                    # or another: rewrite and export take `connections`
 source_conn_id: shop_old
 target_conn_id: shop_new
 spec:                            # what `windlass spec` shows
@@ -12,18 +12,20 @@ spec:                            # what `windlass spec` shows
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from airflow.sdk import DAG, get_parsing_context
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from windlass.airflow.factory import Ending, Tuning, migration_dag, validation_dag
+from windlass.airflow.factory import Ending, Tuning, migration_dag, spec_dag, validation_dag
 from windlass.airflow.notices import Notices
 from windlass.errors import BadSpec
+from windlass.flows.registry import spec_flows
 from windlass.spec.model import validated
 from windlass.spec.yaml_file import read_yaml
 
@@ -40,15 +42,24 @@ def _schedule(text: str) -> str:
     return text
 
 
+def _flow(name: str) -> str:
+    known = ["migrate", "validate", *(flow.name for flow in spec_flows())]
+    if name not in known:
+        raise ValueError(f"{name!r} is not a flow; there are {', '.join(dict.fromkeys(known))}")
+    return name
+
+
 class DagSpec(BaseModel):
     """One file of the folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dag_id: Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=250)]
-    flow: Literal["migrate", "validate"] = "migrate"
+    flow: Annotated[str, AfterValidator(_flow)] = "migrate"
     source_conn_id: str = "postgres_source"
     target_conn_id: str = "postgres_target"
+    # of other flows: by the spec's word for the database
+    connections: dict[str, str] = Field(default_factory=dict)
     spec: dict[str, Any] = Field(default_factory=dict)
     schedule: Annotated[str, AfterValidator(_schedule)] | None = None
     tags: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list)
@@ -91,12 +102,9 @@ class DagSpec(BaseModel):
         deadline = timedelta(minutes=self.deadline_minutes) if self.deadline_minutes else None
         if deadline and not (self.email or self.webhook_conn_id):
             raise BadSpec(["deadline-minutes: give email or webhook-conn-id to notify"])
-        make = {"migrate": migration_dag, "validate": validation_dag}[self.flow]
-        return make(
+        return self._make()(
             self.dag_id,
             spec={key.replace("-", "_"): value for key, value in self.spec.items()},
-            source_conn_id=self.source_conn_id,
-            target_conn_id=self.target_conn_id,
             tuning=self._tuning(),
             ending=Ending(
                 notices if self.email or self.webhook_conn_id else None,
@@ -109,6 +117,19 @@ class DagSpec(BaseModel):
             default_args={"owner": self.owner},
             **({"description": self.description} if self.description else {}),
         )
+
+    def _make(self) -> Callable[..., DAG]:
+        """A migration and a comparison have forms of their own."""
+        own: dict[str, Callable[..., DAG]] = {
+            "migrate": migration_dag,
+            "validate": validation_dag,
+        }
+        if self.flow not in own:
+            return partial(spec_dag, self.flow, connections=self.connections)
+        if self.connections:
+            raise BadSpec([f"connections: {self.flow} has source-conn-id and target-conn-id"])
+        source, target = self.source_conn_id, self.target_conn_id
+        return partial(own[self.flow], source_conn_id=source, target_conn_id=target)
 
 
 def load_specs(folder: Path | str) -> dict[str, DAG]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from windlass.airflow.checking import SpecLike
 from windlass.airflow.connections import VARIABLE
-from windlass.airflow.factory import SpecLike, migration_dag, rewrite_dag, validation_dag
+from windlass.airflow.factory import migration_dag, rewrite_dag, validation_dag
 
 MIGRATION, VALIDATION, REWRITE = (
     "postgres_to_postgres_migration",
