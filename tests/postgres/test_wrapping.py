@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from command import REFUSED, environment, windlass
-from sample_plan import sample_plan
+from sample_plan import refused_plan
 from servers import Pair
 from windlass.cli.endings import Ending, Exit, text_of
 from windlass.cli.wrapping import WHOLE, hang
@@ -60,7 +60,7 @@ def test_a_plan_wraps_problems_and_what_is_set_aside_where_it_is_asked_to(wraps:
     aside = SetAside(
         "FUNCTION", Name("shop", "price_of"), f"(IN {', IN '.join(['a numeric'] * 12)})", "backup"
     )
-    plan = replace(sample_plan(), problems=(PROBLEM,), set_aside=(aside,))
+    plan = replace(refused_plan(PROBLEM), set_aside=(aside,))
     said = plan_text(plan, next_command="x", width=WIDTH, wraps=wraps)
     found = [line for line in said.splitlines() if line.startswith(("   1  view", "  function"))]
     assert len(found) == 2

@@ -9,7 +9,11 @@ from windlass.model.plan import (
     Arrival,
     ColumnPlan,
     Estimate,
+    Findings,
+    How,
     Load,
+    Made,
+    Objects,
     Plan,
     RelationPlan,
     Server,
@@ -78,7 +82,6 @@ def sample_plan() -> Plan:
                 batch="small relations 1",
             ),
         ),
-        others=(("VIEW", Name("shop", "best"), Name("store", "best")),),
         loads=(
             *(Load(chunk.id, "shop.orders", (chunk,)) for chunk in orders),
             Load("small relations 1", "small relations 1", odd),
@@ -119,18 +122,23 @@ def sample_plan() -> Plan:
             ),
         ),
         sequences=((Name("shop", "orders_id_seq"), Name("store", "orders_id_seq")),),
-        materialized_views=(Name("store", "totals"),),
-        partition_roots=(),
-        large_objects=LargeObjects(3, 16_400, 16_500),
         set_aside=(SetAside("TABLE", Name("store", "Odd | `name`"), "", "windlass_backup_1"),),
-        losses=(LOSS,),
-        problems=(),
+        objects=Objects(
+            others=(("VIEW", Name("shop", "best"), Name("store", "best")),),
+            materialized_views=(Name("store", "totals"),),
+            large_objects=LargeObjects(3, 16_400, 16_500),
+        ),
+        findings=Findings(losses=(LOSS,)),
+        how=How(jobs=2, verify="full", copies_rows=True),
+        made=Made(tools={"pg_dump": "18.1"}),
         estimate=Estimate(41.7, 128 << 20, 1_200_000, "40 MB/s and 2 jobs, as measured here."),
-        pg_dump="18.1",
-        jobs=2,
-        verify="full",
-        copies_rows=True,
     )
+
+
+def refused_plan(problem: Problem = PROBLEM) -> Plan:
+    """The same with a problem."""
+    plan = sample_plan()
+    return replace(plan, findings=replace(plan.findings, problems=(problem,)))
 
 
 def keyset_chunks(plan: Plan) -> Plan:

@@ -18,7 +18,7 @@ import pytest
 
 from moves import OUTCOME, SIDES, Capture, Moves, moves, stdout_json
 from paths import TESTS
-from sample_plan import PROBLEM, sample_plan
+from sample_plan import PROBLEM, refused_plan, sample_plan
 from windlass.cli.endings import EXIT_OF, Exit
 from windlass.cli.main import run
 from windlass.cli.voice import HIDDEN
@@ -191,7 +191,7 @@ def test_a_plan_comes_in_the_form_asked_for(
 
 
 def test_a_plan_with_problems_is_shown_and_refused(moves: Moves, capsys: Capture) -> None:
-    moves.answer = Planned(replace(sample_plan(), problems=(PROBLEM,)))
+    moves.answer = Planned(refused_plan())
     assert run(["plan", *SIDES]) == 3
     assert PROBLEM.hint in capsys.readouterr().out
 

@@ -19,7 +19,7 @@ from windlass.flows.migrate.portions import (
     Portion,
     divide,
 )
-from windlass.model.plan import PORTION, Plan, RelationPlan
+from windlass.model.plan import MOST_STATEMENTS, Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
 from windlass.planning.chunks import SMALL_BYTES, batches
@@ -157,9 +157,9 @@ def test_the_rest_of_a_large_relation_s_keys_comes_after_its_indexes(plan: Plan)
 
 @pytest.mark.parametrize("phase", IN_ORDER)
 def test_a_phase_is_cut_in_the_order_of_the_archive(phase: Phase) -> None:
-    made: list[tuple[Phase, str, int]] = [(phase, KINDS[phase][0], 0)] * (2 * PORTION + 1)
+    made: list[tuple[Phase, str, int]] = [(phase, KINDS[phase][0], 0)] * (2 * MOST_STATEMENTS + 1)
     found = divide(plan_of([(0, False)], made))[IN_ORDER[phase]]
-    assert [len(portion.statements) for portion in found] == [PORTION, PORTION, 1]
+    assert [len(portion.statements) for portion in found] == [MOST_STATEMENTS, MOST_STATEMENTS, 1]
     assert [one.id for portion in found for one in portion.statements] == list(range(len(made)))
 
 
@@ -181,4 +181,4 @@ def test_a_portion_fits_into_the_server_s_lock_table(
 ) -> None:
     made = [(phase, kind, number % max(len(sizes), 1)) for number in range(600)]
     found = portions(plan_of(sizes, made))
-    assert max(len(portion.statements) for portion in found) <= PORTION
+    assert max(len(portion.statements) for portion in found) <= MOST_STATEMENTS

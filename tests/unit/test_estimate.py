@@ -90,7 +90,7 @@ def test_steps_that_one_worker_does_alone_are_steps_without_items() -> None:
 
 def test_what_is_learned_from_a_run_rests_on_all_of_its_work() -> None:
     found = estimate(replace(work(), refreshed_bytes=500 * MB), ASSUMED)
-    plan = replace(sample_plan(), estimate=found, copies_rows=True)
+    plan = replace(sample_plan(), estimate=found)
     assert work_of(plan).refreshed_bytes == 500 * MB
 
 

@@ -27,11 +27,8 @@ LEFT: dict[str, dict[str, int]] = {
     "module_lines": {},
     "class_lines": {},
     "class_attributes": {
-        "windlass/engines/postgres/types.py:Type": 16,
         "windlass/model/outcome.py:Outcome": 23,
         "windlass/model/outcome.py:RunStatus": 17,
-        "windlass/model/plan.py:Plan": 29,
-        "windlass/model/rewrite.py:RewritePlan": 19,
     },
     "function_lines": {},
 }

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sample_plan import LOSS, ODD, PROBLEM, keyset_chunks, sample_plan
-from windlass.model.plan import Plan
+from sample_plan import LOSS, ODD, PROBLEM, keyset_chunks, refused_plan, sample_plan
+from windlass.model.plan import Findings, How, Objects, Plan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
 from windlass.planning.document.as_json import document
@@ -71,7 +71,7 @@ CONTENT = [
 @every_form
 @pytest.mark.parametrize("words", CONTENT)
 def test_every_form_tells_all(form: Form, words: str) -> None:
-    assert words in form(replace(sample_plan(), problems=(PROBLEM,)))
+    assert words in form(refused_plan())
 
 
 @every_form
@@ -99,12 +99,12 @@ def test_a_document_for_people_says_what_to_run_next(form: Form) -> None:
 
 
 def test_a_plan_with_problems_does_not_invite_to_run_it() -> None:
-    last = as_text(replace(sample_plan(), problems=(PROBLEM,))).splitlines()[-1]
+    last = as_text(refused_plan()).splitlines()[-1]
     assert last == f"Nothing was written. Fix the problems above, then run: {NEXT}"
 
 
 def test_the_grave_comes_before_the_long() -> None:
-    said = as_text(replace(sample_plan(), problems=(PROBLEM,)))
+    said = as_text(refused_plan())
     titles = ["\nProblems\n", "\nLosses\n", "\nTables, in", "\nColumns\n", "\nStatements"]
     places = [said.index(title) for title in titles]
     assert places == sorted(places)
@@ -117,7 +117,7 @@ def test_a_brief_plan_ends_with_the_relations() -> None:
 
 
 def test_a_section_without_content_is_left_out() -> None:
-    said = as_text(replace(sample_plan(), losses=(), set_aside=(), others=()))
+    said = as_text(replace(sample_plan(), findings=Findings(), set_aside=(), objects=Objects()))
     assert "Losses" not in said
     assert "Set aside" not in said
     assert "No problems. No losses." in said
@@ -125,7 +125,7 @@ def test_a_section_without_content_is_left_out() -> None:
 
 def test_losses_of_one_kind_are_told_together_and_each_is_named() -> None:
     losses = tuple(replace(LOSS, object=f"shop.r{n}") for n in range(60))
-    said = as_text(replace(sample_plan(), losses=losses))
+    said = as_text(replace(sample_plan(), findings=Findings(losses)))
     assert said.count(LOSS.message) == 1
     assert all(f"shop.r{n}" in said for n in range(60))
 
@@ -136,7 +136,7 @@ def test_chunks_are_told_by_what_cuts_them() -> None:
 
 
 def test_a_schema_only_plan_copies_nothing() -> None:
-    said = as_text(replace(sample_plan(), copies_rows=False))
+    said = as_text(replace(sample_plan(), how=How(2, "full", copies_rows=False)))
     assert "their definitions only" in said
     assert " copy " not in said
 

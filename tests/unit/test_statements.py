@@ -274,7 +274,7 @@ def test_a_statement_knows_the_relation_that_it_is_part_of() -> None:
     assert related("FUNCTION", "f()", archive=archive) is None
 
 
-# islands
+# components
 
 
 def test_tables_that_may_want_the_same_name_for_a_constraint_keep_their_order() -> None:
@@ -286,5 +286,5 @@ def test_tables_that_may_want_the_same_name_for_a_constraint_keep_their_order() 
     archive.add("TABLE", "free", definition="CREATE TABLE shop.free (a int NOT NULL);\n")
     own = "CREATE TABLE shop.own (a int CONSTRAINT own_b_not_null NOT NULL);\n"
     archive.add("TABLE", "own", definition=own)
-    islands = {one.name.name: one.island for one in write(archive).statements}
-    assert [name for name, island in islands.items() if not island] == ["droppk", "child"]
+    components = {one.name.name: one.component for one in write(archive).statements}
+    assert [name for name, component in components.items() if not component] == ["droppk", "child"]

@@ -28,7 +28,6 @@ def make(
         kind=kind,
         builtin=oid < 16384 if builtin is None else builtin,
         element=array_of,
-        is_array=bool(array_of),
         subtype=subtype,
         base=base,
         modifier=-1,

@@ -15,8 +15,8 @@ from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import (
     SLICE_BYTES,
+    apply_metadata,
     describe,
-    dress,
     unlink_large_objects,
 )
 from windlass.engines.postgres.session import Connection
@@ -28,7 +28,7 @@ def keep_aside(connection: Connection, oids: Collection[int], user: str) -> dict
     kept = {}
     for found in describe(connection, list(oids)):
         kept[found.oid] = _copied(connection, found.oid, 0)
-        dress(connection, replace(found, oid=kept[found.oid]), roles, user)
+        apply_metadata(connection, replace(found, oid=kept[found.oid]), roles, user)
     unlink_large_objects(connection, kept)
     return kept
 
@@ -39,7 +39,7 @@ def bring_back(connection: Connection, kept: Mapping[int, int], user: str) -> No
     own = {copy: oid for oid, copy in kept.items()}
     for found in describe(connection, list(own)):
         _copied(connection, found.oid, own[found.oid])
-        dress(connection, replace(found, oid=own[found.oid]), roles, user)
+        apply_metadata(connection, replace(found, oid=own[found.oid]), roles, user)
     unlink_large_objects(connection, own)
 
 

@@ -119,7 +119,7 @@ class Sides(Reporting):
 
     def losses(self) -> tuple[Loss, ...]:
         """What is known to be another on the target."""
-        return self.plan.losses
+        return self.plan.findings.losses
 
     @abstractmethod
     def copied(self) -> Plan | None:
@@ -188,7 +188,7 @@ def _planned(plan: Plan, flow: Flow[Any], steps: tuple[str, ...], *, resumed: bo
     sizes: Counter[str] = Counter()
     rows: Counter[str] = Counter()
     relations: Counter[str] = Counter()
-    for item in plan.relations if plan.copies_rows else ():
+    for item in plan.relations if plan.how.copies_rows else ():
         sizes[item.batch] += item.relation.size_bytes
         rows[item.batch] += max(item.relation.rows, 0)
         relations[item.batch] += 1

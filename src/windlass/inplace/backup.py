@@ -56,11 +56,11 @@ class Restored:
 
 
 def place_of(plan: RewritePlan) -> Name:
-    return Name(plan.backup_schema, plan.table.name)
+    return Name(plan.kept.schema, plan.table.name)
 
 
 def _new_place(plan: RewritePlan) -> Name:
-    return Name(plan.backup_schema, f"windlass_{plan.run}")
+    return Name(plan.kept.schema, f"windlass_{plan.run}")
 
 
 def owner_of(connection: Connection, backup: Name) -> tuple[str, str]:
@@ -114,12 +114,12 @@ def copy(connection: Connection, staging: Staging) -> int:
         WindlassError: it is not complete.
     """
     plan = staging.plan
-    if may_create_in(connection, plan.backup_schema) is None:
-        schema = sql.Identifier(plan.backup_schema)
+    if may_create_in(connection, plan.kept.schema) is None:
+        schema = sql.Identifier(plan.kept.schema)
         connection.execute(sql.SQL("create schema {}").format(schema))
     new = _new_place(plan)
     _check(connection, plan)
-    if plan.backup == "full":
+    if plan.kept.level == "full":
         source = sql.SQL("select * from {}").format(staging.target)
     else:
         parts = [staging.table(), *([staging.table("_others")] if plan.deletes_by_key else [])]
@@ -142,7 +142,7 @@ def _check(connection: Connection, plan: RewritePlan, *names: str) -> None:
     """Raises:
     Refused: another role could take the backup away, or make us run its code.
     """
-    if problems := access.read_problems(connection, plan.table, plan.backup_schema, *names):
+    if problems := access.read_problems(connection, plan.table, plan.kept.schema, *names):
         raise Refused(problems)
 
 
@@ -188,7 +188,7 @@ def drop_unfinished(connection: Connection, plan: RewritePlan) -> None:
 
 
 def keep_touched(connection: Connection, staging: Staging) -> None:
-    """Leave in a backup of touched rows only those that the run has deleted or written by now: what
+    """Leave in a backup of touched rows only those that the run has deleted or written so far: what
     somebody else has changed since they were read, a rollback is not to undo."""
     place = find_place(connection, staging.plan)
     if place is None:

@@ -19,7 +19,7 @@ from windlass.inplace.backup import HINT, owner_of, whose
 from windlass.model.flow import resolve
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.model.rewrite import RewriteChange, RewriteColumn, RewritePlan
+from windlass.model.rewrite import Call, Kept, RewriteChange, RewriteColumn, RewritePlan, Where
 from windlass.spec.choices import Backup, Delete
 from windlass.spec.rewrite import Addition, Change, RewriteSpec
 
@@ -103,7 +103,7 @@ class _Checking:
             columns=tuple(self._columns(duplicates)),
             changes=tuple(changes),
             missing=missing,
-            backup=kept.value,
+            kept=Kept(kept.value, spec.backup_schema),
             duplicates=duplicates,
         )
 
@@ -113,7 +113,7 @@ class _Checking:
             "columns": (),
             "changes": (),
             "missing": (),
-            "backup": spec.backup.value,
+            "kept": Kept(spec.backup.value, spec.backup_schema),
             "duplicates": None,
             **known,
         }
@@ -121,17 +121,13 @@ class _Checking:
             run=run,
             table=self.name,
             oid=self.table.oid,
-            place=f"{info.host}:{info.port}",
-            database=info.dbname,
+            where=Where(f"{info.host}:{info.port}", info.dbname),
             condition=spec.select,
             key=spec.key or "",
             id=spec.id or "",
             stamp=spec.stamp or "",
-            backup_schema=spec.backup_schema,
             deletes_by_key=spec.delete is Delete.ALL_WITH_KEY,
-            function=spec.function or "",
-            frame=spec.frame.value,
-            batch_rows=spec.batch_rows,
+            call=Call(spec.function or "", spec.frame.value, spec.batch_rows),
             **words,
         )
 

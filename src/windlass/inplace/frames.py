@@ -51,8 +51,8 @@ def call_function(
     """Call the plan's function with every staged row, in their order. `check` is called before each
     batch, and raises what is to end the work.
 
-    What it gives waits in the table `_batches`, which is made anew; the columns, and the rows.
-    Nothing is written if there are no rows.
+    What it gives waits in the table `_batches`, which is created again. Returns the columns, and
+    the number of rows. Nothing is written if there are no rows.
 
     Raises:
         WindlassError: the function failed, or gave back something else than it has to.
@@ -60,19 +60,19 @@ def call_function(
     plan = staging.plan
     reading = _Columns.of(connection, staging)
     try:
-        function: Callable[[Any], Any] = resolve(plan.function)
+        function: Callable[[Any], Any] = resolve(plan.call.function)
     except Exception as error:  # whatever its module does; another worker has looked at it before
         raise WindlassError(
-            f"function {plan.function}: cannot be imported here: {type(error).__name__}",
+            f"function {plan.call.function}: cannot be imported here: {type(error).__name__}",
             hint="its folder has to be in PYTHONPATH of every worker",
         ) from error
-    called = _Called(plan.function, function, plan.frame, reading, plan.id, check)
+    called = _Called(plan.call.function, function, plan.call.frame, reading, plan.id, check)
     try:
-        return called.through(connection, conninfo, staging, plan.batch_rows)
+        return called.through(connection, conninfo, staging, plan.call.batch_rows)
     except called.errors as error:
         if called.failed is not None:  # the driver only says that its reader has ended
             raise called.failed from called.failed.__cause__
-        raise _explained(error, f"function {plan.function}") from error
+        raise _explained(error, f"function {plan.call.function}") from error
 
 
 def _explained(error: Exception, doing: str) -> WindlassError:

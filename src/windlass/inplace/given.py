@@ -37,7 +37,7 @@ def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
     except psycopg.DataError as error:
         name = first_misfit(connection, given, assign)
         raise explain(
-            error, f"function {staging.plan.function}: column {name}", side="database"
+            error, f"function {staging.plan.call.function}: column {name}", side="database"
         ) from error
     connection.execute(sql.SQL("drop table {}").format(staging.table("_batches")))
     changed = _changed(connection, staging, rows)
@@ -79,7 +79,7 @@ def _changed(connection: Connection, staging: Staging, rows: int) -> list[str]:
     count, *changed = row
     if count != rows:
         raise WindlassError(
-            f"function {staging.plan.function}: {count} of {rows} rows have come back",
+            f"function {staging.plan.call.function}: {count} of {rows} rows have come back",
             hint="run the same command again: the function is called again",
         )
     return [name for name, differs in zip(given, changed, strict=True) if differs]
@@ -93,7 +93,7 @@ def _check_untouched(staging: Staging, changed: Sequence[str]) -> None:
     if fixed.intersection(changed):
         touched = ", ".join(sorted(fixed.intersection(changed)))
         raise WindlassError(
-            f"function {plan.function}: has changed {touched}, which is not its to change",
+            f"function {plan.call.function}: has changed {touched}, which is not its to change",
             hint="let it leave those columns as they are, or out",
         )
 

@@ -49,12 +49,12 @@ def _statements(staging: Staging) -> Iterator[sql.Composable]:
     if any(change.expression for change in plan.changes):
         yield staging.make_set(staging.given)
         yield staging.set(staging.given)
-    if plan.function:
-        yield sql.SQL(f"-- every staged row through {plan.function}")
+    if plan.call.function:
+        yield sql.SQL(f"-- every staged row through {plan.call.function}")
     if plan.duplicates is not None:
         yield staging.find_extra()
     if plan.keeps_backup:
-        yield sql.SQL(f"-- {plan.backup} backup into {place_of(plan)}")
+        yield sql.SQL(f"-- {plan.kept.level} backup into {place_of(plan)}")
     if staging.extras:
         yield staging.delete_extra()
     if plan.deletes_by_key:

@@ -10,8 +10,8 @@ rewrite_RUN_gone        by ordinal, rows that were deleted
 rewrite_RUN_written     by ordinal, where a row that was written is now
 ======================  ==========================================================================
 
-A row's place is (tableoid, ctid). It is used only together with the row's image: at the same place
-another row may stand by then.
+A row's place is (tableoid, ctid). It is used only together with the row's image: another row may
+have taken the same place since.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Staging:
         return query.format(self.target, in_brackets(self.plan.condition))
 
     def read(self) -> sql.Composed:
-        """In the order in which they stand in the table."""
+        """In the order of their places in the table."""
         return sql.SQL(
             "create table {} as select row_number() over (order by tableoid, ctid) as ordinal,"
             " tableoid as place_in, ctid as place, {} from {} where {}"
@@ -187,7 +187,7 @@ class Staging:
         ).format(self.target, self.table("_others"), self._is_the_very_row(), self.table("_gone"))
 
     def delete_extra(self) -> sql.Composed:
-        """Only where the row that stays still stands as it was read."""
+        """Only where the row that stays is still as it was read."""
         return sql.SQL(
             "with gone as (delete from {target} t using {staged} s join {extra} e using (ordinal)"
             " where {same} and exists (select from {target} t join {staged} s"

@@ -13,7 +13,7 @@ def stamps(staging: Staging) -> tuple[sql.Composed, sql.Composed]:
 
 
 def _by_place(staging: Staging) -> sql.Composed:
-    """Rows that stand where they were written. What is left in `_written` does not."""
+    """Rows that are where they were written. What is left in `_written` has moved since."""
     plan = staging.plan
     return sql.SQL(
         "with stamped as (update {target} t set {stamp} = now()"

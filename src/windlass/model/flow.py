@@ -21,7 +21,7 @@ class Item:
     """What one start of a step works on; small and JSON-able.
 
     `group` ties items of different steps together: a pipelined step's item starts as soon as the
-    items of its own group are done. `cost` compares items of a step, for a display and for shares
+    items of the same group are done. `cost` compares items of a step, for a display and for shares
     of equal size. `detail` is for people.
     """
 

@@ -1,4 +1,4 @@
-"""The plan of a move: what a reviewer signs, and what every step of the flow reads."""
+"""The plan of a migration: what a reviewer signs, and what every step of the flow reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from windlass.model.report import Loss, Problem
 from windlass.model.statement import Statement
 
 # The most statements of a transaction, which holds a lock for each object that it makes.
-PORTION = 200
+MOST_STATEMENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Load:
         return sum(chunk.size_bytes for chunk in self.chunks)
 
 
-Address = tuple[int, int]  # of an object in its database: catalog and object id
+Address = tuple[int, int]  # of an object in its database, as its engine numbers them
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,40 +164,70 @@ class Estimate:
 
 class Purpose(StrEnum):
     MOVE = "move"
-    COMPARE = "compare"  # what the target has already is what it is about, never in the way
+    COMPARE = "compare"  # it is about what the target has already
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What a migration is about apart from the tables whose rows it copies."""
+
+    others: tuple[tuple[str, Name, Name], ...] = ()  # views and the like: kind, source, target
+    materialized_views: tuple[Name, ...] = ()  # on the target, in the order of refreshing
+    partition_roots: tuple[Name, ...] = ()  # on the target: what ANALYZE takes a whole tree by
+    large_objects: LargeObjects = field(default_factory=LargeObjects)
+    owners: tuple[str, ...] = ()  # roles that own what is migrated
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What people have to know before a plan is carried out."""
+
+    losses: tuple[Loss, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[str, ...] = ()  # nothing is lost by these, but somebody ought to know
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a plan is carried out."""
+
+    jobs: int
+    verify: str  # none, counts, full
+    copies_rows: bool
+    silences_triggers: bool = True  # of relations that it fills
+    most_statements: int = MOST_STATEMENTS  # of a transaction, as far as the target has room
+    notes_sums: bool = False  # of the source, with the copy
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """When, by what and for which options a plan was made."""
+
+    at: str = ""  # in UTC
+    version: str = ""  # of windlass
+    options: dict[str, Any] = field(default_factory=dict)  # the spec, without the two sides
+    tools: dict[str, str] = field(default_factory=dict)  # versions of what read the definitions
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """A migration, or a comparison, decided to the last statement and chunk."""
+
     run: str
     source: Server
     target: Server
     schemas: dict[str, str]  # source schema to target schema, every selected one
     relations: tuple[RelationPlan, ...]  # in copying order, largest first
-    others: tuple[tuple[str, Name, Name], ...]  # views and the like: kind, source, target
     loads: tuple[Load, ...]
     statements: tuple[Statement, ...]  # in the archive's order
     sequences: tuple[tuple[Name, Name], ...]  # source, target
-    materialized_views: tuple[Name, ...]  # on the target, in the order of refreshing
-    partition_roots: tuple[Name, ...]  # on the target: what ANALYZE takes a whole tree by
-    large_objects: LargeObjects
+    objects: Objects
     set_aside: tuple[SetAside, ...]
-    losses: tuple[Loss, ...]
-    problems: tuple[Problem, ...]
+    findings: Findings
     estimate: Estimate
-    pg_dump: str  # the version used
-    jobs: int
-    verify: str  # none, counts, full
-    copies_rows: bool
-    silences_triggers: bool = True  # of relations that it fills
-    portion: int = PORTION  # the most statements of a transaction that the target has room for
-    notices: tuple[str, ...] = ()  # nothing is lost by these, but somebody ought to know
-    made_at: str = ""  # in UTC
-    version: str = ""  # of windlass
-    options: dict[str, Any] = field(default_factory=dict)  # the spec, without the two sides
+    how: How
+    made: Made = field(default_factory=Made)
     dependents: tuple[Dependent, ...] = ()  # of what is set aside, in the order of making them
-    notes_sums: bool = False  # of the source, with the copy; earlier versions did not
-    owners: tuple[str, ...] = ()  # roles that own what is migrated
 
     @property
     def size_bytes(self) -> int:
@@ -215,7 +245,7 @@ class Plan:
             ),
             sorted((one.kind, str(one.name), one.signature) for one in self.set_aside),
             sorted((one.object, *(each.sql for each in one.statements)) for one in self.dependents),
-            sorted(map(str, self.losses)),
-            (self.verify, self.copies_rows),
+            sorted(map(str, self.findings.losses)),
+            (self.how.verify, self.how.copies_rows),
         )
         return hashlib.sha256(repr(what).encode()).hexdigest()

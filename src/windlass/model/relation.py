@@ -88,7 +88,7 @@ class Kind(StrEnum):
 class Relation:
     """Anything with rows or a definition that a pattern can name.
 
-    What else an engine knows of one, for planning alone, is in a class of its own.
+    What else an engine knows of one, for planning alone, is in that engine.
     """
 
     name: Name

@@ -35,12 +35,36 @@ class RewriteChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Where:
+    """The database of a rewrite, for people."""
+
+    place: str  # "127.0.0.1:5432"
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a rewrite keeps of the rows that it changes."""
+
+    level: str  # full, touched or none
+    schema: str  # where it is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A Python function that gets every row; none if it is empty."""
+
+    function: str = ""
+    frame: str = ""
+    batch_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RewritePlan:
     run: str
     table: Name
     oid: int
-    place: str  # "127.0.0.1:5432", for people
-    database: str
+    where: Where
     columns: tuple[RewriteColumn, ...]
     condition: str
     changes: tuple[RewriteChange, ...]
@@ -48,17 +72,14 @@ class RewritePlan:
     key: str
     id: str
     stamp: str  # empty: none
-    backup_schema: str
-    backup: str  # full, touched or none
+    kept: Kept
     deletes_by_key: bool
     duplicates: tuple[str, ...] | None  # by these columns; none: they stay
-    function: str = ""
-    frame: str = ""
-    batch_rows: int = 0
+    call: Call = Call()
 
     @property
     def title(self) -> str:
-        return f"{self.table} of {self.database} on {self.place}"
+        return f"{self.table} of {self.where.database} on {self.where.place}"
 
     def column(self, name: str) -> RewriteColumn:
         return next(column for column in self.columns if column.name == name)
@@ -74,4 +95,4 @@ class RewritePlan:
 
     @property
     def keeps_backup(self) -> bool:
-        return self.backup != "none"
+        return self.kept.level != "none"

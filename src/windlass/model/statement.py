@@ -1,4 +1,4 @@
-"""One piece of DDL: an entry of pg_dump's archive, ready to run on the target."""
+"""One piece of DDL, ready to run on the target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Phase(StrEnum):
     """When a statement runs. The order of the members is the order of a run."""
 
     SCHEMA = "schema"  # schemas, extensions, types, functions before the first relation
-    TABLES = "tables"  # relations, and what the archive puts between and after them
+    TABLES = "tables"  # relations, and what comes between and after them
     LOGGED = "logged"  # relations that were filled unlogged, as soon as the rows are in
     KEYS = "keys"  # indexes, primary keys, unique, exclusion: as soon as the rows are in
     ATTACH = "attach"  # partitions' indexes to their parents'
@@ -28,14 +28,14 @@ class Statement:
     """`sql` is complete: definition, then owner. Names are the target's; `relation` is what it is,
     or what it belongs to."""
 
-    id: int  # of the archive
-    kind: str  # pg_dump's word: TABLE, FK CONSTRAINT, COMMENT ...
+    id: int  # the same for all statements that one definition of the source has become
+    kind: str  # TABLE, FK CONSTRAINT, COMMENT ...
     name: Name  # schema is "" for objects that live in none
     sql: str
     drop: str
     phase: Phase
     relation: Name | None = None
-    island: int = 0  # statements of another island, but not of 0, may run before or beside it
+    component: int = 0  # those of another one, but not of 0, may run before or beside it
 
     @property
     def excludes(self) -> bool:

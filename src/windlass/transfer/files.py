@@ -208,7 +208,7 @@ def count_csv(path: Path, *, packed: bool) -> int:
 
 
 def ahead(items: Callable[[], Iterator[T]], depth: int = 1) -> Generator[T, None, None]:
-    """The same items, made in a thread that is `depth` items ahead: reading and writing meanwhile.
+    """The same items, made in a thread that is `depth` items ahead, while others are written.
 
     Who stops early stops the thread as well.
     """

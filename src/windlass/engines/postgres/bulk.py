@@ -61,7 +61,7 @@ class AsyncpgBulk:
         return int((await self._unless_lost(copying)).rpartition(" ")[2])
 
     async def _unless_lost(self, work: Coroutine[object, object, str]) -> str:
-        """asyncpg waits until it may write, and for ever where the connection is lost meanwhile."""
+        """asyncpg waits until it may write; once the connection is lost, for ever."""
         task = asyncio.ensure_future(work)
         is_lost = False
 
@@ -182,7 +182,7 @@ class LibpqBulk:
         return errors.error_from_result(result, self._connection.info.encoding)
 
     async def _flush(self) -> None:
-        """Send what libpq has kept; reads meanwhile, as a server that waits for that reads none."""
+        """Send what libpq has kept. Reads as well: a server that waits for that reads nothing."""
         while self._libpq.flush():
             readable = await self._until(reading=True, writing=True)
             if readable:

@@ -135,7 +135,7 @@ def _slices(source: Connection, oid: int) -> Iterator[bytes]:
         at += len(data)
 
 
-def dress(target: Connection, what: Described, roles: Collection[str], user: str) -> None:
+def apply_metadata(target: Connection, what: Described, roles: Collection[str], user: str) -> None:
     """Owner, grants and comment, as far as the roles exist and objects may be given to them."""
     oid = sql.Literal(what.oid)
     try:
@@ -184,7 +184,7 @@ def may_give(target: Connection, role: str) -> bool:
     return bool(row[0])
 
 
-def strangers(what: Described, roles: Collection[str]) -> set[str]:
+def missing_roles(what: Described, roles: Collection[str]) -> set[str]:
     """Roles that own it or may use it, and that the target lacks."""
     return {
         role

@@ -33,7 +33,7 @@ _WAKEFUL = (
 
 @contextmanager
 def undisturbed(target: Connection, side: Side) -> Iterator[None]:
-    """Keep other writers out; triggers, rules and foreign keys' cascades do nothing meanwhile.
+    """Keep other writers out; triggers, rules and foreign keys' cascades do nothing until the end.
 
     Raises:
         WindlassError: this user may not keep foreign keys from acting.

@@ -136,7 +136,7 @@ class Sessions:
         """Run asyncio work to its end in this thread.
 
         Raises:
-            Interrupted: `cancel` was called meanwhile.
+            Interrupted: `cancel` was called.
         """
         with self._lock:
             self._loop = self._loop or Loop()

@@ -17,8 +17,7 @@ class Type:
     name: str
     kind: str  # pg_type.typtype: b base, c composite, d domain, e enum, m multirange, r range
     builtin: bool
-    element: int
-    is_array: bool
+    element: int  # of an array
     subtype: int
     base: int
     modifier: int  # of a domain's base type
@@ -29,6 +28,10 @@ class Type:
     labels: Sequence[str] = ()  # of an enum, sorted
     fields: Sequence[int] = ()  # of a composite: the types of its attributes
     written_fields: Sequence[str] = ()
+
+    @property
+    def is_array(self) -> bool:
+        return self.element != 0
 
 
 Types = Mapping[int, Type]

@@ -96,7 +96,7 @@ class Migration(Sides):
 
     def losses(self) -> tuple[Loss, ...]:
         """Those of the plan, and those that the rows have brought about since."""
-        return (*self.plan.losses, *new_losses(self.journal))
+        return (*self.plan.findings.losses, *new_losses(self.journal))
 
     def unaccepted_losses(self) -> tuple[Loss, ...]:
         """Those that the rows have brought about; the plan's were accepted before it began."""

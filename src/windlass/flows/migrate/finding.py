@@ -160,8 +160,8 @@ class Finder:
         self._hold.take_snapshot()
         self._check_finished()
         plan = self._make_plan(run=run)
-        if plan.problems:
-            raise Refused([*plan.problems, *self.undone])
+        if plan.findings.problems:
+            raise Refused([*plan.findings.problems, *self.undone])
         return Found(Stage.PLANNED, plan)
 
     def read_run(self, name: str) -> Run:
@@ -243,8 +243,8 @@ class Finder:
         """Before a restart undoes anything: what does not depend on what is there to be undone."""
         self._hold.take_snapshot()
         plan = self._make_plan(Purpose.COMPARE)
-        if plan.problems:
-            raise Refused(plan.problems)
+        if plan.findings.problems:
+            raise Refused(plan.findings.problems)
 
     def _make_plan(
         self, purpose: Purpose = Purpose.MOVE, run: str = "", *, measures: bool = False

@@ -54,7 +54,7 @@ def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool
         message = f"has finished this migration; {word('restart')} undoes only what is unfinished"
         way = f"undo it first: windlass rollback {found.run}"
         raise Refused([Problem(f"run {found.run}", message, way)])
-    if plan.copies_rows and _LEVELS.index(outcome.verified) < _level(spec):
+    if plan.how.copies_rows and _LEVELS.index(outcome.verified) < _level(spec):
         compared = outcome.verified or "nothing"
         message = f"finished this migration at {_when(found)}, and compared {compared}"
         raise Refused([Problem(f"run {found.run}", message, "compare now: windlass verify")])
@@ -92,7 +92,7 @@ def _has_replaced(target: Connection, later: records.Run, plan: Plan) -> bool:
 
 def _made(plan: Plan) -> Iterator[Name]:
     yield from (item.target for item in plan.relations)
-    yield from (name for _, _, name in plan.others)
+    yield from (name for _, _, name in plan.objects.others)
 
 
 def _is_there(target: Connection, plan: Plan, outcome: Outcome) -> bool:

@@ -54,9 +54,9 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
     by_phase: dict[Phase, list[Statement]] = defaultdict(list)
     for statement in plan.statements:
         by_phase[statement.phase].append(statement)
-    most = plan.portion
+    most = plan.how.most_statements
     found = {step: list(_in_order(by_phase[phase], most)) for phase, step in IN_ORDER.items()}
-    found[CREATE_TABLES] = [*_on_islands(by_phase[Phase.TABLES], most)]
+    found[CREATE_TABLES] = [*_by_component(by_phase[Phase.TABLES], most)]
     batches = {item.target: item.batch for item in plan.relations}
     sizes: dict[str, int] = defaultdict(int)
     for item in plan.relations:
@@ -111,18 +111,18 @@ def _in_order(statements: Sequence[Statement], most: int) -> Iterator[Portion]:
         yield Portion(Item(number), tuple(statements[start : start + most]))
 
 
-def _on_islands(statements: Sequence[Statement], most: int) -> Iterator[Portion]:
+def _by_component(statements: Sequence[Statement], most: int) -> Iterator[Portion]:
     """Islands are worth it where there are many statements; a large one stays in order."""
-    sizes = Counter(statement.island for statement in statements)
+    sizes = Counter(statement.component for statement in statements)
     half = max(most // 2, 1)
-    free = {island for island, size in sizes.items() if island and size <= half}
+    free = {component for component, size in sizes.items() if component and size <= half}
     if len(statements) <= most:
         free = set()
-    yield from _in_order([one for one in statements if one.island not in free], most)
+    yield from _in_order([one for one in statements if one.component not in free], most)
     groups: dict[int, list[Statement]] = defaultdict(list)
     for statement in statements:
-        if statement.island in free:
-            groups[statement.island].append(statement)
+        if statement.component in free:
+            groups[statement.component].append(statement)
     some: list[Statement] = []
     number = 0
     for place, group in enumerate(groups.values(), 1):

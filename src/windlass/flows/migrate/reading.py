@@ -89,19 +89,20 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
         if planted:  # what is tried there could run another role's code
             read = replace(read, ask=replace(read.ask, try_out=lambda scripts: {}))
     plan = make_plan(Request(run, spec, purpose), read, problems)
-    plan = replace(plan, owners=tuple(sorted({entry.owner for entry in read.entries})))
-    if purpose is Purpose.MOVE:
-        untrusted = _untrusted(sight, spec, plan, read.entries)
-        plan = replace(plan, problems=(*plan.problems, *untrusted))
+    untrusted = _untrusted(sight, spec, plan, read.entries) if purpose is Purpose.MOVE else ()
+    slowly = _through_libpq(sight) if plan.how.copies_rows else ()
+    made_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     return replace(
         plan,
         dependents=tuple(
             replace(one, state=states.get(one.address, "")) for one in plan.dependents
         ),
-        made_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
-        version=__version__,
-        options=spec.options(),
-        notices=(*plan.notices, *(_through_libpq(sight) if plan.copies_rows else ())),
+        findings=replace(
+            plan.findings,
+            problems=(*plan.findings.problems, *untrusted),
+            notices=(*plan.findings.notices, *slowly),
+        ),
+        made=replace(plan.made, at=made_at, version=__version__, options=spec.options()),
     )
 
 
@@ -223,8 +224,10 @@ def _untrusted(sight: Sight, spec: Spec, plan: Plan, entries: Sequence[Entry]) -
     made_in = {item.target.schema for item in plan.relations}
     made_in |= {one.name.schema for one in plan.statements}
     return [
-        *read_foreign_schemas(target, made_in - {"", *_extended(spec, entries)}, plan.owners),
-        *read_overloads(sight.source, target, plan.owners, plan.schemas),
+        *read_foreign_schemas(
+            target, made_in - {"", *_extended(spec, entries)}, plan.objects.owners
+        ),
+        *read_overloads(sight.source, target, plan.objects.owners, plan.schemas),
     ]
 
 

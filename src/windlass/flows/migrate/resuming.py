@@ -97,7 +97,7 @@ def check_overloads(plan: Plan, source: Connection, target: Connection) -> None:
     Refused: since the run stopped, a role that is not trusted has made a routine on the target
         that what is still to be made could call.
     """
-    if problems := read_overloads(source, target, plan.owners, plan.schemas):
+    if problems := read_overloads(source, target, plan.objects.owners, plan.schemas):
         raise Refused(problems)
 
 
@@ -132,7 +132,9 @@ def _all_in(plan: Plan, copied: Collection[str]) -> bool:
 
 
 def _all_objects_in(plan: Plan, done: Iterable[str]) -> bool:
-    return not plan.large_objects.count or plan.large_objects.highest in map(int, done)
+    return not plan.objects.large_objects.count or plan.objects.large_objects.highest in map(
+        int, done
+    )
 
 
 def snapshot_notice(

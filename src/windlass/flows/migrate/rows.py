@@ -163,7 +163,7 @@ async def _copy_chunks(
     source, target = stream
     copied: list[Line] = []
     beside_guards = is_guarded(run.journal)
-    silence = run.plan.silences_triggers and (beside_guards or _fills(run, load))
+    silence = run.plan.how.silences_triggers and (beside_guards or _fills(run, load))
     first = ["begin", *([_SILENCE] if silence else []), run.journal.hold_statement]
     run.journal.check_held(await execute(target, "; ".join(first), "beginning a transaction"))
     for chunk, note in chunks:

@@ -91,7 +91,7 @@ def settle_emptied(run: Sides, journal: Journal) -> None:
 
 
 def _is_closed(run: Sides, found: Unlogged) -> bool:
-    return found.guarded or (found.has_triggers and not run.plan.silences_triggers)
+    return found.guarded or (found.has_triggers and not run.plan.how.silences_triggers)
 
 
 def _refuse_closed(items: Sequence[RelationPlan]) -> None:
@@ -110,7 +110,7 @@ def _copy_again(run: Sides, journal: Journal, entered: Sequence[Name]) -> None:
         return
     ids = [chunk.id for item in together for chunk in item.chunks]
     with run.control.transaction():
-        if run.plan.silences_triggers:
+        if run.plan.how.silences_triggers:
             run.control.execute("set local session_replication_role = replica")
         empty_filled(run.control, [item.target for item in together])
         journal.forget(run.control, TRANSFERS, ids)

@@ -86,8 +86,8 @@ def work_of(plan: Plan) -> Work:
     return Work(
         plan.relations,
         plan.statements,
-        plan.jobs,
-        plan.verify,
-        plan.copies_rows,
+        plan.how.jobs,
+        plan.how.verify,
+        plan.how.copies_rows,
         refreshed_bytes=plan.estimate.refreshed_bytes,
     )

@@ -53,8 +53,8 @@ def migration_detail(connection: Connection, run: records.Run) -> RunDetail:
         migration_status(connection, run),
         run.outcome,
         str(plan.target),
-        plan.version,
-        plan.options,
+        plan.made.version,
+        plan.made.options,
         tuple(steps),
     )
 

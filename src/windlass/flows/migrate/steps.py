@@ -30,10 +30,10 @@ from windlass.engines.postgres.default_grants import made_addresses, undo_defaul
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import (
     Described,
+    apply_metadata,
     copy_large_object,
     describe_after,
-    dress,
-    strangers,
+    missing_roles,
 )
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.unlogged import read_writers
@@ -239,7 +239,7 @@ def _with_losses(losses: Sequence[Loss]) -> Result:
 
 def copy_large_objects(run: Work, _: Item) -> Result:
     """In the order of their ids, some in each transaction; continues after the last that is in."""
-    if not run.plan.large_objects.count:
+    if not run.plan.objects.large_objects.count:
         return {}
     source = run.sessions().source(run.snapshot.id)
     last = max((int(item) for item in run.lines("copy_large_objects")), default=0)
@@ -247,7 +247,7 @@ def copy_large_objects(run: Work, _: Item) -> Result:
         last = some[-1].oid
         copy = partial(_copy_large_objects, run, source, some)
         run.once("copy_large_objects", str(last), copy)
-    return {"objects": run.plan.large_objects.count}
+    return {"objects": run.plan.objects.large_objects.count}
 
 
 def _copy_large_objects(
@@ -260,14 +260,14 @@ def _copy_large_objects(
     kept = keep_aside(target, oids, run.plan.target.user) if is_replacing else {}
     for described in some:
         copy_large_object(source, target, described)
-        dress(target, described, roles, run.plan.target.user)
+        apply_metadata(target, described, roles, run.plan.target.user)
         losses += [
             Loss(
                 f"large object {described.oid}",
                 f"role {role} does not exist on the target",
                 LossClass.OWNERS if role == described.owner else LossClass.GRANTS,
             )
-            for role in sorted(strangers(described, roles))
+            for role in sorted(missing_roles(described, roles))
         ]
     return {**_with_losses(losses), "large_objects": oids, **({"kept": kept} if kept else {})}
 
@@ -352,7 +352,7 @@ def analyzed(run: Work) -> list[Item]:
 
 
 def _analyzed_alone(plan: Plan) -> list[RelationPlan]:
-    partitioned = {source for _, source, _ in plan.others}  # and views
+    partitioned = {source for _, source, _ in plan.objects.others}  # and views
     return [one for one in plan.relations if one.relation.partition_of not in partitioned]
 
 
@@ -363,7 +363,7 @@ def analyze_tables(run: Work, item: Item) -> Result:
 
 def analyze_partitioned(run: Work, _: Item) -> Result:
     """Partitioned relations, whose statistics autovacuum never gathers, with their partitions."""
-    return _analyze_once(run, "analyze_partitioned", "", run.plan.partition_roots)
+    return _analyze_once(run, "analyze_partitioned", "", run.plan.objects.partition_roots)
 
 
 def _analyze_once(run: Work, step: str, item: str, names: Sequence[Name]) -> Result:
@@ -375,7 +375,7 @@ def _analyze_once(run: Work, step: str, item: str, names: Sequence[Name]) -> Res
 
 def set_sequences(run: Work, _: Item) -> Result:
     """The values of the source's sequences now: never behind a value that the snapshot holds."""
-    pairs, most = run.plan.sequences, min(SEQUENCES_AT_ONCE, run.plan.portion)
+    pairs, most = run.plan.sequences, min(SEQUENCES_AT_ONCE, run.plan.how.most_statements)
     done = bool(run.lines(SET_SEQUENCES))
     values: dict[str, list[object]] = {}
     for start in range(0, 0 if done else len(pairs), most):
@@ -402,9 +402,9 @@ def _set_sequences(states: Sequence[SequenceState], target: Connection) -> None:
 
 def refresh_materialized_views(run: Work, _: Item) -> Result:
     """Those that the source had populated, in the order in which they read each other."""
-    for name in run.plan.materialized_views:
+    for name in run.plan.objects.materialized_views:
         run.once("refresh_materialized_views", str(name), partial(refresh, name))
-    return {"views": len(run.plan.materialized_views)}
+    return {"views": len(run.plan.objects.materialized_views)}
 
 
 def analyze(target: Connection, names: Sequence[Name]) -> Result:

@@ -59,8 +59,9 @@ def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[P
 
 def _took_over(later: Plan, plan: Plan, large_objects: bool = True) -> bool:
     """Whether the later run touches a relation, or anything else, that this one has made."""
-    made = {item.target for item in plan.relations} | {target for _, _, target in plan.others}
-    if large_objects and later.large_objects.count and plan.large_objects.count:
+    made = {item.target for item in plan.relations}
+    made |= {target for _, _, target in plan.objects.others}
+    if large_objects and later.objects.large_objects.count and plan.objects.large_objects.count:
         return True
     return (
         any(item.name in made for item in later.set_aside)

@@ -32,20 +32,20 @@ def is_noted(run: Sides) -> bool:
     """Whether the copy notes of the source all that is to be compared. Another version may hash
     otherwise, and a run may have begun with less to verify than it ends with."""
     plan, level = run.plan, run.spec.verify_
-    if not plan.notes_sums or plan.version != __version__:
+    if not plan.how.notes_sums or plan.made.version != __version__:
         return False
-    return level is Verify.COUNTS or plan.verify == level
+    return level is Verify.COUNTS or plan.how.verify == level
 
 
 def read_sums(run: Sides, chunks: Sequence[Chunk]) -> list[tuple[Chunk, Note]]:
     """The chunks, each with its note from the snapshot that its rows are read in."""
-    if not run.plan.notes_sums:
+    if not run.plan.how.notes_sums:
         return [(chunk, None) for chunk in chunks]
     servers = run.plan.source, run.plan.target
     parts = [(pair(run.relation(chunk.relation), *servers).source, chunk.range) for chunk in chunks]
     # not in the session that copies, whose transaction would keep the locks on all indexes
     source = run.sessions().source(run.snapshot.id)
-    only_count = run.plan.verify != Verify.FULL
+    only_count = run.plan.how.verify != Verify.FULL
     found = read_fingerprints(source, parts, only_count=only_count)
     return [(chunk, {_SOURCE: one.to_json()}) for chunk, one in zip(chunks, found, strict=True)]
 
@@ -117,7 +117,7 @@ def _uncomparable(run: Sides, copied: Plan) -> Iterator[str]:
         yield from () if is_noted(run) else (str(item.enters) for item in run.plan.relations)
         return
     there = {item.relation.name: item for item in copied.relations}
-    is_known = copied.notes_sums and copied.version == __version__
+    is_known = copied.how.notes_sums and copied.made.version == __version__
     for item in run.plan.relations:
         if not is_known or not _is_same(run, item, copied, there.get(item.relation.name)):
             yield str(item.enters)
@@ -128,7 +128,7 @@ def _is_same(run: Sides, item: RelationPlan, copied: Plan, other: RelationPlan |
         return False
     if run.spec.verify_ is Verify.COUNTS:
         return True
-    if copied.verify != Verify.FULL:
+    if copied.how.verify != Verify.FULL:
         return False
     one = pair(item, run.plan.source, run.plan.target).source
     return one.row_hash == pair(other, copied.source, copied.target).source.row_hash

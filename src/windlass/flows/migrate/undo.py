@@ -74,7 +74,7 @@ def _past(summary: str) -> str:
 
 
 def _portion(plan: Plan) -> int:
-    return plan.portion
+    return plan.how.most_statements
 
 
 def undo(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
@@ -244,7 +244,10 @@ class _Undoing:
 
 def _tables_of(plan: Plan) -> list[Name]:
     """Of whatever kind; what is none of a kind that is locked is passed over."""
-    return [*(one.target for one in plan.relations), *(target for *_, target in plan.others)]
+    return [
+        *(one.target for one in plan.relations),
+        *(target for *_, target in plan.objects.others),
+    ]
 
 
 def _partitions_first(

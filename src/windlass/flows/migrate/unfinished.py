@@ -35,7 +35,7 @@ class Planned:
 
     @property
     def problems(self) -> Sequence[Problem]:
-        return self.plan.problems
+        return self.plan.findings.problems
 
     def as_json(self) -> dict[str, Any]:
         return document(self.plan, self.unfinished)
@@ -78,8 +78,9 @@ def read_unfinished(
         if spec.one_snapshot:
             yield lambda: check_snapshot(plan, lines, before, snapshot)
 
-    problems = _problems(f"run {found.run}", list(checks()))
-    return Planned(replace(plan, problems=tuple(problems)), migration_detail(target, found))
+    problems = tuple(_problems(f"run {found.run}", list(checks())))
+    refused = replace(plan, findings=replace(plan.findings, problems=problems))
+    return Planned(refused, migration_detail(target, found))
 
 
 def _problems(run: str, checks: Sequence[Callable[[], None]]) -> Iterator[Problem]:

@@ -17,9 +17,9 @@ from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import (
     Described,
+    apply_metadata,
     copy_large_object,
     describe,
-    dress,
     read_digests,
     unlink_large_objects,
 )
@@ -246,7 +246,7 @@ def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
         )
         unlink_large_objects(target, [new.oid])
         copy_large_object(source, target, new)
-        dress(target, new, read_existing(target).roles, run.plan.target.user)
+        apply_metadata(target, new, read_existing(target).roles, run.plan.target.user)
         digest = read_digests(target, [new.oid])[new.oid]
         was = DESCRIBED.dump_python(old[0], mode="json") if old else None
         return {"oid": new.oid, "digest": digest, "old": was}

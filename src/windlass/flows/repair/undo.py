@@ -11,7 +11,7 @@ from psycopg import sql
 from windlass.engines.postgres.catalog import read_existing
 from windlass.engines.postgres.fingerprint import Pair, pair, root_pair
 from windlass.engines.postgres.largeobjects import (
-    dress,
+    apply_metadata,
     unlink_large_objects,
 )
 from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
@@ -139,7 +139,7 @@ def _put_object_back(connection: Connection, schema: str, line: Line, note: Resu
     kept = sql.Identifier(schema, f"object_{line.item}")
     connection.execute(sql.SQL("select pg_catalog.lo_from_bytea(oid, data) from {}").format(kept))
     old = DESCRIBED.validate_python(note["old"])
-    dress(connection, old, read_existing(connection).roles, connection.info.user)
+    apply_metadata(connection, old, read_existing(connection).roles, connection.info.user)
 
 
 def _pair(plan: Plan, name: str, note: Result) -> Pair:

@@ -33,11 +33,11 @@ class PlannedRewrite:
         plan = self.preview.plan
         return {
             "table": str(plan.table),
-            "database": plan.database,
-            "place": plan.place,
+            "database": plan.where.database,
+            "place": plan.where.place,
             "selected": self.preview.selected,
             "columns_added": {name: plan.type_of(name) for name in plan.missing},
-            "backup": plan.backup,
+            "backup": plan.kept.level,
             "replaces_backup_of": self.preview.replaces,
             "statements": list(self.preview.statements),
         }
@@ -60,7 +60,7 @@ class PlannedRewrite:
         plan, replaced = self.preview.plan, self.preview.replaces
         found = [f"adds column {name} {plan.type_of(name)}" for name in plan.missing]
         if plan.keeps_backup:
-            found.append(f"{plan.backup} backup: {plan.backup_schema}.{plan.table.name}")
+            found.append(f"{plan.kept.level} backup: {plan.kept.schema}.{plan.table.name}")
         if replaced:
             found.append(f"replaces the backup of {replaced}, which cannot be undone then")
         return found

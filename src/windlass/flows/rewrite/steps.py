@@ -76,7 +76,7 @@ def change_rows(run: Rewriting, _: Item) -> Result:
         return _counted(run, "change_rows")
     if any(change.expression for change in run.plan.changes):
         run.once("change_rows", "expressions", lambda connection: _set(run, connection))
-    if run.plan.function and ("change_rows", "function") not in run.journal:
+    if run.plan.call.function and ("change_rows", "function") not in run.journal:
         conninfo = run.hold.address.conninfo(run.connection, f"windlass rewrite {run.plan.run}")
         columns, rows = call_function(run.connection, conninfo, run.staging, run.hold.check)
 
@@ -210,7 +210,7 @@ def _write(run: Rewriting, connection: Connection) -> Result:
     gone = run.deleted - returned.rows
     swaps = plan.keeps_backup and bool(rows or gone)
     if swaps:
-        if plan.backup == "touched" and rows + gone < run.note("back_up_rows", "copy")["rows"]:
+        if plan.kept.level == "touched" and rows + gone < run.note("back_up_rows", "copy")["rows"]:
             backup.keep_touched(connection, staging)
         backup.swap(connection, plan)
     return {
@@ -309,8 +309,8 @@ def _summary(run: Rewriting) -> Result:
         table = run.plan.table
         result["assets"] = [
             {
-                "place": run.plan.place,
-                "database": run.plan.database,
+                "place": run.plan.where.place,
+                "database": run.plan.where.database,
                 "schema": table.schema,
                 "table": table.name,
             }

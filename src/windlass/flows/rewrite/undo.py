@@ -88,7 +88,7 @@ def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = Fa
                 connection.execute(
                     sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout))
                 )
-                if found.state in UNFINISHED and plan.backup == "touched":
+                if found.state in UNFINISHED and plan.kept.level == "touched":
                     backup.keep_touched(connection, Staging(plan))
                 restored = backup.put_back(connection, plan, done, force=force)
                 Staging(plan).drop(connection)

@@ -74,7 +74,7 @@ def _may_be(run: Sides, existing: Existing) -> Callable[[str], bool]:
 def _views(run: Sides) -> Iterator[tuple[Name, Name]]:
     """Materialised views, by their names on both sides."""
     label = str(Kind.MATERIALIZED_VIEW)
-    return ((name, there) for kind, name, there in run.plan.others if kind == label)
+    return ((name, there) for kind, name, there in run.plan.objects.others if kind == label)
 
 
 def view_differences(run: Sides) -> tuple[list[Difference], list[str]]:
@@ -109,7 +109,9 @@ def _compare_view(run: Sides, name: Name, there: Name) -> tuple[bool, str]:
     if expected == found:
         return False, ""
     if code := read_foreign_code(source).get(name):
-        was_refreshed = run.purpose is not Purpose.COMPARE and there in run.plan.materialized_views
+        was_refreshed = (
+            run.purpose is not Purpose.COMPARE and there in run.plan.objects.materialized_views
+        )
         not_tried = "whether it is stale there was not tried, as its query runs"
         return not was_refreshed, f"holds other rows than on the source; {not_tried} {code}"
     if read_fresh_content(source, name) == found:

@@ -44,7 +44,7 @@ def overload_differences(run: Sides) -> Iterator[Difference]:
     """Overloads of roles that are not trusted: a plan refuses them, so these came later. What is
     text until it runs, like the body of a function in PL/pgSQL, could call them."""
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
-    for problem in read_overloads(source, target, run.plan.owners, run.plan.schemas):
+    for problem in read_overloads(source, target, run.plan.objects.owners, run.plan.schemas):
         yield Difference(DifferenceKind.SCHEMA, problem.object, problem.message)
 
 
@@ -71,7 +71,9 @@ def _renamed(call: Call, schemas: Mapping[str, str]) -> Call:
 def _is_compared(run: Sides) -> Callable[[Name], bool]:
     """Whether callers of this owner are compared, by the target's names."""
     plan, chosen = run.plan, wanted(run.spec)
-    relations = {item.target for item in plan.relations} | {there for *_, there in plan.others}
+    relations = {item.target for item in plan.relations} | {
+        there for *_, there in plan.objects.others
+    }
     relations -= set() if run.purpose is Purpose.COMPARE else filled(plan)
     schemas = set() if chosen.include else set(plan.schemas.values())
 

@@ -70,8 +70,8 @@ class Comparison(Sides):
         self.hold.take_snapshot()
         sight = Sight.of(self.hold, self.keep_dump)
         plan = read_and_plan(new_run_id(), self.spec, sight, Purpose.COMPARE)
-        if plan.problems:
-            raise Refused(plan.problems)
+        if plan.findings.problems:
+            raise Refused(plan.findings.problems)
         self._index = PlanIndex(plan)
         self.hold.lock_relations(relation_names(plan))
         self.announce()

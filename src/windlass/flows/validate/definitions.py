@@ -134,7 +134,7 @@ def _read_sides(run: Sides) -> _Sides:
         )
     target = run.sessions().target()
     moved = [(item.relation.name, item.target) for item in plan.relations]
-    moved += [(name, there) for _, name, there in plan.others]
+    moved += [(name, there) for _, name, there in plan.objects.others]
     unreadable = frozenset(_unreadable(source, "source", {name for name, _ in moved}))
     dumps = [
         _dumped(run, pg_dump, unreadable)
@@ -179,7 +179,9 @@ def _differing_schema(run: Sides) -> _Schemas:
     plan, chosen, sides = run.plan, wanted(run.spec), _read_sides(run)
     since = Since.of(plan.source.major, plan.target.major)
     present = Present(sides.source, plan.schemas, sides.existing, lambda: sides.target, since)
-    names = {item.relation.name for item in plan.relations} | {name for _, name, _ in plan.others}
+    names = {item.relation.name for item in plan.relations} | {
+        name for _, name, _ in plan.objects.others
+    }
     selected = select_entries(sides.source, names, chosen, sides.fed, present).entries
     renamed = {old: new for old, new in plan.schemas.items() if old != new}
     expected, losses = sides.written(run, renamed, selected), run.losses()

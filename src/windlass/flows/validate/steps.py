@@ -61,7 +61,9 @@ def reported(differences: Iterable[Difference]) -> Result:
 def filled(plan: Plan) -> set[Name]:
     """Relations that keep the definitions they had on the target before the run."""
     made = {one.name for one in plan.statements if one.kind in RELATION_KINDS}
-    selected = {item.target for item in plan.relations} | {target for _, _, target in plan.others}
+    selected = {item.target for item in plan.relations} | {
+        target for _, _, target in plan.objects.others
+    }
     return selected - made
 
 
@@ -71,7 +73,7 @@ def filled(plan: Plan) -> set[Name]:
 def content_items(run: Sides) -> list[Item]:
     """Per side: the chunks of large relations one by one, a batch of small ones in one go. What
     the copy has noted of the source is not read again."""
-    if run.spec.verify_ is Verify.NONE or not run.plan.copies_rows:
+    if run.spec.verify_ is Verify.NONE or not run.plan.how.copies_rows:
         return []
     return [
         Item(f"{side} {load.id}", load.batch, load.size_bytes)
@@ -153,7 +155,7 @@ def find_differences(run: Sides, _: Item) -> Result:
         WindlassError: there is not exactly one for each chunk of the plan.
     """
     level = run.spec.verify_
-    if level is Verify.NONE or not run.plan.copies_rows:
+    if level is Verify.NONE or not run.plan.how.copies_rows:
         return {}
     _check_compared(run)
     sums: dict[str, dict[str, Fingerprint]] = {side: defaultdict(Fingerprint) for side in SIDES}
@@ -276,7 +278,7 @@ def validate_sequences(run: Sides, _: Item) -> Result:
     A snapshot holds no sequences: in one that somebody else holds, those are compared that its run
     has set, and the others left out.
     """
-    if run.spec.verify_ is Verify.NONE or not run.plan.copies_rows:
+    if run.spec.verify_ is Verify.NONE or not run.plan.how.copies_rows:
         return {}
     if not run.plan.sequences:
         return {"compared": True}
@@ -343,9 +345,9 @@ def _say(state: SequenceState) -> str:
 def validate_large_objects(run: Sides, _: Item) -> Result:
     """By a digest of each, computed by its server, and by owner, grants and comment."""
     is_everything = run.purpose is Purpose.COMPARE and wanted(run.spec).is_everything
-    if run.spec.verify_ is not Verify.FULL or not run.plan.copies_rows:
+    if run.spec.verify_ is not Verify.FULL or not run.plan.how.copies_rows:
         return {}
-    if not (run.plan.large_objects.count or is_everything):
+    if not (run.plan.objects.large_objects.count or is_everything):
         return {}
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     found = list(differing_large_objects(source, target))
@@ -355,7 +357,7 @@ def validate_large_objects(run: Sides, _: Item) -> Result:
         notices = [f"{plural(extra, 'large object')} on the target only, not compared"]
         run.emit(Noticed(notices[0]))
     return {
-        "objects": run.plan.large_objects.count,
+        "objects": run.plan.objects.large_objects.count,
         "notices": notices,
         "differing": [oid for oid, _ in found],
         **reported(difference for _, difference in found),
@@ -393,7 +395,7 @@ def _unseen(
 ) -> Iterator[Difference]:
     for name, one in without_rows.items():
         yield Difference(DifferenceKind.SCHEMA, f"table {name}", _instead(one), relation=str(name))
-    for loss in run.plan.losses:
+    for loss in run.plan.findings.losses:
         if loss.object.startswith("sequence ") and loss.kind is LossClass.OBJECTS:
             yield Difference(DifferenceKind.SCHEMA, loss.object, _instead(None))
     source = read_presence(run.sessions().source(run.snapshot.id), side="source")
@@ -415,7 +417,7 @@ def _reading_problems(plan: Plan, present: Mapping[Name, Present]) -> Iterator[P
     user = plan.target.user
     named = sql.Identifier(user).as_string(None)
     names = [item.target for item in plan.relations]
-    names += [name for _, _, name in plan.others]
+    names += [name for _, _, name in plan.objects.others]
     for name in (*names, *(name for _, name in plan.sequences)):
         found = present.get(name)
         if found is None or found.kind not in "rpS":

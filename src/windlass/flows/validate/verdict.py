@@ -29,7 +29,7 @@ def with_findings(run: Sides, outcome: Outcome) -> Outcome:
             losses=tuple(dict.fromkeys(run.losses())),
             differences=tuple(differences),
             differing_rows=differing_rows(differences),
-            notices=run.plan.notices,
+            notices=run.plan.findings.notices,
             verified=level_of(parts),
             compared=parts,
             source=str(run.plan.source),

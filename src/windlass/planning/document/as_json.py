@@ -20,22 +20,22 @@ def document(plan: Plan, left: RunDetail | None = None) -> dict[str, object]:
     return {
         "run": plan.run,
         "unfinished": left_json(left) if left else None,
-        "made_at": plan.made_at,
-        "version": plan.version,
-        "options": dict(plan.options),
+        "made_at": plan.made.at,
+        "version": plan.made.version,
+        "options": dict(plan.made.options),
         "fingerprint": plan.fingerprint,
         "source": _server_json(plan.source),
         "target": _server_json(plan.target),
         "schemas": dict(plan.schemas),
         "summary": _summary_json(plan),
         "estimate": _estimate_json(plan.estimate),
-        "jobs": plan.jobs,
-        "verify": plan.verify,
-        "pg_dump": plan.pg_dump,
-        "copies_rows": plan.copies_rows,
-        "problems": _each(plan.problems, _problem_json),
-        "losses": _each(plan.losses, Loss.to_json),
-        "notices": list(plan.notices),
+        "jobs": plan.how.jobs,
+        "verify": plan.how.verify,
+        "pg_dump": plan.made.tools.get("pg_dump"),
+        "copies_rows": plan.how.copies_rows,
+        "problems": _each(plan.findings.problems, _problem_json),
+        "losses": _each(plan.findings.losses, Loss.to_json),
+        "notices": list(plan.findings.notices),
         "set_aside": _each(plan.set_aside, _set_aside_json),
         "dependents": _each(plan.dependents, _dependent_json),
         "order": [{"phase": phase, "content": content} for phase, content in work(plan)],
@@ -52,11 +52,11 @@ def _objects_json(plan: Plan) -> dict[str, object]:
         "relations": _each(plan.relations, _relation_json),
         "others": [
             {"kind": kind, "source": str(source), "target": str(target)}
-            for kind, source, target in plan.others
+            for kind, source, target in plan.objects.others
         ],
         "sequences": [{"source": str(s), "target": str(t)} for s, t in plan.sequences],
-        "materialized_views": [str(name) for name in plan.materialized_views],
-        "large_objects": plan.large_objects.count,
+        "materialized_views": [str(name) for name in plan.objects.materialized_views],
+        "large_objects": plan.objects.large_objects.count,
     }
 
 
@@ -110,18 +110,18 @@ def _server_json(server: Server) -> dict[str, object]:
 def _summary_json(plan: Plan) -> dict[str, object]:
     return {
         "relations": len(plan.relations),
-        "others": len(plan.others),
+        "others": len(plan.objects.others),
         "rows": plan.estimate.rows,
         "bytes": plan.size_bytes,
         "index_bytes": sum(item.relation.index_bytes for item in plan.relations),
         "chunks": sum(len(item.chunks) for item in plan.relations),
         "transactions": len(plan.loads),
         "sequences": len(plan.sequences),
-        "large_objects": plan.large_objects.count,
+        "large_objects": plan.objects.large_objects.count,
         "statements": len(ddl(plan)),
         "set_aside": len(plan.set_aside),
-        "losses": len(plan.losses),
-        "problems": len(plan.problems),
+        "losses": len(plan.findings.losses),
+        "problems": len(plan.findings.problems),
     }
 
 

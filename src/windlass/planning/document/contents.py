@@ -44,7 +44,7 @@ def _ended(sql: str) -> str:
 
 def facts(plan: Plan, left: RunDetail | None = None) -> Iterator[tuple[str, str]]:
     """The plan in a few lines, as word and meaning."""
-    made = f", made {plan.made_at} by windlass {plan.version}" if plan.made_at else ""
+    made = f", made {plan.made.at} by windlass {plan.made.version}" if plan.made.at else ""
     yield "plan", plan.run + made
     yield "from", _server(plan.source)
     yield "to", _server(plan.target)
@@ -52,16 +52,17 @@ def facts(plan: Plan, left: RunDetail | None = None) -> Iterator[tuple[str, str]
     kept = [old for old, new in plan.schemas.items() if old == new]
     yield "schemas", ", ".join([*kept, *renamed]) or "none"
     yield "copies", _moves(plan)
-    yield "with", f"{plural(plan.jobs, 'job')} side by side, DDL by pg_dump {plan.pg_dump}"
-    yield "verifies", VERIFIES[plan.verify]
+    tools = ", ".join(f"{name} {version}" for name, version in plan.made.tools.items())
+    yield "with", f"{plural(plan.how.jobs, 'job')} side by side, DDL by {tools}"
+    yield "verifies", VERIFIES[plan.how.verify]
     if plan.set_aside:
         count = plural(len(plan.set_aside), "object")
         yield "sets aside", f"{count} of the target, for windlass rollback to put back"
-    if plan.copies_rows and left is None:
+    if plan.how.copies_rows and left is None:
         yield "needs", _needs(plan)
     if left is None:
         yield "takes", f"{_takes(plan.estimate)}; {plan.estimate.basis}"
-    options = {key: value for key, value in plan.options.items() if key != "jobs"}
+    options = {key: value for key, value in plan.made.options.items() if key != "jobs"}
     if options:
         yield "options", ", ".join(f"{key}: {_option(value)}" for key, value in options.items())
 
@@ -96,25 +97,25 @@ def _server(server: Server) -> str:
 
 def _moves(plan: Plan) -> str:
     relations = plural(len(plan.relations), "table")
-    if not plan.copies_rows:
+    if not plan.how.copies_rows:
         return f"{relations}, their definitions only"
     chunks = sum(len(item.chunks) for item in plan.relations)
     words = [relations, f"about {plural(plan.estimate.rows, 'row')}"]
     words.append(f"{bytes_text(plan.size_bytes)} in {plural(chunks, 'chunk')}")
-    if plan.large_objects.count:
-        words.append(plural(plan.large_objects.count, "large object"))
+    if plan.objects.large_objects.count:
+        words.append(plural(plan.objects.large_objects.count, "large object"))
     return ", ".join(words)
 
 
 def verdict(plan: Plan, left: RunDetail | None = None) -> str:
-    """What stands in the way, and what will be missing, in one line."""
-    problems = plural(len(plan.problems), "problem")
-    losses = count_losses(plan.losses) if plan.losses else "No losses"
-    if left and not plan.problems:
+    """Whether it can start, and what will be missing, in one line."""
+    problems = plural(len(plan.findings.problems), "problem")
+    losses = count_losses(plan.findings.losses) if plan.findings.losses else "No losses"
+    if left and not plan.findings.problems:
         return left_verdict(left)
     if left:
         return f"{problems}: run {plan.run} is unfinished, and cannot be resumed as it is."
-    if plan.problems:
+    if plan.findings.problems:
         return f"{problems}: this migration cannot start. {losses}."
     return f"No problems. {losses}."
 
@@ -122,7 +123,7 @@ def verdict(plan: Plan, left: RunDetail | None = None) -> str:
 def loss_lines(plan: Plan) -> Iterator[str]:
     """Every one; those of the same kind together."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for loss in plan.losses:
+    for loss in plan.findings.losses:
         groups.setdefault((loss.kind, loss.message), []).append(loss.object)
     return (f"{kind}: {', '.join(some)}: {message}" for (kind, message), some in groups.items())
 
@@ -148,12 +149,12 @@ def _place(item: SetAside) -> str:
 
 
 def other_lines(plan: Plan) -> Iterator[str]:
-    return (f"{kind.lower()} {arrow(*names)}" for kind, *names in plan.others)
+    return (f"{kind.lower()} {arrow(*names)}" for kind, *names in plan.objects.others)
 
 
 def closing(plan: Plan, next_command: str, restart: str = "") -> list[str]:
     """The last lines: what to run next. `restart` is given where a run is unfinished."""
-    if plan.problems:
+    if plan.findings.problems:
         first = f"Nothing was written. Fix the problems above, then run: {next_command}"
     elif restart:
         first = f"Nothing was written. To resume it: {next_command}"
@@ -163,7 +164,7 @@ def closing(plan: Plan, next_command: str, restart: str = "") -> list[str]:
 
 
 def what_is_left(plan: Plan, left: RunDetail | None) -> Iterator[tuple[str, str]]:
-    verify = VERIFIES[plan.verify] if plan.verify != "none" else ""
+    verify = VERIFIES[plan.how.verify] if plan.how.verify != "none" else ""
     return left_work(left, verify) if left else iter(())
 
 

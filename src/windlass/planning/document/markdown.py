@@ -40,7 +40,7 @@ def markdown(
         ("Problems", _markdown_problems(plan)),
         ("What is left", (f"- **{word}**: {_escaped(what)}" for word, what in remaining)),
         ("Losses", _bullets(loss_lines(plan))),
-        ("Notices", _bullets(plan.notices)),
+        ("Notices", _bullets(plan.findings.notices)),
         ("Set aside on the target", _bullets(set_aside_lines(plan))),
         ("What refers to it", _bullets(dependent_lines(plan))),
         ("Order of work", (f"{n}. **{word}**: {_escaped(what)}" for n, (word, what) in numbered)),
@@ -87,7 +87,7 @@ def _markdown_relations(plan: Plan) -> Iterator[str]:
 
 
 def _markdown_problems(plan: Plan) -> Iterator[str]:
-    for number, problem in enumerate(plan.problems, start=1):
+    for number, problem in enumerate(plan.findings.problems, start=1):
         hint = f" — {_escaped(problem.hint)}" if problem.hint else ""
         yield f"{number}. **{_escaped(problem.object)}**: {_escaped(problem.message)}{hint}"
 

@@ -50,10 +50,10 @@ def text(
     that carries the plan out. Without `wraps` each problem and each object has one line."""
     line_width = width if wraps else WHOLE
     sections: list[tuple[str, Iterable[str]]] = [
-        ("Problems", _problems(plan.problems, line_width)),
+        ("Problems", _problems(plan.findings.problems, line_width)),
         ("What is left", _pairs(what_is_left(plan, left), width)),
         ("Losses", (_bullet(words, width) for words in loss_lines(plan))),
-        ("Notices", (_bullet(notice, width) for notice in plan.notices)),
+        ("Notices", (_bullet(notice, width) for notice in plan.findings.notices)),
         ("Set aside on the target", _indented(set_aside_lines(plan), line_width)),
         ("What refers to it", (_bullet(words, width) for words in dependent_lines(plan))),
         ("Order of work", _pairs(work(plan), width, numbered=True)),

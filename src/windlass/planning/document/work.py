@@ -25,7 +25,7 @@ def work(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.set_aside:
         yield "set aside", _kinds(Counter(item.kind.lower() for item in plan.set_aside))
     for phase in Phase:
-        if phase is Phase.KEYS and plan.copies_rows:
+        if phase is Phase.KEYS and plan.how.copies_rows:
             yield "copy", _copying(plan)
         if phase is Phase.REST:
             yield from _after_the_rows(plan)
@@ -34,10 +34,10 @@ def work(plan: Plan) -> Iterator[tuple[str, str]]:
             yield "point", f"{count} that referred to what is set aside, at the new, at once"
         if words := _kinds(kinds[phase]):
             yield str(phase), words + _NOTES.get(phase, "")
-    if plan.copies_rows:
+    if plan.how.copies_rows:
         yield "analyze", "statistics for the planner"
-    if plan.verify != "none":
-        yield "verify", VERIFIES[plan.verify]
+    if plan.how.verify != "none":
+        yield "verify", VERIFIES[plan.how.verify]
 
 
 _NOTES = {
@@ -55,12 +55,12 @@ def _copying(plan: Plan) -> str:
 
 
 def _after_the_rows(plan: Plan) -> Iterator[tuple[str, str]]:
-    if plan.large_objects.count and plan.copies_rows:
-        yield "large objects", plural(plan.large_objects.count, "large object")
+    if plan.objects.large_objects.count and plan.how.copies_rows:
+        yield "large objects", plural(plan.objects.large_objects.count, "large object")
     if plan.sequences:
         yield "sequences", f"{plural(len(plan.sequences), 'sequence')} set to the source's values"
-    if plan.materialized_views and plan.copies_rows:
-        views = plural(len(plan.materialized_views), "materialised view")
+    if plan.objects.materialized_views and plan.how.copies_rows:
+        views = plural(len(plan.objects.materialized_views), "materialised view")
         yield "refresh", f"{views}, in the order of their dependencies"
 
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from windlass.engines.postgres.archive import Entry
 from windlass.model.statement import Phase
 
-# relations and their parts: what an island may consist of
+# relations and their parts: what a component may consist of
 _TABLE_KINDS = {"TABLE", "SEQUENCE", "SEQUENCE OWNED BY", "DEFAULT", "COMMENT", "SECURITY LABEL"}
 
 
 def components(entries: Sequence[Entry], when: Mapping[int, Phase]) -> dict[int, int]:
-    """Entries of the phase TABLES by the island they are on: what no dependency ties together.
+    """Entries of the phase TABLES by their component: what dependencies tie together.
 
     Relations on separate components are made side by side, which pays off for thousands of them.
-    An island with anything but relations on it (a view, a function) is left in the archive's order.
+    One with anything but relations in it (a view, a function) is left in the archive's order.
     """
     parent = {entry.id: entry.id for entry in entries if when.get(entry.id) is Phase.TABLES}
 

@@ -22,7 +22,7 @@ class Conflict:
     """An archive entry whose object the target has already."""
 
     entry: Entry
-    kind: str  # of what the target has: a view may be in a table's way
+    kind: str  # of what the target has: it may have a view where a table arrives
     name: Name  # on the target
     signature: str  # what ALTER takes after the name
     address: Address = (0, 0)
@@ -63,7 +63,7 @@ def _taken(signed: Signed) -> Signed:
 
 
 def without_freed(items: Sequence[Conflict]) -> list[Conflict]:
-    """Without what is no longer in the way once the types it is about have been set aside."""
+    """Without what no longer conflicts once the types it is about have been set aside."""
     moved = {item.entry.id for item in items if _space(item.kind) == "relation"}
     return [
         item
@@ -169,7 +169,7 @@ _KEYED = r"\b(PRIMARY KEY|UNIQUE|EXCLUDE)\b"
 
 
 def conflict_problems(found: Iterable[Conflict]) -> list[Problem]:
-    """What is in the way and is no relation: relations have their own problems."""
+    """Conflicts of what is no relation: relations have their own problems."""
     return [
         Problem(
             describe(item.entry),

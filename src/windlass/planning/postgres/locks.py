@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from windlass.engines.postgres.locks import LockRoom, take_locks
 from windlass.engines.postgres.trial import TryOut
-from windlass.model.plan import PORTION
+from windlass.model.plan import MOST_STATEMENTS
 from windlass.model.relation import Kind, Name, Relation
 from windlass.model.report import Problem
 
@@ -20,10 +20,10 @@ def locked_tables(relations: Iterable[Relation]) -> set[Name]:
     return {relation.name for relation in relations if relation.kind in _LOCKED_BY_PG_DUMP}
 
 
-def portion_size(room: LockRoom, jobs: int) -> int:
-    """How many statements a transaction may have, with half of the lock table for `jobs` of them
+def most_statements(room: LockRoom, jobs: int) -> int:
+    """The most statements of a transaction, with half of the lock table for `jobs` of them
     side by side."""
-    return max(1, min(PORTION, room.locks // (2 * PER_STATEMENT * jobs)))
+    return max(1, min(MOST_STATEMENTS, room.locks // (2 * PER_STATEMENT * jobs)))
 
 
 def target_lock_problems(tables: int, room: LockRoom, try_out: TryOut) -> list[Problem]:

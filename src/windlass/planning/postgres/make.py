@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from windlass.model.plan import Estimate, Load, Plan
+from windlass.model.plan import Estimate, Findings, How, Load, Made, Objects, Plan
 from windlass.model.relation import Kind, Name
 from windlass.model.report import Problem
 from windlass.planning.chunks import plan_loads
@@ -12,7 +12,7 @@ from windlass.planning.estimate import Work, estimate
 from windlass.planning.naming import target_name
 from windlass.planning.postgres.decided import Decided, decide
 from windlass.planning.postgres.inputs import Read, Request
-from windlass.planning.postgres.locks import portion_size
+from windlass.planning.postgres.locks import most_statements
 from windlass.planning.postgres.losses import plan_losses
 from windlass.planning.postgres.notices import plan_notices
 from windlass.planning.postgres.problems import plan_problems
@@ -27,32 +27,45 @@ def make_plan(request: Request, read: Read, found: Iterable[Problem] = ()) -> Pl
     decided = decide(request, read)
     losses = plan_losses(decided)
     problems = plan_problems(decided, found, losses)
-    spec, scope, definitions = request.spec, decided.scope, decided.definitions
+    scope, definitions = decided.scope, decided.definitions
     return Plan(
         run=request.run,
         source=read.source.catalog.server,
         target=read.target.catalog.server,
         schemas=dict(scope.schemas),
         relations=decided.relations,
-        others=_others(decided),
         loads=_loads(decided),
         statements=decided.statements,
         sequences=decided.sequences.pairs,
-        materialized_views=_refreshed(decided) if request.copies_rows else (),
-        partition_roots=partition_roots(scope),
-        large_objects=decided.large_objects,
+        objects=_objects(decided),
         set_aside=(*definitions.aside.items, *definitions.repointing.followers),
-        losses=losses,
-        problems=problems,
+        findings=Findings(losses, problems, plan_notices(decided)),
         estimate=_estimate(decided),
-        pg_dump=read.pg_dump,
+        how=_how(decided),
+        made=Made(tools={"pg_dump": read.pg_dump}),
+        dependents=definitions.repointing.dependents,
+    )
+
+
+def _objects(decided: Decided) -> Objects:
+    return Objects(
+        others=_others(decided),
+        materialized_views=_refreshed(decided) if decided.request.copies_rows else (),
+        partition_roots=partition_roots(decided.scope),
+        large_objects=decided.large_objects,
+        owners=tuple(sorted({entry.owner for entry in decided.read.entries})),
+    )
+
+
+def _how(decided: Decided) -> How:
+    request, target = decided.request, decided.read.target
+    spec = request.spec
+    return How(
         jobs=spec.jobs,
         verify=spec.verify_.value,
         copies_rows=request.copies_rows,
-        silences_triggers=read.target.may_silence_triggers,
-        portion=portion_size(read.target.locks, spec.jobs),
-        notices=plan_notices(decided),
-        dependents=definitions.repointing.dependents,
+        silences_triggers=target.may_silence_triggers,
+        most_statements=most_statements(target.locks, spec.jobs),
         notes_sums=request.copies_rows and request.migrates and spec.verify_ is not Verify.NONE,
     )
 

@@ -1,4 +1,4 @@
-"""Which relations and which archive entries are part of the move."""
+"""Which relations and which archive entries are part of a migration."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Entries to run, in the archive's order, and those that cannot although they are selected."""
+    """Entries to run, in the archive's order, and selected ones that cannot run."""
 
     entries: tuple[Entry, ...]
     stranded: tuple[Loss, ...] = ()

@@ -91,7 +91,7 @@ class _Writing:
             drop=part.drop,
             phase=Phase.VALIDATE if part.kind == VALIDATION else self.when[entry.id],
             relation=_relation(entry, self._by_id),
-            island=self._components.get(entry.id, 0),
+            component=self._components.get(entry.id, 0),
         )
 
 

@@ -11,7 +11,7 @@ from windlass.model.relation import Column, Name, Relation, Wire
 from windlass.planning.chunks import BATCH_RELATIONS, Limits, batches, is_better_whole, split
 from windlass.planning.naming import target_name
 from windlass.planning.postgres.inputs import Read, Request
-from windlass.planning.postgres.locks import portion_size
+from windlass.planning.postgres.locks import most_statements
 from windlass.planning.postgres.narrowing import Narrowed, narrow
 from windlass.planning.postgres.scope import Scope
 from windlass.spec.choices import ChunkBy
@@ -42,7 +42,7 @@ def _plan_tables(
     arriving: Mapping[Name, Arrival],
 ) -> Iterable[RelationPlan]:
     there = {relation.name: relation for relation in read.target.catalog.relations}
-    most = min(BATCH_RELATIONS, portion_size(read.target.locks, spec.jobs))
+    most = min(BATCH_RELATIONS, most_statements(read.target.locks, spec.jobs))
     total = sum(relation.size_bytes for relation in ordered)
     limits = Limits(spec.chunk_threshold, spec.max_chunks, spec.min_chunk_rows)
     roots = {relation.name: relation.route for relation in ordered if relation.route}

@@ -45,7 +45,7 @@ async def relay(
 ) -> Arrived:
     """Copy one chunk inside the transactions that the caller has opened on both sides.
 
-    `progress` is told the size of every block. Memory: a few blocks, whatever the chunk's size.
+    `progress` gets the size of every block. Memory: a few blocks, whatever the chunk's size.
 
     Raises:
         ConnectionLost, TargetFull, WindlassError: the target's transaction is to be rolled back.

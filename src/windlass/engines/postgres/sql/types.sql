@@ -3,9 +3,8 @@ select t.oid::bigint                                    as oid,
        format_type(t.oid, null)                         as name,
        t.typtype                                        as kind,
        t.oid < 16384 and n.nspname = 'pg_catalog'       as builtin,
-       t.typelem::bigint                                as element,
-       t.typlen = -1 and t.typelem <> 0
-         and t.typcategory = 'A'                        as is_array,
+       case when t.typlen = -1 and t.typcategory = 'A'
+            then t.typelem else 0 end::bigint           as element,
        coalesce(r.rngsubtype, 0)::bigint                as subtype,
        t.typbasetype::bigint                            as base,
        t.typtypmod                                      as modifier,

@@ -1,0 +1,44 @@
+"""A plan as the journal keeps it, and that it has no engine's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+from pydantic import TypeAdapter
+
+from sample_plan import keyset_chunks, sample_plan
+from windlass.engines.postgres.relation import CatalogRelation
+from windlass.model import chunk, plan, relation, statement
+from windlass.model.relation import Kind, Name, Relation
+
+# what only PostgreSQL's catalog and pg_dump have
+OWN = {
+    "blocks", "has_children", "loosened", "oid", "pg_dump", "populated", "relkind", "route",
+    "tid_range_scan",
+}  # fmt: skip
+
+
+def test_a_plan_is_stored_and_read_again_whole() -> None:
+    adapter = TypeAdapter(plan.Plan)
+    for one in (sample_plan(), keyset_chunks(sample_plan())):
+        assert adapter.validate_json(adapter.dump_json(one)) == one
+
+
+def test_a_plan_keeps_of_a_relation_what_any_engine_has() -> None:
+    found = CatalogRelation(Name("s", "t"), Kind.TABLE, identity="7", rows=3, oid=7, blocks=2)
+    assert found.plain == Relation(Name("s", "t"), Kind.TABLE, identity="7", rows=3)
+    assert type(found.plain) is Relation
+
+
+def names() -> Iterator[str]:
+    for module in (chunk, plan, relation, statement):
+        for one in vars(module).values():
+            if isinstance(one, type) and is_dataclass(one):
+                yield from (field.name for field in fields(one))
+
+
+def test_no_noun_of_a_plan_has_a_field_of_one_engine() -> None:
+    found = set(names())
+    assert {"relations", "keyset", "sql", "high"} <= found
+    assert found.isdisjoint(OWN)
