@@ -408,7 +408,7 @@ def test_a_faulty_file_is_an_import_error_and_takes_no_other_with_it(shelf: Shel
     )
     dags, (error,) = shelf.process.submit(bag, python).result()
     assert dags == ["good"]
-    assert f"{shelf.folder}/bad.yaml: flow: input should be" in error
+    assert f"{shelf.folder}/bad.yaml: flow: 'copy' is not a flow" in error
     assert f"{shelf.folder}/worse.yaml line" in error
 
 
