@@ -156,7 +156,7 @@ def test_a_file_that_is_not_there_is_not_created(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"hello, world " * 1000])
+@pytest.mark.parametrize("content", [b"", b"hello, world " * 1000, b"SQLite format 3\0" * 99])
 def test_what_is_no_database_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.duckdb"
     path.write_bytes(content)

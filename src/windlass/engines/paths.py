@@ -30,7 +30,7 @@ def identity_of(engine: str, path: str) -> str:
     return f"{engine}/{hashlib.sha256(words.encode()).hexdigest()[:20]}"
 
 
-def check_file(place: str, path: str) -> None:
+def check_file(place: str, path: str, scheme: str) -> None:
     """Raises:
     WindlassError: there is no such file.
     """
@@ -39,6 +39,6 @@ def check_file(place: str, path: str) -> None:
     hint = f"the path of a URL begins at the root: this is {path}"
     relative = Path(path.lstrip("/"))
     if relative.is_file():
-        hint = f"the path begins at the root: give {relative.resolve()}"
+        hint = f"the path of a URL begins at the root: give {scheme}://{relative.resolve()}"
     what = "is a folder" if Path(path).is_dir() else "there is no such file"
     raise WindlassError(f"{place}: {what}", hint=hint, side="source")

@@ -22,7 +22,7 @@ from windlass.engines.duckdb.types import column_of
 from windlass.engines.paths import check_file, identity_of, path_of
 from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
-from windlass.errors import BadSpec, SnapshotLost
+from windlass.errors import BadSpec, SnapshotLost, WindlassError
 from windlass.model.export import STAMPS, Column, Described, Export, Kind, Readable, Request, Span
 from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
@@ -72,7 +72,8 @@ class DuckDbSource:
         return Snapshot(number, self._state(), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "")
 
     def _open(self) -> None:
-        check_file(self.place, self._path)
+        check_file(self.place, self._path, "duckdb")
+        self._check_kind()
         with explaining(self.place, "opening it"):
             self._database = duckdb.connect(
                 self._path,
@@ -83,6 +84,18 @@ class DuckDbSource:
                     "temp_directory": str(scratch.folder()),  # else it is beside the file
                 },
             )
+
+    def _check_kind(self) -> None:
+        """DuckDB would open other files through extensions, which guess."""
+        with Path(self._path).open("rb") as file:
+            head = file.read(16)
+        if head[8:12] == b"DUCK":
+            return
+        hint = "give the URL of a DuckDB file"
+        if head.startswith(b"SQLite format 3"):
+            hint = f"it is an SQLite file: give sqlite://{self._path}"
+        message = f"{self.place} is not a valid DuckDB database"
+        raise WindlassError(message, hint=hint, side="source")
 
     def _state(self) -> str:
         """Another one once somebody has written to the file."""

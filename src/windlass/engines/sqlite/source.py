@@ -1,6 +1,6 @@
 """SQLite as the source of an export: read-only sessions of this process in one snapshot.
 
-In WAL mode others write meanwhile, and are not seen; otherwise their commits wait. No other
+In WAL mode others can write, and are not seen; otherwise their commits wait. No other
 process can read in the same snapshot.
 """
 
@@ -55,7 +55,7 @@ class SqliteSource:
         return identity_of("sqlite", self._file.path)
 
     def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
-        check_file(self.place, self._file.path)
+        check_file(self.place, self._file.path, "sqlite")
         with self._file.explaining("opening it"):
             self._sessions.begin()
         return Snapshot(number, "", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "")

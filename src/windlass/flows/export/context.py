@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-import time
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -27,14 +25,15 @@ from windlass.flows.export.outline import EXPORT
 from windlass.flows.export.preparing import NEW_SNAPSHOT, hold, overlaps, prepare, resuming
 from windlass.flows.export.records import Record, Recording, begun, config_hash
 from windlass.flows.export.reporting import losses_of, relations_of
-from windlass.model.event import Emit, Event, FlowPlanned, Noticed, ignore
+from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
-from windlass.model.flow import Handover, Item, Result
+from windlass.model.flow import Handover, Result
 from windlass.model.outcome import Outcome, State
-from windlass.model.report import Difference, Problem
+from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
 from windlass.model.wording import word
+from windlass.run.story import Reporting, Story
 from windlass.spec.export import ExportSpec
 
 T = TypeVar("T")
@@ -42,7 +41,7 @@ _EXPORTS = TypeAdapter(tuple[Export, ...])
 _RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
-class Exporting:
+class Exporting(Reporting):
     """One process's part in an export. Use as a context manager."""
 
     def __init__(
@@ -66,7 +65,8 @@ class Exporting:
             raise BadSpec([f"run: {run!r} is not one word of letters, digits, `_`, `-` and `.`"])
         if spec.source is None:
             raise BadSpec([f"no source: give {word('source')}, or set WINDLASS_SOURCE"])
-        self.spec, self._emit, self.patient = spec, emit, patient
+        self.spec, self.patient = spec, patient
+        self.story = Story(emit)
         self.source = _opened("source", open_source, spec.source.get_secret_value())
         self.store = _opened("to", ObjectStore, spec.to, spec.store_options)
         self.target: Target | None = None
@@ -76,13 +76,9 @@ class Exporting:
         self._named = bool(run) and not patient  # by a person, who may have mistyped it
         self.run = run or (run_of(caller, self._destination) if caller else new_run_id())
         self.exports: tuple[Export, ...] = ()
-        self.steps: tuple[str, ...] = ()
-        self.results: dict[str, dict[str, Result]] = defaultdict(dict)
         self.snapshot = Snapshot(0, "", "", "")
-        self.notices: list[str] = []
         # A scheduler knows its own runs.
         self.recording = None if caller else Recording(self.store, seeks=not run and not restart)
-        self._started = time.perf_counter()
 
     def __enter__(self) -> Self:
         return self
@@ -116,11 +112,6 @@ class Exporting:
 
     def export(self, name: str) -> Export:
         return next(one for one in self.exports if one.name == name)
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Noticed):
-            self.notices.append(event.message)
-        self._emit(event)
 
     # the beginning
 
@@ -222,9 +213,6 @@ class Exporting:
         """Each step looks for itself: at the manifest, at the warehouse."""
         return {}
 
-    def collect(self, step: str, item: Item, result: Result) -> None:
-        self.results[step][item.id] = result
-
     def recover(self, error: WindlassError) -> None:
         """Every step opens what it needs again; but the snapshot has to live."""
         if isinstance(error, SnapshotLost):
@@ -280,23 +268,13 @@ class Exporting:
 
     # the end
 
-    @property
-    def differences(self) -> list[Difference]:
-        return [
-            Difference.from_json(one)
-            for result in self.results["check_rows"].values()
-            for one in result.get("differences", ())
-        ]
-
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
         proof = "rows" if self.target else "files"
-        return Outcome(
+        outcome = Outcome(
             run=self.run,
             state=state,
-            seconds=time.perf_counter() - self._started,
             relations=relations_of(self.exports, self.results, proof, self._arrival),
             losses=losses_of(self.results),
-            notices=tuple(self.notices),
             snapshots=(self.snapshot,),
             verified=proof if state is State.DONE else "",
             source=self.source.place,
@@ -305,6 +283,7 @@ class Exporting:
             message=message,
             hint=hint,
         )
+        return self.story.complete(outcome)
 
     @property
     def _is_resumed(self) -> bool:
