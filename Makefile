@@ -27,13 +27,13 @@ airflow-stop: ## End all of it; a later `make airflow` continues from there
 	@if [ -e .venv/.for-airflow ]; then $(BIN)/python -m demo.airflow stop; fi
 
 test: .venv/.for-dev ## Run the tests, on real servers
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 test-unit: .venv/.for-dev ## Run the tests that need no server
 	@$(BIN)/python -m pytest -q tests/unit
 
 test-all: .venv/.for-dev ## Run all of them: every pair of versions, every kind of change
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "full or not full"
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "full or not full"
 
 check: .venv/.for-dev ## Lint, format, types, the floors of the house, and licences
 	@$(BIN)/ruff check

@@ -1,7 +1,7 @@
 """A campaign of kills: whatever is disturbed, in whatever way of migrating, the same command ends
 it, and what is on the target then is judged without windlass.
 
-Every round has its own seed and is the same each time: `KILL_SEED` gives another campaign.
+Every round has its own seed, the same for one commit: `TESTS_SEED` gives another campaign.
 The target forgets what was not flushed when its power is cut.
 """
 
@@ -25,11 +25,12 @@ import pytest
 from command import DONE, INTERRUPTED, REFUSED, STOPPED, Ran, Running, finish, start
 from oracle import content_difference, contents, half_made, schema_difference, schema_dump
 from paths import CORPUS
+from sampling import choose_seed
 from servers import FAST, LAZY, Database, Pair, Server
 from windlass.flows.migrate.outline import MIGRATE
 
 log = logging.getLogger(__name__)  # shown with what fails
-SEED = int(os.environ.get("KILL_SEED", "20"))
+SEED = choose_seed()
 SAMPLED, ALL = 8, 64
 REPAIR = ("verify", "--repair", "--yes", "--json")
 CLEAN = ("clean", "--yes", "--json")
@@ -290,7 +291,7 @@ def fight(field: Field, number: int) -> None:
     them, a repair and its way back, or the removal of what was set aside."""
     rng = random.Random(f"{SEED} {number}")
     way = list(WAYS)[number % len(WAYS)]
-    log.warning("KILL_SEED=%d round=%d way=%s", SEED, number, way)
+    log.warning("TESTS_SEED=%s round=%d way=%s", SEED, number, way)
     pair = Pair(field.source, field.target.create_database())
     pair.target.run(*BEFORE.get(way, ()))
     pair.target.run("checkpoint")  # else a crash lets a sequence skip values (SEQ_LOG_VALS)

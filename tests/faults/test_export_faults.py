@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from awaiting import until
 from command import finish, start
-from export_shop import SLEEPING, shop, table, until
+from export_shop import SLEEPING, shop, table
 from exporting import export, files, rows, spec_file
 from killing import kill
 from servers import Database

@@ -19,10 +19,11 @@ import pytest
 from command import DONE, REFUSED, STOPPED, Ran, Running, finish, kill_group, start
 from oracle import content_difference, half_made, schema_difference
 from paths import BUSY, CORPUS
+from sampling import choose_seed
 from servers import LAZY, Database, Pair, Server
 
 WORDS = ("migrate", "--json", "--chunk-size", "64kB", "--jobs", "2", "--verify", "none")
-SEED = int(os.environ.get("KILL_SEED", "20"))
+SEED = choose_seed()
 SYNCED = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from awaiting import until
 from command import DONE, REFUSED, finish, start, windlass
 from rewrites import (
     PRODUCT,
@@ -106,13 +106,6 @@ def closed(database: Database, gate: int) -> Iterator[None]:
 def wait_at_gate(database: Database) -> None:
     query = "select count(*) from pg_locks where classid = 4711 and not granted"
     until(lambda: database.value(query))
-
-
-def until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def kill_at(database: Database, gate: int, file: Path) -> None:

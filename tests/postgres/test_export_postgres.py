@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from awaiting import until
 from command import finish, start
-from export_shop import MERGE, shop, until
+from export_shop import MERGE, shop
 from exporting import export, files, rows, spec_file
 from servers import Database
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from awaiting import until
 from command import finish, start
-from export_shop import SLEEPING, shop, table, until
+from export_shop import SLEEPING, shop, table
 from exporting import export, files, rows, spec_file
 from paths import DOCS
 from servers import Database

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from awaiting import until
 from command import BAD_SPEC, DONE, REFUSED, STOPPED, Ran, finish, start, windlass
 from rewrites import fill, left_over, rows, write_spec
 from servers import Database
@@ -44,13 +44,6 @@ def messages(database: Make) -> Database:
 
 def call(database: Database, *words: str) -> Ran:
     return windlass(*words, env={"WINDLASS_TARGET": database.url})
-
-
-def until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_plan_rewrite_status_and_rollback_by_their_commands(

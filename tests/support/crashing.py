@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pytest
 
+from awaiting import until
 from command import Running, start
 from servers import FAST, LAZY, Database, Pair, Server
 
@@ -64,12 +65,9 @@ def stopped_at_gate(
 
 
 def wait_until(target: Database, query: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if target.value(query):
-                return
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            pass
-        time.sleep(0.01)
-    raise AssertionError(f"not within {SECONDS} s: {query}")
+    def is_so() -> object:
+        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            return target.value(query)
+        return False
+
+    until(is_so, query, SECONDS)

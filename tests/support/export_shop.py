@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,10 +40,3 @@ MERGE: dict[str, Any] = {
     "relations": {"name": "shop.orders", "watermark": "at"},
     "disposition": "merge",
 }
-
-
-def until(is_so: Callable[[], Any], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.01)

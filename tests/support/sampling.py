@@ -115,7 +115,10 @@ SAMPLED = {
         "test_extreme_values_arrive_however_they_are_chunked": 1,
     },
     "test_unlogged": {"test_a_crash_that_empties_them_is_noticed": 1},
-    "test_verify": {"test_every_corpus_is_called_equal_after_its_move": 1},
+    "test_verify": {
+        "test_differences_of_definition_are_found": 1,
+        "test_every_corpus_is_called_equal_after_its_move": 1,
+    },
     "test_wire": {
         "test_a_wire_cut_once_is_mended_without_a_word_from_the_user": 2,
         "test_a_wire_that_stays_cut_stops_the_move_and_it_goes_on_later": 1,

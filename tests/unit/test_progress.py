@@ -277,10 +277,11 @@ def test_two_thousand_relations_take_no_more_lines_than_ten() -> None:
     screen.tell(planned(dict.fromkeys(names, MB)))
     screen.tell(StepStarted("copy", 2000, 2000 * MB))
     heights = set()
-    for name in names:
+    for number, name in enumerate(names):
         screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
         clock.now += 0.5
-        heights.add(len(screen.draw(80, 6)))
+        if number < 100 or number % 20 == 0:  # drawing is what takes long
+            heights.add(len(screen.draw(80, 6)))
         screen.tell(ItemFinished("copy", f"{name}/0", name, 0.5, 1, MB, cost=MB))
     assert max(heights) <= 4 + 1 + 6
 
