@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from command import Ran
+from engines import Engine, duckdb_engine, sqlite_engine
 from exporting import export, rows
 from fakes.bigquery import FakeBigQuery
 from servers import Database
@@ -192,6 +193,29 @@ def test_bigquery_gets_the_schema_and_every_value(
             "2024-02-29")  # fmt: skip
     assert first == (1, "2024-01-01 00:00:01+00", None, "1.01", *rest)
     assert second == (2, "2024-01-01 00:00:02+00", "", "2.02", *rest)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("make", [sqlite_engine, duckdb_engine])
+def test_bigquery_gets_the_values_of_other_sources(
+    make: Callable[[Path], Engine],
+    form: str,
+    gs: dict[str, str],
+    bigquery: FakeBigQuery,
+    tmp_path: Path,
+) -> None:
+    engine = make(tmp_path)
+    engine.run(
+        "create table v (id integer primary key, t text, f double, b blob)",
+        "insert into v values (1, 'a,\"b\"', 0.1, null), (2, '', 1e16, null)",
+        "insert into v values (3, null, null, null)",
+    )
+    words: dict[str, Any] = {"to": "gs://lake/others", "store_options": gs}
+    words["warehouse"] = bigquery.url("raw")
+    export(engine, tmp_path, relations="v", format=form, **words).expect(0)
+    assert bigquery.rows("select id, t, f from raw.v order by id") == [
+        (1, 'a,"b"', 0.1), (2, "", 1e16), (3, None, None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
