@@ -1,8 +1,7 @@
 """Every parameter of libpq's, on both ways to a server: psycopg's, and that of the rows.
 
 The dangerous moment lies between the two: a server, or somebody who has taken its place, that asks
-the first session for what it should and the second for less.
-"""
+the first session for what it should and the second for less."""
 
 from __future__ import annotations
 
@@ -11,21 +10,19 @@ import base64
 import hashlib
 import hmac
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import conninfo, pq
+from psycopg import pq
 
-from certificates import Authority, Certified
+from certificates import Authority
 from command import DONE, REFUSED, windlass
 from needs import needs_version
 from oracle import content_difference
 from paths import BUSY, DOCS
 from servers import PASSWORD, Database, Server
+from tls import Tls
 from windlass.engines.postgres.bulk import AsyncpgBulk, LibpqBulk, open_bulk
 from windlass.engines.postgres.copy import Bulk, In, Out
 from windlass.engines.postgres.keepalive import Loop
@@ -34,74 +31,7 @@ from windlass.engines.postgres.session import Address, Role
 from windlass.errors import WindlassError
 from windlass.model.relation import Name, Wire
 
-SCRAM = "hostssl all all 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
 KEY_PASSWORD = "open sesame"
-
-
-@dataclass
-class Tls:
-    """A server that speaks TLS, and what a man in the middle could change of it."""
-
-    server: Server
-    authority: Authority
-    strangers: Authority
-    certified: Certified
-    lists: Path  # a folder of revocations
-
-    def conninfo(self, **given: str) -> str:
-        usual = {
-            "host": "localhost",
-            "hostaddr": "127.0.0.1",
-            "port": str(self.server.port),
-            "user": "postgres",
-            "password": PASSWORD,
-            "dbname": "postgres",
-            "sslmode": "require",
-            "connect_timeout": "20",
-        }
-        found = {name: value for name, value in {**usual, **given}.items() if value}
-        return conninfo.make_conninfo("", **found)
-
-    def asks(self, rules: str) -> None:
-        """How it lets people in from now on."""
-        (self.server.data / "pg_hba.conf").write_text(f"local all all trust\n{rules}")
-        self.reload()
-
-    def shows(self, certified: Certified) -> None:
-        """Its certificate from now on."""
-        for name, path in (("crt", certified.certificate), ("key", certified.key)):
-            place = self.server.data / f"server.{name}"
-            place.write_bytes(path.read_bytes())
-            self.server._hand_over(place)
-            place.chmod(0o600)
-        self.reload()
-
-    def sets(self, setting: str, value: str) -> None:
-        self.execute(f"alter system set {setting} = '{value}'")
-        self.reload()
-
-    def reload(self) -> None:
-        """The postmaster reads its files after the signal; a new session knows which it has."""
-        before = self.execute("select pg_conf_load_time()")
-        self.execute("select pg_reload_conf()")
-        deadline = time.monotonic() + 30
-        while self.execute("select pg_conf_load_time()") == before:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    def execute(self, statement: str, database: str = "postgres") -> object:
-        """Through its socket, where it asks for nothing. The first row, if there are rows."""
-        folder = f"host={self.server.folder} port={self.server.port}"
-        with psycopg.connect(f"{folder} user=postgres dbname={database}", autocommit=True) as one:
-            cursor = one.execute(statement.encode())
-            return cursor.fetchone() if cursor.description else None
-
-    def reset(self) -> None:
-        self.execute("alter system reset all")
-        self.authority.revoke(self.lists / "list.crl")
-        self.authority.revoke(self.lists / f"{self.authority.hashed_name}.r0")
-        self.shows(self.certified)
-        self.asks(SCRAM)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from random import Random
 
 import psycopg
 
-from near_values import MAKERS, Maker, arrays_of, composites_of
+from composed_values import Maker, arrays_of, composites_of
+from near_values import MAKERS
 
 Session = psycopg.Connection[tuple[object, ...]]
 

@@ -2,8 +2,7 @@
 
 What a fingerprint must tell apart is best looked for among neighbours, not among strangers. A
 maker yields texts that its type's input function takes; their neighbours come right after each
-other. Nothing here knows how windlass hashes.
-"""
+other. Nothing here knows how windlass hashes."""
 
 from __future__ import annotations
 
@@ -13,10 +12,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
 
-Random = random.Random
-Maker = Callable[[Random], Iterator[str]]
+from composed_values import Maker, Random, multiranges_of, ranges_of
 
 FOLDED = 0x1_0000_0001  # a difference of both halves, which a hash of 64 bits as 32 does not see
 
@@ -345,76 +342,11 @@ def _small_vectors(source: Random) -> Iterator[str]:
         yield " ".join([*some, "0"])
 
 
-def quoted(text: str) -> str:
-    """As an element of an array, a field or a bound of a range takes any text."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def arrays_of(element: Maker, delimiter: str = ",") -> Maker:
-    def make(source: Random) -> Iterator[str]:
-        yield "{}"
-        values = element(source)
-        while len(held := [quoted(one) for one in islice(values, 4)]) == 4:
-            a, b, c, d = held
-            for form in _ARRAYS:
-                yield form.replace(",", delimiter).format(a=a, b=b, c=c, d=d)
-
-    return make
-
-
-_ARRAYS = (
-    "{{{a}}}", "{{{a},{b}}}", "{{{b},{a}}}", "[0:1]={{{a},{b}}}", "{{{{{a}}},{{{b}}}}}",
-    "{{{a},NULL}}", "{{NULL,{a}}}", "{{{{{a},{b}}}}}", "{{{a},{b},{c},{d}}}",
-    "{{{{{a},{b}}},{{{c},{d}}}}}",
-)  # fmt: skip
-
-
-def ranges_of(subtype: Maker, order: Callable[[str], object]) -> Maker:
-    """`order` of a text is that of the values."""
-
-    def make(source: Random) -> Iterator[str]:
-        yield from ("empty", "(,)")
-        for low, high in _bounds(subtype(source), order):
-            yield from (f"[{low},{high})", f"[{low},{high}]", f"({low},{high}]", f"({low},{high})")
-            yield from (f"[{low},)", f"(,{high})", f"[{low},{low}]", f"[{high},{high}]")
-
-    return make
-
-
-def multiranges_of(subtype: Maker, order: Callable[[str], object]) -> Maker:
-    def make(source: Random) -> Iterator[str]:
-        yield from ("{}", "{(,)}")
-        bounds = _bounds(subtype(source), order)
-        while True:
-            (a, b), (c, d) = islice(bounds, 2)
-            yield from (f"{{[{a},{b})}}", f"{{[{a},{b}]}}", f"{{[{a},{b}),[{c},{d})}}")
-            yield from (f"{{[{a},{b}),({c},)}}", f"{{(,{a}),[{b},)}}")
-
-    return make
-
-
-def _bounds(values: Iterator[str], order: Callable[[str], Any]) -> Iterator[tuple[str, str]]:
-    for one in values:
-        with_other = sorted((one, next(values)), key=order)
-        if order(with_other[0]) != order(with_other[1]):
-            yield quoted(with_other[0]), quoted(with_other[1])
-
-
 def _finite(maker: Maker, *without: str) -> Maker:
     """Without what has no order, or sorts otherwise as text."""
 
     def make(source: Random) -> Iterator[str]:
         return (one for one in maker(source) if not any(word in one for word in without))
-
-    return make
-
-
-def composites_of(first: Maker, second: Maker) -> Maker:
-    def make(source: Random) -> Iterator[str]:
-        yield "(,)"
-        for one, other in zip(first(source), second(source), strict=False):
-            a, b = quoted(one), quoted(other)
-            yield from (f"({a},{b})", f"({a},)", f"(,{b})")
 
     return make
 
