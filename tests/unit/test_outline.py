@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 import threading
@@ -70,8 +71,33 @@ def assert_shape(function: Callable[..., Any], *takes: Any, returns: Any) -> Non
     found = list(inspect.signature(function).parameters.values())
     assert [one.kind for one in found] == [inspect.Parameter.POSITIONAL_OR_KEYWORD] * len(takes)
     for one, taken in zip(found, takes, strict=True):
-        assert issubclass(taken, hints.get(one.name, object))
+        assert is_accepted(taken, hints.get(one.name, object))
     assert hints.get("return", returns) == returns
+
+
+def is_accepted(taken: Any, hint: Any) -> bool:
+    """A step may ask for a part of its context alone, as a protocol."""
+    if not getattr(hint, "_is_protocol", False):
+        return issubclass(taken, hint)
+    source = "".join(
+        inspect.getsource(one) for one in taken.__mro__[:-1] if "Generic" not in str(one)
+    )
+    kept = set(re.findall(r"self\.(\w+)(?:: [^=\n]+)? = ", source))
+    return {name for name in vars(hint) if name[0] != "_"} <= kept | set(dir(taken))
+
+
+def test_a_context_that_lacks_what_a_step_asks_for_is_noticed() -> None:
+    class Asked(typing.Protocol):
+        def journal(self) -> None: ...
+
+    class Context:
+        def __init__(self) -> None:
+            self.plan = None
+
+    class Fuller(Context):
+        def journal(self) -> None: ...
+
+    assert not is_accepted(Context, Asked) and is_accepted(Fuller, Asked)
 
 
 # places

@@ -18,7 +18,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.migrate.left import moves_in
 from windlass.flows.migrate.succession import earlier_problems
-from windlass.flows.registry import flow_named
+from windlass.flows.registry import journalled
 from windlass.flows.rollback import find_run
 from windlass.inplace.backup import drop_backup
 from windlass.journal import door, records
@@ -93,7 +93,7 @@ def _left(connection: Connection, run: records.Run, sizes: Sizes) -> Left:
     """Schemas, which every flow may leave, and what else the flow that made the run knows of."""
     schemas, size = sizes.get(run.run, ((), 0))
     left = Left(run.run, run.state.value, run.finished_at, schemas, size)
-    flow = flow_named(run.flow)
+    flow = journalled(run.flow)
     if not flow.left:
         return left
     found: Left = resolve(flow.left)(connection, run, left)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from windlass.model.flow import Flow, Words
+from windlass.model.flow import Flow, Journalled, Words
 from windlass.spec.fields.entry import Entry
 
 FLOWS = {
@@ -25,6 +25,13 @@ JOURNAL_PAST = "windlass.flows.past:JournalPast"
 def spec_flows() -> Iterator[Flow[Any]]:
     """Those that a spec file can be for, in the order in which people read of them."""
     return (flow for flow in map(flow_named, FLOWS) if flow.entries)
+
+
+def journalled(name: str) -> Journalled:
+    """Of a flow whose runs are in a journal."""
+    found = flow_named(name).journalled
+    assert found is not None, f"runs of {name} are in no journal"
+    return found
 
 
 def entries_of(flow: Flow[Any]) -> Mapping[str, Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
-from windlass.flows.registry import flow_named
+from windlass.flows.registry import journalled
 from windlass.journal import door, records
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
@@ -33,7 +33,7 @@ def foresee(connection: Connection, run: str) -> Foreseen | None:
     found = find_run(connection, run)
     if found.state is State.ROLLED_BACK:
         return None
-    foreseen: Foreseen = resolve(flow_named(found.flow).foresee)(connection, found)
+    foreseen: Foreseen = resolve(journalled(found.flow).foresee)(connection, found)
     return foreseen
 
 
@@ -47,7 +47,7 @@ def roll_back(connection: Connection, run: str, *, force: bool = False) -> Undon
     found = find_run(connection, run)
     if found.state is State.ROLLED_BACK:
         return already_undone(found)
-    undone: Undone = resolve(flow_named(found.flow).undo)(connection, found, force=force)
+    undone: Undone = resolve(journalled(found.flow).undo)(connection, found, force=force)
     return undone
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.flows.clean import read_sizes
-from windlass.flows.registry import flow_named
+from windlass.flows.registry import journalled
 from windlass.journal import door, records
 from windlass.model.flow import resolve
 from windlass.model.outcome import RunDetail, RunStatus
@@ -21,7 +21,7 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
     sizes = read_sizes(connection)
     return [
         replace(
-            resolve(flow_named(run.flow).status)(connection, run),
+            resolve(journalled(run.flow).status)(connection, run),
             set_aside_bytes=sizes.get(run.run, ((), 0))[1],
         )
         for run in records.read_runs(connection)
@@ -37,7 +37,7 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
         message = "is not in the target's journal"
         raise Refused([Problem(f"run {name}", message, "windlass status lists the runs")])
     run = found[0]
-    flow = flow_named(run.flow)
+    flow = journalled(run.flow)
     if not flow.detail:
         return RunDetail(resolve(flow.status)(connection, run), run.outcome)
     detail: RunDetail = resolve(flow.detail)(connection, run)

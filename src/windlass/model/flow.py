@@ -113,6 +113,19 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Journalled:
+    """What is done with a run of a flow that is in a target's journal: places of functions that
+    take the session and the journal's entry. See `windlass.flows.rollback`,
+    `windlass.flows.status` and `windlass.flows.clean`."""
+
+    undo: str
+    foresee: str  # what `undo` would do
+    status: str
+    detail: str = ""  # as `status`, with all that is known of one run
+    left: str = ""  # what an ended run has left beside schemas
+
+
+@dataclass(frozen=True, slots=True)
 class Flow(Generic[Context]):
     name: str
     steps: tuple[Step[Context], ...] = field(default=())
@@ -123,13 +136,7 @@ class Flow(Generic[Context]):
     entries: str = ""
     known_by: str = ""
     help: str = ""  # of its command: a line, and a paragraph
-    # Of a flow whose runs are in a journal: how one is undone, and how one is reported, each given
-    # the session and the journal's entry. See `windlass.flows.rollback`, `windlass.flows.status`.
-    undo: Callable[..., Any] | str = ""
-    foresee: Callable[..., Any] | str = ""  # what `undo` would do
-    status: Callable[..., Any] | str = ""
-    detail: Callable[..., Any] | str = ""  # as `status`, with all that is known of one run
-    left: Callable[..., Any] | str = ""  # what an ended run has left beside schemas
+    journalled: Journalled | None = None
     words: Words = Words("run", "Running", "Ran", "run", "Reading")
     copies: tuple[str, ...] = ()  # steps whose items move rows
     # Whether what a run has done stays done, so that the same command resumes it.

@@ -177,7 +177,7 @@ def _failed(
         return _not_begun(run, error), None
     if isinstance(error, Refused):
         return _ended(run, State.STOPPED, *_refused_late(flow, run, error)), None
-    undo = run.run_id if run.has_begun and flow.undo else ""
+    undo = run.run_id if run.has_begun and flow.journalled else ""
     resume = RESUME if run.has_begun else SAME
     outcome = _ended(run, State.STOPPED, with_side(error), way_on(error, undo, resume=resume))
     may_resume = flow.resumes and isinstance(error, SnapshotLost | RunLost)
@@ -198,7 +198,7 @@ def _refused_late(flow: Flow[Any], run: Conducted, error: Refused) -> tuple[str,
     """Message and hint of problems that have come up after the run began."""
     reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in error.problems)
     hints = "; ".join(dict.fromkeys(one.hint for one in error.problems if one.hint))
-    undo, resume = run.run_id if flow.undo else "", RESUME
+    undo, resume = run.run_id if flow.journalled else "", RESUME
     return reasons, way_on(WindlassError(reasons, hint=hints), undo, resume=resume)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.flows.validate.outline import VALIDATE
-from windlass.model.flow import Flow, Step, Words, step_in
+from windlass.model.flow import Flow, Journalled, Step, Words, step_in
 
 _MIGRATE = "windlass.flows.migrate.steps"
 _TRANSFERS = "windlass.flows.migrate.rows"
@@ -225,13 +225,15 @@ MIGRATE: Flow[Any] = Flow(
     context="windlass.flows.migrate.context:Migration",
     spec="windlass.spec.migrate:Spec",
     entries="windlass.spec.fields.migrate:MIGRATE",
-    undo="windlass.flows.migrate.undo:undo_migration",
-    foresee="windlass.flows.migrate.written:foresee_migration",
-    status="windlass.flows.migrate.status:migration_status",
-    detail="windlass.flows.migrate.status:migration_detail",
     past="windlass.flows.past:past_of",
-    left="windlass.flows.migrate.left:migration_left",
     plan="windlass.flows.migrate.planned:plan_migration",
+    journalled=Journalled(
+        undo="windlass.flows.migrate.undo:undo_migration",
+        foresee="windlass.flows.migrate.written:foresee_migration",
+        status="windlass.flows.migrate.status:migration_status",
+        detail="windlass.flows.migrate.status:migration_detail",
+        left="windlass.flows.migrate.left:migration_left",
+    ),
     words=Words("migrate", "Migrating", "Migrated", "migration", "Reading both databases"),
     copies=("copy_tables", "copy_chunks"),
 )

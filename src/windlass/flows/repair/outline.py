@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.flows.validate.outline import VALIDATE
-from windlass.model.flow import Flow, Words, step_in
+from windlass.model.flow import Flow, Journalled, Words, step_in
 
 _REPAIR = "windlass.flows.repair.steps"
 
@@ -33,9 +33,11 @@ REPAIR: Flow[Any] = Flow(
     ),
     context="windlass.flows.validate.context:Comparison",
     spec="windlass.spec.migrate:Spec",
-    undo="windlass.flows.repair.undo:undo_repair",
-    foresee="windlass.flows.repair.undo:foresee_repair",
-    status="windlass.flows.repair.status:repair_status",
+    journalled=Journalled(
+        undo="windlass.flows.repair.undo:undo_repair",
+        foresee="windlass.flows.repair.undo:foresee_repair",
+        status="windlass.flows.repair.status:repair_status",
+    ),
     words=Words("repair", "Repairing", "Repaired", "repair", "Comparing both databases"),
 )
 
@@ -50,5 +52,5 @@ VERIFY: Flow[Any] = replace(
             doc="Makes the target equal to the source, if that was asked for.",
         ),
     ),
-    undo=REPAIR.undo,
+    journalled=REPAIR.journalled,
 )

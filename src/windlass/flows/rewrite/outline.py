@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.model.flow import Flow, Words, step_in
+from windlass.model.flow import Flow, Journalled, Words, step_in
 
 _REWRITE = "windlass.flows.rewrite.steps"
 
@@ -60,11 +60,13 @@ REWRITE: Flow[Any] = Flow(
     help="Change rows of a table in place: pick, change, back up, write, stamp.\n\n"
     "Killed at any moment, the same command resumes, with the same result. Rows that others change"
     " while it runs are left as they are. `windlass plan -f SPEC` shows what it would do.",
-    undo="windlass.flows.rewrite.undo:undo_rewrite",
-    foresee="windlass.flows.rewrite.undo:foresee_rewrite",
-    status="windlass.flows.rewrite.status:rewrite_status",
     past="windlass.flows.past:past_of",
-    left="windlass.flows.rewrite.status:rewrite_left",
     plan="windlass.flows.rewrite.planned:plan_rewrite",
+    journalled=Journalled(
+        undo="windlass.flows.rewrite.undo:undo_rewrite",
+        foresee="windlass.flows.rewrite.undo:foresee_rewrite",
+        status="windlass.flows.rewrite.status:rewrite_status",
+        left="windlass.flows.rewrite.status:rewrite_left",
+    ),
     words=Words("rewrite", "Rewriting", "Rewrote", "rewrite", "Reading the table"),
 )
