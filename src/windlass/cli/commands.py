@@ -17,7 +17,7 @@ from windlass.cli.endings import Exit
 from windlass.cli.faults import AllFaults
 from windlass.cli.results import report_outcome, report_plan
 from windlass.cli.voice import Voice
-from windlass.flows.registry import entries_of, spec_flows
+from windlass.flows.registry import FLOWS, entries_of, flow_named, spec_flows
 from windlass.version import __version__
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
     from windlass import api
     from windlass.cli.watch import watching
     from windlass.errors import AlreadyFinished
-    from windlass.flows.registry import flow_named
 
     flow = flow_named(spec.flow)
     try:
@@ -410,7 +409,6 @@ def _run(
 ) -> int:
     """Run a flow while it is watched, and report how it ended."""
     from windlass.cli.watch import watching
-    from windlass.flows.registry import flow_named
 
     words = flow_named(flow).words
     with watching(voice, words.opening) as emit:
@@ -435,12 +433,14 @@ def _command_of(flow: Flow[Any]) -> click.Command:
 
 
 def _add_flows() -> None:
-    """Behind `migrate`, in the registry's order."""
-    known = list(windlass.commands)
-    added = [_command_of(one).name or "" for one in spec_flows() if one.words.verb not in known]
-    at = known.index("migrate") + 1
-    order = [*known[:at], *added, *known[at:]]
-    windlass.commands = {name: windlass.commands[name] for name in order}
+    """Commands of flows come after `plan`, in the registry's order."""
+    for flow in spec_flows():
+        if flow.words.verb not in windlass.commands:
+            _command_of(flow)
+    known = windlass.commands
+    verbs = [verb for name in FLOWS if (verb := flow_named(name).words.verb) in known]
+    order = dict.fromkeys(["plan", *verbs, *known])
+    windlass.commands = {name: known[name] for name in order}
 
 
 _add_flows()
