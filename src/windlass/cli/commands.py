@@ -94,11 +94,12 @@ def windlass() -> None:
 @options.takes(*options.OUTPUT)
 @click.pass_obj
 def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
-    """Show what a run would do: a migration, or whatever the spec file is for. Writes nothing.
+    """Show what a run would do, and write nothing.
 
-    Of a migration it prints what goes where, table by table and column by column, the statements
-    that would run, sizes, chunks and order, an estimate of the time, every loss and every problem.
-    With -q it ends at the list of tables. Of a run that is unfinished it shows what is left.
+    Shows a migration, or whatever the spec file is for. Of a migration it prints what goes where,
+    table by table and column by column, the statements that would run, sizes, chunks and order, an
+    estimate of the time, every loss and every problem. With -q it ends at the list of tables. Of a
+    run that is unfinished it shows what is left.
     """
     spec = options.read_any_spec(voice, words)
     from windlass import api
