@@ -30,7 +30,7 @@ test: .venv/.for-dev ## Run the tests, on real servers
 	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 test-unit: .venv/.for-dev ## Run the tests that need no server
-	@$(BIN)/python -m pytest -q tests/unit
+	@$(BIN)/python -m pytest -q -n 2 tests/unit
 
 test-all: .venv/.for-dev ## Run all of them: every pair of versions, every kind of change
 	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "full or not full"
