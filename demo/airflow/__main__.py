@@ -109,10 +109,10 @@ def main() -> None:
 
 def _start(folder: Path, host: str, port: int, dags: Path, scale: float) -> None:
     claim(folder)
-    tell = partial(click.echo, err=True)
-    both = servers.start_both(folder, tell)
+    report = partial(click.echo, err=True)
+    both = servers.start_both(folder, report)
     if servers.filled_scale(both["source"]) is None:
-        servers.fill(both["source"], scale, tell)
+        servers.fill(both["source"], scale, report)
     connections = {
         f"postgres_{side}": server.create_database(servers.DATABASE)
         for side, server in both.items()
@@ -125,7 +125,7 @@ def _start(folder: Path, host: str, port: int, dags: Path, scale: float) -> None
         port=port,
     )
     title = f"Airflow {airflow_version()}"
-    with servers.doing(tell, f"starting {title}") as done:
+    with servers.doing(report, f"starting {title}") as done:
         LocalAirflow(folder, dags, setup).start(detached=True)
         done.append(f"{title} runs")
 

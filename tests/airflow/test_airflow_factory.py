@@ -86,7 +86,7 @@ def test_the_tasks_of_any_flow_do_its_steps_and_find_each_other_s_results(
     assert process.submit(celebrate).result() == {
         "shares": [["ann", "cay"], ["bob"]],
         "diary": {"candles": 3, "greetings": ["hello ann", "hello bob", "hello cay"]},
-        "caller": "airflow party tonight",
+        "external_run": "airflow party tonight",
     }
 
 
@@ -99,14 +99,14 @@ def celebrate() -> dict[str, Any]:
         ti.results[name] = task.execute(context)
         return ti.results[name]
 
-    caller = do("light_candles")["caller"]
+    external_run = do("light_candles")["external_run"]
     shares = do("prepare_greet")
     greet: Any = dag.get_task("greet")
     ti.results["greet"] = [greet.unmap({"share": share}).execute(context) for share in shares]
     return {
         "shares": [share["items"] for share in shares],
         "diary": do("write_diary"),
-        "caller": caller,
+        "external_run": external_run,
     }
 
 

@@ -34,15 +34,15 @@ EXTRACT, HOLD = "extract_source_schema", "hold_snapshot"
 class Told:
     """What Airflow would tell a task of the others."""
 
-    caller: str = "a test"
-    tickets: dict[str, Result] = field(default_factory=dict)
+    external_run: str = "a test"
+    handles: dict[str, Result] = field(default_factory=dict)
     ended: bool = False
 
     def has_ended(self, task: str) -> bool:
         return self.ended
 
     def result(self, task: str) -> Result | None:
-        return self.tickets.get(task)
+        return self.handles.get(task)
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
         found = self.result(step.task)
@@ -61,9 +61,9 @@ def held(pair: Pair, *steps: str) -> Iterator[tuple[Migration, Told]]:
     """A run of Airflow's, its holder at work."""
     pair.source.run("create table if not exists sale as select 1 as n")
     told = Told()
-    with Migration(part(pair, HOLD).spec, caller=told.caller) as run:
+    with Migration(part(pair, HOLD).spec, external_run=told.external_run) as run:
         run_flow(MIGRATE.only(EXTRACT, HOLD, *steps), run, jobs=1, emit=run.emit)
-        told.tickets[HOLD] = run.ticket
+        told.handles[HOLD] = run.handle
         yield run, told
 
 
@@ -71,7 +71,7 @@ def held(pair: Pair, *steps: str) -> Iterator[tuple[Migration, Told]]:
 def test_a_server_that_is_down_is_no_refusal_and_a_wrong_password_is_one(
     pair: Pair, step: str
 ) -> None:
-    told = Told(tickets={EXTRACT: {"run": "20260101_0000_abcd", "fingerprint": ""}})
+    told = Told(handles={EXTRACT: {"run": "20260101_0000_abcd", "fingerprint": ""}})
     nobody = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
     with pytest.raises(ConnectionLost, match="source"):
         begin(part(pair, step, told, source=nobody))
@@ -108,9 +108,9 @@ def test_a_finished_run_s_old_snapshot_is_none(pair: Pair) -> None:
         part(pair, "validate_schema", told).held_snapshot()
 
 
-@pytest.mark.parametrize("ticket", [{}, {"run": "1"}])
-def test_a_snapshot_whose_holder_has_ended_says_what_to_clear(pair: Pair, ticket: Result) -> None:
-    told = Told(tickets={HOLD: ticket} if ticket else {}, ended=True)
+@pytest.mark.parametrize("handle", [{}, {"run": "1"}])
+def test_a_snapshot_whose_holder_has_ended_says_what_to_clear(pair: Pair, handle: Result) -> None:
+    told = Told(handles={HOLD: handle} if handle else {}, ended=True)
     with pytest.raises(WindlassError, match=f"{HOLD} has ended") as caught:
         part(pair, "validate_schema", told).held_snapshot()
     assert not caught.value.retryable
@@ -177,7 +177,7 @@ def test_the_task_that_holds_a_run_names_who_keeps_the_others_waiting(
     pair.source.run("create table sale as select 1 as n")
     pair.target.run("create table other (id int)")
     planned = part(pair, EXTRACT).run()[ONE.id]
-    busy, begun = Busy(tickets={EXTRACT: planned}), Queue[Result]()
+    busy, begun = Busy(handles={EXTRACT: planned}), Queue[Result]()
     with ThreadPoolExecutor(2) as pool:
         running = pool.submit(part(pair, HOLD, busy).hold, begun.put, [])
         run = begun.get(timeout=SECONDS)["run"]

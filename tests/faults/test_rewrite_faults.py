@@ -317,7 +317,7 @@ def test_a_run_between_two_steps_of_its_own_is_not_taken_for_abandoned(
     steps(messages, STEPS[0], "back_up_rows")
     assert "airflow migrate_to_db run_1" in problems(messages)
     with pytest.raises(Refused):
-        step(messages, STEPS[0], caller="airflow another_dag run_1")
+        step(messages, STEPS[0], external_run="airflow another_dag run_1")
     assert steps(messages, "delete_rows", STEPS[-1])["written"] == 20
 
 
@@ -332,7 +332,7 @@ def test_a_silent_run_is_taken_for_abandoned(messages: Database) -> None:
 @pytest.mark.parametrize("last", STEPS[:-1])
 def test_the_next_run_of_the_same_dag_ends_the_one_before(last: str, messages: Database) -> None:
     steps(messages, STEPS[0], last)
-    result = steps(messages, STEPS[0], STEPS[-1], caller="airflow migrate_to_db run_2")
+    result = steps(messages, STEPS[0], STEPS[-1], external_run="airflow migrate_to_db run_2")
     assert result["written"] == (0 if last == "write_rows" else 20)
     assert messages.value("select count(*) from message where product_id = 'ABCD'") == 20
     assert left_over(messages) == []
@@ -354,7 +354,7 @@ def test_a_table_that_is_altered_before_the_write_stops_the_run(messages: Databa
     messages.run("alter table message rename body to text")
     with pytest.raises(WindlassError, match="was altered"):
         step(messages, "write_rows")
-    next_run = steps(messages, STEPS[0], STEPS[-1], caller="airflow migrate_to_db run_2")
+    next_run = steps(messages, STEPS[0], STEPS[-1], external_run="airflow migrate_to_db run_2")
     assert next_run["written"] == 20
 
 
@@ -378,7 +378,7 @@ def test_a_table_that_is_dropped_in_the_middle_is_told(messages: Database) -> No
         step(messages, "delete_rows")
     assert "there is no such table" in str(caught.value.problems[0])
     fill(messages)
-    result = steps(messages, STEPS[0], STEPS[-1], caller="airflow migrate_to_db run_2")
+    result = steps(messages, STEPS[0], STEPS[-1], external_run="airflow migrate_to_db run_2")
     assert result["written"] == 20
     assert left_over(messages) == []
 

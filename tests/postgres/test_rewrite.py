@@ -456,4 +456,4 @@ def test_a_rewrite_that_breaks_a_constraint_stops_and_the_next_is_not_held_up(
 
 
 def test_a_spec_shows_no_password(messages: Database) -> None:
-    assert "Sw0rdfish" not in str(spec(messages)) + str(spec(messages).essence())
+    assert "Sw0rdfish" not in str(spec(messages)) + str(spec(messages).config())

@@ -114,9 +114,14 @@ class Evening:
     """The context of a flow that has nothing to do with databases."""
 
     def __init__(
-        self, spec: Party, emit: Callable[[Event], None], *, caller: str, patient: bool = False
+        self,
+        spec: Party,
+        emit: Callable[[Event], None],
+        *,
+        external_run: str,
+        patient: bool = False,
     ) -> None:
-        self.spec, self.caller = spec, caller
+        self.spec, self.external_run = spec, external_run
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
 
     def __enter__(self) -> Self:
@@ -140,7 +145,7 @@ class Evening:
 
 
 def light_candles(run: Evening, _: Item) -> Result:
-    return {"candles": 3, "caller": run.caller}
+    return {"candles": 3, "external_run": run.external_run}
 
 
 def guests(run: Evening) -> list[Item]:

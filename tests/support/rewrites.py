@@ -68,10 +68,10 @@ def step(
     database: Database,
     name: str,
     words: Mapping[str, Any] = PRODUCT,
-    caller: str = "airflow migrate_to_db run_1",
+    external_run: str = "airflow migrate_to_db run_1",
 ) -> Result:
     """One step in a separate context, as a scheduler's task has it."""
-    with Rewriting(spec(database, words), caller=caller) as context:
+    with Rewriting(spec(database, words), external_run=external_run) as context:
         result: Result = resolve(REWRITE.step(name).run)(context, ONE)
         return result
 
@@ -81,12 +81,12 @@ def steps(
     first: str,
     last: str,
     words: Mapping[str, Any] = PRODUCT,
-    caller: str = "airflow migrate_to_db run_1",
+    external_run: str = "airflow migrate_to_db run_1",
 ) -> Result:
     """All from one to another; the last one's result."""
     result: Result = {}
     for name in STEPS[STEPS.index(first) : STEPS.index(last) + 1]:
-        result = step(database, name, words, caller)
+        result = step(database, name, words, external_run)
     return result
 
 

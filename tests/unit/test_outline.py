@@ -126,7 +126,9 @@ def test_items_are_listed_by_a_function_of_the_flow_s_context(
 
 @every_flow
 def test_a_context_is_made_of_a_spec_a_listener_and_who_calls(flow: Flow[Any]) -> None:
-    inspect.signature(resolve(flow.context)).bind(resolve(flow.spec), ignore, caller="airflow")
+    inspect.signature(resolve(flow.context)).bind(
+        resolve(flow.spec), ignore, external_run="airflow"
+    )
 
 
 def test_flows_are_read_without_a_driver() -> None:

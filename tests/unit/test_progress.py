@@ -48,7 +48,7 @@ def planned(sizes: dict[str, int], **more: object) -> FlowPlanned:
 def tally_of(events: Iterable[tuple[float, Event]]) -> Tally:
     tally = Tally()
     for now, event in events:
-        tally.tell(event, now)
+        tally.add(event, now)
     return tally
 
 
@@ -129,7 +129,7 @@ def watched(events: Events, every: float = 0.25) -> Iterator[tuple[float, float]
     for number in range(int(events[-1][0] / every)):
         now = number * every
         while waiting and waiting[0][0] <= now:
-            tally.tell(waiting.pop(0)[1], now)
+            tally.add(waiting.pop(0)[1], now)
         yield now, tally.fraction(now)
 
 
@@ -182,14 +182,14 @@ def test_a_second_pass_counts_nothing_twice() -> None:
 def test_a_relation_is_copied_with_its_last_chunk() -> None:
     tally = tally_of(HALF_COPIED)
     assert tally.relations_copied == 0
-    tally.tell(ItemFinished("copy", "s.a/1", "s.a", 1.0, 500, 40 * MB, cost=50 * MB), 3.0)
+    tally.add(ItemFinished("copy", "s.a/1", "s.a", 1.0, 500, 40 * MB, cost=50 * MB), 3.0)
     assert tally.relations_copied == 1
 
 
 def test_a_batch_counts_all_its_relations() -> None:
     batch = planned({"small": MB}, relations={"small": 40})
     tally = tally_of([(0.0, batch), (0.0, StepStarted("copy", 1))])
-    tally.tell(ItemFinished("copy", "small", "small", 1.0, 5, 10), 1.0)
+    tally.add(ItemFinished("copy", "small", "small", 1.0, 5, 10), 1.0)
     assert (tally.relations, tally.relations_copied) == (40, 40)
 
 
@@ -229,7 +229,7 @@ def test_progress_never_goes_back_and_never_passes_the_end(
 ) -> None:
     tally, before = Tally(), 0.0
     for now, event in events:
-        tally.tell(event, now)
+        tally.add(event, now)
         fraction = tally.fraction(now)
         assert before <= fraction <= 1.0
         before = fraction
@@ -245,7 +245,7 @@ def test_no_line_is_wider_than_the_terminal(events: Events, width: int) -> None:
     screen = Screen(clock=clock)
     for now, event in events:
         clock.now = now
-        screen.tell(event)
+        screen.show(event)
     for row in screen.draw(width, MOST_LINES):
         assert row.cell_len <= width
 
@@ -257,9 +257,9 @@ def test_no_line_is_wider_than_the_terminal(events: Events, width: int) -> None:
 def test_any_name_fits_its_line(name: str, width: int) -> None:
     clock = Clock()
     screen = Screen(clock=clock)
-    screen.tell(planned({name: MB}))
-    screen.tell(StepStarted("copy", 1, MB))
-    screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
+    screen.show(planned({name: MB}))
+    screen.show(StepStarted("copy", 1, MB))
+    screen.show(ItemStarted("copy", f"{name}/0", name, MB))
     clock.now += 1
     rows = screen.draw(width, MOST_LINES)
     assert name[:8] in rows[-1].plain
@@ -274,15 +274,15 @@ def test_two_thousand_relations_take_no_more_lines_than_ten() -> None:
     clock = Clock()
     screen = Screen(clock=clock)
     names = [f"s.r{n}" for n in range(2000)]
-    screen.tell(planned(dict.fromkeys(names, MB)))
-    screen.tell(StepStarted("copy", 2000, 2000 * MB))
+    screen.show(planned(dict.fromkeys(names, MB)))
+    screen.show(StepStarted("copy", 2000, 2000 * MB))
     heights = set()
     for number, name in enumerate(names):
-        screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
+        screen.show(ItemStarted("copy", f"{name}/0", name, MB))
         clock.now += 0.5
         if number < 100 or number % 20 == 0:  # drawing is what takes long
             heights.add(len(screen.draw(80, 6)))
-        screen.tell(ItemFinished("copy", f"{name}/0", name, 0.5, 1, MB, cost=MB))
+        screen.show(ItemFinished("copy", f"{name}/0", name, 0.5, 1, MB, cost=MB))
     assert max(heights) <= 4 + 1 + 6
 
 
@@ -290,28 +290,28 @@ def test_a_relation_keeps_its_line_while_others_come_and_go() -> None:
     clock = Clock()
     screen = Screen(clock=clock)
     names = [f"s.r{n}" for n in range(20)]
-    screen.tell(planned(dict.fromkeys(names, MB)))
-    screen.tell(StepStarted("copy", 20, 20 * MB))
-    screen.tell(ItemStarted("copy", "s.r7/0", "s.r7", MB))
+    screen.show(planned(dict.fromkeys(names, MB)))
+    screen.show(StepStarted("copy", 20, 20 * MB))
+    screen.show(ItemStarted("copy", "s.r7/0", "s.r7", MB))
     clock.now += 1
     screen.draw(80, 3)
     place = flying(screen).index("s.r7")
     for name in names:
         if name != "s.r7":
-            screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
+            screen.show(ItemStarted("copy", f"{name}/0", name, MB))
             clock.now += 1
             screen.draw(80, 3)
             assert flying(screen)[place] == "s.r7"
-            screen.tell(ItemFinished("copy", f"{name}/0", name, 1.0, 1, MB, cost=MB))
+            screen.show(ItemFinished("copy", f"{name}/0", name, 1.0, 1, MB, cost=MB))
 
 
 def test_a_run_without_a_plan_still_shows_its_steps() -> None:
     clock = Clock()
     screen = Screen("Comparing both databases", clock)
-    screen.tell(StepStarted("validate_schema", 1))
+    screen.show(StepStarted("validate_schema", 1))
     assert len(screen.draw(80, 3)) == 1
-    screen.tell(StepStarted("validate_content", 2, 2 * MB))
-    screen.tell(ItemStarted("validate_content", "s.a/0", "s.a", MB))
+    screen.show(StepStarted("validate_content", 2, 2 * MB))
+    screen.show(ItemStarted("validate_content", "s.a/0", "s.a", MB))
     clock.now += 1
     rows = [row.plain for row in screen.draw(80, 3)]
     assert rows[0] == "Comparing both databases"
@@ -322,8 +322,8 @@ def test_a_run_without_a_plan_still_shows_its_steps() -> None:
 def test_what_is_over_in_a_moment_gets_no_line() -> None:
     clock = Clock()
     screen = Screen(clock=clock)
-    screen.tell(planned({"s.a": MB, "s.b": MB}))
-    screen.tell(ItemStarted("copy", "s.a/0", "s.a", MB))
+    screen.show(planned({"s.a": MB, "s.b": MB}))
+    screen.show(ItemStarted("copy", "s.a/0", "s.a", MB))
     clock.now += 0.05
     assert len(screen.draw(80, 3)) == 4
 
@@ -332,9 +332,9 @@ def test_what_does_not_fit_is_counted() -> None:
     clock = Clock()
     screen = Screen(clock=clock)
     names = [f"s.r{n}" for n in range(9)]
-    screen.tell(planned(dict.fromkeys(names, MB)))
+    screen.show(planned(dict.fromkeys(names, MB)))
     for name in names:
-        screen.tell(ItemStarted("copy", f"{name}/0", name, MB))
+        screen.show(ItemStarted("copy", f"{name}/0", name, MB))
     clock.now += 1
     assert screen.draw(80, 3)[-1].plain == "  and 6 more"
 
@@ -344,7 +344,7 @@ def shown(events: Iterable[Event], *, width: int = 120) -> list[str]:
     clock = Clock()
     screen = Screen(clock=clock)
     for event in events:
-        screen.tell(event)
+        screen.show(event)
     clock.now += 1
     return [row.plain for row in screen.draw(width, MOST_LINES)]
 

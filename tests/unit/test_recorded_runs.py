@@ -39,7 +39,7 @@ def looks(path: Path) -> Iterator[Look]:
     for look in range(1, LOOKS):
         now = end * look / LOOKS
         while at < len(events) and events[at][0] <= now:
-            tally.tell(events[at][1], events[at][0])
+            tally.add(events[at][1], events[at][0])
             at += 1
         yield Look(look / LOOKS, tally.fraction(now), tally.seconds_left(now), end - now)
 

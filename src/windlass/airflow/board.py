@@ -27,8 +27,8 @@ class Board:
     ti: RuntimeTaskInstanceProtocol
 
     @property
-    def caller(self) -> str:
-        """A name for this run of the DAG, in our journal."""
+    def external_run(self) -> str:
+        """The id of this DAG run in our journal."""
         return f"airflow {self.ti.dag_id} {self.ti.run_id}"
 
     def result(self, task: str) -> Result | None:

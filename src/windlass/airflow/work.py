@@ -184,7 +184,7 @@ class Part:
         return context.watching() if self.flow.lasting else contextlib.nullcontext()
 
     def _context(self) -> Held:
-        words = {"caller": self.board.caller, "patient": True}
+        words = {"external_run": self.board.external_run, "patient": True}
         context: Held = resolve(self.flow.context)(self.spec, log_event, **words)
         return context
 

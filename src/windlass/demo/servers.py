@@ -30,7 +30,7 @@ from windlass.model.units import seconds_text
 DATABASE = "shop"
 SIDES: dict[str, Version] = {"source": 16, "target": 18}
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 _SETTINGS = {"shared_buffers": "128MB", "max_wal_size": "2GB"}
 
@@ -44,11 +44,11 @@ def claim(folder: Path, mark: str) -> bool:
     return True
 
 
-def start_both(folder: Path, tell: Tell | None) -> dict[str, EmbeddedServer]:
+def start_both(folder: Path, report: Report | None) -> dict[str, EmbeddedServer]:
     """By side, running; what is in them stays as it is."""
     servers = {}
     for side, version in SIDES.items():
-        with doing(tell, f"starting PostgreSQL {version}") as done:
+        with doing(report, f"starting PostgreSQL {version}") as done:
             servers[side] = server_in(folder / side, version, _SETTINGS)
             servers[side].start()
             port = servers[side].port
@@ -88,10 +88,10 @@ def filled_scale(source: EmbeddedServer) -> float | None:
         return None
 
 
-def fill(source: EmbeddedServer, scale: float, tell: Tell | None) -> None:
+def fill(source: EmbeddedServer, scale: float, report: Report | None) -> None:
     """Put the shop into the source; what is in its database goes."""
     rows = f"about {round(shop.ROWS * scale):,} rows"
-    with doing(tell, f"filling the source with a sample shop, {rows}") as done:
+    with doing(report, f"filling the source with a sample shop, {rows}") as done:
         _filled_mark(source).unlink(missing_ok=True)
         shop.fill(emptied(source), scale)
         _filled_mark(source).write_text(f"{scale}\n")
@@ -107,11 +107,11 @@ def emptied(server: EmbeddedServer) -> str:
 
 
 @contextmanager
-def doing(tell: Tell | None, words: str) -> Iterator[list[str]]:
+def doing(report: Report | None, words: str) -> Iterator[list[str]]:
     """Say what takes a while, and that it is done. The list takes the words for its end."""
     done: list[str] = []
     started = time.monotonic()
-    if tell is None:
+    if report is None:
         yield done
         return
     if sys.stderr.isatty():
@@ -122,7 +122,7 @@ def doing(tell: Tell | None, words: str) -> Iterator[list[str]]:
     else:
         yield done
     seconds = seconds_text(time.monotonic() - started)
-    tell(click.style("✓ ", fg="green") + f"{done[0]}  " + click.style(seconds, dim=True))
+    report(click.style("✓ ", fg="green") + f"{done[0]}  " + click.style(seconds, dim=True))
 
 
 def _filled_mark(source: EmbeddedServer) -> Path:

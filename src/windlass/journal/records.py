@@ -53,8 +53,8 @@ class Run:
     state: State
     source: str
     source_name: str
-    essence: Mapping[str, Any]
-    caller: str  # who has begun it, or gone on with it: a scheduler's name for its own run
+    config: Mapping[str, Any]
+    external_run: str  # a scheduler's id of the run that began or resumed it
     epoch: int
     started_at: str
     finished_at: str
@@ -118,7 +118,7 @@ def hold_statement(run: str, epoch: int) -> str:
     return statement.format(sql.Literal(run), sql.Literal(epoch)).as_string(None)
 
 
-def take_over(connection: Session, run: str, caller: str) -> int:
+def take_over(connection: Session, run: str, external_run: str) -> int:
     """Raise the epoch, so that no other process can journal anything of this run; the new one.
 
     On disk before anything else is: a crash that forgot it would give the next process the same.
@@ -128,7 +128,7 @@ def take_over(connection: Session, run: str, caller: str) -> int:
         row = connection.execute(
             "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null, caller = %s"
             " where run = %s returning epoch",
-            (State.RUNNING, caller, run),
+            (State.RUNNING, external_run, run),
         ).fetchone()
     assert row is not None
     return int(row[0])
@@ -150,12 +150,12 @@ def note_statement(run: str, line: Line) -> str:
 
 
 def insert_run(
-    connection: Session, plan: Plan, essence: Mapping[str, Any], caller: str = ""
+    connection: Session, plan: Plan, config: Mapping[str, Any], external_run: str = ""
 ) -> None:
     """A new run of the flow `migrate`."""
     identity, name = plan.source.identity, str(plan.source)
     insert_any_run(
-        connection, "migrate", plan.run, (identity, name), essence, plan_of(plan), caller
+        connection, "migrate", plan.run, (identity, name), config, plan_of(plan), external_run
     )
 
 
@@ -164,9 +164,9 @@ def insert_any_run(
     flow: str,
     run: str,
     source: tuple[str, str],
-    essence: Mapping[str, Any],
+    config: Mapping[str, Any],
     plan: bytes,
-    caller: str,
+    external_run: str,
 ) -> None:
     """A new run of any flow. `source` is what it works on, for every way of naming it, and a name
     for people; `plan` is the flow's own, as JSON. On disk before anything else is."""
@@ -180,10 +180,10 @@ def insert_any_run(
             run,
             State.RUNNING,
             *source,
-            json.dumps(essence),
+            json.dumps(config),
             __version__,
             zlib.compress(plan, level=1),
-            caller,
+            external_run,
         ),
     )
 
@@ -229,7 +229,8 @@ def read_runs(connection: Session, run: str | None = None, *, flow: str = "") ->
     """All runs, the newest first; or the one of this name; or those of one flow."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "select run, flow, state, source, source_name, essence, caller, epoch,"
+            "select run, flow, state, source, source_name, essence as config,"
+            " caller as external_run, epoch,"
             " started_at::text, coalesce(finished_at::text, '') as finished_at, outcome,"
             " extract(epoch from clock_timestamp() - run.started_at)::float8 as age_seconds"
             " from windlass.run where (%s::text is null or run = %s) and %s in ('', flow)"

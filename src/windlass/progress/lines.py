@@ -80,7 +80,7 @@ class LineProgress:
     def __call__(self, event: Event) -> None:
         with self._lock:
             now = self._clock()
-            self.tally.tell(event, now)
+            self.tally.add(event, now)
             self._tell(event, now)
 
     def say(self, message: str) -> None:

@@ -110,7 +110,7 @@ class Tally:
     _shown: float = 0.0
     _shown_at: float | None = None
 
-    def tell(self, event: Event, now: float) -> None:
+    def add(self, event: Event, now: float) -> None:
         """Take an event in. Constant time: there may be thousands a second."""
         if self.started_at is None:
             self.started_at = now

@@ -106,9 +106,9 @@ class Screen:
         self._clock = clock
         self.tally.started_at = clock()  # what comes before the first event is waited for as well
 
-    def tell(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         with self.lock:
-            self.tally.tell(event, self._clock())
+            self.tally.add(event, self._clock())
             if isinstance(event, ItemFinished):
                 self.lines.finish(event)
 
@@ -203,7 +203,7 @@ class TerminalProgress:
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        self.screen.tell(event)
+        self.screen.show(event)
         match event:
             case Noticed():
                 self.say(event.message)

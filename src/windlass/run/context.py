@@ -1,4 +1,4 @@
-"""What a flow's context has to be for its steps to run in separate processes."""
+"""What a flow's context must provide so that its steps can run in separate processes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from windlass.run.local import Workplace
 
 
 class Context(Workplace, Protocol):
-    """Made of a spec, a callable for events and two keywords: `caller`, the scheduler's name for
-    its run, and `patient`, whether servers that cannot be reached are waited for.
+    """Made of a spec, a callable for events and two keywords: `external_run`, the scheduler's id of
+    its run, and `patient`, whether to wait for servers that cannot be reached.
 
     Leaving it closes what it has opened.
     """
@@ -31,29 +31,28 @@ class Held(Context, Protocol):
     """The context of a flow with a lasting step."""
 
     def keep(self) -> None:
-        """Called now and then while the lasting step lasts.
+        """Called at intervals while the lasting step runs.
 
         Raises:
             ConnectionLost: what it holds is lost.
         """
 
     def watching(self) -> AbstractContextManager[None]:
-        """While it lasts, who keeps a session of the run waiting is reported, whatever process that
-        session is in."""
+        """Report who blocks a session of the run, whichever process that session is in."""
 
-    def join(self, ticket: Result) -> None:
-        """Work in the run that another process holds; `ticket` is the lasting step's result.
+    def join(self, handle: Result) -> None:
+        """Work in the run that another process holds; `handle` is the lasting step's result.
 
         Raises:
             RunLost: no process holds it now.
         """
 
-    def stand_in(self, ticket: Result) -> None:
-        """Hold the run here meanwhile, as the process that held it has ended.
+    def stand_in(self, handle: Result) -> None:
+        """Hold the run here, because the process that held it has ended.
 
         Raises:
-            RunLost: somebody else holds it now.
+            RunLost: another process holds it now.
         """
 
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
-        """Items of these steps that were done, and have been lost since; by step."""
+        """Items of these steps that were done but have been lost since, by step."""

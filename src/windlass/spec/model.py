@@ -85,7 +85,7 @@ class SpecModel(BaseModel):
         """
         return validated(cls, words)
 
-    def essence(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What a run is: who runs it and how fast are left out, and with them all secrets. A run
         that stopped is resumed only if this is the same."""
         apart = {entry.key for entry in self.entries.values() if entry.tells_runs_apart}

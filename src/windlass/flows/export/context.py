@@ -49,12 +49,12 @@ class Exporting(Reporting):
         spec: ExportSpec,
         emit: Emit = ignore,
         *,
-        caller: str = "",
+        external_run: str = "",
         patient: bool = False,
         run: str = "",
         restart: bool = False,
     ) -> None:
-        """Connects to nothing yet. A run is that of its `caller`, or has its own id; without
+        """Connects to nothing yet. A run belongs to its `external_run`, or has its own id; without
         either it is the one that this spec has left unfinished, unless `restart` is given.
 
         Raises:
@@ -74,11 +74,15 @@ class Exporting(Reporting):
             url = spec.warehouse.get_secret_value()
             self.target = _opened("warehouse", open_target, url, spec.into)
         self._named = bool(run) and not patient  # by a person, who may have mistyped it
-        self.run = run or (run_of(caller, self._destination) if caller else new_run_id())
+        self.run = run or (
+            run_of(external_run, self._destination) if external_run else new_run_id()
+        )
         self.exports: tuple[Export, ...] = ()
         self.snapshot = Snapshot(0, "", "", "")
         # A scheduler knows its own runs.
-        self.recording = None if caller else Recording(self.store, seeks=not run and not restart)
+        self.recording = (
+            None if external_run else Recording(self.store, seeks=not run and not restart)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +145,7 @@ class Exporting(Reporting):
     @property
     def _config(self) -> str:
         places = (self.source.identity, self._destination, self.store.url)
-        return config_hash(self.spec.essence(), *places)
+        return config_hash(self.spec.config(), *places)
 
     @property
     def _record(self) -> Record:
@@ -241,27 +245,27 @@ class Exporting(Reporting):
         return nullcontext()
 
     @property
-    def ticket(self) -> Result:
+    def handle(self) -> Result:
         plan = base64.b85encode(zlib.compress(_EXPORTS.dump_json(self.exports))).decode()
         return {"run": self.run, "plan": plan, "snapshot": asdict(self.snapshot)}
 
-    def join(self, ticket: Result) -> None:
-        """Work in the run of a ticket. That its snapshot is gone shows when it is read."""
-        self._adopt(ticket)
+    def join(self, handle: Result) -> None:
+        """Work in the run of a handle. Reading fails later if its snapshot is gone."""
+        self._adopt(handle)
         self.source.join(self.snapshot)
 
-    def stand_in(self, ticket: Result) -> None:
+    def stand_in(self, handle: Result) -> None:
         """Read what is not extracted yet in a snapshot of this process's own."""
-        self._adopt(ticket)
+        self._adopt(handle)
         self.snapshot = hold(
             self.source, overlaps(self.spec, self.target), self.snapshot.number + 1
         )
         self.source.keep({one.relation for one in self.exports})
 
-    def _adopt(self, ticket: Result) -> None:
-        self.run = ticket["run"]
-        self.exports = _EXPORTS.validate_json(zlib.decompress(base64.b85decode(ticket["plan"])))
-        self.snapshot = Snapshot(**ticket["snapshot"])
+    def _adopt(self, handle: Result) -> None:
+        self.run = handle["run"]
+        self.exports = _EXPORTS.validate_json(zlib.decompress(base64.b85decode(handle["plan"])))
+        self.snapshot = Snapshot(**handle["snapshot"])
 
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
         return {}

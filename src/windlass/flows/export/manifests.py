@@ -52,10 +52,10 @@ def read_manifest(store: ObjectStore, folder: str) -> Manifest | None:
     return _MANIFEST.validate_json(found) if found else None
 
 
-def run_of(caller: str, destination: str) -> str:
+def run_of(external_run: str, destination: str) -> str:
     """A scheduler's own run always has the same id: a retry finds what was done. Two schedulers
     may have runs of the same name."""
-    return f"run_{short(caller, destination)[:16]}"
+    return f"run_{short(external_run, destination)[:16]}"
 
 
 def short(*words: str) -> str:

@@ -36,7 +36,7 @@ from windlass.transfer.text import csv_lines
 def read_source(run: Exporting, _: Item) -> Result:
     """Plan, refuse what cannot be, and hold the snapshot."""
     run.begin()
-    return run.ticket
+    return run.handle
 
 
 def exports(run: Exporting) -> list[Item]:

@@ -54,7 +54,7 @@ class Migration(Sides):
         spec: Spec,
         emit: Emit = ignore,
         *,
-        caller: str = "",
+        external_run: str = "",
         restart: bool = False,
         holder: SnapshotHolder | None = None,
         patient: bool = False,
@@ -67,7 +67,7 @@ class Migration(Sides):
             BadSpec: source or target is missing or cannot be read.
         """
         super().__init__(spec, emit, holder)
-        self.request = Request(caller, restart, patient, reviewed)
+        self.request = Request(external_run, restart, patient, reviewed)
         self.stage = Stage.UNKNOWN
         self.ended: State | None = None  # how, as the journal has it from this process
         self._finder = Finder(spec, self.hold, self.request, self.emit, self.keep_dump)
@@ -219,10 +219,10 @@ class Migration(Sides):
             self.hold.take_lock_of(self.plan.run)
         if self._found:
             self.stage = Stage.RESUMED
-            resume(self, self.journal, self._found, self.request.caller)
+            resume(self, self.journal, self._found, self.request.external_run)
         else:
             if self.stage is Stage.PLANNED:
-                begin_new(self, self.request.caller)
+                begin_new(self, self.request.external_run)
                 self.stage = Stage.BEGUN
             self.hold.lock_relations(relation_names(self.plan))
         self.announce(resumed=self.stage is Stage.RESUMED)
@@ -245,19 +245,19 @@ class Migration(Sides):
         self.hold.check()
 
     @property
-    def ticket(self) -> Result:
+    def handle(self) -> Result:
         """What another process needs to `join`."""
         return {"run": self.plan.run, "snapshot": asdict(self.snapshot)}
 
-    def join(self, ticket: Result) -> None:
-        """Work in the run of a ticket.
+    def join(self, handle: Result) -> None:
+        """Work in the run of a handle.
 
         Raises:
             RunLost: no process holds it now.
-            WindlassError: it has been rolled back, or is another caller's now.
+            WindlassError: it has been rolled back, or another external run has taken it over.
         """
-        self.hold.look_on(f"windlass {ticket['run']} journal")
-        run = self._finder.read_run(ticket["run"])
+        self.hold.look_on(f"windlass {handle['run']} journal")
+        run = self._finder.read_run(handle["run"])
         is_over = run.state not in UNFINISHED
         if not is_over and not self.hold.is_held_for(run.run):
             raise RunLost(f"no process holds the snapshot of run {run.run}", side="target")
@@ -267,10 +267,10 @@ class Migration(Sides):
         self.journal.epoch = run.epoch
         self.journal.read(self.control)
         taken = [snapshot for snapshot, _ in records.read_snapshots(self.control, run.run)]
-        self.hold.snapshot = Snapshot(**ticket["snapshot"]) if is_over else taken[-1]
+        self.hold.snapshot = Snapshot(**handle["snapshot"]) if is_over else taken[-1]
 
-    def stand_in(self, ticket: Result) -> None:
-        """Work in the run of a ticket that nobody holds any more: hold it here until the end.
+    def stand_in(self, handle: Result) -> None:
+        """Work in the run of a handle that nobody holds any more: hold it here until the end.
 
         Raises:
             RunLost: somebody else has begun to hold it.
@@ -279,7 +279,7 @@ class Migration(Sides):
             self.prepare()
         except Refused as error:
             reason = "; ".join(problem.text for problem in error.problems)
-            raise RunLost(f"run {ticket['run']} cannot be held: {reason}") from error
+            raise RunLost(f"run {handle['run']} cannot be held: {reason}") from error
         if not self.hold.is_locked and not self.stage.is_over:
             raise RunLost(f"run {self.plan.run} is held by another process now")
         self.begin()

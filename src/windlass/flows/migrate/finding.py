@@ -56,10 +56,10 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks for a migration, and how. `caller` is a scheduler's name for its own run; `patient`
+    """Who asks for a migration, and how. `external_run` is a scheduler's id of its run; `patient`
     waits for servers that have been reached before; `reviewed` is the only plan to carry out."""
 
-    caller: str = ""
+    external_run: str = ""
     restart: bool = False
     patient: bool = False
     reviewed: Reviewed | None = None
@@ -124,13 +124,13 @@ class Finder:
     @reading_journal()
     def find(self, run: str = "") -> Found:
         """The run to resume, or a plan of a new one, by that id if one is given. Takes the target's
-        lock, unless a process of the same caller has it.
+        lock, unless a process of the same external run has it.
 
         Raises:
             Refused: with every problem.
         """
         self._hold.connect(patient=self._request.patient)
-        mine = self._of_caller()
+        mine = self._of_external_run()
         if mine and mine.state is State.ROLLED_BACK:
             message = "has been rolled back, and this is still the same run"
             raise Refused([Problem(f"run {mine.run}", message, "begin a new one")])
@@ -144,7 +144,7 @@ class Finder:
 
     def _lock(self, mine: Run | None) -> None:
         # a lock of this process's own, whose session the server has not missed yet
-        is_own = self._request.patient and not self._request.caller
+        is_own = self._request.patient and not self._request.external_run
         locked = self._hold.try_lock(NOTICED_SECONDS if is_own else PATIENCE_SECONDS)
         if not locked and not (mine and self._hold.is_held_for(mine.run)):
             raise Refused([_in_progress(self._hold.who_has_lock())])
@@ -165,10 +165,10 @@ class Finder:
         return Found(Stage.PLANNED, plan)
 
     def read_run(self, name: str) -> Run:
-        """The one that a process of the same caller has begun.
+        """The run that a process of the same external run has begun.
 
         Raises:
-            WindlassError: it has been rolled back, or is another caller's now.
+            WindlassError: it has been rolled back, or another external run has taken it over.
         """
         control = self._hold.control
         found = records.read_runs(control, name) if door.exists(control) else []
@@ -176,15 +176,15 @@ class Finder:
             raise WindlassError(f"run {name} is not in the target's journal", side="target")
         if found[0].state is State.ROLLED_BACK:
             raise WindlassError(f"run {name} has been rolled back", hint="begin a new one")
-        if found[0].caller != self._request.caller:
+        if found[0].external_run != self._request.external_run:
             raise WindlassError(
-                f"run {name} has been taken over by {found[0].caller or 'the command line'}"
+                f"run {name} has been taken over by {found[0].external_run or 'the command line'}"
             )
         return found[0]
 
     def _check_finished(self) -> None:
         """A scheduler's run has its own name: another one is another migration."""
-        if not self._request.caller:
+        if not self._request.external_run:
             server, _ = catalog.read_server(self._hold.reader)
             check_finished(
                 self._hold.control, server.identity, self._spec, restart=self._request.restart
@@ -194,11 +194,11 @@ class Finder:
         control = self._hold.control
         return records.read_runs(control, flow="migrate") if door.exists(control) else []
 
-    def _of_caller(self) -> Run | None:
+    def _of_external_run(self) -> Run | None:
         """The newest run of this scheduler's own run, if it has had one."""
-        caller = self._request.caller
-        runs = self._runs() if caller else []
-        return next((run for run in runs if run.caller == caller), None)
+        external_run = self._request.external_run
+        runs = self._runs() if external_run else []
+        return next((run for run in runs if run.external_run == external_run), None)
 
     def _unfinished(self) -> Run | None:
         """The one that these options resume, after a restart has undone it none.
@@ -210,7 +210,7 @@ class Finder:
         unfinished = [
             run for run in self._runs() if run.state in UNFINISHED and run.source == server.identity
         ]
-        same = [run for run in unfinished if run.essence == self._spec.essence()]
+        same = [run for run in unfinished if run.config == self._spec.config()]
         if self._request.restart and same:
             self._refuse_early()
             for run in same:

@@ -33,12 +33,12 @@ def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool
     if spec.existing is Existing.REPLACE or not door.exists(target):
         return
     runs = records.read_runs(target, flow="migrate")
-    essence = spec.essence()
+    config = spec.config()
     found = next(
         (
             run
             for run in runs
-            if run.state in FINISHED and run.source == source and run.essence == essence
+            if run.state in FINISHED and run.source == source and run.config == config
         ),
         None,
     )

@@ -19,16 +19,16 @@ from windlass.journal.journal import Journal
 from windlass.journal.records import Run
 
 
-def begin_new(run: Sides, caller: str) -> None:
+def begin_new(run: Sides, external_run: str) -> None:
     """Journal the plan and its snapshot."""
     with run.control.transaction():
         door.create(run.control)
-        records.insert_run(run.control, run.plan, run.spec.essence(), caller)
+        records.insert_run(run.control, run.plan, run.spec.config(), external_run)
         _journal_snapshot(run)
         records.insert_crash_marker(run.control, run.plan.run)
 
 
-def resume(run: Sides, journal: Journal, found: Run, caller: str) -> None:
+def resume(run: Sides, journal: Journal, found: Run, external_run: str) -> None:
     """Take over a run that has stopped, if what its plan was made from is there still.
 
     Raises:
@@ -49,7 +49,7 @@ def resume(run: Sides, journal: Journal, found: Run, caller: str) -> None:
     hold.take_snapshot(handed_over[-1].number if handed_over else len(before) + 1)
     with run.control.transaction():
         door.create(run.control)
-        journal.epoch = records.take_over(run.control, found.run, caller)
+        journal.epoch = records.take_over(run.control, found.run, external_run)
         if not handed_over:
             hold.lock_relations(relation_names(plan))
             _journal_snapshot(run)

@@ -107,11 +107,11 @@ async def _copy_load(
     """The chunks that are not in yet, by one stream or by some side by side."""
     try:
         streams = await _open_streams(run, load, len(lacking), sessions)
-        tell, count = _reporting(run, load), len(streams)
+        report, count = _reporting(run, load), len(streams)
         async with asyncio.TaskGroup() as group:
             for number, stream in enumerate(streams):
                 some = lacking[number::count]
-                group.create_task(_copy_chunks(run, step, load, some, stream, tell))
+                group.create_task(_copy_chunks(run, step, load, some, stream, report))
     except BaseExceptionGroup as errors:
         sessions.drop()
         raise errors.exceptions[0] from None
@@ -157,7 +157,7 @@ async def _copy_chunks(
     load: Load,
     chunks: Sequence[tuple[Chunk, Note]],
     stream: tuple[Bulk, Bulk],
-    tell: Callable[[int], None],
+    report: Callable[[int], None],
 ) -> None:
     """Chunks and their journal lines in one target transaction."""
     source, target = stream
@@ -168,7 +168,7 @@ async def _copy_chunks(
     run.journal.check_held(await execute(target, "; ".join(first), "beginning a transaction"))
     for chunk, note in chunks:
         journey = _journey(run.relation(chunk.relation), chunk, may_truncate=not beside_guards)
-        copied.append(_line(run, step, chunk, await relay(source, target, journey, tell), note))
+        copied.append(_line(run, step, chunk, await relay(source, target, journey, report), note))
     lines = [line_statement(run.plan.run, line) for line in copied]
     await execute(target, "; ".join([*lines, "commit"]), f"committing {load.id}")
     run.journal.keep(copied)
@@ -201,14 +201,14 @@ def _journey(item: RelationPlan, chunk: Chunk, *, may_truncate: bool) -> Journey
 def _reporting(run: Migration, load: Load) -> Callable[[int], None]:
     unreported = 0
 
-    def tell(size_bytes: int) -> None:
+    def report(size_bytes: int) -> None:
         nonlocal unreported
         unreported += size_bytes
         if unreported >= REPORT_BYTES:
             run.emit(BytesCopied(load.id, load.batch, unreported))
             unreported = 0
 
-    return tell
+    return report
 
 
 def _line(run: Migration, step: str, chunk: Chunk, arrived: Arrived, note: Note) -> Line:

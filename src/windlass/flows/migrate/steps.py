@@ -112,7 +112,7 @@ def hold_snapshot(run: Migration, _: Item) -> Result:
     run.prepare(planned["run"])  # as the plan that was shown names it
     _check_planned(run.plan, planned["fingerprint"])
     run.begin()
-    return run.ticket
+    return run.handle
 
 
 def _check_planned(plan: Plan, fingerprint: str) -> None:

@@ -124,21 +124,21 @@ def _large_objects(run: Comparison) -> list[int]:
     return list(run.result("validate_large_objects").get("differing", []))
 
 
-def _essence(run: Comparison, how: Repairing) -> dict[str, Any]:
-    return {**run.spec.essence(), "repair": sorted(how.allowed)}
+def _config(run: Comparison, how: Repairing) -> dict[str, Any]:
+    return {**run.spec.config(), "repair": sorted(how.allowed)}
 
 
 def _unfinished(run: Comparison, how: Repairing) -> records.Run | None:
     with explained("reading the journal"):
         found = records.read_runs(run.control, flow=FLOW) if door.exists(run.control) else []
-    wanted = _essence(run, how)
+    wanted = _config(run, how)
     return next(
         (
             one
             for one in found
             if one.state in UNFINISHED
             and one.source == run.plan.source.identity
-            and one.essence == wanted
+            and one.config == wanted
         ),
         None,
     )
@@ -179,7 +179,7 @@ class _Repairs:
             FLOW,
             self.run_id,
             (plan.source.identity, str(plan.source)),
-            _essence(self.run, self.how),
+            _config(self.run, self.how),
             records.plan_of(plan),
             "",
         )

@@ -43,16 +43,21 @@ class Rewriting(Reporting):
     """One process's part in a run. Use as a context manager: leaving it closes its session."""
 
     def __init__(
-        self, spec: RewriteSpec, emit: Emit = ignore, *, caller: str = "", patient: bool = False
+        self,
+        spec: RewriteSpec,
+        emit: Emit = ignore,
+        *,
+        external_run: str = "",
+        patient: bool = False,
     ) -> None:
-        """Connects to nothing yet. `caller` is a scheduler's name for its own run.
+        """Connects to nothing yet. `external_run` is a scheduler's id of its run.
 
         Raises:
             BadSpec: the connection is missing or cannot be read.
         """
         self.spec = spec
         self.story = Story(emit)
-        self.hold = TableHold(spec, caller)
+        self.hold = TableHold(spec, external_run)
         self._found: records.Run | None = None
         self._plan: RewritePlan | None = None
         self._journal: Journal | None = None
@@ -176,7 +181,7 @@ class Rewriting(Reporting):
     def begin(
         self, settle: Callable[[Rewriting], None], read: Callable[[Connection], Result]
     ) -> None:
-        """Resume this caller's own run, or begin one; `settle` ends one that was abandoned,
+        """Resume the run of this external run, or begin one; `settle` ends one that was abandoned,
         `read` is the first piece of its work.
 
         Raises:
@@ -191,7 +196,7 @@ class Rewriting(Reporting):
         if mine is not None:
             self._resume(mine)
             # What a command has read once may have been corrected since, and be old.
-            is_old = self.is_stale() or (is_first and not self.hold.caller)
+            is_old = self.is_stale() or (is_first and not self.hold.external_run)
             if not self.is_over and not self.has_changed_table and is_old:
                 settle(self)  # as if it were another's
                 mine, self.resumed = None, False
@@ -217,7 +222,9 @@ class Rewriting(Reporting):
         if not self.is_over:
             with self.connection.transaction():
                 door.create(self.connection)
-                self.journal.epoch = records.take_over(self.connection, run.run, self.hold.caller)
+                self.journal.epoch = records.take_over(
+                    self.connection, run.run, self.hold.external_run
+                )
 
     def _use(self, run: records.Run) -> None:
         self._found = run
@@ -262,13 +269,13 @@ class Rewriting(Reporting):
         except psycopg.Error as error:
             raise explain(error, "making the journal", side="database") from error
         name_session(connection, session_name(plan.run))
-        origin = (self.hold.table, self.hold.caller)
-        line = begin_run(connection, plan, origin, self.spec.essence(), read)
+        origin = (self.hold.table, self.hold.external_run)
+        line = begin_run(connection, plan, origin, self.spec.config(), read)
         self._journal.keep([line])
         (self._found,) = records.read_runs(connection, plan.run)
 
     def join(self) -> None:
-        """Work in the run that this caller has begun; nothing if this process is in it.
+        """Work in the run that this external run has begun; nothing if this process is in it.
 
         Raises:
             WindlassError: it is not there, or has been undone.

@@ -30,15 +30,15 @@ PATIENCE_SECONDS = 3.0  # for the lock of a client that was killed just now
 class TableHold:
     """Connects when it is entered; used by one thread, and cancelled by any."""
 
-    def __init__(self, spec: RewriteSpec, caller: str) -> None:
-        """`caller` is a scheduler's name for its own run.
+    def __init__(self, spec: RewriteSpec, external_run: str) -> None:
+        """`external_run` is a scheduler's id of its run.
 
         Raises:
             BadSpec: the connection cannot be read.
         """
         assert spec.connection is not None
         self.address = Address.parse("database", spec.connection.get_secret_value())
-        self.caller = caller
+        self.external_run = external_run
         self.table = str(Name(spec.schema_, spec.table))
         self._spec = spec
         self._connection: Connection | None = None
@@ -96,7 +96,7 @@ class TableHold:
         key = relation_key(table.oid)
         mine = self.mine(self._runs(connection), known)
         locked = try_lock(connection, key, PATIENCE_SECONDS)
-        if not locked and mine and self.caller:
+        if not locked and mine and self.external_run:
             # its last process, which the scheduler believes is dead
             end_sessions(connection, session_name(mine.run))
             locked = try_lock(connection, key, PATIENCE_SECONDS)
@@ -111,16 +111,16 @@ class TableHold:
 
     def mine(self, runs: list[Run], known: str = "") -> Run | None:
         """A scheduler's by its name; else the unfinished one with the same options."""
-        if self.caller:
-            return next((run for run in runs if run.caller == self.caller), None)
+        if self.external_run:
+            return next((run for run in runs if run.external_run == self.external_run), None)
         if known:  # before the session was lost
             return next((run for run in runs if run.run == known), None)
-        same = self._spec.essence()
+        same = self._spec.config()
         return next(
             (
                 run
                 for run in runs
-                if run.state in UNFINISHED and not run.caller and run.essence == same
+                if run.state in UNFINISHED and not run.external_run and run.config == same
             ),
             None,
         )
@@ -132,9 +132,9 @@ class TableHold:
         Raises:
             Refused: it is between two of its steps.
         """
-        is_others = run.caller and _family(run.caller) != _family(self.caller)
+        is_others = run.external_run and _family(run.external_run) != _family(self.external_run)
         if is_others and said_lately(self.connection, run):
-            raise Refused([self._in_progress(f"run {run.run} of {run.caller}")])
+            raise Refused([self._in_progress(f"run {run.run} of {run.external_run}")])
 
     def _in_progress(self, holder: str) -> Problem:
         return Problem(
@@ -157,6 +157,6 @@ class TableHold:
                 self._connection.cancel_safe(timeout=5)
 
 
-def _family(caller: str) -> str:
+def _family(external_run: str) -> str:
     """A scheduler's name for what its runs are runs of."""
-    return caller.rpartition(" ")[0]
+    return external_run.rpartition(" ")[0]

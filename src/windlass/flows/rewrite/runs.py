@@ -32,21 +32,21 @@ def begin_run(
     connection: Connection,
     plan: RewritePlan,
     origin: tuple[str, str],
-    essence: Mapping[str, Any],
+    config: Mapping[str, Any],
     read: Callable[[Connection], Result],
 ) -> Line:
     """Journal a new run together with its first piece of work, `read`; that one's line. `origin` is
-    the table and the caller."""
-    started, step, (source, caller) = time.perf_counter(), "read_rows", origin
+    the table and the external run."""
+    started, step, (source, external_run) = time.perf_counter(), "read_rows", origin
     with working_in_place(connection, step, ONE_SNAPSHOT) as transaction:
         records.insert_any_run(
             connection,
             FLOW,
             plan.run,
             (source, plan.title),
-            essence,
+            config,
             _PLAN.dump_json(plan),
-            caller,
+            external_run,
         )
         _forget_old(connection, source)
         result = read(connection)
@@ -119,7 +119,7 @@ def said_lately(connection: Connection, run: records.Run) -> bool:
         " where run = %s",
         (BETWEEN_STEPS_SECONDS, run.run),
     ).fetchone()
-    return bool(run.caller and row and row[0])
+    return bool(run.external_run and row and row[0])
 
 
 def session_name(run: str) -> str:

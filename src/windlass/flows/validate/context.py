@@ -39,13 +39,13 @@ class Comparison(Sides):
         spec: Spec,
         emit: Emit = ignore,
         *,
-        caller: str = "",
+        external_run: str = "",
         patient: bool = False,
         repair: Repairing | None = None,
         repaired: str = "",
     ) -> None:
         """Connects to nothing yet. `repair` is what to do about differences; `repaired` is a run
-        that has done it, which this comparison ends. No journal knows of its `caller`.
+        that has done it, which this comparison ends. No journal records its `external_run`.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
@@ -77,21 +77,21 @@ class Comparison(Sides):
         self.announce()
 
     @property
-    def ticket(self) -> Result:
+    def handle(self) -> Result:
         """What another process needs to `join`: the plan itself, as it is written nowhere."""
         plan = base64.b85encode(records.pack_plan(self.plan)).decode()
         return {"plan": plan, "snapshot": asdict(self.snapshot)}
 
-    def join(self, ticket: Result) -> None:
-        """Compare in the snapshot of a ticket. That it is gone shows when it is read."""
-        self._index = PlanIndex(records.unpack_plan(base64.b85decode(ticket["plan"])))
-        self.hold.snapshot = Snapshot(**ticket["snapshot"])
+    def join(self, handle: Result) -> None:
+        """Compare in the snapshot of a handle. That it is gone shows when it is read."""
+        self._index = PlanIndex(records.unpack_plan(base64.b85decode(handle["plan"])))
+        self.hold.snapshot = Snapshot(**handle["snapshot"])
         self.hold.look_on("windlass control")
 
-    def stand_in(self, ticket: Result) -> None:
-        """Compare in a snapshot of this process's own, as nobody holds that of the ticket."""
+    def stand_in(self, handle: Result) -> None:
+        """Compare in a snapshot of this process's own, as nobody holds that of the handle."""
         self.hold.connect(patient=self._patient)
-        self.join(ticket)
+        self.join(handle)
         self.hold.take_snapshot(self.snapshot.number + 1)
         self.hold.lock_relations(relation_names(self.plan))
 

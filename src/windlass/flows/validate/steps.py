@@ -382,7 +382,7 @@ def read_both_sides(run: Comparison, _: Item) -> Result:
     without_rows = {name: one for name, one in found.items() if not (one and one.takes_rows)}
     only_rows = run.spec.extent is Extent.DATA  # else the definitions tell
     return {
-        **run.ticket,
+        **run.handle,
         **reported(_unseen(run, present, without_rows) if only_rows else ()),
         "relations": len(run.plan.relations),
         "without_rows": [str(name) for name in without_rows],
