@@ -1,6 +1,6 @@
-"""What an engine is to the rest: a `Source` to read from, a `Target` to load into, and its `Facts`.
+"""The interface of an engine: a `Source` to read from, a `Target` to load into, and its `Facts`.
 
-Decides nothing, and imports no driver. `windlass.engines.registry` chooses an engine by a URL.
+Decides nothing and imports no driver. `windlass.engines.registry` chooses an engine by URL.
 
 Rows travel as Arrow batches of the types that `arrow_type` names. A date or timestamp at infinity
 is the largest number of its Arrow type, or that number's negative.
@@ -41,7 +41,8 @@ BATCH_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an engine can do. One for each engine; those of a role it does not have are unused."""
+    """What an engine can do. Each engine has one; the fields of a role it does not have are
+    unused."""
 
     engine: str  # as a URL's scheme names it
     label: str  # for people
@@ -78,11 +79,12 @@ class Rows(Protocol):
 
     @property
     def losses(self) -> Losses:
-        """What has no place in those. Complete once all rows have been read."""
+        """Values that the format cannot hold. Complete once all rows have been read."""
 
 
 class Source(Protocol):
-    """A database that is only read. `hold` comes first, or `join`; leaving it closes all.
+    """A database that is only read. Call `hold` or `join` first; leaving the context closes all
+    sessions.
 
     Its methods may be called by several threads at once.
     """
@@ -94,22 +96,22 @@ class Source(Protocol):
 
     @property
     def identity(self) -> str:
-        """The same for every way of naming this very database. Known once it is held."""
+        """Identifies the database, however it is addressed. Known once the snapshot is held."""
 
     def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
-        """Take the snapshot that everything is read in. For watermarks, whose `overlaps` these
-        are in seconds, the source also looks who is writing.
+        """Take the snapshot that everything is read in. `overlaps` are those of the watermarks, in
+        seconds: with watermarks the source also checks which transactions are still writing.
 
         Raises:
             WindlassError: it cannot be read; `retryable` where trying again can help.
         """
 
     def notices(self) -> Sequence[str]:
-        """What people have to know about the snapshot."""
+        """What users need to know about the snapshot."""
 
     @property
     def alive(self) -> bool:
-        """Whether what `hold` has taken is still there."""
+        """Whether the snapshot that `hold` took is still held."""
 
     def join(self, snapshot: Snapshot) -> None:
         """Read in a snapshot that another process holds.
@@ -119,27 +121,27 @@ class Source(Protocol):
         """
 
     def relations(self) -> Sequence[Readable]:
-        """Everything that a pattern can name, with what keeps it from being read."""
+        """Everything that a pattern can match, with the reasons why it cannot be read."""
 
     def describe(self, request: Request) -> Described:
-        """The columns of what is asked for, as the types that hold all their values.
+        """The requested columns, with types that hold all their values.
 
         Raises:
             WindlassError: the source does not accept the query.
         """
 
     def item(self, request: Request) -> str:
-        """What stands after FROM, in the engine's own SQL: the export's `query`."""
+        """The FROM item in the engine's own SQL: the export's `query`."""
 
     def span(self, export: Export, last: str) -> Span:
-        """Where a watermark begins, which was last loaded up to `last`, and where it will end."""
+        """The range of a watermark to read: it was last loaded up to `last`."""
 
     def keep(self, names: Collection[str]) -> None:
         """Keep relations from being dropped or emptied under the readers."""
 
     def reading(self, export: Export, target: Facts, run: str) -> AbstractContextManager[Rows]:
-        """The rows of an export, in the snapshot. `target` says what its CSV is for; an engine
-        that lists its sessions shows the `run`."""
+        """The rows of an export, in the snapshot. CSV is written for `target`. An engine that lists
+        its sessions shows the `run`."""
 
     def cancel(self) -> None:
         """Stop what other threads are reading: they raise Interrupted."""
@@ -152,8 +154,8 @@ class Source(Protocol):
 class Target(Protocol):
     """A warehouse that files are loaded into. Leaving it closes what is open.
 
-    A load and its record are one transaction, or, where the engine has none, a job under a name
-    made from run and relation, which it takes once. So a retry finds what was done.
+    A load and its record are one transaction or, where the engine has none, a job whose name is
+    made from run and relation and is accepted only once. So a retry finds what was done.
     """
 
     place: str  # for people, without secrets
@@ -162,15 +164,15 @@ class Target(Protocol):
     def facts(self) -> Facts: ...
 
     def problems(self, exports: Sequence[Export]) -> list[Problem]:
-        """Everything that would keep these from being loaded: it cannot be reached or written, or
-        a table is there that does not fit."""
+        """Everything that would prevent the load: the warehouse cannot be reached or written, or an
+        existing table does not fit."""
 
     def watermark(self, export: Export) -> str:
-        """The last one that was loaded from this source into the table, as text; empty for none,
-        and where the table has lost those rows: it is gone, or empty, or was replaced."""
+        """The last watermark loaded from this source into the table, as text. Empty if there is
+        none, or if the table has lost those rows: it was dropped, emptied or replaced."""
 
     def loaded(self, run: str, export: Export) -> Loaded | None:
-        """What this run has loaded of a relation into its table, if it has."""
+        """What this run has loaded of a relation, or None."""
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
         """Load the files of a manifest, once for a run."""
@@ -179,7 +181,7 @@ class Target(Protocol):
         """The rows of a table now."""
 
     def assets(self, table: str) -> list[dict[str, str]]:
-        """Where a scheduler's other work finds a table."""
+        """The assets under which a scheduler's other jobs find a table."""
 
     def clean_up(self, export: Export, run: str) -> None:
         """Remove what a load of this run may have left behind."""
@@ -192,7 +194,7 @@ class Target(Protocol):
 
 
 def arrow_type(column: Column) -> Any:
-    """How a source's batches hold a column."""
+    """The Arrow type of a column in a source's batches."""
     import pyarrow as pa
 
     types = {
@@ -217,7 +219,8 @@ def arrow_type(column: Column) -> Any:
 
 
 def schema(columns: Sequence[Column]) -> Any:
-    """Of a source's batches. NOT NULL is the source's word: a value without a place is NULL."""
+    """The schema of a source's batches. Every column is nullable: a value that Arrow cannot hold
+    becomes NULL."""
     import pyarrow as pa
 
     return pa.schema([pa.field(one.name, arrow_type(one)) for one in columns])

@@ -1,4 +1,5 @@
-"""How a load is checked, whatever the warehouse: tables fit, rows have keys, all have arrived."""
+"""Checks of a load that are the same for every warehouse: tables fit, rows have keys, all rows
+arrived."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ RECORDS = f"{OURS}loads"  # beside the tables that are loaded
 def misfits(
     table: str, wanted: Sequence[Column], types: Sequence[str], found: dict[str, tuple[str, bool]]
 ) -> list[Problem]:
-    """How a table differs from what is to be loaded: `found` is type and "has to be given", by
-    column; `types` are those that the columns would be created with."""
+    """How a table differs from what is to be loaded: `found` maps a column to its type and whether
+    it is NOT NULL without a default; `types` are those that the columns would be created with."""
     told = []
     for column, type_ in zip(wanted, types, strict=True):
         there = found.get(column.name)
@@ -44,10 +45,10 @@ def not_unique(export: Export) -> WindlassError:
 
 
 def check_arrived(export: Export, read: int, arrived: int) -> None:
-    """Before it is committed.
+    """Called before the load is committed.
 
     Raises:
-        WindlassError: not every row that was read is there.
+        WindlassError: not every row that was read has arrived.
     """
     if read != arrived:
         raise WindlassError(

@@ -21,8 +21,8 @@ def path_of(url: str) -> str:
 
 
 def identity_of(engine: str, path: str) -> str:
-    """The same for every way of naming this file. A file of the same path on another machine is
-    another one."""
+    """The same however the file is named, and different for a file with the same path on another
+    machine."""
     machine = ""
     with suppress(OSError):
         machine = _MACHINE.read_text().strip()

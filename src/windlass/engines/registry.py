@@ -1,4 +1,4 @@
-"""Every engine, by the schemes of its URLs. Its driver is imported only when it is used."""
+"""Every engine, by its URL schemes. A driver is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ ENGINES = (
 
 
 def engine_of(url: str, role: str) -> Engine:
-    """The engine that is the `role` ("source" or "warehouse") which a URL means. What is no URL is
-    PostgreSQL's: a conninfo string, or the name of a service.
+    """The engine for a URL in a `role` ("source" or "warehouse"). Anything that is not a URL is
+    PostgreSQL: a conninfo string or the name of a service.
 
     Raises:
-        BadSpec: there is none. The URL is not repeated, as it may hold a password.
+        BadSpec: no engine has this scheme. The message does not repeat the URL, which may contain a
+        password.
     """
     scheme, colon, _ = url.partition("://")
     if not colon or "=" in scheme:

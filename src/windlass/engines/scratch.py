@@ -1,7 +1,7 @@
 """This process's private folder for temporary files: definitions and rows of a database.
 
-A killed process cannot remove its own, so the next command does. A folder is locked while its
-process lives, which holds whatever process numbers come round again.
+A killed process cannot remove its folder, so the next command does. A folder is locked while its
+process lives: a lock, unlike a process id, cannot be reused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _mine: tuple[Path, int, int] | None = None  # the folder, its lock's descriptor,
 
 
 def folder() -> Path:
-    """Made when it is first needed, for this user alone; `let_go` of it when done."""
+    """The folder, made when first needed and readable by this user only; call `let_go` when
+    done."""
     global _mine
     with _guard:
         if _mine is None or _mine[2] != os.getpid() or not _mine[0].exists():
@@ -43,7 +44,7 @@ def new_file(suffix: str = "") -> Iterator[Path]:
 
 
 def _make() -> tuple[Path, int]:
-    """Locked before it has the name under which others look for it."""
+    """Make the folder and lock it before giving it the name that other processes look for."""
     made = tempfile.mkdtemp(prefix=".windlass-")
     descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Servers that say that they are starting, as one does after a crash: they are waited for."""
+"""Waits for servers that are starting, for example after a crash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def when_up(connect: Callable[[], T]) -> T:
-    """Connect, as soon as the server has started."""
+    """Connect as soon as the server has started."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(ServerStarting),
         wait=tenacity.wait_fixed(STARTING_POLL_SECONDS),

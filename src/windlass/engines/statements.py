@@ -1,4 +1,4 @@
-"""Statements for other engines, put together by psycopg's own composing: names are always quoted.
+"""SQL for other engines, composed with psycopg: names are always quoted.
 
 DuckDB quotes names as PostgreSQL does; BigQuery has backticks.
 """
@@ -14,7 +14,7 @@ from windlass.model.export import Request
 
 
 def from_item(request: Request, schema: str) -> str:
-    """What stands after FROM, for engines that quote names as PostgreSQL does."""
+    """The FROM item, for engines that quote names as PostgreSQL does."""
     if request.relation is None:
         query = verbatim(request.query.rstrip("; \n"))
         text = statement("({query}\n) as windlass_query", query=query)
@@ -42,7 +42,7 @@ class Backticks(sql.Composable):
 
 
 def statement(template: LiteralString, **parts: sql.Composable) -> str:
-    """The template with its parts in place; values are parameters, never parts."""
+    """The template with its parts filled in; values are parameters, never parts."""
     return sql.SQL(template).format(**parts).as_string(None)
 
 
@@ -62,5 +62,5 @@ def listed(parts: Iterable[sql.Composable], between: LiteralString = ", ") -> sq
 def each(
     template: LiteralString, parts: Iterable[sql.Composable], between: LiteralString = ", "
 ) -> sql.Composed:
-    """The template once for each part, which is its ``{}``."""
+    """The template once per part, which replaces its ``{}``."""
     return listed([sql.SQL(template).format(part) for part in parts], between)

@@ -1,4 +1,4 @@
-"""What a source is doing for its threads, so that all of it can be stopped."""
+"""The calls in flight of a source's threads, so that all of them can be stopped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from windlass.errors import Interrupted
 
 
 class Stops:
-    """Calls that stop what runs. Once cancelled, nothing begins any more."""
+    """Callables that stop running calls. Once cancelled, nothing new starts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,5 +39,5 @@ class Stops:
             self.cancelled = True
             calls = list(self._calls)
         for call in calls:
-            with suppress(Exception):  # what cannot be stopped ends by itself
+            with suppress(Exception):  # a call that cannot be stopped ends by itself
                 call()

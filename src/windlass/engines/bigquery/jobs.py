@@ -31,7 +31,7 @@ def labels(manifest: Manifest) -> dict[str, str]:
 
 
 def is_of(job: Any, manifest: Manifest) -> bool:
-    """Whether a job has loaded this very extract."""
+    """Whether a job loaded exactly this extract."""
     return bool(job.labels.get(_EXTRACT) == manifest.id)
 
 
@@ -45,7 +45,7 @@ class Jobs:
     find: Callable[[str], Any]
 
     def digest(self, export: Export, run: str, step: str) -> str:
-        """A name of a job is the project's: it tells data sets, sources and relations apart."""
+        """Job names are unique per project, so the digest covers data set, source and relation."""
         words = (self.project, self.dataset, export.table, export.source, export.name, run, step)
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:20]
 
@@ -60,12 +60,12 @@ class Jobs:
         doing: str,
         is_mine: Callable[[Any], bool],
     ) -> Any:
-        """A job under a name; one that is there already is waited for. One that failed, or has
-        done something else than what is asked for now, is followed by the next number.
+        """Run a job under a name, or wait for the existing one. After a job that failed or did
+        something else, the next number is used.
 
         Raises:
-            WindlassError: the job has failed, and with what words.
-            ConnectionLost: how it ended is not known.
+            WindlassError: the job failed, with BigQuery's message.
+            ConnectionLost: the outcome is unknown.
         """
         for number in range(1, ATTEMPTS + 1):
             id_ = f"{name}_{number}"
@@ -87,10 +87,10 @@ class Jobs:
         )
 
     def _fault_of(self, job: Any, doing: str) -> BaseException | None:
-        """Wait for a job; why it has failed, if it has.
+        """Wait for a job; returns why it failed, or nothing.
 
         Raises:
-            ConnectionLost: asking for it has failed; it continues.
+            ConnectionLost: the request failed; the job itself continues.
         """
         try:
             job.result()
@@ -114,6 +114,6 @@ class Jobs:
         message = f"{self.place}: {doing}: {'; '.join(dict.fromkeys(told))[:1000]}"
         if reason in ("backendError", "internalError", "rateLimitExceeded"):
             return ConnectionLost(message, hint="BigQuery's own fault; trying again can help")
-        if "serialize access" in message:  # another statement has changed the table meanwhile
+        if "serialize access" in message:  # another statement changed the table at the same time
             return ConnectionLost(message, hint="others write the table; trying again can help")
         return WindlassError(message, hint=f"nothing was loaded; see the job {job.job_id}")

@@ -1,5 +1,5 @@
-"""BigQuery as the warehouse. What a load has done is recorded after it, never before: a load is a
-job, which BigQuery runs once (`windlass.engines.bigquery.jobs`)."""
+"""BigQuery as the warehouse. A load is recorded after it has run, never before: a load is a job,
+which BigQuery runs once (`windlass.engines.bigquery.jobs`)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class BigQueryTarget:
     def __init__(
         self, project: str, dataset: str, location: str | None = None, endpoint: str = ""
     ) -> None:
-        """Connects to nothing yet. `endpoint` is a server that stands in for Google's."""
+        """Connects to nothing yet. `endpoint` replaces Google's server."""
         self._project, self._dataset, self._location = project, dataset, location
         self._endpoint = endpoint
         self.place = f"BigQuery {project}.{dataset}"
@@ -66,7 +66,7 @@ class BigQueryTarget:
 
     @property
     def _client(self) -> bigquery.Client:
-        """A job can only be asked for by its location, unless that is the US or the EU:
+        """A job can only be found by its location, unless that is the US or the EU:
         https://cloud.google.com/bigquery/docs/locations#specify_locations
         """
         if self._made is None:
@@ -95,7 +95,7 @@ class BigQueryTarget:
             self._made.close()  # type: ignore[no-untyped-call]
 
     def cancel(self) -> None:
-        """A job continues without us; the next attempt meets it."""
+        """A job continues without us; the next attempt finds it."""
 
     def _explaining(self, doing: str) -> AbstractContextManager[None]:
         return explaining(self.place, doing)
@@ -135,7 +135,7 @@ class BigQueryTarget:
             return ""
         if not self.count(export.table):
             return ""
-        # a later load whose rows were all that the table had: what was there before is gone
+        # a later load of all the table's rows: the earlier rows are gone
         rows = self._query(
             statement(
                 "select watermark from {records} as l where table_name = @table_name"
@@ -197,7 +197,7 @@ class BigQueryTarget:
         return [{"uri": f"bigquery://{self._project}/{self._dataset}/{table}"}]
 
     def clean_up(self, export: Export, run: str) -> None:
-        """The table that a merge has staged its rows in."""
+        """Remove the table that a merge staged its rows in."""
         if export.disposition == "merge":
             staged = self._staged(export, run)
             with self._explaining(f"removing {staged}"):

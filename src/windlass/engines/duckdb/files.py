@@ -39,7 +39,7 @@ def source_of(manifest: Manifest) -> str:
     if manifest.format == "parquet":
         return "read_parquet(?)"
     columns = ", ".join(f"'{at}': 'VARCHAR'" for at in range(len(manifest.columns)))
-    # every value as it stands: "" is an empty text, nothing at all is NULL
+    # "" is an empty text; nothing at all is NULL
     return (
         "read_csv(?, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"',"
         " nullstr = '', allow_quoted_nulls = false, columns = {" + columns + "})"
@@ -47,7 +47,7 @@ def source_of(manifest: Manifest) -> str:
 
 
 def read_list(columns: Sequence[Column], manifest: Manifest) -> sql.Composed:
-    """The columns as read, by place in CSV: names there are for people."""
+    """The columns as read. CSV columns are read by position: the header is for people."""
     if manifest.format == "parquet":
         return listed(
             sql.SQL("{0}::{1} as {0}").format(names(one.name), verbatim(type_of(one)))

@@ -13,16 +13,16 @@ from windlass.engines.stopping import Stops
 from windlass.errors import ConnectionLost, Interrupted, WindlassError
 
 _FAULTS = (duckdb.Error, pa.ArrowException)
-MEMORY = "128MB"  # what a session may take, beside the rest of the process; it spills to disk
+MEMORY = "128MB"  # memory limit of a session, besides the rest of the process; it spills to disk
 
 
 @contextmanager
 def explaining(place: str, doing: str, stops: Stops | None = None) -> Iterator[None]:
-    """DuckDB's errors as ours, and those of the Arrow stream that it reads into.
+    """Map DuckDB's errors, and those of the Arrow stream it reads into, to ours.
 
     Raises:
-        ConnectionLost: another process has the file open; it can be tried again.
-        Interrupted: `stops` were called, and it is not done.
+        ConnectionLost: another process has the file open; retryable.
+        Interrupted: the call was stopped.
     """
     try:
         yield

@@ -1,5 +1,5 @@
-"""DuckDB as the source of an export. While the file is open here, nobody can write to it: every
-session sees the same, those of other processes too."""
+"""DuckDB as the source of an export. While the file is open here, nobody can write to it, so all
+sessions see the same rows, including those of other processes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class DuckDbSource:
             )
 
     def _check_kind(self) -> None:
-        """DuckDB would open other files through extensions, which guess."""
+        """Refuse other kinds of files, which DuckDB would open through extensions."""
         with Path(self._path).open("rb") as file:
             head = file.read(16)
         if head[8:12] == b"DUCK":
@@ -98,7 +98,7 @@ class DuckDbSource:
         raise WindlassError(message, hint=hint, side="source")
 
     def _state(self) -> str:
-        """Another one once somebody has written to the file."""
+        """A fingerprint of the file, which changes when somebody writes to it."""
         found = Path(self._path).stat()
         return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
 
@@ -115,7 +115,7 @@ class DuckDbSource:
         return True
 
     def keep(self, relations: Collection[str]) -> None:
-        """Nobody can drop what is open here."""
+        """Nothing to do: nobody can change a file that is open here."""
 
     def cancel(self) -> None:
         self._stops.cancel()
@@ -164,7 +164,8 @@ class DuckDbSource:
         return Described(tuple(column_of(row[0], row[1]) for row in rows))
 
     def span(self, export: Export, last: str) -> Span:
-        """As text. A mark of time never ends in the future, as nothing would come after that."""
+        """As text. A time watermark never ends in the future, because later rows would be
+        skipped."""
         column, overlap = self._marked(export), export.span.overlap_seconds
         highest = statement("max({mark})", mark=names(export.watermark))
         if column.kind in STAMPS:
@@ -192,7 +193,7 @@ class DuckDbSource:
         return Span(overlap, last, upto or last)
 
     def _marked(self, export: Export) -> Column:
-        """The watermark's column, which may not be exported."""
+        """Add the watermark's column, which may not be exported."""
         every = statement("select * from {item}", item=verbatim(export.query))
         request = Request(export.name, None, every)
         columns = self.describe(request).columns

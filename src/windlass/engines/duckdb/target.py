@@ -1,4 +1,4 @@
-"""A DuckDB file as the warehouse. It is open only while something is done: others wait for it."""
+"""A DuckDB file as the warehouse. It is open only during a call: other processes wait for it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class DuckDbTarget:
     @contextmanager
     def _session(self, doing: str) -> Iterator[Any]:
         """Raises:
-        ConnectionLost: another process has the file open; it can be tried again.
+        ConnectionLost: another process has the file open; retryable.
         """
         with _ONE_AT_A_TIME, explaining(self.place, doing):
             try:
@@ -107,7 +107,7 @@ class DuckDbTarget:
                 self._columns(connection, RECORDS) and self._columns(connection, export.table)
             ) or not _count(connection, names(self._schema, export.table)):
                 return ""
-            # a later load whose rows were all that the table had: what was there before is gone
+            # a later load of all the table's rows: the earlier rows are gone
             row = connection.execute(
                 statement(
                     "select watermark from {records} as l where table_name = ? and mark = ?"
@@ -145,7 +145,7 @@ class DuckDbTarget:
         return [{"uri": f"duckdb:///{quote(self._path.lstrip('/'))}/{self._schema}/{table}"}]
 
     def clean_up(self, export: Export, run: str) -> None:
-        """A load is one transaction: it leaves nothing."""
+        """Nothing to do: a load is one transaction."""
 
     def count(self, table: str) -> int:
         with self._session(f"counting {table}") as connection:
@@ -171,7 +171,7 @@ class DuckDbTarget:
                 return replace(found, is_new=True)
 
     def _make(self, connection: Any, export: Export) -> None:
-        """What is missing.
+        """Make missing tables.
 
         Raises:
             WindlassError: the table does not fit (any more).
@@ -254,10 +254,10 @@ def _count(connection: Any, table: sql.Composable) -> int:
 
 
 def _take_out(connection: Any, export: Export, table: sql.Identifier) -> None:
-    """What the new rows replace.
+    """Delete the rows that the new ones replace.
 
     Raises:
-        WindlassError: they cannot be told apart.
+        WindlassError: the new rows have no unique key.
     """
     keys = [names(one) for one in export.key]
     twice = "select 1 from windlass_new group by {keys} having count(*) > 1 limit 1"

@@ -1,7 +1,7 @@
-"""Which types DuckDB's columns have in an export, and how they are selected as these. Pure.
+"""Which types DuckDB's columns get in an export, and how they are selected as such. Pure.
 
-What no other engine has, or holds exactly, is DuckDB's own text: integers of 128 bits, nanoseconds,
-intervals, nested values.
+A type that no other engine can hold exactly is exported as DuckDB's text: integers of 128 bits,
+nanoseconds, intervals, nested values.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def value_of(column: Column) -> sql.Composable:
     name = names(column.name)
     if column.mask:
         return sql.SQL("case when {} is not null then '***' end").format(name)
-    if column.is_cast and column.kind is Kind.JSON:  # of a list, for who has no lists
+    if column.is_cast and column.kind is Kind.JSON:  # of a list, for targets without lists
         return sql.SQL("cast(to_json({}) as VARCHAR)").format(name)
     if column.kind is Kind.UUID:
         return sql.SQL("unhex(replace(cast({} as VARCHAR), '-', ''))").format(name)

@@ -1,6 +1,6 @@
-"""A folder in an object store: file://, s3://, gs:// or az://. Errors of the store become ours.
+"""A folder in an object store: file://, s3://, gs:// or az://. Maps the store's errors to ours.
 
-Credentials are those of the environment, as each cloud's own tools find them.
+Credentials come from the environment, as each cloud's own tools find them.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _HINTS = {
     "file": "check the folder's owner and mode",
 }
 
-# where a machine of the cloud asks for its role, when nobody has given credentials
+# the metadata endpoints that are asked for a role when no credentials are given
 _ROLE = re.compile(
     r"https?://(169\.254\.|metadata\.google\.internal"
     r"|[^/\s]+/(latest/(api/token|meta-data)|computeMetadata|metadata/identity))"
 )
-# What a store has answered, as its client words it. A bucket, a path or a run may hold any word and
-# any number: only what stands here says what is wrong.
+# A store's answer, as its client reports it. A bucket, a path or a run may contain any word or
+# number, so only these patterns identify the cause.
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _NO_BUCKET = {"NoSuchBucket", "InvalidBucketName", "ContainerNotFound", "InvalidResourceName"}
@@ -76,24 +76,25 @@ class ObjectStore:
         except OSError as error:
             raise WindlassError(f"{url}: {error.strerror}", hint=_HINTS["file"]) from error
         except faults.BaseError as error:
-            # nobody was asked yet: it is the URL, an option or a credential, and stays so
+            # nothing was requested yet, so the URL, an option or a credential is wrong: not
+            # retryable
             raise WindlassError(
                 f"{url}: {str(error).strip().splitlines()[0][:300]}", hint=_HINTS[self._scheme]
             ) from error
 
     @staticmethod
     def _client_options(options: Mapping[str, str]) -> dict[str, Any]:
-        # our own options take the place of those that obstore finds in the environment
+        # our options replace those that obstore finds in the environment
         asked = [os.environ.get(f"{cloud}_ALLOW_HTTP", "") for cloud in ("AWS", "AZURE")]
         plain = any("http://" in value for value in options.values()) or "true" in asked
         return {**_TIMEOUTS, **({"allow_http": True} if plain else {})}
 
     def place(self, path: str) -> str:
-        """For people, and for a warehouse that reads the store by itself."""
+        """The object's URL, for people and for a warehouse that reads the store itself."""
         return f"{self.url}/{path}"
 
     def check(self) -> None:
-        """That the folder can be reached and listed.
+        """Check that the folder can be reached and listed.
 
         Raises:
             WindlassError: what is wrong, with a hint.
@@ -104,7 +105,7 @@ class ObjectStore:
 
     @contextmanager
     def writing(self, path: str) -> Iterator[IO[bytes]]:
-        """A file that appears, as a whole, when it is left without a fault."""
+        """A file that appears only when it is complete: when the block ends without an error."""
         with self._explaining_all(f"writing {path}"):
             writer = obstore.open_writer(self._store, path, buffer_size=BUFFER_BYTES)
             yield cast("IO[bytes]", writer)
@@ -131,11 +132,11 @@ class ObjectStore:
             return None
 
     def stream(self, path: str) -> Iterator[bytes]:
-        """An object's bytes in portions."""
+        """An object's bytes, block by block."""
         try:
             with self._explaining(f"reading {path}"):
-                for portion in obstore.get(self._store, path):
-                    yield bytes(portion)
+                for block in obstore.get(self._store, path):
+                    yield bytes(block)
         except FileNotFoundError:
             raise vanished(self.place(path)) from None
 
@@ -158,8 +159,8 @@ class ObjectStore:
             return
         with scratch.new_file(Path(path).suffix) as copy:
             with copy.open("wb") as file:
-                for portion in self.stream(path):
-                    file.write(portion)
+                for block in self.stream(path):
+                    file.write(block)
             yield copy
 
     def list(self, prefix: str) -> list[str]:
@@ -169,7 +170,7 @@ class ObjectStore:
             return sorted(str(one["path"]) for some in found for one in some)
 
     def delete(self, paths: Iterable[str]) -> None:
-        """Those that are there."""
+        """Delete those that exist."""
         for path in paths:
             try:
                 with self._explaining(f"removing {path}"):
@@ -178,7 +179,8 @@ class ObjectStore:
                 continue
 
     def clear(self, folder: str) -> int:
-        """Remove what is below a folder, with what a writer that was killed has begun; how much."""
+        """Remove everything below a folder, including unfinished files of a killed writer; returns
+        how many."""
         paths = self.list(folder)
         self.delete(paths)
         begun = self._begun(folder)
@@ -187,7 +189,7 @@ class ObjectStore:
         return len(paths) + len(begun)
 
     def _begun(self, folder: str) -> Sequence[Path]:
-        """On this machine obstore writes into `name#1` first, and lists no such name."""
+        """Unfinished local files: obstore writes to `name#1` first and does not list that name."""
         if self._folder is None:
             return []
         found = (self._folder / folder).rglob("*#*")
@@ -195,7 +197,8 @@ class ObjectStore:
 
     @contextmanager
     def _explaining(self, doing: str) -> Iterator[None]:
-        """A FileNotFoundError is left as it is, unless what is not there is the bucket."""
+        """Map the store's errors. A FileNotFoundError passes through unless the bucket is
+        missing."""
         try:
             yield
         except FileNotFoundError as error:
@@ -207,7 +210,7 @@ class ObjectStore:
 
     @contextmanager
     def _explaining_all(self, doing: str) -> Iterator[None]:
-        """Where no object is asked for that might not be there."""
+        """As `_explaining`, where a missing object is an error too."""
         try:
             with self._explaining(doing):
                 yield
@@ -215,7 +218,7 @@ class ObjectStore:
             raise self._explained(error, doing) from error
 
     def _explained(self, error: BaseException, doing: str) -> WindlassError:
-        """What the store said in its first line; the rest may be a page of XML."""
+        """Our error, with the first line of the store's message; the rest may be a page of XML."""
         text = str(error)
         said = (text.strip().splitlines() or [type(error).__name__])[0][:300]
         hint, status, code = _HINTS[self._scheme], _status(error), _code(error)

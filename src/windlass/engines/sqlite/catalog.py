@@ -21,7 +21,7 @@ def _relations_query() -> str:
 
 
 def read_relations(connection: sqlite3.Connection) -> list[Readable]:
-    """A virtual table, as of a full-text index, has to be named in full, as has a view."""
+    """Views and virtual tables, such as full-text indexes, are only matched by their full name."""
     found = []
     for name, kind, _, primary_key, not_null in connection.execute(_relations_query()).fetchall():
         key = tuple(json.loads(primary_key)) or _unique_key(connection, name, json.loads(not_null))
@@ -53,6 +53,6 @@ def _unique_key(
 
 
 def read_declared(connection: sqlite3.Connection, table: str) -> dict[str, str]:
-    """The types that a table's or view's columns are declared with; empty for an expression."""
+    """The declared types of a table's or view's columns; empty for an expression."""
     rows = connection.execute("select name, type from pragma_table_xinfo(?)", (table,)).fetchall()
     return {name.decode(): type_.decode() for name, type_ in rows}

@@ -1,5 +1,5 @@
-"""Counts what a column's values are. SQLite lets any value stand in any column, so that a column's
-type is known only once all of its values have been looked at."""
+"""Counts the storage classes of a column's values. SQLite allows any value in any column, so a
+column's type is known only after reading all its values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many values of a column are of which storage class. NULLs are of none."""
+    """How many of a column's values have which storage class. NULLs are not counted."""
 
     integers: int = 0
     reals: int = 0
@@ -46,7 +46,7 @@ class Counts:
 def take_census(
     connection: sqlite3.Connection, item: str, columns: Sequence[str]
 ) -> tuple[int, list[Counts]]:
-    """The rows of a FROM item, and what each of its columns holds: one scan of everything."""
+    """The number of rows of a FROM item and the counts of each column, in one scan."""
     found: list[Counts] = []
     rows = 0
     for some in _portions(columns):

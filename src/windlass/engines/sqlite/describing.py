@@ -1,4 +1,5 @@
-"""What the columns of a relation or query hold: as declared, as counted, or as the user says."""
+"""The types of a relation's or query's columns: as declared, as counted, or as the user
+specified."""
 
 from __future__ import annotations
 
@@ -18,14 +19,14 @@ _OVERHEAD_BYTES = 8  # of a value, beside its own
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What reading has to know of a relation beside its columns."""
+    """What the reader needs to know about a relation besides its columns."""
 
     said: Mapping[str, str]  # types that the user has given
     row_bytes: int  # the most that a row can have
 
 
 def describe(session: sqlite3.Connection, item: str, request: Request) -> tuple[Described, Known]:
-    """One scan of all rows, and one for each column whose type the user has said."""
+    """One scan of all rows, and one per column whose type the user specified."""
     every = statement("select * from {item} limit 0", item=verbatim(item))
     columns = [one[0] for one in session.execute(every).description]
     declared = read_declared(session, request.relation.name.name) if request.relation else {}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_ROWS = 16_384  # of a batch
-# a value of any class as text: a real with as many digits as make it this very number
+# a value of any class as text; a real with enough digits to be exact
 _AS_TEXT = (
     "case typeof({0}) when 'real' then windlass_real({0}) when 'blob' then '\\x' || lower(hex({0}))"
     " else cast({0} as text) end"
@@ -105,10 +105,10 @@ def _value(column: Column) -> sql.Composable:
 
 
 def mark_text(value: Any) -> str:
-    """A watermark's value as text that says of which class it is.
+    """A watermark's value as text, with its storage class.
 
     Raises:
-        WindlassError: it is bytes, or a text that is none.
+        WindlassError: it is bytes, or text that is not UTF-8.
     """
     if not isinstance(value, bytes):
         return f"{'integer' if isinstance(value, int) else 'real'} {value!r}"
@@ -121,10 +121,10 @@ def mark_text(value: Any) -> str:
 
 
 def mark_value(text: str) -> int | float | str:
-    """What `mark_text` has written.
+    """The value that `mark_text` wrote.
 
     Raises:
-        WindlassError: it is something else.
+        WindlassError: it is in another form.
     """
     class_, _, value = text.partition(" ")
     with suppress(ValueError):
@@ -142,7 +142,7 @@ def mark_value(text: str) -> int | float | str:
 
 
 def _plain(column: Column, refuse: Callable[[], NoReturn]) -> Make:
-    """Values that the census has found to be of this type."""
+    """Values of this type, as the census found."""
     import pyarrow as pa
 
     type_ = arrow_type(column)
@@ -159,7 +159,7 @@ def _plain(column: Column, refuse: Callable[[], NoReturn]) -> Make:
 
 
 def _checked(column: Column) -> Make:
-    """Values that are what the user has said, as the census has made sure."""
+    """Values of the type that the user specified, as the census verified."""
     import pyarrow as pa
 
     convert, type_ = converter(column), arrow_type(column)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from windlass.engines.paths import path_of
 from windlass.errors import BadSpec, ConnectionLost, Interrupted, WindlassError
 
-BUSY_SECONDS = 10.0  # how long a lock of somebody who writes is waited for
+BUSY_SECONDS = 10.0  # how long to wait for a writer's lock
 LEAST_VERSION = (3, 37)  # has pragma_table_list
 
 _HINTS = {
@@ -44,7 +44,7 @@ class File:
         self._uri = f"file:{quote(self.path)}?mode=ro{'&immutable=1' if self.immutable else ''}"
 
     def connect(self, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
-        """A session whose texts are bytes, as they may not be UTF-8."""
+        """A session that returns text as bytes, because it may not be UTF-8."""
         if sqlite3.sqlite_version_info < LEAST_VERSION:
             needed = ".".join(map(str, LEAST_VERSION))
             raise WindlassError(
@@ -66,11 +66,11 @@ class File:
 
     @contextmanager
     def explaining(self, doing: str) -> Iterator[None]:
-        """SQLite's errors as ours.
+        """Map SQLite's errors to ours.
 
         Raises:
-            ConnectionLost: somebody else has it locked; it can be tried again.
-            Interrupted: what ran has been stopped.
+            ConnectionLost: another program has it locked; retryable.
+            Interrupted: the call was stopped.
         """
         try:
             yield

@@ -1,5 +1,5 @@
-"""Sessions with an SQLite file that all read in one snapshot: read transactions, begun while
-nobody committed."""
+"""Sessions with an SQLite file that all read in one snapshot: read transactions that began with no
+commit in between."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from windlass.engines.sqlite.session import BUSY_SECONDS, File
 from windlass.engines.stopping import Stops
 from windlass.errors import Interrupted
 
-SESSIONS = 4  # that read side by side
-_ATTEMPTS = 5  # to begin them all at one moment, while others write
+SESSIONS = 4  # that read in parallel
+_ATTEMPTS = 5  # to begin them all in the same state while others write
 
 
 class Sessions:
@@ -26,7 +26,7 @@ class Sessions:
         self.blocks_writers = False  # others cannot commit while these are open
 
     def begin(self) -> None:
-        """Once. Where others commit all the time, it is one session alone."""
+        """Called once. If others commit all the time, only one session is used."""
         if self._all:
             return
         watch = self._file.connect()
@@ -36,7 +36,7 @@ class Sessions:
             for _ in range(_ATTEMPTS):
                 before = _version(watch)
                 self._all = self._begun_together()
-                # in WAL mode the version changes with every commit of another session
+                # in WAL mode every commit of another session changes the version
                 if self.blocks_writers or _version(watch) == before:
                     break
                 self.close()
@@ -72,10 +72,10 @@ class Sessions:
 
     @contextmanager
     def one(self) -> Iterator[sqlite3.Connection]:
-        """One that nobody else has, until it is left.
+        """A session that no other thread has, until the context is left.
 
         Raises:
-            Interrupted: all was stopped.
+            Interrupted: the source was cancelled.
         """
         session = self._next()
         try:

@@ -1,7 +1,7 @@
 """SQLite as the source of an export: read-only sessions of this process in one snapshot.
 
-In WAL mode others can write, and are not seen; otherwise their commits wait. No other
-process can read in the same snapshot.
+In WAL mode others can write without being seen; otherwise their commits wait. No other process can
+read in the same snapshot.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class SqliteSource:
         )
 
     def keep(self, relations: Collection[str]) -> None:
-        """What is dropped does not go from a snapshot."""
+        """Nothing to do: a dropped table stays in the snapshot."""
 
     def cancel(self) -> None:
         self._stops.cancel()
@@ -97,13 +97,14 @@ class SqliteSource:
         return from_item(request, SCHEMA)
 
     def describe(self, request: Request) -> Described:
-        """Looks at every value."""
+        """Reads every value."""
         with self._file.explaining(f"reading {request.name}"), self._sessions.one() as session:
             described, self._known[request.name] = describe(session, self.item(request), request)
         return described
 
     def span(self, export: Export, last: str) -> Span:
-        """SQLite's own order. A stamp is a text or a number, which nothing can be said of."""
+        """In SQLite's own order. A time is text or a number to SQLite, so there is nothing to
+        subtract an overlap from."""
         if export.span.overlap_seconds:
             raise WindlassError(
                 f"{export.name}: overlap-seconds: SQLite has no type for times",

@@ -1,6 +1,5 @@
-"""Which type a column has: by what it is declared as, by all its values, or as the user says.
-
-Pure. Where declaration and values disagree, nothing is guessed: the user has to say.
+"""The type of a column: by its declaration, by all its values, or as the user specifies. Pure.
+Where declaration and values disagree, nothing is guessed: the user has to specify the type.
 https://www.sqlite.org/datatype3.html
 """
 
@@ -23,7 +22,7 @@ SAYABLE = (
 
 
 class Affinity(Enum):
-    """What a declaration asks values to be, by SQLite's own rules; and what it means beside."""
+    """A declaration's affinity by SQLite's rules, and what the declaration means beyond it."""
 
     INTEGER = "integer"
     REAL = "real"
@@ -31,7 +30,7 @@ class Affinity(Enum):
     BOOLEAN = "boolean"
     TEXT = "text"
     BLOB = "blob"
-    ANY = "any"  # of a date, or a word that SQLite does not know: whatever is there
+    ANY = "any"  # of a date, or of a word that SQLite does not know: any value
 
 
 def affinity_of(declared: str) -> Affinity:
@@ -52,12 +51,12 @@ def affinity_of(declared: str) -> Affinity:
 
 
 class Unclear(ValueError):
-    """The values of a column have no common type, or not the one that it is declared as."""
+    """The values of a column have no common type, or another one than declared."""
 
 
 def column_of(name: str, declared: str, counts: Counts) -> Column:
     """Raises:
-    Unclear: the user has to say what the column is.
+    Unclear: the user has to specify the type.
     """
     try:
         return Column(name, declared, _kind(affinity_of(declared), counts))
@@ -67,7 +66,7 @@ def column_of(name: str, declared: str, counts: Counts) -> Column:
 
 
 def said_column(name: str, declared: str, said: str) -> Column:
-    """A column of which the user has said the type.
+    """A column whose type the user specified.
 
     Raises:
         Unclear: there is no such type.
@@ -103,7 +102,7 @@ _FITTING: Mapping[Affinity, set[str]] = {
     Affinity.NUMBER: {"real", "integer"},
     Affinity.BOOLEAN: {"integer"},
     Affinity.TEXT: {"text"},
-    Affinity.BLOB: {"integer", "real", "text", "blob"},  # asks for nothing
+    Affinity.BLOB: {"integer", "real", "text", "blob"},  # no affinity
     Affinity.ANY: {"integer", "real", "text", "blob"},
 }
 

@@ -1,5 +1,5 @@
-"""Values of SQLite as those of a type that the user has said. Pure, and strict: a value that does
-not have it exactly is none of it."""
+"""Converts SQLite's values to a type that the user specified. Pure, and strict: a value that does
+not fit the type exactly is refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def converter(column: Column) -> Callable[[Raw], Any]:
-    """Makes one value that of the column's type; a ValueError says that it is none of it."""
+    """A function that converts one value to the column's type, or raises ValueError."""
     if column.kind is Kind.DECIMAL:
         return lambda value: _decimal(value, column)
     return _CONVERTERS[column.kind]
@@ -49,7 +49,7 @@ def _integer(value: Raw) -> int:
 
 
 def _numeric(value: Raw) -> int | float | str:
-    """A number, or the text of one."""
+    """From a number, or the text of one."""
     if not isinstance(value, bytes):
         return value
     if not _NUMBER.fullmatch(value):
@@ -64,7 +64,7 @@ def _float(value: Raw) -> float:
 
 
 def _decimal(value: Raw, column: Column) -> Decimal:
-    """A real is none: what was a decimal once has lost that when it was stored."""
+    """Refuses a real: a decimal stored as one has lost its exact value."""
     if isinstance(value, float):
         raise ValueError
     try:
@@ -96,7 +96,7 @@ def _no_constant(_: str) -> None:
 
 
 def _uuid(value: Raw) -> bytes:
-    """As a text, or as its sixteen bytes."""
+    """From text, or from sixteen bytes."""
     if isinstance(value, bytes) and len(value) == 16:
         return value
     return UUID(_text(value)).bytes
