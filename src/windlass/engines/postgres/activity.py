@@ -1,7 +1,7 @@
 """Whether a relation of the source has changed since a snapshot that is gone.
 
 Rows move between blocks when they are updated. So a relation of which some block ranges were
-copied under one snapshot can only go on under another if nothing has been written to it between.
+copied under one snapshot can only be resumed under another if nothing was written to it in between.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def read_activity(connection: Connection, names: Collection[Name]) -> Activity:
 
 
 def has_changed(connection: Connection, name: Name, then: Activity, now: Activity) -> bool:
-    """Whether a row may have come, or come elsewhere, since `then`; in doubt, yes.
+    """Whether a row may have been inserted or moved since `then`; in doubt, yes.
 
-    No row may be of a transaction that the earlier snapshot did not see, and the file has to be
+    No row may belong to a transaction that the earlier snapshot did not see, and the file must be
     the same (TRUNCATE, CLUSTER and VACUUM FULL make a new one). It scans the relation once. A row
-    that was deleted since does no harm: it is copied or not, and never twice.
+    deleted since does no harm: it is copied once or not at all.
     """
     before, after = then.get(str(name)), now.get(str(name))
     if before is None or after is None:

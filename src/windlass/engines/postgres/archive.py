@@ -1,4 +1,4 @@
-"""pg_dump's archive as statements: what it says, in which phase each entry runs.
+"""pg_dump's archive as statements, and the phase in which each entry runs.
 
 pg_dump owns PostgreSQL's DDL. Its table of contents gives each entry's text, the objects it
 depends on and its owner; what pg_restore would print around it (ALTER ... OWNER TO, the
@@ -31,7 +31,7 @@ from windlass.model.statement import Phase
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the archive. `catalog` and `oid` say which row of which catalog it describes."""
+    """One entry of the archive. `catalog` and `oid` identify the catalog row that it describes."""
 
     id: int
     kind: str
@@ -80,7 +80,7 @@ ATTRIBUTES = {"ACL", "COMMENT", "SECURITY LABEL", "SEQUENCE OWNED BY"}
 RELATION_KINDS = {"TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE"}
 
 
-# libpq's words, in English as pg_dump is asked for it
+# libpq's messages, in English as pg_dump is asked for it
 _HUNG_UP = re.compile(
     "server closed the connection|connection to server .* failed|could not receive data from server"
     "|could not send data to server|no connection to the server|connection has been closed"
@@ -95,13 +95,13 @@ _LONGEST_LINE = 255  # that every libpq reads
 
 
 def end_dumps() -> None:
-    """Kill what runs in this process, from any thread; whoever waits for it gets an error."""
+    """Kill every pg_dump of this process, from any thread; whoever waits for one gets an error."""
     for dumping in list(Dumping.running):
         dumping.kill()
 
 
 class Dumping:
-    """A pg_dump that runs beside us and is read when it has finished."""
+    """A pg_dump that runs in parallel and is read when it has finished."""
 
     running: ClassVar[WeakSet[Dumping]] = WeakSet()
 
@@ -124,7 +124,7 @@ class Dumping:
             "--format=custom",
             "--compress=0",
             "--encoding=UTF8",
-            "--no-password",  # never asks for one: it has what there is
+            "--no-password",  # never prompts for a password: it gets the one we have
             "--no-subscriptions",  # their connection strings hold passwords
             *([f"--snapshot={snapshot_id}"] if snapshot_id else []),
             f"--file={self._path}",
@@ -150,12 +150,12 @@ class Dumping:
         self.running.add(self)
 
     def entries(self) -> list[Entry]:
-        """Wait for the end; the archive's entries in its own order, which respects dependencies.
-        They are kept.
+        """Wait for pg_dump; returns the archive's entries in its order, which respects
+        dependencies. Cached.
 
         Raises:
             ConnectionLost: the server hung up on pg_dump.
-            WindlassError: with pg_dump's own last words.
+            WindlassError: with pg_dump's last messages.
         """
         if self._entries is not None:
             return self._entries
@@ -177,7 +177,7 @@ class Dumping:
                 hint="install newer PostgreSQL client programs, or leave that parameter out",
                 side="source",
             )
-        if NO_ROOM in errors:  # there may be when other sessions have let go of their locks
+        if NO_ROOM in errors:  # retryable: other sessions may have released their locks
             return ConnectionLost(
                 f"pg_dump failed: {NO_ROOM}, which holds its locks",
                 hint="raise max_locks_per_transaction on the server",
@@ -199,10 +199,11 @@ class Dumping:
 
 
 def _write_service(parameters: Mapping[str, str]) -> Path:
-    """A service file with what has no variable that every libpq knows. The folder is ours alone.
+    """Write a service file with the parameters that have no environment variable in every libpq.
+    The folder is private.
 
     Raises:
-        WindlassError: a value that the form of such a file cannot hold.
+        WindlassError: a value that such a file cannot hold.
     """
     lines = [f"{name}={value}" for name, value in parameters.items()]
     for name, value in parameters.items():
@@ -220,7 +221,7 @@ def _write_service(parameters: Mapping[str, str]) -> Path:
 
 
 def _without_place(variables: Mapping[str, str]) -> dict[str, str]:
-    """What would lead pg_dump elsewhere: libpq believes a service before any other variable."""
+    """Remove what would lead pg_dump elsewhere: to libpq a service overrides any other variable."""
     astray = {"PGSERVICE", "PGHOSTADDR", "PGTARGETSESSIONATTRS", "PGOPTIONS", "PGCLIENTENCODING"}
     return {name: value for name, value in variables.items() if name not in astray}
 
@@ -256,8 +257,8 @@ def phases(entries: Iterable[Entry]) -> dict[int, Phase]:
     """The phase of each entry that runs, by id.
 
     pg_dump sorts pre-data before post-data, so a view or function after the first post-data entry
-    was postponed because it needs one (a view grouped by a primary key). Nothing runs in an
-    earlier phase than what it depends on; a comment goes with its object, after the rows.
+    was postponed because it needs one (a view grouped by a primary key). Nothing runs in an earlier
+    phase than its dependencies; a comment runs with its object, after the rows.
     """
     found: dict[int, Phase] = {}
     before, seen_relation = True, False
@@ -342,7 +343,7 @@ def _access_method(entry: Entry) -> str:
 
 
 def _with_setting(name: str, value: str, usual: str, lines: list[str]) -> list[str]:
-    """The lines under a setting; before and after it is as `session_settings` has it."""
+    """The lines under a setting, which is then reset to what `session_settings` has."""
     statement = sql.SQL("SET LOCAL {} = {};")
     there, back = (
         statement.format(sql.Identifier(name), sql.Literal(word)).as_string(None)
@@ -370,7 +371,7 @@ def without_private_options(definition: str) -> str:
 
 
 def _without_private_option(command: Node) -> bool:
-    """Take the option out of a command; False if that has no other."""
+    """Remove the option from a command; False if it has no other."""
     if not isinstance(command.def_, tuple):
         return True
     command.def_ = tuple(one for one in command.def_ if one.defname != _PRIVATE_OPTION)

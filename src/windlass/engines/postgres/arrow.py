@@ -1,4 +1,5 @@
-"""Reads rows as Arrow batches through ADBC, and makes them what every source's batches are.
+"""Reads rows as Arrow batches through ADBC and converts them to the types of every source's
+batches.
 
 What Arrow cannot hold (NaN in a decimal) becomes NULL, and is counted.
 """
@@ -59,7 +60,7 @@ class ArrowReader:
             yield statement
 
     def batches(self, export: Export) -> Iterator[pa.RecordBatch]:
-        """The rows of an export, as ADBC has them: `Canonical` gives them their types."""
+        """The rows of an export as ADBC returns them; `Canonical` converts their types."""
         from adbc_driver_manager import Error
         from adbc_driver_manager._reader import AdbcRecordBatchReader
 
@@ -102,7 +103,7 @@ def _opening(version: int, snapshot: str) -> list[str]:
 
 
 class _Said(OSError):
-    """The server's words, in the shape of a driver's error."""
+    """The server's message, in the shape of a driver's error."""
 
     def __init__(self, message: str, sqlstate: str | None) -> None:
         super().__init__(message)
@@ -110,11 +111,12 @@ class _Said(OSError):
 
 
 def explain_adbc(error: BaseException, doing: str, *, side: str = "source") -> WindlassError:
-    """ADBC has the server's words in its text. Whether another try can help, the SQLSTATE says."""
+    """Our error for one of ADBC, whose text contains the server's message. The SQLSTATE decides
+    whether it is retryable."""
     text, state = str(error), getattr(error, "sqlstate", None) or None
     said = re.search(r"(?:ERROR|FATAL|PANIC):\s+(.*)", text)
     line = said[1].strip() if said else (text.strip().splitlines() or ["?"])[0]
-    line = re.sub(r'(: |value )".*"', r'\1"…"', line)  # which may be a row's
+    line = re.sub(r'(: |value )".*"', r'\1"…"', line)  # which may quote a row's value
     if state is None and said and said[0].startswith("ERROR"):
         return WindlassError(f"{doing}: {line}", side=side)
     return explain(_Said(line, state), doing, side=side)
@@ -131,7 +133,8 @@ _EARLIEST = {32: -3_000_000, 64: -230_000_000_000_000_000}  # before 4713 BC, Po
 
 
 class Canonical:
-    """Gives batches the types that every source's have, and counts what has no place in these."""
+    """Converts batches to the types of every source, and counts the values that these cannot
+    hold."""
 
     def __init__(self, export: Export) -> None:
         self._export = export
@@ -192,7 +195,7 @@ class Canonical:
             return pc.cast(pc.if_else(number, array, None), wanted)
 
     def _unwrapped(self, column: Column, array: Any, bits: int) -> Any:
-        """Dates and times with infinity as it should be."""
+        """Dates and times with infinity restored."""
         import pyarrow as pa
         import pyarrow.compute as pc
 

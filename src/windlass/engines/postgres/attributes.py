@@ -1,4 +1,4 @@
-"""What belongs to an object's definition and is in no dump of it."""
+"""Attributes of an object's definition that pg_dump does not write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True, order=True)
 class Attribute:
-    """Of which object: pg_dump's word for its kind, and its name (a schema's has no schema)."""
+    """An attribute of an object: pg_dump's word for its kind, and its name (without a schema for a
+    schema)."""
 
     kind: str
     name: Name
@@ -33,7 +34,7 @@ class Value:
 
 
 def read_attributes(connection: Connection, *, side: str) -> Mapping[Attribute, Value]:
-    """Those that are not as a new object has them."""
+    """Attributes that differ from those of a new object."""
     try:
         rows = connection.execute(load("attributes")).fetchall()
     except psycopg.Error as error:

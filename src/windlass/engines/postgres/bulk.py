@@ -1,7 +1,7 @@
 """The sessions that move rows, and which of the two a connection needs.
 
-asyncpg hands COPY data over in blocks of about 250 kB, at a tenth of what a call per row costs. It
-is not libpq, though: where the address asks for what only libpq does, rows go through libpq.
+asyncpg delivers COPY data in blocks of about 250 kB, at a tenth of the cost of a call per row. It
+is not libpq, though: where the address needs what only libpq supports, rows go through libpq.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _OK = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 
 
 async def open_bulk(address: Address, like: Connection, role: Role, purpose: str) -> Bulk:
-    """A session to the very server that `like` reached, in the way that keeps every parameter."""
+    """A session to the same server that `like` reached, through the driver that keeps every
+    parameter."""
     if why_libpq(like):
         return LibpqBulk(address.at(like).connect(role, purpose))
     return AsyncpgBulk(await address.connect_async(like, role, purpose))
@@ -61,7 +62,7 @@ class AsyncpgBulk:
         return int((await self._unless_lost(copying)).rpartition(" ")[2])
 
     async def _unless_lost(self, work: Coroutine[object, object, str]) -> str:
-        """asyncpg waits until it may write; once the connection is lost, for ever."""
+        """Fail when the connection is lost: asyncpg would wait forever until it may write."""
         task = asyncio.ensure_future(work)
         is_lost = False
 
@@ -88,7 +89,7 @@ class AsyncpgBulk:
         return bool(self._connection.is_closed())
 
     def cancel(self) -> None:
-        """Nothing waits outside of the event loop."""
+        """Nothing to do: nothing waits outside the event loop."""
 
     def terminate(self) -> None:
         if not self.is_closed:
@@ -96,10 +97,10 @@ class AsyncpgBulk:
 
 
 class LibpqBulk:
-    """libpq gives a row at a time, which is joined to blocks here.
+    """libpq returns one row at a time; they are joined to blocks here.
 
-    The event loop waits for the socket while rows move; single statements block it, as neither
-    side has anything to do beside them.
+    The event loop waits for the socket while rows move; single statements block it, since neither
+    side has anything else to do.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -182,7 +183,8 @@ class LibpqBulk:
         return errors.error_from_result(result, self._connection.info.encoding)
 
     async def _flush(self) -> None:
-        """Send what libpq has kept. Reads as well: a server that waits for that reads nothing."""
+        """Send what libpq has buffered. Reads as well: a server that waits to send does not
+        read."""
         while self._libpq.flush():
             readable = await self._until(reading=True, writing=True)
             if readable:
@@ -193,7 +195,7 @@ class LibpqBulk:
         self._libpq.consume_input()
 
     async def _until(self, *, reading: bool, writing: bool) -> bool:
-        """Wait for the socket; whether there is something to read."""
+        """Wait for the socket; returns whether there is something to read."""
         loop, socket = asyncio.get_running_loop(), self._libpq.socket
         ready: asyncio.Future[bool] = loop.create_future()
 

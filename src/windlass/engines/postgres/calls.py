@@ -1,4 +1,4 @@
-"""Which routines and operators definitions call, as a server has resolved them."""
+"""Which routines and operators definitions call, as the server resolved them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True, order=True)
 class Call:
-    """`owner` is the relation that the caller belongs to; of a caller without one it has only the
+    """`owner` is the relation that the calling object belongs to; without one, it is only the
     schema."""
 
     kind: str  # "view", "table constraint", "default value", ...
@@ -26,7 +26,7 @@ class Call:
 
 
 def read_calls(connection: Connection, *, side: str) -> list[Call]:
-    """Those of the user's objects to routines of the user's, without extensions'."""
+    """Calls from the user's objects to the user's routines; extensions are left out."""
     try:
         rows: list[Any] = connection.execute(load("calls")).fetchall()
     except psycopg.Error as error:

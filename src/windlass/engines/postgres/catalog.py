@@ -1,4 +1,4 @@
-"""What the two databases hold, read once into nouns. Reads only; decides nothing."""
+"""The contents of the two databases, read once into nouns. Reads only; decides nothing."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What this session may do and where it is: facts that only refusals need."""
+    """The session's server and privileges: facts that only refusals need."""
 
     instance: str  # equal for two sessions exactly when they are in the same database
     may_create: bool
     standby: bool
     origin: str = ""  # equal for all copies of a cluster, standbys among them
-    timeline: int = 0  # another after a promotion
-    opened_by: str = ""  # the statement that lets it be written to, where it is closed
+    timeline: int = 0  # changes with a promotion
+    opened_by: str = ""  # the statement that makes it writable, if it is read-only
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """One side. Relations in the order of their names."""
+    """One side. Relations are sorted by name."""
 
     server: Server
     standing: Standing
@@ -84,8 +84,8 @@ class Catalog:
     sequences: tuple[SequenceOwner, ...]
     unreadable: frozenset[Name] = frozenset()
     unreachable_schemas: frozenset[str] = frozenset()
-    hiding: frozenset[Name] = frozenset()  # row security would hide rows from us
-    forced: frozenset[Name] = frozenset()  # ours, and row security is in force for owners too
+    hiding: frozenset[Name] = frozenset()  # row security would hide rows from this user
+    forced: frozenset[Name] = frozenset()  # row security applies to us as owner
     unlogged: frozenset[Name] = frozenset()  # tables and sequences
     unreadable_large_objects: int = 0
     large_object_owners: frozenset[str] = frozenset()
@@ -99,7 +99,7 @@ Signed = tuple[str, str, str, str]  # kind, schema, name, signature
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What the target has, by pg_dump's kinds."""
+    """The target's existing objects, by pg_dump's kinds."""
 
     objects: frozenset[Signed]
     identities: Mapping[Signed, str] = field(default_factory=dict)  # what ALTER takes after a name
@@ -112,7 +112,7 @@ class Existing:
     extensions: frozenset[str] = frozenset()
     available_extensions: frozenset[str] = frozenset()
     tablespaces: frozenset[str] = frozenset()
-    compressions: frozenset[str] = frozenset({"pglz"})  # that the server is built with
+    compressions: frozenset[str] = frozenset({"pglz"})  # available in the server's build
     # of the roles that our user is a member of; nothing for a superuser
     creators: frozenset[tuple[str, str]] = frozenset()  # schema, role that may create in it
     heirs: frozenset[tuple[str, str]] = frozenset()  # role, another whose privileges it has
@@ -144,7 +144,7 @@ def read_server(connection: Connection) -> tuple[Server, Standing]:
 
 
 def read_catalog(connection: Connection) -> Catalog:
-    """Every relation and sequence of the user, with the columns and keys of those with rows."""
+    """Every user relation and sequence, with the columns and keys of those with rows."""
     server, standing = read_server(connection)
     types: Types = {row["oid"]: Type(**row) for row in _rows(connection, "types")}
     columns = _read_columns(connection, types)
@@ -171,7 +171,7 @@ def read_catalog(connection: Connection) -> Catalog:
 
 
 def read_sequence_owners(connection: Connection) -> tuple[SequenceOwner, ...]:
-    """Every sequence of the user, and which relation's column it feeds."""
+    """Every user sequence, and the relation whose column it feeds."""
     return tuple(
         SequenceOwner(
             _sure(row),
@@ -184,7 +184,7 @@ def read_sequence_owners(connection: Connection) -> tuple[SequenceOwner, ...]:
 
 
 def read_existing(connection: Connection) -> Existing:
-    """What is on the target, to find conflicts and what can be referred to."""
+    """The target's objects, to find conflicts and what can be referenced."""
     rows = _rows(connection, "existing")
     found: list[Signed] = [_signed(row) for row in rows]
 
@@ -219,7 +219,7 @@ def _signed(row: Row) -> Signed:
 
 
 def may_silence_triggers(connection: Connection) -> bool:
-    """Whether this user may load rows without firing triggers, as pg_restore would need to."""
+    """Whether this user may load rows without firing triggers, like pg_restore."""
     try:
         with connection.transaction(force_rollback=True):
             connection.execute("set local session_replication_role = replica")
@@ -235,7 +235,7 @@ def read_wal_level(connection: Connection) -> str:
 
 
 def read_emptiness(connection: Connection, names: Iterable[Name]) -> dict[Name, bool]:
-    """Whether each relation has no row. Looks at one row at most."""
+    """Whether each relation is empty. Reads one row at most."""
     query = sql.SQL("select not exists (select from {})")
     return {
         name: bool(
@@ -281,12 +281,12 @@ def read_foreign_keys(connection: Connection) -> list[ForeignKey]:
 
 
 def read_invalid_indexes(connection: Connection) -> list[Name]:
-    """What a build that failed has left; pg_dump passes them over."""
+    """Indexes left by failed builds; pg_dump skips them."""
     return [_sure(row) for row in _rows(connection, "invalid_indexes")]
 
 
 def read_subscriptions(connection: Connection) -> list[str]:
-    """Names; what they connect to is for superusers, and holds passwords."""
+    """Names only: connection strings are for superusers, and contain passwords."""
     return [row["name"] for row in _rows(connection, "subscriptions")]
 
 
@@ -346,7 +346,7 @@ def _column(row: Row, types: Types) -> Column:
 def _relation(
     row: Row, columns: tuple[Column, ...], keys: list[Row], types: Types
 ) -> CatalogRelation:
-    """`keys` come best first: primary, unique, then the rest, narrower before wider."""
+    """`keys` are sorted best first: primary, unique, then the rest, narrow before wide."""
     telling = [key for key in keys if key["is_unique"] and key["not_null"]]
     cutting = sorted(
         (key for key in keys if _cuts(key, types)),
@@ -378,9 +378,9 @@ def _relation(
 
 
 def _cuts(key: Row, types: Types) -> bool:
-    """Whether `<` under our empty search_path means the order of the index.
+    """Whether `<` under our empty search_path has the order of the index.
 
-    citext does not: its operators are out of sight there, and those of text are found instead.
+    Not for citext: its operators are not visible there, so those of text are used.
     """
     return key["is_orderly"] and all(base_type(oid, types).builtin for oid in key["types"])
 

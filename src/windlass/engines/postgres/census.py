@@ -1,7 +1,7 @@
-"""How many values of the source would change, or be refused, in the columns that they go into.
+"""Counts the source's values that would change, or be refused, in the target's columns.
 
-One scan of a relation answers for all its columns, in the snapshot that its rows are read in. Of a
-relation that may not be read nothing is counted: that is a problem of the plan by itself.
+One scan of a relation covers all its columns, in the snapshot that its rows are read in. Nothing is
+counted for a relation that may not be read: that is a separate problem of the plan.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ class Question:
     column: str
     conversion: Conversion | None = None
     labels: tuple[str, ...] = ()  # of the target's enum, which the source may not have
-    is_computed: bool = False  # by the target: every value that the source has may change
+    is_computed: bool = False  # by the target: every value of the source may change
     is_not_null: bool = False  # on the target only
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    changed: int = 0  # values that another one would arrive for
+    changed: int = 0  # values that would change
     unfit: int = 0  # values that the target would refuse
     nulls: int = 0  # that the target would refuse
-    refused: bool = False  # a value is none of the other type at all; nobody has counted them
+    refused: bool = False  # some value is not valid in the other type; not counted
 
 
 def take_census(
@@ -56,7 +56,7 @@ def take_census(
         if len(questions) == 1:
             return (Answer(refused=True),)
     except psycopg.errors.InsufficientPrivilege:
-        return tuple(Answer() for _ in questions)  # the plan's problems name what is not readable
+        return tuple(Answer() for _ in questions)  # the plan's problems name it
     except psycopg.Error as error:
         raise explain(error, f"counting what would change of {name}", side="source") from error
     return tuple(take_census(source, name, [question])[0] for question in questions)
@@ -79,7 +79,7 @@ def _count(source: Connection, name: Name, questions: Sequence[Question]) -> tup
 
 
 def _arriving(at: int, question: Question) -> sql.Composed:
-    """What the target makes of the text that COPY writes."""
+    """The target's values, made from the text that COPY writes."""
     how = question.conversion
     if how is None or question.labels:
         return sql.SQL("null::text as {}").format(_sent(at))
@@ -89,7 +89,7 @@ def _arriving(at: int, question: Question) -> sql.Composed:
 
 
 def _counts(at: int, question: Question) -> Iterator[sql.Composed]:
-    """Of values that would change, of values and of NULLs that would be refused."""
+    """Counts of values that would change, and of values and NULLs that would be refused."""
     value, how = _held(question), question.conversion
     nothing = sql.SQL("false")
     changed: sql.Composable = nothing
@@ -119,7 +119,7 @@ def _sent(at: int) -> sql.Identifier:
 def count_names(
     source: Connection, name: Name, columns: Sequence[str], schemas: Collection[str]
 ) -> tuple[int, ...]:
-    """How many values of each column, whose values are names of objects, name one in these schemas.
+    """How many values of each column, which holds object names, name one in these schemas.
 
     Raises:
         WindlassError: the server's reason.
@@ -145,8 +145,8 @@ def count_names(
 
 
 def _naming(schemas: Collection[str]) -> str:
-    """A regular expression for what names one of them. A schema alone is a regnamespace; brackets
-    and commas are those of arrays and arguments."""
+    """A regular expression for names in these schemas. A schema alone is a regnamespace; brackets
+    and commas come from arrays and arguments."""
     some = "|".join(re.sub(r"([^\w])", r"\\\1", _bare(schema)) for schema in sorted(schemas))
     return rf"(^|[^\w$.])({some})([.,)}}]|$)"
 

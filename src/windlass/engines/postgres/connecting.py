@@ -1,6 +1,6 @@
-"""Why a server did not let us in, in a line, and whether another try can help.
+"""Why a server refused the connection, in one line, and whether retrying can help.
 
-A connection that is refused has no SQLSTATE for psycopg: libpq's text is all there is.
+A refused connection has no SQLSTATE in psycopg: libpq's text is all there is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.errors import ConnectionLost, ServerStarting, WindlassError
 from windlass.model.wording import PASSWORD, word
 
-# what trying again does not change, and what does, each with what to do
+# what retrying does not change, and what it may, each with a hint
 _FINAL = {
     "password authentication failed|no password supplied": (
         f"check the password in {word(PASSWORD)}"
@@ -80,7 +80,7 @@ def _hints(known: dict[str, str], message: str) -> Iterator[str]:
 
 
 def _shortened(message: str) -> str:
-    """Without saying twice where: unless several addresses were tried, the place is known."""
+    """Without repeating the address, unless several were tried."""
     message = message.replace("connection failed: ", "").replace("connection is bad: ", "")
     if len(set(_PLACE.findall(message))) > 1:
         return message

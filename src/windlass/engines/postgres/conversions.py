@@ -1,9 +1,10 @@
-"""Values that go into a column of another type: which always arrive whole, and how the two compare.
+"""Values that go into a column of another type: which always arrive unchanged, and how to compare
+them.
 
-A value travels as the text that COPY writes. Where a table of widenings does not say that every
-value arrives whole, a census asks the source (`census`). Afterwards the source's value is compared
-with the target's, each in a form that both types can say exactly: never one cast to the other's
-type, which would forget the same on both sides.
+A value travels as the text that COPY writes. Unless a table of widenings shows that every value
+arrives unchanged, a census checks the source (`census`). Afterwards the source's value is compared
+with the target's, each in a form that both types can express exactly: never with one cast to the
+other's type, which would lose the same digits on both sides.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from windlass.model.relation import Column
 
 INTEGERS = {"smallint": 5, "integer": 10, "bigint": 19}  # with the digits of the largest
 _NUMBERS = {*INTEGERS, "numeric", "real", "double precision"}
-_TEXTS = {"text", "character varying", "citext"}  # of any length: they take every text as it is
+_TEXTS = {"text", "character varying", "citext"}  # of any length: they take every text unchanged
 _EXACT_IN_FLOAT = {
     "real": {"smallint"},
     "double precision": {"smallint", "integer", "real"},
@@ -47,7 +48,7 @@ class Named:
 def conversion(source: Column, target: Column) -> Conversion | None:
     """What happens to values between two columns; None where both have the same type.
 
-    Types that users make may have one name and two definitions, so those are what counts.
+    User-defined types may share a name and differ in definition, so definitions are compared.
     """
     one, other = source.definition or source.type, target.definition or target.type
     if one == other:
@@ -81,7 +82,7 @@ def _said(form: Form, value: sql.Composable) -> sql.Composable:
     match form:
         case Form.TEXT:
             said = sql.SQL("concat({0})")
-        case Form.NUMBER:  # 1.5 is 1.50 and 15e-1; -0, NaN and infinity are said as they are
+        case Form.NUMBER:  # 1.5 is 1.50 and 15e-1; -0, NaN and infinity stay as they are
             said = sql.SQL(
                 r"case when concat({0}) ~ '^-?[0-9]+\.[0-9]*0$'"
                 r" then rtrim(rtrim(concat({0}), '0'), '.')"
@@ -101,7 +102,7 @@ def _said(form: Form, value: sql.Composable) -> sql.Composable:
 
 
 def is_widening(source: str, target: str) -> bool:
-    """Whether every value of the one type is known to arrive whole in the other."""
+    """Whether every value of one type is known to arrive unchanged in the other."""
     one, other = Named.parse(source), Named.parse(target)
     if other.name in _TEXTS and not other.modifiers:
         return True
@@ -121,7 +122,7 @@ def is_widening(source: str, target: str) -> bool:
 
 
 def _holds_more(one: Named, other: Named) -> bool:
-    """Of two types that differ in their modifiers."""
+    """As `is_widening`, for types that differ only in their modifiers."""
     if not other.modifiers:
         return one.name != "bit"
     if not one.modifiers:
@@ -143,7 +144,7 @@ def _whole_digits(numeric: Named) -> int:
 def unfit(target: str, text: sql.Composable) -> sql.Composable | None:
     """True for a text that COPY would refuse and a cast would cut off; None where they agree.
 
-    Blanks at the end are cut off by both (varcharin, bpcharin).
+    Trailing blanks are cut off by both (varcharin, bpcharin).
     """
     named = Named.parse(target)
     if not named.modifiers:

@@ -1,8 +1,8 @@
 """Both ends of a bulk copy: COPY out of the source and COPY into the target.
 
 What moves the bytes is a `Bulk` session: asyncpg's, or libpq's where asyncpg cannot connect as the
-address asks (`windlass.engines.postgres.bulk` decides). Either stops reading its socket while its
-consumer is busy, which is all the back-pressure there is: memory does not grow with the relation.
+address asks (`windlass.engines.postgres.bulk` decides). Both stop reading their socket while the
+consumer is busy. That is the only back-pressure: memory does not grow with the relation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ Write = Callable[[bytes], Awaitable[None]]
 
 @cache
 def faults() -> tuple[type[Exception], ...]:
-    """What the drivers raise. asyncpg is loaded here: what copies nothing starts without it."""
+    """The drivers' exceptions. Loads asyncpg, so that commands that copy nothing start without
+    it."""
     import asyncpg
 
     return (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, OSError, EOFError)
@@ -61,14 +62,14 @@ class Bulk(Protocol):
         """COPY FROM STDIN fed by `blocks`; the number of rows that arrived."""
 
     async def execute(self, statement: str) -> str:
-        """Run one or several statements in one round trip; how the server tags the last."""
+        """Run one or several statements in one round trip; returns the last one's command tag."""
 
     @property
     def is_closed(self) -> bool:
         """Whether the session is known to have ended."""
 
     def cancel(self) -> None:
-        """From any thread: end what it waits for outside of the event loop."""
+        """End a wait outside the event loop; from any thread."""
 
     def terminate(self) -> None:
         """Hang up. The server rolls back what was open."""
@@ -95,7 +96,7 @@ async def copy_out(
     """COPY one chunk TO STDOUT, passing every block to `write`.
 
     A whole relation is copied by name, which spares the executor; COPY by name is always ONLY, and
-    does not take columns that the source computes.
+    leaves out generated columns.
     """
     computed = {column.name for column in relation.columns if column.generated}
     by_name = isinstance(range_, Whole) and computed.isdisjoint(columns)
@@ -117,8 +118,8 @@ async def copy_in(
 ) -> int:
     """COPY FROM STDIN fed by `blocks`; the number of rows that arrived.
 
-    FREEZE needs the relation emptied in the same transaction. A transaction of the caller's is
-    left open, or broken if this raises.
+    FREEZE needs the relation emptied in the same transaction. The caller's transaction stays open;
+    it is broken if this raises.
     """
     try:
         return await target.copy_in(In(name, columns, form, freeze), blocks)

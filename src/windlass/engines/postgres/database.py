@@ -1,6 +1,6 @@
-"""What a database has beside the objects in it, and the statements that give it that.
+"""Properties of a database itself, and the statements that set them.
 
-pg_dump writes it for `pg_restore --create` only, under the name of the database that it has dumped.
+pg_dump writes them for `pg_restore --create` only, under the name of the dumped database.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_properties(connection: Connection) -> Properties:
 
 
 def describe_property(key: Key) -> str:
-    """As people say it: ``setting search_path of the database``."""
+    """For people: ``setting search_path of the database``."""
     kind, role, name = key
     match kind:
         case "setting":
@@ -113,7 +113,7 @@ def _setting(name: str, value: str) -> sql.Composable:
 
 
 def _identifiers(text: str) -> list[str]:
-    """``"$user", public`` as the names that it lists."""
+    """The names in a list such as ``"$user", public``."""
     found, at = [], 0
     while at < len(text) and (match := _IDENTIFIER.match(text, at)):
         quoted, plain = match.groups()

@@ -19,11 +19,11 @@ from windlass.model.units import plural
 def run_statements(
     connection: Connection, statements: Sequence[Statement], *, first: str = ""
 ) -> None:
-    """All in one round trip, inside the caller's transaction, after `first`, which ends with a
-    semicolon; one by one to find what fails.
+    """Run all in one round trip, inside the caller's transaction, after `first`, which ends with a
+    semicolon. If one fails, they are run one by one to find it.
 
     Raises:
-        WindlassError: it names the statement that failed, not only what the server said.
+        WindlassError: names the failing statement besides the server's message.
     """
     if not statements and not first:
         return
@@ -60,10 +60,10 @@ def try_statements(
 
 
 def try_statement(connection: Connection, statement: Statement, consequence: str) -> Loss | None:
-    """Run a constraint that the rows, or what was there before, may refuse; the loss if they do,
-    with how many rows violate a foreign key, and the query that shows them.
+    """Create a constraint that existing rows or objects may prevent. Returns the loss if they do,
+    with the number of rows that violate a foreign key and the query that shows them.
 
-    Inside a transaction of the caller's, which can continue.
+    Inside the caller's transaction, which can continue.
     """
     try:
         run_saved(connection, statement.sql)
@@ -87,5 +87,5 @@ MEMORY_FOR_BUILDS = (
 )
 """More memory for the caller's transaction: a quarter of shared_buffers, 64 MB to 1 GB.
 
-Nobody but the server knows what memory there is; shared_buffers is what its owner gave it.
+Only the server knows how much memory there is; shared_buffers is what its owner gave it.
 """

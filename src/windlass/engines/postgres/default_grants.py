@@ -1,5 +1,5 @@
-"""Undoes what the target's default privileges have granted on objects that a run has created: they
-get the source's grants, and no others."""
+"""Undoes what the target's default privileges granted on objects that a run created: these get the
+source's grants and no others."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _ROUTINES = {"AGGREGATE", "FUNCTION", "PROCEDURE"}
 
 
 def undo_default_grants(connection: Connection, made: Collection[tuple[str, Name]]) -> None:
-    """Of the objects of these kinds and names, inside the caller's transaction, before any grant
-    to them. Nothing where nobody has default privileges."""
+    """Undo default grants on the objects of these kinds and names, inside the caller's transaction,
+    before any other grant. Does nothing if there are no default privileges."""
     try:
         if connection.execute("select from pg_default_acl limit 1").fetchone() is None:
             return
@@ -34,7 +34,7 @@ def undo_default_grants(connection: Connection, made: Collection[tuple[str, Name
 
 
 def made_addresses(connection: Connection, made: Collection[tuple[str, Name]]) -> set[Address]:
-    """Where the catalogs have the objects of these kinds and names."""
+    """The catalog addresses of the objects of these kinds and names."""
     return {
         address
         for signed, address in read_existing(connection).addresses.items()
@@ -43,6 +43,6 @@ def made_addresses(connection: Connection, made: Collection[tuple[str, Name]]) -
 
 
 def _tag(signed: Signed) -> Name:
-    """As the archive has it."""
+    """The name, as the archive writes it."""
     kind, schema, name, signature = signed
     return Name(schema, f"{name}({signature})" if kind in _ROUTINES else name)

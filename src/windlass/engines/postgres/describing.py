@@ -1,6 +1,6 @@
-"""The columns of a query, as the server describes them, and what they are to an export.
+"""The columns of a query as the server describes them, and their types in an export.
 
-The types are the server's word (RowDescription), never guessed from values.
+Types come from the server (RowDescription) and are never guessed from values.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def describe(connection: Connection, query: sql.Composed, of: str) -> list[Colum
     Raises:
         WindlassError: the server does not accept it.
     """
-    with connection.transaction():  # a savepoint: one that is refused does not end the snapshot
+    with connection.transaction():  # a savepoint: a refused query does not end the snapshot
         result = connection.pgconn.prepare(b"", query.as_bytes(connection))
         if result.status == pq.ExecStatus.COMMAND_OK:
             result = connection.pgconn.describe_prepared(b"")
@@ -60,7 +60,7 @@ def describe(connection: Connection, query: sql.Composed, of: str) -> list[Colum
 
 
 def column_of(name: str, type_: str, oid: int, modifier: int) -> Column:
-    """What a column is to an export: `type_` is the server's name of its type."""
+    """A column of an export; `type_` is the server's name of its type."""
     if oid == _NUMERIC and modifier >= 4 and (digits := _digits(modifier)):
         return Column(name, type_, Kind.DECIMAL, False, *digits)
     if oid in _LISTS:

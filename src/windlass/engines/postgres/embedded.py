@@ -1,10 +1,10 @@
 """PostgreSQL servers to start and stop, 16 and 18, from the wheel that the extra `demo` installs.
 
-Decides where such a server lives, as whom it runs and how it is reached. What is in it is left
-to others. The wheel's own server class is not used: it listens on a socket without a password,
-is tied to the life of the process that started it, and as root opens every folder above the
-data to everybody. Here a server outlives its maker, listens on loopback only, asks for a
-generated password, and changes no permissions outside of its folder::
+Decides where such a server lives, which account runs it and how to connect. Its contents are left
+to others. The wheel's own server class is not used: it listens on a socket without a password, is
+tied to the life of the process that started it, and as root opens every folder above the data to
+everybody. Here a server outlives its maker, listens on loopback only, asks for a generated
+password, and changes no permissions outside of its folder::
 
     folder/
       password   of the superuser `postgres`; mode 0600
@@ -45,7 +45,7 @@ _USER = "postgres"
 _HOST = "127.0.0.1"
 _SETTINGS = {
     "listen_addresses": _HOST,
-    "unix_socket_directories": "",  # their paths have a length limit that deep folders pass
+    "unix_socket_directories": "",  # socket paths have a length limit that deep folders exceed
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
@@ -57,7 +57,7 @@ _PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """Whom a server runs as when we are root, which PostgreSQL refuses to run as."""
+    """The account a server runs as when we are root, as which PostgreSQL refuses to run."""
 
     uid: int
     gid: int
@@ -142,7 +142,7 @@ class EmbeddedServer:
         """Return when the server takes connections; at once when it already does.
 
         Raises:
-            WindlassError: it did not start, with what its log says.
+            WindlassError: it did not start, with the cause from its log.
         """
         if self.running:
             return
@@ -163,13 +163,14 @@ class EmbeddedServer:
             _succeeded(self._control("stop", "-m", "fast"), f"stopping PostgreSQL {self.version}")
 
     def remove(self) -> None:
-        """Stop the server without ceremony and delete its folder with all that is in it."""
+        """Stop the server immediately and delete its folder."""
         if self.running:
             self._control("stop", "-m", "immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def create_database(self, name: str) -> str:
-        """The URL of the database `name`, which is made if it is not there. Must be running."""
+        """The URL of the database `name`, which is created if missing. The server must be
+        running."""
         statement = sql.SQL("create database {}").format(sql.Identifier(name))
         with (
             closing(psycopg.connect(self.url(), autocommit=True)) as connection,
@@ -228,9 +229,10 @@ def home() -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and what is missing above it, with room for servers in it.
+    """Make `folder` and its missing parents.
 
-    As root the new ones can be passed, not read, by the servers' account, whatever our umask is.
+    As root, the servers' account can traverse the new folders but not read them, whatever our umask
+    is.
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -239,7 +241,7 @@ def make_folder(folder: Path) -> None:
 
 
 def free_port(host: str = _HOST, wished: int | None = None) -> int:
-    """To listen on: the `wished` one if it is free, else any."""
+    """A port to listen on: `wished` if it is free, else any."""
     for port in filter(None, (wished, *random.sample(_PORTS, 100))):
         if is_free(host, port):
             return port
@@ -247,7 +249,7 @@ def free_port(host: str = _HOST, wished: int | None = None) -> int:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a server can listen there, as servers do: over what is left of old connections."""
+    """Whether a server can listen there; connections in TIME_WAIT do not count, as for servers."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -258,7 +260,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def _account() -> _Account | None:
-    """None: as ourselves. As root: the system's own PostgreSQL account, else `nobody`."""
+    """None: this user. As root: the system's PostgreSQL account, else `nobody`."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -314,7 +316,7 @@ def _programs(version: Version, account: _Account | None) -> Path:
 def _run(version: Version, program: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     """Run one of the wheel's programs as the servers' account.
 
-    It gets its own environment: PGPASSWORD must not live on in a server, PGPORT and
+    It gets its own environment: PGPASSWORD must not stay in a server, PGPORT and
     PGOPTIONS must not change one.
     """
     account = _account()
@@ -344,7 +346,7 @@ def _succeeded(done: subprocess.CompletedProcess[str], doing: str) -> str:
 
 
 def _complaint(text: str) -> str:
-    """The lines that say what went wrong; the last line if none does."""
+    """The lines that name the error; the last line if none does."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing was said"]
     marks = ("FATAL:", "error:", "could not", "unrecognized", "invalid")
     return "; ".join([line for line in lines if any(mark in line for mark in marks)] or lines[-1:])

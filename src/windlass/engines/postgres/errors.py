@@ -14,7 +14,7 @@ from windlass.errors import (
 )
 from windlass.model.wording import PASSWORD, word
 
-# worth another try: the session or the server went away, or two sessions met
+# retryable: the session or the server is gone, or two sessions conflicted
 _PASSING = {
     "08000", "08001", "08003", "08004", "08006", "08P01",  # connection
     "57P01", "57P02", "57P03", "57P05",  # shut down, crashed, starting up, idle
@@ -41,7 +41,7 @@ _HINTS = {
 
 
 def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
-    """Our error for a driver's: what was being done, what the server said, what to do.
+    """Our error for a driver's: the operation, the server's message, and a hint.
 
     Only the server's primary message is kept: its detail may show row values.
     """
@@ -69,7 +69,7 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
     return WindlassError(message, hint=hint, side=side, sqlstate=state)
 
 
-# a connection that is refused has no SQLSTATE for psycopg: libpq's words are all there is
+# a refused connection has no SQLSTATE in psycopg: libpq's text is all there is
 _STARTING = "the database system is"
 _FINAL = (
     "password authentication failed",
@@ -90,7 +90,7 @@ _SAID = {
 
 
 def _full_hint(message: str) -> str:
-    """Whose limit is reached, where it is not the server's."""
+    """The hint for a role's or database's limit, which is not the server's."""
     found = _LIMITED.search(message)
     if found is None:
         return ""

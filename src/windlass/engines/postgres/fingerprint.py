@@ -1,6 +1,6 @@
-"""Fingerprints: what a relation holds as two numbers, computed inside the server.
+"""Fingerprints: a relation's rows as two numbers, computed inside the server.
 
-`hashing` says how a row becomes a number; this adds up, over the rows of a range.
+`hashing` maps a row to a number; this module sums over the rows of a range.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from windlass.model.relation import Column, HashBy, Name, Relation
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Of some rows. Those of disjoint ranges add up to that of their union."""
+    """The fingerprint of some rows. Fingerprints of disjoint ranges add up to that of their
+    union."""
 
     rows: int = 0
     total: int = 0
@@ -63,7 +64,7 @@ class Side:
 
     @property
     def rows(self) -> sql.Composed:
-        """What stands after FROM. ONLY, as a row belongs to one relation, whatever inherits."""
+        """The FROM item. ONLY, because a row belongs to one relation, even with inheritance."""
         return sql.SQL("{}" if self.with_partitions else "only {}").format(self.table)
 
     @property
@@ -78,14 +79,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A relation on the source and what it became on the target."""
+    """A relation on the source and its counterpart on the target."""
 
     source: Side
     target: Side
 
 
 def pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
-    """How the two sides of a planned relation compare, with what either of them computes."""
+    """How to compare a planned relation: what each side computes."""
     compared = [column for column in plan.columns if not column.dropped]
     known = {column.name: column for column in plan.relation.columns}
     hashed = [_hashed(column, known[column.source]) for column in compared]
@@ -129,7 +130,8 @@ def root_pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
 def read_fingerprints(
     connection: Connection, parts: Sequence[tuple[Side, Range]], *, only_count: bool = False
 ) -> list[Fingerprint]:
-    """Of each part, in one round trip: for many small relations that is half of the time."""
+    """The fingerprint of each part, in one round trip: for many small relations that saves half of
+    the time."""
     if not parts:
         return []
     queries = [
@@ -167,7 +169,7 @@ def fetch(
 
 @contextmanager
 def explained(side: Side, doing: str = "comparing") -> Iterator[None]:
-    """A driver's error becomes ours, naming the relation and the side."""
+    """Map a driver's error to ours, naming the relation and the side."""
     try:
         yield
     except psycopg.Error as error:
@@ -177,8 +179,8 @@ def explained(side: Side, doing: str = "comparing") -> Iterator[None]:
 def _hashed(plan: ColumnPlan, column: Column) -> tuple[HashedColumn, HashedColumn]:
     """A column as the source and as the target hash it.
 
-    Each side hashes its own value. Only where the user has accepted that values change on arrival
-    is the source's what it becomes: that is a loss with a count, and what differs besides shows.
+    Each side hashes its own value. Only if the user accepted that values change on arrival is the
+    source's value converted first: that loss is counted, and any other difference still shows.
     """
     source = HashedColumn(plan.source, plan.source_type, column.hash_by)
     if how := plan.conversion:

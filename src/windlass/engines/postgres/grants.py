@@ -1,4 +1,4 @@
-"""What a sequence of GRANT and REVOKE leaves, whatever version it was dumped from.
+"""The privileges that a sequence of GRANT and REVOKE leaves, whatever version dumped it.
 
 pg_dump writes an object's privileges as what differs from those that it is made with: all of them
 for its owner, and for PUBLIC what `_OF_PUBLIC` has. So what a script does not say is known as well.
@@ -12,7 +12,7 @@ from typing import Any
 
 from windlass.engines.postgres.syntax import Node, parse
 
-PUBLIC = "public"  # no role can be called so
+PUBLIC = "public"  # not a valid role name
 _ROUTINE, _TYPE = frozenset({"EXECUTE"}), frozenset({"USAGE"})
 _OF_PUBLIC = {
     "OBJECT_AGGREGATE": _ROUTINE,
@@ -43,7 +43,7 @@ _WITH_GRANT_OPTION = " with grant option"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """On what: a column ("" is the whole object), or the objects that a default is for."""
+    """What a privilege is on: a column ("" is the whole object), or the objects of a default."""
 
     kind: str  # of object, as in "OBJECT_TABLE"
     column: str = ""
@@ -65,7 +65,7 @@ class _Change:
 def same_privileges(
     one: str, other: str, *, maintain: bool, apart_from: Collection[str] = ()
 ) -> bool:
-    """Whether the scripts of one object on two sides leave the same to everybody.
+    """Whether the two sides' scripts for an object leave the same privileges.
 
     `maintain`: both servers know MAINTAIN. `apart_from`: roles that do not count, as an owner who
     is another on the other side.
@@ -94,9 +94,9 @@ def holders(script: str, privilege: str) -> frozenset[str]:
 
 
 def _before(scripts: Iterable[Iterable[_Change]]) -> Privileges:
-    """What was held before the scripts, as far as they show it: what is taken away at first.
+    """The privileges before the scripts, as far as they show: those that they revoke first.
 
-    A role's is everything, as only an owner has anything without a grant.
+    A role had all of them, since only an owner has privileges without a grant.
     """
     found: Privileges = {}
     for changes in scripts:

@@ -1,4 +1,4 @@
-"""How one row becomes 64 bits, so that equal bits on two servers mean an equal row.
+"""Maps a row to 64 bits, so that equal bits on two servers mean an equal row.
 
 The servers' own hash functions serve equality, which is wider than sameness. What each leaves out,
 and where PostgreSQL's sources say so:
@@ -53,7 +53,7 @@ _HASH_BY = {
     HashBy.VALUE,
 )  # fmt: skip
 
-# Cheapest as they are: their hash reads the characters, and character(n) is padded to n anyway.
+# Cheapest unconverted: their hash reads the characters, and character(n) is padded to n anyway.
 _PLAIN_TEXT = re.compile(r"text|character varying(\(\d+\))?|character\(\d+\)")
 
 # ROW() takes 1664 entries, a relation has up to 1600 columns, a float is two entries.
@@ -63,14 +63,14 @@ NO_COLUMNS = sql.SQL("0::bigint")
 
 
 class Method(Enum):
-    """Both sides of a comparison use the same."""
+    """The hash function; both sides of a comparison use the same one."""
 
     RECORD = "hash_record_extended"  # since version 14
     TEXT = "hash_array_extended"  # of the row's text, three times the cost
 
     @classmethod
     def between(cls, *versions: int) -> Method:
-        """The best that all servers (server_version_num) have."""
+        """The best method that all these servers (server_version_num) support."""
         return cls.RECORD if min(versions) >= 140000 else cls.TEXT
 
 
@@ -81,7 +81,7 @@ class HashedColumn:
     name: str
     type: str
     hash_by: HashBy
-    form: Form | None = None  # where the other side has another type: how both say a value
+    form: Form | None = None  # if the other side has another type: the common form
     arrives_as: str = ""  # the target's type, where it is accepted that values change on arrival
     computed: bool = False  # by the server itself: it cannot be written
 
@@ -92,13 +92,14 @@ class HashedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Hashing:
-    """How one side hashes. `converts`: its text is not in the encoding that both sides hash."""
+    """How one side hashes. `converts`: its text must be converted to the encoding that both sides
+    hash."""
 
     method: Method = Method.RECORD
     converts: bool = False
 
     def of(self, columns: Sequence[HashedColumn]) -> sql.Composable:
-        """A bigint that tells apart rows that differ in any of these columns; never NULL."""
+        """A bigint that distinguishes rows that differ in any of these columns; never NULL."""
         if not columns:
             return NO_COLUMNS
         return self._of_text(columns) if self.method is Method.TEXT else self._of_record(columns)
@@ -129,7 +130,7 @@ class Hashing:
                 return [name]
             case HashBy.BIGINT:
                 return [sql.SQL("int8send({})").format(name)]
-            case HashBy.INSTANT:  # a timestamp without time zone is taken as UTC, as we set it
+            case HashBy.INSTANT:  # a timestamp without time zone is read as UTC, which we set
                 return [sql.SQL("timestamptz_send({})").format(name)]
             case HashBy.NUMERIC:
                 return [sql.SQL("numeric_send({})").format(name)]
@@ -139,7 +140,7 @@ class Hashing:
                 return [self._characters(column)]
 
     def _characters(self, column: HashedColumn) -> sql.Composable:
-        """Text and bytea of the same bytes hash alike, so one side can convert and one not."""
+        """Text and bytea of the same bytes hash the same, so only one side need convert."""
         plain = not column.is_converted and _PLAIN_TEXT.fullmatch(column.type)
         if self.converts:
             name = sql.Identifier(column.name)
@@ -156,8 +157,8 @@ def hash_by(oid: int, types: Types) -> HashBy:
 
 
 def exact_text(column: HashedColumn) -> sql.Composable:
-    """What COPY would write, NULL for NULL; of a column with another type on the other side, what
-    both sides write for the same value.
+    """What COPY would write, NULL for NULL; if the other side has another type, the form that both
+    sides write for the same value.
 
     concat() calls the type's output function, where a cast to text may call a lossy one; a
     composite whose fields are all NULL ``is null``, so NULL has to be counted.

@@ -1,5 +1,5 @@
-"""What a run holds for as long as it lasts: the source's snapshot and the target's lock. Also the
-sessions that each of its threads works in.
+"""What a run holds until it ends: the source's snapshot and the target's lock. Also each thread's
+sessions.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from windlass.model.snapshot import Snapshot
 
 
 class Hold:
-    """A source session that keeps a snapshot, and a target session that has the lock, if it has
-    been taken: either may be missing. Owned by the main thread; others only cancel."""
+    """A source session that keeps a snapshot and a target session that holds the lock; either may
+    be missing. Owned by the main thread; other threads only cancel."""
 
     def __init__(
         self,
@@ -49,8 +49,8 @@ class Hold:
         within: str = "",
         holder: SnapshotHolder | None = None,
     ) -> None:
-        """Connects to nothing yet. `within` is a snapshot that somebody else holds, to read in;
-        `holder` is what an earlier attempt has handed over."""
+        """Connects to nothing yet. `within` is another session's snapshot to read in; `holder`
+        comes from an earlier attempt."""
         self.source, self.target = source, target
         self.snapshot = Snapshot(0, "", "", "")
         self.is_locked = False  # by this process
@@ -83,13 +83,13 @@ class Hold:
     # to get hold of it
 
     def connect(self, *, patient: bool = False) -> None:
-        """Both sides, so that both faults are reported if there are two. `patient` if they have
-        been reached before.
+        """Connect to both sides, so that two faults are both reported. `patient` if they were
+        reached before.
 
         Raises:
-            ConnectionLost: `patient`, and it may be worth another try.
-            Unreachable: it may be worth another try.
-            Refused: it is not.
+            ConnectionLost: `patient`, and retrying may help.
+            Unreachable: retrying may help.
+            Refused: retrying does not help.
         """
         faults: dict[str, WindlassError] = {}
         for side, connect in (("source", self._connect_source), ("target", self._connect_target)):
@@ -118,27 +118,27 @@ class Hold:
             self._control = when_up(lambda: self.target.connect(Role.TARGET, "windlass control"))
 
     def look_on(self, purpose: str) -> None:
-        """Connect to the target alone, for a run that another process holds."""
+        """Connect only to the target, for a run that another process holds."""
         if self._control is None:
             self._control = self.target.connect(Role.TARGET, purpose)
 
     def take_snapshot(self, number: int = 1) -> None:
-        """The one that the source session keeps is the run's, by this number."""
+        """Use the snapshot that the source session keeps, under this number."""
         self.snapshot = self._kept.numbered(number)
 
     @property
     def snapshot_id(self) -> str:
-        """Of the snapshot that is kept, whether or not it is the run's yet."""
+        """The id of the kept snapshot, even before the run uses it."""
         return self._kept.id
 
     def lock_relations(self, names: Collection[Name]) -> None:
-        """Keep the source's from being dropped, truncated or rewritten."""
+        """Keep source relations from being dropped, truncated or rewritten."""
         self._kept.lock(names)
 
     @contextlib.contextmanager
     def room_for_locks(self, beside: Connection, names: Collection[Name]) -> Iterator[None]:
-        """While pg_dump locks the source's relations itself, ours do not take the room for that,
-        where there is little and this process holds them."""
+        """While pg_dump locks the source's relations, release ours if the lock table is small and
+        this process holds them."""
         room = read_lock_room(beside)
         if self._holder is None or 2 * len(names) <= room.locks:
             yield
@@ -156,16 +156,15 @@ class Hold:
         return self.is_locked
 
     def who_has_lock(self) -> str:
-        """For a message; "" for nobody."""
+        """Who holds the lock, for a message; "" for nobody."""
         return read_holder(self.control)
 
     def is_held_for(self, run: str) -> bool:
-        """Whether some process has the lock for this run."""
+        """Whether a process holds the lock for this run."""
         return self.who_has_lock().startswith(f"{control_name(run)} ")
 
     def take_lock_of(self, run: str) -> None:
-        """From an earlier process of ours that works on this very run, and that its scheduler
-        believes is dead.
+        """Take the lock from an earlier process of this run that its scheduler believes is dead.
 
         Raises:
             RunLost: another process was faster.
@@ -175,7 +174,7 @@ class Hold:
             raise RunLost(f"run {run} has been taken over by another process")
 
     def name_after(self, run: str) -> None:
-        """By this others see which run has the lock."""
+        """Name the session, so that others see which run holds the lock."""
         name_session(self.control, control_name(run))
 
     # while it lasts, and afterwards
@@ -208,14 +207,15 @@ class Hold:
         return holder
 
     def let_go(self) -> None:
-        """Of the target, and of the source if its session is dead: the next try connects again."""
+        """Close the target's session, and the source's if it is dead: the next attempt connects
+        again."""
         if self._control is not None:
             self._control.close()
         self._control, self.is_locked = None, False
         self._holder = self.hand_over()
 
     def cancel(self) -> None:
-        """Stop what runs in either session, from any thread."""
+        """Cancel the running statement of either session, from any thread."""
         for connection in (self._holder.connection if self._holder else None, self._control):
             if connection is not None:
                 cancel_active(connection)
@@ -228,7 +228,7 @@ class Hold:
 
 
 class WorkerSessions:
-    """The sessions of a run's threads, each of which has its own."""
+    """The sessions of a run's threads, separate for each thread."""
 
     def __init__(self, hold: Hold) -> None:
         self._hold = hold
@@ -238,7 +238,7 @@ class WorkerSessions:
         self._cancelled = False
 
     def sessions(self, run: str) -> Sessions:
-        """This thread's own, named after the run.
+        """This thread's sessions, named after the run.
 
         Raises:
             Interrupted: the run has to stop.
@@ -254,19 +254,19 @@ class WorkerSessions:
         return mine
 
     def leave(self) -> None:
-        """This thread ends."""
+        """Close this thread's sessions; it ends."""
         mine: Sessions | None = getattr(self._mine, "sessions", None)
         if mine is not None:
             mine.close()
 
     def cancel(self) -> None:
-        """Stop what is in flight in every thread."""
+        """Cancel what is in flight in every thread."""
         with self._lock:
             self._cancelled = True
             for sessions in self._all:
                 sessions.cancel()
 
     def drop(self) -> None:
-        """Close every thread's."""
+        """Close the sessions of every thread."""
         for sessions in self._all:
             sessions.drop()

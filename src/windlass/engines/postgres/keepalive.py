@@ -1,8 +1,8 @@
-"""A network that swallows everything is noticed in a minute, on both ends of every session.
+"""Both ends of every session notice within a minute when the network drops everything.
 
-Without this a session that waits for an answer waits for hours (TCP's own keepalive), and one that
-waits to send for a quarter of an hour; and a server keeps the session of a client that is gone, and
-with it its locks. What the user gives for the client counts for the server's end as well.
+Without this, a session that waits for an answer waits for hours (TCP's default keepalive), and one
+that waits to send for a quarter of an hour. A server would also keep the session of a dead client,
+with its locks. The user's parameters for the client apply to the server's end as well.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ DEFAULTS = {
     "keepalives_count": "4",
     "tcp_user_timeout": "60000",
 }
-NOTICED_SECONDS = 90.0  # by either end, with some to spare
-# the setting of a server's for its end of the connection
+NOTICED_SECONDS = 90.0  # by either end, with a margin
+# the server setting for its end of the connection
 _ON_SERVER = {
     "keepalives_idle": "tcp_keepalives_idle",
     "keepalives_interval": "tcp_keepalives_interval",
@@ -42,9 +42,9 @@ Options = Sequence[tuple[int, int, int]]
 def server_settings(given: Mapping[str, str], *, sends_rows: bool) -> dict[str, str]:
     """Settings for the server's end of a session.
 
-    A server that sends rows waits while they cannot be written elsewhere, perhaps for long; its
-    wait to send has no limit. `tcp_user_timeout` would end it (since Linux 5.11 also where the
-    other end answers that it cannot take any more).
+    A server that sends rows may wait long while they cannot be written elsewhere, so its wait to
+    send has no limit. `tcp_user_timeout` would end it (since Linux 5.11 also where the other end
+    answers that it cannot take any more).
     """
     if given.get("keepalives") == "0":
         return {}

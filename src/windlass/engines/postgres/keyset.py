@@ -16,8 +16,8 @@ from windlass.model.relation import Relation
 def read_bounds(connection: Connection, relation: Relation, count: int) -> list[tuple[str, ...]]:
     """At most `count` - 1 sorted, distinct keys, as text, that cut it into about `count` parts.
 
-    Statistics give them for the first column without touching the relation; NTILE over the whole
-    key is exact but sorts it, so it is only asked where statistics say too little.
+    Statistics provide them for the first column without reading the relation. NTILE over the whole
+    key is exact but sorts it, so it is only used where statistics are not enough.
     """
     try:
         bounds = _from_statistics(connection, relation, count)

@@ -64,11 +64,11 @@ class Collisions:
 
     count: int = 0
     first: tuple[int, ...] = ()
-    foreign: int = 0  # belong to a role that our user may not act as
+    foreign: int = 0  # owned by a role that this user may not act as
 
 
 def read_collisions(source: Connection, target: Connection) -> Collisions:
-    """Looks at some at a time, however many there are."""
+    """Reads them in groups, so memory does not grow with their number."""
     found, last = Collisions(), 0
     while oids := _ids_after(source, last):
         rows = _owned(target, oids)
@@ -109,7 +109,7 @@ def _owned(connection: Connection, oids: Sequence[int]) -> list[tuple[int, bool]
 
 
 def copy_large_object(source: Connection, target: Connection, what: Described) -> int:
-    """Create it on the target with the same id, and fill it; the bytes that went over."""
+    """Create it on the target with the same id and copy its bytes; returns how many."""
     size = 0
     try:
         target.execute("select lo_create(%s)", (what.oid,))
@@ -136,7 +136,8 @@ def _slices(source: Connection, oid: int) -> Iterator[bytes]:
 
 
 def apply_metadata(target: Connection, what: Described, roles: Collection[str], user: str) -> None:
-    """Owner, grants and comment, as far as the roles exist and objects may be given to them."""
+    """Apply owner, grants and comment, as far as the roles exist and this user may give objects to
+    them."""
     oid = sql.Literal(what.oid)
     try:
         for grantee, privilege, grantable in what.grants:
@@ -178,14 +179,14 @@ def read_oids_after(connection: Connection, oid: int, count: int) -> list[int]:
 
 
 def may_give(target: Connection, role: str) -> bool:
-    """Whether this user may make something the role's."""
+    """Whether this user may give an object to the role."""
     word = "set" if target.info.server_version >= 160000 else "member"
     row: Any = target.execute("select pg_has_role(%s::name, %s)", (role, word)).fetchone()
     return bool(row[0])
 
 
 def missing_roles(what: Described, roles: Collection[str]) -> set[str]:
-    """Roles that own it or may use it, and that the target lacks."""
+    """Roles that own it or have grants on it, and that the target lacks."""
     return {
         role
         for role in (what.owner, *(to for to, _, _ in what.grants))
@@ -215,9 +216,9 @@ def _digests(connection: Connection, condition: sql.Composed, side: str) -> dict
 
 
 def count_changed(connection: Connection, oids: Collection[int], own: sql.Composed) -> int:
-    """How many of them another transaction has changed or created again; `own` is a query for the
-    ids of those that have not. Of bytes only who may read their catalog can say, as a superuser
-    may; of owner, grants and a new one under the same id everybody can."""
+    """How many were changed or created again by other transactions; `own` is a query for the ids of
+    our transactions. Changes of owner, grants or identity are visible to everybody; changes of
+    bytes only to users who may read pg_largeobject, such as superusers."""
     if not oids:
         return 0
     query = sql.SQL(
@@ -237,7 +238,7 @@ def count_changed(connection: Connection, oids: Collection[int], own: sql.Compos
 
 
 def unlink_large_objects(connection: Connection, oids: Collection[int]) -> None:
-    """Those that are still there, in the caller's transaction."""
+    """Unlink those that still exist, in the caller's transaction."""
     try:
         connection.execute(
             "select lo_unlink(oid) from pg_largeobject_metadata where oid = any(%s::oid[])",

@@ -1,7 +1,7 @@
-"""How long a server's answers take to arrive, and how many copies that is worth side by side.
+"""The round-trip time to a server, and how many parallel copies it justifies.
 
 Copying a small relation is two round trips, whatever its rows cost. On a slow link a session mostly
-waits, so several share the work; on a fast one more sessions only cost their beginning.
+waits, so several share the work; on a fast link more sessions only cost their start-up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 
 from windlass.engines.postgres.session import Connection
 
-MOST_STREAMS = 16  # of one run, over all its workers: others want connections as well
+MOST_STREAMS = 16  # of one run, over all its workers, to leave connections for others
 SLOW_SECONDS = 0.004  # of a round trip; between machines of one building it takes a tenth of that
 _SECONDS_PER_STREAM = 0.00125  # of a round trip: about what a small relation costs the servers
 _TRIES = 5  # of which the shortest counts: a busy server is no slow link
@@ -20,7 +20,7 @@ _known: dict[tuple[str, int], float] = {}  # by host and port
 
 
 def round_trip_seconds(connection: Connection) -> float:
-    """The shortest of some that ask for nothing; of one server it is measured once in a process."""
+    """The shortest of several empty round trips; measured once per server and process."""
     place = connection.info.host, connection.info.port
     if place not in _known:
         _known[place] = _measure(connection)

@@ -1,4 +1,4 @@
-"""Which types a PostgreSQL warehouse gives to columns, and how files become values of them."""
+"""The column types of a PostgreSQL warehouse, and how file values are converted to them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def from_arrow(column: Column, engine: str) -> sql.Composable:
 
 
 def staged_batches(path: str, export: Export) -> Any:
-    """A file as batches of types that arrive whatever they hold: an infinite date is a number."""
+    """A file as batches whose types can hold every value: an infinite date is a number."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

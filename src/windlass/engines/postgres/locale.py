@@ -1,4 +1,4 @@
-"""By what a database sorts text, where nothing else is said: its locale, and that one's version."""
+"""A database's default collation: its locale, and the version of that."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from windlass.engines.postgres.session import Connection
 
 @dataclass(frozen=True, slots=True)
 class Locale:
-    """As people write it: ``en_US.UTF-8``, ``ICU de-DE``, ``C``."""
+    """For people: ``en_US.UTF-8``, ``ICU de-DE``, ``C``."""
 
     collation: str = "C"
     classification: str = "C"  # which letters are upper case, and what is a letter
@@ -43,7 +43,7 @@ def read_locale(connection: Connection, *, side: str) -> Locale:
 
 
 def _plain(name: str) -> str:
-    """Without what different systems write differently: en_US.utf8 is en_US.UTF-8."""
+    """Normalises spellings that differ between systems: en_US.utf8 is en_US.UTF-8."""
     if name == "POSIX":
         return "C"
     return re.sub(r"\.utf-?8$", ".utf8", name, flags=re.IGNORECASE)

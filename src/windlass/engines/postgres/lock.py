@@ -1,4 +1,4 @@
-"""One windlass at a time on a target or on a relation, and no ghosts of an earlier one."""
+"""Only one windlass at a time on a target or a relation; sessions of an earlier one are ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _LONGEST_END_SECONDS = 60.0
 
 
 def relation_key(oid: int) -> int:
-    """To lock one relation of a database by, where others may work beside."""
+    """The advisory lock key for one relation, where other relations may be worked on in
+    parallel."""
     return _RELATION | oid
 
 
@@ -52,20 +53,19 @@ def read_holder(connection: Connection, key: int = _KEY) -> str:
 
 
 def control_name(run: str) -> str:
-    """Of the session that holds the target's lock for a run."""
+    """The name of the session that holds the target's lock for a run."""
     return f"windlass control {run}"
 
 
 def name_session(connection: Connection, name: str) -> None:
-    """As pg_stat_activity shows it, and `read_holder`."""
+    """Set the name that pg_stat_activity and `read_holder` show."""
     connection.execute("select set_config('application_name', %s, false)", (name[:63],))
 
 
 def end_sessions(connection: Connection, name: str) -> None:
     """End the sessions on this server whose names begin so, and wait until they are gone.
 
-    A COMMIT that was sent but not answered, or an index that still builds, would otherwise meet
-    this run's own work.
+    Otherwise an unanswered COMMIT or a running index build could interfere with this run.
     """
     pattern = f"{name}%"
     ending: LiteralString = "select pg_terminate_backend(pid) from pg_stat_activity where "

@@ -1,4 +1,4 @@
-"""Which sessions of ours wait for a lock, and who holds them up."""
+"""Which of our sessions wait for a lock, and who blocks them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session of somebody else's; what this user may not see of it is empty."""
+    """Another session; fields that this user may not see are empty."""
 
     pid: int  # 0: a prepared transaction
     application: str
@@ -41,7 +41,7 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class LockWait:
-    """A session of ours that waits."""
+    """One of our sessions that waits."""
 
     pid: int
     relation: Name | None  # None: it waits for a row, or for a transaction
@@ -53,14 +53,14 @@ class LockWait:
 
 
 def read_room(connection: Connection) -> int:
-    """How many sessions of ours there could be, with those that there are."""
+    """How many sessions we could have, including the present ones."""
     row: Any = connection.execute(load("session_room")).fetchone()
     room: int = row[0]
     return room
 
 
 def read_lock_waits(connection: Connection, *, side: str) -> list[LockWait]:
-    """Those of the user's and the database's of this session."""
+    """Lock waits of sessions in this database and of this user."""
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(load("lock_waits")).fetchall()

@@ -1,4 +1,4 @@
-"""The room of a server's lock table, which all its sessions share."""
+"""The size of a server's lock table, which all its sessions share."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ class LockRoom:
 
     @property
     def locks(self) -> int:
-        """At least: the server has some more, which is left to others."""
+        """The guaranteed number; the server has some more, which is left to others."""
         return self.per_transaction * self.sessions
 
     def setting_for(self, locks: int) -> int:
-        """What max_locks_per_transaction has to be for so many at once, and a tenth for others."""
+        """The max_locks_per_transaction needed for so many locks at once, plus a tenth for
+        others."""
         return ceil(locks * 1.1 / self.sessions)
 
 
@@ -38,7 +39,7 @@ def read_lock_room(connection: Connection) -> LockRoom:
 
 
 def take_locks(count: int) -> str:
-    """A script that takes so many locks at once as long as its transaction lasts."""
+    """A script that takes so many locks until its transaction ends."""
     statement = sql.SQL(
         "select count(pg_advisory_xact_lock_shared(1987, n)) from generate_series(1, {}) n"
     )

@@ -1,5 +1,6 @@
-"""The type of a column: by its declaration, by all its values, or as the user specifies. Pure.
-Where declaration and values disagree, nothing is guessed: the user has to specify the type.
+"""The type of a column: by its declaration, by all its values, or as the user specifies.
+
+Pure. Where declaration and values disagree, nothing is guessed: the user has to specify the type.
 https://www.sqlite.org/datatype3.html
 """
 
