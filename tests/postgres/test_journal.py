@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,39 @@ import pytest
 from command import DONE, REFUSED, migrate, windlass
 from servers import Database, Pair
 from windlass.engines.postgres.transaction import begun, working_on_target
-from windlass.errors import Refused, RunLost, WindlassError
+from windlass.errors import AlreadyDone, Refused, RunLost, WindlassError
+from windlass.flows.rewrite.runs import read_rewrite_plan
 from windlass.journal import door, records, versions
 from windlass.journal.journal import Journal
 from windlass.journal.watermarks import read_watermarks, watermark_statement
 from windlass.model.outcome import Outcome, State
+from windlass.model.relation import Kind, Name
+from windlass.model.rewrite import Call, Kept
 
 VERSION_1 = (Path(__file__).parent / "journals" / "version_1.sql").read_text(encoding="utf-8")
+PLAN_1 = (Path(__file__).parent / "journals" / "plan_1.json").read_text(encoding="utf-8")
 RUN = "20260101_0000_aaaa"
+REWRITE_1 = {
+    "run": RUN,
+    "table": {"schema": "public", "name": "message"},
+    "oid": 16384,
+    "place": "127.0.0.1:5416",
+    "database": "shop",
+    "columns": [],
+    "condition": "true",
+    "changes": [],
+    "missing": [],
+    "key": "base",
+    "id": "message_id",
+    "stamp": "",
+    "backup_schema": "public",
+    "backup": "touched",
+    "deletes_by_key": False,
+    "duplicates": None,
+    "function": "m:f",
+    "frame": "rows",
+    "batch_rows": 500,
+}
 COLUMNS = """
 select c.relname::text, c.relpersistence::text, a.attname::text,
        format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
@@ -44,6 +71,11 @@ def shape(database: Database) -> list[list[tuple[Any, ...]]]:
 def create(database: Database) -> None:
     with database.connect() as connection, connection.transaction():
         door.create(connection)
+
+
+def put_plan(database: Database, plan: str) -> None:
+    with database.connect() as connection:
+        connection.execute("update windlass.run set plan = %s", (zlib.compress(plan.encode()),))
 
 
 def version_of(database: Database) -> int:
@@ -85,6 +117,48 @@ def test_an_upgraded_journal_is_as_a_new_one_and_keeps_what_it_has(pair: Pair) -
         ("copy_tables", [7, "a"], [writer]),  # which still tells whose the copied rows are
         ("create_indexes", None, None),
     ]
+
+
+def test_an_upgrade_keeps_plans_readable(pair: Pair) -> None:
+    """The plan is what an earlier windlass has written; else nobody could undo that run."""
+    pair.target.run(VERSION_1)
+    put_plan(pair.target, PLAN_1)
+    create(pair.target)
+    with pair.target.connect() as connection:
+        plan = records.read_plan(connection, RUN)
+    relations = {str(one.target): one for one in plan.relations}
+    assert relations["shop.p0"].root == Name("shop", "p")
+    big = relations["shop.big"]
+    assert (big.relation.kind, big.relation.identity) == (Kind.TABLE, "16424")
+    assert (big.root, big.relation.scan_bytes) == (None, 87 * 8192)
+    assert [(kind, str(name)) for kind, name, _ in plan.objects.others] == [
+        ("materialized view", "shop.m"),
+        ("partitioned", "shop.p"),
+        ("view", "shop.v"),
+    ]
+    assert plan.objects.large_objects.count == 1
+    assert plan.objects.materialized_views == (Name("shop", "m"),)
+    assert {one.component for one in plan.statements} == {0, 223}
+    assert (plan.how.verify, plan.how.most_statements, plan.how.notes_sums) == ("full", 200, True)
+    assert (plan.made.tools, plan.made.version) == ({"pg_dump": "18.4"}, "0.1.0")
+    assert "copy_tables" in plan.estimate.steps
+
+
+def test_an_upgrade_keeps_plans_of_rewrites_readable(pair: Pair) -> None:
+    pair.target.run(VERSION_1, "update windlass.run set flow = 'rewrite'")
+    put_plan(pair.target, json.dumps(REWRITE_1))
+    create(pair.target)
+    with pair.target.connect() as connection:
+        plan = read_rewrite_plan(connection, RUN)
+    assert plan.title == "public.message of shop on 127.0.0.1:5416"
+    assert (plan.kept, plan.call) == (Kept("touched", "public"), Call("m:f", "rows", 500))
+
+
+@pytest.mark.parametrize("words", [("status", "--json"), ("status", "--json", RUN)])
+def test_a_run_of_an_older_windlass_is_reported(words: tuple[str, ...], pair: Pair) -> None:
+    pair.target.run(VERSION_1)
+    put_plan(pair.target, PLAN_1)
+    windlass(*words, pair=pair).expect(DONE)
 
 
 def test_a_process_of_the_older_windlass_journals_nothing_more(pair: Pair) -> None:
@@ -190,6 +264,17 @@ def test_work_that_another_session_has_committed_is_found_done(pair: Pair) -> No
         knowing_less = Journal(RUN, working_on_target)
         journal.once(connection, "step", "one", lambda _: {"rows": 5})
         assert knowing_less.once(connection, "step", "one", lambda _: {"rows": 6}) == {"rows": 5}
+
+
+def test_work_is_never_taken_for_done_where_the_journal_does_not_have_it(pair: Pair) -> None:
+    def work(_: psycopg.Connection[Any]) -> dict[str, Any]:
+        raise AlreadyDone("another has done it")
+
+    with pair.target.connect() as connection:
+        journal = journal_of(connection)
+        with pytest.raises(AlreadyDone):
+            journal.once(connection, "step", "one", work)
+        assert ("step", "one") not in journal
 
 
 def test_who_has_lost_the_run_journals_nothing_more(pair: Pair) -> None:

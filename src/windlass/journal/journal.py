@@ -155,6 +155,8 @@ class Journal:
                 transaction.last.append(records.note_statement(self.run, line))
         except AlreadyDone:
             self.read_again(connection, step, [item])
+            if (step, item) not in self:
+                raise
             return self.note(step, item)
         self.keep([line])
         return line.note or {}

@@ -12,10 +12,13 @@ from typing import Any
 from psycopg import Connection
 
 from windlass.errors import Refused
+from windlass.journal.plans import convert_plans
 from windlass.model.report import Problem
 
 Session = Connection[Any]
 VERSION = 2
+PLANS_CHANGED = 2
+"""In this version plans got another form, which SQL cannot give them."""
 
 
 def read_version(connection: Session) -> int:
@@ -56,6 +59,8 @@ def upgrade(connection: Session) -> None:
     another session was faster."""
     for version in range(read_version(connection) + 1, VERSION + 1):
         connection.execute(_migration(version))
+        if version == PLANS_CHANGED:
+            convert_plans(connection)
         connection.execute("insert into windlass.schema_version (version) values (%s)", (version,))
 
 
