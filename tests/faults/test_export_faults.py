@@ -17,6 +17,8 @@ from export_shop import SLEEPING, shop, table
 from exporting import export, files, rows, spec_file
 from killing import kill
 from servers import Database
+from windlass.errors import ConnectionLost
+from windlass.flows.export.records import FOLDER, Records
 
 __all__ = ["shop"]  # fixtures
 
@@ -189,3 +191,24 @@ def test_a_source_that_hangs_up_is_read_again_in_a_new_snapshot(
     ran = finish(process).expect(0)
     assert any("new snapshot" in notice for notice in ran.result["notices"])
     assert rows(tmp_path, "select count(*) from slow") == [(1500,)]
+
+
+@pytest.mark.parametrize("part", ["all", "write"])
+def test_a_store_that_is_away_when_the_export_begins_hides_no_run_to_resume(
+    part: str, shop: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = {"relations": "shop.orders", "disposition": "append"}
+    first = export(shop, tmp_path, **words).expect(0).result["run"]
+    (record,) = (tmp_path / "files" / FOLDER).iterdir()
+    record.write_text(record.read_text().replace('"state": "done"', '"state": "interrupted"', 1))
+    works, failures = getattr(Records, part), [ConnectionLost("the store is away")]
+
+    def away_once(*given: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return works(*given)
+
+    monkeypatch.setattr(Records, part, away_once)
+    again = export(shop, tmp_path, **words).expect(0).result
+    assert (again["run"], again["resumed"], failures) == (first, True, [])
+    assert len(table(tmp_path)) == 100

@@ -22,9 +22,11 @@ from command import (
 from killing import kill
 from servers import Database, Pair
 from windlass.api import verify as verify_here
+from windlass.flows.repair.outline import VERIFY
 from windlass.model.event import ignore
 from windlass.model.outcome import State
 from windlass.model.repair import Repairing
+from windlass.run.conduct import conduct
 from windlass.spec.migrate import Spec
 
 ROWS = (
@@ -263,3 +265,11 @@ def test_a_killed_repair_that_still_waits_on_the_server_is_ended(spoiled: Pair) 
         wait_for_waiting(spoiled.target, left)
         other.execute("rollback")
     finish(again).expect(DONE)
+
+
+def test_a_target_that_lets_nobody_in_after_the_repair_is_reported(pair: Pair) -> None:
+    away = pair.target.url_for("nobody_known")
+    spec = Spec.model_validate({"source": pair.source.url, "target": away})
+    outcome = conduct(VERIFY, spec, ignore, repaired="20260101_0000_aaaa")
+    assert (outcome.state, outcome.run) == (State.STOPPED, "20260101_0000_aaaa")
+    assert "nobody_known" in outcome.message

@@ -21,14 +21,19 @@ from rewrites import (
     left_over,
     problems,
     rows,
+    spec,
     step,
     steps,
     write_spec,
 )
 from servers import Database
 from windlass.api import rollback
-from windlass.errors import Refused, WindlassError
+from windlass.engines.postgres.session import Connection
+from windlass.errors import ConnectionLost, Refused, WindlassError
+from windlass.flows.rewrite.context import Rewriting
+from windlass.flows.rewrite.steps import read_rows, settle
 from windlass.model.event import ignore
+from windlass.model.flow import ONE, Result
 from windlass.model.outcome import State
 
 Make = Callable[[int], Database]
@@ -327,6 +332,29 @@ def test_a_silent_run_is_taken_for_abandoned(messages: Database) -> None:
     assert done(messages).counts["written"] == 20
     with pytest.raises(WindlassError, match="has been undone by another"):
         step(messages, "delete_rows")
+
+
+def test_a_session_that_is_lost_after_an_abandoned_run_is_dropped_is_replaced(
+    messages: Database,
+) -> None:
+    """What failed then is of the new run, of which nothing is written yet."""
+
+    def fail(_: Connection) -> Result:
+        raise ConnectionLost("gone")
+
+    steps(messages, STEPS[0], "back_up_rows", caller="")
+    with Rewriting(spec(messages)) as context:
+        with pytest.raises(ConnectionLost):
+            context.begin(settle, fail)
+        assert not context.has_begun
+        context.recover(ConnectionLost("gone"))
+        assert read_rows(context, ONE)["rows"] == 20
+    assert done(messages).counts["written"] == 20
+    assert messages.rows("select state from windlass.run order by started_at") == [
+        ("rolled back",),
+        ("rolled back",),
+        ("done",),
+    ]
 
 
 @pytest.mark.parametrize("last", STEPS[:-1])

@@ -65,6 +65,11 @@ class Hold:
         return self._reached
 
     @property
+    def has_target(self) -> bool:
+        """Whether there is a target session."""
+        return self._control is not None
+
+    @property
     def control(self) -> Connection:
         """The target session that has the lock; only for the main thread."""
         assert self._control is not None, "the target is not connected"

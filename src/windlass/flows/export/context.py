@@ -79,6 +79,7 @@ class Exporting(Reporting):
         )
         self.exports: tuple[Export, ...] = ()
         self.snapshot = Snapshot(0, "", "", "")
+        self._is_ready = False
         # A scheduler knows its own runs.
         self.recording = (
             None if external_run else Recording(self.store, seeks=not run and not restart)
@@ -126,17 +127,21 @@ class Exporting(Reporting):
             Refused: with every problem; nothing was written.
             Unreachable: nothing but that the source cannot be reached for now.
         """
-        if self.exports:
+        if self._is_ready:
             return
-        self.prepare()
+        if not self.exports:
+            self.prepare()
+        named = resuming(self.run, self.exports, self.manifests, self.target) if self._named else ""
         if self.recording:
             if found := self.to_resume():
                 self.run = found.run
-                self.emit(Noticed(f"run {found.run} resumes: {NEW_SNAPSHOT}"))
             self.recording.begin(self._record, found)
+            if found:
+                self.emit(Noticed(f"run {found.run} resumes: {NEW_SNAPSHOT}"))
+        self._is_ready = True
         self.emit(self._planned)
-        if self._named:
-            self.emit(Noticed(resuming(self.run, self.exports, self.manifests, self.target)))
+        if named:
+            self.emit(Noticed(named))
 
     def to_resume(self) -> Record | None:
         """The newest run of this very export, if it is unfinished and no process works on it."""

@@ -192,17 +192,16 @@ class Rewriting(Reporting):
             return
         is_first = self._found is None
         runs = self.hold.enter(self._known)
-        mine = self.hold.mine(runs, self._known)
+        mine = known = self.hold.mine(runs, self._known)
         if mine is not None:
             self._resume(mine)
             # What a command has read once may have been corrected since, and be old.
             is_old = self.is_stale() or (is_first and not self.hold.external_run)
             if not self.is_over and not self.has_changed_table and is_old:
                 settle(self)  # as if it were another's
-                mine, self.resumed = None, False
-        others = [run for run in runs if run.state in UNFINISHED and run is not mine]
-        for run in others:
-            if self._found is None or run.run != self._found.run:
+                mine, self._found, self.resumed = None, None, False
+        for run in runs:
+            if run.state in UNFINISHED and run is not known:
                 self._settle(run, settle)
         if mine is None:
             self._begin_new(read)

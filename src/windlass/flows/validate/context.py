@@ -192,9 +192,11 @@ class Comparison(Sides):
         """Journal how the repair ended. One that is through is ended by the comparison after it."""
         if self.repair is not None and state is State.DONE:
             return
+        message = f"the end of run {self.repair_run} could not be journalled"
+        if not self.hold.has_target:
+            raise RunLost(message, side="target")
         try:
             records.set_state(self.control, self.repair_run, state, outcome)
         except psycopg.Error as error:
-            message = f"the end of run {self.repair_run} could not be journalled"
             raise RunLost(message, side="target") from error
         self.ended = state
