@@ -342,7 +342,7 @@ def test_a_session_that_is_lost_after_an_abandoned_run_is_dropped_is_replaced(
     def fail(_: Connection) -> Result:
         raise ConnectionLost("gone")
 
-    steps(messages, STEPS[0], "back_up_rows", caller="")
+    steps(messages, STEPS[0], "back_up_rows", external_run="")
     with Rewriting(spec(messages)) as context:
         with pytest.raises(ConnectionLost):
             context.begin(settle, fail)
