@@ -1,4 +1,4 @@
-"""What ended runs have left in a target: what was set aside, and their lines in the journal."""
+"""What ended runs left in a target: objects set aside, and their lines in the journal."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read_sizes(connection: Connection) -> Sizes:
 
 
 def read_left(connection: Connection, run: str = "") -> list[Left]:
-    """Of every ended run, the newest first, then of those that the journal has lost; or of one.
+    """What every ended run left, newest first, then runs that the journal has lost; or one run.
 
     Raises:
         Refused: there is no such run, it is unfinished, or an earlier one needs its journal.
@@ -79,7 +79,7 @@ def _runs(connection: Connection) -> list[records.Run]:
 
 
 def _lost(connection: Connection, sizes: Sizes) -> list[Left]:
-    """Schemas with windlass's own mark, of runs that are in no journal."""
+    """Schemas with windlass's mark whose run is not in the journal."""
     own = read_own_schemas(connection, side="target").names
     known = {one.run for one in _runs(connection)}
     return [
@@ -90,7 +90,7 @@ def _lost(connection: Connection, sizes: Sizes) -> list[Left]:
 
 
 def _left(connection: Connection, run: records.Run, sizes: Sizes) -> Left:
-    """Schemas, which every flow may leave, and what else the flow that made the run knows of."""
+    """The run's schemas, plus what its flow leaves elsewhere."""
     schemas, size = sizes.get(run.run, ((), 0))
     left = Left(run.run, run.state.value, run.finished_at, schemas, size)
     flow = journalled(run.flow)
@@ -101,11 +101,11 @@ def _left(connection: Connection, run: records.Run, sizes: Sizes) -> Left:
 
 
 def clean(connection: Connection, lefts: Sequence[Left]) -> None:
-    """Remove it, run by run, each in a transaction, when all of them can be.
+    """Remove it, one transaction per run, if all of it can be removed.
 
     Raises:
-        Refused: another run is at work, or something else depends on what was set aside. What was
-            removed before that came up is among the problems.
+        Refused: another run is at work, or something else depends on what was set aside. The
+        problems then list what was already removed.
     """
     if not lefts:
         return
@@ -120,7 +120,7 @@ def clean(connection: Connection, lefts: Sequence[Left]) -> None:
             with connection.transaction():
                 connection.execute("set local synchronous_commit = on")
                 _remove(connection, left)
-        except Refused as error:  # what others have done since all were looked at
+        except Refused as error:  # changes since the first check
             raise Refused([*error.problems, *removed]) from error
         removed.append(Problem(f"run {left.run}", "was removed before this was found"))
 
@@ -150,7 +150,7 @@ def _is_ended(connection: Connection, run: str) -> bool:
 
 
 def _guests(connection: Connection, left: Left) -> list[Problem]:
-    """What others have put into the schemas. Of a run that the journal has lost nobody knows."""
+    """Other users' objects in the schemas. Unknown for a run that the journal has lost."""
     if not left.state or not left.schemas:
         return []
     lines = records.read_lines(connection, left.run)

@@ -1,4 +1,4 @@
-"""Reports, while a command runs, who holds its sessions up."""
+"""Reports, while a command runs, who blocks its sessions."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from windlass.model.event import Emit, Noticed
 
 log = logging.getLogger(__name__)
 
-# a wait that two looks in a row find is reported: after one to two seconds
+# a wait seen in two checks in a row is reported: after one to two seconds
 LOOK_SECONDS = 1.0
-# to look, and to connect again after a fault
+# between checks, and to reconnect after an error
 PATIENCE_SECONDS = 10.0
 _LEAVE_SECONDS = 1.0
-Place = Callable[[], Address | None]  # None: no session of the command is there yet
+Place = Callable[[], Address | None]  # None: the command has no session yet
 
 
 @contextmanager
 def watching_locks(
     reached: Callable[[], tuple[Address, Address] | None], jobs: int, emit: Emit
 ) -> Iterator[None]:
-    """Emit a notice for each session that blocks one of the run's, whatever process that is in, on
-    either side. It has one session on each, unless the run may need that itself, and changes
-    nothing about how the run ends. `reached` are source and target, once both have answered."""
+    """Emit a notice for each session that blocks one of the run's, in any process, on either side.
+    Uses one session on each side, unless the run may need that session, and never affects the
+    outcome. `reached` are source and target, once both have answered."""
     from windlass.planning.postgres.decided import (
-        OTHER_SESSIONS,  # which these commands load anyway
+        OTHER_SESSIONS,  # which these commands load in any case
     )
 
     def at(side: int) -> Address | None:
@@ -48,18 +48,19 @@ def watching_locks(
 
 @contextmanager
 def watching_target(address: Address, emit: Emit) -> Iterator[None]:
-    """The same for a command that works in one session, on the target."""
+    """As `watching_locks`, for a command that works in one session, on the target."""
     watch = _Watch(Role.TARGET, lambda: address, emit, needed=2)
     with watch.running():
         yield
 
 
 class _Watch:
-    """Of one side, in a thread: a server that does not answer does not keep it from the other."""
+    """Watches one side in a thread, so that an unresponsive server does not stop the watch of the
+    other."""
 
     def __init__(self, role: Role, place: Place, emit: Emit, needed: int) -> None:
         self._role, self._side, self._place, self._emit = role, role.value, place, emit
-        self._needed = needed  # sessions of the run, with this one
+        self._needed = needed  # sessions of the run, including this one
         self._over = threading.Event()
         self._connection: Connection | None = None
         self._before: set[LockWait] = set()

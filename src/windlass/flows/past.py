@@ -1,4 +1,4 @@
-"""Runs of the past that are in a target's journal: reported, undone, and what they left removed."""
+"""Past runs in a target's journal: reports them, undoes them, removes what they left."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from windlass.model.past import Foreseen, Left, Undone
 
 
 class JournalPast:
-    """The runs of one target. Use as a context manager, which holds a session of it."""
+    """The past runs of one target. A context manager that holds a session on it."""
 
     def __init__(self, target: str, purpose: str, emit: Emit | None = None) -> None:
-        """`purpose` names the session for those who look at the server; who keeps it waiting is
-        passed to `emit`, if there is one. Connects to nothing yet.
+        """`purpose` names the session in pg_stat_activity; if `emit` is given, blocking sessions
+        are reported to it. Connects to nothing yet.
 
         Raises:
             BadSpec: the target cannot be understood.
@@ -82,7 +82,7 @@ class JournalPast:
 
 
 def past_of(spec: Any, purpose: str, emit: Emit | None = None) -> JournalPast:
-    """Of a spec of a flow whose runs are in the journal of the database that it writes to.
+    """The past runs in the database that a spec writes to, for a flow with a journal.
 
     Raises:
         BadSpec: the spec names none.

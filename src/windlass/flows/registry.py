@@ -23,7 +23,7 @@ JOURNAL_PAST = "windlass.flows.past:JournalPast"
 
 
 def spec_flows() -> Iterator[Flow[Any]]:
-    """Those that a spec file can be for, in the order in which people read of them."""
+    """The flows that a spec file can be for, in the order of the documentation."""
     return (flow for flow in map(flow_named, FLOWS) if flow.entries)
 
 
@@ -35,13 +35,13 @@ def journalled(name: str) -> Journalled:
 
 
 def entries_of(flow: Flow[Any]) -> Mapping[str, Entry]:
-    """The words of its specs, without loading their model."""
+    """The entries of its specs, without loading their model."""
     found: Mapping[str, Entry] = pkgutil.resolve_name(flow.entries)
     return found
 
 
 def modules_of_steps() -> list[str]:
-    """Those that a process imports to run the steps of all flows."""
+    """The modules that a process imports to run the steps of all flows."""
     places = {step.run for name in FLOWS for step in flow_named(name).steps}
     return sorted({place.partition(":")[0] for place in places if isinstance(place, str)})
 
@@ -55,7 +55,7 @@ def flow_named(name: str) -> Flow[Any]:
     return found
 
 
-# what is done to a run of whatever flow
+# what is done to a run of any flow
 ROLLBACK = Words(
     "rollback", "Rolling back", "Rolled back", "rollback", "Putting back what was set aside"
 )

@@ -1,4 +1,4 @@
-"""The way back of a run, by whatever flow made it."""
+"""Undoes a run of any flow."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ def foresee(connection: Connection, run: str) -> Foreseen | None:
 
 
 def roll_back(connection: Connection, run: str, *, force: bool = False) -> Undone:
-    """Undo a run by its name, in the way of the flow that made it. `force` also what was written
-    since.
+    """Undo a run by its name, as its flow does. `force` also discards what was written since.
 
     Raises:
         Refused: there is no such run, or it cannot be undone; nothing was changed.
@@ -52,5 +51,6 @@ def roll_back(connection: Connection, run: str, *, force: bool = False) -> Undon
 
 
 def already_undone(found: records.Run) -> Undone:
-    """By an earlier command, or by one that was faster: a run is read again under its lock."""
+    """The result for a run that is already undone, perhaps by a faster command: a run is read again
+    under its lock."""
     return Undone(f"already rolled back at {found.finished_at[:19]}", already=True)

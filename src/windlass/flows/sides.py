@@ -1,5 +1,5 @@
-"""What every context of two databases is made of: what it holds, its threads' sessions, its plan
-and its story. A step that reads both sides needs no more than this.
+"""The parts of every context with two databases: what it holds, its threads' sessions, its plan and
+its story. A step that reads both sides needs no more than this.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Sides(Reporting):
         self.worker_sessions = WorkerSessions(self.hold)
         self.show_values = False
         self.on_difference: Callable[[Difference], None] | None = None  # for each row, unbounded
-        self.dumped: Dumping | None = None  # the source's definitions, which the plan rests on
+        self.dumped: Dumping | None = None  # the source's definitions, from which the plan was made
         self._index: PlanIndex | None = None
 
     def __enter__(self) -> Self:
@@ -99,7 +99,7 @@ class Sides(Reporting):
         return self.hold.control
 
     def sessions(self) -> Sessions:
-        """This thread's own.
+        """This thread's sessions.
 
         Raises:
             Interrupted: the run has to stop.
@@ -107,18 +107,18 @@ class Sides(Reporting):
         return self.worker_sessions.sessions(self.plan.run)
 
     def room_for_locks(self) -> contextlib.AbstractContextManager[None]:
-        """While pg_dump locks the source's relations itself."""
+        """While pg_dump locks the source's relations, release ours if room for locks is short."""
         return self.hold.room_for_locks(
             self.sessions().source(self.snapshot.id), relation_names(self.plan)
         )
 
     @property
     def differences(self) -> list[Difference]:
-        """Those that the steps so far have found."""
+        """The differences that the steps found so far."""
         return self.story.differences
 
     def losses(self) -> tuple[Loss, ...]:
-        """What is known to be another on the target."""
+        """What is known to be different on the target."""
         return self.plan.findings.losses
 
     @abstractmethod
@@ -127,19 +127,19 @@ class Sides(Reporting):
 
     @abstractmethod
     def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
-        """Where sequences of the target were set to, by name; None if that is not known."""
+        """The values that the run set the target's sequences to, by name; None if unknown."""
 
     # what shells and the runner ask for
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Who keeps the run's sessions waiting is reported. A process whose control session is gone
-        has lost its run."""
+        """Report who blocks the run's sessions. A process whose control session is gone has lost
+        its run."""
         with _as_lost(), watching_locks(lambda: self.hold.reached, self.spec.jobs, self.emit):
             yield
 
     def cancel(self) -> None:
-        """Stop what is in flight in every thread."""
+        """Cancel what is in flight in every thread."""
         from windlass.engines.postgres.archive import end_dumps  # not every process runs one
 
         self.worker_sessions.cancel()
@@ -147,15 +147,16 @@ class Sides(Reporting):
         end_dumps()
 
     def leave(self) -> None:
-        """A worker's thread ends."""
+        """A worker thread ends."""
         self.worker_sessions.leave()
 
     def keep_dump(self, dumping: Dumping) -> None:
-        """What the plan was made from is compared in the end, if it is of the same snapshot."""
+        """Keep the dump from which the plan was made: it is compared at the end, if it is of the
+        same snapshot."""
         self.dumped = dumping
 
     def announce(self, *, resumed: bool = False) -> None:
-        """Emit what there is to do."""
+        """Emit the planned work."""
         self.emit(_planned(self.plan, self.flow, self.steps, resumed=resumed))
 
 
@@ -213,7 +214,7 @@ def _planned(plan: Plan, flow: Flow[Any], steps: tuple[str, ...], *, resumed: bo
 
 @contextlib.contextmanager
 def reading_journal() -> Iterator[None]:
-    """What the control session runs into: a server that hung up is tried again."""
+    """Map errors of the control session: a lost connection is retryable."""
     try:
         yield
     except psycopg.Error as error:

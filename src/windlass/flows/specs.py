@@ -1,7 +1,7 @@
-"""A spec of any flow: from a YAML file and the command line's options, which win.
+"""A spec of any flow, from a YAML file and the command line's options, which take precedence.
 
-Which flow a file is for its key ``flow`` says. Without it, a key that one flow cannot do without
-decides (`table`, `to`); else it is a migration's.
+The key ``flow`` names the file's flow. Without it, a required key of one flow decides (`table`,
+`to`); otherwise it is a migration.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def load(
     needs: Sequence[str] | None = None,
 ) -> SpecModel:
     """The spec of a flow. `options` are words under the names of the command line's options;
-    `needs` names the databases that have to be given, by default all that a variable can name.
+    `needs` names the required databases, by default all that have an environment variable.
 
     Raises:
         BadSpec: with every fault, the nearest valid key for an unknown one.
@@ -45,10 +45,10 @@ def load(
 
 
 def read_any(path: Path, options: Mapping[str, Any] | None = None) -> SpecModel:
-    """The spec in a file, of whatever flow that is for.
+    """The spec in a file, for any flow.
 
     Raises:
-        BadSpec: with every fault; an option that this flow does not have is one.
+        BadSpec: with every fault, including options that this flow does not have.
     """
     data = _read_file(path)
     flow = flow_of(data)
@@ -59,7 +59,7 @@ def flow_of_file(path: Path) -> str:
     """The flow that a file is for.
 
     Raises:
-        BadSpec: it cannot be read, or names a flow that there is not.
+        BadSpec: it cannot be read, or names an unknown flow.
     """
     return flow_of(_read_file(path))
 
@@ -68,7 +68,7 @@ def flow_of(data: Mapping[str, Any]) -> str:
     """The flow of a spec's keys.
 
     Raises:
-        BadSpec: they name one that there is not.
+        BadSpec: they name an unknown flow.
     """
     flows = list(spec_flows())
     if "flow" not in data:
@@ -85,15 +85,15 @@ def flow_of(data: Mapping[str, Any]) -> str:
 
 
 def without_flow(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec's other keys, which are its model's."""
+    """A spec's keys without `flow`."""
     return {key: value for key, value in data.items() if key != "flow"}
 
 
 def check_flow(flow: str, data: Mapping[str, Any], path: Path | None = None) -> None:
-    """That a spec is for this flow.
+    """Check that a spec is for this flow.
 
     Raises:
-        BadSpec: it says that it is for another one.
+        BadSpec: it is for another flow.
     """
     if "flow" in data and (found := flow_of(data)) != flow:
         hint = f"run windlass {found} -f {path}" if path else ""
@@ -136,7 +136,7 @@ def _missing(entry: Entry) -> str:
 
 
 def _given(flow: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the options that were left out, and by the keys of the spec."""
+    """The options that were given, under the keys of the spec."""
     entries = entries_of(flow_named(flow)).values()
     keys = {entry.flag.removeprefix("--").replace("-", "_"): entry.key for entry in entries}
     return {
@@ -147,7 +147,7 @@ def _given(flow: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hint(model: type[SpecModel], found: Mapping[str, Any]) -> str:
-    """For keys of another flow, whose name is missing."""
+    """A hint for keys of another flow, if `flow` is missing."""
     unknown = {key.replace("_", "-") for key in found} - set(model.entries)
     for flow in spec_flows():
         if unknown and flow.name != model.flow and unknown <= set(entries_of(flow)):

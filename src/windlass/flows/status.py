@@ -1,4 +1,4 @@
-"""The runs that a journal knows, each as the flow that made it reports it."""
+"""The runs in a journal, each reported by its flow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
 
 def read_detail(connection: Connection, name: str) -> RunDetail:
     """Raises:
-    Refused: the journal knows no such run.
+    Refused: no such run is in the journal.
     """
     found = records.read_runs(connection, name) if door.exists(connection) else []
     if not found:

@@ -1,7 +1,7 @@
-"""What the steps of the flow `export` run in: a source, a store, a warehouse, and what is done.
+"""The context of the flow `export`: source, store, warehouse, and finished work.
 
-Nothing is journalled on the source, which is only read: what an extract has done is in its
-manifest, what a load has done in the warehouse.
+The source is only read and has no journal: an extract is recorded in its manifest, a load in the
+warehouse.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class Exporting(Reporting):
         restart: bool = False,
     ) -> None:
         """Connects to nothing yet. A run belongs to its `external_run`, or has its own id; without
-        either it is the one that this spec has left unfinished, unless `restart` is given.
+        either it is the unfinished run of this spec, if there is one and not `restart`.
 
         Raises:
-            BadSpec: source or warehouse cannot be read, or the run's name cannot be a folder's.
+            BadSpec: source or warehouse cannot be read, or the run's name cannot be a folder name.
             Refused: the store cannot be used, or the library of an engine is not installed.
         """
         if run and not _RUN.fullmatch(run):
@@ -73,7 +73,7 @@ class Exporting(Reporting):
         if spec.warehouse is not None:
             url = spec.warehouse.get_secret_value()
             self.target = _opened("warehouse", open_target, url, spec.into)
-        self._named = bool(run) and not patient  # by a person, who may have mistyped it
+        self._named = bool(run) and not patient  # given by a person, who may have mistyped it
         self.run = run or (
             run_of(external_run, self._destination) if external_run else new_run_id()
         )
@@ -104,7 +104,7 @@ class Exporting(Reporting):
 
     @property
     def place(self) -> str:
-        """Where everything arrives, for people."""
+        """The destination, for people."""
         return self.target.place if self.target else self.store.url
 
     @property
@@ -125,7 +125,7 @@ class Exporting(Reporting):
 
         Raises:
             Refused: with every problem; nothing was written.
-            Unreachable: nothing but that the source cannot be reached for now.
+            Unreachable: the only problem is that the source cannot be reached now.
         """
         if self._is_ready:
             return
@@ -144,7 +144,7 @@ class Exporting(Reporting):
             self.emit(Noticed(named))
 
     def to_resume(self) -> Record | None:
-        """The newest run of this very export, if it is unfinished and no process works on it."""
+        """The newest run of this export, if it is unfinished and no process works on it."""
         return self.recording.find(self._config) if self.recording else None
 
     @property
@@ -163,7 +163,7 @@ class Exporting(Reporting):
 
         Raises:
             Refused: with every problem.
-            Unreachable: nothing but that the source cannot be reached for now.
+            Unreachable: the only problem is that the source cannot be reached now.
         """
         self.exports, self.snapshot = prepare(
             self.spec, self.source, self.store, self.target, patient=self.patient
@@ -219,11 +219,11 @@ class Exporting(Reporting):
     # what the runner asks for
 
     def finished(self, step: str) -> Mapping[str, Result]:
-        """Each step looks for itself: at the manifest, at the warehouse."""
+        """Empty: each step checks the manifest or the warehouse itself."""
         return {}
 
     def recover(self, error: WindlassError) -> None:
-        """Every step opens what it needs again; but the snapshot has to live."""
+        """Every step reopens what it needs, but the snapshot must still be held."""
         if isinstance(error, SnapshotLost):
             raise error
         self.keep()
@@ -234,7 +234,7 @@ class Exporting(Reporting):
             self.target.cancel()
 
     def leave(self) -> None:
-        """A worker's thread holds nothing between items."""
+        """A worker thread holds nothing between items."""
 
     # what other processes ask for
 
@@ -246,7 +246,7 @@ class Exporting(Reporting):
             raise SnapshotLost("the session that held the snapshot is gone", side="source")
 
     def watching(self) -> AbstractContextManager[None]:
-        """It reads, and locks nothing that others read or write."""
+        """Nothing to watch: an export takes no locks that conflict with reads or writes."""
         return nullcontext()
 
     @property
@@ -260,7 +260,7 @@ class Exporting(Reporting):
         self.source.join(self.snapshot)
 
     def stand_in(self, handle: Result) -> None:
-        """Read what is not extracted yet in a snapshot of this process's own."""
+        """Read what is not extracted yet in a new snapshot, held by this process."""
         self._adopt(handle)
         self.snapshot = hold(
             self.source, overlaps(self.spec, self.target), self.snapshot.number + 1

@@ -1,4 +1,4 @@
-"""Where the files of a run are, and what an extract has written: its manifest, the last object."""
+"""The files of a run, and the manifest of an extract, which is its last object."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _MANIFEST = TypeAdapter(Manifest)
 
 @dataclass(frozen=True, slots=True)
 class Manifests:
-    """Those of one run. `destination` is the warehouse's, empty for files alone."""
+    """The manifests of one run. `destination` identifies the warehouse; empty for files only."""
 
     store: ObjectStore
     run: str
     destination: str
 
     def folder(self, export: Export) -> str:
-        """Of one relation and run: two never mix, not even where their sources' or warehouses'
-        runs have the same name."""
+        """The folder of one relation and run, separate even if runs of other sources or warehouses
+        have the same name."""
         return f"{slug(export.name)}/{self.run}-{short(export.source, self.destination)[:8]}"
 
     def place(self, export: Export) -> str:
@@ -34,7 +34,7 @@ class Manifests:
         return self.store.place(self.folder(export))
 
     def read(self, export: Export) -> Manifest | None:
-        """What the extract has written, if it has finished."""
+        """The extract's manifest, if it has finished."""
         return read_manifest(self.store, self.folder(export))
 
     def write(self, export: Export, manifest: Manifest) -> None:
@@ -42,19 +42,19 @@ class Manifests:
         self.store.put(f"{self.folder(export)}/{MANIFEST}", text)
 
     def clear(self, export: Export) -> int:
-        """Remove all files of the run and relation; how many."""
+        """Remove all files of the run and relation; returns how many."""
         return self.store.clear(self.folder(export))
 
 
 def read_manifest(store: ObjectStore, folder: str) -> Manifest | None:
-    """Of one relation and run, if its extract has finished."""
+    """The manifest of one relation and run, if its extract has finished."""
     found = store.get(f"{folder}/{MANIFEST}")
     return _MANIFEST.validate_json(found) if found else None
 
 
 def run_of(external_run: str, destination: str) -> str:
-    """A scheduler's own run always has the same id: a retry finds what was done. Two schedulers
-    may have runs of the same name."""
+    """The run id for an external run, always the same, so that a retry finds finished work. It
+    includes the destination, because two schedulers may have runs of the same name."""
     return f"run_{short(external_run, destination)[:16]}"
 
 
@@ -63,7 +63,7 @@ def short(*words: str) -> str:
 
 
 def slug(name: str) -> str:
-    """A relation's name as a folder's: told apart even where letters had to be replaced."""
+    """A relation's name as a folder name, unique even if characters had to be replaced."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
     mark = hashlib.sha256(name.encode()).hexdigest()[:6]
     return plain if plain == name else f"{plain}-{mark}"

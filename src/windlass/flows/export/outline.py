@@ -22,7 +22,9 @@ EXPORT: Flow[Any] = Flow(
             "extract",
             "read_source",
             items="exports",
-            doc=("Writes the rows into files, and last the manifest that says that all are there."),
+            doc=(
+                "Writes the rows into files, and last the manifest, which marks them as complete."
+            ),
         ),
         step_in(
             _EXPORT,
@@ -30,7 +32,7 @@ EXPORT: Flow[Any] = Flow(
             "extract",
             items="exports",
             pipelined=True,
-            doc="Makes sure that every file is there, with all that was written into it.",
+            doc="Checks that every file exists and is complete.",
         ),
         step_in(
             _EXPORT,
@@ -38,7 +40,7 @@ EXPORT: Flow[Any] = Flow(
             "check_objects",
             items="exports",
             pipelined=True,
-            doc="Loads the files into the warehouse, once for a run.",
+            doc="Loads the files into the warehouse, once per run.",
         ),
         step_in(
             _EXPORT,
@@ -46,7 +48,7 @@ EXPORT: Flow[Any] = Flow(
             "load",
             items="exports",
             pipelined=True,
-            doc="Makes sure that as many rows have arrived as were read.",
+            doc="Checks that as many rows arrived as were read.",
         ),
         step_in(
             _EXPORT,
@@ -55,7 +57,7 @@ EXPORT: Flow[Any] = Flow(
             items="exports",
             pipelined=True,
             always=True,
-            doc="Removes the run's files, after a failure as well.",
+            doc="Removes the run's files, also after a failure.",
         ),
     ),
     context="windlass.flows.export.context:Exporting",

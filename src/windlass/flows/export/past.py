@@ -1,6 +1,6 @@
-"""Exports of the past, by their records in the store: reported, and undone as far as they can be.
+"""Past exports, by their records in the store: reports them, and undoes them as far as possible.
 
-What was loaded into a warehouse has replaced rows that nobody has kept: only files can be undone.
+Rows replaced in a warehouse were not kept, so only files can be undone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from windlass.spec.export import ExportSpec
 
 
 class ExportPast:
-    """The runs that have left a record in one store. Use as a context manager."""
+    """The runs with a record in one store. Use as a context manager."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store, self._records = store, Records(store)
@@ -74,7 +74,7 @@ class ExportPast:
         )
 
     def _written(self, record: Record) -> int:
-        """Relations whose files are all there."""
+        """Relations whose files are complete."""
         return sum(
             self._store.size(f"{folder}/{MANIFEST}") is not None
             for folder in record.folders.values()
@@ -120,7 +120,7 @@ class ExportPast:
             return Undone(f"already rolled back at {record.finished_at[:19]}", already=True)
         foreseen.refuse(force=force)
         for folder in record.folders.values():
-            self._store.delete([f"{folder}/{MANIFEST}"])  # first: the files are not whole any more
+            self._store.delete([f"{folder}/{MANIFEST}"])  # first: then the files are incomplete
             self._store.clear(folder)
         self._records.set_state(run, State.ROLLED_BACK)
         return Undone(foreseen.summary.replace("removes", "Removed"))
@@ -136,5 +136,5 @@ class ExportPast:
 
 
 def past_of(spec: ExportSpec, purpose: str, emit: Emit | None = None) -> ExportPast:
-    """Of the store that a spec writes to."""
+    """The past runs in the store that a spec writes to."""
     return ExportPast(ObjectStore(spec.to, spec.store_options))

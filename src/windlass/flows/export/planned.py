@@ -1,4 +1,4 @@
-"""What `windlass plan` calls for an export. Writes nothing."""
+"""`windlass plan` for an export. Writes nothing."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class PlannedExport:
         return f"Next, to resume run {self.unfinished}" if self.unfinished else "Next"
 
     def _described(self, export: Export) -> str:
-        """A relation in a line; files have no table, and nothing to replace or keep there."""
+        """One line for a relation; files have no table or disposition."""
         rows = f"about {count_text(export.rows)} rows, " if export.rows >= 0 else ""
         since = f", from {export.watermark} {export.span.since}" if export.span.since else ""
         size = f"{rows}{bytes_text(export.size_bytes)}"
@@ -104,10 +104,10 @@ def _columns(export: Export) -> list[str]:
 
 
 def plan_export(spec: ExportSpec, emit: Emit) -> PlannedExport:
-    """What `export` would do. What is wrong is in the plan.
+    """What `export` would do. The plan contains its problems.
 
     Raises:
-        Unreachable: the source cannot be reached for now.
+        Unreachable: the source cannot be reached now.
         WindlassError: reading failed.
     """
     with Exporting(spec, emit) as run:

@@ -1,4 +1,4 @@
-"""How an export is prepared: the snapshot is taken, and everything that is wrong is found."""
+"""Prepares an export: takes the snapshot and finds every problem."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NEW_SNAPSHOT = "what it has not read yet is read in a new snapshot"
 def prepare(
     spec: ExportSpec, source: Source, store: ObjectStore, target: Target | None, *, patient: bool
 ) -> tuple[tuple[Export, ...], Snapshot]:
-    """What is exported, and the snapshot that it is read in.
+    """The exports, and the snapshot they are read in.
 
     Raises:
         Refused: with every problem; nothing was written.
-        Unreachable: nothing but that the source cannot be reached for now.
+        Unreachable: the only problem is that the source cannot be reached now.
     """
     exports: list[Export] = []
     found: list[Problem] = []
@@ -60,14 +60,14 @@ def hold(source: Source, overlaps: Sequence[float], number: int = 1) -> Snapshot
 
 
 def overlaps(spec: ExportSpec, target: Target | None) -> list[float]:
-    """Of every watermark that is asked for."""
+    """The overlaps of all requested watermarks."""
     return [one.overlap_seconds for one in spec.relations if one.watermark and target]
 
 
 def plan_exports(
     spec: ExportSpec, source: Source, target: Target | None
 ) -> tuple[list[Export], list[Problem]]:
-    """What the source has of what is asked for, and everything that is wrong with it."""
+    """The requested relations of the source, and every problem with them."""
     relations = source.relations()
     chosen, problems = plan.choose(spec, relations)
     exports: list[Export] = []
@@ -97,7 +97,7 @@ def plan_exports(
 def _with_watermarks(
     exports: Sequence[Export], source: Source, target: Target | None
 ) -> Iterator[Export]:
-    """Where the last run ended, and where this one will."""
+    """Add to each export where the last run ended and where this one will end."""
     for one in exports:
         if not one.watermark or target is None:
             yield one
@@ -108,7 +108,7 @@ def _with_watermarks(
 def resuming(
     run: str, exports: Sequence[Export], manifests: Manifests, target: Target | None
 ) -> str:
-    """Whether a run that somebody has named has done anything before."""
+    """A notice on whether a run that the user named resumes or starts."""
     if any(manifests.read(one) or (target and target.loaded(run, one)) for one in exports):
         return f"run {run} resumes: {NEW_SNAPSHOT}"
     return f"run {run} begins: it has left nothing to resume"

@@ -1,7 +1,7 @@
-"""Which exports have begun, and how they ended: a record of each beside its files in the store.
+"""Records of exports in the store, beside their files: when each began and how it ended.
 
-A record says what a run is, so that the same command finds the run to resume. A process that is at
-work shows it by writing its record again and again.
+A record identifies a run, so that the same command finds the run to resume. A working process
+rewrites its record at intervals.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from windlass.version import __version__
 
 FOLDER = "_windlass_runs"
 BEAT_SECONDS = 15.0
-# A process of another machine that has not written its record for so long counts as gone.
+# A process on another machine that has not rewritten its record for this long counts as gone.
 SILENCE = timedelta(seconds=60)
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 
@@ -50,7 +50,7 @@ class Record:
     version: str = __version__
 
     def is_alive(self) -> bool:
-        """Whether a process may be at work on it."""
+        """Whether a process may be working on it."""
         if self.state is not State.RUNNING:
             return False
         if datetime.now(UTC) - datetime.fromisoformat(self.alive_at) > SILENCE:
@@ -77,7 +77,7 @@ def now() -> str:
 
 
 def config_hash(config: Mapping[str, Any], *places: str) -> str:
-    """Of what a run is, and of the databases that it reads and writes."""
+    """A hash of a run's config and of the databases that it reads and writes."""
     text = json.dumps([config, *places], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -85,7 +85,7 @@ def config_hash(config: Mapping[str, Any], *places: str) -> str:
 def begun(
     run: str, config: str, names: tuple[str, str], folders: Mapping[str, str], *, loads: bool
 ) -> Record:
-    """The record of a run that begins now; `names` are those of source and target."""
+    """The record of a run that starts now; `names` are those of source and target."""
     at = now()
     process = f"{os.getpid()} on {platform.node()}"
     source, target = names
@@ -104,7 +104,7 @@ def begun(
 
 
 class Records:
-    """All of one store."""
+    """All records of one store."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -118,7 +118,7 @@ class Records:
         self._store.put(_path(record.run), text.encode())
 
     def all(self) -> Sequence[Record]:
-        """The newest first. What cannot be read as a record is none of ours."""
+        """Newest first. Skips objects that are not records."""
         found = []
         for path in self._store.list(f"{FOLDER}/"):
             with suppress(ValidationError):
@@ -126,7 +126,7 @@ class Records:
         return sorted(found, key=lambda one: (one.started_at, one.run), reverse=True)
 
     def unfinished(self, config: str) -> Record | None:
-        """The newest run that the same command resumes."""
+        """The newest unfinished run, which the same command resumes."""
         same = (one for one in self.all() if one.config == config)
         newest = next(same, None)
         return newest if newest and newest.state in UNFINISHED else None
@@ -136,18 +136,18 @@ class Records:
             self.write(replace(found, state=state, outcome=outcome, finished_at=now()))
 
     def set_state(self, run: str, state: State) -> None:
-        """Of a run that has ended."""
+        """Set the state of a run that has ended."""
         if (found := self.read(run)) is not None:
             self.write(replace(found, state=state, finished_at=now()))
 
     @contextmanager
     def alive(self, run: str) -> Iterator[None]:
-        """While it lasts, the record shows that a process is at work."""
+        """Keep the record fresh, which shows that a process is working."""
         over = threading.Event()
 
         def beat() -> None:
             while not over.wait(BEAT_SECONDS):
-                with suppress(WindlassError):  # the store is away: the steps say so
+                with suppress(WindlassError):  # the store cannot be reached: the steps report it
                     found = self.read(run)
                     if found is not None and found.state is State.RUNNING and not over.is_set():
                         self.write(replace(found, alive_at=now()))
@@ -165,14 +165,14 @@ class Recording:
     """The record of the run that this process works on."""
 
     def __init__(self, store: ObjectStore, *, seeks: bool) -> None:
-        """`seeks`: whether a run that was left unfinished is resumed."""
+        """`seeks`: whether to resume an unfinished run."""
         self._records, self._seeks = Records(store), seeks
         self._stack = ExitStack()
         self.resumed = False
         self.ended: State | None = None
 
     def find(self, config: str) -> Record | None:
-        """The run to resume. One that a process is at work on is left to that."""
+        """The run to resume. A run that a process is working on is left alone."""
         found = self._records.unfinished(config) if self._seeks else None
         return None if found is None or found.is_alive() else found
 

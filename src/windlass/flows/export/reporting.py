@@ -1,4 +1,4 @@
-"""What an export's steps have returned, as the parts of its outcome."""
+"""Turns the results of an export's steps into its outcome."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The steps of the flow `export`: relations into files of an object store, then a warehouse.
 
-Each step looks whether its work is done: an extract at its manifest, a load at the warehouse's
-own record. So each can be killed at any point and run again.
+Each step checks whether its work is done: an extract reads its manifest, a load the warehouse's
+record. So each can be killed at any point and run again.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from windlass.transfer.text import csv_lines
 
 
 def read_source(run: Exporting, _: Item) -> Result:
-    """Plan, refuse what cannot be, and hold the snapshot."""
+    """Plan, refuse what is not possible, and hold the snapshot."""
     run.begin()
     return run.handle
 
 
 def exports(run: Exporting) -> list[Item]:
-    """The largest first, so that the last to end is a small one."""
+    """Largest first, so that a small one ends last."""
     some = sorted(run.exports, key=lambda one: -one.size_bytes)
     return [Item(one.name, one.name, one.size_bytes) for one in some]
 
 
 def extract(run: Exporting, item: Item) -> Result:
-    """Rows into files; the manifest, which is written last, says that they are all there."""
+    """Write rows to files, and the manifest last: it shows that they are complete."""
     export, manifests = run.export(item.id), run.manifests
     found = manifests.read(export)
     if found and not _has_holes(export, found):
@@ -57,14 +57,14 @@ def extract(run: Exporting, item: Item) -> Result:
     if done:
         return {"rows": done.rows}
     started = time.perf_counter()
-    manifests.clear(export)  # of an extract that was killed
+    manifests.clear(export)  # left by a killed extract
     manifest = _extract(run, export)
     manifests.write(export, manifest)
     return {**_told(manifest), "seconds": round(time.perf_counter() - started, 3)}
 
 
 def _has_holes(export: Export, found: Manifest) -> bool:
-    """Only what had changed was read, and the table has lost what was there."""
+    """Whether only changed rows were read although the table has lost the earlier ones."""
     return bool(found.since and not export.span.since)
 
 
@@ -118,13 +118,13 @@ def _write_parquet(
 def _write_csv(
     run: Exporting, export: Export, rows: Rows, layout: Layout
 ) -> tuple[list[File], Losses]:
-    """The source's own lines where it has some, else of its batches."""
+    """From the source's own CSV if it writes any, else from its batches."""
     columns, target = export.columns, run.loads_into
     names = [column.name for column in columns]
     if run.source.facts.writes_csv:
         with closing(rows.lines()) as lines:
             return write_csv(run.store, layout, names, lines), rows.losses
-    # text has a name for infinity, unlike Parquet
+    # text can express infinity, unlike Parquet
     shaper = Shaper(columns, replace(target, infinity=target.infinity or target is FILES))
     with closing(ahead(rows.batches)) as batches:
         made = csv_lines(map(shaper.shape, batches), columns, target)
@@ -133,10 +133,10 @@ def _write_csv(
 
 
 def check_objects(run: Exporting, item: Item) -> Result:
-    """Every object is there, as large as it was written, with the rows that were read.
+    """Check that every object exists, with the size and rows that were written.
 
     Raises:
-        WindlassError: one is not, or there are no rows where some are required.
+        WindlassError: a check failed, or there are no rows where some are required.
     """
     export = run.export(item.id)
     manifest = run.manifests.read(export)
@@ -161,7 +161,7 @@ def check_objects(run: Exporting, item: Item) -> Result:
 
 
 def _count_rows(store: ObjectStore, manifest: Manifest, file: File) -> int:
-    """As the file itself says."""
+    """The row count that the file itself has."""
     if manifest.format == "parquet":
         return count_parquet(partial(store.part, file.path), file.size_bytes)
     with fetched(store, file.path) as local:
@@ -169,14 +169,14 @@ def _count_rows(store: ObjectStore, manifest: Manifest, file: File) -> int:
 
 
 def load(run: Exporting, item: Item) -> Result:
-    """The files into the warehouse, once for a run."""
+    """Load the files into the warehouse, once per run."""
     export = run.export(item.id)
     if run.target is None:
         return {}
     manifest = run.manifests.read(export)
     if manifest is None:
         done = _loaded_before(run, export)
-    else:  # which finds by itself what is done
+    else:  # which finds finished work itself
         export = replace(export, columns=manifest.columns)
         done = run.target.load(export, manifest, run.store)
     if not done.is_new:
@@ -188,7 +188,7 @@ def load(run: Exporting, item: Item) -> Result:
 
 
 def check_rows(run: Exporting, item: Item) -> Result:
-    """As many rows have arrived as were read.
+    """Check that as many rows arrived as were read.
 
     Raises:
         Different: more, or fewer.
@@ -211,8 +211,8 @@ def check_rows(run: Exporting, item: Item) -> Result:
 
 
 def clean_up(run: Exporting, item: Item) -> Result:
-    """The files go once they are loaded, and after a failure; `keep-files` keeps them. Without a
-    warehouse they are what was asked for."""
+    """Remove the files once they are loaded, or after a failure, unless `keep-files`. Without a
+    warehouse the files are the result and stay."""
     export = run.export(item.id)
     removed = {}
     if not (run.spec.keep_files or (run.target is None and run.manifests.read(export))):
@@ -227,10 +227,10 @@ def _loaded(run: Exporting, export: Export) -> Loaded | None:
 
 
 def _loaded_before(run: Exporting, export: Export) -> Loaded:
-    """Where the files have been cleaned up.
+    """The load's record, if the files were already removed.
 
     Raises:
-        WindlassError: they are gone for another reason.
+        WindlassError: the files are gone for another reason.
     """
     found = _loaded(run, export)
     if found is None:

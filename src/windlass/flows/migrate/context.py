@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # only a process that plans needs it
 
 
 class Migration(Sides):
-    """One process's part in a run: all of it, or what another process gives out."""
+    """One process's part in a run: all of it, or the steps that a scheduler gives it."""
 
     flow = MIGRATE
     purpose = Purpose.MOVE
@@ -60,8 +60,8 @@ class Migration(Sides):
         patient: bool = False,
         reviewed: Reviewed | None = None,
     ) -> None:
-        """Connects to nothing yet. `holder` is what an earlier attempt of this process has handed
-        over; for the others see `Request`.
+        """Connects to nothing yet. `holder` comes from an earlier attempt of this process; for the
+        others see `Request`.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
@@ -69,9 +69,9 @@ class Migration(Sides):
         super().__init__(spec, emit, holder)
         self.request = Request(external_run, restart, patient, reviewed)
         self.stage = Stage.UNKNOWN
-        self.ended: State | None = None  # how, as the journal has it from this process
+        self.ended: State | None = None  # how it ended, if this process journalled that
         self._finder = Finder(spec, self.hold, self.request, self.emit, self.keep_dump)
-        self._found: records.Run | None = None  # in the journal, before this process came
+        self._found: records.Run | None = None  # journalled before this process started
         self._journal: Journal | None = None
         self.portions: dict[str, list[Portion]] = {}  # of the plan's statements, by step
 
@@ -83,7 +83,8 @@ class Migration(Sides):
         return self._journal
 
     def once(self, step: str, item: str, work: Callable[[Connection], Result]) -> Result:
-        """Do a piece of work and journal it, in one target transaction; nothing if it is done.
+        """Do a piece of work and journal it, in one target transaction; do nothing if it is already
+        done.
 
         The result is kept as the line's note.
         """
@@ -95,11 +96,11 @@ class Migration(Sides):
         return self.journal.lines(step)
 
     def losses(self) -> tuple[Loss, ...]:
-        """Those of the plan, and those that the rows have brought about since."""
+        """The plan's losses, and those that the rows caused since."""
         return (*self.plan.findings.losses, *new_losses(self.journal))
 
     def unaccepted_losses(self) -> tuple[Loss, ...]:
-        """Those that the rows have brought about; the plan's were accepted before it began."""
+        """Losses caused by the rows; the plan's were accepted before it began."""
         return unaccepted(new_losses(self.journal), self.spec.accept)
 
     def copied(self) -> Plan | None:
@@ -122,7 +123,7 @@ class Migration(Sides):
 
     @property
     def undone(self) -> Sequence[Problem]:
-        """What a restart has rolled back before anything new has begun."""
+        """What a restart rolled back before starting over."""
         return self._finder.undone
 
     def finished(self, step: str) -> Mapping[str, Result]:
@@ -138,11 +139,11 @@ class Migration(Sides):
         }
 
     def recover(self, error: WindlassError) -> None:
-        """Another try starts from new sessions. A lost snapshot or run is beyond a worker: the
-        whole flow has to resume from its journal.
+        """The next attempt starts with new sessions. A lost snapshot or run cannot be recovered in
+        a worker: the whole flow must resume from its journal.
 
-        A session that broke may mean that the target crashed; then it has forgotten the last
-        moments' commits, which this process believes are done.
+        A broken session may mean that the target crashed and lost its latest commits, which this
+        process still counts as done.
         """
         if isinstance(error, SnapshotLost | RunLost):
             raise error
@@ -154,14 +155,14 @@ class Migration(Sides):
         self.stage, self._index, self._journal, self._found = Stage.UNKNOWN, None, None, None
 
     def hand_over(self) -> Handover:
-        """The snapshot's holder, if it lives."""
+        """Hand over the snapshot's holder if it is alive."""
         holder = self.hold.hand_over()
         snapshot = "" if holder else "; its snapshot is lost as well"
         given = {"holder": holder, "restart": False}
         return Handover(given, f"resuming from the journal{snapshot}")
 
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
-        """What this run is known to have done, from its journal."""
+        """What this run has done, according to its journal."""
         if self._index is None:
             return Outcome("", state, self.story.seconds, message=message, hint=hint)
         resumed = self.stage is Stage.RESUMED
@@ -169,7 +170,8 @@ class Migration(Sides):
         return outcome_of(self, self.journal, known)
 
     def end(self, state: State, outcome: Outcome) -> None:
-        """Journal how the run ended, on disk; once, if it is looked at again and stays as it was.
+        """Journal how the run ended, committed to disk; not again if a finished run is only
+        reported.
 
         Raises:
             RunLost: this process has not had the run to itself until now.
@@ -188,7 +190,8 @@ class Migration(Sides):
         return self._finder.read_plan()
 
     def prepare(self, run: str = "") -> None:
-        """Find the run to resume, or plan a new one, by that id if one is given. Writes nothing.
+        """Find the run to resume, or plan a new one, with the given id if there is one. Writes
+        nothing.
 
         Raises:
             Refused: with every problem.
@@ -204,7 +207,7 @@ class Migration(Sides):
 
     @reading_journal()
     def begin(self) -> None:
-        """Journal the run, or take it over where it stopped; from now on it is written to.
+        """Journal the run, or take it over where it stopped; from now on the target is written to.
 
         Holds the target's lock and the source's snapshot until this context is left.
 
@@ -229,7 +232,7 @@ class Migration(Sides):
         self.hold.name_after(self.plan.run)
 
     def _look_back(self) -> None:
-        """At a run that is over: nothing is to be held, but the source may be read."""
+        """Report a run that is over: it holds nothing, but may read the source."""
         assert self._found is not None
         self.stage, self.journal.epoch = Stage.REVISITED, self._found.epoch
         self.journal.read(self.control)
@@ -246,7 +249,7 @@ class Migration(Sides):
 
     @property
     def handle(self) -> Result:
-        """What another process needs to `join`."""
+        """The data that another process needs to `join`."""
         return {"run": self.plan.run, "snapshot": asdict(self.snapshot)}
 
     def join(self, handle: Result) -> None:
@@ -270,10 +273,10 @@ class Migration(Sides):
         self.hold.snapshot = Snapshot(**handle["snapshot"]) if is_over else taken[-1]
 
     def stand_in(self, handle: Result) -> None:
-        """Work in the run of a handle that nobody holds any more: hold it here until the end.
+        """Hold the run of a handle that no process holds any more, until this context ends.
 
         Raises:
-            RunLost: somebody else has begun to hold it.
+            RunLost: another process holds it now.
         """
         try:
             self.prepare()
@@ -285,7 +288,7 @@ class Migration(Sides):
         self.begin()
 
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
-        """Items of these steps that ought to be in the journal and are not: a crash of the target
-        has taken them, or they have to be done again under a new snapshot."""
+        """Items of these steps that should be in the journal but are not: a crash of the target
+        lost them, or they must be repeated under a new snapshot."""
         wanted = expected_items(self.plan)
         return self.journal.lacking({step: wanted.get(step, ()) for step in steps})

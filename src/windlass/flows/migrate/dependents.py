@@ -1,4 +1,5 @@
-"""The step `repoint_dependents`: what refers to set-aside objects is pointed at the new ones."""
+"""The step `repoint_dependents`: recreates objects that refer to set-aside ones, so that they refer
+to the new ones."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from windlass.planning.naming import is_backup
 
 
 def repoint_dependents(run: Work, _: Item) -> Result:
-    """All in one transaction, when the new relations are complete; then foreign keys one by one."""
+    """Runs when the new relations are complete: all in one transaction, then foreign keys one by
+    one."""
     dependents = run.plan.dependents
     if not dependents:
         return {}
@@ -36,10 +38,10 @@ def repoint_dependents(run: Work, _: Item) -> Result:
 
 
 def remade_statements(plan: Plan) -> Iterator[Statement]:
-    """What the target's archive has of the dependents when they have been made again."""
+    """The dependents' statements in an archive of the target made after they were recreated."""
     for dependent in plan.dependents:
         for statement in dependent.statements:
-            if not statement.id:  # the archive has it inside of a relation's text
+            if not statement.id:  # the archive includes it in a relation's text
                 continue
             text = statement.sql
             if dependent.validate and statement.kind == "FK CONSTRAINT":
@@ -48,7 +50,7 @@ def remade_statements(plan: Plan) -> Iterator[Statement]:
 
 
 def astray(plan: Plan, target: Connection, existing: Existing) -> list[Difference]:
-    """What refers to something that is set aside, and is not set aside itself."""
+    """Problems for objects that refer to something set aside and are not set aside themselves."""
     places = {(one.name.schema and one.backup_schema) for one in plan.set_aside} - {""}
     renamed = {(one.kind, one.backup_schema) for one in plan.set_aside if not one.name.schema}
     aside = {
@@ -70,7 +72,7 @@ def astray(plan: Plan, target: Connection, existing: Existing) -> list[Differenc
 
 
 def _is_of_type(one: Reference) -> bool:
-    """A cast or a transform of a set-aside type, with which it stays."""
+    """Whether it is a cast or transform of a set-aside type, with which it stays."""
     return one.kind in ("CAST", "TRANSFORM") and not one.refers_to.startswith("function ")
 
 

@@ -1,4 +1,4 @@
-"""What a migration has done, from its journal and the results of its steps."""
+"""The outcome of a migration, from its journal and the results of its steps."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from windlass.model.snapshot import Snapshot
 
 
 def outcome_of(run: Sides, journal: Journal, outcome: Outcome) -> Outcome:
-    """An outcome, with all that is known of its run."""
-    with contextlib.suppress(psycopg.Error):  # a dead target: what is known is reported
+    """The outcome, with everything known about its run."""
+    with contextlib.suppress(psycopg.Error):  # the target cannot be reached: report what is known
         journal.read(run.control)
     plan = run.plan
     return replace(
@@ -38,10 +38,10 @@ def outcome_of(run: Sides, journal: Journal, outcome: Outcome) -> Outcome:
 
 
 def check_complete(run: Sides, journal: Journal, *, is_over: bool) -> None:
-    """That the journal has every piece of work, and not only this process's memory.
+    """Check that the journal, not only this process's memory, has every piece of work.
 
     Raises:
-        RunLost: the target forgot some in a crash that no worker noticed.
+        RunLost: the target lost some in a crash that no worker noticed.
     """
     if not is_over and not records.has_survived(run.control, run.plan.run):
         raise RunLost("the target crashed, which has emptied its unlogged relations")
@@ -51,13 +51,13 @@ def check_complete(run: Sides, journal: Journal, *, is_over: bool) -> None:
 
 
 def new_losses(journal: Journal) -> list[Loss]:
-    """Those that the rows have brought about."""
+    """Losses that the rows caused."""
     notes = (line.note or {} for line in journal)
     return [Loss.from_json(loss) for note in notes for loss in note.get("losses", ())]
 
 
 def notice_snapshots(run: Sides, journal: Journal) -> None:
-    """A notice for what was not read from one snapshot."""
+    """A notice if not everything was read from one snapshot."""
     parts, as_copied = verdict.parts_of(run.story), is_noted(run)
     later = [
         what
@@ -80,7 +80,7 @@ def notice_snapshots(run: Sides, journal: Journal) -> None:
 
 
 def copied_lines(journal: Journal) -> Mapping[str, Line]:
-    """Of chunks, by their ids."""
+    """The journal lines of chunks, by id."""
     return {item: line for step in TRANSFERS for item, line in journal.lines(step).items()}
 
 

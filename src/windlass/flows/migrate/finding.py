@@ -1,5 +1,5 @@
-"""Which run a migration is: the one that is unfinished, one that is over, or a new one, which is
-planned. Writes nothing, but that a restart rolls unfinished runs back.
+"""Decides which run a migration is: an unfinished one, a finished one, or a new one, which is
+planned. Writes nothing, except that a restart rolls back unfinished runs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Stage(Enum):
 
     @property
     def has_begun(self) -> bool:
-        """Whether this process works in a run that is in the journal."""
+        """Whether this process works on a run that is in the journal."""
         return self in (Stage.BEGUN, Stage.RESUMED, Stage.REVISITED)
 
     @property
@@ -67,7 +67,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The plan to work by, and the run that has it; None for a new one."""
+    """The plan to carry out, and its run; None for a new one."""
 
     stage: Stage
     plan: Plan
@@ -75,7 +75,7 @@ class Found:
 
 
 class Finder:
-    """Looks in the target's journal, and plans."""
+    """Searches the target's journal, and plans."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Finder:
 
     @property
     def undone(self) -> list[Problem]:
-        """What a restart has rolled back before anything new has begun."""
+        """What a restart rolled back before starting over."""
         message = f"was rolled back by {word('restart')} before this was found"
         return [Problem(f"run {run}", message) for run in self._undone]
 
@@ -105,7 +105,7 @@ class Finder:
             Unreachable: a side cannot be reached.
             AlreadyFinished: there is nothing left to do.
         """
-        from windlass.flows.migrate.unfinished import (  # no other process needs it
+        from windlass.flows.migrate.unfinished import (  # not needed elsewhere
             Planned,
             read_unfinished,
         )
@@ -143,7 +143,7 @@ class Finder:
         return found
 
     def _lock(self, mine: Run | None) -> None:
-        # a lock of this process's own, whose session the server has not missed yet
+        # this process's earlier lock, whose dead session the server has not noticed yet
         is_own = self._request.patient and not self._request.external_run
         locked = self._hold.try_lock(NOTICED_SECONDS if is_own else PATIENCE_SECONDS)
         if not locked and not (mine and self._hold.is_held_for(mine.run)):
@@ -183,7 +183,8 @@ class Finder:
         return found[0]
 
     def _check_finished(self) -> None:
-        """A scheduler's run has its own name: another one is another migration."""
+        """Raise if the migration is finished. Not for a scheduler, where another external run is
+        another migration."""
         if not self._request.external_run:
             server, _ = catalog.read_server(self._hold.reader)
             check_finished(
@@ -195,13 +196,13 @@ class Finder:
         return records.read_runs(control, flow="migrate") if door.exists(control) else []
 
     def _of_external_run(self) -> Run | None:
-        """The newest run of this scheduler's own run, if it has had one."""
+        """The newest run of this external run, if there is one."""
         external_run = self._request.external_run
         runs = self._runs() if external_run else []
         return next((run for run in runs if run.external_run == external_run), None)
 
     def _unfinished(self) -> Run | None:
-        """The one that these options resume, after a restart has undone it none.
+        """The run that these options resume; None after a restart has undone it.
 
         Raises:
             Refused: another migration from the same source is unfinished.
@@ -224,14 +225,14 @@ class Finder:
 
     def _refuse_taken_over(self, run: Run) -> None:
         """Raises:
-        Refused: what it has made so far is another run's now.
+        Refused: another run has taken over what it made so far.
         """
         restart = self._request.restart
         if problems := later_problems(self._hold.control, run, large_objects=restart):
             raise Refused(problems)
 
     def _undo(self, run: Run) -> None:
-        """What it has made and set aside, but not what others have written since."""
+        """Undo what it made and set aside, but not what others wrote since."""
         from windlass.flows.migrate.undo import undo  # only a restart needs it
 
         self._refuse_taken_over(run)
@@ -240,7 +241,8 @@ class Finder:
         self._emit(Noticed(f"run {run.run} is rolled back, to start over"))
 
     def _refuse_early(self) -> None:
-        """Before a restart undoes anything: what does not depend on what is there to be undone."""
+        """Find the problems that do not depend on what a restart undoes, before it undoes
+        anything."""
         self._hold.take_snapshot()
         plan = self._make_plan(Purpose.COMPARE)
         if plan.findings.problems:

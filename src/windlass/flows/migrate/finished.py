@@ -1,4 +1,4 @@
-"""What the same command finds after its migration is finished: that it is, and how it ended."""
+"""What the same command does after its migration is finished: it reports that, and how it ended."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LEVELS = ("", "counts", "full")
 
 
 def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool) -> None:
-    """`source` is the source's identity. Where existing relations are to be replaced, the same
-    command replaces them again.
+    """`source` is the source's identity. With `existing: replace` the same command replaces
+    existing relations again.
 
     Raises:
-        AlreadyFinished: this migration is finished, and what it made is still there.
-        Refused: it is finished, and asked for once more, or without what it would have proven.
+        AlreadyFinished: this migration is finished, and what it made still exists.
+        Refused: it is finished, and a restart or a stricter verification was requested.
     """
     if spec.existing is Existing.REPLACE or not door.exists(target):
         return
@@ -79,7 +79,7 @@ def _as_finished(run: records.Run, outcome: Outcome, spec: Spec) -> Outcome:
 
 
 def _when(run: records.Run) -> str:
-    """To the second, as everywhere; sessions of ours are in UTC."""
+    """To the second; our sessions are in UTC."""
     return f"{run.finished_at[:19]} UTC"
 
 
@@ -96,7 +96,7 @@ def _made(plan: Plan) -> Iterator[Name]:
 
 
 def _is_there(target: Connection, plan: Plan, outcome: Outcome) -> bool:
-    """Whether nobody has dropped or emptied what the run made or filled since."""
+    """Whether everything that the run made or filled still exists and is not empty."""
     present = read_presence(target, side="target")
     if any(name not in present for name in _made(plan)):
         return False

@@ -1,4 +1,5 @@
-"""What ended migrations have left beside schemas: what is in none, and copies of large objects."""
+"""What ended migrations left besides schemas: objects outside any schema, and copies of large
+objects."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from windlass.model.past import Left
 
 
 def migration_left(connection: Connection, run: Run, left: Left) -> Left:
-    """`left` has the schemas."""
+    """Adds to `left`, which has the schemas."""
     if run.state is State.ROLLED_BACK:
         return left
     lines = records.read_lines(connection, run.run)
@@ -30,7 +31,7 @@ def migration_left(connection: Connection, run: Run, left: Left) -> Left:
 
 
 def moves_in(lines: Iterable[Line]) -> list[Move]:
-    """What a run has set aside, by its lines."""
+    """What a run set aside, according to its lines."""
     notes = {(line.step, line.item): line.note or {} for line in lines}
     return [
         move

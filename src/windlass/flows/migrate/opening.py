@@ -1,4 +1,4 @@
-"""From here on a run is written to: it is journalled, or taken over where it stopped."""
+"""Opens a run for writing: journals it, or takes it over where it stopped."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def begin_new(run: Sides, external_run: str) -> None:
 
 
 def resume(run: Sides, journal: Journal, found: Run, external_run: str) -> None:
-    """Take over a run that has stopped, if what its plan was made from is there still.
+    """Take over a stopped run, if its plan still fits both databases.
 
     Raises:
-        CannotResume: it is not.
+        CannotResume: it does not.
     """
     hold, plan = run.hold, run.plan
     end_sessions(run.control, f"windlass {found.run}")

@@ -1,4 +1,4 @@
-"""A plan's statements divided into the items of steps: what is run in one transaction."""
+"""Divides a plan's statements into the items of steps, each run in one transaction."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ IN_ORDER = {
     Phase.LAST: "create_event_triggers",
 }
 TRANSFERS = ("copy_tables", "copy_chunks")
-SET_STEP = IN_ORDER[Phase.SCHEMA]  # the first that changes something
+SET_STEP = IN_ORDER[Phase.SCHEMA]  # the first step that changes something
 CREATE_TABLES = IN_ORDER[Phase.TABLES]
 SET_SEQUENCES = "set_sequences"
-UNDOING = (ROLLBACK, "begun")  # the line of a rollback that takes more than one transaction
+UNDOING = (ROLLBACK, "begun")  # the journal line of a rollback that takes more than one transaction
 CONVERT_TABLES = "convert_tables_to_logged"
 CREATE_INDEXES = "create_indexes"
 CREATE_PRIMARY_KEYS = "create_primary_keys"
 VALIDATE_FOREIGN_KEYS = "validate_foreign_keys"
-SET_ASIDE = "set aside"  # the item of the first step that comes before all others
-BEFORE = "before"  # the item of the first step that notes what a rollback restores
-DEFAULTS = "default privileges"  # the item of the step of grants that comes first
+SET_ASIDE = "set aside"  # the first step's item that runs before all others
+BEFORE = "before"  # the first step's item that notes what a rollback restores
+DEFAULTS = "default privileges"  # the first item of the grants step
 REPOINT = "repoint_dependents"
-REPOINTED = "references"  # its item that points all at once
+REPOINTED = "references"  # the item that repoints all dependents at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def divide(plan: Plan) -> dict[str, list[Portion]]:
 
 
 def expected_items(plan: Plan) -> dict[str, list[str]]:
-    """Every line that the journal of a finished run has, but for what depends on the rows."""
+    """Every line in the journal of a finished run, except those that depend on the rows."""
     found = {step: [one.item.id for one in portions] for step, portions in divide(plan).items()}
     for load in plan.loads:
         is_cut = not isinstance(load.chunks[0].range, Whole)
@@ -98,7 +98,7 @@ def expected_items(plan: Plan) -> dict[str, list[str]]:
 
 
 def load_result(lines: Sequence[Line]) -> Result:
-    """Of a load whose chunks have these lines."""
+    """The result of a load whose chunks have these lines."""
     return {
         "rows": sum(line.rows for line in lines),
         "bytes": sum(line.size_bytes for line in lines),
@@ -112,7 +112,8 @@ def _in_order(statements: Sequence[Statement], most: int) -> Iterator[Portion]:
 
 
 def _by_component(statements: Sequence[Statement], most: int) -> Iterator[Portion]:
-    """Islands are worth it where there are many statements; a large one stays in order."""
+    """Independent components, run in parallel if there are many statements; a large component stays
+    in order."""
     sizes = Counter(statement.component for statement in statements)
     half = max(most // 2, 1)
     free = {component for component, size in sizes.items() if component and size <= half}
@@ -136,8 +137,8 @@ def _by_component(statements: Sequence[Statement], most: int) -> Iterator[Portio
 def _by_batch(
     statements: Iterable[Statement], batches: dict[Name, str]
 ) -> dict[str, list[Statement]]:
-    """By the batch of their relation; "" for partitioned relations and views, which have no rows
-    themselves to wait for."""
+    """Statements by the batch of their relation; "" for partitioned relations and views, which have
+    no rows to wait for."""
     found: dict[str, list[Statement]] = defaultdict(list)
     for statement in statements:
         batch = batches.get(statement.relation, "") if statement.relation else ""
@@ -150,12 +151,12 @@ def _is_large(batch: str) -> bool:
 
 
 def _added(batch: str, statements: Sequence[Statement]) -> list[Statement]:
-    """What comes after the indexes of a large relation."""
+    """What follows the indexes of a large relation."""
     return [one for one in statements if not _is_built_alone(batch, one)]
 
 
 def _costs(added: Sequence[Statement], sizes: Mapping[str, int]) -> Mapping[str, int]:
-    """A constraint takes over an index in no time, but for one that builds its own."""
+    """The cost of a constraint: none if it takes over an index, unless it builds its own."""
     is_built = any(one.excludes for one in added)
     return sizes if is_built else dict.fromkeys(sizes, ATTACH_COST)
 
@@ -175,7 +176,7 @@ def _of_batch(
 def _indexes(
     batch: str, statements: list[Statement], sizes: dict[str, int], most: int
 ) -> Iterator[Portion]:
-    """A large relation's indexes one by one, side by side; all else of a batch in one go."""
+    """A large relation's indexes separately, in parallel; the rest of a batch together."""
     if not _is_large(batch):
         yield from _of_batch(batch, statements, sizes, most)
         return

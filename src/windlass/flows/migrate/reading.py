@@ -1,4 +1,4 @@
-"""Reads both sides and plans: everything that happens before a run may write."""
+"""Reads both sides and makes the plan: everything before a run may write."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Sight:
     snapshot_id: str
     target_address: Address
     target: Connection
-    measures: bool = False  # how fast both are, for an estimate that a person reads
-    keep: Callable[[Dumping], None] = lambda _: None  # of the source, when it has been read
+    measures: bool = False  # the speed of both, for an estimate shown to people
+    keep: Callable[[Dumping], None] = lambda _: None  # of the source, once it has been read
 
     @classmethod
     def of(cls, hold: Hold, keep: Callable[[Dumping], None], *, measures: bool = False) -> Sight:
@@ -79,7 +79,7 @@ class Sight:
 
 
 def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose.MOVE) -> Plan:
-    """Read everything through the snapshot, the target and pg_dump beside us. The plan names its
+    """Read everything in the snapshot, the target and pg_dump in parallel. The plan contains its
     problems."""
     states: dict[ObjectAddress, str] = {}
     read, problems = _read_both(spec, sight, states)
@@ -109,10 +109,10 @@ def read_and_plan(run: str, spec: Spec, sight: Sight, purpose: Purpose = Purpose
 def _read_both(
     spec: Spec, sight: Sight, states: dict[ObjectAddress, str]
 ) -> tuple[Read, list[Problem]]:
-    """Both sides, and the source's archive, with what stood against reading them."""
+    """Read both sides and the source's archive, with the problems of reading them."""
     source, target = sight.source, sight.target
     with contextlib.ExitStack() as stack:
-        # the target's session, whose answers need not be waited for before the source is asked
+        # the target's session: the source need not wait for its answers
         beside = ThreadPoolExecutor(1, "windlass-target")
         stack.callback(beside.shutdown, cancel_futures=True)
         reading_target = beside.submit(catalog.read_catalog, target)
@@ -162,7 +162,7 @@ def _read_source(source: Connection, read: catalog.Catalog, own: OwnSchemas) -> 
 def _start_reading(
     beside: ThreadPoolExecutor, target: Connection, read: catalog.Catalog
 ) -> Callable[[], TargetRead]:
-    """Begin to read the target beside the source; what is returned waits for it."""
+    """Start reading the target in parallel; the returned function waits for it."""
     existing = beside.submit(catalog.read_existing, target)
     large_objects = beside.submit(catalog.read_large_objects, target)
     may_silence_triggers = beside.submit(catalog.may_silence_triggers, target)
@@ -205,21 +205,21 @@ def _questions(
 
 
 def _read_references(target: Connection, states: dict[ObjectAddress, str]) -> list[Reference]:
-    """And how whatever refers is now, before its definition is read."""
+    """References, and the current state of each referring object, before its definition is read."""
     found = read_references(target)
     states.update(read_states(target, {one for each in found for one in (each.part, each.top)}))
     return found
 
 
 def _through_libpq(sight: Sight) -> Iterator[str]:
-    """What the rows do not take the fast way for."""
+    """Notices about sides whose rows cannot use the fast copy."""
     for side, session in (("source", sight.source), ("target", sight.target)):
         if reasons := why_libpq(session):
             yield f"{side}: {', '.join(reasons)}: rows are copied through libpq, which is slower"
 
 
 def _untrusted(sight: Sight, spec: Spec, plan: Plan, entries: Sequence[Entry]) -> list[Problem]:
-    """What other roles have on the target that could turn against whoever runs the plan."""
+    """Objects of other roles on the target that could run code as the user who runs the plan."""
     target = sight.target
     made_in = {item.target.schema for item in plan.relations}
     made_in |= {one.name.schema for one in plan.statements}
@@ -232,8 +232,8 @@ def _untrusted(sight: Sight, spec: Spec, plan: Plan, entries: Sequence[Entry]) -
 
 
 def _planted(sight: Sight, spec: Spec, entries: Sequence[Entry]) -> list[Problem]:
-    """The same of what already runs when something is made there: event triggers, and what an
-    extension's script finds in its schema."""
+    """The same for what runs when objects are created: event triggers, and what an extension's
+    script finds in its schema."""
     owners = {entry.owner for entry in entries}
     return [
         *door.read_problems(sight.target),
@@ -258,7 +258,7 @@ def _read_speeds(sight: Sight, chosen: Sequence[Relation], problems: Sequence[Pr
 def _entries(
     dumping: Dumping, sight: Sight, read: catalog.Catalog, problems: list[Problem]
 ) -> list[Entry]:
-    """Nothing, and the problem that says why, where the source has no room for pg_dump's locks."""
+    """The archive's entries; none, and a problem, if the source has no room for pg_dump's locks."""
     try:
         found = dumping.entries()
     except WindlassError as error:
@@ -273,7 +273,8 @@ def _entries(
 
 
 def _without_pg_dump(spec: Spec, source: int, target: int) -> Iterator[Problem]:
-    """It is to read the source, and where definitions are compared both sides, by one version."""
+    """Problems of finding one pg_dump that reads the source and, if definitions are compared, both
+    sides."""
     wanted = {"source": source}
     if spec.verify_ is not Verify.NONE:
         wanted["target"] = target
@@ -289,7 +290,7 @@ def _without_pg_dump(spec: Spec, source: int, target: int) -> Iterator[Problem]:
 
 
 def _dump_target(sight: Sight, target: catalog.Catalog) -> Sequence[Entry]:
-    """The target's definitions, of which some are compared, and some made again.
+    """Dump the target's definitions: some are compared, some recreated.
 
     Raises:
         Refused: no pg_dump can read them.

@@ -1,4 +1,4 @@
-"""Whether a run can be resumed: what its plan was made from has to be there still."""
+"""Checks whether a run can be resumed: its plan must still fit both databases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Lines = Mapping[str, Mapping[str, Line]]  # by step and item
 
 def check_source(plan: Plan, source: Catalog) -> None:
     """Raises:
-    CannotResume: rows that are still to be read, or compared, are defined otherwise now.
+    CannotResume: rows that are still to be read or compared have another definition now.
     """
     _refuse(plan, list(_source_changes(plan, source)), "the source has changed since the plan")
 
@@ -72,7 +72,7 @@ def _change(then: Column, now: Column) -> str:
 
 def check_target(plan: Plan, lines: Lines, present: Mapping[Name, Present]) -> None:
     """Raises:
-    CannotResume: somebody has taken away what the run made, or was to fill; or a rollback has.
+    CannotResume: somebody, or a rollback, has removed what the run made or was to fill.
     """
     step, item = UNDOING
     if item in lines.get(step, {}):
@@ -93,9 +93,8 @@ def check_target(plan: Plan, lines: Lines, present: Mapping[Name, Present]) -> N
 
 
 def check_overloads(plan: Plan, source: Connection, target: Connection) -> None:
-    """Raises:
-    Refused: since the run stopped, a role that is not trusted has made a routine on the target
-        that what is still to be made could call.
+    """Raises: Refused: since the run stopped, an untrusted role has made a routine on the target
+    that objects still to be created could call.
     """
     if problems := read_overloads(source, target, plan.objects.owners, plan.schemas):
         raise Refused(problems)
@@ -110,10 +109,10 @@ def _refuse(plan: Plan, changes: Sequence[str], what: str) -> None:
 
 
 def check_snapshot(plan: Plan, lines: Lines, before: Collection[Snapshot], now: str) -> None:
-    """That no second snapshot is needed for what is copied.
+    """Check that the copy needs no second snapshot.
 
     Raises:
-        CannotResume: one is, and one snapshot was asked for.
+        CannotResume: it does, although one snapshot was requested.
     """
     if any(one.id == now for one in before):
         return
@@ -145,9 +144,9 @@ def snapshot_notice(
     *,
     as_copied: bool,
 ) -> str:
-    """What was read from another snapshot than the rest, and with which of them each relation was
-    compared; "" if all was read from one. `later` is what was read in the last one at the end;
-    `as_copied` if rows were compared with what was noted of the source as they were read."""
+    """What was read from which snapshot, and with which of them each relation was compared; "" if
+    there was only one. `later` names what was read in the last one at the end; `as_copied`: rows
+    were compared with the fingerprints noted during the copy."""
     used = {number for one in relations for number in one.snapshots}
     objects = _numbers(lines.get(LARGE_OBJECTS, {}))
     last = () if as_copied else tuple(one.number for one in snapshots[-1:])
@@ -178,7 +177,8 @@ def snapshot_notice(
 def _compared_with(
     relations: Sequence[RelationOutcome], taken: Mapping[int, str], last: tuple[int, ...]
 ) -> str:
-    """With the source as of which snapshots: those of the copy, unless it is the last one."""
+    """With which snapshots of the source rows were compared: those of the copy, unless only with
+    the last."""
     names: dict[tuple[int, ...], list[str]] = {}
     for one in relations:
         if one.snapshots and (one.verified or one.differs in (Differs.ROWS, Differs.DEFINITION)):

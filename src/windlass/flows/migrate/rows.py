@@ -1,4 +1,4 @@
-"""The steps of `migrate` in which rows move: a load and its journal lines in one commit."""
+"""The steps of `migrate` that copy rows: a load and its journal lines commit together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from windlass.planning.chunks import SMALL_BYTES
 from windlass.transfer.postgres.relay import Arrived, Journey, relay
 
 REPORT_BYTES = 1 << 20  # how often a copy reports its progress
-CHUNKS_FOR_STREAMS = 4  # fewer are copied before another session is there
+CHUNKS_FOR_STREAMS = 4  # fewer are copied before another session is open
 _SILENCE = "set local session_replication_role = replica"
 
 
@@ -84,7 +84,7 @@ def _transfer(run: Migration, step: str, item: Item) -> Result:
         try:
             notes = read_sums(run, lacking)
             sessions.wait_for(_copy_load(run, step, load, notes, sessions))
-        except AlreadyDone:  # by a commit whose answer was lost
+        except AlreadyDone:  # committed, but the answer was lost
             ids = [chunk.id for chunk in load.chunks]
             run.journal.read_again(sessions.target(), step, ids)
             if len(_lacking(run, step, load)) == len(lacking):
@@ -93,7 +93,7 @@ def _transfer(run: Migration, step: str, item: Item) -> Result:
 
 
 def _lacking(run: Migration, step: str, load: Load) -> list[Chunk]:
-    """Those of a load that are not in, as far as this process knows."""
+    """A load's chunks that are not copied yet, as far as this process knows."""
     return [chunk for chunk in load.chunks if (step, chunk.id) not in run.journal]
 
 
@@ -104,7 +104,7 @@ async def _copy_load(
     lacking: Sequence[tuple[Chunk, Note]],
     sessions: Sessions,
 ) -> None:
-    """The chunks that are not in yet, by one stream or by some side by side."""
+    """Copy a load's missing chunks, through one stream or several in parallel."""
     try:
         streams = await _open_streams(run, load, len(lacking), sessions)
         report, count = _reporting(run, load), len(streams)
@@ -118,13 +118,13 @@ async def _copy_load(
     except WindlassError:
         sessions.drop()
         raise
-    sessions.keep_streams(1)  # others want connections as well
+    sessions.keep_streams(1)  # leave connections for others
 
 
 async def _open_streams(
     run: Migration, load: Load, chunks: int, sessions: Sessions
 ) -> list[tuple[Bulk, Bulk]]:
-    """As many as the link makes worth while and the servers let in, at least one. Rows that a
+    """Open as many streams as the link justifies and the servers allow, at least one. Rows that a
     relation of the target gets beside others may have to come in the plan's order: by one."""
 
     async def opened(number: int) -> tuple[Bulk, Bulk]:
@@ -132,7 +132,7 @@ async def _open_streams(
         reader, writer = await asyncio.gather(
             sessions.reader(run.snapshot.id, stream),
             sessions.writer(stream),
-            return_exceptions=True,  # so that neither is left half open
+            return_exceptions=True,  # so that no pair is left half open
         )
         if isinstance(reader, BaseException):
             raise reader
@@ -159,7 +159,7 @@ async def _copy_chunks(
     stream: tuple[Bulk, Bulk],
     report: Callable[[int], None],
 ) -> None:
-    """Chunks and their journal lines in one target transaction."""
+    """Copy chunks with their journal lines in one target transaction."""
     source, target = stream
     copied: list[Line] = []
     beside_guards = is_guarded(run.journal)
@@ -179,9 +179,9 @@ def _fills(run: Migration, load: Load) -> bool:
 
 
 def _journey(item: RelationPlan, chunk: Chunk, *, may_truncate: bool) -> Journey:
-    """FREEZE spares the target a second writing of every page, where the transaction may own the
-    relation; emptying a small one costs more than it saves, and none can be that a foreign key
-    refers to."""
+    """FREEZE saves the target a second write of every page, if the transaction may truncate the
+    relation first. For a small relation that costs more than it saves, and it is impossible if a
+    foreign key refers to the relation."""
     alone = (
         may_truncate
         and isinstance(chunk.range, Whole)

@@ -1,4 +1,4 @@
-"""What a resumed run has to copy again, before anything else is done."""
+"""Decides what a resumed run must copy again, before it continues."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _GUARDS = (IN_ORDER[Phase.FOREIGN_KEYS], IN_ORDER[Phase.REST])
 
 
 def is_guarded(journal: Journal) -> bool:
-    """Whether the run's relations may have foreign keys and triggers already: rows that are copied
-    again go in beside them."""
+    """Whether the run's relations may already have foreign keys and triggers while rows are copied
+    again."""
     return any(journal.lines(step) for step in _GUARDS)
 
 
 def settle_changed(run: Sides, journal: Journal, activities: Mapping[int, Activity]) -> None:
-    """Relations of which only some chunks are in, some of them from an earlier snapshot, are
-    resumed if nothing was written to them since; else their rows are taken out again, as rows may
-    have moved between the ranges.
+    """Relations with only some chunks copied, some from an earlier snapshot, are resumed if nothing
+    was written to them since. Otherwise their rows are deleted and copied again, because rows may
+    have moved between ranges.
 
-    Partitions whose rows enter at one root cannot be told apart there, and go together.
-    `activities` are those noted at the run's snapshots, by their numbers.
+    Partitions whose rows go in through one root cannot be distinguished there and are treated
+    together. `activities` were noted at the run's snapshots, by number.
     """
     source, done = run.hold.reader, journal.lines("copy_chunks")
     groups: dict[Name, list[RelationPlan]] = defaultdict(list)
@@ -63,13 +63,13 @@ def settle_changed(run: Sides, journal: Journal, activities: Mapping[int, Activi
 
 
 def settle_emptied(run: Sides, journal: Journal) -> None:
-    """A crash of the target empties its unlogged relations, but not our journal of them.
+    """A crash of the target empties its unlogged relations, but their journal lines remain.
 
-    Looks at what is unlogged there now: relations that are filled unlogged and not converted yet,
-    those that are unlogged on the source, and those that existed before.
+    Checks all relations that are unlogged there now: filled unlogged and not yet converted,
+    unlogged on the source, or unlogged before the run.
 
     Raises:
-        CannotResume: they cannot be filled again beside their triggers and foreign keys.
+        CannotResume: they cannot be filled again while they have triggers and foreign keys.
     """
     if records.has_survived(run.control, run.plan.run):
         return
@@ -104,7 +104,7 @@ def _refuse_closed(items: Sequence[RelationPlan]) -> None:
 
 
 def _copy_again(run: Sides, journal: Journal, entered: Sequence[Name]) -> None:
-    """Take the rows out and forget that they were in."""
+    """Delete the rows and their journal lines."""
     together = [item for item in run.plan.relations if item.enters in set(entered)]
     if not together:
         return

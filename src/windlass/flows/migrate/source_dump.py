@@ -1,4 +1,4 @@
-"""pg_dump's reading of the source, which begins before the catalog is read."""
+"""pg_dump of the source, which starts before the catalog is read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from windlass.model.relation import Name, Relation
 
 
 class SourceDump:
-    """Nearly always pg_dump may read all that there is. Where the catalog says that it may not, it
-    is started again with what to leave out. Use as a context manager: what still runs is ended."""
+    """pg_dump may nearly always read everything. If the catalog shows otherwise, it is restarted
+    with exclusions. Use as a context manager, which ends a running pg_dump."""
 
     def __init__(
         self, address: Address, source: Connection, snapshot_id: str, target: Connection
@@ -42,8 +42,8 @@ class SourceDump:
         self._early = self._worker.submit(self._start)
 
     def of(self, read: catalog.Catalog, chosen: Sequence[Relation]) -> Dumping | None:
-        """None if it was not started, if no pg_dump can read the source, or if it could only say
-        what the plan's problems say."""
+        """The running pg_dump. None if it was not started, if no pg_dump can read the source, or if
+        it would only repeat the plan's problems."""
         if self._early is None or (early := self._early.result()) is None:
             return None
         names = {relation.name for relation in chosen}
@@ -67,7 +67,7 @@ class SourceDump:
 
 
 def out_of_reach(source: catalog.Catalog) -> set[Name]:
-    """What pg_dump could not even lock."""
+    """The relations that pg_dump could not even lock."""
     schemas = source.unreachable_schemas
     hidden = {one.name for one in source.relations if one.name.schema in schemas}
     return hidden | source.unreadable

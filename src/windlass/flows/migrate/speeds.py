@@ -1,4 +1,5 @@
-"""What a plan's estimate rests on: both servers as measured now, earlier runs into the target."""
+"""The basis of a plan's estimate: both servers as measured now, and earlier runs into the
+target."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from windlass.model.plan import Plan
 from windlass.model.relation import Relation
 from windlass.planning.estimate import ASSUMED, LEARNED, MEASURED, Speeds, Work, estimate
 
-# How much of a migration's work is the source's.
+# The source's share of a migration's work.
 SOURCE_SHARE = 0.4
 LEARN_FROM = 3  # runs
 LEAST_SECONDS = 2.0  # shorter ones are mostly start-up
@@ -25,11 +26,11 @@ MOST_CORRECTION = 5.0
 
 
 def read_speeds(source: Connection, target: Connection, relations: Sequence[Relation]) -> Speeds:
-    """Takes about a second. What cannot be measured is assumed, and the range is wider then."""
+    """Takes about a second. What cannot be measured is assumed, which widens the range."""
     try:
         with source.transaction(), target.transaction():
             found = measure(source, target, [one for one in relations if one.holds_rows])
-    except psycopg.errors.InsufficientPrivilege:  # the plan's problems say what is not readable
+    except psycopg.errors.InsufficientPrivilege:  # the plan's problems name it
         return ASSUMED
     speeds = Speeds(
         cpu=SOURCE_SHARE * found.source_cpu + (1 - SOURCE_SHARE) * found.target_cpu,
@@ -51,10 +52,10 @@ def _basis(found: Measured) -> str:
 
 
 def _ratios(target: Connection, speeds: Speeds) -> list[float]:
-    """Of the newest runs into this target: what each took, over what would be forecast now."""
+    """For the newest runs into this target: actual time divided by what would be forecast now."""
     try:
         runs = records.read_runs(target, flow="migrate") if door.exists(target) else []
-    except (psycopg.errors.InsufficientPrivilege, Refused):  # the journal is another user's
+    except (psycopg.errors.InsufficientPrivilege, Refused):  # the journal belongs to another user
         return []
     ratios: list[float] = []
     for run in runs:

@@ -1,4 +1,4 @@
-"""How a migration is reported: in a line, and in detail."""
+"""Reports a migration: in one line, and in detail."""
 
 from __future__ import annotations
 

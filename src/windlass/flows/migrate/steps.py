@@ -109,7 +109,7 @@ def _extracted(item: RelationPlan) -> Result:
 def hold_snapshot(run: Migration, _: Item) -> Result:
     """Journal the plan, or take over the run to resume; hold its snapshot and its lock."""
     planned = run.result("extract_source_schema")
-    run.prepare(planned["run"])  # as the plan that was shown names it
+    run.prepare(planned["run"])  # the id that the reviewed plan names
     _check_planned(run.plan, planned["fingerprint"])
     run.begin()
     return run.handle
@@ -117,7 +117,7 @@ def hold_snapshot(run: Migration, _: Item) -> Result:
 
 def _check_planned(plan: Plan, fingerprint: str) -> None:
     """Raises:
-    Refused: it is not the plan with this fingerprint that would be carried out.
+    Refused: the plan to carry out has another fingerprint.
     """
     if fingerprint != plan.fingerprint:
         problem = "the databases have changed since the plan was made"
@@ -125,7 +125,7 @@ def _check_planned(plan: Plan, fingerprint: str) -> None:
 
 
 def create_target_schema(run: Work, _: Item) -> Result:
-    """Set aside what is in the way, then schemas, extensions, types and functions."""
+    """Set conflicting objects aside, then create schemas, extensions, types and functions."""
     statements = run.plan.statements
     fills = run.spec.existing is Existing.FILL or run.spec.extent is Extent.DATA
     if changes_defaults(statements) or fills:
@@ -141,14 +141,14 @@ def create_target_schema(run: Work, _: Item) -> Result:
 
 
 def _read_before(run: Work, target: Connection) -> Result:
-    """What the run changes of what no rollback drops."""
+    """Note the state of objects that the run changes and no rollback drops."""
     states = read_states(target, {name for _, name in run.plan.sequences})
     noted = read_defaults(target, run.plan.statements)
     return {**noted, "sequences": states} if states else noted
 
 
 def _in_order(phase: Phase) -> Callable[[Work, Item], Result]:
-    """A step that runs a phase's statements in the archive's order."""
+    """A step that runs a phase's statements in archive order."""
     step = IN_ORDER[phase]
 
     def run_phase(run: Work, _: Item) -> Result:
@@ -172,7 +172,8 @@ create_event_triggers = _in_order(Phase.LAST)
 
 
 def grant_privileges(run: Work, _: Item) -> Result:
-    """The source's, and none that the target's default privileges have added."""
+    """Grant the source's privileges, and revoke those that the target's default privileges
+    added."""
     made = {(one.kind, one.name) for one in run.plan.statements if one.kind != "ACL"}
     step = IN_ORDER[Phase.GRANTS]
     if run.plan.statements:
@@ -190,7 +191,7 @@ def _undo_default_grants(target: Connection, made: Collection[tuple[str, Name]])
 def _grant(
     statements: Sequence[Statement], made: Collection[tuple[str, Name]], target: Connection
 ) -> Result:
-    """What they change on objects that a rollback does not drop is noted for it."""
+    """Note changes to objects that a rollback does not drop, so that it can revert them."""
     if not grants_on_others(statements, made):
         return _run(statements, target)
     before = read_privileges(target)
@@ -201,13 +202,14 @@ def _grant(
 
 
 def table_items(run: Work) -> list[Item]:
-    """What has an order in one item; islands of relations in some that run side by side."""
+    """Ordered statements as one item; independent components of relations as several, which run in
+    parallel."""
     free = [portion.item for portion in run.portions[CREATE_TABLES] if portion.is_free]
     return [IN_ORDER_ITEM, *free]
 
 
 def create_target_tables(run: Work, item: Item) -> Result:
-    """Relations, and what the archive puts between and after them."""
+    """Create relations, and what the archive puts between and after them."""
     for portion in run.portions[CREATE_TABLES]:
         mine = portion.item == item if portion.is_free else item == IN_ORDER_ITEM
         if mine:
@@ -216,8 +218,8 @@ def create_target_tables(run: Work, item: Item) -> Result:
 
 
 def create_foreign_keys(run: Work, _: Item) -> Result:
-    """NOT VALID where that is possible. What cannot be made, as a partitioned relation's rows
-    violate it or a filled relation has no such key, is a loss."""
+    """Create them NOT VALID where possible. A key that cannot be created, because a partitioned
+    relation's rows violate it or a filled relation has no such key, is a loss."""
     step = IN_ORDER[Phase.FOREIGN_KEYS]
     for portion in run.portions[step]:
         run.once(step, portion.item.id, partial(_try_keys, portion.statements))
@@ -238,7 +240,7 @@ def _with_losses(losses: Sequence[Loss]) -> Result:
 
 
 def copy_large_objects(run: Work, _: Item) -> Result:
-    """In the order of their ids, some in each transaction; continues after the last that is in."""
+    """In id order, several per transaction; resumes after the last one copied."""
     if not run.plan.objects.large_objects.count:
         return {}
     source = run.sessions().source(run.snapshot.id)
@@ -273,7 +275,7 @@ def _copy_large_objects(
 
 
 def collect_all_results(run: Work, _: Item) -> Result:
-    """What has arrived, as the journal says."""
+    """What has arrived, according to the journal."""
     lines = [line for step in TRANSFERS for line in run.lines(step).values()]
     return {
         "total_row_count": sum(line.rows for line in lines),
@@ -295,20 +297,20 @@ foreign_key_items = _items(VALIDATE_FOREIGN_KEYS)
 
 
 def convert_tables_to_logged(run: Work, item: Item) -> Result:
-    """A batch's relations that were filled unlogged; nothing where none was."""
+    """Make a batch's relations logged that were filled unlogged."""
 
     def convert(target: Connection) -> Result:
         if not has_survived(target, run.plan.run):
             raise RunLost("the target crashed, which has emptied its unlogged relations")
         _build(run, CONVERT_TABLES, item, target)
         names = [one.name for one in _statements(run, CONVERT_TABLES, item)]
-        return {"xids": read_writers(target, names)}  # of the rows, for `journal.transactions`
+        return {"xids": read_writers(target, names)}  # see `records.transactions`
 
     return run.once(CONVERT_TABLES, item.id, convert)
 
 
 def create_indexes(run: Work, item: Item) -> Result:
-    """One index of a large relation, or all keys of a batch of small ones."""
+    """Build one index of a large relation, or all keys of a batch of small ones."""
     return run.once(CREATE_INDEXES, item.id, partial(_build, run, CREATE_INDEXES, item))
 
 
@@ -327,7 +329,7 @@ def _statements(run: Work, step: str, item: Item) -> Sequence[Statement]:
 
 
 def validate_foreign_keys(run: Work, item: Item) -> Result:
-    """A batch's foreign keys, each on its own: rows that violate one leave it NOT VALID."""
+    """Validate a batch's foreign keys separately: rows that violate one leave it NOT VALID."""
 
     lost = {loss.object for loss in run.losses()}
     statements = [
@@ -344,7 +346,7 @@ def validate_foreign_keys(run: Work, item: Item) -> Result:
 
 
 def analyzed(run: Work) -> list[Item]:
-    """Per batch, but for partitions: ANALYZE takes them along with their root, later."""
+    """Relations per batch; partitions are analyzed later, with their root."""
     sizes: dict[str, int] = {}
     for item in _analyzed_alone(run.plan):
         sizes[item.batch] = sizes.get(item.batch, 0) + item.relation.size_bytes
@@ -362,19 +364,20 @@ def analyze_tables(run: Work, item: Item) -> Result:
 
 
 def analyze_partitioned(run: Work, _: Item) -> Result:
-    """Partitioned relations, whose statistics autovacuum never gathers, with their partitions."""
+    """Analyze partitioned relations, whose statistics autovacuum never gathers, with their
+    partitions."""
     return _analyze_once(run, "analyze_partitioned", "", run.plan.objects.partition_roots)
 
 
 def _analyze_once(run: Work, step: str, item: str, names: Sequence[Name]) -> Result:
-    """Each relation, and each partition, in a transaction of the server's: in one of ours it would
-    hold its locks until the last is through. Done again it does no harm."""
+    """Outside a transaction, so that each relation's lock is released as soon as it is done.
+    Repeating it is harmless."""
     found = {} if item in run.lines(step) else analyze(run.sessions().target(), names)
     return run.once(step, item, lambda _: found)
 
 
 def set_sequences(run: Work, _: Item) -> Result:
-    """The values of the source's sequences now: never behind a value that the snapshot holds."""
+    """Set the current values of the source's sequences: never behind a value in the snapshot."""
     pairs, most = run.plan.sequences, min(SEQUENCES_AT_ONCE, run.plan.how.most_statements)
     done = bool(run.lines(SET_SEQUENCES))
     values: dict[str, list[object]] = {}
@@ -387,7 +390,7 @@ def set_sequences(run: Work, _: Item) -> Result:
 
 
 def _read_moved(run: Work, pairs: Sequence[tuple[Name, Name]]) -> list[SequenceState]:
-    """The states of the source's sequences, under the names of the target's."""
+    """The states of the source's sequences, under their target names."""
     source = run.sessions().source(run.snapshot.id)
     states = sequences.read_sequences(source, [name for name, _ in pairs], side="source")
     return [
@@ -401,14 +404,15 @@ def _set_sequences(states: Sequence[SequenceState], target: Connection) -> None:
 
 
 def refresh_materialized_views(run: Work, _: Item) -> Result:
-    """Those that the source had populated, in the order in which they read each other."""
+    """Refresh those that the source had populated, in dependency order."""
     for name in run.plan.objects.materialized_views:
         run.once("refresh_materialized_views", str(name), partial(refresh, name))
     return {"views": len(run.plan.objects.materialized_views)}
 
 
 def analyze(target: Connection, names: Sequence[Name]) -> Result:
-    """A tree with a foreign partition can be out of ANALYZE's reach: a loss, not a stop."""
+    """ANALYZE; failing is a loss, not an error: it may be impossible for a tree with a foreign
+    partition."""
     losses = []
     for start in range(0, len(names), ANALYZED_AT_ONCE):
         some = names[start : start + ANALYZED_AT_ONCE]
@@ -430,7 +434,8 @@ def _analyze(target: Connection, *names: Name) -> Loss | None:
 
 
 def refresh(name: Name, target: Connection) -> Result:
-    """A view whose query fails here (a function may name what is not there) stays empty: a loss."""
+    """REFRESH; failing is a loss: a view stays empty if its query fails here, for example in a
+    function."""
     view = sql.Identifier(name.schema, name.name)
     statement = sql.SQL("refresh materialized view {0}; analyze {0}").format(view)
     try:
@@ -452,11 +457,11 @@ def _execute(target: Connection, statement: sql.Composed, doing: str) -> None:
 
 
 def generate_migration_summary(run: Migration, _: Item) -> Result:
-    """Say what the snapshots were, and write the run's end, committed to disk.
+    """Report the snapshots and journal the run's end, committed to disk.
 
     Raises:
-        Different: the run is over, and not everything is equal, or the rows brought about a loss
-            that nobody has accepted.
+        Different: the run is over, and not everything is equal, or the rows caused a loss that was
+        not accepted.
     """
     check_complete(run, run.journal, is_over=run.stage.is_over)
     notice_snapshots(run, run.journal)
@@ -470,7 +475,7 @@ def generate_migration_summary(run: Migration, _: Item) -> Result:
 
 
 def _asset(run: Work, item: RelationPlan) -> Result:
-    """Where others find a relation that has arrived."""
+    """The asset for a relation that has arrived."""
     server, name = run.plan.target, item.target
     return {
         "place": server.place,
@@ -481,7 +486,7 @@ def _asset(run: Work, item: RelationPlan) -> Result:
 
 
 def summary(outcome: Outcome) -> Result:
-    """What a person wants to know of a run that is over, small enough for a message."""
+    """A finished run in brief, small enough for a message."""
     return {
         "run": outcome.run,
         "state": outcome.state.value,

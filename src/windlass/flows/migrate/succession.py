@@ -1,4 +1,4 @@
-"""Which runs have taken over what an earlier one made. Reads the journal alone."""
+"""Which runs took over objects that an earlier one made. Reads only the journal."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from windlass.model.statement import Phase
 def later_problems(
     connection: Connection, found: records.Run, *, large_objects: bool = True
 ) -> list[Problem]:
-    """Why what a run made, or was to make, is not its own any more: under the same names there is
-    what a later run has put there. Of two runs with large objects, which have no names, the later
-    one may have set the earlier one's aside."""
+    """Problems if a later run has put objects under the names of those that a run made or was to
+    make. Large objects have no names: of two runs with some, the later one may have set the earlier
+    one's aside."""
     if not records.read_lines(connection, found.run):
-        return []  # it has made nothing
+        return []  # it made nothing
     plan = records.read_plan(connection, found.run)
     return [
         Problem(
@@ -37,8 +37,8 @@ def later_problems(
 
 
 def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[Problem]:
-    """Which runs could still be undone, by name, when those that took over what they made are
-    forgotten: that would drop what is there now."""
+    """Problems with forgetting runs that took over objects of earlier ones: an earlier run could
+    then be undone by name, which would drop the present objects."""
     runs = records.read_runs(connection, flow="migrate")
     names = set(forgotten)
     kept = [one for one in runs if one.run not in names and one.state is not State.ROLLED_BACK]
@@ -58,7 +58,7 @@ def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[P
 
 
 def _took_over(later: Plan, plan: Plan, large_objects: bool = True) -> bool:
-    """Whether the later run touches a relation, or anything else, that this one has made."""
+    """Whether the later run touches anything that this one made."""
     made = {item.target for item in plan.relations}
     made |= {target for _, _, target in plan.objects.others}
     if large_objects and later.objects.large_objects.count and plan.objects.large_objects.count:
@@ -71,8 +71,7 @@ def _took_over(later: Plan, plan: Plan, large_objects: bool = True) -> bool:
 
 
 def _made(plan: Plan) -> set[tuple[str, Name]]:
-    """Separate objects that its rollback drops. Schemas and extensions stay if others use
-    them."""
+    """Separate objects that its rollback drops. Schemas and extensions that others use stay."""
     return {
         (one.kind, one.name)
         for one in plan.statements

@@ -1,9 +1,9 @@
-"""What was read of the source, as fingerprints (or counts) noted with the copy: in the same
-snapshot, and in the commit that says that the rows are in.
+"""Fingerprints (or counts) of the source, noted during the copy: in the same snapshot, and in the
+commit that records the rows.
 
-The target is compared with these, not with the source as it has become: where the snapshot was
-lost after the copy, no later change of the source is called a difference, and none of the copy's
-own is missed.
+The target is compared with these, not with the source's present rows: if the snapshot was lost
+after the copy, later changes of the source are not reported as differences, and errors of the copy
+are still found.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Note = dict[str, Any] | None
 
 
 def is_noted(run: Sides) -> bool:
-    """Whether the copy notes of the source all that is to be compared. Another version may hash
-    otherwise, and a run may have begun with less to verify than it ends with."""
+    """Whether the copy notes everything that is to be compared. Another version may hash
+    differently, and verification may have been raised since the run began."""
     plan, level = run.plan, run.spec.verify_
     if not plan.how.notes_sums or plan.made.version != __version__:
         return False
@@ -38,12 +38,12 @@ def is_noted(run: Sides) -> bool:
 
 
 def read_sums(run: Sides, chunks: Sequence[Chunk]) -> list[tuple[Chunk, Note]]:
-    """The chunks, each with its note from the snapshot that its rows are read in."""
+    """The chunks, each with its note, read in the snapshot of its rows."""
     if not run.plan.how.notes_sums:
         return [(chunk, None) for chunk in chunks]
     servers = run.plan.source, run.plan.target
     parts = [(pair(run.relation(chunk.relation), *servers).source, chunk.range) for chunk in chunks]
-    # not in the session that copies, whose transaction would keep the locks on all indexes
+    # not in the copying session, whose transaction would keep locks on all indexes
     source = run.sessions().source(run.snapshot.id)
     only_count = run.plan.how.verify != Verify.FULL
     found = read_fingerprints(source, parts, only_count=only_count)
@@ -52,7 +52,7 @@ def read_sums(run: Sides, chunks: Sequence[Chunk]) -> list[tuple[Chunk, Note]]:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Of a copy, by the place on the target that rows enter."""
+    """Notes of a copy, by the relation of the target that rows go into."""
 
     sums: Mapping[str, Fingerprint] = field(default_factory=dict)
     snapshots: Mapping[str, frozenset[int]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Noted:
     now: int = 0  # the number of the snapshot that the comparison reads
 
     def is_older(self, place: str) -> bool:
-        """Whether any row was read in a snapshot before that of the comparison."""
+        """Whether any row was read in an earlier snapshot than the comparison's."""
         return any(number != self.now for number in self.snapshots.get(place, ()))
 
     def moments(self, place: str) -> str:
@@ -68,7 +68,7 @@ class Noted:
 
 
 def read_noted(run: Sides) -> Noted:
-    """From the journal, whichever process has copied.
+    """Read the notes from the journal, whichever process copied.
 
     Raises:
         RunLost: not every chunk of the run has a line.
@@ -105,14 +105,14 @@ def read_noted(run: Sides) -> Noted:
 
 
 def _number_now(run: Sides, copied: Plan, before: Sequence[Snapshot]) -> int:
-    """By its number in the run that copied: a source that was restarted uses ids again."""
+    """The snapshot by its number in the copying run, because a restarted source reuses ids."""
     if copied is run.plan:
         return run.snapshot.number
     return max((one.number for one in before if one.id == run.spec.snapshot), default=0)
 
 
 def _uncomparable(run: Sides, copied: Plan) -> Iterator[str]:
-    """Places of which the copy has noted something else than is compared now."""
+    """Relations for which the copy noted something else than is compared now."""
     if copied is run.plan:
         yield from () if is_noted(run) else (str(item.enters) for item in run.plan.relations)
         return
