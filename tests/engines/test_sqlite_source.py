@@ -115,6 +115,9 @@ SAID: list[tuple[str, str, Any]] = [
     ("boolean", "1", True),
     ("int64", "'-12'", -12),
     ("float64", "'1e3'", 1000.0),
+    ("float64", "'0.10'", 0.1),
+    ("float64", "'0.10000000000000001'", 0.1),  # seventeen digits, as C prints them
+    ("decimal(38,0)", f"'{'9' * 38}'", Decimal("9" * 38)),
     ("decimal(20,3)", "'12345678901234567.890'", Decimal("12345678901234567.890")),
     ("decimal(5,2)", "7", Decimal("7.00")),
     ("json", "'{\"a\": 1.10}'", '{"a": 1.10}'),
@@ -153,7 +156,8 @@ def test_the_user_can_say_what_a_column_is(form: str, engine: Engine, tmp_path: 
         ("int64", "'9223372036854775808'"), ("float64", "'x'"), ("float64", "9007199254740993"),
         ("decimal(5,2)", "'1.005'"), ("decimal(5,2)", "'1000'"), ("decimal(5,2)", "0.5"),
         ("decimal(5,2)", "'NaN'"), ("text", "x'ff'"), ("text", "1"), ("json", "'{'"),
-        ("json", "'NaN'"), ("uuid", "'x'"), ("bytes", "'x'"), ("date", "'2024-02-30'"),
+        ("json", "'NaN'"),
+        ("json", f"'{'[' * 100_000}'"), ("uuid", "'x'"), ("uuid", "'sixteen letters!'"), ("bytes", "'x'"), ("date", "'2024-02-30'"),
         ("date", "'20240229'"), ("date", "'2024-02-29 10:00'"), ("time", "'24:00:00'"),
         ("timestamp", "'2024-02-29 10:00:00.1234567'"), ("timestamp", "'2024-02-29 10:00Z'"),
         ("timestamp", "2460000.5"), ("instant", "'2024-02-29 10:00:00'"),
@@ -218,11 +222,31 @@ class _Url:
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///", "sqlite://host/x", "sqlite:///x?mode=rw"]
+    "url", ["sqlite://", "sqlite:///", "sqlite://host/x", "sqlite:///x?mode=rw", "sqlite:///x#y"]
 )
 def test_a_url_without_a_file_is_refused(url: str, tmp_path: Path) -> None:
     ran = export(_Url(url), tmp_path).expect(2)
     assert "sqlite needs the path of a file" in ran.result["message"]
+
+
+@pytest.mark.parametrize("tail", ["", "-wal"])
+def test_a_file_that_is_said_to_be_immutable_has_no_rows_elsewhere(
+    tail: str, tmp_path: Path
+) -> None:
+    """SQLite would read over the rows of a WAL, and show those of a commit that was cut off."""
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("create table v (a)")
+        writer.execute("insert into v values (1)")
+        writer.commit()
+        if tail:
+            writer.execute("pragma journal_mode = wal")
+            writer.execute("insert into v values (2)")
+            writer.commit()
+            ran = export(_Url(f"sqlite://{path}?immutable=1"), tmp_path, relations="v").expect(3)
+            assert f"x.db{tail} holds what is not in the file yet" in ran.said
+    export(_Url(f"sqlite://{path}?immutable=1"), tmp_path, relations="v").expect(0)
+    assert len(rows(tmp_path, "from v")) == (2 if tail else 1)
 
 
 def test_an_unknown_scheme_is_refused_with_those_that_are_known(tmp_path: Path) -> None:

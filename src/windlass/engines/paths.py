@@ -14,10 +14,11 @@ _MACHINE = Path("/etc/machine-id")
 
 
 def path_of(url: str) -> str:
-    """The absolute path of ``scheme:///path``; empty for a URL that has a host, or no path."""
+    """The absolute path of ``scheme:///path``; empty for a URL that has a host, or no path, or
+    ends in `#...`: that would be a part of a file's name, which is written `%23`."""
     parts = urlsplit(url)
     path = unquote(parts.path).lstrip("/")
-    return "" if parts.netloc or not path else f"/{path}"
+    return "" if parts.netloc or parts.fragment or not path else f"/{path}"
 
 
 def identity_of(engine: str, path: str) -> str:

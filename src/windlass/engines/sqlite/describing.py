@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from windlass.engines.sqlite.catalog import read_declared
 from windlass.engines.sqlite.census import Counts, take_census
 from windlass.engines.sqlite.types import Unclear, column_of, said_column
@@ -69,7 +71,8 @@ def _check_said(session: sqlite3.Connection, item: str, column: Column, counts: 
     wrong = counts.blobs if texts_only else counts.texts if column.kind is Kind.BYTES else 0
     if not wrong:
         query = statement(
-            "select {name} from {item} where {name} is not null",
+            "select {value} from {item} where {name} is not null",
+            value=value_of(column),
             name=names(column.name),
             item=verbatim(item),
         )
@@ -77,6 +80,15 @@ def _check_said(session: sqlite3.Connection, item: str, column: Column, counts: 
     if wrong:
         is_ = "value is" if wrong == 1 else "values are"
         raise Unclear(f"types: {column.name}: {wrong:,} {is_} not {column.described}")
+
+
+def value_of(column: Column) -> sql.Composable:
+    """What is selected of a column. Python is given texts as bytes, and could not tell a UUID's
+    sixteen bytes from a text that is as long."""
+    name = names(column.name)
+    if column.kind is Kind.UUID:
+        return sql.SQL("case typeof({0}) when 'blob' then hex({0}) else {0} end").format(name)
+    return name
 
 
 def _misfits(cursor: sqlite3.Cursor, column: Column) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from psycopg import sql
 
 from windlass.engines.base import BATCH_BYTES, arrow_type, schema
-from windlass.engines.sqlite.describing import Known
+from windlass.engines.sqlite.describing import Known, value_of
 from windlass.engines.sqlite.session import File
 from windlass.engines.sqlite.values import converter
 from windlass.engines.statements import listed, names, statement, verbatim
@@ -101,7 +101,7 @@ def _value(column: Column) -> sql.Composable:
         return sql.SQL("case when {} is not null then '***' end").format(name)
     if column.is_cast:
         return sql.SQL(_AS_TEXT).format(name)
-    return name
+    return value_of(column)
 
 
 def mark_text(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from windlass.engines.paths import path_of
@@ -36,6 +37,7 @@ class File:
         self.path = path_of(url)
         if not self.path or wrong:
             hint = f"; unknown: {', '.join(wrong)}" if wrong else ""
+            hint += "; `#` in a path is written %23" if "#" in url else ""
             raise BadSpec(
                 [f"source: sqlite needs the path of a file: sqlite:///folder/file.db{hint}"]
             )
@@ -63,6 +65,22 @@ class File:
             connection.execute(f"pragma {setting}")
         connection.create_function("windlass_real", 1, repr, deterministic=True)
         return connection
+
+    def check_immutable(self) -> None:
+        """Raises:
+        WindlassError: the file is said to be immutable, and some of its rows are in another.
+        """
+        if not self.immutable:
+            return
+        for tail in ("-wal", "-journal"):
+            beside = Path(f"{self.path}{tail}")
+            if beside.is_file() and beside.stat().st_size:
+                raise WindlassError(
+                    f"{self.place}: {beside.name} holds what is not in the file yet",
+                    hint="leave ?immutable=1 out, or close the programs that write to the file, and"
+                    " open and close it once with one that may",
+                    side="source",
+                )
 
     @contextmanager
     def explaining(self, doing: str) -> Iterator[None]:

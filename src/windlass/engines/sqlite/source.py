@@ -56,6 +56,7 @@ class SqliteSource:
 
     def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
         check_file(self.place, self._file.path, "sqlite")
+        self._file.check_immutable()
         with self._file.explaining("opening it"):
             self._sessions.begin()
         return Snapshot(number, "", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "")

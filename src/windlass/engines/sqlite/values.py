@@ -58,9 +58,16 @@ def _numeric(value: Raw) -> int | float | str:
 
 
 def _float(value: Raw) -> float:
+    """A text is one if a float can be written as it, in the fewest digits or in seventeen."""
     if isinstance(value, int) and abs(value) > EXACT_IN_FLOAT:
         raise ValueError
-    return float(_numeric(value))
+    given = _numeric(value)
+    number = float(given)
+    if isinstance(given, str):
+        written = {Decimal(repr(number)), Decimal(f"{number:.16e}")}
+        if Decimal(given) not in written:
+            raise ValueError
+    return number
 
 
 def _decimal(value: Raw, column: Column) -> Decimal:
@@ -71,10 +78,12 @@ def _decimal(value: Raw, column: Column) -> Decimal:
         number = Decimal(_numeric(value))
     except InvalidOperation:
         raise ValueError from None
-    _, digits, exponent = number.normalize().as_tuple()
+    _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)
-    whole = len(digits) + exponent if number else 0
-    if -exponent > column.scale or whole > column.precision - column.scale:
+    significant = "".join(map(str, digits)).rstrip("0")
+    scale = len(significant) - len(digits) - exponent
+    whole = len(digits) + exponent
+    if number and (scale > column.scale or whole > column.precision - column.scale):
         raise ValueError
     return number
 
@@ -87,7 +96,10 @@ def _text(value: Raw) -> str:
 
 def _json(value: Raw) -> str:
     text = _text(value)
-    json.loads(text, parse_constant=_no_constant)
+    try:
+        json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError from None  # too deep to be checked
     return text
 
 
@@ -96,9 +108,7 @@ def _no_constant(_: str) -> None:
 
 
 def _uuid(value: Raw) -> bytes:
-    """From text, or from sixteen bytes."""
-    if isinstance(value, bytes) and len(value) == 16:
-        return value
+    """From text. Sixteen bytes are selected as text: see `windlass.engines.sqlite.describing`."""
     return UUID(_text(value)).bytes
 
 
