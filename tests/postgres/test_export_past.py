@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from command import Ran, windlass
@@ -95,6 +96,45 @@ def test_a_run_that_a_process_works_on_is_left_to_it(shop: Database, tmp_path: P
     assert export(shop, tmp_path, **FILES).expect(0).result["run"] == "silent"
 
 
+def test_two_processes_do_not_work_on_one_run_that_has_a_name(
+    shop: Database, tmp_path: Path
+) -> None:
+    export(shop, tmp_path, "--run", "monday", **FILES).expect(0)
+    kept = records(tmp_path)
+    record = kept.read("monday")
+    assert record is not None
+    now = datetime.now(UTC).isoformat()
+    other = replace(record, state=State.RUNNING, process="1 on another machine", alive_at=now)
+    kept.write(other)
+    refused = export(shop, tmp_path, "--run", "monday", **FILES).expect(3)
+    assert "in progress: process 1 on another machine" in refused.said
+    assert kept.read("monday") == other
+
+
+@pytest.mark.parametrize("words", [FILES, LOADED])
+def test_files_that_were_written_before_a_mask_was_given_are_written_again(
+    words: dict[str, Any], shop: Database, tmp_path: Path
+) -> None:
+    path = spec_file(tmp_path, **words)
+    arguments = ["export", "--json", "--run", "monday", "-f", str(path)]
+    kill("after extract", arguments, {"WINDLASS_SOURCE": shop.url})
+    export(shop, tmp_path, "--run", "monday", mask="*.note", keep_files=True, **words).expect(0)
+    query = "select distinct note from read_parquet($$%s$$)" % (tmp_path / "files/*/*/*.parquet")
+    with duckdb.connect() as connection:
+        assert connection.execute(query).fetchall() == [("***",)]
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "damaged"])
+def test_a_run_without_a_record_that_can_be_read_is_named(
+    name: str, shop: Database, tmp_path: Path
+) -> None:
+    export(shop, tmp_path, **FILES).expect(0)
+    (tmp_path / "files" / "_windlass_runs" / "damaged.json").write_text('{"run":')
+    for verb in (["status", name], ["rollback", "--yes", name]):
+        ran = command(shop, tmp_path, *verb, **FILES).expect(3)
+        assert f"run {name}" in ran.said and "Traceback" not in ran.said
+
+
 def test_status_lists_exports_and_shows_one(shop: Database, tmp_path: Path) -> None:
     run = export(shop, tmp_path, **FILES).expect(0).result["run"]
     listed = command(shop, tmp_path, "status", "--json", **FILES).expect(0).result["runs"]
@@ -130,6 +170,17 @@ def test_rollback_does_not_remove_what_others_have_put_there(
     assert files(tmp_path) == []
 
 
+def test_rollback_knows_what_is_not_of_a_run_that_never_finished(
+    shop: Database, tmp_path: Path
+) -> None:
+    run = stopped(shop, tmp_path, **FILES)
+    (manifest,) = (tmp_path / "files").rglob("manifest.json")
+    manifest.unlink()  # as if it had been killed while it wrote
+    (manifest.parent / "mine.txt").write_text("precious")
+    refused = command(shop, tmp_path, "rollback", "--yes", run, **FILES).expect(3)
+    assert "mine.txt" in refused.said and "part-00001" not in refused.said
+
+
 def test_what_was_loaded_cannot_be_rolled_back_and_says_so(shop: Database, tmp_path: Path) -> None:
     run = export(shop, tmp_path, **LOADED).expect(0).result["run"]
     refused = command(shop, tmp_path, "rollback", "--yes", run, **LOADED).expect(3)
@@ -150,7 +201,7 @@ def test_plan_shows_what_an_export_would_do_and_writes_nothing(
 ) -> None:
     planned = command(shop, tmp_path, "plan", **LOADED).expect(0)
     assert "shop.orders" in planned.said and "windlass export" in planned.said
-    assert not list((tmp_path / "files").rglob("*"))
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["export.yaml"]
     found = command(shop, tmp_path, "plan", "--json", **LOADED).expect(0).result
     assert [one["name"] for one in found["relations"]] == ["shop.orders"]
     wrong = command(shop, tmp_path, "plan", relations=["shop.orders", "shop.nothing"]).expect(3)

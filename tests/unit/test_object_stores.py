@@ -146,6 +146,21 @@ def test_a_folder_may_be_called_like_a_fault(name: str, tmp_path: Path) -> None:
     assert store.get("run/x") == b"1"
 
 
+def test_a_folder_is_made_by_the_first_write(tmp_path: Path) -> None:
+    store = ObjectStore(f"file://{tmp_path}/new/lake")
+    store.check()
+    assert store.list("") == [] and store.get("x") is None and store.clear("x") == 0
+    assert list(tmp_path.iterdir()) == []
+    store.put("x", b"1")
+    assert store.list("") == ["x"]
+
+
+@pytest.mark.parametrize("url", ["file://lake/x", "file:///lake#x", "file:///lake?x"])
+def test_a_path_of_which_a_part_would_be_lost_is_refused(url: str) -> None:
+    with pytest.raises(WindlassError, match="not the absolute path of a folder"):
+        ObjectStore(url)
+
+
 def test_what_a_killed_writer_has_begun_is_cleared(tmp_path: Path) -> None:
     store = ObjectStore(f"file://{tmp_path}/lake")
     store.put("run/part-1", b"1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,14 @@ def identity_of(engine: str, path: str) -> str:
         machine = _MACHINE.read_text().strip()
     words = f"{machine or platform.node()}:{Path(path).resolve()}"
     return f"{engine}/{hashlib.sha256(words.encode()).hexdigest()[:20]}"
+
+
+def cannot_make(path: Path) -> str:
+    """Why a file or folder that is not there cannot be made; empty if it can. Makes nothing."""
+    above = next(parent for parent in path.parents if parent.exists())
+    if not above.is_dir():
+        return f"{above} is not a folder"
+    return "" if os.access(above, os.W_OK | os.X_OK) else f"no permission to write to {above}"
 
 
 def check_file(place: str, path: str, scheme: str) -> None:

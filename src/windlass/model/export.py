@@ -187,8 +187,8 @@ class Lost(StrEnum):
     def told(self, count: int) -> str:
         if self is Lost.FIRST_INDEX:
             return f"{count:,} arrays whose first index is not 1 begin at 1"
-        values = plural(count, "value")
-        return f"{values} that it cannot hold (infinity, NaN, or out of range) are NULL"
+        values, are = plural(count, "value"), "is" if count == 1 else "are"
+        return f"{values} that it cannot hold (infinity, NaN, or out of range) {are} NULL"
 
 
 Losses = Counter[tuple[str, Lost]]  # by column, and what has become of its values

@@ -24,7 +24,7 @@ from windlass.engines.loads import (
     without_key,
 )
 from windlass.engines.objects.store import ObjectStore, fetched
-from windlass.engines.paths import path_of
+from windlass.engines.paths import cannot_make, path_of
 from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.errors import BadSpec, ConnectionLost, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
@@ -77,9 +77,17 @@ class DuckDbTarget:
             finally:
                 self._open = None
 
+    @property
+    def _is_there(self) -> bool:
+        """A load makes the file; what only reads leaves it unmade."""
+        return Path(self._path).exists()
+
     def problems(self, exports: Sequence[Export]) -> list[Problem]:
+        if not self._is_there:
+            fault = cannot_make(Path(self._path))
+            hint = "check the path, and the folder's owner and mode"
+            return [Problem(self.place, fault, hint)] if fault else []
         try:
-            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
             with self._session("opening it") as connection:
                 found = []
                 for one in exports:
@@ -102,6 +110,8 @@ class DuckDbTarget:
         return {name: (type_, needed) for name, type_, needed in rows}
 
     def watermark(self, export: Export) -> str:
+        if not self._is_there:
+            return ""
         with self._session("reading the watermark") as connection:
             if not (
                 self._columns(connection, RECORDS) and self._columns(connection, export.table)
@@ -122,6 +132,8 @@ class DuckDbTarget:
             return str(row[0]) if row else ""
 
     def loaded(self, run: str, export: Export) -> Loaded | None:
+        if not self._is_there:
+            return None
         with self._session("reading its records") as connection:
             return self._loaded(connection, run, export)
 
@@ -157,6 +169,7 @@ class DuckDbTarget:
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
         with ExitStack() as stack:
+            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
             paths = [str(stack.enter_context(fetched(store, one.path))) for one in manifest.files]
             with self._session(f"loading {export.table}") as connection:
                 done = self._loaded(connection, manifest.run, export)

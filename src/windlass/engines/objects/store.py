@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import unquote, urlsplit
@@ -21,6 +22,7 @@ from obstore import exceptions as faults
 from obstore.store import LocalStore, from_url
 
 from windlass.engines import scratch
+from windlass.engines.paths import cannot_make
 from windlass.errors import ConnectionLost, WindlassError
 
 # A store that does not answer is reported after half a minute; ten retries would take three.
@@ -63,24 +65,38 @@ class ObjectStore:
         self._folder: Path | None = None
         try:
             if self._scheme == "file":
-                self._folder = Path(unquote(urlsplit(url).path))
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._store: Any = LocalStore(self._folder, automatic_cleanup=True)
+                self._folder = _folder_of(url)
             else:
-                self._store = from_url(
+                self._remote: Any = from_url(
                     url,
                     config=cast("Any", dict(options or {})) or None,
                     client_options=cast("Any", self._client_options(options or {})),
                     retry_config=cast("Any", _RETRIES),
                 )
-        except OSError as error:
-            raise WindlassError(f"{url}: {error.strerror}", hint=_HINTS["file"]) from error
         except faults.BaseError as error:
             # nothing was requested yet, so the URL, an option or a credential is wrong: not
             # retryable
             raise WindlassError(
                 f"{url}: {str(error).strip().splitlines()[0][:300]}", hint=_HINTS[self._scheme]
             ) from error
+
+    @property
+    def _store(self) -> Any:
+        return self._remote if self._folder is None else self._local
+
+    @cached_property
+    def _local(self) -> Any:
+        """Of a folder that is there."""
+        return LocalStore(cast("Path", self._folder), automatic_cleanup=True)
+
+    @property
+    def _is_there(self) -> bool:
+        """A folder is made by the first write into it: until then it is empty."""
+        return self._folder is None or self._folder.is_dir()
+
+    def _make(self) -> None:
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
 
     @staticmethod
     def _client_options(options: Mapping[str, str]) -> dict[str, Any]:
@@ -99,6 +115,10 @@ class ObjectStore:
         Raises:
             WindlassError: what is wrong, with a hint.
         """
+        if not self._is_there:
+            if fault := cannot_make(cast("Path", self._folder)):
+                raise WindlassError(f"{self.url}: {fault}", hint=_HINTS["file"])
+            return
         with self._explaining_all("listing it"):
             for _ in obstore.list(self._store, chunk_size=1):
                 break
@@ -107,16 +127,20 @@ class ObjectStore:
     def writing(self, path: str) -> Iterator[IO[bytes]]:
         """A file that appears only when it is complete: when the block ends without an error."""
         with self._explaining_all(f"writing {path}"):
+            self._make()
             writer = obstore.open_writer(self._store, path, buffer_size=BUFFER_BYTES)
             yield cast("IO[bytes]", writer)
             writer.close()
 
     def put(self, path: str, content: bytes) -> None:
         with self._explaining_all(f"writing {path}"):
+            self._make()
             obstore.put(self._store, path, content)
 
     def get(self, path: str) -> bytes | None:
         """An object's bytes; None if there is none."""
+        if not self._is_there:
+            return None
         try:
             with self._explaining(f"reading {path}"):
                 return bytes(obstore.get(self._store, path).bytes())
@@ -125,6 +149,8 @@ class ObjectStore:
 
     def size(self, path: str) -> int | None:
         """In bytes; None if there is no such object."""
+        if not self._is_there:
+            return None
         try:
             with self._explaining(f"looking at {path}"):
                 return int(obstore.head(self._store, path)["size"])
@@ -133,6 +159,8 @@ class ObjectStore:
 
     def stream(self, path: str) -> Iterator[bytes]:
         """An object's bytes, block by block."""
+        if not self._is_there:
+            raise vanished(self.place(path))
         try:
             with self._explaining(f"reading {path}"):
                 for block in obstore.get(self._store, path):
@@ -142,6 +170,8 @@ class ObjectStore:
 
     def part(self, path: str, start: int, length: int) -> bytes:
         """Some of an object's bytes."""
+        if not self._is_there:
+            raise vanished(self.place(path))
         try:
             with self._explaining(f"reading {path}"):
                 return bytes(obstore.get_range(self._store, path, start=start, length=length))
@@ -165,12 +195,16 @@ class ObjectStore:
 
     def list(self, prefix: str) -> list[str]:
         """The paths below one."""
+        if not self._is_there:
+            return []
         with self._explaining_all(f"listing {prefix}"):
             found = obstore.list(self._store, prefix)
             return sorted(str(one["path"]) for some in found for one in some)
 
     def delete(self, paths: Iterable[str]) -> None:
         """Delete those that exist."""
+        if not self._is_there:
+            return
         for path in paths:
             try:
                 with self._explaining(f"removing {path}"):
@@ -251,6 +285,19 @@ class ObjectStore:
         if status == "400":
             return WindlassError(f"{self.url}: {doing}: {said}", hint="see what the store says")
         return ConnectionLost(f"{self.url}: {doing}: {said}", hint="check that the store is up")
+
+
+def _folder_of(url: str) -> Path:
+    """Raises:
+    WindlassError: a part of what is meant as a path is the URL's host, or is cut off.
+    """
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+        raise WindlassError(
+            f"{url}: not the absolute path of a folder",
+            hint="give file:///folder; in a path, # is written %23, and ? is %3F",
+        )
+    return Path(unquote(parts.path))
 
 
 def _status(error: BaseException) -> str:

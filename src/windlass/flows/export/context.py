@@ -7,7 +7,6 @@ warehouse.
 from __future__ import annotations
 
 import base64
-import re
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -23,7 +22,7 @@ from windlass.errors import BadSpec, Refused, SnapshotLost, WindlassError
 from windlass.flows.export.manifests import Manifests, run_of
 from windlass.flows.export.outline import EXPORT
 from windlass.flows.export.preparing import NEW_SNAPSHOT, hold, overlaps, prepare, resuming
-from windlass.flows.export.records import Record, Recording, begun, config_hash
+from windlass.flows.export.records import RUN, Record, Recording, begun, config_hash
 from windlass.flows.export.reporting import losses_of, relations_of
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
@@ -38,7 +37,6 @@ from windlass.spec.export import ExportSpec
 
 T = TypeVar("T")
 _EXPORTS = TypeAdapter(tuple[Export, ...])
-_RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 class Exporting(Reporting):
@@ -61,7 +59,7 @@ class Exporting(Reporting):
             BadSpec: source or warehouse cannot be read, or the run's name cannot be a folder name.
             Refused: the store cannot be used, or the library of an engine is not installed.
         """
-        if run and not _RUN.fullmatch(run):
+        if run and not RUN.fullmatch(run):
             raise BadSpec([f"run: {run!r} is not one word of letters, digits, `_`, `-` and `.`"])
         if spec.source is None:
             raise BadSpec([f"no source: give {word('source')}, or set WINDLASS_SOURCE"])
@@ -129,6 +127,8 @@ class Exporting(Reporting):
         """
         if self._is_ready:
             return
+        if self.recording:
+            self.recording.check(self.run)
         if not self.exports:
             self.prepare()
         named = resuming(self.run, self.exports, self.manifests, self.target) if self._named else ""

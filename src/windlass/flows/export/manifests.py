@@ -13,6 +13,7 @@ from windlass.engines.objects.store import ObjectStore
 from windlass.model.export import Export, Manifest
 
 MANIFEST = "manifest.json"
+PART = re.compile(r"part-\d+\.(parquet|csv|csv\.gz)")
 _MANIFEST = TypeAdapter(Manifest)
 
 

@@ -5,13 +5,13 @@ Rows replaced in a warehouse were not kept, so only files can be undone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Self
 
 from windlass.engines.objects.store import ObjectStore
 from windlass.errors import Refused
-from windlass.flows.export.manifests import MANIFEST, read_manifest
-from windlass.flows.export.records import Record, Records
+from windlass.flows.export.manifests import MANIFEST, PART, read_manifest
+from windlass.flows.export.records import Record, Records, in_progress
 from windlass.model.event import Emit
 from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.model.past import Foreseen, Left, Undone
@@ -89,11 +89,11 @@ class ExportPast:
         files, size_bytes, others = 0, 0, []
         for folder in record.folders.values():
             manifest = read_manifest(self._store, folder)
-            ours = {one.path for one in manifest.files} if manifest else set()
+            ours = {one.path for one in manifest.files} if manifest else None
             found = [path for path in self._store.list(f"{folder}/") if not path.endswith(MANIFEST)]
             files += len(found)
             size_bytes += manifest.size_bytes if manifest else 0
-            others += [path for path in found if manifest and path not in ours]
+            others += [path for path in found if not _is_ours(path, folder, ours)]
         hint = f"save it, or roll back with {word('force')}"
         written = [Problem(path, "was not written by the run, and would go", hint)
                    for path in others]  # fmt: skip
@@ -105,8 +105,7 @@ class ExportPast:
 
     def _blocked(self, record: Record) -> Sequence[Problem]:
         if record.is_alive():
-            message = f"is in progress: process {record.process}"
-            return [Problem(f"run {record.run}", message, "wait for it, or stop it")]
+            return [in_progress(record)]
         loaded = [one for one in record.outcome.relations if one.verified] if record.outcome else []
         if record.loads and (loaded or record.state is State.RUNNING):
             message = f"has loaded into {record.target}: what its rows replaced was not kept"
@@ -133,6 +132,13 @@ class ExportPast:
 
     def clean(self, lefts: Sequence[Left]) -> None:
         """As `left`."""
+
+
+def _is_ours(path: str, folder: str, ours: Collection[str] | None) -> bool:
+    """Without a manifest, as of a run that was killed, by its name."""
+    if ours is not None:
+        return path in ours
+    return bool(PART.fullmatch(path.removeprefix(f"{folder}/")))
 
 
 def past_of(spec: ExportSpec, purpose: str, emit: Emit | None = None) -> ExportPast:

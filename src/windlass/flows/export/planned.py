@@ -89,7 +89,11 @@ class PlannedExport:
 
     def _described(self, export: Export) -> str:
         """One line for a relation; files have no table or disposition."""
-        rows = f"about {count_text(export.rows)} rows, " if export.rows >= 0 else ""
+        rows = (
+            f"about {count_text(export.rows)} {'row' if export.rows == 1 else 'rows'}, "
+            if export.rows >= 0
+            else ""
+        )
         since = f", from {export.watermark} {export.span.since}" if export.span.since else ""
         size = f"{rows}{bytes_text(export.size_bytes)}"
         if not self.loads:

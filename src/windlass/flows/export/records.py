@@ -10,24 +10,28 @@ import hashlib
 import json
 import os
 import platform
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from windlass.engines.objects.store import ObjectStore
-from windlass.errors import RunLost, WindlassError
+from windlass.errors import Refused, RunLost, WindlassError
 from windlass.model.outcome import Outcome, State
+from windlass.model.report import Problem
 from windlass.version import __version__
 
 FOLDER = "_windlass_runs"
 BEAT_SECONDS = 15.0
 # A process on another machine that has not rewritten its record for this long counts as gone.
 SILENCE = timedelta(seconds=60)
+RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # what a run can be called
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 
 
@@ -110,8 +114,12 @@ class Records:
         self._store = store
 
     def read(self, run: str) -> Record | None:
-        found = self._store.get(_path(run))
-        return _RECORD.validate_json(found) if found else None
+        """None if there is none, or what is there cannot be read as one."""
+        if not RUN.fullmatch(run):
+            return None
+        with suppress(ValidationError):
+            return _RECORD.validate_json(self._store.get(_path(run)) or b"")
+        return None
 
     def write(self, record: Record) -> None:
         text = json.dumps(asdict(record), indent=1, default=str)
@@ -119,10 +127,9 @@ class Records:
 
     def all(self) -> Sequence[Record]:
         """Newest first. Skips objects that are not records."""
-        found = []
-        for path in self._store.list(f"{FOLDER}/"):
-            with suppress(ValidationError):
-                found.append(_RECORD.validate_json(self._store.get(path) or b""))
+        paths = self._store.list(f"{FOLDER}/")
+        records = [self.read(PurePosixPath(path).stem) for path in paths]
+        found = [one for one in records if one is not None]
         return sorted(found, key=lambda one: (one.started_at, one.run), reverse=True)
 
     def unfinished(self, config: str) -> Record | None:
@@ -168,7 +175,7 @@ class Recording:
         """`seeks`: whether to resume an unfinished run."""
         self._records, self._seeks = Records(store), seeks
         self._stack = ExitStack()
-        self.resumed = False
+        self.resumed = self._has_begun = False
         self.ended: State | None = None
 
     def find(self, config: str) -> Record | None:
@@ -176,10 +183,23 @@ class Recording:
         found = self._records.unfinished(config) if self._seeks else None
         return None if found is None or found.is_alive() else found
 
+    def check(self, run: str) -> None:
+        """Raises:
+        Refused: another process is at work on the run.
+        """
+        there = self._records.read(run)
+        if there is not None and there.is_alive():
+            raise Refused([in_progress(there)])
+
     def begin(self, record: Record, resumed: Record | None) -> None:
+        """Raises:
+        Refused: another process is at work on the run.
+        """
+        self.check(record.run)  # again: to prepare may have taken long
         self.resumed = resumed is not None
         started_at = resumed.started_at if resumed else record.started_at
         self._records.write(replace(record, started_at=started_at))
+        self._has_begun = True
         self._stack.enter_context(self._records.alive(record.run))
 
     def end(self, run: str, state: State, outcome: Outcome) -> None:
@@ -187,6 +207,8 @@ class Recording:
         RunLost: the store cannot be written now.
         """
         self.close()
+        if not self._has_begun:  # the record is another process's
+            return
         try:
             self._records.end(run, state, outcome)
         except WindlassError as error:
@@ -195,6 +217,11 @@ class Recording:
 
     def close(self) -> None:
         self._stack.close()
+
+
+def in_progress(record: Record) -> Problem:
+    message = f"is in progress: process {record.process}"
+    return Problem(f"run {record.run}", message, "wait for it, or stop it")
 
 
 def _path(run: str) -> str:

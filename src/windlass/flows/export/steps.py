@@ -49,7 +49,7 @@ def extract(run: Exporting, item: Item) -> Result:
     """Write rows to files, and the manifest last: it shows that they are complete."""
     export, manifests = run.export(item.id), run.manifests
     found = manifests.read(export)
-    if found and not _has_holes(export, found):
+    if found and not _has_holes(export, found) and _shows_the_same(export, found):
         if run.target is None:
             run.emit(Noticed(f"{export.name}: run {run.run} has been written before"))
         return _told(found)
@@ -66,6 +66,12 @@ def extract(run: Exporting, item: Item) -> Result:
 def _has_holes(export: Export, found: Manifest) -> bool:
     """Whether only changed rows were read although the table has lost the earlier ones."""
     return bool(found.since and not export.span.since)
+
+
+def _shows_the_same(export: Export, found: Manifest) -> bool:
+    """False if the files have columns that are masked or left out now, or the other way round."""
+    masks = {one.name: one.mask for one in export.columns}
+    return all(masks.get(one.name) == one.mask for one in found.columns)
 
 
 def _told(manifest: Manifest) -> Result:
