@@ -18,23 +18,23 @@ def misfits(
 ) -> list[Problem]:
     """How a table differs from what is to be loaded: `found` maps a column to its type and whether
     it is NOT NULL without a default; `types` are those that the columns would be created with."""
-    told = []
+    misfit = []
     for column, type_ in zip(wanted, types, strict=True):
         there = found.get(column.name)
         if there is None:
-            told.append(f"{column.name} ({type_}) is missing")
+            misfit.append(f"{column.name} ({type_}) is missing")
         elif there[0] != type_:
-            told.append(f"{column.name} is {there[0]}, not {type_}")
+            misfit.append(f"{column.name} is {there[0]}, not {type_}")
     names = {column.name for column in wanted}
-    told += [
+    misfit += [
         f"{name} is NOT NULL without a default and is not exported"
         for name, (_, needed) in found.items()
         if needed and name not in names
     ]
-    if not told:
+    if not misfit:
         return []
     hint = "alter or drop the table, or load into another: `table` of the relation"
-    return [Problem(table, f"the table does not fit: {'; '.join(told)}", hint)]
+    return [Problem(table, f"the table does not fit: {'; '.join(misfit)}", hint)]
 
 
 def not_unique(export: Export) -> WindlassError:

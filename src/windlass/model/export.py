@@ -184,7 +184,7 @@ class Lost(StrEnum):
     NO_PLACE = "no place"
     FIRST_INDEX = "first index"
 
-    def told(self, count: int) -> str:
+    def message(self, count: int) -> str:
         if self is Lost.FIRST_INDEX:
             return f"{count:,} arrays whose first index is not 1 begin at 1"
         values, are = plural(count, "value"), "is" if count == 1 else "are"
@@ -194,9 +194,9 @@ class Lost(StrEnum):
 Losses = Counter[tuple[str, Lost]]  # by column, and what has become of its values
 
 
-def told_losses(losses: Losses) -> dict[str, str]:
+def loss_messages(losses: Losses) -> dict[str, str]:
     """For people, by column."""
     found: dict[str, list[str]] = defaultdict(list)
     for (column, lost), count in losses.items():
-        found[column].append(lost.told(count))
+        found[column].append(lost.message(count))
     return {column: "; ".join(sentences) for column, sentences in found.items()}

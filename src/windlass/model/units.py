@@ -65,7 +65,7 @@ def _three_digits(number: float, *, whole: bool = False) -> str:
     return f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
 
 
-def several(names: Sequence[str], told: int = 2) -> str:
+def several(names: Sequence[str], most: int = 2) -> str:
     """The first names of a list: ``a, b and 7 more``."""
-    more = f" and {len(names) - told} more" if len(names) > told else ""
-    return ", ".join(names[:told]) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

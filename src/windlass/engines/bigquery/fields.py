@@ -63,8 +63,8 @@ def type_of(field: bigquery.SchemaField) -> str:
 
 def misnamed(export: Export) -> list[Problem]:
     names = [one.name for one in export.columns if not _FIT.fullmatch(one.name)]
-    told = [f"column {name!r}" for name in names]
+    unusable = [f"column {name!r}" for name in names]
     if not re.fullmatch(r"[\w-]{1,300}", export.table, re.ASCII):
-        told.append(f"table {export.table!r}")
+        unusable.append(f"table {export.table!r}")
     hint = "give the relation a `table`, or a `query` that renames the columns"
-    return [Problem(export.name, f"BigQuery has no {one}", hint) for one in told]
+    return [Problem(export.name, f"BigQuery has no {one}", hint) for one in unusable]

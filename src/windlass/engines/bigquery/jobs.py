@@ -50,8 +50,8 @@ class Jobs:
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:20]
 
     def name(self, export: Export, run: str, step: str) -> str:
-        told = re.sub(r"[^\w-]", "_", f"windlass_{run}_{export.table}"[:200], flags=re.ASCII)
-        return f"{told}_{step}_{self.digest(export, run, step)}"
+        label = re.sub(r"[^\w-]", "_", f"windlass_{run}_{export.table}"[:200], flags=re.ASCII)
+        return f"{label}_{step}_{self.digest(export, run, step)}"
 
     def once(
         self,
@@ -109,9 +109,9 @@ class Jobs:
         return None
 
     def _failed(self, job: Any, error: BaseException, doing: str) -> WindlassError:
-        told = [str(one.get("message", "")) for one in job.errors or []] or [said(error)]
+        messages = [str(one.get("message", "")) for one in job.errors or []] or [said(error)]
         reason = (job.error_result or {}).get("reason", "")
-        message = f"{self.place}: {doing}: {'; '.join(dict.fromkeys(told))[:1000]}"
+        message = f"{self.place}: {doing}: {'; '.join(dict.fromkeys(messages))[:1000]}"
         if reason in ("backendError", "internalError", "rateLimitExceeded"):
             return ConnectionLost(message, hint="BigQuery's own fault; trying again can help")
         if "serialize access" in message:  # another statement changed the table at the same time

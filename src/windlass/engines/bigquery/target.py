@@ -290,7 +290,7 @@ class BigQueryTarget:
 
     def _check_keys(self, export: Export, staged: Backticks) -> None:
         """Raises:
-        WindlassError: the new rows cannot be told apart.
+        WindlassError: the new rows have no unique key.
         """
         keys = [Backticks(key) for key in export.key]
         twice = "select 1 from {staged} group by {keys} having count(*) > 1 limit 1"

@@ -69,14 +69,14 @@ def _from_text(column: Column, name: sql.Identifier) -> sql.Composed:
             hint="export Parquet, or give the relation `text: [...]` with its name",
         )
     if column.is_list:
-        told = (
+        message = (
             f"column {column.name} holds arrays of more than one dimension, or whose first index"
             f" is not 1: export Parquet, or give the relation `text: [{column.name}]`"
         )
         return sql.SQL(
             "case when {0} like '[%' or {0} like '{{{{%' then error({1})"
             " else translate({0}, '{{}}', '[]') end::{2}"
-        ).format(name, sql.Literal(told), verbatim(type_of(column)))
+        ).format(name, sql.Literal(message), verbatim(type_of(column)))
     if column.kind in (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT):
         # DuckDB writes the era after the day, and reads over it where PostgreSQL does
         return sql.SQL(

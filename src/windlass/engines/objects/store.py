@@ -274,7 +274,7 @@ class ObjectStore:
             return WindlassError(f"{self.url}: no permission for {doing}: {said}", hint=hint)
         if code in _NO_BUCKET or (status == "404" and not code):
             return WindlassError(
-                f"{self.url}: there is no such bucket ({doing})", hint="make it, or check its name"
+                f"{self.url}: no such bucket ({doing})", hint="create it, or check its name"
             )
         if "(os error 28)" in text:
             return WindlassError(f"{self.url}: {doing}: no space left", hint="make space")
@@ -283,7 +283,7 @@ class ObjectStore:
                 f"{self.url}: {doing}: the bucket is in another region", hint="give AWS_REGION"
             )
         if status == "400":
-            return WindlassError(f"{self.url}: {doing}: {said}", hint="see what the store says")
+            return WindlassError(f"{self.url}: {doing}: {said}", hint="see the store's message")
         return ConnectionLost(f"{self.url}: {doing}: {said}", hint="check that the store is up")
 
 

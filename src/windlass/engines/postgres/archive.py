@@ -233,7 +233,7 @@ def _pattern(name: Name) -> str:
 
 def _last_words(errors: str) -> str:
     lines = [line.removeprefix("pg_dump: ") for line in errors.splitlines() if line.strip()]
-    return "; ".join(lines[:3]) or "it said nothing"
+    return "; ".join(lines[:3]) or "no error message"
 
 
 def _entry(found: pgdumplib.models.Entry) -> Entry:

@@ -18,7 +18,7 @@ _FINAL = {
         f"check the password in {word(PASSWORD)}"
     ),
     "no pg_hba.conf entry|requires a valid client certificate|certificate authentication failed": (
-        "the server's pg_hba.conf does not let this user in from here"
+        "the server's pg_hba.conf does not allow this user from this host"
     ),
     'database ".*" does not exist': "check the database name",
     'role ".*" does not exist|is not permitted to log in|authentication failed for user': (

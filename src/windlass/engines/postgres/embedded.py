@@ -347,7 +347,7 @@ def _succeeded(done: subprocess.CompletedProcess[str], doing: str) -> str:
 
 def _complaint(text: str) -> str:
     """The lines that name the error; the last line if none does."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing was said"]
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no message"]
     marks = ("FATAL:", "error:", "could not", "unrecognized", "invalid")
     return "; ".join([line for line in lines if any(mark in line for mark in marks)] or lines[-1:])
 

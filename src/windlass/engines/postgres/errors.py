@@ -26,7 +26,7 @@ _PASSING = {
 _VIOLATED = {"23502", "23503", "23505", "23514", "23P01"}
 _HINTS = {
     "28P01": f"check the password in {word(PASSWORD)}",
-    "28000": "the server's pg_hba.conf does not let this user in from here",
+    "28000": "the server's pg_hba.conf does not allow this user from this host",
     "3D000": "check the database name",
     "22021": "correct the value on the source, or use a target that has the source's encoding",
     "22P05": "correct the value on the source, or use a target that has the source's encoding",

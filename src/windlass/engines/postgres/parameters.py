@@ -85,7 +85,7 @@ PARAMETERS: dict[str, Parameter] = {
         _libpq("sslcrldir", "left to libpq"),
         _libpq("sslsni", "left to libpq", "1"),
         _libpq("requirepeer", "asyncpg does not check who runs the server"),
-        _libpq("require_auth", "asyncpg sends a password in any way that the server asks for"),
+        _libpq("require_auth", "asyncpg answers every password request of the server"),
         _libpq("min_protocol_version", _PROTOCOL, "3.0"),
         _kept("max_protocol_version", f"{_PROTOCOL}, which is never above it"),
         _kept("ssl_min_protocol_version", _TLS),

@@ -30,10 +30,12 @@ class Settled:
         """What may be missed by watermarks, of which some have no overlap."""
         if all(overlaps) or not (self.is_blind or self.is_standby):
             return []
-        told = "who writes to a standby's primary" if self.is_standby else "since when others write"
+        unseen = (
+            "who writes to a standby's primary" if self.is_standby else "since when others write"
+        )
         grant = "" if self.is_standby else ", or grant pg_read_all_stats"
         return [
-            f"watermarks: {told} cannot be seen: a row that is committed later than it was"
+            f"watermarks: {unseen} cannot be seen: a row that is committed later than it was"
             f" stamped may be missed; give overlap-seconds{grant}"
         ]
 

@@ -15,7 +15,7 @@ BUSY_SECONDS = 10.0  # how long to wait for a writer's lock
 LEAST_VERSION = (3, 37)  # has pragma_table_list
 
 _HINTS = {
-    sqlite3.SQLITE_NOTADB: "it is another kind of file, or encrypted",
+    sqlite3.SQLITE_NOTADB: "it is another kind of file, or it is encrypted",
     sqlite3.SQLITE_CORRUPT: "see what `pragma integrity_check` says, and restore a copy",
     sqlite3.SQLITE_CANTOPEN: "check the owner and mode of the file and its folder; a file in WAL"
     " mode needs a folder that can be written, or ?immutable=1 if nobody writes to it",

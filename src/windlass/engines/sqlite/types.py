@@ -113,21 +113,21 @@ def _kind(affinity: Affinity, counts: Counts) -> Kind:
     if not found:
         return _EMPTY[affinity]
     if not found <= _FITTING[affinity]:
-        raise Unclear(_told(counts))
+        raise Unclear(_described(counts))
     if affinity is Affinity.BOOLEAN:
         if not 0 <= counts.lowest <= counts.highest <= 1:
-            raise Unclear(f"{_told(counts)}, not only 0 and 1")
+            raise Unclear(f"{_described(counts)}, not only 0 and 1")
         return Kind.BOOLEAN
     if len(found) == 1 and affinity is not Affinity.REAL:
         return _OF_CLASS[found.pop()]
     if not found <= {"integer", "real"}:
-        raise Unclear(_told(counts))
+        raise Unclear(_described(counts))
     if max(abs(counts.lowest), abs(counts.highest)) > EXACT_IN_FLOAT:
-        raise Unclear(f"{_told(counts)}, too large to be floats exactly")
+        raise Unclear(f"{_described(counts)}, too large to be floats exactly")
     return Kind.FLOAT64
 
 
-def _told(counts: Counts) -> str:
+def _described(counts: Counts) -> str:
     parts = [
         f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts.classes.items()
     ]

@@ -17,7 +17,7 @@ from windlass.engines.objects.store import ObjectStore, fetched, vanished
 from windlass.errors import Different, WindlassError
 from windlass.flows.export.context import Exporting
 from windlass.model.event import Noticed
-from windlass.model.export import Export, File, Loaded, Losses, Manifest, told_losses
+from windlass.model.export import Export, File, Loaded, Losses, Manifest, loss_messages
 from windlass.model.flow import Item, Result
 from windlass.model.report import Difference, DifferenceKind
 from windlass.spec.choices import Compression, Format
@@ -52,7 +52,7 @@ def extract(run: Exporting, item: Item) -> Result:
     if found and not _has_holes(export, found) and _shows_the_same(export, found):
         if run.target is None:
             run.emit(Noticed(f"{export.name}: run {run.run} has been written before"))
-        return _told(found)
+        return _written(found)
     done = _loaded(run, export)
     if done:
         return {"rows": done.rows}
@@ -60,7 +60,7 @@ def extract(run: Exporting, item: Item) -> Result:
     manifests.clear(export)  # left by a killed extract
     manifest = _extract(run, export)
     manifests.write(export, manifest)
-    return {**_told(manifest), "seconds": round(time.perf_counter() - started, 3)}
+    return {**_written(manifest), "seconds": round(time.perf_counter() - started, 3)}
 
 
 def _has_holes(export: Export, found: Manifest) -> bool:
@@ -74,7 +74,7 @@ def _shows_the_same(export: Export, found: Manifest) -> bool:
     return all(masks.get(one.name) == one.mask for one in found.columns)
 
 
-def _told(manifest: Manifest) -> Result:
+def _written(manifest: Manifest) -> Result:
     return {
         "rows": manifest.rows,
         "bytes": manifest.size_bytes,
@@ -96,7 +96,7 @@ def _extract(run: Exporting, export: Export) -> Manifest:
         layout.compression,
         tuple(files),
         export.columns,
-        losses=told_losses(losses),
+        losses=loss_messages(losses),
         snapshot=run.snapshot.number,
         watermark=export.span.upto,
         since=export.span.since,
@@ -201,9 +201,9 @@ def check_rows(run: Exporting, item: Item) -> Result:
     """
     export = run.export(item.id)
     manifest = run.manifests.read(export)
-    told = {"losses": manifest.losses} if manifest and manifest.losses else {}
+    losses = {"losses": manifest.losses} if manifest and manifest.losses else {}
     if run.target is None:
-        return {"rows": manifest.rows if manifest else 0, **told}
+        return {"rows": manifest.rows if manifest else 0, **losses}
     done = _loaded(run, export)
     if not done:
         raise WindlassError(f"{export.table} has not been loaded", hint="run the load again")
@@ -213,7 +213,7 @@ def check_rows(run: Exporting, item: Item) -> Result:
     if counted != done.read:
         message = f"{done.read:,} rows were read, {counted:,} are in {run.target.place}"
         raise Different([Difference(DifferenceKind.COUNT, export.table, message)])
-    return {"rows": counted, **told, "assets": run.target.assets(export.table)}
+    return {"rows": counted, **losses, "assets": run.target.assets(export.table)}
 
 
 def clean_up(run: Exporting, item: Item) -> Result:

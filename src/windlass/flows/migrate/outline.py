@@ -62,10 +62,7 @@ MIGRATE: Flow[Any] = Flow(
             items="whole_relations",
             spread=True,
             listed_by="prepare_regular_tables",
-            doc=(
-                "Copies the rows of whole relations; they and the journal's line that says so "
-                "are one transaction."
-            ),
+            doc="Copies the rows of whole relations, journalled in the same transaction.",
         ),
         step_in(
             _TRANSFERS,
@@ -75,10 +72,7 @@ MIGRATE: Flow[Any] = Flow(
             items="chunk_items",
             spread=True,
             listed_by="prepare_large_table_partitions",
-            doc=(
-                "Copies one range of a large relation's rows; they and the journal's line that "
-                "says so are one transaction."
-            ),
+            doc="Copies one range of a large relation's rows, journalled in the same transaction.",
         ),
         step_in(
             _MIGRATE,
@@ -93,7 +87,7 @@ MIGRATE: Flow[Any] = Flow(
             "copy_tables",
             "copy_chunks",
             pipelined=True,
-            doc="Adds up from the journal what has arrived.",
+            doc="Adds up what has arrived, from the journal.",
         ),
         step_in(
             _MIGRATE,
@@ -119,7 +113,7 @@ MIGRATE: Flow[Any] = Flow(
             "create_indexes",
             items="primary_key_items",
             pipelined=True,
-            doc="Makes primary keys and unique constraints upon those indexes.",
+            doc="Creates primary keys and unique constraints from those indexes.",
         ),
         step_in(
             _MIGRATE,
@@ -153,7 +147,7 @@ MIGRATE: Flow[Any] = Flow(
             "validate_foreign_keys",
             "create_foreign_keys",
             items="foreign_key_items",
-            doc="Has the target check every row against its foreign keys.",
+            doc="Validates the foreign keys: the target checks every row.",
         ),
         step_in(
             _MIGRATE,
@@ -186,15 +180,15 @@ MIGRATE: Flow[Any] = Flow(
             "repoint_dependents",
             "refresh_materialized_views",
             doc=(
-                "Points what refers to set-aside objects (views, foreign keys of other tables, "
-                "...) at what has replaced them."
+                "Recreates whatever refers to set-aside objects (views, foreign keys of other "
+                "tables, ...), so that it refers to their replacements."
             ),
         ),
         step_in(
             _MIGRATE,
             "create_event_triggers",
             "repoint_dependents",
-            doc="Makes event triggers, when nothing is left that they could fire on.",
+            doc="Creates event triggers last, so that they do not fire on this run.",
         ),
         _validating("validate_content", "create_primary_keys", "create_indexes", pipelined=True),
         _validating("find_differences", "validate_content", reads=("validate_content",)),
@@ -216,10 +210,7 @@ MIGRATE: Flow[Any] = Flow(
                 "validate_sequences",
                 "validate_large_objects",
             ),
-            doc=(
-                "Writes the run's end into the journal; red, with the differences named, if "
-                "there are any."
-            ),
+            doc="Journals the run's end; fails, and names the differences, if there are any.",
         ),
     ),
     context="windlass.flows.migrate.context:Migration",

@@ -1,4 +1,4 @@
-"""The way back of a migration: what a run made goes, what it set aside returns."""
+"""Undoes a migration: drops what a run made, and restores what it set aside."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ MOST_PORTIONS = 5  # at once
 
 
 def undo_migration(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
-    """`undo` of a run, as the only windlass that moves something into this target.
+    """`undo` a run, under the target's lock.
 
     Raises:
-        Refused: another is at work, later runs have taken over what this one made, or rows were
-            written since and `force` is not given.
-        CannotResume: it is undone in part, and something keeps it from being finished.
+        Refused: another run is at work, later runs have taken over what this one made, or rows were
+        written since and `force` is not given. CannotResume: it is partly undone, and something
+        prevents finishing it.
     """
     if not try_lock(connection):
         message = f"another run is in progress: {read_holder(connection)}"
         raise Refused([Problem("target", message, "wait for it")])
-    found = find_run(connection, found.run)  # as it is now: another rollback may have been faster
+    found = find_run(connection, found.run)  # read again: another rollback may have been faster
     if found.state is State.ROLLED_BACK:
         return already_undone(found)
     if problems := later_problems(connection, found):
@@ -66,7 +66,7 @@ def undo_migration(connection: Connection, found: records.Run, *, force: bool = 
 
 
 def _past(summary: str) -> str:
-    """What was to be done, as done."""
+    """Turns what would be done into what was done."""
     for word, past in (("drops", "Dropped"), ("empties", "emptied"), ("removes", "removed"),
                        ("restores", "restored")):  # fmt: skip
         summary = summary.replace(f"{word} ", f"{past} ", 1)
@@ -78,13 +78,13 @@ def _portion(plan: Plan) -> int:
 
 
 def undo(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
-    """Drop what a run made and put back what it set aside, unless others have written what would be
-    lost, and `force` is not given; while that is looked for, and until all is done, nobody writes.
+    """Drop what a run made and restore what it set aside, unless that would lose rows of others and
+    `force` is not given; writers are locked out from the check to the end.
 
-    Relations that were there before, and empty, are emptied. What stays, mostly because others have
-    come to use it, is returned with the reason. One transaction, but for a run of very many
-    objects: those would not find room in the server's lock table. Undone in several, each looks
-    again at what it is going to drop, and the next command resumes where one stopped.
+    Relations that existed before, and were empty, are emptied. Objects that stay, mostly because
+    others use them now, are returned with the reason. One transaction, except for a run with very
+    many objects, which would not fit into the server's lock table. Each of several transactions
+    checks again what it is going to drop, and the next command resumes where one stopped.
     """
     end_sessions(connection, f"windlass {found.run}")
     undoing = _Undoing(connection, found, force)
@@ -107,7 +107,7 @@ def _explained(doing: str) -> Iterator[None]:
 @contextmanager
 def _in_part(run: str) -> Iterator[None]:
     """Raises:
-    CannotResume: what has been dropped is gone, and what is left cannot be undone yet.
+    CannotResume: a part is already dropped, and the rest cannot be undone yet.
     """
     hint = f"then finish it: windlass rollback {run}"
     try:
@@ -126,7 +126,7 @@ def _in_part(run: str) -> Iterator[None]:
 
 
 class _Undoing:
-    """A run that is being undone by this command."""
+    """A run that this command undoes."""
 
     def __init__(self, connection: Connection, found: records.Run, force: bool) -> None:
         self._connection, self._found, self._force = connection, found, force
@@ -142,7 +142,7 @@ class _Undoing:
 
     @property
     def is_whole(self) -> bool:
-        """Whether one transaction can undo all of it, and none has undone a part."""
+        """Whether one transaction can undo all of it, and no part is undone yet."""
         most = max(len(self._made), len(self._objects) * LARGE_OBJECTS_AT_ONCE)
         return most <= self._most and UNDOING not in self._ran
 
@@ -151,8 +151,7 @@ class _Undoing:
         return MOST_PORTIONS * self._portion
 
     def _read_made(self) -> list[Statement]:
-        """What the run has made, the last first: what dependents were made again from comes before
-        the rest."""
+        """What the run made, last first: recreated dependents come before the rest."""
         plan, objects = self._plan, self._repointed.get("objects", ())
         place = {id(statement): at for at, statement in enumerate(plan.statements)}
         made = [
@@ -169,7 +168,7 @@ class _Undoing:
         return [*reversed(again), *made]
 
     def begin(self) -> None:
-        """Journal that the run is no longer whole. From now on nothing resumes it."""
+        """Journal that the run is partly undone. From now on nothing resumes it."""
         self._check()
         if UNDOING in self._ran:  # by an earlier command
             return
@@ -180,7 +179,8 @@ class _Undoing:
         self._found = find_run(connection, run)
 
     def drop_some(self) -> None:
-        """As many objects as the last transaction has no room for, each time as many as one has."""
+        """Drop objects, in transactions as large as the lock table allows, until the rest fits into
+        the last one."""
         connection = self._connection
         while len(self._made) > self._most:
             some = self._made[: self._portion]
@@ -195,14 +195,14 @@ class _Undoing:
                 records.delete_lines(connection, self._found.run, line.step, [line.item])
 
     def _keep(self, tables: Sequence[Name]) -> None:
-        """Refuse to drop tables with what has come since all was looked at."""
+        """Refuse to drop tables that others have written to since the first check."""
         keep_out_writers(self._connection, tables)
         found = () if self._force else written_in(self._connection, self._plan, tables)
         if found:
             raise Refused(found)
 
     def finish(self) -> Undone:
-        """What is left, in one transaction."""
+        """Undo the rest, in one transaction."""
         connection, plan, run = self._connection, self._plan, self._found.run
         objects = self._repointed.get("objects", ())
         with connection.transaction():
@@ -227,7 +227,7 @@ class _Undoing:
         return Undone(self._summary, self._stayed)
 
     def _undo_large_objects(self, lines: Sequence[records.Line]) -> None:
-        """Remove what came, and give what was there its ids again; this line says who did."""
+        """Remove the copied large objects, and give the old ones their ids again."""
         connection, notes = self._connection, [line.note or {} for line in lines]
         unlink_large_objects(connection, [oid for note in notes for oid in note["large_objects"]])
         if kept := kept_of(notes):
@@ -236,14 +236,14 @@ class _Undoing:
             connection.execute(records.line_statement(self._found.run, line).encode())
 
     def _check(self) -> None:
-        """That nothing of others' would be lost. The first look sees all that there is."""
+        """Check that no rows of others would be lost. The first check covers everything."""
         foreseen = foresee_migration(self._connection, self._found)
         self._summary = self._summary or _past(foreseen.summary)
         foreseen.refuse(force=self._force)
 
 
 def _tables_of(plan: Plan) -> list[Name]:
-    """Of whatever kind; what is none of a kind that is locked is passed over."""
+    """Tables of any kind; other objects are skipped."""
     return [
         *(one.target for one in plan.relations),
         *(target for *_, target in plan.objects.others),
@@ -253,8 +253,8 @@ def _tables_of(plan: Plan) -> list[Name]:
 def _partitions_first(
     made: Sequence[Statement], attached: Sequence[tuple[Name, Name]]
 ) -> list[Statement]:
-    """Dropping a partitioned relation takes along all its partitions that are still there, and
-    locks them all at once."""
+    """Partitions first: dropping a partitioned relation drops its remaining partitions, and locks
+    them all at once."""
     place = {one.name: at for at, one in enumerate(made) if one.kind in ("TABLE", "FOREIGN TABLE")}
     last: dict[Name, int] = {}
     for partition, root in attached:
@@ -271,7 +271,7 @@ def _partitions_first(
 
 def _empty(connection: Connection, plan: Plan) -> None:
     filled = [one.target for one in plan.relations if one.arrival is Arrival.FILL]
-    if filled and act_as_replica(connection):  # else triggers fire, as for whoever deletes rows
+    if filled and act_as_replica(connection):  # else triggers fire, as for any DELETE
         empty_filled(connection, filled)
         connection.execute("set local session_replication_role = origin")
     else:
@@ -283,5 +283,5 @@ def _in_use(name: str) -> str:
 
 
 def _granted(lines: Sequence[records.Line]) -> list[Sequence[Any]]:
-    """What the run has granted and revoked on what it has not made, in its order."""
+    """Grants and revokes of the run on objects that it did not make, in order."""
     return [change for line in lines for change in (line.note or {}).get("privileges", ())]

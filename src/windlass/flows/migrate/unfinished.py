@@ -1,5 +1,5 @@
-"""What `windlass plan` shows where an earlier run of the same migration is unfinished: that run,
-what is left of it, and why it could not be resumed now. Writes nothing."""
+"""`windlass plan` if an earlier run of the same migration is unfinished: shows that run, what
+remains to be done, and why it cannot be resumed now. Writes nothing."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Planned:
 def read_unfinished(
     source: Connection, target: Connection, spec: Spec, found: records.Run, snapshot: str
 ) -> Planned:
-    """The plan that the journal has of a run, with what keeps it from being resumed now."""
+    """A run's plan from the journal, with the problems that prevent resuming it now."""
     plan = records.read_plan(target, found.run)
     lines: dict[str, dict[str, records.Line]] = defaultdict(dict)
     for line in records.read_lines(target, found.run):

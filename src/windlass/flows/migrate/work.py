@@ -1,5 +1,5 @@
-"""What a step needs that changes the target: the plan, its statements in portions, and the journal
-by which each piece of work is done once."""
+"""What a step that changes the target needs: the plan, its divided statements, and the journal that
+makes each piece of work run once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from windlass.spec.migrate import Spec
 
 
 class Work(Protocol):
-    """The part of a migration's context that its working steps see."""
+    """The part of a migration's context that its working steps use."""
 
     @property
     def spec(self) -> Spec: ...

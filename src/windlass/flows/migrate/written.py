@@ -1,4 +1,4 @@
-"""What undoing a migration would drop and restore, and what of it others have written since."""
+"""What undoing a migration would drop and restore, and what others have written there since."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FORCE = f"save them, or roll back with {word('force')}"
 
 
 def written_since(name: str, rows: int) -> Problem:
-    """Why a rollback asks for `force`."""
+    """Why a rollback requires `force`."""
     message = f"{plural(rows, 'row')} written or deleted since the run ended would be lost"
     return Problem(name, message, _FORCE)
 
@@ -39,8 +39,8 @@ def _written_beside(name: str, rows: int) -> Problem:
 
 
 def written_in(connection: Connection, plan: Plan, names: Collection[Name]) -> list[Problem]:
-    """Rows in these of a run's tables that it has not written, and partitions that others have
-    attached to them."""
+    """Rows in these tables that the run did not write, and partitions that others attached to
+    them."""
     held = read_held(connection, list(names), records.transactions(plan.run))
     return [
         *(_written_beside(str(one.name), one.others) for one in held if one.others),
@@ -49,7 +49,7 @@ def written_in(connection: Connection, plan: Plan, names: Collection[Name]) -> l
 
 
 def foresee_migration(connection: Connection, found: records.Run) -> Foreseen:
-    """What undoing it would do, and what others have written to its tables."""
+    """What undoing it would do, and what others wrote to its tables."""
     plan = records.read_plan(connection, found.run)
     held = {one.name: one for one in _read_held(connection, plan, found.run)}
     filled = _filled(plan)
@@ -93,10 +93,9 @@ def _tables(held: Sequence[Held]) -> str:
 def _written(
     connection: Connection, found: records.Run, plan: Plan, held: Mapping[Name, Held]
 ) -> Iterator[Problem]:
-    """What another transaction than the run's has written; and of a run that is over what others
-    have deleted, as its own rows are as many as its journal says. Partitions whose rows enter at
-    one root are counted together. A crash may have emptied what an unfinished run has filled, and
-    what is unlogged."""
+    """What other transactions wrote and, for a finished run, what they deleted: the journal has the
+    number of its rows. Partitions whose rows go in through one root are counted together. A crash
+    may have emptied relations that an unfinished run filled, and unlogged ones."""
     copied = _copied(connection, found.run)
     groups: dict[Name, list[RelationPlan]] = defaultdict(list)
     for item in plan.relations:
@@ -124,8 +123,8 @@ def _copied(connection: Connection, run: str) -> dict[str, int]:
 def _guests(
     connection: Connection, plan: Plan, roots: Collection[Name] | None = None
 ) -> Iterator[Problem]:
-    """Partitions that others have attached, to these roots if some are given: DROP TABLE takes them
-    along."""
+    """Partitions that others attached, to these roots if some are given: DROP TABLE would drop them
+    too."""
     made = {one.name for one in plan.statements if one.kind in ("TABLE", "FOREIGN TABLE")}
     dropped = made if roots is None else made.intersection(roots)
     guests = {
@@ -142,19 +141,19 @@ def _guests(
 
 
 class _Notes:
-    """What a run's lines say that it has done."""
+    """What a run did, according to its lines."""
 
     def __init__(self, lines: Sequence[records.Line]) -> None:
         self._lines = {(line.step, line.item): line.note or {} for line in lines}
 
     @property
     def large_objects(self) -> list[int]:
-        """Those that it has copied."""
+        """The large objects that it copied."""
         return [oid for note in self._lines.values() for oid in note.get("large_objects", ())]
 
     @property
     def sequences(self) -> dict[Name, list[Any]]:
-        """Those that were there before it, with the state that it has given them."""
+        """Sequences that existed before it, with the state that it set."""
         were = self._lines.get((IN_ORDER[Phase.SCHEMA], BEFORE), {}).get("sequences", ())
         given = self._lines.get((SET_SEQUENCES, ""), {}).get("values", {})
         names = [Name(schema, name) for schema, name, *_ in were]
@@ -162,7 +161,7 @@ class _Notes:
 
 
 def _drawn_from(connection: Connection, notes: _Notes) -> Iterator[Problem]:
-    """Sequences that get their former state back, and have given values since."""
+    """Sequences that would be reset, although values were drawn since."""
     given = notes.sequences
     there = {one.name for one in read_sequence_owners(connection)} if given else set()
     for now in read_sequences(connection, sorted(there & given.keys()), side="target"):
@@ -178,7 +177,7 @@ def _rewritten(connection: Connection, run: str, oids: Sequence[int]) -> Iterato
 
 
 def _referring(connection: Connection, plan: Plan) -> list[Problem]:
-    """Rows elsewhere that refer to what would be emptied: they would be changed, or deleted."""
+    """Rows of other tables that refer to emptied ones: they would be changed or deleted."""
     filled = _filled(plan)
     if not filled:
         return []

@@ -16,19 +16,19 @@ REPAIR: Flow[Any] = Flow(
         step_in(
             _REPAIR,
             "repair_rows",
-            doc="Makes rows of the target those of the source, and sets aside what was there.",
+            doc="Makes rows of the target equal to the source's, and sets the old ones aside.",
         ),
         step_in(
             _REPAIR,
             "repair_large_objects",
             "repair_rows",
-            doc="Copies differing large objects again, and sets aside what was there.",
+            doc="Copies differing large objects again, and sets the old ones aside.",
         ),
         step_in(
             _REPAIR,
             "repair_sequences",
             "repair_large_objects",
-            doc="Sets sequences that differ, and notes where they stood.",
+            doc="Sets sequences that differ, and notes their old values.",
         ),
     ),
     context="windlass.flows.validate.context:Comparison",

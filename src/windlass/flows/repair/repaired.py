@@ -42,7 +42,7 @@ def check_keys(run: Comparison, repaired: str) -> None:
         Difference(
             DifferenceKind.SCHEMA,
             name,
-            f"{plural(rows, 'row')} refer to rows that are not there since the repair:"
+            f"{plural(rows, 'row')} refer to rows that no longer exist since the repair:"
             f" repair both tables together, or undo it: windlass rollback {repaired}",
         )
         for name, rows in _broken(run.control, oids)
@@ -53,7 +53,7 @@ def check_keys(run: Comparison, repaired: str) -> None:
 def broken_keys(connection: Connection, oids: Collection[int]) -> Iterator[Problem]:
     """Foreign keys from or to these tables that would not hold after an undo."""
     for name, rows in _broken(connection, oids):
-        message = f"{plural(rows, 'row')} would refer to rows that are not there any more"
+        message = f"{plural(rows, 'row')} would refer to rows that no longer exist"
         yield Problem(name, message, f"change those rows first, or {_FORCE}")
 
 

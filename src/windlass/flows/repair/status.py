@@ -1,4 +1,4 @@
-"""How a repair is reported, in one line."""
+"""Reports a repair, in one line."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""After `validate`: make the target's rows and sequences those of the source again, as a separate
-run that can be resumed and undone."""
+"""After `validate`: make the target's rows and sequences equal to the source's, as a separate run
+that can be resumed and undone."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ DESCRIBED = TypeAdapter(Described)
 
 
 def repair_differences(run: Comparison, _: Item) -> Result:
-    """What a comparison that may repair does in the end: repairs, as a separate run; or says how
-    the run that it was made for has ended. Definitions are reported, never repaired.
+    """The last step of a comparison that may repair: repairs, as a separate run, or reports how the
+    run that it checks has ended. Definitions are reported, never repaired.
 
     Each relation, and each large object, in a separate target transaction.
 
@@ -79,8 +79,8 @@ def repair_differences(run: Comparison, _: Item) -> Result:
 
 
 def _repair(run: Comparison, how: Repairing) -> None:
-    """The comparison's `repair_run` is the run that has changed something, or has been resumed;
-    "" if there was nothing to do."""
+    """Sets the comparison's `repair_run` to the run that changed something or was resumed; "" if
+    there was nothing to do."""
     forecast = _forecast(run, how.allowed)
     unfinished = _unfinished(run, how)
     if not forecast and unfinished is None:
@@ -158,7 +158,7 @@ class _Repairs:
         if not try_lock(run.control):
             message = f"another run is in progress: {read_holder(run.control)}"
             raise Refused([Problem("target", message, "wait for it")])
-        if found:  # in no transaction: in one the server shows the same sessions all along
+        if found:  # outside a transaction: inside, the server would always show the same sessions
             end_sessions(run.control, f"windlass {found.run}")
         self.journal = Journal(self.run_id, working_on_target)
         with run.control.transaction():
@@ -183,7 +183,7 @@ class _Repairs:
             records.plan_of(plan),
             "",
         )
-        # never one that is there already: its owner could drop what is set aside
+        # never an existing one, whose owner could drop what is set aside
         make_schema_aside(self.run.control, self.schema)
 
     def _check_schema(self) -> None:
@@ -197,7 +197,7 @@ class _Repairs:
             RunLost: another process has taken the run over.
         """
         target = self.run.sessions().target()
-        name_session(target, f"windlass {self.run_id}")  # by which a later process ends it
+        name_session(target, f"windlass {self.run_id}")  # so that a later process can end it
         number = len(self.journal) + 1
         item = str(number)
         like = Line(step, item, name)
@@ -205,7 +205,7 @@ class _Repairs:
 
 
 def repair_rows(repairs: _Repairs, item: Item, expected: Mapping[Change, int]) -> Result:
-    """One relation's rows: what is deleted or changed is set aside. No more than `expected`."""
+    """Repair one relation's rows, at most `expected`; deleted and changed rows are set aside."""
     run = repairs.run
     planned = next(one for one in run.differing if str(one.enters) == item.id)
     sides = row_pair(run, planned)
@@ -231,7 +231,7 @@ def repair_rows(repairs: _Repairs, item: Item, expected: Mapping[Change, int]) -
 
 
 def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
-    """One by one, each with its bytes set aside."""
+    """One at a time, with the old bytes set aside."""
     run = repairs.run
     source = run.sessions().source(run.snapshot.id)
 
@@ -261,7 +261,7 @@ def repair_large_objects(repairs: _Repairs, _: Item) -> Result:
 
 
 def repair_sequences(repairs: _Repairs, _: Item) -> Result:
-    """All together; where they stood is in the line."""
+    """All together; the journal line has the old values."""
     run = repairs.run
     pairs = _sequences(run)
     states = read_sequences(

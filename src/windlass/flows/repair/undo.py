@@ -1,4 +1,4 @@
-"""The way back of a repair: what it changed becomes what it was."""
+"""Undoes a repair: restores what it changed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def undo_repair(connection: Connection, found: records.Run, *, force: bool = Fal
     removed = restored = 0
     tables: set[int] = set()
     changed: list[Problem] = []
-    states: list[Sequence] = []  # set when nothing can refuse any more: no rollback takes that back
+    states: list[Sequence] = []  # set last: a rollback does not revert sequences
     with explained(f"undoing run {found.run}"), connection.transaction():
         connection.execute("set local synchronous_commit = on")
         for line, note in reversed(_notes(connection, found.run)):
@@ -108,10 +108,10 @@ def _refuse(problems: Iterable[Problem]) -> None:
 
 
 def _same_table(connection: Connection, run: str, name: Name, note: Result) -> int:
-    """Its oid.
+    """The repaired table's oid.
 
     Raises:
-        Refused: another has its name now, into which the old rows do not belong.
+        Refused: another table has its name now.
     """
     oid = read_oid(connection, name)
     if not oid or oid != note.get("table", oid):
@@ -121,7 +121,7 @@ def _same_table(connection: Connection, run: str, name: Name, note: Result) -> i
 
 
 def _drop_aside(connection: Connection, schema: str) -> None:
-    """Its tables, and then itself; never what others have made of them."""
+    """Drop the schema's tables, then the schema; never objects of others in it."""
     rows: list[Any] = connection.execute(
         "select relname::text from pg_class where relnamespace = to_regnamespace(%s::text)"
         " and relkind = 'r'",

@@ -101,7 +101,7 @@ class Rewriting(Reporting):
         return Handover()
 
     def watching(self) -> AbstractContextManager[None]:
-        """Who has the table's lock is named when it is asked for."""
+        """Nothing to watch: whoever holds the table's lock is named when it is requested."""
         return nullcontext()
 
     @property
@@ -163,20 +163,20 @@ class Rewriting(Reporting):
     # what the runner asks for
 
     def finished(self, step: str) -> Mapping[str, Result]:
-        """Every step looks for itself, in a moment: what it has done it finds in the journal."""
+        """Empty: each step quickly checks the journal itself."""
         return {}
 
     def recover(self, error: WindlassError) -> None:
-        """Another try starts from a new session."""
+        """The next attempt starts with a new session."""
         self.hold.leave()
 
     def cancel(self) -> None:
         self.hold.cancel()
 
     def leave(self) -> None:
-        """The session is the context's."""
+        """Nothing to do: the session belongs to the context."""
 
-    # to get into a run
+    # to enter a run
 
     def begin(
         self, settle: Callable[[Rewriting], None], read: Callable[[Connection], Result]
@@ -195,10 +195,10 @@ class Rewriting(Reporting):
         mine = known = self.hold.mine(runs, self._known)
         if mine is not None:
             self._resume(mine)
-            # What a command has read once may have been corrected since, and be old.
+            # What an earlier command read may be out of date.
             is_old = self.is_stale() or (is_first and not self.hold.external_run)
             if not self.is_over and not self.has_changed_table and is_old:
-                settle(self)  # as if it were another's
+                settle(self)  # as if another scheduler's
                 mine, self._found, self.resumed = None, None, False
         for run in runs:
             if run.state in UNFINISHED and run is not known:
@@ -209,7 +209,7 @@ class Rewriting(Reporting):
 
     @property
     def _known(self) -> str:
-        """The run that this process works in, if it has begun."""
+        """The run that this process works on, if it has begun."""
         return self._found.run if self._found else ""
 
     def _resume(self, run: records.Run) -> None:
@@ -234,12 +234,12 @@ class Rewriting(Reporting):
 
     @property
     def has_changed_table(self) -> bool:
-        """From here on a run is finished, and not begun again."""
+        """From here on an unfinished run is finished, not started over."""
         return bool(self.deleted) or ("write_rows", "") in self.journal
 
     @property
     def deleted(self) -> int:
-        """Rows that the run has taken out of the table."""
+        """Rows that the run deleted from the table."""
         return int(self.note("delete_rows").get("rows", 0))
 
     @property
@@ -248,7 +248,7 @@ class Rewriting(Reporting):
         return list(self.note("write_rows", "add column").get("columns", ()))
 
     def is_stale(self, names: Collection[str] = ()) -> bool:
-        """Whether the table is another than the one that was read; in these columns, or in all."""
+        """Whether the table was altered since it was read; in these columns, or in any."""
         return is_altered(self.connection, self.plan, names)
 
     def _settle(self, run: records.Run, settle: Callable[[Rewriting], None]) -> None:
@@ -274,16 +274,16 @@ class Rewriting(Reporting):
         (self._found,) = records.read_runs(connection, plan.run)
 
     def join(self) -> None:
-        """Work in the run that this external run has begun; nothing if this process is in it.
+        """Work on the run that this external run began; does nothing if this process already does.
 
         Raises:
-            WindlassError: it is not there, or has been undone.
+            WindlassError: there is none, or it has been undone.
         """
         if self.hold.is_entered:
             return
         mine = self.hold.mine(self.hold.enter(self._known), self._known)
         if mine is None or mine.state is State.ROLLED_BACK:
-            message = "has been undone by another, which came first" if mine else "is not begun"
+            message = "has been undone by another process" if mine else "has not begun"
             raise WindlassError(
                 f"the rewrite of {self.hold.table} {message}", hint="begin a new run"
             )
@@ -336,5 +336,5 @@ class Rewriting(Reporting):
         )
 
     def counts(self) -> dict[str, int]:
-        """Rows, by what has become of them."""
+        """Numbers of rows, by what became of them."""
         return count(self.plan, self.journal.by_step)

@@ -1,7 +1,7 @@
-"""The one session of a rewrite, which has the lock of the table; and whose run that is.
+"""The one session of a rewrite, which holds the table's lock, and the run it belongs to.
 
-A process has the table's lock as long as its session lives. Where each step has a separate
-process, nobody has it between two steps: then the journal says whose run it is.
+A process holds the table's lock as long as its session lives. If each step has a separate process,
+nobody holds it between two steps: then the journal shows whose run it is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 3.0  # for the lock of a client that was killed just now
 
 
 class TableHold:
-    """Connects when it is entered; used by one thread, and cancelled by any."""
+    """Connects when entered; used by one thread, cancelled by any."""
 
     def __init__(self, spec: RewriteSpec, external_run: str) -> None:
         """`external_run` is a scheduler's id of its run.
@@ -50,7 +50,7 @@ class TableHold:
 
     @property
     def connection(self) -> Connection:
-        """The one that has the table's lock.
+        """The session that holds the table's lock.
 
         Raises:
             Interrupted: the run has to stop.
@@ -60,7 +60,7 @@ class TableHold:
 
     @property
     def session(self) -> Connection:
-        """The same, also when the run has to stop."""
+        """As `connection`, even if the run has to stop."""
         assert self._connection is not None, "the table is not held"
         return self._connection
 
@@ -72,8 +72,8 @@ class TableHold:
             raise Interrupted("stopped on request")
 
     def enter(self, known: str = "") -> list[Run]:
-        """Connect and take the table's lock; the runs of this table, the newest first. `known` is
-        the run that this process works in.
+        """Connect and take the table's lock; returns the table's runs, newest first. `known` is the
+        run that this process works on.
 
         Raises:
             Refused: another rewrite has the lock.
@@ -86,10 +86,10 @@ class TableHold:
             raise
 
     def _lock(self, connection: Connection, known: str) -> list[Run]:
-        # A step is reported as done before the next begins, elsewhere: it must not be forgotten.
+        # A step is reported as done before the next begins in another process: it must not be lost.
         connection.execute("set synchronous_commit to on")
         if connection.info.server_version >= 140000:
-            # A killed client's statement ends soon, and lets its lock go.
+            # So that a killed client's statement ends soon and releases its lock.
             connection.execute("set client_connection_check_interval to '1s'")
         enter(connection, Name(self._spec.schema_, self._spec.table))
         table = find_table(connection, self._spec)
@@ -97,12 +97,12 @@ class TableHold:
         mine = self.mine(self._runs(connection), known)
         locked = try_lock(connection, key, PATIENCE_SECONDS)
         if not locked and mine and self.external_run:
-            # its last process, which the scheduler believes is dead
+            # the run's last process, which the scheduler believes is dead
             end_sessions(connection, session_name(mine.run))
             locked = try_lock(connection, key, PATIENCE_SECONDS)
         if not locked:
             raise Refused([self._in_progress(read_holder(connection, key))])
-        return self._runs(connection)  # whoever had the lock may have ended its own since
+        return self._runs(connection)  # the previous holder may have ended its run since
 
     def _runs(self, connection: Connection) -> list[Run]:
         there = door.exists(connection)
@@ -110,7 +110,7 @@ class TableHold:
         return [run for run in runs if run.source == self.table]
 
     def mine(self, runs: list[Run], known: str = "") -> Run | None:
-        """A scheduler's by its name; else the unfinished one with the same options."""
+        """The run of this external run; without one, the unfinished run with the same options."""
         if self.external_run:
             return next((run for run in runs if run.external_run == self.external_run), None)
         if known:  # before the session was lost
@@ -126,8 +126,8 @@ class TableHold:
         )
 
     def refuse_at_work(self, run: Run) -> None:
-        """One of another scheduler that has just journalled something is at work, though nobody has
-        the lock. The same DAG's runs come one at a time.
+        """Refuse if another scheduler's run has just journalled something: it is at work, though
+        nobody holds the lock. Runs of the same DAG come one at a time.
 
         Raises:
             Refused: it is between two of its steps.
@@ -150,7 +150,7 @@ class TableHold:
             self._connection = None
 
     def cancel(self) -> None:
-        """Stop what is in flight; nothing more begins."""
+        """Cancel what is in flight; nothing more starts."""
         self._cancelled = True
         if self._connection is not None and not self._connection.closed:
             with suppress(psycopg.Error):
@@ -158,5 +158,5 @@ class TableHold:
 
 
 def _family(external_run: str) -> str:
-    """A scheduler's name for what its runs are runs of."""
+    """The DAG of an external run."""
     return external_run.rpartition(" ")[0]

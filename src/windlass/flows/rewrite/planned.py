@@ -1,4 +1,4 @@
-"""What `windlass plan` calls for a rewrite. Writes nothing."""
+"""`windlass plan` for a rewrite. Writes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PlannedRewrite:
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """None: with a problem no plan is made."""
+        """Empty: with a problem no plan is made."""
         return ()
 
     def as_json(self) -> dict[str, Any]:

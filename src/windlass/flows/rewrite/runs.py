@@ -1,4 +1,4 @@
-"""Rewrites as the journal knows them: plans, what has become of rows, and who is at work."""
+"""Rewrites in the journal: their plans, what became of rows, and who is at work."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from windlass.model.rewrite import RewritePlan
 
 FLOW = "rewrite"
 KEPT_RUNS = 100  # of one table, in the journal: every five minutes is 288 a day
-BETWEEN_STEPS_SECONDS = 60.0  # a run of somebody else that is silent for longer is abandoned
+BETWEEN_STEPS_SECONDS = 60.0  # another run that is silent for longer counts as abandoned
 Lines = Mapping[str, Mapping[str, Line]]  # by step and item
 _PLAN = TypeAdapter(RewritePlan)
 
 
 def read_rewrite_plan(connection: Connection, run: str) -> RewritePlan:
-    """Of a run of the flow `rewrite`, as the journal has it."""
+    """The plan of a run of the flow `rewrite`, from the journal."""
     return _PLAN.validate_json(records.read_packed(connection, run))
 
 
@@ -35,8 +35,8 @@ def begin_run(
     config: Mapping[str, Any],
     read: Callable[[Connection], Result],
 ) -> Line:
-    """Journal a new run together with its first piece of work, `read`; that one's line. `origin` is
-    the table and the external run."""
+    """Journal a new run together with its first piece of work, `read`; returns the line of that.
+    `origin` is the table and the external run."""
     started, step, (source, external_run) = time.perf_counter(), "read_rows", origin
     with working_in_place(connection, step, ONE_SNAPSHOT) as transaction:
         records.insert_any_run(
@@ -66,13 +66,13 @@ def read_lines(connection: Connection, run: str) -> dict[str, dict[str, Line]]:
 
 
 def noted(lines: Lines, step: str, item: str = "") -> Result:
-    """What a piece of work has journalled; empty if it is not done."""
+    """The note of a piece of work; empty if it is not done."""
     line = lines.get(step, {}).get(item)
     return (line.note or {}) if line else {}
 
 
 def count(plan: RewritePlan, lines: Lines) -> dict[str, int]:
-    """Rows of a run by what has become of them, from its journal."""
+    """Numbers of a run's rows by what became of them, from its journal."""
 
     def note(step: str, item: str, key: str) -> int:
         return int(noted(lines, step, item).get(key, 0))
@@ -90,14 +90,14 @@ def count(plan: RewritePlan, lines: Lines) -> dict[str, int]:
 
 
 def seconds_by_step(lines: Lines) -> dict[str, float]:
-    """How long each step was at work."""
+    """The duration of each step."""
     return {
         step: sum(line.seconds for line in some.values()) for step, some in lines.items() if some
     }
 
 
 def is_altered(connection: Connection, plan: RewritePlan, names: Collection[str] = ()) -> bool:
-    """Whether the table has other columns than were planned for: any, or those of these names."""
+    """Whether columns were altered since the plan: any, or those with these names."""
     now = {one.number: (one.name, one.type) for one in read_columns(connection, plan.oid)}
     return any(
         now.get(one.number) != (one.name, one.type)
@@ -107,7 +107,7 @@ def is_altered(connection: Connection, plan: RewritePlan, names: Collection[str]
 
 
 def has_changed(plan: RewritePlan, lines: Lines) -> bool:
-    """Whether rows of the table are not what they were before the run."""
+    """Whether the run has changed rows of the table."""
     counts = count(plan, lines)
     return bool(counts["duplicates deleted"] or counts["others deleted"] or counts["written"])
 
@@ -127,7 +127,7 @@ def session_name(run: str) -> str:
 
 
 def _forget_old(connection: Connection, source: str) -> None:
-    """Ended runs of this table, but for the newest, and the one whose backup there is."""
+    """Delete ended runs of this table, except the newest and the one that the backup belongs to."""
     connection.execute(
         "delete from windlass.run where run in (select run from windlass.run"
         " where flow = %s and source = %s and state in ('done', 'rolled back')"

@@ -1,4 +1,4 @@
-"""How a rewrite is reported, in one line, and the backup that it has left."""
+"""Reports a rewrite, in one line, and the backup that it left."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
 
 
 def rewrite_left(connection: Connection, run: records.Run, left: Left) -> Left:
-    """Its backup, a table."""
+    """The run's backup, a table."""
     place = backup.find_place(connection, read_rewrite_plan(connection, run.run))
     size_bytes = _size_bytes(connection, place) if place else 0
     return replace(left, schemas=(), size_bytes=size_bytes, backup=place)

@@ -1,8 +1,8 @@
 """The steps of the flow `rewrite`: rows are picked, changed and written back in place.
 
 Each step's work and its journal line commit in one transaction of the one database, so every step
-can be killed at any point and run again. Until something is deleted or written, a run that was
-abandoned is dropped by the next; from then on it is finished.
+can be killed at any point and run again. The next run drops an abandoned run that has not deleted
+or written anything, and finishes one that has.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from windlass.model.units import plural
 
 
 def _explained(step: Callable[[Rewriting, Item], Result]) -> Callable[[Rewriting, Item], Result]:
-    """A step, with the driver's errors as ours."""
+    """A step that maps the driver's errors to ours."""
 
     @wraps(step)
     def explained(run: Rewriting, item: Item) -> Result:
@@ -49,8 +49,8 @@ def _explained(step: Callable[[Rewriting, Item], Result]) -> Callable[[Rewriting
 
 @_explained
 def read_rows(run: Rewriting, _: Item) -> Result:
-    """Pick the rows: copy them, with their places, into the staging table. What an abandoned run
-    has left is finished or dropped before."""
+    """Pick the rows: copy them, with their positions, into the staging table. An abandoned run is
+    finished or dropped first."""
 
     def read(connection: Connection) -> Result:
         staging = Staging(run.plan)
@@ -70,7 +70,7 @@ def read_rows(run: Rewriting, _: Item) -> Result:
 
 @_explained
 def change_rows(run: Rewriting, _: Item) -> Result:
-    """Compute what the rows become: by SQL, by the function, and which of them are equal then."""
+    """Compute the new rows, by SQL and by the function, and find duplicates among them."""
     run.join()
     if not run.selected or run.is_over:
         return _counted(run, "change_rows")
@@ -122,8 +122,8 @@ def _find_extra(run: Rewriting, connection: Connection) -> Result:
 
 @_explained
 def back_up_rows(run: Rewriting, _: Item) -> Result:
-    """Copy what may be wanted back, and count it. It replaces the backup before together with the
-    write: a run that writes nothing leaves that one."""
+    """Back up and count the rows. The write replaces the previous backup: a run that writes nothing
+    leaves that in place."""
     run.join()
     if not run.selected or run.is_over or not run.plan.keeps_backup:
         return _counted(run, "back_up_rows")
@@ -138,8 +138,8 @@ def back_up_rows(run: Rewriting, _: Item) -> Result:
 
 @_explained
 def delete_rows(run: Rewriting, _: Item) -> Result:
-    """Take out what is not written back: duplicates, and rows with the same key where asked for.
-    Nothing that somebody has changed since it was read."""
+    """Delete what is not written back: duplicates and, if requested, rows with the same key; never
+    rows changed since they were read."""
     run.join()
     if not run.selected or run.is_over:
         return _counted(run, "delete_rows")
@@ -158,10 +158,10 @@ def delete_rows(run: Rewriting, _: Item) -> Result:
 
 @_explained
 def write_rows(run: Rewriting, _: Item) -> Result:
-    """Write the rows back in place. Those that somebody has changed or deleted since they
-    were read are left, counted and told: the next run finds them.
+    """Write the rows back in place. Rows changed or deleted by others since they were read are
+    left, counted and reported: the next run finds them.
 
-    If the write cannot happen, such as for a constraint, what was deleted comes back.
+    If the write fails, for example because of a constraint, deleted rows are restored.
     """
     run.join()
     if not run.selected or run.is_over:
@@ -223,9 +223,9 @@ def _write(run: Rewriting, connection: Connection) -> Result:
 
 
 def _expect_order(connection: Connection) -> None:
-    """For this transaction: rows are found by their places, which come in the table's order, so
-    each page is fetched once. By its defaults the planner would rather read the whole table: 0.8
-    instead of 0.2 s for 100,000 of a million rows."""
+    """For this transaction: rows are found by ctid, in the table's order, so each page is fetched
+    once. With default settings the planner would read the whole table: 0.8 instead of 0.2 s for
+    100,000 of a million rows."""
     connection.execute("set local random_page_cost to 0.05")
 
 
@@ -242,7 +242,7 @@ def _tell_kept(run: Rewriting, returned: backup.Returned) -> None:
 
 def _add_columns(run: Rewriting) -> None:
     """Raises:
-    ConnectionLost: somebody has had the table for long; worth another try.
+    ConnectionLost: somebody held the table for long; retrying may help.
     """
     plan = run.plan
     clauses = sql.SQL(", ").join(
@@ -284,7 +284,7 @@ def stamp_rows(run: Rewriting, _: Item) -> Result:
 
 
 def _stamp(run: Rewriting, connection: Connection) -> Result:
-    """By their places and ids; not if id or stamp are other columns by now."""
+    """Find them by ctid and id; not if the id or stamp column was replaced."""
     plan, staging = run.plan, run.staging
     rows = 0
     if plan.stamp and not run.is_stale({plan.id, plan.stamp}):
@@ -319,7 +319,8 @@ def _summary(run: Rewriting) -> Result:
 
 
 def _counted(run: Rewriting, step: str) -> Result:
-    """Of a step that has nothing to do, or did it when another ended this run."""
+    """The result of a step that has nothing to do, or whose work was done when another process
+    ended this run."""
     rows = [int(run.note(*work).get("rows", 0)) for work in ((step, ""), (step, "copy"))]
     return {"rows": max(rows)}
 
@@ -328,7 +329,7 @@ def _counted(run: Rewriting, step: str) -> Result:
 
 
 def settle(run: Rewriting) -> None:
-    """Finish a run that has changed the table, and drop one that has not."""
+    """Finish an abandoned run that has changed the table, or drop one that has not."""
     name = run.plan.run
     end_sessions(run.connection, session_name(name))
     if not run.has_changed_table:
@@ -354,8 +355,8 @@ def settle(run: Rewriting) -> None:
 
 
 def _give_up(run: Rewriting, error: WindlassError) -> None:
-    """The rows that the run has deleted come back, and it is over: it has changed nothing, and the
-    backup before it stays."""
+    """Restore the rows that the run deleted, and end it: then it has changed nothing, and the
+    previous backup stays."""
     connection, plan, staging = run.connection, run.plan, run.staging
     try:
         with connection.transaction():

@@ -1,4 +1,4 @@
-"""The way back of a rewrite: the table becomes what it is in the run's backup."""
+"""Undoes a rewrite: restores the table from the run's backup."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from windlass.model.units import plural
 
 
 def foresee_rewrite(connection: Connection, found: records.Run) -> Foreseen:
-    """What undoing it would do, and what others have changed since."""
+    """What undoing it would do, and what others changed since."""
     plan = read_rewrite_plan(connection, found.run)
     place = backup.find_place(connection, plan) if plan.keeps_backup else None
     summary = f"puts the rows of {plan.table} back as they are in {place or 'its backup'}"
@@ -54,12 +54,12 @@ def _done(run: str, lines: Lines) -> backup.Done:
 
 
 def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
-    """Make the table what it is in the run's backup. All or nothing. Rows that others have added
-    since stay in any case; those that they have changed or deleted are put back only by `force`.
+    """Restore the table from the run's backup, all or nothing. Rows that others added since always
+    stay; those that they changed or deleted are restored only with `force`.
 
     Raises:
-        Refused: there is no such backup any more, a later run has changed the table, or others
-            have; nothing was changed.
+        Refused: the backup no longer exists, or a later run or others have changed the table;
+        nothing was changed.
     """
     plan = read_rewrite_plan(connection, found.run)
     what = f"run {found.run}"
@@ -100,7 +100,7 @@ def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = Fa
 
     restored = in_short_waits(put_back)
     message = (
-        f"{plan.table} is back where it was: {plural(restored.put_back, 'row')} put back,"
+        f"{plan.table} is restored: {plural(restored.put_back, 'row')} put back,"
         f" {plural(restored.inserted, 'row')} inserted"
     )
     if restored.dropped_columns:
@@ -109,10 +109,11 @@ def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = Fa
 
 
 def _expect_no_later(connection: Connection, found: records.Run) -> None:
-    """A later run without a backup, or with one elsewhere, leaves this one's in its place.
+    """Check for later runs: one without a backup, or with one elsewhere, leaves this run's in
+    place.
 
     Raises:
-        Refused: its changes would go, too.
+        Refused: a later run's changes would be lost too.
     """
     runs = records.read_runs(connection, flow=found.flow)
     for one in runs[: next(place for place, one in enumerate(runs) if one.run == found.run)]:
@@ -126,9 +127,9 @@ def _expect_no_later(connection: Connection, found: records.Run) -> None:
 
 
 def drop_run(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> str:
-    """What a run has made outside the table, but for a backup that is in its place; in words."""
+    """Drop what a run made outside the table, except a backup in use; returns a description."""
     message = "dropped: it had not changed a row"
-    if added:  # and does not go: with the next run of its kind it would come again
+    if added:  # and stays: the next such run would add it again
         message += f"; {', '.join(added)}, which it had added, stays"
     outcome = Outcome(plan.run, State.ROLLED_BACK, source=plan.title, message=message)
     try:

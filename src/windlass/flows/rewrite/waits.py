@@ -1,4 +1,4 @@
-"""Locks that are waited for in short tries, so that nobody queues behind us for long."""
+"""Waits for locks in short attempts, so that nobody queues behind us for long."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import TypeVar
 import psycopg
 import tenacity
 
-# Others' statements queue behind ours for as long as it waits for a lock. Autovacuum gives way only
-# to who has waited for deadlock_timeout, which is 1 s.
+# Others' statements queue behind ours for as long as it waits for a lock. Autovacuum yields only to
+# a session that has waited for deadlock_timeout, which is 1 s.
 SHORT_WAIT, LONG_WAIT, LONG_EVERY = "100ms", "1500ms", 10
 LOCK_ATTEMPTS = 80
 T = TypeVar("T")
 
 
 def in_short_waits(work: Callable[[str], T]) -> T:
-    """Try until a lock is had, each time for so long: everybody else queues behind who waits."""
+    """Retry until the lock is granted, with a short timeout each: everybody else queues behind a
+    waiting session."""
     timeouts = cycle([*[SHORT_WAIT] * (LONG_EVERY - 1), LONG_WAIT])
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_met_a_lock),

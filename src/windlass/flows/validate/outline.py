@@ -32,7 +32,7 @@ VALIDATE: Flow[Any] = Flow(
             spread=True,
             listed_by="prepare_validation",
             reads=("read_both_sides",),
-            doc="Has each server fingerprint, or count, the rows of its side.",
+            doc="Each server fingerprints, or counts, its own rows.",
         ),
         step_in(
             _VALIDATE,
@@ -51,7 +51,7 @@ VALIDATE: Flow[Any] = Flow(
             "find_differences",
             "validate_content",
             reads=("read_both_sides", "validate_content"),
-            doc="Compares the fingerprints, and looks for the rows wherever they differ.",
+            doc="Compares the fingerprints, and finds the rows that differ.",
         ),
         step_in(
             _VALIDATE,
@@ -67,7 +67,7 @@ VALIDATE: Flow[Any] = Flow(
                 "validate_sequences",
                 "validate_large_objects",
             ),
-            doc="Reports the result; red, with the differences named, if there are any.",
+            doc="Reports the result; fails, and names the differences, if there are any.",
         ),
     ),
     context="windlass.flows.validate.context:Comparison",
