@@ -21,19 +21,19 @@ from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import resolve
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
-from windlass.model.past import Foreseen, Left, Past
-from windlass.model.planned import Planned
-from windlass.model.repair import Repairing
-from windlass.model.report import Difference
 from windlass.run.conduct import HasJobs, conduct, not_begun, with_side
 from windlass.run.hints import SAME, way_on
-from windlass.spec.export import ExportSpec
-from windlass.spec.migrate import Spec
 from windlass.spec.model import SpecModel
-from windlass.spec.rewrite import RewriteSpec
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a command needs one flow's spec, and few of the nouns
+    from windlass.model.past import Foreseen, Left, Past
+    from windlass.model.planned import Planned
+    from windlass.model.repair import Repairing
+    from windlass.model.report import Difference
     from windlass.planning.reviewed import Reviewed
+    from windlass.spec.export import ExportSpec
+    from windlass.spec.migrate import Spec
+    from windlass.spec.rewrite import RewriteSpec
 
 
 class Differing(Protocol):

@@ -9,7 +9,13 @@ from contextlib import contextmanager
 
 import psycopg
 
-from windlass.engines.postgres.lock_waits import Blocker, LockWait, read_lock_waits, read_room
+from windlass.engines.postgres.lock_waits import (
+    OTHER_SESSIONS,
+    Blocker,
+    LockWait,
+    read_lock_waits,
+    read_room,
+)
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import WindlassError
 from windlass.model.event import Emit, Noticed
@@ -31,9 +37,6 @@ def watching_locks(
     """Emit a notice for each session that blocks one of the run's, in any process, on either side.
     Uses one session on each side, unless the run may need that session, and never affects the
     outcome. `reached` are source and target, once both have answered."""
-    from windlass.planning.postgres.decided import (
-        OTHER_SESSIONS,  # which these commands load in any case
-    )
 
     def at(side: int) -> Address | None:
         found = reached()

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import psycopg
 
 from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.hold import Hold, WorkerSessions
-from windlass.engines.postgres.session import Address, Connection
+from windlass.engines.postgres.hold import Hold
+from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.sessions import Sessions
-from windlass.engines.postgres.snapshot import SnapshotHolder
-from windlass.errors import BadSpec, ConnectionLost, RunLost
+from windlass.engines.postgres.worker_sessions import WorkerSessions
+from windlass.errors import ConnectionLost, RunLost
 from windlass.flows.lock_watch import watching_locks
 from windlass.model.event import Emit, FlowPlanned
 from windlass.model.flow import Flow
@@ -25,7 +25,6 @@ from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.report import Difference, Loss
 from windlass.model.snapshot import Snapshot
-from windlass.model.wording import word
 from windlass.planning.estimate import ALONE
 from windlass.run.story import Reporting, Story
 from windlass.spec.migrate import Spec
@@ -49,15 +48,11 @@ class Sides(Reporting):
     flow: ClassVar[Flow[Any]]
     purpose: ClassVar[Purpose]
 
-    def __init__(self, spec: Spec, emit: Emit, holder: SnapshotHolder | None = None) -> None:
-        """Connects to nothing yet.
-
-        Raises:
-            BadSpec: source or target is missing or cannot be read.
-        """
+    def __init__(self, spec: Spec, emit: Emit, hold: Hold) -> None:
+        """Connects to nothing. `hold` is of the spec's two sides; leaving closes it."""
         self.spec = spec
         self.story = Story(emit)
-        self.hold = Hold(*parse_sides(spec), within=spec.snapshot, holder=holder)
+        self.hold = hold
         self.worker_sessions = WorkerSessions(self.hold)
         self.show_values = False
         self.on_difference: Callable[[Difference], None] | None = None  # for each row, unbounded
@@ -163,26 +158,6 @@ class Sides(Reporting):
 def relation_names(plan: Plan) -> list[Name]:
     """Those of the source that a plan reads."""
     return [item.relation.name for item in plan.relations]
-
-
-def parse_sides(spec: Spec) -> tuple[Address, Address]:
-    """Where the two sides are.
-
-    Raises:
-        BadSpec: both faults, if there are two.
-    """
-    found, faults = [], []
-    for side, secret in (("source", spec.source), ("target", spec.target)):
-        if secret is None:
-            faults.append(f"no {side}: give {word(side)}, or set WINDLASS_{side.upper()}")
-            continue
-        try:
-            found.append(Address.parse(side, secret.get_secret_value()))
-        except BadSpec as error:
-            faults += error.faults
-    if faults:
-        raise BadSpec(faults)
-    return found[0], found[1]
 
 
 def _planned(plan: Plan, flow: Flow[Any], steps: tuple[str, ...], *, resumed: bool) -> FlowPlanned:

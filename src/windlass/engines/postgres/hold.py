@@ -1,11 +1,8 @@
-"""What a run holds until it ends: the source's snapshot and the target's lock. Also each thread's
-sessions.
-"""
+"""What a run holds until it ends: the source's snapshot and the target's lock."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Collection, Iterator
 
 import psycopg
@@ -20,12 +17,10 @@ from windlass.engines.postgres.lock import (
 )
 from windlass.engines.postgres.locks import read_lock_room
 from windlass.engines.postgres.session import Address, Connection, Role, cancel_active
-from windlass.engines.postgres.sessions import Sessions
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.engines.starting import when_up
 from windlass.errors import (
     ConnectionLost,
-    Interrupted,
     Refused,
     RunLost,
     SnapshotLost,
@@ -230,48 +225,3 @@ class Hold:
             self._holder.close()
         if self._control is not None:
             self._control.close()
-
-
-class WorkerSessions:
-    """The sessions of a run's threads, separate for each thread."""
-
-    def __init__(self, hold: Hold) -> None:
-        self._hold = hold
-        self._mine = threading.local()
-        self._all: list[Sessions] = []
-        self._lock = threading.Lock()
-        self._cancelled = False
-
-    def sessions(self, run: str) -> Sessions:
-        """This thread's sessions, named after the run.
-
-        Raises:
-            Interrupted: the run has to stop.
-        """
-        if self._cancelled:
-            raise Interrupted("stopped on request")
-        mine: Sessions | None = getattr(self._mine, "sessions", None)
-        if mine is None:
-            source, target = self._hold.reached or (self._hold.source, self._hold.target)
-            mine = self._mine.sessions = Sessions(source, target, run)
-            with self._lock:
-                self._all.append(mine)
-        return mine
-
-    def leave(self) -> None:
-        """Close this thread's sessions; it ends."""
-        mine: Sessions | None = getattr(self._mine, "sessions", None)
-        if mine is not None:
-            mine.close()
-
-    def cancel(self) -> None:
-        """Cancel what is in flight in every thread."""
-        with self._lock:
-            self._cancelled = True
-            for sessions in self._all:
-                sessions.cancel()
-
-    def drop(self) -> None:
-        """Close the sessions of every thread."""
-        for sessions in self._all:
-            sessions.drop()

@@ -14,6 +14,9 @@ from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
 
+# of a run on the target, beside two for each job: control, pg_dump, lock watch, status
+OTHER_SESSIONS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Blocker:

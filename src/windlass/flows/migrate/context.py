@@ -10,10 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.engines.postgres.transaction import working_on_target
 from windlass.errors import Refused, RunLost, SnapshotLost, WindlassError
+from windlass.flows.holding import hold_of
 from windlass.flows.migrate.ending import new_losses, outcome_of
 from windlass.flows.migrate.finding import Finder, Found, Request, Stage
 from windlass.flows.migrate.opening import begin_new, resume
@@ -56,17 +58,18 @@ class Migration(Sides):
         *,
         external_run: str = "",
         restart: bool = False,
+        hold: Hold | None = None,
         holder: SnapshotHolder | None = None,
         patient: bool = False,
         reviewed: Reviewed | None = None,
     ) -> None:
-        """Connects to nothing yet. `holder` comes from an earlier attempt of this process; for the
-        others see `Request`.
+        """Connects to nothing yet. `hold` is of the spec's two sides, if it is there already;
+        `holder` comes from an earlier attempt of this process; for the others see `Request`.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
         """
-        super().__init__(spec, emit, holder)
+        super().__init__(spec, emit, hold or hold_of(spec, holder))
         self.request = Request(external_run, restart, patient, reviewed)
         self.stage = Stage.UNKNOWN
         self.ended: State | None = None  # how it ended, if this process journalled that

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from windlass.flows.migrate.context import Migration
-from windlass.flows.migrate.unfinished import Planned
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from windlass.flows.holding import hold_of
 from windlass.model.event import Emit
 from windlass.spec.migrate import Spec
+
+if TYPE_CHECKING:
+    from windlass.flows.migrate.unfinished import Planned
 
 
 def plan_migration(spec: Spec, emit: Emit) -> Planned:
@@ -16,5 +21,10 @@ def plan_migration(spec: Spec, emit: Emit) -> Planned:
         AlreadyFinished: there is nothing left to do.
         WindlassError: reading failed.
     """
-    with Migration(spec, emit) as run, run.watching():
-        return run.read_plan()
+    with closing(hold_of(spec)) as hold:
+        hold.connect()
+        # most of what a plan needs takes longer to load than both sides take to answer
+        from windlass.flows.migrate.context import Migration
+
+        with Migration(spec, emit, hold=hold) as run, run.watching():
+            return run.read_plan()

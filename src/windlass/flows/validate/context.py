@@ -12,6 +12,7 @@ import psycopg
 
 from windlass.engines.postgres.errors import explain
 from windlass.errors import Refused, RunLost, SnapshotLost, WindlassError
+from windlass.flows.holding import hold_of
 from windlass.flows.migrate.portions import SET_SEQUENCES
 from windlass.flows.sides import PlanIndex, Sides, relation_names
 from windlass.flows.validate.outline import VALIDATE
@@ -50,7 +51,7 @@ class Comparison(Sides):
         Raises:
             BadSpec: source or target is missing or cannot be read.
         """
-        super().__init__(spec, emit)
+        super().__init__(spec, emit, hold_of(spec))
         self._patient = patient
         self.repair = repair
         self.repaired = self.repair_run = repaired  # the run of a repair that has begun

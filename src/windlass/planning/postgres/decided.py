@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from windlass.engines.postgres.lock_waits import OTHER_SESSIONS
 from windlass.engines.postgres.undumped import Undumped
 from windlass.model.plan import Arrival, RelationPlan
 from windlass.model.relation import LargeObjects, Name
@@ -18,9 +19,6 @@ from windlass.planning.postgres.properties import Carried, carry_properties
 from windlass.planning.postgres.scope import Scope, choose_scope, plan_arrivals
 from windlass.planning.postgres.sequences import Sequences, ToSet, plan_sequences
 from windlass.planning.postgres.table_plans import plan_tables
-
-# of a run on the target, beside two for each job: control, pg_dump, lock watch, status
-OTHER_SESSIONS = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,39 @@
+"""The hold on the two databases of a spec. Loads no more than it takes to connect to them."""
+
+from __future__ import annotations
+
+from windlass.engines.postgres.hold import Hold
+from windlass.engines.postgres.session import Address
+from windlass.engines.postgres.snapshot import SnapshotHolder
+from windlass.errors import BadSpec
+from windlass.model.wording import word
+from windlass.spec.migrate import Spec
+
+
+def hold_of(spec: Spec, holder: SnapshotHolder | None = None) -> Hold:
+    """Connects to nothing yet. `holder` is what an earlier attempt of this process has handed over.
+
+    Raises:
+        BadSpec: source or target is missing or cannot be read.
+    """
+    return Hold(*parse_sides(spec), within=spec.snapshot, holder=holder)
+
+
+def parse_sides(spec: Spec) -> tuple[Address, Address]:
+    """Where the two sides are.
+
+    Raises:
+        BadSpec: both faults, if there are two.
+    """
+    found, faults = [], []
+    for side, secret in (("source", spec.source), ("target", spec.target)):
+        if secret is None:
+            faults.append(f"no {side}: give {word(side)}, or set WINDLASS_{side.upper()}")
+            continue
+        try:
+            found.append(Address.parse(side, secret.get_secret_value()))
+        except BadSpec as error:
+            faults += error.faults
+    if faults:
+        raise BadSpec(faults)
+    return found[0], found[1]
