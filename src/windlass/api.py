@@ -19,9 +19,9 @@ from windlass.flows.registry import JOURNAL_PAST, flow_named
 from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
-from windlass.model.flow import resolve
+from windlass.model.flow import Flow, resolve
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
-from windlass.run.conduct import HasJobs, conduct, not_begun, with_side
+from windlass.run.failures import not_begun, with_side
 from windlass.run.hints import SAME, way_on
 from windlass.spec.model import SpecModel
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # a command needs one flow's spec, and few of the nouns
     from windlass.model.repair import Repairing
     from windlass.model.report import Difference
     from windlass.planning.reviewed import Reviewed
+    from windlass.run.conduct import HasJobs
     from windlass.spec.export import ExportSpec
     from windlass.spec.migrate import Spec
     from windlass.spec.rewrite import RewriteSpec
@@ -72,7 +73,7 @@ def run(spec: SpecModel, emit: Emit = ignore, **given: Any) -> Outcome:
     Raises:
         BadSpec: the spec names no databases.
     """
-    return conduct(flow_named(spec.flow), cast("HasJobs", spec), emit, **given)
+    return _conduct(flow_named(spec.flow), cast("HasJobs", spec), emit, **given)
 
 
 def migrate(
@@ -89,7 +90,7 @@ def migrate(
     Raises:
         BadSpec: the spec names no databases.
     """
-    return conduct(
+    return _conduct(
         flow_named("migrate"),
         spec,
         emit,
@@ -115,10 +116,10 @@ def verify(
     """
     started = time.perf_counter()
     opened = _comparing(differing, show_values=show_values)
-    outcome = conduct(VERIFY, spec, emit, opened=opened, repair=repair)
+    outcome = _conduct(VERIFY, spec, emit, opened=opened, repair=repair)
     if outcome.repaired and outcome.state is State.DONE:
         emit(Noticed("repaired: comparing again"))
-        outcome = conduct(VERIFY, spec, emit, opened=opened, repaired=outcome.run)
+        outcome = _conduct(VERIFY, spec, emit, opened=opened, repaired=outcome.run)
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
@@ -141,7 +142,13 @@ def export(
     Raises:
         BadSpec: source or warehouse cannot be understood.
     """
-    return conduct(flow_named("export"), spec, emit, run=run, restart=restart)
+    return _conduct(flow_named("export"), spec, emit, run=run, restart=restart)
+
+
+def _conduct(flow: Flow[Any], spec: HasJobs, emit: Emit, **given: Any) -> Outcome:
+    from windlass.run.conduct import conduct  # a plan runs nothing
+
+    return conduct(flow, spec, emit, **given)
 
 
 def _comparing(differing: Differing | None, *, show_values: bool = False) -> Any:

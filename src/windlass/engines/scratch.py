@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import shutil
 import stat
 import tempfile
@@ -36,7 +35,7 @@ def folder() -> Path:
 @contextmanager
 def new_file(suffix: str = "") -> Iterator[Path]:
     """A place for a file, which is removed afterwards."""
-    path = folder() / f"{secrets.token_hex(8)}{suffix}"
+    path = folder() / f"{os.urandom(8).hex()}{suffix}"
     try:
         yield path
     finally:
@@ -48,7 +47,7 @@ def _make() -> tuple[Path, int]:
     made = tempfile.mkdtemp(prefix=".windlass-")
     descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    path = Path(tempfile.gettempdir()) / f"{_PREFIX}{secrets.token_hex(8)}"
+    path = Path(tempfile.gettempdir()) / f"{_PREFIX}{os.urandom(8).hex()}"
     Path(made).rename(path)
     return path, descriptor
 

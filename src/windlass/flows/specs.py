@@ -6,7 +6,6 @@ The key ``flow`` names the file's flow. Without it, a required key of one flow d
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,6 +77,8 @@ def flow_of(data: Mapping[str, Any]) -> str:
     named, names = data["flow"], [one.name for one in flows]
     if isinstance(named, str) and named in names:
         return named
+    import difflib  # only a fault needs it
+
     text = str(named)[:30]
     near = difflib.get_close_matches(text, names, n=1)
     rather = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"

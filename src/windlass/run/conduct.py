@@ -14,7 +14,6 @@ from typing import Any, Protocol, Self
 
 from windlass.errors import (
     AlreadyFinished,
-    CannotResume,
     Different,
     Interrupted,
     Refused,
@@ -27,6 +26,7 @@ from windlass.model.event import Emit, Event, Noticed
 from windlass.model.flow import Flow, Handover, resolve
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem, accepting
+from windlass.run.failures import not_begun, unreachable, with_side
 from windlass.run.hints import RESUME, SAME, way_on
 from windlass.run.local import Workplace, run_flow
 
@@ -200,29 +200,6 @@ def _refused_late(flow: Flow[Any], run: Conducted, error: Refused) -> tuple[str,
     hints = "; ".join(dict.fromkeys(one.hint for one in error.problems if one.hint))
     undo, resume = run.run_id if flow.journalled else "", RESUME
     return reasons, way_on(WindlassError(reasons, hint=hints), undo, resume=resume)
-
-
-def with_side(error: WindlassError) -> str:
-    """An error's message, with the side that it is of in front of it."""
-    side = str(error.where.get("side", ""))
-    message = str(error)
-    return message if not side or side in message else f"{side}: {message}"
-
-
-def unreachable(error: Unreachable) -> Outcome:
-    """Whether a run is unfinished is in the journal, and that may be on the other side of it."""
-    return Outcome("", State.STOPPED, message=str(error), hint=error.hint, problems=error.problems)
-
-
-def not_begun(error: WindlassError) -> Outcome:
-    """Nothing was written: refused, unless the same command may well do better later. Or a run is
-    undone in part."""
-    if isinstance(error, CannotResume):
-        return Outcome("", State.STOPPED, message=str(error), hint=error.hint)
-    problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
-    if error.retryable:
-        return unreachable(Unreachable([problem]))
-    return Outcome("", State.REFUSED, problems=(problem,))
 
 
 def _not_begun(run: Conducted, error: WindlassError) -> Outcome:

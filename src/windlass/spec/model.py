@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 import re
 import textwrap
@@ -156,6 +155,8 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
     first, *rest = (str(part) for part in fault["loc"]) if fault["loc"] else ("",)
     key = ".".join((word_of(first), *rest))
     if fault["type"] == "extra_forbidden":
+        import difflib  # only a fault needs it
+
         last = word_of(str(fault["loc"][-1]))
         near = difflib.get_close_matches(last, spec_keys(_inner(model, rest)), n=1)
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -1,0 +1,30 @@
+"""Errors that end a run before it begins, as outcomes and messages. Pure functions."""
+
+from __future__ import annotations
+
+from windlass.errors import CannotResume, Unreachable, WindlassError
+from windlass.model.outcome import Outcome, State
+from windlass.model.report import Problem
+
+
+def with_side(error: WindlassError) -> str:
+    """An error's message, with the side that it is of in front of it."""
+    side = str(error.where.get("side", ""))
+    message = str(error)
+    return message if not side or side in message else f"{side}: {message}"
+
+
+def unreachable(error: Unreachable) -> Outcome:
+    """Whether a run is unfinished is in the journal, and that may be on the other side of it."""
+    return Outcome("", State.STOPPED, message=str(error), hint=error.hint, problems=error.problems)
+
+
+def not_begun(error: WindlassError) -> Outcome:
+    """Nothing was written: refused, unless the same command may well do better later. Or a run is
+    undone in part."""
+    if isinstance(error, CannotResume):
+        return Outcome("", State.STOPPED, message=str(error), hint=error.hint)
+    problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
+    if error.retryable:
+        return unreachable(Unreachable([problem]))
+    return Outcome("", State.REFUSED, problems=(problem,))
