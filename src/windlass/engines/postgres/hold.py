@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -27,9 +28,11 @@ from windlass.errors import (
     Unreachable,
     WindlassError,
 )
-from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
+
+if TYPE_CHECKING:  # it is slow to load, and nothing here makes one
+    from windlass.model.relation import Name
 
 
 class Hold:

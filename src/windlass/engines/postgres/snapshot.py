@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
@@ -11,8 +12,10 @@ from psycopg import sql
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import SnapshotLost, WindlassError
-from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
+
+if TYPE_CHECKING:  # it is slow to load, and nothing here makes one
+    from windlass.model.relation import Name
 
 # a LOCK TABLE statement of 2,000 names is parsed in milliseconds; longer ones gain nothing
 _LOCKS_PER_STATEMENT = 2_000
