@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -265,6 +266,22 @@ print(sorted({"pydantic", "psycopg", "asyncpg", "rich", "yaml", "postgast"} & se
 """
     out, _ = python(code).communicate(timeout=30)
     assert out.splitlines()[-1] == "[]"
+
+
+def test_a_plan_connects_before_it_loads_what_plans() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        url = f"postgresql://127.0.0.1:{closed.getsockname()[1]}/shop"
+        code = f"""
+import sys
+from windlass.cli.main import run
+run(["plan", "--source", "{url}", "--target", "{url}"])
+late = "windlass.planning", "windlass.journal", "windlass.flows.migrate.context", "tenacity"
+print("psycopg" in sys.modules, [name for name in sys.modules if name.startswith(late)])
+"""
+        out, err = python(code).communicate(timeout=30)
+    assert "source and target cannot be reached" in err
+    assert out.splitlines()[-1] == "True []"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

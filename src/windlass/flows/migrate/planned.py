@@ -23,7 +23,7 @@ def plan_migration(spec: Spec, emit: Emit) -> Planned:
     """
     with closing(hold_of(spec)) as hold:
         hold.connect()
-        # most of what a plan needs takes longer to load than both sides take to answer
+        # slow to load, so both sides are reached first
         from windlass.flows.migrate.context import Migration
 
         with Migration(spec, emit, hold=hold) as run, run.watching():
