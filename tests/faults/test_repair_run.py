@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -11,8 +16,10 @@ from command import (
     BAD_SPEC,
     DIFFERENT,
     DONE,
+    INTERRUPTED,
     REFUSED,
     STOPPED,
+    environment,
     finish,
     migrate,
     start,
@@ -273,3 +280,29 @@ def test_a_target_that_lets_nobody_in_after_the_repair_is_reported(pair: Pair) -
     outcome = conduct(VERIFY, spec, ignore, repaired="20260101_0000_aaaa")
     assert (outcome.state, outcome.run) == (State.STOPPED, "20260101_0000_aaaa")
     assert "nobody_known" in outcome.message
+
+
+def test_ctrl_c_at_the_question_ends_the_command(pair: Pair) -> None:
+    for one in (pair.source, pair.target):
+        one.run("create table t (a int primary key, b text)", "insert into t values (1, 'x')")
+    pair.target.run("update t set b = 'y'")
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "windlass", "verify", "--repair"],
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        env={**environment(pair), "TERM": "dumb"},
+    )
+    os.close(child)
+    try:
+        said = b""
+        while b"[y/N]" not in said:
+            said += os.read(parent, 65536)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == INTERRUPTED
+    finally:
+        process.kill()
+        os.close(parent)
+    assert pair.target.value("select b from t") == "y"
+    assert pair.target.value("select to_regclass('windlass.run')") is None

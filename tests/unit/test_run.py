@@ -50,6 +50,17 @@ def test_a_step_starts_when_the_steps_before_it_are_through() -> None:
     assert [name for name, _ in work.started] == ["a"] * 3 + ["b"] * 3 + ["c"]
 
 
+def test_a_step_that_asks_a_person_runs_in_the_main_thread() -> None:
+    threads: list[threading.Thread] = []
+
+    def ask(_: Work, __: Item) -> Result:
+        threads.append(threading.current_thread())
+        return {}
+
+    run(step("a", items="x y"), Step("b", ask, ("a",), asks=True), step("c", "b"))
+    assert threads == [threading.main_thread()]
+
+
 def test_a_step_that_fans_out_over_nothing_is_through_at_once() -> None:
     work = run(step("a", items=""), step("b", "a", items="", pipelined=True), step("c", "b"))
     assert work.started == [("c", "")]

@@ -64,6 +64,8 @@ class Step(Generic[Context]):
     spread: bool = False
     # Runs also when a step before it has failed, with the same items: it cleans up.
     always: bool = False
+    # Asks a person, who may press Ctrl-C instead: that reaches only the main thread.
+    asks: bool = False
     # What schedulers call it, and the task that lists its items, where that is not our own name.
     scheduler_name: str = ""
     listed_by: str = ""

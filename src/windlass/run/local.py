@@ -197,14 +197,16 @@ class _Execution:
                 if progress.may_close and self._all_done(progress.step.after):
                     self._close(progress)
                     changed = True
-        still = []
-        for job in self._waiting:
-            if self._may_start(job):
-                self._in_flight += 1
-                self._ready.put(job)
+        waiting, self._waiting = self._waiting, []
+        for job in waiting:
+            if not self._may_start(job):
+                self._waiting.append(job)
+                continue
+            self._in_flight += 1
+            if job.step.asks:
+                self._do(job)
             else:
-                still.append(job)
-        self._waiting = still
+                self._ready.put(job)
 
     def _may_open(self, step: Step[Any]) -> bool:
         """A pipelined step opens as soon as the steps before it have listed their items."""
@@ -298,19 +300,20 @@ class _Execution:
                 job = self._ready.get()
                 if self._stop.is_set():
                     return
-                started = time.perf_counter()
-                result: Result = {}
-                error: BaseException | None = None
-                try:
-                    self._emit(
-                        ItemStarted(job.step.name, job.item.id, job.item.group, job.item.cost)
-                    )
-                    result = self._attempt(job)
-                except BaseException as caught:
-                    error = caught
-                self._ended.put(_Ended(job, result, error, time.perf_counter() - started))
+                self._do(job)
         finally:
             self._context.leave()
+
+    def _do(self, job: _Job) -> None:
+        started = time.perf_counter()
+        result: Result = {}
+        error: BaseException | None = None
+        try:
+            self._emit(ItemStarted(job.step.name, job.item.id, job.item.group, job.item.cost))
+            result = self._attempt(job)
+        except BaseException as caught:
+            error = caught
+        self._ended.put(_Ended(job, result, error, time.perf_counter() - started))
 
     def _attempt(self, job: _Job) -> Result:
         """Run an item; again, with growing waits, while its error says that this can help."""

@@ -49,6 +49,7 @@ VERIFY: Flow[Any] = replace(
             _REPAIR,
             "repair_differences",
             *VALIDATE.last.after,
+            asks=True,
             doc="Makes the target equal to the source, if that was asked for.",
         ),
     ),
