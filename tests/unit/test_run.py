@@ -57,7 +57,8 @@ def test_a_step_that_asks_a_person_runs_in_the_main_thread() -> None:
         threads.append(threading.current_thread())
         return {}
 
-    run(step("a", items="x y"), Step("b", ask, ("a",), asks=True), step("c", "b"))
+    steps = (step("a", items="x y"), Step("b", ask, ("a",), asks=True), step("c", "b"))
+    run_flow(Flow("test", steps), Work(), jobs=3, emit=ignore)
     assert threads == [threading.main_thread()]
 
 
