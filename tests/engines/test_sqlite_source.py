@@ -117,6 +117,7 @@ SAID: list[tuple[str, str, Any]] = [
     ("float64", "'1e3'", 1000.0),
     ("float64", "'0.10'", 0.1),
     ("float64", "'0.10000000000000001'", 0.1),  # seventeen digits, as C prints them
+    ("decimal(38,37)", "'0e999999999'", Decimal(0)),
     ("decimal(38,0)", f"'{'9' * 38}'", Decimal("9" * 38)),
     ("decimal(20,3)", "'12345678901234567.890'", Decimal("12345678901234567.890")),
     ("decimal(5,2)", "7", Decimal("7.00")),
@@ -154,6 +155,9 @@ def test_the_user_can_say_what_a_column_is(form: str, engine: Engine, tmp_path: 
     [
         ("boolean", "2"), ("boolean", "'true'"), ("int64", "1.5"), ("int64", "'1_000'"),
         ("int64", "'9223372036854775808'"), ("float64", "'x'"), ("float64", "9007199254740993"),
+        ("float64", "'9007199254740993'"), ("float64", "'0.12345678901234567890'"),
+        ("float64", "'1e400'"), ("float64", "'1e-400'"), ("float64", "'1e99999999999999999999'"),
+        ("decimal(38,30)", "'0.12345678901234567890123456789012345'"),
         ("decimal(5,2)", "'1.005'"), ("decimal(5,2)", "'1000'"), ("decimal(5,2)", "0.5"),
         ("decimal(5,2)", "'NaN'"), ("text", "x'ff'"), ("text", "1"), ("json", "'{'"),
         ("json", "'NaN'"),

@@ -65,25 +65,31 @@ def _float(value: Raw) -> float:
     number = float(given)
     if isinstance(given, str):
         written = {Decimal(repr(number)), Decimal(f"{number:.16e}")}
-        if Decimal(given) not in written:
+        if _exact(given) not in written:
             raise ValueError
     return number
+
+
+def _exact(given: int | float | str) -> Decimal:
+    try:
+        return Decimal(given)
+    except InvalidOperation:  # its exponent is too large
+        raise ValueError from None
 
 
 def _decimal(value: Raw, column: Column) -> Decimal:
     """Refuses a real: a decimal stored as one has lost its exact value."""
     if isinstance(value, float):
         raise ValueError
-    try:
-        number = Decimal(_numeric(value))
-    except InvalidOperation:
-        raise ValueError from None
+    number = _exact(_numeric(value))
+    if not number:
+        return Decimal(0)
     _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)
     significant = "".join(map(str, digits)).rstrip("0")
     scale = len(significant) - len(digits) - exponent
     whole = len(digits) + exponent
-    if number and (scale > column.scale or whole > column.precision - column.scale):
+    if scale > column.scale or whole > column.precision - column.scale:
         raise ValueError
     return number
 
