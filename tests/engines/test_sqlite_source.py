@@ -260,6 +260,21 @@ def test_an_unknown_scheme_is_refused_with_those_that_are_known(tmp_path: Path) 
     assert "Secret" not in ran.said
 
 
+@pytest.mark.parametrize("path", ["app.db", "/srv/app.sqlite", "./app", "sqlite:app.db"])
+def test_a_path_in_place_of_a_url_is_refused_with_an_example(path: str, tmp_path: Path) -> None:
+    ran = export(_Url(path), tmp_path).expect(2)
+    assert "sqlite:///folder/file.db" in ran.result["message"]
+
+
+def test_a_pattern_that_names_nothing_is_refused_with_what_there_is(
+    engine: Engine, tmp_path: Path
+) -> None:
+    assert "it has no tables" in export(engine, tmp_path).expect(3).said
+    engine.run("create table visits (a)", "create view v as select 1 as one")
+    ran = export(engine, tmp_path, relations="visit").expect(3)
+    assert "it has main.v, main.visits" in ran.said
+
+
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_bytes(b"hello, world " * 1000)

@@ -188,6 +188,22 @@ def test_what_was_loaded_cannot_be_rolled_back_and_says_so(shop: Database, tmp_p
     assert rows(tmp_path, "select count(*) from orders") == [(100,)]
 
 
+def test_what_may_have_been_loaded_cannot_be_rolled_back_and_says_so(
+    shop: Database, tmp_path: Path
+) -> None:
+    """Its files were written, and what became of the load is not known."""
+    run = export(shop, tmp_path, **LOADED).expect(0).result["run"]
+    kept = records(tmp_path)
+    record = kept.read(run)
+    assert record is not None and record.outcome is not None
+    read = tuple(replace(one, verified="") for one in record.outcome.relations)
+    kept.write(
+        replace(record, state=State.STOPPED, outcome=replace(record.outcome, relations=read))
+    )
+    refused = command(shop, tmp_path, "rollback", "--yes", run, **LOADED).expect(3)
+    assert "may have loaded" in refused.said
+
+
 def test_a_run_that_left_no_record_is_named_with_those_that_did(
     shop: Database, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,16 +37,25 @@ ENGINES = (
 )
 
 
+# what people give where a URL is needed; no service of libpq is called like that
+_FILE = re.compile(r"(sqlite|duckdb):.*|\.{0,2}/.*|.*\.(db3?|sqlite3?|duckdb)", re.IGNORECASE)
+
+
 def engine_of(url: str, role: str) -> Engine:
     """The engine for a URL in a `role` ("source" or "warehouse"). Anything that is not a URL is
     PostgreSQL: a conninfo string or the name of a service.
 
     Raises:
-        BadSpec: no engine has this scheme. The message does not repeat the URL, which may contain a
-        password.
+        BadSpec: no engine has this scheme, or it is the path of a file. The message does not repeat
+        the URL, which may contain a password.
     """
     scheme, colon, _ = url.partition("://")
     if not colon or "=" in scheme:
+        if role == "source" and "=" not in url and _FILE.fullmatch(url):
+            message = (
+                "give the URL of a file: sqlite:///folder/file.db, duckdb:///folder/file.duckdb"
+            )
+            raise BadSpec([f"{role}: {message}"])
         return ENGINES[0]
     wanted = scheme.partition("+")[0].lower()  # postgresql+psycopg:// is SQLAlchemy's
     able = [one for one in ENGINES if (one.source if role == "source" else one.target)]

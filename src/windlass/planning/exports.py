@@ -25,6 +25,7 @@ from windlass.planning.patterns import matches, matches_column
 from windlass.spec.choices import Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
 
+_SHOWN = 5  # names of what there is
 _SPELLING = "check the spelling; `unmatched: ignore` lets such patterns pass"
 
 
@@ -59,10 +60,16 @@ def choose(
             continue
         found = [relation for relation in relations if _is_meant(spec, one.name, relation)]
         if not found:
-            problems.append(Problem(one.name, "names no relation of the source"))
+            problems.append(Problem(one.name, "names no relation of the source", _all(relations)))
         for relation in found:
             chosen[str(relation.name)] = Wanted(one, _request(one, relation))
     return chosen, problems
+
+
+def _all(relations: Sequence[Readable]) -> str:
+    names = [str(one.name) for one in relations]
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"it has {', '.join(names[:_SHOWN]) or 'no tables'}{more}"
 
 
 def _request(one: RelationSpec, relation: Readable | None) -> Request:

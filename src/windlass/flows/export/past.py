@@ -106,9 +106,13 @@ class ExportPast:
     def _blocked(self, record: Record) -> Sequence[Problem]:
         if record.is_alive():
             return [in_progress(record)]
-        loaded = [one for one in record.outcome.relations if one.verified] if record.outcome else []
-        if record.loads and (loaded or record.state is State.RUNNING):
-            message = f"has loaded into {record.target}: what its rows replaced was not kept"
+        relations = record.outcome.relations if record.outcome else ()
+        loaded = any(one.verified for one in relations)
+        # of a load that was cut off nobody knows whether the warehouse has committed it
+        may_have = record.state is State.RUNNING or any(one.chunks or one.rows for one in relations)
+        if record.loads and (loaded or may_have):
+            has = "has" if loaded else "may have"
+            message = f"{has} loaded into {record.target}: what its rows replaced was not kept"
             hint = "restore the tables by the warehouse's own means, or export again"
             return [Problem(f"run {record.run}", message, hint)]
         return []
