@@ -34,7 +34,7 @@ EXPORT = Entries(
         help="duckdb:///path, bigquery://project/dataset or postgresql://...; default: files only.",
         about="`duckdb:///path`, `bigquery://project/dataset` or `postgresql://...`. None: files"
         " only.",
-        example="duckdb:////srv/shop.duckdb",
+        example="duckdb:///srv/shop.duckdb",
         section=Section.DATABASES,
         option=Option(metavar="URL"),
         tells_runs_apart=False,
