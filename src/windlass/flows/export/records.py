@@ -32,6 +32,7 @@ BEAT_SECONDS = 15.0
 # A process on another machine that has not rewritten its record for this long counts as gone.
 SILENCE = timedelta(seconds=60)
 RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # what a run can be called
+_FOLDER = re.compile(r"(?!\.\.?/)[^/]+/[^/]+-[0-9a-f]{8}")  # `windlass.flows.export.manifests`
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 
 
@@ -118,7 +119,9 @@ class Records:
         if not RUN.fullmatch(run):
             return None
         with suppress(ValidationError):
-            return _RECORD.validate_json(self._store.get(_path(run)) or b"")
+            found = _RECORD.validate_json(self._store.get(_path(run)) or b"")
+            # a rollback empties them: never the store itself, nor a folder of several runs
+            return found if all(map(_FOLDER.fullmatch, found.folders.values())) else None
         return None
 
     def write(self, record: Record) -> None:

@@ -1,0 +1,30 @@
+"""Records of exports: what is not one is never acted on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("obstore")
+
+from windlass.engines.objects.store import ObjectStore
+from windlass.errors import Refused
+from windlass.flows.export.past import ExportPast
+from windlass.flows.export.records import Records, begun
+from windlass.model.outcome import State
+
+
+@pytest.mark.parametrize("folder", ["", "shop", "_windlass_runs", "shop/2024/january"])
+def test_a_record_whose_folder_is_not_that_of_a_run_removes_nothing(
+    folder: str, tmp_path: Path
+) -> None:
+    """The store's root, or a folder of other files, as a damaged record may have it."""
+    store = ObjectStore(f"file://{tmp_path}")
+    store.put("shop/2024/january/part-00001.parquet", b"precious")
+    record = begun("monday", "hash", ("a", "b"), {"shop.orders": folder}, loads=False)
+    Records(store).write(replace(record, state=State.DONE))
+    with ExportPast(store) as past, pytest.raises(Refused, match="before the start"):
+        past.roll_back("monday", force=True)
+    assert store.get("shop/2024/january/part-00001.parquet") == b"precious"
