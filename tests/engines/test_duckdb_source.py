@@ -13,6 +13,9 @@ from command import windlass
 from engines import Engine, duckdb_engine
 from exporting import export, rows, spec_file
 from servers import Database
+from windlass.engines.duckdb.source import DuckDbSource
+from windlass.engines.duckdb.target import DuckDbTarget
+from windlass.errors import BadSpec
 
 # DuckDB's type, a literal, what a DuckDB warehouse has, and the value as text
 VALUES: list[tuple[str, str, str, str]] = [
@@ -91,6 +94,14 @@ def test_values_of_every_type_arrive(form: str, engine: Engine, tmp_path: Path) 
     ]
     assert told == VALUES
     assert set(empty) == {None}
+
+
+@pytest.mark.parametrize("tail", ["?x", "#x"])
+def test_a_path_is_never_cut_off(tail: str, tmp_path: Path) -> None:
+    """Another file of this name may be there."""
+    for engine in (DuckDbSource, DuckDbTarget):
+        with pytest.raises(BadSpec, match="duckdb needs the path of a file"):
+            engine(f"duckdb://{tmp_path}/a.duckdb{tail}")
 
 
 def test_types_of_its_own_arrive_in_postgres(

@@ -22,6 +22,11 @@ def path_of(url: str) -> str:
     return "" if parts.netloc or parts.fragment or not path else f"/{path}"
 
 
+def path_alone(url: str) -> str:
+    """`path_of` a URL that has no options; empty for one that ends in `?...`."""
+    return "" if urlsplit(url).query else path_of(url)
+
+
 def identity_of(engine: str, path: str) -> str:
     """The same however the file is named, and different for a file with the same path on another
     machine."""

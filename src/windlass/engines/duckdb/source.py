@@ -19,7 +19,7 @@ from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.reading import DuckDbRows
 from windlass.engines.duckdb.session import MEMORY, explaining
 from windlass.engines.duckdb.types import column_of
-from windlass.engines.paths import check_file, identity_of, path_of
+from windlass.engines.paths import check_file, identity_of, path_alone
 from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import BadSpec, SnapshotLost, WindlassError
@@ -45,7 +45,7 @@ class DuckDbSource:
         Raises:
             BadSpec: the URL names no file.
         """
-        self._path = path_of(url)
+        self._path = path_alone(url)
         if not self._path:
             hint = "duckdb:///folder/file.duckdb"
             raise BadSpec([f"source: duckdb needs the path of a file: {hint}"])

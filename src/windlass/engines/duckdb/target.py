@@ -24,7 +24,7 @@ from windlass.engines.loads import (
     without_key,
 )
 from windlass.engines.objects.store import ObjectStore, fetched
-from windlass.engines.paths import cannot_make, path_of
+from windlass.engines.paths import cannot_make, path_alone
 from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.errors import BadSpec, ConnectionLost, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
@@ -44,7 +44,7 @@ class DuckDbTarget:
         Raises:
             BadSpec: the URL names no file.
         """
-        self._path, self._schema = path_of(url), schema or "main"
+        self._path, self._schema = path_alone(url), schema or "main"
         if not self._path:
             hint = "duckdb:///folder/file.duckdb"
             raise BadSpec([f"warehouse: duckdb needs the path of a file: {hint}"])
