@@ -1,7 +1,7 @@
-"""The demo's two servers: one with the shop in it, and one beside it to move the shop to.
+"""The demo's two servers: one with the sample shop, and one to migrate it to.
 
-Decides how they are made, found again, filled and ended, and says what takes a while. Whose
-folder it is, and what is moved when, is left to the shells::
+Decides how they are created, found again, filled and ended, and reports what takes long. The
+callers choose the folder and start the migrations::
 
     folder/
       source/   PostgreSQL 16
@@ -36,7 +36,7 @@ _SETTINGS = {"shared_buffers": "128MB", "max_wal_size": "2GB"}
 
 
 def claim(folder: Path, mark: str) -> bool:
-    """Make the folder ours, which a file named `mark` says; not if something else is in it."""
+    """Claim the folder with a file named `mark`; refuse if something else is in it."""
     if folder.exists() and any(folder.iterdir()) and not (folder / mark).exists():
         return False
     make_folder(folder)
@@ -45,7 +45,7 @@ def claim(folder: Path, mark: str) -> bool:
 
 
 def start_both(folder: Path, report: Report | None) -> dict[str, EmbeddedServer]:
-    """By side, running; what is in them stays as it is."""
+    """Start both; returns them by side. Their contents are not changed."""
     servers = {}
     for side, version in SIDES.items():
         with doing(report, f"starting PostgreSQL {version}") as done:
@@ -59,7 +59,8 @@ def start_both(folder: Path, report: Report | None) -> dict[str, EmbeddedServer]
 def server_in(
     folder: Path, version: Version, settings: Mapping[str, str] | None = None
 ) -> EmbeddedServer:
-    """Not started. Made again where an earlier process was stopped while it made it."""
+    """The server in a folder, not started. Recreated if an earlier process was stopped while
+    creating it."""
     if (folder / "data" / "PG_VERSION").exists():
         return EmbeddedServer.open(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -68,7 +69,7 @@ def server_in(
 
 def stop(folder: Path) -> None:
     """End the server in that folder, if there is one."""
-    with suppress(WindlassError):  # it was never made
+    with suppress(WindlassError):  # it was never created
         EmbeddedServer.open(folder).stop()
 
 
@@ -81,7 +82,7 @@ def remove(folder: Path) -> None:
 
 
 def filled_scale(source: EmbeddedServer) -> float | None:
-    """Of the shop that is in the source; None where it is not, or not as a whole."""
+    """The scale of the shop in the source; None if it is missing or incomplete."""
     try:
         return float(_filled_mark(source).read_text())
     except (OSError, ValueError):
@@ -89,7 +90,7 @@ def filled_scale(source: EmbeddedServer) -> float | None:
 
 
 def fill(source: EmbeddedServer, scale: float, report: Report | None) -> None:
-    """Put the shop into the source; what is in its database goes."""
+    """Fill the source with the shop; drops its previous database."""
     rows = f"about {round(shop.ROWS * scale):,} rows"
     with doing(report, f"filling the source with a sample shop, {rows}") as done:
         _filled_mark(source).unlink(missing_ok=True)
@@ -99,7 +100,7 @@ def fill(source: EmbeddedServer, scale: float, report: Report | None) -> None:
 
 
 def emptied(server: EmbeddedServer) -> str:
-    """URL of the server's database, with nothing in it."""
+    """The URL of the server's database, made empty."""
     statement = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(DATABASE))
     with closing(psycopg.connect(server.url(), autocommit=True)) as connection:
         connection.execute(statement)
@@ -108,7 +109,7 @@ def emptied(server: EmbeddedServer) -> str:
 
 @contextmanager
 def doing(report: Report | None, words: str) -> Iterator[list[str]]:
-    """Say what takes a while, and that it is done. The list takes the words for its end."""
+    """Report a slow step and its end. The list takes the final text."""
     done: list[str] = []
     started = time.monotonic()
     if report is None:

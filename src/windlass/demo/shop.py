@@ -1,7 +1,7 @@
 """The sample shop: a database that looks like one somebody lives from, in about ten seconds.
 
-What is in it is decided by three files, in this order: `schema.sql` (types and empty relations),
-`rows.sql` (the same rows every time), `keys.sql` (what is faster to build over rows).
+Three files define it, in this order: `schema.sql` (types and empty relations), `rows.sql` (the same
+rows every time), `keys.sql` (what is faster to build over rows).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ select set_config('synchronous_commit', 'off', false),
 
 
 def fill(url: str, scale: float = 1.0) -> None:
-    """Make the shop in an empty database; `scale` multiplies the large relations' rows.
+    """Create the shop in an empty database; `scale` multiplies the large relations' rows.
 
     Each of the three files is one transaction.
 
     Raises:
-        WindlassError: the server refused, for instance as there is a shop already.
+        WindlassError: the server refused, for example because there is a shop already.
     """
     try:
         with closing(psycopg.connect(url, autocommit=True)) as connection:

@@ -1,1 +1,1 @@
-"""The truth of what is finished, kept in the target because only there it commits with the rows."""
+"""The record of finished work, kept in the target, where it commits together with the rows."""

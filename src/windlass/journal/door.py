@@ -1,4 +1,4 @@
-"""The one way to the journal: it is looked at before anything in it is read or written."""
+"""The only access to the journal: checks it before anything is read or written."""
 
 from __future__ import annotations
 
@@ -33,19 +33,18 @@ def read_problems(connection: Session) -> list[Problem]:
 
 def check(connection: Session) -> None:
     """Raises:
-    Refused: another role could make us run its code, or has changed what the journal says.
+    Refused: another role could make us run its code, or has changed the journal.
     """
     if problems := read_problems(connection):
         raise Refused(problems)
 
 
 def exists(connection: Session) -> bool:
-    """Whether there is a journal. Whoever opens it asks this first: one of an older version is
-    upgraded.
+    """Whether there is a journal. To be called before opening it: upgrades an older version.
 
     Raises:
-        Refused: what is there is not ours, another role may change it, it cannot be upgraded by
-            this session's user, or a newer windlass has made it.
+        Refused: the schema is not ours, another role may change it, this user cannot upgrade it, or
+        a newer windlass made it.
     """
     check(connection)
     row = connection.execute("select pg_catalog.to_regclass('windlass.line'::text)").fetchone()
@@ -57,13 +56,14 @@ def exists(connection: Session) -> bool:
 
 
 def create(connection: Session) -> None:
-    """Make the journal's schema where it is missing, inside the caller's transaction. Whoever
-    begins or resumes a run calls this first.
+    """Create the journal's schema if it is missing, inside the caller's transaction. Called
+    before a run begins or resumes.
 
-    Looked at again when it is there: until then anybody may have made one of that name.
+    Checked again once it exists, because anybody may have created a schema of that name in the
+    meantime.
 
     Raises:
-        Refused: what is there is not ours.
+        Refused: the schema is not ours.
     """
     _one_at_a_time(connection)
     if not exists(connection):
@@ -83,13 +83,13 @@ def _upgrade(connection: Session) -> None:
 
 
 def _one_at_a_time(connection: Session) -> None:
-    """Two at once would meet in the catalogs."""
+    """Serialise: two at once would conflict in the catalogs."""
     connection.execute("select pg_catalog.pg_advisory_xact_lock(%s::bigint)", (_CREATING,))
 
 
 def keep_private(connection: Session) -> None:
-    """Take back what default privileges have granted others on tables of the journal's schema that
-    this transaction has made."""
+    """Revoke what default privileges granted others on tables of the journal's schema that this
+    transaction created."""
     connection.execute(_text("private.sql"))
 
 

@@ -1,7 +1,7 @@
-"""One run's journal, as one process has it: its lines in memory, and the only way to add to them.
+"""One run's journal in one process: its lines in memory, and the only way to add lines.
 
-Every piece of work and its line commit in one transaction, which first makes sure that the run is
-still this process's.
+Every piece of work and its line commit in one transaction, which first checks that the run still
+belongs to this process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ Row = Sequence[Any]
 
 
 class Transaction(Protocol):
-    """An open one: the first row of each statement that began it, and what will run with COMMIT."""
+    """An open transaction: the first row of each statement sent with BEGIN, and the statements to
+    run with COMMIT."""
 
     @property
     def answers(self) -> Sequence[Row | None]: ...
@@ -47,7 +48,7 @@ class Begin(Protocol):
 
 
 class Journal:
-    """What is finished of a run, as far as this process knows; threads share it."""
+    """A run's finished work, as far as this process knows; shared by threads."""
 
     def __init__(self, run: str, begin: Begin, epoch: int = 1) -> None:
         self.run, self.epoch = run, epoch
@@ -83,7 +84,7 @@ class Journal:
         return (line.note or {}) if line else {}
 
     def lacking(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-        """Items that are wanted and not finished, by step; steps that lack none are left out."""
+        """Items that are required but not finished, by step; complete steps are left out."""
         found = {
             step: [item for item in items if item not in self.lines(step)]
             for step, items in wanted.items()
@@ -91,7 +92,7 @@ class Journal:
         return {step: items for step, items in found.items() if items}
 
     def read(self, connection: Session) -> None:
-        """Know what the target knows, and nothing else."""
+        """Replace the lines in memory by the target's."""
         found: dict[str, dict[str, Line]] = defaultdict(dict)
         for line in records.read_lines(connection, self.run):
             found[line.step][line.item] = line
@@ -99,20 +100,21 @@ class Journal:
             self._lines = found
 
     def read_again(self, connection: Session, step: str, items: list[str]) -> None:
-        """What has been committed of some items: the answer to a commit may have been lost."""
+        """Read again which of some items are committed: the answer to a commit may have been
+        lost."""
         doing = f"reading the journal of {step} {', '.join(items[:1])}"
         with self._begin(connection, doing, self.fence) as transaction:
             self.check_epoch(transaction.answers[0])
             self.keep(records.read_lines_of(connection, self.run, step, items))
 
     def keep(self, lines: Iterable[Line]) -> None:
-        """What has been committed, by whatever session."""
+        """Add committed lines, of any session."""
         with self._lock:
             for line in lines:
                 self._lines[line.step][line.item] = line
 
     def forget(self, connection: Session, steps: Iterable[str], items: Collection[str]) -> None:
-        """Finished items whose work the caller's transaction undoes."""
+        """Delete the lines of items whose work the caller's transaction undoes."""
         for step in steps:
             records.delete_lines(connection, self.run, step, list(items))
             with self._lock:
@@ -131,10 +133,10 @@ class Journal:
         like: Line | None = None,
         first: Sequence[str] = (),
     ) -> Result:
-        """Do a piece of work and journal it, in one transaction; nothing if it is done. What it
-        returns is kept as the line's note.
+        """Do a piece of work and journal it, in one transaction; do nothing if it is already done.
+        What it returns is kept as the line's note.
 
-        `like` has what else the line says; `first` runs at the very beginning of the transaction.
+        `like` has the line's other fields; `first` runs at the very beginning of the transaction.
 
         Raises:
             RunLost: another process has taken the run over.
@@ -142,7 +144,8 @@ class Journal:
         if (step, item) in self:
             return self.note(step, item)
         started = time.perf_counter()
-        # the line first, so that it waits for a commit of the same work that was in doubt
+        # the line first, so that it waits for an earlier commit of the same work that is still in
+        # progress
         line = replace(like or Line("", ""), step=step, item=item)
         opening = (*first, self.fence, records.line_statement(self.run, line))
         doing = f"{step} {item}".strip()
@@ -162,7 +165,7 @@ class Journal:
         return line.note or {}
 
     def fenced(self, connection: Session, step: str, work: Callable[[Session], None]) -> None:
-        """Do what may be done twice, in a separate transaction, as long as the run is ours.
+        """Do work that may be repeated, in a separate transaction, as long as the run is ours.
 
         Raises:
             RunLost: another process has taken it over.
@@ -175,7 +178,7 @@ class Journal:
         """Journal how the run ended, on disk.
 
         Raises:
-            RunLost: this process has not had the run to itself until now.
+            RunLost: another process has taken the run over.
         """
         try:
             with connection.transaction():
@@ -188,7 +191,7 @@ class Journal:
 
     @property
     def fence(self) -> str:
-        """To be run first in every transaction that journals; `check_epoch` takes its answer."""
+        """Run first in every transaction that journals; `check_epoch` checks its result."""
         return records.fence_statement(self.run)
 
     def check_epoch(self, row: Row | None) -> None:
@@ -200,7 +203,7 @@ class Journal:
 
     @property
     def hold_statement(self) -> str:
-        """`fence` for a session of rows; `check_held` takes its tag."""
+        """`fence` for a COPY session; `check_held` checks its tag."""
         return records.hold_statement(self.run, self.epoch)
 
     def check_held(self, tag: str) -> None:

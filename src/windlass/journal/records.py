@@ -64,7 +64,7 @@ class Run:
 
 @cache
 def _plans() -> TypeAdapter[Plan]:
-    """Made when the first plan is read or written, as that takes a while."""
+    """Created with the first plan that is read or written, because that is slow."""
     return TypeAdapter(Plan)
 
 
@@ -74,7 +74,7 @@ def _outcomes() -> TypeAdapter[Outcome]:
 
 
 def get_ready() -> None:
-    """Make now what takes a while, and will be needed; for a moment in which one waits anyway."""
+    """Create the slow type adapters now; called while the process waits anyway."""
     _plans()
     _outcomes()
 
@@ -103,7 +103,8 @@ def line_statement(run: str, line: Line) -> str:
 
 
 def fence_statement(run: str) -> str:
-    """The epoch of a run, locked until the transaction ends: nobody takes it over until then."""
+    """The epoch of a run, locked until the transaction ends: no process can take it over until
+    then."""
     statement = sql.SQL("select epoch from windlass.run where run = {} for share")
     return statement.format(sql.Literal(run)).as_string(None)
 
@@ -113,15 +114,17 @@ HELD = "SELECT 1"
 
 
 def hold_statement(run: str, epoch: int) -> str:
-    """`fence_statement` that finds the run only in this epoch, for a session that gives tags."""
+    """`fence_statement` that finds the run only in this epoch, for sessions that return command
+    tags."""
     statement = sql.SQL("select from windlass.run where run = {} and epoch = {} for share")
     return statement.format(sql.Literal(run), sql.Literal(epoch)).as_string(None)
 
 
 def take_over(connection: Session, run: str, external_run: str) -> int:
-    """Raise the epoch, so that no other process can journal anything of this run; the new one.
+    """Raise the epoch, so that no other process can journal anything of this run; returns the new
+    one.
 
-    On disk before anything else is: a crash that forgot it would give the next process the same.
+    Committed to disk first: after a crash that lost it, the next process would get the same epoch.
     """
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
@@ -135,7 +138,7 @@ def take_over(connection: Session, run: str, external_run: str) -> int:
 
 
 def note_statement(run: str, line: Line) -> str:
-    """UPDATE of a line of this transaction with what its work has returned, when it is through."""
+    """UPDATE of a line of this transaction with the result of its work."""
     statement = sql.SQL(
         "update windlass.line set seconds = {}, note = {}, at = clock_timestamp()"
         " where run = {} and step = {} and item = {}"
@@ -168,8 +171,8 @@ def insert_any_run(
     plan: bytes,
     external_run: str,
 ) -> None:
-    """A new run of any flow. `source` is what it works on, for every way of naming it, and a name
-    for people; `plan` is the flow's own, as JSON. On disk before anything else is."""
+    """A new run of any flow. `source` is the identity of the database it reads and a name for
+    people; `plan` is the flow's plan as JSON. Committed to disk."""
     connection.execute("set local synchronous_commit = on")
     connection.execute(
         "insert into windlass.run"
@@ -211,7 +214,7 @@ def read_plan(connection: Session, run: str) -> Plan:
     """Of a run of the flow `migrate`.
 
     Raises:
-        WindlassError: another version has begun it, whose plans this one does not know.
+        WindlassError: another version began it, whose plans this one cannot read.
     """
     try:
         return _plans().validate_json(read_packed(connection, run))
@@ -226,7 +229,7 @@ def read_plan(connection: Session, run: str) -> Plan:
 
 
 def read_runs(connection: Session, run: str | None = None, *, flow: str = "") -> list[Run]:
-    """All runs, the newest first; or the one of this name; or those of one flow."""
+    """All runs, newest first; or the run of this name, or those of one flow."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "select run, flow, state, source, source_name, essence as config,"
@@ -250,7 +253,7 @@ def read_runs(connection: Session, run: str | None = None, *, flow: str = "") ->
 
 
 def has_survived(connection: Session, run: str) -> bool:
-    """Whether the target's unlogged relations are what they were: a crash empties ours too."""
+    """Whether the target's unlogged relations survived: a crash empties our marker table too."""
     row = connection.execute("select from windlass.crash_marker where run = %s", (run,)).fetchone()
     return row is not None
 
@@ -262,7 +265,7 @@ def insert_crash_marker(connection: Session, run: str) -> None:
 
 
 def set_state(connection: Session, run: str, state: State, outcome: Outcome | None = None) -> None:
-    """Write how a run stands. An ended run is committed synchronously: see `session_settings`."""
+    """Write a run's state. The end of a run is committed synchronously: see `session_settings`."""
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
         connection.execute(
@@ -315,7 +318,7 @@ def read_lines(connection: Session, run: str) -> list[Line]:
 
 
 def read_line(connection: Session, run: str, step: str, item: str) -> Line:
-    """One that is known to be there."""
+    """A line that is known to exist."""
     row = connection.execute(
         "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
         " from windlass.line where run = %s and step = %s and item = %s",
@@ -326,7 +329,7 @@ def read_line(connection: Session, run: str, step: str, item: str) -> Line:
 
 
 def read_lines_of(connection: Session, run: str, step: str, items: list[str]) -> list[Line]:
-    """Those of a step's items that are there."""
+    """The existing lines of a step's items."""
     rows = connection.execute(
         "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
         " from windlass.line where run = %s and step = %s and item = any(%s)",
@@ -349,8 +352,8 @@ def read_run_of_snapshot(connection: Session, source: str, snapshot: str) -> str
 
 
 def read_kept_objects(connection: Session) -> dict[str, int]:
-    """By run, how many copies of large objects that it has set aside are still there. Nothing where
-    this user may not look, or what is there is no journal of ours."""
+    """By run, how many of its set-aside copies of large objects still exist. Empty if this user may
+    not read the journal, or it is not ours."""
     try:
         with connection.transaction():  # a savepoint, where the session holds a snapshot
             rows = connection.execute(
@@ -368,9 +371,9 @@ def read_kept_objects(connection: Session) -> dict[str, int]:
 
 
 def transactions(run: str) -> sql.Composed:
-    """A query for the ids of the transactions that wrote a run's rows, or whatever else its lines
-    record: a line is committed with its work. What wrote in a subtransaction is in its note. The
-    rollbacks of later runs that gave it back what those had set aside are among them."""
+    """A query for the ids of the transactions that wrote a run's rows, or anything else that its
+    lines record: a line commits with its work. Subtransactions are in the notes. Includes rollbacks
+    of later runs, which restored objects of this one."""
     return sql.SQL(
         "select xmin from windlass.line where step = {1} union all "
         "select xmin from windlass.line where run = {0} union all select one.id::xid"

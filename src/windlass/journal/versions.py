@@ -1,4 +1,4 @@
-"""Versions of the journal's schema: which one a journal has, and how an older one is upgraded.
+"""Versions of the journal's schema: detects and upgrades older ones.
 
 A file ``migrations/NNNN.sql`` makes version NNNN of the one before it, and raises the epoch of
 every run where a process of an older windlass would go wrong.
@@ -22,7 +22,7 @@ PLANS_CHANGED = 2
 
 
 def read_version(connection: Session) -> int:
-    """Of a journal that is there. The first did not record it."""
+    """The version of an existing journal. Version 1 did not record it."""
     row = connection.execute(
         "select pg_catalog.to_regclass('windlass.schema_version'::text)"
     ).fetchone()
@@ -33,7 +33,7 @@ def read_version(connection: Session) -> int:
 
 
 def is_older(connection: Session) -> bool:
-    """Than what this windlass works with.
+    """Whether the journal is older than this windlass's version.
 
     Raises:
         Refused: a newer windlass has made the journal, and this one does not know what is in it.
@@ -55,8 +55,8 @@ def older_problem() -> Problem:
 
 
 def upgrade(connection: Session) -> None:
-    """Apply in order what an older journal lacks, inside the caller's transaction; nothing where
-    another session was faster."""
+    """Apply missing migrations in order, inside the caller's transaction; none if another session
+    was faster."""
     for version in range(read_version(connection) + 1, VERSION + 1):
         connection.execute(_migration(version))
         if version == PLANS_CHANGED:

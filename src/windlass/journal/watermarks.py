@@ -1,4 +1,4 @@
-"""Watermarks: how far a run without an end has come, such as the last key or LSN that is durable.
+"""Watermarks: the progress of a run without an end, such as the last durable key or LSN.
 
 A watermark is written by the same session and in the same transaction as the work up to it, through
 whichever driver does the work: hence `watermark_statement` gives text.
@@ -14,7 +14,7 @@ Session = Connection[Any]
 
 
 def watermark_statement(run: str, name: str, value: str) -> str:
-    """Moves a run's watermark to `value`, to be run in the transaction of the work up to there."""
+    """Sets a run's watermark to `value`; to be run in the transaction of the work up to there."""
     statement = sql.SQL(
         "insert into windlass.watermark (run, name, value) values ({}, {}, {})"
         " on conflict (run, name) do update set value = excluded.value, at = excluded.at"
@@ -23,7 +23,7 @@ def watermark_statement(run: str, name: str, value: str) -> str:
 
 
 def read_watermarks(connection: Session, run: str) -> dict[str, str]:
-    """A run's, by name; none that has never been written."""
+    """A run's watermarks, by name; without those never written."""
     rows = connection.execute(
         "select name, value from windlass.watermark where run = %s", (run,)
     ).fetchall()

@@ -1,1 +1,1 @@
-"""Nouns: frozen, JSON-able through pydantic, and free of any database or scheduler."""
+"""Nouns: frozen, JSON-serialisable through pydantic, independent of any database or scheduler."""

@@ -46,7 +46,7 @@ class KeyRange:
 
 @dataclass(frozen=True, slots=True)
 class NullKeys:
-    """The rows that no key range holds: where any column of the key is NULL."""
+    """The rows in no key range: those with a NULL in any key column."""
 
     key: tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""What happens in a run, as frozen events passed to a callable."""
+"""The events of a run: frozen, passed to a callable."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class FlowPlanned:
-    """The work is known. Sizes and rows are of what is to be copied, per group of items: a
-    relation, or a batch of small ones; `relations` counts a batch's."""
+    """The work is planned. Sizes and rows are those to be copied, per group of items: a relation,
+    or a batch of small ones; `relations` counts the relations of a batch."""
 
     run: str
     sizes_bytes: dict[str, int]
@@ -20,7 +20,7 @@ class FlowPlanned:
     source: str = ""  # names for people: "shop on 127.0.0.1:5416 (PostgreSQL 16.14)"
     target: str = ""  # "": the flow stays in one database
     flow: str = "migrate"
-    doing: str = "Migrating"  # in the flow's words
+    doing: str = "Migrating"  # in the flow's terms
     steps: tuple[str, ...] = ()  # every step that will run, in order
     copy_steps: tuple[str, ...] = ()  # those whose items move rows
     forecast: dict[str, float] = field(default_factory=dict)  # worker-seconds, by step
@@ -57,7 +57,7 @@ class ItemFinished:
     seconds: float
     rows: int = 0
     size_bytes: int = 0
-    resumed: bool = False  # the journal had it already
+    resumed: bool = False  # it was already in the journal
     cost: int = 0
 
 
@@ -72,7 +72,7 @@ class ItemRetried:
 
 @dataclass(frozen=True, slots=True)
 class BytesCopied:
-    """More bytes of an item are on their way; not yet committed. Lost if the item is retried."""
+    """More bytes of an item were sent, not yet committed. Lost if the item is retried."""
 
     item: str
     group: str
@@ -88,12 +88,12 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The journal has the run's end: whatever happens to this process now changes nothing."""
+    """The run's end is journalled: the fate of this process no longer matters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The user is asked something; `is_over` when there is an answer. Nothing is drawn between."""
+    """The user is asked a question; `is_over` once answered. Nothing is drawn in between."""
 
     is_over: bool = False
 

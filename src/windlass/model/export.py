@@ -1,4 +1,4 @@
-"""Nouns of an export: what is read, as which types, and what has become of it."""
+"""Nouns of an export: what is read, with which types, and the results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from windlass.model.units import plural
 
 
 class Kind(StrEnum):
-    """What a column's values are, in words that every file and warehouse has its own for."""
+    """The kind of a column's values; every file format and warehouse has a type for each."""
 
     BOOLEAN = "boolean"
     INT16 = "int16"
@@ -38,27 +38,27 @@ STAMPS = (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT)  # what seconds can be taken 
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """A relation of a source, as far as an export has to know it."""
+    """A relation of a source, as far as an export needs to know it."""
 
     name: Name
-    by_pattern: bool = True  # else only its full name means it, as of a view or a partition
-    key: tuple[str, ...] = ()  # columns that tell its rows apart
+    by_pattern: bool = True  # else only its full name matches it, as for a view or partition
+    key: tuple[str, ...] = ()  # columns that identify its rows
     not_null: frozenset[str] = frozenset()
     rows: int = -1  # about; -1: not known
     size_bytes: int = 0  # about
-    faults: tuple[tuple[str, str], ...] = ()  # what keeps it from being read, each with a hint
+    faults: tuple[tuple[str, str], ...] = ()  # why it cannot be read, each with a hint
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a user asks for, of one relation or query."""
+    """A user's request for one relation or query."""
 
     name: str
     relation: Readable | None = None  # None for a query
     query: str = ""
     where: str = ""
     text: tuple[str, ...] = ()  # columns to be written as text
-    types: Mapping[str, str] = field(default_factory=dict)  # of columns, as the user says
+    types: Mapping[str, str] = field(default_factory=dict)  # of columns, as the user specified
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Column:
     scale: int = 0
     not_null: bool = False
     mask: bool = False  # its values are hidden
-    is_cast: bool = False  # nothing else takes the source's type: its text is written
+    is_cast: bool = False  # no other type fits the source's: its text is written
     unclear: str = ""  # why its type is not known
 
     @property
@@ -85,16 +85,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Between which values of its watermark an export reads. As text, in the source's own form."""
+    """The range of watermark values that an export reads. As text, in the source's form."""
 
-    overlap_seconds: float = 0  # how far before the last value reading begins
+    overlap_seconds: float = 0  # how far before the last value reading starts
     since: str = ""  # the last value that was loaded; empty at first
     upto: str = ""  # the highest value in this snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The columns of a relation or query. Rows and size where describing has found them out."""
+    """The columns of a relation or query. With rows and size, if describing it determined them."""
 
     columns: tuple[Column, ...]
     rows: int = -1
@@ -107,7 +107,7 @@ class Export:
 
     name: str  # "shop.orders", or the name of a query
     table: str  # in the warehouse
-    query: str  # what the source is asked, without its columns: a FROM item and conditions
+    query: str  # the source's query without its columns: a FROM item and conditions
     columns: tuple[Column, ...]
     disposition: str
     relation: str = ""  # of the source; empty for a query
@@ -117,13 +117,13 @@ class Export:
     require_rows: bool = False
     size_bytes: int = 0  # about, on the source
     rows: int = -1  # about
-    source: str = ""  # the same for every way of naming this very database
+    source: str = ""  # identifies the database, however it is addressed
     engine: str = "postgresql"  # of the source: whose types the columns' are
 
     @property
     def mark(self) -> str:
-        """What the watermark's values stand for, as a short word; empty without one. Another
-        source, condition or list of columns has no part in what was read before."""
+        """A short hash that identifies the watermark's values; empty without a watermark. Differs
+        for another source, condition or column list, whose rows were not read before."""
         if not self.watermark:
             return ""
         columns = [(one.name, one.type, one.mask) for one in self.columns]
@@ -140,7 +140,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an extract has written: the last object of a run and relation to appear."""
+    """What an extract wrote: the last object to appear for a run and relation."""
 
     run: str
     relation: str
@@ -151,9 +151,9 @@ class Manifest:
     losses: dict[str, str] = field(default_factory=dict)  # by column
     snapshot: int = 1
     watermark: str = ""
-    since: str = ""  # the watermark from which on rows were read
+    since: str = ""  # the watermark value from which rows were read
     mark: str = ""
-    id: str = ""  # of this extract: another one of the same run has other rows
+    id: str = ""  # of this extract: another extract of the same run has other rows
 
     @property
     def rows(self) -> int:
@@ -166,20 +166,20 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the warehouse has recorded of a load, in the load's own transaction."""
+    """The warehouse's record of a load, written in the load's transaction."""
 
     run: str
     table: str
     rows: int  # that have arrived, counted by the warehouse
     read: int  # that the files held
-    total: int  # of the table when the load was through
+    total: int  # of the table after the load
     watermark: str = ""
     is_last: bool = True  # no other run has loaded the table since
-    is_new: bool = False  # it was done just now, not found done
+    is_new: bool = False  # loaded now, not by an earlier attempt
 
 
 class Lost(StrEnum):
-    """What may become of values that files or a warehouse cannot hold."""
+    """What happens to values that files or a warehouse cannot hold."""
 
     NO_PLACE = "no place"
     FIRST_INDEX = "first index"

@@ -1,6 +1,6 @@
 """A flow is data: a named list of steps. `run` executes it here, `airflow` makes it a DAG.
 
-Functions are given by their place, so that a flow can be read without the drivers they need.
+Functions are given by import path, so that a flow can be read without importing drivers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Result = Mapping[str, Any]  # of Json
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What one start of a step works on; small and JSON-able.
+    """The unit that one start of a step works on; small and JSON-serialisable.
 
     `group` ties items of different steps together: a pipelined step's item starts as soon as the
     items of the same group are done. `cost` compares items of a step, for a display and for shares
@@ -35,7 +35,7 @@ ONE = Item("")
 
 
 def resolve(function: Callable[..., T] | str) -> Callable[..., T]:
-    """The function itself, for one that is given by its place: ``package.module:name``."""
+    """The function for an import path: ``package.module:name``."""
     if not isinstance(function, str):
         return function
     found: Callable[..., T] = pkgutil.resolve_name(function)
@@ -44,9 +44,9 @@ def resolve(function: Callable[..., T] | str) -> Callable[..., T]:
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[Context]):
-    """What a scheduler starts. Idempotent: run again, it finds what it has done already.
+    """What a scheduler starts. Idempotent: run again, it finds its finished work.
 
-    `items` makes it a fan-out; it is asked once every step before the first pipelined one is done.
+    `items` makes it a fan-out; it is called once every step before the first pipelined one is done.
     A pipelined step without items waits for all, and lets the groups that come after it pass.
     """
 
@@ -56,20 +56,21 @@ class Step(Generic[Context]):
     items: Callable[[Context], Sequence[Item]] | str | None = None
     pipelined: bool = False
     reads: tuple[str, ...] = ()  # steps whose results it needs
-    # Where steps run in separate processes: the process of a lasting step stays until the flow
-    # is over, as its context holds what the others need. Its result tells them how to join it.
+    # Where steps run in separate processes: the process of a lasting step stays until the flow is
+    # over, as its context holds what the others need. Its result is the handle with which they join
+    # it.
     lasting: bool = False
-    # Where there are several machines: whether its items are worth a task each. The others' work is
-    # the server's, which threads wait for as well.
+    # Where there are several machines: whether its items are worth a task each. Other steps only
+    # wait for the server, which threads do as well.
     spread: bool = False
-    # Runs also when a step before it has failed, with the same items: it cleans up.
+    # Also runs after an earlier step has failed, with the same items: it cleans up.
     always: bool = False
     # Asks a person, who may press Ctrl-C instead: that reaches only the main thread.
     asks: bool = False
-    # What schedulers call it, and the task that lists its items, where that is not our own name.
+    # The scheduler's names for it and for the task that lists its items, if different from ours.
     scheduler_name: str = ""
     listed_by: str = ""
-    doc: str = ""  # what it does, in a sentence, for people who watch it
+    doc: str = ""  # what it does, in a sentence, for people
 
     @property
     def task(self) -> str:
@@ -85,9 +86,9 @@ class Step(Generic[Context]):
 def step_in(
     module: str, name: str, *after: str, items: str | None = None, **words: Any
 ) -> Step[Any]:
-    """A step whose function has its name, and is in this module, as is the function `items`.
+    """A step whose function has the same name and is in this module, like the function `items`.
 
-    Where a scheduler gives a step a separate process, that imports no more than its module needs.
+    If a scheduler runs the step in a separate process, that imports only its module.
     """
     place = f"{module}:{items}" if items else None
     return Step(name, f"{module}:{name}", after, items=place, **words)
@@ -95,8 +96,8 @@ def step_in(
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What an attempt that lost its run leaves to the next: keywords for the context of that, and
-    what to say of it."""
+    """What an attempt that lost its run passes to the next: keywords for its context, and a
+    message."""
 
     given: Mapping[str, Any] = field(default_factory=dict)
     notice: str = "resuming"
@@ -104,14 +105,14 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a shell says of a flow: ``rewrite``, ``Rewriting shop``, ``Rewrote shop``, ``The rewrite
-    stopped``."""
+    """The words for a flow in messages: ``rewrite``, ``Rewriting shop``, ``Rewrote shop``, ``The
+    rewrite stopped``."""
 
     verb: str
     doing: str
     done: str
     noun: str
-    opening: str  # what it does before it knows what there is to do: "Reading both databases"
+    opening: str  # what it does before the plan is known: "Reading both databases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Journalled:
     foresee: str  # what `undo` would do
     status: str
     detail: str = ""  # as `status`, with all that is known of one run
-    left: str = ""  # what an ended run has left beside schemas
+    left: str = ""  # what an ended run left besides schemas
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +134,15 @@ class Flow(Generic[Context]):
     steps: tuple[Step[Context], ...] = field(default=())
     context: Callable[..., Context] | str = ""  # see `windlass.run.context`
     spec: Callable[..., Any] | str = ""  # the pydantic model of what a user may ask for
-    # Of a flow that a spec file can be for: the entries of the spec's words, and a word by which
-    # a file without `flow` is known to be for it.
+    # Of a flow that a spec file can be for: the entries of the spec's words, and a key that
+    # identifies a file without `flow` as one for it.
     entries: str = ""
     known_by: str = ""
     help: str = ""  # of its command: a line, and a paragraph
     journalled: Journalled | None = None
     words: Words = Words("run", "Running", "Ran", "run", "Reading")
     copies: tuple[str, ...] = ()  # steps whose items move rows
-    # Whether what a run has done stays done, so that the same command resumes it.
+    # Whether finished work is kept, so that the same command resumes a run.
     resumes: bool = True
     past: Callable[..., Any] | str = ""  # of a spec, a `windlass.model.past.Past`
     plan: Callable[..., Any] | str = ""  # what a run would do: a `windlass.model.planned.Planned`
@@ -158,7 +159,7 @@ class Flow(Generic[Context]):
         return next(step for step in self.steps if step.name == name)
 
     def before(self, name: str) -> tuple[str, ...]:
-        """Every step that has to be done before this one, in their order."""
+        """Every step that must be done before this one, in order."""
         found: set[str] = set()
         waiting = [name]
         while waiting:
@@ -178,14 +179,14 @@ class Flow(Generic[Context]):
         return replace(self, steps=kept)
 
     def replacing(self, name: str, other: Step[Context]) -> Flow[Context]:
-        """This flow with another step in the place of the one of this name."""
+        """This flow with the step of the same name replaced."""
         return replace(
             self, steps=tuple(other if step.name == name else step for step in self.steps)
         )
 
     @property
     def last(self) -> Step[Context]:
-        """The step that ends the flow: what runs always only cleans up after it."""
+        """The step that ends the flow; steps that always run only clean up after it."""
         return [step for step in self.steps if not step.always][-1]
 
     @property

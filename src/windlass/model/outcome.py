@@ -15,13 +15,13 @@ UNDOING = "rollback"  # the step of the journal lines that rollbacks write
 class State(StrEnum):
     """Of a run, in the journal and in its outcome."""
 
-    RUNNING = "running"  # or killed: nobody wrote an end
+    RUNNING = "running"  # or killed, without a journalled end
     STOPPED = "stopped"  # by an error; the same command resumes it
     INTERRUPTED = "interrupted"  # by the user; the same command resumes it
     REFUSED = "refused"  # nothing was written
     DIFFERENT = "different"  # finished, and verification found differences
-    LOSSY = "done, with losses"  # that its rows brought about, and that nobody has accepted
-    DONE = "done"  # and verified, as far as it was asked to
+    LOSSY = "done, with losses"  # that its rows caused and nobody accepted
+    DONE = "done"  # and verified, as far as requested
     ROLLED_BACK = "rolled back"  # the target is as it was before the run
 
 
@@ -31,7 +31,7 @@ UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 
 @dataclass(frozen=True, slots=True)
 class RelationOutcome:
-    """What became of one relation."""
+    """The outcome for one relation."""
 
     source: str  # its name there, with its schema
     target: str  # its name there, with its schema
@@ -45,7 +45,7 @@ class RelationOutcome:
 
 
 class Compared(StrEnum):
-    """What a run has compared of the two sides, as a sentence says it."""
+    """What a run compared, as listed in a sentence."""
 
     SCHEMA = "schema"  # all definitions
     SEQUENCES = "sequences"  # their positions
@@ -61,7 +61,7 @@ class Outcome:
     state: State  # how it ended
     seconds: float = 0.0  # from its start to its end
     relations: tuple[RelationOutcome, ...] = ()  # one for each relation of the run
-    losses: tuple[Loss, ...] = ()  # what the target does not have although the source has it
+    losses: tuple[Loss, ...] = ()  # what the source has and the target does not
     differences: tuple[Difference, ...] = ()  # what is not equal; `--differences` has every row
     problems: tuple[Problem, ...] = ()  # why it was refused
     snapshots: tuple[Snapshot, ...] = ()  # of the source, in the order they were taken
@@ -76,10 +76,10 @@ class Outcome:
     source: str = ""  # names for people: "shop on 127.0.0.1:5416 (PostgreSQL 16.14)"
     target: str = ""  # the same
     set_aside: int = 0  # how many objects a rollback would put back
-    counts: dict[str, int] = field(default_factory=dict)  # of rows, in the flow's own words
+    counts: dict[str, int] = field(default_factory=dict)  # of rows, in the flow's terms
     resumed: bool = False  # it continued where an earlier process had stopped
     repaired: bool = False  # `run` is a repair, which has changed the target
-    already: bool = False  # an earlier command had finished it; this one wrote nothing
+    already: bool = False  # an earlier command finished it; this one wrote nothing
 
     @property
     def rows(self) -> int:
@@ -114,7 +114,7 @@ class RunStatus:
 
     @property
     def is_half_undone(self) -> bool:
-        """Whether the last thing that was done to it is a part of a rollback."""
+        """Whether it is partly rolled back."""
         return self.step == UNDOING
 
 

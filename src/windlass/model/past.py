@@ -1,4 +1,4 @@
-"""Runs of the past: what undoing one would do and has done, and what ended ones have left."""
+"""Past runs: what undoing one would do or has done, and what ended runs left."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from windlass.model.report import Problem
 @dataclass(frozen=True, slots=True)
 class Foreseen:
     """What a rollback would do: ``drops 13 tables (5.9 M rows, 1.2 GB) and restores 3 objects``.
-    `written` names what has been written since the run, and would be lost; `blocked` what keeps it
-    from being undone at all."""
+    `written` lists what was written since the run and would be lost; `blocked` what prevents
+    undoing it at all."""
 
     summary: str
     written: Sequence[Problem] = ()
@@ -24,7 +24,7 @@ class Foreseen:
 
     def refuse(self, *, force: bool = False) -> None:
         """Raises:
-        Refused: what was written since would be lost, and may not be.
+        Refused: what was written since would be lost, without `force`.
         """
         if problems := [*self.blocked, *(() if force else self.written)]:
             raise Refused(problems)
@@ -32,7 +32,7 @@ class Foreseen:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What a rollback has done. `stayed` says what is not as it was before the run, and why."""
+    """What a rollback did. `stayed` lists what is not as it was before the run, and why."""
 
     message: str
     stayed: Sequence[str] = ()
@@ -41,21 +41,21 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Of one run. Without its journal it can be neither resumed nor rolled back. `state` is "" of a
-    run that the journal does not know any more."""
+    """What one run left. Without its journal it can be neither resumed nor rolled back. `state` is
+    "" if the run is no longer in the journal."""
 
     run: str
     state: str
     finished_at: str
     schemas: tuple[str, ...]
     size_bytes: int
-    renamed: tuple[tuple[str, str], ...] = ()  # what lives in no schema: kind and name
+    renamed: tuple[tuple[str, str], ...] = ()  # objects outside any schema: kind and name
     large_objects: tuple[int, ...] = ()  # copies, by id
     backup: Name | None = None  # a rewrite's, a table
 
 
 class Past(Protocol):
-    """Where runs of the past are known: a target's journal, or what an export has left. Use as a
+    """The past runs: those in a target's journal, or those that exports recorded. Use as a
     context manager."""
 
     def __enter__(self) -> Self:
@@ -74,28 +74,28 @@ class Past(Protocol):
         """
 
     def foresee(self, run: str) -> Foreseen | None:
-        """What `roll_back` would do; None if it has been done already.
+        """What `roll_back` would do; None if it is already done.
 
         Raises:
             Refused: no such run is known.
         """
 
     def roll_back(self, run: str, *, force: bool = False) -> Undone:
-        """Undo a run; with `force` also what others have written since.
+        """Undo a run; `force` also discards what others wrote since.
 
         Raises:
             Refused: no such run is known, or it cannot be undone; nothing was changed.
         """
 
     def left(self, run: str = "") -> list[Left]:
-        """What ended runs have left; or one of them.
+        """What ended runs left, or one of them.
 
         Raises:
             Refused: no such run is known, or it is unfinished.
         """
 
     def clean(self, lefts: Sequence[Left]) -> None:
-        """Remove it, for good.
+        """Remove it permanently.
 
         Raises:
             Refused: something else depends on it.

@@ -26,7 +26,7 @@ class Server:
     version: int  # server_version_num
     version_text: str  # "16.14"
     encoding: str
-    identity: str  # the same for every way of naming this very database
+    identity: str  # identifies the database, however it is addressed
     superuser: bool = False
 
     @property
@@ -38,16 +38,16 @@ class Server:
 
 
 class Arrival(StrEnum):
-    """How a relation comes to be on the target."""
+    """How a relation is created on the target."""
 
     CREATE = "create"  # it is not there
     REPLACE = "replace"  # what is there is set aside first
     FILL = "fill"  # it is there and empty; rows go in
-    REFUSE = "refuse"  # it is there, and nobody has said what to do with it
+    REFUSE = "refuse"  # it is there, and the user has not said what to do with it
 
 
 class Form(StrEnum):
-    """In which words two types say a value, so that the same words mean the same value."""
+    """A common text form of two types, in which equal texts mean equal values."""
 
     TEXT = "text"  # each as COPY writes it
     NUMBER = "number"  # without zeros at the end
@@ -58,12 +58,12 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Of values from one type to another, both as ``format_type`` writes what is under a domain."""
+    """A conversion of values between two base types, both as ``format_type`` writes them."""
 
     source: str
     target: str
     form: Form
-    accepted: bool = False  # some values change, and the user has said that they may
+    accepted: bool = False  # some values change, which the user accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class ColumnPlan:
     not_null: bool = False
     fills_itself: str = ""  # "default now()", "identity" or nothing
     conversion: Conversion | None = None  # None: both sides have the same type
-    dropped: bool = False  # the target computes what the source has stored; the user accepts that
+    dropped: bool = False  # the target computes what the source stores, which the user accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +89,10 @@ class RelationPlan:
     wire: Wire
     columns: tuple[ColumnPlan, ...]
     chunks: tuple[Chunk, ...]
-    batch: str  # the group that its items pipeline in: its own name, or a batch of small ones
+    batch: str  # the group of its items in pipelines: its name, or a batch of small relations
     enters: Name  # on the target, what its rows are copied into: itself, or its partition root
     root: Name | None = None  # that partition root on the source, if rows enter there
-    reordered: bool = False  # the target cannot have its columns in the source's order
+    reordered: bool = False  # the target's columns cannot have the source's order
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ Address = tuple[int, int]  # of an object in its database, as its engine numbers
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """Something of the target that `--existing replace` moves into a backup schema. What lives in
-    no schema gets another name instead."""
+    """An object of the target that `--existing replace` moves into a backup schema. An object
+    outside any schema is renamed instead."""
 
     kind: str  # TABLE, VIEW, SEQUENCE, TYPE, FUNCTION ... as ALTER takes it
     name: Name
@@ -128,28 +128,28 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Dependent:
-    """Something of the target that refers to what is set aside, and that is made again when the
-    new relations are complete, so that it refers to them.
+    """An object of the target that refers to a set-aside one, and is recreated when the new
+    relations are complete, so that it refers to them.
 
-    What lives in a schema is set aside as well, and comes back with a rollback; anything else is
-    dropped before it is made again, and made once more by a rollback.
+    In a schema it is set aside as well, and a rollback restores it; anything else is dropped and
+    recreated, and recreated again by a rollback.
     """
 
     object: str  # "view shop.sales"
     refers_to: tuple[str, ...]  # "table shop.orders", what is set aside
-    statements: tuple[Statement, ...]  # make it, with its owner, grants, comments
+    statements: tuple[Statement, ...]  # create it, with owner, grants, comments
     aside: SetAside | None = None
     drop: str = ""
-    restore: str = ""  # what a rollback runs where there is a `drop`
+    restore: str = ""  # what a rollback runs if there is a `drop`
     validate: str = ""  # of a foreign key, which is made NOT VALID
     refresh: str = ""  # of a materialized view that is populated
     address: Address = (0, 0)  # of the old one
-    state: str = ""  # of the old one when the plan was made; altered since, it is not made again
+    state: str = ""  # of the old one when the plan was made; not recreated if altered since
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`basis` says in words what the figures rest on; `steps` has worker-seconds by step."""
+    """`basis` is the basis of the figures, in words; `steps` has worker-seconds by step."""
 
     seconds: float
     size_bytes: int
@@ -164,12 +164,12 @@ class Estimate:
 
 class Purpose(StrEnum):
     MOVE = "move"
-    COMPARE = "compare"  # it is about what the target has already
+    COMPARE = "compare"  # about existing objects of the target
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """What a migration is about apart from the tables whose rows it copies."""
+    """The objects of a migration besides the tables whose rows it copies."""
 
     others: tuple[tuple[str, Name, Name], ...] = ()  # views and the like: kind, source, target
     materialized_views: tuple[Name, ...] = ()  # on the target, in the order of refreshing
@@ -180,11 +180,11 @@ class Objects:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What people have to know before a plan is carried out."""
+    """What people need to know before a plan is carried out."""
 
     losses: tuple[Loss, ...] = ()
     problems: tuple[Problem, ...] = ()
-    notices: tuple[str, ...] = ()  # nothing is lost by these, but somebody ought to know
+    notices: tuple[str, ...] = ()  # nothing is lost, but people should know
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class How:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """When, by what and for which options a plan was made."""
+    """When, by which version and for which options a plan was made."""
 
     at: str = ""  # in UTC
     version: str = ""  # of windlass
@@ -211,7 +211,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A migration, or a comparison, decided to the last statement and chunk."""
+    """A migration or comparison, planned down to each statement and chunk."""
 
     run: str
     source: Server
@@ -235,7 +235,8 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """The same for plans that would do the same, however many rows there are."""
+        """A hash that is the same for plans that would do the same, regardless of the number of
+        rows."""
         persistence = ("SET LOGGED", "SET UNLOGGED")  # depends on sizes
         what = (
             [one.sql for one in self.statements if one.kind not in persistence],

@@ -1,4 +1,4 @@
-"""What a run would do, for people and programs to look at first: one shape for all flows."""
+"""What a run would do, for review by people and programs: one interface for all flows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from windlass.model.report import Problem
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a text is shown: in so many columns, with these commands to run next."""
+    """How a text is shown: its width, and the command to run next."""
 
     width: int = 100
-    wraps: bool = False  # to that width, as nobody copies from it
+    wraps: bool = False  # to that width, since it is not copied from
     is_brief: bool = False
     heading: Callable[[str], str] = str
     next_command: str = ""
@@ -22,11 +22,11 @@ class Style:
 
 
 class Planned(Protocol):
-    """Of a flow, made by its `plan`."""
+    """What a run of a flow would do, made by its `plan`."""
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """What keeps the run from beginning."""
+        """What prevents the run from starting."""
 
     def as_json(self) -> dict[str, Any]: ...
 

@@ -1,4 +1,4 @@
-"""What a database holds, as far as a migration has to know it. DDL text is in `statement`."""
+"""The contents of a database, as far as a migration needs to know. DDL text is in `statement`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Name:
 
     @property
     def plain(self) -> str:
-        """What patterns are matched against."""
+        """The text that patterns are matched against."""
         return f"{self.schema}.{self.name}"
 
 
@@ -43,12 +43,12 @@ class Wire(StrEnum):
 class HashBy(StrEnum):
     """What a fingerprint hashes, so that equal hashes mean equal data on both servers."""
 
-    VALUE = "value"  # the type's own hash sees every bit
-    NUMERIC = "numeric"  # its hash is blind to sign and scale: the binary form
+    VALUE = "value"  # the type's hash covers every bit
+    NUMERIC = "numeric"  # its hash ignores sign and scale: the binary form
     BIGINT = "bigint"  # its hash folds 64 bits into 32, so that -1 is 4294967295: the binary form
     INSTANT = "instant"  # likewise: a timestamp is 64 bits of microseconds
     FLOAT = "float"  # 0 and -0 hash alike: the value, and a zero's text beside it
-    TEXT = "text"  # all others: no hash function, or a blind one, or one of object ids
+    TEXT = "text"  # all others: no hash function, an incomplete one, or one of object ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +62,20 @@ class Column:
     default: str = ""  # as SQL; not of one that is generated
     wire: Wire = Wire.BINARY
     hash_by: HashBy = HashBy.VALUE
-    base: str = ""  # where the type is a domain: what is under it, with modifiers
-    definition: str = ""  # where the type's name does not say it: what it is made of
+    base: str = ""  # if the type is a domain: its base type, with modifiers
+    definition: str = ""  # for user-defined types: their composition
     labels: tuple[str, ...] = ()  # of an enum
-    known_everywhere: bool = True  # every server has the very type under that name
+    known_everywhere: bool = True  # the type is the same on every server
     names_objects: bool = False  # regclass and the like, or of a type with such inside
 
     @property
     def fills_itself(self) -> bool:
-        """A row without it gets a value."""
+        """Whether a row inserted without it gets a value."""
         return self.has_default or self.generated or bool(self.identity)
 
 
 class Kind(StrEnum):
-    """What can be selected by a pattern, as people say it."""
+    """What a pattern can select, in words for people."""
 
     TABLE = "table"
     PARTITIONED = "partitioned"
@@ -88,24 +88,25 @@ class Kind(StrEnum):
 class Relation:
     """Anything with rows or a definition that a pattern can name.
 
-    What else an engine knows of one, for planning alone, is in that engine.
+    Anything else that only planning needs is in the engine.
     """
 
     name: Name
     kind: Kind
     columns: tuple[Column, ...] = ()
     identity: str = ""  # stays when it is renamed
-    keyset: tuple[str, ...] = ()  # the ordered, unique, not-null columns rows are told apart by
-    key: tuple[str, ...] = ()  # what key ranges run over: the keyset, else a unique index's columns
+    keyset: tuple[str, ...] = ()  # the ordered, unique, not-null columns that identify rows
+    key: tuple[str, ...] = ()  # the columns of key ranges: the keyset, else those of a unique index
     size_bytes: int = 0  # of all rows, without indexes
-    scan_bytes: int = 0  # that reading every row reads: without values that are stored apart
+    scan_bytes: int = 0  # read by a full scan: without values stored out of line
     index_bytes: int = 0  # of all its indexes
     rows: int = -1  # the engine's estimate; -1: unknown
     partition_of: Name | None = None
 
     @property
     def holds_rows(self) -> bool:
-        """Has its own storage to be copied; a partitioned relation's rows are its partitions'."""
+        """Whether it has its own rows to copy; a partitioned relation's rows are in its
+        partitions."""
         return self.kind is Kind.TABLE
 
     @property
@@ -114,7 +115,7 @@ class Relation:
 
     @property
     def wire(self) -> Wire:
-        """Text as soon as one column needs it: COPY has one format for the whole relation."""
+        """Text if any column needs it: COPY has one format for the whole relation."""
         unsafe = any(column.wire is Wire.TEXT for column in self.copied_columns)
         return Wire.TEXT if unsafe else Wire.BINARY
 
@@ -128,7 +129,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class LargeObjects:
-    """All large objects of a database, moved in groups of object ids."""
+    """All large objects of a database, copied in groups of object ids."""
 
     count: int = 0
     lowest: int = 0

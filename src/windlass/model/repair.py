@@ -39,7 +39,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Repairing:
-    """What a repair may do, and who is asked before it does: `confirm` raises to refuse."""
+    """What a repair may do, and how it is confirmed: `confirm` raises to refuse."""
 
     allowed: Collection[Change] = ALL
     confirm: Callable[[Forecast], None] = field(default=lambda _: None)

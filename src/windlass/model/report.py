@@ -1,4 +1,4 @@
-"""What a run tells people: problems, losses, differences."""
+"""What a run reports: problems, losses, differences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Problem:
 
     @property
     def text(self) -> str:
-        """All of it, for a shell to spell the words in it."""
+        """The full text, in which a shell spells the options."""
         return f"{self.object}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
     def __str__(self) -> str:
@@ -30,10 +30,10 @@ class Problem:
 
 
 class LossClass(StrEnum):
-    """What a loss is about, and with it whether a run may pass over it.
+    """What a loss is about, which decides whether a run may continue.
 
-    Those of the first group are notices. One of the second group refuses a plan, and a run that
-    its rows bring into one ends as not done, unless the user accepts the class by name.
+    Losses of the first group are notices. One of the second group stops a plan or, if caused by
+    rows, makes a run end as not done, unless the user accepts its class by name.
     """
 
     OWNERS = "owners"  # an object belongs to somebody else
@@ -41,10 +41,10 @@ class LossClass(StrEnum):
     ENCODING = "encoding"  # text is converted
     STORAGE = "storage"  # tablespace, compression, statistics: where and how, never what
     TRIGGERS = "triggers"  # of filled tables, switched off while their rows are loaded
-    ROLES = "roles"  # what a role that the target lacks has set in the database
+    ROLES = "roles"  # settings in the database of a role that the target lacks
     COMMENTS = "comments"  # of the database
 
-    VALUES = "values"  # rows or values are missing, or others
+    VALUES = "values"  # rows or values are missing or differ
     CONSTRAINTS = "constraints"  # the target does not enforce what the source enforces
     OBJECTS = "objects"  # an object is missing, or stays as the target has it
     BEHAVIOUR = "behaviour"  # the same statement does something else
@@ -65,11 +65,11 @@ ACCEPTABLE = tuple(one for one in LossClass if not one.is_notice)
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What the target will not have although the source has it."""
+    """Something that the source has and the target will not."""
 
     object: str  # what it is about
     message: str  # what is lost
-    kind: LossClass  # whether it stops a run depends on it
+    kind: LossClass  # decides whether it stops a run
 
     def to_json(self) -> dict[str, str]:
         return {"object": self.object, "message": self.message, "class": self.kind.value}
@@ -83,7 +83,7 @@ class Loss:
 
 
 def count_losses(losses: Sequence[Loss]) -> str:
-    """``3 losses (1 of constraints, 2 of owners)``; what stops a run comes first."""
+    """``3 losses (1 of constraints, 2 of owners)``; those that stop a run come first."""
     counts = Counter(loss.kind for loss in losses)
     classes = [one for one in (*ACCEPTABLE, *LossClass) if counts[one]]
     some = ", ".join(f"{counts[one]} of {one}" for one in dict.fromkeys(classes))
@@ -97,12 +97,12 @@ def unaccepted(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Loss, .
 
 
 def accepting(losses: Iterable[Loss]) -> str:
-    """The options that let these pass."""
+    """The options that accept these."""
     return " ".join(word("accept", kind) for kind in dict.fromkeys(loss.kind for loss in losses))
 
 
 def loss_problems(losses: Iterable[Loss], accept: Collection[str]) -> tuple[Problem, ...]:
-    """Losses that nobody has accepted, as what refuses a plan."""
+    """Unaccepted losses, as problems that stop a plan."""
     return tuple(
         Problem(loss.object, loss.message, f"{word('accept', loss.kind)} to proceed anyway")
         for loss in unaccepted(losses, accept)
@@ -143,7 +143,7 @@ class Difference:
     columns: tuple[str, ...] = ()  # of a row: those that differ
     source: dict[str, str | None] | None = None  # values, only when asked for
     target: dict[str, str | None] | None = None  # the same
-    rows: int = 0  # how many rows it stands for that nothing names; 0: it names what it is about
+    rows: int = 0  # how many unnamed rows it stands for; 0: it names its subject
     relation: str = ""  # of a definition: the relation that it is a part of, on the target
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a rewrite will do, as its journal keeps it."""
+"""What a rewrite will do, as stored in its journal."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class RewriteColumn:
     type: str  # as the server writes it
     is_generated: bool = False
     is_fixed: bool = False  # GENERATED ALWAYS AS IDENTITY
-    is_grouped: bool = True  # its type has an equality that SQL can group by
+    is_grouped: bool = True  # SQL can group by its type
 
     @property
     def old(self) -> str:
-        """Its name in the staging table. The user's could be any, and as long as a name can be."""
+        """Its name in the staging table; the user's could be any name, of any length."""
         return f"o{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class RewriteChange:
-    """What a column becomes."""
+    """A column's change."""
 
     column: str
     type: str
-    expression: str = ""  # SQL over the row; empty: the function gives it
+    expression: str = ""  # SQL over the row; empty: the function sets it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class RewritePlan:
         return next(column for column in self.columns if column.name == name)
 
     def type_of(self, name: str) -> str:
-        """Of a column that the table has, or gets."""
+        """The type of a column that the table has or gets."""
         found = [column.type for column in self.columns if column.name == name]
         return (found + [change.type for change in self.changes if change.column == name])[0]
 

@@ -7,5 +7,5 @@ from datetime import UTC, datetime
 
 
 def new_run_id() -> str:
-    """Sorts by time, fits into a schema's name, and is easy to say."""
+    """An id that sorts by time, fits into a schema name, and is easy to say."""
     return f"{datetime.now(UTC):%Y%m%d_%H%M}_{secrets.token_hex(2)}"

@@ -19,8 +19,8 @@ class Lsn(int):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An exported snapshot. `number` counts a run's snapshots from 1; more than one means that
-    the first was lost on the way."""
+    """An exported snapshot. `number` counts a run's snapshots from 1; more than one means that the
+    first was lost during the run."""
 
     number: int  # to which a relation's `snapshots` refer
     id: str  # what SET TRANSACTION SNAPSHOT takes

@@ -20,26 +20,26 @@ class Phase(StrEnum):
     VALIDATE = "validate"  # the foreign keys, side by side
     REST = "rest"  # triggers, rules, policies, statistics, publications
     GRANTS = "grants"
-    LAST = "last"  # event triggers: they would fire on our own DDL
+    LAST = "last"  # event triggers, which would fire on our DDL
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`sql` is complete: definition, then owner. Names are the target's; `relation` is what it is,
-    or what it belongs to."""
+    """`sql` is complete: definition, then owner. Names are the target's; `relation` is the relation
+    it creates or belongs to."""
 
-    id: int  # the same for all statements that one definition of the source has become
+    id: int  # the same for all statements made from one definition of the source
     kind: str  # TABLE, FK CONSTRAINT, COMMENT ...
     name: Name  # schema is "" for objects that live in none
     sql: str
     drop: str
     phase: Phase
     relation: Name | None = None
-    component: int = 0  # those of another one, but not of 0, may run before or beside it
+    component: int = 0  # others' may run before it or in parallel, but not 0's
 
     @property
     def excludes(self) -> bool:
-        """Whether it is an exclusion constraint, which builds its index itself."""
+        """Whether it is an exclusion constraint, which builds its own index."""
         return self.kind == "CONSTRAINT" and " EXCLUDE " in self.sql
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""How a step's name reads. Logs and the journal keep it as it is."""
+"""A step's name in readable form. Logs and the journal use the original."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Text that comes from a database, as people are shown it: it never leaves its line.
+"""Displays text from a database safely: it never breaks out of its line.
 
 A name, a comment or an error's detail may hold anything: line breaks that forge the next line,
-escape sequences that a terminal obeys, marks that turn the direction of reading.
+escape sequences that a terminal obeys, marks that change the text direction.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0)]
 _LINES = [0x2028, 0x2029]
 _DIRECTIONS = [0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-_OTHERS = [0x200B, 0x2060, 0xFEFF]  # seen by nobody
+_OTHERS = [0x200B, 0x2060, 0xFEFF]  # invisible
 
 
 def _escape(letter: int) -> str:
@@ -27,7 +27,8 @@ _BEYOND_JSON = re.compile("[{}]".format("".join(chr(one) for one in _ESCAPES if 
 
 
 def one_line(text: str) -> str:
-    """What would end the line, or move a terminal's cursor, is written out: ``\\n``, ``\\x1b``."""
+    """Escapes characters that would end the line or move a terminal's cursor: ``\\n``,
+    ``\\x1b``."""
     return text.translate(_ESCAPES)
 
 
@@ -37,12 +38,12 @@ def in_lines(text: str) -> str:
 
 
 def coloured(text: str) -> str:
-    """As `in_lines`, of our own text with colours: only those reach the terminal."""
+    """As `in_lines`, for our own text with colours: only our colour codes reach the terminal."""
     return "".join(
         part if at % 2 else in_lines(part) for at, part in enumerate(_COLOUR.split(text))
     )
 
 
 def json_text(text: str) -> str:
-    """JSON in which what `one_line` escapes is escaped, and not only what JSON asks for."""
+    """JSON that also escapes what `one_line` does, beyond what JSON requires."""
     return _BEYOND_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

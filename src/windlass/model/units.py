@@ -1,4 +1,4 @@
-"""Quantities as people read them. Machines get plain numbers: see the JSON forms."""
+"""Quantities for people. Programs get plain numbers: see the JSON forms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def share_text(done_bytes: float, all_bytes: float) -> str:
 
 
 def count_text(number: float) -> str:
-    """``12.3M``: short, for a line that changes many times a second."""
+    """``12.3M``: short, for a line that changes many times per second."""
     for unit in _ROWS[:-1]:
         if number < 999.5:
             return f"{_three_digits(number, whole=unit == '')}{unit}"
@@ -48,7 +48,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def clock_text(seconds: float) -> str:
-    """``1:05`` or ``2:01:05``: steady in width, for a clock that runs."""
+    """``1:05`` or ``2:01:05``: constant in width, for a running clock."""
     minutes, rest = divmod(int(max(seconds, 0)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,8 +1,8 @@
-"""Words of a spec, and other options of a command, in messages and hints.
+"""Options of a spec or command in messages and hints.
 
-Inside a text a word is data: each shell spells it its own way, ``--existing replace`` on the
-command line, ``existing='replace'`` in Python, and in a form of Airflow the name of its field. What
-no shell has spelled still reads well: ‹existing=replace›.
+In a text an option is data: each shell spells it in its own way, ``--existing replace`` on the
+command line, ``existing='replace'`` in Python, and the field's name in an Airflow form. Without a
+shell it still reads well: ‹existing=replace›.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from typing import TypeVar, cast
 
 Spelling = Callable[[str, str], str]  # of a word, and of its value: "" for none
 
-# The separator is seen by nobody, and keeps ‹› in a name from being taken for a word.
+# The separator is invisible, and prevents ‹› in a name from being read as an option.
 _OPEN, _CLOSE = "\u2039\u2063", "\u2063\u203a"
-_SPACE = "\u00a0"  # inside of a value, so that no line breaks there
+_SPACE = "\u00a0"  # inside a value, so that no line breaks there
 _WORD = re.compile(f"{_OPEN}([a-z-]+)(?:=(.*?))?{_CLOSE}", re.DOTALL)
 
-# Where a password is looked for; not a word of the spec, and every shell has its own places.
+# Where passwords come from; not an option of the spec, and different for every shell.
 PASSWORD = "password"
 
 T = TypeVar("T")
 
 
 def word(name: str, value: str = "") -> str:
-    """A word as it is inside of a text, with a value if it is to have one."""
+    """An option as written inside a text, optionally with a value."""
     given = f"={value.replace(' ', _SPACE)}" if value else ""
     return f"{_OPEN}{name}{given}{_CLOSE}"
 
 
 def as_keyword(name: str, value: str) -> str:
-    """As Python has it."""
+    """As a Python keyword argument."""
     if name == PASSWORD:
         return "PGPASSWORD, the password file or the URL"
     key = name.replace("-", "_")
@@ -39,12 +39,12 @@ def as_keyword(name: str, value: str) -> str:
 
 
 def spelled(text: str, spelling: Spelling = as_keyword) -> str:
-    """The text as people read it."""
+    """The text with its options spelled."""
     return _WORD.sub(lambda one: spelling(one[1], (one[2] or "").replace(_SPACE, " ")), text)
 
 
 def all_spelled(value: T, spelling: Spelling) -> T:
-    """The same for every text in plain data, as JSON has it."""
+    """The same for every text in plain JSON data."""
     if isinstance(value, str):
         return cast(T, spelled(value, spelling))
     if isinstance(value, dict):

@@ -1,1 +1,1 @@
-"""Events into what people watch: bars on a terminal, lines in a log."""
+"""Shows events to people: bars on a terminal, lines in a log."""

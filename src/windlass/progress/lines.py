@@ -1,6 +1,6 @@
-"""Plain log lines, for when nobody watches a terminal: one per item or state change.
+"""Plain log lines, for runs without a terminal: one per item or state change.
 
-Where items finish by the thousand, a line a second sums them up.
+When items finish by the thousand, one line per second sums them up.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Summary:
 
 
 class LineProgress:
-    """Writes lines of ``key=value`` words. Safe to call from any thread."""
+    """Writes lines of ``key=value`` pairs. Safe to call from any thread."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class LineProgress:
         )
 
     def _finished(self, event: ItemFinished) -> None:
-        if not event.item:  # the step's one item: the step's own lines say it
+        if not event.item:  # the step's only item: the step's own lines cover it
             return
         if event.resumed or self._in_second >= ITEM_LINES_PER_SECOND:
             self._summaries.setdefault(event.step, Summary()).add(event)
@@ -149,7 +149,7 @@ class LineProgress:
         )
 
     def _sum_up(self, step: str | None = None) -> None:
-        """Write what the summaries hold: of one step, or of all."""
+        """Write the summaries of one step, or of all."""
         for name in [step] if step else list(self._summaries):
             if name not in self._summaries:
                 continue

@@ -1,8 +1,9 @@
-"""Adds up events: how much is done, how fast, how long still. Pure: the caller brings the time.
+"""Adds up events: how much is done, how fast, how much time is left. Pure: the caller passes the
+time.
 
-How far a run is rests on the plan's forecast, in worker-seconds for each step, corrected by the
-pace seen so far: of the run as a whole at first, of each step as soon as that has done enough.
-A flow without a forecast is weighed by what its steps' items cost.
+Progress is based on the plan's forecast, in worker-seconds per step, corrected by the pace so far:
+of the whole run at first, of each step once it has done enough. A flow without a forecast is
+weighted by the cost of its steps' items.
 """
 
 from __future__ import annotations
@@ -25,24 +26,25 @@ from windlass.model.event import (
 
 RATE_WINDOW_SECONDS = 8.0
 SAMPLE_SECONDS = 0.25
-# An item's bytes on the wire are only nearly its size on disk: in flight it is never all done.
+# An item's bytes on the wire only approximate its size on disk: an item in flight is never counted
+# as done.
 NEARLY = 0.99
 MB = 1 << 20
 LEAST_SECONDS = 1.0  # before that no time left is shown
-# With a forecast, from when the run's own pace says more than the forecast does.
+# With a forecast, from when the run's pace is a better guide than the forecast.
 FORECAST_SECONDS = 2.0
 FORECAST_SHARE = 0.05
-# How much of the forecast counts beside what the run has shown: of all of it, and of each step.
+# The weight of the forecast against the measured pace: for the whole run, and for each step.
 TRUST = 0.03
 STEP_TRUST = 0.15
-WORKERS_SECONDS = 1.0  # for how long the forecast's idea of busy workers counts
+WORKERS_SECONDS = 1.0  # how long the forecast's number of busy workers is used
 SLOWLY = 0.3  # of the pace at which it would be full in time
-ON_TIME = 0.8  # of its expected time, from where an item without bytes comes ever slower to its end
+ON_TIME = 0.8  # of its expected time, from where the progress of an item without bytes slows down
 
 
 @dataclass(slots=True)
 class Flight:
-    """An item that runs now."""
+    """An item in flight."""
 
     step: str
     item: str
@@ -60,11 +62,11 @@ class StepTally:
     done: int = 0
     done_cost: int = 0
     spent_seconds: float = 0.0  # by this process, over all workers
-    spent_cost: int = 0  # what those seconds paid for
+    spent_cost: int = 0  # the cost that was done in those seconds
     seconds: float | None = None  # once it is finished
 
     def cost_of(self, cost: int) -> int:
-        """Where a step does not tell costs, its items are alike."""
+        """Items of a step without costs count equally."""
         return cost if self.cost else 1
 
     @property
@@ -74,7 +76,7 @@ class StepTally:
 
 @dataclass(slots=True)
 class GroupTally:
-    """A relation, or a batch of small ones, and how much of it is copied."""
+    """A relation, or a batch of small ones, and how much is copied."""
 
     name: str
     size_bytes: int
@@ -92,7 +94,7 @@ class GroupTally:
 
 @dataclass(slots=True)
 class Tally:
-    """What is known of a run from its events so far."""
+    """The state of a run, from its events so far."""
 
     planned: FlowPlanned | None = None
     groups: dict[str, GroupTally] = field(default_factory=dict)
@@ -105,13 +107,13 @@ class Tally:
     started_at: float | None = None
     planned_at: float | None = None
     first_item_at: float | None = None
-    _streamed_bytes: int = 0  # by this process, also what was lost again: what the rate is of
+    _streamed_bytes: int = 0  # by this process, including what was lost again: for the rate
     _samples: deque[tuple[float, int]] = field(default_factory=deque)
     _shown: float = 0.0
     _shown_at: float | None = None
 
     def add(self, event: Event, now: float) -> None:
-        """Take an event in. Constant time: there may be thousands a second."""
+        """Add an event. Constant time: there may be thousands per second."""
         if self.started_at is None:
             self.started_at = now
         match event:
@@ -119,7 +121,7 @@ class Tally:
                 self.planned_at = now
                 self._plan(event)
             case StepStarted():
-                if event.step in self.steps:  # a new pass, which tells again what is done
+                if event.step in self.steps:  # a new pass, which reports finished items again
                     self._begin_again()
                 self.steps[event.step] = StepTally(event.step, event.items, event.cost)
             case StepFinished():
@@ -216,7 +218,7 @@ class Tally:
 
     @property
     def size_bytes(self) -> int:
-        """Of all that is to be copied, as planned: on disk, not on the wire."""
+        """The planned size of everything to be copied: on disk, not on the wire."""
         return sum(group.size_bytes for group in self.groups.values())
 
     @property
@@ -225,12 +227,13 @@ class Tally:
 
     @property
     def phases(self) -> list[str]:
-        """Names of the steps that have items in flight, in order; else of the steps that run."""
+        """Names of the steps with items in flight, in order; otherwise of the running steps."""
         busy = {flight.step for flight in self.flights.values()}
         return [step.name for step in self.running_steps if not busy or step.name in busy]
 
     def done_bytes(self) -> float:
-        """Of `size_bytes`: what is committed, and what is in flight by its share on the wire."""
+        """The done part of `size_bytes`: committed items, and items in flight by their share on the
+        wire."""
         parts: dict[str, float] = {}
         for flight in self._copies():
             parts[flight.group] = parts.get(flight.group, 0.0) + self._part(flight) * flight.cost
@@ -252,7 +255,7 @@ class Tally:
         return min((group.done_cost + flying) / whole, NEARLY)
 
     def bytes_per_second(self, now: float) -> float:
-        """Over the last seconds."""
+        """The rate over the last seconds."""
         if not self._samples:
             return 0.0
         at, streamed = self._samples[0]
@@ -264,8 +267,8 @@ class Tally:
         return self.bytes_per_second(now) * self.rows / self.moved_bytes if self.moved_bytes else 0
 
     def seconds_left(self, now: float) -> float | None:
-        """None while there is nothing to rest an estimate on: before the plan is known, and in the
-        first seconds."""
+        """None while there is no basis for an estimate: before the plan is known, and in the first
+        seconds."""
         if self.planned is None:
             return None
         elapsed = now - self.first_item_at if self.first_item_at is not None else 0.0
@@ -278,8 +281,8 @@ class Tally:
         return outlook.left_seconds
 
     def fraction(self, now: float) -> float:
-        """How much of the whole run's time is over, 0 to 1. Never goes back: where less is over
-        than was thought, it advances slowly until that is true again."""
+        """The elapsed part of the whole run's time, 0 to 1. Never decreases: if it was
+        overestimated, it advances slowly until it is right again."""
         if self.planned and (outlook := Outlook.of(self, now)):
             self._shown = max(self._advanced(outlook, now), min(outlook.fraction, NEARLY))
         if self._is_over():
@@ -301,8 +304,8 @@ class Tally:
 
     @property
     def forecast(self) -> Mapping[str, float]:
-        """Worker-seconds of each step, by the plan; else what the steps cost that have started.
-        Without any cost, steps are alike."""
+        """Worker-seconds per step, from the plan; otherwise the costs of the started steps. Without
+        any costs, steps count equally."""
         if self.planned and self.planned.forecast:
             return self.planned.forecast
         if any(step.cost for step in self.steps.values()):
@@ -310,7 +313,7 @@ class Tally:
         return {step.name: float(step.items) for step in self.steps.values()}
 
     def part_of(self, flight: Flight, expected_seconds: float, now: float) -> float:
-        """How much of an item in flight is done: a copy by its bytes, another by its time."""
+        """The done part of an item in flight: of a copy by bytes, of others by time."""
         if flight.step in self.copy_steps or not expected_seconds:
             return self._part(flight)
         share = (now - flight.started_at) / expected_seconds
@@ -319,7 +322,7 @@ class Tally:
         return 1 - (1 - ON_TIME) * math.exp((ON_TIME - share) / (1 - ON_TIME))
 
     def _part(self, flight: Flight) -> float:
-        """How much of an item in flight is done; only copies tell."""
+        """The done part of an item in flight, which only copies report."""
         if not flight.size_bytes or not flight.cost:
             return 0.0
         done_cost = sum(step.done_cost for step in self._copying)
@@ -335,14 +338,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """How long a run still takes, and how much of its time is over."""
+    """The remaining time of a run, and the elapsed part of its time."""
 
     fraction: float
     left_seconds: float
 
     @classmethod
     def of(cls, tally: Tally, now: float) -> Outlook | None:
-        """None as long as nothing of the work has been done."""
+        """None until some work is done."""
         forecast = tally.forecast
         total = sum(forecast.values())
         if not total or tally.first_item_at is None:
@@ -358,7 +361,7 @@ class Outlook:
         left = {share.name: share.left * share.pace(pace) for share in shares}
         left_alone = sum(spent for name, spent in left.items() if name in alone)
         kept = sum(share.kept * share.pace(pace) for share in shares)
-        # what came before the plan is none of what it has forecast
+        # the plan does not forecast the time before it
         begun_at = max(tally.first_item_at, tally.planned_at or tally.first_item_at)
         elapsed = max(now - begun_at, 0.0)
         busy = sum(tally.steps[name].spent_seconds for name in forecast if name in tally.steps)
@@ -376,7 +379,7 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """A step's part of the forecast, in its worker-seconds."""
+    """A step's share of the forecast, in worker-seconds."""
 
     name: str
     weight: float
@@ -387,7 +390,7 @@ class _Share:
     items_left: int
 
     def pace(self, of_all: float) -> float:
-        """Seconds that a forecast second takes: the step's own, as far as it has shown it."""
+        """Actual seconds per forecast second: the step's own pace, as far as it is known."""
         trust = STEP_TRUST * self.weight
         return (self.spent + of_all * trust) / (self.paid + trust) if self.weight else of_all
 

@@ -1,7 +1,8 @@
 """Bars on a terminal, redrawn in place: the whole run, and what is in flight now.
 
-Height is what keeps it calm: a line once taken stays, a relation keeps its line while it is in
-flight, and a done one stays in sight until its line is needed. So 2,000 relations never scroll.
+The display is calm because its height is stable: a used line stays, a relation keeps its line while
+in flight, and a finished one stays visible until its line is needed. So 2,000 relations never
+scroll.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from windlass.model.units import (
 from windlass.progress.tally import Flight, GroupTally, StepTally, Tally
 
 REDRAWS_PER_SECOND = 8
-MOST_LINES = 12  # in flight; what does not fit is counted
+MOST_LINES = 12  # in flight; the rest is only counted
 HEAD_LINES = 8  # everything else, and the shell's prompt
-SHORT_SECONDS = 0.3  # what is over sooner gets no separate line: it would only flash by
+SHORT_SECONDS = 0.3  # items that end sooner get no line: it would only flash
 MOST_RETRIES_SHOWN = 3
 WIDEST = 140
 
@@ -44,7 +45,7 @@ _NUMBERED = re.compile(r" \(\d+\)$")
 
 @dataclass(slots=True)
 class Line:
-    """What one line below the totals shows: a group in one step."""
+    """A line below the totals: a group in one step."""
 
     step: str
     group: str
@@ -54,14 +55,14 @@ class Line:
 
 
 class Lines:
-    """Which group is on which line. A line is given away only after its own is done."""
+    """Which group is on which line. A line is reused only after its group is done."""
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
         self.more = 0
 
     def update(self, flights: list[Flight], most: int, now: float) -> None:
-        """Give lines to what is in flight for long enough to be read."""
+        """Assign lines to groups in flight for long enough to be read."""
         flying: dict[tuple[str, str], Flight] = {}
         for flight in flights:
             flying.setdefault((flight.step, flight.group), flight)
@@ -95,16 +96,16 @@ class Lines:
 
 
 class Screen:
-    """What the bars look like now. Asked for by rich at every redraw."""
+    """The current look of the bars. Rich asks for it at every redraw."""
 
     def __init__(self, doing: str = READING, clock: Callable[[], float] = time.monotonic) -> None:
-        """`doing` is what to call it as long as no plan is known."""
+        """`doing` is the title while no plan is known."""
         self.doing = doing
         self.tally = Tally()
         self.lines = Lines()
         self.lock = threading.Lock()
         self._clock = clock
-        self.tally.started_at = clock()  # what comes before the first event is waited for as well
+        self.tally.started_at = clock()  # the time before the first event counts too
 
     def show(self, event: Event) -> None:
         with self.lock:
@@ -174,7 +175,7 @@ class Screen:
 
 
 class TerminalProgress:
-    """Draws while it is open, and leaves nothing behind: the result says it all."""
+    """Draws while open, and erases everything at the end: the result has it all."""
 
     def __init__(self, console: Console | None = None, *, doing: str = READING) -> None:
         self.console = console or Console(stderr=True, highlight=False)
@@ -235,7 +236,7 @@ def _title(planned: FlowPlanned, width: int) -> Text:
     if not planned.target:
         return Text(f"{verb} ", style="bold").append(planned.source, style="not bold")
     names = f"{planned.source} → {planned.target}"
-    if len(names) + len(verb) >= width:  # without what is in brackets: the version
+    if len(names) + len(verb) >= width:  # without the version in brackets
         names = f"{planned.source.split(' (')[0]} → {planned.target.split(' (')[0]}"
     if len(names) + len(verb) >= width:
         names = f"{planned.source.split(' on ')[0]} → {planned.target.split(' on ')[0]}"
@@ -271,7 +272,7 @@ def _totals(tally: Tally, now: float, width: int) -> Text:
 
 
 def _phases(tally: Tally, width: int) -> Text:
-    """How many steps are done, which have something to do, and how many come; what does not fit is
+    """The number of finished steps, the running steps, and the number to come; what does not fit is
     left out."""
     planned = tally.planned.steps if tally.planned else ()
     names = dict.fromkeys((*planned, *tally.steps))
@@ -304,12 +305,12 @@ def _group_label(name: str, group: GroupTally | None) -> str:
 
 
 def _whole(tally: Tally) -> str:
-    """What a step without groups works on."""
+    """The subject of a step without groups."""
     return "all tables" if len(tally.groups) > 1 else ""
 
 
 def _item_label(line: Line) -> str:
-    """What of the group: not the group's name again, nor a number that only makes a name unique."""
+    """The item's label: without the group's name, or a number that only makes it unique."""
     if not line.group or line.item == line.group or line.item.startswith(f"{line.group} "):
         return ""
     return _NUMBERED.sub("", line.item.removeprefix(f"{line.group}/"))
@@ -334,14 +335,14 @@ def _bar(fraction: float, width: int) -> Text:
 
 
 def _ends(left: Text, right: Text, width: int) -> Text:
-    """One at each end of the line."""
+    """Texts at both ends of a line."""
     room = width - right.cell_len - 1
     left.truncate(max(room, 1), overflow="ellipsis")
     return left.append(" " * max(width - left.cell_len - right.cell_len, 1)).append_text(right)
 
 
 def _fit(name: str, width: int) -> str:
-    """Cut in the middle: both the schema and the end of a name tell."""
+    """Cut in the middle: the schema and the end of a name matter most."""
     if len(name) > width:
         head = (width - 1) // 2
         name = f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"
@@ -349,7 +350,7 @@ def _fit(name: str, width: int) -> str:
 
 
 def _safe(row: Text) -> Text:
-    """A name of the database's in it cannot leave its line."""
+    """Text in which names from the database cannot break out of the line."""
     if row.plain != (plain := one_line(row.plain)):
         row = Text(plain)
     return row

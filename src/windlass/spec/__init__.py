@@ -1,1 +1,1 @@
-"""What the user asked for, checked and frozen."""
+"""The user's request, validated and frozen."""

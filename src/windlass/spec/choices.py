@@ -1,4 +1,4 @@
-"""The choices of a spec, each with its words."""
+"""The choices of a spec, with their spellings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Unlogged(StrEnum):
 
 
 class Existing(StrEnum):
-    """What becomes of objects that the target has already."""
+    """What to do with existing objects of the target."""
 
     REFUSE = "refuse"
     REPLACE = "replace"
@@ -41,7 +41,7 @@ class Extent(StrEnum):
 
 
 class Frame(StrEnum):
-    """What a rewrite's function takes, and returns."""
+    """What a rewrite's function takes and returns."""
 
     PANDAS = "pandas"
     POLARS = "polars"
@@ -49,14 +49,14 @@ class Frame(StrEnum):
 
 
 class Delete(StrEnum):
-    """The rows that a rewrite deletes, beside duplicates."""
+    """The rows that a rewrite deletes besides duplicates."""
 
     SELECTED = "selected"
     ALL_WITH_KEY = "all_with_key"
 
 
 class Backup(StrEnum):
-    """The rows that a rewrite keeps as they were."""
+    """The rows that a rewrite backs up."""
 
     FULL = "full"
     TOUCHED = "touched"
@@ -81,7 +81,7 @@ class Compression(StrEnum):
 
 
 class Disposition(StrEnum):
-    """What becomes of rows that a warehouse has already."""
+    """What to do with rows that a warehouse already has."""
 
     TRUNCATE = "truncate"
     APPEND = "append"
@@ -89,7 +89,7 @@ class Disposition(StrEnum):
 
 
 class Unmatched(StrEnum):
-    """What becomes of an export whose patterns match nothing."""
+    """What to do if patterns of an export match nothing."""
 
     REFUSE = "refuse"
     IGNORE = "ignore"

@@ -26,7 +26,7 @@ _COMPRESSIONS = {
 
 
 class RelationSpec(BaseModel):
-    """Relations that a pattern names, or the rows of a query under its own name."""
+    """Relations that a pattern matches, or the rows of a named query."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
 
@@ -86,7 +86,7 @@ def _url(value: Any) -> str:
     return value.rstrip("/")
 
 
-_CONNINFO = re.compile(r"\s*[a-z_]+\s*=")  # libpq's `host=... dbname=...`, as of a scheduler
+_CONNINFO = re.compile(r"\s*[a-z_]+\s*=")  # libpq's `host=... dbname=...`, as schedulers have
 
 
 def _warehouse(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The frozen `Spec` of a migration, from YAML, Python or options. Unknown keys are refused.
 
-What it does not decide: whether the databases can do it (`plan`), or how (`flows`).
+It does not decide whether the databases support it (`plan`), or how it is done (`flows`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ field = partial(made_from, MIGRATE)
 
 
 class Spec(SpecModel):
-    """A migration: from where to where, what of it, and how."""
+    """A migration: source, target, selection and options."""
 
     flow: ClassVar = "migrate"
     entries: ClassVar = MIGRATE
@@ -78,7 +78,7 @@ class Spec(SpecModel):
 
     @property
     def written_database(self) -> SecretStr | None:
-        """The one whose journal has the runs."""
+        """The database whose journal has the runs."""
         return self.target
 
     @property
@@ -88,8 +88,7 @@ class Spec(SpecModel):
         return Extent.DATA if self.data_only else Extent.ALL
 
     def options(self) -> dict[str, Any]:
-        """What was asked for but for where the two sides are, by the keys of a spec file; defaults
-        are left out."""
+        """The options without the two sides, by the keys of a spec file; defaults are left out."""
         given = self.model_dump(
             mode="json", by_alias=True, exclude={"source", "target"}, exclude_defaults=True
         )

@@ -1,4 +1,5 @@
-"""What the pydantic models of specs share: fields made from entries, and faults in users' words."""
+"""The common base of the pydantic models of specs: fields made from entries, and errors in users'
+terms."""
 
 from __future__ import annotations
 
@@ -77,7 +78,7 @@ class SpecModel(BaseModel):
 
     @classmethod
     def of(cls, **words: Any) -> Self:
-        """A spec of these words, spelled as in a file but with `_` for `-`.
+        """A spec from these options, spelled as in a file but with `_` for `-`.
 
         Raises:
             BadSpec: with every fault, the nearest valid key for an unknown one.
@@ -85,15 +86,15 @@ class SpecModel(BaseModel):
         return validated(cls, words)
 
     def config(self) -> dict[str, Any]:
-        """What a run is: who runs it and how fast are left out, and with them all secrets. A run
-        that stopped is resumed only if this is the same."""
+        """The options that identify a run: without who runs it, how fast, and all secrets. A
+        stopped run is resumed only if they are the same."""
         apart = {entry.key for entry in self.entries.values() if entry.tells_runs_apart}
         names = {name for name, key in keys_of(type(self)).items() if key in apart}
         return self.model_dump(mode="json", include=names)
 
 
 def made_from(entries: Entries, word: str) -> Any:
-    """The pydantic field of an entry: all but its type, which the model's annotation says."""
+    """The pydantic field of an entry, except its type, which is the model's annotation."""
     entry = entries[word]
     default: dict[str, Any] = {"default": entry.default}
     if entry.default is REQUIRED:
@@ -105,12 +106,12 @@ def made_from(entries: Entries, word: str) -> Any:
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, str]:
-    """The key in a file of each attribute."""
+    """Each attribute's key in a spec file."""
     return {name: field.alias or name for name, field in model.model_fields.items()}
 
 
 def spec_keys(model: type[BaseModel]) -> list[str]:
-    """Every key of a spec, as users write it: the words of the command line."""
+    """Every key of a spec, as users write it: the options of the command line."""
     return [word_of(key) for key in keys_of(model).values()]
 
 
@@ -122,8 +123,8 @@ def word_of(key: str) -> str:
 def describe_attributes(schema: dict[str, Any], model: type[BaseModel]) -> None:
     """Describe each property by the string below its attribute, as `use_attribute_docstrings` does.
 
-    That reads the source when the class is made, which took 30 ms of every command; this only when
-    a schema is.
+    That reads the source when the class is created, which took 30 ms of every command; this does so
+    only when a schema is created.
     """
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(body, ast.ClassDef)
@@ -139,7 +140,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def validated(model: type[M], data: Mapping[str, Any]) -> M:
-    """What a user asked for, as this model has it.
+    """The user's input, validated by this model.
 
     Raises:
         BadSpec: with every fault, the nearest valid key for an unknown one.
@@ -168,7 +169,7 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
 
 
 def _inner(model: type[BaseModel], rest: Sequence[str]) -> type[BaseModel]:
-    """The model that holds an unknown key: a nested one where the fault is inside of it."""
+    """The model that has the unknown key: a nested one if the error is inside it."""
     if not rest:
         return model
     types = [one for field in model.model_fields.values() for one in get_args(field.annotation)]

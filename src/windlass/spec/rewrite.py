@@ -20,7 +20,7 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Change(BaseModel):
-    """What a column becomes: a constant, or an SQL expression over the row."""
+    """A column's new value: a constant, or an SQL expression over the row."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -67,7 +67,7 @@ field = partial(made_from, REWRITE)
 
 
 class RewriteSpec(SpecModel):
-    """A rewrite: of which table, which rows, how."""
+    """A rewrite: the table, the rows, and the changes."""
 
     flow: ClassVar = "rewrite"
     entries: ClassVar = REWRITE
@@ -91,7 +91,7 @@ class RewriteSpec(SpecModel):
 
     @property
     def written_database(self) -> SecretStr | None:
-        """The one whose journal has the runs."""
+        """The database whose journal has the runs."""
         return self.connection
 
     @model_validator(mode="after")
@@ -112,5 +112,5 @@ class RewriteSpec(SpecModel):
 
     @property
     def jobs(self) -> int:
-        """Its steps come one after another."""
+        """Always 1: the steps run one after another."""
         return 1

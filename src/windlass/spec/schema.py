@@ -9,7 +9,7 @@ from windlass.spec.model import SpecModel
 
 
 def json_schema(model: type[SpecModel]) -> dict[str, Any]:
-    """Of a spec file for the flow of this model."""
+    """The schema of a spec file for this model's flow."""
     schema, flow = model.model_json_schema(by_alias=True), model.flow
     properties = schema["properties"]
     for value in properties.values():

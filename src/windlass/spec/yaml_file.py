@@ -1,6 +1,6 @@
-"""A spec file's text into plain data: YAML without what could make a small file large.
+"""Reads a spec file into plain data: YAML without features that could make a small file large.
 
-Which keys there may be is the models' to decide.
+The models decide which keys are valid.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The keys of a file, with `_` for `-`.
 
     Raises:
-        BadSpec: it cannot be read, or holds something else; with the line.
+        BadSpec: it cannot be read, or is not a mapping; with the line.
     """
     try:
         data = _parsed(_text(path))
@@ -34,7 +34,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         place = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not valid YAML"
         raise BadSpec([f"{path}{place}: {problem}"], hint=_hint(problem)) from None
-    except (ValueError, OverflowError) as error:  # a date or a number that there is not
+    except (ValueError, OverflowError) as error:  # an invalid date or number
         raise BadSpec([f"{path}: {error}"]) from None
     except RecursionError:
         raise BadSpec([f"{path}: nested too deeply"]) from None
@@ -67,8 +67,8 @@ def _parsed(text: str) -> Any:
 
 
 def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
-    """The nodes under this one. An alias is the very node that it names."""
-    if depth > DEEPEST:  # also an alias inside of what it names
+    """The number of nodes under this one. An alias is the same node object as its anchor."""
+    if depth > DEEPEST:  # also an alias inside its own anchor
         raise RecursionError
     if id(node) not in known:
         known[id(node)] = 1 + sum(_count(one, known, depth + 1) for one in _children(node))
@@ -85,7 +85,7 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 
 
 def _check_printable(text: str) -> None:
-    """Escapes can name what is no character, and what no database takes."""
+    """Refuse escapes for invalid characters, and for those that no database accepts."""
     text.encode()
     if "\0" in text:
         raise ValueError("a value holds a zero byte")

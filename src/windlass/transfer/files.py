@@ -1,6 +1,7 @@
-"""Writes rows into files of an object store, split by size. Memory does not depend on the rows.
+"""Writes rows to files in an object store, split by size. Memory does not depend on the number of
+rows.
 
-Where the rows come from, and as which types, others decide.
+The source and the types of the rows are decided elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _END = object()
-# A dictionary that overflows is built in vain: 1 of 5 s for 2M rows (events of the bench).
+# A dictionary that overflows is wasted work: 1 of 5 s for 2M rows (events of the bench).
 DISTINCT_FOR_DICTIONARY = 0.1
 ZSTD_LEVEL = 1  # 3 writes files 4 % smaller, in twice the time
 LINES_BYTES = 1 << 20  # of CSV, before they are compressed and written
@@ -39,7 +40,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the files of one extract are named and made."""
+    """How the files of one extract are named and written."""
 
     folder: str
     suffix: str  # "parquet", "csv", "csv.gz"
@@ -51,7 +52,7 @@ class Layout:
 
 
 class _Counted:
-    """What is written, counted: the store's writers do not tell where they stand."""
+    """Counts written bytes, because the store's writers do not report their position."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self.size, self.closed = stream, 0, False
@@ -66,7 +67,7 @@ class _Counted:
         return self.size
 
     def flush(self) -> None:
-        """The store has its own idea of when."""
+        """Nothing to do: the store decides when to flush."""
 
     def close(self) -> None:
         self.closed = True
@@ -75,7 +76,7 @@ class _Counted:
 def write_parquet(
     store: Store, layout: Layout, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 ) -> list[File]:
-    """At least one file, as an empty one has the schema. A batch is a row group."""
+    """Write at least one file, because an empty one has the schema. A batch is a row group."""
     import pyarrow.parquet as pq
 
     files: list[File] = []
@@ -105,12 +106,12 @@ def write_parquet(
 
 
 def count_parquet(part: Callable[[int, int], bytes], size: int) -> int:
-    """The rows that a file says it has. Reads its end only: `part` is asked for start and length.
+    """The row count in a file's footer. Reads only the end of the file, with `part(start, length)`.
 
     A file ends with its footer, the footer's length in four bytes, and PAR1 (parquet.thrift).
 
     Raises:
-        WindlassError: it is not a whole Parquet file.
+        WindlassError: it is not a complete Parquet file.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -130,7 +131,7 @@ def count_parquet(part: Callable[[int, int], bytes], size: int) -> int:
 
 
 def _repetitive(batch: pa.RecordBatch) -> list[str]:
-    """Columns that a dictionary makes smaller, judged by a sample."""
+    """Columns that a dictionary makes smaller, according to a sample."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -152,7 +153,7 @@ def write_csv(
     names: Iterable[str],
     lines: Iterable[bytes | bytearray | memoryview],
 ) -> list[File]:
-    """Every line is a row; every file begins with the columns' names."""
+    """Write CSV: every line is a row; every file begins with the column names."""
     head = io.StringIO()
     csv.writer(head, lineterminator="\n").writerow(names)
     header = head.getvalue().encode()
@@ -165,7 +166,7 @@ def write_csv(
             counted = _Counted(stack.enter_context(store.writing(path)))
             out: Any = counted
             if layout.compression == "gzip":
-                # without a name and a time: the same rows are the same bytes
+                # without name and time, so that the same rows give the same bytes
                 out = gzip.GzipFile("", "wb", compresslevel=1, fileobj=counted, mtime=0)
             rows, some = 0, bytearray(header)
             while line is not None:
@@ -185,17 +186,17 @@ def write_csv(
 
 
 def count_csv(path: Path, *, packed: bool) -> int:
-    """The rows of a file that `write_csv` has written. Nothing is parsed: a line's end that stands
-    outside of quotes ends a row, whatever its length.
+    """Count the rows of a file that `write_csv` wrote, without parsing: a line end outside quotes
+    ends a row.
 
     Raises:
-        WindlassError: it is not a whole file.
+        WindlassError: it is not a complete file.
     """
     lines, outside = 0, 0
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
             while portion := file.read(LINES_BYTES):
-                # of what quotes divide, every other piece; a doubled quote divides twice
+                # every other piece between quotes; a doubled quote divides twice
                 pieces = portion.split(b'"')
                 lines += sum(piece.count(b"\n") for piece in pieces[outside::2])
                 outside = (outside + len(pieces) - 1) % 2
@@ -208,9 +209,9 @@ def count_csv(path: Path, *, packed: bool) -> int:
 
 
 def ahead(items: Callable[[], Iterator[T]], depth: int = 1) -> Generator[T, None, None]:
-    """The same items, made in a thread that is `depth` items ahead, while others are written.
+    """The same items, produced in a thread that is up to `depth` items ahead.
 
-    Who stops early stops the thread as well.
+    Closing the iterator stops the thread as well.
     """
     made: queue.Queue[Any] = queue.Queue(depth)
     stopped = threading.Event()

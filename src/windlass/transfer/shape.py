@@ -1,4 +1,4 @@
-"""Makes a source's batches what files for a target hold, and counts what has no place there."""
+"""Converts a source's batches for a target's files, and counts values that these cannot hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _BITS = {Kind.DATE: 32, Kind.TIMESTAMP: 64, Kind.INSTANT: 64}
 
 
 class Shaper:
-    """Values without a place become NULL. Dates and times may have none, or be infinite."""
+    """Values that the target cannot hold become NULL, such as some dates and times, or infinite
+    ones."""
 
     def __init__(self, columns: Sequence[Column], target: Facts) -> None:
         import pyarrow as pa

@@ -1,5 +1,5 @@
-"""Arrow batches as lines of CSV, in the text that PostgreSQL has for values: what every warehouse's
-load reads. For sources that write no CSV themselves."""
+"""Arrow batches as lines of CSV, with PostgreSQL's text for values, which every warehouse's load
+reads. For sources that write no CSV themselves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DAY = 86_400_000_000  # microseconds
 def csv_lines(
     batches: Iterable[pa.RecordBatch], columns: Sequence[Column], target: Facts
 ) -> Iterator[bytes]:
-    """Each a row, with its end."""
+    """CSV lines, one per row, with line ends."""
     import pyarrow.compute as pc
 
     writers = [_writer(column, target) for column in columns]
@@ -37,7 +37,7 @@ Writer = Callable[[Any], Any]
 
 
 def _writer(column: Column, target: Facts) -> Writer:
-    """Makes an array of a column's values one of texts, which are quoted where they have to be."""
+    """A function that converts an array of a column's values to texts, quoted where necessary."""
     if column.is_list:
         return _each(lambda value: _quoted_text(_list_text(value)))
     match column.kind:
@@ -69,7 +69,7 @@ def _cast(array: Any) -> Any:
 
 
 def _each(text: Callable[[Any], str]) -> Writer:
-    """Value by value: of types that Arrow has no text for, or another one."""
+    """Convert value by value, for types for which Arrow has no text, or a different one."""
 
     def write(array: Any) -> Any:
         import pyarrow as pa
@@ -107,7 +107,7 @@ def _uuid(value: bytes | UUID) -> str:
 
 
 def _floats(array: Any) -> Any:
-    """With as many digits as make it this very number."""
+    """With enough digits to be exact."""
     import pyarrow.compute as pc
 
     texts = pc.replace_substring_regex(_cast(array), r"^(-?)inf$", r"\1Infinity")
@@ -128,7 +128,7 @@ def _element(value: Any) -> str:
     return repr(value)
 
 
-# dates and times: Arrow's own text for those of years that have four digits
+# dates and times: Arrow's text for years with four digits
 
 
 def _dates(array: Any) -> Any:
@@ -159,7 +159,7 @@ def _stamps(array: Any, zone: str) -> Any:
 
 
 def _trimmed(texts: Any) -> Any:
-    """Without the zeros that end the microseconds."""
+    """Without trailing zeros of the microseconds."""
     import pyarrow.compute as pc
 
     return pc.replace_substring_regex(texts, r"(\.0{6}|0{1,5})$", "")
@@ -203,7 +203,7 @@ def _stamp_text(micros: int, zone: str) -> str:
 
 
 def _civil(days: int) -> tuple[int, int, int]:
-    """Year, month and day of days since 1970, in the calendar that has no beginning. The year 0 is
+    """Year, month and day from days since 1970, in the proleptic Gregorian calendar. The year 0 is
     1 BC. After http://howardhinnant.github.io/date_algorithms.html#civil_from_days
     """
     era, of_era = divmod(days + 719_468, 146_097)

@@ -1,1 +1,1 @@
-"""Whether what a session is about to use could make it run another role's code."""
+"""Checks whether objects that a session is about to use could make it run another role's code."""

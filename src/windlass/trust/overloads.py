@@ -1,8 +1,8 @@
-"""Functions and operators on the target that a migrated definition could call in the place of the
-source's: PostgreSQL chooses among all of one name by the types of what they are given.
+"""Functions and operators on the target that a migrated definition could call instead of the
+source's: PostgreSQL resolves overloads by argument types.
 
-Only what roles have made that are not trusted. One that takes just what the source's takes is no
-overload: it is an existing object, for others to refuse or to set aside.
+Only those made by untrusted roles. One with the same argument types as the source's is not an
+overload: it is an existing object, which is refused or set aside elsewhere.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def read_overloads(
     owners: Collection[str],
     renamed: Mapping[str, str],
 ) -> list[Problem]:
-    """`owners` are roles that own some of what is migrated; `renamed` has schemas of the source
-    that are called otherwise on the target."""
+    """`owners` are roles that own migrated objects; `renamed` maps schemas of the source to their
+    target names."""
     others = [
         (schema, name, takes, kind, signature, owner)
         for schema, name, takes, kind, signature, owner, trusted in _routines(target)

@@ -1,8 +1,9 @@
-"""What another role has planted, or could plant, where a session is about to read or write.
+"""Finds objects that another role has planted, or could plant, where a session is about to read or
+write.
 
-A role is trusted if it is the session's own, or a superuser, who needs no such detour. Decides
-nothing else: whoever asks refuses. The queries name every function, and compare like with like, so
-that nothing in them is found by `search_path` where another role could have put it.
+A role is trusted if it is the session's own or a superuser, who needs no such trick. Decides
+nothing else: the caller refuses. The queries qualify every function and compare equal types, so
+that nothing in them is resolved through `search_path`, where another role could have put it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _NOTHING = "^$"  # no name matches
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A schema with tables of ours; regular expressions that their whole names match.
+    """A schema with our tables; regular expressions that match their full names.
 
-    `plain` are those that have no columns of a user's types; `defaults` is how PostgreSQL writes
-    the only defaults that they have. `events`: whether objects are made there, which wakes event
+    `plain` are tables without columns of user-defined types; `defaults` are the only defaults they
+    have, as PostgreSQL prints them. `events`: whether objects are created there, which fires event
     triggers.
     """
 
@@ -38,28 +39,28 @@ class Room:
     events: bool = False
     shared: bool = False  # others may have their own tables there
     owner_of: tuple[str, str] = ("", "")  # a table whose owner may own the schema as well
-    hint: str = ""  # what to do about a table that is not as it was made
+    hint: str = ""  # the hint for a table that was altered
 
 
 def quoted_pattern(*names: str) -> str:
-    """A regular expression of PostgreSQL's that just these names match."""
+    """A PostgreSQL regular expression that matches exactly these names."""
     return "^({})$".format("|".join(re.sub(r"([^\w ])", r"\\\1", name) for name in names))
 
 
 @cache
 def query(name: str) -> bytes:
-    """That of ``trust/<name>.sql``."""
+    """The query in ``trust/<name>.sql``."""
     text = (resources.files("windlass.trust") / f"{name}.sql").read_text(encoding="utf-8")
     return text.encode()
 
 
 def read_planted(connection: Connection[Any], room: Room) -> list[Problem]:
-    """Every reason not to use what is in the schema; none if it is not there."""
+    """Every reason not to use the schema; none if it does not exist."""
     return _problems(connection, room, _rows(connection, room))
 
 
 def read_others_code(connection: Connection[Any], room: Room) -> list[Problem]:
-    """Of tables that may be anybody's: what roles that are not trusted let happen there."""
+    """For tables of any owner: code of untrusted roles that would run there."""
     rows = _rows(connection, room)
     others = {object_ for kind, object_, _, _ in rows if kind == "owner"}
     found = [row for row in rows if row[0] == "code" and row[1] in others]
@@ -119,8 +120,8 @@ def _problem(room: Room, user: str, kind: str, object_: str, detail: str, role: 
 
 
 def read_shadowing(connection: Connection[Any], schema: str, table: str) -> list[Problem]:
-    """Functions and operators, of roles that are not trusted, in the schemas that a user's SQL over
-    the table is resolved in."""
+    """Functions and operators of untrusted roles in the schemas where a user's SQL over the table
+    is resolved."""
     rows: Iterable[Any] = connection.execute(
         query("shadowing"), {"schema": schema, "table": table}
     ).fetchall()
@@ -137,8 +138,8 @@ def read_shadowing(connection: Connection[Any], schema: str, table: str) -> list
 def read_foreign_schemas(
     connection: Connection[Any], schemas: Iterable[str], owners: Iterable[str]
 ) -> list[Problem]:
-    """Of schemas to make objects in: those of roles that are not trusted, and that have no part in
-    what is made. They could put a table of theirs in the place of a new one, before its rows come.
+    """Of schemas to create objects in: those of untrusted roles that own none of the new objects.
+    Such a role could replace a new table by its own before the rows are copied.
     """
     rows = connection.execute(
         query("schemas"), {"schemas": sorted(schemas), "owners": sorted(owners)}

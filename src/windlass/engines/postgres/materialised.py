@@ -1,4 +1,4 @@
-"""What a materialised view holds, as a number, and what its query would give now."""
+"""A hash of a materialised view's content, and of what its query would return now."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Content = tuple[int, int]  # rows, and the sum of their hashes
 EMPTY: Content = (-1, 0)  # nothing can be read of it
 
 _HASHED = sql.SQL(
-    # held.* is the row also where one of its columns is called so; in one encoding on both sides
+    # held.* is the row even if a column is called held; converted to one encoding on both sides
     "select count(*), coalesce(sum(('x' || left("
     "  md5(convert_to((held.*)::text, 'UTF8')), 15))::bit(60)::bigint), 0)"
     " from {} as held"
@@ -26,7 +26,7 @@ _DEFINITION = sql.SQL(
 
 
 def read_content(connection: Connection, name: Name, *, side: str) -> Content | None:
-    """What it holds, `EMPTY` where it is not populated or missing; None: it may not be read."""
+    """Its content; `EMPTY` if it is missing or not populated, None if it may not be read."""
     try:
         with connection.transaction():
             return _content(connection, sql.Identifier(name.schema, name.name))
@@ -39,8 +39,8 @@ def read_content(connection: Connection, name: Name, *, side: str) -> Content | 
 
 
 def read_foreign_code(source: Connection) -> dict[Name, str]:
-    """By materialised view, what its query would run that is another role's: it would do that with
-    the privileges of this session, where REFRESH takes the owner's."""
+    """By materialised view, other roles' code that its query would run: with the privileges of this
+    session, where REFRESH uses the owner's."""
     try:
         rows = source.execute(load("view_code")).fetchall()
     except psycopg.Error as error:
@@ -49,8 +49,8 @@ def read_foreign_code(source: Connection) -> dict[Name, str]:
 
 
 def read_fresh_content(source: Connection, name: Name) -> Content | None:
-    """What it would hold if it were refreshed now; None if its query cannot be run so. Only for
-    one that runs no other role's code.
+    """What it would hold if refreshed now; None if its query cannot be run. Only for views that run
+    no other role's code.
 
     Raises:
         WindlassError: the server is gone.
@@ -60,7 +60,7 @@ def read_fresh_content(source: Connection, name: Name) -> Content | None:
             ((text,),) = source.execute(
                 _DEFINITION.format(sql.Literal(name.schema), sql.Literal(name.name))
             ).fetchall()
-            query = sql.SQL("({})").format(sql.SQL(str(text)))  # the server's own words
+            query = sql.SQL("({})").format(sql.SQL(str(text)))  # the server's definition
             return _content(source, query)
     except psycopg.Error as error:
         if source.closed:
@@ -69,7 +69,7 @@ def read_fresh_content(source: Connection, name: Name) -> Content | None:
 
 
 def read_changing(source: Connection) -> frozenset[Name]:
-    """Those whose queries give other rows on another server, or at another time."""
+    """Views whose queries return other rows on another server or at another time."""
     try:
         rows = source.execute(load("changing_views")).fetchall()
     except psycopg.Error as error:

@@ -1,8 +1,8 @@
-"""Where two texts of one definition differ: by their parse trees, in order, however they are spelt.
+"""Where two texts of a definition differ, by their parse trees, ignoring spelling.
 
-A server that restores an expression may print it otherwise than the one it was dumped from. Whether
-two expressions are the same is therefore left to the server (`printing`); this module says which
-parts of two statements are left to it, and that all around them is equal.
+A server that restores an expression may print it differently than the server it was dumped from. So
+the server decides whether two expressions are the same (`printing`); this module finds the
+expressions to compare, and checks that everything around them is equal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from windlass.engines.postgres.syntax import (
 
 
 class Printed(Enum):
-    """What a server prints as one thing."""
+    """The kinds of text that a server prints as a unit."""
 
     QUERY = "query"  # of a view
     RULE = "rule"
@@ -59,7 +59,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Two statements that are equal but for what only a server can compare."""
+    """Two statements that are equal except for parts that only a server can compare."""
 
     left: Statement
     right: Statement
@@ -68,7 +68,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What both servers know: before these versions, a text lacks what the newer one prints."""
+    """Features that both servers print; before these versions a text lacks them."""
 
     names_not_null: bool = True  # 18
     multiranges: bool = True  # 14
@@ -81,9 +81,9 @@ class Since:
 
 
 def doubts(one: str, other: str, since: Since, *, in_any_order: bool = False) -> list[Doubt] | None:
-    """What is to be compared by a server; nothing if the texts say the same, None if they do not.
+    """The parts for a server to compare: empty if the texts mean the same, None if they do not.
 
-    `in_any_order` forgives the order of a table's columns, and of what is said of each after it.
+    `in_any_order` ignores the order of a table's columns, and of the statements about each.
     """
     try:
         left, right = (_statements(text, since, in_any_order) for text in (one, other))
@@ -118,7 +118,7 @@ def _statements(text: str, since: Since, in_any_order: bool) -> list[Statement]:
     return found
 
 
-# what a server keeps in the order in which it was given, and pg_dump writes so, to no effect
+# lists whose order servers keep and pg_dump writes, although it has no effect
 _UNORDERED = {
     "CreateFdwStmt": "options",
     "CreateForeignServerStmt": "options",
@@ -132,12 +132,12 @@ _UNORDERED = {
 
 
 def _order(tree: Node) -> str:
-    """Any order that is the same for equal trees."""
+    """A sort key that is the same for equal trees."""
     return repr(shape(tree))
 
 
 def _level(tree: Node, since: Since) -> None:
-    """Take away what only one of the two versions has a word for."""
+    """Remove what only one of the two versions can express."""
     if not since.names_not_null and tree.tag in ("CreateStmt", "CreateForeignTableStmt"):
         _take_names(tree)
     if not since.multiranges and tree.tag == "CreateRangeStmt":
@@ -148,7 +148,7 @@ def _level(tree: Node, since: Since) -> None:
 
 
 def _take_modes(tree: Node) -> None:
-    """IN is what an argument is anyway; a procedure's have it written since version 14."""
+    """IN is the default mode; for procedures it is printed since version 14."""
     match tree:
         case Node("CreateFunctionStmt", parameters=tuple(arguments)):
             pass
@@ -162,7 +162,7 @@ def _take_modes(tree: Node) -> None:
 
 
 def _take_names(table: Node) -> None:
-    """pg_dump leaves out the names that it would expect, but expects others for long names."""
+    """pg_dump omits names that equal the default, but computes other defaults for long names."""
     for node in nodes(table):
         match node:
             case Node("Constraint", contype="CONSTR_NOTNULL", keys=None):
@@ -187,11 +187,11 @@ _EXPRESSIONS: dict[str, tuple[str, ...]] = {
     "RuleStmt": ("actions", "whereClause"),
     "ViewStmt": ("query",),
 }
-_NO_EXPRESSION = ("Constraint", "ColumnDef")  # what may be there instead, or nothing
+_NO_EXPRESSION = ("Constraint", "ColumnDef")  # the alternatives, or nothing
 
 
 def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any] | None]:
-    """The expressions that differ; None for a difference outside of any."""
+    """The expressions that differ; None for a difference outside expressions."""
     if left == right:
         return
     if type(left) is not type(right):
@@ -230,7 +230,7 @@ def _is_expression(value: object) -> bool:
 
 
 def expression_text(tree: Node) -> str | None:
-    """The expression as text that means the same tree; None if it cannot be written."""
+    """The expression as text with the same tree; None if it cannot be written."""
     try:
         text = expression_to_text(tree)
         again = tree_of(f"select {text}")

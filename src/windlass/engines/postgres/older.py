@@ -1,7 +1,7 @@
-"""What a pg_dump writes that is newer than the target, in words that the target has.
+"""Translates what a pg_dump newer than the target writes into syntax that the target knows.
 
-Where no pg_dump of the target's version is installed, a newer one has to do. It knows every server
-back to 9.2, and writes for its own.
+If no pg_dump of the target's version is installed, a newer one is used. It reads every server back
+to 9.2, but writes for its own version.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def in_older_words(definition: str, *, kind: str, major: int) -> str:
 
 
 def _without_table_constraints(text: str) -> list[str]:
-    """A CREATE TABLE, and an ALTER TABLE for each column that has to be NOT NULL."""
+    """A CREATE TABLE, and an ALTER TABLE for each NOT NULL column."""
     tree = tree_of(text)
     table = tree.base if tree.tag == "CreateForeignTableStmt" else tree
     if table.tag != "CreateStmt":

@@ -1,4 +1,4 @@
-"""In which schemas everybody may create, as PUBLIC has CREATE there."""
+"""The schemas in which everybody may create, because PUBLIC has CREATE there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from windlass.engines.postgres.session import Connection
 
 
 def read_open_schemas(connection: Connection, *, side: str) -> Mapping[str, bool]:
-    """Every schema, and whether PUBLIC may create in it: what is in force, however it came."""
+    """Every schema, and whether PUBLIC effectively has CREATE on it."""
     try:
         rows: list[Any] = connection.execute(
             "select nspname::text, has_schema_privilege('public', oid, 'create') from pg_namespace"

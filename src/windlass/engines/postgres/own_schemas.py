@@ -1,6 +1,7 @@
-"""Schemas of windlass's own in a database that a run went into: journal, and what was set aside.
+"""Windlass's own schemas in a target database: the journal, and what was set aside.
 
-As a source such a database is migrated without them. One that only has such a name is a user's.
+If such a database is a source, they are left out. A schema that only has such a name belongs to a
+user.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _MARK = "Set aside by windlass: windlass status lists it, windlass clean removes
 
 @dataclass(frozen=True, slots=True)
 class OwnSchemas:
-    """`owners` are the roles that they belong to; `has_usurper`: the journal's name is a user's."""
+    """`owners` are the roles that own them; `has_usurper`: a user's schema has the journal's
+    name."""
 
     names: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
@@ -45,7 +47,7 @@ def read_own_schemas(connection: Connection, *, side: str) -> OwnSchemas:
 
 
 def make_schema_aside(connection: Connection, schema: str) -> None:
-    """A schema for what a run sets aside, with the mark by which it is known."""
+    """Make the schema for what a run sets aside, with the comment that identifies it."""
     name = sql.Identifier(schema)
     connection.execute(sql.SQL("create schema {}").format(name))
     connection.execute(sql.SQL("comment on schema {} is {}").format(name, sql.Literal(_MARK)))

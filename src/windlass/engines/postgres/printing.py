@@ -1,12 +1,12 @@
-"""Whether two texts mean the same: the target parses both, and what it prints of them is compared.
+"""Whether two texts mean the same: the target parses both, and its printed forms are compared.
 
 PostgreSQL prints what it has parsed, and may print it otherwise once that has been parsed again
 (``(ARRAY['x'::varchar])::text[]`` becomes ``ARRAY[('x'::varchar)::text]``), or on another version.
 Two texts that one server prints alike are the same definition.
 
-What is made for that is temporary and rolled back: views, over the very relations that the texts
-are about, a function, a rule on an empty twin. PostgreSQL only parses these: no function is run, no
-row is read, nothing is locked but against being dropped or altered in the meantime.
+The objects created for this are temporary and rolled back: views over the relations in question, a
+function, a rule on an empty copy of the table. PostgreSQL only parses them: no function runs, no
+row is read, and relations are only locked against DROP and ALTER.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from windlass.engines.postgres.syntax import Node, scan
 
 OURS = "windlass_definition"
 _TWIN = "windlass_twin"
-_SECONDS = 10  # for what a server does in a millisecond
+_SECONDS = 10  # for what normally takes a millisecond
 _LOCK_SECONDS = 2
-# rights, locks, time, a standby, what is not supported, limits
+# privileges, locks, time-outs, a standby, unsupported features, limits
 _UNABLE = ("42501", "55P03", "57014", "25006", "0A000", "54")
 _IMPATIENT = ("55P03", "57014")
-_MOST_FAILURES = 5  # of locks and time: then nothing more is asked
+_MOST_FAILURES = 5  # locks and time-outs: then nothing more is asked
 _SETTINGS = sql.SQL(
     "select set_config('statement_timeout', {}, true), set_config('lock_timeout', {}, true),"
     " set_config('standard_conforming_strings', 'on', true),"
@@ -53,7 +53,7 @@ class CannotPrint(Exception):
 
 
 class Printing:
-    """Asks the target. Owned by one thread, whose session it uses."""
+    """Asks the target. Owned by one thread, and uses its session."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -61,8 +61,8 @@ class Printing:
         self._failures = 0
 
     def are_alike(self, doubts: Sequence[Doubt]) -> list[bool]:
-        """In one round trip, which most take: where both sides of one are printed alike, nothing
-        more is asked. It is false where that is not so, and where it cannot be said in this way."""
+        """Whether both sides of each are printed alike, in one round trip, which suffices for most.
+        False if they are not, or if it cannot be decided this way."""
         asked = {at: pair for at, one in enumerate(doubts) if (pair := _as_queries(one))}
         if asked and self._has_obstacle():
             asked = {}
@@ -70,7 +70,7 @@ class Printing:
         return [alike.get(at, False) for at in range(len(doubts))]
 
     def _alike(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """Halved where something in it fails, until that is alone."""
+        """Split in halves if something in it fails, until that is isolated."""
         if not pairs:
             return []
         try:
@@ -79,7 +79,7 @@ class Printing:
             if self._connection.closed:
                 raise explain(error, "comparing definitions", side="target") from error
             self._connection.rollback()
-            if len(pairs) == 1 or error.sqlstate in _IMPATIENT:  # which takes its time
+            if len(pairs) == 1 or error.sqlstate in _IMPATIENT:  # each would take long
                 return [False] * len(pairs)
             half = len(pairs) // 2
             return self._alike(pairs[:half]) + self._alike(pairs[half:])
@@ -109,18 +109,18 @@ class Printing:
 
     def is_same(self, doubt: Doubt) -> bool:
         """Raises:
-        CannotPrint: nobody can say.
+        CannotPrint: the target cannot decide.
         """
         if self._has_obstacle():
             raise CannotPrint(str(self._obstacle))
         return self._is_same(doubt)
 
     def _is_same(self, doubt: Doubt) -> bool:
-        """Each side by itself, so that it is known which of them the target does not take."""
+        """Each side separately, to find which one the target refuses."""
         printer = _PRINTERS[doubt.left.printed_as]
         with self._prepared():
             there = self._printed(printer, doubt, 1)
-            if isinstance(there, psycopg.Error):  # what the target has, it can make
+            if isinstance(there, psycopg.Error):  # the target can create what it already has
                 raise CannotPrint(_first_line(there))
             expected = self._printed(printer, doubt, 0)
         return bool(expected == there)
@@ -133,7 +133,7 @@ class Printing:
 
     @contextmanager
     def _prepared(self) -> Iterator[None]:
-        """A transaction in which things can be made, of which nothing stays."""
+        """A transaction for temporary objects, which is rolled back."""
         connection = self._connection
         try:
             with connection.transaction(force_rollback=True):
@@ -149,7 +149,7 @@ class Printing:
             raise explain(error, "comparing definitions", side="target") from error
 
     def _printed(self, printer: Callable[..., list[Any]], doubt: Doubt, side: int) -> Any:
-        """What the server prints; its error where it does not take the text for what it is."""
+        """What the server prints, or its error if it refuses the text."""
         statement = (doubt.left, doubt.right)[side]
         try:
             with self._connection.transaction(force_rollback=True):
@@ -162,7 +162,7 @@ class Printing:
 
 
 def _as_queries(doubt: Doubt) -> tuple[str, str] | None:
-    """Both sides as queries; None where they are not printed as views."""
+    """Both sides as queries; None if they are not printed as views."""
     select = _SELECTS.get(doubt.left.printed_as)
     if select is None:
         return None
@@ -184,7 +184,7 @@ def _row(connection: Connection, query: sql.SQL | sql.Composed) -> list[Any]:
 
 
 def _view(connection: Connection, query: str) -> list[Any]:
-    """As the server prints it when it has parsed its own text: from then on that stays."""
+    """As the server prints it after parsing its own output: from then on it is stable."""
     for number in range(2):
         name = f"{OURS}_{number}"
         connection.execute(f"create temporary view {name} as {query}".encode())
@@ -197,7 +197,7 @@ def _query(connection: Connection, statement: Statement, some: list[Any]) -> lis
 
 
 def _query_text(statement: Statement, _: list[Any]) -> str:
-    """Of CREATE VIEW ... AS ..., without what is said before and after it."""
+    """The query of CREATE VIEW ... AS ..., without what surrounds it."""
     text, depth = statement.text, 0
     for token in scan(text):
         if token.kind in ("ASCII_40", "ASCII_41"):  # brackets
@@ -215,7 +215,7 @@ def _expressions(connection: Connection, statement: Statement, some: list[Any]) 
 
 
 def _select(statement: Statement, expressions: list[Any]) -> str:
-    """A query that has these expressions as its columns."""
+    """A query with these expressions as its columns."""
     texts = []
     for one in expressions:
         text = expression_text(one)
@@ -227,7 +227,7 @@ def _select(statement: Statement, expressions: list[Any]) -> str:
 
 
 def _context(tree: Any) -> str:
-    """Where an expression of the statement finds its columns."""
+    """The FROM clause that gives a statement's expression its columns."""
     match tree:
         case Node("CreateDomainStmt"):
             null = Node("A_Const", isnull=True)
@@ -309,7 +309,7 @@ def _collation(connection: Connection, statement: Statement, _: list[Any]) -> li
 
 
 def _instead(text: str, own: str, ours: str) -> str:
-    """The statement about something of ours; pg_dump begins all of a kind alike."""
+    """The statement for our temporary object; pg_dump starts all of a kind the same way."""
     if not text.startswith(own):
         raise CannotPrint("it does not begin as expected")
     return ours + text.removeprefix(own)

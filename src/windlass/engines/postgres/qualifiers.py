@@ -1,4 +1,4 @@
-"""Qualifiers of a view's columns that say nothing.
+"""Redundant qualifiers of a view's columns.
 
 Before version 16 the query of a view had two relations more than its FROM (OLD and NEW), so the
 server wrote ``SELECT base.id ... FROM base`` where a newer one writes ``SELECT id``. Below the top
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def strip_qualifiers(statement: Node) -> None:
-    """Take them out of a statement that makes a view; others are left as they are."""
+    """Remove them from a statement that creates a view; other statements are unchanged."""
     for query in _queries(statement):
         _strip(query)
 
@@ -42,7 +42,7 @@ def _strip(query: Node) -> None:
 
 
 def _only_name(query: Node) -> str | None:
-    """What the only relation of FROM is called in the query; None where there are several."""
+    """The name of the only relation in FROM; None if there are several."""
     if query.fromClause is None or len(query.fromClause) != 1:
         return None
     relation: Any = query.fromClause[0]
@@ -56,7 +56,7 @@ def _only_name(query: Node) -> str | None:
 
 
 def _columns(query: Node) -> Iterator[Node]:
-    """The columns that are named in the query itself, not in those inside it."""
+    """The columns named in the query itself, not in subqueries."""
     inside: set[object] = set()
     for path, node in walk(query):
         is_query = isinstance(node, Node) and node.tag == "SelectStmt"

@@ -9,7 +9,7 @@ from windlass.model.relation import Relation
 
 
 def condition(range_: Range, relation: Relation) -> sql.Composable:
-    """True for exactly the rows of the range. Literals only, as COPY takes no parameters."""
+    """True for exactly the rows of the range. Literals only, because COPY takes no parameters."""
     match range_:
         case Whole():
             return sql.SQL("true")
@@ -36,7 +36,8 @@ def _keys(
     low: tuple[str, ...] | None,
     high: tuple[str, ...] | None,
 ) -> sql.Composable:
-    """Row comparison, which an index on the key serves. An unbounded side leaves out NULLs too."""
+    """Row comparison, which can use an index on the key. Rows with NULL are excluded even on an
+    unbounded side."""
     types = {column.name: column.type for column in relation.columns}
     row = sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Identifier, key)))
 

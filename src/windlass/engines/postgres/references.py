@@ -15,12 +15,12 @@ from windlass.model.plan import Address
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An object, or a part of one, that could not be as it is without another object."""
+    """An object, or a part of one, that depends on another object."""
 
     kind: str  # of the part: VIEW, RULE, FK CONSTRAINT, COLUMN, OBJECT ...
-    top: Address  # the object that it is a part of, or is
+    top: Address  # the whole object
     part: Address
-    object: str  # the part as people say it
+    object: str  # the part, for people
     schema: str  # of the top; "" for what lives in none
     to: Address
     refers_to: str  # as people say it
@@ -31,7 +31,7 @@ class Reference:
 
 
 def read_references(connection: Connection) -> list[Reference]:
-    """All that run between two objects of the user."""
+    """All references between two user objects."""
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(load("references")).fetchall()

@@ -1,4 +1,4 @@
-"""Foreign keys by what refers to what, and the rows that do. Reads only."""
+"""Foreign keys, and the rows that refer to others. Reads only."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def read_referrers(connection: Connection) -> list[Referrer]:
 
 
 def count_referring(connection: Connection, one: Referrer) -> int:
-    """Rows that refer to some row, as no column of theirs is null."""
+    """Rows that refer to some row: none of their key columns is null."""
     query = sql.SQL("select count(*) from {} referring where {}")
     return _count(connection, one, query.format(_table(one.relation), _filled(one)))
 
 
 def count_orphans(connection: Connection, one: Referrer) -> int:
-    """Rows that refer to a row which is not there."""
+    """Rows that refer to a missing row."""
     equal = sql.SQL(" and ").join(
         sql.SQL("referred.{} {} referring.{}").format(
             sql.Identifier(to), sql.SQL(operator), sql.Identifier(column)

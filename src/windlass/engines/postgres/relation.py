@@ -1,4 +1,4 @@
-"""A relation as PostgreSQL's catalog describes it: what planning needs, and no other engine has."""
+"""A relation in PostgreSQL's catalog: what planning needs beyond the common model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE_BYTES = 8192
 
 @dataclass(frozen=True, slots=True)
 class CatalogRelation(Relation):
-    """`plain` is what a plan keeps of it."""
+    """`plain` is the part that a plan keeps."""
 
     oid: int = 0
     blocks: int = 0  # of the main fork: what ctid ranges divide
@@ -34,7 +34,8 @@ class CatalogRelation(Relation):
 
     @property
     def divisible_blocks(self) -> int:
-        """What ranges can cut; 0 where every range would scan it all, as before version 14."""
+        """The blocks that ranges can divide; 0 if every range would scan everything, as before
+        version 14."""
         return self.blocks if self.tid_range_scan else 0
 
     @property
@@ -43,5 +44,5 @@ class CatalogRelation(Relation):
 
 
 def block_count(relation: Relation) -> int:
-    """How many blocks the rows of a planned relation are in."""
+    """The number of blocks of a planned relation."""
     return relation.scan_bytes // PAGE_BYTES

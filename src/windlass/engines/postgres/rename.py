@@ -1,13 +1,13 @@
-"""Gives schemas new names in DDL: decides which words of a text name a schema, and changes those.
+"""Renames schemas in DDL: finds the words of a text that name a schema, and changes them.
 
-What to do with the losses, and which schemas to rename, is left to the caller.
+The caller decides which schemas to rename and what to do with the losses.
 
-The text is spliced, not printed again from its tree: a printer would have to be right for every
-statement there is, while a splice leaves alone what it does not touch. `schema_names` decides which
-leaves of a tree name a schema, `splicing` changes their words and proves the result.
+The text is spliced, not printed from its tree: a printer would have to be right for every
+statement, while a splice leaves everything else unchanged. `schema_names` decides which leaves of a
+tree name a schema, `splicing` changes their words and proves the result.
 
-Names inside strings (``'app.s'::regclass``, the body of an SQL function) are SQL themselves and
-go the same way. A string that cannot be read as SQL is kept, and named as a loss.
+Names inside strings (``'app.s'::regclass``, the body of an SQL function) are SQL themselves and are
+treated the same way. A string that cannot be parsed as SQL is kept, and reported as a loss.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from windlass.engines.postgres.splicing import apply_edits, fold, head_of, trees
 from windlass.engines.postgres.syntax import Node, Path, SyntaxProblem, parse, walk
 from windlass.errors import WindlassError
 
-NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts what is longer
+NAME_BYTES = 63  # NAMEDATALEN - 1: the server truncates longer names
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,10 @@ def _rename_statement(sql: str, mapping: Mapping[str, str]) -> Renamed:
 
 
 def _may_name(text: str, names: Mapping[str, str]) -> bool:
-    """False only if no schema of `names` can be meant: then nothing is parsed.
+    """Whether the text may name one of these schemas; if not, it is not parsed.
 
-    Quotes are left out on both sides, since a name inside a string inside a name has them doubled
-    more than once. A text with escapes may spell a name in ways that are not looked for.
+    Quotes are removed on both sides, because nesting doubles them more than once. A text with
+    escapes may spell a name in other ways, so it is always parsed.
     """
     folded = fold(text)
     escapes = "u&" in folded or ("e'" in folded and "\\" in folded)
@@ -219,7 +219,8 @@ def _string_losses(text: str, mapping: Mapping[str, str]) -> list[str]:
 
 
 def _mentions(text: str, name: str, then: str = "") -> bool:
-    """As a word, in any case if `name` does without capitals, since SQL folds to lower case."""
+    """Whether the text contains `name` as a word; case-insensitive if `name` is lower case, since
+    SQL folds to lower case."""
     fold = re.IGNORECASE if name == name.lower() else re.NOFLAG
     word = rf"(?<![\w$.]){re.escape(_bare(name))}(?![\w$]){then}"
     return re.search(word, _bare(text), fold) is not None

@@ -1,6 +1,6 @@
-"""Where the two sides of a pair differ, row by row, in memory that does not grow with them.
+"""Finds the rows in which the two sides of a pair differ, in constant memory.
 
-Rows are told apart by the hash of their key, because two servers may sort the key itself
+Rows are identified by the hash of their key, because two servers may sort the key itself
 differently. One scan of each side adds up its rows in buckets of that hash; the rows of buckets
 that differ are read again, sorted by the servers, and merged here.
 """
@@ -38,7 +38,7 @@ ROWS_PER_READ = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
-    """A key whose rows are not the same; without a keyset, rows that one side has more of."""
+    """A key whose rows differ; without a keyset, rows that one side has more copies of."""
 
     kind: DifferenceKind  # MISSING, EXTRA or CHANGED
     key: tuple[str | None, ...]  # texts in the keyset's order; empty without a keyset
@@ -48,12 +48,13 @@ class RowDifference:
 
     @property
     def surplus(self) -> int:
-        """Without a keyset: how many more the source has; negative where the target has more."""
+        """Without a keyset: how many more copies the source has; negative if the target has
+        more."""
         return self.source_copies - self.target_copies
 
 
 def scan_differences(source: Connection, target: Connection, pair: Pair) -> Iterator[RowDifference]:
-    """Every difference, in an order of no meaning. The connections are busy until its end.
+    """Every difference, in no particular order. The connections are busy until the iterator ends.
 
     Raises:
         WindlassError: a server's reason, naming the relation.
@@ -73,7 +74,7 @@ def scan_differences(source: Connection, target: Connection, pair: Pair) -> Iter
 def _both(
     threads: ThreadPoolExecutor, left: Callable[[], Left], right: Callable[[], Right]
 ) -> tuple[Left, Right]:
-    """Both servers at work at the same time."""
+    """The bucket sums of both servers, computed in parallel."""
     started = threads.submit(left), threads.submit(right)
     return started[0].result(), started[1].result()
 
@@ -93,10 +94,11 @@ def _bucket(side: Side) -> sql.Composed:
 def _passes(
     source: Mapping[int, Fingerprint], target: Mapping[int, Fingerprint]
 ) -> Iterator[bytes]:
-    """The buckets that differ, as bit masks of no more rows than a server should sort at once.
+    """The buckets that differ, as bit masks, each with at most as many rows as a server should sort
+    at once.
 
-    A mask is tested in the same time however many of its bits are set, where ``= any (array)``
-    would search the array for every row before version 14.
+    Testing a mask takes constant time, while ``= any (array)`` searches the array for every row
+    before version 14.
     """
     mask, rows = bytearray(BUCKETS // 8), 0
     for bucket in sorted(source.keys() | target.keys()):
@@ -133,12 +135,12 @@ def _stream(connection: Connection, side: Side, mask: bytes) -> Iterator[Row]:
 
 
 def _started(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows, the first of them read already: the server has done its sorting."""
+    """The same rows, with the first one already read: the server has finished sorting."""
     return chain(list(islice(rows, 1)), rows)
 
 
 def _merge(source: Iterator[Row], target: Iterator[Row]) -> Iterator[RowDifference]:
-    """Two streams in the order of the key's hash, into what is not the same."""
+    """Merge two streams, sorted by the key's hash, into their differences."""
     lefts, rights = (groupby(rows, itemgetter(0)) for rows in (source, target))
     left, right = _next(lefts), _next(rights)
     while left or right:
@@ -159,7 +161,7 @@ def _next(groups: Iterator[tuple[int, Iterator[Row]]]) -> tuple[int, list[Row]] 
 
 
 def _compare(source: list[Row], target: list[Row]) -> Iterator[RowDifference]:
-    """Rows of one key, sorted. There are several where the target does not enforce the key."""
+    """Compare the sorted rows of one key; several if the target does not enforce the key."""
     if [row[1:3] for row in source] == [row[1:3] for row in target]:
         return
     _, row_hash, _, *key = (source or target)[0]
@@ -174,5 +176,5 @@ def _compare(source: list[Row], target: list[Row]) -> Iterator[RowDifference]:
 
 
 def _text(value: str | bytes | None) -> str | None:
-    """A server in SQL_ASCII does not say what its bytes mean."""
+    """Decode a text; the encoding is unknown for a server in SQL_ASCII."""
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value

@@ -1,4 +1,4 @@
-"""Rows found again: by the texts of their keys through an index, or by their hashes in a scan."""
+"""Finds rows again: by the text of their keys through an index, or by their hashes in a scan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from windlass.model.relation import HashBy
 
 Key = tuple[str | None, ...]
 
-VALUE_CHARACTERS = 1000  # a value is shown this far
+VALUE_CHARACTERS = 1000  # values are cut to this length
 
 
 def has_key(side: Side, keys: Sequence[Key]) -> sql.Composed:
@@ -83,7 +83,7 @@ def read_values(
 def read_values_by_hash(
     connection: Connection, side: Side, hashes: Sequence[int]
 ) -> Mapping[int, Sequence[str | None]]:
-    """By row hash, the texts of one row that has it."""
+    """By row hash, the texts of one row with that hash."""
     query = sql.SQL("select distinct on (1) {}, array[{}]::text[] from {} where {}").format(
         side.row_hash,
         _list(map(_shown, side.columns)),

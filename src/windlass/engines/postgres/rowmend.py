@@ -1,4 +1,4 @@
-"""Rows of the target deleted, and rows of the source copied again, without waking a trigger.
+"""Deletes rows of the target and copies rows of the source again, without firing triggers.
 
 Everything here runs in the caller's target transaction.
 """
@@ -33,17 +33,18 @@ _WAKEFUL = (
 
 @contextmanager
 def undisturbed(target: Connection, side: Side) -> Iterator[None]:
-    """Keep other writers out; triggers, rules and foreign keys' cascades do nothing until the end.
+    """Lock out other writers; triggers, rules and cascades of foreign keys are disabled until the
+    end.
 
     Raises:
-        WindlassError: this user may not keep foreign keys from acting.
+        WindlassError: this user may not disable foreign keys.
     """
     name = sql.Literal(side.table.as_string(target))
     with explained(side, _REPAIRING):
         target.execute(sql.SQL("lock table {} in share row exclusive mode").format(side.rows))
     found: list[Any] = fetch(target, side, sql.SQL(_WAKEFUL).format(load("wakeful"), name))
     if found and act_as_replica(target):
-        # those that are enabled for the origin alone do not fire in this session
+        # triggers enabled for origin only do not fire in this session
         found = [row for row in found if row[1] != "O"]
     if any(not before for _, _, before, _ in found):
         raise WindlassError(
@@ -58,7 +59,8 @@ def undisturbed(target: Connection, side: Side) -> Iterator[None]:
 
 
 def act_as_replica(target: Connection) -> bool:
-    """Whether the rest of the transaction may do as replication does."""
+    """Try to set session_replication_role = replica for the transaction; whether that is
+    allowed."""
     try:
         with target.transaction():
             target.execute("set local session_replication_role = replica")
@@ -68,7 +70,7 @@ def act_as_replica(target: Connection) -> bool:
 
 
 def _run(target: Connection, side: Side, statements: Iterable[str]) -> None:
-    """Statements that the server has put together."""
+    """Run statements that a query of the server composed."""
     with explained(side, _REPAIRING):
         for statement in statements:
             target.execute(statement.encode())
@@ -76,7 +78,7 @@ def _run(target: Connection, side: Side, statements: Iterable[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Two tables in a schema of a repair: rows as they were, and rows that took their place."""
+    """Two tables in a repair's schema: the old rows, and the new rows that replaced them."""
 
     schema: str
     number: int
@@ -90,7 +92,7 @@ class Aside:
         return sql.Identifier(self.schema, f"new_{self.number}")
 
     def make(self, target: Connection, side: Side) -> None:
-        """Both, empty: the old with all columns, the new with those that are copied."""
+        """Create both, empty: the old one with all columns, the new one with the copied columns."""
         form = sql.SQL("create table {} as select {} from {} where false")
         with explained(side, _REPAIRING):
             target.execute(form.format(self.old, sql.SQL("*"), side.rows))
@@ -101,7 +103,7 @@ class Aside:
 def delete_rows(
     target: Connection, side: Side, condition: sql.Composed, aside: Aside | None = None
 ) -> int:
-    """How many there were. They are kept `aside` if that is given."""
+    """Delete rows; returns how many. They are kept in `aside` if that is given."""
     query = sql.SQL("delete from {} where {}").format(side.rows, condition)
     if aside is not None:
         query = sql.SQL(
@@ -114,7 +116,7 @@ def delete_rows(
 def delete_copies(
     target: Connection, side: Side, surplus: Mapping[int, int], aside: Aside | None = None
 ) -> int:
-    """Of rows that are the same, by row hash, as many as are too many."""
+    """Delete surplus copies of equal rows, by row hash."""
     condition = sql.SQL(
         "(tableoid, ctid) in"
         " (select place, spot from ({numbered}) as found"
@@ -127,7 +129,7 @@ def delete_copies(
 
 
 def take_in(target: Connection, side: Side, aside: Aside) -> int:
-    """The new rows, once all of them have been copied beside the relation."""
+    """Insert the new rows, once all of them are staged."""
     return _insert(target, side, aside.new, [column.name for column in _own(side)])
 
 
@@ -142,8 +144,8 @@ def _insert(target: Connection, side: Side, rows: sql.Identifier, columns: Seque
 
 
 def give_back(target: Connection, side: Side, aside: Aside) -> tuple[int, int, int]:
-    """Undo a repair: the new rows out, as far as they are what they were, the old ones in. How many
-    there were to take out, how many of them were, and how many are in."""
+    """Undo a repair: delete the new rows that are unchanged, and insert the old ones. Returns how
+    many were to be deleted, how many were, and how many were inserted."""
     own = side.hashing.of(_own(side))
     counted = sql.SQL("(select {hash} as hash, count(*) as copies from {new} group by 1)").format(
         hash=own, new=aside.new
@@ -174,7 +176,8 @@ def copy_rows(
     condition: sql.Composed,
     aside: Aside | None = None,
 ) -> int:
-    """The source's rows of the condition into the target, or `aside`; how many."""
+    """Copy the source's rows that meet the condition into the target, or `aside`; returns how
+    many."""
     query = sql.SQL("select {} from {} where {}").format(
         _list(sql.Identifier(one.name) for one, _ in _written(pair)), pair.source.rows, condition
     )
@@ -188,7 +191,7 @@ def copy_copies(
     missing: Mapping[int, int],
     aside: Aside | None = None,
 ) -> int:
-    """Of rows that are the same, by row hash, as many as are missing."""
+    """Copy missing copies of equal rows, by row hash."""
     columns = [
         sql.SQL("{} as {}").format(sql.Identifier(column.name), sql.Identifier(f"column_{at}"))
         for at, (column, _) in enumerate(_written(pair))
@@ -207,12 +210,12 @@ def copy_copies(
 def _copy(
     source: Connection, target: Connection, pair: Pair, query: sql.Composed, aside: Aside | None
 ) -> int:
-    """As text, which every type has; in blocks, so nothing of the size of a result is held."""
+    """Copy as text, which every type supports, block by block in constant memory."""
     names = [sql.Identifier(column.name) for _, column in _written(pair)]
     out = sql.SQL("copy ({}) to stdout (encoding 'UTF8')").format(query)
     into = sql.SQL("copy {}{} from stdin (encoding 'UTF8')").format(
         aside.new if aside else pair.target.table,
-        # a list of no columns is no syntax, and not needed
+        # an empty column list is a syntax error, and not needed
         sql.SQL(" ({})").format(_list(names)) if names else sql.SQL(""),
     )
     with explained(pair.target, _REPAIRING), target.cursor() as writing:
@@ -230,7 +233,7 @@ def _blocks(source: Connection, side: Side, query: sql.Composed) -> Iterator[Buf
 def _numbered(
     side: Side, hashes: Mapping[int, int], columns: Sequence[sql.Composable]
 ) -> sql.Composed:
-    """The rows with these hashes, counted among their equals."""
+    """The rows with these hashes, numbered among equal rows."""
     number = sql.SQL("row_number() over (partition by {}) as number").format(side.row_hash)
     return sql.SQL("select {columns} from {rows} where {condition}").format(
         columns=_list([sql.SQL("{} as hash").format(side.row_hash), number, *columns]),
@@ -246,12 +249,12 @@ def _wanted(copies: Mapping[int, int]) -> sql.Composed:
 
 
 def _own(side: Side) -> list[HashedColumn]:
-    """The columns that can be written, of the target."""
+    """The target's columns that can be written."""
     return [column for column in side.columns if not column.computed]
 
 
 def _written(pair: Pair) -> list[tuple[HashedColumn, HashedColumn]]:
-    """The columns that can be copied, on both sides: what the target computes cannot."""
+    """The columns that can be copied, on both sides; generated columns cannot."""
     both = zip(pair.source.columns, pair.target.columns, strict=True)
     return [(source, target) for source, target in both if not target.computed]
 

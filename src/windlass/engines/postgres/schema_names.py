@@ -1,4 +1,5 @@
-"""Which leaves of a parse tree name a schema, and which strings in it are SQL that may."""
+"""Finds the leaves of a parse tree that name a schema, and the strings that contain SQL which
+may."""
 
 from __future__ import annotations
 
@@ -55,7 +56,7 @@ _QUALIFIED: dict[str, tuple[tuple[str, int], ...]] = {
     "SubLink": (("operName", 2),),
 }
 
-# attributes that are a schema's name and nothing else
+# attributes that hold only a schema name
 _PLAIN: dict[str, str] = {
     "AlterObjectSchemaStmt": "newschema",
     "CreateSchemaStmt": "schemaname",
@@ -126,7 +127,7 @@ _ARGUMENTS: dict[str, tuple[int, str]] = {
 
 
 def sites(path: Path, node: Node) -> Iterator[Site]:
-    """What `node` itself names, without the nodes below it."""
+    """The sites in `node` itself, without the nodes below it."""
     kind = node.tag
     for field, place in _QUALIFIED.get(kind, ()):
         yield from _qualified((*path, field), getattr(node, field), place)
@@ -264,7 +265,7 @@ def _constant_of(arguments: Sequence[Any], at: int) -> str:
 
 
 def built_in(name: Node | None) -> str:
-    """The name of a type of the server's own, else nothing."""
+    """The name of a built-in type, else ""."""
     if name is None or not (own := _own(name.names)):
         return ""
     return f"{own}[]" if name.arrayBounds else own

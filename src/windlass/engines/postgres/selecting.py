@@ -1,7 +1,7 @@
 """The statements that read the rows of an export: as Arrow, or as the server's own CSV.
 
-The SELECT list casts what would not arrive as it is. What CSV for a warehouse cannot hold becomes
-NULL there, and can be counted.
+The SELECT list casts what would not arrive unchanged. Values that a warehouse's CSV cannot hold
+become NULL, and can be counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def from_item(export: Export) -> sql.Composed:
     if not export.watermark or not export.span.since:
         return sql.Composed([item])
     mark = sql.Identifier(export.watermark)
-    # from the last value on, as others may have the same; merging makes that harmless
+    # from the last value inclusive, as other rows may have the same; merging makes that harmless
     since = sql.SQL("select * from {} where {} >= {} or {} is null")
     rows = since.format(item, mark, sql.Literal(export.span.since), mark)
     return sql.SQL("({}) as windlass_rows").format(rows)
@@ -47,8 +47,8 @@ def _value(column: Column) -> sql.Composable:
 
 
 def arrow_list(columns: Sequence[Column]) -> list[sql.Composable]:
-    """Every column, then for each list a number that says whether it is more than a list: ADBC
-    makes one flat list of `{{1,2},{3,4}}`."""
+    """Every column, then a number for each list that shows whether it is a plain list: ADBC
+    flattens `{{1,2},{3,4}}`."""
     found: list[sql.Composable] = [
         sql.SQL("{} as {}").format(_value(one), sql.Identifier(one.name)) for one in columns
     ]
@@ -88,7 +88,7 @@ _BOUNDS = {
 
 
 def _inside(column: Column, target: Facts) -> sql.Composed | None:
-    """That a date or time has a place in the target; None where all of them have."""
+    """The condition that the target can hold a date or time; None if it can hold all."""
     name = sql.Identifier(column.name)
     if column.kind is Kind.TIME and not target.midnight_ends:
         return sql.SQL("{} < '24:00'").format(name)
@@ -99,7 +99,7 @@ def _inside(column: Column, target: Facts) -> sql.Composed | None:
 
 
 def count_csv_losses(connection: Connection, export: Export, target: Facts) -> Losses:
-    """How many values the CSV leaves out. Asked in the same snapshot."""
+    """How many values the CSV leaves out, counted in the same snapshot."""
     asked = {
         one.name: sql.SQL("count(*) filter (where {} is null and {} is not null)").format(
             _csv_value(one, target), sql.Identifier(one.name)

@@ -1,4 +1,4 @@
-"""Where sequences stand, read and set."""
+"""Reads and sets the values of sequences."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_sequences(
 
 
 def set_sequences(connection: Connection, states: Iterable[SequenceState]) -> None:
-    """All in one round trip, in the caller's transaction."""
+    """Set all in one round trip, in the caller's transaction."""
     rows = [
         (state.name.schema, state.name.name, state.last_value, state.is_called) for state in states
     ]

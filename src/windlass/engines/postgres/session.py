@@ -1,4 +1,4 @@
-"""Connections: where a server is, and what every session of ours has set.
+"""Connections: the address of a server, and the settings of our sessions.
 
 `psycopg` (and libpq under it) resolves URLs, service names, password files, sslmode and
 environment; the asyncpg sessions for bulk bytes are made from what libpq resolved, where they can
@@ -30,13 +30,13 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 class Role(Enum):
-    """What a session is for decides its settings."""
+    """The purpose of a session, which decides its settings."""
 
     SOURCE = "source"
     TARGET = "target"
 
 
-# One meaning of text on both sides, no time-outs of the server's own, names always qualified.
+# The same text format on both sides, no server time-outs, names always qualified.
 _COMMON = {
     "client_encoding": "UTF8",
     "search_path": "",
@@ -50,7 +50,7 @@ _COMMON = {
     "array_nulls": "on",
     "quote_all_identifiers": "off",
     "transform_null_equals": "off",
-    "default_transaction_isolation": "read committed",  # what is locked is read after that
+    "default_transaction_isolation": "read committed",  # reads after locking
     "default_transaction_deferrable": "off",
     "statement_timeout": "0",
     "lock_timeout": "0",
@@ -77,7 +77,7 @@ _BY_ROLE = {
 _SINCE = {140000: {"idle_session_timeout": "0"}, 170000: {"transaction_timeout": "0"}}
 
 
-# Of a client that is gone, also while a statement runs; other systems refuse any value but 0.
+# To notice a dead client while a statement runs; other systems refuse any value but 0.
 _ON_LINUX = "client_connection_check_interval"
 _WATCHING = {_ON_LINUX: "10000"}
 
@@ -91,7 +91,7 @@ def session_settings(role: Role, version: int) -> dict[str, str]:
 CONNECT_SECONDS = 15
 _LEAST_CONNECT_SECONDS = 2  # libpq's own
 
-# what every libpq since 12 takes from its environment; the rest goes into a service file
+# what every libpq since 12 reads from the environment; the rest goes into a service file
 _VARIABLES = {
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "options": "PGOPTIONS",
@@ -105,20 +105,20 @@ _VARIABLES = {
     "gsslib": "PGGSSLIB",
     "requirepeer": "PGREQUIREPEER",
 }
-# given in another way, or without meaning where the server has been chosen
+# given in another way, or meaningless once the server is chosen
 _ELSEWHERE = {
     "host", "hostaddr", "port", "user", "dbname", "password", "passfile", "service", "servicefile",
     "application_name", "fallback_application_name", "client_encoding", "sslcompression",
     "target_session_attrs", "load_balance_hosts",
 }  # fmt: skip
-# libpq's default, which it reports although nobody has set it, and which older ones do not know
+# libpq's default, which it reports although nobody set it, and which older versions do not know
 _DEFAULT = ("sslcertmode", "allow")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ProgramAccess:
-    """How a program of PostgreSQL's own reaches the server that a session has reached, without
-    anything in its arguments. `service` belongs into a file that nobody else can read."""
+    """How a PostgreSQL client program connects to the same server as a session, with nothing in its
+    arguments. `service` belongs in a file that nobody else can read."""
 
     variables: dict[str, str]
     service: dict[str, str]
@@ -154,7 +154,7 @@ class Address:
 
     @property
     def words(self) -> dict[str, str]:
-        """What the text says by itself, without its password."""
+        """The parameters in the text itself, without the password."""
         found = conninfo.conninfo_to_dict(self._conninfo)
         return {key: str(value) for key, value in found.items() if value and key != "password"}
 
@@ -171,10 +171,10 @@ class Address:
     __repr__ = __str__
 
     def connect(self, role: Role, purpose: str, *, autocommit: bool = True) -> Connection:
-        """A psycopg session with our settings. `purpose` shows in pg_stat_activity.
+        """Open a psycopg session with our settings. `purpose` shows in pg_stat_activity.
 
         Raises:
-            WindlassError: named by its cause; retryable where trying again can help.
+            WindlassError: with the cause; retryable where retrying can help.
         """
         given = self._given()
         self._check(given)
@@ -200,8 +200,8 @@ class Address:
         return connection
 
     def _given(self) -> dict[str, str]:
-        """The address with its service and the environment, without connecting: a socket's folder
-        that is none ends libpq's attempt before it does anything."""
+        """The address with its service and the environment resolved, without connecting: an invalid
+        socket folder makes libpq stop before it does anything."""
         nowhere = conninfo.make_conninfo(self._conninfo, host="/", hostaddr="")
         attempt = pq.PGconn.connect_start(nowhere.encode())
         try:
@@ -247,14 +247,14 @@ class Address:
         return session_settings(role, version) | ends | watching
 
     def at(self, like: Connection) -> Address:
-        """The very server that `like` reached, where the address leaves a choice."""
+        """The same server that `like` reached, if the address allows several."""
         info = like.info
         place = {"host": info.host, "hostaddr": info.hostaddr, "port": str(info.port)}
         return Address(self.side, conninfo.make_conninfo(self._conninfo, **place))
 
     async def connect_async(self, like: Connection, role: Role, purpose: str) -> asyncpg.Connection:
-        """An asyncpg session to the very server that `like` reached, with the same credentials,
-        and with TLS exactly if `like` has it."""
+        """An asyncpg session to the same server that `like` reached, with the same credentials, and
+        with TLS exactly if `like` has it."""
         import asyncpg
 
         info, given = like.info, resolved(like)
@@ -264,7 +264,7 @@ class Address:
                 host=info.hostaddr or info.host,
                 port=info.port,
                 user=info.user,
-                password=info.password,  # even if empty: libpq alone looks for passwords
+                password=info.password,  # even if empty: only libpq looks for passwords
                 database=info.dbname,
                 ssl=tls.context(given, info.host) if like.pgconn.ssl_in_use else False,
                 direct_tls=False,
@@ -288,7 +288,7 @@ class Address:
         return connection
 
     def conninfo(self, like: Connection, purpose: str) -> str:
-        """For another driver over libpq, to the very server that `like` reached. Holds the
+        """For another libpq driver, to the same server that `like` reached. Contains the
         password."""
         info = like.info
         return conninfo.make_conninfo(
@@ -304,8 +304,8 @@ class Address:
         )
 
     def program_access(self, like: Connection) -> ProgramAccess:
-        """For a child process (pg_dump), to the very server that `like` reached: a snapshot is
-        found where it was exported."""
+        """For a child process (pg_dump), to the same server that `like` reached, where the snapshot
+        was exported."""
         info, given = like.info, resolved(like)
         variables = {
             "PGHOST": info.host,
@@ -317,7 +317,7 @@ class Address:
             "PGAPPNAME": "windlass pg_dump",
             **{name: given.get(keyword) for keyword, name in _VARIABLES.items()},
         }
-        if _quotes_all(like):  # pg_dump would name functions otherwise than other servers do
+        if _quotes_all(like):  # pg_dump would print function names differently
             words = variables.get("PGOPTIONS") or ""
             variables["PGOPTIONS"] = f"{words} -c quote_all_identifiers=off".strip()
         service = {k: v for k, v in _beyond_place(given).items() if k not in _VARIABLES}
@@ -325,20 +325,20 @@ class Address:
 
 
 def cancel_active(connection: Connection) -> None:
-    """Stop what another thread has it do, if anything."""
+    """Cancel the statement that another thread runs in it, if any."""
     if not connection.closed and connection.info.transaction_status is pq.TransactionStatus.ACTIVE:
         with suppress(psycopg.Error):
             connection.cancel_safe(timeout=5)
 
 
 def resolved(like: Connection) -> dict[str, str]:
-    """What libpq made of the address, its service, the environment and the password file; what
-    differs from libpq's defaults, without the password."""
+    """The parameters that libpq resolved from the address, its service, the environment and the
+    password file: those that differ from libpq's defaults, without the password."""
     return dict(like.info.get_parameters())
 
 
 def why_libpq(like: Connection) -> list[str]:
-    """What keeps asyncpg from connecting just as `like` has been; empty where nothing does."""
+    """Why asyncpg cannot connect exactly as `like` did; empty if it can."""
     given = resolved(like)
     reasons = libpq_reasons(given)
     if _is_gss(like):
@@ -352,18 +352,18 @@ def why_libpq(like: Connection) -> list[str]:
 
 
 def _beyond_place(given: Mapping[str, str]) -> dict[str, str]:
-    """Without what is given in another way."""
+    """The parameters without those given in another way."""
     return {k: v for k, v in given.items() if k not in _ELSEWHERE and (k, v) != _DEFAULT}
 
 
 def _connect_seconds(given: Mapping[str, str]) -> float | None:
-    """For one attempt, as libpq counts them; None is for ever."""
+    """The time-out of one attempt, as libpq counts; None is unlimited."""
     seconds = int(float(given.get("connect_timeout") or CONNECT_SECONDS))
     return max(seconds, _LEAST_CONNECT_SECONDS) if seconds > 0 else None
 
 
 def _quotes_all(like: Connection) -> bool:
-    """Whether sessions begin so in this database, unless they say otherwise, as ours do."""
+    """Whether quote_all_identifiers is on by default in this database; our sessions turn it off."""
     row = like.execute(
         "select reset_val = 'on' from pg_settings where name = 'quote_all_identifiers'"
     ).fetchone()
@@ -371,7 +371,8 @@ def _quotes_all(like: Connection) -> bool:
 
 
 def _is_gss(like: Connection) -> bool:
-    """Only asked where this libpq can do it; it does not tell itself."""
+    """Whether the session uses GSSAPI. Only queried if this libpq supports it; libpq itself does
+    not report it."""
     default = next(o.compiled for o in pq.Conninfo.get_defaults() if o.keyword == b"gssencmode")
     if default == b"disable":
         return False
@@ -389,7 +390,7 @@ async def _apply_async(connection: asyncpg.Connection, settings: Mapping[str, st
 
 
 def apply_settings(connection: Connection, settings: dict[str, str]) -> object:
-    """Set all in one round trip, for the session; the process of the server that has done it."""
+    """Set all for the session in one round trip; returns the pid of the server process."""
     calls = ", ".join(_call(name, "%s", "%s") for name in settings).encode()
     values = [word for pair in settings.items() for word in pair]
     row = connection.execute(b"select pg_backend_pid(), " + calls, values).fetchone()

@@ -1,7 +1,7 @@
 """The sessions one worker thread holds: two for statements (psycopg), and a pair for rows (`Bulk`),
 or several on a slow link.
 
-Opened when first needed, dropped after a fault, so that the next attempt starts from nothing.
+Opened when first needed, dropped after an error, so that the next attempt starts clean.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.engines.postgres.snapshot import enter, enter_again, import_statement, lost
 from windlass.errors import Interrupted
 
-# A transaction holds a lock on all that it has read, tables and their indexes, up to its end; all
-# sessions share the room for locks. Another transaction sees the same snapshot.
+# A transaction keeps locks on all tables and indexes that it has read until it ends, and all
+# sessions share the lock table. A new transaction sees the same snapshot.
 COPIES_PER_TRANSACTION = 32
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Sessions:
         return self._target
 
     def source(self, snapshot_id: str) -> Connection:
-        """For reading the source inside the snapshot; without the locks of earlier reads."""
+        """For reading the source in the snapshot; locks of earlier reads are released."""
         connection = self._source_in(snapshot_id)
         if self._has_read:
             enter_again(connection, snapshot_id)
@@ -90,17 +90,17 @@ class Sessions:
         return self._source
 
     def round_trip_seconds(self) -> float:
-        """Of the slower side."""
+        """The round-trip time of the slower side."""
         return max(round_trip_seconds(one) for one in (self._source, self.target()) if one)
 
     def stream(self, number: int = 0) -> Stream:
-        """Of this worker's, the one of a number, from 0."""
+        """This worker's stream with a number, from 0."""
         while len(self._streams) <= number:
             self._streams.append(Stream())
         return self._streams[number]
 
     def keep_streams(self, count: int) -> None:
-        """Let go of the others."""
+        """Close all but the first `count` streams."""
         for stream in self._streams[count:]:
             stream.leave_source()
             stream.leave_target()
@@ -133,7 +133,7 @@ class Sessions:
         return stream.writer
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run asyncio work to its end in this thread.
+        """Run a coroutine to its end in this thread.
 
         Raises:
             Interrupted: `cancel` was called.
@@ -157,7 +157,7 @@ class Sessions:
             raise Interrupted("stopped on request")
 
     def cancel(self) -> None:
-        """Stop what is in flight, from any thread. The transactions roll back."""
+        """Cancel what is in flight, from any thread. The transactions roll back."""
         with self._lock:
             self._cancelled = True
             if self._task is not None and self._loop is not None:
@@ -182,7 +182,7 @@ class Sessions:
     def close(self) -> None:
         self.drop()
         if self._loop is not None:
-            # one turn of the loop, so that terminated transports are let go
+            # one turn of the loop, so that terminated transports are closed
             self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
             self._loop = None

@@ -1,4 +1,4 @@
-"""Up to which moment a watermark of time is complete: who is still writing, and since when."""
+"""Up to which moment a time watermark is complete: who is still writing, and since when."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Settled:
     is_standby: bool = False
 
     def notices(self, overlaps: Sequence[float]) -> list[str]:
-        """What may be missed by watermarks, of which some have no overlap."""
+        """Notices of what watermarks may miss, if some have no overlap."""
         if all(overlaps) or not (self.is_blind or self.is_standby):
             return []
         unseen = (
@@ -40,7 +40,7 @@ class Settled:
         ]
 
     def highest(self, mark: sql.Identifier, type_: str) -> sql.Composed:
-        """The highest value of a column that a watermark can have."""
+        """The highest value that a column's watermark may take."""
         most = sql.SQL("max({})").format(mark)
         if not _TIME.match(type_):
             return most
@@ -53,7 +53,7 @@ class Settled:
 
 
 def read_settled(address: Address) -> Settled:
-    """Before the snapshot is taken.
+    """Called before the snapshot is taken.
 
     Raises:
         WindlassError: the source cannot be read.

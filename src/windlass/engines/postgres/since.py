@@ -1,4 +1,4 @@
-"""Rows of a run's relations that others have written, known by the transactions that wrote them."""
+"""Rows of a run's relations that others wrote, identified by their transactions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOCKED_AT_ONCE = 100  # relations in one statement
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a relation has now. `others` are the rows that the run has not written."""
+    """The rows of a relation now. `others` are those that the run did not write."""
 
     name: Name
     rows: int
@@ -29,14 +29,15 @@ class Held:
 
     @property
     def may_be_emptied(self) -> bool:
-        """By a crash, as it has no row: nobody can say whether somebody has deleted them."""
+        """Whether a crash may have emptied it: it has no rows, so deletes by others cannot be
+        excluded."""
         return self.unlogged and not self.rows
 
 
 def read_held(connection: Connection, names: Sequence[Name], own: sql.Composed) -> list[Held]:
-    """Those of the relations that are there. `own` is a query for the ids of the transactions that
-    wrote the run's rows: neither a younger one of somebody else's counts as the run's, nor one that
-    began before the run and wrote after it. Scans every relation.
+    """The relations that still exist. `own` is a query for the ids of the transactions that wrote
+    the run's rows: so neither later transactions of others count as the run's, nor those that began
+    before the run and wrote after it. Scans every relation.
     """
     found = []
     for name, one in _tables(connection, names).items():
@@ -63,7 +64,7 @@ class _Table:
 
 
 def _tables(connection: Connection, names: Iterable[Name]) -> dict[Name, _Table]:
-    """Those that are there, in the order of their names: who locks them all locks in that order."""
+    """The existing tables, sorted by name, so that everybody locks them in the same order."""
     wanted = sorted(names)
     rows: list[Any] = connection.execute(
         "select n.nspname::text, relname::text, relkind::text, relpersistence::text"
@@ -77,8 +78,9 @@ def _tables(connection: Connection, names: Iterable[Name]) -> dict[Name, _Table]
 
 
 def keep_out_writers(connection: Connection, names: Iterable[Name]) -> None:
-    """Until the transaction ends. Readers continue. Nobody writes rows, or rows that refer to
-    theirs, which takes a lock on the row that is referred to; nor attaches a partition."""
+    """Lock out writers until the transaction ends. Readers continue. Nobody can write rows, write
+    rows of other tables that refer to them (that locks the referenced row), or attach a
+    partition."""
     there = list(_tables(connection, names))
     for start in range(0, len(there), LOCKED_AT_ONCE):
         some = there[start : start + LOCKED_AT_ONCE]

@@ -1,4 +1,4 @@
-"""The exported snapshot: who takes it, holds it, and reads in it."""
+"""The exported snapshot: taking it, holding it, reading in it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class SnapshotHolder:
     """
 
     def __init__(self, address: Address, purpose: str, within: str = "") -> None:
-        """`within` is a snapshot that somebody else holds: this one sees the same moment.
+        """`within` is another session's snapshot: this one shares it.
 
         Raises:
-            WindlassError: that is no snapshot, or nobody holds it any more.
+            WindlassError: it is not a snapshot, or no longer held.
         """
         self.connection = address.connect(Role.SOURCE, purpose)
         try:
@@ -69,7 +69,7 @@ class SnapshotHolder:
             raise explain(error, "locking the source's relations", side="source") from error
 
     def unlock(self) -> None:
-        """Let go of what `lock` holds. The snapshot stays."""
+        """Release the locks of `lock`. The snapshot stays."""
         try:
             self.connection.execute("rollback to unlocked")
         except psycopg.Error as error:
@@ -77,7 +77,8 @@ class SnapshotHolder:
 
     @property
     def alive(self) -> bool:
-        """Whether the transaction that holds the snapshot still runs. Asks the server."""
+        """Whether the transaction that holds the snapshot is still open, according to the
+        server."""
         try:
             self.connection.execute("select 1")
         except psycopg.Error:
@@ -96,7 +97,7 @@ def enter(connection: Connection, snapshot_id: str) -> None:
     """Begin a read-only transaction that sees the exported snapshot.
 
     Raises:
-        SnapshotLost: nobody holds it any more.
+        SnapshotLost: it is no longer held.
     """
     try:
         connection.execute(sql.SQL(IMPORT).format(sql.Literal(snapshot_id)))
@@ -105,7 +106,7 @@ def enter(connection: Connection, snapshot_id: str) -> None:
 
 
 def _enter_others(connection: Connection, snapshot_id: str) -> None:
-    """Enter a snapshot that the user has named, and that no waiting brings back."""
+    """Enter a snapshot given by the user: if it is gone, retrying is useless."""
     hint = (
         "give what pg_export_snapshot() returned to a session of that database that is still open"
     )
@@ -123,7 +124,8 @@ def _enter_others(connection: Connection, snapshot_id: str) -> None:
 
 
 def enter_again(connection: Connection, snapshot_id: str) -> None:
-    """Let go of the locks of the transaction of `enter`, and begin another one like it."""
+    """End the transaction of `enter`, which releases its locks, and begin another one in the
+    snapshot."""
     try:
         connection.execute(f"commit; {import_statement(snapshot_id)}".encode())
     except psycopg.Error as error:
@@ -136,7 +138,7 @@ def import_statement(snapshot_id: str) -> str:
 
 
 def lost(error: BaseException) -> WindlassError:
-    """A refused import is a lost snapshot unless the connection itself broke.
+    """The error for a refused import: the snapshot is lost, unless the connection itself broke.
 
     The server says 22023 before version 17 and 42704 since for an unknown snapshot, 55000 when the
     holder has just gone (ImportSnapshot in snapmgr.c).

@@ -31,7 +31,7 @@ from windlass.model.snapshot import Snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# what a pattern means without being asked for by name; a partition's rows are its root's
+# what a pattern matches; partitions only by full name, as their rows belong to the root
 _PLAIN = (Kind.TABLE, Kind.PARTITIONED, Kind.MATERIALIZED_VIEW)
 
 
@@ -85,7 +85,7 @@ class PostgresSource:
         return self._holder is None or self._holder.alive
 
     def join(self, snapshot: Snapshot) -> None:
-        """That it is gone shows when it is read."""
+        """Fails later, when reading, if it is gone."""
         self._snapshot = snapshot
 
     def cancel(self) -> None:
@@ -145,7 +145,8 @@ class PostgresSource:
         return text.as_string(None)
 
     def keep(self, names: Collection[str]) -> None:
-        """DROP and TRUNCATE are not covered by a snapshot: they wait until it is let go."""
+        """Lock the relations: a snapshot does not protect from DROP and TRUNCATE, which wait until
+        it is released."""
         assert self._holder is not None, "hold comes first"
         kept = {name for name in self._relations if str(name) in names}
         while more := {
@@ -160,8 +161,9 @@ class PostgresSource:
     # watermarks
 
     def span(self, export: Export, last: str) -> Span:
-        """As text: the column's own type. A mark of time ends where somebody may still be writing,
-        and never in the future or at infinity, as nothing would come after that."""
+        """As text: the column's own type. A time watermark ends before the first transaction that
+        may still be writing, and never in the future or at infinity, because later rows would be
+        skipped."""
         overlap, mark = export.span.overlap_seconds, sql.Identifier(export.watermark)
         item = from_item(replace(export, watermark=""))
         try:

@@ -18,17 +18,17 @@ _WORK: LiteralString = (
     "select count(*) from (select md5(n::text) as word from generate_series(1, {}) as n"
     " order by word offset 1) as sorted"
 )
-ROWS = 60_000  # the fewer, the less the result says
-REFERENCE_SECONDS = 2.5e-6  # for each of them, where the forecast's rates were measured
+ROWS = 60_000  # fewer make the result less reliable
+REFERENCE_SECONDS = 2.5e-6  # for each, on the machine of the forecast's rates
 TRIES = 3
 SAMPLE_BYTES = 8 << 20
-LEAST_BYTES = 1 << 20  # a smaller sample says nothing
+LEAST_BYTES = 1 << 20  # a smaller sample is meaningless
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """`cpu`: times as long as the reference for the same work, of each side. `read_byte`: seconds
-    for a byte of COPY out of the source, 0 if no relation is large enough to tell. `round_trip`:
+    for a byte of COPY out of the source, 0 if no relation is large enough to measure. `round_trip`:
     seconds, of both servers together."""
 
     source_cpu: float
@@ -38,7 +38,7 @@ class Measured:
 
 
 def measure(source: Connection, target: Connection, relations: Sequence[Relation]) -> Measured:
-    """Times a fixed piece of work on each side, and reading a part of the largest relation."""
+    """Time a fixed piece of work on each side, and reading a part of the largest relation."""
     return Measured(
         source_cpu=_cpu(source),
         target_cpu=_cpu(target),

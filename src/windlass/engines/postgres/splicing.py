@@ -1,10 +1,10 @@
-"""Puts new words into the text of a statement, and proves that nothing else has changed.
+"""Replaces words in the text of a statement, and proves that nothing else changed.
 
-Few nodes of the tree know their place in the text. So each word that could be one of the leaves to
-change is replaced by its own mark and the text is parsed again: the leaf that holds the mark is
-what the word says. A word whose mark changes more than that is grammar (``GRANT ... TO PUBLIC``,
-``WITH NO DATA``), not a name. The new text is parsed as well: its tree has to be the first tree
-with exactly those leaves changed, and anything else raises.
+Few nodes of the tree have positions in the text. So each word that could be one of the leaves to
+change is replaced by a unique mark and the text is parsed again: the leaf with the mark belongs to
+the word. A word whose mark changes more than one leaf is grammar (``GRANT ... TO PUBLIC``, ``WITH
+NO DATA``), not a name. The new text is parsed as well: its tree must equal the first tree with
+exactly those leaves changed; otherwise this raises.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def apply_edits(sql: str, tree: object, edits: dict[Path, str]) -> str:
 
 
 def _locate(sql: str, tree: Shape, words: Sequence[Token]) -> dict[Path, Token]:
-    """The leaves that `words` make: one parse if each is a name, more if some are grammar."""
+    """The leaves that `words` belong to: one parse if all are names, more if some are grammar."""
     if not words:
         return {}
     marks = {f"windlass_{at}_mark": word for at, word in enumerate(words)}
@@ -69,7 +69,7 @@ def _word(sql: str, token: Token) -> str:
 
 
 def _may_be(word: str, token: Token, named: set[object]) -> bool:
-    """Whether the word may be one of the leaves `named`. Those with escapes always may."""
+    """Whether the word may be one of the leaves `named`; always, if it has escapes."""
     if token.kind in ("SCONST", "USCONST", "UIDENT"):
         return True
     if word.startswith('"'):
@@ -79,7 +79,7 @@ def _may_be(word: str, token: Token, named: set[object]) -> bool:
 
 
 def _quote(value: str, word: str, token: Token) -> str:
-    """`value` in the place of `word`: a name for a name, a string for a string."""
+    """`value` as a replacement of `word`: a name for a name, a string for a string."""
     if token.kind not in ("SCONST", "USCONST"):
         return quote_identifier(value)
     if word.startswith("$"):
@@ -96,7 +96,8 @@ def fold(text: str) -> str:
 
 
 def head_of(sql: str) -> str:
-    """What a person knows the statement by. Ends before the first string: it may be a password."""
+    """The beginning of the statement, for people. Ends before the first string, which may be a
+    password."""
     lines = [line for line in sql.splitlines() if line.strip() and not line.startswith("--")]
     head = re.split("['$]", lines[0], maxsplit=1)[0].strip() if lines else ""
     return f"`{head[:77]}...`" if len(head) > 80 else f"`{head}`"

@@ -1,4 +1,4 @@
-"""Whether an object of a database is still as it was seen. Reads only."""
+"""Whether a database object has changed since it was read. Reads only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from windlass.model.plan import Address
 
 
 def read_states(connection: Connection, addresses: Collection[Address]) -> dict[Address, str]:
-    """A hash of what the catalogs say of each object that is there: definition, owner, grants,
-    comment. Two are equal if nothing of that was altered between them."""
+    """A hash of the catalog entries of each existing object: definition, owner, grants, comment.
+    Two hashes are equal if none of these was altered in between."""
     given = [[class_ for class_, _ in addresses], [oid for _, oid in addresses]]
     try:
         rows: list[Any] = (

@@ -1,8 +1,8 @@
-"""SQL as parse trees: decides how a tree looks in Python, and is the one door to the parser.
+"""SQL as parse trees: decides how a tree looks in Python, and is the only access to the parser.
 
-The parser is the server's own (libpg_query, through postgast). It answers in protobuf's encoding.
-Its library takes 0.1 s to load, so the first text that is parsed loads it: commands connect sooner.
-Nodes and their fields are called as in PostgreSQL's parsenodes.h.
+The parser is the server's own (libpg_query, through postgast). It returns protobuf. Its library
+takes 0.1 s to load, so it is loaded with the first text: commands connect sooner. Nodes and fields
+are named as in PostgreSQL's parsenodes.h.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class SyntaxProblem(WindlassError):
 class Node:
     """A node of a parse tree: its `tag`, which is the name of its struct, and its fields.
 
-    A field that the text has nothing for is None where it would hold nodes, else "", 0 or False; a
-    list is a tuple, an enum's value its name.
+    A missing field is None if it would hold nodes, else "", 0 or False; a list is a tuple, an
+    enum's value its name.
     """
 
     __match_args__ = ("tag",)
@@ -46,7 +46,7 @@ class Node:
         def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __eq__(self, other: object) -> bool:
-        """Whether they say the same, wherever they stand in their texts."""
+        """Whether they are equal apart from their positions in the text."""
         return _is_same(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # it can be changed
@@ -66,7 +66,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Token:
-    """A word of a text. `kind` is the grammar's; `keyword` says how far a keyword is reserved."""
+    """A token of a text. `kind` is the grammar's; `keyword` is how far a keyword is reserved."""
 
     start: int
     end: int
@@ -78,7 +78,7 @@ def parse(text: str) -> tuple[Statement, ...]:
     """The statements of a text.
 
     Raises:
-        SyntaxProblem: the text is no SQL of PostgreSQL 18 or before.
+        SyntaxProblem: the text is not SQL of PostgreSQL 18 or before.
     """
     from postgast import native
 
@@ -107,7 +107,7 @@ def tree_of(text: str) -> Node:
 
 
 def split(text: str) -> list[str]:
-    """The statements of a text, without what separates them."""
+    """The statements of a text, without separators."""
     return [text[one.start : one.end].strip() for one in parse(text)]
 
 
@@ -139,7 +139,7 @@ def scan(text: str) -> list[Token]:
 
 
 def to_text(statement: Node) -> str:
-    """A statement as text again, in the printer's own layout.
+    """A statement printed as text, in the printer's layout.
 
     Raises:
         SyntaxProblem: the printer does not know such a tree.
@@ -160,7 +160,7 @@ def to_text(statement: Node) -> str:
 
 
 def expression_to_text(expression: Node) -> str:
-    """An expression as text again.
+    """An expression printed as text.
 
     Raises:
         SyntaxProblem: the printer does not know such a tree.
@@ -176,7 +176,7 @@ _VERSION = 180000
 
 @cache
 def is_keyword(word: str) -> bool:
-    """Whether a name in lower case has to be quoted, as the grammar gives the word a meaning."""
+    """Whether a lower-case name must be quoted because it is a keyword."""
     tokens = scan(word)
     return len(tokens) == 1 and tokens[0].keyword in _QUOTED
 
@@ -185,9 +185,9 @@ _QUOTED = ("COL_NAME_KEYWORD", "TYPE_FUNC_NAME_KEYWORD", "RESERVED_KEYWORD")
 
 
 def walk(root: object) -> Iterator[tuple[Path, Any]]:
-    """Every node, list and leaf, in the order of the text as far as the tree has it.
+    """Every node, list and leaf, in text order as far as the tree follows it.
 
-    Places in the text are left out: they are all that may differ between equal trees.
+    Positions in the text are left out: only these may differ between equal trees.
     """
     todo: list[tuple[Path, Any]] = [((), root)]
     while todo:
@@ -197,12 +197,12 @@ def walk(root: object) -> Iterator[tuple[Path, Any]]:
 
 
 def fields_of(node: Node) -> tuple[str, ...]:
-    """The names of its fields, but for those that are places in the text."""
+    """The names of its fields, except positions in the text."""
     return kind_of(node.tag).compared
 
 
 def shape(root: object) -> dict[Path, object]:
-    """A tree laid flat, for comparison: its leaves' values, its nodes' kinds."""
+    """A flattened tree, for comparison: the values of its leaves, the kinds of its nodes."""
     return {path: _outline(value) for path, value in walk(root)}
 
 
@@ -217,7 +217,7 @@ def nodes(root: object) -> Iterator[Node]:
 
 
 def _is_same(one: object, other: object) -> bool:
-    """Whether two trees have one shape; stops at the first difference, and does not recurse."""
+    """Whether two trees have the same shape; stops at the first difference, without recursion."""
     todo = [(one, other)]
     while todo:
         mine, theirs = todo.pop()
@@ -237,7 +237,7 @@ def _is_same(one: object, other: object) -> bool:
 
 
 def _parts(value: object) -> Sequence[object]:
-    """What is right under it."""
+    """The direct children."""
     if isinstance(value, Node):
         fields = vars(value)
         return [fields[name] for name in kind_of(value.tag).compared]
@@ -290,7 +290,7 @@ def _check(result: ctypes.Structure) -> None:
 
 
 def _build(tag: str, values: dict[str, object]) -> object:
-    """What the fields that were sent make: a node, unless it only wraps others."""
+    """A node made from the received fields, unless it only wraps others."""
     for name, value in values.items():
         if isinstance(value, list):
             values[name] = tuple(value)

@@ -1,6 +1,6 @@
-"""One table that is to be changed where it stands: what it is, and what this session may do to it.
+"""A table to be changed in place: its definition, and this session's privileges on it.
 
-The user's own SQL is tried here without touching a row.
+The user's SQL is tested here without reading a row.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def read_columns(connection: Connection, oid: int) -> list[Column]:
 
 
 def read_name(connection: Connection, oid: int) -> Name | None:
-    """What a table is called now; None if it is gone."""
+    """A table's current name; None if it is gone."""
     row = connection.execute(
         "select n.nspname::text, c.relname::text from pg_class c"
         " join pg_namespace n on n.oid = c.relnamespace where c.oid = %s",
@@ -92,7 +92,7 @@ def read_name(connection: Connection, oid: int) -> Name | None:
 
 
 def list_tables(connection: Connection) -> list[str]:
-    """Every ordinary one, for the nearest name."""
+    """Every ordinary table, to suggest the nearest name."""
     rows = connection.execute(
         "select n.nspname::text, c.relname::text from pg_class c"
         " join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p')"
@@ -102,9 +102,9 @@ def list_tables(connection: Connection) -> list[str]:
 
 
 def find_path(connection: Connection, schema: str) -> None:
-    """Let names in the user's SQL mean what they would to somebody at work in that schema."""
+    """Set search_path, so that names in the user's SQL resolve as for a user of that schema."""
     connection.execute(sql.SQL("set search_path to {}").format(search_path(schema)))
-    # times as this database tells them to its other users
+    # times in the database's time zone, as other users see them
     connection.execute("reset timezone")
 
 
@@ -113,14 +113,15 @@ def search_path(schema: str) -> sql.Composed:
 
 
 def in_brackets(text: str) -> sql.Composed:
-    """The user's own SQL, in brackets. A comment at its end does not swallow the bracket."""
+    """The user's SQL in brackets. A comment at its end does not hide the closing bracket."""
     return sql.SQL("({}\n)").format(sql.SQL(text))
 
 
 def try_expressions(
     connection: Connection, table: Name, texts: Sequence[str]
 ) -> tuple[list[str], str]:
-    """The types of expressions over a row of the table, and what the server says if they are none.
+    """The types of expressions over a row of the table, or the server's message if they are
+    invalid.
 
     Prepared, so that text with a second statement in it is refused.
     """
@@ -154,8 +155,8 @@ def under(connection: Connection, type_: str) -> str:
 
 
 def open_type(connection: Connection, type_: str) -> str:
-    """The type under its domains, of any length. To cast to `varchar(3)` cuts what is too long, and
-    so does a domain over it; to assign to it says so."""
+    """The type under its domains, without length. A cast to `varchar(3)`, or to a domain over it,
+    truncates; an assignment raises an error instead."""
     return _under(connection, type_)[1]
 
 
@@ -176,18 +177,18 @@ def _under(connection: Connection, type_: str) -> tuple[str, str, bool]:
 
 
 def try_condition(connection: Connection, table: Name, text: str) -> str:
-    """What the server says of a condition; empty if it is one."""
+    """The server's message about a condition; empty if it is valid."""
     query = sql.SQL("select from {} where {} limit 0").format(identifier(table), in_brackets(text))
     return _try(connection, query)
 
 
 def try_casts(connection: Connection, expressions: Sequence[sql.Composable]) -> str:
-    """What the server says of constants that are cast; empty if they can be."""
+    """The server's message about casts of constants; empty if they are valid."""
     return _try(connection, sql.SQL("select {}").format(sql.SQL(", ").join(expressions)))
 
 
 def try_value(connection: Connection, value: sql.Composable, type_: str) -> str:
-    """What the server says of a constant that is too long for a type; empty if it fits."""
+    """The server's message if a constant is too long for a type; empty if it fits."""
     query = sql.SQL("select * from json_to_record(json_build_object('v', {}::text)) as x (v {})")
     return _try(connection, query.format(value, sql.SQL(type_)))
 

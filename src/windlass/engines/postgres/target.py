@@ -98,7 +98,7 @@ class PostgresTarget:
         return []
 
     def _planted(self, connection: Connection, exports: Sequence[Export]) -> list[Problem]:
-        """What other roles have put under the names of the records and of the tables."""
+        """Objects of other roles under the names of the records and of the tables."""
         tables = quoted_pattern(*(one.table for one in exports))
         hint = "drop it, load as its owner, or give `into` another schema"
         return [
@@ -113,7 +113,8 @@ class PostgresTarget:
         return Room(self._schema, only, only, defaults=("now()",), shared=True, hint=hint)
 
     def _own(self, tables: Tables, exports: Sequence[Export]) -> list[Problem]:
-        """Relations that would be loaded into tables of the source's own: it is this database.
+        """Relations that would be loaded into the source's own tables, if the source is this
+        database.
 
         A table in another schema is told apart by that; what a view or a query reads is not known,
         so that their tables are to be new, or made by an earlier load.
@@ -121,7 +122,7 @@ class PostgresTarget:
         if not tables.run(
             sql.SQL("select 1 where has_function_privilege('pg_control_system()', 'execute')")
         ):
-            return []  # it cannot be compared with the source
+            return []  # then it cannot be compared with the source
         here = tables.run(
             sql.SQL(
                 "select concat_ws('/', system_identifier, current_database())"
@@ -154,7 +155,7 @@ class PostgresTarget:
             return self._tables(connection).loaded(run, export)
 
     def clean_up(self, export: Export, run: str) -> None:
-        """A load is one transaction: it leaves nothing."""
+        """Nothing to do: a load is one transaction."""
 
     def count(self, table: str) -> int:
         with self._session(f"counting {table}") as connection:
@@ -162,7 +163,7 @@ class PostgresTarget:
 
     def assets(self, table: str) -> list[dict[str, str]]:
         words = self._address.words
-        if not words.get("host"):  # by a service, or a socket: a location of this machine's
+        if not words.get("host"):  # a service or a socket, which belongs to this machine
             return []
         return [
             {
@@ -200,7 +201,7 @@ class PostgresTarget:
             return replace(found, is_new=True)
 
     def _make_records(self, connection: Connection) -> None:
-        """By itself, so that loads of other tables do not wait for this one."""
+        """In a separate transaction, so that loads of other tables do not wait for this one."""
         with connection.transaction():
             tables = self._tables(connection)
             tables.hold(RECORDS)
@@ -211,7 +212,7 @@ class PostgresTarget:
     def _load_parquet(
         self, like: Connection, export: Export, manifest: Manifest, store: ObjectStore
     ) -> None:
-        """Through ADBC, which makes binary COPY of Arrow in C: one session, one transaction."""
+        """Through ADBC, which converts Arrow to binary COPY in C: one session, one transaction."""
         import adbc_driver_postgresql.dbapi as adbc
 
         try:
@@ -245,7 +246,7 @@ class PostgresTarget:
 def _stage_csv(
     connection: Connection, export: Export, manifest: Manifest, store: ObjectStore
 ) -> None:
-    """Every column as text first: the file has been written as text."""
+    """Stage every column as text first, as the file contains text."""
     names = sql.SQL(", ").join(
         sql.SQL("{} text").format(sql.Identifier(one.name)) for one in export.columns
     )

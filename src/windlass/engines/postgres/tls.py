@@ -11,7 +11,7 @@ _OLDEST = "TLSv1.2"  # libpq's default
 
 
 class NamedContext(SSLContext):
-    """For a server that was called by its address: the certificate is checked for `host`."""
+    """For a server that is connected to by address: the certificate is checked for `host`."""
 
     host = ""
 
@@ -23,7 +23,7 @@ class NamedContext(SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> SSLObject:
-        """Begin TLS, with `host` in place of whatever name the event loop has."""
+        """Start TLS, with `host` instead of the event loop's server name."""
         return super().wrap_bio(
             incoming, outgoing, server_side, self.host or server_hostname, session
         )
@@ -32,7 +32,7 @@ class NamedContext(SSLContext):
 def context(given: Mapping[str, str], host: str) -> SSLContext:
     """What libpq would do with these parameters (initialize_SSL in fe-secure-openssl.c).
 
-    A root certificate is checked against wherever there is one, whatever `sslmode` says.
+    If there is a root certificate, it is always used for verification, whatever `sslmode` is.
 
     Raises:
         OSError: a file cannot be read (ssl.SSLError: or not understood).
@@ -70,7 +70,7 @@ def _identify(made: SSLContext, given: Mapping[str, str]) -> None:
     certificate = _file(given, "sslcert", "postgresql.crt")
     if certificate is not None:
         key = _file(given, "sslkey", "postgresql.key")
-        # a function, as OpenSSL asks on the terminal where it is given no password
+        # a function, because OpenSSL prompts on the terminal if no password is given
         made.load_cert_chain(certificate, key, lambda: given.get("sslpassword", ""))
 
 
@@ -92,7 +92,7 @@ def _version(name: str) -> ssl.TLSVersion:
 
 
 def locked_key(given: Mapping[str, str]) -> Path | None:
-    """The key that OpenSSL would ask for a password on the terminal."""
+    """The key for which OpenSSL would prompt for a password on the terminal."""
     certificate, key = _file(given, "sslcert", "postgresql.crt"), given.get("sslkey", "")
     found = Path(key) if key else _file(given, "sslkey", "postgresql.key")
     needless = given.get("sslpassword") or given.get("sslmode") == "disable"

@@ -1,4 +1,5 @@
-"""Transactions in few round trips: what begins one goes with BEGIN, what ends it with COMMIT."""
+"""Transactions in few round trips: the first statements are sent with BEGIN, the last ones with
+COMMIT."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _BACK = b"rollback to savepoint windlass_script; release savepoint windlass_scri
 
 @dataclass(slots=True)
 class Begun:
-    """An open transaction: the first row of each statement that began it, and what will end it."""
+    """An open transaction: the first row of each statement sent with BEGIN, and the statements to
+    send with COMMIT."""
 
     answers: Sequence[Row | None]
     last: list[str] = field(default_factory=list)  # statements that run with COMMIT
@@ -46,7 +48,7 @@ def begun(connection: Connection, *first: str) -> Iterator[Begun]:
 
 @contextlib.contextmanager
 def working(connection: Connection, doing: str, *first: str, side: str) -> Iterator[Begun]:
-    """`begun` for a piece of work of that name, with the driver's errors as ours."""
+    """`begun` for a piece of work of that name, with the driver's errors mapped to ours."""
     try:
         with begun(connection, *first) as transaction:
             yield transaction
@@ -59,7 +61,7 @@ working_in_place = partial(working, side="database")
 
 
 def run_saved(connection: Connection, script: str) -> None:
-    """Statements in one round trip, inside the caller's transaction; none of them if one fails.
+    """Run statements in one round trip, inside the caller's transaction: all or none.
 
     Raises:
         psycopg.Error: the first failure. The caller's transaction can continue.
@@ -78,7 +80,7 @@ def _script(*statements: str) -> bytes:
 
 
 def _answers(cursor: psycopg.Cursor[Row]) -> list[Row | None]:
-    """Of every statement but BEGIN."""
+    """The results of all statements except BEGIN."""
     found: list[Row | None] = []
     while cursor.nextset():
         found.append(cursor.fetchone() if cursor.description else None)

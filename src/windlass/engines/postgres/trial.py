@@ -1,4 +1,4 @@
-"""What would the server say? Statements are tried in a transaction that is rolled back."""
+"""Tries statements in a transaction that is rolled back."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from windlass.engines.postgres.session import Connection
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What the server said to a script."""
+    """The server's error for a script."""
 
     state: str
     message: str
 
     @property
     def is_taken(self) -> bool:
-        """Whether only the name is in use already."""
+        """Whether the only problem is that the name is in use."""
         return self.state in ("42710", "42723", "42P06", "42P07")
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ TryOut = Callable[[Iterable[str]], Mapping[str, Refusal]]
 
 
 def try_out(connection: Connection, scripts: Iterable[str]) -> dict[str, Refusal]:
-    """Why each of these scripts cannot be run; those that can are left out. Nothing stays of any.
+    """Why each of these scripts cannot be run; valid ones are left out. All are rolled back.
 
     Each is tried by itself, so none may need another.
 

@@ -38,7 +38,7 @@ Types = Mapping[int, Type]
 
 
 def base_type(oid: int, types: Types) -> Type:
-    """The type under a domain, however deep; any other type itself."""
+    """The base type of a domain, through all levels; any other type itself."""
     found = types[oid]
     while found.kind == "d":
         found = types[found.base]
@@ -54,10 +54,11 @@ def written_base(oid: int, written: str, types: Types) -> str:
 
 
 def definition(oid: int, written: str, types: Types) -> str:
-    """What two types have to share so that a value of one is a value of the other, on any server.
+    """What two types must have in common for a value of one to be a value of the other, on any
+    server.
 
-    A name says nothing of a type that users make: what it is made of does. What keeps values out
-    of a domain is no part of it.
+    User-defined types are compared by their composition, not by name. The constraints of a domain
+    are ignored.
     """
     found, written = base_type(oid, types), written_base(oid, written, types)
     if found.is_array and (inside := types[found.element]) and not inside.builtin:
@@ -77,12 +78,12 @@ def definition(oid: int, written: str, types: Types) -> str:
 
 
 def is_known_everywhere(oid: int, types: Types) -> bool:
-    """Whether every server has a type of this name that is the same."""
+    """Whether this type is the same on every server."""
     found = base_type(oid, types)
     return found.builtin and (not found.is_array or types[found.element].builtin)
 
 
-# their receive functions refuse an empty one, which their send functions write
+# their receive functions refuse an empty value, which their send functions write
 _STRICT = {"int2vector", "oidvector", "tsquery"}
 
 
@@ -110,7 +111,7 @@ def wire(oid: int, types: Types) -> Wire:
 
 
 def names_objects(oid: int, types: Types) -> bool:
-    """Whether a value is written as the name of an object, schema included, or has such inside."""
+    """Whether a value is written as an object name with its schema, or contains one."""
     found = base_type(oid, types)
     if _is_reg(found):
         return found.name != "regrole"

@@ -1,4 +1,4 @@
-"""What of a source neither its schema's dump nor a scan of the user's tables has."""
+"""Parts of a source that neither its schema dump nor its user tables contain."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from windlass.model.relation import Name
 
 @dataclass(frozen=True, slots=True)
 class Undumped:
-    """`extension_rows` counts what users keep in tables of extensions, by extension and table; None
-    where this user may not read it. `hidden_mappings` have options that it may not see: their tags.
+    """`extension_rows` counts users' rows in tables of extensions, by extension and table; None if
+    this user may not read them. `hidden_mappings` are the tags of user mappings whose options it
+    may not see.
     """
 
     extension_rows: Mapping[tuple[str, Name], int | None] = field(default_factory=dict)

@@ -38,8 +38,8 @@ def read_unlogged(connection: Connection) -> Mapping[Name, Unlogged]:
 
 
 def read_writers(connection: Connection, names: Sequence[Name]) -> list[str]:
-    """The transactions, subtransactions among them, that have last altered these relations: where
-    one became logged, or unlogged, it has written every row again."""
+    """The transactions (or subtransactions) that last altered these relations: one that made a
+    relation logged or unlogged has rewritten every row."""
     try:
         rows: list[Any] = connection.execute(
             "select distinct c.xmin::text from pg_class c"

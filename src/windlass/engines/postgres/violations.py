@@ -1,4 +1,5 @@
-"""The rows that keep a foreign key from being created or validated: how many, and who they are."""
+"""The rows that prevent a foreign key from being created or validated: their number, and a query
+that shows them."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class _ForeignKey:
-    """`columns` are pairs, of the referring relation and of the one that is referred to."""
+    """`columns` are pairs: referring column, referenced column."""
 
     referring: Name
     referred: Name
@@ -31,9 +32,9 @@ class _ForeignKey:
 
 
 def find_violation(connection: Connection, statement: str) -> Violation | None:
-    """What violates the foreign key that a statement creates or validates, on the side that the
-    session is on, inside the caller's transaction. None: it is no such statement, the rows were not
-    what stopped it, or they cannot be counted."""
+    """The rows that violate the foreign key which a statement creates or validates, on the
+    session's side, inside the caller's transaction. None if it is another statement, if rows were
+    not the cause, or if they cannot be counted."""
     try:
         with connection.transaction():  # a savepoint
             found = _foreign_key(connection, statement)
@@ -84,7 +85,7 @@ def _existing(connection: Connection, relation: Name, name: str) -> _ForeignKey 
 
 
 def _condition(connection: Connection, key: _ForeignKey) -> sql.Composed:
-    """The relation, and which of its rows."""
+    """The relation, and the condition for the violating rows."""
     nulls = [sql.SQL("r.{} IS NULL").format(sql.Identifier(own)) for own, _ in key.columns]
     equal = [
         sql.SQL("p.{} = r.{}").format(sql.Identifier(theirs), sql.Identifier(own))
@@ -93,7 +94,7 @@ def _condition(connection: Connection, key: _ForeignKey) -> sql.Composed:
     form = (
         "{referring} r WHERE NOT ({nulls}) AND NOT EXISTS (SELECT FROM {referred} p WHERE {equal})"
     )
-    # MATCH FULL refuses rows of which some columns are NULL: they equal nothing
+    # MATCH FULL refuses rows with some NULL columns: they match nothing
     return sql.SQL(form).format(
         referring=_relation(connection, key.referring),
         referred=_relation(connection, key.referred),
@@ -103,7 +104,8 @@ def _condition(connection: Connection, key: _ForeignKey) -> sql.Composed:
 
 
 def _relation(connection: Connection, name: Name) -> sql.Composed:
-    """A foreign key is of a table without its children, and of a partitioned one with its own."""
+    """A foreign key covers a table without its children, but a partitioned table with its
+    partitions."""
     row = connection.execute(
         "select c.relkind = 'p' from pg_class c join pg_namespace n on n.oid = c.relnamespace"
         " where n.nspname = %s and c.relname = %s",

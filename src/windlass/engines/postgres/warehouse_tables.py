@@ -1,6 +1,6 @@
-"""The tables of a PostgreSQL warehouse, in one session: what they are, and how rows come in.
+"""The tables of a PostgreSQL warehouse, in one session: their definitions, and loading rows.
 
-Statements go through `run`, as a load of Parquet has a session of ADBC's.
+Statements go through `run`, because a Parquet load uses an ADBC session.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Tables:
         return int(self.run(sql.SQL("select count(*) from {}").format(self.name(table)))[0][0])
 
     def made(self, export: Export) -> Fetched:
-        """That the table has been loaded from this relation before."""
+        """Whether the table was loaded from this relation before."""
         words = (export.table, export.source, export.name)
         return self.run(
             sql.SQL("select 1 from {} where (table_name, source, relation) = ({}) limit 1").format(
@@ -68,7 +68,7 @@ class Tables:
             return ""
         if not self.run(sql.SQL("select 1 from {} limit 1").format(self.name(export.table))):
             return ""
-        # a later load whose rows were all that the table had: what was there before is gone
+        # a later load of all the table's rows: the earlier rows are gone
         rows = self.run(
             sql.SQL(
                 "select watermark from {0} l where table_name = {1} and mark = {2}"
@@ -95,7 +95,8 @@ class Tables:
         return Loaded(*rows[0]) if rows else None
 
     def hold(self, table: str) -> None:
-        """Until the transaction is over: two that make a table at once meet in the catalog."""
+        """Take a lock until the transaction ends: creating a table twice at once conflicts in the
+        catalog."""
         words = (sql.Literal(RECORDS), sql.Literal(f"{self.schema}.{table}"))
         self.run(sql.SQL("select pg_advisory_xact_lock(hashtext({}), hashtext({}))").format(*words))
 
@@ -111,7 +112,7 @@ class Tables:
         )
 
     def prepare(self, export: Export) -> None:
-        """Make what is missing, and hold the table until the transaction is over.
+        """Create what is missing, and lock the table until the transaction ends.
 
         Raises:
             WindlassError: the table does not fit (any more).
@@ -144,7 +145,7 @@ class Tables:
         if export.disposition == "merge":
             self._take_out(export, cast)
         values = sql.SQL(", ").join(cast(one) for one in export.columns)
-        # counted as they go in: a trigger may have other plans
+        # counted on insertion, because a trigger may discard rows
         counted = self.run(
             sql.SQL(
                 "with arrived as (insert into {} ({}) select {} from {} new returning 1)"
@@ -162,7 +163,7 @@ class Tables:
         )
 
     def _take_out(self, export: Export, cast: Cast) -> None:
-        """The rows that new ones replace."""
+        """Delete the rows that the new ones replace."""
         by_name = {one.name: one for one in export.columns}
         staged = sql.Identifier("pg_temp", STAGED)
         keys = sql.SQL(", ").join(cast(by_name[key]) for key in export.key)

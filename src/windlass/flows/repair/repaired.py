@@ -1,5 +1,6 @@
-"""What a repair has left: whether foreign keys still hold, and whether what it repaired is still as
-it left it. Triggers are silent while rows are repaired, so no foreign key looks by itself."""
+"""Checks after a repair: whether foreign keys still hold, and whether the repaired objects are
+unchanged since. Triggers do not fire while rows are repaired, so foreign keys are not checked
+automatically."""
 
 from __future__ import annotations
 
@@ -34,8 +35,8 @@ def read_oid(connection: Connection, name: Name) -> int:
 
 
 def check_keys(run: Comparison, repaired: str) -> None:
-    """As differences of the comparison after a repair: it may have taken rows that tables refer to
-    which were not compared."""
+    """Violations, as differences of the comparison after a repair, which may have deleted rows that
+    uncompared tables refer to."""
     lines = records.read_lines(run.control, repaired)
     oids = {(line.note or {}).get("table", 0) for line in lines}
     found = [
@@ -77,8 +78,8 @@ def _broken(connection: Connection, oids: Collection[int]) -> Iterator[tuple[str
 def changed_sequences(
     connection: Connection, note: Result, *, but: Collection[Name] = ()
 ) -> Iterator[Problem]:
-    """Those that are not where the repair has set them: values given since would come again. `but`
-    are those that it has set once more after that."""
+    """Sequences that moved since the repair set them: values drawn since would be given again.
+    `but` are those that it set again later."""
     were = [one for one in note.get("set", ()) if Name(*one[:2]) not in but]
     for was, now in zip(were, _read(connection, were), strict=True):
         if list(was) != now:
@@ -92,7 +93,7 @@ def _read(connection: Connection, wanted: Iterable[Sequence[Any]]) -> list[list[
 
 
 def changed_object(connection: Connection, note: Result) -> Iterator[Problem]:
-    """A large object whose bytes are not those that the repair has copied."""
+    """A problem if a large object's bytes differ from those that the repair copied."""
     oid, was = note["oid"], note.get("digest")
     if was is not None and read_digests(connection, [oid]).get(oid) != was:
         message = "was changed or removed since the run ended"

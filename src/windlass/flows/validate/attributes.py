@@ -1,4 +1,5 @@
-"""The part of `validate_schema` that no dump has: attributes, and what materialised views hold."""
+"""The part of `validate_schema` that dumps do not cover: attributes, and the content of
+materialised views."""
 
 from __future__ import annotations
 
@@ -24,12 +25,12 @@ from windlass.verifying.postgres.attributes import differing_attributes, renamed
 from windlass.verifying.postgres.schema import Key
 
 _VIEW = "MATERIALIZED VIEW"
-# losses by which the target has something else: it is named, and no difference
+# losses by which the target differs: reported as losses, not as differences
 ALTERING = {LossClass.CONSTRAINTS, LossClass.OBJECTS, LossClass.VALUES}
 
 
 def attribute_differences(run: Sides) -> list[Difference]:
-    """Of everything that is compared, but for what is a loss already."""
+    """The differences in attributes, except those that are already losses."""
     source = read_attributes(run.sessions().source(run.snapshot.id), side="source")
     target = read_attributes(run.sessions().target(), side="target")
     existing = read_existing(run.sessions().target())
@@ -78,7 +79,8 @@ def _views(run: Sides) -> Iterator[tuple[Name, Name]]:
 
 
 def view_differences(run: Sides) -> tuple[list[Difference], list[str]]:
-    """Materialised views that hold something else, and notices of those that only look so."""
+    """Differences of materialised views with other content, and notices for those that may only
+    seem different."""
     differences: list[Difference] = []
     notices: list[str] = []
     if run.spec.verify_ is not Verify.FULL or run.spec.extent is Extent.SCHEMA:
@@ -94,12 +96,12 @@ def view_differences(run: Sides) -> tuple[list[Difference], list[str]]:
 
 
 def _compare_view(run: Sides, name: Name, there: Name) -> tuple[bool, str]:
-    """Whether it holds something else than on the source, and what there is to say about it."""
+    """Whether it has other content than on the source, and a message about it."""
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     expected = read_content(source, name, side="source")
     found = read_content(target, there, side="target")
     if EMPTY in (expected, found):
-        # else that it is not populated is an attribute, and that it is missing a difference
+        # otherwise reported elsewhere: not populated as an attribute, missing as a difference
         is_different = run.spec.extent is Extent.DATA and expected != found
         side = "source" if expected == EMPTY else "target"
         message = f"holds nothing on the {side}, as it is missing or not populated there"

@@ -1,7 +1,7 @@
-"""What a dump does not say: which of the routines of one name a definition calls.
+"""Compares what dumps do not show: which of several overloaded routines a definition calls.
 
-PostgreSQL prints a call by name, and chooses among the routines of that name when it reads it
-again. So one definition may call another routine on the target, where more of that name exist.
+PostgreSQL prints a call by name, and resolves overloads when it parses that again. So the same
+definition may call another routine on the target, if more overloads exist there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from windlass.trust.overloads import read_overloads
 
 
 def call_differences(run: Sides, reported: Collection[str]) -> Iterator[Difference]:
-    """Of what is compared, but for objects that are `reported` already."""
+    """The differences in calls, except for objects that are already `reported`."""
     source = read_calls(run.sessions().source(run.snapshot.id), side="source")
     target = read_calls(run.sessions().target(), side="target")
     renamed = {old: new for old, new in run.plan.schemas.items() if old != new}
@@ -41,8 +41,8 @@ def call_differences(run: Sides, reported: Collection[str]) -> Iterator[Differen
 
 
 def overload_differences(run: Sides) -> Iterator[Difference]:
-    """Overloads of roles that are not trusted: a plan refuses them, so these came later. What is
-    text until it runs, like the body of a function in PL/pgSQL, could call them."""
+    """Overloads owned by untrusted roles: a plan refuses them, so these are newer. Code that is
+    text until it runs, like a PL/pgSQL body, could call them."""
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
     for problem in read_overloads(source, target, run.plan.objects.owners, run.plan.schemas):
         yield Difference(DifferenceKind.SCHEMA, problem.object, problem.message)
@@ -52,7 +52,7 @@ _Signatures = dict[tuple[str, str, Name], set[str]]
 
 
 def _signatures(calls: Iterable[Call]) -> _Signatures:
-    """By kind and name of the caller, and by the name that it calls."""
+    """By kind and name of the calling object, and by the called name."""
     found: _Signatures = defaultdict(set)
     for one in calls:
         found[one.kind, one.caller, one.routine].add(one.signature)
@@ -69,7 +69,7 @@ def _renamed(call: Call, schemas: Mapping[str, str]) -> Call:
 
 
 def _is_compared(run: Sides) -> Callable[[Name], bool]:
-    """Whether callers of this owner are compared, by the target's names."""
+    """Whether objects of this owner are compared, by the target's names."""
     plan, chosen = run.plan, wanted(run.spec)
     relations = {item.target for item in plan.relations} | {
         there for *_, there in plan.objects.others

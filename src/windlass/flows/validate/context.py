@@ -1,4 +1,4 @@
-"""The context of the flow `validate`: two sides that are compared, and not written to."""
+"""The context of the flow `validate`: two sides that are compared, not written to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from windlass.spec.migrate import Spec
 
 
 class Comparison(Sides):
-    """Every selected relation against the one of its name, and perhaps a repair of what differs."""
+    """Compares every selected relation with its counterpart, and may repair differences."""
 
     flow = VALIDATE
     purpose = Purpose.COMPARE
@@ -45,8 +45,8 @@ class Comparison(Sides):
         repair: Repairing | None = None,
         repaired: str = "",
     ) -> None:
-        """Connects to nothing yet. `repair` is what to do about differences; `repaired` is a run
-        that has done it, which this comparison ends. No journal records its `external_run`.
+        """Connects to nothing yet. `repair` is how to repair differences; `repaired` is a finished
+        repair, whose run this comparison ends. No journal records its `external_run`.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
@@ -55,7 +55,7 @@ class Comparison(Sides):
         self._patient = patient
         self.repair = repair
         self.repaired = self.repair_run = repaired  # the run of a repair that has begun
-        self.ended: State | None = None  # how, of the repair
+        self.ended: State | None = None  # how the repair ended
 
     # the beginning
 
@@ -79,7 +79,7 @@ class Comparison(Sides):
 
     @property
     def handle(self) -> Result:
-        """What another process needs to `join`: the plan itself, as it is written nowhere."""
+        """The data another process needs to `join`: the plan itself, which is stored nowhere."""
         plan = base64.b85encode(records.pack_plan(self.plan)).decode()
         return {"plan": plan, "snapshot": asdict(self.snapshot)}
 
@@ -90,7 +90,7 @@ class Comparison(Sides):
         self.hold.look_on("windlass control")
 
     def stand_in(self, handle: Result) -> None:
-        """Compare in a snapshot of this process's own, as nobody holds that of the handle."""
+        """Compare in a new snapshot held by this process, because the handle's is gone."""
         self.hold.connect(patient=self._patient)
         self.join(handle)
         self.hold.take_snapshot(self.snapshot.number + 1)
@@ -98,14 +98,14 @@ class Comparison(Sides):
 
     def keep(self) -> None:
         """Raises:
-        ConnectionLost: a session that it needs is gone.
+        ConnectionLost: a session it needs is gone.
         """
         self.hold.check()
 
     # the copy that is compared
 
     def sequences_set(self) -> Mapping[str, Sequence[Any]] | None:
-        """In a snapshot that somebody else holds: by the run that holds it, if one does."""
+        """Within another session's snapshot: the values set by the run that holds it, if any."""
         if not self.spec.snapshot:
             return None
         with self._reading_journal():
@@ -116,7 +116,7 @@ class Comparison(Sides):
         return {}
 
     def copied(self) -> Plan | None:
-        """In a snapshot that somebody else holds: the plan of the run that holds it."""
+        """Within another session's snapshot: the plan of the run that holds it."""
         with self._reading_journal():
             if run := self._run_of_snapshot():
                 return records.read_plan(self.sessions().target(), run)
@@ -129,7 +129,7 @@ class Comparison(Sides):
 
     @contextmanager
     def _reading_journal(self) -> Iterator[None]:
-        """One that belongs to another user is as good as none."""
+        """Read the journal; one that belongs to another user counts as missing."""
         try:
             yield
         except (psycopg.errors.InsufficientPrivilege, Refused):
@@ -139,7 +139,7 @@ class Comparison(Sides):
 
     @property
     def differing(self) -> list[RelationPlan]:
-        """Those whose rows are not equal, one for all that enter at the same place."""
+        """Relations whose rows differ, one for all that go into the same relation."""
         names = set(self.result("find_differences").get("differing", ()))
         entered = {item.enters: item for item in self.plan.relations}
         return [item for name, item in entered.items() if str(name) in names]
@@ -148,7 +148,7 @@ class Comparison(Sides):
 
     @property
     def has_begun(self) -> bool:
-        """Comparing alone writes nothing."""
+        """False unless it repairs: comparing writes nothing."""
         return bool(self.repair_run)
 
     @property
@@ -168,7 +168,7 @@ class Comparison(Sides):
         return {}
 
     def recover(self, error: WindlassError) -> None:
-        """Nothing is believed of the target that new sessions would not show."""
+        """New sessions are enough: no state of the target is kept."""
         if isinstance(error, SnapshotLost):
             raise error
         if self._index is None:
@@ -182,7 +182,7 @@ class Comparison(Sides):
     # the end
 
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
-        """What the comparison has found, and the repair that it belongs to."""
+        """What the comparison found, and the repair that it belongs to."""
         known = Outcome("", state, self.story.seconds, message=message, hint=hint)
         if self._index is not None:
             known = replace(known, run=self.plan.run, relations=tuple(relation_outcomes(self)))
@@ -190,7 +190,7 @@ class Comparison(Sides):
         return replace(known, run=self.repair_run, repaired=True) if self.has_begun else known
 
     def end(self, state: State, outcome: Outcome) -> None:
-        """Journal how the repair ended. One that is through is ended by the comparison after it."""
+        """Journal how the repair ended. A complete repair is ended by the comparison after it."""
         if self.repair is not None and state is State.DONE:
             return
         message = f"the end of run {self.repair_run} could not be journalled"

@@ -1,4 +1,4 @@
-"""The step `validate_schema`, of `validate` and of `migrate`: are the definitions the same."""
+"""The step `validate_schema` of `validate` and `migrate`: compares definitions."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from windlass.planning.postgres.surroundings import Surroundings
 from windlass.spec.choices import Extent, Verify
 from windlass.verifying.postgres.schema import Key, Leeway, Ties, compare_schemas, only_there
 
-# losses by which what is on the target is another than on the source, or not enforced
+# losses by which the target's objects differ or are not enforced
 _ALTERED = {LossClass.CONSTRAINTS, LossClass.OBJECTS}
 
 MOST_KEPT = 20  # named in a notice
 
 
 def validate_schema(run: Sides, _: Item) -> Result:
-    """Dump both sides with one pg_dump, and compare what the target would be asked for."""
+    """Dump both sides with one pg_dump, and compare the statements for the target."""
     if run.spec.verify_ is Verify.NONE:
         return {}
     if run.spec.extent is Extent.DATA:
@@ -77,7 +77,8 @@ def validate_schema(run: Sides, _: Item) -> Result:
 
 
 def _views_alone(run: Sides) -> Result:
-    """With rows alone, what materialised views hold. A migration of rows refreshes none."""
+    """Without definitions, the content of materialised views; not after a migration of rows, which
+    refreshes none."""
     views, notices = view_differences(run)
     for notice in notices:
         run.emit(Noticed(notice))
@@ -85,7 +86,7 @@ def _views_alone(run: Sides) -> Result:
 
 
 def _differing_properties(run: Sides) -> list[Difference]:
-    """Of the databases themselves, where all of them is compared."""
+    """Differences in database properties, if all of the database is compared."""
     if not wanted(run.spec).is_everything:
         return []
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
@@ -101,28 +102,28 @@ def _differing_properties(run: Sides) -> list[Difference]:
 @dataclass(frozen=True, slots=True)
 class _Schemas:
     differences: list[Difference]
-    extra: list[str]  # what only the target has
-    kept: list[str]  # of relations that were filled, what differs and is left as it was there
+    extra: list[str]  # only on the target
+    kept: list[str]  # of filled relations: definitions that differ and were kept
 
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """The definitions of both sides, and what of the target they have to fit into."""
+    """The definitions of both sides, and the target's objects that they must fit."""
 
     source: list[Entry]
     target: list[Entry]
     existing: Existing
-    fed: Mapping[Name, Name]  # sequences of the source, and whose columns they feed
+    fed: Mapping[Name, Name]  # sequences of the source, and the columns they feed
 
     def written(self, run: Sides, schemas: Mapping[str, str], entries: Sequence[Entry]) -> Written:
-        """As the target would be asked for them."""
+        """As statements for the target."""
         server = run.plan.target
         around = Surroundings(self.existing, server.user, schemas, server.superuser, server.major)
         return write_statements(entries, around)
 
 
 def _read_sides(run: Sides) -> _Sides:
-    """By one pg_dump, side by side."""
+    """Dump both sides with one pg_dump, in parallel."""
     plan = run.plan
     newest = max(plan.source.major, plan.target.major)
     source = run.sessions().source(run.snapshot.id)
@@ -175,7 +176,7 @@ def _ties(
 
 
 def _differing_schema(run: Sides) -> _Schemas:
-    """Definitions as both sides have them."""
+    """The differing definitions of both sides."""
     plan, chosen, sides = run.plan, wanted(run.spec), _read_sides(run)
     since = Since.of(plan.source.major, plan.target.major)
     present = Present(sides.source, plan.schemas, sides.existing, lambda: sides.target, since)
@@ -192,7 +193,7 @@ def _differing_schema(run: Sides) -> _Schemas:
         if one.id not in is_selected
     }
     remade = () if run.purpose is Purpose.COMPARE else remade_statements(plan)
-    # what a selection needs of extensions no archive says
+    # which extensions a selection needs is in no archive
     unsure = set() if chosen.is_everything else {"EXTENSION"}
     statements = [one for one in expected.statements if one.kind not in unsure]
     found = sides.written(run, {}, sides.target)
@@ -239,7 +240,7 @@ def _differing_schema(run: Sides) -> _Schemas:
 def _beside_the_text(
     run: Sides, sides: _Sides, selected: Sequence[Entry], reported: Collection[str]
 ) -> Iterator[Difference]:
-    """How definitions may differ that read the same, but for those that are `reported`."""
+    """Differences between definitions with the same text, except those already `reported`."""
     plan = run.plan
     if run.purpose is Purpose.COMPARE:
         renamed = {old: new for old, new in plan.schemas.items() if old != new}
@@ -253,7 +254,7 @@ def _beside_the_text(
 
 
 def _dumped(run: Sides, pg_dump: PgDump, unreadable: Collection[Name]) -> Dumping | None:
-    """What the plan was made from, where that is what would be read now: of the same snapshot."""
+    """The dump from which the plan was made, if it is of the same snapshot."""
     found = run.dumped
     if found is None or found.snapshot_id != run.snapshot.id:
         return None
@@ -262,14 +263,14 @@ def _dumped(run: Sides, pg_dump: PgDump, unreadable: Collection[Name]) -> Dumpin
 
 
 def _but_backups(found: Iterable[Statement]) -> Iterator[Statement]:
-    """Without what runs have set aside: `status` and `clean` list that."""
+    """Without objects that runs set aside, which `status` and `clean` list."""
     return (one for one in found if not is_backup(one.name.schema or one.name.name))
 
 
 def _without_own_grants(
     entries: Iterable[Entry], user: str, source: Iterable[Entry]
 ) -> list[Entry]:
-    """Without what a user was granted on schemas, to migrate into them, and lacks on the source."""
+    """Without schema grants that this user has only on the target, in order to migrate into it."""
     ending = f" TO {quote_identifier(user)};"
     asked = {line for one in source if one.kind == "ACL" for line in one.definition.splitlines()}
     found = []
@@ -288,8 +289,8 @@ def _without_own_grants(
 
 
 def _holders(entries: Iterable[Entry]) -> dict[Name, str]:
-    """Who owns what, by the name that a grant on it has: it begins with GRANT's word for the kind.
-    That of a column begins with COLUMN, and its relation."""
+    """Owners, by the tag of a grant on the object, which begins with GRANT's word for the kind; for
+    a column with COLUMN and its relation."""
     found = {}
     for entry in entries:
         kind = _GRANTED_AS.get(entry.kind, entry.kind)
@@ -314,7 +315,7 @@ _GRANTED_AS = {
 def _keys(
     statements: Iterable[Statement], entries: Iterable[Entry], renamed: Mapping[str, str]
 ) -> set[Key]:
-    """What is compared, with the schemas that it is in."""
+    """What is compared, including its schemas."""
     schemas = {renamed.get(entry.schema, entry.schema) for entry in entries}
     return {("SCHEMA", Name("", one)) for one in schemas if one} | {
         (one.kind, one.name) for one in statements
@@ -322,7 +323,7 @@ def _keys(
 
 
 def _belongings(entries: Sequence[Entry]) -> dict[int, list[Key]]:
-    """What comments, grants and the like belong to; public has no entry."""
+    """The entries that comments, grants and the like belong to; public has no entry."""
     keys = {entry.id: (entry.kind, Name(entry.schema, entry.tag)) for entry in entries}
     found: dict[int, list[Key]] = {}
     for entry in entries:
@@ -336,7 +337,7 @@ def _belongings(entries: Sequence[Entry]) -> dict[int, list[Key]]:
 def _additions(
     there: Iterable[Entry], source: Iterable[Entry], renamed: Mapping[str, str]
 ) -> dict[int, list[Key]]:
-    """What there is more of by what only the target has, by the entry that adds it."""
+    """What entries that only the target has add to other objects, by entry."""
     known = {(one.kind, renamed.get(one.schema, one.schema), one.tag) for one in source}
     domains = {one.id: Name(one.schema, one.tag) for one in there if one.kind == "DOMAIN"}
     found: dict[int, list[Key]] = {}
@@ -356,7 +357,7 @@ def _additions(
 
 
 def _parents(entry: Entry) -> Iterator[Name]:
-    """The tables in which the rows of a partition, or of a child, are seen."""
+    """The tables in which rows of a partition or child are visible."""
     match parse(entry.definition)[0].tree:
         case Node("AlterTableStmt", relation=parent) if entry.kind == "TABLE ATTACH":
             yield Name(parent.schemaname, parent.relname)
@@ -367,6 +368,6 @@ def _parents(entry: Entry) -> Iterator[Name]:
 
 
 def _unreadable(connection: Connection, side: str, selected: Collection[Name]) -> list[Name]:
-    """What nobody asked for and this user may not read: pg_dump would stop at it."""
+    """Unselected relations that this user may not read, at which pg_dump would fail."""
     present = read_presence(connection, side=side)
     return [name for name, one in present.items() if not one.readable and name not in selected]

@@ -1,4 +1,4 @@
-"""Owners that a user compares who could give nothing to them: as the two sides have them."""
+"""Compares owners, for a user who could not assign them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def differing_owners(
     user: str,
     roles: Collection[str],
 ) -> Iterator[Difference]:
-    """Of what both sides have. A role that is not among the target's `roles` is a loss, and so is
-    what `user` owns there: a migration leaves that to who made it."""
+    """The owners that differ, of objects on both sides. A role missing from the target's `roles` is
+    a loss, and so is an object owned by `user` there: a migration leaves it to its creator."""
     there = {(one.kind, one.schema, one.tag): one.owner for one in target}
     for entry in source:
         schema = renamed.get(entry.schema, entry.schema)

@@ -1,5 +1,5 @@
-"""The steps of the flow `validate`: are two databases equal, and if not, where. Some of them are
-the end of `migrate` as well.
+"""The steps of the flow `validate`: whether two databases are equal, and where they differ. Some
+also end `migrate`.
 
 Reads only. Its steps work on any context that has a plan, a snapshot and sessions.
 """
@@ -59,7 +59,7 @@ def reported(differences: Iterable[Difference]) -> Result:
 
 
 def filled(plan: Plan) -> set[Name]:
-    """Relations that keep the definitions they had on the target before the run."""
+    """Filled relations, which keep their definitions on the target."""
     made = {one.name for one in plan.statements if one.kind in RELATION_KINDS}
     selected = {item.target for item in plan.relations} | {
         target for _, _, target in plan.objects.others
@@ -71,8 +71,8 @@ def filled(plan: Plan) -> set[Name]:
 
 
 def content_items(run: Sides) -> list[Item]:
-    """Per side: the chunks of large relations one by one, a batch of small ones in one go. What
-    the copy has noted of the source is not read again."""
+    """Per side: each chunk of a large relation, each batch of small ones. The source is not read
+    again if the copy noted its fingerprints."""
     if run.spec.verify_ is Verify.NONE or not run.plan.how.copies_rows:
         return []
     return [
@@ -110,7 +110,7 @@ def validate_content(run: Sides, item: Item) -> Result:
 
 
 def row_pair(run: Sides, item: RelationPlan) -> Pair:
-    """The pair in which the relation's rows are looked for one by one."""
+    """The pair in which differing rows of the relation are searched."""
     if item.enters == item.target:
         return _pair(run, item, _partitioned(run))
     return root_pair(item, run.plan.source, run.plan.target)
@@ -124,7 +124,7 @@ def _pair(run: Sides, item: RelationPlan, partitioned: Collection[str]) -> Pair:
 
 
 def _partitioned(run: Sides) -> Collection[str]:
-    """Partitioned relations of the target that stand where the source has a plain one."""
+    """Partitioned relations of the target whose counterpart on the source is not partitioned."""
     if run.purpose is Purpose.COMPARE:
         return _noted(run, "partitioned")
     kept = filled(run.plan)
@@ -135,24 +135,25 @@ def _partitioned(run: Sides) -> Collection[str]:
 
 
 def _target_range(plan: Plan, item: RelationPlan, chunk: Chunk) -> Range | None:
-    """Blocks of the target, as its key may sort otherwise; None: another chunk has all there is.
+    """The target's block range for a chunk, because its key may sort differently; None if another
+    chunk covers everything.
 
-    Cut where the source's blocks would be, and the last range is open: nothing is read of the
-    target's size, which may change under us, and every row is in exactly one range.
+    The bounds are the source's, and the last range is open. So the target's size, which may change,
+    does not matter, and every row is in exactly one range.
     """
     if len(item.chunks) == 1:
         return chunk.range
-    if plan.target.version < 140000:  # scans everything, whatever the range
+    if plan.target.version < 140000:  # scans everything for any range
         return Whole() if chunk.number == 0 else None
     ranges = block_ranges(block_count(item.relation), len(item.chunks))
     return ranges[chunk.number] if chunk.number < len(ranges) else None
 
 
 def find_differences(run: Sides, _: Item) -> Result:
-    """Add the fingerprints up, and look for the rows wherever the sums differ.
+    """Add up the fingerprints, and find the differing rows where the sums differ.
 
     Raises:
-        WindlassError: there is not exactly one for each chunk of the plan.
+        WindlassError: the fingerprints do not cover the plan's chunks exactly once.
     """
     level = run.spec.verify_
     if level is Verify.NONE or not run.plan.how.copies_rows:
@@ -194,7 +195,7 @@ def find_differences(run: Sides, _: Item) -> Result:
 
 
 def _check_compared(run: Sides) -> None:
-    """Nothing is equal because nobody has looked at it. Under another plan the same chunk may be
+    """Check that everything was compared, under this plan: in another plan the same chunk may have
     other rows."""
     wanted = {item.id for item in content_items(run)}
     found = run.results[VALIDATE_CONTENT]
@@ -212,10 +213,11 @@ def _explained(
     sums: Mapping[str, Mapping[str, Fingerprint]],
     moments: Mapping[str, str],
 ) -> Iterator[Difference]:
-    """Of all relations, no more rows by name than the journal and a message should hold.
+    """Explain the differences of all relations, naming no more rows than the journal and a message
+    should contain.
 
-    `moments` say when those were read that are not compared with the source as it is now; their
-    rows can only be looked for there.
+    `moments` has the time at which relations were read that are compared with an earlier snapshot;
+    their rows can only be searched in the present source.
     """
     room = MOST_NAMED
     for item in differing:
@@ -228,7 +230,7 @@ def _explained(
 
 
 def _say_since(run: Sides, older: Sequence[str], as_copied: Collection[str]) -> Iterator[str]:
-    """What of the differences may be the source's own changes."""
+    """A notice of differences that may be later changes of the source."""
     if not older:
         return
     is_full = run.spec.verify_ is Verify.FULL
@@ -251,7 +253,7 @@ def _explain(
     sums: Mapping[str, Mapping[str, Fingerprint]],
     limit: int,
 ) -> Iterator[Difference]:
-    """The count first where it differs, then the rows themselves where they can be told apart."""
+    """The row count, if it differs, then the rows themselves, if they can be identified."""
     name = str(item.enters)
     source, target = sums["source"][name], sums["target"][name]
     if source.rows != target.rows:
@@ -273,10 +275,11 @@ def _explain(
 
 
 def validate_sequences(run: Sides, _: Item) -> Result:
-    """Against what the run has set, as the source keeps counting; else against the source.
+    """Compare with the values that the run set, because the source keeps counting; otherwise with
+    the source.
 
-    A snapshot holds no sequences: in one that somebody else holds, those are compared that its run
-    has set, and the others left out.
+    Snapshots do not cover sequences: within another session's snapshot, only sequences that its run
+    set are compared.
     """
     if run.spec.verify_ is Verify.NONE or not run.plan.how.copies_rows:
         return {}
@@ -301,7 +304,7 @@ def validate_sequences(run: Sides, _: Item) -> Result:
                 f"is at {_say(found)}, expected {_say(state)}",
             )
             for name, state in wanted.items()
-            # one that is missing is a difference of the schema
+            # a missing one is a schema difference
             if (found := states.get(name)) and not _stand_equal(found, state)
         ),
     }
@@ -316,7 +319,7 @@ def _is_sequence(found: Present | None) -> bool:
 
 
 def _wanted_sequences(run: Sides) -> dict[str, SequenceState]:
-    """By the sequence's name on the target."""
+    """The expected values, by the sequence's name on the target."""
     pairs = run.plan.sequences
     values = run.sequences_set()
     if values is not None:
@@ -343,7 +346,7 @@ def _say(state: SequenceState) -> str:
 
 
 def validate_large_objects(run: Sides, _: Item) -> Result:
-    """By a digest of each, computed by its server, and by owner, grants and comment."""
+    """Compare a digest of each, computed by its server, and owner, grants and comment."""
     is_everything = run.purpose is Purpose.COMPARE and wanted(run.spec).is_everything
     if run.spec.verify_ is not Verify.FULL or not run.plan.how.copies_rows:
         return {}
@@ -380,7 +383,7 @@ def read_both_sides(run: Comparison, _: Item) -> Result:
         raise Refused(problems)
     found = {item.target: present.get(item.target) for item in run.plan.relations}
     without_rows = {name: one for name, one in found.items() if not (one and one.takes_rows)}
-    only_rows = run.spec.extent is Extent.DATA  # else the definitions tell
+    only_rows = run.spec.extent is Extent.DATA  # else shown by the definitions
     return {
         **run.handle,
         **reported(_unseen(run, present, without_rows) if only_rows else ()),
@@ -403,7 +406,7 @@ def _unseen(
 
 
 def _noted(run: Sides, what: str) -> Collection[str]:
-    """Relations of the target that `read_both_sides` has found to be unlike the source's."""
+    """Relations of the target that `read_both_sides` found to be unlike the source's."""
     noted: Sequence[str] = run.result(READ_BOTH_SIDES).get(what, ())
     return noted
 
@@ -413,7 +416,7 @@ def _instead(found: Present | None) -> str:
 
 
 def _reading_problems(plan: Plan, present: Mapping[Name, Present]) -> Iterator[Problem]:
-    """What this user may not read of the target."""
+    """Relations of the target that this user may not read."""
     user = plan.target.user
     named = sql.Identifier(user).as_string(None)
     names = [item.target for item in plan.relations]

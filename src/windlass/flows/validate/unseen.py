@@ -1,5 +1,5 @@
-"""What a comparison of rows alone does not see, and must not call equal: values of columns that the
-target lacks, and rows of partitions that only the target has."""
+"""What a comparison of rows does not cover and must not report as equal: columns that the target
+lacks, and rows of partitions that only the target has."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from windlass.planning.naming import target_name
 def unseen(
     plan: Plan, source: Collection[Name], target: Mapping[Name, Present]
 ) -> Iterator[Difference]:
-    """`source` and `target` have the relations of both sides, by their own names."""
+    """The problems. `source` and `target` have the relations of each side, by its own names."""
     for item in plan.relations:
         if item.target not in target or not target[item.target].takes_rows:
-            continue  # that it is missing is said already
+            continue  # missing relations are already reported
         there = {column.source for column in item.columns}
         if lacking := [one.name for one in item.relation.columns if one.name not in there]:
             message = f"has no column {', '.join(lacking)} on the target"
             yield _difference(item.target, message)
     known = {target_name(name, plan.schemas) for name in source}
-    compared = {there for *_, there in plan.objects.others}  # partitioned ones, by their partitions
-    for item in plan.relations:  # one that is partitioned on the target alone is read as a whole
+    compared = {there for *_, there in plan.objects.others}  # partitioned: by partition
+    for item in plan.relations:  # partitioned only on the target: read as a whole
         if item.target in target and target[item.target].kind != "p":
             compared.add(item.target)
     for name, one in sorted(target.items()):

@@ -1,6 +1,6 @@
-"""What a run may claim: what of the two sides was compared, and which relations are equal.
+"""What a run may claim: what was compared, and which relations are equal.
 
-Nothing is called equal that nobody has looked at.
+Nothing is reported as equal that was not compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OF_ROWS = {DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.CHANGED
 
 
 def with_findings(run: Sides, outcome: Outcome) -> Outcome:
-    """An outcome, with what the steps so far have found of the two sides."""
+    """The outcome, with what the steps found so far."""
     parts, differences = parts_of(run.story), run.differences
     return run.story.complete(
         replace(
@@ -39,7 +39,7 @@ def with_findings(run: Sides, outcome: Outcome) -> Outcome:
 
 
 def relation_outcomes(run: Sides) -> Iterator[RelationOutcome]:
-    """Of each relation of the plan, what a comparison tells of it."""
+    """The result of the comparison for each relation of the plan."""
     found = run.result("find_differences")
     level = level_of(parts_of(run.story))
     differs = how_they_differ(
@@ -64,13 +64,13 @@ def relation_outcomes(run: Sides) -> Iterator[RelationOutcome]:
 
 
 def parts_of(story: Story) -> tuple[Compared, ...]:
-    """What has been compared so far."""
+    """The parts compared so far."""
     steps = ("validate_schema", "validate_sequences", "find_differences")
     return compared(*(story.result(step) for step in steps))
 
 
 def compared(schema: Result, sequences: Result, rows: Result) -> tuple[Compared, ...]:
-    """By the results of the steps that compare; one that has not run has none."""
+    """From the results of the comparing steps; a step that has not run has none."""
     level = rows.get("verified", "")
     found = [
         (Compared.SCHEMA, schema.get("compared", False)),
@@ -82,7 +82,7 @@ def compared(schema: Result, sequences: Result, rows: Result) -> tuple[Compared,
 
 
 def level_of(parts: Collection[Compared]) -> str:
-    """In one word."""
+    """The level, in one word."""
     if Compared.CONTENT in parts:
         return Verify.FULL.value
     if Compared.COUNTS in parts:
@@ -91,7 +91,7 @@ def level_of(parts: Collection[Compared]) -> str:
 
 
 def differing_rows(differences: Iterable[Difference]) -> dict[DifferenceKind, int]:
-    """How many of each kind, whether they are named or only counted."""
+    """How many differences of each kind, named or only counted."""
     found: Counter[DifferenceKind] = Counter()
     for one in differences:
         if one.kind in _OF_ROWS:

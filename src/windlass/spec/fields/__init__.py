@@ -1,1 +1,1 @@
-"""Every word that a user can ask a flow with, once, as plain data."""
+"""Every option of every flow, defined once, as plain data."""

@@ -1,13 +1,13 @@
-"""One word of a spec as plain data, from which everything that users see of it is made.
+"""One option of a spec as plain data, from which everything that users see of it is generated.
 
-The pydantic models, the options of the command line, Airflow's forms, the example of a spec file,
-its JSON schema and the command reference read these entries. So a new option of a flow is one entry
-in the flow's table beside this module, its line in the model, and what it does.
+The pydantic models, the command line, Airflow's forms, the example spec file, its JSON schema and
+the command reference read these entries. So a new option of a flow is one entry in the flow's table
+beside this module, one line in the model, and its implementation.
 
-The line in the model (``jobs: int = field("jobs")``) holds the one thing that is not here, the
-type. A model made from the tables at run time would need no line, and mypy would know nothing of
-`spec.jobs`; a table with types in it would have to import pydantic, and every ``--help`` with it. A
-test compares the two, so neither can be there without the other.
+The line in the model (``jobs: int = field("jobs")``) has the one thing that is not here, the type.
+A model generated from the tables at run time would need no line, but mypy would not know
+`spec.jobs`; a table with types would have to import pydantic, and so would every ``--help``. A test
+compares the two, so neither can exist without the other.
 
 Nothing heavy is imported here: no pydantic, no click.
 """
@@ -21,20 +21,20 @@ from typing import Any
 
 
 class Kind(Enum):
-    """How a word is given."""
+    """How an option is given."""
 
     TEXT = "text"
     NUMBER = "number"
     SIZE = "size"  # 64MB
     FLAG = "flag"
     CHOICE = "choice"
-    LIST = "list"  # on the command line an option that is given several times
+    LIST = "list"  # on the command line an option that may be repeated
     PAIRS = "pairs"  # OLD=NEW
-    OTHER = "other"  # what only a file can hold
+    OTHER = "other"  # only possible in a file
 
 
 class Required(Enum):
-    """The default of what has none."""
+    """The default of a required option."""
 
     REQUIRED = "required"
 
@@ -53,20 +53,20 @@ class Section(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """How the command line takes a word."""
+    """How the command line spells an option."""
 
     metavar: str | None = None
     letter: str = ""  # of the short form, such as -j
-    flag: str = ""  # where it is not the word
+    flag: str = ""  # if it differs from the word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A word, and all that is known of it but for its type.
+    """An option, with everything except its type.
 
-    `help` is for the command line, `about` for files and editors where more is to be said.
-    `compares`: it matters to `windlass verify` too, where `comparing` is its help if another one is
-    needed; what does not matter there is taken and has no effect, and help does not list it.
+    `help` is for the command line, `about` for files and editors, where there is room for more.
+    `compares`: it also applies to `windlass verify`, whose help is `comparing` if it differs; other
+    options are accepted there without effect, and not listed in help.
     """
 
     word: str
@@ -76,20 +76,20 @@ class Entry:
     about: str = ""
     default: Any = None  # or a function that makes it
     choices: tuple[str, ...] = ()
-    bounds: tuple[int | None, int | None] = (None, None)  # the least and the most
+    bounds: tuple[int | None, int | None] = (None, None)  # minimum and maximum
     section: Section = Section.WHAT
     option: Option | None = Option()  # None: only in a file
-    variable: str = ""  # of the environment, where the word is not given
+    variable: str = ""  # of the environment, if the option is not given
     compares: bool = False
     comparing: str = ""
-    # Whether a run that stopped is resumed only if this is the same: who runs it, how fast and what
-    # it may pass over is not part of what it is.
+    # Whether a stopped run is resumed only if this is the same: who runs it, how fast, and which
+    # losses it accepts do not identify a run.
     tells_runs_apart: bool = True
-    in_example: bool = False  # as it is, where others are comments
+    in_example: bool = False  # as it is, while others are comments
 
     @property
     def key(self) -> str:
-        """The word as a key of Python's."""
+        """The option as a Python identifier."""
         return self.word.replace("-", "_")
 
     @property
@@ -99,12 +99,12 @@ class Entry:
 
     @property
     def text(self) -> str:
-        """What it is, where there is room."""
+        """The longer description."""
         return self.about or self.help
 
 
 class Entries(Mapping[str, Entry]):
-    """A flow's entries by their words, in the order in which people read them."""
+    """A flow's entries by name, in display order."""
 
     def __init__(self, *entries: Entry) -> None:
         self._by_word = {entry.word: entry for entry in entries}

@@ -1,4 +1,4 @@
-"""The words of an export."""
+"""The options of an export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of a migration, most of which a comparison takes as well."""
+"""The options of a migration, most of which also apply to a comparison."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONNECTION = "postgresql:// URL, libpq conninfo string or service name"
 
 
 def cores() -> int:
-    """How many there are to work side by side."""
+    """The number of usable CPU cores."""
     return os.cpu_count() or 1
 
 

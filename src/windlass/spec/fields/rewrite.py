@@ -1,4 +1,4 @@
-"""The words of a rewrite. All but the database are given in a file."""
+"""The options of a rewrite. All except the database are given in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Postgres to Postgres: the bytes of COPY out are the bytes of COPY in; nothing looks into them."""
+"""Postgres to Postgres: the bytes of COPY out are the bytes of COPY in, without being parsed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from windlass.errors import WindlassError
 from windlass.model.chunk import Range
 from windlass.model.relation import Name, Relation, Wire
 
-# Blocks of about 250 kB that may wait between the two ends: enough that neither waits for a
-# scheduler's turn, little enough not to matter in memory.
+# Blocks of about 250 kB that may be queued between the two ends: enough that neither end has to
+# wait for the event loop, few enough for memory.
 _BLOCKS_IN_FLIGHT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """One chunk's way: what is read, and where it goes. `columns` pair source with target names."""
+    """What is read for one chunk, and where it goes. `columns` pair source with target names."""
 
     relation: Relation
     range: Range
@@ -73,12 +73,12 @@ async def relay(
         except Exception:
             await blocks.put(None)
             raise
-        await blocks.put(None)  # not when cancelled: nobody takes any more
+        await blocks.put(None)  # not when cancelled: nobody reads the queue any more
 
     async def arriving() -> AsyncIterator[bytes]:
         while (block := await blocks.get()) is not None:
             yield block
-        await reading  # what ended the reading early ends the writing as well
+        await reading  # an error of the reader ends the writer as well
 
     if journey.freeze:
         await truncate(target, journey.target)
