@@ -10,9 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
-import psycopg
-from psycopg import sql
-
 from windlass.aside.defaults import changes_defaults, read_defaults
 from windlass.aside.large_objects import keep_aside
 from windlass.aside.objects import note_of, set_aside
@@ -27,7 +24,6 @@ from windlass.engines.postgres.ddl import (
     try_statements,
 )
 from windlass.engines.postgres.default_grants import made_addresses, undo_default_grants
-from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.largeobjects import (
     Described,
     apply_metadata,
@@ -38,15 +34,13 @@ from windlass.engines.postgres.largeobjects import (
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.unlogged import read_writers
 from windlass.errors import (
-    ConnectionLost,
     Different,
     Refused,
     RunLost,
-    TargetFull,
-    WindlassError,
 )
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.ending import check_complete, notice_snapshots, state_of
+from windlass.flows.migrate.maintenance import analyze, refresh, with_losses
 from windlass.flows.migrate.portions import (
     BEFORE,
     CONVERT_TABLES,
@@ -75,7 +69,6 @@ from windlass.planning.document.markdown import markdown
 from windlass.spec.choices import Existing, Extent
 
 SEQUENCES_AT_ONCE = 200  # of which a transaction holds locks
-ANALYZED_AT_ONCE = 50
 MOST_STATEMENTS = 60  # of a plan that is shown with all of them
 MOST_NAMED = 20  # losses, and notices, in a summary
 IN_ORDER_ITEM = Item("in order")
@@ -227,16 +220,12 @@ def create_foreign_keys(run: Work, _: Item) -> Result:
 
 
 def _try_keys(statements: Sequence[Statement], connection: Connection) -> Result:
-    return _with_losses(try_statements(connection, statements, "left out"))
+    return with_losses(try_statements(connection, statements, "left out"))
 
 
 def _try_all(statements: Sequence[Statement], consequence: str, connection: Connection) -> Result:
     found = [try_statement(connection, statement, consequence) for statement in statements]
-    return _with_losses([loss for loss in found if loss])
-
-
-def _with_losses(losses: Sequence[Loss]) -> Result:
-    return {"losses": [loss.to_json() for loss in losses]} if losses else {}
+    return with_losses([loss for loss in found if loss])
 
 
 def copy_large_objects(run: Work, _: Item) -> Result:
@@ -271,7 +260,7 @@ def _copy_large_objects(
             )
             for role in sorted(missing_roles(described, roles))
         ]
-    return {**_with_losses(losses), "large_objects": oids, **({"kept": kept} if kept else {})}
+    return {**with_losses(losses), "large_objects": oids, **({"kept": kept} if kept else {})}
 
 
 def collect_all_results(run: Work, _: Item) -> Result:
@@ -408,52 +397,6 @@ def refresh_materialized_views(run: Work, _: Item) -> Result:
     for name in run.plan.objects.materialized_views:
         run.once("refresh_materialized_views", str(name), partial(refresh, name))
     return {"views": len(run.plan.objects.materialized_views)}
-
-
-def analyze(target: Connection, names: Sequence[Name]) -> Result:
-    """ANALYZE; failing is a loss, not an error: it may be impossible for a tree with a foreign
-    partition."""
-    losses = []
-    for start in range(0, len(names), ANALYZED_AT_ONCE):
-        some = names[start : start + ANALYZED_AT_ONCE]
-        if len(some) > 1 and _analyze(target, *some) is None:
-            continue
-        losses += [loss for name in some if (loss := _analyze(target, name))]
-    return _with_losses(losses)
-
-
-def _analyze(target: Connection, *names: Name) -> Loss | None:
-    tables = sql.SQL(", ").join(sql.Identifier(name.schema, name.name) for name in names)
-    try:
-        _execute(target, sql.SQL("analyze {}").format(tables), f"analyzing {names[0]}")
-    except (ConnectionLost, TargetFull):
-        raise
-    except WindlassError as error:
-        return Loss(str(names[0]), f"is not analyzed: {error}", LossClass.STORAGE)
-    return None
-
-
-def refresh(name: Name, target: Connection) -> Result:
-    """REFRESH; failing is a loss: a view stays empty if its query fails here, for example in a
-    function."""
-    view = sql.Identifier(name.schema, name.name)
-    statement = sql.SQL("refresh materialized view {0}; analyze {0}").format(view)
-    try:
-        with target.transaction():
-            _execute(target, statement, f"refreshing {name}")
-    except (ConnectionLost, TargetFull):
-        raise
-    except WindlassError as error:
-        message = f"stays empty, as it is not refreshed: {error}"
-        return _with_losses([Loss(f"materialized view {name}", message, LossClass.VALUES)])
-    return {}
-
-
-def _execute(target: Connection, statement: sql.Composed, doing: str) -> None:
-    try:
-        target.execute(statement)
-    except psycopg.Error as error:
-        raise explain(error, doing, side="target") from error
 
 
 def generate_migration_summary(run: Migration, _: Item) -> Result:
