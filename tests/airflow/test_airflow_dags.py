@@ -212,11 +212,11 @@ def test_the_other_dag_validates_when_the_schema_is_whole_and_before_the_summary
     assert migration.next("trigger_validation_dag") == {"generate_migration_summary"}
 
 
-def test_the_summary_comes_after_all_others_and_tells_other_dags(migration: Read) -> None:
+def test_the_summary_comes_after_all_others_and_notifies_other_dags(migration: Read) -> None:
     others = MIGRATION_TASKS - {"hold_snapshot", "generate_migration_summary"}
     assert migration.before("generate_migration_summary") == others
-    told = {name for name, task in migration.tasks.items() if task.get("outlets")}
-    assert told == {"generate_migration_summary"}
+    reported = {name for name, task in migration.tasks.items() if task.get("outlets")}
+    assert reported == {"generate_migration_summary"}
 
 
 # the validation

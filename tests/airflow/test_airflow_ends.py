@@ -28,7 +28,7 @@ from reading_dags import (
 from windlass.errors import WindlassError
 from windlass.model.flow import Step
 
-# what is told when a run ends
+# what is reported when a run ends
 
 
 @dataclass
@@ -60,17 +60,17 @@ def ending(callback: str, over: Over | None) -> list[tuple[str, str]]:
     dag = party_dag(ending=Ending(notices))
     if over:
         over.task = dag.get_task(over.task_id)
-    told = []
+    reported = []
     notifiers: Any = getattr(dag, callback)
     for notifier in notifiers:
         context: Any = {"dag": dag, "run_id": "tonight", **({"ti": over} if over else {})}
         notifier.render_template_fields(context)
         text = getattr(notifier, "html_content", None) or notifier.text
-        told.append((getattr(notifier, "subject", ""), text))
-    return told
+        reported.append((getattr(notifier, "subject", ""), text))
+    return reported
 
 
-def test_a_run_whose_only_failed_task_is_the_one_airflow_names_is_told_as_failed(
+def test_a_run_whose_only_failed_task_is_the_one_airflow_names_is_reported_as_failed(
     process: Executor,
 ) -> None:
     over = Over(states={"light_candles": "failed"}, problems={"light_candles": ["no <matches> &"]})
@@ -88,14 +88,14 @@ def test_a_failure_without_words_names_the_task(process: Executor) -> None:
     assert "see the log of: light_candles" in text
 
 
-def test_a_run_that_fails_without_a_failed_task_is_told_as_failed(process: Executor) -> None:
+def test_a_run_that_fails_without_a_failed_task_is_reported_as_failed(process: Executor) -> None:
     """It took too long, or somebody failed it; Airflow may then name no task at all."""
     for over in (Over(states={"light_candles": "running"}), None):
         mail, _ = process.submit(ending, "on_failure_callback", over).result()
         assert mail == ("party: failed", "<pre>party tonight: failed\nsee the web UI</pre>")
 
 
-def test_a_good_end_is_told_with_the_summary(process: Executor) -> None:
+def test_a_good_end_is_reported_with_the_summary(process: Executor) -> None:
     over = Over(results={"write_diary": {"candles": 3, "losses": ["a <b> loss"], "greetings": []}})
     mail, chat = process.submit(ending, "on_success_callback", over).result()
     assert mail == (
@@ -114,7 +114,7 @@ class Asked(Over):
 
     pauses: dict[str, bool] = field(default_factory=dict)  # by DAG
     others: dict[str, list[str]] = field(default_factory=dict)  # problems of the other run's tasks
-    told: dict[str, Any] = field(default_factory=dict)
+    reported: dict[str, Any] = field(default_factory=dict)
 
     def get_dag(self, dag_id: str) -> Any:
         from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
@@ -131,7 +131,7 @@ class Asked(Over):
         return [self.others[one] for one in task_ids if one in self.others]
 
     def xcom_push(self, key: str, value: Any) -> None:
-        self.told[key] = value
+        self.reported[key] = value
 
 
 def gate(task_id: str, method: str, ti: Asked, *more: Any) -> tuple[str, list[str]]:
@@ -143,14 +143,14 @@ def gate(task_id: str, method: str, ti: Asked, *more: Any) -> tuple[str, list[st
     try:
         found = getattr(task, method)({"ti": ti, "params": params}, *more)
     except AirflowFailException as error:
-        return str(error), ti.told["problems"]
+        return str(error), ti.reported["problems"]
     return repr(found), []
 
 
 @pytest.mark.parametrize(
     ("pauses", "said"), [({}, "there is no DAG"), ({VALIDATION: True}, f"{VALIDATION} is paused")]
 )
-def test_that_a_run_could_not_be_validated_is_told_before_anything_is_written(
+def test_that_a_run_could_not_be_validated_is_reported_before_anything_is_written(
     process: Executor, pauses: dict[str, bool], said: str
 ) -> None:
     summary, problems = process.submit(
@@ -232,28 +232,28 @@ def differ(folder: str) -> dict[str, Any]:
     ti = Asked()
     with pytest.raises(AirflowFailException):
         task.execute({"ti": ti, "params": dag.params})
-    return ti.told
+    return ti.reported
 
 
 def test_a_report_is_written_of_differences_too(process: Executor, tmp_path: Path) -> None:
-    told = process.submit(differ, str(tmp_path / "reports")).result()
-    result = json.loads(Path(told["report_url"].removeprefix("file://")).read_text())
+    reported = process.submit(differ, str(tmp_path / "reports")).result()
+    result = json.loads(Path(reported["report_url"].removeprefix("file://")).read_text())
     assert (result["state"], result["relations"]) == ("different", 2)
     assert [one["object"] for one in result["differences"]] == ["shop.item"]
-    assert told["return_value"] == result
-    assert told["problems"] == [
+    assert reported["return_value"] == result
+    assert reported["problems"] == [
         "1 difference(s) between the two sides",
         "shop.item: has too few rows",
     ]
 
 
-def test_differences_are_told_where_no_report_can_be_written(
+def test_differences_are_reported_where_no_report_can_be_written(
     process: Executor, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    told = process.submit(differ, str(tmp_path / "file")).result()
-    assert told["return_value"]["state"] == "different"
-    assert told["problems"]
+    reported = process.submit(differ, str(tmp_path / "file")).result()
+    assert reported["return_value"]["state"] == "different"
+    assert reported["problems"]
 
 
 # what a task says that fails
@@ -272,7 +272,7 @@ def overtime() -> tuple[str, list[str]]:
     ti = Asked()
     with pytest.raises(WindlassError) as caught:  # which is retried; `on_kill` is not reached
         task.execute({"ti": ti, "params": dag.params})
-    return str(caught.value), ti.told["problems"]
+    return str(caught.value), ti.reported["problems"]
 
 
 def test_a_task_beyond_its_time_limit_says_so(process: Executor) -> None:

@@ -241,13 +241,13 @@ def assets_at(place: str) -> list[str]:
 
     from windlass.airflow.assets import publish_assets
 
-    told: list[Any] = []
+    reported: list[Any] = []
     alias = AssetAlias("it")
     relation = {"place": place, "database": "shop", "schema": "a b", "table": "c"}
-    events: Any = {"outlet_events": {alias: SimpleNamespace(add=told.append)}}
+    events: Any = {"outlet_events": {alias: SimpleNamespace(add=reported.append)}}
     publish_assets(events, [alias], {"assets": [relation]})
-    assert all(isinstance(one, Asset) for one in told)
-    return [one.uri for one in told]
+    assert all(isinstance(one, Asset) for one in reported)
+    return [one.uri for one in reported]
 
 
 # what the page shows, and what Airflow's settings say

@@ -64,7 +64,7 @@ def test_all_components_are_healthy_once_it_has_started(running: LocalAirflow) -
     assert told == dict.fromkeys(names, "healthy")
 
 
-def test_tasks_get_their_connection_and_hide_its_password_and_mapped_ones_are_told_apart(
+def test_tasks_get_their_connection_and_hide_its_password_and_mapped_ones_are_distinguished(
     running: LocalAirflow,
 ) -> None:
     run = running.client.trigger("tell")
@@ -107,7 +107,7 @@ def test_no_secret_is_in_the_arguments_of_a_process(running: LocalAirflow) -> No
     assert not [secret for secret in secrets if secret in arguments]
 
 
-def test_a_second_start_goes_on_with_the_same_data_at_the_same_address(
+def test_a_second_start_keeps_the_data_and_the_address(
     running: LocalAirflow,
 ) -> None:
     before, run = running.client, running.client.trigger("tell")
@@ -183,7 +183,7 @@ def test_a_killed_process_takes_along_what_it_started(tmp_path: Path) -> None:
     assert processes.alive("token-of-a-test") == []
 
 
-def test_a_worker_reaches_a_server_of_ours_from_a_network_and_a_name_of_its_own() -> None:
+def test_a_worker_reaches_our_server_from_a_separate_network_and_host_name() -> None:
     needs_root("makes networks")
     room = make_room()
     network = Network.make("test0000", 2)

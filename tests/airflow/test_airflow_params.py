@@ -241,9 +241,7 @@ def test_a_level_says_how_much_is_compared(
 
 
 @pytest.mark.parametrize("snapshot", ["", "00000003-0000001B-1"])
-def test_a_validation_reads_in_the_snapshot_that_it_is_told(
-    validation: Words, snapshot: str
-) -> None:
+def test_a_validation_reads_in_the_given_snapshot(validation: Words, snapshot: str) -> None:
     assert spec(validation(snapshot=snapshot)).snapshot == snapshot
 
 
@@ -257,7 +255,7 @@ def test_a_spec_stands_as_it_is_but_for_its_connections(plain: Words) -> None:
     assert (made.schemas, made.chunk_size, made.jobs) == (("shop",), 256 << 20, 3)
 
 
-def test_a_spec_keeps_its_snapshot_unless_a_run_is_told_another(plain: Words) -> None:
+def test_a_spec_keeps_its_snapshot_unless_a_run_is_given_another(plain: Words) -> None:
     given = {"snapshot": "mine"}
     assert plain(given)["snapshot"] == "mine"
     assert plain(given, snapshot="")["snapshot"] == "mine"
@@ -288,7 +286,7 @@ HINT = (
 
 
 @pytest.mark.parametrize(
-    ("hint", "spelling", "told"),
+    ("hint", "spelling", "reported"),
     [
         (
             HINT,
@@ -326,8 +324,8 @@ HINT = (
         ("windlass rollback 20260101_1200_abcd", as_field, "windlass rollback 20260101_1200_abcd"),
     ],
 )
-def test_hints_speak_of_the_form_or_the_spec(hint: str, spelling: Spelling, told: str) -> None:
-    assert spelled(hint, spelling) == told
+def test_hints_speak_of_the_form_or_the_spec(hint: str, spelling: Spelling, reported: str) -> None:
+    assert spelled(hint, spelling) == reported
 
 
 def test_no_field_is_empty_where_the_form_would_not_take_it(process: Executor) -> None:

@@ -31,8 +31,8 @@ EXTRACT, HOLD = "extract_source_schema", "hold_snapshot"
 
 
 @dataclass
-class Told:
-    """What Airflow would tell a task of the others."""
+class Others:
+    """The other tasks, as Airflow would show them to a task."""
 
     external_run: str = "a test"
     handles: dict[str, Result] = field(default_factory=dict)
@@ -49,36 +49,36 @@ class Told:
         return {ONE.id: found} if found else {}
 
 
-def part(pair: Pair, step: str, told: Told | None = None, **words: Any) -> Part:
+def part(pair: Pair, step: str, others: Others | None = None, **words: Any) -> Part:
     addresses = {"source": pair.source.url, "target": pair.target.url}
     spec = validated(Spec, {**addresses, **words})
-    board: Any = told or Told()
+    board: Any = others or Others()
     return Part(MIGRATE, MIGRATE.step(step), spec, board, patience_seconds=0)
 
 
 @contextmanager
-def held(pair: Pair, *steps: str) -> Iterator[tuple[Migration, Told]]:
+def held(pair: Pair, *steps: str) -> Iterator[tuple[Migration, Others]]:
     """A run of Airflow's, its holder at work."""
     pair.source.run("create table if not exists sale as select 1 as n")
-    told = Told()
-    with Migration(part(pair, HOLD).spec, external_run=told.external_run) as run:
+    others = Others()
+    with Migration(part(pair, HOLD).spec, external_run=others.external_run) as run:
         run_flow(MIGRATE.only(EXTRACT, HOLD, *steps), run, jobs=1, emit=run.emit)
-        told.handles[HOLD] = run.handle
-        yield run, told
+        others.handles[HOLD] = run.handle
+        yield run, others
 
 
 @pytest.mark.parametrize("step", [EXTRACT, HOLD])
 def test_a_server_that_is_down_is_no_refusal_and_a_wrong_password_is_one(
     pair: Pair, step: str
 ) -> None:
-    told = Told(handles={EXTRACT: {"run": "20260101_0000_abcd", "fingerprint": ""}})
+    others = Others(handles={EXTRACT: {"run": "20260101_0000_abcd", "fingerprint": ""}})
     nobody = f"postgresql://postgres@127.0.0.1:{free_port()}/none"
     with pytest.raises(ConnectionLost, match="source"):
-        begin(part(pair, step, told, source=nobody))
+        begin(part(pair, step, others, source=nobody))
     wrong = pair.source.url.replace("Sw0rdfish", "Herring")
     for target in (pair.target.url, nobody):
         with pytest.raises(Refused):
-            begin(part(pair, step, told, source=wrong, target=target))
+            begin(part(pair, step, others, source=wrong, target=target))
 
 
 def begin(part: Part) -> None:
@@ -86,41 +86,41 @@ def begin(part: Part) -> None:
 
 
 def test_the_snapshot_that_another_task_holds_is_found(pair: Pair) -> None:
-    with held(pair) as (run, told):
-        assert part(pair, "validate_schema", told).held_snapshot() == run.snapshot.id
+    with held(pair) as (run, others):
+        assert part(pair, "validate_schema", others).held_snapshot() == run.snapshot.id
 
 
-def test_a_snapshot_is_waited_for_until_its_holder_has_told_it(pair: Pair) -> None:
+def test_a_snapshot_is_waited_for_until_its_holder_reports_it(pair: Pair) -> None:
     with pytest.raises(RunLost, match=f"waiting for {HOLD}"):
         part(pair, "validate_schema").held_snapshot()
-    with held(pair) as (_, told):
+    with held(pair) as (_, others):
         pass
     with pytest.raises(RunLost):  # of an earlier attempt, and the next has not come so far
-        part(pair, "validate_schema", told).held_snapshot()
+        part(pair, "validate_schema", others).held_snapshot()
 
 
 def test_a_finished_run_s_old_snapshot_is_none(pair: Pair) -> None:
     every = [step.name for step in MIGRATE.steps]
-    with held(pair, *every) as (_, told):
+    with held(pair, *every) as (_, others):
         pass
     assert pair.target.value("select state from windlass.run") == "done"
     with pytest.raises(SnapshotLost):
-        part(pair, "validate_schema", told).held_snapshot()
+        part(pair, "validate_schema", others).held_snapshot()
 
 
 @pytest.mark.parametrize("handle", [{}, {"run": "1"}])
 def test_a_snapshot_whose_holder_has_ended_says_what_to_clear(pair: Pair, handle: Result) -> None:
-    told = Told(handles={HOLD: handle} if handle else {}, ended=True)
+    others = Others(handles={HOLD: handle} if handle else {}, ended=True)
     with pytest.raises(WindlassError, match=f"{HOLD} has ended") as caught:
-        part(pair, "validate_schema", told).held_snapshot()
+        part(pair, "validate_schema", others).held_snapshot()
     assert not caught.value.retryable
     assert caught.value.hint == f"clear {HOLD} as well"
 
 
 def test_what_an_old_list_names_and_the_plan_has_no_more_says_what_to_clear(pair: Pair) -> None:
-    with held(pair) as (_, told):
+    with held(pair) as (_, others):
         with pytest.raises(WindlassError, match="source 9/7 of validate_content is not") as caught:
-            part(pair, "validate_content", told).run(["source 9/7"])
+            part(pair, "validate_content", others).run(["source 9/7"])
         assert caught.value.hint == "clear prepare_validation"
 
 
@@ -159,7 +159,7 @@ def test_the_task_that_plans_names_who_keeps_it_waiting(
 
 
 @dataclass
-class Busy(Told):
+class Busy(Others):
     """Others are at work until they are over."""
 
     over: threading.Event = field(default_factory=threading.Event)

@@ -63,7 +63,7 @@ Migrated = tuple[Ended, Pair, dict[str, object]]
 
 @contextmanager
 def written_meanwhile(pair: Pair) -> Iterator[None]:
-    """The source goes on writing once all is copied and the sequences are set; at the end that is
+    """The source keeps writing once all is copied and the sequences are set; at the end that is
     taken back."""
     is_set = "select count(*) from windlass.line where step = 'set_sequences'"
     until(lambda: pair.target.value("select to_regclass('windlass.line')"), "the run has begun")
@@ -137,9 +137,9 @@ def test_the_validation_dag_reads_the_migrations_own_snapshot(migrated: Migrated
 def test_target_relations_are_assets_that_other_dags_can_wait_for(migrated: Migrated) -> None:
     ended, pair, _ = migrated
     events = ended.airflow.client.api("GET", "/assets/events?limit=50")["asset_events"]
-    told = {event["uri"] for event in events if event["source_run_id"] == ended.run_id}
+    reported = {event["uri"] for event in events if event["source_run_id"] == ended.run_id}
     place = f"postgres://127.0.0.1:{pair.target.server.port}/{pair.target.name}"
-    assert told == {f"{place}/shop/item", f"{place}/shop/sale"}
+    assert reported == {f"{place}/shop/item", f"{place}/shop/sale"}
 
 
 def test_no_password_is_anywhere(migrated: Migrated) -> None:
@@ -167,7 +167,7 @@ def test_clearing_every_task_of_a_finished_run_changes_nothing(migrated: Migrate
 # --------------------------------------------------------------------------------- what turns red
 
 
-def test_a_wrong_password_is_told_without_it(running: LocalAirflow, pair: Pair) -> None:
+def test_a_wrong_password_is_reported_without_it(running: LocalAirflow, pair: Pair) -> None:
     conf = connect(running, pair)
     wrong = pair.source.url.replace("Sw0rdfish", "Herring").replace("postgresql", "postgres")
     running.client.set_connection("wrong", wrong)
@@ -210,7 +210,7 @@ def test_a_rejected_plan_writes_nothing(running: LocalAirflow, pair: Pair) -> No
     assert pair.target.value("select to_regnamespace('windlass')") is None
 
 
-def test_a_row_changed_between_copy_and_verification_is_found_and_told(
+def test_a_row_changed_between_copy_and_verification_is_found_and_reported(
     running: LocalAirflow, pair: Pair, post: Post
 ) -> None:
     fill(pair.source)
@@ -276,7 +276,8 @@ def kill_client(address: str, port: int) -> bool:
     return True
 
 
-# -------------------------------------------------------------------------------------- who is told
+# -------------------------------------------------------------------------------------- who is
+# notified
 
 
 class Post:
@@ -350,7 +351,7 @@ def post(running: LocalAirflow) -> Iterator[Post]:
         controller.stop()
 
 
-def test_a_run_that_takes_too_long_is_told_while_it_goes_on(
+def test_a_run_that_takes_too_long_is_reported_while_it_continues(
     running: LocalAirflow, pair: Pair, post: Post
 ) -> None:
     fill(pair.source, items=10, sales=10)
@@ -366,7 +367,7 @@ def test_a_run_that_takes_too_long_is_told_while_it_goes_on(
 def test_a_worker_killed_in_the_middle_of_a_chunk_and_then_the_holder(
     running: LocalAirflow, pair: Pair, post: Post
 ) -> None:
-    """And the good end is told, in the messages and in the report."""
+    """And the good end is reported, in the messages and in the report."""
     fill(pair.source)
     conf = {**connect(running, pair), **CUT, **NOT_TOLD, "source_schema": "shop"}
     run_id = running.client.trigger("migrate", conf)

@@ -240,7 +240,7 @@ def test_a_share_s_name_fits_into_airflow_s_database(divide: Divide) -> None:
     assert 0 < len(share["name"]) <= MOST_TOLD
 
 
-def test_one_item_alone_tells_its_detail_and_several_each_their_own(divide: Divide) -> None:
+def test_one_item_alone_shows_its_detail_and_several_each_their_own(divide: Divide) -> None:
     first, second = Item("1", detail={"rows": 5}), Item("2", detail={"rows": 7})
     assert divide([first], 1) == [{"name": "1", "items": ["1"], "rows": 5}]
     assert divide([first, second, Item("3")], 1) == [

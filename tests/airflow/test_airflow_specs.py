@@ -1,4 +1,4 @@
-"""A folder of YAML files as DAGs: cheap to read, and every fault told with the file it is in."""
+"""A folder of YAML files as DAGs: cheap to read, and every fault is reported with its file."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ class Shelf:
         self.put(**texts)
         with pytest.raises(BadSpec) as caught:
             self.read()
-        told = [fault.removeprefix(f"{self.folder}/") for fault in caught.value.faults]
-        return [(file, said) for file, _, said in (fault.partition(": ") for fault in told)]
+        reported = [fault.removeprefix(f"{self.folder}/") for fault in caught.value.faults]
+        return [(file, said) for file, _, said in (fault.partition(": ") for fault in reported)]
 
 
 @pytest.fixture
@@ -282,14 +282,14 @@ def test_notices_and_a_deadline_are_the_same_dag_when_read_again(shelf: Shelf, h
 # faults
 
 
-def test_every_fault_of_every_file_is_told(shelf: Shelf) -> None:
-    told = shelf.faults(
+def test_every_fault_of_every_file_is_reported(shelf: Shelf) -> None:
+    reported = shelf.faults(
         a="spec: {chunk-sise: 64MB, jobs: 0}",
         b="scheduel: '@daily'\nretries: -1",
         c="spec: {verify: some}",
         good=PLAIN,
     )
-    assert told == [
+    assert reported == [
         ("a.yaml", "jobs: input should be greater than or equal to 1, not 0"),
         ("a.yaml", "unknown key 'chunk-sise'; did you mean 'chunk-size'?"),
         ("b.yaml", "retries: input should be greater than or equal to 0, not -1"),
@@ -324,36 +324,36 @@ def test_every_fault_of_every_file_is_told(shelf: Shelf) -> None:
     ],
 )
 def test_a_fault_says_what_is_wrong_and_in_which_file(shelf: Shelf, text: str, said: str) -> None:
-    ((file, told),) = shelf.faults(shop=text)
+    ((file, reported),) = shelf.faults(shop=text)
     assert file == "shop.yaml"
-    assert told.startswith(said)
+    assert reported.startswith(said)
 
 
-def test_a_file_that_is_not_yaml_is_told_with_its_line(shelf: Shelf) -> None:
+def test_a_file_that_is_not_yaml_is_reported_with_its_line(shelf: Shelf) -> None:
     ((file, _),) = shelf.faults(shop="flow: migrate\nspec: [\n")
     assert file == "shop.yaml line 3"
 
 
 @pytest.mark.parametrize("text", ["spec: {source: 'host=old password=secret'}", "spec: secret"])
-def test_a_fault_does_not_tell_what_may_be_secret(shelf: Shelf, text: str) -> None:
+def test_a_fault_does_not_show_what_may_be_secret(shelf: Shelf, text: str) -> None:
     assert "secret" not in repr(shelf.faults(shop=text))
 
 
 @pytest.mark.parametrize("text", ["deadline-minutes: 5", "deadline-minutes: 5\nemail: []"])
 def test_a_deadline_needs_somebody_to_tell(shelf: Shelf, text: str) -> None:
-    ((_, told),) = shelf.faults(shop=text)
-    assert "webhook-conn-id to notify" in told
+    ((_, reported),) = shelf.faults(shop=text)
+    assert "webhook-conn-id to notify" in reported
 
 
 @pytest.mark.parametrize("who", ["email: [me@ship.example]", "webhook-conn-id: ship_chat"])
-def test_a_deadline_tells_whoever_there_is(shelf: Shelf, who: str) -> None:
+def test_a_deadline_notifies_everybody_configured(shelf: Shelf, who: str) -> None:
     shelf.put(shop=f"deadline-minutes: 5\n{who}")
     assert shelf.read()["shop"].words["deadline"]
 
 
 def test_two_files_cannot_be_one_dag(shelf: Shelf) -> None:
-    told = shelf.faults(a="dag-id: shop", b="flow: validate", c="dag_id: shop")
-    assert told == [("c.yaml", "another file has the dag-id shop too")]
+    reported = shelf.faults(a="dag-id: shop", b="flow: validate", c="dag_id: shop")
+    assert reported == [("c.yaml", "another file has the dag-id shop too")]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_two_files_cannot_be_one_dag(shelf: Shelf) -> None:
         ),
     ],
 )
-def test_what_airflow_would_not_take_is_told_with_the_others(shelf: Shelf, text: str) -> None:
+def test_what_airflow_would_not_take_is_reported_with_the_others(shelf: Shelf, text: str) -> None:
     assert {file for file, _ in shelf.faults(a=text, b="flow: copy")} == {"a.yaml", "b.yaml"}
 
 

@@ -143,7 +143,7 @@ def masked(words: dict[str, Any]) -> list[str]:
     return sorted(task.given["mask"])
 
 
-def test_words_that_are_wrong_are_all_told(process: Executor) -> None:
+def test_all_wrong_options_are_reported(process: Executor) -> None:
     words = {**GOOGLE, "WRITE_DISPOSITION": "WRITE_EMPTY", "include_secrets": ["nothing.*"]}
     found = process.submit(faults, words).result()
     assert len(found) == 2 and "WRITE_EMPTY" in found[0] and "nothing.*" in found[1]
@@ -336,8 +336,8 @@ def exporter(stopped_airflow: LocalAirflow) -> Exporter:
 
 def test_the_list_of_tables_is_read_from_the_catalog(exporter: Exporter) -> None:
     exporter.refreshed.expect("success")
-    told = exporter.refreshed.xcom("read_catalog")
-    assert tuple(told["return_value"]) == tables_of("3.3") and "notices" not in told
+    reported = exporter.refreshed.xcom("read_catalog")
+    assert tuple(reported["return_value"]) == tables_of("3.3") and "notices" not in reported
 
 
 def test_a_table_is_exported_by_a_real_airflow(exporter: Exporter) -> None:
@@ -352,7 +352,7 @@ def test_a_table_is_exported_by_a_real_airflow(exporter: Exporter) -> None:
     assert list((exporter.folder / "files").rglob("part*")) == []
 
 
-def test_a_loss_is_told_and_in_the_report(exporter: Exporter) -> None:
+def test_a_loss_is_reported_and_in_the_report(exporter: Exporter) -> None:
     ended = run_dag(exporter.airflow, "export_lossy", {})
     ended.expect("success")
     (loss,) = ended.xcom("check_rows")["losses"]

@@ -1,4 +1,4 @@
-"""DuckDB as a source: every type of its own, and files that it cannot open."""
+"""DuckDB as a source: all its own types, and files that it cannot open."""
 
 from __future__ import annotations
 
@@ -88,11 +88,11 @@ def test_values_of_every_type_arrive(form: str, engine: Engine, tmp_path: Path) 
     described = {name: type_ for name, type_, *_ in rows(tmp_path, "describe v")}
     texts = ", ".join(f"c{at}::varchar" for at in range(len(VALUES)))
     found, empty = rows(tmp_path, f"select {texts} from v order by n")
-    told = [
+    reported = [
         (type_, literal, described[f"c{at}"], found[at])
         for at, (type_, literal, *_) in enumerate(VALUES)
     ]
-    assert told == VALUES
+    assert reported == VALUES
     assert set(empty) == {None}
 
 
@@ -104,7 +104,7 @@ def test_a_path_is_never_cut_off(tail: str, tmp_path: Path) -> None:
             engine(f"duckdb://{tmp_path}/a.duckdb{tail}")
 
 
-def test_types_of_its_own_arrive_in_postgres(
+def test_duckdb_s_own_types_arrive_in_postgres(
     engine: Engine, database: Callable[[int], Database], tmp_path: Path
 ) -> None:
     there = database(18)

@@ -113,8 +113,8 @@ def test_what_a_word_names_wrongly_is_refused_at_once(engine: Engine, tmp_path: 
         {"name": "worse", "query": "select 1 as a", "where": "no such thing"},
     ]
     ran = export(engine, tmp_path, relations=words, mask="*.secret").expect(3)
-    told = dict.fromkeys(one["object"] for one in ran.result["problems"])
-    assert list(told) == ["nothing", "broken", engine.named("orders"), "worse"]
+    reported = dict.fromkeys(one["object"] for one in ran.result["problems"])
+    assert list(reported) == ["nothing", "broken", engine.named("orders"), "worse"]
     assert files(tmp_path) == []
 
 

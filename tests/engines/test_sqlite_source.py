@@ -93,9 +93,9 @@ def test_a_column_with_texts_among_integers_is_refused_with_their_counts(
         "insert into v values (null, 'n/a', 1.5)",
     )
     ran = export(engine, tmp_path, relations="v").expect(3)
-    told = " ".join(one["message"] for one in ran.result["problems"])
-    assert "a is declared as int and holds 1,000 integers and 1 text: give" in told
-    assert "b has no declared type and holds 1 real and 1,000 texts: give" in told
+    reported = " ".join(one["message"] for one in ran.result["problems"])
+    assert "a is declared as int and holds 1,000 integers and 1 text: give" in reported
+    assert "b has no declared type and holds 1 real and 1,000 texts: give" in reported
     assert files(tmp_path) == []
     export(engine, tmp_path, relations="v", leave_out=["v.a", "v.b"]).expect(0)
 

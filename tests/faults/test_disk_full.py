@@ -1,4 +1,5 @@
-"""The target's disk fills up: a clear stop, and after space is made the same command goes on."""
+"""The target's disk fills up: the run stops clearly, and with free space the same command
+resumes."""
 
 from __future__ import annotations
 

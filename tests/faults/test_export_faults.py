@@ -67,9 +67,7 @@ def test_two_exports_at_once_both_end_right(shop: Database, tmp_path: Path) -> N
     assert files(tmp_path) == []
 
 
-def test_a_table_that_is_dropped_meanwhile_waits_for_its_readers(
-    shop: Database, tmp_path: Path
-) -> None:
+def test_dropping_a_table_waits_for_its_readers(shop: Database, tmp_path: Path) -> None:
     """The snapshot's holder has locked what it has looked at."""
     shop.run(
         "create table shop.slow as select n as id from generate_series(1, 1500) n",
@@ -124,7 +122,7 @@ PLACES = (
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_run_that_was_killed_goes_on(place: str, shop: Database, tmp_path: Path) -> None:
+def test_a_killed_run_is_resumed(place: str, shop: Database, tmp_path: Path) -> None:
     """Nothing is lost, nothing doubled, and no file stays, not even one that was begun."""
     words: dict[str, Any] = {"relations": "shop.orders", "disposition": "append"}
     path = spec_file(tmp_path, **words)
@@ -140,7 +138,7 @@ def test_a_run_that_was_killed_goes_on(place: str, shop: Database, tmp_path: Pat
 
 @pytest.mark.parametrize("disposition", ["append", "truncate"])
 @pytest.mark.parametrize("place", ["postgres insert into .*_windlass_loads", "after load"])
-def test_a_run_that_was_killed_while_postgres_was_loaded_goes_on(
+def test_a_run_killed_while_loading_postgres_is_resumed(
     place: str,
     disposition: str,
     shop: Database,

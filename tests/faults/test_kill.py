@@ -1,4 +1,4 @@
-"""Whatever is killed, whenever, however often: the same command goes on and ends equal.
+"""Whatever is killed, whenever, however often: the same command resumes and ends equal.
 
 The servers sync to disk here, and lose what a power cut would lose.
 """
@@ -182,7 +182,7 @@ def test_a_server_that_dies_under_a_move_changes_nothing(move: Move, side: str, 
         go_on(move, disturb(move, rng, kill))
 
 
-def test_a_server_that_stays_away_stops_the_move_and_it_goes_on_later(move: Move) -> None:
+def test_a_server_that_stays_away_stops_the_move_which_resumes_later(move: Move) -> None:
     for part in (0.6, 0.4, 0.2):  # of a usual move's time; this one may be quicker
         process = start(*WORDS, pair=move.pair)
         time.sleep(part * move.seconds)

@@ -1,4 +1,4 @@
-"""A move that was stopped goes on with the same command, and says what that did to its snapshot."""
+"""The same command resumes a stopped migration, and reports the effect on its snapshot."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def killed(pair: Pair, *words: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_move_says_how_to_go_on_and_does(busy: Pair, number: signal.Signals) -> None:
+def test_an_interrupted_move_says_how_to_resume_and_does(
+    busy: Pair, number: signal.Signals
+) -> None:
     ran = interrupted(busy, number=number).expect(INTERRUPTED)
     assert ran.result["state"] == "interrupted"
     before = journalled(busy)
@@ -235,7 +237,7 @@ def test_a_change_under_a_killed_move_is_named_and_has_a_way_on(
     assert schema_difference(pair.source, pair.target) == []
 
 
-def test_restart_begins_anew_and_ends_equal(busy: Pair) -> None:
+def test_restart_starts_over_and_ends_equal(busy: Pair) -> None:
     killed(busy)
     done = migrate(busy, *SLOWLY[1:], "--restart").expect(DONE).result
     assert done["resumed"] is False
@@ -243,7 +245,7 @@ def test_restart_begins_anew_and_ends_equal(busy: Pair) -> None:
     assert content_difference(busy.source, busy.target) == []
 
 
-def test_a_stopped_move_goes_on_only_as_the_same_move(busy: Pair) -> None:
+def test_a_stopped_move_resumes_only_as_the_same_move(busy: Pair) -> None:
     killed(busy)
     ran = migrate(busy, *SLOWLY[1:], "--exclude", "busy.keyless").expect(REFUSED)
     assert "other options" in str(ran.result["problems"])

@@ -102,7 +102,7 @@ def gated(database: Make) -> Database:
 
 @contextmanager
 def closed(database: Database, gate: int) -> Iterator[None]:
-    """Nobody passes this gate meanwhile."""
+    """Nobody passes this gate while the block runs."""
     with database.connect() as connection:
         connection.execute("select pg_advisory_lock(4711, %s)", (gate,))
         yield
@@ -144,7 +144,7 @@ def test_killed_in_every_step_the_same_command_ends_as_if_undisturbed(
     backup = "select * from backup.message order by 1"
     assert gated.rows(backup) == other.rows(backup)
     assert left_over(gated) == []
-    # what had changed nothing was begun anew each time
+    # a run that had changed nothing was started over each time
     assert gated.value("select count(*) from windlass.run where state = 'done'") == 1
     assert gated.value("select count(*) from windlass.run where state = 'running'") == 0
 
@@ -178,7 +178,7 @@ def test_what_was_abandoned_half_way_can_be_undone(gated: Database, tmp_path: Pa
     assert left_over(gated) == []
 
 
-def test_ctrl_c_is_told_and_the_same_command_goes_on(gated: Database, tmp_path: Path) -> None:
+def test_ctrl_c_is_reported_and_the_same_command_resumes(gated: Database, tmp_path: Path) -> None:
     file = write_spec(tmp_path, WORDS)
     with closed(gated, AT["write_rows"]):
         process = start("rewrite", "-f", str(file), env={"WINDLASS_TARGET": gated.url})
@@ -218,7 +218,7 @@ def test_rows_that_others_change_before_the_write_are_left_as_they_made_them(
     assert messages.value("select count(*) from message where product_id is null") == 20
 
 
-def test_rows_with_the_key_that_arrive_or_change_meanwhile_are_not_deleted(
+def test_rows_with_the_key_that_arrive_or_change_during_the_run_are_not_deleted(
     messages: Database,
 ) -> None:
     words = {**PRODUCT, "delete": "all_with_key", "select": "message_id = 2"}
@@ -274,8 +274,8 @@ def test_readers_never_see_the_table_without_the_rows(messages: Database) -> Non
     for name in STEPS:
         step(messages, name)
         assert len(rows(messages)) == 40
-    told = "select told, count(*), min(rows) from seen group by 1"
-    assert messages.rows(told) == [("UPDATE", 3, 40)]  # the write, and the stamp's two ways
+    reported = "select told, count(*), min(rows) from seen group by 1"
+    assert messages.rows(reported) == [("UPDATE", 3, 40)]  # the write, and the stamp's two ways
 
 
 def test_a_column_is_added_without_a_queue_behind_it(messages: Database) -> None:
@@ -316,7 +316,7 @@ def test_the_second_of_two_at_once_is_refused_naming_the_first(
     finish(process).expect(DONE)
 
 
-def test_a_run_between_two_steps_of_its_own_is_not_taken_for_abandoned(
+def test_a_run_between_two_of_its_steps_does_not_count_as_abandoned(
     messages: Database,
 ) -> None:
     steps(messages, STEPS[0], "back_up_rows")
@@ -399,7 +399,7 @@ def test_a_table_that_is_altered_after_rows_were_deleted_gets_them_back(
     assert done(messages, words).counts["written"] == 11
 
 
-def test_a_table_that_is_dropped_in_the_middle_is_told(messages: Database) -> None:
+def test_a_table_that_is_dropped_during_the_run_is_reported(messages: Database) -> None:
     steps(messages, STEPS[0], "back_up_rows")
     messages.run("drop table message")
     with pytest.raises(Refused) as caught:

@@ -116,7 +116,7 @@ def test_a_stalled_wire_is_waited_for(wired: Wired, side: str) -> None:
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
-def test_a_wire_that_stays_cut_stops_the_move_and_it_goes_on_later(wired: Wired, side: str) -> None:
+def test_a_wire_that_stays_cut_stops_the_move_which_resumes_later(wired: Wired, side: str) -> None:
     process = under_way(wired)
     proxy: Proxy = getattr(wired, side)
     proxy.refuse()

@@ -45,7 +45,7 @@ def compare(pair: Pair, **words: Any) -> dict[str, Any]:
         return dict(run.result("generate_validation_report"))
 
 
-def test_a_source_that_goes_on_writing_is_equal_in_the_snapshot_of_its_move(pair: Pair) -> None:
+def test_a_source_that_keeps_writing_is_equal_in_the_snapshot_of_its_move(pair: Pair) -> None:
     with moved(pair) as run:
         pair.source.run("insert into sale (n) values (101)", "select nextval('apart')")
         report = compare(pair, snapshot=run.snapshot.id)

@@ -49,7 +49,7 @@ def test_the_demo_can_be_run_again_on_the_same_servers(
         assert row == (True,)
 
 
-def test_the_demo_tells_how_to_go_on_without_a_password(folder: Path) -> None:
+def test_the_demo_shows_the_next_command_without_a_password(folder: Path) -> None:
     ran = windlass("demo", "--folder", str(folder), "--scale", "0.01").expect(0)
     password = (folder / "source" / "password").read_text().strip()
     assert password not in ran.said
@@ -57,7 +57,7 @@ def test_the_demo_tells_how_to_go_on_without_a_password(folder: Path) -> None:
         assert words in ran.stdout
 
 
-def test_another_scale_fills_the_source_anew(folder: Path) -> None:
+def test_another_scale_refills_the_source(folder: Path) -> None:
     assert demo(folder, "--scale", "0.02")["rows"] > demo(folder)["rows"]
 
 

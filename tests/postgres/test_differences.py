@@ -145,7 +145,7 @@ def test_every_type_of_key_is_found_again(
 
 
 @pytest.mark.parametrize("pair", [(15, 15)], indirect=True)
-def test_keys_that_do_not_mind_case_are_told_apart_by_it(pair: Databases) -> None:
+def test_keys_that_do_not_mind_case_are_distinguished_by_it(pair: Databases) -> None:
     both(
         pair,
         "create schema s",

@@ -271,7 +271,7 @@ MERGE: dict[str, Any] = {
 CHANGED = "update shop.orders set note = 'changed', at = '2024-02-01 00:00Z' where id = 7"
 
 
-def test_a_merge_goes_on_with_the_rows_that_were_read_again(
+def test_a_merge_continues_with_the_rows_that_were_read_again(
     shop: Database, load: Callable[..., Ran], bigquery: FakeBigQuery
 ) -> None:
     """The staged rows of the first attempt are not those of the second, whose files and watermark
@@ -314,7 +314,7 @@ def test_what_was_appended_stays_what_this_run_has_loaded(
     assert bigquery.rows("select rows, read_rows from raw._windlass_loads") == [(100, 100)]
 
 
-def test_a_merge_whose_staged_rows_are_gone_goes_on(
+def test_a_merge_whose_staged_rows_are_gone_continues(
     load: Callable[..., Ran], bigquery: FakeBigQuery
 ) -> None:
     """Killed after it had cleaned up, and before the record."""
@@ -361,7 +361,7 @@ def test_a_table_that_was_dropped_in_bigquery_is_merged_whole(
 def test_a_job_that_still_runs_is_waited_for(
     load: Callable[..., Ran], bigquery: FakeBigQuery
 ) -> None:
-    """Asking for it has failed: it goes on, and the retry meets it."""
+    """The request failed, but the job continues, and the retry finds it."""
     bigquery.hold, bigquery.fail_polls = 2, 1
     load(disposition="append").expect(0)
     assert bigquery.rows("select count(*) from raw.orders") == [(100,)]
@@ -403,7 +403,7 @@ def test_bigquery_without_credentials_says_so(
     assert "GOOGLE_APPLICATION_CREDENTIALS" in problem["hint"]
 
 
-def test_credentials_that_were_revoked_are_told(
+def test_credentials_that_were_revoked_are_reported(
     load: Callable[..., Ran],
     bigquery: FakeBigQuery,
     monkeypatch: pytest.MonkeyPatch,
@@ -452,8 +452,8 @@ def test_a_table_that_does_not_fit_is_refused_with_every_column(
     fields = [{"name": "id", "type": "STRING"}, {"name": "note", "type": "INTEGER"}]
     bigquery._create("raw", "orders", fields)
     (problem,) = load(disposition="append").expect(3).result["problems"]
-    for told in ("id is STRING, not INTEGER", "note is INTEGER, not STRING", "at (TIMESTAMP)"):
-        assert told in problem["message"]
+    for reported in ("id is STRING, not INTEGER", "note is INTEGER, not STRING", "at (TIMESTAMP)"):
+        assert reported in problem["message"]
 
 
 def test_names_that_bigquery_does_not_take_are_refused(

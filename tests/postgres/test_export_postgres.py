@@ -27,7 +27,9 @@ def test_csv_merges_into_postgres(
     assert there.rows("select count(*), count(note) from orders") == [(100, 99)]
 
 
-def test_rows_that_a_key_does_not_tell_apart_are_not_merged(shop: Database, tmp_path: Path) -> None:
+def test_rows_that_a_key_does_not_distinguish_are_not_merged(
+    shop: Database, tmp_path: Path
+) -> None:
     words = {"relations": {"name": "shop.orders", "key": "note"}, "disposition": "merge"}
     ran = export(shop, tmp_path, **words).expect(4)
     assert "the same key (note)" in ran.result["message"]

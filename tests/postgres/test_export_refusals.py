@@ -51,7 +51,7 @@ def test_our_own_tables_are_no_part_of_a_source(
 # refusals: everything at once, and nothing is written
 
 
-def test_everything_that_is_wrong_is_told_at_once(shop: Database, tmp_path: Path) -> None:
+def test_everything_that_is_wrong_is_reported_at_once(shop: Database, tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
         connection.execute("create table orders (id bigint, note int, must int not null)")
     words: dict[str, Any] = {
@@ -64,14 +64,14 @@ def test_everything_that_is_wrong_is_told_at_once(shop: Database, tmp_path: Path
     }
     words["relations"][3] = {"name": "named", "query": "select 1 as a", "columns": ["nope"]}
     ran = export(shop, tmp_path, **words).expect(3)
-    told = "\n".join(f"{one['object']}: {one['message']}" for one in ran.result["problems"])
-    assert "shop.nothing: names no relation" in told
-    assert 'broken: relation "shop.missing" does not exist' in told
-    assert "named: columns: there is no column nope" in told
-    assert "id is BIGINT, not INTEGER" in told
-    assert "at (TIMESTAMP WITH TIME ZONE) is missing" in told
-    assert "note is INTEGER, not VARCHAR" in told
-    assert "must is NOT NULL without a default" in told
+    reported = "\n".join(f"{one['object']}: {one['message']}" for one in ran.result["problems"])
+    assert "shop.nothing: names no relation" in reported
+    assert 'broken: relation "shop.missing" does not exist' in reported
+    assert "named: columns: there is no column nope" in reported
+    assert "id is BIGINT, not INTEGER" in reported
+    assert "at (TIMESTAMP WITH TIME ZONE) is missing" in reported
+    assert "note is INTEGER, not VARCHAR" in reported
+    assert "must is NOT NULL without a default" in reported
     assert files(tmp_path) == []
 
 
@@ -154,8 +154,8 @@ def test_a_machine_without_space_for_a_copy_says_so() -> None:
 
     full: Any = FullDisk()
     with (
-        pytest.raises(WindlassError, match="no space left on this machine") as told,
+        pytest.raises(WindlassError, match="no space left on this machine") as reported,
         fetched(full, "part-00001.parquet"),
     ):
         pass
-    assert "TMPDIR" in told.value.hint
+    assert "TMPDIR" in reported.value.hint

@@ -27,11 +27,11 @@ def test_files_go_once_they_are_loaded(shop: Database, tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
-def test_a_run_that_is_named_is_told_whether_it_goes_on(shop: Database, tmp_path: Path) -> None:
+def test_a_named_run_reports_whether_it_resumes(shop: Database, tmp_path: Path) -> None:
     words = {"relations": "shop.orders", "keep_files": True}
-    for told in ("has left nothing to resume", "what it has not read yet"):
+    for reported in ("has left nothing to resume", "what it has not read yet"):
         ran = export(shop, tmp_path, "--run", "monday", **words).expect(0)
-        assert any(told in notice for notice in ran.result["notices"])
+        assert any(reported in notice for notice in ran.result["notices"])
 
 
 def test_files_are_kept_on_request_and_cut_by_size(shop: Database, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every type's values arrive as they are, in both formats, or a loss is told."""
+"""Every type's values arrive unchanged in both formats, or a loss is reported."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ def test_values_arrive_as_they_are(
     texts = ", ".join(f"c{at}::varchar" for at in range(len(VALUES)))
     (found,) = rows(tmp_path, f"select {texts} from v where n = 1")
     (empty,) = rows(tmp_path, f"select {texts} from v where n = 2")
-    told = [
+    reported = [
         (type_, literal, described[f"c{at}"], found[at])
         for at, (type_, literal, *_) in enumerate(VALUES)
     ]
-    assert told == VALUES
+    assert reported == VALUES
     assert set(empty) == {None}
 
 

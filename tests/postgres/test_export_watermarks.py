@@ -65,10 +65,10 @@ def test_a_table_that_was_dropped_or_emptied_is_merged_whole(
     assert len(table(tmp_path)) == there.value("select count(*) from orders") == 100
 
 
-def test_changes_alone_do_not_fill_a_table_that_was_dropped_meanwhile(
+def test_changes_alone_do_not_fill_a_table_that_was_dropped_in_between(
     shop: Database, tmp_path: Path
 ) -> None:
-    """A run was killed before its load; by the time it goes on, the table is gone."""
+    """A run was killed before its load; when it resumes, the table is gone."""
     export(shop, tmp_path, **MERGE).expect(0)
     shop.run("update shop.orders set note = 'changed', at = '2024-02-01 00:00Z' where id = 7")
     export(shop, tmp_path, "--run", "monday", keep_files=True, **MERGE).expect(0)
@@ -90,7 +90,7 @@ def test_a_table_that_was_replaced_by_others_is_merged_whole(
 
 
 @pytest.mark.parametrize("warehouse", ["duckdb", "postgres"])
-def test_each_source_has_a_watermark_of_its_own(
+def test_each_source_has_its_own_watermark(
     warehouse: str, shop: Database, database: Callable[[int], Database], tmp_path: Path
 ) -> None:
     """Two sources, and two conditions, merge into one table; their runs have one name."""
@@ -122,7 +122,7 @@ def test_rows_that_are_still_being_written_are_not_passed_by(
     assert dict(table(tmp_path))[200] == "late"
 
 
-def test_who_may_not_see_the_writers_is_told(shop: Database, tmp_path: Path) -> None:
+def test_a_user_who_may_not_see_the_writers_gets_a_notice(shop: Database, tmp_path: Path) -> None:
     """Since when a session of another role has been writing is for few to know."""
     shop.run(
         f"create role export_reader login password '{PASSWORD}'",

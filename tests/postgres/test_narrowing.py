@@ -187,14 +187,14 @@ def test_values_that_a_type_refuses_are_found_before_anything_is_written(pair: P
         "create table s.f (v bit(3))",
     )
     ran = fill(pair, "--accept", "values").expect(REFUSED)
-    told = {one["object"]: one["message"] for one in ran.result["problems"]}
-    assert set(told) == {"s.a", "s.b", "s.c", "s.d", "s.e", "s.f"}
-    assert "1 value does not fit" in told["s.a"]
-    assert "2 values do not fit" in told["s.b"]
-    assert "not every value of text is one of integer" in told["s.c"]
-    assert "not every value of numeric is one of numeric(4,1)" in told["s.d"]
-    assert "s.pair" in told["s.e"]
-    assert "1 value does not fit" in told["s.f"]
+    reported = {one["object"]: one["message"] for one in ran.result["problems"]}
+    assert set(reported) == {"s.a", "s.b", "s.c", "s.d", "s.e", "s.f"}
+    assert "1 value does not fit" in reported["s.a"]
+    assert "2 values do not fit" in reported["s.b"]
+    assert "not every value of text is one of integer" in reported["s.c"]
+    assert "not every value of numeric is one of numeric(4,1)" in reported["s.d"]
+    assert "s.pair" in reported["s.e"]
+    assert "1 value does not fit" in reported["s.f"]
     assert "toolong" not in ran.said and "odder" not in ran.said
     assert pair.target.value("select to_regclass('s.made')::text") is None
 

@@ -48,7 +48,7 @@ def test_a_source_that_holds_nothing_else_is_empty(used: Pair) -> None:
     assert problem["object"] == "source" and "swapped" in problem["hint"]
 
 
-def test_what_was_set_aside_on_the_target_is_not_taken_for_tables_of_its_own(pair: Pair) -> None:
+def test_what_was_set_aside_on_the_target_does_not_count_as_its_tables(pair: Pair) -> None:
     pair.source.run("create table t (a int)")
     pair.target.run("create table t (a int)")
     migrate(pair, "--existing", "replace").expect(DONE)

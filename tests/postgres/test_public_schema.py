@@ -84,7 +84,7 @@ def test_public_is_left_alone_where_nothing_of_it_is_migrated(pair: Pair) -> Non
 
 
 @pytest.mark.parametrize("pair", [(14, 14)], indirect=True)
-def test_who_may_not_close_public_is_told_so(pair: Pair) -> None:
+def test_a_user_who_may_not_close_public_is_refused_with_the_reason(pair: Pair) -> None:
     admin = pair.target.server.admin
     admin.run(f"create role tenant login password '{PASSWORD}'")
     try:

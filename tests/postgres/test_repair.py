@@ -25,7 +25,7 @@ def databases(server: Callable[[int], Server]) -> Iterator[Databases]:
 
 
 def both(databases: Databases, *statements: str) -> None:
-    """In a schema `s` that is made anew."""
+    """In a schema `s` that is created again."""
     for database in (databases.source, databases.target):
         database.run("drop schema if exists s cascade", "create schema s", *statements)
 
@@ -144,7 +144,7 @@ def test_identity_and_generated_columns_get_the_source_s_values(databases: Datab
     assert databases.source.rows(rows) == databases.target.rows(rows)
 
 
-def test_rows_that_each_server_puts_in_another_partition_are_told_apart_at_the_root(
+def test_rows_that_each_server_puts_in_another_partition_are_distinguished_at_the_root(
     databases: Databases,
 ) -> None:
     """An enum's hash is that of its object id, which each server gives out on its own."""
@@ -251,7 +251,7 @@ def give(databases: Databases, *names: str) -> None:
     )
 
 
-def test_who_may_not_quiet_foreign_keys_is_told_so_and_nothing_changes(
+def test_a_user_who_may_not_disable_foreign_keys_is_refused_and_nothing_changes(
     databases: Databases, plain_user: str
 ) -> None:
     both(databases, *FAMILY)

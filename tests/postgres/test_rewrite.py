@@ -311,7 +311,7 @@ def test_status_lists_rewrites_and_what_can_be_undone(messages: Database) -> Non
 # what it refuses
 
 
-def test_every_problem_is_told_at_once_and_nothing_is_written(messages: Database) -> None:
+def test_every_problem_is_reported_at_once_and_nothing_is_written(messages: Database) -> None:
     messages.run("alter table message add twice int generated always as (message_id * 2) stored")
     said = problems(
         messages,
@@ -381,7 +381,7 @@ def guest(server: Callable[[int], Server], messages: Database) -> Iterator[str]:
     messages.run("drop owned by guest", "drop role guest")
 
 
-def test_missing_privileges_are_told_together(messages: Database, guest: str) -> None:
+def test_missing_privileges_are_reported_together(messages: Database, guest: str) -> None:
     messages.run("grant select on message to guest")
     said = problems(messages, {**PRODUCT, "connection": guest, "drop_duplicates": True})
     for words in (
@@ -421,7 +421,7 @@ def test_a_guest_with_the_least_privileges_can(messages: Database, guest: str) -
     assert done(messages, {**PRODUCT, "connection": guest}).counts["written"] == 20
 
 
-def test_a_backup_of_another_role_is_told_before_anything_is_written(
+def test_a_backup_of_another_role_is_reported_before_anything_is_written(
     messages: Database, guest: str
 ) -> None:
     done(messages)

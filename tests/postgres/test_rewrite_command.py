@@ -70,7 +70,7 @@ def test_plan_rewrite_status_and_rollback_by_their_commands(
         ("drop_duplicates: []", "drop"),
     ],
 )
-def test_a_spec_that_is_no_spec_is_told(
+def test_a_spec_that_is_no_spec_is_reported(
     words: str, said: str, messages: Database, tmp_path: Path
 ) -> None:
     file = str(write_spec(tmp_path, words))

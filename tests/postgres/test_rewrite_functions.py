@@ -244,7 +244,7 @@ def test_a_function_that_does_not_do_as_it_has_to_is_named(
     assert said in stopped(messages, call(function, frame, batch_rows=7))
 
 
-def test_a_function_that_fails_in_a_later_batch_is_called_anew(
+def test_a_function_that_fails_in_a_later_batch_is_called_again(
     messages: Database, call: Call
 ) -> None:
     calls: list[int] = []
@@ -263,7 +263,7 @@ def test_a_function_that_fails_in_a_later_batch_is_called_anew(
     assert calls == [7, 7, 7, 7, 6]
 
 
-def test_a_function_that_another_worker_lacks_is_told(messages: Database, call: Call) -> None:
+def test_a_function_that_another_worker_lacks_is_reported(messages: Database, call: Call) -> None:
     words = call(upper_arrow)
     step(messages, STEPS[0], words)
     del sys.modules["functions_of_a_test"].function
@@ -271,7 +271,7 @@ def test_a_function_that_another_worker_lacks_is_told(messages: Database, call: 
         step(messages, STEPS[1], words)
 
 
-def test_a_frame_without_its_library_is_told_before_anything_is_written(
+def test_a_frame_without_its_library_is_reported_before_anything_is_written(
     messages: Database, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import importlib.util

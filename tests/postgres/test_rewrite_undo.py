@@ -1,4 +1,4 @@
-"""What a rewrite leaves when it cannot go on, or is undone: no row is lost, and none doubled."""
+"""The result when a rewrite cannot continue or is undone: no row is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def test_what_others_have_changed_since_is_not_overwritten_unasked(
     assert rows(messages) == before
 
 
-# rows are told apart
+# rows are identified
 
 
 @pytest.mark.parametrize("has_id", [True, False])
@@ -282,7 +282,7 @@ def test_nobody_queues_behind_a_rollback_that_waits(messages: Database) -> None:
 
 @pytest.mark.parametrize("type_", ["varchar(3)", "char(3)", "bit(3)", "short", "varchar(3)[]"])
 @pytest.mark.parametrize("how", ["value", "sql"])
-def test_values_that_are_too_long_are_told_and_never_cut(
+def test_values_that_are_too_long_are_reported_and_never_cut(
     type_: str, how: str, messages: Database
 ) -> None:
     messages.run("create domain short as varchar(3)", f"alter table message add code {type_}")
@@ -324,7 +324,9 @@ def test_a_foreign_key_that_points_at_a_partition_is_seen(messages: Database) ->
     assert "reply_message_fkey" in said
 
 
-def test_errors_of_the_driver_are_told_as_ours_wherever_they_come_up(messages: Database) -> None:
+def test_errors_of_the_driver_are_reported_as_ours_wherever_they_come_up(
+    messages: Database,
+) -> None:
     done(messages)
     step(messages, STEPS[0])
     messages.run("alter table windlass.line rename column note to notes")
@@ -344,7 +346,7 @@ def test_status_does_not_call_a_run_killed_that_is_between_two_tasks(messages: D
     assert [one.active for one in status(messages.url)] == [False]
 
 
-def test_a_column_that_stays_behind_is_told(messages: Database) -> None:
+def test_a_column_that_stays_behind_is_reported(messages: Database) -> None:
     messages.run("alter table message add constraint low check (total < 100) not valid")
     words = {**PRODUCT, "set": {"total": {"value": 100}}}
     assert run(messages, words).state is State.STOPPED

@@ -190,7 +190,7 @@ def test_some_names_need_quotes(any_shop: Shop) -> None:
     assert any_shop.rows('select "Revenue €" from "Back Office"."Revenue by Category" limit 1')
 
 
-def test_business_goes_on_where_the_rows_end(any_shop: Shop) -> None:
+def test_business_continues_where_the_rows_end(any_shop: Shop) -> None:
     with closing(psycopg.connect(any_shop.url)) as connection:
         added = connection.execute(
             "insert into shop.customer (name, email) values ('New', 'new@example.org') returning id"

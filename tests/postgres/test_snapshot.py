@@ -1,4 +1,4 @@
-"""All readers see one moment of the source, whatever writers do meanwhile."""
+"""All readers see one moment of the source, whatever writers do."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def test_a_role_that_was_given_the_schema_can_use_it(pair: Pair, low: Hostile) -
     windlass("status", "--json", "--target", low.url).expect(DONE)
 
 
-def test_a_member_of_the_owning_role_is_told_how(pair: Pair, low: Hostile) -> None:
+def test_a_member_of_the_owning_role_gets_a_hint(pair: Pair, low: Hostile) -> None:
     """Its other members could change the journal under this one's feet."""
     with hostile_role(pair.target) as member:
         pair.target.run(f"create schema windlass authorization {low.name}")
@@ -206,12 +206,12 @@ def test_a_comparison_runs_no_other_role_s_code(pair: Pair) -> None:
             "create materialized view hers.m as select * from hers.seen",
             "insert into hers.t values (1)",
         )
-        told = "its query runs function hers.f() of " + low.name
+        reported = "its query runs function hers.f() of " + low.name
         notices = migrate(pair).expect(DONE).result["notices"]
-        assert [one for one in notices if told in one]
+        assert [one for one in notices if reported in one]
         found = verify(pair).expect(DIFFERENT).result["differences"]
         (view,) = (one for one in found if one["object"] == "materialized view hers.m")
-        assert told in view["message"]
+        assert reported in view["message"]
         planted = (
             "select (pg_stat_file(current_setting('data_directory') || '/planted', true)).size"
         )

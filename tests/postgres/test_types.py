@@ -100,7 +100,7 @@ LOOK_ALIKES = [
 ]
 
 
-def test_values_that_look_alike_to_the_server_are_told_apart(pair: Pair) -> None:
+def test_values_that_look_alike_to_the_server_are_distinguished(pair: Pair) -> None:
     pair.source.run(
         "create schema alike",
         "create type alike.pair as (a numeric, b text)",
@@ -126,7 +126,7 @@ def test_values_that_look_alike_to_the_server_are_told_apart(pair: Pair) -> None
     ] == []
 
 
-def test_rows_whose_values_changed_places_are_told_apart(pair: Pair) -> None:
+def test_rows_whose_values_changed_places_are_distinguished(pair: Pair) -> None:
     pair.source.run(
         "create table within (id int primary key, a int, b int)",
         "insert into within values (1, 10, 20)",

@@ -33,7 +33,7 @@ def shop(pair: Pair) -> Pair:
     return pair
 
 
-def told(ran: Ran) -> list[tuple[str, str]]:
+def reported(ran: Ran) -> list[tuple[str, str]]:
     found = ran.expect(DIFFERENT).result["differences"]
     return [(one["object"], one["message"]) for one in found]
 
@@ -69,11 +69,11 @@ GONE = "is missing on the target"
         ),
     ],
 )
-def test_what_is_missing_is_told_once(
+def test_what_is_missing_is_reported_once(
     shop: Pair, changes: list[str], expected: list[tuple[str, str]]
 ) -> None:
     shop.target.run(*changes)
-    found = told(verify(shop, "--chunk-size", "64kB"))
+    found = reported(verify(shop, "--chunk-size", "64kB"))
     assert [name for name, _ in found] == [name for name, _ in expected]
     for (_, message), (_, start) in zip(found, expected, strict=True):
         assert message.startswith(start)
@@ -81,7 +81,7 @@ def test_what_is_missing_is_told_once(
 
 def test_rows_alone_are_compared_where_a_relation_is_missing(shop: Pair) -> None:
     shop.target.run("drop table shop.lines", "delete from shop.orders where id = 7")
-    found = told(verify(shop, "--data-only"))
+    found = reported(verify(shop, "--data-only"))
     assert found == [
         ("table shop.lines", GONE),
         ("shop.orders", "has 9,000 rows on the source and 8,999 on the target"),
@@ -97,7 +97,7 @@ def test_a_relation_that_is_partitioned_on_the_target_has_its_rows(shop: Pair) -
         "create table shop.lines_2 partition of shop.lines for values from (50) to (101)",
         "insert into shop.lines select g, g from generate_series(1, 100) g where g <> 60",
     )
-    rows = [name for name, _ in told(verify(shop, "--data-only"))]
+    rows = [name for name, _ in reported(verify(shop, "--data-only"))]
     assert rows == ["shop.lines", "shop.lines"]  # the count and the row
     verify(shop, "--data-only", "--repair", "--yes").expect(DONE)
 

@@ -85,8 +85,8 @@ class Ended:
             yield f"log {file.name}", file.read_text()
 
     def expect(self, state: str) -> Ended:
-        told = {task: sorted(map(str, states)) for task, states in self.states().items()}
-        assert self.state == state, f"{self.state}, not {state}: {told}\n{self.why()}"
+        reported = {task: sorted(map(str, states)) for task, states in self.states().items()}
+        assert self.state == state, f"{self.state}, not {state}: {reported}\n{self.why()}"
         return self
 
     def why(self) -> str:

@@ -29,7 +29,7 @@ class Archive:
         if schema is None:
             schema = next((need.schema for need in needs if need.schema), "shop")
         full = f"{schema}.{tag}" if schema else tag
-        told: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "id": len(self.entries) + 1,
             "kind": kind,
             "schema": schema,
@@ -43,7 +43,7 @@ class Archive:
             "oid": 0,
             "depends_on": tuple(need.id for need in needs),
         }
-        self.entries.append(Entry(**told | facts))
+        self.entries.append(Entry(**defaults | facts))
         return self.entries[-1]
 
     def schema(self, name: str) -> Entry:

@@ -63,10 +63,10 @@ class Ran:
         """What a person wants to read of a run that ended otherwise than it should."""
         with suppress(json.JSONDecodeError):
             found = json.loads(self.stdout)
-            told = [f"{key}: {found[key]}" for key in ("message", "hint") if found.get(key)]
+            reported = [f"{key}: {found[key]}" for key in ("message", "hint") if found.get(key)]
             for key in ("problems", "differences", "losses", "notices"):
-                told += [f"{key}: {one}" for one in found.get(key, [])[:12]]
-            return "\n".join([*told, self.stderr[-1500:]])
+                reported += [f"{key}: {one}" for one in found.get(key, [])[:12]]
+            return "\n".join([*reported, self.stderr[-1500:]])
         return self.said[-4000:]
 
 

@@ -1,4 +1,4 @@
-"""The engines that an export can read, each with a database of its own to fill: what the contract
+"""The engines that an export can read, each with its own database to fill: what the contract
 suite runs over.
 
 A case that an engine cannot pass is marked, with the reason: `notimpl` is ours to do, `notyet`

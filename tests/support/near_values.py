@@ -1,6 +1,6 @@
 """Values of every type that differ in next to nothing: one bit, a sign, a scale, a zone, a blank.
 
-What a fingerprint must tell apart is best looked for among neighbours, not among strangers. A
+Values that a fingerprint must distinguish are best sought among neighbours. A
 maker yields texts that its type's input function takes; their neighbours come right after each
 other. Nothing here knows how windlass hashes."""
 

@@ -38,6 +38,6 @@ def needs_version(version: int) -> None:
 
 
 def needs_no_other_pg_dump(version: int) -> None:
-    """Of Debian's, which windlass finds without being told."""
+    """Debian's programs, which windlass finds by itself."""
     there = Path(f"/usr/lib/postgresql/{version}")
     needs(not there.exists(), f"a pg_dump of {version} is installed where every windlass finds it")

@@ -1,4 +1,4 @@
-"""What a database holds, told without windlass: the second opinion that every move is held to.
+"""The contents of a database, read without windlass: the second opinion on every migration.
 
 `schema_difference` asks pg_dump, `content_difference` hashes every row on this side of the wire,
 and `half_made` is what neither shows. Where PostgreSQL itself cannot say on a newer version what
@@ -169,7 +169,7 @@ def contents(database: Database) -> dict[str, Content]:
 
     Keys read as ``table "shop"."orders"``, ``sequence "shop"."orders_id_seq"`` or
     ``large object 16385``.
-    A row belongs to the relation whose storage it is in, so partitions are told apart; except
+    A row belongs to the relation whose storage it is in, so partitions are distinguished; except
     where a row's partition depends on the object ids of a server (see `_tables`).
     """
     with psycopg.connect(database.url) as connection:
@@ -278,7 +278,7 @@ def content_difference(source: Database, target: Database, besides: str = "") ->
 
 
 def half_made(database: Database) -> list[str]:
-    """Invalid indexes, and relations with rows that the planner was never told of."""
+    """Invalid indexes, and relations with rows but without statistics."""
     return [
         line
         for (line,) in database.rows(

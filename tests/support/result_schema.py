@@ -20,7 +20,7 @@ def is_of_a_run(found: Mapping[str, Any]) -> bool:
 
 def faults(found: Mapping[str, Any]) -> list[str]:
     """What is wrong with a result, as far as the schema says it. No other fields are let in here,
-    so that the schema cannot lack one; its readers are told to ignore them."""
+    so that the schema cannot lack one; its readers ignore them."""
     kind = "Outcome" if "run" in found else "Error"
     return [f"{error.json_path}: {error.message}" for error in _closed(kind).iter_errors(found)]
 

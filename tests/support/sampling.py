@@ -24,16 +24,14 @@ LEFT = {
         "test_machines_that_die_in_the_middle_cost_nothing_but_time": "test_airflow_runs kills"
         " a worker, and then the process that holds the snapshot"
     },
-    "test_airflow_local": {
-        "test_a_second_start_goes_on_with_the_same_data_at_the_same_address": "the first start"
-    },
+    "test_airflow_local": {"test_a_second_start_keeps_the_data_and_the_address": "the first start"},
     "test_airflow_runs": {
         "test_clearing_every_task_of_a_finished_run_changes_nothing": "test_run and test_resume"
         " repeat steps that are done",
         "test_a_source_that_stops_in_the_middle_is_a_red_run": "a wrong password is a red run;"
         " test_kill stops servers in the middle",
-        "test_a_row_changed_between_copy_and_verification_is_found_and_told": "the validation DAG"
-        " names relations and keys that differ",
+        "test_a_row_changed_between_copy_and_verification_is_found_and_reported": "the validation"
+        " DAG names relations and keys that differ",
     },
     "test_export_airflow": {
         "test_all_of_airflows_tables_arrive_with_every_value_while_it_runs": "one table is"
@@ -74,8 +72,8 @@ SAMPLED = {
         "test_replace_keeps_them_under_other_ids_and_rollback_restores_them": 1
     },
     "test_export_faults": {
-        "test_a_run_that_was_killed_goes_on": 4,
-        "test_a_run_that_was_killed_while_postgres_was_loaded_goes_on": 2,
+        "test_a_killed_run_is_resumed": 4,
+        "test_a_run_killed_while_loading_postgres_is_resumed": 2,
     },
     "test_fingerprint": {"test_every_type_at_its_limits_is_the_same_on_two_versions": 1},
     "test_hashes": {
@@ -121,7 +119,7 @@ SAMPLED = {
     },
     "test_wire": {
         "test_a_wire_cut_once_is_mended_without_a_word_from_the_user": 2,
-        "test_a_wire_that_stays_cut_stops_the_move_and_it_goes_on_later": 1,
+        "test_a_wire_that_stays_cut_stops_the_move_which_resumes_later": 1,
     },
 }
 

@@ -47,7 +47,7 @@ def one(kind: str, tag: str, **facts: Any) -> Archive:
     return archive
 
 
-def told(written: Written) -> list[str]:
+def reported(written: Written) -> list[str]:
     return [str(loss) for loss in written.losses]
 
 

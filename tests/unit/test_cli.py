@@ -67,7 +67,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("verb", ["migrate", "verify"])
-def test_the_exit_code_tells_how_a_run_ended(
+def test_the_exit_code_shows_how_a_run_ended(
     moves: Moves, capsys: Capture, verb: str, state: State
 ) -> None:
     moves.answer = replace(OUTCOME, state=state)

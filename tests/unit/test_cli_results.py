@@ -44,7 +44,7 @@ def shown(outcome: Outcome, width: int = 100) -> str:
     )
 
 
-def test_a_good_end_tells_what_was_moved_and_proven() -> None:
+def test_a_good_end_shows_what_was_moved_and_proven() -> None:
     said = shown(OUTCOME)
     for words in ("435,000", "435 MB", "41.3 s", "rows/s", "content of every row", "0/1A2B3C4D"):
         assert words in said
@@ -64,7 +64,7 @@ def test_what_was_set_aside_can_be_put_back() -> None:
     assert "ROLLBACK" in shown(replace(OUTCOME, set_aside=2))
 
 
-def test_a_stopped_run_says_how_to_go_on() -> None:
+def test_a_stopped_run_says_how_to_resume() -> None:
     hint = way_on(TargetFull("no space left", hint="make space"))
     said = shown(replace(OUTCOME, state=State.STOPPED, message="no space left", hint=hint))
     for words in ("no space left", "make space", "AGAIN"):
@@ -95,7 +95,7 @@ def test_one_table_differs_and_two_differ(count: int, line: str, total: str) -> 
     assert f"30 compared, {total}\n" in shown(found)
 
 
-def test_losses_of_one_kind_are_told_together() -> None:
+def test_losses_of_one_kind_are_reported_together() -> None:
     losses = tuple(replace(LOSS, object=f"shop.r{n}") for n in range(60))
     said = shown(replace(OUTCOME, losses=losses), width=400)
     assert "60 losses" in said

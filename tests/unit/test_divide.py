@@ -106,7 +106,7 @@ def test_a_plan_read_back_from_the_journal_divides_the_same_way(plan: Plan) -> N
 
 @settings(deadline=None)
 @given(plans)
-def test_a_step_s_portions_have_names_of_their_own(plan: Plan) -> None:
+def test_a_step_s_portions_have_unique_names(plan: Plan) -> None:
     for some in divide(plan).values():
         ids = [portion.item.id for portion in some]
         assert len(ids) == len(set(ids))
@@ -139,7 +139,7 @@ def test_keys_wait_for_the_rows_of_their_own_batch(plan: Plan) -> None:
 
 @settings(deadline=None)
 @given(plans)
-def test_an_index_of_a_large_relation_is_a_portion_of_its_own(plan: Plan) -> None:
+def test_an_index_of_a_large_relation_is_a_separate_portion(plan: Plan) -> None:
     for portion in divide(plan)[CREATE_INDEXES]:
         group = portion.item.group
         if group and not group.startswith("small relations"):

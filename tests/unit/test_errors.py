@@ -205,7 +205,7 @@ def test_an_error_that_no_server_named_is_a_lost_connection_or_a_mistake(
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_a_full_disk_is_told_apart_from_a_broken_one(driver: Any) -> None:
+def test_a_full_disk_is_distinguished_from_a_broken_one(driver: Any) -> None:
     full = driver("58030", 'could not extend file "base/1/2": No space left on device')
     assert type(explain(full, "copying", side="target")) is TargetFull
     broken = driver("58030", 'could not read file "base/1/2": Input/output error')
@@ -236,7 +236,7 @@ SECRET = "hunter2"
 
 @pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("state", ["23505", "23514", "22P04", "42501", "57P01", "53100"])
-def test_only_what_the_server_said_first_is_told(driver: Any, state: str) -> None:
+def test_only_the_server_s_first_message_is_reported(driver: Any, state: str) -> None:
     """Its detail, hint and context show rows, statements and passwords."""
     error = driver(
         state,

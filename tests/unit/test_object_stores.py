@@ -127,7 +127,7 @@ def test_an_object_that_is_not_there_is_none(scheme: str, answered: Opened) -> N
         ("gs://lake/x", {"service_account_key": "{}"}, "missing field"),
     ],
 )
-def test_what_cannot_be_opened_is_told_and_not_tried_again(
+def test_what_cannot_be_opened_is_reported_and_not_tried_again(
     url: str, options: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [one for one in os.environ if one.startswith(("AZURE", "AWS", "GOOGLE"))]:

@@ -190,7 +190,7 @@ def test_one_step_comes_last_and_after_all_others(flow: Flow[Any]) -> None:
 
 
 @every_flow
-def test_what_is_worth_a_task_each_has_a_list_of_its_own_name(flow: Flow[Any]) -> None:
+def test_what_is_worth_a_task_each_has_a_list_with_its_own_name(flow: Flow[Any]) -> None:
     spread = [step for step in flow.steps if step.spread]
     lists = [step.listed_by for step in spread]
     assert all(step.items and step.listed_by for step in spread)

@@ -70,7 +70,7 @@ CONTENT = [
 
 @every_form
 @pytest.mark.parametrize("words", CONTENT)
-def test_every_form_tells_all(form: Form, words: str) -> None:
+def test_every_form_shows_everything(form: Form, words: str) -> None:
     assert words in form(refused_plan())
 
 
@@ -123,14 +123,14 @@ def test_a_section_without_content_is_left_out() -> None:
     assert "No problems. No losses." in said
 
 
-def test_losses_of_one_kind_are_told_together_and_each_is_named() -> None:
+def test_losses_of_one_kind_are_reported_together_and_each_is_named() -> None:
     losses = tuple(replace(LOSS, object=f"shop.r{n}") for n in range(60))
     said = as_text(replace(sample_plan(), findings=Findings(losses)))
     assert said.count(LOSS.message) == 1
     assert all(f"shop.r{n}" in said for n in range(60))
 
 
-def test_chunks_are_told_by_what_cuts_them() -> None:
+def test_chunks_are_described_by_what_cuts_them() -> None:
     assert "2 by blocks" in as_text(sample_plan())
     assert "2 by id" in as_text(keyset_chunks(sample_plan()))
 

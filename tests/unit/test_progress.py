@@ -31,7 +31,7 @@ Events = list[tuple[float, Event]]  # each with its time
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that advances only on request."""
 
     def __init__(self) -> None:
         self.now = 100.0

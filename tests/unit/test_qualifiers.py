@@ -1,4 +1,4 @@
-"""Two texts of a definition are told to say the same exactly when they do."""
+"""Two texts of a definition are reported as equal exactly when they are."""
 
 from __future__ import annotations
 

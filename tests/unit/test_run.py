@@ -95,7 +95,7 @@ def test_results_are_collected_for_the_steps_that_come_after() -> None:
 # pipelining
 
 
-def test_a_group_goes_on_while_another_is_still_at_it() -> None:
+def test_a_group_continues_while_another_is_still_at_it() -> None:
     indexed = threading.Event()
     copy = by_item(large=waits_for(indexed))
     work = run(
@@ -166,8 +166,8 @@ def graphs(draw: st.DrawFn) -> list[Node]:
         names = [node.name for node in nodes]
         after = draw(st.sets(st.sampled_from(names), max_size=3)) if names else set()
         items = draw(st.none() | st.sets(st.sampled_from(["a", "b", "b/2", "c", "c/2"])))
-        told = None if items is None else " ".join(sorted(items))
-        nodes.append(Node(f"s{number}", tuple(sorted(after)), told, draw(st.booleans())))
+        listed = None if items is None else " ".join(sorted(items))
+        nodes.append(Node(f"s{number}", tuple(sorted(after)), listed, draw(st.booleans())))
     return nodes
 
 
@@ -215,7 +215,7 @@ def test_any_flow_runs_every_item_once_and_after_what_it_waits_for(
 # events
 
 
-def test_events_tell_of_steps_and_items_in_their_order() -> None:
+def test_events_report_steps_and_items_in_order() -> None:
     events: list[Event] = []
     item = Item("x", "g", 5)
     copy: Step[Work] = Step("copy", lambda _, __: {"rows": 3, "bytes": 7}, items=lambda _: [item])
@@ -298,11 +298,11 @@ def test_the_context_mends_what_broke_before_every_new_try_in_the_worker_s_threa
     assert work.recovered == [(threads.pop(), error)] * 2
 
 
-def test_retries_are_told() -> None:
+def test_retries_are_reported() -> None:
     events: list[Event] = []
     run(step("a", items="x", do=fails(ConnectionLost("hung up"), 2)), emit=events.append)
-    told = [event for event in events if isinstance(event, ItemRetried)]
-    assert [(one.item, one.attempt, one.reason) for one in told] == [
+    reported = [event for event in events if isinstance(event, ItemRetried)]
+    assert [(one.item, one.attempt, one.reason) for one in reported] == [
         ("x", 1, "hung up"),
         ("x", 2, "hung up"),
     ]
@@ -393,7 +393,7 @@ def test_nothing_is_tried_again_after_the_stop(monkeypatch: pytest.MonkeyPatch) 
     assert sorted(work.started) == [("a", "again"), ("a", "bad")]
 
 
-def test_ctrl_c_cancels_what_is_in_flight_and_is_told_as_such() -> None:
+def test_ctrl_c_cancels_what_is_in_flight_and_is_reported_as_such() -> None:
     """The signal itself, to the main thread, where a shell's users send it."""
     main = threading.main_thread()
     assert threading.current_thread() is main

@@ -343,8 +343,8 @@ CLOSURES = [
 
 def case_name(case: Case) -> str:
     wanted = case.wanted
-    told = [*wanted.schemas, *wanted.include, *(f"not {word}" for word in wanted.exclude)]
-    return f"{case.build.__name__}: {' '.join(told)}"
+    patterns = [*wanted.schemas, *wanted.include, *(f"not {word}" for word in wanted.exclude)]
+    return f"{case.build.__name__}: {' '.join(patterns)}"
 
 
 @pytest.mark.parametrize("case", CLOSURES, ids=case_name)

@@ -125,7 +125,7 @@ sys.exit(run(["export", "--json", "--file", {str(path)!r}]))
     assert ended["hint"] == "pip install 'windlass-db[export]'"
 
 
-def test_a_file_that_cannot_be_written_is_a_problem_of_its_own() -> None:
+def test_a_file_that_cannot_be_written_is_a_separate_problem() -> None:
     ending = ending_of(PermissionError(13, "Permission denied", "/there"), writes=False)
     assert (ending.exit, ending.message) == (3, "/there: Permission denied")
 

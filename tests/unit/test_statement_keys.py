@@ -12,7 +12,7 @@ from windlass.engines.postgres.catalog import ForeignKey, KeyConstraint
 from windlass.model.relation import Name
 from windlass.model.statement import Phase
 from windlass.planning.postgres.two_steps import VALIDATION
-from writing import ORDERS, TABLE, one, told, write
+from writing import ORDERS, TABLE, one, reported, write
 
 # keys
 
@@ -150,7 +150,7 @@ def test_a_relation_is_made_where_it_was(facts: dict[str, str], text: str) -> No
 def test_an_access_method_that_the_target_lacks_is_a_loss() -> None:
     written = write(one("TABLE", "orders", definition=TABLE, owner="", access_method="odd"))
     assert [statement.sql for statement in written.statements] == [TABLE]
-    assert told(written) == [
+    assert reported(written) == [
         "table shop.orders: access method odd does not exist on the target (storage)"
     ]
 
@@ -172,6 +172,6 @@ def test_a_partitioned_relation_is_given_its_access_method_afterwards() -> None:
 def test_a_tablespace_that_the_target_lacks_is_a_loss() -> None:
     written = write(one("TABLE", "orders", definition=TABLE, owner="", tablespace="slow"))
     assert [statement.sql for statement in written.statements] == [TABLE]
-    assert told(written) == [
+    assert reported(written) == [
         "table shop.orders: tablespace slow does not exist on the target (storage)"
     ]

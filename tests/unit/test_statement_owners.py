@@ -10,7 +10,7 @@ from archives import Archive
 from windlass.engines.postgres.archive import (
     owner_statement,
 )
-from writing import HERE, one, told, write
+from writing import HERE, one, reported, write
 
 # owners
 
@@ -81,7 +81,7 @@ def five(owner: str) -> Archive:
 
 def test_a_missing_owner_is_one_loss_whatever_it_owns() -> None:
     written = write(five("gone"))
-    assert told(written) == [
+    assert reported(written) == [
         "role gone: does not exist on the target: mover will own"
         " table shop.t0, table shop.t1, table shop.t2 and 2 more (owners)"
     ]
@@ -90,7 +90,7 @@ def test_a_missing_owner_is_one_loss_whatever_it_owns() -> None:
 
 def test_an_owner_that_the_mover_is_no_member_of_is_one_loss_with_the_grant_that_helps() -> None:
     written = write(five("other"))
-    assert told(written) == [
+    assert reported(written) == [
         'role other: exists, but mover is not a member (GRANT "other" TO "mover"): mover will own'
         " table shop.t0, table shop.t1, table shop.t2 and 2 more (owners)"
     ]
@@ -108,10 +108,10 @@ def test_an_owner_that_the_mover_is_no_member_of_is_one_loss_with_the_grant_that
         ("CONSTRAINT", "orders orders_pkey"),
     ],
 )
-def test_what_has_no_owner_of_its_own_loses_none(kind: str, tag: str) -> None:
+def test_what_has_no_separate_owner_loses_none(kind: str, tag: str) -> None:
     archive = one(kind, tag, owner="gone", definition="select 1;\n", drop="DROP x;\n")
     assert owner_statement(archive.entries[0]) == ""
-    assert told(write(archive)) == []
+    assert reported(write(archive)) == []
 
 
 # grants
@@ -149,7 +149,7 @@ def test_lost_grants_are_one_loss_for_each_role() -> None:
     for number in range(5):
         text = f"GRANT SELECT ON TABLE shop.t{number} TO gone;\nGRANT ALL ON TABLE t TO gone;\n"
         archive.add("ACL", f"TABLE t{number}", definition=text)
-    assert told(write(archive)) == [
+    assert reported(write(archive)) == [
         "role gone: does not exist on the target: its grants on"
         " table shop.t0, table shop.t1, table shop.t2 and 2 more are lost (grants)"
     ]

@@ -16,7 +16,7 @@ from windlass.engines.postgres.archive import (
 from windlass.engines.postgres.catalog import Existing
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
-from writing import ORDERS, TABLE, one, told, write
+from writing import ORDERS, TABLE, one, reported, write
 
 # phases
 
@@ -204,7 +204,7 @@ def mapping_entry(options: str) -> Archive:
 def test_a_user_mapping_leaves_its_passwords_behind(options: str) -> None:
     written = write(mapping_entry(options))
     assert not any("hunter2" in statement.sql for statement in written.statements)
-    assert told(written) == [
+    assert reported(written) == [
         "user mapping app SERVER far: its password is not carried over: set it again (secrets)"
     ]
 

@@ -1,5 +1,5 @@
-"""How tests want their DAGs: quick to retry, and with somebody who is told. One DAG in each of the
-files beside this one, as every task reads its file."""
+"""How tests want their DAGs: quick to retry, and with a recipient of notifications. One DAG in each
+of the files beside this one, as every task reads its file."""
 
 from datetime import timedelta
 from pathlib import Path
