@@ -367,6 +367,35 @@ def test_the_source_is_never_written_to(engine: Engine, tmp_path: Path) -> None:
     assert (tmp_path / "source.db").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "one",
+    [
+        {"name": "v", "where": '"typo" = 1'},
+        {"name": "q", "query": 'select * from v where "typo" = 1'},
+        {"name": "q", "query": 'select "typo" from v'},
+    ],
+    ids=str,
+)
+def test_a_column_that_is_not_there_is_never_taken_for_a_text(
+    one: dict[str, str], engine: Engine, tmp_path: Path
+) -> None:
+    engine.run("create table v (a int)", "insert into v values (1)")
+    assert "no such column: typo" in export(engine, tmp_path, relations=one).expect(3).said
+
+
+def test_names_in_quotes_are_names_and_texts_stay_texts(engine: Engine, tmp_path: Path) -> None:
+    engine.run(
+        'create table v ("odd`""name" int, [two words] text)',
+        "insert into v values (1, 'say \"x\"'), (2, '--')",
+    )
+    query = (
+        """select "odd`""name" as n, [two words] as `w` from v -- "not a name\n"""
+        """where "two words" = 'say "x"' /* "nor this" */ or "odd`""name" = 3"""
+    )
+    export(engine, tmp_path, relations={"name": "q", "query": query}).expect(0)
+    assert rows(tmp_path, "select * from q") == [(1, 'say "x"')]
+
+
 def test_seconds_cannot_overlap_where_there_is_no_type_for_times(
     engine: Engine, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Self
@@ -17,6 +18,7 @@ from windlass.engines.paths import check_file, identity_of
 from windlass.engines.sqlite.catalog import SCHEMA, read_relations
 from windlass.engines.sqlite.describing import Known, describe
 from windlass.engines.sqlite.facts import FACTS
+from windlass.engines.sqlite.identifiers import strictly_named
 from windlass.engines.sqlite.reading import SqliteRows, mark_text
 from windlass.engines.sqlite.session import File
 from windlass.engines.sqlite.sessions import Sessions
@@ -95,7 +97,8 @@ class SqliteSource:
             return read_relations(session)
 
     def item(self, request: Request) -> str:
-        return from_item(request, SCHEMA)
+        query, where = strictly_named(request.query), strictly_named(request.where)
+        return from_item(replace(request, query=query, where=where), SCHEMA)
 
     def describe(self, request: Request) -> Described:
         """Reads every value."""

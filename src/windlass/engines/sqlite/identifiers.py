@@ -1,0 +1,32 @@
+"""Names in a user's SQL, in quotes that only a name can have.
+
+SQLite takes ``"typo"`` for the text 'typo' where there is no such column
+(https://www.sqlite.org/quirks.html, "Double-quoted String Literals Are Accepted"), so a condition
+with a typo selects nothing, or everything. In backticks a name is never taken for a text.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TOKEN = re.compile(
+    r"""'(?:[^']|'')*'      # a text
+    | "((?:[^"]|"")*)"      # a name, or a text by accident
+    | `(?:[^`]|``)*`        # a name
+    | \[[^\]]*\]            # a name
+    | --[^\n]*              # comments
+    | /\*.*?(?:\*/|$)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def strictly_named(text: str) -> str:
+    """The same SQL, in which what is in double quotes has to be a name."""
+    return _TOKEN.sub(_in_backticks, text)
+
+
+def _in_backticks(token: re.Match[str]) -> str:
+    if token[1] is None:
+        return token[0]
+    name = token[1].replace('""', '"').replace("`", "``")
+    return f"`{name}`"
