@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         read_spec,
         rewrite,
         rollback,
-        run,
+        run_spec,
         status,
         verify,
     )
@@ -59,7 +59,7 @@ _FOUND_IN = {
         "read_spec",
         "rewrite",
         "rollback",
-        "run",
+        "run_spec",
         "status",
         "verify",
     ),
@@ -95,7 +95,7 @@ __all__ = [  # noqa: RUF022 (grouped)
     "verify",
     "rewrite",
     "export",
-    "run",
+    "run_spec",
     # with runs of the past
     "status",
     "read_run",

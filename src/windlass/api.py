@@ -67,7 +67,7 @@ def plan(spec: SpecModel, emit: Emit = ignore) -> Planned:
     return planned
 
 
-def run(spec: SpecModel, emit: Emit = ignore, **given: Any) -> Outcome:
+def run_spec(spec: SpecModel, emit: Emit = ignore, **given: Any) -> Outcome:
     """Run the flow that a spec is for, or resume it. `given` are keywords of that flow.
 
     Raises:
@@ -130,7 +130,7 @@ def rewrite(spec: RewriteSpec, emit: Emit = ignore) -> Outcome:
     Raises:
         BadSpec: the spec names no database.
     """
-    return run(spec, emit)
+    return run_spec(spec, emit)
 
 
 def export(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -12,6 +13,8 @@ import windlass
 
 @pytest.mark.parametrize("name", windlass.__all__)
 def test_every_name_of_the_api_is_there(name: str) -> None:
+    """And is no package, whose name on the module a function cannot keep."""
+    assert find_spec(f"windlass.{name}") is None
     assert getattr(windlass, name) is not None
 
 

@@ -428,7 +428,7 @@ def _command_of(flow: Flow[Any]) -> click.Command:
         from windlass import api
 
         spec = options.read_spec(voice, flow.name, words)
-        return _run(voice, flow.name, lambda emit: api.run(spec, emit))
+        return _run(voice, flow.name, lambda emit: api.run_spec(spec, emit))
 
     return windlass.command(flow.words.verb, help=flow.help)(command)
 
