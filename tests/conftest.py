@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from needs import needs_version
 from paths import BUSY, CORPUS
@@ -22,6 +23,10 @@ from servers import FAST, Database, Pair, Server
 
 if TYPE_CHECKING:
     from demo.airflow.local import LocalAirflow
+
+# A busy machine is no fault of a test: how long an example takes says nothing.
+settings.register_profile("windlass", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("windlass")
 
 Versions = tuple[int, int]
 
