@@ -285,7 +285,7 @@ def test_a_rollback_is_refused_with_the_reason(doubled: Database) -> None:
     second = done(doubled, {**PRODUCT, "select": "true"}).run
     assert f"of run {second}, which came later" in refusal(doubled, first)
     doubled.run("drop table backup.message")
-    assert "not there any more" in refusal(doubled, second)
+    assert "no longer exists" in refusal(doubled, second)
     third = done(doubled, {**PRODUCT, "select": "true", "backup": "none"}).run
     assert "kept no backup" in refusal(doubled, third)
     empty = done(doubled, {**PRODUCT, "select": "false"}).run

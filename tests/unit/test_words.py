@@ -40,6 +40,13 @@ BAD = re.compile(
     | namesake
     | (a|another|every|this|finished)\ move
     | where\ (it|they)\ stands?
+    | (what\ )?stands\ there
+    | not\ there\ any\ more
+    | ought\ to
+    | worth\ another\ try
+    | by\ whatever
+    | beside\ us
+    | what\ is\ asked\ for
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -100,6 +107,9 @@ def test_no_message_has_one() -> None:
         "it used to be",
         "every move",
         "if that may be",
+        "what stands there",
+        "it ought to be",
+        "the backup is not there any more",
     ],
 )
 def test_one_that_comes_back_is_found(text: str) -> None:

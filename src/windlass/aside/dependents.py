@@ -80,7 +80,7 @@ def _left(dependent: Dependent, why: str) -> Loss:
 
 
 def _let_go(connection: Connection, dependent: Dependent) -> list[Move] | None:
-    """Set the old one aside, or drop it. None: it is not there any more."""
+    """Set the old one aside, or drop it. None: it no longer exists."""
     if dependent.aside:
         current = _as_it_is(connection, dependent.aside)
         return set_aside(connection, [current]) if current else None

@@ -267,7 +267,7 @@ def return_deleted(connection: Connection, staging: Staging, ordinals: sql.Compo
 
 def find_backup(connection: Connection, plan: RewritePlan) -> Name:
     """Raises:
-    Refused: it is not there any more, or is another run's.
+    Refused: it no longer exists, or belongs to another run.
     """
     what = f"run {plan.run}"
     if not plan.keeps_backup:
@@ -278,7 +278,7 @@ def find_backup(connection: Connection, plan: RewritePlan) -> Name:
         return found
     place = place_of(plan)
     if read_table(connection, place) is None:
-        raise Refused([Problem(what, f"its backup {place} is not there any more")])
+        raise Refused([Problem(what, f"its backup {place} no longer exists")])
     table, owner = owner_of(connection, place)
     is_later = owner and table == str(plan.table)
     theirs = f"of run {owner}, which came later" if is_later else "none of this table any more"
