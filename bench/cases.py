@@ -1,4 +1,4 @@
-"""The tables of the page on copying: which contestants each compares, and what is asked there."""
+"""The tables of the page on copying: the contestants and goals of each."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a database holds, to find contestants that copied less than everything."""
+"""The contents of a database, to find contestants that did not copy everything."""
 
 from itertools import islice
 

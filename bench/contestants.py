@@ -1,4 +1,4 @@
-"""Who runs: windlass and its peers as the shell commands that a user would type."""
+"""The contestants: windlass and its peers, as the shell commands that a user would type."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ _PSQL = 'psql -qX -o /dev/null -v ON_ERROR_STOP=1 "$TARGET"'
 
 
 class Contestant(Protocol):
-    """Copies the source into an empty target and returns what that took."""
+    """Copies the source into an empty target and returns the measurement."""
 
     @property
     def name(self) -> str: ...

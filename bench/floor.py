@@ -1,4 +1,4 @@
-"""The floor: what the servers alone must spend on a copy, shared out over the cores.
+"""The floor: the servers' minimal cost of a copy, divided by the cores.
 
 No client takes part: the source copies to /dev/null, the target copies from a file and then
 builds its indexes and constraints. The sum is divided by the number of cores, as if all of it

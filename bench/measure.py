@@ -68,7 +68,7 @@ def measure(script: str, environment: dict[str, str], folder: Path) -> Figures:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the processes of a session hold now, and the most that one of them ever held."""
+    """The memory of a session's processes now, and the peak of the largest one."""
 
     now_bytes: int
     highest_bytes: int

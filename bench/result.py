@@ -68,7 +68,7 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What repetitions of one figure came to. None is what is not known."""
+    """The spread of repetitions of one figure. None is unknown."""
 
     median: float
     low: float | None = None
@@ -109,7 +109,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What was asked, and what was measured: of `subject`, or of it beside a `peer`.
+    """A goal and its measurement: of `subject`, or of it compared with a `peer`.
 
     Both are names of cases. Without a measurement the goal is missed.
     """
@@ -207,7 +207,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """All that is kept of a benchmark. Empty or None is what is not known.
+    """Everything that is kept of a benchmark. Empty or None is unknown.
 
     `revision` is the commit that was measured, with a plus sign if files differed from it.
     `notes` are written by people, in Markdown, about the figures of the day `notes_on`.

@@ -1,4 +1,4 @@
-"""How benchmarks are run: how often, on how much data, in which folder; and taking turns."""
+"""How benchmarks are run: repetitions, scale, folder, and order."""
 
 import logging
 import shutil
@@ -96,7 +96,7 @@ def take_turns(entrants: Sequence[E], run: Callable[[E], Figures], repeat: int) 
 
 
 def rounded(figures: Figures) -> Figures:
-    """To what the clock and the kernel can tell apart."""
+    """Rounded to the resolution of the clock and the kernel."""
     return {metric: round(value, 4) for metric, value in figures.items()}
 
 

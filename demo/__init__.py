@@ -1,1 +1,1 @@
-"""What runs from a checkout only: it is not part of the wheel."""
+"""Code that only runs from a checkout and is not part of the wheel."""

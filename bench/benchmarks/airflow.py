@@ -1,8 +1,8 @@
 """What Airflow adds to a migration, and where its seconds go.
 
-The same data through the command line and through Airflow in the same run, in turn; then the cost
-of mapped tasks that do nothing. Airflow runs here, with the LocalExecutor, and is warm: it has run
-a DAG before anything is measured.
+The same data through the command line and through Airflow, alternately in one run; then the cost of
+mapped tasks that do nothing. Airflow runs here, with the LocalExecutor, and is warm: it has run a
+DAG before anything is measured.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""How far plans' estimates are from what their migrations take.
+"""Compares plans' estimates with the duration of their migrations.
 
 Databases of different shapes are planned and migrated. With `--keep` the events of each migration
 are recorded, for tests to replay.

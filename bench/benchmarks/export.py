@@ -35,7 +35,7 @@ def _in_duckdb(folder: Path) -> int:
 
 def _in_csv(folder: Path) -> int:
     with (folder / "rows.csv").open("rb") as file:
-        return sum(1 for _ in file) - 1  # the columns' names
+        return sum(1 for _ in file) - 1  # the column names
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _remember(server: Server, sizes: tuple[int, ...], setup: Setup) -> list[Case
 
 
 def _fill(server: Server, rows: int, setup: Setup) -> None:
-    """A database with so many events, vacuumed, its pages in memory as far as they fit."""
+    """A database with this many events, vacuumed, its pages in memory as far as they fit."""
     server.make_empty("export")
     data = Dataset("events", "events", full=psql("events.sql", rows=rows))
     with setup.empty_folder() as folder:

@@ -1,4 +1,4 @@
-"""Many small relations, while every answer takes ten milliseconds.
+"""Many small relations over a link with a round trip of ten milliseconds.
 
 The same migration in turn with and without a delay, both servers behind a proxy each time, so that
 only the delay differs. What counts is the ratio: where it is high, something waits for answers one
@@ -30,7 +30,7 @@ PG_DUMP = "pg_dump"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How far away both servers are."""
+    """The delay of the link to both servers."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""Markdown that all pages share: tables, goals, where the figures come from."""
+"""Markdown shared by all pages: tables, goals, the origin of the figures."""
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -45,14 +45,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def number(value: float) -> str:
-    """With as many decimals as it has, two at the most; below one, three."""
+    """With its significant decimals, at most two; below one, three."""
     if value >= FROM_HERE_WHOLE:
         return f"{value:,.0f}"
     return f"{value:.{2 if value >= 1 else 3}f}".rstrip("0").rstrip(".")
 
 
 def fixed(value: float | None, decimals: int) -> str:
-    """With so many decimals; the empty string for what is not known."""
+    """With this many decimals; "" if unknown."""
     return "" if value is None else f"{value:,.{decimals}f}"
 
 
@@ -88,7 +88,7 @@ def median_of(case: Case, metric: Metric, decimals: int) -> str:
 
 
 def span_of(case: Case, metric: Metric, decimals: int) -> str:
-    """The least and the most of the repetitions."""
+    """The minimum and maximum of the repetitions."""
     spread = case.spread(metric)
     if spread is None:
         return ""

@@ -1,7 +1,7 @@
 """`make airflow`: a local Airflow with a sample shop in one server and an empty one beside it.
 
-Decides what a first-time user sees; starting and ending Airflow is left to `demo.airflow.local`.
-Its folder also has::
+Decides what a first-time user sees; `demo.airflow.local` starts and ends Airflow. Its folder also
+has::
 
     folder/
       source/   PostgreSQL 16 with the shop
@@ -137,7 +137,8 @@ def _stop(folder: Path) -> None:
 
 
 def _default_folder() -> Path:
-    """Here. Root's servers run as another account: where that cannot enter, in our home."""
+    """The working directory; in our home instead if we are root and the servers' account cannot
+    enter it."""
     here = Path.cwd()
     closed = any(not path.stat().st_mode & 0o001 for path in (here, *here.parents))
     return home() / "airflow" if os.geteuid() == 0 and closed else here / ".airflow"

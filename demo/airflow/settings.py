@@ -68,7 +68,7 @@ _TUNED: Sections = {
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What an Airflow signs and encrypts with, and its port. They last as long as its data."""
+    """An Airflow's signing and encryption keys, and its port. They last as long as its data."""
 
     fernet: str
     jwt: str
@@ -78,7 +78,7 @@ class Keys:
 
     @classmethod
     def of(cls, folder: Path, host: str, port: int) -> Keys:
-        """Those of the folder's last start, else new ones. Port 0: any that is free.
+        """The keys of the folder's last start, else new ones. Port 0: any free port.
 
         Raises:
             WindlassError: the requested port is taken.
@@ -105,7 +105,7 @@ class Keys:
 
 
 def write_settings(folder: Path, keys: Keys, *more: Sections) -> None:
-    """Into airflow.cfg, where Airflow's own commands find them too; the last one wins."""
+    """Write them to airflow.cfg, where Airflow's own commands find them too; the last one wins."""
     own: Sections = {
         "core": {
             "fernet_key": keys.fernet,
@@ -129,7 +129,7 @@ def write_settings(folder: Path, keys: Keys, *more: Sections) -> None:
 
 @contextmanager
 def private_file(path: Path) -> Iterator[TextIO]:
-    """Written as a whole or not at all; only its owner can read it."""
+    """Write it completely or not at all; only its owner can read it."""
     unfinished = path.with_name(f"{path.name}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     with os.fdopen(os.open(unfinished, flags, 0o600), "w") as file:

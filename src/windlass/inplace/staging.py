@@ -242,7 +242,7 @@ class Staging:
         )
 
     def find_unchanged(self) -> sql.Composed:
-        """Where no column changes: the rows are as they ought to be, and only stamped."""
+        """If no column changes: the rows are already right, and are only stamped."""
         return sql.SQL(
             "insert into {} select s.ordinal, t.tableoid, t.ctid from {} t join {} s on {}{}"
         ).format(

@@ -1,4 +1,4 @@
--- What somebody else could have planted in a schema of ours, or still could: one row for each.
+-- What another role could have planted in our schema, or still could: one row for each.
 with trusted as (
     select oid from pg_catalog.pg_roles where rolsuper or rolname = current_user
 ), owner as (
@@ -88,7 +88,7 @@ select 'owner'::text as kind, 'schema '::text || quote_ident(nspname::text) as o
        ''::text as detail, pg_catalog.pg_get_userbyid(nspowner)::text as role
   from space
  where nspowner not in (select oid from trusted union all select oid from owner)
-   -- the database's owner is no guest in it
+   -- the database's owner is trusted in it
    and not (%(shared)s::bool and (nspowner in (select datdba from pg_catalog.pg_database
                                                 where datname = pg_catalog.current_database())
                                   or nspowner::pg_catalog.regrole::text = 'pg_database_owner'))
@@ -97,7 +97,7 @@ select 'owner'::text, object, ''::text, pg_catalog.pg_get_userbyid(relowner)::te
   from anything
  where relowner not in (select oid from trusted)
    and case when %(shared)s::bool then ours
-            -- else the schema's owner is named, once
+            -- otherwise the schema's owner is named, once
             else relowner <> nspowner end
 union all
 select 'grant'::text, 'schema '::text || quote_ident(nspname::text), acl.privilege_type,

@@ -1,5 +1,5 @@
--- Functions and operators outside of PostgreSQL's own schemas: what they take, and whose they are.
--- Trusted are superusers, the session's role, and whoever owns the database or the schema.
+-- Functions and operators outside PostgreSQL's own schemas: their argument types and owners.
+-- Superusers, the session's role, and the owners of database and schema are trusted.
 with space as (
     select oid, nspname, nspowner
       from pg_catalog.pg_namespace

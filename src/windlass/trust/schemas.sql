@@ -1,4 +1,4 @@
--- Schemas whose owners could replace what somebody makes in them.
+-- Schemas whose owners could replace objects that others create in them.
 select n.nspname::text as schema, pg_catalog.pg_get_userbyid(n.nspowner)::text as owner
   from pg_catalog.pg_namespace n
   join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()

@@ -1,4 +1,5 @@
--- Functions and operators of other roles that could be taken for PostgreSQL's own of that name.
+-- Functions and operators of other roles that could be called instead of PostgreSQL's own of that
+-- name.
 with trusted as (
     select oid from pg_catalog.pg_roles where rolsuper or rolname = current_user
     union all

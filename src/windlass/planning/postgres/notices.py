@@ -1,4 +1,4 @@
-"""What somebody ought to know about a plan although nothing is lost by it."""
+"""Notices of a plan: facts that people should know although nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- What tells later whether a relation has changed since now; and the oldest transaction that a
+-- The state by which later changes of a relation are detected, and the oldest transaction that a
 -- snapshot taken now does not see.
 select n.nspname                                        as schema,
        c.relname                                        as name,

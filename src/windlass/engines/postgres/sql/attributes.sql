@@ -1,6 +1,5 @@
--- attributes
--- What pg_dump does not write although somebody would miss it, under pg_dump's word for the kind. An
--- attribute that is as a new object has it is left out.
+-- attributes Attributes that pg_dump does not write although users rely on them, under pg_dump's
+-- word for the kind. Attributes with the value of a new object are left out.
 with space as (
 select oid, nspname::text as name, nspowner as owner
   from pg_namespace
@@ -11,11 +10,10 @@ select 'SCHEMA' as kind, '' as schema, s.name, 'owner' as attribute, r.rolname::
        r.rolname::text as role
   from space s
   join pg_roles r on r.oid = s.owner
- -- the owner that initdb gives it, which is another since version 15
+ -- the owner that initdb gives it, which changed in version 15
  where s.name <> 'public' or r.oid <> 10 and r.rolname <> 'pg_database_owner'
 union all
--- the triggers behind a foreign key, and behind a key that can be deferred: DISABLE TRIGGER ALL
--- switches them off as well
+-- the triggers of foreign keys and deferrable keys: DISABLE TRIGGER ALL disables them as well
 select 'TABLE', s.name, c.relname::text,
        format(case k.contype when 'f' then 'foreign key %I' else 'constraint %I' end, k.conname),
        string_agg(distinct case t.tgenabled when 'O' then 'enforced' when 'D' then 'not enforced'

@@ -1,5 +1,5 @@
--- Which routines and operators of the user's each other object calls, as the server has resolved
--- them: PostgreSQL prints a call by name, and chooses by the arguments when it reads that again.
+-- The user's routines and operators that each object calls, as the server resolved them: PostgreSQL
+-- prints a call by name, and resolves it by argument types when it parses that again.
 with routine as (
 select 'pg_proc'::regclass as class, p.oid, n.nspname as schema, p.proname as name,
        p.oid::regprocedure::text as signature

@@ -1,5 +1,5 @@
--- Materialized views whose queries give other rows on another server, or at another time: they ask
--- for the time, the session or a random number, themselves or through other views.
+-- Materialized views whose queries return other rows on another server or at another time: they use
+-- the time, the session or a random number, directly or through other views.
 with recursive reads as (
 select c.oid as view, c.oid as relation
   from pg_class c

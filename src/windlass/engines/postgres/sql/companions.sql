@@ -1,4 +1,4 @@
--- What comes with each range type and does not follow it into another schema: since version 14.
+-- Objects created with each range type that do not follow it into another schema: since version 14.
 select n.nspname                                        as schema,
        t.typname                                        as type,
        'TYPE'                                           as kind,

@@ -1,5 +1,5 @@
--- What is in which schema, as DROP names it. A column's own sequence, a row type and the like are
--- dropped with what they belong to.
+-- The objects in each schema, as DROP names them. A column's own sequence, a row type and the like
+-- are dropped with the object they belong to.
 select n.nspname                                        as schema,
        case when d.classid = 'pg_proc'::regclass then 'routine'
             when i.type = 'statistics object' then 'statistics'

@@ -22,7 +22,7 @@ select 'label', '', l.provider, l.label
   from mine
   join pg_shseclabel l on l.objoid = mine.oid and l.classoid = 'pg_database'::regclass
 union all
--- what is not the owner's own: he has everything anyway
+-- without the owner's privileges, who has all of them anyway
 select case when a.is_grantable then 'option' else 'grant' end,
        coalesce(r.rolname, ''), a.privilege_type, ''
   from mine

@@ -1,5 +1,5 @@
--- What default privileges have granted or revoked on objects, and the statements that undo it: then
--- each has the privileges that it would have without them.
+-- What default privileges granted or revoked on objects, and the statements that undo it, so that
+-- each has the privileges it would have without them.
 with object as (
 select 'pg_class'::regclass::oid as class, c.oid, c.relowner as owner, c.relacl as acl,
        case c.relkind when 'S' then 's' else 'r' end::"char" as letter,

@@ -1,6 +1,7 @@
--- What the target has already, in pg_dump's words for kinds. Extensions' members are theirs.
--- `signature` is what tells namesakes apart, as pg_dump's tag has it; `identity` is what ALTER takes
--- after the name. What PostgreSQL itself has is left out before it is named, as that takes a while.
+-- The target's existing objects, with pg_dump's words for kinds. Members of extensions are left
+-- out. `signature` distinguishes objects of the same name, as in pg_dump's tag; `identity` is what
+-- ALTER takes after the name. PostgreSQL's own objects are filtered out before names are computed,
+-- which is slow.
 with spaces as (
 select oid, nspname
   from pg_namespace
@@ -126,7 +127,7 @@ union all
 select 'EXTENSION', '', extname, '', '', 'pg_extension'::regclass::oid, oid
   from pg_extension
 union all
--- to give an object to a role takes SET since version 16, and to work on it afterwards USAGE
+-- giving an object to a role requires SET since version 16, and working on it afterwards USAGE
 select 'ROLE', '', r.rolname,
        case when pg_has_role(r.oid, 'usage') and
                  case when current_setting('server_version_num')::int >= 160000

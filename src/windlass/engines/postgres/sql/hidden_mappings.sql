@@ -1,4 +1,4 @@
--- User mappings whose options this user may not see: pg_user_mappings shows them as none.
+-- User mappings whose options this user may not see: pg_user_mappings shows NULL.
 select m.usename                                        as role,
        m.srvname                                        as server
   from pg_user_mappings m

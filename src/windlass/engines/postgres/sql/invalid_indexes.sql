@@ -1,4 +1,4 @@
--- Indexes that no query uses, as their build has failed or has not ended.
+-- Indexes that no query uses, because their build failed or has not ended.
 select n.nspname                                        as schema,
        c.relname                                        as name
   from pg_index i

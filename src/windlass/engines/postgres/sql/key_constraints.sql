@@ -1,5 +1,6 @@
--- Primary key and unique constraints on btree indexes: the index can be built apart and attached.
--- (WITHOUT OVERLAPS, since 18, is a gist index and cannot; nor can a partitioned relation's.)
+-- Primary key and unique constraints on btree indexes: the index can be built separately and
+-- attached. (WITHOUT OVERLAPS, since 18, is a gist index and cannot; nor can a partitioned
+-- relation's.)
 select o.oid::bigint                                    as oid,
        o.conrelid::bigint                               as relation_oid,
        n.nspname                                        as schema,

@@ -1,4 +1,4 @@
--- Indexes that can tell rows apart or cut a relation: plain columns, whole relation, btree.
+-- Indexes that can identify rows or cut a relation: plain columns, whole relation, btree.
 select i.indrelid::bigint                               as relation,
        c.relname                                        as name,
        i.indisprimary                                   as is_primary,
@@ -19,8 +19,8 @@ select i.indrelid::bigint                               as relation,
           from unnest(i.indkey::int2[]) with ordinality as k(number, place)
           join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
          where k.place <= i.indnkeyatts)                 as not_null,
-       -- an extension may order a type of the server's differently; so may a collation that
-       -- holds different texts for equal
+       -- an extension may order a type of the server's differently; and so may a collation in which
+       -- different texts are equal
        not exists (select from unnest(i.indclass::oid[], i.indcollation::oid[]) as k(class, coll)
                      join pg_opclass o on o.oid = k.class
                      left join pg_collation l on l.oid = k.coll

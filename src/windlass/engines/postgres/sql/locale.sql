@@ -1,4 +1,5 @@
--- By what this database sorts text and tells letters apart. Newer versions have more columns for it.
+-- The default collation and character classes of this database. Newer versions have more columns
+-- for it.
 select case p.provider when 'i' then 'ICU ' || p.locale
                        when 'b' then p.locale
                        else d.datcollate end            as collation,

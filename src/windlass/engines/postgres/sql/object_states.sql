@@ -1,6 +1,6 @@
--- What objects are at the moment, as one hash for each: of the catalogs' rows about the object, or
--- about the part of one, that is given by catalog ($1) and OID ($2). Statistics, and what other
--- objects change (a column's use, a trigger's flag), are not in it.
+-- The present state of objects, as one hash for each: of the catalog rows about the object, or part
+-- of one, given by catalog ($1) and OID ($2). Without statistics, and without what other objects
+-- change (a column's use, a trigger's flag).
 with wanted as (
 select class, oid from unnest($1::oid[], $2::oid[]) as given (class, oid)
 ), row_of as (

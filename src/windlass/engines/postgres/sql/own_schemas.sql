@@ -1,6 +1,6 @@
--- Schemas in which runs into this database have kept something: the journal, told by its tables, and
--- what was set aside, told by name, comment and owner: the journal's, a superuser, or the database's.
--- `is_own` is false of a schema under the journal's name that is a user's, or holds something of a user.
+-- Schemas of runs into this database: the journal, identified by its tables, and set-aside schemas,
+-- identified by name, comment and owner (the journal's, a superuser, or the database's). `is_own`
+-- is false of a schema under the journal's name that is a user's, or holds something of a user.
 with journal as (
 select n.oid, t.relowner as owner,
        not exists (select from pg_class o

@@ -1,4 +1,4 @@
--- Every partition that holds rows, once for each relation that it is a partition of.
+-- Every partition that holds rows, once for each of its ancestors.
 select n.nspname::text as schema, c.relname::text as name,
        rn.nspname::text as root_schema, r.relname::text as root_name
   from pg_class c

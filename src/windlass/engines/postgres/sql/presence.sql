@@ -1,5 +1,5 @@
--- What is there under a relation's or a sequence's name, and whether this user may read it.
--- pg_dump takes a lock on what holds rows, for which it needs SELECT on the whole of it.
+-- Every relation and sequence, and whether this user may read it. pg_dump locks relations that hold
+-- rows, for which it needs SELECT on the whole relation.
 select n.nspname                                        as schema,
        c.relname                                        as name,
        c.relkind::text                                  as kind,

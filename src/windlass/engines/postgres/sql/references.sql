@@ -1,5 +1,5 @@
--- Every reference of one object of the user to another. What is inside of an object (a default, a
--- constraint, a trigger, a rule, a row type, an index) counts as that object: its `top`.
+-- Every reference from one user object to another. Parts of an object (a default, a constraint, a
+-- trigger, a rule, a row type, an index) count as that object: its `top`.
 with recursive inside as (
 select 'pg_attrdef'::regclass::oid as class, oid, 'pg_class'::regclass::oid as of_class, adrelid as of_oid
   from pg_attrdef

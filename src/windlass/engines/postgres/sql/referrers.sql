@@ -1,4 +1,5 @@
--- Every foreign key as what refers, by which columns, to what. Once for a partitioned relation.
+-- Every foreign key: referring relation, columns, referenced relation. Once for a partitioned
+-- relation.
 select k.conname::text as key,
        n.nspname::text as schema, c.relname::text as name,
        array(select a.attname::text

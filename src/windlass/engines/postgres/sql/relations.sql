@@ -21,7 +21,7 @@ select c.oid::bigint                                    as oid,
                   and own.attnum > 0 and not own.attisdropped and own.attinhcount = 0
                   and not taken.attisdropped and taken.attinhcount > 0
                   and own.attnum < taken.attnum)        as reordered,
-       -- NOT NULL that a child has not got from its parent, which no definition can say
+       -- NOT NULL that a child did not inherit from its parent, which no definition can express
        array(select distinct own.attname::text
                from pg_inherits h
                join pg_attribute above on above.attrelid = h.inhparent and above.attnotnull

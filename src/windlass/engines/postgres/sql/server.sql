@@ -1,4 +1,4 @@
--- Who and where we are, and what this database is for every way of naming it.
+-- The session's user and server, and the identity of this database.
 select coalesce(host(inet_server_addr()), 'socket')     as place,
        coalesce(inet_server_port(), current_setting('port')::int) as port,
        current_database()                               as database,

@@ -1,5 +1,5 @@
--- How many sessions Windlass could have here as this user, with those that it has already: the
--- least that the server, the database's and the role's connection limit leave.
+-- How many sessions Windlass could have here as this user, including its present ones: the minimum
+-- that the connection limits of server, database and role leave.
   with activity as (
        select datid, usesysid,
               coalesce(usename = session_user and application_name like 'windlass %', false) as ours

@@ -1,4 +1,5 @@
--- In the session's own zone. Who may not see others' sessions has NULL for when they began.
+-- In the session's time zone. The start of other users' sessions is NULL without the privilege to
+-- see them.
 select least(clock_timestamp(), min(xact_start),
              (select min(prepared) from pg_prepared_xacts where database = current_database())
             )::text as moment,

@@ -1,4 +1,4 @@
--- Every type a column can have, with what decides how its values travel and are hashed.
+-- Every type a column can have, with the facts that decide how its values are copied and hashed.
 select t.oid::bigint                                    as oid,
        format_type(t.oid, null)                         as name,
        t.typtype                                        as kind,

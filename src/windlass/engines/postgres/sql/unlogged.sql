@@ -1,5 +1,5 @@
--- What a crash of the server empties: unlogged relations, and sequences since version 15. Guarded is
--- what rows cannot be loaded into again quietly, even with triggers of origin switched off.
+-- What a crash of the server empties: unlogged relations, and sequences since version 15.
+-- `guarded`: rows cannot be loaded again without side effects, even with origin triggers disabled.
 select n.nspname                                        as schema,
        c.relname                                        as name,
        c.relhastriggers                                 as has_triggers,

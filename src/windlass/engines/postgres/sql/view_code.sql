@@ -1,5 +1,5 @@
--- What the query of a materialised view would run, itself or through views, that belongs to another role
--- than a superuser or the session's: functions, operators, domains and ranges.
+-- Functions, operators, domains and ranges that the query of a materialised view would run,
+-- directly or through views, and that belong to a role other than a superuser or the session's.
 with recursive reached (view, classid, objid) as (
     select c.oid, 'pg_catalog.pg_class'::pg_catalog.regclass::oid, c.oid
       from pg_catalog.pg_class c

@@ -1,6 +1,6 @@
--- What would act, or stand in the way, when rows of a relation are deleted or written: per object
--- a statement that keeps it quiet, and one that puts it back. Empty: only the server's own
--- checks of foreign keys, which nobody but a superuser can switch off.
+-- Objects that would act or fail when rows of a relation are deleted or written: for each, a
+-- statement that disables it and one that restores it. Empty for the server's own foreign key
+-- triggers, which only a superuser can disable.
 select t.tgrelid::bigint                                as relation,
        t.tgname                                         as name,
        t.tgenabled                                      as enabled,
@@ -15,7 +15,7 @@ select t.tgrelid::bigint                                as relation,
   from pg_trigger t
  where t.tgenabled <> 'D'
 union all
--- COPY knows no rules; DELETE does
+-- COPY ignores rules; DELETE does not
 select r.ev_class::bigint, r.rulename, r.ev_enabled,
        format('alter table only %s disable rule %I', r.ev_class::regclass, r.rulename),
        format('alter table only %s enable %s rule %I', r.ev_class::regclass,
