@@ -1,4 +1,4 @@
-"""The forms that a DAG is triggered with: right as they stand, and within their bounds."""
+"""The trigger forms of DAGs: valid by default, and limited to their bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made of the trigger forms: the words of a spec."""
+"""Trigger forms become the options of a spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migrations run by a real Airflow: scheduler, workers and page, with the LocalExecutor."""
+"""Migrations run by a real Airflow: scheduler, workers and web UI, with the LocalExecutor."""
 
 from __future__ import annotations
 

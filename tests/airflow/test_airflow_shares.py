@@ -1,4 +1,5 @@
-"""Items divided into shares, one for each mapped task: none lost, none doubled, about equal."""
+"""Items divided into shares, one per mapped task: none lost, none duplicated, about equal in
+size."""
 
 from __future__ import annotations
 

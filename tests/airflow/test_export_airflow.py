@@ -1,4 +1,4 @@
-"""Exports as DAGs, and Airflow's own database as what is exported."""
+"""Exports as DAGs, including an export of Airflow's own database."""
 
 from __future__ import annotations
 

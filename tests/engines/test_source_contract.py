@@ -1,4 +1,4 @@
-"""What every source of an export promises, on every engine that there is."""
+"""The contract of every export source, tested on every engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQLite as a source: what its values are is counted, never guessed; and files of every kind."""
+"""SQLite as a source: types of values are counted, never guessed; and files of every kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network that swallows everything, which no error ever comes out of: both ends notice.
+"""A network that drops everything without an error: both ends notice.
 
 A network namespace is a separate machine to TCP; its link is taken down while sessions wait. The
 times are those of Windlass, shortened by the parameters that a user has for that.

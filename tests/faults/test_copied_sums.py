@@ -1,5 +1,5 @@
-"""A run that lost its snapshot after the copy is compared with what it has read, not with what the
-source has become: no false alarm, no silence, and what is really wrong is found."""
+"""A run that lost its snapshot after the copy is compared with what it read, not with the source's
+present rows: no false alarm, and real errors are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit 4 says what ends the trouble: the same command where that is enough, else what to do."""
+"""Exit 4 comes with the remedy: the same command if that is enough, otherwise what to do."""
 
 from __future__ import annotations
 

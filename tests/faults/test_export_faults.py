@@ -1,4 +1,4 @@
-"""Exports that are killed, cut off, or met by the changes of others."""
+"""Exports that are killed, disconnected, or run while others change the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rewrite that is killed, met by others' changes, or run twice at once."""
+"""A rewrite that is killed, runs while others change the table, or runs twice at once."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Many small relations over a link whose answers take their time: few round trips, several streams,
-and every row exactly once whichever of them breaks."""
+"""Many small relations over a slow link: few round trips, several streams, and every row exactly
+once whichever stream breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is in no dump is compared as well, and what only the target has is named."""
+"""Attributes that dumps do not have are compared as well, and those only on the target are
+named."""
 
 from __future__ import annotations
 

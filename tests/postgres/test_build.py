@@ -1,4 +1,4 @@
-"""What the target's server is built or installed without is refused by name, or a notice."""
+"""Features missing from the target's build or installation are refused by name, or a notice."""
 
 from __future__ import annotations
 

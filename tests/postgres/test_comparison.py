@@ -1,4 +1,4 @@
-"""A comparison as a scheduler makes it: in a snapshot that a move holds, and in parts."""
+"""A comparison as a scheduler runs it: in a migration's snapshot, and in parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every parameter of libpq's, on both ways to a server: psycopg's, and that of the rows.
+"""Every libpq parameter, through both drivers: psycopg, and the one that copies rows.
 
 The dangerous moment lies between the two: a server, or somebody who has taken its place, that asks
 the first session for what it should and the second for less."""

@@ -1,4 +1,4 @@
-"""What a database has beside the objects in it arrives, and goes when that is undone."""
+"""Properties of a database arrive, and are removed by a rollback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What refers to a replaced relation refers to the new one afterwards, or the run is refused."""
+"""Objects that refer to a replaced relation refer to the new one afterwards, or the run is
+refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedded servers: what a user of `windlass demo` may rely on."""
+"""Embedded servers, as users of `windlass demo` rely on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A source that has nothing, where the target has something, may be the target by mistake."""
+"""An empty source with a target that has data: the two may be swapped."""
 
 from __future__ import annotations
 

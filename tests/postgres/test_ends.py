@@ -1,4 +1,4 @@
-"""What no repetition of the command could end is refused by the plan, with what would help."""
+"""Problems that no repetition of the command could solve are refused by the plan, with a hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What the target has already is never dropped, emptied or overwritten: refuse, fill, replace."""
+"""Existing objects of the target are never dropped, emptied or overwritten: refuse, fill,
+replace."""
 
 from __future__ import annotations
 

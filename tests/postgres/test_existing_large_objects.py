@@ -1,4 +1,4 @@
-"""Large objects that the target has: left alone, refused by id, or kept under other ids."""
+"""Existing large objects of the target: left alone, refused by id, or kept under other ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports of the past: the same command resumes, `status` lists, `rollback` removes files."""
+"""Past exports: the same command resumes, `status` lists, `rollback` removes files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports that cannot work are refused before anything is read, with all that is wrong."""
+"""Exports that cannot work are refused before anything is read, with every problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Increments: what has changed since the last export is read, and nothing is passed by."""
+"""Increments: rows changed since the last export are read, and none is missed."""
 
 from __future__ import annotations
 

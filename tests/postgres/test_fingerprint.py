@@ -1,4 +1,5 @@
-"""Equal fingerprints mean equal rows, on any two servers, and what differs has another one."""
+"""Equal fingerprints mean equal rows, on any two servers, and different rows have different
+ones."""
 
 from __future__ import annotations
 

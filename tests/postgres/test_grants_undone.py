@@ -1,5 +1,4 @@
-"""What a run has granted on objects that were there before it is taken back by its rollback, and
-nothing else is."""
+"""A rollback revokes exactly what the run granted on objects that existed before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A name is never mistaken for anything but a name: not for SQL, a format, a path or a pattern."""
+"""A name is never interpreted as SQL, a format, a path or a pattern."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal itself: its schema's versions, whose a run is, and watermarks."""
+"""The journal itself: schema versions, ownership of runs, and watermarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever waits for a lock learns for whom: real locks, held until the notice is there."""
+"""A run that waits for a lock reports the blocker: real locks, held until the notice appears."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the target will not have is named by its class, and stops a run unless it is accepted."""
+"""Losses are named by class, and stop a run unless they are accepted."""
 
 from __future__ import annotations
 

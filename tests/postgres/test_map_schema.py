@@ -1,4 +1,4 @@
-"""A schema under another name: what refers to it follows, what only looks like it does not."""
+"""A renamed schema: references follow, text that only looks like one does not."""
 
 from __future__ import annotations
 

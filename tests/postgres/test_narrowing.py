@@ -1,4 +1,4 @@
-"""What a relation of the target cannot hold of the source's values is counted before any is sent.
+"""Values of the source that the target's relation cannot hold are counted before any is sent.
 
 `fill` and `--data-only` send rows into relations whose columns may have other types.
 """

@@ -1,4 +1,4 @@
-"""Whatever is altered of an object changes its state, of every kind that the query reads."""
+"""Any change of an object changes its state, for every kind that the query reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second opinion itself: it calls a good copy equal, and sees what is planted in it.
+"""The second opinion itself: it reports a good copy as equal, and finds planted differences.
 
 The good copy is pg_dump piped into psql. What even that cannot keep is named here, so that nobody
 blames windlass for it.

@@ -1,5 +1,5 @@
-"""A source that was a target once: what windlass has kept there is left out, by name, and what only
-has such a name is migrated."""
+"""A source that was once a target: windlass's own schemas are left out, and schemas that only have
+such names are migrated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`windlass plan` where an earlier run of the same migration is there: what `migrate` would do."""
+"""`windlass plan` with an unfinished run of the same migration: shows what `migrate` would do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of structural change is found, by name, and nothing is reported that is equal."""
+"""Every kind of structural change is found, by name, and nothing equal is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a server prints otherwise after a restore, or on another version, is no difference."""
+"""A definition that is printed differently after a restore, or by another version, is no
+difference."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whether everybody may create in schema `public`: on the target as on the source, whatever the
-version takes for granted there."""
+"""Whether everybody may create in schema `public`: the same on the target as on the source,
+whatever the version's default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every catalog query can be prepared on every version, as it stands."""
+"""Every catalog query can be prepared unchanged on every version."""
 
 from __future__ import annotations
 

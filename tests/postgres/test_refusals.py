@@ -1,4 +1,4 @@
-"""What cannot work is refused before anything is written, all at once, with what would help."""
+"""What cannot work is refused before anything is written, all at once, with hints."""
 
 from __future__ import annotations
 

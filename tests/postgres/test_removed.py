@@ -1,4 +1,4 @@
-"""What 12 and 13 have, and versions since 14 refuse, is named by the plan."""
+"""Features of 12 and 13 that versions since 14 refuse are named by the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A repair makes the target's rows the source's: only what differs, and nothing else is set off."""
+"""A repair makes the target's rows equal to the source's: only what differs, and without firing
+triggers."""
 
 from __future__ import annotations
 

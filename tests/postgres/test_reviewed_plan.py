@@ -1,4 +1,4 @@
-"""`plan -o` writes a plan, `migrate --plan` runs just that one or says what has changed."""
+"""`plan -o` writes a plan, `migrate --plan` runs exactly that one or reports what has changed."""
 
 from __future__ import annotations
 

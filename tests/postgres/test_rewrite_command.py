@@ -1,4 +1,4 @@
-"""The command `windlass rewrite` and those around it: what it says, and what a kill leaves."""
+"""The command `windlass rewrite` and related commands: their output, and the state after a kill."""
 
 from __future__ import annotations
 

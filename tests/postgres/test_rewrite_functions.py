@@ -1,4 +1,4 @@
-"""Python functions over batches of rows: every type comes back as it went, and faults are named."""
+"""Python functions over batches of rows: every type is returned unchanged, and errors are named."""
 
 from __future__ import annotations
 

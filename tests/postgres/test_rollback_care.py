@@ -1,4 +1,4 @@
-"""A way back takes nothing along that the run has not made: by rollback, or by --restart."""
+"""Undoing a run, by rollback or --restart, removes nothing that the run did not make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written while a rollback looks is waited for, and seen; who is waited for is named."""
+"""A rollback waits for concurrent writers, sees what they wrote, and names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same command after the end of its migration: it says so, and how that ended."""
+"""The same command after the end of its migration: it reports that, and how it ended."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Sequences that the target has already get the source's state, whoever uses them, and a rollback
-gives them back theirs."""
+"""Existing sequences of the target get the source's state, and a rollback restores theirs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample shop: what the demo's readers, and tests that borrow it, may rely on."""
+"""The sample shop, as the demo and the tests that use it rely on it."""
 
 from __future__ import annotations
 

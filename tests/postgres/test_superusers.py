@@ -1,4 +1,5 @@
-"""What only superusers create is left out by name where nothing needs it, and stays theirs."""
+"""Objects that only superusers can create are left out by name if nothing needs them, and stay
+theirs."""
 
 from __future__ import annotations
 

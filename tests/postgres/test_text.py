@@ -1,4 +1,4 @@
-"""What a database holds cannot forge a line of ours, or steer a terminal."""
+"""Text from a database cannot forge a line of our output, or control a terminal."""
 
 from __future__ import annotations
 

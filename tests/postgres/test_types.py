@@ -1,4 +1,4 @@
-"""Every built-in type at its limits, and what users make of types, arrives to the last bit."""
+"""Every built-in type at its limits, and user-defined types, arrive to the last bit."""
 
 from __future__ import annotations
 

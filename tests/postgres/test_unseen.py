@@ -1,4 +1,4 @@
-"""What a comparison does not look at is never called equal: it is named, or it is a difference."""
+"""What a comparison does not cover is never reported as equal: it is named, or a difference."""
 
 from __future__ import annotations
 

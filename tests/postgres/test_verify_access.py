@@ -1,4 +1,4 @@
-"""A comparison of sides that lack things, or that the user may not read: said once, and plainly."""
+"""A comparison with missing or unreadable objects: each is reported once, and plainly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every supported version, as a source and as a target: all that it knows arrives, whole.
+"""Every supported version, as source and target: everything that it supports arrives complete.
 
 `make test` runs some of the pairs, `make test-all` all of them.
 """

@@ -1,5 +1,5 @@
-"""A foreign key that the rows violate is named with how many they are, and with the query that
-shows them."""
+"""A violated foreign key is named with the number of violating rows, and a query that shows
+them."""
 
 from __future__ import annotations
 

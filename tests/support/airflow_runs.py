@@ -1,4 +1,4 @@
-"""Runs of DAGs as the tests look at them: states, results, and what may be nowhere in them."""
+"""Runs of DAGs as tests inspect them: states, results, and secrets that must not appear."""
 
 from __future__ import annotations
 

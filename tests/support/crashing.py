@@ -1,4 +1,4 @@
-"""A run that a crash of the target meets at a chosen step."""
+"""A run whose target crashes at a chosen step."""
 
 from __future__ import annotations
 

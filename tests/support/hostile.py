@@ -1,4 +1,4 @@
-"""A role without any privilege but CREATE on one database, and what it does with that."""
+"""A hostile role whose only privilege is CREATE on one database."""
 
 from __future__ import annotations
 

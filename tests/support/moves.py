@@ -1,4 +1,4 @@
-"""Flows that are stood in for, so that the shell around them can be tested alone."""
+"""Stand-ins for flows, so that the shell around them can be tested alone."""
 
 from __future__ import annotations
 

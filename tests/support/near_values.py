@@ -1,4 +1,4 @@
-"""Values of every type that differ in next to nothing: one bit, a sign, a scale, a zone, a blank.
+"""Values of every type with minimal differences: one bit, a sign, a scale, a zone, a blank.
 
 Values that a fingerprint must distinguish are best sought among neighbours. A
 maker yields texts that its type's input function takes; their neighbours come right after each

@@ -1,4 +1,4 @@
-"""A migration that has stopped in the middle, and what would let it end."""
+"""A stopped migration, and the ways to finish it."""
 
 from __future__ import annotations
 

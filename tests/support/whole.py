@@ -1,4 +1,4 @@
-"""What is to arrive of a database, in a form that can be compared."""
+"""The contents of a database, in a form that can be compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to do after a run that stopped: said once, and by the kind of the cause."""
+"""The hint after a stopped run: given once, according to the cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan as the journal keeps it, and that it has no engine's own words."""
+"""A plan as the journal stores it, without engine-specific terms."""
 
 from __future__ import annotations
 

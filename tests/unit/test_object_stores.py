@@ -1,4 +1,4 @@
-"""What a store answers becomes an error that says what is wrong, whatever its paths are called."""
+"""A store's answers become errors that name the cause, whatever its paths are called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pg_dump newer than the target writes, in the target's words."""
+"""Output of a pg_dump newer than the target, translated to the target's syntax."""
 
 from __future__ import annotations
 

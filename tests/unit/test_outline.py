@@ -1,4 +1,4 @@
-"""Flows as data: what a scheduler that reads them, and knows nothing else, may rely on."""
+"""Flows as data, as schedulers that know nothing else rely on them."""
 
 from __future__ import annotations
 

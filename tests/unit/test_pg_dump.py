@@ -1,4 +1,4 @@
-"""Which pg_dump reads, of those that are installed."""
+"""Which of the installed pg_dumps is used."""
 
 from __future__ import annotations
 

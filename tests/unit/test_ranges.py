@@ -1,4 +1,4 @@
-"""A range as a condition: what it says, and that it can stand beside others."""
+"""A range as a condition: its meaning, and that it can be combined with others."""
 
 from __future__ import annotations
 

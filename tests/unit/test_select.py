@@ -1,4 +1,4 @@
-"""What the words of a spec select: relations, what these need, and what belongs to them."""
+"""What the options of a spec select: relations, their dependencies, and what belongs to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a spec file holds, a command ends with its faults, and never in another fault."""
+"""Whatever a spec file contains, a command reports its faults, and never fails otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Archive entries as statements for this target: when, whose, and without what it cannot take."""
+"""Archive entries as statements for this target: phase, owner, and without what it does not
+support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parse trees: what the parser says, in Python; and that the code names nodes that there are."""
+"""Parse trees in Python; and that the code only names existing nodes."""
 
 from __future__ import annotations
 

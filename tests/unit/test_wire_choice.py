@@ -1,4 +1,5 @@
-"""How values of a type travel: in binary only where the bytes name nothing of the source server."""
+"""How values of a type are copied: in binary only if the bytes contain nothing specific to the
+source server."""
 
 from __future__ import annotations
 
