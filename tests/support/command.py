@@ -43,7 +43,8 @@ class Ran:
         found = json.loads(self.stdout)
         assert isinstance(found, dict)
         if is_of_a_run(found):
-            assert faults(found) == []
+            # what `windlass demo` adds is where its servers are
+            assert faults({key: one for key, one in found.items() if key != "demo"}) == []
         return found
 
     @property
