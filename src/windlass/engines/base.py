@@ -50,7 +50,6 @@ class Facts:
     # as a source
     shared_snapshot: bool = False  # sessions of other processes can read in it
     typed: bool = True  # a column's type is that of all its values
-    writes_csv: bool = False  # `Rows.lines`, in the text that PostgreSQL has for values
 
     # as a target
     lists: bool = True  # columns can be lists, with NULLs in them
@@ -74,8 +73,9 @@ class Rows(Protocol):
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Arrow batches, with the columns and types of `windlass.engines.base.schema`."""
 
-    def lines(self) -> Generator[bytes | bytearray | memoryview, None, None]:
-        """Lines of CSV, each a row; of sources that write it themselves."""
+    def lines(self) -> Generator[bytes | bytearray | memoryview, None, None] | None:
+        """Lines of CSV, each a row, in the text that PostgreSQL has for values. None: the engine
+        writes no CSV itself."""
 
     @property
     def losses(self) -> Losses:

@@ -7,13 +7,13 @@ The key ``flow`` names the file's flow. Without it, a required key of one flow d
 from __future__ import annotations
 
 import os
+import pkgutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from windlass.errors import BadSpec
 from windlass.flows.registry import entries_of, flow_named, spec_flows
-from windlass.model.flow import resolve
 from windlass.model.wording import word
 from windlass.spec.fields.entry import Entry
 from windlass.spec.model import SpecModel, validated
@@ -21,7 +21,7 @@ from windlass.spec.model import SpecModel, validated
 
 def model_of(flow: str) -> type[SpecModel]:
     """The model of a flow's specs."""
-    found: type[SpecModel] = resolve(flow_named(flow).spec)  # type: ignore[assignment]
+    found: type[SpecModel] = pkgutil.resolve_name(flow_named(flow).spec)
     return found
 
 

@@ -133,7 +133,7 @@ class Flow(Generic[Context]):
     name: str
     steps: tuple[Step[Context], ...] = field(default=())
     context: Callable[..., Context] | str = ""  # see `windlass.run.context`
-    spec: Callable[..., Any] | str = ""  # the pydantic model of what a user may ask for
+    spec: str = ""  # the place of the pydantic model of what a user may ask for
     # Of a flow that a spec file can be for: the entries of the spec's words, and a key that
     # identifies a file without `flow` as one for it.
     entries: str = ""

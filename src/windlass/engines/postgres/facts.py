@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from windlass.engines.base import Facts
 
-FACTS = Facts("postgresql", "PostgreSQL", shared_snapshot=True, writes_csv=True)
+FACTS = Facts("postgresql", "PostgreSQL", shared_snapshot=True)

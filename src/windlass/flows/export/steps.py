@@ -127,8 +127,8 @@ def _write_csv(
     """From the source's own CSV if it writes any, else from its batches."""
     columns, target = export.columns, run.loads_into
     names = [column.name for column in columns]
-    if run.source.facts.writes_csv:
-        with closing(rows.lines()) as lines:
+    if (lines := rows.lines()) is not None:
+        with closing(lines):
             return write_csv(run.store, layout, names, lines), rows.losses
     # text can express infinity, unlike Parquet
     shaper = Shaper(columns, replace(target, infinity=target.infinity or target is FILES))
