@@ -101,7 +101,7 @@ def rounded(figures: Figures) -> Figures:
 
 
 def with_rate(case: Case, rows: int) -> Case:
-    """The case with rows/s in each of its repetitions, which moved `rows`."""
+    """The case with rows/s in each of its repetitions, which copied `rows`."""
     rates = (
         {**run, Metric.ROWS_PER_SECOND: round(rows / run[Metric.SECONDS])} for run in case.runs
     )

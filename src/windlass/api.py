@@ -47,7 +47,7 @@ class Differing(Protocol):
 
 
 def read_spec(path: Path | str, **words: Any) -> SpecModel:
-    """The spec in a YAML file, of whatever flow that is for; `words` win over it.
+    """The spec in a YAML file, for any flow; `words` take precedence.
 
     Raises:
         BadSpec: with every fault, the nearest valid key for an unknown one.
@@ -84,8 +84,8 @@ def migrate(
     reviewed: Reviewed | None = None,
     differing: Differing | None = None,
 ) -> Outcome:
-    """Migrate, or resume where that stopped; only by the plan that was `reviewed`, if one was. How
-    it ended is in the outcome's state.
+    """Migrate, or resume where an earlier run stopped. If a plan was `reviewed`, only that plan is
+    carried out. How it ended is in the outcome's state.
 
     Raises:
         BadSpec: the spec names no databases.
@@ -109,7 +109,7 @@ def verify(
     differing: Differing | None = None,
 ) -> Outcome:
     """Compare both sides; with `repair`, make what differs on the target equal to the source, and
-    compare again. `show_values` puts values into the differences, which else name columns only.
+    compare again. `show_values` adds values to the differences, which otherwise only name columns.
 
     Raises:
         BadSpec: the spec names no databases.
@@ -124,8 +124,8 @@ def verify(
 
 
 def rewrite(spec: RewriteSpec, emit: Emit = ignore) -> Outcome:
-    """Change rows of a table in place, or resume where that stopped. How it ended is in the
-    outcome's state.
+    """Change rows of a table in place, or resume where an earlier run stopped. How it ended is in
+    the outcome's state.
 
     Raises:
         BadSpec: the spec names no database.
@@ -136,8 +136,8 @@ def rewrite(spec: RewriteSpec, emit: Emit = ignore) -> Outcome:
 def export(
     spec: ExportSpec, emit: Emit = ignore, *, run: str = "", restart: bool = False
 ) -> Outcome:
-    """Export, or resume where that stopped, unless it is to `restart`; as the run of that name
-    where one is given. How it ended is in the outcome's state.
+    """Export, or resume where an earlier run stopped; `restart` starts over. `run` names the run.
+    How it ended is in the outcome's state.
 
     Raises:
         BadSpec: source or warehouse cannot be understood.

@@ -1,4 +1,4 @@
--- A database that takes windlass a few seconds in small chunks, for tests that disturb a move.
+-- A database that takes windlass a few seconds in small chunks, for tests that disturb a migration.
 \if :{?scale}
 \else
     \set scale 1

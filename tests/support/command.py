@@ -227,7 +227,7 @@ def windlass(
 
 
 def migrate(pair: Pair, *words: str, env: Mapping[str, str] | None = None) -> Ran:
-    """A move that asks for nothing but one JSON object on stdout."""
+    """A migration that prints only one JSON object on stdout."""
     return windlass("migrate", "--json", *words, pair=pair, env=env)
 
 

@@ -1,4 +1,4 @@
-"""The two sides of a comparison as the flows open them, without a move before it."""
+"""The two sides of a comparison as the flows open them, without a migration before it."""
 
 from __future__ import annotations
 

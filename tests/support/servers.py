@@ -320,7 +320,7 @@ def _children(pid: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Where a move starts and where it ends."""
+    """The source and the target of a migration."""
 
     source: Database
     target: Database

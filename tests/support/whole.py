@@ -6,7 +6,7 @@ from pathlib import Path
 
 from corpora import corpora
 
-# what a move of these cannot keep has its own tests below
+# what a migration of these cannot keep has its own tests below
 LOSING = {
     "inheritance_order", "foreign_keys_broken", "foreign_keys_dirty", "subscriptions",
     "indexes_invalid", "foreign_data",

@@ -1,7 +1,7 @@
 """What keeps the code small: no long module, class or function, and no imports in a loop.
 
-What was over a limit when that was introduced is listed with its figure, which may only fall. An
-entry that is no longer needed fails as well.
+Exceptions are listed with their figures, which may only fall. An exception that is no longer needed
+fails as well.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The fields of the trigger forms as plain data, made from the entries of specs; and how messages
-speak of them.
+"""The fields of the trigger forms as plain data, made from the entries of specs, and how messages
+name them.
 
-An option has a field of its name, unless this module says otherwise: where an earlier DAG of the
-same task has a name for it, the form keeps that one; where that DAG's default did harm, the form
-has a better one, and its help says so. What a scheduler decides itself has no field.
+A field has the name of its option, with two exceptions that are written out here: if an earlier DAG
+has another name for it, the form keeps that name; if that DAG's default did harm, the form has
+another default, and its help says so. What a scheduler decides itself has no field.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BOOLEAN: Mapping[str, Any] = {"type": "boolean"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormField:
-    """One field. `schema` is JSON schema; `choice` is that of the word for which it stands."""
+    """One field. `schema` is JSON schema; `choice`: the value of the option that it stands for."""
 
     name: str
     default: Any
@@ -35,19 +35,19 @@ class FormField:
 
 
 def fields_of(entry: Entry) -> tuple[FormField, ...]:
-    """What the form of a migration has for a word of its spec."""
+    """The fields for an option in the form of a migration."""
     return NAMED.get(entry.word, (made_from(entry),))
 
 
 def migration_fields() -> Iterator[FormField]:
-    """Those of the whole form, by their sections."""
+    """All fields of the form, section by section."""
     found = [*(one for entry in MIGRATE.values() for one in fields_of(entry)), *OF_THE_DAG]
     for section in Section:
         yield from (one for one in found if one.section is section)
 
 
 def made_from(entry: Entry) -> FormField:
-    """The field of a word that has nothing special."""
+    """The field of an option without exceptions."""
     lines = " One in each line." if entry.kind is Kind.LIST else ""
     choices = f" {', '.join(entry.choices)}." if lines and entry.choices else ""
     made = entry.default() if callable(entry.default) else entry.default
@@ -121,9 +121,9 @@ SELECTION: Mapping[str, tuple[FormField, ...]] = {
     ),
 }
 
-# Words whose fields have other names or bounds, and those that a form has no field for: the two
-# databases, which are connections; what a DAG run always does (ranges of blocks, of a size that
-# follows from their number); and what is one more DAG's job (half a migration, another's snapshot).
+# Options whose fields have other names or bounds, and options without a field: the two databases,
+# which are connections; what every DAG run does alike (block ranges, whose size follows from their
+# number); and what needs a separate DAG (half a migration, another session's snapshot).
 NAMED: Mapping[str, tuple[FormField, ...]] = {
     **SELECTION,
     "source": (),
@@ -219,7 +219,7 @@ APPROVAL = FormField(
     section=Section.PROOF,
     schema=BOOLEAN,
 )
-# What is not the spec's to say.
+# Fields that are no options of the spec.
 OF_THE_DAG = (
     FormField(
         name="trigger_validation",
@@ -253,7 +253,7 @@ VALIDATION = (
 
 
 def connection_field(name: str, conn_id: str, about: str) -> FormField:
-    """Of a connection's id."""
+    """The field for a connection's id."""
     return FormField(
         name=name,
         default=conn_id,
@@ -264,7 +264,7 @@ def connection_field(name: str, conn_id: str, about: str) -> FormField:
 
 
 def as_key(name: str, value: str) -> str:
-    """How a word of a message reads where the DAG has a spec of its own."""
+    """How a message spells an option if the DAG has its own spec."""
     if name in _ELSEWHERE:
         return _ELSEWHERE[name]
     key = name.replace("-", "_")
@@ -272,14 +272,14 @@ def as_key(name: str, value: str) -> str:
 
 
 def as_field(name: str, value: str) -> str:
-    """How it reads where the DAG has a form."""
+    """How a message spells an option if the DAG has a form."""
     fields = fields_of(MIGRATE[name]) if name in MIGRATE else ()
     if chosen := [one.name for one in fields if one.choice and one.choice == value]:
         return chosen[0]
     return as_key(fields[0].name if len(fields) == 1 else name, value)
 
 
-# What neither a spec nor a form says.
+# Options of messages that are in neither a spec nor a form.
 _ELSEWHERE = {
     PASSWORD: "the Airflow connection",
     "restart": "a new run after windlass rollback",

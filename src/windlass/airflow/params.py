@@ -26,13 +26,13 @@ from windlass.spec.fields.migrate import MIGRATE
 Given = Mapping[str, Any]
 
 
-ONLY_READ = "The database to move; it is only read."
+ONLY_READ = "The database to migrate; it is only read."
 
 
 def connection_params(source_conn_id: str, target_conn_id: str) -> dict[str, Param]:
     return {
         "source_conn_id": connection(source_conn_id, ONLY_READ),
-        "target_conn_id": connection(target_conn_id, "The database that it moves to."),
+        "target_conn_id": connection(target_conn_id, "The database to migrate to."),
     }
 
 

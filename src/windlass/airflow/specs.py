@@ -119,7 +119,7 @@ class DagSpec(BaseModel):
         )
 
     def _make(self) -> Callable[..., DAG]:
-        """A migration and a comparison have forms of their own."""
+        """Migrations and comparisons have separate forms."""
         own: dict[str, Callable[..., DAG]] = {
             "migrate": migration_dag,
             "validate": validation_dag,

@@ -219,6 +219,7 @@ def _verifying(spec: Spec) -> Spec:
 def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
     """List the runs in a database and how far each is; or show RUN in detail.
 
+    With the spec file of an export it lists the runs that are recorded in its store.
     With --watch it shows them until Ctrl-C; a single RUN, until the run ends.
     """
     where = options.read_where(voice, words)
@@ -267,7 +268,7 @@ def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) ->
     Of migrate: what it created on the target is dropped, what `--existing replace` set aside comes
     back. Of verify --repair and rewrite: the table gets its old rows back. All of it, or nothing;
     a run of very many objects in several transactions, which the same command finishes.
-    `windlass status` lists the runs.
+    Of export, with its spec file: the files are removed. `windlass status` lists the runs.
     """
     where = options.read_where(voice, words)
     from windlass import api
@@ -420,7 +421,7 @@ def _run(
 
 
 def _command_of(flow: Flow[Any]) -> click.Command:
-    """Of a flow whose command takes nothing but the words of its spec."""
+    """The command of a flow that takes only the options of its spec."""
 
     @options.takes(*options.of_flow(entries_of(flow).values()), *options.OUTPUT)
     @click.pass_obj

@@ -58,7 +58,7 @@ def differing(path: Path | None) -> Iterator[Differing]:
             yield Differing(kept)
         return
     try:
-        path.touch(mode=0o600)  # keys and values of rows are their owner's to show
+        path.touch(mode=0o600)  # only its owner may read keys and values of rows
         file = path.open("w+", encoding="utf-8")
     except OSError as error:
         raise BadSpec([f"differences: {path}: {error.strerror}"]) from None

@@ -58,8 +58,8 @@ def _hide_passwords(voice: Voice) -> None:
 def main() -> None:
     """The program. Ctrl-C and SIGTERM stop a run; a second one does not wait for it. Once the run
     is over and journalled they change nothing: what it prints and its exit code agree."""
-    # To find plugins of pydantic's, it reads every installed distribution. A plugin would also see
-    # what is in a spec, such as passwords.
+    # To find its plugins, pydantic reads every installed distribution. A plugin would also see what
+    # is in a spec, such as passwords.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     over = threading.Event()
 

@@ -1,7 +1,7 @@
-"""Command-line options: what commands take, and the spec made of it.
+"""Command-line options: which ones commands take, and the spec made from them.
 
-Those that are words of a spec are made from the entries in `windlass.spec.fields`, which load
-nothing heavy, so that ``windlass --help`` is answered at once.
+Options of a spec are made from the entries in `windlass.spec.fields`, which load nothing heavy, so
+``windlass --help`` is answered at once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 
 
 def option(entry: Entry, *, help_: str = "", hidden: bool = False) -> Option[Any]:
-    """The option of an entry. One that is left out is None or empty: the spec has the defaults."""
+    """The option of an entry. If it is not given it is None or empty: the spec has the defaults."""
     assert entry.option is not None
     kind: dict[str, Any] = {"metavar": entry.option.metavar}
     if entry.choices:
@@ -56,8 +56,8 @@ def option(entry: Entry, *, help_: str = "", hidden: bool = False) -> Option[Any
 
 
 def _comparing(entry: Entry) -> Option[Any]:
-    """As `windlass verify` has it, which takes all options of a migration, so that the same command
-    line can be run under its verb: those that only matter to a migration have no effect."""
+    """The option for `windlass verify`. It takes all options of a migration, so that the same
+    command line works with either verb; those that only matter to a migration have no effect."""
     return option(entry, help_=entry.comparing, hidden=not entry.compares)
 
 
@@ -74,7 +74,7 @@ FILE = click.option(
 def _with_file(
     entries: Iterable[Entry], made: Callable[[Entry], Option[Any]]
 ) -> tuple[Option[Any], ...]:
-    """The options of entries, and the file in which they may be, after those of databases."""
+    """The options of entries, with `--file` after those of the databases."""
     offered = [entry for entry in entries if entry.option]
     databases = [made(entry) for entry in offered if entry.section is Section.DATABASES]
     others = [made(entry) for entry in offered if entry.section is not Section.DATABASES]
@@ -88,8 +88,8 @@ EXPORT = _with_file(EXPORT_FIELDS.values(), option)
 
 
 def of_flow(entries: Iterable[Entry]) -> tuple[Option[Any], ...]:
-    """The options of a flow whose command has no others. Where only a file can hold the rest, it
-    has to be given."""
+    """The options of a flow whose command has no others. `--file` is required if some options can
+    only be given in a file."""
     kept = list(entries)
     some = _with_file(kept, option)
     if all(one.option is None or one.section is Section.DATABASES for one in kept):
@@ -141,7 +141,7 @@ def takes(*options: Option[Any]) -> Option[Any]:
 def read_spec(
     voice: Voice, flow: str, words: Mapping[str, Any], needs: Sequence[str] | None = None
 ) -> Any:
-    """The spec of a flow that a command was given. Its passwords are never shown from then on.
+    """The spec that a command was given, for this flow. From then on its passwords are never shown.
 
     Raises:
         BadSpec: with every fault.
@@ -153,7 +153,7 @@ def read_spec(
 
 
 def read_any_spec(voice: Voice, words: Mapping[str, Any]) -> SpecModel:
-    """The spec of whatever flow a file is for; without a file, a migration's.
+    """The spec in a file, for any flow; without a file, a migration's.
 
     Raises:
         BadSpec: with every fault.
@@ -204,8 +204,8 @@ def read_reviewed(path: Path, words: dict[str, Any]) -> Reviewed:
 
 
 def read_where(voice: Voice, words: Mapping[str, Any]) -> str | SpecModel:
-    """Whose runs are asked for: a target, from the words or a spec file; or a spec, of a flow that
-    has no journal in a database.
+    """Where the runs are recorded: a target, from the options or a spec file; or, for a flow
+    without a journal in a database, its spec.
 
     Raises:
         BadSpec: with every fault.

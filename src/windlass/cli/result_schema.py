@@ -39,7 +39,7 @@ _EXITS = {"type": "integer", "enum": sorted(Exit), "description": "of the proces
 
 
 def schema() -> Schema:
-    """Of what migrate, verify, rewrite, export and rollback print with ``--json``."""
+    """The schema of what migrate, verify, rewrite, export and rollback print with ``--json``."""
     found = TypeAdapter(outcome.Outcome).json_schema(mode="serialization")
     definitions = {**found.pop("$defs"), "Outcome": found}
     for name, definition in definitions.items():
@@ -63,7 +63,7 @@ def _added() -> Schema:
 
 
 def _error() -> Schema:
-    """What a command prints that has failed before there was a run."""
+    """The schema of what a command prints if it failed before there was a run."""
     state = {"type": "string", "enum": sorted(STATES.values()), "description": "how it ended"}
     texts = {name: {"type": "string", "description": text} for name, text in _ERROR.items()}
     problems = {
@@ -81,7 +81,7 @@ def _error() -> Schema:
 
 
 def _describe(name: str, definition: Schema) -> None:
-    """Titles that repeat a name go; comments become descriptions."""
+    """Remove titles that only repeat a name; turn comments into descriptions."""
     definition.pop("title", None)
     comments = comments_of(_class(name))
     for key, field in definition.get("properties", {}).items():

@@ -56,7 +56,7 @@ def report_plan(voice: Voice, made: Planned, verb: str, form: str, output: Path 
 def report_outcome(
     voice: Voice, outcome: Outcome, words: Words, rows: Differing | None = None
 ) -> int:
-    """How a run ended. `rows` has all that differ, where the outcome names only the first."""
+    """How a run ended. `rows` has all rows that differ; the outcome names only the first."""
     from windlass.cli import show
 
     voice.before_result()

@@ -12,7 +12,7 @@ import click
 from windlass.model.text import one_line
 
 WIDEST = 120
-WHOLE = 1_000_000  # the width of what is no terminal
+WHOLE = 1_000_000  # the width where there is no terminal
 LEAST = 30
 
 

@@ -1,1 +1,1 @@
-"""The sample that `windlass demo` moves: a shop, and the servers it moves between."""
+"""The sample that `windlass demo` migrates: a shop, and the two servers."""

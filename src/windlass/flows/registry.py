@@ -19,7 +19,7 @@ FLOWS = {
 }
 
 JOURNAL_PAST = "windlass.flows.past:JournalPast"
-"""The runs in a target's journal, of whatever flow."""
+"""The runs in a target's journal, of any flow."""
 
 
 def spec_flows() -> Iterator[Flow[Any]]:
@@ -28,7 +28,7 @@ def spec_flows() -> Iterator[Flow[Any]]:
 
 
 def journalled(name: str) -> Journalled:
-    """Of a flow whose runs are in a journal."""
+    """What is done with the runs of a flow that a journal records."""
     found = flow_named(name).journalled
     assert found is not None, f"runs of {name} are in no journal"
     return found
@@ -55,7 +55,7 @@ def flow_named(name: str) -> Flow[Any]:
     return found
 
 
-# what is done to a run of any flow
+# for undoing a run of any flow
 ROLLBACK = Words(
     "rollback", "Rolling back", "Rolled back", "rollback", "Putting back what was set aside"
 )

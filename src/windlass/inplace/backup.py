@@ -43,7 +43,7 @@ class Done:
 
     added: Sequence[str]  # columns
     changed: Sequence[str]  # columns that it has written
-    deleted: int  # rows that it has taken out, and not put back itself
+    deleted: int  # rows that it deleted and did not restore itself
     transactions: sql.Composed  # a query for the ids of those in which it wrote
 
 
@@ -91,7 +91,7 @@ def drop_backup(connection: Connection, backup: Name, run: str) -> None:
     """
     is_unfinished = backup.name == f"windlass_{run}"  # it gets its comment with its place
     if not is_unfinished and owner_of(connection, backup)[1] != run:
-        return  # a later run's now
+        return  # it belongs to a later run now
     try:
         connection.execute(sql.SQL("drop table if exists {}").format(identifier(backup)))
     except DependentObjectsStillExist as error:
@@ -188,8 +188,8 @@ def drop_unfinished(connection: Connection, plan: RewritePlan) -> None:
 
 
 def keep_touched(connection: Connection, staging: Staging) -> None:
-    """Leave in a backup of touched rows only those that the run has deleted or written so far: what
-    somebody else has changed since they were read, a rollback is not to undo."""
+    """Keep in a backup of touched rows only those that the run has deleted or written so far: a
+    rollback must not undo what others changed after they were read."""
     place = find_place(connection, staging.plan)
     if place is None:
         return
@@ -226,7 +226,7 @@ def return_deleted(connection: Connection, staging: Staging, ordinals: sql.Compo
         connection, sql.SQL("select count(*) from ({}) q").format(staging.old_rows(ordinals))
     )
     name = read_name(connection, plan.oid)
-    if not wanted or name is None:  # with a table that was dropped they would be gone as well
+    if not wanted or name is None:  # if the table was dropped, so were they
         return Returned()
     before = {one.number: one for one in plan.columns}
     pairs = [

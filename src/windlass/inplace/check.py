@@ -317,7 +317,7 @@ class _Checking:
             return
         try:
             found: object = resolve(spec.function)
-        except Exception as error:  # whatever its module does when it is imported
+        except Exception as error:  # whatever its module raises when it is imported
             message = f"cannot be imported: {type(error).__name__}: {error}"
             self.refuse(f"function {spec.function}", message, "its folder has to be in PYTHONPATH")
         else:

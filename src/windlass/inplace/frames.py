@@ -48,20 +48,20 @@ def missing_libraries(frame: str) -> list[str]:
 def call_function(
     connection: Connection, conninfo: str, staging: Staging, check: Callable[[], None]
 ) -> tuple[list[str], int]:
-    """Call the plan's function with every staged row, in their order. `check` is called before each
-    batch, and raises what is to end the work.
+    """Call the plan's function with every staged row, in order. `check` is called before each
+    batch, and raises to end the work.
 
-    What it gives waits in the table `_batches`, which is created again. Returns the columns, and
-    the number of rows. Nothing is written if there are no rows.
+    The results go into the table `_batches`, which is recreated. Returns its columns and the number
+    of rows. Nothing is written if there are no rows.
 
     Raises:
-        WindlassError: the function failed, or gave back something else than it has to.
+        WindlassError: the function failed, or returned something that it must not return.
     """
     plan = staging.plan
     reading = _Columns.of(connection, staging)
     try:
         function: Callable[[Any], Any] = resolve(plan.call.function)
-    except Exception as error:  # whatever its module does; another worker has looked at it before
+    except Exception as error:  # whatever its module raises; another worker has checked it before
         raise WindlassError(
             f"function {plan.call.function}: cannot be imported here: {type(error).__name__}",
             hint="its folder has to be in PYTHONPATH of every worker",
@@ -280,7 +280,7 @@ class _Called:
 
             if not given.index.equals(pd.RangeIndex(len(given))):
                 raise self._fault("gave its rows in another order, or under another index")
-            for name in given.columns:  # one by one, to name it; the error quotes a value
+            for name in given.columns:  # one by one, to name the column; the error quotes a value
                 try:
                     pa.array(given[name], from_pandas=True)
                 except (pa.ArrowException, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a function has given into the columns' types, and which columns it has changed."""
+"""Converts what a function returned to the columns' types, and finds the columns it changed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ C = TypeVar("C", str, RewriteChange)
 
 
 def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
-    """Bring what the function has given into the columns' types: the table `_called`. Returns the
-    columns that have changed in at least one row.
+    """Convert what the function returned to the columns' types, in the table `_called`. Returns the
+    columns that changed in at least one row.
 
     Raises:
-        WindlassError: a value does not fit, rows are missing, or a column has changed that the
-            function must leave alone.
+        WindlassError: a value does not fit, rows are missing, or the function changed a column that
+            it must not change.
     """
     given = staging.called
 
@@ -46,7 +46,7 @@ def take_over(connection: Connection, staging: Staging, rows: int) -> list[str]:
 
 
 def _assign(connection: Connection, staging: Staging, names: Sequence[str]) -> None:
-    """Into columns of the table's types, which takes no value that does not fit."""
+    """Assign to columns of the table's types, which refuse a value that does not fit."""
     types = [staging.plan.type_of(name) for name in names]
     places = {name: place for place, name in enumerate(staging.called)}
     casts = [

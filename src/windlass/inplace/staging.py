@@ -62,7 +62,7 @@ class Staging:
         return query.format(self.target, in_brackets(self.plan.condition))
 
     def read(self) -> sql.Composed:
-        """In the order of their places in the table."""
+        """Read the selected rows, in the order of their places in the table."""
         return sql.SQL(
             "create table {} as select row_number() over (order by tableoid, ctid) as ordinal,"
             " tableoid as place_in, ctid as place, {} from {} where {}"
@@ -187,7 +187,7 @@ class Staging:
         ).format(self.target, self.table("_others"), self._is_the_very_row(), self.table("_gone"))
 
     def delete_extra(self) -> sql.Composed:
-        """Only where the row that stays is still as it was read."""
+        """Delete duplicates, but only if the row that stays is still as it was read."""
         return sql.SQL(
             "with gone as (delete from {target} t using {staged} s join {extra} e using (ordinal)"
             " where {same} and exists (select from {target} t join {staged} s"
@@ -242,7 +242,7 @@ class Staging:
         )
 
     def find_unchanged(self) -> sql.Composed:
-        """If no column changes: the rows are already right, and are only stamped."""
+        """For a run that changes no column: the rows are already right, and are only stamped."""
         return sql.SQL(
             "insert into {} select s.ordinal, t.tableoid, t.ctid from {} t join {} s on {}{}"
         ).format(

@@ -1,4 +1,4 @@
-"""The statements that stamp the rows of a run with its time, in the column that the spec names."""
+"""The statements that stamp the rows of a run with its time, in the spec's `stamp` column."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from windlass.inplace.staging import Staging, same_image
 
 
 def stamps(staging: Staging) -> tuple[sql.Composed, sql.Composed]:
-    """By their places, then those that have moved since by their ids."""
+    """Stamp rows by their places, then by their ids those that have moved since."""
     return _by_place(staging), _by_id(staging)
 
 
 def _by_place(staging: Staging) -> sql.Composed:
-    """Rows that are where they were written. What is left in `_written` has moved since."""
+    """Stamp rows that are still where they were written. Those left in `_written` have moved."""
     plan = staging.plan
     return sql.SQL(
         "with stamped as (update {target} t set {stamp} = now()"

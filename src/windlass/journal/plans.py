@@ -23,7 +23,7 @@ _KINDS = {
     "m": "materialized view",
     "f": "foreign",
 }
-# what a part of the new plan is made of: its fields, and their names in the old one
+# the parts of a new plan: their fields, with the names that these had in the old one
 _OBJECTS = {
     name: name
     for name in ("others", "materialized_views", "partition_roots", "large_objects", "owners")
@@ -44,8 +44,8 @@ _CALL = {name: name for name in ("function", "frame", "batch_rows")}
 
 
 def convert_plans(connection: Connection[Any]) -> None:
-    """Every plan of the journal, in the caller's transaction. One that is no plan stays as it is,
-    and is refused when it is read."""
+    """Convert every plan in the journal, in the caller's transaction. What cannot be read as a plan
+    stays as it is, and is refused when a command reads it."""
     for run, flow in connection.execute("select run, flow from windlass.run").fetchall():
         query = "select plan from windlass.run where run = %s"
         ((packed,),) = connection.execute(query, (run,)).fetchall()

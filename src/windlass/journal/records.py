@@ -196,7 +196,7 @@ def plan_of(plan: Plan) -> bytes:
 
 
 def read_packed(connection: Session, run: str) -> bytes:
-    """A run's plan, of whatever flow, as JSON."""
+    """A run's plan, of any flow, as JSON."""
     row = connection.execute("select plan from windlass.run where run = %s", (run,)).fetchone()
     assert row is not None
     return zlib.decompress(row[0])

@@ -1,7 +1,7 @@
 -- The journal of windlass, in its present version. Kept in the target: a line commits together with
--- the work it records. Whatever changes here is also a file of migrations/, for journals that are there.
+-- the work it records. Every change here also needs a file in migrations/, for existing journals.
 do $$ begin
-    if to_regnamespace('windlass') is null then  -- who may not make one may have been given one
+    if to_regnamespace('windlass') is null then  -- a role that may not create one may have been given it
         create schema windlass;
         comment on schema windlass is 'Journal of windlass. Drop it to forget all runs.';
     end if;
@@ -11,13 +11,13 @@ create table if not exists windlass.run (
     run         text primary key,
     flow        text        not null default 'migrate',
     state       text        not null,
-    source      text        not null,  -- which database, for every way of naming it
+    source      text        not null,  -- identifies the database, however it is addressed
     source_name text        not null,
-    essence     jsonb       not null,  -- of the spec: what makes it the same move
+    essence     jsonb       not null,  -- of the spec: what makes it the same migration
     version     text        not null,
     plan        bytea       not null,  -- zlib-compressed JSON
     outcome     jsonb,
-    caller      text        not null default '',  -- a scheduler's name for its own run
+    caller      text        not null default '',  -- a scheduler's id of its run
     epoch       int         not null default 1,  -- raised by every process that takes the run over
     started_at  timestamptz not null default clock_timestamp(),
     finished_at timestamptz
@@ -29,7 +29,7 @@ create table if not exists windlass.snapshot (
     id       text        not null,
     taken_at timestamptz not null,
     lsn      text        not null,
-    activity jsonb       not null,  -- by relation: what tells later whether it has changed since
+    activity jsonb       not null,  -- by relation: shows later whether it has changed since
     primary key (run, number)
 );
 
@@ -47,14 +47,14 @@ create table if not exists windlass.line (
     primary key (run, step, item)  -- a second commit of the same work is impossible
 );
 
--- Runs whose unlogged relations have their rows. Unlogged itself: a row that is gone shows a crash,
--- which has emptied those relations as well.
+-- Runs whose unlogged relations have their rows. Unlogged itself: a missing row shows that a crash
+-- has emptied those relations as well.
 create unlogged table if not exists windlass.crash_marker (
     run text primary key
 );
 
--- How far something that never ends has come, such as the last change applied: written in the
--- transaction of the work up to there.
+-- The progress of work that never ends, such as the last change applied: written in the transaction
+-- of the work up to it.
 create table if not exists windlass.watermark (
     run   text        not null references windlass.run on delete cascade,
     name  text        not null,
@@ -63,7 +63,7 @@ create table if not exists windlass.watermark (
     primary key (run, name)
 );
 
--- Which versions of this schema the journal has gone through; the highest is what it is.
+-- The versions of this schema that the journal has had; the highest is its present one.
 create table if not exists windlass.schema_version (
     version    int         primary key,
     applied_at timestamptz not null default clock_timestamp()

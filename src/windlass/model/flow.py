@@ -117,8 +117,8 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Journalled:
-    """What is done with a run of a flow that is in a target's journal: places of functions that
-    take the session and the journal's entry. See `windlass.flows.rollback`,
+    """What is done with the runs of a flow that a target's journal records: import paths of
+    functions that take the session and the journal's entry. See `windlass.flows.rollback`,
     `windlass.flows.status` and `windlass.flows.clean`."""
 
     undo: str

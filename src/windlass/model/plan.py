@@ -97,7 +97,7 @@ class RelationPlan:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Chunks that are copied by one start of the transfer step, in one target transaction.
+    """Chunks that are copied by one start of the copying step, in one target transaction.
 
     A large relation's chunk is a separate load; small relations share one.
     """

@@ -23,7 +23,7 @@ _SHARED = "small relations "
 # two relations of 300 MB took 5.3 s so, and 5.9 s in chunks of 64 MB (two cores, all included).
 # The price is what a kill costs: one such piece is copied again.
 WHOLE_CHUNKS = 8
-WHOLE_FROM_BYTES = 16 << 20  # who asks for smaller chunks wants to lose less
+WHOLE_FROM_BYTES = 16 << 20  # smaller chunks are requested in order to lose less
 
 
 def is_better_whole(size_bytes: int, total_bytes: int, jobs: int, chunk_size_bytes: int) -> bool:
@@ -42,7 +42,7 @@ Bounds = Callable[[Relation, int], Sequence[tuple[str, ...]]]
 class Limits:
     """What a user has to say of the chunks of a relation, beside their size. 0: nothing."""
 
-    threshold_rows: int = 0  # a relation with fewer is not cut; with more, it is
+    threshold_rows: int = 0  # relations with at least this many are cut, others are not
     most_chunks: int = 0
     least_rows: int = 0  # of a chunk
 
@@ -66,8 +66,8 @@ def split(
 ) -> tuple[Chunk, ...]:
     """Cut a relation so that every row falls into exactly one chunk of about the given size.
 
-    `blocks` is how many there are to cut by their numbers; 0 where the engine cannot read a range
-    of them without reading all.
+    `blocks` is the number of blocks that ranges can divide; 0 if the engine would read all blocks
+    for any range.
     """
     by_size = max(1, ceil(relation.size_bytes / chunk_size_bytes))
     count = (limits or Limits()).apply(by_size, relation.rows)
@@ -77,7 +77,7 @@ def split(
 
 
 def _method(relation: Relation, chunk_by: ChunkBy, count: int, blocks: int) -> ChunkBy:
-    """What can cut this relation."""
+    """The way to cut this relation."""
     if count == 1 or chunk_by is ChunkBy.WHOLE:
         return ChunkBy.WHOLE
     if chunk_by is not ChunkBy.KEYSET and blocks > 1:
@@ -133,7 +133,7 @@ def batch_of(relation: Relation, root: Name | None, number: int, most: int) -> s
 
 
 def is_shared(batch: str) -> bool:
-    """Whether it is one of small relations."""
+    """Whether the batch is one of small relations."""
     return batch.startswith(_SHARED)
 
 
@@ -142,8 +142,8 @@ def batches(
     roots: Mapping[Name, Name] = MappingProxyType({}),
     most: int = BATCH_RELATIONS,
 ) -> list[str]:
-    """The batch of each relation, in their order; `most` is how many small ones share one. `roots`
-    are those at which the rows of a partition enter."""
+    """The batch of each relation, in the same order. At most `most` small relations share one.
+    `roots` maps partitions to the roots through which their rows go in."""
     found, small = [], 0
     for relation in relations:
         root = roots.get(relation.name)

@@ -1,6 +1,6 @@
 """What an export will do: which relations, which columns as which types, and every problem.
 
-Pure: the source has been read before. Where a watermark begins, the flow finds out.
+Pure: the source was read before. The flow finds out where a watermark begins.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SPELLING = "check the spelling; `unmatched: ignore` lets such patterns pass"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One relation or query of an export, and what the spec says of it."""
+    """One relation or query of an export, with its entry in the spec."""
 
     spec: RelationSpec
     request: Request
@@ -42,7 +42,7 @@ class Wanted:
 
     @property
     def plain(self) -> str:
-        """What patterns on columns begin with."""
+        """The beginning of patterns that match its columns."""
         return self.relation.name.plain if self.relation else self.request.name
 
 
@@ -90,8 +90,8 @@ def _is_meant(spec: ExportSpec, pattern: str, relation: Readable) -> bool:
 def plan_export(
     spec: ExportSpec, wanted: Wanted, described: Described, source: Facts, target: Facts
 ) -> tuple[Export, list[str]]:
-    """What becomes of one relation, without the source's part in it; and every fault of what the
-    spec says of it."""
+    """The export of one relation, as far as the source is not needed for it; and every fault in its
+    entry in the spec."""
     one, relation = wanted.spec, wanted.relation
     columns = _columns(spec, wanted, described.columns, target)
     disposition = spec.disposition_of(one)
@@ -138,7 +138,7 @@ def _columns(
 
 
 def _fitted(spec: ExportSpec, wanted: Wanted, column: Column, target: Facts) -> Column:
-    """A column as files for this target hold it."""
+    """A column in the form that files for this target hold."""
     not_null = wanted.relation is not None and column.name in wanted.relation.not_null
     column = replace(column, not_null=not_null)
     if _is_named(spec.mask, wanted, column):
@@ -218,7 +218,7 @@ def unreadable(chosen: Mapping[str, Wanted]) -> list[Problem]:
 
 
 def table_problems(exports: Collection[Export]) -> list[Problem]:
-    """Names of tables in the warehouse that cannot be."""
+    """Table names that the warehouse cannot have."""
     ours = [
         Problem(one.name, f"{one.table} is a name of windlass's own", "give `table`")
         for one in exports

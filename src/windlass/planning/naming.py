@@ -1,4 +1,4 @@
-"""What objects are called on the target: what arrives, and what `--existing replace` keeps."""
+"""The names of objects on the target: of new ones, and of those that `--existing replace` keeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from windlass.model.relation import Name
 
-MOST_BYTES = 63  # of a name, on every server that nobody has compiled otherwise
+MOST_BYTES = 63  # of a name, unless the server was compiled with another limit
 _BACKUP = re.compile(r"windlass_\d{8}_\d{4}_[0-9a-f]{4}_")
 
 
@@ -30,5 +30,5 @@ def is_backup(schema: str) -> bool:
 
 
 def target_name(name: Name, schemas: Mapping[str, str]) -> Name:
-    """A relation's name in the schema that it arrives in."""
+    """A relation's name on the target, in the schema that it goes into."""
     return Name(schemas.get(name.schema, name.schema), name.name)

@@ -13,8 +13,8 @@ def matches(name: Name, pattern: str) -> bool:
 
 
 def matches_column(relation: str, column: str, pattern: str) -> bool:
-    """Shell pattern on ``schema.relation.column``, or on its end; without a dot it is matched
-    against the column's name alone."""
+    """Match a shell pattern against ``schema.relation.column`` or its end; one without a dot is
+    matched against the column's name alone."""
     if "." not in pattern:
         return fnmatchcase(column, pattern)
     whole = f"{relation}.{column}"

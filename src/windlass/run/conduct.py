@@ -1,7 +1,7 @@
 """Conducts a flow on this machine: opens its context, runs it, and says how it ended.
 
-What ended a run becomes the state of its outcome, and is journalled where the flow has a journal.
-A snapshot or a run that was lost on the way is no end: another attempt resumes.
+The way a run ended becomes the state of its outcome, and is journalled if the flow has a journal.
+A lost snapshot or a lost run does not end it: another attempt resumes.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from windlass.run.failures import not_begun, unreachable, with_side
 from windlass.run.hints import RESUME, SAME, way_on
 from windlass.run.local import Workplace, run_flow
 
-# servers that fail again and again are not helped by patience
+# waiting longer does not help servers that fail again and again
 ATTEMPTS = 10
 
 
 class HasJobs(Protocol):
     @property
     def jobs(self) -> int:
-        """How many items are worked on side by side."""
+        """How many items are worked on in parallel."""
 
 
 class Conducted(Workplace, Protocol):
-    """The context of a flow, as it is conducted. Made of a spec, a callable for events and
-    keywords; leaving it closes what it has opened."""
+    """The part of a flow's context that conducting needs. Made from a spec, a callable for events
+    and keywords; leaving it closes what it opened."""
 
     steps: tuple[str, ...]  # of the flow that runs, for a display
     notices: list[str]
@@ -53,21 +53,21 @@ class Conducted(Workplace, Protocol):
 
     @property
     def run_id(self) -> str:
-        """Of a run that has begun."""
+        """The id of a run that has begun."""
 
     @property
     def ended(self) -> State | None:
-        """How, if its last step has journalled that already."""
+        """The state in which the run ended, if its last step has journalled that already."""
 
     @property
     def undone(self) -> Sequence[Problem]:
-        """What this attempt has rolled back before anything new has begun."""
+        """What this attempt rolled back before it started over."""
 
     def emit(self, event: Event) -> None: ...
 
     def watching(self) -> AbstractContextManager[None]:
-        """While it lasts, who keeps a session of the run waiting is reported, and what drivers
-        raise is one of our errors."""
+        """While it lasts, report who blocks a session of the run, and map errors of drivers to
+        ours."""
 
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
         """What the run is known to have done."""
@@ -168,7 +168,8 @@ def _interrupted(flow: Flow[Any], run: Conducted) -> Outcome:
 def _failed(
     flow: Flow[Any], run: Conducted, error: WindlassError
 ) -> tuple[Outcome, WindlassError | None]:
-    """By an error that no retry of a step could mend, and whether another attempt could."""
+    """The outcome of an error that retrying a step does not help; and the error, if another attempt
+    may."""
     if not run.has_begun and isinstance(error, Refused):
         return Outcome("", State.REFUSED, problems=error.problems), None
     if isinstance(error, Unreachable):
@@ -185,8 +186,8 @@ def _failed(
 
 
 def _ended(run: Conducted, state: State, message: str = "", hint: str = "") -> Outcome:
-    """Journalled if the target still answers; if not, the journal says "running", and the next
-    process finds out."""
+    """The outcome, journalled if the target still answers. If not, the journal keeps "running", and
+    the next process finds out."""
     outcome = run.outcome(state, message, hint)
     if run.has_begun and run.ended is not state:
         with suppress(RunLost):

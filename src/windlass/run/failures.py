@@ -8,7 +8,7 @@ from windlass.model.report import Problem
 
 
 def with_side(error: WindlassError) -> str:
-    """An error's message, with the side that it is of in front of it."""
+    """An error's message, prefixed with its side."""
     side = str(error.where.get("side", ""))
     message = str(error)
     return message if not side or side in message else f"{side}: {message}"

@@ -1,4 +1,4 @@
-"""What a run has to tell: its events on the way, and what of them belongs into its outcome."""
+"""A run's story: its events, and what of them belongs in its outcome."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from windlass.model.report import Difference
 
 
 class Story:
-    """One process's: results of steps may have come from others."""
+    """The story of one process; results of steps may come from other processes."""
 
     def __init__(self, emit: Emit = ignore) -> None:
         self.steps: tuple[str, ...] = ()  # of the flow that runs, for a display
@@ -26,7 +26,7 @@ class Story:
         self._started = time.perf_counter()
 
     def began(self, seconds_ago: float) -> None:
-        """The run is older than this process's part in it."""
+        """Note that the run began before this process joined it."""
         self._started = time.perf_counter() - seconds_ago
 
     @property
@@ -49,7 +49,7 @@ class Story:
         self.results[step][item.id] = result
 
     def result(self, step: str) -> Result:
-        """Of a step without items; empty if it is not known to this process."""
+        """The result of a step without items; empty if this process does not know it."""
         return self.results[step].get(ONE.id, {})
 
     @property
@@ -63,8 +63,8 @@ class Story:
                 yield from result.get(what, ())
 
     def complete(self, outcome: Outcome) -> Outcome:
-        """An outcome with what every flow reports alike: how long, how long each step, and each
-        notice once, whichever process it came up in."""
+        """The outcome with what all flows report: its duration, that of each step, and each notice
+        once, whichever process emitted it."""
         noticed = (*outcome.notices, *self.notices, *self._reported("notices"))
         return replace(
             outcome,
@@ -76,7 +76,7 @@ class Story:
 
 
 class Reporting:
-    """A context's part in the story: what its steps, the runner and the shells use of it."""
+    """The part of a context that reports: what its steps, the runner and the shells use."""
 
     story: Story
 

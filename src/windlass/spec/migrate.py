@@ -1,6 +1,7 @@
 """The frozen `Spec` of a migration, from YAML, Python or options. Unknown keys are refused.
 
-It does not decide whether the databases support it (`plan`), or how it is done (`flows`).
+It does not decide whether the databases support it (`windlass.planning`), or how it is done
+(`windlass.flows`).
 """
 
 from __future__ import annotations

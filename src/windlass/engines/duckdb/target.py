@@ -79,7 +79,7 @@ class DuckDbTarget:
 
     @property
     def _is_there(self) -> bool:
-        """A load makes the file; what only reads leaves it unmade."""
+        """A load creates the file; reading does not."""
         return Path(self._path).exists()
 
     def problems(self, exports: Sequence[Export]) -> list[Problem]:

@@ -116,8 +116,8 @@ class PostgresTarget:
         """Relations that would be loaded into the source's own tables, if the source is this
         database.
 
-        A table in another schema is told apart by that; what a view or a query reads is not known,
-        so that their tables are to be new, or made by an earlier load.
+        A relation that is a table in another schema cannot be the table that is loaded. What a view
+        or a query reads is unknown: its table must be new, or made by an earlier load.
         """
         if not tables.run(
             sql.SQL("select 1 where has_function_privilege('pg_control_system()', 'execute')")

@@ -1,8 +1,8 @@
-"""Names in a user's SQL, in quotes that only a name can have.
+"""Rewrites names in a user's SQL with quotes that only a name can have.
 
-SQLite takes ``"typo"`` for the text 'typo' where there is no such column
+SQLite reads ``"typo"`` as the text 'typo' if there is no such column
 (https://www.sqlite.org/quirks.html, "Double-quoted String Literals Are Accepted"), so a condition
-with a typo selects nothing, or everything. In backticks a name is never taken for a text.
+with a typo selects nothing, or everything. A word in backticks is always a name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TOKEN = re.compile(
 
 
 def strictly_named(text: str) -> str:
-    """The same SQL, in which what is in double quotes has to be a name."""
+    """The same SQL, with what is in double quotes in backticks instead."""
     return _TOKEN.sub(_in_backticks, text)
 
 

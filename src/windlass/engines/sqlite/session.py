@@ -68,7 +68,7 @@ class File:
 
     def check_immutable(self) -> None:
         """Raises:
-        WindlassError: the file is said to be immutable, and some of its rows are in another.
+        WindlassError: the URL declares the file immutable, but some rows are in its WAL or journal.
         """
         if not self.immutable:
             return

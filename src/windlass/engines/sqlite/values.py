@@ -58,7 +58,7 @@ def _numeric(value: Raw) -> int | float | str:
 
 
 def _float(value: Raw) -> float:
-    """A text is one if a float can be written as it, in the fewest digits or in seventeen."""
+    """A text is accepted if it is how a float is written, in the fewest digits or in seventeen."""
     if isinstance(value, int) and abs(value) > EXACT_IN_FLOAT:
         raise ValueError
     given = _numeric(value)

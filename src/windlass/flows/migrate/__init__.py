@@ -1,1 +1,1 @@
-"""The flow `migrate`: one Postgres database into another."""
+"""The flow `migrate`: one PostgreSQL database into another."""

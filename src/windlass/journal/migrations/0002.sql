@@ -1,4 +1,4 @@
--- Journals of version 1 did not record their version, had no watermarks, and other names of steps.
+-- Journals of version 1 did not record their version, and had no watermarks and other step names.
 alter table windlass.survivor rename to crash_marker;
 alter index windlass.survivor_pkey rename to crash_marker_pkey;
 
@@ -16,8 +16,8 @@ create table windlass.schema_version (
 );
 insert into windlass.schema_version (version) values (1);
 
--- Steps have other names. A line's transaction says which rows are its run's, and this one is another:
--- the first stays in the note.
+-- Renames steps. A line's transaction identifies the rows of its run, and this UPDATE changes it: so
+-- the note keeps the original transaction.
 update windlass.line
    set step = case step when 'transfer_table_data' then 'copy_tables'
                         when 'transfer_partition' then 'copy_chunks'
@@ -34,5 +34,5 @@ update windlass.line
                 'reading_from_database', 'adding_row', 'backup_table',
                 'delete_records_from_table', 'writing_to_database', 'updating_exported_at');
 
--- A process of the earlier windlass that is still at work stops at its next line.
+-- A process of the older windlass that is still running stops at its next line.
 update windlass.run set epoch = epoch + 1;

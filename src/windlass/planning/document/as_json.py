@@ -16,7 +16,7 @@ _Item = TypeVar("_Item")
 
 
 def document(plan: Plan, left: RunDetail | None = None) -> dict[str, object]:
-    """Everything that the plan says, under the names of its fields."""
+    """Everything in the plan, under the names of its fields."""
     return {
         "run": plan.run,
         "unfinished": left_json(left) if left else None,

@@ -1,4 +1,4 @@
-"""What a plan says in every form: its facts, its verdict, and lists of what it names."""
+"""The content of a plan in every form: its facts, its verdict, and its lists."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from windlass.planning.document.work import work
 
 INDENT = "  "
 
-WHOLE = 1_000_000  # the width of what is no terminal
+WHOLE = 1_000_000  # the width where there is no terminal
 
 BAR = "│ "  # before every line of SQL
 

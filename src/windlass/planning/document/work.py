@@ -1,4 +1,4 @@
-"""The order of work of a plan: its phases, and what each has to do."""
+"""The order of a plan's work: its phases, and what each does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of an entry the target cannot take: passwords, compression, tablespaces, access methods."""
+"""Removes what the target lacks from entries: passwords, compression, tablespaces, methods."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from windlass.planning.postgres.surroundings import Surroundings
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """An entry as the target can take it, and whether it has its tablespace and access method."""
+    """An entry that the target accepts, and whether it kept its tablespace and access method."""
 
     entry: Entry
     tablespace: bool
@@ -26,7 +26,7 @@ class Adapted:
 
 
 def adapt(entry: Entry, around: Surroundings, methods: Collection[str]) -> Adapted:
-    """Take out of an entry what the target lacks; `methods` are the access methods it will have."""
+    """Remove what the target lacks; `methods` are the access methods that it will have."""
     existing, losses = around.existing, list[Loss]()
     text = _without_passwords(entry, entry.definition, losses)
     text = in_older_words(text, kind=entry.kind, major=around.major)

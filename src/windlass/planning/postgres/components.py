@@ -1,4 +1,4 @@
-"""Which statements of tables no dependency ties together, so that they run side by side."""
+"""Finds statements of tables without dependencies on each other, which can run in parallel."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from windlass.engines.postgres.archive import Entry
 from windlass.model.statement import Phase
 
-# relations and their parts: what a component may consist of
+# relations and their parts: what such a component may consist of
 _TABLE_KINDS = {"TABLE", "SEQUENCE", "SEQUENCE OWNED BY", "DEFAULT", "COMMENT", "SECURITY LABEL"}
 
 
 def components(entries: Sequence[Entry], when: Mapping[int, Phase]) -> dict[int, int]:
-    """Entries of the phase TABLES by their component: what dependencies tie together.
+    """The component of each entry of the phase TABLES: dependencies connect the entries of one.
 
-    Relations on separate components are made side by side, which pays off for thousands of them.
-    One with anything but relations in it (a view, a function) is left in the archive's order.
+    The relations of different components are created in parallel, which pays off for thousands of
+    them. A component that has more than relations (a view, a function) stays in archive order.
     """
     parent = {entry.id: entry.id for entry in entries if when.get(entry.id) is Phase.TABLES}
 

@@ -1,4 +1,4 @@
-"""Which objects of the target have the names of what is to be created."""
+"""Finds objects of the target with the names of objects that a run will create."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Conflict:
     """An archive entry whose object the target has already."""
 
     entry: Entry
-    kind: str  # of what the target has: it may have a view where a table arrives
+    kind: str  # of the target's object, which may be a view where a table is to be created
     name: Name  # on the target
     signature: str  # what ALTER takes after the name
     address: Address = (0, 0)
@@ -63,7 +63,7 @@ def _taken(signed: Signed) -> Signed:
 
 
 def without_freed(items: Sequence[Conflict]) -> list[Conflict]:
-    """Without what no longer conflicts once the types it is about have been set aside."""
+    """Leave out objects that no longer conflict once their types have been set aside."""
     moved = {item.entry.id for item in items if _space(item.kind) == "relation"}
     return [
         item
@@ -169,7 +169,7 @@ _KEYED = r"\b(PRIMARY KEY|UNIQUE|EXCLUDE)\b"
 
 
 def conflict_problems(found: Iterable[Conflict]) -> list[Problem]:
-    """Conflicts of what is no relation: relations have their own problems."""
+    """The conflicts except those of relations, which have their own problems."""
     return [
         Problem(
             describe(item.entry),

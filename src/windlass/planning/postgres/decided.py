@@ -1,4 +1,4 @@
-"""What has been decided so far, for the problems, losses and notices that follow from it."""
+"""The decisions of a plan, from which its problems, losses and notices follow."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Decided:
         return found if everything else replace(found, extension_rows={})
 
     def filled(self) -> list[Name]:
-        """Tables that the target has, and that rows go into."""
+        """Existing tables of the target that rows are loaded into."""
         return [plan.target for plan in self.relations if plan.arrival is Arrival.FILL]
 
     def filled_with_triggers(self) -> Iterator[Name]:
@@ -64,7 +64,7 @@ class Decided:
 
 
 def decide(request: Request, read: Read) -> Decided:
-    """Everything that is not a consequence: what, where to, by which statements and chunks."""
+    """Decide what is migrated, where to, and by which statements and chunks."""
     scope = choose_scope(request, read)
     arriving = plan_arrivals(request, read, scope)
     definitions = plan_definitions(request, read, scope, arriving)

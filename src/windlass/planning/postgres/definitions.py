@@ -1,4 +1,4 @@
-"""What is created on the target: which statements, what they replace, and what refers to that."""
+"""What is created on the target: by which statements, what they replace, what refers to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from windlass.spec.choices import Extent
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """The statements of a run before it is known how rows travel, and what goes with them."""
+    """The statements of a run, decided before it is known how rows are copied."""
 
     entries: Sequence[Entry]  # without those that only a superuser could create
     conflicts: Sequence[Conflict]
@@ -40,7 +40,7 @@ class Definitions:
 def plan_definitions(
     request: Request, read: Read, scope: Scope, arriving: Mapping[Name, Arrival]
 ) -> Definitions:
-    """Decide every statement, what is set aside before, and what is made again afterwards."""
+    """Decide every statement, what is set aside before, and what is recreated afterwards."""
     found = find_conflicts(scope.entries, scope.schemas, read.target.existing)
     possible = _possible(request, read, scope, found)
     if request.existing is OnExisting.REPLACE:

@@ -1,4 +1,4 @@
-"""What a plan is made from: what the user asks for, and what was read on both sides."""
+"""The input of a plan: the user's request, and what was read on both sides."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from windlass.spec.migrate import Spec
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a user asks for, and whether it is to be carried out or compared with what is there."""
+    """A user's request, and whether it is to be carried out or only compared."""
 
     run: str
     spec: Spec
@@ -42,7 +42,7 @@ class Request:
 
     @property
     def creates(self) -> bool:
-        """Whether it makes objects on the target."""
+        """Whether it creates objects on the target."""
         return self.migrates and self.spec.extent is not Extent.DATA
 
     @property
@@ -51,7 +51,7 @@ class Request:
 
     @property
     def existing(self) -> OnExisting:
-        """A comparison is about what the target has already."""
+        """What to do with existing objects; a comparison is about these."""
         return self.spec.existing if self.migrates else OnExisting.FILL
 
     @property
@@ -84,7 +84,7 @@ class SourceRead:
 
 @dataclass(frozen=True, slots=True)
 class TargetRead:
-    """The target, as it is before the run."""
+    """The target before the run."""
 
     catalog: Catalog
     existing: Existing
@@ -101,7 +101,7 @@ class TargetRead:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What planning may ask of the two servers while it decides. Nothing is changed by it."""
+    """What planning may still ask the two servers. Asking changes nothing."""
 
     bounds: Bounds
     census: Census
@@ -126,5 +126,5 @@ class Read:
 
     @property
     def since(self) -> Since:
-        """What versions between the two have changed."""
+        """What changed in the versions between the two."""
         return Since.of(self.source.catalog.server.major, self.target.catalog.server.major)

@@ -1,4 +1,4 @@
-"""What the target will not have, or not as the source has it: every loss, named."""
+"""Every loss: what the target will lack, or will have in another form than the source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ANY_BYTES = "SQL_ASCII"
 
 
 def plan_losses(decided: Decided) -> tuple[Loss, ...]:
-    """Those of rows first, then of definitions, then of the database as a whole."""
+    """First the losses of rows, then of definitions, then of the database as a whole."""
     definitions, scope, read = decided.definitions, decided.scope, decided.read
     wanted = scope.wanted
     return (
@@ -70,7 +70,7 @@ def _invalid_indexes(decided: Decided) -> Iterator[Loss]:
 
 
 def _inherited(relations: Iterable[CatalogRelation]) -> list[Loss]:
-    """Where pg_dump's CREATE TABLE ... INHERITS gives another table than the source has."""
+    """Tables that pg_dump's CREATE TABLE ... INHERITS makes different from the source's."""
     order = "gets its columns in another order: the inherited ones first"
     nulls = (
         "may be NULL although the parent's may not, and becomes NOT NULL: rows without it will stop"

@@ -1,4 +1,4 @@
-"""Schemas that the archive needs and has no text for."""
+"""Schemas that the archive needs but does not create."""
 
 from __future__ import annotations
 

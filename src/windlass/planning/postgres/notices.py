@@ -21,7 +21,7 @@ MOST_NAMED = 20
 
 
 def plan_notices(decided: Decided) -> tuple[str, ...]:
-    """One sentence each."""
+    """The notices, one sentence each."""
     request, read = decided.request, decided.read
     source, target = read.source, read.target
     return (

@@ -1,4 +1,4 @@
-"""Which tables are unlogged while they are filled, and which stay so on the target."""
+"""Which tables are unlogged while they are filled, and which remain unlogged."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def with_unlogged(
     *,
     logs_little: bool,
 ) -> tuple[Statement, ...]:
-    """Tables are unlogged while they are empty, and logged when their rows are in.
+    """Create tables unlogged, and make them logged when their rows are in.
 
-    Logging writes the whole relation once more, so this pays off only where the target need not
-    log that, as it `logs_little` (MEASURED: 13.6 s against 7 s elsewhere). What is unlogged on the
-    source stays so.
+    SET LOGGED writes the whole relation once more, so this only pays off if the target need not
+    write that to its log, because it `logs_little` (elsewhere, measured: 13.6 s instead of 7 s).
+    Tables that are unlogged on the source remain unlogged.
     """
     if spec.unlogged is Unlogged.NEVER or spec.extent is not Extent.ALL:
         return statements

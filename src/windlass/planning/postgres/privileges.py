@@ -1,5 +1,5 @@
-"""The privileges that windlass checks for, each with the GRANT that gives it: what the plan's
-problems are made of, and docs/privileges.md::
+"""The privileges that windlass checks for, each with the GRANT that gives it: the basis of the
+plan's problems, and of docs/privileges.md::
 
     python -m windlass.planning.postgres.privileges > docs/privileges.md
 """

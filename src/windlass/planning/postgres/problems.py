@@ -1,4 +1,4 @@
-"""Why a plan could not be carried out: every problem, in the order in which people read them."""
+"""Why a plan cannot be carried out: every problem, in the order in which people read them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from windlass.spec.choices import Extent
 def plan_problems(
     decided: Decided, found: Iterable[Problem], losses: Sequence[Loss]
 ) -> tuple[Problem, ...]:
-    """Those that were `found` while reading among them, and the losses that nobody has accepted."""
+    """All problems, including those `found` while reading, and losses that were not accepted."""
     request, scope = decided.request, decided.scope
     source, target = decided.read.source.catalog, decided.read.target.catalog
     if request.migrates and (same := [*same_database(source, target)]):
@@ -65,7 +65,7 @@ def _selecting(decided: Decided) -> Iterator[Problem]:
 
 
 def _standing(decided: Decided) -> Iterator[Problem]:
-    """There is nothing to compare in one database, unless between schemas."""
+    """A database is not compared with itself, except one schema with another."""
     if not decided.request.migrates and not decided.scope.renamed:
         yield from itself(decided.read.source.catalog, decided.read.target.catalog)
 
@@ -92,7 +92,7 @@ def _firing(decided: Decided) -> Iterator[Problem]:
 
 
 def _creating(decided: Decided) -> Iterator[Problem]:
-    """What keeps statements from running."""
+    """What prevents statements from running."""
     definitions, target = decided.definitions, decided.read.target
     yield from missing_extensions(definitions.entries, target.existing)
     yield from _running(decided)
@@ -127,7 +127,7 @@ def _locking(decided: Decided) -> Iterator[Problem]:
 
 
 def _reading(decided: Decided) -> Iterator[Problem]:
-    """What the source does not give, and large objects that are already there."""
+    """What cannot be read from the source, and large objects that exist already."""
     request, read = decided.request, decided.read
     if request.copies_rows:
         yield from standby_problems(read.source.catalog, decided.scope.relations)

@@ -1,4 +1,4 @@
-"""What refuses a migration: servers, existing tables and their rows, missing extensions."""
+"""What prevents a migration: servers, existing tables and their rows, missing extensions."""
 
 from __future__ import annotations
 

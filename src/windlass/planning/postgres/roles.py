@@ -1,4 +1,4 @@
-"""Which roles own and are granted what on the target, and what of it cannot be kept."""
+"""Owners and grants on the target, and which of the source's cannot be kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which relations and entries of the source a plan is about, and in which schemas they arrive."""
+"""Which relations and entries of the source a plan covers, and their schemas on the target."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from windlass.spec.choices import Extent
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is selected of the source. `selection` has the entries of relations and of all else;
-    `entries` are those of them that the target does not share already."""
+    """What is selected from the source. `selection` has all selected entries; `entries` are those
+    that the target does not have already."""
 
     wanted: Wanted
     sides: Sides
@@ -104,7 +104,7 @@ def merged_schemas(schemas: Mapping[str, str]) -> list[Problem]:
 
 
 def plan_arrivals(request: Request, read: Read, scope: Scope) -> dict[Name, Arrival]:
-    """How each selected relation comes to be on the target, by its name on the source."""
+    """How each selected relation is created on the target, by its name on the source."""
     there = {relation.name for relation in read.target.catalog.relations}
     return {
         relation.name: _arrival(request, target_name(relation.name, scope.schemas) in there)
@@ -121,7 +121,7 @@ def _arrival(request: Request, exists: bool) -> Arrival:
 
 
 def partition_roots(scope: Scope) -> tuple[Name, ...]:
-    """Partitioned relations that are no partitions of a selected one, as the target names them."""
+    """Partitioned relations that are not partitions of a selected one, by their target names."""
     names = {relation.name for relation in scope.relations}
     return tuple(
         target_name(relation.name, scope.schemas)

@@ -70,7 +70,7 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Entries to run, in the archive's order, and selected ones that cannot run."""
+    """Entries to run, in archive order, and selected entries that cannot run."""
 
     entries: tuple[Entry, ...]
     stranded: tuple[Loss, ...] = ()

@@ -23,7 +23,7 @@ from windlass.planning.postgres.two_steps import VALIDATION, in_steps
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Statements, and what they cannot keep of the source."""
+    """Statements, and what they cannot keep from the source."""
 
     statements: tuple[Statement, ...]
     losses: tuple[Loss, ...]
@@ -67,7 +67,7 @@ def write_statements(
 
 
 class _Writing:
-    """What a statement takes from all entries together."""
+    """What a statement needs from all entries together."""
 
     def __init__(self, entries: Sequence[Entry], around: Surroundings) -> None:
         self.when = phases(entries)
@@ -76,7 +76,7 @@ class _Writing:
         self._by_id = {entry.id: entry for entry in entries}
 
     def statement(self, part: Entry, adapted: Adapted, *, owner: bool) -> Statement:
-        """Of an entry or of a step of it."""
+        """The statement of an entry, or of one step of it."""
         entry = adapted.entry
         return Statement(
             id=entry.id,

@@ -1,4 +1,4 @@
-"""What of the target and of the spec bends the statements of a plan."""
+"""The properties of the target and of the spec that statements are adapted to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Surroundings:
     """What of the target and of the spec bends statements."""
 
     existing: Existing
-    user: str  # who owns what is made, unless it is given away
+    user: str  # the owner of new objects, unless they are given to another role
     schemas: Mapping[str, str]  # renamed ones only
     superuser: bool
     major: int = 18  # the version of the server

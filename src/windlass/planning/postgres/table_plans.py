@@ -1,4 +1,4 @@
-"""How the rows of each relation travel: in which chunks, columns and format, and into what."""
+"""How the rows of each relation are copied: in which chunks, columns and format, into what."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from windlass.spec.migrate import Spec
 def plan_tables(
     request: Request, read: Read, scope: Scope, arriving: Mapping[Name, Arrival]
 ) -> Narrowed:
-    """Largest first, then by name: the order of copying. Values that the target's columns may not
-    hold are counted on the source."""
+    """The relations in copying order: largest first, then by name. Counts values on the source that
+    the target's columns may not hold."""
     ordered = sorted(
         (relation for relation in scope.relations if relation.holds_rows),
         key=lambda relation: (-relation.size_bytes, relation.name),
@@ -92,7 +92,7 @@ def _columns(relation: Relation, filled: Relation | None) -> tuple[ColumnPlan, .
 
 
 def plan_column(column: Column, target: Column) -> ColumnPlan:
-    """One column, as both sides have it."""
+    """One column, from its definitions on both sides."""
     return ColumnPlan(
         source=column.name,
         source_type=column.type,

@@ -1,4 +1,4 @@
-"""What objects of the source are called on the target, where schemas get other names."""
+"""The target names of the source's objects, if schemas are renamed."""
 
 from __future__ import annotations
 

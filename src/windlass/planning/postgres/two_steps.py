@@ -1,4 +1,4 @@
-"""Constraints that are made in two steps: an index first, a validation afterwards."""
+"""Constraints created in two steps: index, then constraint; or constraint, then validation."""
 
 from __future__ import annotations
 

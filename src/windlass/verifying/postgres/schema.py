@@ -38,13 +38,13 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Leeway:
-    """What the target may have otherwise than the source's archive asks.
+    """Where the target may deviate from the source's archive.
 
     Statements are given by name. `filled` relations keep their own definitions, `reordered` ones
     cannot have their columns in the source's order.
     """
 
-    left_out: Collection[str] = ()  # the target may have it nevertheless
+    left_out: Collection[str] = ()  # the target may have it all the same
     excused: Collection[str] = ()
     reowned: Mapping[str, Collection[str]] = field(default_factory=dict)  # grants, with both owners
     filled: Collection[Name] = ()
@@ -53,7 +53,7 @@ class Leeway:
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """What belongs to what, where statements alone do not say it. Ids are the entries'."""
+    """What belongs to what, where statements alone do not show it. Ids are those of entries."""
 
     depends_on: Mapping[int, Collection[int]] = field(default_factory=dict)  # of the expected
     belongs_to: Mapping[int, Collection[Key]] = field(default_factory=dict)  # of the found
@@ -75,11 +75,11 @@ def compare_schemas(
     leeway: Leeway = Leeway(),
     ties: Ties = Ties(),
 ) -> list[Difference]:
-    """What is missing, different or too much on the target. Names are the target's.
+    """What is missing, different or extra on the target. Names are the target's.
 
-    Objects of the target that nobody selected are no difference; parts of a selected relation (an
+    Extra objects that nobody selected are no difference; extra parts of a selected relation (an
     index, a trigger) or of another selected object (a comment, a grant) are. What belongs to a
-    missing relation is missing with it, and not reported.
+    missing relation is not reported separately.
     """
     both = _Both.of(_by_key(expected, leeway.filled), _by_key(found, leeway.filled), leeway, ties)
     said = _Comparison(judge, since, leeway.reordered, leeway.reowned).differences(both.pairs())
@@ -96,7 +96,7 @@ class _Both:
     names: Mapping[Key, str]
     kinds: Mapping[Name, str]  # of the target's relations
     kept: Set[Name]  # relations that both have
-    implied: Set[int]  # ids of what cannot be there without the others
+    implied: Set[int]  # ids of what cannot exist without the others
     leeway: Leeway
     ties: Ties
 
@@ -124,7 +124,7 @@ class _Both:
         )
 
     def pairs(self) -> Iterator[tuple[Key, Sequence[Statement], Sequence[Statement]]]:
-        """What has to be compared: what both have, and grants on what has another owner."""
+        """What must be compared: what both sides have, and grants on objects with another owner."""
         for key in sorted(self.names):
             if self._is_compared(key) and self.names[key] not in self.leeway.excused:
                 yield key, self.wanted.get(key, ()), self.there.get(key, ())
@@ -134,7 +134,7 @@ class _Both:
         return both or self.names[key] in self.leeway.reowned
 
     def difference(self, key: Key, said: Mapping[Key, str]) -> Difference | None:
-        """One that counts; `said` is how the statements of a kind and name differ."""
+        """The difference, if it counts; `said`: how the statements of a kind and name differ."""
         statement = (self.wanted.get(key) or self.there[key])[0]
         name, leeway = self.names[key], self.leeway
         if name in leeway.excused or (name in leeway.left_out and key not in self.wanted):
@@ -151,7 +151,7 @@ class _Both:
         return _difference(statement, "is on the target only") if counts else None
 
     def _is_part(self, statement: Statement) -> bool:
-        """Of what the target has alone: whether it belongs to something that is selected."""
+        """Whether something that only the target has belongs to a selected object."""
         of = self.ties.belongs_to.get(statement.id, ())
         if statement.kind in PARTS and statement.relation in self.kept:
             return True
