@@ -1,7 +1,7 @@
 """An Airflow DAG for each table of Airflow's own database, into BigQuery.
 
-`refresh_source_tables` reads which tables there are; until it has run, there are no others. It
-needs the connection `airflow_db`; the others the Variables that docs/export.md names.
+`refresh_source_tables` reads which tables there are; until it has run, there are no other DAGs. It
+needs the connection `airflow_db`; the others need the Variables that docs/export.md names.
 """
 
 from windlass.airflow.presets.metadata_export import airflow_metadata_export

@@ -1,4 +1,4 @@
-"""Everything pg_dump would carry arrives: one move per family of objects, and one of all."""
+"""Everything pg_dump would carry arrives: one migration per family of objects, and one of all."""
 
 from __future__ import annotations
 

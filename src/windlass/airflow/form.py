@@ -48,7 +48,7 @@ def migration_fields() -> Iterator[FormField]:
 
 def made_from(entry: Entry) -> FormField:
     """The field of an option without exceptions."""
-    lines = " One in each line." if entry.kind is Kind.LIST else ""
+    lines = " One per line." if entry.kind is Kind.LIST else ""
     choices = f" {', '.join(entry.choices)}." if lines and entry.choices else ""
     made = entry.default() if callable(entry.default) else entry.default
     return FormField(

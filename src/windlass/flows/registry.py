@@ -30,7 +30,7 @@ def spec_flows() -> Iterator[Flow[Any]]:
 def journalled(name: str) -> Journalled:
     """What is done with the runs of a flow that a journal records."""
     found = flow_named(name).journalled
-    assert found is not None, f"runs of {name} are in no journal"
+    assert found is not None, f"no journal has runs of {name}"
     return found
 
 

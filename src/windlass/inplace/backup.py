@@ -332,7 +332,7 @@ def _beside(connection: Connection, plan: RewritePlan, done: Done) -> _Beside:
         backup,
         _key(connection, plan, backup, done.changed),
         [one.name for one in stored],
-        # PostgreSQL lets nobody change these; by them a row is told from others, or nobody has
+        # all but GENERATED ALWAYS AS IDENTITY, which no UPDATE can set to a value
         [one.name for one in stored if one.identity != "a"],
         [name for name in done.added if name in found],
     )

@@ -18,7 +18,7 @@ from windlass.model.report import Problem
 Session = Connection[Any]
 VERSION = 2
 PLANS_CHANGED = 2
-"""In this version plans got another form, which SQL cannot give them."""
+"""In this version plans got another form, to which SQL cannot convert them."""
 
 
 def read_version(connection: Session) -> int:

@@ -1,4 +1,5 @@
-"""The contents of a database, as far as a migration needs to know. DDL text is in `statement`."""
+"""The contents of a database, as far as a migration needs to know. DDL text is
+in `windlass.model.statement`."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ WHOLE_FROM_BYTES = 16 << 20  # smaller chunks are requested in order to lose les
 
 
 def is_better_whole(size_bytes: int, total_bytes: int, jobs: int, chunk_size_bytes: int) -> bool:
-    """Whether a large relation is copied in one piece although it could be cut: while the others
-    keep all jobs busy, and up to `WHOLE_CHUNKS` chunks."""
+    """Whether a large relation is copied in one piece although it could be cut: if the other
+    relations keep all jobs busy, and it has at most `WHOLE_CHUNKS` chunks."""
     keeps_busy = size_bytes * jobs <= 1.25 * total_bytes
     small = size_bytes <= WHOLE_CHUNKS * chunk_size_bytes
     return keeps_busy and small and chunk_size_bytes >= WHOLE_FROM_BYTES
@@ -40,14 +40,15 @@ Bounds = Callable[[Relation, int], Sequence[tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a user has to say of the chunks of a relation, beside their size. 0: nothing."""
+    """What the user has specified about the chunks of a relation besides their size. 0: nothing."""
 
     threshold_rows: int = 0  # relations with at least this many are cut, others are not
     most_chunks: int = 0
     least_rows: int = 0  # of a chunk
 
     def apply(self, count: int, rows: int) -> int:
-        """`count` is what the size asks for; `rows` is -1 for a relation never analysed."""
+        """`count` is the number that the size suggests; `rows` is -1 for a relation never
+        analysed."""
         if rows >= 0 and self.threshold_rows:
             count = 1 if rows < self.threshold_rows else max(count, 2)
         if rows >= 0 and self.least_rows:
@@ -121,7 +122,7 @@ def key_ranges(
 
 
 def batch_of(relation: Relation, root: Name | None, number: int, most: int) -> str:
-    """The group a relation's items pipeline in. `number` counts the small relations.
+    """The group in which a relation's items are pipelined. `number` counts the small relations.
 
     Partitions whose rows enter at their root wait for each other.
     """
@@ -153,7 +154,7 @@ def batches(
 
 
 def plan_loads(chunks: Iterable[tuple[str, Sequence[Chunk]]]) -> tuple[Load, ...]:
-    """One load for each chunk of a large relation, one for all small ones of a batch.
+    """One load per chunk of a large relation; one for all chunks of a batch of small relations.
 
     `chunks` pairs a relation's batch with its chunks. Largest first, so that the long ones do not
     come last.

@@ -84,7 +84,7 @@ ASSUMED = Speeds()
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done, as far as a forecast has to know it."""
+    """What is to be done, as far as a forecast needs to know."""
 
     relations: Sequence[RelationPlan]
     statements: Sequence[Statement]
@@ -96,7 +96,7 @@ class Work:
 
 
 def estimate(work: Work, speeds: Speeds) -> Estimate:
-    """A range in seconds, and the forecast that it rests on."""
+    """A range in seconds, and the forecast that it is based on."""
     steps = forecast(work, speeds)
     seconds = wall_seconds(work, steps, speeds)
     relations = work.relations if work.copies_rows else ()
@@ -114,7 +114,7 @@ def estimate(work: Work, speeds: Speeds) -> Estimate:
 
 
 def forecast(work: Work, speeds: Speeds) -> dict[str, float]:
-    """Worker-seconds of each step, by its name; steps that take next to no time are left out."""
+    """Worker-seconds of each step, by its name, without steps that take almost no time."""
     by_phase: dict[Phase, int] = defaultdict(int)
     for statement in work.statements:
         by_phase[statement.phase] += 1
@@ -175,7 +175,7 @@ def _schema_seconds(work: Work, factor: float) -> float:
 
 
 def _analyze_seconds(item: RelationPlan, factor: float) -> float:
-    """A sample of rows, and the pages that it is taken from."""
+    """ANALYZE reads a sample of rows, and the pages that they are in."""
     relation = item.relation
     pages, rows = (
         min(max(count, 0), ANALYZE_MOST)
@@ -187,7 +187,7 @@ def _analyze_seconds(item: RelationPlan, factor: float) -> float:
 
 
 def _key_seconds(work: Work, phase: Phase, factor: float, per_statement: float) -> float:
-    """Of foreign keys: every row of theirs is looked up, unless they are made NOT VALID."""
+    """Foreign keys look up every row, unless they are created NOT VALID."""
     schemas = {item.relation.name.schema: item.target.schema for item in work.relations}
     rows: dict[Name | None, int] = defaultdict(int)
     for item in work.relations:
@@ -203,14 +203,14 @@ def _key_seconds(work: Work, phase: Phase, factor: float, per_statement: float) 
 
 
 def _build_step(item: RelationPlan, statement: Statement) -> str:
-    """Constraints of a large relation are added when its indexes are there; what has an index that
-    only the constraint can build (EXCLUDE) is built then."""
+    """The step that builds an index. Constraints of a large relation are added when its indexes
+    exist; an index that only the constraint can build (EXCLUDE) is built then."""
     is_added = not is_shared(item.batch) and statement.kind == "CONSTRAINT"
     return "create_primary_keys" if is_added else "create_indexes"
 
 
 def _index_seconds(work: Work, factor: float) -> Iterator[tuple[RelationPlan, Statement, float]]:
-    """Of every index statement: the bytes that its relation's indexes have on the source, shared
+    """The time of every index statement: the bytes of its relation's indexes on the source, shared
     equally, and a scan of the relation."""
     by_relation = _indexes(work.statements)
     for item in work.relations:
@@ -225,7 +225,7 @@ def _index_seconds(work: Work, factor: float) -> Iterator[tuple[RelationPlan, St
 
 
 def _indexes(statements: Iterable[Statement]) -> dict[Name | None, list[Statement]]:
-    """Statements that build one, by relation: not a constraint that takes over an index."""
+    """Statements that build an index, by relation; not constraints that take over an index."""
     found: dict[Name | None, list[Statement]] = defaultdict(list)
     builds = [one for one in statements if one.phase is Phase.KEYS and one.kind in _BUILDS]
     built = {one.name for one in builds if one.kind != "CONSTRAINT"}
@@ -236,8 +236,8 @@ def _indexes(statements: Iterable[Statement]) -> dict[Name | None, list[Statemen
 
 
 def wall_seconds(work: Work, steps: Mapping[str, float], speeds: Speeds) -> float:
-    """What one worker does alone, and the rest over the jobs, but not less than the largest
-    relation's own chain."""
+    """The work of one worker alone, and the rest divided by the jobs, but not less than the chain
+    of the largest relation."""
     jobs = max(work.jobs, 1)
     factor = speeds.cpu * speeds.correction
     slowest: dict[Name | None, float] = {}
@@ -255,5 +255,5 @@ def wall_seconds(work: Work, steps: Mapping[str, float], speeds: Speeds) -> floa
 
 
 def _chain(item: RelationPlan, factor: float) -> float:
-    """Of what cannot be spread over jobs, a chunk; the slowest index comes after it."""
+    """The part of a relation that jobs cannot share: a chunk, and after it the slowest index."""
     return max((chunk.size_bytes for chunk in item.chunks), default=0) * COPY_BYTE * factor

@@ -193,8 +193,8 @@ def _overlap_faults(one: RelationSpec, described: Sequence[Column]) -> list[str]
 def unmatched(
     spec: ExportSpec, relations: Sequence[Readable], columns: Sequence[tuple[str, str]] | None
 ) -> Iterator[Problem]:
-    """Words that name nothing: what was to be hidden would be exported in clear. `columns` are
-    those of all relations that were chosen; None where some could not be looked at."""
+    """Patterns that match nothing, as what they should have hidden would be exported in clear.
+    `columns` are those of all chosen relations; None if some could not be read."""
     if spec.unmatched is Unmatched.IGNORE:
         return
     for pattern in spec.exclude:

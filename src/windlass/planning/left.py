@@ -1,4 +1,4 @@
-"""What is left of an unfinished run, as its plan's document says it. Pure functions."""
+"""What is left to do of an unfinished run, for the plan's document. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ COPIES = ("copy_tables", "copy_chunks")
 
 
 def left_verdict(left: RunDetail) -> str:
-    """In a line: which run, and that the same command resumes it."""
+    """One line: which run it is, and that the same command resumes it."""
     status = left.status
     ended = "killed" if status.state is State.RUNNING else str(status.state)
     return f"Run {status.run} is unfinished ({ended}): `windlass migrate` resumes it."
 
 
 def left_work(left: RunDetail, verify: str) -> Iterator[tuple[str, str]]:
-    """Step by step, in the order of the run."""
+    """The steps, in the order of the run."""
     status = left.status
     for step in left.steps:
         if step.done >= step.items:

@@ -13,7 +13,8 @@ _BACKUP = re.compile(r"windlass_\d{8}_\d{4}_[0-9a-f]{4}_")
 
 
 def backup_name(run: str, name: str) -> str:
-    """Of a schema's counterpart, or of an object that lives in no schema: one per run and name.
+    """The backup schema for a schema, or the backup name of an object outside any schema: one per
+    run and name.
 
     A name that would be too long is cut, and told apart by a digest of all of it.
     """
@@ -25,7 +26,7 @@ def backup_name(run: str, name: str) -> str:
 
 
 def is_backup(schema: str) -> bool:
-    """Whether a schema is one that a run has set something aside into."""
+    """Whether a run has set something aside into the schema."""
     return _BACKUP.match(schema) is not None
 
 

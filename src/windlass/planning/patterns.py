@@ -8,7 +8,8 @@ from windlass.model.relation import Name
 
 
 def matches(name: Name, pattern: str) -> bool:
-    """Shell pattern on ``schema.relation``; without a dot it is matched against the name alone."""
+    """Match a shell pattern against ``schema.relation``; one without a dot against the name
+    alone."""
     return fnmatchcase(name.plain if "." in pattern else name.name, pattern)
 
 

@@ -1,6 +1,5 @@
-"""A plan that was reviewed, read from the file that `windlass plan -o` wrote: what was signed is
-what runs, or nothing does, with what has changed since named.
-"""
+"""A reviewed plan, read from the file that `windlass plan -o` wrote: exactly that plan is carried
+out, or nothing is, and the changes since the review are named."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ class _Side(BaseModel):
 
 
 class _File(BaseModel):
-    """What is needed of the file. The rest of it is for people and other programs."""
+    """The part of the file that is needed. The rest is for people and other programs."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -51,7 +50,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """The plan as it was when somebody looked at it."""
+    """The plan as it was reviewed."""
 
     file: _File
 
@@ -82,11 +81,11 @@ class Reviewed:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The spec that it was made with, but for where the two sides are."""
+        """The spec that the plan was made with, except the addresses of the two sides."""
         return self.file.options
 
     def changes(self, plan: Plan) -> tuple[Problem, ...]:
-        """What would be done differently now; nothing where the plan is still that of the file."""
+        """What would be done differently now; empty if the plan is still the one in the file."""
         if self.file.fingerprint == plan.fingerprint and not list(self._other_sides(plan)):
             return ()
         found = list(self._changes(plan)) or [
@@ -132,7 +131,7 @@ def write_plan(path: Path, document: Mapping[str, object]) -> None:
 
 
 def _seal_of(document: Mapping[str, object]) -> str:
-    """However it is laid out."""
+    """The digest does not depend on the layout of the JSON."""
     content = {key: value for key, value in document.items() if key != "seal"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

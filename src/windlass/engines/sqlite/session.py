@@ -77,8 +77,8 @@ class File:
             if beside.is_file() and beside.stat().st_size:
                 raise WindlassError(
                     f"{self.place}: {beside.name} holds what is not in the file yet",
-                    hint="leave ?immutable=1 out, or close the programs that write to the file, and"
-                    " open and close it once with one that may",
+                    hint="leave ?immutable=1 out; or close the programs that write to the file,"
+                    " then open and close it once with a program that may write to it",
                     side="source",
                 )
 

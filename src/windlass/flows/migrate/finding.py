@@ -36,13 +36,13 @@ if TYPE_CHECKING:  # only a process that plans needs them
 class Stage(Enum):
     """Where a run is, as one process knows it."""
 
-    UNKNOWN = "nobody has looked yet"
-    PLANNED = "a new one, of which nothing is written"
-    STOPPED = "in the journal, and to be resumed"
-    OVER = "in the journal with its end"
+    UNKNOWN = "not looked up yet"
+    PLANNED = "new, and nothing is written yet"
+    STOPPED = "in the journal, to be resumed"
+    OVER = "in the journal, with its end"
     BEGUN = "at work, by this process or by the one that holds it"
-    RESUMED = "at work again, after it had stopped"
-    REVISITED = "over, and looked at again"
+    RESUMED = "at work again after it stopped"
+    REVISITED = "over, and opened again"
 
     @property
     def has_begun(self) -> bool:

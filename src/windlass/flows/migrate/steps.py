@@ -293,7 +293,7 @@ def convert_tables_to_logged(run: Work, item: Item) -> Result:
             raise RunLost("the target crashed, which has emptied its unlogged relations")
         _build(run, CONVERT_TABLES, item, target)
         names = [one.name for one in _statements(run, CONVERT_TABLES, item)]
-        return {"xids": read_writers(target, names)}  # see `records.transactions`
+        return {"xids": read_writers(target, names)}  # see `windlass.journal.records.transactions`
 
     return run.once(CONVERT_TABLES, item.id, convert)
 

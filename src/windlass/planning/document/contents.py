@@ -24,7 +24,7 @@ class Detail(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ddl:
-    """A statement of the plan under the name a person knows it by."""
+    """A statement of the plan, under a name that people know."""
 
     phase: Phase
     object: str
@@ -43,7 +43,7 @@ def _ended(sql: str) -> str:
 
 
 def facts(plan: Plan, left: RunDetail | None = None) -> Iterator[tuple[str, str]]:
-    """The plan in a few lines, as word and meaning."""
+    """The plan in a few lines: words and their meanings."""
     made = f", made {plan.made.at} by windlass {plan.made.version}" if plan.made.at else ""
     yield "plan", plan.run + made
     yield "from", _server(plan.source)
@@ -121,7 +121,7 @@ def verdict(plan: Plan, left: RunDetail | None = None) -> str:
 
 
 def loss_lines(plan: Plan) -> Iterator[str]:
-    """Every one; those of the same kind together."""
+    """All losses, with those of the same kind together."""
     groups: dict[tuple[str, str], list[str]] = {}
     for loss in plan.findings.losses:
         groups.setdefault((loss.kind, loss.message), []).append(loss.object)
@@ -153,7 +153,7 @@ def other_lines(plan: Plan) -> Iterator[str]:
 
 
 def closing(plan: Plan, next_command: str, restart: str = "") -> list[str]:
-    """The last lines: what to run next. `restart` is given where a run is unfinished."""
+    """The last lines: what to run next. `restart` is given if a run is unfinished."""
     if plan.findings.problems:
         first = f"Nothing was written. Fix the problems above, then run: {next_command}"
     elif restart:

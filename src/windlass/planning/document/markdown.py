@@ -33,7 +33,8 @@ def markdown(
     left: RunDetail | None = None,
     restart_command: str = "",
 ) -> str:
-    """For an issue or a pull request; without a next command for a page that asks by itself."""
+    """The plan for an issue or a pull request. A page that asks for approval itself gets no next
+    command."""
     numbered = enumerate(work(plan), start=1)
     remaining = what_is_left(plan, left)
     chapters: list[tuple[str, Iterable[str]]] = [

@@ -32,7 +32,7 @@ def _cut(chunks: Sequence[Chunk]) -> str:
 
 
 def column_cells(column: ColumnPlan) -> tuple[str, str, str]:
-    """Name, type and remark, each with an arrow where the target's is another."""
+    """Name, type and remark, each with an arrow if it differs on the target."""
     remarks = [
         "not null" if column.not_null else "",
         _shortened(column.fills_itself),

@@ -46,8 +46,9 @@ def text(
     left: RunDetail | None = None,
     restart_command: str = "",
 ) -> str:
-    """For a terminal or a log. `heading` may make headings stand out; `left` is the unfinished run
-    that carries the plan out. Without `wraps` each problem and each object has one line."""
+    """The plan for a terminal or a log. `heading` may make headings stand out; `left` is the
+    unfinished run that carries out the plan. Without `wraps` each problem and each object has one
+    line."""
     line_width = width if wraps else WHOLE
     sections: list[tuple[str, Iterable[str]]] = [
         ("Problems", _problems(plan.findings.problems, line_width)),
@@ -75,7 +76,7 @@ def text(
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:
-    """Nothing at all when there is nothing to say."""
+    """Nothing if there are no lines."""
     found = list(lines)
     return ["", title, *found] if found else []
 
@@ -107,7 +108,7 @@ def _bullet(words: str, width: int) -> str:
 
 
 def _problems(problems: Sequence[Problem], width: int) -> list[str]:
-    """What to do is said once where several in a row have the same answer."""
+    """A hint is printed once for several problems in a row that share it."""
     lines = []
     for number, problem in enumerate(problems, start=1):
         next_hint = problems[number].hint if number < len(problems) else ""
@@ -128,7 +129,7 @@ _SPARED = ("COPY format", "key", "indexes", "chunks")
 
 
 def _relation_table(plan: Plan, width: int) -> list[str]:
-    """Without some columns where a terminal has no room for them: a wrapped table is unreadable."""
+    """Leaves out columns that the terminal has no room for: a wrapped table is unreadable."""
     if not plan.relations:
         return []
     header, rows = list(RELATION_HEADER), [list(row) for row in relation_rows(plan)]
@@ -151,7 +152,7 @@ def _columns(plan: Plan) -> Iterator[str]:
 
 
 def _statements(plan: Plan) -> Iterator[str]:
-    """Behind a bar, which shows where each begins and that it is none of our own text."""
+    """Statements behind a bar, which shows where each begins and that it is not our own text."""
     for phase, items in groupby(ddl(plan), key=lambda item: item.phase):
         yield from ("", f"-- {phase}")
         for item in items:
@@ -164,7 +165,7 @@ def _table(
     right: Collection[int] = frozenset(),
     indent: str = INDENT,
 ) -> Iterator[str]:
-    """Aligned columns; names are never cut, a reviewer needs them whole."""
+    """Aligned columns. Names are never cut, because a reviewer needs them whole."""
     found = [[one_line(cell) for cell in line] for line in ([header, *rows] if header else rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*found, strict=True)]
     for line in found:

@@ -17,7 +17,7 @@ from windlass.planning.postgres.sides import Sides
 
 
 def reading_problems(sides: Sides) -> Iterator[Problem]:
-    """What this user may not read of the source."""
+    """What this user may not read from the source."""
     source = sides.source
     user = source.server.user
     schemas = {relation.name.schema for relation in sides.relations}
@@ -46,7 +46,7 @@ def reading_problems(sides: Sides) -> Iterator[Problem]:
 
 
 def large_object_problems(sides: Sides) -> list[Problem]:
-    """Those that this user may not read of the source."""
+    """Large objects that this user may not read from the source."""
     source = sides.source
     if not source.unreadable_large_objects:
         return []
@@ -62,8 +62,8 @@ def large_object_problems(sides: Sides) -> list[Problem]:
 
 
 def large_object_losses(sides: Sides) -> list[Loss]:
-    """Owners that are there, and that this user may not give anything to. Those that are not
-    there are named object by object."""
+    """Owners that exist, but to whom this user may not give objects. Missing ones are named object
+    by object."""
     target, existing = sides.target, sides.existing
     if target.server.superuser:
         return []
@@ -81,8 +81,8 @@ def large_object_losses(sides: Sides) -> list[Loss]:
 
 
 def standby_problems(source: Catalog, relations: Iterable[Relation]) -> list[Problem]:
-    """A standby has none of the rows of unlogged tables, nor the state of unlogged sequences: they
-    are never sent there."""
+    """A standby lacks the rows of unlogged tables and the state of unlogged sequences: they are
+    never sent to it."""
     if not source.standing.standby:
         return []
     fed = {one.name: one.owner for one in source.sequences}
@@ -99,7 +99,8 @@ def standby_problems(source: Catalog, relations: Iterable[Relation]) -> list[Pro
 
 
 def schema_problems(statements: Iterable[Statement], sides: Sides) -> list[Problem]:
-    """Schemas of the target in which this user may not create what is to be in them."""
+    """Schemas of the target in which objects are to be created, and this user may not create
+    them."""
     target, existing = sides.target, sides.existing
     if target.server.superuser:
         return []

@@ -45,7 +45,7 @@ def _missing(entry: Entry, what: str) -> Loss:
 
 
 def _without_passwords(entry: Entry, text: str, losses: list[Loss]) -> str:
-    """A user mapping without its password: it would end in the plan and in the journal."""
+    """A user mapping without its password, which would end up in the plan and in the journal."""
     if entry.kind != "USER MAPPING" or "password" not in text.lower():
         return text
     message = "its password is not carried over: set it again"
@@ -67,7 +67,8 @@ _COMPRESSED = re.compile(
 def _as_compressed(
     entry: Entry, text: str, compressions: Collection[str], losses: list[Loss]
 ) -> str:
-    """The text without compression methods that the server is not built with: it takes its own."""
+    """The text without compression methods that the server was built without: its default
+    applies."""
     if entry.kind not in ("TABLE", "MATERIALIZED VIEW") or " SET COMPRESSION " not in text:
         return text
     lacking: list[tuple[str, str]] = [
@@ -83,7 +84,8 @@ def _as_compressed(
 
 
 def access_methods(entries: Sequence[Entry], existing: Existing) -> set[str]:
-    """Those that tables can have: what is there, what is made, and whatever an extension brings."""
+    """The access methods that tables can have: existing ones, created ones, and those of
+    extensions."""
     found = {name for kind, _, name, _ in existing.objects if kind == "ACCESS METHOD"} | {"heap"}
     found |= {entry.tag for entry in entries if entry.kind == "ACCESS METHOD"}
     if any(entry.kind == "EXTENSION" and entry.tag not in existing.extensions for entry in entries):

@@ -1,4 +1,5 @@
-"""What `--existing replace` sets aside of the target, what it leaves, and what it cannot do."""
+"""What `--existing replace` sets aside on the target, what it leaves, and what it cannot set
+aside."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _IN_SCHEMA = "PUBLICATION TABLES IN SCHEMA"
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """`skip` are the ids of the source's entries for which the target keeps what it has."""
+    """`skip` are the ids of the source's entries for which the target keeps its own objects."""
 
     items: tuple[SetAside, ...] = ()
     skip: frozenset[int] = frozenset()
@@ -78,7 +79,8 @@ def plan_aside(
 
 
 def _is_left(item: Conflict) -> bool:
-    """The shell of a type stays where it is: ALTER TYPE refuses to move one, and it is as good."""
+    """The shell of a type stays where it is: ALTER TYPE refuses to move it, and the new one would
+    be the same."""
     return item.kind == "SHELL TYPE" and is_shell(item.entry)
 
 
@@ -89,7 +91,7 @@ def _is_renamed(item: Conflict, same: Collection[int], moved: Collection[int]) -
 
 
 def _is_free(item: Conflict, moved: Iterable[SetAside], ids: Collection[int]) -> bool:
-    """What belongs to a server or a language that has been given another name."""
+    """Whether it belongs to a server or a language that was renamed."""
     if item.entry.kind == "USER MAPPING":
         servers = (one.name.name for one in moved if one.kind == "SERVER")
         return any(item.entry.tag.endswith(f" SERVER {server}") for server in servers)

@@ -1,7 +1,5 @@
-"""What the target's server cannot do since it was built or installed without it.
-
-Only what occurs among the statements is tried, each by itself, and rolled back.
-"""
+"""Features that the target's server was built or installed without. Only features that the
+statements use are tried, each separately, and rolled back."""
 
 from __future__ import annotations
 
@@ -58,7 +56,8 @@ def build_problems(
     schemas: Mapping[str, str],
     try_out: TryOut,
 ) -> list[Problem]:
-    """`relations` are the source's whose rows are copied, `schemas` those that are renamed."""
+    """`relations` are those of the source whose rows are copied, `schemas` those that are
+    renamed."""
     trials = [*_of_statements(statements), *_of_columns(relations, schemas)]
     refused = try_out(trial.script for trial in trials)
     return [
@@ -71,8 +70,8 @@ def build_problems(
 def unlabelled(
     statements: Sequence[Statement], try_out: TryOut
 ) -> tuple[tuple[Statement, ...], tuple[Loss, ...]]:
-    """Without security labels whose provider no session of the target has loaded; and these as
-    losses."""
+    """Remove security labels whose provider no session of the target has loaded; they are returned
+    as losses."""
     labels = {one: _PROVIDER.findall(one.sql) for one in statements if one.kind == _LABEL}
     trials = {
         name: f"SECURITY LABEL FOR {name} ON SCHEMA pg_catalog IS NULL"
@@ -137,14 +136,14 @@ def _of_columns(relations: Iterable[Relation], schemas: Mapping[str, str]) -> It
 
 
 def in_schema(schema: str) -> str:
-    """Makes the schema, so that what is to be in it can be tried before there is one."""
+    """Creates the schema first, so that its objects can be tried before it exists."""
     if not schema or schema.startswith("pg_"):
         return ""
     return sql.SQL("create schema if not exists {};\n").format(sql.Identifier(schema)).as_string()
 
 
 def extension_schema(text: str) -> str:
-    """Where pg_dump's CREATE EXTENSION puts it; nothing for one that names its own."""
+    """The schema of pg_dump's CREATE EXTENSION; empty if the extension determines it."""
     found = _EXTENSION_SCHEMA.search(text)
     name = found[1] if found else ""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name

@@ -40,8 +40,8 @@ _NAMED_NOT_NULL = re.compile(r' CONSTRAINT ("(?:[^"]|"")+"|[\w$]+) NOT NULL')
 
 
 def _contested(entries: Sequence[Entry]) -> set[int]:
-    """Tables of which one names a constraint as the server would name another's: who comes first
-    gets the name, so they keep the archive's order."""
+    """Tables of which one names a constraint as the server would name another's: the first one
+    created gets the name, so they stay in archive order."""
     tables = {(entry.schema, entry.tag): entry.id for entry in entries if entry.kind == "TABLE"}
     found: set[int] = set()
     for entry in entries:

@@ -31,7 +31,8 @@ class Conflict:
 def find_conflicts(
     entries: Sequence[Entry], schemas: Mapping[str, str], existing: Existing
 ) -> list[Conflict]:
-    """Entries of any kind that CREATE would refuse because the name is taken.
+    """Entries of any kind that CREATE would refuse because the name is taken. Relations of all
+    kinds and types share one name space.
 
     All kinds of relation share one name space with each other and with types.
     """
@@ -55,7 +56,7 @@ def find_conflicts(
 
 
 def _taken(signed: Signed) -> Signed:
-    """What no two objects can have in common; a routine's name may hold brackets itself."""
+    """A key that no two objects can share; a routine's name may contain brackets itself."""
     kind, schema, name, signature = signed
     if kind in _ROUTINES:
         return _space(kind), schema, f"{name}({signature})", ""
@@ -90,7 +91,8 @@ CREATED = {
 
 
 def _signed(entry: Entry, schemas: Mapping[str, str]) -> tuple[str, str]:
-    """Name and signature on the target. An operator's is not in its tag, but in its DROP."""
+    """Name and signature on the target. An operator's signature is not in its tag, but in its
+    DROP."""
     if entry.kind in _ROUTINES:
         tag = target_tag(entry.tag, schemas)
         of_all = entry.kind == "AGGREGATE" and tag.endswith("(*)")
@@ -112,7 +114,7 @@ def _space(kind: str) -> str:
 
 
 def unmovable(items: Iterable[Conflict]) -> list[Problem]:
-    """What `replace` cannot set aside: ALTER has no way to move it."""
+    """What `replace` cannot set aside, because no ALTER can move it."""
     return [
         Problem(
             describe(item.entry),
@@ -125,7 +127,7 @@ def unmovable(items: Iterable[Conflict]) -> list[Problem]:
 
 
 def is_shell(entry: Entry) -> bool:
-    """A type of which nothing but the name is known: for good, or before its functions."""
+    """Whether only the name of the type is known: permanently, or until its functions exist."""
     bare = entry.kind == "TYPE" and "(" not in entry.definition and " AS " not in entry.definition
     return bare or entry.kind == "SHELL TYPE"
 
@@ -133,8 +135,8 @@ def is_shell(entry: Entry) -> bool:
 def taken_names(
     statements: Iterable[Statement], conflicts: Iterable[Conflict], existing: Existing
 ) -> list[Problem]:
-    """Indexes share their names with relations: those that a statement is going to make, and an
-    index or a relation of the target has."""
+    """Indexes share their names with relations: names of indexes to be created that an index or a
+    relation of the target has."""
     gone = {item.name for item in conflicts}
     taken: dict[Name, str] = {}
     for kind, schema, name, of in existing.objects:

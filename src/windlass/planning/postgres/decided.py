@@ -47,7 +47,8 @@ class Decided:
 
     @property
     def undumped(self) -> Undumped:
-        """Rows of extensions go with all of a database, or not at all."""
+        """What neither the dump nor the copy contains. Rows in tables of extensions only count if
+        all of the database is migrated."""
         found = self.read.source.undumped
         everything = self.request.copies_rows and self.scope.wanted.is_everything
         return found if everything else replace(found, extension_rows={})
@@ -105,7 +106,7 @@ def _closed(request: Request, read: Read, schemas: Mapping[str, str]) -> Carried
 
 
 def _properties(request: Request, read: Read, scope: Scope) -> Carried:
-    """Of the database, which is the migration's only where everything is."""
+    """Properties of the database; they are only migrated if all of it is."""
     if not request.creates or not scope.wanted.is_everything:
         return Carried()
     server = read.target.catalog.server

@@ -130,9 +130,9 @@ _IN_SCHEMA = "PUBLICATION TABLES IN SCHEMA"
 
 
 def _with_parts(ids: set[int], entries: Iterable[Entry], source: Catalog) -> set[int]:
-    """What belongs to objects that the target has already is there, or not wanted there.
+    """The ids, and those of the objects' parts: these exist as well, or are not wanted there.
 
-    A foreign key belongs to the relation that it leaves from.
+    A foreign key is a part of the referring relation.
     """
     found = set(ids)
     by_id = {entry.id: entry for entry in entries}

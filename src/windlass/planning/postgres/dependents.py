@@ -1,4 +1,5 @@
-"""What else of the target refers to what `replace` sets aside, and how it is pointed at the new.
+"""Finds the other objects of the target that refer to what `replace` sets aside, and how they are
+made to refer to the new objects.
 
 Whatever can be made again from its definition is: in the transaction in which the old one goes.
 What cannot (a column of a type, a child of a relation) is a problem, with its name.
@@ -42,7 +43,7 @@ _REDONE = {
 
 @dataclass(frozen=True, slots=True)
 class Replacing:
-    """What is set aside, what comes in its place, and what the target has."""
+    """What is set aside, what replaces it, and what the target has."""
 
     run: str
     set_aside: Sequence[SetAside]
@@ -57,7 +58,7 @@ class Replacing:
 
 @dataclass(frozen=True, slots=True)
 class Repointing:
-    """What is made again, what merely follows into the backup schema, and what forbids it all."""
+    """What is recreated, what only follows into the backup schema, and what prevents the run."""
 
     dependents: tuple[Dependent, ...] = ()
     followers: tuple[SetAside, ...] = ()
@@ -65,7 +66,7 @@ class Repointing:
 
 
 def plan_repointing(replacing: Replacing) -> Repointing:
-    """Decide for everything that refers, however far, to what is set aside."""
+    """Decide for everything that refers, directly or not, to what is set aside."""
     aside = {item.address for item in replacing.set_aside}
     outside = [one for one in replacing.references if not is_backup(one.schema)]
     if not any(_touches(one, aside) for one in outside):
@@ -108,7 +109,7 @@ class _Repointing:
         return one.kind == "CHILD" and one.top in self._inside and one.to not in self._inside
 
     def _close(self) -> None:
-        """Whoever refers to what is taken along is looked at as well."""
+        """Objects that refer to what is taken along are checked as well."""
         seen: set[int] = set()
         grown = True
         while grown:
@@ -151,7 +152,7 @@ class _Repointing:
         return SetAside(kind, Name(schema, name), identity, backup, address)
 
     def _check_column(self, one: Reference) -> None:
-        """That the relation that comes has what is referred to."""
+        """Check that the new relation has the column that is referred to."""
         name = self._names.get(one.to)
         relation = self._given.arriving.get(name) if name else None
         if relation is None or not one.column:
@@ -221,7 +222,7 @@ class _Repointing:
     def _foreign_key(
         self, found: Dependent, entry: Entry, references: Sequence[Reference]
     ) -> Dependent:
-        """Not valid at first, as the relation that it leaves from has rows."""
+        """Created NOT VALID at first, because the referring relation has rows."""
         self._check_key(found, references)
         made = tuple(one for one in found.statements if one.kind != VALIDATION)
         validate = _script(one for one in found.statements if one.kind == VALIDATION)
@@ -243,7 +244,8 @@ class _Repointing:
     def _publication(
         self, found: Dependent, entry: Entry, references: Sequence[Reference]
     ) -> Dependent:
-        """The archive has no DROP for it: it would go with its relation, which does not go."""
+        """The archive has no DROP for its membership, which ends with the relation; but the
+        relation stays."""
         by_id = {one.id: one for one in self._entries}
         publication = next(
             by_id[id_] for id_ in entry.depends_on if by_id[id_].kind == "PUBLICATION"
@@ -260,11 +262,11 @@ class _Repointing:
         )
 
     def _are_made(self, statements: Iterable[Statement]) -> bool:
-        """By the run itself, as the source has them too."""
+        """Whether the run itself creates them, because the source has them too."""
         return all((one.kind, one.name) in self._given.made for one in statements)
 
     def _default(self, references: Sequence[Reference]) -> Dependent:
-        """One that the archive has inside of the relation's own text."""
+        """A default that the archive has inside the relation's own text."""
         one = references[0]
         column = sql.SQL("ALTER TABLE ONLY {} ALTER COLUMN {} ").format(
             sql.Identifier(one.schema, one.relation), sql.Identifier(one.default_of)

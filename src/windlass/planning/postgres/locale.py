@@ -1,4 +1,4 @@
-"""What becomes of text in a database that sorts it by another locale."""
+"""The effect on text if the target's database sorts it by another locale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CREATE = "create the target database with the source's locale"
 
 
 def locale_losses(source: Locale, target: Locale) -> Iterator[Loss]:
-    """Indexes are built by the target's order; what queries answer is another matter."""
+    """Indexes are built in the target's order, but queries return other results."""
     found = []
     if not source.sorts_like(target):
         found.append(f"text sorts by {_sorting(source)} on the source and {_sorting(target)}")
@@ -28,7 +28,7 @@ def locale_losses(source: Locale, target: Locale) -> Iterator[Loss]:
 
 
 def locale_notices(source: Locale, target: Locale) -> Iterator[str]:
-    """The same locale of another version of its library."""
+    """The same locale in another version of its library."""
     both = source.version and target.version
     if both and source.version != target.version and source.sorts_like(target):
         yield (

@@ -1,4 +1,4 @@
-"""Whether the servers' lock tables have room for what a run and pg_dump lock at once."""
+"""Whether the servers' lock tables have room for the locks of a run and of pg_dump."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LOCKED_BY_PG_DUMP = {Kind.TABLE, Kind.PARTITIONED}
 
 
 def locked_tables(relations: Iterable[Relation]) -> set[Name]:
-    """What pg_dump locks, all at once."""
+    """The tables that pg_dump locks, all at once."""
     return {relation.name for relation in relations if relation.kind in _LOCKED_BY_PG_DUMP}
 
 
 def most_statements(room: LockRoom, jobs: int) -> int:
-    """The most statements of a transaction, with half of the lock table for `jobs` of them
-    side by side."""
+    """The most statements per transaction, if `jobs` transactions in parallel may use half of the
+    lock table."""
     return max(1, min(MOST_STATEMENTS, room.locks // (2 * PER_STATEMENT * jobs)))
 
 
 def target_lock_problems(tables: int, room: LockRoom, try_out: TryOut) -> list[Problem]:
-    """Of the dump that is compared at the end. What is more than the settings promise is tried:
-    a server has some room to spare."""
+    """For the dump that is compared at the end. If it needs more than the settings guarantee, it is
+    tried: a server has some room to spare."""
     if tables <= room.locks or not try_out([take_locks(tables)]):
         return []
     return [lock_problem("target", tables, room)]

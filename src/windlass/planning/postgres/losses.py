@@ -94,7 +94,7 @@ def _subscriptions(decided: Decided) -> Iterator[Loss]:
 
 
 def _locale(decided: Decided) -> Iterable[Loss]:
-    """Rows alone go into tables whose behaviour is the target's affair."""
+    """If only rows are loaded, the behaviour of the tables is the target's own."""
     if decided.request.spec.extent is Extent.DATA:
         return ()
     return locale_losses(decided.read.source.locale, decided.read.target.locale)

@@ -22,8 +22,8 @@ from windlass.spec.choices import Verify
 
 
 def make_plan(request: Request, read: Read, found: Iterable[Problem] = ()) -> Plan:
-    """Decide everything. The plan's problems say why it could not be carried out, those that
-    were `found` while reading among them."""
+    """Decide everything. The plan's problems show why it cannot be carried out, including those
+    `found` while reading."""
     decided = decide(request, read)
     losses = plan_losses(decided)
     problems = plan_problems(decided, found, losses)
@@ -71,7 +71,7 @@ def _how(decided: Decided) -> How:
 
 
 def _others(decided: Decided) -> tuple[tuple[str, Name, Name], ...]:
-    """Views and the like, by kind and both names."""
+    """Views and other objects without rows, by kind, with both names."""
     return tuple(
         (str(relation.kind), relation.name, target_name(relation.name, decided.scope.schemas))
         for relation in decided.scope.relations
@@ -86,7 +86,8 @@ def _loads(decided: Decided) -> tuple[Load, ...]:
 
 
 def _refreshed(decided: Decided) -> tuple[Name, ...]:
-    """Populated on the source; the archive's order has what a view reads before it."""
+    """Those that are populated on the source, in archive order: a view comes after what it
+    reads."""
     populated = {
         target_name(relation.name, decided.scope.renamed)
         for relation in decided.read.source.catalog.relations

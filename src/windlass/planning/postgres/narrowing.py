@@ -1,4 +1,5 @@
-"""Columns of the target that may not hold every value of the source: asked for, counted, named."""
+"""Columns of the target that may not hold every value of the source: such values are counted and
+named."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ _HINT = "alter the column on the target, correct the values on the source, or ex
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """The plans of relations, with what is known of their columns by a census."""
+    """The plans of relations, with what a census found in their columns."""
 
     relations: tuple[RelationPlan, ...]
     losses: tuple[Loss, ...] = ()
@@ -73,7 +74,7 @@ def _narrow(item: RelationPlan, target: Relation, census: Census) -> Narrowed:
 
 
 def _question(column: ColumnPlan, held: Column, takes: Column) -> Question | Problem | None:
-    """What to ask about a column; None where every value is known to arrive whole."""
+    """What to ask about a column; None if every value is known to arrive unchanged."""
     if column.generated:
         return None if held.generated else Question(column.source, is_computed=True)
     how, is_not_null = column.conversion, takes.not_null and not held.not_null
@@ -92,7 +93,7 @@ def _question(column: ColumnPlan, held: Column, takes: Column) -> Question | Pro
 
 
 def _is_named_so(takes: Column) -> bool:
-    """Of types that are not built in, only citext's name says that it takes every text."""
+    """Of user-defined types, only citext is known by its name to take every text."""
     return takes.known_everywhere or takes.definition == "citext"
 
 
@@ -127,7 +128,7 @@ def _unfit(column: ColumnPlan, answer: Answer) -> Iterator[str]:
 
 
 def _answered(column: ColumnPlan, answer: Answer | None) -> ColumnPlan:
-    """What a run does for which the user has accepted that values change."""
+    """What a run does if the user has accepted that values change."""
     if answer is None or not answer.changed:
         return column
     if column.generated or column.conversion is None:

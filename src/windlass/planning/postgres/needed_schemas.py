@@ -11,7 +11,7 @@ from windlass.planning.postgres.surroundings import Surroundings
 
 
 def with_schemas(entries: Sequence[Entry], around: Surroundings) -> Sequence[Entry]:
-    """The entries, with one for each schema that they need, and that no text of theirs makes.
+    """The entries, with one for each schema that they need and do not create themselves.
 
     pg_dump counts on `public` to be there: it has no entry, or one that is only a remark.
     """

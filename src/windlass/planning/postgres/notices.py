@@ -39,7 +39,7 @@ def plan_notices(decided: Decided) -> tuple[str, ...]:
 
 
 def _unlogged(decided: Decided) -> Iterator[str]:
-    """A crash of the target after the run empties what is unlogged there."""
+    """A crash of the target after the run empties its unlogged tables."""
     names = sorted(map(str, unlogged_tables(decided.written, decided.relations)))
     if names:
         yield (
@@ -53,8 +53,8 @@ def _are(names: list[str]) -> str:
 
 
 def _drawing(dependents: Iterable[Dependent]) -> Iterator[str]:
-    """Defaults of tables that stay, whose rows may have values which the source's sequence has not
-    given yet."""
+    """Defaults of existing tables, whose rows may have values that the source's sequence has not
+    reached yet."""
     for one in dependents:
         if any(each.kind == "DEFAULT" and "nextval(" in each.sql for each in one.statements):
             yield (
@@ -82,7 +82,7 @@ def _left_closed(decided: Decided) -> Iterable[str]:
 
 
 def _left_stale(decided: Decided) -> Iterator[str]:
-    """With rows alone no materialised view is refreshed."""
+    """If only rows are loaded, no materialised view is refreshed."""
     if decided.request.spec.extent is not Extent.DATA:
         return
     scope = decided.scope

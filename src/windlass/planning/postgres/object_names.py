@@ -1,4 +1,4 @@
-"""Values that are names of objects (regclass and the like), where schemas get other names.
+"""Values that are object names (regclass and the like), if schemas are renamed.
 
 A value travels as text, schema included. On the target that is the name of nothing, which no
 repetition would change, or of another object.

@@ -1,4 +1,4 @@
-"""Takes CREATE on schema `public` from PUBLIC where PUBLIC lacks it on the source.
+"""Revokes CREATE on schema `public` from PUBLIC if PUBLIC lacks it on the source.
 
 Servers before version 15 grant it in every new database. pg_dump 15 and newer takes a `public` for
 granted in which PUBLIC has USAGE only, and writes no REVOKE.
@@ -28,8 +28,8 @@ def close_public(
     server: Server,
     existing: Existing,
 ) -> Carried:
-    """`source` and `target` have each schema with whether PUBLIC may create in it; `schemas` are
-    those that are migrated, with their names on the target, which `server` is."""
+    """`source` and `target` map each schema to whether PUBLIC may create in it; `schemas` maps the
+    migrated ones to their target names; `server` is the target."""
     arriving = [old for old, new in schemas.items() if new == _PUBLIC and old in source]
     is_closed = any(not source[old] for old in arriving)
     if server.major >= _CLOSED_SINCE or not is_closed or not target.get(_PUBLIC, False):

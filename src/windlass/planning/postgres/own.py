@@ -1,4 +1,5 @@
-"""What earlier runs into the source have kept there: left out, with whatever belongs to it."""
+"""What earlier runs into the source left there: it is not migrated, nor is anything that belongs to
+it."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ class Others:
 
 
 def others_relations(catalog: Catalog, own: OwnSchemas) -> Catalog:
-    """The catalog without relations and sequences of ours."""
+    """The catalog without our own relations and sequences."""
     return replace(
         catalog,
         relations=tuple(one for one in catalog.relations if one.name.schema not in own.names),
@@ -32,7 +33,8 @@ def others_relations(catalog: Catalog, own: OwnSchemas) -> Catalog:
 
 
 def others_entries(entries: Sequence[Entry], own: OwnSchemas) -> Others:
-    """The archive without what is ours: in our schemas, or under a name that a run has given it."""
+    """The archive without our own objects: those in our schemas, and those that a run has
+    renamed."""
     gone: dict[int, Entry] = {}
     kept: list[Entry] = []
     stranded: list[Loss] = []
@@ -57,7 +59,7 @@ def _is_own(entry: Entry, own: OwnSchemas) -> bool:
 
 
 def _belongs(entry: Entry, gone: Sequence[Entry]) -> bool:
-    """To something that is left out, and not merely needs it."""
+    """Whether it belongs to something that is left out, and does not only need it."""
     if entry.kind in ATTRIBUTES:
         return bool(gone)
     return entry.kind in PARTS and any(is_called_after(entry, one) for one in gone)
@@ -74,7 +76,7 @@ def own_notices(own: OwnSchemas) -> list[str]:
 
 
 def kept_notices(kept: Mapping[str, int]) -> list[str]:
-    """Copies of large objects, which have no names by which they could be left out safely."""
+    """Copies of large objects: without names, they cannot be left out safely."""
     return [
         f"{plural(count, 'large object')} that run {run} has set aside on the source: migrated like"
         f" all others, unless windlass clean {run} removes what was set aside there first"
@@ -83,7 +85,7 @@ def kept_notices(kept: Mapping[str, int]) -> list[str]:
 
 
 def own_losses(own: OwnSchemas) -> list[Loss]:
-    """A user's schema under the journal's name, which is never looked into."""
+    """A user's schema under the journal's name: its contents are never read."""
     if not own.has_usurper:
         return []
     message = "is left out: windlass keeps its journal under that name; rename it on the source"

@@ -1,4 +1,5 @@
-"""What a partial selection needs and the target has already, so that it need not be selected."""
+"""Which needed objects the target has already, so that a partial selection need not include
+them."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from windlass.planning.postgres.conflicts import Conflict, find_conflicts
 
 
 class Present:
-    """Looks at the target's definitions only when something is needed that is there by name."""
+    """Reads the target's definitions only when a needed object exists there by name."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Present:
         return entry.kind == "FK CONSTRAINT" or self.is_same(need)
 
     def is_same(self, need: Entry) -> bool:
-        """Whether the target has it with the same definition."""
+        """Whether the target has the same definition."""
         if need.id not in self._same:
             item = self._there.get(need.id)
             some = [item] if item else []
@@ -57,8 +58,8 @@ class Present:
         return self._same[need.id]
 
     def shared(self, needed: Collection[int]) -> frozenset[int]:
-        """Those of the needed entries that the target has, and their parts: they are used as they
-        are. A sequence is not: it has a state."""
+        """The needed entries, with their parts, that the target has: these are used as they are. A
+        sequence is not, because it has a state."""
         found = {
             id_
             for id_ in needed

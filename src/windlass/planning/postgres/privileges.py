@@ -15,7 +15,7 @@ from windlass.model.report import Problem
 
 
 class Privilege(Enum):
-    """`grant` stands before the object's name, `short` in a message, `why` on the page."""
+    """`grant` goes before the object's name; `short` is for messages, `why` for the page."""
 
     READ_SCHEMA = (
         "USAGE ON SCHEMA",
@@ -53,7 +53,7 @@ class Privilege(Enum):
         return self.value[3]
 
     def lacking(self, about: str, user: str, on: sql.Identifier) -> Problem:
-        """The problem of a user who has not got it, with the statement that gives it."""
+        """The problem of a user without the privilege, with the statement that grants it."""
         name, to = on.as_string(None), sql.Identifier(user).as_string(None)
         return Problem(
             about,

@@ -148,6 +148,6 @@ def _stranded_relations(stranded: Iterable[Loss]) -> list[Problem]:
 
 
 def _without(losses: Iterable[Loss], problems: Iterable[Problem]) -> list[Loss]:
-    """Those that no problem is about already."""
+    """Leaves out losses that a problem reports already."""
     named = {problem.object for problem in problems}
     return [loss for loss in losses if loss.object not in named]

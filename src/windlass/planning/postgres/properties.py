@@ -1,4 +1,4 @@
-"""Which properties of the source's database go to the target's, and what of them is lost."""
+"""Which properties of the source's database are set on the target's, and which are lost."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def carry_properties(
     try_out: TryOut,
     sessions: int,
 ) -> Carried:
-    """What to run so that the target's database has what the source's has, each statement with the
-    one that puts back what was there.
+    """What to run so that the target's database gets the source's properties: each statement, with
+    the one that restores the old property.
 
-    `sessions` is how many a run needs itself, if a connection limit would bind it; else 0.
+    `sessions` is how many a run needs itself if a connection limit would apply to it; else 0.
     """
     losses: list[Loss] = []
     problems: list[Problem] = []
@@ -73,7 +73,7 @@ def carry_properties(
 
 
 def property_differences(source: Properties, target: Properties) -> dict[str, str]:
-    """What differs, as people say it, and how."""
+    """The properties that differ, in words for people, and how."""
     return {
         describe_property(key): (
             "is missing on the target"
@@ -87,7 +87,7 @@ def property_differences(source: Properties, target: Properties) -> dict[str, st
 
 
 def closed_notices(source: Properties, target: Properties) -> list[str]:
-    """That a database is closed for writing is the one property which is not carried over."""
+    """The only property that is not carried over: that a database is closed for writing."""
     if not _is_on(source.values.get(CLOSED)) or _is_on(target.values.get(CLOSED)):
         return []
     return [
@@ -97,14 +97,14 @@ def closed_notices(source: Properties, target: Properties) -> list[str]:
 
 
 def _is_on(value: str | None) -> bool:
-    """However a boolean setting was written."""
+    """Whether a boolean setting is on, in any spelling."""
     return (value or "").lower().startswith(("on", "t", "y", "1"))
 
 
 def _differing(source: Properties, target: Properties) -> dict[Key, str | None]:
-    """What the source has, where the target has something else; and None for what only the target
-    has. Grants to roles are the target's own, but for those to everybody; and it may be open for
-    writing where the source is closed."""
+    """The source's properties that the target has in another form, and None for those that only the
+    target has. Grants to roles other than PUBLIC are the target's own; and the target may be open
+    for writing although the source is closed."""
     found: dict[Key, str | None] = {
         key: value
         for key, value in sorted(source.values.items())
@@ -118,7 +118,7 @@ def _differing(source: Properties, target: Properties) -> dict[Key, str | None]:
 
 
 def _has_more(key: Key, target: Properties) -> bool:
-    """Who may grant on may use as well."""
+    """The right to grant includes the right to use."""
     return key[0] == "grant" and ("option", *key[1:]) in target.values
 
 

@@ -11,7 +11,7 @@ from windlass.model.relation import Kind, Name
 
 
 def refreshed_bytes(entries: Sequence[Entry], relations: Iterable[CatalogRelation]) -> int:
-    """Of every populated view: the bytes of the relations that its query reads, directly, through
+    """For every populated view: the bytes of the relations that its query reads, directly, through
     other views, or as partitions."""
     sizes: dict[Name, int] = defaultdict(int)
     populated = set()

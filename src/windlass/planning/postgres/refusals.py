@@ -27,7 +27,7 @@ FILL = word("existing", OnExisting.FILL)
 
 
 def find_problems(spec: Spec, sides: Sides) -> list[Problem]:
-    """What keeps rows from arriving; see `reading_problems` for what keeps them from leaving."""
+    """What prevents rows from arriving; `reading_problems` has what prevents reading them."""
     return [
         *_server_problems(sides),
         *empty_source_problems(spec, sides),
@@ -81,7 +81,7 @@ def _writing_problems(spec: Spec, sides: Sides) -> Iterator[Problem]:
         if found is None:
             if spec.extent is Extent.DATA and relation.holds_rows:
                 yield Problem(
-                    str(name), f"is not on the target, and {word('data-only')} makes nothing"
+                    str(name), f"is not on the target, and {word('data-only')} creates nothing"
                 )
             elif spec.existing is OnExisting.FILL and relation.partition_of:
                 parent = target_name(relation.partition_of, sides.schemas)
@@ -99,7 +99,7 @@ def _writing_problems(spec: Spec, sides: Sides) -> Iterator[Problem]:
 
 
 def _missing_partition(name: Name, parent: Name) -> Iterator[Problem]:
-    """What a filled table consists of stays as it is: the partition would be a table by itself."""
+    """The partitions of a filled table stay as they are: a new one would be a separate table."""
     message = f"is not on the target, where {parent}, of which it is a partition, is filled"
     yield Problem(str(name), message, "create it there, or exclude it")
 
@@ -139,7 +139,7 @@ def _filling_problems(relation: CatalogRelation, found: CatalogRelation) -> Iter
 
 
 def emptiness_problems(filled: Mapping[Name, bool]) -> list[Problem]:
-    """`filled`: for each existing relation that rows would go into, whether it is empty."""
+    """`filled`: for each existing relation that rows go into, whether it is empty."""
     return [
         Problem(str(name), "has rows on the target", f"{FILL} loads into empty relations only")
         for name, empty in filled.items()
@@ -161,7 +161,7 @@ def missing_extensions(entries: Iterable[Entry], existing: Existing) -> list[Pro
 
 
 def collision_problems(found: Collisions, user: str, existing: OnExisting) -> list[Problem]:
-    """Large objects of the target whose ids the source's need."""
+    """Large objects of the target with ids that the source's large objects need."""
     some = ", ".join(map(str, found.first)) + (", ..." if found.count > len(found.first) else "")
     message = f"{found.count:,} of the target's have ids that the source's need: {some}"
     if not found.count or (existing is OnExisting.REPLACE and not found.foreign):
@@ -179,7 +179,7 @@ MANY_JOBS = 64
 
 
 def odd_choices(spec: Spec, sides: Sides) -> Iterator[str]:
-    """What can be done, and is hardly ever meant."""
+    """Combinations that are possible, but rarely intended."""
     target = sides.target.server
     if target.database in TEMPLATES:
         yield f"the target is {target.database}: new databases of its server will be copies of it"

@@ -1,6 +1,7 @@
-"""What newer versions of PostgreSQL no longer take, of what older ones have dumped.
+"""Features in dumps of older versions that newer versions of PostgreSQL no longer accept.
 
-Only what every server of that version refuses; what depends on its build is in `plan.build`.
+Only what every server of that version refuses; what depends on its build is in
+`windlass.planning.postgres.build`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ANYCOMPATIBLE = (
 def removed_problems(
     statements: Sequence[Statement], source: Server, target: Server, try_out: TryOut
 ) -> list[Problem]:
-    """Of statements that the target would refuse although the source has what they create."""
+    """Statements that the target would refuse although the source has what they create."""
     if not source.major < 14 <= target.major:
         return []
     return [*_postfix(statements), *_aggregates(statements, try_out)]
@@ -39,8 +40,7 @@ def _postfix(statements: Iterable[Statement]) -> Iterator[Problem]:
 
 
 def _aggregates(statements: Iterable[Statement], try_out: TryOut) -> Iterator[Problem]:
-    """Of PostgreSQL's own functions alone, as others are not there yet; nor may its types be, but
-    that is another error."""
+    """Only PostgreSQL's own functions are checked, because the user's do not exist yet."""
     scripts = {
         one: f"{in_schema(one.name.schema)}{one.sql}"
         for one in statements

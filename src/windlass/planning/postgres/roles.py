@@ -19,7 +19,7 @@ from windlass.planning.postgres.surroundings import Surroundings
 
 
 class Roles:
-    """Which roles the target has, and what is said of those it lacks: once for each role."""
+    """The target's roles, and a loss for each missing one, reported once per role."""
 
     def __init__(self, around: Surroundings, entries: Iterable[Entry]) -> None:
         self._around = around
@@ -41,7 +41,7 @@ class Roles:
         )
 
     def _may_hold(self, entry: Entry) -> bool:
-        """Of some kinds only a superuser may be made the owner."""
+        """Only a superuser may own objects of some kinds."""
         return entry.owner in self._around.existing.superusers or not for_superusers(entry)
 
     def _may_act_as(self, role: str) -> bool:
@@ -49,7 +49,7 @@ class Roles:
         return role in existing.roles and (self._around.superuser or role in existing.memberships)
 
     def _may_create(self, role: str, schema: str) -> bool:
-        """An object's new owner must be one who could have made it there."""
+        """An object's new owner must be allowed to create it there."""
         around = self._around
         if around.superuser or not schema:
             return True
@@ -62,8 +62,7 @@ class Roles:
         )
 
     def take_over(self, entry: Entry) -> list[Statement]:
-        """What gives a schema that is there, as `public` is in every database, its owner; and the
-        way back."""
+        """What gives an existing schema, such as `public`, its owner; and the way back."""
         existing, user = self._around.existing, self._around.user
         name = self._around.schemas.get(entry.tag, entry.tag)
         there = existing.schema_owners.get(name, "")
@@ -85,8 +84,8 @@ class Roles:
         ]
 
     def let_in(self, entry: Entry) -> str:
-        """Grants of CREATE on a schema that cannot wait for the other grants: who is going to own
-        what is in it must have it before."""
+        """Grants of CREATE on a schema that must come before the other grants: the future owner of
+        an object in it needs them."""
         if entry.kind != "SCHEMA" or self._around.superuser:
             return ""
         return "".join(
@@ -98,7 +97,7 @@ class Roles:
         )
 
     def may_own(self, entry: Entry) -> bool:
-        """Whether ALTER ... OWNER TO can be run; the creator keeps it otherwise."""
+        """Whether ALTER ... OWNER TO can be run; otherwise the creator remains the owner."""
         if entry.owner in ("", self._around.user) or not owner_statement(entry):
             return False
         if self.keeps_owner(entry):
@@ -110,7 +109,8 @@ class Roles:
         return False
 
     def grantable(self, entry: Entry) -> str | None:
-        """The entry's text without grants to roles that the target lacks. None: nothing is left."""
+        """The entry's text without grants to roles that the target lacks. None: no grant is
+        left."""
         if entry.kind not in ("ACL", "DEFAULT ACL", "POLICY", "USER MAPPING"):
             return entry.definition
         if entry.kind not in ("ACL", "DEFAULT ACL"):
@@ -133,7 +133,8 @@ class Roles:
         return "".join(kept) or None
 
     def _may_grant_as(self, role: str, by_session: bool) -> bool:
-        """SET SESSION AUTHORIZATION is for superusers, whoever is a member of what."""
+        """SET SESSION AUTHORIZATION requires a superuser, whatever roles the user is a member
+        of."""
         if by_session:
             return self._around.superuser and role in self._around.existing.roles
         return role == self._around.user or self._may_act_as(role)
@@ -191,7 +192,7 @@ def for_superusers(entry: Entry) -> bool:
 
 
 def is_of_all(text: str) -> bool:
-    """Whether a publication is of all tables, and not of some."""
+    """Whether a publication is for all tables."""
     return " FOR ALL " in text.partition(" WITH (")[0]
 
 
@@ -201,7 +202,7 @@ def _owned(schema: str, owner: str) -> str:
 
 
 def _granted_on(entry: Entry) -> str:
-    """What the grants are on, as people say it: ``table shop.orders``."""
+    """What the grants are on, in words for people: ``table shop.orders``."""
     if entry.kind != "ACL":
         return describe(entry)
     kind, _, name = entry.tag.partition(" ")
@@ -209,7 +210,7 @@ def _granted_on(entry: Entry) -> str:
 
 
 def _makers(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:
-    """For each schema that an entry makes, who may create in it from then on."""
+    """For each schema that an entry creates, who may create in it afterwards."""
     owners = {entry.id: (entry.tag, entry.owner) for entry in entries if makes_schema(entry)}
     found = {tag: frozenset({owner}) for tag, owner in owners.values()}
     for entry in entries:
@@ -221,7 +222,7 @@ def _makers(entries: Iterable[Entry]) -> dict[str, frozenset[str]]:
 
 
 def _session_role(statement: str, before: str) -> str:
-    """As whom the statements after this one run; pg_dump lets the grantor of each grant speak."""
+    """The role under which the following statements run: pg_dump sets the grantor of each grant."""
     parsed = parse(statement)[0].tree
     if parsed.tag != "VariableSetStmt" or parsed.name != "session_authorization":
         return before
@@ -229,7 +230,7 @@ def _session_role(statement: str, before: str) -> str:
 
 
 def _acts_for(statement: str) -> set[str]:
-    """Whose default privileges it alters."""
+    """The role whose default privileges it alters."""
     parsed = parse(statement)[0].tree
     if parsed.tag != "AlterDefaultPrivilegesStmt":
         return set()

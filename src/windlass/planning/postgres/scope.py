@@ -88,7 +88,7 @@ def _schema_map(
 
 
 def merged_schemas(schemas: Mapping[str, str]) -> list[Problem]:
-    """Two schemas cannot become one: what they hold would meet under the same names."""
+    """Two schemas cannot become one, because their objects may have the same names."""
     arriving: dict[str, list[str]] = {}
     for old, new in schemas.items():
         arriving.setdefault(new, []).append(old)

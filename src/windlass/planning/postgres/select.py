@@ -28,7 +28,7 @@ class Wanted:
 
 
 def select_relations(catalog: Catalog, wanted: Wanted) -> tuple[CatalogRelation, ...]:
-    """What the options select, of every kind of relation."""
+    """The relations that the options select, of every kind."""
     return tuple(found for found in catalog.relations if is_wanted(found.name, wanted))
 
 
@@ -44,7 +44,7 @@ def is_wanted(name: Name, wanted: Wanted) -> bool:
 def selection_problems(
     catalog: Catalog, schemas: Collection[str], wanted: Wanted, mapped: Iterable[str]
 ) -> list[Problem]:
-    """Options that select nothing, with the nearest that would."""
+    """Options that select nothing, with the nearest names that would."""
     problems = []
     for schema in wanted.schemas:
         if schema not in schemas:
@@ -138,14 +138,15 @@ class _Picking:
         return entry.kind != "SEQUENCE" or name in self._owned_by or is_wanted(name, self._wanted)
 
     def _is_left(self, entry: Entry) -> bool:
-        """A relation that is not selected. A sequence of nobody goes with whoever needs it."""
+        """Whether it is a relation that is not selected. A sequence without an owner follows
+        whatever needs it."""
         name = Name(entry.schema, entry.tag)
         if entry.kind == "SEQUENCE":
             return name in self._owned_by and self._owned_by[name] not in self._names
         return entry.kind in RELATION_KINDS and name not in self._names
 
     def _is_left_out(self, entry: Entry) -> bool:
-        """A relation that is not selected, or a key of one."""
+        """Whether it is a relation that is not selected, or a key of one."""
         if entry.kind not in PARTS:
             return self._is_left(entry)
         owners = [one for one in self._needs(entry) if one.kind in RELATION_KINDS]
@@ -171,17 +172,17 @@ class _Picking:
                     self._kept.add(entry.id)
 
     def _is_there(self, entry: Entry, tie: Entry) -> bool:
-        """Kept, or on the target already, where that is not its own relation."""
+        """Whether it is kept, or exists on the target and is not its own relation."""
         if tie.id in self._kept or self._comes_along(tie):
             return True
         return self._is_torn_off(entry) and self._present(entry, tie)
 
     def _comes_along(self, entry: Entry) -> bool:
-        """A sequence of nobody, which `add_what_is_needed` fetches."""
+        """Whether it is a sequence without an owner, which `add_what_is_needed` adds."""
         return entry.kind == "SEQUENCE" and not self._is_left(entry)
 
     def _ties(self, entry: Entry) -> list[Entry]:
-        """What it belongs to, apart from the functions and types that it merely uses."""
+        """What it belongs to, except functions and types that it only uses."""
         needs = self._needs(entry)
         if entry.kind in ("COMMENT", "ACL", "SECURITY LABEL"):
             return needs
@@ -215,7 +216,8 @@ class _Picking:
 
 
 def is_called_after(part: Entry, relation: Entry) -> bool:
-    """Whether a part's tag begins with the relation: then it is its own, and not one it needs."""
+    """Whether a part's tag begins with the relation's name: then the relation is its own, and not
+    one that it needs."""
     return part.schema == relation.schema and f"{part.tag} ".startswith(f"{relation.tag} ")
 
 
@@ -224,7 +226,7 @@ _TORN_OFF = {"DEFAULT", "FK CONSTRAINT", "POLICY", "RULE", "TRIGGER"}
 
 
 def left_out(entry: Entry, missing: Iterable[Entry]) -> Loss:
-    """The loss of an entry that needs these."""
+    """The loss of an entry that needs these missing ones."""
     needs = ", ".join(map(describe, missing))
     message = f"left out: it needs {needs}, which is not selected"
     return Loss(describe(entry), message, _LEFT_OUT.get(entry.kind, LossClass.OBJECTS))
@@ -242,6 +244,6 @@ _LEFT_OUT = {
 
 
 def describe(entry: Entry) -> str:
-    """An entry as people say it: ``view shop.sales``."""
+    """An entry in words for people: ``view shop.sales``."""
     where = f"{entry.schema}." if entry.schema else ""
     return f"{entry.kind.lower()} {where}{entry.tag.removeprefix(entry.kind).strip()}"

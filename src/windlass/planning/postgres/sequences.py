@@ -17,7 +17,7 @@ from windlass.spec.choices import Extent
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """What the choice is made from: both sides, and what is selected of the source."""
+    """The basis of the choice: both sides, and what is selected from the source."""
 
     source: Catalog
     target: Catalog
@@ -29,14 +29,14 @@ class Sequences:
 
 @dataclass(frozen=True, slots=True)
 class ToSet:
-    """Names on source and target; and what of the source the target lacks."""
+    """Names on source and target, and the source's sequences that the target lacks."""
 
     pairs: tuple[tuple[Name, Name], ...] = ()
     losses: tuple[Loss, ...] = ()
 
 
 def plan_sequences(sides: Sequences, extent: Extent, chosen: Wanted, purpose: Purpose) -> ToSet:
-    """Those that are selected, and those that feed a selected relation.
+    """The selected sequences, and those that feed a selected relation.
 
     With rows alone nothing is made: then those that feed a relation, and those of no column that
     the options select. One that the target lacks is a loss; where definitions are compared it is a

@@ -11,7 +11,7 @@ from windlass.engines.postgres.relation import CatalogRelation
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What the checks look at."""
+    """What the checks read."""
 
     source: Catalog
     target: Catalog

@@ -9,8 +9,8 @@ from windlass.model.report import Problem
 
 
 def same_database(source: Catalog, target: Catalog) -> Iterator[Problem]:
-    """One database, under whatever names: a session in each is on the same server, or one is on a
-    standby of the other's.
+    """Whether both are one database, under any names: a session in each is on the same server, or
+    one is on a standby of the other's.
 
     A copy of a cluster has its identifiers, too. It is another database once it takes writes
     itself: a standby that was promoted is on another timeline.
@@ -34,15 +34,15 @@ def same_database(source: Catalog, target: Catalog) -> Iterator[Problem]:
 
 
 def itself(source: Catalog, target: Catalog) -> Iterator[Problem]:
-    """The very same server and database: there is nothing to compare, unless between schemas. A
-    standby is worth a comparison."""
+    """The same server and database: there is nothing to compare, except between schemas. A standby
+    may be compared."""
     if source.standing.instance == target.standing.instance:
         message = f"is the same database as the source: {target.server}"
         yield Problem("target", message, "name another database")
 
 
 def read_only(target: Catalog) -> Iterator[Problem]:
-    """Somebody has closed it for writing, perhaps since its disk is full."""
+    """Somebody has closed it for writing, perhaps because its disk is full."""
     if target.standing.opened_by:
         yield Problem(
             "target",

@@ -1,4 +1,5 @@
-"""Archive entries into statements for this target: phase, owner, names, and what cannot be kept."""
+"""Turns archive entries into statements for this target: phase, owner, names, and what cannot be
+kept."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def write_statements(
     apart: Mapping[int, KeyConstraint] = MappingProxyType({}),
     foreign_keys: Mapping[int, ForeignKey] = MappingProxyType({}),
 ) -> Written:
-    """Statements in the archive's order.
+    """Statements in archive order. `skip` are entries for which the target keeps its own object.
+    `apart` has, by constraint oid, the key constraints whose index is built first and attached
+    afterwards; `foreign_keys` those that are added first and validated afterwards.
 
     `skip` are entries for which the target has something already. `apart` gives, by constraint
     oid, the key constraints whose index is built first and attached afterwards; `foreign_keys`
@@ -113,7 +116,7 @@ def _written(
 
 
 def _exists_anyway(entry: Entry, around: Surroundings) -> bool:
-    """Schemas and extensions may be there already; a comment on an extension is its own."""
+    """Schemas and extensions may exist already; an extension's comment is its own."""
     existing = around.existing
     if entry.kind == "SCHEMA":
         return around.schemas.get(entry.tag, entry.tag) in existing.schemas or not makes_schema(

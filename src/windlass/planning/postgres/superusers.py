@@ -1,5 +1,5 @@
-"""What PostgreSQL lets only superusers create. Where a target's user may not, it is refused; or
-left out, as a loss by name, if nothing else needs it."""
+"""Objects that only superusers may create. If the target's user may not, they are refused; or left
+out, as a named loss, if nothing else needs them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ create publication windlass_trial for tables in schema windlass_trial;
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """The entries that the target can get, and what of the others is lost."""
+    """The entries that the target can get, and the losses of the others."""
 
     entries: tuple[Entry, ...]
     losses: tuple[Loss, ...] = ()
@@ -73,7 +73,7 @@ _NO_PRIVILEGE = "42501"
 
 
 def _trial(entry: Entry) -> str:
-    """What shows whether something like it may be created; "" for what anybody may."""
+    """A script that shows whether such an object may be created; "" if anybody may."""
     match entry.kind:
         case "EVENT TRIGGER":
             return _EVENT_TRIGGER
@@ -85,7 +85,7 @@ def _trial(entry: Entry) -> str:
 
 
 def superuser_problems(statements: Iterable[Statement], target: Server) -> list[Problem]:
-    """What the server lets nobody but a superuser make, and others may need."""
+    """Objects that only a superuser may create on this server, and that others may need."""
     if target.superuser:
         return []
     found = [str(one) for one in statements if _is_for_superusers(one)]

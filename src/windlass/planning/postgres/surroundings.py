@@ -10,7 +10,7 @@ from windlass.engines.postgres.catalog import Existing
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What of the target and of the spec bends statements."""
+    """The properties that statements are adapted to."""
 
     existing: Existing
     user: str  # the owner of new objects, unless they are given to another role

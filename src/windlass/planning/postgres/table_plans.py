@@ -82,7 +82,7 @@ def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:
 
 
 def _columns(relation: Relation, filled: Relation | None) -> tuple[ColumnPlan, ...]:
-    """By name. A column that the target generates is not sent."""
+    """Matched by name. A column that the target generates is not sent."""
     there = {column.name: column for column in (filled or relation).columns}
     return tuple(
         plan_column(column, there[column.name])
@@ -108,7 +108,7 @@ def plan_column(column: Column, target: Column) -> ColumnPlan:
 
 
 def _wire(relation: Relation, columns: Iterable[ColumnPlan]) -> Wire:
-    """Binary values fit only the very same type. A column that only the source computes is sent."""
+    """Binary values require the very same type. A column that only the source computes is sent."""
     wires = {column.name: column.wire for column in relation.columns}
     sent = [column for column in columns if not column.generated]
     as_text = any(one.conversion or wires[one.source] is Wire.TEXT for one in sent)

@@ -15,7 +15,7 @@ from windlass.planning.naming import target_name
 
 
 def target_tag(tag: str, schemas: Mapping[str, str]) -> str:
-    """The tag of a routine or operator with the schemas of its argument types renamed."""
+    """The tag of a routine or operator, with the schemas of its argument types renamed."""
     name, bracket, arguments = tag.partition("(")
     return f"{name}({renamed_text(arguments, schemas)}" if bracket else tag
 
@@ -52,7 +52,7 @@ def rename_statements(
 
 
 def _rename_tag(kind: str, name: Name, schemas: Mapping[str, str]) -> Name:
-    """The name with the schemas that its tag says, in pg_dump's quoting."""
+    """The name with the schemas in its tag renamed, in pg_dump's quoting."""
     if kind == "PUBLICATION TABLES IN SCHEMA" and name.schema in schemas:
         head = name.name.removesuffix(name.schema)
         return replace(name, name=f"{head}{schemas[name.schema]}")

@@ -41,7 +41,7 @@ def _validated_later(entry: Entry, foreign_key: ForeignKey) -> Iterable[Entry]:
 
 
 def _apart(entry: Entry, constraint: KeyConstraint) -> Iterable[Entry]:
-    """The unique index, then the constraint that takes it over, with whatever else the entry says.
+    """The unique index, then the constraint that takes it over, with everything else in the entry.
 
     ALTER TABLE ... ADD CONSTRAINT holds the relation exclusively while it builds; CREATE INDEX
     does not, so a relation's indexes are built side by side.

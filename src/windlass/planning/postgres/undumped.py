@@ -1,4 +1,4 @@
-"""What neither the dump of the definitions nor the copy of the tables takes along."""
+"""Losses of what neither the dump of definitions nor the copy of tables contains."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def undumped_losses(found: Undumped, entries: Iterable[Entry], user: str) -> Ite
 
 
 def undumped_notices(found: Undumped, entries: Iterable[Entry], user: str) -> Iterator[str]:
-    """What a comparison does not look at, of the same."""
+    """The parts of these that a comparison does not cover."""
     for (extension, table), rows in found.extension_rows.items():
         if rows != 0:
             yield f"rows of {table} are not compared, as it is a table of extension {extension}"

@@ -1,4 +1,4 @@
-"""Attributes that no dump has: equal on both sides, as far as the target has the roles for it."""
+"""Compares attributes that no dump contains, as far as the target has the roles for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def differing_attributes(
     compared: Set[Key],
     may_be: Callable[[str], bool],
 ) -> Iterator[Difference]:
-    """Of the objects that are `compared`, by the target's names, which `source` has already.
+    """The attributes that differ, of objects that are `compared`, by the target's names, which
+    `source` has already.
 
     `may_be`: whether something on the target could belong to a role; what cannot is a loss.
     """
@@ -37,7 +38,7 @@ def differing_attributes(
 def renamed(
     attributes: Mapping[Attribute, Value], schemas: Mapping[str, str]
 ) -> dict[Attribute, Value]:
-    """Under the names that the target has."""
+    """The attributes, under the target's names."""
     return {
         Attribute(key.kind, _renamed(key, schemas), key.attribute): value
         for key, value in attributes.items()

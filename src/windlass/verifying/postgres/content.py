@@ -1,4 +1,4 @@
-"""Content: which rows of a pair are not the same, named as far as a person would read.
+"""Content: which rows of a pair differ, named as far as a person would read.
 
 Finding them is the engine's (`rowdiff`); this decides what is said of them, and how much.
 """
@@ -88,7 +88,7 @@ def _spooled(spool: TextIO) -> Iterator[list[RowDifference]]:
 
 
 def _place(row: RowDifference) -> list[tuple[int, str]]:
-    """Short keys first, which puts numbers in their order."""
+    """Short keys first, which sorts numbers."""
     return [(len(value or ""), value or "") for value in row.key]
 
 

@@ -1,4 +1,4 @@
-"""Large objects: which of the source's are not on the target, or with other bytes."""
+"""Compares large objects: which of the source's are missing on the target, or have other bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _AT_ONCE = 1_000
 def differing_large_objects(
     source: Connection, target: Connection
 ) -> Iterator[tuple[int, Difference]]:
-    """By id. What only the target has is its own affair: it may have been there before."""
+    """The differences, by id. Large objects that only the target has are ignored: they may have
+    existed before."""
     last, roles = 0, _Roles(target)
     while wanted := read_digests_after(source, last, _AT_ONCE):
         found = read_digests(target, wanted)
@@ -39,7 +40,7 @@ def differing_large_objects(
 
 
 def count_extra(source: Connection, target: Connection) -> int:
-    """How many only the target has."""
+    """The number of large objects that only the target has."""
     count, last = 0, 0
     while oids := read_oids_after(target, last, _AT_ONCE):
         count += len(set(oids) - {one.oid for one in describe(source, oids)})
@@ -52,7 +53,7 @@ def _difference(oid: int, how: str) -> Difference:
 
 
 class _Roles:
-    """What a large object of the target can have of owners and grants."""
+    """Which owners and grants a large object can have on the target."""
 
     def __init__(self, target: Connection) -> None:
         self._target, self._roles = target, read_roles(target)

@@ -1,4 +1,4 @@
-"""Repair: make the rows of the target those of the source, touching only what differs.
+"""Repair: makes the target's rows equal to the source's, and changes only what differs.
 
 Definitions are not repaired, only reported.
 """
@@ -56,7 +56,7 @@ _CHANGES = {
 
 
 def count_changes(source: Connection, target: Connection, pair: Pair) -> Counter[Change]:
-    """How many rows a repair would change. Reads only."""
+    """The number of rows that a repair would change. Reads only."""
     found: Counter[Change] = Counter()
     for row in scan_differences(source, target, pair):
         found[_CHANGES[row.kind]] += _copies(row)
@@ -68,7 +68,7 @@ def _copies(row: RowDifference) -> int:
 
 
 def _check_growth(pair: Pair, found: Mapping[Change, int], most: Mapping[Change, int]) -> None:
-    """Others have written to the target since it was compared."""
+    """Check that nobody has written to the target since it was compared."""
     if any(count > most.get(change, 0) for change, count in found.items()):
         counts = ", ".join(f"{change.value}s {found.get(change, 0):,}" for change in Change)
         raise WindlassError(
@@ -153,7 +153,7 @@ def _keys(spool: TextIO) -> Iterator[list[Key]]:
 
 
 def _batches(spool: TextIO, size: int) -> Iterator[list[Spooled]]:
-    """The spool from its beginning, some lines at a time."""
+    """The spool from its beginning, a batch of lines at a time."""
     spool.seek(0)
     while lines := list(islice(spool, size)):
         yield [json.loads(line) for line in lines]

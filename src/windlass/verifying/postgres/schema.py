@@ -1,4 +1,5 @@
-"""Schema difference: what the source's archive asks of the target against what the target has.
+"""Schema difference: compares what the source's archive asks of the target with what the target
+has.
 
 Both sides are read from the catalogs by the same pg_dump and written as the statements that this
 target would get: renamed, without roles that it lacks, without what is a named loss. So there is
@@ -27,13 +28,13 @@ _JUDGED_AT_ONCE = 50
 
 
 class Judge(Protocol):
-    """Who says whether two texts mean the same that are not written alike."""
+    """Decides whether two texts that are written differently mean the same."""
 
     def are_alike(self, doubts: Sequence[Doubt]) -> list[bool]:
-        """Those that are certainly the same, of many at once."""
+        """Decides about many at once: those that are certainly the same."""
 
     def is_same(self, doubt: Doubt) -> bool:
-        """Of the others, one by one."""
+        """Decides about one of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class _Both:
 def only_there(
     expected: Iterable[Statement], found: Iterable[Statement], schemas: Collection[str] | None
 ) -> list[str]:
-    """What only the target has, by name, but for what belongs to it: in these schemas, if given."""
+    """What only the target has, by name, without its parts; in these schemas, if given."""
     wanted = {(one.kind, one.name) for one in expected}
     return sorted(
         str(one)
@@ -182,7 +183,7 @@ def _implied(
     fed: Collection[Name],
     depends_on: Mapping[int, Collection[int]],
 ) -> set[int]:
-    """The ids of what cannot be there without the relations that are gone, apart from these."""
+    """The ids of what cannot exist without the missing relations, without those relations."""
     statements = [one for some in wanted.values() for one in some]
     missing = {one.id for one in statements if one.kind in RELATION_KINDS and one.relation in gone}
     found = {one.id for one in statements if one.kind == "SEQUENCE" and one.name in fed}
@@ -225,7 +226,7 @@ def _name(statement: Statement) -> Name:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """Two texts of one statement that are not written alike, and where that leaves a doubt."""
+    """Two texts of one statement that are written differently, and the doubts that leaves."""
 
     one: str
     other: str
@@ -260,7 +261,7 @@ class _Comparison:
     def _compare(
         self, wanted: Sequence[Statement], there: Sequence[Statement]
     ) -> str | list[_Written]:
-        """How they differ; or what the judge has to be asked."""
+        """How they differ; or the questions for the judge."""
         left, right = Counter(one.sql for one in wanted), Counter(one.sql for one in there)
         lost, more = sorted((left - right).elements()), sorted((right - left).elements())
         if not lost and not more:
@@ -299,7 +300,7 @@ class _Comparison:
 
 
 def _how(one: str, other: str) -> str:
-    """The lines that only one side has, a few of them; else the first that is elsewhere."""
+    """Some of the lines that only one side has; otherwise the first line in another place."""
     left, right = ([line for line in text.splitlines() if line.strip()] for text in (one, other))
     lost = list((Counter(left) - Counter(right)).elements())
     more = list((Counter(right) - Counter(left)).elements())
