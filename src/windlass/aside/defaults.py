@@ -1,4 +1,4 @@
-"""Default privileges and comments of schemas as they were before a run, and as they were again."""
+"""Notes default privileges and comments of schemas before a run, and restores them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMMENTS: LiteralString = (
 
 
 def changes_defaults(statements: Iterable[Statement]) -> bool:
-    """Whether any of them changes default privileges, or the comment of a schema."""
+    """Whether any of the statements changes default privileges, or the comment of a schema."""
     return any(
         one.kind == "DEFAULT ACL" or (one.kind == "COMMENT" and one.name.name.startswith("SCHEMA "))
         for one in statements
@@ -30,7 +30,7 @@ def changes_defaults(statements: Iterable[Statement]) -> bool:
 
 
 def read_defaults(connection: Connection, statements: Iterable[Statement]) -> dict[str, Any]:
-    """For the journal: what these statements change of what no rollback drops."""
+    """For the journal: the state that these statements change and that no rollback drops."""
     some = list(statements)
     schemas = [
         one.name.name.removeprefix("SCHEMA ").strip('"').replace('""', '"')
@@ -50,7 +50,7 @@ def read_defaults(connection: Connection, statements: Iterable[Statement]) -> di
 
 
 def restore_defaults(connection: Connection, noted: Mapping[str, Any]) -> None:
-    """Inside the caller's transaction."""
+    """Restore it, inside the caller's transaction."""
     try:
         for schema, comment in noted.get("comments", ()):
             connection.execute(
@@ -65,7 +65,8 @@ def restore_defaults(connection: Connection, noted: Mapping[str, Any]) -> None:
 
 
 def _restore(connection: Connection, before: Collection[Row]) -> None:
-    """What was granted by default then; where nothing was, what is granted without defaults."""
+    """The old default privileges; if there were none, those that apply without ALTER DEFAULT
+    PRIVILEGES."""
     now: dict[tuple[str, str, str], set[Row]] = defaultdict(set)
     usual: dict[tuple[str, str, str], set[Row]] = defaultdict(set)
     then: dict[tuple[str, str, str], set[Row]] = defaultdict(set)

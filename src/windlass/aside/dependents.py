@@ -1,4 +1,4 @@
-"""Points what refers to set-aside objects at what has replaced them, and back again."""
+"""Makes objects that refer to set-aside ones refer to the new ones, and back again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from windlass.model.report import Loss, LossClass
 
 
 class Repointed:
-    """What was made again: what moved away for it, and what could not be made."""
+    """What was recreated: the moves that made way for it, and what could not be created."""
 
     def __init__(self) -> None:
         self.moves: list[Move] = []
@@ -32,12 +32,12 @@ class Repointed:
 def repoint(
     connection: Connection, dependents: Sequence[Dependent], aside: Collection[Address]
 ) -> Repointed:
-    """Each in a savepoint of the caller's transaction: the old one goes and the new one comes, or
-    the old one stays as it is, which is a loss.
+    """Each in a savepoint of the caller's transaction: the new object replaces the old one, or the
+    old one stays as it is, which is a loss.
 
-    What has been dropped or moved since the plan was made is left as it is, even where another has
-    its name. So is what has been altered since: made from the plan's definition, it would lose
-    that. `aside` has what was set aside.
+    An object that was dropped or moved since the plan was made is left as it is, even if another
+    one has its name. So is one that was altered since: recreated from the plan's definition, it
+    would lose the change. `aside` has what was set aside.
     """
     done = Repointed()
     states = read_states(connection, {one.address for one in dependents if one.state})
@@ -68,7 +68,7 @@ def repoint(
 
 
 def _refer_to(connection: Connection, objects: Collection[Address]) -> set[Address]:
-    """What refers to any of those, and every part that does."""
+    """The objects that refer to any of those, each with all of its parts that do."""
     found = [one for one in read_references(connection) if one.to in objects]
     return {address for one in found for address in (one.top, one.part)}
 
@@ -96,7 +96,7 @@ def _let_go(connection: Connection, dependent: Dependent) -> list[Move] | None:
 
 
 def _as_it_is(connection: Connection, planned: SetAside) -> SetAside | None:
-    """With the signature as it is written now, when the types in it have moved."""
+    """The object with its present signature, because types in it may have moved."""
     existing = read_existing(connection)
     for signed, address in existing.addresses.items():
         kind, schema, name, _ = signed
@@ -108,8 +108,8 @@ def _as_it_is(connection: Connection, planned: SetAside) -> SetAside | None:
 def restore(
     connection: Connection, dependents: Iterable[Dependent], objects: Sequence[str]
 ) -> list[str]:
-    """Make again what was dropped of those objects, after what it refers to is back. What cannot
-    be is returned, with the reason: rows may have come that violate a foreign key."""
+    """Recreate what was dropped of those objects, after what it refers to has been restored. What
+    cannot be recreated is returned, with the reason: new rows may violate a foreign key."""
     failed = []
     for dependent in dependents:
         if dependent.object not in objects or not dependent.restore:

@@ -23,7 +23,8 @@ from windlass.engines.postgres.session import Connection
 
 
 def keep_aside(connection: Connection, oids: Collection[int], user: str) -> dict[int, int]:
-    """Free those ids that are taken, inside the caller's transaction: id to the copy's id."""
+    """Free the ids that are taken, inside the caller's transaction. Returns each id with the id of
+    its copy."""
     roles = read_existing(connection).roles
     kept = {}
     for found in describe(connection, list(oids)):
@@ -34,7 +35,7 @@ def keep_aside(connection: Connection, oids: Collection[int], user: str) -> dict
 
 
 def bring_back(connection: Connection, kept: Mapping[int, int], user: str) -> None:
-    """Give each copy its own id again, inside the caller's transaction. The ids are free."""
+    """Give each copy its old id again, inside the caller's transaction. The ids are free."""
     roles = read_existing(connection).roles
     own = {copy: oid for oid, copy in kept.items()}
     for found in describe(connection, list(own)):
@@ -44,12 +45,12 @@ def bring_back(connection: Connection, kept: Mapping[int, int], user: str) -> No
 
 
 def kept_of(notes: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-    """What the journal's notes say was set aside."""
+    """What was set aside, by the journal's notes."""
     return {int(oid): copy for note in notes for oid, copy in note.get("kept", {}).items()}
 
 
 def _copied(connection: Connection, oid: int, wanted: int) -> int:
-    """A copy, under any id if none is wanted. The bytes stay on the server."""
+    """Copy it to an id, or to any id. The bytes stay on the server."""
     try:
         row: Any = connection.execute("select lo_create(%s)::bigint", (wanted,)).fetchone()
         copy, at, length = int(row[0]), 0, SLICE_BYTES

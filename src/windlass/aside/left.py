@@ -1,6 +1,6 @@
-"""What a run has set aside and nobody needs any more: found, named and dropped.
+"""Finds, names and drops what a run set aside and nobody needs any more.
 
-Never with what others have made of it since.
+Never drops what others have made of it since.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from windlass.trust.planted import Room, read_planted
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Of one run: schemas, what was given another name, and copies of large objects."""
+    """What one run set aside: schemas, renamed objects, and copies of large objects."""
 
     schemas: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()  # kind and name that it has now
@@ -52,7 +52,7 @@ _CATALOGS = {
 
 
 def renamed_of(connection: Connection, moves: Iterable[Move]) -> tuple[tuple[str, str], ...]:
-    """What of these moves was renamed, as it lives in no schema, and is still there."""
+    """The objects that these moves renamed, because they are in no schema, and that still exist."""
     found = ((move.kind, move.backup) for move in moves if not move.schema)
     return tuple(one for one in found if one[0] in _CATALOGS and _address(connection, *one))
 
@@ -66,7 +66,7 @@ def present_large_objects(connection: Connection, oids: Sequence[int]) -> tuple[
 
 
 def kept_problems(connection: Connection, going: Sequence[Kept]) -> list[Problem]:
-    """Why all of it may not be dropped: something else depends on it, or it is another role's."""
+    """Why not all of it can be dropped: something else depends on it, or another role owns it."""
     schemas = [schema for kept in going for schema in kept.schemas]
     foreign = [
         one
@@ -79,7 +79,7 @@ def kept_problems(connection: Connection, going: Sequence[Kept]) -> list[Problem
 
 
 def drop_kept(connection: Connection, kept: Kept) -> None:
-    """All of it, inside the caller's transaction, after `kept_problems` has found none.
+    """Drop all of it, inside the caller's transaction, after `kept_problems` has found none.
 
     Raises:
         Refused: something else depends on it all the same; nothing is changed then.
@@ -102,7 +102,7 @@ def _objects(connection: Connection, kept: Kept) -> list[_Object]:
 def guests_in(
     connection: Connection, schemas: Collection[str], is_own: Callable[[str], bool]
 ) -> list[Problem]:
-    """What is in the schemas under names that are not the run's own."""
+    """The objects in the schemas whose names are not the run's own."""
     return [
         Problem(
             f"{kind.lower()} {schema}.{name}",
@@ -117,7 +117,7 @@ def guests_in(
 def _used(
     connection: Connection, objects: Sequence[_Object], schemas: Sequence[str]
 ) -> Iterator[Problem]:
-    """By something that is not dropped with it."""
+    """Problems for objects that something uses which is not dropped with them."""
     names = {one.address: one.name for one in objects}
     for one in read_references(connection):
         is_ours = one.schema in schemas or one.top in names
@@ -137,8 +137,8 @@ def _in_use(name: str, by: str) -> Problem:
 
 
 def _drop_all(connection: Connection, objects: Sequence[_Object]) -> None:
-    """Each after what depends on it. Where two need each other, one takes the other along, which is
-    ours as well: what is not was looked for before."""
+    """Drop each after what depends on it. If two need each other, one is dropped with the other;
+    both are ours, which was checked before."""
     waiting = list(objects)
     while waiting:
         left = [one for one in waiting if not _try(connection, one.drop)]
@@ -200,5 +200,5 @@ def _address(connection: Connection, kind: str, name: str) -> Address | None:
 
 
 def oids_of(notes: Iterable[Mapping[str, Any]]) -> list[int]:
-    """Of the copies under which a run has kept large objects, by the journal's notes."""
+    """The ids of the copies under which a run kept large objects, by the journal's notes."""
     return [int(copy) for note in notes for copy in note.get("kept", {}).values()]

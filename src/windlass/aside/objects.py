@@ -1,4 +1,4 @@
-"""Moves existing objects into a backup schema by name alone, and back again.
+"""Moves existing objects into a backup schema by changing only their names, and back again.
 
 ALTER ... SET SCHEMA and RENAME write catalog rows only: they take no longer for a terabyte than for
 a row.
@@ -38,8 +38,8 @@ STAYS_IF_USED = {"SCHEMA", "EXTENSION"}
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One that was made, with the words that ALTER took then: they hold for the way back, in the
-    exact reverse order, when every type is where it was."""
+    """A move that was made, with the words that ALTER took then. They are valid for the way back,
+    in the exact reverse order, when every type is where it was."""
 
     kind: str
     schema: str  # "" for what lives in none
@@ -50,7 +50,7 @@ class Move:
 
     @classmethod
     def of(cls, item: SetAside) -> Move:
-        """As the plan has it."""
+        """A move as planned."""
         name = item.name
         return cls(item.kind, name.schema, name.name, item.signature, item.backup_schema)
 
@@ -60,7 +60,7 @@ class Move:
 
 
 def _make_schema(connection: Connection, schema: str) -> None:
-    """Unless this run has made it before.
+    """Create the schema, unless this run has created it before.
 
     Raises:
         Refused: it is another role's, who could drop what is set aside.
@@ -76,9 +76,10 @@ def _make_schema(connection: Connection, schema: str) -> None:
 
 
 def set_aside(connection: Connection, items: Sequence[SetAside]) -> list[Move]:
-    """Move every item, inside the caller's transaction; the moves in the order that they took.
+    """Move every item, inside the caller's transaction. Returns the moves in the order in which
+    they were made.
 
-    Routines come first: their signatures name types, by the schema that these are in then.
+    Routines come first: their signatures name types by their present schema.
     """
     for schema in sorted({item.backup_schema for item in items if item.name.schema}):
         _make_schema(connection, schema)
@@ -90,12 +91,12 @@ def set_aside(connection: Connection, items: Sequence[SetAside]) -> list[Move]:
 
 
 def _order(item: SetAside) -> tuple[bool, bool]:
-    """Event triggers first, as they would fire on all that follows."""
+    """Event triggers first, because they would fire on everything after them."""
     return item.kind != "EVENT TRIGGER", not item.signature
 
 
 def put_back(connection: Connection, moves: Sequence[Move]) -> None:
-    """Undo the moves, the last one first, inside the caller's transaction; drop the backup
+    """Undo the moves, the last one first, inside the caller's transaction, and drop the backup
     schemas."""
     for move in reversed(moves):
         _come_back(connection, move)
@@ -123,7 +124,7 @@ def note_of(moves: Iterable[Move]) -> list[list[str]]:
 
 
 def moves_of(note: Mapping[str, Any], planned: Iterable[SetAside] = ()) -> list[Move]:
-    """The moves of a journal's note; the planned ones, where an earlier version has noted none."""
+    """The moves in a journal's note; the planned ones if an earlier version noted none."""
     if "moves" not in note:
         return [Move.of(item) for item in sorted(planned, key=_order)]
     return [Move(*one) for one in note["moves"]]
@@ -177,15 +178,15 @@ def _alter(
 
 
 def _qualified(kind: str, schema: str, name: str) -> sql.Composable:
-    """An operator's name takes no quotes, and has no letter that would need some."""
+    """An operator's name cannot be quoted, and never needs to be."""
     if kind == "OPERATOR":
         return sql.SQL("{}.{}").format(sql.Identifier(schema), sql.SQL(name))
     return sql.Identifier(schema, name) if schema else sql.Identifier(name)
 
 
 def _with_companions(connection: Connection, move: Move) -> list[Move]:
-    """The move, and what came with a range type and does not follow it: its multirange, and the
-    constructor functions of both."""
+    """The move, and those of the objects that were created with a range type and do not follow it:
+    its multirange, and the constructor functions of both."""
     if move.kind != "TYPE" or connection.info.server_version < 140000:
         return [move]
     rows: list[Any] = connection.execute(load("companions")).fetchall()
@@ -199,10 +200,10 @@ def _with_companions(connection: Connection, move: Move) -> list[Move]:
 
 
 def drop_made(connection: Connection, statements: Iterable[Statement]) -> list[str]:
-    """Drop what the statements made, in their order, inside the caller's transaction.
+    """Drop what the statements created, in their order, inside the caller's transaction.
 
-    The caller has put first what was made last; what something else of theirs still needs is tried
-    again after it.
+    The caller passes the last created first. An object that another of them still needs is tried
+    again after that one.
 
     Never CASCADE. Schemas and extensions that others use now stay, and are returned by name.
 
@@ -230,7 +231,7 @@ def drop_made(connection: Connection, statements: Iterable[Statement]) -> list[s
 
 
 def _drop(connection: Connection, statement: Statement) -> str:
-    """Drop it, if it is there; else who needs it."""
+    """Drop it, if it exists. Returns what still needs it, if that prevents it."""
     try:
         with connection.transaction():  # a savepoint
             connection.execute(statement.drop.encode())
@@ -246,8 +247,8 @@ def _drop(connection: Connection, statement: Statement) -> str:
 
 
 def empty_filled(connection: Connection, names: Iterable[Name]) -> None:
-    """Take the rows out again of relations that were there, and empty, before the run. One whose
-    rows another of them refers to is tried again after that."""
+    """Delete the rows of relations that existed before the run and were empty. A relation that
+    others of them refer to is tried again after these."""
     waiting = list(names)
     while waiting:
         refused = {name: found for name in waiting if (found := _empty(connection, name))}
@@ -258,7 +259,7 @@ def empty_filled(connection: Connection, names: Iterable[Name]) -> None:
 
 
 def _empty(connection: Connection, name: Name) -> psycopg.Error | None:
-    """The reason, where rows elsewhere refer to its own."""
+    """Empty it. Returns the reason if rows elsewhere refer to its rows."""
     table = sql.Identifier(name.schema, name.name)
     try:
         with connection.transaction():  # a savepoint

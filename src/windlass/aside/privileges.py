@@ -1,4 +1,4 @@
-"""What a run grants and revokes on objects that were there before it, and the way back.
+"""Notes what a run grants and revokes on objects that existed before it, and reverts that.
 
 What it makes is dropped by a rollback, with every grant on it. Schema `public`, what belongs to an
 extension or to PostgreSQL itself, and whatever else the target had already, stays.
@@ -35,20 +35,21 @@ class Privileges:
 
 
 def grants_on_others(statements: Iterable[Statement], made: Collection[tuple[str, Name]]) -> bool:
-    """Whether a grant is on something else than what the run makes: `made` are kinds and names."""
+    """Whether a grant is on something that the run does not create: `made` has kinds and names of
+    what it creates."""
     names = {name for _, name in made}
     return any(one.kind == "ACL" and _granted_on(one) not in names for one in statements)
 
 
 def _granted_on(statement: Statement) -> Name:
-    """An entry's tag begins with the kind; that of a column is its relation's."""
+    """An entry's tag begins with the kind; for a column it names the relation."""
     if statement.relation:
         return statement.relation
     return Name(statement.name.schema, statement.name.name.partition(" ")[2])
 
 
 def read_privileges(connection: Connection, oids: Collection[int] = ()) -> Privileges:
-    """Of everything that anybody has been granted anything on, and of the objects `oids`."""
+    """The privileges on everything that has any grant, and on the objects `oids`."""
     known: dict[str, int] = {}
     granted: dict[str, set[Privilege]] = defaultdict(set)
     usual: dict[str, set[Privilege]] = defaultdict(set)
@@ -69,7 +70,7 @@ def _frozen(found: Mapping[str, set[Privilege]]) -> dict[str, frozenset[Privileg
 
 
 def note_changes(before: Privileges, after: Privileges) -> list[list[Any]]:
-    """For the journal: each object with its OID, what was granted on it and what was revoked."""
+    """For the journal: each object with its OID, and what was granted and revoked on it."""
     changes = []
     for name in sorted(after.granted.keys() | before.granted.keys()):
         now = after.granted.get(name, frozenset())
@@ -81,9 +82,8 @@ def note_changes(before: Privileges, after: Privileges) -> list[list[Any]]:
 
 
 def take_back(connection: Connection, changes: Sequence[Sequence[Any]]) -> list[str]:
-    """Undo noted changes, the last one first, inside the caller's transaction. What stays all the
-    same is returned: others may have granted it as well, or have passed it on. An object that has
-    only the name of the noted one is left as it is."""
+    """Revert noted changes, the last one first, inside the caller's transaction. Returns what stays
+    all the same: others may have granted it as well, or have passed it on."""
     oids = [oid for _, oid, _, _ in changes]
     known = read_privileges(connection, oids).oids if changes else {}
     changes = [one for one in changes if known.get(one[0]) == one[1]]
@@ -111,7 +111,8 @@ def _still_changed(now: Privileges, changes: Iterable[Sequence[Any]]) -> Iterato
 
 
 def _try(connection: Connection, statement: sql.Composed) -> None:
-    """Nothing happens where the object is gone, or the role, or what the user would have to be."""
+    """Does nothing if the object or the role no longer exists, or the user may not act as that
+    role."""
     try:
         with connection.transaction():  # a savepoint
             connection.execute(statement)
@@ -134,6 +135,7 @@ _GRANT_ON = sql.SQL("grant {} on {} to {} with grant option")
 
 
 def _statement(form: sql.SQL, name: str, grantee: str, privilege: str) -> sql.Composed:
-    """The words for object and privilege are the server's, which has quoted the names in them."""
+    """The words for object and privilege come from the server, which has quoted the names in
+    them."""
     to = sql.Identifier(grantee) if grantee else sql.SQL("public")
     return form.format(sql.SQL(privilege), sql.SQL(name), to)

@@ -1,4 +1,4 @@
-"""The states of sequences that were there before a run, and as they were again."""
+"""Notes the states of sequences that existed before a run, and restores them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from windlass.model.relation import Sequence as SequenceState
 
 
 def read_states(connection: Connection, names: Collection[Name]) -> list[list[Any]]:
-    """For the journal: of those that are there."""
+    """For the journal: the states of those that exist."""
     there = [one.name for one in read_sequence_owners(connection) if one.name in names]
     return [
         [one.name.schema, one.name.name, one.last_value, one.is_called]
@@ -22,7 +22,7 @@ def read_states(connection: Connection, names: Collection[Name]) -> list[list[An
 
 
 def restore_states(connection: Connection, noted: Iterable[Sequence[Any]]) -> None:
-    """Of those that are still there, inside the caller's transaction."""
+    """Restore those that still exist, inside the caller's transaction."""
     there = {one.name for one in read_sequence_owners(connection)}
     states = [SequenceState(Name(schema, name), *state) for schema, name, *state in noted]
     set_sequences(connection, [one for one in states if one.name in there])

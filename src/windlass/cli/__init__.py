@@ -1,1 +1,1 @@
-"""The `windlass` command: words in, words out. What happens is decided by the flows."""
+"""The `windlass` command: options in, results out. The flows decide what happens."""

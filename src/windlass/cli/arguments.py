@@ -12,9 +12,9 @@ _LINE = Path("/proc/self/cmdline")
 
 
 def wipe(secrets: Collection[str]) -> bool:
-    """Overwrite secrets in them, where the system has them in this process's memory (Linux).
+    """Overwrite secrets in them, if the system keeps them in this process's memory (Linux).
 
-    They were to be seen until now. Whether none is left.
+    They were visible until now. Returns whether none is left.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -34,6 +34,7 @@ def wipe(secrets: Collection[str]) -> bool:
 
 
 def _place() -> tuple[int, int]:
-    """Of the arguments in memory: fields 48 and 49 of `stat` (proc(5)), the name before them."""
+    """Where the arguments are in memory: fields 48 and 49 of `stat` (proc(5)); the name comes
+    before them."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     return int(fields[45]), int(fields[46])

@@ -119,7 +119,7 @@ def _left_rows(left: Sequence[Left]) -> list[tuple[str, ...]]:
 
 
 def confirm_clean(left: Sequence[Left]) -> None:
-    """Without a terminal it only lists."""
+    """Without a terminal it only lists what would be removed."""
     click.echo("\n".join(table(_left_rows(left), right={4})), err=True)
     size = bytes_text(sum(one.size_bytes for one in left))
     confirm(f"Drop what was set aside ({size}) and forget {plural(len(left), 'run')}?")

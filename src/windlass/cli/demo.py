@@ -41,7 +41,8 @@ _WORDS = flow_named("migrate").words
 
 
 def default_folder() -> Path:
-    """This user's. Root's servers cannot live below HOME, but another HOME is another demo."""
+    """A folder for this user. Root's servers cannot run below HOME; another HOME means another
+    demo."""
     if os.geteuid() != 0:
         return home() / "demo"
     mine = os.environ.get("HOME") or "/"
@@ -91,7 +92,7 @@ def _check_wheel() -> None:
 
 
 def _claim(folder: Path) -> None:
-    """Make the folder ours, so that `stop` may clean it up."""
+    """Mark the folder as ours, so that `stop` may clean it up."""
     hint = "give an empty or a new one with --folder"
     try:
         mine = servers.claim(folder, MARK)
@@ -103,7 +104,7 @@ def _claim(folder: Path) -> None:
 
 
 def _write_passwords(folder: Path, both: dict[str, EmbeddedServer]) -> None:
-    """As a libpq password file, so that no command has to hold one."""
+    """Write a libpq password file, so that no command has to contain a password."""
     lines = []
     for server in both.values():
         words = conninfo.conninfo_to_dict(server.url())
@@ -153,7 +154,7 @@ def _what_now(voice: Voice, folder: Path, both: dict[str, EmbeddedServer]) -> It
 
 
 def _url(server: EmbeddedServer) -> str:
-    """Without the password, which is in the password file."""
+    """The URL without its password, which is in the password file."""
     words = conninfo.conninfo_to_dict(server.url(DATABASE))
     return f"postgresql://{words['user']}@{words['host']}:{words['port']}/{DATABASE}"
 
@@ -163,7 +164,7 @@ def _psql(version: Version) -> str:
 
 
 def _program() -> str:
-    """As it can be called from here: a virtual environment need not be active."""
+    """How to call it from here: a virtual environment need not be active."""
     if shutil.which("windlass"):
         return "windlass"
     program = Path(sys.argv[0])

@@ -1,4 +1,4 @@
-"""Every row that differs, in a file: one JSON object in each line, however many there are.
+"""Writes every row that differs into a file, one JSON object per line, however many there are.
 
 A run's outcome names no more of them than a journal should hold.
 """
@@ -29,26 +29,26 @@ class Differing:
         self._file.write(_line(difference))
 
     def forget(self) -> None:
-        """Begin again: the rows so far have been repaired."""
+        """Start over: the rows so far are compared again, after a lost snapshot or a repair."""
         self._file.seek(0)
         self._file.truncate()
 
     def finish(self, outcome: Outcome) -> None:
-        """What else differs: definitions, counts, sequences, large objects."""
+        """Add the other differences: definitions, counts, sequences, large objects."""
         for difference in outcome.differences:
             if difference.kind not in _ROWS:
                 self.add(difference)
         self._file.flush()
 
     def lines(self) -> Iterator[str]:
-        """Each a JSON object."""
+        """The rows, each as a JSON object."""
         self._file.seek(0)
         return (line.rstrip("\n") for line in self._file)
 
 
 @contextmanager
 def differing(path: Path | None) -> Iterator[Differing]:
-    """Kept in the file, or for as long as the command takes.
+    """Keeps the rows in the file, or in a temporary one while the command runs.
 
     Raises:
         BadSpec: the file cannot be written.

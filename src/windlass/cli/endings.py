@@ -70,7 +70,7 @@ class Ending:
 
 
 def ending_of(error: BaseException, *, writes: bool) -> Ending:
-    """`writes`: whether the command could have written by the time it failed."""
+    """`writes`: whether the command could have written something before it failed."""
     match error:
         case click.UsageError():
             return Ending(Exit.BAD_SPEC, _lower(error.format_message()), _usage_hint(error))
@@ -141,7 +141,7 @@ def report(ending: Ending, voice: Voice, error: BaseException | None = None) -> 
 
 
 def text_of(ending: Ending, *, width: int = WHOLE) -> str:
-    """`width` is that of the terminal that shows it; else every problem has one line."""
+    """`width` is that of the terminal that shows it; without one every problem has one line."""
     head = click.style("windlass: ", fg="red", bold=True)
     lines = hang(ending.message, width, head, indent=2)
     for number, problem in enumerate(ending.problems, start=1):

@@ -39,7 +39,7 @@ def run(arguments: Sequence[str], *, before_result: Callable[[], None] = lambda:
 
 
 def _hide_passwords(voice: Voice) -> None:
-    """Of the command line: other users of this machine could read them all along."""
+    """Hide those of the command line: other users of this machine could read them while it runs."""
     exposed = set().union(*map(secrets_in, voice.arguments))
     if not exposed:
         return
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def _leave(code: int) -> None:
-    """Without waiting for threads that are still busy: what they hold rolls back by itself."""
+    """Exit without waiting for threads that are still busy: their transactions roll back."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()

@@ -93,7 +93,7 @@ def _status(status: RunStatus, width: int) -> tuple[str, ...]:
 
 
 def _source(status: RunStatus, width: int) -> str:
-    """Only where there is room for it beside what everybody looks for."""
+    """Shown only if there is room for it beside what everybody looks for."""
     if width < WIDE:
         return ""
     source = status.source.split(" (")[0]
@@ -111,7 +111,7 @@ def _verified(status: RunStatus) -> str:
 
 
 def state_text(status: RunStatus) -> str:
-    """With how far it is, where it has not ended."""
+    """The state, with the progress of a run that has not ended."""
     state = str(status.state)
     if status.state is State.RUNNING:
         state = "running" if status.active else "killed"
@@ -168,7 +168,7 @@ def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
 
 
 def _steps(detail: RunDetail) -> Iterator[str]:
-    """Those that are journalled, as far as they are."""
+    """The journalled steps, with their progress."""
     for step in detail.steps:
         mark = "✓" if step.done >= step.items else "●" if step.done else "○"
         name = step_text(step.name)

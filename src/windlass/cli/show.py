@@ -1,4 +1,4 @@
-"""Results as a person enjoys reading them: the end of a run, the list of runs. Pure functions."""
+"""Shows results to people: the end of a run, the list of runs. Pure functions."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ _BY_LEVEL = {"full": tuple(Compared), "counts": tuple(Compared)[:3]}
 
 
 def _verdict(outcome: Outcome) -> str:
-    """What was compared and found equal, and what nobody has looked at."""
+    """What was compared and found equal, and what was not compared."""
     parts = outcome.compared or _BY_LEVEL.get(outcome.verified, ())
     if not parts:
         return _VERDICTS[outcome.verified]
@@ -173,7 +173,7 @@ def _why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
 
 
 def _counts(outcome: Outcome) -> Iterator[str]:
-    """Rows of a flow that counts them in its own words, without what did not happen."""
+    """Row counts in the flow's own terms, without those that are zero."""
     if not outcome.counts or not any(outcome.counts.values()):
         if outcome.counts and outcome.state is State.DONE:
             yield "  Nothing was selected, and nothing changed."
@@ -208,7 +208,7 @@ def _totals(outcome: Outcome) -> Iterator[str]:
 
 
 def _snapshots(outcome: Outcome) -> Iterator[str]:
-    """Those that rows were read from; a run that is resumed takes more than it may need."""
+    """The snapshots that rows were read from; a resumed run takes more than it may need."""
     used = Counter(number for relation in outcome.relations for number in relation.snapshots)
     for taken in outcome.snapshots:
         if taken.number in used:
@@ -218,7 +218,7 @@ def _snapshots(outcome: Outcome) -> Iterator[str]:
 
 
 def _verified(outcome: Outcome) -> str:
-    """Of the relations: whether they were compared, and how many of them differ."""
+    """Whether the relations were compared, and how many of them differ."""
     if outcome.compared or outcome.verified in _BY_LEVEL:
         differing = sum(bool(relation.differs) for relation in outcome.relations)
         return " compared, " + (_differ(differing) if differing else "all equal")
@@ -234,13 +234,14 @@ def _differ(count: int, noun: str = "") -> str:
 
 
 def _copy_seconds(outcome: Outcome) -> float:
-    """How long this process copied; 0 where an earlier one did a part of it."""
+    """How long this process copied; 0 if an earlier one did a part of it."""
     found = [outcome.phases[name] for name in COPY_PHASES if name in outcome.phases]
     return 0.0 if outcome.resumed else min(sum(found), outcome.seconds)
 
 
 def _phases(outcome: Outcome, width: int) -> Iterator[str]:
-    """When what was done, as bars: phases overlap, so they add up to more than the whole."""
+    """The duration of each phase, as bars: phases overlap, so they add up to more than the
+    total."""
     if not outcome.phases or not outcome.relations:
         return
     longest = max(outcome.phases.values())
@@ -258,7 +259,8 @@ def _phases(outcome: Outcome, width: int) -> Iterator[str]:
 
 
 def _relations(outcome: Outcome) -> Iterator[str]:
-    """Those that differ, then the largest. The JSON result and the journal have all of them."""
+    """The relations that differ, then the largest. The JSON result and the journal have all of
+    them."""
     shown = sorted(outcome.relations, key=lambda item: (not item.differs, -item.bytes, -item.rows))[
         :MOST_RELATIONS
     ]
@@ -389,7 +391,7 @@ def _next(
 
 
 def table(lines: Sequence[Sequence[str]], right: set[int]) -> Iterator[str]:
-    """Aligned columns under a dim header; columns that say nothing are left out."""
+    """Aligned columns under a dim header; empty columns are left out."""
     lines = [[one_line(cell) for cell in line] for line in lines]
     header, *rows = lines
     kept = [at for at in range(len(header)) if any(row[at] for row in rows)]

@@ -1,4 +1,4 @@
-"""How a command speaks: to people or to programs, how much, and never a secret.
+"""How a command prints: for people or for programs, how much, and never a secret.
 
 Results go to stdout; progress, warnings and errors to stderr. Under ``--json`` stdout holds
 exactly one object, whatever happens.
@@ -36,7 +36,7 @@ _WORD_PASSWORD = re.compile(r"(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+
 
 
 def mask(text: str, secrets: Sequence[str] = ()) -> str:
-    """The text without passwords: those of URLs and conninfo words, and the known ones."""
+    """The text without passwords: those in URLs and conninfo strings, and known ones."""
     for secret in sorted(secrets, key=len, reverse=True):
         # a whole word only: the password postgres is not to eat up postgresql
         text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
@@ -45,7 +45,7 @@ def mask(text: str, secrets: Sequence[str] = ()) -> str:
 
 
 def secrets_in(text: str) -> set[str]:
-    """Passwords that a connection string or a command line holds, as written and decoded."""
+    """Passwords in a connection string or a command line, as written and decoded."""
     found = [match[2] for match in _URL_PASSWORD.finditer(text)]
     if whole := _URL.search(text):
         found.append(whole[2])
@@ -59,7 +59,7 @@ def secrets_in(text: str) -> set[str]:
 
 @dataclass(slots=True)
 class Voice:
-    """One command's way of speaking, from its arguments."""
+    """How one command prints, by its arguments."""
 
     arguments: tuple[str, ...] = ()
     json: bool = False
@@ -70,7 +70,8 @@ class Voice:
 
     @classmethod
     def of(cls, arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Voice:
-        """Read ahead of click, because its own errors are to be spoken in the right way as well."""
+        """Read before click does, because its own errors must be printed in the right way as
+        well."""
         short = "".join(word[1:] for word in arguments if re.fullmatch(r"-[qv]+", word))
         voice = cls(
             tuple(arguments),
@@ -84,7 +85,7 @@ class Voice:
         return voice
 
     def hide(self, *secrets: str) -> None:
-        """Never say these from now on."""
+        """Never print these from now on."""
         self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
 
     def hide_passwords_of(self, *connections: str) -> None:
@@ -102,11 +103,11 @@ class Voice:
 
     @property
     def aside_width(self) -> int:
-        """Of the terminal that stderr is; else lines are not wrapped."""
+        """The width of the terminal that stderr is; otherwise lines are not wrapped."""
         return width_of(sys.stderr)
 
     def command(self, verb: str = "", *more: str) -> str:
-        """The command line to run next: the same words, under another verb, without secrets."""
+        """The command line to run next: the same options with another verb, without secrets."""
         words = list(self.arguments)
         if verb:
             kept = _without(words[1:], {*more, "--restart", "--json", "--quiet", "--verbose"})
@@ -114,7 +115,7 @@ class Voice:
         return shlex.join(["windlass", *map(_mask_word, words)])
 
     def planned_command(self, plan: Path) -> str:
-        """How to run a plan that was written into a file, between the same two databases."""
+        """The command that runs a plan written into a file, between the same two databases."""
         words = ["windlass", "migrate", "--plan", str(plan)]
         for word, value in pairwise((*self.arguments, "")):
             name, equals, _ = word.partition("=")
@@ -123,7 +124,7 @@ class Voice:
         return shlex.join(map(_mask_word, words))
 
     def rollback_command(self, run: str) -> str:
-        """How to undo a run on this command's target."""
+        """The command that undoes a run on this command's target."""
         words = ["windlass", "rollback", run]
         for word, value in pairwise((*self.arguments, "")):
             name, equals, _ = word.partition("=")
@@ -132,7 +133,8 @@ class Voice:
         return shlex.join(map(_mask_word, words))
 
     def result(self, text: str, *, nl: bool = True) -> None:
-        """To stdout. A reader that went away (``| head``) does not change how the run ended."""
+        """Print to stdout. A reader that went away (``| head``) does not change how the run
+        ended."""
         try:
             click.echo(coloured(spelled(text, as_option)), nl=nl and not text.endswith("\n"))
             if nl:
@@ -154,13 +156,13 @@ class Voice:
         self.result(text)
 
     def aside(self, text: str) -> None:
-        """To stderr: what is not the result."""
+        """Print to stderr: everything except the result."""
         with suppress(OSError):  # nobody reads stderr any more; that is no reason to stop
             click.echo(coloured(self.masked(spelled(text, as_option))), err=True)
 
 
 def _mask_word(word: str) -> str:
-    """A connection as one whole word: its password may hold anything."""
+    """Mask a connection that is one whole word: its password may contain anything."""
     return mask(_URL.sub(rf"\1{HIDDEN}", word))
 
 

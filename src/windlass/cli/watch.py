@@ -45,7 +45,7 @@ REPEAT_SECONDS = 2.0
 
 
 def repeat(voice: Voice, shown: Callable[[], tuple[str, bool]]) -> None:
-    """Show a text again and again until it says that it is the last, or Ctrl-C. Where stdout is no
+    """Print a text again and again until it is the last one, or Ctrl-C. If stdout is not a
     terminal, only when it has changed."""
     from rich.console import Console
     from rich.live import Live
@@ -99,7 +99,7 @@ def _harmless(emit: Emit) -> Emit:
 
 
 class _Handler(logging.Handler):
-    """Log records through whatever has the terminal now, without secrets."""
+    """Prints log records without secrets, through whatever uses the terminal now."""
 
     def __init__(self, voice: Voice, say: Callable[[str], None]) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Nobody reads stderr any more; there is no better place to say so."""
+        """Nobody reads stderr any more, so there is no better place to report it."""
 
 
 @contextmanager

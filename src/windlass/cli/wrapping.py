@@ -1,5 +1,4 @@
-"""Long lines on a terminal: wrapped at its width, with a hanging indent. Elsewhere they stay whole,
-as whoever reads a pipe or a file looks for one line each."""
+"""Wraps long lines at the terminal's width, with a hanging indent."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ LEAST = 30
 
 
 def width_of(stream: TextIO) -> int:
-    """Of the terminal behind a stream."""
+    """The width of the terminal behind a stream."""
     try:
         return min(os.get_terminal_size(stream.fileno()).columns or WIDEST, WIDEST)
     except (OSError, ValueError):

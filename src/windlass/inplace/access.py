@@ -1,4 +1,5 @@
-"""Whom a rewrite has to trust: whose functions its SQL may find, and whose backup it takes."""
+"""Which other roles a rewrite must trust: owners of functions that its SQL may find, and of its
+backup."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from windlass.trust.planted import Room, quoted_pattern, read_planted, read_shad
 
 
 def enter(connection: Connection, table: Name) -> None:
-    """Resolve names as somebody at work in the table's schema does.
+    """Resolve names like a user of the table's schema does.
 
     Raises:
         Refused: another role has put something there that would be taken for PostgreSQL's own.
@@ -22,7 +23,7 @@ def enter(connection: Connection, table: Name) -> None:
 
 
 def read_problems(connection: Connection, table: Name, schema: str, *names: str) -> list[Problem]:
-    """Why a schema may not hold the backup of a table, under these names."""
+    """Why a schema may not hold the backup of a table under these names."""
     room = Room(
         schema,
         tables=quoted_pattern(*names),

@@ -1,6 +1,6 @@
-"""The backup of a rewrite: a plain table under the rewritten one's name, in a separate schema.
+"""The backup of a rewrite: a plain table with the rewritten table's name, in a separate schema.
 
-It is made under another name and counted; only then it takes the place of the one before.
+It is made under another name and counted; only then does it replace the previous one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FORCE = f"save them, or roll back with {word('force')}"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a run is known to have done to its table."""
+    """What a run has done to its table, as far as known."""
 
     added: Sequence[str]  # columns
     changed: Sequence[str]  # columns that it has written
@@ -64,7 +64,8 @@ def _new_place(plan: RewritePlan) -> Name:
 
 
 def owner_of(connection: Connection, backup: Name) -> tuple[str, str]:
-    """The table that a backup is of, and the run that has made it; empty if it is none of ours."""
+    """The table that a backup is of, and the run that made it; empty if the table is not one of our
+    backups."""
     row = connection.execute(
         "select obj_description(c.oid, 'pg_class') from pg_class c"
         " join pg_namespace n on n.oid = c.relnamespace where n.nspname = %s and c.relname = %s",
@@ -76,7 +77,8 @@ def owner_of(connection: Connection, backup: Name) -> tuple[str, str]:
 
 
 def find_place(connection: Connection, plan: RewritePlan) -> Name | None:
-    """Where the backup of a run is: in its place, or, while the run has not written, beside it."""
+    """Where a run's backup is: in its place, or, before the run has written, under its first
+    name."""
     old, new = place_of(plan), _new_place(plan)
     if owner_of(connection, old) == (str(plan.table), plan.run):
         return old
@@ -84,7 +86,7 @@ def find_place(connection: Connection, plan: RewritePlan) -> Name | None:
 
 
 def drop_backup(connection: Connection, backup: Name, run: str) -> None:
-    """If it is still that run's, inside the caller's transaction.
+    """Drop it if it still belongs to that run, inside the caller's transaction.
 
     Raises:
         Refused: something else depends on it.
@@ -101,14 +103,15 @@ def drop_backup(connection: Connection, backup: Name, run: str) -> None:
 
 
 def whose(owner: tuple[str, str], table: Name) -> str:
-    """What speaks against taking a backup's place; empty if it is of an earlier run."""
+    """Why the backup's place cannot be taken; empty if it holds an earlier run's backup."""
     if not owner[1]:
         return "has the name of the backup, and is none of ours"
     return f"holds the backup of {owner[0]}" if owner[0] != str(table) else ""
 
 
 def copy(connection: Connection, staging: Staging) -> int:
-    """Make the backup beside the one before; its rows. The caller's transaction has one snapshot.
+    """Make the backup beside the previous one; returns its rows. The caller's transaction has one
+    snapshot.
 
     Raises:
         WindlassError: it is not complete.
@@ -153,8 +156,8 @@ def _count(connection: Connection, query: sql.Composed) -> int:
 
 
 def lock_place(connection: Connection, plan: RewritePlan) -> None:
-    """For `swap`, in the same transaction, before any row is locked: somebody may be reading the
-    backup before.
+    """Lock it for `swap`, in the same transaction, before any row is locked: somebody may be
+    reading the previous backup.
 
     Raises:
         Refused: something else is there now, or the new backup is gone.
@@ -171,7 +174,8 @@ def lock_place(connection: Connection, plan: RewritePlan) -> None:
 
 
 def swap(connection: Connection, plan: RewritePlan) -> None:
-    """Give the new backup its place, and drop the one before; in the caller's transaction."""
+    """Move the new backup into its place, and drop the previous one, in the caller's
+    transaction."""
     old, new = place_of(plan), _new_place(plan)
     connection.execute(sql.SQL("drop table if exists {}").format(identifier(old)))
     name = sql.Identifier(old.name)
@@ -181,7 +185,7 @@ def swap(connection: Connection, plan: RewritePlan) -> None:
 
 
 def drop_unfinished(connection: Connection, plan: RewritePlan) -> None:
-    """What `copy` has made, if `swap` has not taken it: the one before stays."""
+    """Drop what `copy` made and `swap` has not used: the previous backup stays."""
     if plan.keeps_backup:
         new = identifier(_new_place(plan))
         connection.execute(sql.SQL("drop table if exists {}").format(new))
@@ -211,7 +215,8 @@ def keep_touched(connection: Connection, staging: Staging) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Of the rows that were to come back. `kept_in` has all of them, if some could not."""
+    """The rows that were to be restored. `kept_in` is the table that has all of them, if some could
+    not be."""
 
     rows: int = 0
     wanted: int = 0
@@ -219,8 +224,8 @@ class Returned:
 
 
 def return_deleted(connection: Connection, staging: Staging, ordinals: sql.Composable) -> Returned:
-    """Insert rows again as they were read, in the caller's transaction. Those that do not fit into
-    the table any more are kept in a separate one."""
+    """Insert rows again as they were read, in the caller's transaction. Rows that no longer fit
+    into the table are kept in a separate one."""
     plan = staging.plan
     wanted = _count(
         connection, sql.SQL("select count(*) from ({}) q").format(staging.old_rows(ordinals))
@@ -307,8 +312,8 @@ def put_back(
 
 
 def count_others(connection: Connection, plan: RewritePlan, done: Done) -> int:
-    """How many rows a way back would overwrite, or insert again, that others have changed, or
-    deleted, since the run. Changes nothing.
+    """How many rows a rollback would overwrite or insert that others have changed or deleted since
+    the run. Changes nothing.
 
     Raises:
         Refused: rows cannot be told apart, or the table has changed.
@@ -406,8 +411,8 @@ def _oid(connection: Connection, name: Name) -> int:
 def _key(
     connection: Connection, plan: RewritePlan, backup: Name, changed: Sequence[str]
 ) -> tuple[str, ...]:
-    """Columns that tell rows apart, and are in the rows what they were: a key of the table's, else
-    `id` where it does. A stamp in the key, as in a table partitioned by time, is not what it was.
+    """Columns that identify rows and have the same values in the rows as before: a key of the
+    table, else `id` if it does. A stamp in the key, as in a table partitioned by time, has changed.
 
     Raises:
         Refused: nothing does.
@@ -438,7 +443,7 @@ def _key(
 
 
 def _tells_apart(connection: Connection, plan: RewritePlan, backup: Name) -> bool:
-    """Whether `id` does: of the rows of the backup, and of those in the table that have its ids."""
+    """Whether `id` identifies the rows of the backup, and those of the table with its ids."""
     if plan.id not in {one.name for one in plan.columns if one.is_grouped}:
         return False
     id_ = sql.Identifier(plan.id)
@@ -454,7 +459,7 @@ def _tells_apart(connection: Connection, plan: RewritePlan, backup: Name) -> boo
 def _drop_columns(
     connection: Connection, plan: RewritePlan, made: list[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Columns that the run has added go, unless other rows have come to use them."""
+    """Drop columns that the run added, unless other rows use them now."""
     dropped, stay = [], []
     for name in made:
         column = sql.Identifier(name)

@@ -1,4 +1,5 @@
-"""Can a rewrite be done? Reads the table and tries the user's words; every problem at once."""
+"""Whether a rewrite is possible: reads the table and tries the user's SQL; reports every problem at
+once."""
 
 from __future__ import annotations
 
@@ -360,5 +361,5 @@ def literal(value: Any, type_: str) -> sql.Composable:
 
 
 def _document(value: Any) -> str:
-    """As JSON; times, which YAML knows and JSON does not, as text."""
+    """As JSON; YAML's dates and times, which JSON does not have, become text."""
     return json.dumps(value, ensure_ascii=False, default=str)

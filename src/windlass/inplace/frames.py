@@ -1,8 +1,8 @@
-"""A Python function over batches of rows: out of PostgreSQL and back as Arrow, by binary COPY.
+"""Calls a Python function over batches of rows: from PostgreSQL and back as Arrow, by binary COPY.
 
-One batch is in memory at a time. What the driver carries as it is (numbers, text, bytes, times and
-lists of these) the function gets as such, numeric with a scale as decimals; everything else is
-text, in both directions.
+One batch is in memory at a time. The function gets numbers, text, bytes, times and lists of these as
+the driver delivers them, and numeric with a scale as decimals; everything else is text, in both
+directions.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def call_function(
 
 
 def _explained(error: Exception, doing: str) -> WindlassError:
-    """Only the first line, and no values in it: the others may show some."""
+    """The first line only, without values: the other lines may show some."""
     line = next(iter(str(error).splitlines()), "") or type(error).__name__
     line = without_values(getattr(error, "sqlstate", None), line)
     if getattr(error, "sqlstate", None) is None and "libpq" in line:
@@ -124,8 +124,8 @@ def _is_carried(type_: str) -> bool:
 
 
 def _odd_values(connection: Connection, staging: Staging, types: dict[str, str]) -> set[str]:
-    """Columns with values that Arrow has no place for in this run: infinite times, arrays of more
-    than one dimension, NaN among decimals."""
+    """Columns with values that Arrow cannot hold in this run: infinite times, arrays of more than
+    one dimension, NaN among decimals."""
     tests = {}
     for name, type_ in types.items():
         value = staging.before_call(name)
@@ -154,7 +154,7 @@ def _odd_values(connection: Connection, staging: Staging, types: dict[str, str])
 
 @dataclass
 class _Called:
-    """The function, and what its first batch has shown of what it gives."""
+    """The function, and what its first batch has shown about its results."""
 
     name: str
     function: Callable[[Any], Any]
@@ -206,7 +206,7 @@ class _Called:
         return self.columns, self.rows
 
     def _batches(self, reader: Any, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """What is to be written, batch by batch; all of one schema."""
+        """What is to be written, batch by batch, all with one schema."""
         schema = None
         try:
             for read in reader:
@@ -246,7 +246,8 @@ class _Called:
         return pa.RecordBatch.from_arrays([read.column("ordinal"), *columns], names=names)
 
     def _carried(self, name: str, column: pa.ChunkedArray, wanted: pa.DataType | None) -> pa.Array:
-        """As one of the types that go back; the first batch's, or text where it had no values."""
+        """Convert to one of the types that can be written: the first batch's, or text if it had no
+        values."""
         import pyarrow as pa
 
         if pa.types.is_dictionary(column.type):
@@ -307,7 +308,7 @@ class _Called:
             raise self._fault("gave other columns for one batch than for another")
 
     def _check_order(self, rows: pa.Table, given: pa.Table) -> None:
-        """By the column that names a row, where the function gives it back."""
+        """Check the order by the column that names a row, if the function returns it."""
         if self.id not in self.columns or self.id not in rows.column_names:
             return
         before, after = rows.column(self.id), given.column(self.id)
@@ -320,7 +321,7 @@ class _Called:
 
 
 def _settings(connection: Connection, staging: Staging) -> sql.Composed:
-    """What every session of ours has set: one meaning of text."""
+    """The settings of all our sessions, so that text has one meaning."""
     settings = {
         **session_settings(Role.TARGET, connection.info.server_version),
         "application_name": f"windlass rewrite {staging.plan.run}",
@@ -353,7 +354,7 @@ def _frame_of(rows: pa.Table, frame: str) -> Any:
 
 
 def _plain(rows: pa.Table, decimals: dict[str, tuple[int, int]]) -> pa.Table:
-    """Without the driver's extension types, which only name what PostgreSQL called them."""
+    """Without the driver's extension types, which only repeat PostgreSQL's names."""
     import pyarrow as pa
 
     for place, name in enumerate(rows.column_names):
@@ -390,7 +391,7 @@ def _carrier(type_: pa.DataType) -> pa.DataType:
 
 
 def _table_for(name: sql.Identifier, schema: pa.Schema) -> sql.Composed:
-    """Unlogged: what a crash empties is seen to be missing, and made again."""
+    """Unlogged: if a crash empties it, that is noticed, and it is filled again."""
     columns = [
         sql.SQL("{} {}").format(sql.Identifier(one.name), sql.SQL(_type_for(one.type)))
         for one in schema

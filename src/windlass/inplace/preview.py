@@ -1,4 +1,4 @@
-"""What a rewrite would do, for people to look at first. Reads only."""
+"""What a rewrite would do, for people to review. Reads only."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def preview(connection: Connection, spec: RewriteSpec) -> Preview:
 
 
 def _statements(staging: Staging) -> Iterator[sql.Composable]:
-    """Those that a function does not decide upon."""
+    """The statements that do not depend on a function."""
     plan = staging.plan
     yield staging.read()
     if plan.deletes_by_key:

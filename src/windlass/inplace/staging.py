@@ -88,8 +88,8 @@ class Staging:
         return self._typed("_called", list(map(sql.SQL, types)))
 
     def _typed(self, part: str, types: Sequence[sql.SQL]) -> sql.Composed:
-        """Of the columns' own types: what comes in is assigned, as an UPDATE does it. A cast would
-        cut what is too long."""
+        """Staged with the columns' own types: values are assigned, as by an UPDATE. A cast would
+        truncate what is too long."""
         columns = [
             sql.SQL("{} {}").format(sql.Identifier(_new(place)), type_)
             for place, type_ in enumerate(types)
@@ -100,7 +100,7 @@ class Staging:
 
     def set(self, given: Sequence[RewriteChange]) -> sql.Composed:
         """Every expression sees one row as it was read, under the table's own name, and nothing
-        else of that level: a column may have any name."""
+        else at that level: a column may have any name."""
         return sql.SQL(
             "insert into {new} select s.ordinal, n.* from {staged} s cross join lateral"
             " (select {expressions} from (select {columns}) as {name}) n"
@@ -119,7 +119,7 @@ class Staging:
         )
 
     def current(self, column: str) -> sql.Composed:
-        """A column as it is to be written; of the rows of `joined`."""
+        """A column's value to write, for the rows of `joined`."""
         if column in self.called:
             return sql.SQL("c.{}").format(sql.Identifier(_new(list(self.called).index(column))))
         return self.before_call(column)
@@ -141,7 +141,7 @@ class Staging:
         return sql.SQL(" ").join(parts)
 
     def find_extra(self) -> sql.Composed:
-        """Rows that are equal to one with a lower ordinal, which is their `first`."""
+        """Rows that equal one with a lower ordinal, which is their `first`."""
         plan = self.plan
         assert plan.duplicates is not None
         grouped = {one.name for one in plan.columns if one.is_grouped} | set(plan.missing)
@@ -159,7 +159,7 @@ class Staging:
     # others with the same key
 
     def read_others(self) -> sql.Composed:
-        """In the snapshot of `read`: in a later one, a selected row that somebody has changed since
+        """In the snapshot of `read`: in a later one, a selected row that somebody changed since
         would be among them."""
         key = self.plan.column(self.plan.key)
         return sql.SQL(
@@ -202,7 +202,7 @@ class Staging:
         )
 
     def _is_the_very_row(self) -> sql.Composed:
-        """Row `t` of the table is row `s` as it was read: same place, same bytes."""
+        """Whether row `t` of the table is row `s` as it was read: same place, same bytes."""
         return sql.SQL("t.ctid = s.place and t.tableoid = s.place_in and {}").format(
             same_image(
                 [sql.SQL("t.{}").format(sql.Identifier(one.name)) for one in self.plan.stored],
@@ -273,8 +273,8 @@ class Staging:
         )
 
     def stray(self) -> sql.Composed:
-        """Of the deleted: duplicates of a row that was not written, as somebody has changed it
-        since. They are to come back."""
+        """Deleted duplicates of a row that was not written because somebody changed it since. They
+        are restored."""
         return sql.SQL(
             "select g.ordinal from {gone} g join {extra} e using (ordinal) where not exists"
             " (select from {written} w where w.ordinal = e.first)"

@@ -34,8 +34,8 @@ def _by_place(staging: Staging) -> sql.Composed:
 
 
 def _by_id(staging: Staging) -> sql.Composed:
-    """Rows that somebody has changed since, if exactly one has the id, and its stamp is what
-    was selected."""
+    """Stamp rows that somebody has changed since, if exactly one row has the id, and its stamp is
+    what was selected."""
     plan = staging.plan
     id_ = sql.Identifier(plan.id)
     return sql.SQL(

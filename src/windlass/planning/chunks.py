@@ -65,7 +65,7 @@ def split(
     *,
     blocks: int = 0,
 ) -> tuple[Chunk, ...]:
-    """Cut a relation so that every row falls into exactly one chunk of about the given size.
+    """Cut a relation so that every row is in exactly one chunk of about the given size.
 
     `blocks` is the number of blocks that ranges can divide; 0 if the engine would read all blocks
     for any range.

@@ -16,7 +16,7 @@ def backup_name(run: str, name: str) -> str:
     """The backup schema for a schema, or the backup name of an object outside any schema: one per
     run and name.
 
-    A name that would be too long is cut, and told apart by a digest of all of it.
+    A name that would be too long is cut, and a digest of all of it makes it unique.
     """
     found = f"windlass_{run}_{name}"
     if len(found.encode()) <= MOST_BYTES:

@@ -31,10 +31,9 @@ class Conflict:
 def find_conflicts(
     entries: Sequence[Entry], schemas: Mapping[str, str], existing: Existing
 ) -> list[Conflict]:
-    """Entries of any kind that CREATE would refuse because the name is taken. Relations of all
-    kinds and types share one name space.
+    """Entries of any kind that CREATE would refuse because the name is taken.
 
-    All kinds of relation share one name space with each other and with types.
+    Relations of all kinds and types share one name space.
     """
     taken = {_taken(signed): signed for signed in existing.objects}
     found = []

@@ -1,8 +1,8 @@
 """Finds the other objects of the target that refer to what `replace` sets aside, and how they are
 made to refer to the new objects.
 
-Whatever can be made again from its definition is: in the transaction in which the old one goes.
-What cannot (a column of a type, a child of a relation) is a problem, with its name.
+Whatever can be recreated from its definition is, in the transaction that removes the old object.
+What cannot (a column of a type, a child of a relation) is a problem that names it.
 """
 
 from __future__ import annotations

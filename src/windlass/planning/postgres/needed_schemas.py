@@ -13,7 +13,7 @@ from windlass.planning.postgres.surroundings import Surroundings
 def with_schemas(entries: Sequence[Entry], around: Surroundings) -> Sequence[Entry]:
     """The entries, with one for each schema that they need and do not create themselves.
 
-    pg_dump counts on `public` to be there: it has no entry, or one that is only a remark.
+    pg_dump assumes that `public` exists: it has no entry, or one that is only a comment.
     """
     made = {entry.tag for entry in entries if makes_schema(entry)}
     needed = {entry.schema for entry in entries if entry.schema} - made

@@ -1,7 +1,7 @@
 """Values that are object names (regclass and the like), if schemas are renamed.
 
-A value travels as text, schema included. On the target that is the name of nothing, which no
-repetition would change, or of another object.
+Such a value is copied as text, schema included. On the target that text names nothing, which no
+repetition would change, or another object.
 """
 
 from __future__ import annotations

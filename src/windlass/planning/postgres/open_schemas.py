@@ -1,7 +1,7 @@
 """Revokes CREATE on schema `public` from PUBLIC if PUBLIC lacks it on the source.
 
-Servers before version 15 grant it in every new database. pg_dump 15 and newer takes a `public` for
-granted in which PUBLIC has USAGE only, and writes no REVOKE.
+Servers before version 15 grant it in every new database. pg_dump 15 and newer assumes a `public` in
+which PUBLIC has only USAGE, and writes no REVOKE.
 """
 
 from __future__ import annotations

@@ -38,9 +38,9 @@ class ToSet:
 def plan_sequences(sides: Sequences, extent: Extent, chosen: Wanted, purpose: Purpose) -> ToSet:
     """The selected sequences, and those that feed a selected relation.
 
-    With rows alone nothing is made: then those that feed a relation, and those of no column that
-    the options select. One that the target lacks is a loss; where definitions are compared it is a
-    difference of those.
+    If only rows are loaded, no sequence is created: then those that feed a relation, and selected
+    ones that feed no column. A sequence that the target lacks is a loss; if definitions are
+    compared, it is one of their differences.
     """
     if extent is Extent.SCHEMA:
         return ToSet()

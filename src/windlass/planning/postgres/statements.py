@@ -41,13 +41,11 @@ def write_statements(
     apart: Mapping[int, KeyConstraint] = MappingProxyType({}),
     foreign_keys: Mapping[int, ForeignKey] = MappingProxyType({}),
 ) -> Written:
-    """Statements in archive order. `skip` are entries for which the target keeps its own object.
-    `apart` has, by constraint oid, the key constraints whose index is built first and attached
-    afterwards; `foreign_keys` those that are added first and validated afterwards.
+    """Statements in archive order.
 
-    `skip` are entries for which the target has something already. `apart` gives, by constraint
-    oid, the key constraints whose index is built first and attached afterwards; `foreign_keys`
-    those that are added first and validated afterwards.
+    `skip` are entries for which the target keeps its own object. `apart` has, by constraint oid,
+    the key constraints whose index is built first and attached afterwards; `foreign_keys` those
+    that are added first and validated afterwards.
     """
     entries = with_schemas(entries, around)
     roles = Roles(around, entries)

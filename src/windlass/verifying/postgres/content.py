@@ -1,6 +1,6 @@
 """Content: which rows of a pair differ, named as far as a person would read.
 
-Finding them is the engine's (`rowdiff`); this decides what is said of them, and how much.
+`windlass.engines.postgres.rowdiff` finds them; this decides what is reported of them, and how much.
 """
 
 from __future__ import annotations
