@@ -77,8 +77,7 @@ def owner_of(connection: Connection, backup: Name) -> tuple[str, str]:
 
 
 def find_place(connection: Connection, plan: RewritePlan) -> Name | None:
-    """Where a run's backup is: in its place, or, before the run has written, under its first
-    name."""
+    """Where a run's backup is: in its place, or, before the run has written, beside it."""
     old, new = place_of(plan), _new_place(plan)
     if owner_of(connection, old) == (str(plan.table), plan.run):
         return old

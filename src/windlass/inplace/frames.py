@@ -1,7 +1,7 @@
 """Calls a Python function over batches of rows: from PostgreSQL and back as Arrow, by binary COPY.
 
-One batch is in memory at a time. The function gets numbers, text, bytes, times and lists of these as
-the driver delivers them, and numeric with a scale as decimals; everything else is text, in both
+One batch is in memory at a time. The function gets numbers, text, bytes, times and lists of these
+as the driver delivers them, and numeric with a scale as decimals; everything else is text, in both
 directions.
 """
 
