@@ -43,7 +43,7 @@ class Differing(Protocol):
     def add(self, difference: Difference) -> None: ...
 
     def forget(self) -> None:
-        """The rows so far are looked at again: after a lost snapshot, or a repair."""
+        """The rows so far are compared again, after a lost snapshot or a repair."""
 
 
 def read_spec(path: Path | str, **words: Any) -> SpecModel:

@@ -13,7 +13,8 @@ MOST_ASSETS = 500  # of one run; a scheduler writes an event for each
 
 
 def uri(server: str, database: str, schema: str, table: str) -> str:
-    """As Airflow's Postgres provider writes them: postgres://host:port/database/schema/table.
+    """As Airflow's Postgres provider writes them: postgres://host:port/database/schema/table. Empty
+    for a socket, which means nothing on another machine.
 
     Empty for a socket: it says nothing outside of its machine.
     """

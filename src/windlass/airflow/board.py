@@ -32,7 +32,7 @@ class Board:
         return f"airflow {self.ti.dag_id} {self.ti.run_id}"
 
     def result(self, task: str) -> Result | None:
-        """Of a task that is not mapped; None before it has returned one."""
+        """The result of a task that is not mapped; None before it has returned one."""
         found: Result | None = self.ti.xcom_pull(task_ids=task, map_indexes=-1)
         return found
 

@@ -20,7 +20,7 @@ SpecLike = Mapping[str, Any] | Path | str
 
 
 def checked_export(spec: SpecLike, warehouse_conn_id: str) -> dict[str, Any]:
-    """Checked as an export to PostgreSQL where the warehouse is a connection."""
+    """The options of an export, checked as one to PostgreSQL if its warehouse is a connection."""
     if not warehouse_conn_id:
         given = checked(FLOWS["export"], spec, ("source",))
         if has_password(str(given.get("warehouse") or "")):
@@ -32,7 +32,7 @@ def checked_export(spec: SpecLike, warehouse_conn_id: str) -> dict[str, Any]:
 
 
 def has_password(address: str) -> bool:
-    """Of a URL, or of libpq's `host=... password=...`."""
+    """Whether a URL, or libpq's `host=... password=...`, contains a password."""
     if re.match(r"\s*[a-z_]+\s*=", address):
         return re.search(r"(^|\s)(ssl)?password\s*=", address) is not None
     found = urlsplit(address)

@@ -56,7 +56,7 @@ def _variable(name: str) -> str:
 
 
 def _passwords(url: str) -> set[str]:
-    """As written, and percent-decoded."""
+    """The password as written, and percent-decoded."""
     written = urlsplit(url).password if "://" in url else None
     return {form for form in (written, unquote(written or "")) if form}
 

@@ -136,7 +136,8 @@ class _Build:
         return task
 
     def _listing(self, step: Step[Any]) -> BaseOperator:
-        """Right after the run is held, when the items are known: it delays nothing later."""
+        """The task that lists a step's items, right after the run is held: it delays nothing
+        later."""
         lasting = self.flow.lasting
         listing = ListOperator(
             task_id=step.listing,
@@ -164,7 +165,7 @@ class _Build:
         return [one.task for one in self.flow.steps if one.name not in before and not one.lasting]
 
     def _end(self) -> dict[str, Any]:
-        """Of the step that ends the flow."""
+        """The arguments of the step that ends the flow."""
         ending = self.ending
         return {
             "outlets": [AssetAlias(name=self.alias)],
@@ -219,7 +220,7 @@ def flow_dag(
 
 
 def _dag_options(dag_id: str, last: str, tuning: Tuning, ending: Ending) -> dict[str, Any]:
-    """What Airflow's `DAG` is given unless the caller says otherwise."""
+    """The default arguments of Airflow's `DAG`."""
     options: dict[str, Any] = {
         "schedule": None,
         "catchup": False,
@@ -246,7 +247,7 @@ def _dag_options(dag_id: str, last: str, tuning: Tuning, ending: Ending) -> dict
 def _faults(
     flow: Flow[Any], gates: Mapping[str, Any], timeouts: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Names that match no step would be left out silently, even an approval."""
+    """Names that match no step, which would otherwise be left out silently, even an approval."""
     names = [step.task for step in flow.steps]
     for what, keys in (("gates", gates), ("timeouts", timeouts)):
         for name in (key for key in keys if key not in names):

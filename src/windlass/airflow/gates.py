@@ -144,7 +144,7 @@ class ValidationTrigger(FlowOperator):
 
 
 def _problems(ti: Any, dag_id: str, run_id: str) -> Iterator[str]:
-    """Of a run of the flow `validate`: those of its last task that has any."""
+    """The problems of a run of the flow `validate`: those of its last task that has any."""
     tasks = [name for step in flow_named("validate").steps for name in (step.task, step.listing)]
     for task in reversed(tasks):  # the holder comes last: it only repeats that others have failed
         pushed = ti.xcom_pull(dag_id=dag_id, run_id=run_id, task_ids=[task], key="problems") or []

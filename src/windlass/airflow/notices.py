@@ -97,7 +97,7 @@ def macros(summary_task: str) -> dict[str, Any]:
 
 
 def summary(ti: Any, summary_task: str) -> str:
-    """Of a run that is done."""
+    """The summary of a run that is done."""
     from windlass.airflow.board import Board
 
     result = Board(ti).result(summary_task) or {} if ti else {}
@@ -109,7 +109,7 @@ def summary(ti: Any, summary_task: str) -> str:
 
 
 def problems(ti: Any) -> str:
-    """Those of the failed tasks of a run."""
+    """The problems of the failed tasks of a run."""
     from windlass.airflow.board import Board
 
     if not ti:

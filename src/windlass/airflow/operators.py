@@ -161,7 +161,7 @@ def give_up(context: Context, problems: Sequence[str]) -> NoReturn:
 
 
 def _push_problems(context: Context, problems: Sequence[str]) -> str:
-    """To the log and to XCom; returns a short form for Airflow's own message."""
+    """Write problems to the log and to XCom; returns a short form for Airflow's own message."""
     for problem in problems:
         log.error("%s", problem)
     context["ti"].xcom_push(key="problems", value=list(problems))
@@ -188,7 +188,7 @@ def read_words(model: str, words: Mapping[str, Any]) -> Any:
 
 
 def _summary(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Of a step's items: how many there are, with their rows, losses and assets."""
+    """A summary of a step's items: their number, with their rows, losses and assets."""
     losses = [
         f"{item}.{column}: {what}"
         for item, one in results.items()

@@ -1,4 +1,4 @@
-"""The trigger forms, and what is made of them: the words of a spec.
+"""The trigger forms, and the options of a spec made from them.
 
 Which fields a form has, `windlass.airflow.form` says.
 """
@@ -79,7 +79,7 @@ _PLAIN = {
 
 
 def migration_words(params: Given, given: Given) -> dict[str, Any]:
-    """The spec of the form; `given` wins."""
+    """The options of a spec from the form; `given` takes precedence."""
     unlogged = params["use_unlogged_tables"]
     drops, fills = params["drop_existing_tables"], params["fill_existing_tables"]
     if drops and fills:
@@ -95,7 +95,7 @@ def migration_words(params: Given, given: Given) -> dict[str, Any]:
 
 
 def validation_words(params: Given, given: Given) -> dict[str, Any]:
-    """The spec of the form; `given` wins."""
+    """The options of a spec from the form; `given` takes precedence."""
     level = params["level"]
     verify = {"schema_only": True} if level == "schema" else {"verify": level}
     return {**_selection(params), **verify, "snapshot": params["snapshot"] or "", **given}
@@ -152,5 +152,5 @@ def _names(text: str | None) -> list[str]:
 
 
 def _qualified(pattern: str) -> str:
-    """A pattern without a dot is on the relation's name alone."""
+    """A pattern without a dot matches the relation's name alone."""
     return pattern if "." in pattern else f"*.{pattern}"

@@ -68,7 +68,7 @@ class Part:
         return self._inside(work)
 
     def list_items(self) -> Sequence[Item]:
-        """Of a step that fans out."""
+        """The items of a step that fans out."""
         assert self.step.items
         listing = resolve(self.step.items)
         return self._inside(lambda context: list(listing(context)))

@@ -1,1 +1,1 @@
-"""What happens in which order: one file per flow."""
+"""What happens in which order: one folder per flow."""

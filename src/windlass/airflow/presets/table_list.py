@@ -41,7 +41,7 @@ def read_list(given: Tables, before_refresh: Sequence[str] | None) -> tuple[Sequ
 
 
 def write_list(path: Path, tables: Sequence[str]) -> None:
-    """As a whole or not at all: a DAG file reads it at any moment."""
+    """Written as a whole or not at all: a DAG file may read it at any moment."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as new:
         json.dump(list(tables), new, indent=1)
     Path(new.name).chmod(0o644)
@@ -49,7 +49,7 @@ def write_list(path: Path, tables: Sequence[str]) -> None:
 
 
 def known_tables(version: str = "") -> Sequence[str]:
-    """Of a version of Airflow, by default of the installed one.
+    """The tables of a version of Airflow, by default of the installed one.
 
     Raises:
         BadSpec: that version is not known.
