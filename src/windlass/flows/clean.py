@@ -12,7 +12,7 @@ from windlass.aside.left import (
     guests_in,
     kept_problems,
 )
-from windlass.engines.postgres.lock import read_holder, try_lock
+from windlass.engines.postgres.lock import take_lock
 from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
@@ -109,9 +109,7 @@ def clean(connection: Connection, lefts: Sequence[Left]) -> None:
     """
     if not lefts:
         return
-    if not try_lock(connection):
-        message = f"another run is in progress: {read_holder(connection)}"
-        raise Refused([Problem("target", message, "wait for it")])
+    take_lock(connection)
     if problems := _problems(connection, lefts):
         raise Refused(problems)
     removed: list[Problem] = []

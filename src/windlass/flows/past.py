@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Self
 
-import psycopg
-
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import BadSpec
 from windlass.flows import clean, rollback, status
@@ -51,10 +49,8 @@ class JournalPast:
     @contextmanager
     def _reading(self, doing: str = "reading the journal") -> Iterator[Connection]:
         assert self._session is not None
-        try:
+        with explaining(doing, side="target"):
             yield self._session
-        except psycopg.Error as error:
-            raise explain(error, doing, side="target") from error
 
     def statuses(self) -> list[RunStatus]:
         with self._reading() as session:

@@ -8,11 +8,12 @@ import contextlib
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import psycopg
 
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explain, explaining
 from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.sessions import Sessions
@@ -187,13 +188,8 @@ def _planned(plan: Plan, flow: Flow[Any], steps: tuple[str, ...], *, resumed: bo
     )
 
 
-@contextlib.contextmanager
-def reading_journal() -> Iterator[None]:
-    """Map errors of the control session: a lost connection is retryable."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise explain(error, "reading the journal", side="target") from error
+reading_journal = partial(explaining, "reading the journal", side="target")
+"""Maps errors of the control session: a lost connection is retryable."""
 
 
 @contextlib.contextmanager

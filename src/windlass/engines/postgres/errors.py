@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from windlass.errors import (
     AlreadyDone,
@@ -67,6 +69,17 @@ def explain(error: BaseException, doing: str, *, side: str) -> WindlassError:
         hint = hint or (_connection_hint(message) if is_down else "")
         return ConnectionLost(message, hint=hint, side=side)
     return WindlassError(message, hint=hint, side=side, sqlstate=state)
+
+
+@contextmanager
+def explaining(doing: str, *, side: str) -> Iterator[None]:
+    """Map psycopg's errors to ours."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, doing, side=side) from error
 
 
 # a refused connection has no SQLSTATE in psycopg: libpq's text is all there is

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explain, explaining
 from windlass.engines.postgres.hashing import HashedColumn, Hashing, Method
 from windlass.engines.postgres.ranges import condition
 from windlass.engines.postgres.session import Connection
@@ -167,13 +167,9 @@ def fetch(
         return list(connection.execute(query, values, binary=True))
 
 
-@contextmanager
-def explained(side: Side, doing: str = "comparing") -> Iterator[None]:
+def explained(side: Side, doing: str = "comparing") -> AbstractContextManager[None]:
     """Map a driver's error to ours, naming the relation and the side."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise explain(error, f"{doing} {side.name}", side=side.side) from error
+    return explaining(f"{doing} {side.name}", side=side.side)
 
 
 def _hashed(plan: ColumnPlan, column: Column) -> tuple[HashedColumn, HashedColumn]:

@@ -9,7 +9,8 @@ import psycopg
 
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
-from windlass.errors import WindlassError
+from windlass.errors import Refused, WindlassError
+from windlass.model.report import Problem
 
 # windlass's advisory lock key: "windlass" in ASCII
 _KEY = int.from_bytes(b"windlass", "big", signed=True)
@@ -38,6 +39,17 @@ def try_lock(
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
+
+
+def take_lock(connection: Connection) -> None:
+    """Take this database until the session ends.
+
+    Raises:
+        Refused: another run has it.
+    """
+    if not try_lock(connection):
+        message = f"another run is in progress: {read_holder(connection)}"
+        raise Refused([Problem("target", message, "wait for it")])
 
 
 def read_holder(connection: Connection, key: int = _KEY) -> str:

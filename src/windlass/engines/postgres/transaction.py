@@ -10,7 +10,7 @@ from functools import partial
 
 import psycopg
 
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.session import Connection
 
 Row = tuple[object, ...]
@@ -49,11 +49,8 @@ def begun(connection: Connection, *first: str) -> Iterator[Begun]:
 @contextlib.contextmanager
 def working(connection: Connection, doing: str, *first: str, side: str) -> Iterator[Begun]:
     """`begun` for a piece of work of that name, with the driver's errors mapped to ours."""
-    try:
-        with begun(connection, *first) as transaction:
-            yield transaction
-    except psycopg.Error as error:
-        raise explain(error, doing, side=side) from error
+    with explaining(doing, side=side), begun(connection, *first) as transaction:
+        yield transaction
 
 
 working_on_target = partial(working, side="target")

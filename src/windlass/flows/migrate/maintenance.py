@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import psycopg
 from psycopg import sql
 
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.session import Connection
 from windlass.errors import ConnectionLost, TargetFull, WindlassError
 from windlass.model.flow import Result
@@ -57,10 +56,8 @@ def refresh(name: Name, target: Connection) -> Result:
 
 
 def _execute(target: Connection, statement: sql.Composed, doing: str) -> None:
-    try:
+    with explaining(doing, side="target"):
         target.execute(statement)
-    except psycopg.Error as error:
-        raise explain(error, doing, side="target") from error
 
 
 def with_losses(losses: Sequence[Loss]) -> Result:

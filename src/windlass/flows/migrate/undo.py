@@ -6,17 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
-
 from windlass.aside.defaults import restore_defaults
 from windlass.aside.dependents import restore
 from windlass.aside.large_objects import bring_back, kept_of
 from windlass.aside.objects import drop_made, empty_filled, moves_of, put_back
 from windlass.aside.privileges import take_back
 from windlass.aside.sequences import restore_states
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.largeobjects import unlink_large_objects
-from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
+from windlass.engines.postgres.lock import end_sessions, take_lock
 from windlass.engines.postgres.rowmend import act_as_replica
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.since import keep_out_writers, read_attached
@@ -40,7 +38,6 @@ from windlass.model.outcome import State
 from windlass.model.past import Undone
 from windlass.model.plan import Arrival, Plan
 from windlass.model.relation import Name
-from windlass.model.report import Problem
 from windlass.model.statement import Statement
 
 MOST_PORTIONS = 5  # at once
@@ -54,9 +51,7 @@ def undo_migration(connection: Connection, found: records.Run, *, force: bool = 
         written since and `force` is not given. CannotResume: it is partly undone, and something
         prevents finishing it.
     """
-    if not try_lock(connection):
-        message = f"another run is in progress: {read_holder(connection)}"
-        raise Refused([Problem("target", message, "wait for it")])
+    take_lock(connection)
     found = find_run(connection, found.run)  # read again: another rollback may have been faster
     if found.state is State.ROLLED_BACK:
         return already_undone(found)
@@ -97,21 +92,13 @@ def undo(connection: Connection, found: records.Run, *, force: bool = False) -> 
 
 
 @contextmanager
-def _explained(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        raise explain(error, doing, side="target") from error
-
-
-@contextmanager
 def _in_part(run: str) -> Iterator[None]:
     """Raises:
     CannotResume: a part is already dropped, and the rest cannot be undone yet.
     """
     hint = f"then finish it: windlass rollback {run}"
     try:
-        with _explained(f"rolling back run {run}"):
+        with explaining(f"rolling back run {run}", side="target"):
             yield
     except Refused as error:
         reasons = "; ".join(f"{one.object}: {one.message}" for one in error.problems)

@@ -4,17 +4,15 @@ that can be resumed and undone."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-import psycopg
 from psycopg import sql
 from pydantic import TypeAdapter
 
 from windlass.engines.postgres.catalog import read_existing
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.largeobjects import (
     Described,
     apply_metadata,
@@ -23,7 +21,7 @@ from windlass.engines.postgres.largeobjects import (
     read_digests,
     unlink_large_objects,
 )
-from windlass.engines.postgres.lock import end_sessions, name_session, read_holder, try_lock
+from windlass.engines.postgres.lock import end_sessions, name_session, take_lock
 from windlass.engines.postgres.own_schemas import make_schema_aside
 from windlass.engines.postgres.rowmend import Aside
 from windlass.engines.postgres.sequences import read_sequences, set_sequences
@@ -34,6 +32,7 @@ from windlass.flows.repair.repaired import (
     check_keys,
     read_oid,
 )
+from windlass.flows.sides import reading_journal
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.steps import row_pair
 from windlass.journal import door, records
@@ -44,7 +43,7 @@ from windlass.model.flow import Item, Result
 from windlass.model.outcome import UNFINISHED, State
 from windlass.model.relation import Name, Sequence
 from windlass.model.repair import Change, Forecast, Repairing
-from windlass.model.report import DifferenceKind, Problem
+from windlass.model.report import DifferenceKind
 from windlass.model.run_id import new_run_id
 from windlass.model.units import plural
 from windlass.trust.planted import Room, read_planted
@@ -87,7 +86,7 @@ def _repair(run: Comparison, how: Repairing) -> None:
         return
     if forecast:
         how.confirm(forecast)
-    with explained("repairing"):
+    with explaining("repairing", side="target"):
         repairs = _Repairs(run, how, unfinished)
         for item in run.differing:
             if forecast.relations.get(str(item.enters)):
@@ -129,7 +128,7 @@ def _config(run: Comparison, how: Repairing) -> dict[str, Any]:
 
 
 def _unfinished(run: Comparison, how: Repairing) -> records.Run | None:
-    with explained("reading the journal"):
+    with reading_journal():
         found = records.read_runs(run.control, flow=FLOW) if door.exists(run.control) else []
     wanted = _config(run, how)
     return next(
@@ -155,9 +154,7 @@ class _Repairs:
         self.run, self.how = run, how
         self.run_id = found.run if found else new_run_id()
         self.schema = schema_of(self.run_id)
-        if not try_lock(run.control):
-            message = f"another run is in progress: {read_holder(run.control)}"
-            raise Refused([Problem("target", message, "wait for it")])
+        take_lock(run.control)
         if found:  # outside a transaction: inside, the server would always show the same sessions
             end_sessions(run.control, f"windlass {found.run}")
         self.journal = Journal(self.run_id, working_on_target)
@@ -283,11 +280,3 @@ def repair_sequences(repairs: _Repairs, _: Item) -> Result:
 
 def _noted(states: Iterable[Sequence]) -> list[list[Any]]:
     return [[one.name.schema, one.name.name, one.last_value, one.is_called] for one in states]
-
-
-@contextmanager
-def explained(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        raise explain(error, doing, side="target") from error

@@ -9,12 +9,13 @@ from typing import Any
 from psycopg import sql
 
 from windlass.engines.postgres.catalog import read_existing
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.fingerprint import Pair, pair, root_pair
 from windlass.engines.postgres.largeobjects import (
     apply_metadata,
     unlink_large_objects,
 )
-from windlass.engines.postgres.lock import end_sessions, read_holder, try_lock
+from windlass.engines.postgres.lock import end_sessions, take_lock
 from windlass.engines.postgres.rowmend import Aside, give_back, undisturbed
 from windlass.engines.postgres.sequences import set_sequences
 from windlass.engines.postgres.session import Connection
@@ -26,7 +27,7 @@ from windlass.flows.repair.repaired import (
     changed_sequences,
     read_oid,
 )
-from windlass.flows.repair.steps import DESCRIBED, ROWS, SEQUENCES, explained, schema_of
+from windlass.flows.repair.steps import DESCRIBED, ROWS, SEQUENCES, schema_of
 from windlass.flows.rollback import already_undone, find_run
 from windlass.journal import records
 from windlass.journal.records import Line
@@ -59,9 +60,7 @@ def undo_repair(connection: Connection, found: records.Run, *, force: bool = Fal
     Raises:
         Refused: another run is at work, or rows were changed since, and `force` is not given.
     """
-    if not try_lock(connection):
-        message = f"another run is in progress: {read_holder(connection)}"
-        raise Refused([Problem("target", message, "wait for it")])
+    take_lock(connection)
     found = find_run(connection, found.run)
     if found.state is State.ROLLED_BACK:
         return already_undone(found)
@@ -74,7 +73,8 @@ def undo_repair(connection: Connection, found: records.Run, *, force: bool = Fal
     tables: set[int] = set()
     changed: list[Problem] = []
     states: list[Sequence] = []  # set last: a rollback does not revert sequences
-    with explained(f"undoing run {found.run}"), connection.transaction():
+    doing = f"undoing run {found.run}"
+    with explaining(doing, side="target"), connection.transaction():
         connection.execute("set local synchronous_commit = on")
         for line, note in reversed(_notes(connection, found.run)):
             if line.step == ROWS:

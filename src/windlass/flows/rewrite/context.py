@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-import psycopg
-
-from windlass.engines.postgres.errors import explain
-from windlass.engines.postgres.lock import (
-    name_session,
-)
+from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.lock import name_session
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.transaction import ONE_SNAPSHOT, working_in_place
 from windlass.errors import Refused, RunLost, WindlassError
@@ -262,11 +258,8 @@ class Rewriting(Reporting):
         connection = self.connection
         plan = self._plan = plan_rewrite(connection, self.spec, new_run_id())
         self._journal = Journal(plan.run, working_in_place)
-        try:
-            with connection.transaction():
-                door.create(connection)
-        except psycopg.Error as error:
-            raise explain(error, "making the journal", side="database") from error
+        with explaining("making the journal", side="database"), connection.transaction():
+            door.create(connection)
         name_session(connection, session_name(plan.run))
         origin = (self.hold.table, self.hold.external_run)
         line = begin_run(connection, plan, origin, self.spec.config(), read)

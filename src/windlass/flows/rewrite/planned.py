@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.session import Address, Role
 from windlass.inplace.preview import Preview, preview
 from windlass.model.event import Emit
@@ -75,8 +73,6 @@ def plan_rewrite(spec: RewriteSpec, emit: Emit) -> PlannedRewrite:
     """
     assert spec.connection is not None
     address = Address.parse("database", spec.connection.get_secret_value())
-    with address.connect(Role.SOURCE, "windlass plan") as connection:
-        try:
-            return PlannedRewrite(preview(connection, spec))
-        except psycopg.Error as error:
-            raise explain(error, "planning the rewrite", side="database") from error
+    connecting = address.connect(Role.SOURCE, "windlass plan")
+    with connecting as connection, explaining("planning the rewrite", side="database"):
+        return PlannedRewrite(preview(connection, spec))

@@ -13,7 +13,7 @@ from functools import wraps
 import psycopg
 from psycopg import sql
 
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explain, explaining
 from windlass.engines.postgres.lock import end_sessions
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_columns
@@ -39,10 +39,8 @@ def _explained(step: Callable[[Rewriting, Item], Result]) -> Callable[[Rewriting
 
     @wraps(step)
     def explained(run: Rewriting, item: Item) -> Result:
-        try:
+        with explaining(step.__name__, side="database"):
             return step(run, item)
-        except psycopg.Error as error:
-            raise explain(error, step.__name__, side="database") from error
 
     return explained
 
@@ -358,15 +356,12 @@ def _give_up(run: Rewriting, error: WindlassError) -> None:
     """Restore the rows that the run deleted, and end it: then it has changed nothing, and the
     previous backup stays."""
     connection, plan, staging = run.connection, run.plan, run.staging
-    try:
-        with connection.transaction():
-            returned = backup.return_deleted(connection, staging, staging.all_gone())
-            _tell_kept(run, returned)
-            staging.drop(connection)
-            backup.drop_unfinished(connection, plan)
-            message = f"{error}; {plural(returned.rows, 'row')} that it had deleted are back"
-            run.end(State.ROLLED_BACK, run.outcome(State.ROLLED_BACK, message))
-    except psycopg.Error as failed:
-        doing = f"putting back what run {plan.run} has deleted"
-        raise explain(failed, doing, side="database") from failed
+    doing = f"putting back what run {plan.run} has deleted"
+    with explaining(doing, side="database"), connection.transaction():
+        returned = backup.return_deleted(connection, staging, staging.all_gone())
+        _tell_kept(run, returned)
+        staging.drop(connection)
+        backup.drop_unfinished(connection, plan)
+        message = f"{error}; {plural(returned.rows, 'row')} that it had deleted are back"
+        run.end(State.ROLLED_BACK, run.outcome(State.ROLLED_BACK, message))
     run.emit(Noticed(f"{plural(returned.rows, 'row')} that run {plan.run} had deleted are back"))

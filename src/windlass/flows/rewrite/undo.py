@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import psycopg
 from psycopg import sql
 
-from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.lock import read_holder, relation_key, try_lock
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_name
@@ -82,21 +81,16 @@ def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = Fa
     enter(connection, plan.table)
 
     def put_back(timeout: str) -> backup.Restored:
-        try:
-            with connection.transaction():
-                connection.execute("set local synchronous_commit = on")
-                connection.execute(
-                    sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout))
-                )
-                if found.state in UNFINISHED and plan.kept.level == "touched":
-                    backup.keep_touched(connection, Staging(plan))
-                restored = backup.put_back(connection, plan, done, force=force)
-                Staging(plan).drop(connection)
-                backup.drop_unfinished(connection, plan)
-                records.set_state(connection, found.run, State.ROLLED_BACK)
-                return restored
-        except psycopg.Error as error:
-            raise explain(error, f"undoing run {found.run}", side="database") from error
+        with explaining(f"undoing run {found.run}", side="database"), connection.transaction():
+            connection.execute("set local synchronous_commit = on")
+            connection.execute(sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout)))
+            if found.state in UNFINISHED and plan.kept.level == "touched":
+                backup.keep_touched(connection, Staging(plan))
+            restored = backup.put_back(connection, plan, done, force=force)
+            Staging(plan).drop(connection)
+            backup.drop_unfinished(connection, plan)
+            records.set_state(connection, found.run, State.ROLLED_BACK)
+            return restored
 
     restored = in_short_waits(put_back)
     message = (
@@ -132,11 +126,8 @@ def drop_run(connection: Connection, plan: RewritePlan, added: Sequence[str]) ->
     if added:  # and stays: the next such run would add it again
         message += f"; {', '.join(added)}, which it had added, stays"
     outcome = Outcome(plan.run, State.ROLLED_BACK, source=plan.title, message=message)
-    try:
-        with connection.transaction():
-            Staging(plan).drop(connection)
-            backup.drop_unfinished(connection, plan)
-            records.set_state(connection, plan.run, State.ROLLED_BACK, outcome)
-    except psycopg.Error as error:
-        raise explain(error, f"dropping run {plan.run}", side="database") from error
+    with explaining(f"dropping run {plan.run}", side="database"), connection.transaction():
+        Staging(plan).drop(connection)
+        backup.drop_unfinished(connection, plan)
+        records.set_state(connection, plan.run, State.ROLLED_BACK, outcome)
     return message

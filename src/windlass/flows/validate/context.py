@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
 import psycopg
 
-from windlass.engines.postgres.errors import explain
 from windlass.errors import Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.holding import hold_of
 from windlass.flows.migrate.portions import SET_SEQUENCES
-from windlass.flows.sides import PlanIndex, Sides, relation_names
+from windlass.flows.sides import PlanIndex, Sides, reading_journal, relation_names
 from windlass.flows.validate.outline import VALIDATE
 from windlass.flows.validate.verdict import relation_outcomes, with_findings
 from windlass.journal import records
@@ -130,12 +129,8 @@ class Comparison(Sides):
     @contextmanager
     def _reading_journal(self) -> Iterator[None]:
         """Read the journal; one that belongs to another user counts as missing."""
-        try:
+        with reading_journal(), suppress(psycopg.errors.InsufficientPrivilege, Refused):
             yield
-        except (psycopg.errors.InsufficientPrivilege, Refused):
-            return
-        except psycopg.Error as error:
-            raise explain(error, "reading the journal", side="target") from error
 
     @property
     def differing(self) -> list[RelationPlan]:
