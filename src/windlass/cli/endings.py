@@ -14,6 +14,7 @@ from windlass.cli.wrapping import WHOLE, hang
 from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.outcome import State
 from windlass.model.report import Problem
+from windlass.model.units import plural
 from windlass.run.hints import RESUME, SAME, way_on
 
 
@@ -109,8 +110,7 @@ def ending_of(error: BaseException, *, writes: bool) -> Ending:
 
 
 def refusal(problems: Sequence[Problem]) -> str:
-    count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
-    return f"refused: {count} found; nothing was written"
+    return f"refused: {plural(len(problems), 'problem')} found; nothing was written"
 
 
 def report(ending: Ending, voice: Voice, error: BaseException | None = None) -> int:

@@ -158,12 +158,12 @@ def read_any_spec(voice: Voice, words: Mapping[str, Any]) -> SpecModel:
     Raises:
         BadSpec: with every fault.
     """
-    from windlass.flows.specs import flow_of_file, load
+    from windlass.flows.specs import load, read_any
 
     options = {name: value for name, value in words.items() if name != "file"}
     file = words.get("file")
-    flow = flow_of_file(file) if file is not None else "migrate"
-    return _hidden(voice, load(flow, options, file))
+    spec = read_any(file, options) if file is not None else load("migrate", options)
+    return _hidden(voice, spec)
 
 
 def _hidden(voice: Voice, spec: SpecModel) -> SpecModel:

@@ -337,10 +337,8 @@ def loss_lines(outcome: Outcome, width: int) -> Iterator[str]:
     for loss in outcome.losses:
         groups.setdefault((loss.kind, loss.message), []).append(loss.object)
     for (kind, message), objects in list(groups.items())[:MOST_LOSSES]:
-        names = ", ".join(objects[:MOST_NAMES])
-        if len(objects) > MOST_NAMES:
-            names += f" and {len(objects) - MOST_NAMES:,} more"
-        yield from hang(f"{kind}: {names}: {message}", width, _styled("  ! ", "yellow"))
+        words = f"{kind}: {several(objects, MOST_NAMES)}: {message}"
+        yield from hang(words, width, _styled("  ! ", "yellow"))
     if len(groups) > MOST_LOSSES:
         yield dim(f"  and {len(groups) - MOST_LOSSES:,} more kinds; --json lists all")
 
@@ -382,9 +380,6 @@ def _next(
     if outcome.set_aside and rollback:
         yield f"  {plural(outcome.set_aside, 'object')} set aside. To put back what was there:"
         yield f"    {rollback}"
-
-
-# ----------------------------------------------------------------------------------------- rewrite
 
 
 # ------------------------------------------------------------------------------------------ pieces

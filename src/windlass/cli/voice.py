@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -116,21 +116,22 @@ class Voice:
 
     def planned_command(self, plan: Path) -> str:
         """The command that runs a plan written into a file, between the same two databases."""
-        words = ["windlass", "migrate", "--plan", str(plan)]
-        for word, value in pairwise((*self.arguments, "")):
-            name, equals, _ = word.partition("=")
-            if name in ("--source", "--target", "--file", "-f"):
-                words += [word] if equals else [word, value]
-        return shlex.join(map(_mask_word, words))
+        return self._with_own(
+            ["migrate", "--plan", str(plan)], ("--source", "--target", "--file", "-f")
+        )
 
     def rollback_command(self, run: str) -> str:
         """The command that undoes a run on this command's target."""
-        words = ["windlass", "rollback", run]
+        return self._with_own(["rollback", run], ("--target", "--file", "-f"))
+
+    def _with_own(self, words: Sequence[str], options: Collection[str]) -> str:
+        """A command line, and those of this command's options that it needs."""
+        found = ["windlass", *words]
         for word, value in pairwise((*self.arguments, "")):
             name, equals, _ = word.partition("=")
-            if name in ("--target", "--file", "-f"):
-                words += [word] if equals else [word, value]
-        return shlex.join(map(_mask_word, words))
+            if name in options:
+                found += [word] if equals else [word, value]
+        return shlex.join(map(_mask_word, found))
 
     def result(self, text: str, *, nl: bool = True) -> None:
         """Print to stdout. A reader that went away (``| head``) does not change how the run

@@ -28,6 +28,9 @@ class Problem:
     def __str__(self) -> str:
         return spelled(self.text)
 
+    def to_json(self) -> dict[str, str]:
+        return {"object": self.object, "message": self.message, "hint": self.hint}
+
 
 class LossClass(StrEnum):
     """What a loss is about, which decides whether a run may continue.

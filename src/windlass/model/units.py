@@ -67,5 +67,5 @@ def _three_digits(number: float, *, whole: bool = False) -> str:
 
 def several(names: Sequence[str], most: int = 2) -> str:
     """The first names of a list: ``a, b and 7 more``."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

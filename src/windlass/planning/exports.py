@@ -21,6 +21,7 @@ from windlass.model.export import (
     Span,
 )
 from windlass.model.report import Problem
+from windlass.model.units import several
 from windlass.planning.patterns import matches, matches_column
 from windlass.spec.choices import Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
@@ -54,9 +55,7 @@ def choose(
     chosen: dict[str, Wanted] = {}
     for one in spec.relations or (RelationSpec(name="*"),):
         if one.query:
-            chosen[one.name] = Wanted(
-                one, Request(one.name, None, one.query, one.where, one.text, one.types)
-            )
+            chosen[one.name] = Wanted(one, _request(one, None))
             continue
         found = [relation for relation in relations if _is_meant(spec, one.name, relation)]
         if not found:
@@ -67,9 +66,7 @@ def choose(
 
 
 def _all(relations: Sequence[Readable]) -> str:
-    names = [str(one.name) for one in relations]
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return f"it has {', '.join(names[:_SHOWN]) or 'no tables'}{more}"
+    return f"it has {several([str(one.name) for one in relations], _SHOWN) or 'no tables'}"
 
 
 def _request(one: RelationSpec, relation: Readable | None) -> Request:

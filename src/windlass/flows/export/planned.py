@@ -49,10 +49,7 @@ class PlannedExport:
                 }
                 for one in self.exports
             ],
-            "problems": [
-                {"object": one.object, "message": one.message, "hint": one.hint}
-                for one in self.problems
-            ],
+            "problems": [one.to_json() for one in self.problems],
         }
 
     def as_text(self, style: Style) -> str:

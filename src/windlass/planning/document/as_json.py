@@ -33,7 +33,7 @@ def document(plan: Plan, left: RunDetail | None = None) -> dict[str, object]:
         "verify": plan.how.verify,
         "pg_dump": plan.made.tools.get("pg_dump"),
         "copies_rows": plan.how.copies_rows,
-        "problems": _each(plan.findings.problems, _problem_json),
+        "problems": _each(plan.findings.problems, Problem.to_json),
         "losses": _each(plan.findings.losses, Loss.to_json),
         "notices": list(plan.findings.notices),
         "set_aside": _each(plan.set_aside, _set_aside_json),
@@ -69,10 +69,6 @@ def _estimate_json(estimate: Estimate) -> dict[str, object]:
         "rows": estimate.rows,
         "basis": estimate.basis,
     }
-
-
-def _problem_json(problem: Problem) -> dict[str, object]:
-    return {"object": problem.object, "message": problem.message, "hint": problem.hint}
 
 
 def _set_aside_json(item: SetAside) -> dict[str, object]:

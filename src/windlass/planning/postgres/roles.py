@@ -13,6 +13,7 @@ from windlass.engines.postgres.syntax import Node, parse, split, walk
 from windlass.model.relation import Name
 from windlass.model.report import Loss, LossClass, Problem
 from windlass.model.statement import Phase, Statement
+from windlass.model.units import several
 from windlass.planning.postgres.needed_schemas import makes_schema
 from windlass.planning.postgres.select import describe
 from windlass.planning.postgres.surroundings import Surroundings
@@ -239,7 +240,4 @@ def _acts_for(statement: str) -> set[str]:
 
 
 def _some(objects: Sequence[str]) -> str:
-    distinct = list(dict.fromkeys(objects))
-    if len(distinct) <= 3:
-        return ", ".join(distinct)
-    return f"{', '.join(distinct[:3])} and {len(distinct) - 3} more"
+    return several(list(dict.fromkeys(objects)), 3)
