@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from windlass.aside.left import (
@@ -57,15 +57,15 @@ def read_left(connection: Connection, run: str = "") -> list[Left]:
     Raises:
         Refused: there is no such run, it is unfinished, or an earlier one needs its journal.
     """
-    sizes = read_sizes(connection)
-    lost = _lost(connection, sizes)
+    sizes, runs = read_sizes(connection), _runs(connection)
+    lost = _lost(connection, sizes, {one.run for one in runs})
     if run and run not in {one.run for one in lost}:
         found = find_run(connection, run)
         if found.state in UNFINISHED:
             hint = "resume it, or undo it with windlass rollback, first"
             message = f"is {found.state}, and needs what it has left"
             raise Refused([Problem(f"run {run}", message, hint)])
-    ended = [one for one in _runs(connection) if one.state not in UNFINISHED]
+    ended = [one for one in runs if one.state not in UNFINISHED]
     lefts = [*(_left(connection, one, sizes) for one in ended), *lost]
     found_lefts = [one for one in lefts if run in ("", one.run)]
     forgotten = [one.run for one in found_lefts if one.state]
@@ -78,10 +78,9 @@ def _runs(connection: Connection) -> list[records.Run]:
     return records.read_runs(connection) if door.exists(connection) else []
 
 
-def _lost(connection: Connection, sizes: Sizes) -> list[Left]:
+def _lost(connection: Connection, sizes: Sizes, known: Collection[str]) -> list[Left]:
     """Schemas with windlass's mark whose run is not in the journal."""
     own = read_own_schemas(connection, side="target").names
-    known = {one.run for one in _runs(connection)}
     return [
         Left(run, "", "", schemas, size)
         for run, (schemas, size) in sorted(sizes.items(), reverse=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -19,7 +18,7 @@ from psycopg import Connection
 
 from windlass.errors import AlreadyDone, RunLost
 from windlass.journal import records
-from windlass.journal.records import Line
+from windlass.journal.records import Line, Lines
 from windlass.model.flow import Result
 from windlass.model.outcome import Outcome, State
 
@@ -53,7 +52,7 @@ class Journal:
     def __init__(self, run: str, begin: Begin, epoch: int = 1) -> None:
         self.run, self.epoch = run, epoch
         self._begin = begin
-        self._lines: dict[str, dict[str, Line]] = defaultdict(dict)
+        self._lines = records.by_step(())
         self._lock = threading.Lock()
 
     # what is finished
@@ -74,14 +73,13 @@ class Journal:
         return self._lines.get(step) or {}
 
     @property
-    def by_step(self) -> Mapping[str, Mapping[str, Line]]:
+    def by_step(self) -> Lines:
         """All lines, by step and item."""
         return self._lines
 
     def note(self, step: str, item: str = "") -> Result:
         """What a piece of work has returned; empty if it is not done."""
-        line = self.lines(step).get(item)
-        return (line.note or {}) if line else {}
+        return records.note_of(self._lines, step, item)
 
     def lacking(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """Items that are required but not finished, by step; complete steps are left out."""
@@ -93,9 +91,7 @@ class Journal:
 
     def read(self, connection: Session) -> None:
         """Replace the lines in memory by the target's."""
-        found: dict[str, dict[str, Line]] = defaultdict(dict)
-        for line in records.read_lines(connection, self.run):
-            found[line.step][line.item] = line
+        found = records.by_step(records.read_lines(connection, self.run))
         with self._lock:
             self._lines = found
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import Connection, sql
@@ -42,6 +43,9 @@ class Line:
     seconds: float = 0.0
     snapshot: int | None = None
     note: dict[str, Any] | None = None
+
+
+Lines = Mapping[str, Mapping[str, Line]]  # by step and item
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,34 +312,43 @@ def read_snapshots(connection: Session, run: str) -> list[tuple[Snapshot, dict[s
     return [(Snapshot(*row[:4]), row[4]) for row in rows]
 
 
+_OF_A_RUN: Final = (
+    "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
+    " from windlass.line where run = %s"
+)
+
+
 def read_lines(connection: Session, run: str) -> list[Line]:
-    rows = connection.execute(
-        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
-        " from windlass.line where run = %s order by at",
-        (run,),
-    ).fetchall()
+    rows = connection.execute(_OF_A_RUN + " order by at", (run,)).fetchall()
     return [Line(*row) for row in rows]
-
-
-def read_line(connection: Session, run: str, step: str, item: str) -> Line:
-    """A line that is known to exist."""
-    row = connection.execute(
-        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
-        " from windlass.line where run = %s and step = %s and item = %s",
-        (run, step, item),
-    ).fetchone()
-    assert row is not None
-    return Line(*row)
 
 
 def read_lines_of(connection: Session, run: str, step: str, items: list[str]) -> list[Line]:
     """The existing lines of a step's items."""
     rows = connection.execute(
-        "select step, item, relation, rows, size_bytes, seconds, snapshot, note"
-        " from windlass.line where run = %s and step = %s and item = any(%s)",
-        (run, step, items),
+        _OF_A_RUN + " and step = %s and item = any(%s)", (run, step, items)
     ).fetchall()
     return [Line(*row) for row in rows]
+
+
+def has_lines(connection: Session, run: str) -> bool:
+    """Whether any work of a run is finished."""
+    row = connection.execute("select from windlass.line where run = %s limit 1", (run,)).fetchone()
+    return row is not None
+
+
+def by_step(lines: Iterable[Line]) -> defaultdict[str, dict[str, Line]]:
+    """Lines by their step and item, in the given order."""
+    found: defaultdict[str, dict[str, Line]] = defaultdict(dict)
+    for line in lines:
+        found[line.step][line.item] = line
+    return found
+
+
+def note_of(lines: Lines, step: str, item: str = "") -> Mapping[str, Any]:
+    """What a piece of work has returned; empty if it is not done."""
+    line = lines.get(step, {}).get(item)
+    return (line.note or {}) if line else {}
 
 
 def read_run_of_snapshot(connection: Session, source: str, snapshot: str) -> str:

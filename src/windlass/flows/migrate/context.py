@@ -16,7 +16,7 @@ from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.engines.postgres.transaction import working_on_target
 from windlass.errors import Refused, RunLost, SnapshotLost, WindlassError
 from windlass.flows.holding import hold_of
-from windlass.flows.migrate.ending import new_losses, outcome_of
+from windlass.flows.migrate.ending import losses_in, outcome_of
 from windlass.flows.migrate.finding import Finder, Found, Request, Stage
 from windlass.flows.migrate.opening import begin_new, resume
 from windlass.flows.migrate.outline import MIGRATE
@@ -100,11 +100,11 @@ class Migration(Sides):
 
     def losses(self) -> tuple[Loss, ...]:
         """The plan's losses, and those that the rows caused since."""
-        return (*self.plan.findings.losses, *new_losses(self.journal))
+        return (*self.plan.findings.losses, *losses_in(self.journal))
 
     def unaccepted_losses(self) -> tuple[Loss, ...]:
         """Losses caused by the rows; the plan's were accepted before it began."""
-        return unaccepted(new_losses(self.journal), self.spec.accept)
+        return unaccepted(losses_in(self.journal), self.spec.accept)
 
     def copied(self) -> Plan | None:
         return self.plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import psycopg
@@ -50,9 +50,9 @@ def check_complete(run: Sides, journal: Journal, *, is_over: bool) -> None:
         raise RunLost(f"the target has lost {len(items)} pieces of work in {step}")
 
 
-def new_losses(journal: Journal) -> list[Loss]:
-    """Losses that the rows caused."""
-    notes = (line.note or {} for line in journal)
+def losses_in(lines: Iterable[Line]) -> list[Loss]:
+    """Losses that the rows caused, in these pieces of work."""
+    notes = (line.note or {} for line in lines)
     return [Loss.from_json(loss) for note in notes for loss in note.get("losses", ())]
 
 

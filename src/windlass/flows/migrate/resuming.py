@@ -9,7 +9,7 @@ from windlass.engines.postgres.presence import Present
 from windlass.engines.postgres.session import Connection
 from windlass.errors import CannotResume, Refused
 from windlass.flows.migrate.portions import CREATE_TABLES, SET_SEQUENCES, TRANSFERS, UNDOING, divide
-from windlass.journal.records import Line
+from windlass.journal.records import Line, Lines
 from windlass.model.outcome import RelationOutcome
 from windlass.model.plan import Arrival, Plan
 from windlass.model.relation import Column, Name, Relation
@@ -22,7 +22,6 @@ from windlass.trust.overloads import read_overloads
 MOST_NAMED = 10
 BEGIN_AGAIN = f"{word('restart')} undoes the run and starts over"
 LARGE_OBJECTS = "copy_large_objects"
-Lines = Mapping[str, Mapping[str, Line]]  # by step and item
 
 
 def check_source(plan: Plan, source: Catalog) -> None:

@@ -58,7 +58,7 @@ def settle_changed(run: Sides, journal: Journal, activities: Mapping[int, Activi
     for enters, items in groups.items():
         some = [item for item in items if changed(item)]
         if some:
-            _copy_again(run, journal, [enters])
+            _copy_again(run, journal, {enters})
             _say(run, some, "changed after the first snapshot was lost")
 
 
@@ -82,7 +82,7 @@ def settle_emptied(run: Sides, journal: Journal) -> None:
     ]
     if is_guarded(journal):
         _refuse_closed([one for one in emptied if _is_closed(run, unlogged[one.target])])
-    _copy_again(run, journal, [item.enters for item in emptied])
+    _copy_again(run, journal, {item.enters for item in emptied})
     if any(target in unlogged for _, target in run.plan.sequences):
         journal.forget(run.control, [SET_SEQUENCES], [""])
     if emptied:
@@ -103,9 +103,9 @@ def _refuse_closed(items: Sequence[RelationPlan]) -> None:
         )
 
 
-def _copy_again(run: Sides, journal: Journal, entered: Sequence[Name]) -> None:
+def _copy_again(run: Sides, journal: Journal, entered: set[Name]) -> None:
     """Delete the rows and their journal lines."""
-    together = [item for item in run.plan.relations if item.enters in set(entered)]
+    together = [item for item in run.plan.relations if item.enters in entered]
     if not together:
         return
     ids = [chunk.id for item in together for chunk in item.chunks]

@@ -10,13 +10,20 @@ from windlass.engines.postgres.session import Connection
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.portions import TRANSFERS, expected_items
 from windlass.journal import records
+from windlass.journal.records import Line
 from windlass.model.outcome import RunDetail, RunStatus, State, StepStatus
+from windlass.model.plan import Plan
 
 
 def migration_status(connection: Connection, run: records.Run) -> RunStatus:
-    holder = read_holder(connection)
     plan = records.read_plan(connection, run.run)
-    lines = records.read_lines(connection, run.run)
+    return _status(connection, run, plan, records.read_lines(connection, run.run))
+
+
+def _status(
+    connection: Connection, run: records.Run, plan: Plan, lines: Sequence[Line]
+) -> RunStatus:
+    holder = read_holder(connection)
     copied = {line.item for line in lines if line.step in TRANSFERS}
     done = [item for item in plan.relations if all(chunk.id in copied for chunk in item.chunks)]
     return RunStatus(
@@ -39,7 +46,13 @@ def migration_status(connection: Connection, run: records.Run) -> RunStatus:
 
 def migration_detail(connection: Connection, run: records.Run) -> RunDetail:
     plan = records.read_plan(connection, run.run)
-    lines = records.read_lines(connection, run.run)
+    return detail_of(connection, run, plan, records.read_lines(connection, run.run))
+
+
+def detail_of(
+    connection: Connection, run: records.Run, plan: Plan, lines: Sequence[Line]
+) -> RunDetail:
+    """`migration_detail`, of a plan and lines that have been read."""
     done = Counter(line.step for line in lines)
     seconds: dict[str, float] = defaultdict(float)
     for line in lines:
@@ -50,7 +63,7 @@ def migration_detail(connection: Connection, run: records.Run) -> RunDetail:
         if items
     ]
     return RunDetail(
-        migration_status(connection, run),
+        _status(connection, run, plan, lines),
         run.outcome,
         str(plan.target),
         plan.made.version,

@@ -39,7 +39,7 @@ from windlass.errors import (
     RunLost,
 )
 from windlass.flows.migrate.context import Migration
-from windlass.flows.migrate.ending import check_complete, notice_snapshots, state_of
+from windlass.flows.migrate.ending import check_complete, losses_in, notice_snapshots, state_of
 from windlass.flows.migrate.maintenance import analyze, refresh, with_losses
 from windlass.flows.migrate.portions import (
     BEFORE,
@@ -319,8 +319,8 @@ def _statements(run: Work, step: str, item: Item) -> Sequence[Statement]:
 
 def validate_foreign_keys(run: Work, item: Item) -> Result:
     """Validate a batch's foreign keys separately: rows that violate one leave it NOT VALID."""
-
-    lost = {loss.object for loss in run.losses()}
+    made = run.lines(IN_ORDER[Phase.FOREIGN_KEYS])
+    lost = {loss.object for loss in (*run.plan.findings.losses, *losses_in(made.values()))}
     statements = [
         named
         for statement in _statements(run, VALIDATE_FOREIGN_KEYS, item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache, partial
 
 from windlass.aside.objects import STAYS_IF_USED
 from windlass.engines.postgres.session import Connection
@@ -20,8 +21,13 @@ def later_problems(
     """Problems if a later run has put objects under the names of those that a run made or was to
     make. Large objects have no names: of two runs with some, the later one may have set the earlier
     one's aside."""
-    if not records.read_lines(connection, found.run):
-        return []  # it made nothing
+    later = [
+        one
+        for one in records.read_runs(connection, flow=found.flow)
+        if one.started_at > found.started_at and one.state is not State.ROLLED_BACK
+    ]
+    if not (later and records.has_lines(connection, found.run)):
+        return []  # it made nothing, or is the last
     plan = records.read_plan(connection, found.run)
     return [
         Problem(
@@ -29,10 +35,8 @@ def later_problems(
             f"came after {found.run} and took over what it made",
             f"undo it first: windlass rollback {one.run}",
         )
-        for one in records.read_runs(connection, flow=found.flow)
-        if one.started_at > found.started_at
-        and one.state is not State.ROLLED_BACK
-        and _took_over(records.read_plan(connection, one.run), plan, large_objects)
+        for one in later
+        if _took_over(records.read_plan(connection, one.run), plan, large_objects)
     ]
 
 
@@ -43,6 +47,7 @@ def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[P
     names = set(forgotten)
     kept = [one for one in runs if one.run not in names and one.state is not State.ROLLED_BACK]
     plans = {one.run: records.read_plan(connection, one.run) for one in kept}
+    read_plan = cache(partial(records.read_plan, connection))
     return [
         Problem(
             f"run {later.run}",
@@ -53,7 +58,7 @@ def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[P
         if later.run in names and later.state is not State.ROLLED_BACK
         for earlier in kept
         if earlier.started_at < later.started_at
-        and _took_over(records.read_plan(connection, later.run), plans[earlier.run])
+        and _took_over(read_plan(later.run), plans[earlier.run])
     ]
 
 

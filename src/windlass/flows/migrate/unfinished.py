@@ -3,7 +3,6 @@ remains to be done, and why it cannot be resumed now. Writes nothing."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +12,7 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Connection
 from windlass.errors import CannotResume
 from windlass.flows.migrate.resuming import check_snapshot, check_source, check_target
-from windlass.flows.migrate.status import migration_detail
+from windlass.flows.migrate.status import detail_of
 from windlass.journal import records
 from windlass.model.outcome import RunDetail
 from windlass.model.plan import Plan
@@ -67,20 +66,19 @@ def read_unfinished(
 ) -> Planned:
     """A run's plan from the journal, with the problems that prevent resuming it now."""
     plan = records.read_plan(target, found.run)
-    lines: dict[str, dict[str, records.Line]] = defaultdict(dict)
-    for line in records.read_lines(target, found.run):
-        lines[line.step][line.item] = line
+    lines = records.read_lines(target, found.run)
+    done = records.by_step(lines)
     before = [one for one, _ in records.read_snapshots(target, found.run)]
 
     def checks() -> Iterator[Callable[[], None]]:
         yield lambda: check_source(plan, read_catalog(source))
-        yield lambda: check_target(plan, lines, read_presence(target, side="target"))
+        yield lambda: check_target(plan, done, read_presence(target, side="target"))
         if spec.one_snapshot:
-            yield lambda: check_snapshot(plan, lines, before, snapshot)
+            yield lambda: check_snapshot(plan, done, before, snapshot)
 
     problems = tuple(_problems(f"run {found.run}", list(checks())))
     refused = replace(plan, findings=replace(plan.findings, problems=problems))
-    return Planned(refused, migration_detail(target, found))
+    return Planned(refused, detail_of(target, found, plan, lines))
 
 
 def _problems(run: str, checks: Sequence[Callable[[], None]]) -> Iterator[Problem]:

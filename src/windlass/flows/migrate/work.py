@@ -14,7 +14,6 @@ from windlass.journal.records import Line
 from windlass.model.event import Event
 from windlass.model.flow import Result
 from windlass.model.plan import Plan
-from windlass.model.report import Loss
 from windlass.model.snapshot import Snapshot
 from windlass.spec.migrate import Spec
 
@@ -49,6 +48,3 @@ class Work(Protocol):
 
     def lines(self, step: str) -> Mapping[str, Line]:
         """A step's finished items, as far as this process knows."""
-
-    def losses(self) -> tuple[Loss, ...]:
-        """Those of the plan, and those that the rows have brought about since."""

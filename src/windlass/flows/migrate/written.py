@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from windlass.engines.postgres.catalog import read_sequence_owners
@@ -59,7 +59,8 @@ def foresee_migration(connection: Connection, found: records.Run) -> Foreseen:
         rows = sum(one.rows for name, one in held.items() if name in filled)
         tables = plural(len(filled), "table")
         parts.append(f"empties {tables} ({count_text(rows)} rows) that it filled")
-    notes = _Notes(records.read_lines(connection, found.run))
+    lines = records.read_lines(connection, found.run)
+    notes = _Notes(lines)
     objects = notes.large_objects
     if objects:
         parts.append(f"removes {plural(len(objects), 'large object')}")
@@ -68,7 +69,7 @@ def foresee_migration(connection: Connection, found: records.Run) -> Foreseen:
     if found.state in UNFINISHED and found.run in read_holder(connection):
         return Foreseen(", ".join(parts))  # it is being written to
     written = [
-        *_written(connection, found, plan, held),
+        *_written(found, plan, held, lines),
         *_guests(connection, plan),
         *_rewritten(connection, found.run, objects),
         *_drawn_from(connection, notes),
@@ -91,12 +92,12 @@ def _tables(held: Sequence[Held]) -> str:
 
 
 def _written(
-    connection: Connection, found: records.Run, plan: Plan, held: Mapping[Name, Held]
+    found: records.Run, plan: Plan, held: Mapping[Name, Held], lines: Iterable[records.Line]
 ) -> Iterator[Problem]:
     """What other transactions wrote and, for a finished run, what they deleted: the journal has the
     number of its rows. Partitions whose rows go in through one root are counted together. A crash
     may have emptied relations that an unfinished run filled, and unlogged ones."""
-    copied = _copied(connection, found.run)
+    copied = {line.item: line.rows for line in lines if line.step in TRANSFERS}
     groups: dict[Name, list[RelationPlan]] = defaultdict(list)
     for item in plan.relations:
         if item.target in held:
@@ -112,12 +113,6 @@ def _written(
             yield written_since(str(enters), changed)
         elif not is_over and others:
             yield _written_beside(str(enters), others)
-
-
-def _copied(connection: Connection, run: str) -> dict[str, int]:
-    """Rows by chunk."""
-    lines = records.read_lines(connection, run)
-    return {line.item: line.rows for line in lines if line.step in TRANSFERS}
 
 
 def _guests(

@@ -12,14 +12,13 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_columns
 from windlass.engines.postgres.transaction import ONE_SNAPSHOT, working_in_place
 from windlass.journal import door, records
-from windlass.journal.records import Line
+from windlass.journal.records import Line, Lines, note_of
 from windlass.model.flow import Result
 from windlass.model.rewrite import RewritePlan
 
 FLOW = "rewrite"
 KEPT_RUNS = 100  # of one table, in the journal: every five minutes is 288 a day
 BETWEEN_STEPS_SECONDS = 60.0  # another run that is silent for longer counts as abandoned
-Lines = Mapping[str, Mapping[str, Line]]  # by step and item
 _PLAN = TypeAdapter(RewritePlan)
 
 
@@ -59,23 +58,14 @@ def begin_run(
 
 def read_lines(connection: Connection, run: str) -> dict[str, dict[str, Line]]:
     """By step and item."""
-    lines: dict[str, dict[str, Line]] = {}
-    for line in records.read_lines(connection, run):
-        lines.setdefault(line.step, {})[line.item] = line
-    return lines
-
-
-def noted(lines: Lines, step: str, item: str = "") -> Result:
-    """The note of a piece of work; empty if it is not done."""
-    line = lines.get(step, {}).get(item)
-    return (line.note or {}) if line else {}
+    return records.by_step(records.read_lines(connection, run))
 
 
 def count(plan: RewritePlan, lines: Lines) -> dict[str, int]:
     """Numbers of a run's rows by what became of them, from its journal."""
 
     def note(step: str, item: str, key: str) -> int:
-        return int(noted(lines, step, item).get(key, 0))
+        return int(note_of(lines, step, item).get(key, 0))
 
     return {
         "selected": note("read_rows", "", "rows"),

@@ -12,13 +12,14 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_name
 from windlass.errors import Refused
 from windlass.flows.migrate.written import written_since
-from windlass.flows.rewrite.runs import Lines, has_changed, noted, read_lines, read_rewrite_plan
+from windlass.flows.rewrite.runs import has_changed, read_lines, read_rewrite_plan
 from windlass.flows.rewrite.waits import in_short_waits
 from windlass.flows.rollback import already_undone, find_run
 from windlass.inplace import backup
 from windlass.inplace.access import enter
 from windlass.inplace.staging import Staging
 from windlass.journal import records
+from windlass.journal.records import Lines, note_of
 from windlass.model.outcome import UNFINISHED, Outcome, State
 from windlass.model.past import Foreseen, Undone
 from windlass.model.report import Problem
@@ -42,10 +43,10 @@ def foresee_rewrite(connection: Connection, found: records.Run) -> Foreseen:
 
 
 def _done(run: str, lines: Lines) -> backup.Done:
-    write = noted(lines, "write_rows", "")
-    deleted = noted(lines, "delete_rows", "").get("rows", 0)
+    write = note_of(lines, "write_rows", "")
+    deleted = note_of(lines, "delete_rows", "").get("rows", 0)
     return backup.Done(
-        added=noted(lines, "write_rows", "add column").get("columns", ()),
+        added=note_of(lines, "write_rows", "add column").get("columns", ()),
         changed=write.get("columns", ()),
         deleted=deleted - write.get("returned", 0),
         transactions=records.transactions(run),
