@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -35,12 +35,13 @@ if TYPE_CHECKING:  # not every process runs a pg_dump
 
 
 class PlanIndex:
-    """A plan, and its parts by their names."""
+    """A plan, its parts by their names, and what is read of the target once."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.loads = {load.id: load for load in plan.loads}
         self.relations = {item.relation.name: item for item in plan.relations}
+        self.partitioned: Collection[str] | None = None  # on the target alone; None: not read yet
 
 
 class Sides(Reporting):

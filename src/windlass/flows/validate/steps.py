@@ -127,6 +127,12 @@ def _partitioned(run: Sides) -> Collection[str]:
     """Partitioned relations of the target whose counterpart on the source is not partitioned."""
     if run.purpose is Purpose.COMPARE:
         return _noted(run, "partitioned")
+    if run.index.partitioned is None:
+        run.index.partitioned = _read_partitioned(run)
+    return run.index.partitioned
+
+
+def _read_partitioned(run: Sides) -> Collection[str]:
     kept = filled(run.plan)
     if not kept:
         return ()
