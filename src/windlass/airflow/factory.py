@@ -372,7 +372,7 @@ def export_dag(
     spec: SpecLike,
     source_conn_id: str = "postgres_source",
     warehouse_conn_id: str = "",
-    words: str = f"{_PARAMS}:export_words",
+    words: str = f"{_PARAMS}:connected_words",
     tuning: Tuning | None = None,
     ending: Ending | None = None,
     **dag_options: Any,

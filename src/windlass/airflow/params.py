@@ -124,11 +124,6 @@ def connected_words(params: Given, given: Given) -> dict[str, Any]:
     return {**given, **sides}
 
 
-def export_words(params: Given, given: Given) -> dict[str, Any]:
-    """An export's spec as it stands, with the form's source."""
-    return {**given, "source": params["source_conn_id"]}
-
-
 def _selection(params: Given) -> dict[str, Any]:
     schemas = _names(params["source_schema"])
     targets = _names(params["target_schema"])

@@ -13,13 +13,15 @@ from psycopg import sql
 from windlass.model.export import Request
 
 
-def from_item(request: Request, schema: str) -> str:
-    """The FROM item, for engines that quote names as PostgreSQL does."""
+def from_item(request: Request, *, only: bool = False) -> str:
+    """The FROM item, for engines that quote names as PostgreSQL does. `only`: without the children
+    of the relation, which are relations themselves."""
     if request.relation is None:
         query = verbatim(request.query.rstrip("; \n"))
         text = statement("({query}\n) as windlass_query", query=query)
     else:
-        text = statement("{table}", table=names(schema, request.relation.name.name))
+        name = request.relation.name
+        text = statement("only {table}" if only else "{table}", table=names(name.schema, name.name))
     if not request.where:
         return text
     return statement(

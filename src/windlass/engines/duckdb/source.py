@@ -155,7 +155,7 @@ class DuckDbSource:
         ]
 
     def item(self, request: Request) -> str:
-        return from_item(request, request.relation.name.schema if request.relation else "")
+        return from_item(request)
 
     def describe(self, request: Request) -> Described:
         query = statement("describe select * from {item}", item=verbatim(self.item(request)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import psycopg
 from psycopg import sql
 
+from windlass.engines import statements
 from windlass.engines.base import Facts
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.arrow import ArrowReader, Canonical
@@ -131,18 +132,9 @@ class PostgresSource:
 
     def item(self, request: Request) -> str:
         """Children of a relation are separate relations, unless they are its partitions."""
-        if request.relation is None:
-            text = sql.SQL("({}\n) as windlass_query").format(sql.SQL(request.query.rstrip("; \n")))
-        else:
-            relation = self._relations[request.relation.name]
-            only = "only " if relation.has_children and relation.kind is Kind.TABLE else ""
-            name = sql.Identifier(relation.name.schema, relation.name.name)
-            text = sql.SQL("{}{}").format(sql.SQL(only), name)
-        if request.where:
-            text = sql.SQL("(select * from {} where {}\n) as windlass_some").format(
-                text, sql.SQL(request.where)
-            )
-        return text.as_string(None)
+        found = self._relations[request.relation.name] if request.relation else None
+        only = found is not None and found.has_children and found.kind is Kind.TABLE
+        return statements.from_item(request, only=only)
 
     def keep(self, names: Collection[str]) -> None:
         """Lock the relations: a snapshot does not protect from DROP and TRUNCATE, which wait until

@@ -15,7 +15,7 @@ from typing import Self
 
 from windlass.engines.base import Facts
 from windlass.engines.paths import check_file, identity_of
-from windlass.engines.sqlite.catalog import SCHEMA, read_relations
+from windlass.engines.sqlite.catalog import read_relations
 from windlass.engines.sqlite.describing import Known, describe
 from windlass.engines.sqlite.facts import FACTS
 from windlass.engines.sqlite.identifiers import strictly_named
@@ -98,7 +98,7 @@ class SqliteSource:
 
     def item(self, request: Request) -> str:
         query, where = strictly_named(request.query), strictly_named(request.where)
-        return from_item(replace(request, query=query, where=where), SCHEMA)
+        return from_item(replace(request, query=query, where=where))
 
     def describe(self, request: Request) -> Described:
         """Reads every value."""
