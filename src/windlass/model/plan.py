@@ -234,6 +234,19 @@ class Plan:
         return sum(item.relation.size_bytes for item in self.relations)
 
     @property
+    def renamed(self) -> dict[str, str]:
+        """Schemas that have another name on the target."""
+        return {old: new for old, new in self.schemas.items() if old != new}
+
+    @property
+    def targets(self) -> list[Name]:
+        """Names on the target: of relations with rows, then of all others, such as views."""
+        return [
+            *(item.target for item in self.relations),
+            *(target for _, _, target in self.objects.others),
+        ]
+
+    @property
     def fingerprint(self) -> str:
         """A hash that is the same for plans that would do the same, regardless of the number of
         rows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from windlass.engines.postgres.catalog import read_emptiness
@@ -87,18 +87,13 @@ def _has_replaced(target: Connection, later: records.Run, plan: Plan) -> bool:
     if later.state is State.ROLLED_BACK:
         return False
     aside = {item.name for item in records.read_plan(target, later.run).set_aside}
-    return not aside.isdisjoint(_made(plan))
-
-
-def _made(plan: Plan) -> Iterator[Name]:
-    yield from (item.target for item in plan.relations)
-    yield from (name for _, _, name in plan.objects.others)
+    return not aside.isdisjoint(plan.targets)
 
 
 def _is_there(target: Connection, plan: Plan, outcome: Outcome) -> bool:
     """Whether everything that the run made or filled still exists and is not empty."""
     present = read_presence(target, side="target")
-    if any(name not in present for name in _made(plan)):
+    if any(name not in present for name in plan.targets):
         return False
     targets = {str(item.target): item.target for item in plan.relations}
     filled: Sequence[Name] = [targets[one.target] for one in outcome.relations if one.rows]

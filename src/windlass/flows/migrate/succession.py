@@ -64,8 +64,7 @@ def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[P
 
 def _took_over(later: Plan, plan: Plan, large_objects: bool = True) -> bool:
     """Whether the later run touches anything that this one made."""
-    made = {item.target for item in plan.relations}
-    made |= {target for _, _, target in plan.objects.others}
+    made = set(plan.targets)
     if large_objects and later.objects.large_objects.count and plan.objects.large_objects.count:
         return True
     return (

@@ -194,7 +194,7 @@ class _Undoing:
         objects = self._repointed.get("objects", ())
         with connection.transaction():
             connection.execute("set local synchronous_commit = on")
-            keep_out_writers(connection, _tables_of(plan))
+            keep_out_writers(connection, plan.targets)  # skips what is no table
             self._check()
             self._undo_large_objects(self._objects)
             self._stayed += map(
@@ -227,14 +227,6 @@ class _Undoing:
         foreseen = foresee_migration(self._connection, self._found)
         self._summary = self._summary or _past(foreseen.summary)
         foreseen.refuse(force=self._force)
-
-
-def _tables_of(plan: Plan) -> list[Name]:
-    """Tables of any kind; other objects are skipped."""
-    return [
-        *(one.target for one in plan.relations),
-        *(target for *_, target in plan.objects.others),
-    ]
 
 
 def _partitions_first(

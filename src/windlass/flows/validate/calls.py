@@ -26,7 +26,7 @@ def call_differences(run: Sides, reported: Collection[str]) -> Iterator[Differen
     """The differences in calls, except for objects that are already `reported`."""
     source = read_calls(run.sessions().source(run.snapshot.id), side="source")
     target = read_calls(run.sessions().target(), side="target")
-    renamed = {old: new for old, new in run.plan.schemas.items() if old != new}
+    renamed = run.plan.renamed
     expected = _signatures(_renamed(one, renamed) for one in source)
     is_compared = _is_compared(run)
     found = _signatures(one for one in target if is_compared(one.owner))
@@ -71,9 +71,7 @@ def _renamed(call: Call, schemas: Mapping[str, str]) -> Call:
 def _is_compared(run: Sides) -> Callable[[Name], bool]:
     """Whether objects of this owner are compared, by the target's names."""
     plan, chosen = run.plan, wanted(run.spec)
-    relations = {item.target for item in plan.relations} | {
-        there for *_, there in plan.objects.others
-    }
+    relations = set(plan.targets)
     relations -= set() if run.purpose is Purpose.COMPARE else filled(plan)
     schemas = set() if chosen.include else set(plan.schemas.values())
 

@@ -184,7 +184,7 @@ def _differing_schema(run: Sides) -> _Schemas:
         name for _, name, _ in plan.objects.others
     }
     selected = select_entries(sides.source, names, chosen, sides.fed, present).entries
-    renamed = {old: new for old, new in plan.schemas.items() if old != new}
+    renamed = plan.renamed
     expected, losses = sides.written(run, renamed, selected), run.losses()
     is_selected = {entry.id for entry in selected}
     left_out = {loss.object for loss in losses} | {
@@ -243,9 +243,8 @@ def _beside_the_text(
     """Differences between definitions with the same text, except those already `reported`."""
     plan = run.plan
     if run.purpose is Purpose.COMPARE:
-        renamed = {old: new for old, new in plan.schemas.items() if old != new}
         user, roles = plan.target.user, sides.existing.roles
-        others = differing_owners(selected, sides.target, renamed, user=user, roles=roles)
+        others = differing_owners(selected, sides.target, plan.renamed, user=user, roles=roles)
         yield from (one for one in others if one.object not in reported)
     else:
         yield from astray(plan, run.sessions().target(), sides.existing)

@@ -61,10 +61,7 @@ def reported(differences: Iterable[Difference]) -> Result:
 def filled(plan: Plan) -> set[Name]:
     """Filled relations, which keep their definitions on the target."""
     made = {one.name for one in plan.statements if one.kind in RELATION_KINDS}
-    selected = {item.target for item in plan.relations} | {
-        target for _, _, target in plan.objects.others
-    }
-    return selected - made
+    return set(plan.targets) - made
 
 
 # rows
@@ -425,9 +422,7 @@ def _reading_problems(plan: Plan, present: Mapping[Name, Present]) -> Iterator[P
     """Relations of the target that this user may not read."""
     user = plan.target.user
     named = sql.Identifier(user).as_string(None)
-    names = [item.target for item in plan.relations]
-    names += [name for _, _, name in plan.objects.others]
-    for name in (*names, *(name for _, name in plan.sequences)):
+    for name in (*plan.targets, *(name for _, name in plan.sequences)):
         found = present.get(name)
         if found is None or found.kind not in "rpS":
             continue
