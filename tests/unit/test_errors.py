@@ -283,3 +283,12 @@ def test_each_address_that_was_tried_says_why_not_once() -> None:
 
 def test_an_error_without_words_is_called_by_its_name() -> None:
     assert str(explain(TimeoutError(), "connecting", side="source")) == "connecting: TimeoutError"
+
+
+def test_an_error_of_bigquery_s_without_a_text_can_be_retried() -> None:
+    errors = pytest.importorskip("windlass.engines.bigquery.errors")
+    with (
+        pytest.raises(ConnectionLost, match=r"^BigQuery raw: loading orders: TimeoutError$"),
+        errors.explaining("BigQuery raw", "loading orders"),
+    ):
+        raise TimeoutError

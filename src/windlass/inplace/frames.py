@@ -25,6 +25,7 @@ from windlass.engines.postgres.table import search_path, under
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.inplace.staging import Staging
 from windlass.model.flow import resolve
+from windlass.model.text import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,8 +78,7 @@ def call_function(
 
 def _explained(error: Exception, doing: str) -> WindlassError:
     """The first line only, without values: the other lines may show some."""
-    line = next(iter(str(error).splitlines()), "") or type(error).__name__
-    line = without_values(getattr(error, "sqlstate", None), line)
+    line = without_values(getattr(error, "sqlstate", None), first_line(error))
     if getattr(error, "sqlstate", None) is None and "libpq" in line:
         return ConnectionLost(f"{doing}: {line}", side="database")
     return WindlassError(f"{doing}: {line}", side="database")

@@ -9,6 +9,7 @@ from google.api_core import exceptions as faults
 from google.auth import exceptions as auth
 
 from windlass.errors import ConnectionLost, WindlassError
+from windlass.model.text import first_line
 
 
 @contextmanager
@@ -48,4 +49,4 @@ def explaining(place: str, doing: str) -> Iterator[None]:
 
 
 def said(error: BaseException) -> str:
-    return str(getattr(error, "message", "") or error).splitlines()[0][:300]
+    return first_line(error, str(getattr(error, "message", "") or ""))[:300]

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from windlass.engines.stopping import Stops
 from windlass.errors import ConnectionLost, Interrupted, WindlassError
+from windlass.model.text import first_line
 
 _FAULTS = (duckdb.Error, pa.ArrowException)
 MEMORY = "128MB"  # memory limit of a session, besides the rest of the process; it spills to disk
@@ -33,7 +34,7 @@ def explaining(place: str, doing: str, stops: Stops | None = None) -> Iterator[N
 
 
 def _explained(error: Exception, place: str, doing: str) -> WindlassError:
-    said = first_line(error)
+    said = without_values(error)
     if "set lock" in said:
         return ConnectionLost(f"{place} is open in another process", hint="wait until it is closed")
     if "different configuration" in said:
@@ -47,7 +48,7 @@ def _explained(error: Exception, place: str, doing: str) -> WindlassError:
     return WindlassError(f"{place}: {doing}: {said}")
 
 
-def first_line(error: BaseException) -> str:
-    """Without the values that DuckDB quotes."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return re.sub(r"(string|value|key:) (['\"]).*\2", r"\1 …", line, flags=re.IGNORECASE)
+def without_values(error: BaseException) -> str:
+    """The first line, without the values that DuckDB quotes."""
+    quoted = r"(string|value|key:) (['\"]).*\2"
+    return re.sub(quoted, r"\1 …", first_line(error), flags=re.IGNORECASE)

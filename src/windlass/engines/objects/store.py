@@ -24,6 +24,7 @@ from obstore.store import LocalStore, from_url
 from windlass.engines import scratch
 from windlass.engines.paths import cannot_make
 from windlass.errors import ConnectionLost, WindlassError
+from windlass.model.text import first_line
 
 # A store that does not answer is reported after half a minute; ten retries would take three.
 _RETRIES = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
@@ -77,7 +78,7 @@ class ObjectStore:
             # nothing was requested yet, so the URL, an option or a credential is wrong: not
             # retryable
             raise WindlassError(
-                f"{url}: {str(error).strip().splitlines()[0][:300]}", hint=_HINTS[self._scheme]
+                f"{url}: {first_line(error)[:300]}", hint=_HINTS[self._scheme]
             ) from error
 
     @property
@@ -253,8 +254,7 @@ class ObjectStore:
 
     def _explained(self, error: BaseException, doing: str) -> WindlassError:
         """Our error, with the first line of the store's message; the rest may be a page of XML."""
-        text = str(error)
-        said = (text.strip().splitlines() or [type(error).__name__])[0][:300]
+        text, said = str(error), first_line(error)[:300]
         hint, status, code = _HINTS[self._scheme], _status(error), _code(error)
         if _ROLE.search(text):
             return WindlassError(f"{self.url}: no credentials for {doing}", hint=hint)
