@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from windlass.model.digest import digest
 from windlass.model.relation import Name
 from windlass.model.units import plural
 
@@ -127,8 +126,7 @@ class Export:
         if not self.watermark:
             return ""
         columns = [(one.name, one.type, one.mask) for one in self.columns]
-        words = (self.source, self.name, self.query, self.watermark, columns)
-        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:20]
+        return digest(self.source, self.name, self.query, self.watermark, columns)[:20]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,6 @@ there, and never before that one is over. Labels say which extract a job has loa
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +18,7 @@ from google.auth import exceptions as auth
 
 from windlass.engines.bigquery.errors import explaining, said
 from windlass.errors import ConnectionLost, WindlassError
+from windlass.model.digest import digest
 from windlass.model.export import Export, Manifest
 
 ATTEMPTS = 50  # names of one load's jobs, each after one that failed
@@ -46,8 +45,8 @@ class Jobs:
 
     def digest(self, export: Export, run: str, step: str) -> str:
         """Job names are unique per project, so the digest covers data set, source and relation."""
-        words = (self.project, self.dataset, export.table, export.source, export.name, run, step)
-        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:20]
+        dataset, relation = (self.project, self.dataset), (export.source, export.name)
+        return digest(*dataset, export.table, *relation, run, step)[:20]
 
     def name(self, export: Export, run: str, step: str) -> str:
         label = re.sub(r"[^\w-]", "_", f"windlass_{run}_{export.table}"[:200], flags=re.ASCII)

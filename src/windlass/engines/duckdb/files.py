@@ -6,32 +6,10 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
+from windlass.engines.duckdb.types import type_of
 from windlass.engines.statements import listed, names, verbatim
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Kind, Manifest
-
-_TYPES = {
-    Kind.BOOLEAN: "BOOLEAN",
-    Kind.INT16: "SMALLINT",
-    Kind.INT32: "INTEGER",
-    Kind.INT64: "BIGINT",
-    Kind.FLOAT32: "FLOAT",
-    Kind.FLOAT64: "DOUBLE",
-    Kind.TEXT: "VARCHAR",
-    Kind.JSON: "JSON",
-    Kind.UUID: "UUID",
-    Kind.BYTES: "BLOB",
-    Kind.DATE: "DATE",
-    Kind.TIME: "TIME",
-    Kind.TIMESTAMP: "TIMESTAMP",
-    Kind.INSTANT: "TIMESTAMP WITH TIME ZONE",
-}
-
-
-def type_of(column: Column) -> str:
-    if column.kind is Kind.DECIMAL:
-        return f"DECIMAL({column.precision},{column.scale})"
-    return _TYPES[column.kind] + ("[]" if column.is_list else "")
 
 
 def source_of(manifest: Manifest) -> str:

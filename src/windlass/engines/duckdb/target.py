@@ -14,8 +14,9 @@ import duckdb
 from psycopg import sql
 
 from windlass.engines.duckdb.facts import FACTS
-from windlass.engines.duckdb.files import read_list, source_of, type_of
+from windlass.engines.duckdb.files import read_list, source_of
 from windlass.engines.duckdb.session import MEMORY, explaining
+from windlass.engines.duckdb.types import type_of
 from windlass.engines.loads import (
     RECORDS,
     check_arrived,

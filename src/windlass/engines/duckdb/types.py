@@ -1,4 +1,5 @@
-"""Which types DuckDB's columns get in an export, and how they are selected as such. Pure.
+"""Which types DuckDB's columns get in an export, how they are selected as such, and which types
+those of an export get in DuckDB. Pure.
 
 A type that no other engine can hold exactly is exported as DuckDB's text: integers of 128 bits,
 nanoseconds, intervals, nested values.
@@ -39,7 +40,7 @@ _LISTED = (
     Kind.BOOLEAN, Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT32, Kind.FLOAT64, Kind.TEXT,
 )  # fmt: skip
 _DECIMAL = re.compile(r"DECIMAL\((\d+), ?(\d+)\)")
-_SELECTED = {
+_TYPES = {
     Kind.BOOLEAN: "BOOLEAN",
     Kind.INT16: "SMALLINT",
     Kind.INT32: "INTEGER",
@@ -47,12 +48,13 @@ _SELECTED = {
     Kind.FLOAT32: "FLOAT",
     Kind.FLOAT64: "DOUBLE",
     Kind.TEXT: "VARCHAR",
-    Kind.JSON: "VARCHAR",
+    Kind.JSON: "JSON",
+    Kind.UUID: "UUID",
     Kind.BYTES: "BLOB",
     Kind.DATE: "DATE",
     Kind.TIME: "TIME",
     Kind.TIMESTAMP: "TIMESTAMP",
-    Kind.INSTANT: "TIMESTAMPTZ",
+    Kind.INSTANT: "TIMESTAMP WITH TIME ZONE",
 }
 
 
@@ -78,8 +80,12 @@ def value_of(column: Column) -> sql.Composable:
         return sql.SQL("cast(to_json({}) as VARCHAR)").format(name)
     if column.kind is Kind.UUID:
         return sql.SQL("unhex(replace(cast({} as VARCHAR), '-', ''))").format(name)
-    if column.kind is Kind.DECIMAL:
-        type_ = f"DECIMAL({column.precision},{column.scale})"
-    else:
-        type_ = _SELECTED[column.kind] + ("[]" if column.is_list else "")
+    type_ = "VARCHAR" if column.kind is Kind.JSON else type_of(column)
     return sql.SQL("cast({} as {})").format(name, verbatim(type_))
+
+
+def type_of(column: Column) -> str:
+    """The type of an export's column in a warehouse."""
+    if column.kind is Kind.DECIMAL:
+        return f"DECIMAL({column.precision},{column.scale})"
+    return _TYPES[column.kind] + ("[]" if column.is_list else "")

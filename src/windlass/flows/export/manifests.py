@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pydantic import TypeAdapter
 
 from windlass.engines.objects.store import ObjectStore
+from windlass.model.digest import digest
 from windlass.model.export import Export, Manifest
 
 MANIFEST = "manifest.json"
@@ -28,7 +29,7 @@ class Manifests:
     def folder(self, export: Export) -> str:
         """The folder of one relation and run, separate even if runs of other sources or warehouses
         have the same name."""
-        return f"{slug(export.name)}/{self.run}-{short(export.source, self.destination)[:8]}"
+        return f"{slug(export.name)}/{self.run}-{digest(export.source, self.destination)[:8]}"
 
     def place(self, export: Export) -> str:
         """For people."""
@@ -56,11 +57,7 @@ def read_manifest(store: ObjectStore, folder: str) -> Manifest | None:
 def run_of(external_run: str, destination: str) -> str:
     """The run id for an external run, always the same, so that a retry finds finished work. It
     includes the destination, because two schedulers may have runs of the same name."""
-    return f"run_{short(external_run, destination)[:16]}"
-
-
-def short(*words: str) -> str:
-    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+    return f"run_{digest(external_run, destination)[:16]}"
 
 
 def slug(name: str) -> str:
