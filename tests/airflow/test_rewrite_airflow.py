@@ -11,11 +11,12 @@ from airflow_runs import expect_no_secret, journal_text, run_dag
 from demo.airflow.local import LocalAirflow
 from paths import EXAMPLE_DAGS
 from reading_dags import Read, airflow_process, dag_file
-from rewrites import STEPS
 from servers import QUOTED_PASSWORD, Database
 from windlass.errors import BadSpec, WindlassError
+from windlass.flows.rewrite.outline import REWRITE
 
 DAG = "migrate_to_db"
+TASKS = [step.task for step in REWRITE.steps]
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +56,9 @@ def test_a_variable_that_is_missing_is_named(read: tuple[Read, str, str]) -> Non
 
 def test_it_has_the_tasks_of_the_original_in_a_row(read: tuple[Read, str, str]) -> None:
     dag, *_ = read
-    assert list(dag.tasks) == STEPS
-    assert [dag.next(task) for task in STEPS] == [*({step} for step in STEPS[1:]), set()]
+    assert list(dag.tasks) == TASKS
+    assert (TASKS[0], TASKS[-1]) == ("reading_from_database", "updating_exported_at")
+    assert [dag.next(task) for task in TASKS] == [*({step} for step in TASKS[1:]), set()]
     assert dag.mapped == set()
 
 
@@ -97,4 +99,4 @@ def test_a_run_rewrites_what_waits_and_shows_neither_rows_nor_the_password(
     assert messages.value("select count(*) from backup.messages") == 1000
     expect_no_secret(ended.said())
     expect_no_secret(journal_text(messages))
-    assert "row value" not in "".join(json.dumps(ended.xcom(step)) for step in STEPS)
+    assert "row value" not in "".join(json.dumps(ended.xcom(step)) for step in TASKS)

@@ -17,6 +17,7 @@ from engines import Engine, duckdb_engine, sqlite_engine
 from exporting import export, rows
 from fakes.bigquery import FakeBigQuery
 from servers import Database
+from windlass.flows.export.records import FOLDER
 
 obstore = pytest.importorskip("obstore")
 
@@ -94,9 +95,11 @@ def test_s3_holds_the_files_until_they_are_loaded(
 
 
 def _listed(url: str, env: dict[str, str]) -> list[str]:
+    """The files there, without the records of runs."""
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     store = _store(f"s3://{bucket}", env)
-    return [str(one["path"]) for some in obstore.list(store, prefix) for one in some]
+    paths = [str(one["path"]) for some in obstore.list(store, prefix) for one in some]
+    return [path for path in paths if FOLDER not in path]
 
 
 def _store(url: str, env: dict[str, str]) -> Any:
@@ -115,9 +118,13 @@ def _store(url: str, env: dict[str, str]) -> Any:
 def test_a_bucket_that_is_not_there_is_refused(
     shop: Database, s3: dict[str, str], tmp_path: Path
 ) -> None:
-    ran = export(shop, tmp_path, env=s3, to="s3://nothing/x").expect(3)
-    (problem,) = ran.result["problems"]
-    assert problem["object"] == "to" and "no such bucket" in problem["message"]
+    ran = export(shop, tmp_path, env=s3, to="s3://nothing/x", relations="missing").expect(3)
+    (relation, store) = ran.result["problems"]
+    assert (relation["object"], relation["message"]) == (
+        "missing",
+        "names no relation of the source",
+    )
+    assert store["object"] == "to" and "no such bucket" in store["message"]
 
 
 def test_credentials_that_are_missing_are_named(shop: Database, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from locking import blocked_by, holding, noticed
 from servers import Pair
 from windlass.api import rollback as roll_back
 from windlass.aside.objects import drop_made
-from windlass.flows import rollback as undoing
+from windlass.flows.migrate import undo as undoing
 from windlass.model.event import ignore
 from windlass.model.outcome import State
 from windlass.model.statement import Statement

@@ -127,10 +127,10 @@ class Exporting(Reporting):
         """
         if self._is_ready:
             return
+        if not self.exports:
+            self.prepare()  # with all that is wrong with the store
         if self.recording:
             self.recording.check(self.run)
-        if not self.exports:
-            self.prepare()
         named = resuming(self.run, self.exports, self.manifests, self.target) if self._named else ""
         if self.recording:
             if found := self.to_resume():
