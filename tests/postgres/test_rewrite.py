@@ -351,6 +351,7 @@ def test_a_second_statement_hidden_in_a_condition_is_refused(messages: Database)
     ("name", "said"),
     [
         ("mesage", "there is no such table (did you mean public.message?)"),
+        ("public.message", "(give its schema separately: `schema: public`, `table: message`)"),
         ("seen", "is a view"),
     ],
 )

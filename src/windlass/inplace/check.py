@@ -43,14 +43,21 @@ def find_table(connection: Connection, spec: RewriteSpec) -> tables.Table:
     name = Name(spec.schema_, spec.table)
     found = tables.read_table(connection, name)
     if found is None:
-        near = difflib.get_close_matches(name.plain, tables.list_tables(connection), n=1)
-        hint = f"did you mean {near[0]}?" if near else "check schema and table"
+        hint = _where_it_may_be(name, tables.list_tables(connection))
         raise Refused([Problem(str(name), "there is no such table", hint)])
     kinds = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
     if found.kind not in ("r", "p"):
         what = kinds.get(found.kind, "something else")
         raise Refused([Problem(str(name), f"is {what}", "name the table under it")])
     return found
+
+
+def _where_it_may_be(name: Name, known: Sequence[str]) -> str:
+    if name.name in known:  # given as `table: schema.table`
+        schema, _, table = name.name.partition(".")
+        return f"give its schema separately: `schema: {schema}`, `table: {table}`"
+    near = difflib.get_close_matches(name.plain, known, n=1)
+    return f"did you mean {near[0]}?" if near else "check schema and table"
 
 
 def plan_rewrite(connection: Connection, spec: RewriteSpec, run: str) -> RewritePlan:
