@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,6 +18,8 @@ from windlass.model.repair import ALL, Change, Forecast, Repairing
 from windlass.model.units import bytes_text, plural
 
 MOST_RELATIONS = 20
+SIGNAL_SECONDS = 0.2  # how often a wait for an answer looks for a signal
+ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 
 def require_terminal() -> None:
@@ -30,9 +33,36 @@ def require_terminal() -> None:
 
 
 def confirm(question: str) -> None:
+    """Ask on the terminal; no answer is a no.
+
+    Raises:
+        click.Abort: the answer is no, or Ctrl-C.
+    """
     require_terminal()
-    lines = hang(question, width_of(sys.stderr) - len(" [y/N]: "), indent=2)
-    click.confirm("\n".join(lines), abort=True, err=True)
+    suffix = " [y/N]: "
+    lines = hang(question, width_of(sys.stderr) - len(suffix), indent=2)
+    prompt = "\n".join(lines) + suffix
+    answer: bool | None = None
+    try:
+        while answer is None:
+            click.echo(prompt, err=True, nl=False)
+            if (answer := ANSWERS.get(_line().strip().lower())) is None:
+                click.echo("Error: invalid input", err=True)
+    except KeyboardInterrupt:
+        raise click.Abort from None
+    if not answer:
+        raise click.Abort
+
+
+def _line() -> str:
+    """The next line of stdin; empty at its end.
+
+    `input` would miss a Ctrl-C that comes after the prompt is written and before the read has
+    begun, or that another thread receives: Python runs its handler only when the read returns.
+    """
+    while not select.select([sys.stdin], [], [], SIGNAL_SECONDS)[0]:
+        pass
+    return sys.stdin.readline()
 
 
 def repairing(voice: Voice, emit: Emit, kinds: str, *, yes: bool) -> Repairing:
