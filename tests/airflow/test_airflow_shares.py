@@ -222,7 +222,7 @@ def listed(items: int, most: int) -> int:
         ([Item("shop.item")], "shop.item"),
         ([Item("a"), Item("b")], "a, b"),
         ([Item("a"), Item("b"), Item("c")], "a, b and 1 more"),
-        ([Item(f"i{n}") for n in range(5_000)], "i0, i1 and 4998 more"),
+        ([Item(f"i{n}") for n in range(5_000)], "i0, i1 and 4,998 more"),
         ([Item("1", detail={"name": "shop.item 0 <= ctid < 9"})], "shop.item 0 <= ctid < 9"),
         ([Item("1", detail={"name": "shop.item"}), Item("b")], "shop.item, b"),
     ],

@@ -44,7 +44,8 @@ WAITING = """
         try:
             wait()
         except Exception as error:
-            print(name, type(error).__name__, flush=True)
+            # one write: the threads end together
+            print(f"{name} {type(error).__name__}\\n", end="", flush=True)
 
     def statement():
         session = address.connect(Role.TARGET, "waiting statement")
