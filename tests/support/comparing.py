@@ -47,6 +47,7 @@ class Sides:
             chunks=(),
             batch="",
             enters=left.route or right.name,
+            root=left.route,
         )
         return root_pair(plan, here.server, there.server)
 

@@ -75,6 +75,7 @@ def sample_plan() -> Plan:
                 relation=ODD,
                 target=Name("store", ODD.name.name),
                 enters=Name("store", "root"),
+                root=Name("shop", "root"),
                 arrival=Arrival.REPLACE,
                 wire=Wire.TEXT,
                 columns=(ColumnPlan("mood", "shop.mood[]", "mood", "store.mood[]"),),

@@ -57,7 +57,14 @@ def plan_of(
     ]
     roots = {one.name: ROOT for one, (_, routed) in zip(relations, sizes, strict=True) if routed}
     plans: list[RelationPlan] = [
-        replace(empty.relations[0], relation=relation, target=relation.name, batch=batch)
+        replace(
+            empty.relations[0],
+            relation=relation,
+            target=relation.name,
+            enters=roots.get(relation.name, relation.name),
+            root=roots.get(relation.name),
+            batch=batch,
+        )
         for relation, batch in zip(relations, batches(relations, roots), strict=True)
     ]
     names = [*(relation.name for relation in relations), Name("shop", "view"), None]

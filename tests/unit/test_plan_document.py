@@ -188,9 +188,8 @@ def test_the_table_of_tables_leaves_out_what_does_not_fit(width: int, columns: s
 
 def test_two_thousand_relations_are_all_listed() -> None:
     plan = sample_plan()
-    many = tuple(
-        replace(plan.relations[0], target=Name("store", f"orders_{n}")) for n in range(2000)
-    )
+    names = [Name("store", f"orders_{n}") for n in range(2000)]
+    many = tuple(replace(plan.relations[0], target=name, enters=name) for name in names)
     said = as_text(replace(plan, relations=many))
     assert all(f"store.orders_{n}" in said for n in range(2000))
 
@@ -201,3 +200,11 @@ def test_json_has_plain_numbers() -> None:
     assert made["estimate"]["seconds"] == 41.7
     assert made["relations"][0]["chunks"][1]["range"] == "blocks 8000 to the end"
     assert made["relations"][1]["rows"] is None
+
+
+def test_rows_enter_at_a_root_on_both_sides_or_on_neither() -> None:
+    (item,) = [one for one in sample_plan().relations if one.root]
+    with pytest.raises(ValueError, match="its root is None"):
+        replace(item, root=None)
+    with pytest.raises(ValueError, match=r"its root is shop\.root"):
+        replace(item, enters=item.target)

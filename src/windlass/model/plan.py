@@ -94,6 +94,13 @@ class RelationPlan:
     root: Name | None = None  # that partition root on the source, if rows enter there
     reordered: bool = False  # the target's columns cannot have the source's order
 
+    def __post_init__(self) -> None:
+        """Raises:
+        ValueError: rows enter at a root on one side only.
+        """
+        if (self.root is None) is not (self.enters == self.target):
+            raise ValueError(f"{self.target} enters at {self.enters}, and its root is {self.root}")
+
 
 @dataclass(frozen=True, slots=True)
 class Load:

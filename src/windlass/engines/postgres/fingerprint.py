@@ -118,7 +118,7 @@ def root_pair(plan: RelationPlan, source: Server, target: Server) -> Pair:
     partition on the target: there the partitioned relations are compared, else the two relations.
     """
     found = pair(plan, source, target)
-    if plan.enters == plan.target or plan.root is None:
+    if plan.root is None:
         return found
 
     def at(side: Side, name: Name) -> Side:
