@@ -190,7 +190,7 @@ class Exporting(Reporting):
 
     @property
     def has_begun(self) -> bool:
-        return bool(self.exports)
+        return self._is_ready
 
     @property
     def run_id(self) -> str:
