@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -123,17 +124,22 @@ def test_a_pg_dump_that_is_missing_or_older_than_the_source(
     assert "pg_dump" in found and "windlass-db[demo]" in found
 
 
-def test_a_missing_extension(own_server: Callable[..., Server], pair: Pair, tmp_path: Path) -> None:
-    folder = tmp_path / "extension"
-    folder.mkdir()
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A folder that the server's user can read. Pytest closes its own to all others."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_missing_extension(own_server: Callable[..., Server], pair: Pair, readable: Path) -> None:
+    folder = readable / "extension"
+    folder.mkdir(mode=0o755)
     (folder / "only_here.control").write_text("default_version = '1.0'\n")
     (folder / "only_here--1.0.sql").write_text(
         "create function only_here() returns int return 1;\n"
     )
-    for path in (*folder.parents, folder, *folder.iterdir()):
-        if len(path.parts) > 2:  # the folders of this run below the system's temporary one
-            path.chmod(0o755)
-    source = own_server(18, {"extension_control_path": f"{tmp_path}:$system"}).create_database()
+    source = own_server(18, {"extension_control_path": f"{readable}:$system"}).create_database()
     source.run("create extension only_here")
     assert "only_here" in refused(Pair(source, pair.target))
 
