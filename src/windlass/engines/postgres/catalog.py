@@ -21,6 +21,7 @@ from windlass.engines.postgres.types import (
     Types,
     base_type,
     definition,
+    hashes_object_ids,
     is_known_everywhere,
     names_objects,
     wire,
@@ -367,13 +368,25 @@ def _relation(
         rows=row["rows"],
         partition_of=_name(row, "parent_"),
         has_children=row["has_children"],
-        route=_name(row, "route_"),
+        route=_route(row["above"], types),
         populated=row["populated"],
         has_triggers=row["has_triggers"],
         reordered=row["reordered"],
         loosened=tuple(row["loosened"]),
         tid_range_scan=row["tid_range_scan"],
         unique=tuple(tuple(key["columns"]) for key in keys if key["is_unique"]),
+    )
+
+
+def _route(above: list[tuple[str, str, list[int]]], types: Types) -> Name | None:
+    """The topmost ancestor of a partition that each server divides differently."""
+    return next(
+        (
+            Name(schema, name)
+            for schema, name, keys in above
+            if any(hashes_object_ids(key, types) for key in keys if key in types)
+        ),
+        None,
     )
 
 

@@ -24,7 +24,7 @@ class CatalogRelation(Relation):
     oid: int = 0
     blocks: int = 0  # of the main fork: what ctid ranges divide
     has_children: bool = False  # COPY needs ONLY
-    route: Name | None = None  # rows must enter here: each server hashes an enum differently
+    route: Name | None = None  # rows must enter here: each server divides them differently
     populated: bool = True  # of a materialised view
     has_triggers: bool = False  # its own, or of a foreign key from or to it
     reordered: bool = False  # an inherited column comes after one that is not

@@ -119,6 +119,22 @@ def names_objects(oid: int, types: Types) -> bool:
     return any(names_objects(one, types) for one in inside)
 
 
+def hashes_object_ids(oid: int, types: Types) -> bool:
+    """Whether a value's hash differs between servers, as object ids do: an enum's is that of its
+    label's (hashenum), and any type's with such inside."""
+    found = base_type(oid, types)
+    if found.kind == "e" or _is_reg(found):
+        return True
+    if found.kind == "m":
+        return not found.builtin  # which range it is of has not been read
+    inside = [
+        *found.fields,
+        *([found.element] if found.is_array else []),
+        *([found.subtype] if found.kind == "r" else []),
+    ]
+    return any(hashes_object_ids(one, types) for one in inside)
+
+
 def _is_reg(found: Type) -> bool:
     """regclass, regproc, regtype and the like, whose value is an oid of the source."""
     return found.builtin and found.name.startswith("reg")

@@ -12,8 +12,7 @@ select c.oid::bigint                                    as oid,
        pn.nspname                                       as parent_schema,
        p.relname                                        as parent_name,
        c.relhassubclass                                 as has_children,
-       r.schema                                         as route_schema,
-       r.name                                           as route_name,
+       coalesce(above.found, '[]')                      as above,
        c.relispopulated                                 as populated,
        exists (select from pg_attribute own
                  join pg_attribute taken on taken.attrelid = own.attrelid
@@ -49,18 +48,25 @@ select c.oid::bigint                                    as oid,
   left join pg_inherits i on i.inhrelid = c.oid and c.relispartition
   left join pg_class p on p.oid = i.inhparent
   left join lateral (
-         -- the topmost ancestor that is cut by the hash of an enum, which is of its object id
-         select rn.nspname as schema, rc.relname as name
+         -- the topmost ancestor first, with the types whose values decide into which partition of
+         -- it a row goes: those that it hashes, and all that an expression has to do with
+         select json_agg(json_build_array(rn.nspname, rc.relname, types.found)
+                         order by a.place desc) as found
            from pg_partition_ancestors(c.oid) with ordinality as a(oid, place)
            join pg_class rc on rc.oid = a.oid
            join pg_namespace rn on rn.oid = rc.relnamespace
-           join pg_partitioned_table t on t.partrelid = rc.oid and t.partstrat = 'h'
-          where exists (select from unnest(t.partattrs::int2[]) as k(number)
-                          join pg_attribute ka on ka.attrelid = t.partrelid and ka.attnum = k.number
-                          join pg_type kt on kt.oid = ka.atttypid
-                         where kt.typtype = 'e')
-          order by a.place desc
-          limit 1) r on c.relispartition
+           join pg_partitioned_table t on t.partrelid = rc.oid
+          cross join lateral (
+                 select array(select ka.atttypid::bigint
+                                from unnest(t.partattrs::int2[]) as k(number)
+                                join pg_attribute ka
+                                  on ka.attrelid = t.partrelid and ka.attnum = k.number
+                               where t.partstrat = 'h'
+                               union
+                              select word[1]::bigint
+                                from regexp_matches(t.partexprs::text, 'type(?:id)? (\d+)', 'g')
+                                     as one(word)) as found) as types
+          where types.found <> '{}') as above on c.relispartition
   left join pg_namespace pn on pn.oid = p.relnamespace
  where c.relkind in ('r', 'p', 'v', 'm', 'f')
    and c.relpersistence <> 't'
