@@ -34,9 +34,21 @@ def render(results: Sequence[Result]) -> str:
             median_column(Metric.PEAK_MB, 0),
         ),
         goals_table(result),
+        *_small(result),
         "Memory by rows, one run each; DuckDB's own memory counts where it loads:",
         cases_table("", result.group("memory"), median_column(Metric.PEAK_MB, 0)),
     )
+
+
+def _small(result: Result) -> list[str]:
+    cases = result.group("small")
+    if not cases:  # a result from before these were measured
+        return []
+    columns = seconds_column(), span_column(Metric.SECONDS, 1), median_column(Metric.CPU_SECONDS, 1)
+    return [
+        "58 tables of 20 to 50 rows each, with everything that starting a program takes:",
+        cases_table("", cases, *columns),
+    ]
 
 
 def _times(case: Case, floor: Case | None) -> str:

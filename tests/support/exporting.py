@@ -14,6 +14,7 @@ import yaml
 from command import Ran
 from servers import PASSWORD, QUOTED_PASSWORD
 from windlass.cli.main import run
+from windlass.flows.export import publishing
 from windlass.flows.export.records import FOLDER
 
 
@@ -65,10 +66,10 @@ def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 def files(folder: Path) -> list[str]:
-    """Every file of the store, without the run's name, and without the records of runs."""
+    """Every file of the store, without the run's name, and without what is of whole runs."""
     found = (folder / "files").rglob("*")
     return sorted(
         f"{path.parent.parent.name}/{path.name}"
         for path in found
-        if path.is_file() and path.parent.name != FOLDER
+        if path.is_file() and path.parent.name not in (FOLDER, publishing.FOLDER, "files")
     )

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from windlass.errors import WindlassError
+from windlass.model.chunk import BlockRange
 from windlass.model.export import (
     Column,
     Described,
@@ -21,10 +23,12 @@ from windlass.model.export import (
     Loaded,
     Losses,
     Manifest,
+    Piece,
     Readable,
     Request,
     Span,
 )
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
 
@@ -133,15 +137,23 @@ class Source(Protocol):
     def item(self, request: Request) -> str:
         """The FROM item in the engine's own SQL: the export's `query`."""
 
+    def pieces(self, export: Export) -> Sequence[Piece]:
+        """What all rows of an export are in, if ranges of blocks can be read; else nothing."""
+
+    def slice(self, piece: Name, blocks: BlockRange) -> str:
+        """As `item`, of the rows in some blocks of a piece."""
+
     def span(self, export: Export, last: str) -> Span:
         """The range of a watermark to read: it was last loaded up to `last`."""
 
     def keep(self, names: Collection[str]) -> None:
         """Keep relations from being dropped or emptied under the readers."""
 
-    def reading(self, export: Export, target: Facts, run: str) -> AbstractContextManager[Rows]:
+    def reading(
+        self, export: Export, target: Facts, run: str, share: int = 1
+    ) -> AbstractContextManager[Rows]:
         """The rows of an export, in the snapshot. CSV is written for `target`. An engine that lists
-        its sessions shows the `run`."""
+        its sessions shows the `run`. `share` is how many readers share a relation's memory."""
 
     def cancel(self) -> None:
         """Stop what other threads are reading: they raise Interrupted."""
@@ -191,6 +203,15 @@ class Target(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *fault: object) -> None: ...
+
+
+def no_watermark(export: Export) -> WindlassError:
+    """For rows that append could not tell from those of earlier runs."""
+    return WindlassError(
+        f"{export.name}: append by {export.watermark}: rows have no watermark (it is NULL)",
+        hint="give the relation a `where` without them, another `watermark`, or merge by a key",
+        side="source",
+    )
 
 
 def arrow_type(column: Column) -> Any:

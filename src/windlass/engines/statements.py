@@ -5,12 +5,12 @@ DuckDB quotes names as PostgreSQL does; BigQuery has backticks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, LiteralString
 
 from psycopg import sql
 
-from windlass.model.export import Request
+from windlass.model.export import Request, Span
 
 
 def from_item(request: Request, *, only: bool = False) -> str:
@@ -29,6 +29,26 @@ def from_item(request: Request, *, only: bool = False) -> str:
         item=verbatim(text),
         where=verbatim(request.where),
     )
+
+
+def where_within(
+    span: Span, mark: sql.Composable, value: Callable[[str], sql.Composable]
+) -> sql.Composable:
+    """The WHERE clause for the rows of a span, as `value` writes its ends; nothing for all rows.
+
+    From the last value inclusive, as other rows may have the same; merging makes that harmless. If
+    each row is read once, from the last value exclusive, up to a value that is complete.
+    """
+    if not span.once:
+        if not span.since:
+            return sql.SQL("")
+        return sql.SQL(" where {0} >= {1} or {0} is null").format(mark, value(span.since))
+    if not span.upto:
+        return sql.SQL(" where 1 = 0")
+    if not span.since:
+        return sql.SQL(" where {} <= {}").format(mark, value(span.upto))
+    ends = value(span.since), value(span.upto)
+    return sql.SQL(" where {0} > {1} and {0} <= {2}").format(mark, *ends)
 
 
 class Backticks(sql.Composable):

@@ -36,6 +36,15 @@ STAMPS = (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT)  # what seconds can be taken 
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A table or partition whose rows can be read by ranges of its blocks."""
+
+    name: Name
+    blocks: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Readable:
     """A relation of a source, as far as an export needs to know it."""
 
@@ -58,6 +67,7 @@ class Request:
     where: str = ""
     text: tuple[str, ...] = ()  # columns to be written as text
     types: Mapping[str, str] = field(default_factory=dict)  # of columns, as the user specified
+    casts: Mapping[str, str] = field(default_factory=dict)  # columns to types in the source's SQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,20 @@ class Column:
     mask: bool = False  # its values are hidden
     is_cast: bool = False  # no other type fits the source's: its text is written
     unclear: str = ""  # why its type is not known
+    source: str = ""  # its name in the source, if it is renamed
+    cast: str = ""  # the type that the source casts it to, in its own SQL
+    hash: str = ""  # identifies the key that its values are hashed with; empty: they are not
+    partition: int = 0  # its place in the files' paths, where its values are; 0: in the files
+
+    @property
+    def origin(self) -> str:
+        """Its name in the source."""
+        return self.source or self.name
+
+    @property
+    def treatment(self) -> tuple[object, ...]:
+        """What is done to its values, which two extracts have to agree on."""
+        return (self.mask, self.hash, self.source, self.cast, self.partition)
 
     @property
     def described(self) -> str:
@@ -89,6 +113,8 @@ class Span:
     overlap_seconds: float = 0  # how far before the last value reading starts
     since: str = ""  # the last value that was loaded; empty at first
     upto: str = ""  # the highest value in this snapshot
+    once: bool = False  # only rows after `since`, up to `upto`: no row is read by two runs
+    commit: str = ""  # of the rows, if files are all there is: see `windlass.flows.export.commits`
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +151,7 @@ class Export:
         for another source, condition or column list, whose rows were not read before."""
         if not self.watermark:
             return ""
-        columns = [(one.name, one.type, one.mask) for one in self.columns]
+        columns = [(one.name, one.type, *one.treatment) for one in self.columns]
         return digest(self.source, self.name, self.query, self.watermark, columns)[:20]
 
 
@@ -134,6 +160,7 @@ class File:
     path: str  # below the store's folder
     rows: int
     size_bytes: int
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +179,8 @@ class Manifest:
     since: str = ""  # the watermark value from which rows were read
     mark: str = ""
     id: str = ""  # of this extract: another extract of the same run has other rows
+    read_at: str = ""  # when the snapshot was taken
+    commit: str = ""  # which makes the rows part of the relation, if each run adds to it
 
     @property
     def rows(self) -> int:

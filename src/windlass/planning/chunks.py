@@ -9,6 +9,7 @@ from math import ceil
 from types import MappingProxyType
 
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys, Range, Whole
+from windlass.model.export import Piece
 from windlass.model.plan import Load
 from windlass.model.relation import Name, Relation
 from windlass.spec.choices import ChunkBy
@@ -98,12 +99,21 @@ def _ranges(
     return (Whole(),)
 
 
-def block_ranges(blocks: int, count: int) -> tuple[Range, ...]:
+def block_ranges(blocks: int, count: int) -> tuple[BlockRange, ...]:
     """Near-equal block ranges that cover 0 to the end; the last is open, as a relation grows."""
-    count = min(count, max(blocks, 1))
+    count = max(min(count, blocks), 1)
     edges = [blocks * number // count for number in range(count)]
     highs: list[int | None] = [*edges[1:], None]
     return tuple(BlockRange(low, high) for low, high in zip(edges, highs, strict=True))
+
+
+def slices(pieces: Sequence[Piece], slice_bytes: int) -> list[tuple[Name, BlockRange]]:
+    """Cut pieces into ranges of blocks of about the given size."""
+    return [
+        (piece.name, range_)
+        for piece in pieces
+        for range_ in block_ranges(piece.blocks, ceil(piece.size_bytes / slice_bytes))
+    ]
 
 
 def key_ranges(

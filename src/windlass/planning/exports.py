@@ -26,6 +26,9 @@ from windlass.planning.patterns import matches, matches_column
 from windlass.spec.choices import Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
 
+HASH_KEY = "WINDLASS_HASH_KEY"  # of the environment: the key to hash with
+LEAST_KEY = 16  # characters of it
+NO_KEY = "none"  # in place of its id
 _SHOWN = 5  # names of what there is
 _SPELLING = "check the spelling; `unmatched: ignore` lets such patterns pass"
 
@@ -71,7 +74,7 @@ def _all(relations: Sequence[Readable]) -> str:
 
 def _request(one: RelationSpec, relation: Readable | None) -> Request:
     name = str(relation.name) if relation else one.name
-    return Request(name, relation, one.query, one.where, one.text, one.types)
+    return Request(name, relation, one.query, one.where, one.text, one.types, one.cast)
 
 
 def _is_meant(spec: ExportSpec, pattern: str, relation: Readable) -> bool:
@@ -85,18 +88,30 @@ def _is_meant(spec: ExportSpec, pattern: str, relation: Readable) -> bool:
 
 
 def plan_export(
-    spec: ExportSpec, wanted: Wanted, described: Described, source: Facts, target: Facts
+    spec: ExportSpec,
+    wanted: Wanted,
+    described: Described,
+    source: Facts,
+    target: Facts,
+    key_id: str = "",
 ) -> tuple[Export, list[str]]:
     """The export of one relation, as far as the source is not needed for it; and every fault in its
-    entry in the spec."""
+    entry in the spec. `key_id` is that of the key to hash with, if there is one."""
     one, relation = wanted.spec, wanted.relation
-    columns = _columns(spec, wanted, described.columns, target)
+    columns = _columns(spec, wanted, described.columns, target, key_id or NO_KEY)
     disposition = spec.disposition_of(one)
     key = one.key or (relation.key if relation else ())
     faults = _unknown(one, described.columns)
     if one.types and source.typed:
         faults.append(f"types: {source.label} has types: give a query that casts its columns")
     faults += [column.unclear for column in columns if column.unclear]
+    faults += _rename_faults(one, columns)
+    faults += _partition_faults(one, columns)
+    if one.cast and not source.typed:
+        faults.append(f"cast: {source.label} has no types: give `types`, or a query that casts")
+    if any(column.hash == NO_KEY for column in columns):
+        faults.append(f"hash: {HASH_KEY} is not set, or has less than {LEAST_KEY} characters")
+    key = tuple(one.rename.get(part, part) for part in key)
     if disposition == "merge":
         faults += _key_faults(key, columns)
     faults += _overlap_faults(one, described.columns)
@@ -114,7 +129,7 @@ def plan_export(
         relation=wanted.request.name if relation else "",
         key=tuple(key) if disposition == "merge" else (),
         watermark=one.watermark,
-        span=Span(one.overlap_seconds),
+        span=Span(one.overlap_seconds, once=disposition == "append"),
         require_rows=spec.require_rows if one.require_rows is None else one.require_rows,
         size_bytes=max(size_bytes, 0),
         rows=rows,
@@ -123,26 +138,37 @@ def plan_export(
 
 
 def _columns(
-    spec: ExportSpec, wanted: Wanted, described: Sequence[Column], target: Facts
+    spec: ExportSpec, wanted: Wanted, described: Sequence[Column], target: Facts, key_id: str
 ) -> tuple[Column, ...]:
     only = wanted.spec.columns
     columns = [
-        _fitted(spec, wanted, column, target)
+        _fitted(spec, wanted, column, target, key_id)
         for column in described
         if not (only and column.name not in only) and not _is_named(spec.leave_out, wanted, column)
     ]
-    return tuple(sorted(columns, key=lambda one: only.index(one.name)) if only else columns)
+    if only:
+        columns.sort(key=lambda one: only.index(one.name))
+    renamed, by = wanted.spec.rename, wanted.spec.partition_by
+    columns = [
+        replace(one, partition=by.index(one.name) + 1) if one.name in by else one for one in columns
+    ]
+    return tuple(
+        replace(one, name=renamed[one.name], source=one.name) if one.name in renamed else one
+        for one in columns
+    )
 
 
-def _fitted(spec: ExportSpec, wanted: Wanted, column: Column, target: Facts) -> Column:
+def _fitted(spec: ExportSpec, wanted: Wanted, column: Column, target: Facts, key_id: str) -> Column:
     """A column in the form that files for this target hold."""
     not_null = wanted.relation is not None and column.name in wanted.relation.not_null
     column = replace(column, not_null=not_null)
     if _is_named(spec.mask, wanted, column):
         return Column(column.name, column.type, Kind.TEXT, not_null=not_null, mask=True)
     as_text = Column(column.name, column.type, Kind.TEXT, not_null=not_null, is_cast=True)
+    if _is_named(spec.hash, wanted, column):
+        return replace(as_text, cast=column.cast, hash=key_id)
     if column.name in wanted.spec.text:
-        return as_text
+        return replace(as_text, cast=column.cast)
     if column.is_list and not target.lists:
         return replace(column, kind=Kind.JSON, is_list=False, is_cast=True)
     if column.kind is Kind.UUID and not target.uuids:
@@ -158,7 +184,8 @@ def _unknown(one: RelationSpec, described: Sequence[Column]) -> list[str]:
     names = [column.name for column in described]
     mark = (one.watermark,) if one.watermark else ()
     given = {"columns": one.columns, "text": one.text, "key": one.key, "watermark": mark}
-    given["types"] = tuple(one.types)
+    given |= {"types": tuple(one.types), "cast": tuple(one.cast), "rename": tuple(one.rename)}
+    given["partition-by"] = one.partition_by
     faults = [
         f"{word}: there is no column {name}"
         for word, some in given.items()
@@ -167,6 +194,34 @@ def _unknown(one: RelationSpec, described: Sequence[Column]) -> list[str]:
     ]
     twice = [name for name, count in Counter(names).items() if count > 1]
     return faults + [f"two columns are called {name}" for name in twice]
+
+
+def _rename_faults(one: RelationSpec, columns: Sequence[Column]) -> list[str]:
+    counts = Counter(column.name for column in columns)
+    return [
+        f"rename: {count} columns would be called {name}"
+        for name, count in counts.items()
+        if count > 1 and name in one.rename.values()
+    ]
+
+
+_IN_PATHS = (Kind.TEXT, Kind.BOOLEAN, Kind.INT16, Kind.INT32, Kind.INT64, Kind.DATE, Kind.DECIMAL)
+
+
+def _partition_faults(one: RelationSpec, columns: Sequence[Column]) -> list[str]:
+    kept = {column.origin: column for column in columns}
+    faults = []
+    for name in one.partition_by:
+        column = kept.get(name)
+        if column is None or column.mask:
+            faults.append(f"partition-by: {name} is left out or masked")
+        elif column.is_list or column.kind not in _IN_PATHS:
+            faults.append(
+                f"partition-by: {name} is {column.type}: give a text, whole number, date or boolean"
+            )
+    if len(set(one.partition_by)) == len(columns):
+        faults.append("partition-by: no column is left for the files")
+    return faults
 
 
 def _key_faults(key: Sequence[str], columns: Sequence[Column]) -> list[str]:
@@ -199,7 +254,8 @@ def unmatched(
             yield Problem(f"exclude: {pattern}", "names no relation of the source", _SPELLING)
     if columns is None:
         return
-    for word, patterns in (("mask", spec.mask), ("leave-out", spec.leave_out)):
+    hiding = (("mask", spec.mask), ("hash", spec.hash), ("leave-out", spec.leave_out))
+    for word, patterns in hiding:
         for pattern in patterns:
             if not any(matches_column(*column, pattern) for column in columns):
                 yield Problem(f"{word}: {pattern}", "names no column of these relations", _SPELLING)

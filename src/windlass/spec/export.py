@@ -40,7 +40,8 @@ class RelationSpec(BaseModel):
     key: Words = ()
     """Columns that tell rows apart, for `merge`. Default: the relation's primary or unique key."""
     watermark: str = ""
-    """A column that grows with every change: only rows from its last value on are read."""
+    """A column that grows with every change: only rows from its last value on are read (`merge`),
+    or only later ones (`append`)."""
     overlap_seconds: Annotated[float, Field(ge=0)] = 0
     """How far before the last value of a watermark of time reading begins, as transactions commit
     later than they stamp their rows."""
@@ -51,6 +52,14 @@ class RelationSpec(BaseModel):
     types: dict[str, str] = Field(default_factory=dict)
     """What SQLite's columns are, whose values can be of any type: boolean, int64, float64,
     decimal(p,s), text, json, uuid, bytes, date, time, timestamp or instant."""
+    cast: dict[str, str] = Field(default_factory=dict)
+    """Columns to types of the source's SQL, which it casts them to."""
+    rename: dict[str, str] = Field(default_factory=dict)
+    """Columns to their names in files and warehouse. All other keys name columns as the source
+    does."""
+    partition_by: Words = ()
+    """Columns that become folders, as Hive has them: `day=2024-01-31/`. For Parquet files without a
+    warehouse."""
     disposition: Disposition | None = None
     """Instead of the export's own."""
     require_rows: bool | None = None
@@ -121,6 +130,7 @@ class ExportSpec(SpecModel):
     require_rows: bool = field("require-rows")
     keep_files: bool = field("keep-files")
     mask: Words = field("mask")
+    hash: Words = field("hash")
     leave_out: Words = field("leave-out")
     unmatched: Unmatched = field("unmatched")
     store_options: dict[str, str] = field("store-options")
@@ -145,9 +155,17 @@ class ExportSpec(SpecModel):
             raise ValueError("into: the dataset is part of the warehouse's URL")
         for one in self.relations:
             merges = self.disposition_of(one) is Disposition.MERGE
-            if one.watermark and not (merges and kind):
+            appends = self.disposition_of(one) is Disposition.APPEND
+            if one.watermark and not (merges or (appends and not kind)):
+                only = "merge uses" if kind else "append and merge use"
+                raise ValueError(f"relations: {one.name} has a watermark, which only {only}")
+            if one.overlap_seconds and appends:
                 raise ValueError(
-                    f"relations: {one.name} has a watermark, which only merge into a warehouse uses"
+                    f"relations: {one.name}: overlap-seconds would append rows twice; use merge"
+                )
+            if one.partition_by and (kind or self.format is Format.CSV):
+                raise ValueError(
+                    f"relations: {one.name}: partition-by is for Parquet files without a warehouse"
                 )
             if merges and one.query and not one.key:
                 raise ValueError(f"relations: {one.name} is a query: merge needs its key")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import queue
 import threading
@@ -16,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from windlass.errors import WindlassError
 from windlass.model.export import File
@@ -52,14 +53,20 @@ class Layout:
 
 
 class _Counted:
-    """Counts written bytes, because the store's writers do not report their position."""
+    """Counts and hashes written bytes. The store's writers do not report their position."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self.size, self.closed = stream, 0, False
+        self._hash = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
 
     def write(self, data: Any) -> int:
         portion = bytes(data)
         self._stream.write(portion)
+        self._hash.update(portion)
         self.size += len(portion)
         return len(portion)
 
@@ -73,35 +80,65 @@ class _Counted:
         self.closed = True
 
 
-def write_parquet(
-    store: Store, layout: Layout, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-) -> list[File]:
-    """Write at least one file, because an empty one has the schema. A batch is a row group."""
-    import pyarrow.parquet as pq
+class ParquetFile:
+    """One file while it is written. Without `end` it never appears."""
 
+    def __init__(self, store: Store, layout: Layout, number: int, first: pa.RecordBatch) -> None:
+        """`first` decides how columns are encoded; it may have no rows."""
+        import pyarrow.parquet as pq
+
+        self._path, self._rows = layout.path(number), 0
+        self._stack = ExitStack()
+        self._counted = _Counted(self._stack.enter_context(store.writing(self._path)))
+        self._writer = pq.ParquetWriter(
+            self._counted,
+            first.schema,
+            compression=layout.compression,
+            compression_level=ZSTD_LEVEL if layout.compression == "zstd" else None,
+            use_dictionary=_repetitive(first) if first.num_rows else False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *fault: Any) -> None:
+        """After `end`, nothing is left to do."""
+        self._stack.__exit__(*fault)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of what is written."""
+        return self._counted.size
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """As a row group."""
+        self._writer.write_batch(batch)
+        self._rows += batch.num_rows
+
+    def end(self) -> File:
+        self._writer.close()
+        self._stack.close()
+        return File(self._path, self._rows, self._counted.size, self._counted.sha256)
+
+
+def write_parquet(
+    store: Store,
+    layout: Layout,
+    batches: Iterable[pa.RecordBatch],
+    numbers: Iterator[int],
+) -> list[File]:
+    """No file without batches. A batch is a row group."""
     files: list[File] = []
     rest = iter(batches)
     batch = next(rest, None)
-    while batch is not None or not files:
-        with ExitStack() as stack:
-            path = layout.path(len(files) + 1)
-            counted = _Counted(stack.enter_context(store.writing(path)))
-            writer = pq.ParquetWriter(
-                counted,
-                schema,
-                compression=layout.compression,
-                compression_level=ZSTD_LEVEL if layout.compression == "zstd" else None,
-                use_dictionary=_repetitive(batch) if batch is not None else False,
-            )
-            rows = 0
+    while batch is not None:
+        with ParquetFile(store, layout, next(numbers), batch) as file:
             while batch is not None:
-                writer.write_batch(batch)
-                rows += batch.num_rows
+                file.write(batch)
                 batch = next(rest, None)
-                if counted.size >= layout.file_bytes:
+                if file.size_bytes >= layout.file_bytes:
                     break
-            writer.close()
-        files.append(File(path, rows, counted.size))
+            files.append(file.end())
     return files
 
 
@@ -152,17 +189,21 @@ def write_csv(
     layout: Layout,
     names: Iterable[str],
     lines: Iterable[bytes | bytearray | memoryview],
+    numbers: Iterator[int],
+    *,
+    empty: bool = False,
 ) -> list[File]:
-    """Write CSV: every line is a row; every file begins with the column names."""
+    """Write CSV: every line is a row; every file begins with the column names. `empty`: one file
+    even without lines."""
     head = io.StringIO()
     csv.writer(head, lineterminator="\n").writerow(names)
     header = head.getvalue().encode()
     files: list[File] = []
     rest = iter(lines)
     line = next(rest, None)
-    while line is not None or not files:
+    while line is not None or (empty and not files):
         with ExitStack() as stack:
-            path = layout.path(len(files) + 1)
+            path = layout.path(next(numbers))
             counted = _Counted(stack.enter_context(store.writing(path)))
             out: Any = counted
             if layout.compression == "gzip":
@@ -181,7 +222,7 @@ def write_csv(
             out.write(bytes(some))
             if out is not counted:
                 out.close()
-        files.append(File(path, rows, counted.size))
+        files.append(File(path, rows, counted.size, counted.sha256))
     return files
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.engines.base import Facts, arrow_type
 from windlass.model.export import Column, Kind, Losses, Lost
+from windlass.transfer.hashing import Hasher
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,10 +21,12 @@ class Shaper:
     """Values that the target cannot hold become NULL, such as some dates and times, or infinite
     ones."""
 
-    def __init__(self, columns: Sequence[Column], target: Facts) -> None:
+    def __init__(
+        self, columns: Sequence[Column], target: Facts, hasher: Hasher | None = None
+    ) -> None:
         import pyarrow as pa
 
-        self._columns, self._target = columns, target
+        self._columns, self._target, self._hasher = columns, target, hasher
         self.losses = Losses()
         self.schema = pa.schema([pa.field(one.name, self._type(one)) for one in columns])
 
@@ -33,6 +36,12 @@ class Shaper:
         if column.kind is Kind.JSON and self._target.json:
             return pa.json_()
         return arrow_type(column)
+
+    def nothing(self) -> pa.RecordBatch:
+        """A batch without rows."""
+        import pyarrow as pa
+
+        return pa.RecordBatch.from_pylist([], schema=self.schema)
 
     def shape(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         import pyarrow as pa
@@ -44,6 +53,9 @@ class Shaper:
     def _shaped(self, column: Column, array: Any) -> Any:
         import pyarrow as pa
 
+        if column.hash:
+            assert self._hasher is not None, "the plan has looked for the key"
+            return self._hasher.array(array)
         if column.is_list:
             return array
         if column.kind in _BITS:

@@ -10,7 +10,7 @@ from psycopg import sql
 from windlass.engines.base import schema
 from windlass.engines.duckdb.session import explaining
 from windlass.engines.duckdb.types import value_of
-from windlass.engines.statements import listed, names, statement, verbatim
+from windlass.engines.statements import listed, names, statement, verbatim, where_within
 from windlass.engines.stopping import Stops
 from windlass.model.export import Export, Losses
 
@@ -46,16 +46,16 @@ class DuckDbRows:
         columns = listed(
             sql.SQL("{} as {}").format(value_of(one), names(one.name)) for one in export.columns
         )
-        query, given = "select {columns} from {item}", []
-        if self._mark_type:
-            query += " where {mark} >= cast(? as {type}) or {mark} is null"
-            given = [export.span.since]
+        given: list[str] = []
+
+        def value(text: str) -> sql.Composable:
+            given.append(text)
+            return sql.SQL("cast(? as {})").format(verbatim(self._mark_type))
+
+        mark = names(export.watermark or "none")
+        where = where_within(export.span, mark, value) if self._mark_type else sql.SQL("")
         text = statement(
-            query,
-            columns=columns,
-            item=item,
-            mark=names(export.watermark or "none"),
-            type=verbatim(self._mark_type),
+            "select {columns} from {item}{where}", columns=columns, item=item, where=where
         )
         relation = self._session.sql(text, params=given or None)
         # older versions have no `to_arrow_reader`, and newer ones deprecate the other

@@ -35,7 +35,7 @@ def explaining(place: str, doing: str, stops: Stops | None = None) -> Iterator[N
 
 def _explained(error: Exception, place: str, doing: str) -> WindlassError:
     said = without_values(error)
-    if "set lock" in said:
+    if is_locked(error):
         return ConnectionLost(f"{place} is open in another process", hint="wait until it is closed")
     if "different configuration" in said:
         hint = "give the warehouse another file than the source"
@@ -46,6 +46,11 @@ def _explained(error: Exception, place: str, doing: str) -> WindlassError:
     if isinstance(error, duckdb.IOException):
         return WindlassError(f"{place}: {doing}: {said}", hint="see the file")
     return WindlassError(f"{place}: {doing}: {said}")
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another process has the file open."""
+    return "set lock" in first_line(error)
 
 
 def without_values(error: BaseException) -> str:

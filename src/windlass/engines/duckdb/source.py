@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import resources
@@ -14,7 +15,7 @@ from typing import Any, Self
 import duckdb
 
 from windlass.engines import scratch
-from windlass.engines.base import Facts
+from windlass.engines.base import Facts, no_watermark
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.reading import DuckDbRows
 from windlass.engines.duckdb.session import MEMORY, explaining
@@ -23,7 +24,18 @@ from windlass.engines.paths import check_file, identity_of, path_alone
 from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import BadSpec, SnapshotLost, WindlassError
-from windlass.model.export import STAMPS, Column, Described, Export, Kind, Readable, Request, Span
+from windlass.model.chunk import BlockRange
+from windlass.model.export import (
+    STAMPS,
+    Column,
+    Described,
+    Export,
+    Kind,
+    Piece,
+    Readable,
+    Request,
+    Span,
+)
 from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
 
@@ -157,11 +169,30 @@ class DuckDbSource:
     def item(self, request: Request) -> str:
         return from_item(request)
 
+    def pieces(self, export: Export) -> Sequence[Piece]:
+        return ()
+
+    def slice(self, piece: Name, blocks: BlockRange) -> str:
+        raise NotImplementedError("there are no pieces")
+
     def describe(self, request: Request) -> Described:
         query = statement("describe select * from {item}", item=verbatim(self.item(request)))
         with self._asking(f"reading {request.name}") as session:
             rows = session.execute(query).fetchall()
-        return Described(tuple(column_of(row[0], row[1]) for row in rows))
+            cast = self._describe_casts(session, request)
+        return Described(tuple(cast.get(row[0]) or column_of(row[0], row[1]) for row in rows))
+
+    def _describe_casts(self, session: Any, request: Request) -> dict[str, Column]:
+        found = {}
+        for name, type_ in request.casts.items():
+            query = statement(
+                "describe select cast(null as {type}) as {name}",
+                type=verbatim(type_),
+                name=names(name),
+            )
+            ((_, described, *_rest),) = session.execute(query).fetchall()
+            found[name] = replace(column_of(name, described), cast=type_)
+        return found
 
     def span(self, export: Export, last: str) -> Span:
         """As text. A time watermark never ends in the future, because later rows would be
@@ -172,8 +203,11 @@ class DuckDbSource:
             now = verbatim(_NOW[column.kind])
             # least() passes over a NULL
             highest = statement(
-                "case when {most} is not null then least({most}, {now}) end",
+                "{most} filter (where {mark} <= {now})"
+                if export.span.once
+                else "case when {most} is not null then least({most}, {now}) end",
                 most=verbatim(highest),
+                mark=names(export.watermark),
                 now=now,
             )
         query = statement(
@@ -183,6 +217,13 @@ class DuckDbSource:
         )
         with self._asking(f"reading {export.name}") as session:
             (upto,) = session.execute(query).fetchone()
+            without = statement(
+                "select 1 from {item} where {mark} is null limit 1",
+                mark=names(export.watermark),
+                item=verbatim(export.query),
+            )
+            if export.span.once and session.execute(without).fetchone():
+                raise no_watermark(export)
             if last and overlap:
                 micros = int(overlap * 1_000_000)
                 earlier = statement(
@@ -190,7 +231,7 @@ class DuckDbSource:
                     type=verbatim(column.type),
                 )
                 (last,) = session.execute(earlier, [last, micros]).fetchone()
-        return Span(overlap, last, upto or last)
+        return replace(export.span, since=last, upto=upto or last)
 
     def _marked(self, export: Export) -> Column:
         """Add the watermark's column, which may not be exported."""
@@ -200,8 +241,11 @@ class DuckDbSource:
         return next(column for column in columns if column.name == export.watermark)
 
     @contextmanager
-    def reading(self, export: Export, target: Facts, run: str) -> Iterator[DuckDbRows]:
-        type_ = self._marked(export).type if export.watermark and export.span.since else ""
+    def reading(
+        self, export: Export, target: Facts, run: str, share: int = 1
+    ) -> Iterator[DuckDbRows]:
+        is_marked = export.watermark and (export.span.since or export.span.once)
+        type_ = self._marked(export).type if is_marked else ""
         with self._session() as session:
             yield DuckDbRows(self.place, session, export, type_, self._stops)
 

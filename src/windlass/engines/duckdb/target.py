@@ -1,8 +1,7 @@
-"""A DuckDB file as the warehouse. It is open only during a call: other processes wait for it."""
+"""A DuckDB file as the warehouse. Other processes cannot open it while rows are being loaded."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-import duckdb
 from psycopg import sql
 
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.files import read_list, source_of
-from windlass.engines.duckdb.session import MEMORY, explaining
+from windlass.engines.duckdb.kept_file import KeptFile
+from windlass.engines.duckdb.session import explaining
 from windlass.engines.duckdb.types import type_of
 from windlass.engines.loads import (
     RECORDS,
@@ -30,8 +29,6 @@ from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.errors import BadSpec, ConnectionLost, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
 from windlass.model.report import Problem
-
-_ONE_AT_A_TIME = threading.Lock()  # of a process; another process finds the file locked
 
 
 class DuckDbTarget:
@@ -51,32 +48,24 @@ class DuckDbTarget:
             raise BadSpec([f"warehouse: duckdb needs the path of a file: {hint}"])
         path = self._path
         self.place = f"DuckDB {path}"
-        self._open: Any = None
+        self._file = KeptFile(path)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *fault: object) -> None:
-        """Nothing is open between calls."""
+        self._file.close()
 
     def cancel(self) -> None:
-        connection = self._open
-        if connection is not None:
-            connection.interrupt()
+        self._file.cancel()
 
     @contextmanager
     def _session(self, doing: str) -> Iterator[Any]:
         """Raises:
         ConnectionLost: another process has the file open; retryable.
         """
-        with _ONE_AT_A_TIME, explaining(self.place, doing):
-            try:
-                with duckdb.connect(self._path, config={"memory_limit": MEMORY}) as connection:
-                    self._open = connection
-                    connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
-                    yield connection
-            finally:
-                self._open = None
+        with explaining(self.place, doing), self._file.session() as connection:
+            yield connection
 
     @property
     def _is_there(self) -> bool:

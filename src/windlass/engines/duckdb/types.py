@@ -73,7 +73,9 @@ def column_of(name: str, type_: str) -> Column:
 
 def value_of(column: Column) -> sql.Composable:
     """What is selected of a column."""
-    name = names(column.name)
+    name: sql.Composable = names(column.origin)
+    if column.cast:
+        name = sql.SQL("cast({} as {})").format(name, verbatim(column.cast))
     if column.mask:
         return sql.SQL("case when {} is not null then '***' end").format(name)
     if column.is_cast and column.kind is Kind.JSON:  # of a list, for targets without lists

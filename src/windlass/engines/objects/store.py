@@ -138,6 +138,16 @@ class ObjectStore:
             self._make()
             obstore.put(self._store, path, content)
 
+    def create(self, path: str, content: bytes) -> bool:
+        """Write an object, unless there is one: False. Of two writers one succeeds."""
+        with self._explaining_all(f"writing {path}"):
+            self._make()
+            try:
+                obstore.put(self._store, path, content, mode="create")
+            except faults.AlreadyExistsError:
+                return False
+        return True
+
     def get(self, path: str) -> bytes | None:
         """An object's bytes; None if there is none."""
         if not self._is_there:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+LEAST_BATCH_BYTES = 4 << 20  # a batch is a row group, which should not be small
+
+
 class ArrowReader:
     """A session that reads one snapshot as Arrow batches. Owned by one thread, but for `cancel`."""
 
@@ -42,11 +45,23 @@ class ArrowReader:
             self._database.close()
             raise explain_adbc(error, str(address)) from None
         try:
-            for words in _opening(like.info.server_version, snapshot):
-                with self._stated(words) as statement:
+            self._enter([_settings(like.info.server_version), *_entering(snapshot)])
+        except WindlassError:
+            self.close()
+            raise
+
+    def enter_again(self, snapshot: str) -> None:
+        """End the transaction, which releases its locks, and begin another one in the snapshot."""
+        self._enter(["commit", *_entering(snapshot)])
+
+    def _enter(self, texts: Sequence[str]) -> None:
+        from adbc_driver_manager import Error
+
+        try:
+            for text in texts:
+                with self._stated(text) as statement:
                     statement.execute_update()
         except Error as error:
-            self.close()
             if error.sqlstate in ("22023", "42704", "55000"):
                 raise lost(error) from None
             raise explain_adbc(error, "entering the snapshot") from None
@@ -59,8 +74,9 @@ class ArrowReader:
             statement.set_sql_query(words)
             yield statement
 
-    def batches(self, export: Export) -> Iterator[pa.RecordBatch]:
-        """The rows of an export as ADBC returns them; `Canonical` converts their types."""
+    def batches(self, export: Export, share: int = 1) -> Iterator[pa.RecordBatch]:
+        """The rows of an export as ADBC returns them; `Canonical` converts their types. `share`
+        readers share the memory of one."""
         from adbc_driver_manager import Error
         from adbc_driver_manager._reader import AdbcRecordBatchReader
 
@@ -68,7 +84,7 @@ class ArrowReader:
         with self._stated(query) as statement:
             self._statement = statement
             key = "adbc.postgresql.batch_size_hint_bytes"
-            statement.set_options(**{key: str(BATCH_BYTES)})
+            statement.set_options(**{key: str(max(BATCH_BYTES // share, LEAST_BATCH_BYTES))})
             try:
                 handle, _ = statement.execute_query()
                 # not pyarrow's own reader, whose errors have lost their SQLSTATE
@@ -91,15 +107,18 @@ class ArrowReader:
         self._database.close()
 
 
-def _opening(version: int, snapshot: str) -> list[str]:
+def _settings(version: int) -> str:
     settings = session_settings(Role.SOURCE, version)
     calls = [
         sql.SQL("pg_catalog.set_config({}, {}, false)").format(sql.Literal(k), sql.Literal(v))
         for k, v in settings.items()
     ]
-    first = sql.SQL("select {}").format(sql.SQL(", ").join(calls)).as_string(None)
+    return sql.SQL("select {}").format(sql.SQL(", ").join(calls)).as_string(None)
+
+
+def _entering(snapshot: str) -> list[str]:
     begin, _, enter = IMPORT.partition("; ")
-    return [first, begin, sql.SQL(enter).format(sql.Literal(snapshot)).as_string(None)]
+    return [begin, sql.SQL(enter).format(sql.Literal(snapshot)).as_string(None)]
 
 
 class _Said(OSError):

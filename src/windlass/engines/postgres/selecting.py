@@ -12,6 +12,7 @@ from psycopg import sql
 
 from windlass.engines.base import Facts
 from windlass.engines.postgres.session import Connection
+from windlass.engines.statements import where_within
 from windlass.model.export import Column, Export, Kind, Losses, Lost
 
 
@@ -24,17 +25,20 @@ def select(export: Export, columns: Sequence[sql.Composable]) -> sql.Composed:
 
 def from_item(export: Export) -> sql.Composed:
     item: sql.Composable = sql.SQL(export.query)
-    if not export.watermark or not export.span.since:
+    if not export.watermark or not (export.span.since or export.span.once):
         return sql.Composed([item])
-    mark = sql.Identifier(export.watermark)
-    # from the last value inclusive, as other rows may have the same; merging makes that harmless
-    since = sql.SQL("select * from {} where {} >= {} or {} is null")
-    rows = since.format(item, mark, sql.Literal(export.span.since), mark)
-    return sql.SQL("({}) as windlass_rows").format(rows)
+    where = where_within(export.span, sql.Identifier(export.watermark), sql.Literal)
+    return sql.SQL("(select * from {}{}) as windlass_rows").format(item, where)
+
+
+def _source(column: Column) -> sql.Composable:
+    """The column in the source, of the type that was asked for."""
+    name = sql.Identifier(column.origin)
+    return sql.SQL("({}::{})").format(name, sql.SQL(column.cast)) if column.cast else name
 
 
 def _value(column: Column) -> sql.Composable:
-    name = sql.Identifier(column.name)
+    name = _source(column)
     if column.mask:
         return sql.SQL("case when {} is not null then '***' end").format(name)
     if column.is_cast and column.kind is Kind.JSON:
@@ -56,7 +60,7 @@ def arrow_list(columns: Sequence[Column]) -> list[sql.Composable]:
         sql.SQL(
             "case when array_ndims({0}) > 1 then 2 when array_lower({0}, 1) <> 1 then 1 else 0"
             " end::int2 as {1}"
-        ).format(sql.Identifier(one.name), sql.Identifier(f"windlass_{at}"))
+        ).format(_source(one), sql.Identifier(f"windlass_{at}"))
         for at, one in enumerate(columns)
         if one.is_list
     ]
@@ -67,7 +71,7 @@ def csv_list(columns: Sequence[Column], target: Facts) -> list[sql.Composable]:
 
 
 def _csv_value(column: Column, target: Facts) -> sql.Composable:
-    name, value = sql.Identifier(column.name), _value(column)
+    name, value = _source(column), _value(column)
     if column.mask or column.is_cast:
         return value
     if column.kind is Kind.BYTES and target.csv_base64:
@@ -89,7 +93,7 @@ _BOUNDS = {
 
 def _inside(column: Column, target: Facts) -> sql.Composed | None:
     """The condition that the target can hold a date or time; None if it can hold all."""
-    name = sql.Identifier(column.name)
+    name = _source(column)
     if column.kind is Kind.TIME and not target.midnight_ends:
         return sql.SQL("{} < '24:00'").format(name)
     if column.kind in _BOUNDS and target.years:
@@ -102,7 +106,7 @@ def count_csv_losses(connection: Connection, export: Export, target: Facts) -> L
     """How many values the CSV leaves out, counted in the same snapshot."""
     asked = {
         one.name: sql.SQL("count(*) filter (where {} is null and {} is not null)").format(
-            _csv_value(one, target), sql.Identifier(one.name)
+            _csv_value(one, target), _source(one)
         )
         for one in export.columns
         if not (one.mask or one.is_cast)

@@ -39,14 +39,19 @@ class Settled:
             f" stamped may be missed; give overlap-seconds{grant}"
         ]
 
-    def highest(self, mark: sql.Identifier, type_: str) -> sql.Composed:
-        """The highest value that a column's watermark may take."""
+    def highest(self, mark: sql.Identifier, type_: str, *, once: bool = False) -> sql.Composed:
+        """The highest value that a column's watermark may take. `once`: the highest one below which
+        no row will appear."""
         most = sql.SQL("max({})").format(mark)
         if not _TIME.match(type_):
             return most
         settled = sql.SQL("{}::timestamptz").format(sql.Literal(self.moment))
         if not type_.endswith("with time zone"):
             settled = sql.SQL("({} at time zone {})").format(settled, sql.Literal(self.zone))
+        if once:  # a date is over when the day is
+            return sql.SQL("{} filter (where {} < ({})::{})").format(
+                most, mark, settled, sql.SQL(type_)
+            )
         return sql.SQL("case when {0} is not null then least({0}, {1}::{2}) end").format(
             most, settled, sql.SQL(type_)
         )

@@ -3,8 +3,8 @@ read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -13,19 +13,22 @@ import psycopg
 from psycopg import sql
 
 from windlass.engines import statements
-from windlass.engines.base import Facts
+from windlass.engines.base import Facts, no_watermark
 from windlass.engines.postgres import catalog
-from windlass.engines.postgres.arrow import ArrowReader, Canonical
+from windlass.engines.postgres.arrow import Canonical
 from windlass.engines.postgres.describing import describe
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.facts import FACTS
+from windlass.engines.postgres.pieces import Pieces, read_pieces, slice_of
+from windlass.engines.postgres.readers import Reader, Readers
 from windlass.engines.postgres.relation import CatalogRelation
 from windlass.engines.postgres.selecting import count_csv_losses, csv_list, from_item, select
-from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.engines.postgres.session import Address, Connection, cancel_active
 from windlass.engines.postgres.settled import Settled, read_settled
-from windlass.engines.postgres.snapshot import SnapshotHolder, enter
+from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.engines.stopping import Stops
-from windlass.model.export import Described, Export, Losses, Readable, Request, Span
+from windlass.model.chunk import BlockRange
+from windlass.model.export import Described, Export, Losses, Piece, Readable, Request, Span
 from windlass.model.relation import Kind, Name
 from windlass.model.snapshot import Snapshot
 
@@ -50,6 +53,7 @@ class PostgresSource:
         self._address = Address.parse("source", url)
         self._snapshot = Snapshot(0, "", "", "")
         self._stops = Stops()
+        self._readers = Readers(self._address)
         self._holder: SnapshotHolder | None = None
         self._settled = Settled()
         self._notices: Sequence[str] = ()
@@ -58,6 +62,7 @@ class PostgresSource:
         return self
 
     def __exit__(self, *fault: object) -> None:
+        self._readers.close()
         if self._holder:
             self._holder.close()
 
@@ -107,6 +112,10 @@ class PostgresSource:
     def _relations(self) -> dict[Name, CatalogRelation]:
         return {one.name: one for one in self._catalog.relations}
 
+    @cached_property
+    def _by_text(self) -> dict[str, CatalogRelation]:
+        return {str(one.name): one for one in self._catalog.relations}
+
     def relations(self) -> Sequence[Readable]:
         return [self._readable(one) for one in self._catalog.relations]
 
@@ -126,9 +135,35 @@ class PostgresSource:
             faults=tuple(faults),
         )
 
+    @cached_property
+    def _pieces(self) -> Pieces:
+        return read_pieces(self._held, self._catalog)
+
+    def pieces(self, export: Export) -> Sequence[Piece]:
+        """With a condition, the server may know a shorter way to the rows."""
+        if self._holder is None:  # another process has read the catalog
+            return ()
+        found = self._by_text.get(export.relation)
+        if found is None or export.query != self.item(Request(export.name, self._readable(found))):
+            return ()
+        return self._pieces.of(found)
+
+    def slice(self, piece: Name, blocks: BlockRange) -> str:
+        return slice_of(self._relations[piece], blocks)
+
     def describe(self, request: Request) -> Described:
-        every = sql.SQL("select * from {}").format(sql.SQL(self.item(request)))
-        return Described(tuple(describe(self._held, every, request.name)))
+        item = sql.SQL(self.item(request))
+        every = sql.SQL("select * from {}").format(item)
+        columns = describe(self._held, every, request.name)
+        casts = {one.name: _cast(one.name, request) for one in columns if one.name in request.casts}
+        if casts:
+            some = sql.SQL("select {} from {}").format(sql.SQL(", ").join(casts.values()), item)
+            found = {one.name: one for one in describe(self._held, some, request.name)}
+            columns = [
+                replace(found[one.name], cast=request.casts[one.name]) if one.name in found else one
+                for one in columns
+            ]
+        return Described(tuple(columns))
 
     def item(self, request: Request) -> str:
         """Children of a relation are separate relations, unless they are its partitions."""
@@ -158,11 +193,14 @@ class PostgresSource:
         skipped."""
         overlap, mark = export.span.overlap_seconds, sql.Identifier(export.watermark)
         item = from_item(replace(export, watermark=""))
+        once = export.span.once
         try:
+            if once:
+                self._check_marked(export, mark, item)
             type_ = self._value(
                 sql.SQL("select pg_typeof(max({})) from {} where false").format(mark, item)
             )
-            most = self._settled.highest(mark, type_)
+            most = self._settled.highest(mark, type_, once=once)
             highest = self._value(sql.SQL("select ({})::text from {}").format(most, item))
             if last and overlap:
                 last = self._value(
@@ -173,7 +211,18 @@ class PostgresSource:
         except psycopg.Error as error:
             doing = f"reading the watermark of {export.name}"
             raise explain(error, doing, side="source") from error
-        return Span(overlap, last, highest or last)
+        return replace(export.span, since=last, upto=highest or last)
+
+    def _check_marked(self, export: Export, mark: sql.Identifier, item: sql.Composed) -> None:
+        """Raises:
+        WindlassError: rows have no watermark.
+        """
+        found = self._by_text.get(export.relation)
+        sure = {one.name for one in found.columns if one.not_null} if found else ()
+        if export.watermark in sure:
+            return
+        if self._value(sql.SQL("select 1 from {} where {} is null limit 1").format(item, mark)):
+            raise no_watermark(export)
 
     def _value(self, query: sql.Composed) -> str:
         row = self._held.execute(query).fetchone()
@@ -182,37 +231,37 @@ class PostgresSource:
     # rows
 
     @contextmanager
-    def reading(self, export: Export, target: Facts, run: str) -> Iterator[PostgresRows]:
+    def reading(
+        self, export: Export, target: Facts, run: str, share: int = 1
+    ) -> Iterator[PostgresRows]:
         purpose = f"windlass export {run}"
-        connection = self._address.connect(Role.SOURCE, purpose)
-        with connection, self._stops.during(connection.cancel_safe):
-            enter(connection, self._snapshot.id)
+        with self._readers.one(self._snapshot.id, purpose, self._session) as reader:
+            yield PostgresRows(reader, export, target, self._stops, share)
 
-            def open_reader() -> ArrowReader:
-                return ArrowReader(self._address, connection, self._snapshot.id, f"{purpose} rows")
+    def _session(self) -> Connection | None:
+        return self._holder.connection if self._holder else None
 
-            yield PostgresRows(connection, export, target, open_reader, self._stops)
+
+def _cast(column: str, request: Request) -> sql.Composed:
+    type_ = sql.SQL(request.casts[column])
+    return sql.SQL("{0}::{1} as {0}").format(sql.Identifier(column), type_)
 
 
 class PostgresRows:
     """See `windlass.engines.base.Rows`."""
 
     def __init__(
-        self,
-        connection: Connection,
-        export: Export,
-        target: Facts,
-        open_reader: Callable[[], ArrowReader],
-        stops: Stops,
+        self, reader: Reader, export: Export, target: Facts, stops: Stops, share: int
     ) -> None:
-        self._connection, self._export, self._target = connection, export, target
-        self._open_reader, self._stops = open_reader, stops
+        self._reader, self._export, self._target = reader, export, target
+        self._stops, self._share = stops, share
         self.losses = Losses()
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         canonical = Canonical(self._export)
-        with closing(self._open_reader()) as reader, self._stops.during(reader.cancel):
-            for batch in reader.batches(self._export):
+        reader = self._reader.arrow
+        with self._reader.busy(), self._stops.during(reader.cancel):
+            for batch in reader.batches(self._export, self._share):
                 yield canonical.batch(batch)
         self.losses = canonical.losses
 
@@ -221,9 +270,11 @@ class PostgresRows:
         query = select(self._export, csv_list(self._export.columns, self._target))
         null = sql.Literal(self._target.csv_null)
         copy = sql.SQL("copy ({}) to stdout (format csv, null {})").format(query, null)
+        connection = self._reader.plain
         try:
-            with self._connection.cursor() as cursor, cursor.copy(copy) as stream:
-                yield from stream
-            self.losses = count_csv_losses(self._connection, self._export, self._target)
+            with self._reader.busy(), self._stops.during(lambda: cancel_active(connection)):
+                with connection.cursor() as cursor, cursor.copy(copy) as stream:
+                    yield from stream
+                self.losses = count_csv_losses(connection, self._export, self._target)
         except psycopg.Error as error:
             raise explain(error, f"reading {self._export.name}", side="source") from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg import sql
 
+from windlass.engines.kept import Kept
 from windlass.engines.loads import RECORDS, misfits
 from windlass.engines.objects.store import ObjectStore, fetched
 from windlass.engines.postgres.arrow import explain_adbc
@@ -22,8 +23,9 @@ from windlass.engines.postgres.loaded_types import (
     type_of,
     unpacked,
 )
-from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.engines.postgres.session import Address, Connection, Role, cancel_active
 from windlass.engines.postgres.warehouse_tables import STAGED, Fetched, Tables
+from windlass.engines.stopping import Stops
 from windlass.errors import Refused, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
 from windlass.model.report import Problem
@@ -39,30 +41,36 @@ class PostgresTarget:
         self._address = Address.parse("warehouse", url)
         self._schema = schema or "public"
         self.place = str(self._address)
-        self._open: Connection | None = None
+        self._stops = Stops()
+        self._kept: Kept[Connection] = Kept(Connection.close)
+        self._loaders: Kept[Any] = Kept(_close_loader)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *fault: object) -> None:
-        """Nothing is open between calls."""
+        self._kept.close()
+        self._loaders.close()
 
     def cancel(self) -> None:
-        connection = self._open
-        if connection is not None and not connection.closed:
-            connection.cancel_safe(timeout=5)
+        self._stops.cancel()
 
     @contextmanager
     def _session(self, doing: str) -> Iterator[Connection]:
+        """A session with no open transaction, which stays open for the next call."""
         try:
-            with self._address.connect(Role.TARGET, "windlass warehouse") as connection:
-                connection.execute("set synchronous_commit = on")
-                self._open = connection
+            with (
+                self._kept.one(self._connect) as connection,
+                self._stops.during(lambda: cancel_active(connection)),
+            ):
                 yield connection
         except psycopg.Error as error:
             raise explain(error, doing, side="warehouse") from error
-        finally:
-            self._open = None
+
+    def _connect(self) -> Connection:
+        connection = self._address.connect(Role.TARGET, "windlass warehouse")
+        connection.execute("set synchronous_commit = on")
+        return connection
 
     def problems(self, exports: Sequence[Export]) -> list[Problem]:
         try:
@@ -216,31 +224,49 @@ class PostgresTarget:
         import adbc_driver_postgresql.dbapi as adbc
 
         try:
-            uri = self._address.conninfo(like, "windlass warehouse")
-            with closing(adbc.connect(uri, autocommit=False)) as connection:
+            with self._loaders.one(lambda: self._open_loader(like)) as connection:
                 with connection.cursor() as cursor:
 
                     def run(statement: sql.SQL | sql.Composed) -> Fetched:
                         cursor.execute(statement.as_string(None))
                         return list(cursor.fetchall()) if cursor.description else []
 
-                    run(sql.SQL("set timezone = 'UTC'"))
                     tables = Tables(run, self._schema)
                     tables.prepare(export)
-                    if tables.loaded(manifest.run, export):
-                        return  # another process of this run was faster
-                    for at, file in enumerate(manifest.files):
-                        with fetched(store, file.path) as path:
-                            cursor.adbc_ingest(
-                                STAGED,
-                                staged_batches(str(path), export),
-                                mode="append" if at else "create",
-                                temporary=True,
-                            )
-                    tables.fill(export, manifest, lambda one: from_arrow(one, export.engine))
+                    if not tables.loaded(manifest.run, export):  # another process was faster
+                        _stage_parquet(cursor, export, manifest, store)
+                        tables.fill(export, manifest, lambda one: from_arrow(one, export.engine))
+                        run(sql.SQL("drop table {}").format(sql.Identifier("pg_temp", STAGED)))
                 connection.commit()
         except (adbc.Error, OSError) as error:
             raise explain_adbc(error, f"loading {export.table}", side="warehouse") from None
+
+    def _open_loader(self, like: Connection) -> Any:
+        import adbc_driver_postgresql.dbapi as adbc
+
+        uri = self._address.conninfo(like, "windlass warehouse")
+        connection = adbc.connect(uri, autocommit=False)
+        with connection.cursor() as cursor:
+            cursor.execute("set timezone = 'UTC'")
+            cursor.execute("set idle_in_transaction_session_timeout = 0")  # between two calls
+        connection.commit()
+        return connection
+
+
+def _close_loader(connection: Any) -> None:
+    with suppress(Exception):  # a session that failed may refuse to roll back
+        connection.close()
+
+
+def _stage_parquet(cursor: Any, export: Export, manifest: Manifest, store: ObjectStore) -> None:
+    for at, file in enumerate(manifest.files):
+        with fetched(store, file.path) as path:
+            cursor.adbc_ingest(
+                STAGED,
+                staged_batches(str(path), export),
+                mode="append" if at else "create",
+                temporary=True,
+            )
 
 
 def _stage_csv(

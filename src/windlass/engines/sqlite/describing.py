@@ -85,7 +85,7 @@ def _check_said(session: sqlite3.Connection, item: str, column: Column, counts: 
 def value_of(column: Column) -> sql.Composable:
     """What is selected of a column. Python is given texts as bytes, and could not tell a UUID's
     sixteen bytes from a text that is as long."""
-    name = names(column.name)
+    name = names(column.origin)
     if column.kind is Kind.UUID:
         return sql.SQL("case typeof({0}) when 'blob' then hex({0}) else {0} end").format(name)
     return name

@@ -13,7 +13,7 @@ from windlass.engines.base import BATCH_BYTES, arrow_type, schema
 from windlass.engines.sqlite.describing import Known, value_of
 from windlass.engines.sqlite.session import File
 from windlass.engines.sqlite.values import converter
-from windlass.engines.statements import listed, names, statement, verbatim
+from windlass.engines.statements import listed, names, statement, verbatim, where_within
 from windlass.engines.stopping import Stops
 from windlass.errors import Interrupted, WindlassError
 from windlass.model.export import Column, Export, Kind, Losses
@@ -66,7 +66,7 @@ class SqliteRows:
         """It writes no CSV of the form that is asked for: the batches are written."""
 
     def _maker(self, column: Column) -> Make:
-        if column.name in self._said and not (column.mask or column.is_cast):
+        if column.origin in self._said and not (column.mask or column.is_cast):
             return _checked(column)
         return _plain(column, self._unreadable(column))
 
@@ -83,20 +83,21 @@ class SqliteRows:
 def select_rows(export: Export) -> tuple[str, tuple[Any, ...]]:
     """The statement, and its parameters."""
     columns = listed([_value(column) for column in export.columns])
+    given: list[int | float | str] = []
+
+    def value(text: str) -> sql.Composable:
+        given.append(mark_value(text))
+        return sql.SQL("?")
+
+    mark = names(export.watermark or "none")
+    where = where_within(export.span, mark, value) if export.watermark else sql.SQL("")
     item = verbatim(export.query)
-    if not (export.watermark and export.span.since):
-        return statement("select {columns} from {item}", columns=columns, item=item), ()
-    text = statement(
-        "select {columns} from {item} where {mark} >= ? or {mark} is null",
-        columns=columns,
-        item=item,
-        mark=names(export.watermark),
-    )
-    return text, (mark_value(export.span.since),)
+    text = statement("select {columns} from {item}{where}", columns=columns, item=item, where=where)
+    return text, tuple(given)
 
 
 def _value(column: Column) -> sql.Composable:
-    name = names(column.name)
+    name = names(column.origin)
     if column.mask:
         return sql.SQL("case when {} is not null then '***' end").format(name)
     if column.is_cast:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Self
 
-from windlass.engines.base import Facts
+from windlass.engines.base import Facts, no_watermark
 from windlass.engines.paths import check_file, identity_of
 from windlass.engines.sqlite.catalog import read_relations
 from windlass.engines.sqlite.describing import Known, describe
@@ -25,7 +25,9 @@ from windlass.engines.sqlite.sessions import Sessions
 from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import WindlassError
-from windlass.model.export import Described, Export, Readable, Request, Span
+from windlass.model.chunk import BlockRange
+from windlass.model.export import Described, Export, Piece, Readable, Request, Span
+from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
 
 
@@ -100,6 +102,12 @@ class SqliteSource:
         query, where = strictly_named(request.query), strictly_named(request.where)
         return from_item(replace(request, query=query, where=where))
 
+    def pieces(self, export: Export) -> Sequence[Piece]:
+        return ()
+
+    def slice(self, piece: Name, blocks: BlockRange) -> str:
+        raise NotImplementedError("there are no pieces")
+
     def describe(self, request: Request) -> Described:
         """Reads every value."""
         with self._file.explaining(f"reading {request.name}"), self._sessions.one() as session:
@@ -119,10 +127,16 @@ class SqliteSource:
         query = statement("select max({mark}) from {item}", mark=mark, item=item)
         with self._file.explaining(f"reading {export.name}"), self._sessions.one() as session:
             (highest,) = session.execute(query).fetchone()
-        return Span(0, last, last if highest is None else mark_text(highest))
+            without = statement("select 1 from {item} where {mark} is null", mark=mark, item=item)
+            if export.span.once and session.execute(without).fetchone():
+                raise no_watermark(export)
+        upto = last if highest is None else mark_text(highest)
+        return replace(export.span, since=last, upto=upto)
 
     @contextmanager
-    def reading(self, export: Export, target: Facts, run: str) -> Iterator[SqliteRows]:
+    def reading(
+        self, export: Export, target: Facts, run: str, share: int = 1
+    ) -> Iterator[SqliteRows]:
         with self._sessions.one() as session:
             known = self._known[export.name]
             yield SqliteRows(self._file, session, export, known, self._stops)

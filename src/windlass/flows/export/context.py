@@ -24,6 +24,7 @@ from windlass.flows.export.outline import EXPORT
 from windlass.flows.export.preparing import NEW_SNAPSHOT, hold, overlaps, prepare, resuming
 from windlass.flows.export.records import RUN, Record, Recording, begun, config_hash
 from windlass.flows.export.reporting import losses_of, relations_of
+from windlass.flows.export.threads import Threads
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
 from windlass.model.flow import Handover, Result
@@ -65,6 +66,7 @@ class Exporting(Reporting):
             raise BadSpec([f"no source: give {word('source')}, or set WINDLASS_SOURCE"])
         self.spec, self.patient = spec, patient
         self.story = Story(emit)
+        self.threads = Threads(spec.jobs)
         self.source = _opened("source", open_source, spec.source.get_secret_value())
         self.store = _opened("to", ObjectStore, spec.to, spec.store_options)
         self.target: Target | None = None
@@ -104,6 +106,11 @@ class Exporting(Reporting):
     def place(self) -> str:
         """The destination, for people."""
         return self.target.place if self.target else self.store.url
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether the files are still there when the run is over."""
+        return self.target is None or self.spec.keep_files
 
     @property
     def manifests(self) -> Manifests:
@@ -262,9 +269,7 @@ class Exporting(Reporting):
     def stand_in(self, handle: Result) -> None:
         """Read what is not extracted yet in a new snapshot, held by this process."""
         self._adopt(handle)
-        self.snapshot = hold(
-            self.source, overlaps(self.spec, self.target), self.snapshot.number + 1
-        )
+        self.snapshot = hold(self.source, overlaps(self.spec), self.snapshot.number + 1)
         self.source.keep({one.relation for one in self.exports})
 
     def _adopt(self, handle: Result) -> None:

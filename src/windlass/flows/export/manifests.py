@@ -14,7 +14,7 @@ from windlass.model.digest import digest
 from windlass.model.export import Export, Manifest
 
 MANIFEST = "manifest.json"
-PART = re.compile(r"part-\d+\.(parquet|csv|csv\.gz)")
+PART = re.compile(r"([^/]+=[^/]*/)*part-\d+\.(parquet|csv|csv\.gz)")
 _MANIFEST = TypeAdapter(Manifest)
 
 

@@ -10,9 +10,12 @@ from typing import Any, Self
 
 from windlass.engines.objects.store import ObjectStore
 from windlass.errors import Refused
+from windlass.flows.export.commits import Commits
 from windlass.flows.export.manifests import MANIFEST, PART, read_manifest
+from windlass.flows.export.publishing import Published
 from windlass.flows.export.records import Record, Records, in_progress
 from windlass.model.event import Emit
+from windlass.model.export import Manifest
 from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.model.past import Foreseen, Left, Undone
 from windlass.model.report import Problem
@@ -115,13 +118,23 @@ class ExportPast:
             message = f"{has} loaded into {record.target}: what its rows replaced was not kept"
             hint = "restore the tables by the warehouse's own means, or export again"
             return [Problem(f"run {record.run}", message, hint)]
-        return []
+        commits = Commits(self._store)
+        later = [path for one in self._manifests(record) for path in commits.followers(one)]
+        hint = "roll these back first, the newest one before the others"
+        return [Problem(path, "is of a later run, which adds to its rows", hint) for path in later]
+
+    def _manifests(self, record: Record) -> list[Manifest]:
+        found = (read_manifest(self._store, folder) for folder in record.folders.values())
+        return [one for one in found if one is not None]
 
     def roll_back(self, run: str, *, force: bool = False) -> Undone:
         record, foreseen = self._find(run), self.foresee(run)
         if foreseen is None:
             return Undone(f"already rolled back at {record.finished_at[:19]}", already=True)
         foreseen.refuse(force=force)
+        Published(self._store).withdraw(run)
+        for manifest in self._manifests(record):
+            Commits(self._store).withdraw(manifest)
         for folder in record.folders.values():
             self._store.delete([f"{folder}/{MANIFEST}"])  # first: then the files are incomplete
             self._store.clear(folder)

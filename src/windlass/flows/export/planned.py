@@ -9,7 +9,7 @@ from typing import Any
 from windlass.errors import Refused
 from windlass.flows.export.context import Exporting
 from windlass.model.event import Emit
-from windlass.model.export import Export
+from windlass.model.export import Column, Export
 from windlass.model.planned import Style
 from windlass.model.report import Problem
 from windlass.model.units import bytes_text, count_text, plural
@@ -43,7 +43,14 @@ class PlannedExport:
                     "rows": one.rows,
                     "bytes": one.size_bytes,
                     "columns": [
-                        {"name": it.name, "type": it.type, "as": it.described, "masked": it.mask}
+                        {
+                            "name": it.name,
+                            "type": it.type,
+                            "as": it.described,
+                            "masked": it.mask,
+                            "hashed": bool(it.hash),
+                            "source": it.origin,
+                        }
                         for it in one.columns
                     ],
                 }
@@ -99,9 +106,19 @@ class PlannedExport:
 
 
 def _columns(export: Export) -> list[str]:
-    hidden = {True: ", masked", False: ""}
-    return [f"{one.name}: {one.type} as {one.described}{hidden[one.mask]}"
-            for one in export.columns]  # fmt: skip
+    return [
+        f"{_renamed(one)}: {one.type} as {one.described}{_hidden(one)}" for one in export.columns
+    ]
+
+
+def _renamed(column: Column) -> str:
+    return f"{column.source} → {column.name}" if column.source else column.name
+
+
+def _hidden(column: Column) -> str:
+    if column.mask:
+        return ", masked"
+    return ", hashed" if column.hash else ""
 
 
 def plan_export(spec: ExportSpec, emit: Emit) -> PlannedExport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -9,12 +10,15 @@ from windlass.engines.base import FILES, Source, Target
 from windlass.engines.objects.store import ObjectStore
 from windlass.engines.starting import when_up
 from windlass.errors import Refused, Unreachable, WindlassError
+from windlass.flows.export.commits import Commits
 from windlass.flows.export.manifests import Manifests
+from windlass.flows.export.publishing import Published
 from windlass.model.export import Export
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
 from windlass.planning import exports as plan
 from windlass.spec.export import ExportSpec
+from windlass.transfer.hashing import Hasher
 
 NEW_SNAPSHOT = "what it has not read yet is read in a new snapshot"
 
@@ -32,7 +36,7 @@ def prepare(
     found: list[Problem] = []
     snapshot, passing = None, 0
     try:
-        snapshot = hold(source, overlaps(spec, target))
+        snapshot = hold(source, overlaps(spec))
     except WindlassError as error:
         if patient and error.retryable:
             raise
@@ -42,6 +46,8 @@ def prepare(
         exports, found = plan_exports(spec, source, target)
     try:
         store.check()
+        if exports and (target is None or spec.keep_files):
+            found += Published(store).problems(source.identity)
     except WindlassError as error:
         found.append(Problem("to", str(error), error.hint))
     if target is not None:
@@ -51,7 +57,13 @@ def prepare(
     if found or snapshot is None:
         raise Refused(found)
     source.keep({one.relation for one in exports})
-    return tuple(_with_watermarks(exports, source, target)), snapshot
+    return tuple(_with_watermarks(exports, source, store, target)), snapshot
+
+
+def hasher_of_environment() -> Hasher | None:
+    """None without a key."""
+    key = os.environ.get(plan.HASH_KEY, "")
+    return Hasher(key) if len(key) >= plan.LEAST_KEY else None
 
 
 def hold(source: Source, overlaps: Sequence[float], number: int = 1) -> Snapshot:
@@ -59,9 +71,9 @@ def hold(source: Source, overlaps: Sequence[float], number: int = 1) -> Snapshot
     return when_up(lambda: source.hold(number, overlaps=overlaps))
 
 
-def overlaps(spec: ExportSpec, target: Target | None) -> list[float]:
+def overlaps(spec: ExportSpec) -> list[float]:
     """The overlaps of all requested watermarks."""
-    return [one.overlap_seconds for one in spec.relations if one.watermark and target]
+    return [one.overlap_seconds for one in spec.relations if one.watermark]
 
 
 def plan_exports(
@@ -70,6 +82,7 @@ def plan_exports(
     """The requested relations of the source, and every problem with them."""
     relations = source.relations()
     chosen, problems = plan.choose(spec, relations)
+    key_id = hasher.id if (hasher := hasher_of_environment()) else ""
     exports: list[Export] = []
     seen: list[tuple[str, str]] = []
     is_all_seen = True
@@ -78,7 +91,7 @@ def plan_exports(
             described = source.describe(one.request)
             seen += [(one.plain, column.name) for column in described.columns]
             export, faults = plan.plan_export(
-                spec, one, described, source.facts, target.facts if target else FILES
+                spec, one, described, source.facts, target.facts if target else FILES, key_id
             )
             problems += [Problem(name, fault) for fault in faults]
             if not faults:
@@ -95,14 +108,16 @@ def plan_exports(
 
 
 def _with_watermarks(
-    exports: Sequence[Export], source: Source, target: Target | None
+    exports: Sequence[Export], source: Source, store: ObjectStore, target: Target | None
 ) -> Iterator[Export]:
     """Add to each export where the last run ended and where this one will end."""
     for one in exports:
-        if not one.watermark or target is None:
+        if not one.watermark:
             yield one
-            continue
-        yield replace(one, span=source.span(one, target.watermark(one)))
+        elif target is None:
+            yield Commits(store).planned(source, one)
+        else:
+            yield replace(one, span=source.span(one, target.watermark(one)))
 
 
 def resuming(

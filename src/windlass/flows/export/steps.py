@@ -6,31 +6,21 @@ record. So each can be killed at any point and run again.
 
 from __future__ import annotations
 
-import secrets
 import time
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from windlass.engines.base import FILES, Rows
 from windlass.engines.objects.store import ObjectStore, fetched, vanished
 from windlass.errors import Different, WindlassError
+from windlass.flows.export.commits import Commits
 from windlass.flows.export.context import Exporting
+from windlass.flows.export.extracting import write_files
+from windlass.flows.export.publishing import LATEST, Published, run_manifest
 from windlass.model.event import Noticed
-from windlass.model.export import Export, File, Loaded, Losses, Manifest, loss_messages
+from windlass.model.export import Export, File, Loaded, Manifest
 from windlass.model.flow import Item, Result
 from windlass.model.report import Difference, DifferenceKind
-from windlass.spec.choices import Compression, Format
-from windlass.transfer.files import (
-    Layout,
-    ahead,
-    count_csv,
-    count_parquet,
-    write_csv,
-    write_parquet,
-)
-from windlass.transfer.shape import Shaper
-from windlass.transfer.text import csv_lines
+from windlass.transfer.files import count_csv, count_parquet
 
 
 def read_source(run: Exporting, _: Item) -> Result:
@@ -49,7 +39,7 @@ def extract(run: Exporting, item: Item) -> Result:
     """Write rows to files, and the manifest last: it shows that they are complete."""
     export, manifests = run.export(item.id), run.manifests
     found = manifests.read(export)
-    if found and not _has_holes(export, found) and _shows_the_same(export, found):
+    if found and _is_still_right(run, export, found):
         if run.target is None:
             run.emit(Noticed(f"{export.name}: run {run.run} has been written before"))
         return _written(found)
@@ -58,9 +48,18 @@ def extract(run: Exporting, item: Item) -> Result:
         return {"rows": done.rows}
     started = time.perf_counter()
     manifests.clear(export)  # left by a killed extract
-    manifest = _extract(run, export)
+    manifest = write_files(run, export)
     manifests.write(export, manifest)
     return {**_written(manifest), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _is_still_right(run: Exporting, export: Export, found: Manifest) -> bool:
+    """Whether files that an earlier attempt has written are what this one would write."""
+    if Commits(run.store).has(found):
+        return True
+    if _has_holes(export, found) or not _shows_the_same(export, found):
+        return False
+    return found.commit == export.span.commit  # else another run has added rows since
 
 
 def _has_holes(export: Export, found: Manifest) -> bool:
@@ -69,9 +68,10 @@ def _has_holes(export: Export, found: Manifest) -> bool:
 
 
 def _shows_the_same(export: Export, found: Manifest) -> bool:
-    """False if the files have columns that are masked or left out now, or the other way round."""
-    masks = {one.name: one.mask for one in export.columns}
-    return all(masks.get(one.name) == one.mask for one in found.columns)
+    """False if the files have columns that are masked, hashed or left out now, or the other way
+    round."""
+    now = {one.name: one.treatment for one in export.columns}
+    return all(now.get(one.name) == one.treatment for one in found.columns)
 
 
 def _written(manifest: Manifest) -> Result:
@@ -82,60 +82,6 @@ def _written(manifest: Manifest) -> Result:
         "snapshot": manifest.snapshot,
         **({"losses": manifest.losses} if manifest.losses else {}),
     }
-
-
-def _extract(run: Exporting, export: Export) -> Manifest:
-    layout = _layout(run, export)
-    with run.source.reading(export, run.loads_into, run.run) as rows:
-        write = _write_csv if run.spec.format is Format.CSV else _write_parquet
-        files, losses = write(run, export, rows, layout)
-    return Manifest(
-        run.run,
-        export.name,
-        str(run.spec.format),
-        layout.compression,
-        tuple(files),
-        export.columns,
-        losses=loss_messages(losses),
-        snapshot=run.snapshot.number,
-        watermark=export.span.upto,
-        since=export.span.since,
-        mark=export.mark,
-        id=secrets.token_hex(8),
-    )
-
-
-def _layout(run: Exporting, export: Export) -> Layout:
-    compression, form = run.spec.compressed_by, run.spec.format
-    packed = ".gz" if form is Format.CSV and compression is Compression.GZIP else ""
-    folder = run.manifests.folder(export)
-    return Layout(folder, f"{form}{packed}", str(compression), run.spec.file_size)
-
-
-def _write_parquet(
-    run: Exporting, export: Export, rows: Rows, layout: Layout
-) -> tuple[list[File], Losses]:
-    shaper = Shaper(export.columns, run.loads_into)
-    with closing(ahead(rows.batches)) as batches:
-        files = write_parquet(run.store, layout, shaper.schema, map(shaper.shape, batches))
-    return files, rows.losses + shaper.losses
-
-
-def _write_csv(
-    run: Exporting, export: Export, rows: Rows, layout: Layout
-) -> tuple[list[File], Losses]:
-    """From the source's own CSV if it writes any, else from its batches."""
-    columns, target = export.columns, run.loads_into
-    names = [column.name for column in columns]
-    if (lines := rows.lines()) is not None:
-        with closing(lines):
-            return write_csv(run.store, layout, names, lines), rows.losses
-    # text can express infinity, unlike Parquet
-    shaper = Shaper(columns, replace(target, infinity=target.infinity or target is FILES))
-    with closing(ahead(rows.batches)) as batches:
-        made = csv_lines(map(shaper.shape, batches), columns, target)
-        files = write_csv(run.store, layout, names, made)
-    return files, rows.losses + shaper.losses
 
 
 def check_objects(run: Exporting, item: Item) -> Result:
@@ -175,11 +121,31 @@ def _count_rows(store: ObjectStore, manifest: Manifest, file: File) -> int:
 
 
 def load(run: Exporting, item: Item) -> Result:
-    """Load the files into the warehouse, once per run."""
+    """Load the files into the warehouse, once per run. After the last relation, files that stay are
+    published."""
     export = run.export(item.id)
-    if run.target is None:
-        return {}
+    result = _load(run, export)
+    if run.keeps_files and run.threads.completes(export.name, [one.name for one in run.exports]):
+        _publish(run)
+    return result
+
+
+def _publish(run: Exporting) -> None:
+    found = [(one, run.manifests.read(one)) for one in run.exports]
+    written = [(export, manifest) for export, manifest in found if manifest is not None]
+    if len(written) < len(found):  # the run was loaded before, without keeping all files
+        return
+    manifest = run_manifest(run.run, run.source.place, written)
+    if not Published(run.store).publish(manifest):
+        run.emit(Noticed(f"{LATEST} shows a run of a later snapshot, and stays as it is"))
+
+
+def _load(run: Exporting, export: Export) -> Result:
     manifest = run.manifests.read(export)
+    if run.target is None:
+        if manifest and manifest.commit:
+            Commits(run.store).add(export, manifest)
+        return {}
     if manifest is None:
         done = _loaded_before(run, export)
     else:  # which finds finished work itself

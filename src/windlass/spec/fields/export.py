@@ -127,6 +127,15 @@ EXPORT = Entries(
         option=None,
     ),
     Entry(
+        word="hash",
+        kind=Kind.LIST,
+        help="Shell patterns on `schema.relation.column`, or on its end: values become hashes with"
+        " the key in $WINDLASS_HASH_KEY, the same for the same value, so that joins still work.",
+        example="['*.customer_id']",
+        default=(),
+        option=None,
+    ),
+    Entry(
         word="leave-out",
         kind=Kind.LIST,
         help="Shell patterns on `schema.relation.column`, or on its end: columns that are not read"
@@ -139,8 +148,8 @@ EXPORT = Entries(
         word="unmatched",
         kind=Kind.CHOICE,
         choices=tuple(Unmatched),
-        help="Whether patterns of `exclude`, `mask` and `leave-out` that match nothing stop the"
-        " export, or `ignore`.",
+        help="Whether patterns of `exclude`, `mask`, `hash` and `leave-out` that match nothing stop"
+        " the export, or `ignore`.",
         example="refuse",
         default=Unmatched.REFUSE,
         option=None,

@@ -1,0 +1,103 @@
+"""A DuckDB file that stays open between calls, and is let go often enough for other processes.
+
+Opening and closing a file takes longer than loading a small table. But while it is open here, no
+other process can open it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from windlass.engines.duckdb.session import MEMORY, is_locked
+
+IDLE_SECONDS = 0.5  # without a call, until it is closed
+LONGEST_SECONDS = 2.0  # then it is closed for others, even if the next call is waiting
+PAUSE_SECONDS = 0.1
+PATIENCE_SECONDS = 10.0  # for another process to let it go
+_LOOK_SECONDS = 0.02
+_ONE_AT_A_TIME = threading.Lock()  # of a process; another process finds the file locked
+
+
+class KeptFile:
+    """One connection, lent to one call at a time."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: Any = None
+        self._opened_at = self._free_until = 0.0
+        self._calls = 0
+        self._timer: threading.Timer | None = None
+        self._stopped = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop the running call."""
+        self._stopped.set()
+        connection = self._connection
+        if connection is not None:
+            connection.interrupt()
+
+    @contextmanager
+    def session(self) -> Iterator[Any]:
+        """The connection, with no open transaction. An error rolls back and closes it.
+
+        Raises:
+            duckdb.Error: the file cannot be opened; another process may have it open.
+        """
+        with _ONE_AT_A_TIME:
+            self._forget_timer()
+            self._calls += 1
+            if self._connection is None:
+                self._connection = self._open()
+                self._opened_at = time.monotonic()
+            try:
+                yield self._connection
+            except BaseException:
+                self._let_go()
+                raise
+            if time.monotonic() - self._opened_at > LONGEST_SECONDS:
+                self._let_go()
+                self._free_until = time.monotonic() + PAUSE_SECONDS
+            else:
+                self._timer = threading.Timer(IDLE_SECONDS, self._close_idle, (self._calls,))
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        with _ONE_AT_A_TIME:
+            self._forget_timer()
+            self._let_go()
+
+    def _open(self) -> Any:
+        time.sleep(max(self._free_until - time.monotonic(), 0))
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                connection = duckdb.connect(self._path, config={"memory_limit": MEMORY})
+                break
+            except duckdb.Error as error:
+                if not is_locked(error) or time.monotonic() > until or self._stopped.is_set():
+                    raise
+                self._stopped.wait(_LOOK_SECONDS)
+        connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
+        return connection
+
+    def _close_idle(self, calls: int) -> None:
+        with _ONE_AT_A_TIME:
+            if calls == self._calls:  # no call has begun since
+                self._let_go()
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,147 @@
+"""Publishes a run whose files are complete: its manifest, and `latest.json`, which readers of the
+newest files look at.
+
+The manifest is written before `latest.json`, and each is one object that is replaced as a whole. So
+readers see all files of a run, or those of the run before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from windlass.engines.objects.store import ObjectStore
+from windlass.model.digest import digest
+from windlass.model.export import Column, Export, Manifest
+from windlass.model.published import (
+    FORMAT,
+    PublishedColumn,
+    PublishedFile,
+    PublishedRelation,
+    RunManifest,
+)
+from windlass.model.report import Problem
+
+FOLDER, LATEST = "_windlass_manifests", "latest.json"
+_RUN_MANIFEST = TypeAdapter(RunManifest)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of what is published."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The manifest of an export",
+        **_RUN_MANIFEST.json_schema(mode="serialization"),
+    }
+
+
+def run_manifest(run: str, source: str, found: Sequence[tuple[Export, Manifest]]) -> RunManifest:
+    """Of all relations of a run."""
+    relations = tuple(sorted((_relation(*one) for one in found), key=lambda one: one.name))
+    return RunManifest(
+        run,
+        source,
+        source_id(found[0][0].source),
+        read_at=max(one.read_at for one in relations),
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        rows=sum(one.rows for one in relations),
+        bytes=sum(one.bytes for one in relations),
+        files=sum(len(one.files) for one in relations),
+        relations=relations,
+    )
+
+
+def source_id(identity: str) -> str:
+    return digest(identity)[:16]
+
+
+def _relation(export: Export, manifest: Manifest) -> PublishedRelation:
+    return PublishedRelation(
+        export.name,
+        manifest.format,
+        manifest.compression,
+        manifest.rows,
+        manifest.size_bytes,
+        manifest.read_at,
+        manifest.since,
+        manifest.watermark,
+        tuple(map(_column, manifest.columns)),
+        tuple(map(PublishedFile.of, manifest.files)),
+        manifest.losses,
+        export.disposition if manifest.commit else "all",
+        export.key if manifest.commit else (),
+        str(PurePosixPath(manifest.commit).parent) if manifest.commit else "",
+    )
+
+
+def _column(column: Column) -> PublishedColumn:
+    return PublishedColumn(
+        column.name,
+        column.type,
+        column.described,
+        not column.not_null,
+        column.mask,
+        bool(column.hash),
+        column.partition,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What is published in one store."""
+
+    store: ObjectStore
+
+    def publish(self, manifest: RunManifest) -> bool:
+        """Returns whether it is the latest: a run of a later snapshot may have ended before."""
+        text = json.dumps(asdict(manifest), indent=1).encode()
+        self.store.put(_path(manifest.run), text)
+        newest = self._latest()
+        if newest and newest.run != manifest.run and newest.read_at > manifest.read_at:
+            return False
+        self.store.put(LATEST, text)
+        return True
+
+    def problems(self, source: str) -> Iterator[Problem]:
+        """`source` identifies the source of a run that is about to begin."""
+        there = self.store.get(LATEST)
+        found = _parsed(there)
+        if there and (found is None or found.format != FORMAT):
+            hint = "give `to` another folder, or move the file away"
+            yield Problem(self.store.place(LATEST), "is not a manifest of this version", hint)
+        elif found and found.source_id != source_id(source):
+            message = f"shows the newest export of another source, {found.source}"
+            yield Problem(self.store.place(LATEST), message, "give `to` another folder")
+
+    def withdraw(self, run: str) -> None:
+        """Before a run's files are removed: the newest of the other runs is the latest again."""
+        newest = self._latest()
+        self.store.delete([_path(run)])
+        if newest is None or newest.run != run:
+            return
+        others = [_parsed(self.store.get(path)) for path in self.store.list(f"{FOLDER}/")]
+        left = sorted(filter(None, others), key=lambda one: one.read_at)
+        if left:
+            self.store.put(LATEST, json.dumps(asdict(left[-1]), indent=1).encode())
+        else:
+            self.store.delete([LATEST])
+
+    def _latest(self) -> RunManifest | None:
+        return _parsed(self.store.get(LATEST))
+
+
+def _parsed(text: bytes | None) -> RunManifest | None:
+    try:
+        return _RUN_MANIFEST.validate_json(text or b"")
+    except ValidationError:
+        return None
+
+
+def _path(run: str) -> str:
+    return f"{FOLDER}/{run}.json"
