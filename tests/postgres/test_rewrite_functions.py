@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from functions import Call, calling
 from rewrites import STEPS, done, fill, problems, rows, run, step
 from servers import Database
 from windlass.errors import WindlassError
@@ -28,20 +28,9 @@ def messages(database: Make) -> Database:
 
 
 @pytest.fixture
-def call() -> Iterator[Callable[..., dict[str, Any]]]:
-    """Words of a spec that name a function of this test."""
-    module = ModuleType("functions_of_a_test")
-    sys.modules[module.__name__] = module
-
-    def given(function: Callable[..., Any], frame: str = "arrow", **words: Any) -> dict[str, Any]:
-        module.function = function  # type: ignore[attr-defined]
-        return {"function": "functions_of_a_test:function", "frame": frame, **words}
-
-    yield given
-    del sys.modules[module.__name__]
-
-
-Call = Callable[..., dict[str, Any]]
+def call() -> Iterator[Call]:
+    with calling() as given:
+        yield given
 
 
 def upper_pandas(frame: Any) -> Any:

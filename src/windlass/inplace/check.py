@@ -17,11 +17,12 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
 from windlass.inplace import access
 from windlass.inplace.backup import HINT, owner_of, whose
+from windlass.inplace.relatives import read_problems
 from windlass.model.flow import resolve
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import Call, Kept, RewriteChange, RewriteColumn, RewritePlan, Where
-from windlass.spec.choices import Backup, Delete
+from windlass.spec.choices import Backup, Delete, Order
 from windlass.spec.rewrite import Addition, Change, RewriteSpec
 
 _TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
@@ -94,6 +95,7 @@ class _Checking:
         spec = self.spec
         if not self._rights():  # what a session may not read, it cannot try
             return self._empty(run)
+        self.problems += read_problems(self.connection, self.name, self.table.oid, spec.deletes)
         self._named_columns()
         said = tables.try_condition(self.connection, self.name, spec.select)
         if said:
@@ -135,7 +137,12 @@ class _Checking:
             id=spec.id or "",
             stamp=spec.stamp or "",
             deletes_by_key=spec.delete is Delete.ALL_WITH_KEY,
-            call=Call(spec.function or "", spec.frame.value, spec.batch_rows),
+            call=Call(
+                spec.function or "",
+                spec.frame.value,
+                spec.batch_rows,
+                spec.order is Order.TRUSTED,
+            ),
             **words,
         )
 
@@ -156,7 +163,7 @@ class _Checking:
             self.refuse(self.name, "this user may not read it", "grant select on it")
         if not table.may_update:
             self.refuse(self.name, "this user may not change it", "grant update on it")
-        deletes = spec.drop_duplicates or spec.delete is Delete.ALL_WITH_KEY
+        deletes = spec.deletes
         if deletes and not table.may_delete:
             self.refuse(self.name, "this user may not delete from it", "grant delete on it")
         if deletes and not table.may_insert:
@@ -325,7 +332,7 @@ class _Checking:
             return
         try:
             found: object = resolve(spec.function)
-        except Exception as error:  # whatever its module raises when it is imported
+        except (Exception, SystemExit) as error:  # whatever its module raises when it is imported
             message = f"cannot be imported: {type(error).__name__}: {error}"
             self.refuse(f"function {spec.function}", message, "its folder has to be in PYTHONPATH")
         else:

@@ -8,10 +8,10 @@ directions.
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
+import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,8 @@ from windlass.engines.postgres.errors import without_values
 from windlass.engines.postgres.session import Connection, Role, session_settings
 from windlass.engines.postgres.table import search_path, under
 from windlass.errors import ConnectionLost, WindlassError
+from windlass.inplace.carriers import Column, Unfit, carry
+from windlass.inplace.returned import Asked, make_frame, read_result, row_name
 from windlass.inplace.staging import Staging
 from windlass.model.flow import resolve
 from windlass.model.text import first_line
@@ -62,12 +64,15 @@ def call_function(
     reading = _Columns.of(connection, staging)
     try:
         function: Callable[[Any], Any] = resolve(plan.call.function)
-    except Exception as error:  # whatever its module raises; another worker has checked it before
+    except (Exception, SystemExit) as error:  # whatever its module raises; a worker has checked it
         raise WindlassError(
             f"function {plan.call.function}: cannot be imported here: {type(error).__name__}",
             hint="its folder has to be in PYTHONPATH of every worker",
         ) from error
-    called = _Called(plan.call.function, function, plan.call.frame, reading, plan.id, check)
+    row = row_name(reading.names)
+    asked = Asked(reading.columns, plan.id, row, plan.call.trusts_order)
+    call, staged = plan.call, staging.name()
+    called = _Called(call.function, function, call.frame, reading, asked, staged, check)
     try:
         return called.through(connection, conninfo, staging, plan.call.batch_rows)
     except called.errors as error:
@@ -88,10 +93,13 @@ def _explained(error: Exception, doing: str) -> WindlassError:
 class _Columns:
     """What leaves PostgreSQL: a query, and for each column whether it is decimals as text."""
 
-    names: tuple[str, ...]
+    columns: dict[str, Column]
     query: sql.Composed
     decimals: dict[str, tuple[int, int]]
-    documents: frozenset[str]  # columns of JSON
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.columns)
 
     @classmethod
     def of(cls, connection: Connection, staging: Staging) -> _Columns:
@@ -111,8 +119,7 @@ class _Columns:
         query = sql.SQL("select s.ordinal, {} from {} order by s.ordinal").format(
             sql.SQL(", ").join(parts), staging.joined(with_calls=False)
         )
-        documents = frozenset(name for name in names if types[name] in ("json", "jsonb"))
-        return cls(names, query, decimals, documents)
+        return cls({name: Column(name, types[name]) for name in names}, query, decimals)
 
 
 def _element(type_: str) -> str:
@@ -160,11 +167,13 @@ class _Called:
     function: Callable[[Any], Any]
     frame: str
     reading: _Columns
-    id: str
+    asked: Asked
+    staged: str  # the staging table
     check: Callable[[], None]
     columns: list[str] = field(default_factory=list)
+    batch: int = 0
     rows: int = 0
-    failed: WindlassError | None = None
+    failed: BaseException | None = None
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
@@ -211,11 +220,12 @@ class _Called:
         try:
             for read in reader:
                 for start in range(0, read.num_rows, batch_rows):
+                    self.batch += 1
                     made = self._call(read.slice(start, batch_rows), schema)
                     schema = made.schema
                     self.rows += made.num_rows
                     yield made
-        except WindlassError as error:
+        except BaseException as error:  # the reader of the batches would only say that they ended
             self.failed = error
             raise
 
@@ -223,101 +233,60 @@ class _Called:
         import pyarrow as pa
 
         self.check()
-        rows = pa.Table.from_batches([read.drop_columns(["ordinal"])])
-        rows = _plain(rows, self.reading.decimals)
+        ordinals, *columns = read.columns  # by their places: the table may have an `ordinal`
+        rows = _plain(pa.table(columns, list(self.reading.names)), self.reading.decimals)
+        given = self._run(make_frame(rows, self.frame, self.asked.row))
         try:
-            given = self.function(_frame_of(rows, self.frame))
-        except Exception as error:  # its text may hold a row's values
-            *_, last = traceback.extract_tb(error.__traceback__)
-            place = f"{Path(last.filename).name}, line {last.lineno}"
-            raise self._fault(f"{type(error).__name__} in {place}", hint="-v shows all") from error
-        given = self._as_table(given)
-        if not given.column_names:
-            raise self._fault("gave no columns", hint="it has to give back those that it changes")
-        if given.num_rows != rows.num_rows:
-            raise self._fault(f"gave {given.num_rows} rows for {rows.num_rows}")
-        self._check_columns(given)
-        self._check_order(rows, given)
-        columns = [
-            self._carried(name, given.column(name), schema and schema.field(place + 1).type)
-            for place, name in enumerate(self.columns)
-        ]
-        names = ["ordinal", *(f"n{place}" for place in range(len(columns)))]
-        return pa.RecordBatch.from_arrays([read.column("ordinal"), *columns], names=names)
+            result = read_result(given, rows, self.asked)
+            self._expect_columns(result)
+            sent = [
+                carry(result[name], self.asked.columns[name], schema and schema.field(place).type)
+                for place, name in enumerate(self.columns, 1)
+            ]
+        except Unfit as error:
+            raise self._unfit(error, ordinals) from error
+        names = ["ordinal", *(f"n{place}" for place in range(len(sent)))]
+        return pa.RecordBatch.from_arrays([ordinals, *sent], names=names)
 
-    def _carried(self, name: str, column: pa.ChunkedArray, wanted: pa.DataType | None) -> pa.Array:
-        """Convert to one of the types that can be written: the first batch's, or text if it had no
-        values."""
-        import pyarrow as pa
-
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if isinstance(column.type, pa.BaseExtensionType):
-            storage = column.type.storage_type
-            column = pa.chunked_array([chunk.storage for chunk in column.chunks], storage)
-        is_document = name in self.reading.documents
-        type_ = wanted or (pa.string() if is_document else _carrier(column.type))
+    def _run(self, frame: Any) -> Any:
+        """The function's result. An error's text may hold a row's values, so it is not shown."""
         try:
-            if pa.types.is_string(type_) and pa.types.is_nested(column.type):
-                texts = [None if one is None else _json(one) for one in column.to_pylist()]
-                return pa.array(texts, pa.string())
-            if column.type != type_:
-                column = column.cast(type_)
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            # its text quotes the value
-            what = f"column {name}: {column.type} cannot be kept as {type_}"
-            raise self._fault(f"{what} ({type(error).__name__})") from None
-        # no chunks at all, or several
-        return pa.concat_arrays(column.chunks) if column.chunks else pa.array([], type_)
+            return self.function(frame)
+        except KeyboardInterrupt as error:
+            if threading.current_thread() is threading.main_thread():  # somebody's Ctrl-C
+                raise
+            raise self._raised(error) from error
+        except (Exception, SystemExit) as error:
+            raise self._raised(error) from error
 
-    def _as_table(self, given: Any) -> pa.Table:
-        import pyarrow as pa
+    def _raised(self, error: BaseException) -> WindlassError:
+        *_, last = traceback.extract_tb(error.__traceback__)
+        place = f"{Path(last.filename).name}, line {last.lineno}"
+        return self._fault(f"{type(error).__name__} in {place}", hint="-v shows all")
 
-        if isinstance(given, pa.RecordBatch):
-            given = pa.Table.from_batches([given])
-        kind = type(given).__module__.split(".")[0]
-        if kind == "pandas" and type(given).__name__ == "DataFrame":
-            import pandas as pd
-
-            if not given.index.equals(pd.RangeIndex(len(given))):
-                raise self._fault("gave its rows in another order, or under another index")
-            for name in given.columns:  # one by one, to name the column; the error quotes a value
-                try:
-                    pa.array(given[name], from_pandas=True)
-                except (pa.ArrowException, TypeError, ValueError) as error:
-                    what = f"column {name}: {given[name].dtype} holds values of several kinds"
-                    raise self._fault(f"{what} ({type(error).__name__})") from None
-            return pa.Table.from_pandas(given, preserve_index=False)
-        if kind == "polars" and type(given).__name__ == "DataFrame":
-            return given.to_arrow()
-        if not isinstance(given, pa.Table):
-            raise self._fault(f"gave a {type(given).__name__}, not a frame or a table")
-        return given
-
-    def _check_columns(self, given: pa.Table) -> None:
-        names = list(given.column_names)
-        unknown = [name for name in names if name not in self.reading.names]
-        if unknown:
-            raise self._fault(
-                f"gave columns that the table does not have: {', '.join(map(str, unknown))}",
-                hint="name them under add, with their type",
-            )
+    def _expect_columns(self, result: Collection[str]) -> None:
         if not self.columns:
-            self.columns = names
-        elif sorted(names) != sorted(self.columns):
-            raise self._fault("gave other columns for one batch than for another")
+            self.columns = list(result)
+        elif sorted(result) != sorted(self.columns):
+            raise Unfit(
+                "gave other columns for one batch than for another",
+                hint="return the same columns for every batch",
+            )
 
-    def _check_order(self, rows: pa.Table, given: pa.Table) -> None:
-        """Check the order by the column that names a row, if the function returns it."""
-        if self.id not in self.columns or self.id not in rows.column_names:
-            return
-        before, after = rows.column(self.id), given.column(self.id)
-        if before.to_pylist() != after.to_pylist():
-            raise self._fault(f"gave its rows in another order, or changed {self.id}")
+    def _unfit(self, error: Unfit, ordinals: pa.Array) -> WindlassError:
+        if error.row is None:
+            return self._fault(str(error), hint=error.hint)
+        ordinal = ordinals[error.row].as_py()
+        hint = f"{error.hint}; {show_row(self.staged, ordinal)}"
+        return self._fault(f"{error}, in row {ordinal}", hint=hint)
 
-    def _fault(self, message: str, *, hint: str = "") -> WindlassError:
-        hint = hint or "it has to give back as many rows as it was given, in the same order"
-        return WindlassError(f"function {self.name}: {message}", hint=hint)
+    def _fault(self, message: str, *, hint: str) -> WindlassError:
+        return WindlassError(f"function {self.name}, batch {self.batch}: {message}", hint=hint)
+
+
+def show_row(staged: str, ordinal: int) -> str:
+    """How to see a row that an error only numbers."""
+    return f"the row has the ordinal {ordinal} in windlass.{staged}"
 
 
 def _settings(connection: Connection, staging: Staging) -> sql.Composed:
@@ -340,19 +309,6 @@ def _chain(first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> Iterator[
     yield from others
 
 
-def _frame_of(rows: pa.Table, frame: str) -> Any:
-    if frame == "pandas":
-        import pandas as pd
-
-        # Arrow's own types: a NULL does not turn whole numbers into floats
-        return rows.to_pandas(types_mapper=pd.ArrowDtype)
-    if frame == "polars":
-        import polars as pl
-
-        return pl.from_arrow(rows)
-    return rows
-
-
 def _plain(rows: pa.Table, decimals: dict[str, tuple[int, int]]) -> pa.Table:
     """Without the driver's extension types, which only repeat PostgreSQL's names."""
     import pyarrow as pa
@@ -362,32 +318,6 @@ def _plain(rows: pa.Table, decimals: dict[str, tuple[int, int]]) -> pa.Table:
             column = rows.column(name).cast(pa.decimal128(*decimals[name]))
             rows = rows.set_column(place, name, column)
     return rows
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _carrier(type_: pa.DataType) -> pa.DataType:
-    import pyarrow as pa
-
-    types = pa.types
-    if types.is_boolean(type_):
-        return pa.bool_()
-    if types.is_integer(type_) and type_ != pa.uint64():
-        return pa.int64()
-    if types.is_floating(type_):
-        return pa.float64()
-    if types.is_date(type_):
-        return pa.date32()
-    if types.is_timestamp(type_):
-        return pa.timestamp("us", "UTC" if type_.tz else None)
-    if types.is_binary(type_) or types.is_large_binary(type_):
-        return pa.binary()
-    if types.is_list(type_) or types.is_large_list(type_):
-        inner = _carrier(type_.value_type)
-        return pa.string() if types.is_nested(inner) else pa.list_(inner)
-    return pa.string()
 
 
 def _table_for(name: sql.Identifier, schema: pa.Schema) -> sql.Composed:

@@ -57,6 +57,7 @@ class Call:
     function: str = ""
     frame: str = ""
     batch_rows: int = 0
+    trusts_order: bool = False  # of the rows that it returns
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,13 @@ class Frame(StrEnum):
     ARROW = "arrow"
 
 
+class Order(StrEnum):
+    """How it is known which of the rows that a function returned is which."""
+
+    CHECKED = "checked"
+    TRUSTED = "trusted"
+
+
 class Delete(StrEnum):
     """The rows that a rewrite deletes besides duplicates."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from windlass.spec.choices import Backup, Delete, Frame
+from windlass.spec.choices import Backup, Delete, Frame, Order
 from windlass.spec.fields.rewrite import REWRITE
 from windlass.spec.model import SpecModel, made_from
 
@@ -82,6 +82,7 @@ class RewriteSpec(SpecModel):
     function: Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")] | None = field("function")
     frame: Frame = field("frame")
     batch_rows: int = field("batch-rows")
+    order: Order = field("order")
     key: Name | None = field("key")
     id: Name | None = field("id")
     stamp: Name | None = field("stamp")
@@ -109,6 +110,11 @@ class RewriteSpec(SpecModel):
         if unfilled and self.function is None:
             raise ValueError(f"add: nothing fills {', '.join(unfilled)}")
         return self
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it may delete rows."""
+        return bool(self.drop_duplicates) or self.delete is Delete.ALL_WITH_KEY
 
     @property
     def jobs(self) -> int:

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
 from windlass.model.relation import Name
 
@@ -79,6 +80,34 @@ def read_columns(connection: Connection, oid: int) -> list[Column]:
             " order by a.attnum",
             (oid,),
         ).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Relatives:
+    """What else a statement on a table would mean."""
+
+    children: tuple[str, ...] = ()  # that inherit from it, and are no partitions
+    foreign_partitions: tuple[str, ...] = ()
+    update_rules: tuple[str, ...] = ()
+    insert_rules: tuple[str, ...] = ()
+    delete_rules: tuple[str, ...] = ()
+
+
+def read_relatives(connection: Connection, oid: int) -> Relatives:
+    """The tables and rules beside a table that its statements concern."""
+    query = sql.SQL("select kind, name from ({}) relatives where oid = {} order by 1, 2")
+    rows = connection.execute(query.format(load("relatives"), oid)).fetchall()
+
+    def of(kind: str) -> tuple[str, ...]:
+        return tuple(str(name) for one, name in rows if one == kind)
+
+    return Relatives(
+        of("child"),
+        of("foreign partition"),
+        of("update rule"),
+        of("insert rule"),
+        of("delete rule"),
+    )
 
 
 def read_name(connection: Connection, oid: int) -> Name | None:

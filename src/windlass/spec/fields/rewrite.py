@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windlass.spec.choices import Backup, Delete, Frame
+from windlass.spec.choices import Backup, Delete, Frame, Order
 from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Option, Section
 from windlass.spec.fields.migrate import CONNECTION
 
@@ -99,6 +99,17 @@ REWRITE = Entries(
         section=Section.HOW,
         option=None,
         tells_runs_apart=False,
+    ),
+    Entry(
+        word="order",
+        kind=Kind.CHOICE,
+        choices=tuple(Order),
+        help="How the rows that the function returns are matched to those that it was given."
+        " `checked`: by the frame's index, its last column or `id`, or else refused; `trusted`: by"
+        " their order alone.",
+        example="checked",
+        default=Order.CHECKED,
+        option=None,
     ),
     Entry(
         word="key",

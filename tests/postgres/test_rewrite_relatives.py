@@ -1,0 +1,109 @@
+"""A rewrite changes rows of its table alone: where a statement would mean other rows too, or do
+something else, it is refused before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rewrites import PRODUCT, done, fill, problems, rows
+from servers import Database
+from windlass.api import rollback
+from windlass.model.event import ignore
+from windlass.model.outcome import State
+
+Make = Callable[[int], Database]
+KID = "create table kid (x int) inherits (message)"
+FOREIGN = """
+create foreign data wrapper none;
+create server files foreign data wrapper none;
+create table parted (message_id int, base text, exported_at timestamp) partition by list (base);
+create table near partition of parted for values in ('a');
+create foreign table far partition of parted for values in ('b')
+    server files;
+"""
+
+
+@pytest.fixture
+def messages(database: Make) -> Database:
+    return fill(database(16))
+
+
+@pytest.mark.parametrize("words", [{}, {"drop_duplicates": True}, {"select": "message_id = 1"}])
+def test_a_table_that_others_inherit_from_is_refused(
+    words: dict[str, object], messages: Database
+) -> None:
+    messages.run(KID)
+    messages.run("insert into kid select *, 1 from only message where message_id = 2")
+    before = messages.rows("select tableoid::regclass::text, * from message order by 2, 1")
+    assert "public.kid inherits from it" in problems(messages, {**PRODUCT, **words})
+    assert messages.rows("select tableoid::regclass::text, * from message order by 2, 1") == before
+
+
+def test_a_table_that_inherits_is_rewritten_alone(messages: Database) -> None:
+    messages.run(KID, "insert into kid select *, 1 from only message")
+    before = messages.rows("select * from only message order by 1")
+    name = done(messages, {"table": "kid", "set": {"body": {"value": "new"}}}).run
+    assert messages.rows("select * from only message order by 1") == before
+    assert messages.value("select count(*) from kid where body = 'new'") == 20
+    assert rollback(messages.url, name, ignore).state is State.ROLLED_BACK
+    assert messages.value("select count(*) from kid where body = 'new'") == 0
+
+
+@pytest.mark.parametrize("heir", ["message", "backup.message"])
+def test_a_rollback_neither_reads_nor_writes_rows_of_tables_that_inherit_since(
+    heir: str, messages: Database
+) -> None:
+    name = done(messages, {"set": {"body": {"value": "new"}}}).run
+    messages.run(f"create table kid () inherits ({heir})")
+    messages.run("insert into kid select * from only message where message_id = 2")
+    undone = rollback(messages.url, name, ignore)
+    assert undone.state is State.REFUSED
+    assert f"{'public.message' if heir == 'message' else heir}: " in str(undone.problems[0])
+    assert "inherit" in str(undone.problems[0])
+    assert len(rows(messages, where="body = 'new'")) >= 20
+
+
+def test_foreign_partitions_are_refused(messages: Database) -> None:
+    messages.run(FOREIGN)
+    said = problems(messages, {**PRODUCT, "table": "parted"})
+    assert "public.parted: has partitions that are foreign tables: public.far" in said
+    messages.run("insert into parted values ('1', 'a', '9999-12-31')")
+    words = {"set": {"base": {"sql": "upper(base)"}}, "table": "near", "select": "false"}
+    assert done(messages, words).counts["selected"] == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("on update to message do instead nothing", {}),
+        ("on update to message do also notify changed", {}),
+        ("on insert to message do instead nothing", {"drop_duplicates": True}),
+        ("on delete to message do instead nothing", {"delete": "all_with_key"}),
+    ],
+)
+def test_a_rule_that_replaces_a_statement_is_refused(
+    rule: str, words: dict[str, object], messages: Database
+) -> None:
+    messages.run(f"create rule other as {rule}")
+    said = problems(messages, {**PRODUCT, **words})
+    assert "has rules, by which its statements do something else: other" in said
+
+
+def test_a_rule_that_is_disabled_or_does_not_matter_is_no_obstacle(messages: Database) -> None:
+    messages.run(
+        "create rule off as on update to message do instead nothing",
+        "alter table message disable rule off",
+        "create rule other as on delete to message do instead nothing",
+    )
+    assert done(messages).counts["written"] == 20
+
+
+def test_a_rollback_does_not_insert_through_a_rule(messages: Database) -> None:
+    name = done(messages, {**PRODUCT, "drop_duplicates": ["base"]}).run
+    after = rows(messages)
+    messages.run("create rule other as on insert to message do instead nothing")
+    undone = rollback(messages.url, name, ignore)
+    assert undone.state is State.REFUSED and "other" in str(undone.problems[0])
+    assert rows(messages) == after
