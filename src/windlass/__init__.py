@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         read_left,
         read_run,
         read_spec,
+        restore,
         rewrite,
         rollback,
         run_spec,
@@ -57,6 +58,7 @@ _FOUND_IN = {
         "read_left",
         "read_run",
         "read_spec",
+        "restore",
         "rewrite",
         "rollback",
         "run_spec",
@@ -101,6 +103,7 @@ __all__ = [  # noqa: RUF022 (grouped)
     "read_run",
     "foresee_rollback",
     "rollback",
+    "restore",
     "read_left",
     "clean",
     # specs

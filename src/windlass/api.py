@@ -21,6 +21,9 @@ from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import Flow, resolve
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
+from windlass.model.past import Others
+from windlass.model.relation import Name
+from windlass.model.wording import word
 from windlass.run.failures import not_begun, with_side
 from windlass.run.hints import SAME, way_on
 from windlass.spec.model import SpecModel
@@ -200,13 +203,24 @@ def foresee_rollback(where: Where, run: str) -> Foreseen | None:
         return past.foresee(run)
 
 
-def rollback(where: Where, run: str, emit: Emit = ignore, *, force: bool = False) -> Outcome:
+def rollback(
+    where: Where,
+    run: str,
+    emit: Emit = ignore,
+    *,
+    force: bool = False,
+    skip_changed: bool = False,
+) -> Outcome:
     """Undo a run: what it made is dropped, what was there before returns. All or nothing. With
-    `force` also what was written since.
+    `force` also what was written since; with `skip_changed` rows of a rewrite that others have
+    changed since stay as they are.
 
     Raises:
-        BadSpec: the target cannot be understood.
+        BadSpec: the target cannot be understood, or both are given.
     """
+    if force and skip_changed:
+        raise BadSpec([f"{word('force')} and {word('skip-changed')} exclude each other"])
+    others = Others.LOSE if force else Others.SKIP if skip_changed else Others.REFUSE
     started = time.perf_counter()
     with ExitStack() as stack:
         try:
@@ -216,7 +230,7 @@ def rollback(where: Where, run: str, emit: Emit = ignore, *, force: bool = False
         except WindlassError as error:
             return replace(not_begun(error), run=run)
         try:
-            undone = past.roll_back(run, force=force)
+            undone = past.roll_back(run, others)
         except Refused as error:
             return Outcome(run, State.REFUSED, problems=error.problems)
         except WindlassError as error:
@@ -230,6 +244,39 @@ def rollback(where: Where, run: str, emit: Emit = ignore, *, force: bool = False
         notices=tuple(undone.stayed),
         message=undone.message,
         already=undone.already,
+    )
+
+
+def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
+    """Restore the rows that a rewrite changed, as they were before it, in the new table `into`
+    (`schema.table`). The rewritten table stays as it is.
+
+    Raises:
+        BadSpec: the target or the table's name cannot be understood.
+    """
+    started = time.perf_counter()
+    schema, point, table = into.partition(".")
+    if not (schema and point and table):
+        raise BadSpec([f"{word('into')}: {into!r} is not schema.table"])
+    try:
+        with _past(where, "windlass control", emit) as past:
+            undone = past.restore(run, Name(schema, table))
+    except BadSpec:
+        raise
+    except Refused as error:
+        return Outcome(run, State.REFUSED, problems=error.problems)
+    except WindlassError as error:
+        return _not_undone(run, error)
+    seconds = time.perf_counter() - started
+    emit(Noticed(undone.message))
+    return Outcome(
+        run,
+        State.DONE,
+        seconds=seconds,
+        counts={"restored": undone.rows},
+        notices=(undone.message,),
+        source=into,
+        message=undone.message,
     )
 
 

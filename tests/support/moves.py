@@ -72,7 +72,10 @@ class Moves(ModuleType):
     def foresee_rollback(self, target: str, run: str) -> Any:
         return Foreseen("drops 1 table (1 row, 8 kB)")
 
-    def rollback(self, target: str, run: str, emit: Emit, *, force: bool) -> Any:
+    def rollback(
+        self, target: str, run: str, emit: Emit, *, force: bool, skip_changed: bool
+    ) -> Any:
+        assert not skip_changed
         self.words = {"target": target, "run": run, "force": force}
         return self._do()
 

@@ -14,6 +14,7 @@ from windlass.errors import Refused
 from windlass.flows.export.past import ExportPast
 from windlass.flows.export.records import Records, begun
 from windlass.model.outcome import State
+from windlass.model.past import Others
 
 
 @pytest.mark.parametrize("folder", ["", "shop", "_windlass_runs", "shop/2024/january"])
@@ -26,5 +27,5 @@ def test_a_record_whose_folder_is_not_that_of_a_run_removes_nothing(
     record = begun("monday", "hash", ("a", "b"), {"shop.orders": folder}, loads=False)
     Records(store).write(replace(record, state=State.DONE))
     with ExportPast(store) as past, pytest.raises(Refused, match="before the start"):
-        past.roll_back("monday", force=True)
+        past.roll_back("monday", Others.LOSE)
     assert store.get("shop/2024/january/part-00001.parquet") == b"precious"

@@ -120,14 +120,18 @@ def forecast_text(forecast: Forecast) -> str:
     return "\n".join(lines)
 
 
-def confirm_rollback(run: str, foreseen: Foreseen | None, *, force: bool) -> None:
+def confirm_rollback(
+    run: str, foreseen: Foreseen | None, *, force: bool, skips: bool = False
+) -> None:
     """Raises:
     Refused: rows were written since, and may not be lost.
     """
     if foreseen is None:  # it is rolled back already
         return
-    foreseen.refuse(force=force)
+    foreseen.refuse(force=force or skips)
     lost = "".join(f"; {one.object}: {one.message}" for one in foreseen.written)
+    if lost and skips:
+        lost = ", except those that others have changed or deleted since"
     confirm(f"Rolling back run {run} {foreseen.summary}{lost}. Roll back?")
 
 

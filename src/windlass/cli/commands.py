@@ -260,9 +260,28 @@ def _status_json(where: Where, run: str | None) -> dict[str, object]:
 @options.takes(options.TARGET, options.FILE)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Also lose what others have written since the run.")
+@click.option(
+    "--skip-changed",
+    is_flag=True,
+    help="Of a rewrite: leave rows that others have changed or deleted since, and undo the rest.",
+)
+@click.option(
+    "--into",
+    metavar="SCHEMA.TABLE",
+    help="Of a rewrite: restore its rows in this new table instead, and change nothing else.",
+)
 @options.takes(*options.OUTPUT)
 @click.pass_obj
-def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) -> int:
+def rollback(
+    voice: Voice,
+    /,
+    run: str,
+    yes: bool,
+    force: bool,
+    skip_changed: bool,
+    into: str | None,
+    **words: Any,
+) -> int:
     """Undo the run RUN.
 
     Of migrate: what it created on the target is dropped, what `--existing replace` set aside comes
@@ -274,12 +293,18 @@ def rollback(voice: Voice, /, run: str, yes: bool, force: bool, **words: Any) ->
     from windlass import api
     from windlass.cli.asking import confirm_rollback
     from windlass.cli.watch import watching
-    from windlass.flows.registry import ROLLBACK
+    from windlass.flows.registry import RESTORE, ROLLBACK
 
+    if (into is not None) + force + skip_changed > 1:
+        raise click.UsageError("give one of --into, --force and --skip-changed")
+    if into is not None:
+        with watching(voice, RESTORE.opening) as emit:
+            outcome = api.restore(where, run, into, emit)
+        return report_outcome(voice, outcome, RESTORE)
     if not yes:
-        confirm_rollback(run, api.foresee_rollback(where, run), force=force)
+        confirm_rollback(run, api.foresee_rollback(where, run), force=force, skips=skip_changed)
     with watching(voice, ROLLBACK.opening) as emit:
-        outcome = api.rollback(where, run, emit, force=force)
+        outcome = api.rollback(where, run, emit, force=force, skip_changed=skip_changed)
     return report_outcome(voice, outcome, ROLLBACK)
 
 

@@ -13,7 +13,8 @@ from windlass.flows import clean, rollback, status
 from windlass.flows.lock_watch import watching_target
 from windlass.model.event import Emit
 from windlass.model.outcome import RunDetail, RunStatus
-from windlass.model.past import Foreseen, Left, Undone
+from windlass.model.past import Foreseen, Left, Others, Undone
+from windlass.model.relation import Name
 
 
 class JournalPast:
@@ -64,9 +65,13 @@ class JournalPast:
         with self._reading() as session:
             return rollback.foresee(session, run)
 
-    def roll_back(self, run: str, *, force: bool = False) -> Undone:
+    def roll_back(self, run: str, others: Others = Others.REFUSE) -> Undone:
         with self._reading(f"rolling back run {run}") as session:
-            return rollback.roll_back(session, run, force=force)
+            return rollback.roll_back(session, run, others)
+
+    def restore(self, run: str, into: Name) -> Undone:
+        with self._reading(f"restoring from run {run}") as session:
+            return rollback.restore(session, run, into)
 
     def left(self, run: str = "") -> list[Left]:
         with self._reading() as session:

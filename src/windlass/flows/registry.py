@@ -59,3 +59,5 @@ def flow_named(name: str) -> Flow[Any]:
 ROLLBACK = Words(
     "rollback", "Rolling back", "Rolled back", "rollback", "Putting back what was set aside"
 )
+# for restoring rows of a run in a new table
+RESTORE = Words("restore", "Restoring", "Restored", "rollback", "Reading the backup")

@@ -8,7 +8,8 @@ from windlass.flows.registry import journalled
 from windlass.journal import door, records
 from windlass.model.flow import resolve
 from windlass.model.outcome import State
-from windlass.model.past import Foreseen, Undone
+from windlass.model.past import Foreseen, Others, Undone, cannot_skip
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 
 
@@ -37,8 +38,8 @@ def foresee(connection: Connection, run: str) -> Foreseen | None:
     return foreseen
 
 
-def roll_back(connection: Connection, run: str, *, force: bool = False) -> Undone:
-    """Undo a run by its name, as its flow does. `force` also discards what was written since.
+def roll_back(connection: Connection, run: str, others: Others = Others.REFUSE) -> Undone:
+    """Undo a run by its name, as its flow does.
 
     Raises:
         Refused: there is no such run, or it cannot be undone; nothing was changed.
@@ -46,7 +47,26 @@ def roll_back(connection: Connection, run: str, *, force: bool = False) -> Undon
     found = find_run(connection, run)
     if found.state is State.ROLLED_BACK:
         return already_undone(found)
-    undone: Undone = resolve(journalled(found.flow).undo)(connection, found, force=force)
+    flow = journalled(found.flow)
+    if others is Others.SKIP and not flow.skips_rows:
+        raise cannot_skip(run, found.flow)
+    given = {"others": others} if flow.skips_rows else {"force": others is Others.LOSE}
+    undone: Undone = resolve(flow.undo)(connection, found, **given)
+    return undone
+
+
+def restore(connection: Connection, run: str, into: Name) -> Undone:
+    """Restore what a run changed in a new table, and leave the table itself as it is.
+
+    Raises:
+        Refused: there is no such run, it kept no rows, or the table exists; nothing was changed.
+    """
+    found = find_run(connection, run)
+    beside = journalled(found.flow).beside
+    if not beside:
+        message = f"is of {found.flow}, which keeps no rows that could be restored in a new table"
+        raise Refused([Problem(f"run {run}", message, "roll it back, or not at all")])
+    undone: Undone = resolve(beside)(connection, found, into)
     return undone
 
 

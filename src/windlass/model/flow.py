@@ -126,6 +126,8 @@ class Journalled:
     status: str
     detail: str = ""  # as `status`, with all that is known of one run
     left: str = ""  # what an ended run left besides schemas
+    skips_rows: bool = False  # whether `undo` takes `others`, to leave out rows that others changed
+    beside: str = ""  # restores a table beside, and takes its name too; empty: none can be
 
 
 @dataclass(frozen=True, slots=True)

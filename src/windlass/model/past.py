@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol, Self
 
 from windlass.errors import Refused
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.relation import Name
 from windlass.model.report import Problem
+from windlass.model.wording import word
+
+
+class Others(StrEnum):
+    """What a rollback does about rows that others have changed or deleted since the run."""
+
+    REFUSE = "refuse"  # nothing is undone
+    SKIP = "skip"  # they stay as they are, and the rest is undone
+    LOSE = "lose"  # they are undone too
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,13 @@ class Foreseen:
             raise Refused(problems)
 
 
+def cannot_skip(run: str, flow: str) -> Refused:
+    """For a flow whose runs are undone as a whole."""
+    message = f"is of {flow}, which is undone as a whole: nothing can be left out"
+    hint = f"roll back without {word('skip-changed')}"
+    return Refused([Problem(f"run {run}", message, hint)])
+
+
 @dataclass(frozen=True, slots=True)
 class Undone:
     """What a rollback did. `stayed` lists what is not as it was before the run, and why."""
@@ -37,6 +54,7 @@ class Undone:
     message: str
     stayed: Sequence[str] = ()
     already: bool = False  # by an earlier command; this one wrote nothing
+    rows: int = 0  # that were restored in a new table
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +98,18 @@ class Past(Protocol):
             Refused: no such run is known.
         """
 
-    def roll_back(self, run: str, *, force: bool = False) -> Undone:
-        """Undo a run; `force` also discards what others wrote since.
+    def roll_back(self, run: str, others: Others = Others.REFUSE) -> Undone:
+        """Undo a run.
 
         Raises:
             Refused: no such run is known, or it cannot be undone; nothing was changed.
+        """
+
+    def restore(self, run: str, into: Name) -> Undone:
+        """Restore in a new table what a run changed, and change nothing else.
+
+        Raises:
+            Refused: no such run is known, or that cannot be done; nothing was changed.
         """
 
     def left(self, run: str = "") -> list[Left]:

@@ -17,7 +17,8 @@ from windlass.flows.export.records import Record, Records, in_progress
 from windlass.model.event import Emit
 from windlass.model.export import Manifest
 from windlass.model.outcome import RunDetail, RunStatus, State
-from windlass.model.past import Foreseen, Left, Undone
+from windlass.model.past import Foreseen, Left, Others, Undone, cannot_skip
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.units import bytes_text, plural
 from windlass.model.wording import word
@@ -127,11 +128,13 @@ class ExportPast:
         found = (read_manifest(self._store, folder) for folder in record.folders.values())
         return [one for one in found if one is not None]
 
-    def roll_back(self, run: str, *, force: bool = False) -> Undone:
+    def roll_back(self, run: str, others: Others = Others.REFUSE) -> Undone:
+        if others is Others.SKIP:
+            raise cannot_skip(run, "export")
         record, foreseen = self._find(run), self.foresee(run)
         if foreseen is None:
             return Undone(f"already rolled back at {record.finished_at[:19]}", already=True)
-        foreseen.refuse(force=force)
+        foreseen.refuse(force=others is Others.LOSE)
         Published(self._store).withdraw(run)
         for manifest in self._manifests(record):
             Commits(self._store).withdraw(manifest)
@@ -140,6 +143,11 @@ class ExportPast:
             self._store.clear(folder)
         self._records.set_state(run, State.ROLLED_BACK)
         return Undone(foreseen.summary.replace("removes", "Removed"))
+
+    def restore(self, run: str, into: Name) -> Undone:
+        self._find(run)
+        message = "is of an export, which keeps no rows that could be restored in a new table"
+        raise Refused([Problem(f"run {run}", message, "roll it back, or not at all")])
 
     def left(self, run: str = "") -> list[Left]:
         """None: an export sets nothing aside."""

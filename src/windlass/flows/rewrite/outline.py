@@ -67,6 +67,8 @@ REWRITE: Flow[Any] = Flow(
         foresee="windlass.flows.rewrite.undo:foresee_rewrite",
         status="windlass.flows.rewrite.status:rewrite_status",
         left="windlass.flows.rewrite.status:rewrite_left",
+        skips_rows=True,
+        beside="windlass.flows.rewrite.undo:restore_rewrite",
     ),
     words=Words("rewrite", "Rewriting", "Rewrote", "rewrite", "Reading the table"),
 )

@@ -15,13 +15,14 @@ from windlass.flows.migrate.written import written_since
 from windlass.flows.rewrite.runs import has_changed, read_lines, read_rewrite_plan
 from windlass.flows.rewrite.waits import in_short_waits
 from windlass.flows.rollback import already_undone, find_run
-from windlass.inplace import backup
+from windlass.inplace import backup, restoring
 from windlass.inplace.access import enter
 from windlass.inplace.staging import Staging
 from windlass.journal import records
 from windlass.journal.records import Lines, note_of
 from windlass.model.outcome import UNFINISHED, Outcome, State
-from windlass.model.past import Foreseen, Undone
+from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewritePlan
 from windlass.model.units import plural
@@ -37,15 +38,15 @@ def foresee_rewrite(connection: Connection, found: records.Run) -> Foreseen:
     if not is_over or place is None or read_name(connection, plan.oid) != plan.table:
         return Foreseen(summary)
     enter(connection, plan.table)
-    rows = backup.count_others(connection, plan, _done(found.run, lines))
+    rows = restoring.count_others(connection, plan, _done(found.run, lines))
     written = [written_since(str(plan.table), rows)] if rows else []
     return Foreseen(summary, written)
 
 
-def _done(run: str, lines: Lines) -> backup.Done:
+def _done(run: str, lines: Lines) -> restoring.Done:
     write = note_of(lines, "write_rows", "")
     deleted = note_of(lines, "delete_rows", "").get("rows", 0)
-    return backup.Done(
+    return restoring.Done(
         added=note_of(lines, "write_rows", "add column").get("columns", ()),
         changed=write.get("columns", ()),
         deleted=deleted - write.get("returned", 0),
@@ -53,9 +54,11 @@ def _done(run: str, lines: Lines) -> backup.Done:
     )
 
 
-def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = False) -> Undone:
+def undo_rewrite(
+    connection: Connection, found: records.Run, *, others: Others = Others.REFUSE
+) -> Undone:
     """Restore the table from the run's backup, all or nothing. Rows that others added since always
-    stay; those that they changed or deleted are restored only with `force`.
+    stay; `others` is about those that they changed or deleted.
 
     Raises:
         Refused: the backup no longer exists, or a later run or others have changed the table;
@@ -77,17 +80,17 @@ def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = Fa
         return Undone(drop_run(connection, plan, done.added))
     if read_name(connection, plan.oid) != plan.table:
         raise Refused([Problem(what, f"{plan.table} is another table now, or gone")])
-    backup.find_backup(connection, plan)
+    restoring.find_backup(connection, plan)
     _expect_no_later(connection, found)
     enter(connection, plan.table)
 
-    def put_back(timeout: str) -> backup.Restored:
+    def put_back(timeout: str) -> restoring.Restored:
         with explaining(f"undoing run {found.run}", side="database"), connection.transaction():
             connection.execute("set local synchronous_commit = on")
             connection.execute(sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout)))
             if found.state in UNFINISHED and plan.kept.level == "touched":
                 backup.keep_touched(connection, Staging(plan))
-            restored = backup.put_back(connection, plan, done, force=force)
+            restored = restoring.put_back(connection, plan, done, others)
             Staging(plan).drop(connection)
             backup.drop_unfinished(connection, plan)
             records.set_state(connection, found.run, State.ROLLED_BACK)
@@ -100,7 +103,31 @@ def undo_rewrite(connection: Connection, found: records.Run, *, force: bool = Fa
     )
     if restored.dropped_columns:
         message += f"; without {', '.join(restored.dropped_columns)}"
-    return Undone(message, [f"column {name}" for name in restored.kept_columns])
+    stayed = [f"column {name}" for name in restored.kept_columns]
+    if restored.skipped:
+        rows = plural(restored.skipped, "row")
+        stayed.append(f"{rows} of {plan.table}, as others have changed or deleted them since")
+    return Undone(message, stayed)
+
+
+def restore_rewrite(connection: Connection, found: records.Run, into: Name) -> Undone:
+    """Restore the rows of the run's backup in a new table. Changes nothing else: the run can still
+    be rolled back.
+
+    Raises:
+        Refused: the backup no longer exists, the run has not ended, or the table exists.
+    """
+    if found.state in UNFINISHED:
+        message = f"is {found.state}: its backup may still change"
+        hint = "resume it, or roll it back, first"
+        raise Refused([Problem(f"run {found.run}", message, hint)])
+    plan = read_rewrite_plan(connection, found.run)
+    with explaining(f"restoring from run {found.run}", side="database"), connection.transaction():
+        connection.execute("set local synchronous_commit = on")
+        rows = restoring.restore_beside(connection, plan, into)
+    whole = "all rows" if plan.kept.level == "full" else "the rows that it has written or deleted"
+    message = f"{into} has {whole} of {plan.table}, as they were before run {found.run}"
+    return Undone(f"{message}; {plan.table} is unchanged", rows=rows)
 
 
 def _expect_no_later(connection: Connection, found: records.Run) -> None:

@@ -1,0 +1,310 @@
+"""Puts the rows of a rewrite back from its backup, or restores them in a table beside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from psycopg import sql
+from psycopg.errors import DependentObjectsStillExist
+
+from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.table import identifier, may_create_in, read_columns, read_table
+from windlass.errors import Refused
+from windlass.inplace.backup import check_access, find_place, owner_of, place_of
+from windlass.inplace.relatives import read_problems
+from windlass.inplace.staging import same_image
+from windlass.model.past import Others
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.model.rewrite import RewritePlan
+from windlass.model.units import plural
+from windlass.model.wording import word
+
+FORCE = f"leave them by {word('skip-changed')}, or save them and roll back with {word('force')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run has done to its table, as far as known."""
+
+    added: Sequence[str]  # columns
+    changed: Sequence[str]  # columns that it has written
+    deleted: int  # rows that it deleted and did not restore itself
+    transactions: sql.Composed  # a query for the ids of those in which it wrote
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    put_back: int = 0  # rows that differed
+    inserted: int = 0  # rows that were gone
+    dropped_columns: tuple[str, ...] = ()
+    kept_columns: tuple[str, ...] = ()
+    skipped: int = 0  # rows that others have changed or deleted since
+
+
+def find_backup(connection: Connection, plan: RewritePlan) -> Name:
+    """Raises:
+    Refused: it no longer exists, or belongs to another run.
+    """
+    what = f"run {plan.run}"
+    if not plan.keeps_backup:
+        raise Refused([Problem(what, "kept no backup", "its spec said backup: none")])
+    found = find_place(connection, plan)
+    if found is not None:
+        check_access(connection, plan, found.name)
+        return found
+    place = place_of(plan)
+    if read_table(connection, place) is None:
+        raise Refused([Problem(what, f"its backup {place} no longer exists")])
+    table, owner = owner_of(connection, place)
+    is_later = owner and table == str(plan.table)
+    theirs = f"of run {owner}, which came later" if is_later else "none of this table any more"
+    raise Refused([Problem(what, f"its backup is gone: {place} is {theirs}")])
+
+
+def put_back(
+    connection: Connection, plan: RewritePlan, done: Done, others: Others = Others.REFUSE
+) -> Restored:
+    """Make rows what they are in the backup, in the caller's transaction. Rows that the backup does
+    not have stay.
+
+    Raises:
+        Refused: rows cannot be told apart, or the table has changed; or others have changed rows
+            since, and `others` does not say what becomes of them.
+    """
+    table = identifier(plan.table)
+    connection.execute(sql.SQL("lock table {} in share row exclusive mode").format(table))
+    beside = _beside(connection, plan, done)
+    _expect_own_rows(connection, plan, beside)
+    theirs = 0 if others is Others.LOSE else beside.count_others(connection, done)
+    if theirs and others is Others.REFUSE:
+        message = f"{plural(theirs, 'row')} that others have changed or deleted since would be lost"
+        raise Refused([Problem(str(plan.table), message, FORCE)])
+    own = done.transactions if theirs else None
+    put = beside.update(connection, own)
+    gone = _count(connection, beside.count_gone())
+    if theirs and 0 < done.deleted < gone:
+        message = f"of {plural(gone, 'row')} that are gone the run has deleted {done.deleted}"
+        hint = f"which of them is not known: restore them with {word('into')}, and insert yours"
+        raise Refused([Problem(str(plan.table), message, hint)])
+    inserted = beside.insert(connection) if done.deleted or not theirs else 0
+    dropped, stay = _drop_columns(connection, plan, beside.nulls)
+    return Restored(put, inserted, dropped, stay, theirs)
+
+
+def restore_beside(connection: Connection, plan: RewritePlan, into: Name) -> int:
+    """Copy the backup's rows into a new table; returns their number.
+
+    Raises:
+        Refused: the backup no longer exists, the table does, or its schema does not.
+    """
+    backup = find_backup(connection, plan)
+    if may_create_in(connection, into.schema) is not True:
+        message = "is missing, or this user may not make tables in it"
+        raise Refused([Problem(f"schema {into.schema}", message, "create it, or grant create")])
+    if read_table(connection, into) is not None:
+        raise Refused([Problem(str(into), "exists", "name a table that does not")])
+    making = sql.SQL("create table {} as select * from only {}")
+    rows = connection.execute(making.format(identifier(into), identifier(backup))).rowcount
+    text = f"Rows of {plan.table} as they were before windlass run {plan.run}."
+    comment = sql.SQL("comment on table {} is {}").format(identifier(into), sql.Literal(text))
+    connection.execute(comment)
+    return rows
+
+
+def _expect_own_rows(connection: Connection, plan: RewritePlan, beside: _Beside) -> None:
+    """Raises:
+    Refused: the statements would read or write other tables' rows too, or do something else.
+    """
+    inserts = bool(_count(connection, beside.count_gone()))
+    found = read_problems(connection, plan.table, plan.oid, False, inserts=inserts)
+    found += read_problems(connection, beside.backup, _oid(connection, beside.backup), False)
+    if found:
+        raise Refused(found)
+
+
+def count_others(connection: Connection, plan: RewritePlan, done: Done) -> int:
+    """How many rows a rollback would overwrite or insert that others have changed or deleted since
+    the run. Changes nothing.
+
+    Raises:
+        Refused: rows cannot be told apart, or the table has changed.
+    """
+    return _beside(connection, plan, done).count_others(connection, done)
+
+
+def _count(connection: Connection, query: sql.Composed) -> int:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def _beside(connection: Connection, plan: RewritePlan, done: Done) -> _Beside:
+    backup = find_backup(connection, plan)
+    columns = read_columns(connection, plan.oid)
+    found = {one.name: one.type for one in columns}
+    kept = read_columns(connection, _oid(connection, backup))
+    lost = [one.name for one in kept if one.name not in found]
+    if lost:
+        message = f"{', '.join(lost)}: {plan.table} has lost what the backup has"
+        raise Refused([Problem(f"run {plan.run}", message, "restore it by hand")])
+    names = {one.name for one in kept}
+    stored = [one for one in columns if one.name in names and not one.generated]
+    return _Beside(
+        plan.table,
+        backup,
+        _key(connection, plan, backup, done.changed),
+        [one.name for one in stored],
+        # all but GENERATED ALWAYS AS IDENTITY, which no UPDATE can set to a value
+        [one.name for one in stored if one.identity != "a"],
+        [name for name in done.added if name in found],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A table, `t`, and its backup, `b`: their rows are matched by `key`."""
+
+    table: Name
+    backup: Name
+    key: tuple[str, ...]
+    stored: list[str]  # columns of both
+    may_change: list[str]
+    nulls: list[str]  # columns that are null in rows of the backup
+
+    @property
+    def _same_key(self) -> sql.Composed:
+        pairs = zip(_of("t", self.key), _of("b", self.key), strict=True)
+        return sql.SQL(" and ").join(sql.SQL("{} = {}").format(*pair) for pair in pairs)
+
+    @property
+    def _differs(self) -> sql.Composed:
+        added = [sql.SQL(" or t.{} is not null").format(sql.Identifier(n)) for n in self.nulls]
+        same = same_image(_of("t", self.stored), _of("b", self.stored))
+        return sql.SQL("(not {}{})").format(same, sql.Composed(added))
+
+    @property
+    def _gone(self) -> sql.Composed:
+        form = sql.SQL("{} b where not exists (select from {} t where {})")
+        return form.format(identifier(self.backup), identifier(self.table), self._same_key)
+
+    def count_gone(self) -> sql.Composed:
+        return sql.SQL("select count(*) from {}").format(self._gone)
+
+    def count_others(self, connection: Connection, done: Done) -> int:
+        changed = sql.SQL(
+            "select count(*) from {} t join {} b on {} where {} and t.xmin not in ({})"
+        ).format(identifier(self.table), identifier(self.backup), self._same_key, self._differs,
+                 done.transactions)  # fmt: skip
+        gone = _count(connection, self.count_gone())
+        return _count(connection, changed) + max(gone - done.deleted, 0)
+
+    def update(self, connection: Connection, own: sql.Composed | None) -> int:
+        """How many rows differed; only those that these transactions have written, if given."""
+        values = zip(self.may_change, _of("b", self.may_change), strict=True)
+        sets = [sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in values]
+        sets += [sql.SQL("{} = null").format(sql.Identifier(name)) for name in self.nulls]
+        form = sql.SQL("update {} t set {} from {} b where {} and {}{}")
+        query = form.format(
+            identifier(self.table),
+            sql.SQL(", ").join(sets),
+            identifier(self.backup),
+            self._same_key,
+            self._differs,
+            sql.SQL(" and t.xmin in ({})").format(own) if own else sql.SQL(""),
+        )
+        return connection.execute(query).rowcount
+
+    def insert(self, connection: Connection) -> int:
+        """How many rows were gone."""
+        comma = sql.SQL(", ")
+        form = sql.SQL("insert into {} ({}) overriding system value select {} from {}")
+        query = form.format(
+            identifier(self.table),
+            comma.join(map(sql.Identifier, self.stored)),
+            comma.join(_of("b", self.stored)),
+            self._gone,
+        )
+        return connection.execute(query).rowcount
+
+
+def _of(alias: LiteralString, names: Sequence[str]) -> list[sql.Composed]:
+    return [sql.SQL("{}.{}").format(sql.SQL(alias), sql.Identifier(name)) for name in names]
+
+
+def _oid(connection: Connection, name: Name) -> int:
+    found = read_table(connection, name)
+    assert found is not None
+    return found.oid
+
+
+def _key(
+    connection: Connection, plan: RewritePlan, backup: Name, changed: Sequence[str]
+) -> tuple[str, ...]:
+    """Columns that identify rows and have the same values in the rows as before: a key of the
+    table, else `id` if it does. A stamp in the key, as in a table partitioned by time, has changed.
+
+    Raises:
+        Refused: nothing does.
+    """
+    rows: list[Any] = connection.execute(
+        "select array(select a.attname::text from unnest(i.indkey) with ordinality"
+        "  k (number, place) join pg_attribute a"
+        "  on a.attrelid = i.indrelid and a.attnum = k.number order by place)"
+        " from pg_index i where i.indrelid = %s and i.indisunique and i.indisvalid"
+        " and i.indpred is null and i.indexprs is null"
+        " and i.indnkeyatts = i.indnatts and not exists (select from pg_attribute a"
+        "  where a.attrelid = i.indrelid and a.attnum = any(i.indkey) and not a.attnotnull)"
+        " order by i.indisprimary desc, i.indexrelid",
+        (plan.oid,),
+    ).fetchall()
+    keys = [tuple(map(str, row[0])) for row in rows]
+    moved = {*changed, plan.stamp}
+    for key in keys:
+        if not moved.intersection(key):
+            return key
+    if plan.id not in moved and _tells_apart(connection, plan, backup):
+        return (plan.id,)
+    lacking = f"{plan.table} has no key"
+    if keys:
+        lacking = f"it has changed {', '.join(sorted(moved.intersection(keys[0])))} of the key"
+    message = f"{lacking}, and {plan.id} does not tell its rows apart" if plan.id else lacking
+    raise Refused([Problem(f"run {plan.run}", message, f"restore by hand from {backup}")])
+
+
+def _tells_apart(connection: Connection, plan: RewritePlan, backup: Name) -> bool:
+    """Whether `id` identifies the rows of the backup, and those of the table with its ids."""
+    if plan.id not in {one.name for one in plan.columns if one.is_grouped}:
+        return False
+    id_ = sql.Identifier(plan.id)
+    doubled = sql.SQL(
+        "select exists (select from {backup} group by {id} having count(*) > 1 or {id} is null)"
+        " or exists (select from {table} where {id} in (select {id} from {backup})"
+        " group by {id} having count(*) > 1)"
+    ).format(backup=identifier(backup), table=identifier(plan.table), id=id_)
+    row = connection.execute(doubled).fetchone()
+    return not (row and row[0])
+
+
+def _drop_columns(
+    connection: Connection, plan: RewritePlan, made: list[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Drop columns that the run added, unless other rows use them now."""
+    dropped, stay = [], []
+    for name in made:
+        column = sql.Identifier(name)
+        table = identifier(plan.table)
+        used = sql.SQL("select exists (select from {} where {} is not null)").format(table, column)
+        row = connection.execute(used).fetchone()
+        if row and row[0]:
+            stay.append(name)
+            continue
+        try:
+            with connection.transaction():
+                connection.execute(sql.SQL("alter table {} drop column {}").format(table, column))
+            dropped.append(name)
+        except DependentObjectsStillExist:
+            stay.append(name)
+    return tuple(dropped), tuple(stay)
