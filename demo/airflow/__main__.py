@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,9 @@ from demo.airflow.local import (
     check_installed,
     claim,
     client_of,
+    dead_components,
     is_running,
+    revive,
     stop,
 )
 from windlass.demo import servers
@@ -71,6 +74,8 @@ def start_command(folder: Path | None, host: str, port: int, dags: Path, scale: 
         except BaseException:
             _stop(folder)
             raise
+    elif dead := dead_components(folder):
+        _revive(folder, dead)
     click.echo(_what_now(client_of(folder)))
 
 
@@ -87,15 +92,20 @@ def stop_command(folder: Path | None) -> None:
 @commands.command("status")
 @_folder_option
 def status_command(folder: Path | None) -> None:
-    """Show what is running; exit code 1 if nothing is."""
+    """Show what is running; exit code 1 if something is not."""
     folder = (folder or _default_folder()).absolute()
     if not is_running(folder):
         click.echo(f"No Airflow runs in {folder}.")
         sys.exit(1)
     client = client_of(folder)
     click.echo(client.url)
-    for name, part in client.api("GET", "/monitor/health").items():
-        click.echo(f"  {name.replace('_', '-'):16} {(part or {}).get('status')}")
+    dead = dead_components(folder)
+    for key, part in client.api("GET", "/monitor/health").items():
+        name, state = key.replace("_", "-"), (part or {}).get("status")
+        click.echo(f"  {name:16} {'has ended' if name in dead else state}")
+    if dead:
+        click.echo(f"{', '.join(dead)}: make airflow starts what has ended, and runs continue.")
+        sys.exit(1)
 
 
 def main() -> None:
@@ -130,6 +140,14 @@ def _start(folder: Path, host: str, port: int, dags: Path, scale: float) -> None
         done.append(f"{title} runs")
 
 
+def _revive(folder: Path, dead: Sequence[str]) -> None:
+    names = ", ".join(dead)
+    report = partial(click.echo, err=True)
+    with servers.doing(report, f"starting again what has ended: {names}") as done:
+        revive(folder, dead)
+        done.append(f"Started again, as it had ended: {names}")
+
+
 def _stop(folder: Path) -> None:
     stop(folder)
     for side in servers.SIDES:
@@ -156,6 +174,7 @@ def _what_now(client: Client) -> str:
             "",
             f"Log in and trigger {bold(_DAG)}: it migrates the shop from the",
             "connection postgres_source, PostgreSQL 16, to postgres_target, PostgreSQL 18.",
+            "With partition_threshold 100000, in the section How, it splits the largest tables.",
             f"{bold('make airflow-stop')} ends all of it; a later start keeps all data.",
         )
     )

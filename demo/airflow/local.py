@@ -20,13 +20,14 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from demo.airflow import processes
 from demo.airflow.client import USER, Client
@@ -213,8 +214,7 @@ class LocalAirflow:
 
     def variables(self) -> dict[str, str]:
         """Environment variables of a component, in addition to ours."""
-        near = f"{LOOPBACK},localhost,{self.setup.address}"
-        return {"NO_PROXY": near, "no_proxy": near, "AIRFLOW_HOME": str(self.folder)}
+        return component_variables(self.folder, self.setup.address)
 
     def _migrate(self, components: Group) -> None:
         """Skipped if this version has done it, which takes Airflow seconds to detect."""
@@ -232,6 +232,37 @@ def is_running(folder: Path) -> bool:
     """Whether the web UI answers."""
     record = Record.read(folder)
     return record is not None and bool(processes.alive(record.token, "api-server"))
+
+
+def dead_components(folder: Path) -> list[str]:
+    """The components of a running Airflow whose processes have ended."""
+    record = Record.read(folder)
+    if record is None:
+        return []
+    return [name for name in _COMPONENTS if not processes.alive(record.token, name)]
+
+
+def revive(folder: Path, names: Sequence[str]) -> None:
+    """Start components of a running Airflow again; they stay when this process ends.
+
+    Raises:
+        WindlassError: one does not start; with the end of its log.
+    """
+    record = Record.read(folder)
+    assert record is not None
+    address = str(urlsplit(record.url).hostname)
+    variables = component_variables(folder, address)
+    group = Group(record.token, folder / "logs" / "components", variables)
+    started, client = datetime.now(UTC), client_of(folder)
+    for name in names:
+        group.start(name, airflow_command(*_COMPONENTS[name]))
+    group.wait(lambda: [one for one in _unhealthy(client, started) if one in names])
+
+
+def component_variables(folder: Path, address: str) -> dict[str, str]:
+    """Environment variables of a component, in addition to ours."""
+    near = f"{LOOPBACK},localhost,{address}"
+    return {"NO_PROXY": near, "no_proxy": near, "AIRFLOW_HOME": str(folder)}
 
 
 def client_of(folder: Path) -> Client:

@@ -32,6 +32,8 @@ LISTS = {
     "create_indexes": "prepare_indexes",
     "validate_content": "prepare_validation",
 }
+SHARES = LISTS | {"transfer_partition": "share_partitions"}
+PASSAGE = "after_trigger_validation_dag"
 MIGRATION_TASKS = {
     *("extract_source_schema", "approve_migration", "hold_snapshot"),
     *("create_target_schema", "create_target_tables"),
@@ -49,6 +51,7 @@ MIGRATION_TASKS = {
         "validate_sequences",
     ),
     *("validate_large_objects", "trigger_validation_dag", "generate_migration_summary"),
+    *(PASSAGE, "share_partitions"),
 }
 VALIDATION_TASKS = {
     *("read_both_sides", "prepare_validation", "validate_content", "find_differences"),
@@ -110,9 +113,23 @@ def test_no_task_waits_for_itself(dags: Mapping[str, str], dag_id: str) -> None:
 def test_a_skipped_task_holds_up_none_and_a_failed_one_all_after_it(
     dags: Mapping[str, str], dag_id: str
 ) -> None:
-    assert {task["trigger_rule"] for task in Read.of(dags[dag_id]).tasks.values()} == {
+    tasks = Read.of(dags[dag_id]).tasks
+    assert {task["trigger_rule"] for name, task in tasks.items() if name != PASSAGE} == {
         "none_failed"
     }
+
+
+def test_the_summary_comes_after_a_red_validation_too_but_after_no_red_step(
+    migration: Read,
+) -> None:
+    """It ends the run: else the next one would resume a run that can only turn red."""
+    passage = migration.tasks[PASSAGE]
+    assert (passage["trigger_rule"], passage["task_type"]) == ("all_done", "EmptyOperator")
+    assert migration.just_before(PASSAGE) == {"trigger_validation_dag"}
+    summary = "generate_migration_summary"
+    assert {PASSAGE, "validate_schema"} <= migration.just_before(summary)
+    assert migration.tasks[summary]["trigger_rule"] == "none_failed"
+    assert "trigger_validation_dag" not in migration.just_before(summary)
 
 
 def test_a_file_is_the_same_dag_wherever_and_however_often_it_is_read(
@@ -154,7 +171,7 @@ def test_the_migration_does_things_in_the_order_that_it_used_to(migration: Read)
             assert not later & migration.before(task), task
 
 
-@pytest.mark.parametrize(("mapped", "listing"), LISTS.items())
+@pytest.mark.parametrize(("mapped", "listing"), SHARES.items())
 def test_a_mapped_task_takes_the_shares_of_its_list(
     migration: Read, mapped: str, listing: str
 ) -> None:
@@ -170,8 +187,18 @@ def test_only_what_is_worth_a_task_each_is_mapped(migration: Read, validation: R
 
 def test_lists_are_made_beside_the_first_steps(migration: Read) -> None:
     assert {task: migration.just_before(task) for task in LISTS.values()} == {
-        task: {"approve_migration"} for task in LISTS.values()
+        task: {"create_target_schema"} for task in LISTS.values()
     }
+
+
+def test_one_task_joins_a_held_run_before_all_others(migration: Read, validation: Read) -> None:
+    """If nobody holds it, that one is red, and not five."""
+    for dag, holder, first in (
+        (migration, "hold_snapshot", "create_target_schema"),
+        (validation, "read_both_sides", "prepare_validation"),
+    ):
+        before = {"extract_source_schema", "approve_migration", holder, first}
+        assert all(first in dag.before(task) for task in dag.tasks.keys() - before)
 
 
 def test_nothing_but_the_plan_is_made_before_the_approval(migration: Read) -> None:
@@ -209,7 +236,8 @@ def test_the_other_dag_validates_when_the_schema_is_whole_and_before_the_summary
     migration: Read,
 ) -> None:
     assert migration.just_before("trigger_validation_dag") == {"validate_schema"}
-    assert migration.next("trigger_validation_dag") == {"generate_migration_summary"}
+    assert migration.next("trigger_validation_dag") == {PASSAGE}
+    assert migration.next(PASSAGE) == {"generate_migration_summary"}
 
 
 def test_the_summary_comes_after_all_others_and_notifies_other_dags(migration: Read) -> None:
@@ -233,7 +261,7 @@ def test_the_validation_compares_side_by_side_and_reports_when_all_is_compared(
     assert validation.just_before("generate_validation_report") == {*beside, "find_differences"}
     assert validation.just_before("find_differences") == {"validate_content"}
     assert validation.just_before("validate_content") == {"prepare_validation"}
-    assert not any(validation.just_before(task) for task in beside)
+    assert all(validation.just_before(task) == {"prepare_validation"} for task in beside)
 
 
 def test_both_sides_are_held_beside_all_others_until_the_report(

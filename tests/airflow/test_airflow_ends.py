@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -25,6 +26,8 @@ from reading_dags import (
     party_dag,
     serialized,
 )
+from windlass.airflow.board import Board
+from windlass.airflow.findings import REDEFINE, REPAIR
 from windlass.errors import WindlassError
 from windlass.model.flow import Step
 
@@ -105,6 +108,25 @@ def test_a_good_end_is_reported_with_the_summary(process: Executor) -> None:
     assert chat[1] == "party tonight: done\ncandles: 3\nloss: a <b> loss"
 
 
+def test_quantities_are_for_people_and_the_run_can_be_opened(process: Executor) -> None:
+    result = {"run": "r", "seconds": 1097.4, "total_bytes": 141_598_101}
+    over = Over(results={"write_diary": result})
+    mail, chat = process.submit(ending_with_address, over).result()
+    where = "http://airflow.example/dags/party/runs/tonight"
+    assert chat[1] == (
+        f"party tonight: done\nrun: r\nseconds: 18 min 17 s\ntotal_bytes: 135 MB\n{where}"
+    )
+    assert where in mail[1]
+
+
+def ending_with_address(over: Over) -> list[tuple[str, str]]:
+    os.environ["AIRFLOW__API__BASE_URL"] = "http://airflow.example/"
+    try:
+        return ending("on_success_callback", over)
+    finally:
+        del os.environ["AIRFLOW__API__BASE_URL"]
+
+
 # what comes between a migration's steps
 
 
@@ -114,6 +136,7 @@ class Asked(Over):
 
     pauses: dict[str, bool] = field(default_factory=dict)  # by DAG
     others: dict[str, list[str]] = field(default_factory=dict)  # problems of the other run's tasks
+    reports: dict[str, Any] = field(default_factory=dict)  # results of the other run's tasks
     reported: dict[str, Any] = field(default_factory=dict)
 
     def get_dag(self, dag_id: str) -> Any:
@@ -128,7 +151,8 @@ class Asked(Over):
     def xcom_pull(
         self, task_ids: Any, map_indexes: Any = None, key: str = "return_value", **_: Any
     ) -> Any:
-        return [self.others[one] for one in task_ids if one in self.others]
+        found = self.others if key == "problems" else self.reports
+        return [found[one] for one in task_ids if one in found]
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.reported[key] = value
@@ -220,6 +244,8 @@ def differ(folder: str) -> dict[str, Any]:
 
     class Part:
         step = Step("end", light_candles)
+        outcome = None
+        words = None
 
         def run(self) -> None:
             found = Difference(DifferenceKind.COUNT, "shop.item", "has too few rows")
@@ -237,13 +263,16 @@ def differ(folder: str) -> dict[str, Any]:
 
 def test_a_report_is_written_of_differences_too(process: Executor, tmp_path: Path) -> None:
     reported = process.submit(differ, str(tmp_path / "reports")).result()
-    result = json.loads(Path(reported["report_url"].removeprefix("file://")).read_text())
+    result = json.loads(Path(reported["report"].removeprefix("file://")).read_text())
     assert (result["state"], result["relations"]) == ("different", 2)
     assert [one["object"] for one in result["differences"]] == ["shop.item"]
-    assert reported["return_value"] == result
+    assert reported["return_value"] == {
+        key: value for key, value in result.items() if key != "each_relation"
+    }
     assert reported["problems"] == [
         "1 difference(s) between the two sides",
         "shop.item: has too few rows",
+        REPAIR,
     ]
 
 
@@ -254,6 +283,139 @@ def test_differences_are_reported_where_no_report_can_be_written(
     reported = process.submit(differ, str(tmp_path / "file")).result()
     assert reported["return_value"]["state"] == "different"
     assert reported["problems"]
+
+
+# what the last task does about a check that has failed before it
+
+
+def finished(states: dict[str, str], folder: str = "", url: str = "") -> dict[str, Any]:
+    """What the end of a migration leaves behind whose own comparison has found nothing."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from windlass.model.flow import Words
+    from windlass.model.outcome import Outcome, State
+
+    ti = Asked(states=states)
+
+    class Part:
+        step = Step("generate_migration_summary", light_candles)
+        outcome = Outcome("20260101_0000_abcd", State.DONE, 3.0, verified="full")
+        words = Words("migrate", "Migrating", "Migrated", "migration", "")
+        board = Board(ti)  # type: ignore[arg-type]
+
+        def run(self) -> dict[str, Any]:
+            return {"": {"run": "20260101_0000_abcd", "state": "done", "assets": []}}
+
+    task: Any = dag_of(MIGRATION).get_task("generate_migration_summary")
+    task.report_folder, task.report_url, task.outlets = folder, url, []
+    task.part = lambda *_: Part()
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    ours = logging.getLogger("windlass")
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        task.execute({"ti": ti, "params": {}})
+    except AirflowFailException as error:
+        ti.reported["failed"] = str(error)
+    finally:
+        ours.removeHandler(handler)
+    return {**ti.reported, "log": lines}
+
+
+def test_a_migration_whose_validation_has_failed_is_red_though_it_is_over(
+    process: Executor,
+) -> None:
+    reported = process.submit(finished, {"trigger_validation_dag": "failed"}).result()
+    assert reported["failed"].startswith("trigger_validation_dag has failed, see its log")
+    assert reported["return_value"]["state"] == "done"
+    good = process.submit(finished, {"trigger_validation_dag": "success"}).result()
+    assert "failed" not in good
+
+
+def test_the_last_task_logs_how_the_run_ended(process: Executor) -> None:
+    (first, second, *_) = process.submit(finished, {}).result()["log"]
+    assert first == "✓ Migrated in 3.00 s"
+    assert second.strip().startswith("Verified: schema, sequences, row counts and the content")
+
+
+def test_a_report_is_a_page_and_its_link_leads_to_it(process: Executor, tmp_path: Path) -> None:
+    reported = process.submit(finished, {}, str(tmp_path), "https://reports.example/a/").result()
+    assert reported["report_url"] == "https://reports.example/a/party_tonight.html"
+    page = (tmp_path / "party_tonight.html").read_text()
+    assert "<title>party, tonight</title>" in page
+    assert "✓ Migrated in 3.00 s" in page
+    assert 'href="party_tonight.json"' in page
+    assert json.loads((tmp_path / "party_tonight.json").read_text())["state"] == "done"
+
+
+def test_a_report_that_no_browser_can_reach_has_no_link(process: Executor, tmp_path: Path) -> None:
+    reported = process.submit(finished, {}, str(tmp_path)).result()
+    assert "report_url" not in reported
+    assert reported["report"].endswith("party_tonight.json")
+
+
+def found_by_the_other_run() -> dict[str, Any]:
+    """What the task that waits for the validation DAG passes on of its differences."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    report = {"state": "different", "differences": [{"object": "shop.item"}]}
+    ti = Asked(reports={"generate_validation_report": report})
+    task: Any = dag_of(MIGRATION).get_task("trigger_validation_dag")
+    with pytest.raises(AirflowFailException):
+        task.execute_complete({"ti": ti}, ("", {"run_ids": ["there"], "there": "failed"}))
+    return ti.reported
+
+
+def test_what_the_validation_dag_has_found_is_passed_on_to_the_summary(process: Executor) -> None:
+    found = process.submit(found_by_the_other_run).result()
+    assert found["differences"] == [{"object": "shop.item"}]
+    checks = process.submit(checks_of_the_summary).result()
+    assert checks == ("trigger_validation_dag",)
+
+
+def checks_of_the_summary() -> Any:
+    task: Any = dag_of(MIGRATION).get_task("generate_migration_summary")
+    return task.checks
+
+
+def searched() -> list[str]:
+    """The log of a task that has found differences, in the middle of a run."""
+    from windlass.model.report import Difference, DifferenceKind
+
+    changed = Difference(DifferenceKind.CHANGED, "shop.item", "differs in note", {"id": "77"})
+    schema = Difference(DifferenceKind.SCHEMA, "view shop.sold", "is missing on the target")
+
+    class Part:
+        step = Step("find_differences", light_candles)
+
+        def run(self) -> dict[str, Any]:
+            return {"": {"differences": [changed.to_json(), schema.to_json()]}}
+
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    ours = logging.getLogger("windlass")
+    ours.addHandler(handler)
+    task: Any = dag_of(MIGRATION).get_task("find_differences")
+    task.part = lambda *_: Part()
+    try:
+        task.execute({"ti": Asked(), "params": {}})
+    finally:
+        ours.removeHandler(handler)
+    return lines
+
+
+def test_differences_are_logged_by_the_task_that_finds_them_and_how_to_mend_them(
+    process: Executor,
+) -> None:
+    assert process.submit(searched).result() == [
+        "2 difference(s) between the two sides",
+        "shop.item (id = 77): differs in note",
+        "view shop.sold: is missing on the target",
+        f"{REPAIR}; {REDEFINE}",
+    ]
 
 
 # what a task says that fails

@@ -244,10 +244,13 @@ def assets_at(place: str) -> list[str]:
     reported: list[Any] = []
     alias = AssetAlias("it")
     relation = {"place": place, "database": "shop", "schema": "a b", "table": "c"}
-    events: Any = {"outlet_events": {alias: SimpleNamespace(add=reported.append)}}
-    publish_assets(events, [alias], {"assets": [relation]})
-    assert all(isinstance(one, Asset) for one in reported)
-    return [one.uri for one in reported]
+    add = lambda asset, extra: reported.append((asset, extra))  # noqa: E731
+    events: Any = {"outlet_events": {alias: SimpleNamespace(add=add)}}
+    known = {"rows": 7, "bytes": 90, "snapshot": "2026-01-01T00:00:00Z", "lsn": "0/16B3748"}
+    publish_assets(events, [alias], {"run": "20260101_0000_abcd", "assets": [relation | known]})
+    assert all(isinstance(asset, Asset) for asset, _ in reported)
+    assert all(extra == {"run": "20260101_0000_abcd", **known} for _, extra in reported)
+    return [asset.uri for asset, _ in reported]
 
 
 # what the page shows, and what Airflow's settings say

@@ -87,6 +87,15 @@ def test_a_form_as_it_stands_moves_everything_and_overwrites_nothing(migration: 
     )
 
 
+def test_what_a_dag_leaves_out_need_not_be_there_every_time(
+    migration: Words, validation: Words, plain: Words
+) -> None:
+    """A command refuses a pattern that excludes nothing, as it may be a typo."""
+    for made in (migration(), validation(), plain({})):
+        assert spec({**made, "exclude": ["*.tmp_*"]}).allow_unmatched
+    assert not spec(plain({"allow_unmatched": False})).allow_unmatched
+
+
 def test_a_form_names_connections_where_a_spec_has_addresses(
     migration: Words, validation: Words
 ) -> None:
@@ -250,7 +259,9 @@ def test_a_validation_reads_in_the_given_snapshot(validation: Words, snapshot: s
 
 def test_a_spec_stands_as_it_is_but_for_its_connections(plain: Words) -> None:
     given = {"schema": "shop", "chunk_size": "256MB", "jobs": 3}
-    assert plain(given) == {**given, "source": "old", "target": "new"}
+    found = plain(given)
+    assert found.pop("allow_unmatched")
+    assert found == {**given, "source": "old", "target": "new"}
     made = spec(plain(given))
     assert (made.schemas, made.chunk_size, made.jobs) == (("shop",), 256 << 20, 3)
 

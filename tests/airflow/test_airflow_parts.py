@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +19,20 @@ from locking import SECONDS, blocked_by, holding
 from servers import Pair, free_port
 from windlass.airflow.board import Board
 from windlass.airflow.connections import _conninfo
+from windlass.airflow.ending import block_lines
 from windlass.airflow.work import Part
-from windlass.errors import ConnectionLost, Refused, RunLost, SnapshotLost, WindlassError
+from windlass.errors import (
+    ConnectionLost,
+    Different,
+    Refused,
+    RunLost,
+    SnapshotLost,
+    WindlassError,
+)
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.model.flow import ONE, Result, Step
+from windlass.model.report import Difference, DifferenceKind
 from windlass.run.local import run_flow
 from windlass.spec.migrate import Spec
 from windlass.spec.model import validated
@@ -35,6 +45,7 @@ class Others:
     """The other tasks, as Airflow would show them to a task."""
 
     external_run: str = "a test"
+    failures: dict[str, list[str]] = field(default_factory=dict)
     handles: dict[str, Result] = field(default_factory=dict)
     ended: bool = False
 
@@ -43,6 +54,9 @@ class Others:
 
     def result(self, task: str) -> Result | None:
         return self.handles.get(task)
+
+    def problems(self, task: str) -> list[str]:
+        return self.failures.get(task, [])
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
         found = self.result(step.task)
@@ -115,6 +129,28 @@ def test_a_snapshot_whose_holder_has_ended_says_what_to_clear(pair: Pair, handle
         part(pair, "validate_schema", others).held_snapshot()
     assert not caught.value.retryable
     assert caught.value.hint == f"clear {HOLD} as well"
+
+
+def test_a_holder_that_has_failed_is_named_with_what_it_said(pair: Pair) -> None:
+    others = Others(ended=True, failures={HOLD: ["plan: table shop.item has changed"]})
+    with pytest.raises(WindlassError, match=f"{HOLD} has failed: plan: table shop.item") as caught:
+        part(pair, "create_target_schema", others).run()
+    assert not caught.value.retryable
+
+
+def test_a_plan_that_is_no_more_the_databases_names_what_has_changed(pair: Pair) -> None:
+    pair.source.run("create table sale as select 1 as n", "create table item (id int)")
+    planned = part(pair, EXTRACT).run()[ONE.id]
+    pair.source.run("alter table item add note text", "create table late (id int)")
+    others = Busy(handles={EXTRACT: planned})
+    with pytest.raises(Refused) as caught:
+        part(pair, HOLD, others).hold(lambda _: None, [])
+    assert {problem.object for problem in caught.value.problems} == {
+        "table public.item",
+        "table public.late",
+    }
+    assert all("begin a new run" in problem.hint for problem in caught.value.problems)
+    assert pair.target.value("select to_regnamespace('windlass')") is None
 
 
 def test_what_an_old_list_names_and_the_plan_has_no_more_says_what_to_clear(pair: Pair) -> None:
@@ -224,3 +260,133 @@ def test_an_extra_that_libpq_does_not_know_is_named_without_its_value() -> None:
         conninfo(extra={"tell-tale": "secret", "sslmode": "require", "other": "secret"})
     assert not caught.value.retryable
     assert "secret" not in str(caught.value) + caught.value.hint
+
+
+# how a run ends
+
+
+STANDING: dict[str, Any] = {"allow_unmatched": True}  # as every DAG has it: test_airflow_params
+EVERY = [step.name for step in MIGRATE.steps]
+SHOP = [
+    "create table item (id int primary key, note text)",
+    "insert into item select n, 'note' from generate_series(1, 1000) n",
+    "create index item_note on item (note)",
+    "create table sale (id int primary key, item int not null references item)",
+    "insert into sale select n, n from generate_series(1, 500) n",
+]
+
+
+@contextmanager
+def done_but_the_end(pair: Pair, *, meanwhile: Sequence[str] = ()) -> Iterator[Others]:
+    """A run of which only the last step is left. `meanwhile` is what others do on the target after
+    the copy."""
+    pair.source.run(*SHOP)
+    before, after = EVERY[: EVERY.index("validate_content")], EVERY[len(EVERY) - 6 : -1]
+    with held(pair, *before[2:]) as (run, others):
+        pair.target.run(*meanwhile)
+        run_flow(MIGRATE.only(*after), run, jobs=1, emit=run.emit)
+        for step in MIGRATE.steps:
+            others.handles[step.task] = run.results[step.name].get(ONE.id, {})
+        yield others
+
+
+def test_the_last_task_knows_what_the_command_line_shows_at_the_end(pair: Pair) -> None:
+    with done_but_the_end(pair) as others:
+        last = part(pair, "generate_migration_summary", others)
+        last.run()
+    assert last.outcome is not None
+    lines = list(block_lines(last.outcome, MIGRATE.words))
+    text = "\n".join(lines)
+    assert lines[0].startswith("✓ Migrated ")
+    assert "Verified: schema, sequences, row counts and the content of every row" in text
+    assert re.search(r"rows +1,500  [\d.]+k? rows/s", text), text
+    assert re.search(r"copy tables +[\d.]+ s", text), text
+    assert re.search(r"public\.item +1,000 .* ✓ full", text), text
+
+
+PLANTED = ("delete from item where id = 7", "update item set note = 'other' where id = 77",
+           "delete from sale where id = 9", "insert into sale values (9000, 5)")  # fmt: skip
+
+
+def test_a_run_with_differences_is_ended_and_the_next_begins_again(pair: Pair) -> None:
+    with done_but_the_end(pair, meanwhile=PLANTED[1:]) as others:
+        last = part(pair, "generate_migration_summary", others)
+        with pytest.raises(Different):
+            last.run()
+    assert last.outcome is not None
+    text = "\n".join(block_lines(last.outcome, MIGRATE.words))
+    assert "changed: public.item (id=77): differs in note" in text
+    assert "windlass verify --repair" in text
+    assert pair.target.value("select state from windlass.run") == "different"
+    again = part(pair, EXTRACT, Others(external_run="another"), existing="replace").run()
+    assert again[ONE.id]["run"] != last.outcome.run
+
+
+def test_what_only_the_validation_dag_has_found_ends_the_run_as_different(pair: Pair) -> None:
+    found = Difference(DifferenceKind.COUNT, "public.item", "has 1,000 rows on the source and 999")
+    with done_but_the_end(pair) as others:
+        last = part(pair, "generate_migration_summary", others)
+        last.beside = {"trigger_validation_dag": {"differences": [found.to_json()]}}
+        with pytest.raises(Different) as caught:
+            last.run()
+    assert list(map(str, caught.value.differences)) == [str(found)]
+    assert pair.target.value("select state from windlass.run") == "different"
+
+
+def test_what_both_have_found_is_reported_once(pair: Pair) -> None:
+    with done_but_the_end(pair, meanwhile=PLANTED[2:3]) as others:
+        own = others.handles["find_differences"]["differences"]
+        last = part(pair, "generate_migration_summary", others)
+        last.beside = {"trigger_validation_dag": {"differences": [dict(one) for one in own]}}
+        with pytest.raises(Different) as caught:
+            last.run()
+    assert len(own) == len(caught.value.differences) > 0
+
+
+def test_results_have_what_programs_read_that_know_the_earlier_dags(pair: Pair) -> None:
+    pair.source.run(*SHOP)
+    extracted = part(pair, EXTRACT).run()[ONE.id]
+    item, sale = sorted(extracted["extracted_tables"], key=lambda one: one["table_name"])
+    assert item["columns"][0] == {"name": "id", "type": "integer", "nullable": False}
+    assert (item["primary_key"], [one["name"] for one in item["indexes"]]) == (
+        ["id"],
+        ["item_note"],
+    )
+    assert "FOREIGN KEY" in sale["foreign_keys"][0]["definition"]
+    with held(pair, "create_target_schema", "create_target_tables", "copy_tables") as (run, others):
+        made = [one for result in run.results["create_target_tables"].values()
+                for one in result["tables"]]  # fmt: skip
+        copied = [*run.results["copy_tables"].values()]
+        collected = part(pair, "collect_all_results", others).run()[ONE.id]
+    assert {one["target"] for one in made} == {"public.item", "public.sale"}
+    assert made[0]["columns"]
+    assert all(one["success"] and one["seconds"] > 0 for one in copied)
+    assert {(one["table_name"], one["rows"], one["success"]) for one in collected["tables"]} == {
+        ("public.item", 1000, True),
+        ("public.sale", 500, True),
+    }
+    assert all(one["seconds"] > 0 and one["bytes"] > 0 for one in collected["tables"])
+
+
+def test_the_plan_says_what_a_scheduler_s_tasks_add(pair: Pair) -> None:
+    pair.source.run(*SHOP)
+    plan = part(pair, EXTRACT).run()[ONE.id]["plan"]
+    assert re.search(r"takes.* of work, and .* to start \d+ tasks one after another", plan), plan
+    assert "as soon as its own rows are in" not in plan
+
+
+def test_a_pattern_that_excludes_nothing_is_a_notice_in_a_standing_dag(pair: Pair) -> None:
+    pair.source.run(*SHOP)
+    plan = part(pair, EXTRACT, exclude=["*.tmp_*"], **STANDING).run()[ONE.id]["plan"]
+    assert "tmp" in plan.split("Notices")[1]
+    with pytest.raises(Refused):
+        part(pair, EXTRACT, include=["*.tmp_*"], **STANDING).run()
+    with pytest.raises(Refused, match="1 problem"):
+        part(pair, EXTRACT, exclude=["*.tmp_*"]).run()
+
+
+def test_a_command_beside_a_dag_run_names_it(pair: Pair) -> None:
+    with held(pair), pytest.raises(Refused) as caught:
+        part(pair, EXTRACT, Others(external_run="")).run()
+    (problem,) = caught.value.problems
+    assert "another run is in progress: a test (windlass control" in problem.message

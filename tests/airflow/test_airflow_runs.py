@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ from demo.airflow.local import LocalAirflow
 from servers import Database, Pair, Server, free_port
 
 NOT_TOLD = {"trigger_validation": False}
+REPORTS = "https://reports.example"  # of dags/quick.py
 CUT = {"partition_threshold": 100_000, "chunk_size": 30_000}
 
 # ---------------------------------------------------------------------------------- a good end
@@ -385,7 +387,17 @@ def test_a_worker_killed_in_the_middle_of_a_chunk_and_then_the_holder(
         assert "total_row_count: 125000" in text
         assert "verified: full" in text
     summary = "generate_migration_summary"
-    url = ended.xcom(summary)["report_url"]
-    assert json.loads(Path(url.removeprefix("file://")).read_text())["total_row_count"] == 125_000
+    told = ended.xcom(summary)
+    report = json.loads(Path(told["report"].removeprefix("file://")).read_text())
+    assert report["total_row_count"] == 125_000
+    assert {one["source"]: one["rows"] for one in report["each_relation"]} == {
+        "shop.item": 120_000,
+        "shop.sale": 5_000,
+    }
     place = f"/dags/migrate/dagRuns/{run_id}/taskInstances/{summary}/links"
-    assert ended.airflow.client.api("GET", place)["extra_links"]["Report"] == url
+    url = ended.airflow.client.api("GET", place)["extra_links"]["Report"]
+    name = re.sub(r"[^\w.-]+", "_", f"migrate_{run_id}")
+    assert url == told["report_url"] == f"{REPORTS}/{name}.html"
+    log = ended.airflow.client.log("migrate", run_id, summary)
+    assert "Verified: schema, sequences, row counts and the content of every row" in log
+    assert "rows/s" in log

@@ -48,6 +48,7 @@ FULL = """
     retries: 1
     retry-delay-seconds: 5
     patience-minutes: 90
+    pool-patience-seconds: 240
     timeout-minutes: {create_indexes: 30, hold_snapshot: 600}
     queue: far
     email: [crew@ship.example]
@@ -235,10 +236,21 @@ def test_a_file_s_words_reach_its_dag(shelf: Shelf) -> None:
     assert (end["retries"], end["retry_delay"]) == (1, 5.0)
     assert {task["queue"] for task in dag.tasks.values()} == {"far"}
     assert copy["patience_seconds"] == 5400
+    pool, patience, pooled = shelf.process.submit(hold_of, shelf.folder).result()
+    assert (pool, patience) == ("few", 240.0)
+    assert set(pooled) >= {"transfer_table_data", "transfer_partition"}
     limits = {name: task["execution_timeout"] for name, task in dag.tasks.items()
               if task.get("execution_timeout")}  # fmt: skip
     assert limits.keys() == {"create_indexes", "hold_snapshot"}
     assert limits["hold_snapshot"] == 36000.0
+
+
+def hold_of(folder: Path) -> tuple[str, float, list[str]]:
+    """What the holder knows of the pool."""
+    from windlass.airflow import load_specs
+
+    hold: Any = load_specs(folder)["nightly"].get_task("hold_snapshot")
+    return hold.run_pool, hold.pool_patience_seconds, list(hold.pooled)
 
 
 def test_a_file_s_owner_owns_its_tasks(shelf: Shelf) -> None:
@@ -295,6 +307,21 @@ def test_every_fault_of_every_file_is_reported(shelf: Shelf) -> None:
         ("b.yaml", "retries: input should be greater than or equal to 0, not -1"),
         ("b.yaml", "unknown key 'scheduel'; did you mean 'schedule'?"),
         ("c.yaml", "verify: input should be 'none', 'counts' or 'full'"),
+    ]
+
+
+def test_a_file_s_own_faults_do_not_hide_those_of_its_spec(shelf: Shelf) -> None:
+    reported = shelf.faults(
+        a="flwo: migrate\nspec: {schmea: shop, chunk-size: 12 parsecs}",
+        b="flwo: rewrite\nconnections: {connection: shop}\nspec: {table: review, selct: 'true'}",
+    )
+    assert [(file, said.partition(";")[0]) for file, said in reported] == [
+        ("a.yaml", "unknown key 'flwo'"),
+        ("a.yaml", "chunk-size: '12 parsecs' is not a size such as 64MB"),
+        ("a.yaml", "unknown key 'schmea'"),
+        ("b.yaml", "unknown key 'flwo'"),
+        ("b.yaml", "select: field required"),
+        ("b.yaml", "unknown key 'selct'"),
     ]
 
 

@@ -49,6 +49,19 @@ def test_one_run_is_shown_in_detail(moved: Pair) -> None:
     assert f"started    {detail['started_at'][:19]} UTC" in said
 
 
+def test_a_run_of_a_scheduler_is_named_as_one(moved: Pair) -> None:
+    started = "airflow move_the_shop manual__2026-01-01T00:00:00+00:00"
+    moved.target.run(f"update windlass.run set caller = '{started}', state = 'stopped'")
+    (run,) = windlass("status", "--json", pair=moved).expect(DONE).result["runs"]
+    assert run["external_run"] == started
+    said = windlass("status", pair=moved).expect(DONE).stdout
+    assert f"{run['run']}  {started}" in said
+    assert "Clear the failed tasks of its DAG run to resume" in said
+    assert "Run the same command again" not in said
+    detail = windlass("status", run["run"], pair=moved).expect(DONE).stdout
+    assert f"started by {started}" in detail
+
+
 def test_an_unknown_run_is_refused(moved: Pair) -> None:
     ran = windlass("status", "nonsense", pair=moved).expect(REFUSED)
     assert "run nonsense" in ran.said

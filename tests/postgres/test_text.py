@@ -10,11 +10,11 @@ import pytest
 from command import DONE, windlass
 from servers import Pair
 from windlass.cli.endings import Ending, Exit, text_of
-from windlass.cli.show import table
 from windlass.model.event import Noticed
 from windlass.model.report import Problem
 from windlass.model.text import coloured, json_text, one_line
 from windlass.progress.lines import LineProgress
+from windlass.run.summary import table
 
 HOSTILE = {
     "psql": "harmless\n\\! id",

@@ -20,11 +20,11 @@ from command import REFUSED, environment, windlass
 from sample_plan import refused_plan
 from servers import Pair
 from windlass.cli.endings import Ending, Exit, text_of
-from windlass.cli.wrapping import WHOLE, hang
 from windlass.model.plan import SetAside
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.planning.document.text import text as plan_text
+from windlass.progress.wrapping import WHOLE, hang
 
 WIDTH = 80
 LONG = (

@@ -93,6 +93,7 @@ PRELOADED = [
     "windlass.api",
     "windlass.cli.results",
     "windlass.cli.show",
+    "windlass.run.summary",
     "windlass.cli.watch",
     "windlass.flows.validate.definitions",
     "windlass.flows.migrate.steps",

@@ -28,7 +28,7 @@ LEFT: dict[str, dict[str, int]] = {
     "class_lines": {},
     "class_attributes": {
         "windlass/model/outcome.py:Outcome": 23,
-        "windlass/model/outcome.py:RunStatus": 17,
+        "windlass/model/outcome.py:RunStatus": 18,
     },
     "function_lines": {},
 }

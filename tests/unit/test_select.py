@@ -100,6 +100,13 @@ def test_a_word_that_selects_nothing_is_a_problem(wanted: Wanted, problem: str) 
     assert list(map(str, found)) == [problem]
 
 
+def test_a_pattern_may_exclude_nothing_if_that_is_allowed_but_not_include_nothing() -> None:
+    catalog = catalog_of(four().entries)
+    allowed = Wanted(include=("zzz",), exclude=("zzz*",), may_be_unmatched=True)
+    (found,) = selection_problems(catalog, {"shop", "audit"}, allowed, mapped=())
+    assert found.object == "pattern zzz"
+
+
 def test_a_mapped_schema_has_to_exist() -> None:
     catalog = catalog_of(four().entries)
     (found,) = selection_problems(catalog, {"shop", "audit"}, Wanted(), mapped=("shopp",))

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from windlass.airflow.factory import (
-        Ending,
-        Tuning,
         export_dag,
         flow_dag,
         migration_dag,
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     )
     from windlass.airflow.notices import Notices
     from windlass.airflow.specs import load_specs
+    from windlass.airflow.tuning import Ending, Tuning
 
 __all__ = [
     "Ending",
@@ -28,7 +27,7 @@ __all__ = [
     "rewrite_dag",
     "validation_dag",
 ]
-_MODULES = {"Notices": "notices", "load_specs": "specs"}
+_MODULES = {"Ending": "tuning", "Notices": "notices", "Tuning": "tuning", "load_specs": "specs"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,14 +9,13 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_KNOWN = ("rows", "bytes", "snapshot", "lsn")  # of a relation, as far as its flow knows them
 MOST_ASSETS = 500  # of one run; a scheduler writes an event for each
 
 
 def uri(server: str, database: str, schema: str, table: str) -> str:
     """As Airflow's Postgres provider writes them: postgres://host:port/database/schema/table. Empty
     for a socket, which means nothing on another machine.
-
-    Empty for a socket: it says nothing outside of its machine.
     """
     host, _, port = server.rpartition(":")
     if not host or host[0] in "/@":
@@ -32,12 +31,14 @@ def publish_assets(context: Context, outlets: Sequence[Any], result: Mapping[str
 
     for outlet in outlets:
         if isinstance(outlet, AssetAlias):
-            for address in list(_addresses(result))[:MOST_ASSETS]:
-                context["outlet_events"][outlet].add(Asset(address))
+            for address, extra in list(_events(result))[:MOST_ASSETS]:
+                context["outlet_events"][outlet].add(Asset(address), extra=extra)
 
 
-def _addresses(result: Mapping[str, Any]) -> Iterable[str]:
+def _events(result: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Of each relation its address, and what a consumer wants to know: run, rows, snapshot."""
     for one in result.get("assets", ()):
         found = one.get("uri") or uri(one["place"], one["database"], one["schema"], one["table"])
+        known = {"run": result.get("run"), **{key: one.get(key) for key in _KNOWN}}
         if found:
-            yield found
+            yield found, {key: value for key, value in known.items() if value not in (None, "")}

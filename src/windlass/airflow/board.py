@@ -42,7 +42,7 @@ class Board:
         if not (step.items and step.spread):
             found = self.result(step.task)
             return {ONE.id: found} if found else {}
-        listed = self.result(step.listing)
+        listed = self.result(step.sharing)
         shares = (self.ti.xcom_pull(task_ids=[step.task]) or [])[: len(listed or ())]
         return {item: result for share in shares if share for item, result in share.items()}
 
@@ -68,6 +68,36 @@ class Board:
             dag_id=self.ti.dag_id, run_ids=[self.ti.run_id], states=ACTIVE
         )
         return active <= 1
+
+    def has_started(self, tasks: Sequence[str]) -> bool:
+        """Whether any of these, or of their mapped instances, has got a slot."""
+        waiting = {None, "scheduled", "skipped", "upstream_failed", "removed"}
+        return any(state not in waiting for state in self.states(tasks).values())
+
+    def is_waiting(self, tasks: Sequence[str]) -> bool:
+        """Whether some of these are due, and nothing else of the run but the calling task is at
+        work."""
+        if "scheduled" not in self.states(tasks).values():
+            return False
+        busy = [state for state in ACTIVE if state != "scheduled"]
+        active: int = self.ti.get_ti_count(
+            dag_id=self.ti.dag_id, run_ids=[self.ti.run_id], states=busy
+        )
+        return active <= 1
+
+    def problems(self, task: str) -> list[str]:
+        """What a task that is not mapped has pushed when it failed."""
+        found: list[str] = self.pushed(task, "problems") or []
+        return found
+
+    def pushed(self, task: str, key: str) -> Any:
+        """Another XCom of a task that is not mapped; None if there is none."""
+        return self.ti.xcom_pull(task_ids=task, map_indexes=-1, key=key)
+
+    def failed_of(self, tasks: Sequence[str]) -> list[str]:
+        """Those of these tasks, none of them mapped, that have failed."""
+        states = self.states(tasks)
+        return [task for task in tasks if states.get(task) in ("failed", "upstream_failed")]
 
     def failed(self) -> list[str]:
         """Tasks that have failed themselves, not because of another one. The calling task is never

@@ -5,10 +5,12 @@ They are resolved in the worker, and never stored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from windlass.errors import WindlassError
+from windlass.errors import Refused, WindlassError
+from windlass.model.report import Problem
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -36,6 +38,27 @@ def address_of(reference: str) -> str:
     if reference.startswith(VARIABLE):
         return _variable(reference.removeprefix(VARIABLE))
     return conninfo_of(reference)
+
+
+def addresses(references: Mapping[str, str]) -> dict[str, str]:
+    """The connection string for each reference.
+
+    Raises:
+        WindlassError: there is none for one.
+        Refused: there is none for several, with all of them.
+    """
+    found: dict[str, str] = {}
+    faults: dict[str, WindlassError] = {}
+    for key, reference in references.items():
+        try:
+            found[key] = address_of(reference)
+        except WindlassError as error:
+            faults[key] = error
+    if len(faults) == 1:
+        raise next(iter(faults.values()))
+    if faults:
+        raise Refused([Problem(key, str(one), one.hint) for key, one in faults.items()])
+    return found
 
 
 def _variable(name: str) -> str:

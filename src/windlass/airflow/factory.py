@@ -6,172 +6,25 @@ It reads flows as data only: parsing a DAG file connects to nothing and imports 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow.sdk import DAG, AssetAlias, BaseOperator, Param
+from airflow.sdk import DAG, BaseOperator, Param
 
 from windlass.airflow import params as forms
 from windlass.airflow.checking import PLACED, SpecLike, checked, checked_export, has_password
 from windlass.airflow.notices import Notices, macros
-from windlass.airflow.operators import (
-    EndOperator,
-    HoldOperator,
-    ListOperator,
-    ShareOperator,
-    StepOperator,
-    resolve_place,
-)
+from windlass.airflow.operators import resolve_place
+from windlass.airflow.tasks import Build, Gate
+from windlass.airflow.tuning import Ending, Tuning
 from windlass.errors import BadSpec
 from windlass.flows.registry import FLOWS, entries_of, flow_named
-from windlass.model.flow import Flow, Step
+from windlass.model.flow import Flow
 
 MIGRATE, VALIDATE = FLOWS["migrate"], FLOWS["validate"]
 REWRITE, EXPORT = FLOWS["rewrite"], FLOWS["export"]
-_SECTION = "windlass"  # of airflow.cfg, or variables such as AIRFLOW__WINDLASS__POOL
 _PARAMS = "windlass.airflow.params"
 BESIDE = 8  # tasks of a run that may be active beside the mapped ones: the holder, short steps
-Gate = Callable[[], BaseOperator]
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """How a flow's tasks run. `pool` bounds the load on the servers over all DAGs that share it; it
-    must exist."""
-
-    pool: str = "default_pool"
-    max_parallel: int = 16  # mapped tasks of one step, in one run
-    max_tasks: int = 256  # mapped tasks of one step; more items share them
-    retries: int = 3
-    retry_delay: timedelta = timedelta(seconds=30)
-    retry_exponential_backoff: float = 2.0  # the delay's growth per retry; 0: none
-    queue: str | None = None
-    patience: timedelta = timedelta(minutes=10)  # a task waits for a server or the holder
-    timeouts: Mapping[str, timedelta] = field(default_factory=dict)  # of a step's tasks
-
-    @classmethod
-    def configured(cls, **options: Any) -> Tuning:
-        """`pool` and `max_parallel` from the section ``windlass`` of Airflow's settings; `options`
-        win."""
-        from airflow.sdk.configuration import conf
-
-        found = {
-            "pool": conf.get(_SECTION, "pool", fallback=cls.pool),
-            "max_parallel": conf.getint(_SECTION, "max_parallel", fallback=cls.max_parallel),
-        }
-        return cls(**{**found, **options})
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What happens when a run ends."""
-
-    notices: Notices | None = None
-    deadline: timedelta | None = None
-    report_folder: str = ""
-    report_url: str = ""  # of the folder, in a browser
-
-    @classmethod
-    def configured(cls, **options: Any) -> Ending:
-        """`report_folder` and `report_url` from the section ``windlass`` of Airflow's settings;
-        `options` win."""
-        from airflow.sdk.configuration import conf
-
-        keys = ("report_folder", "report_url")
-        found = {key: conf.get(_SECTION, key, fallback="") for key in keys}
-        return cls(**{**found, **options})
-
-
-@dataclass
-class _Build:
-    """The tasks of one flow, while they are made."""
-
-    flow: Flow[Any]
-    words: dict[str, Any]  # of every FlowOperator
-    tuning: Tuning
-    ending: Ending
-    gates: Mapping[str, Gate]
-    alias: str
-    ends: dict[str, Any] = field(default_factory=dict)  # by step: the task that others come after
-
-    def make(self) -> None:
-        for step in self.flow.steps:
-            self.ends[step.name] = self._task(step)
-            gate = self.gates.get(step.task)
-            if gate:
-                task = gate()
-                self.ends[step.name] >> task
-                self.ends[step.name] = task
-
-    def _task(self, step: Step[Any]) -> Any:
-        after = self._after(step.after)
-        limit: dict[str, Any] = {"doc_md": step.doc}
-        if step.task in self.tuning.timeouts:
-            limit["execution_timeout"] = self.tuning.timeouts[step.task]
-        if step.lasting:
-            words = {**self.words, **limit, "step": step.name, "last": self._last()}
-            task: Any = HoldOperator(task_id=step.task, priority_weight=1000, **words)
-        elif step.items and step.spread:
-            listing = self._listing(step)
-            task = ShareOperator.partial(
-                task_id=step.task,
-                step=step.name,
-                pool=self.tuning.pool,
-                map_index_template=ShareOperator.NAME,
-                max_active_tis_per_dagrun=self.tuning.max_parallel,
-                **self.words,
-                **limit,
-            ).expand(share=listing.output)
-        elif step == self.flow.last:
-            words = {**self.words, **limit, **self._end()}
-            task = EndOperator(task_id=step.task, step=step.name, **words)
-        else:
-            task = StepOperator(task_id=step.task, step=step.name, **self.words, **limit)
-            if step.always:  # it does not decide whether the run is green
-                task.as_teardown()
-        if after:
-            after >> task
-        return task
-
-    def _listing(self, step: Step[Any]) -> BaseOperator:
-        """The task that lists a step's items, right after the run is held: it delays nothing
-        later."""
-        lasting = self.flow.lasting
-        listing = ListOperator(
-            task_id=step.listing,
-            step=step.name,
-            most=self.tuning.max_tasks,
-            doc_md=f"Lists what {step.task} works on, in shares: one for each of its tasks.",
-            **self.words,
-        )
-        after = self._after((lasting.name,) if lasting else step.after)
-        if after:
-            after >> listing
-        return listing
-
-    def _after(self, names: Sequence[str]) -> list[Any]:
-        """A lasting step's task ends last, so tasks after it join it while it runs."""
-        found: list[Any] = []
-        for name in names:
-            step = self.flow.step(name)
-            found += self._after(step.after) if step.lasting else [self.ends[name]]
-        return list(dict.fromkeys(found))
-
-    def _last(self) -> list[str]:
-        """Steps that no other step comes after."""
-        before = {name for step in self.flow.steps for name in step.after}
-        return [one.task for one in self.flow.steps if one.name not in before and not one.lasting]
-
-    def _end(self) -> dict[str, Any]:
-        """The arguments of the step that ends the flow."""
-        ending = self.ending
-        return {
-            "outlets": [AssetAlias(name=self.alias)],
-            "report_folder": ending.report_folder,
-            "report_url": ending.report_url,
-        }
 
 
 def flow_dag(
@@ -215,7 +68,7 @@ def flow_dag(
             "connections": tuple(connections),
             "patience_seconds": tuning.patience.total_seconds(),
         }
-        _Build(outline, every, tuning, ending, gates or {}, dag_id).make()
+        Build(outline, every, tuning, ending, gates or {}, dag_id).make()
     return dag
 
 

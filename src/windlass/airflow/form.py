@@ -123,7 +123,8 @@ SELECTION: Mapping[str, tuple[FormField, ...]] = {
 
 # Options whose fields have other names or bounds, and options without a field: the two databases,
 # which are connections; what every DAG run does alike (block ranges, whose size follows from their
-# number); and what needs a separate DAG (half a migration, another session's snapshot).
+# number, and patterns that may match nothing today); and what needs a separate DAG (half a
+# migration, another session's snapshot).
 NAMED: Mapping[str, tuple[FormField, ...]] = {
     **SELECTION,
     "source": (),
@@ -133,6 +134,7 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
     "chunk-by": (),
     "chunk-size": (),
     "snapshot": (),
+    "allow-unmatched": (),
     "existing": (
         FormField(
             name="drop_existing_tables",

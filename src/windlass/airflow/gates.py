@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import (
     DagRunTriggerException,
 )
 
-from windlass.airflow.operators import FlowOperator, PushedLink, give_up
+from windlass.airflow.operators import Check, PushedLink, give_up
 from windlass.flows.registry import flow_named
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class ValidationLink(PushedLink):
     xcom_key = "validation_url"
 
 
-class ValidationTrigger(FlowOperator):
+class ValidationTrigger(Check):
     """Triggers the validation DAG in the migration's snapshot, and waits for it.
 
     `step` is the one that it comes after. Airflow's own TriggerDagRunOperator is not used, as its
@@ -137,10 +137,18 @@ class ValidationTrigger(FlowOperator):
         if event[1].get(run_id) == "success":
             return {"run_id": run_id}
         dag_id, ti = self.validation_dag_id, context["ti"]
+        ti.xcom_push(key="differences", value=_differences(ti, dag_id, run_id))
         found = list(_problems(ti, dag_id, run_id))
         if len(found) > MOST_PROBLEMS:
             found[MOST_PROBLEMS:] = [f"and {len(found) - MOST_PROBLEMS} more in run {run_id}"]
         give_up(context, [f"{dag_id} failed: {one}" for one in found or [f"see run {run_id}"]])
+
+
+def _differences(ti: Any, dag_id: str, run_id: str) -> list[Any]:
+    """Those that a run of the flow `validate` has named."""
+    last = flow_named("validate").last.task
+    pulled = ti.xcom_pull(dag_id=dag_id, run_id=run_id, task_ids=[last]) or []
+    return [one for report in pulled if report for one in report.get("differences", ())]
 
 
 def _problems(ti: Any, dag_id: str, run_id: str) -> Iterator[str]:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
+
+from windlass.model.units import bytes_text, seconds_text
 
 MOST_LINES = 30
 _SUBJECT = "{{ dag.dag_id }}: %(verdict)s"
-_TEXT = "{{ dag.dag_id }} {{ run_id }}: %(verdict)s\n{{ windlass_%(verdict)s(ti | default(none)) }}"
+_TEXT = (
+    "{{ dag.dag_id }} {{ run_id }}: %(verdict)s\n{{ windlass_%(verdict)s(ti | default(none)) }}"
+    "{{ windlass_link(dag.dag_id, run_id) }}"
+)
+_READABLE: Mapping[str, Callable[[Any], str]] = {
+    "seconds": seconds_text,
+    "total_bytes": bytes_text,
+}
 _LATE = "{0} has not finished {1} after it was queued"
 
 
@@ -93,7 +103,17 @@ def macros(summary_task: str) -> dict[str, Any]:
     return {
         "windlass_done": lambda ti: summary(ti, summary_task),
         "windlass_failed": problems,
+        "windlass_link": link,
     }
+
+
+def link(dag_id: str, run_id: str) -> str:
+    """A line with the address of a run in the web UI, if Airflow's `base_url` is set."""
+    from airflow.sdk.configuration import conf
+
+    base = conf.get("api", "base_url", fallback="") or ""
+    path = f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe=':+')}"
+    return f"\n{base.rstrip('/')}{path}" if base else ""
 
 
 def summary(ti: Any, summary_task: str) -> str:
@@ -102,7 +122,7 @@ def summary(ti: Any, summary_task: str) -> str:
 
     result = Board(ti).result(summary_task) or {} if ti else {}
     short = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
-    lines = [f"{key}: {value}" for key, value in short.items()]
+    lines = [f"{key}: {_READABLE.get(key, str)(value)}" for key, value in short.items()]
     lines += [f"loss: {loss}" for loss in result.get("losses", ())]
     lines += [f"notice: {notice}" for notice in result.get("notices", ())]
     return "\n".join(lines)

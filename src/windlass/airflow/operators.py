@@ -10,6 +10,7 @@ import logging
 import pkgutil
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,10 +21,18 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
+from windlass.airflow.board import Board, small
+from windlass.airflow.findings import (
+    MOST_SHOWN,
+    difference_lines,
+    found_differences,
+    lines_of,
+)
 from windlass.airflow.form import as_field, as_key
+from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, PoolWatch
 from windlass.airflow.shares import Share, count_shares, divide
-from windlass.errors import Different, Interrupted, Refused, WindlassError
-from windlass.model.flow import resolve
+from windlass.errors import Different, Interrupted, WindlassError
+from windlass.model.flow import Item, resolve
 from windlass.model.wording import Spelling, all_spelled, spelled
 
 if TYPE_CHECKING:
@@ -36,7 +45,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0  # without a slot
-MOST_SHOWN = 200  # differences in a log and in XCom
 
 
 class PushedLink(BaseOperatorLink):
@@ -95,14 +103,12 @@ class FlowOperator(BaseOperator):
         """This task's part in the run, with the connections resolved."""
         # a full collection would walk all that Airflow has loaded, for 0.1 s, and free nothing
         gc.freeze()
-        from windlass.airflow.board import Board
-        from windlass.airflow.connections import address_of
+        from windlass.airflow.connections import addresses
         from windlass.airflow.work import SLOT_SECONDS, Part
 
         flow: Any = resolve_place(self.flow)
         words: dict[str, Any] = resolve(self.words)(dict(context["params"]), self.given)
-        for key in self.connections:
-            words[key] = address_of(words[key])
+        words |= addresses({key: words[key] for key in self.connections})
         spec = read_words(flow.spec, words)
         return Part(
             flow,
@@ -155,6 +161,20 @@ class FlowOperator(BaseOperator):
         raise Interrupted("stopped by Airflow")
 
 
+class Check(FlowOperator):
+    """A gate that checks the flow's work from outside. Its failure makes the run red, but the flow
+    still comes to its end, which reports what the check has found."""
+
+    def passage(self) -> BaseOperator:
+        """A task that passes however this one ended; it takes no worker."""
+        from airflow.providers.standard.operators.empty import EmptyOperator
+
+        doc = f"Does nothing: what comes after {self.task_id} runs even if that has failed."
+        passed = EmptyOperator(task_id=f"after_{self.task_id}", trigger_rule="all_done", doc_md=doc)
+        self >> passed
+        return passed
+
+
 def give_up(context: Context, problems: Sequence[str]) -> NoReturn:
     """Fail a task that no retry can help."""
     raise AirflowFailException(_push_problems(context, problems)) from None
@@ -188,16 +208,19 @@ def read_words(model: str, words: Mapping[str, Any]) -> Any:
 
 
 def _summary(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """A summary of a step's items: their number, with their rows, losses and assets."""
+    """A summary of a step's items: their number, with their rows, tables, losses and assets."""
     losses = [
         f"{item}.{column}: {what}"
         for item, one in results.items()
         for column, what in one.get("losses", {}).items()
     ]
     assets = [asset for one in results.values() for asset in one.get("assets", ())]
+    tables = [table for one in results.values() for table in one.get("tables", ())]
+    rows = [int(one["rows"] or 0) for one in results.values() if "rows" in one]
     return {
         "items": len(results),
-        "rows": sum(int(one.get("rows") or 0) for one in results.values()),
+        **({"rows": sum(rows)} if rows else {}),
+        **({"tables": tables} if tables else {}),
         **({"losses": losses[:MOST_SHOWN]} if losses else {}),
         **({"assets": assets} if assets else {}),
     }
@@ -207,8 +230,10 @@ class StepOperator(FlowOperator):
     """A step in one task, with all its items if it has some. Its result is pushed to XCom as a
     whole, and each of its keys separately."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(multiple_outputs=True, **kwargs)
+    def __init__(self, *, returns: str = "", **kwargs: Any) -> None:
+        """`returns` is the key of its result that is returned by itself; else all of it is."""
+        super().__init__(multiple_outputs=not returns, **kwargs)
+        self.returns = returns
 
     def execute(self, context: Context) -> Any:
         with self._explained(context):
@@ -216,59 +241,103 @@ class StepOperator(FlowOperator):
             try:
                 results = part.run()
             except Different as error:
-                self._publish_differences(context, error)
+                self._publish_differences(context, part, error)
                 raise
-            from windlass.airflow.board import small
-
             result = dict(small(_summary(results) if part.step.items else results[""]))
             result = all_spelled(result, self._spelling)
             for loss in result.get("losses", ()):
                 log.warning("loss: %s", loss)
-            self._publish(context, result)
-            return result
+            if found := found_differences(result):
+                log.error("%d difference(s) between the two sides", len(found))
+                for line in difference_lines(found):
+                    log.error("%s", line)
+            self._publish(context, part, result)
+            return self._returned(context, result)
 
-    def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
+    def _returned(self, context: Context, result: Mapping[str, Any]) -> Any:
+        if not self.returns:
+            return result
+        for key, value in result.items():
+            context["ti"].xcom_push(key=key, value=value)
+        return result[self.returns]
+
+    def _publish(self, context: Context, part: Part, result: Mapping[str, Any]) -> None:
         """Only the last step of a flow publishes something."""
 
-    def _publish_differences(self, context: Context, error: Different) -> None:
+    def _publish_differences(self, context: Context, part: Part, error: Different) -> None:
         """The same."""
 
 
 class EndOperator(StepOperator):
-    """The step that ends a flow: publishes the relations as assets, and a report."""
+    """The step that ends a flow: logs how the run ended, publishes the relations as assets, and
+    writes a report. `checks` are tasks that may have failed before: what they have found belongs to
+    the run's end."""
 
     operator_extra_links = (ReportLink(),)
 
-    def __init__(self, *, report_folder: str = "", report_url: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        checks: Sequence[str] = (),
+        report_folder: str = "",
+        report_url: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.checks = tuple(checks)
         self.report_folder, self.report_url = report_folder, report_url
 
-    def _publish(self, context: Context, result: Mapping[str, Any]) -> None:
+    def part(self, context: Context, *, jobs: int | None = None) -> Part:
+        """With the differences that the checks have found."""
+        found = super().part(context, jobs=jobs)
+        found.beside = {
+            task: {"differences": found.board.pushed(task, "differences") or []}
+            for task in self.checks
+        }
+        return found
+
+    def _publish(self, context: Context, part: Part, result: Mapping[str, Any]) -> None:
+        self._report(context, part, result)
+        failed = self.checks and part.board.failed_of(self.checks)
+        if failed:  # without differences: those would have ended the run as different
+            context["ti"].xcom_push(key="return_value", value=result)
+            words = "is over, and the two sides are equal as far as it has compared them itself"
+            task = failed[0]
+            give_up(context, [f"{task} has failed, see its log; the run {words} (clear {task},"
+                              " hold_snapshot and this task together)"])  # fmt: skip
         if self.outlets:
             from windlass.airflow.assets import publish_assets
 
             publish_assets(context, self.outlets, result)
-        self._report(context, result)
 
-    def _publish_differences(self, context: Context, error: Different) -> None:
+    def _publish_differences(self, context: Context, part: Part, error: Different) -> None:
         """Airflow drops what a failing task returns: it is pushed before the task fails."""
-        from windlass.airflow.board import small
-
         found = [one.to_json() for one in error.differences]
         result = small({**error.summary, "differences": found[:MOST_SHOWN]})
         context["ti"].xcom_push(key="return_value", value=result)
         try:
-            self._report(context, small({**error.summary, "differences": found}))
+            self._report(context, part, small({**error.summary, "differences": found}))
         except Exception:  # the differences matter more than a report that cannot be written
             log.exception("the report could not be written into %s", self.report_folder)
 
-    def _report(self, context: Context, result: Mapping[str, Any]) -> None:
+    def _report(self, context: Context, part: Part, result: Mapping[str, Any]) -> None:
+        """Log the block that the command line prints at the end of such a run, and write it into
+        the folder of reports."""
+        from windlass.airflow.ending import block_lines, relation_results
+
+        lines = list(block_lines(part.outcome, part.words)) if part.outcome else []
+        lines = [spelled(line, self._spelling) for line in lines]
+        for line in lines:
+            log.info("%s", line)
         if not self.report_folder:
             return
         from windlass.airflow.reports import write_report
 
-        url = write_report(context, result, self.report_folder, self.report_url)
-        context["ti"].xcom_push(key="report_url", value=url)
+        whole = {**result, "each_relation": relation_results(part.outcome)}
+        places = write_report(context, whole, lines, self.report_folder, self.report_url)
+        for key, place in places.items():
+            log.info("%s=%s", key, place)
+            context["ti"].xcom_push(key=key, value=place)
 
 
 class HoldOperator(FlowOperator):
@@ -276,18 +345,28 @@ class HoldOperator(FlowOperator):
 
     ui_color = "#cfe3f5"
 
-    def __init__(self, *, last: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        last: Sequence[str] = (),
+        pooled: Sequence[str] = (),
+        run_pool: str = DEFAULT_POOL,
+        pool_patience_seconds: float = PATIENCE.total_seconds(),
+        **kwargs: Any,
+    ) -> None:
+        """`pooled` are tasks that use the pool `run_pool`."""
         super().__init__(**kwargs)
-        self.last = tuple(last)
+        self.last, self.pooled = tuple(last), tuple(pooled)
+        self.run_pool, self.pool_patience_seconds = run_pool, pool_patience_seconds
 
     def execute(self, context: Context) -> Any:
-        from windlass.airflow.board import small
-
         def publish(result: Mapping[str, Any]) -> None:
             context["ti"].xcom_push(key="return_value", value=small(result))
 
         with self._explained(context):
-            return small(self.part(context).hold(publish, self.last))
+            part = self.part(context)
+            watch = PoolWatch(part.board, self.run_pool, self.pooled, self.pool_patience_seconds)
+            return small(part.hold(publish, self.last, watch))
 
 
 class ListOperator(FlowOperator):
@@ -295,18 +374,58 @@ class ListOperator(FlowOperator):
 
     ui_color = "#f3f3ea"
 
-    def __init__(self, *, most: int, **kwargs: Any) -> None:
+    def __init__(self, *, most: int, listed_as: str = "", **kwargs: Any) -> None:
+        """`listed_as` is the key of the items' details whose lists are pushed together, under this
+        key."""
         super().__init__(**kwargs)
-        self.most = most
+        self.most, self.listed_as = most, listed_as
 
     def execute(self, context: Context) -> list[Share]:
+        items, count = self._list(context)
+        if self.listed_as:
+            listed = [one for item in items for one in item.detail.get(self.listed_as, ())]
+            context["ti"].xcom_push(key=self.listed_as, value=listed)
+        return divide([_without(item, self.listed_as) for item in items], count)
+
+    def _list(self, context: Context) -> tuple[Sequence[Item], int]:
+        """The items, and how many shares they are worth."""
         from airflow.sdk.configuration import conf
 
         limit = conf.getint("core", "max_map_length", fallback=1024)
         with self._explained(context):
             part = self.part(context)
             items = part.list_items()
-        return divide(items, count_shares(items, part.jobs, min(self.most, limit)))
+        return items, count_shares(items, part.jobs, min(self.most, limit))
+
+
+def _without(item: Item, key: str) -> Item:
+    detail = {name: value for name, value in item.detail.items() if name != key}
+    return replace(item, detail=detail)
+
+
+class EachOperator(ListOperator):
+    """Lists a step's items one by one; another task divides them into shares."""
+
+    def execute(self, context: Context) -> list[Share]:
+        items, count = self._list(context)
+        context["ti"].xcom_push(key="shares", value=count)
+        return [{**item.detail, "item": item.id, "size_bytes": item.cost} for item in items]
+
+
+class DivideOperator(BaseOperator):
+    """Divides what an `EachOperator` has listed into shares, one for each mapped task."""
+
+    ui_color = "#f3f3ea"
+
+    def __init__(self, *, listing: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.listing = listing
+
+    def execute(self, context: Context) -> list[Share]:
+        board = Board(context["ti"])
+        listed = board.pushed(self.listing, "return_value") or []
+        items = [Item(one["item"], cost=one["size_bytes"], detail=one) for one in listed]
+        return divide(items, int(board.pushed(self.listing, "shares") or 0))
 
 
 class ShareOperator(FlowOperator):
@@ -319,22 +438,6 @@ class ShareOperator(FlowOperator):
         self.share = share
 
     def execute(self, context: Context) -> Any:
-        from windlass.airflow.board import small
-
         assert self.share is not None
         with self._explained(context):
             return small(self.part(context, jobs=1).run(self.share["items"]))
-
-
-def lines_of(error: WindlassError) -> Iterator[str]:
-    """One line for each problem."""
-    if isinstance(error, Refused):
-        yield from (problem.text for problem in error.problems)
-    elif isinstance(error, Different):
-        yield str(error)
-        found = [*error.differences, *error.losses]
-        yield from map(str, found[:MOST_SHOWN])
-        if len(found) > MOST_SHOWN:
-            yield f"and {len(found) - MOST_SHOWN} more"
-    else:
-        yield f"{error} ({error.hint})" if error.hint else str(error)

@@ -26,6 +26,8 @@ from windlass.spec.fields.migrate import MIGRATE
 Given = Mapping[str, Any]
 
 
+# A DAG runs again and again: what it leaves out need not be there every time.
+STANDING: Mapping[str, Any] = {"allow_unmatched": True}
 ONLY_READ = "The database to migrate; it is only read."
 
 
@@ -104,6 +106,7 @@ def validation_words(params: Given, given: Given) -> dict[str, Any]:
 def spec_words(params: Given, given: Given) -> dict[str, Any]:
     """A spec as it stands, with the form's connections."""
     return {
+        **STANDING,
         **given,
         "source": params["source_conn_id"],
         "target": params["target_conn_id"],
@@ -135,6 +138,7 @@ def _selection(params: Given) -> dict[str, Any]:
     return {
         "source": params["source_conn_id"],
         "target": params["target_conn_id"],
+        **STANDING,
         "schema": schemas,
         "map_schema": {old: new for old, new in renamed.items() if old != new},
         "exclude": [_qualified(pattern) for pattern in params["exclude_tables"] or []],

@@ -43,5 +43,5 @@ def _share(items: Sequence[Item]) -> Share:
     share = {"name": several(names)[:MOST_NAMED], "items": [item.id for item in items]}
     if len(items) == 1:
         return {**items[0].detail, **share}
-    details = [dict(item.detail) for item in items if item.detail]
+    details = [dict(item.detail) for item in items if item.detail.keys() - {"name"}]
     return {**share, "details": details} if details else share

@@ -11,6 +11,7 @@ spec:                            # what `windlass spec` shows
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,10 +23,13 @@ from typing import Annotated, Any
 from airflow.sdk import DAG, get_parsing_context
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from windlass.airflow.factory import Ending, Tuning, migration_dag, spec_dag, validation_dag
+from windlass.airflow.checking import PLACED, checked
+from windlass.airflow.factory import migration_dag, spec_dag, validation_dag
 from windlass.airflow.notices import Notices
+from windlass.airflow.pools import PATIENCE
+from windlass.airflow.tuning import Ending, Tuning
 from windlass.errors import BadSpec
-from windlass.flows.registry import spec_flows
+from windlass.flows.registry import FLOWS, spec_flows
 from windlass.spec.model import validated
 from windlass.spec.yaml_file import read_yaml
 
@@ -70,6 +74,7 @@ class DagSpec(BaseModel):
     max_tasks: Annotated[int, Field(ge=1)] = 256
     retries: Annotated[int, Field(ge=0)] = 3
     retry_delay_seconds: Annotated[float, Field(gt=0)] = 30
+    pool_patience_seconds: Annotated[float, Field(gt=0)] = PATIENCE.total_seconds()
     patience_minutes: Annotated[float, Field(ge=0)] = 10
     timeout_minutes: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     queue: str | None = None
@@ -88,6 +93,7 @@ class DagSpec(BaseModel):
             retries=self.retries,
             retry_delay=timedelta(seconds=self.retry_delay_seconds),
             queue=self.queue,
+            pool_patience=timedelta(seconds=self.pool_patience_seconds),
             patience=timedelta(minutes=self.patience_minutes),
             timeouts={
                 step: timedelta(minutes=minutes) for step, minutes in self.timeout_minutes.items()
@@ -207,7 +213,30 @@ def _words(path: Path) -> dict[str, Any]:
 
 def _dag(path: Path, words: Mapping[str, Any]) -> DAG:
     with _named(path):
-        return validated(DagSpec, words).dag()
+        try:
+            spec = validated(DagSpec, words)
+        except BadSpec as error:
+            raise BadSpec([*error.faults, *_inner_faults(words)]) from None
+        return spec.dag()
+
+
+def _inner_faults(words: Mapping[str, Any]) -> Sequence[str]:
+    """Faults of the spec in a file that is faulty itself: all are reported at once."""
+    spec = words.get("spec")
+    if not isinstance(spec, Mapping):
+        return ()
+    near = difflib.get_close_matches("flow", [str(key) for key in words], 1)
+    flow = words[near[0]] if near else "migrate"
+    if flow not in FLOWS:
+        return ()
+    sides = words.get("connections") if flow not in ("migrate", "validate") else None
+    given = [str(key) for key in sides] if isinstance(sides, Mapping) else []
+    try:
+        words = {str(key).replace("-", "_"): value for key, value in spec.items()}
+        checked(FLOWS[flow], words, given, dict.fromkeys(given, PLACED))
+    except BadSpec as error:
+        return error.faults
+    return ()
 
 
 @contextmanager

@@ -8,14 +8,16 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 import tenacity
 
 from windlass.airflow.board import Board
-from windlass.errors import ConnectionLost, RunLost, SnapshotLost, WindlassError
+from windlass.airflow.ending import Reports, outcome_of
+from windlass.airflow.findings import unfinished, without_known
+from windlass.errors import ConnectionLost, Different, RunLost, SnapshotLost, WindlassError
 from windlass.model.event import (
     Event,
     FlowPlanned,
@@ -24,7 +26,8 @@ from windlass.model.event import (
     Noticed,
     StepFinished,
 )
-from windlass.model.flow import ONE, Flow, Item, Result, Step, resolve
+from windlass.model.flow import ONE, Flow, Item, Result, Step, Words, resolve
+from windlass.model.outcome import Outcome
 from windlass.model.units import bytes_text, several
 from windlass.run.context import Held
 from windlass.run.local import run_flow
@@ -50,7 +53,15 @@ class Part:
     board: Board
     jobs: int = 1  # items at a time
     patience_seconds: float = SLOT_SECONDS  # for a server, or the holder's next attempt
+    # results of tasks that are no steps of the flow, by task
+    beside: Mapping[str, Result] = field(default_factory=dict)
+    outcome: Outcome | None = None  # of the whole run, once its last step is done
     _may_stand_in: bool = True
+
+    @property
+    def words(self) -> Words:
+        """The flow's, in messages."""
+        return self.flow.words
 
     def run(self, ids: Sequence[str] | None = None) -> Mapping[str, Result]:
         """Do the step's items, or those with these ids; their results.
@@ -62,10 +73,24 @@ class Part:
         def work(context: Held) -> Mapping[str, Result]:
             self._catch_up(context)
             items = None if ids is None else {self.step.name: self._items(context, ids)}
-            self._run(context, [self.step.name], items)
+            with self._ending(context):
+                self._run(context, [self.step.name], items)
             return dict(context.results[self.step.name])
 
         return self._inside(work)
+
+    @contextlib.contextmanager
+    def _ending(self, context: Held) -> Iterator[None]:
+        """Keep how the run ended, if this is the step that ends it."""
+        ends = self.step == self.flow.last and isinstance(context, Reports)
+        try:
+            yield
+        except Different as error:
+            if ends:
+                self.outcome = outcome_of(context, error)
+            raise
+        if ends:
+            self.outcome = outcome_of(context)
 
     def list_items(self) -> Sequence[Item]:
         """The items of a step that fans out."""
@@ -88,8 +113,14 @@ class Part:
         self._may_stand_in = False
         return self._inside(enter)
 
-    def hold(self, publish: Callable[[Result], None], last: Sequence[str]) -> Result:
+    def hold(
+        self,
+        publish: Callable[[Result], None],
+        last: Sequence[str],
+        watch: Callable[[], None] = lambda: None,
+    ) -> Result:
         """Do a lasting step, `publish` its result, and hold it until the `last` tasks have ended.
+        `watch` is called again and again, and may raise.
 
         Raises:
             WindlassError: other tasks have failed; the run is unfinished.
@@ -99,23 +130,23 @@ class Part:
             self._run(context, [self.step.name])
             result: Result = context.results[self.step.name][ONE.id]
             publish(result)
-            self._stay(context, last)
+            self._stay(context, last, watch)
             return result
 
         return self._inside(stay)
 
-    def _stay(self, context: Held, last: Sequence[str]) -> None:
+    def _stay(self, context: Held, last: Sequence[str], watch: Callable[[], None]) -> None:
         def is_over() -> bool:
             context.keep()
+            watch()
             return self.board.others_are_over(last)
 
         _until(is_over, HOLD_POLL_SECONDS)
         failed = self.board.failed()
         if failed:
-            raise WindlassError(
-                f"the run ended with failed tasks: {', '.join(failed[:10])}",
-                hint="clear them together with this one to resume",
-            )
+            end = self.flow.last.task
+            message, hint = unfinished(failed, end, self.board.result(end) or {})
+            raise WindlassError(message, hint=hint)
 
     @cached_property
     def _holder(self) -> str:
@@ -147,6 +178,8 @@ class Part:
             for name in self.step.reads:
                 for item, result in self.board.results(self.flow.step(name)).items():
                     context.results[name][item] = result
+            for task, result in self.beside.items():
+                context.results[task][ONE.id] = without_known(result, context.results)
             return work(context)
 
     @contextlib.contextmanager
@@ -159,10 +192,7 @@ class Part:
         ended = self.board.has_ended(self._holder)
         handle = self.board.result(self._holder)
         if ended and not (handle and self._may_stand_in):
-            how = "and its snapshot with it" if handle else "without returning a result"
-            raise WindlassError(
-                f"{self._holder} has ended {how}", hint=f"clear {self._holder} as well"
-            )
+            raise self._not_held(handle)
         if handle is None:
             raise RunLost(f"waiting for {self._holder}")
         with contextlib.ExitStack() as stack:
@@ -177,6 +207,16 @@ class Part:
                     context = stack.enter_context(self._context())
                     context.join(handle)
             yield context
+
+    def _not_held(self, handle: Result | None) -> WindlassError:
+        holder = self._holder
+        if problems := () if handle else self.board.problems(holder):
+            return WindlassError(
+                f"{holder} has failed: {problems[0]}",
+                hint=f"see its log; clear {holder} as well if it may be tried again",
+            )
+        how = "and its snapshot with it" if handle else "without returning a result"
+        return WindlassError(f"{holder} has ended {how}", hint=f"clear {holder} as well")
 
     def _watching(self, context: Held) -> contextlib.AbstractContextManager[None]:
         """Only the process that holds or plans the run watches for locks. Its log shows what keeps
@@ -252,13 +292,15 @@ def log_event(event: Event) -> None:
     if isinstance(event, FlowPlanned):
         log.info("run=%s source=%s target=%s", event.run, event.source, event.target)
     elif isinstance(event, ItemFinished) and (event.item or event.rows):
+        state = "found done" if event.resumed else "done"
+        moved = f" rows={event.rows:d}" if event.rows else ""
+        moved += f" bytes={bytes_text(event.size_bytes)}" if event.size_bytes else ""
         log.info(
-            "step=%s item=%s state=%s rows=%d bytes=%s seconds=%.2f",
+            "step=%s item=%s state=%s%s seconds=%.2f",
             event.step,
             event.item,
-            "found done" if event.resumed else "done",
-            event.rows,
-            bytes_text(event.size_bytes),
+            state,
+            moved,
             event.seconds,
         )
     elif isinstance(event, ItemRetried):

@@ -9,13 +9,13 @@ from dataclasses import asdict
 
 import click
 
-from windlass.cli.show import table
 from windlass.cli.voice import Voice
-from windlass.cli.wrapping import hang, width_of
 from windlass.model.event import Asked, Emit
 from windlass.model.past import Foreseen, Left
 from windlass.model.repair import ALL, Change, Forecast, Repairing
 from windlass.model.units import bytes_text, plural
+from windlass.progress.wrapping import hang, width_of
+from windlass.run.summary import table
 
 MOST_RELATIONS = 20
 SIGNAL_SECONDS = 0.2  # how often a wait for an answer looks for a signal

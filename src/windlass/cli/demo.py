@@ -34,6 +34,7 @@ from windlass.errors import Refused, WindlassError
 from windlass.flows.registry import flow_named
 from windlass.model.outcome import Outcome
 from windlass.model.report import Problem
+from windlass.run import summary
 from windlass.spec.migrate import Spec
 
 MARK = "windlass-demo"
@@ -124,12 +125,12 @@ def _report(voice: Voice, outcome: Outcome, folder: Path, both: dict[str, Embedd
         demo: dict[str, object] = {"folder": str(folder), "password_file": str(folder / "pgpass")}
         voice.result_json({**show.outcome_json(outcome), "demo": {**demo, **places}})
         return
-    if not show.is_result(outcome):
+    if not summary.is_result(outcome):
         text = show.outcome_text(outcome, _WORDS, width=voice.width, again="windlass demo")
         voice.aside(text)
         return
     if voice.quiet:
-        voice.result(show.outcome_line(outcome, _WORDS))
+        voice.result(summary.outcome_line(outcome, _WORDS))
         return
     text = show.outcome_text(outcome, _WORDS, width=voice.width)
     voice.result("\n\n".join((text, "\n".join(_what_now(voice, folder, both)))))

@@ -10,11 +10,11 @@ from enum import IntEnum
 import click
 
 from windlass.cli.voice import Voice
-from windlass.cli.wrapping import WHOLE, hang
 from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.outcome import State
 from windlass.model.report import Problem
 from windlass.model.units import plural
+from windlass.progress.wrapping import WHOLE, hang
 from windlass.run.hints import RESUME, SAME, way_on
 
 

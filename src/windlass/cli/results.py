@@ -58,6 +58,7 @@ def report_outcome(
 ) -> int:
     """How a run ended. `rows` has all rows that differ; the outcome names only the first."""
     from windlass.cli import show
+    from windlass.run import summary
 
     voice.before_result()
     if voice.json and rows and any(one.rows for one in outcome.differences):
@@ -66,8 +67,8 @@ def report_outcome(
     if voice.json:
         voice.result_json(show.outcome_json(outcome))
         return EXIT_OF[outcome.state]
-    if voice.quiet and show.is_result(outcome):
-        text = show.outcome_line(outcome, words)
+    if voice.quiet and summary.is_result(outcome):
+        text = summary.outcome_line(outcome, words)
     else:
         text = show.outcome_text(
             outcome,
@@ -78,5 +79,5 @@ def report_outcome(
             rollback=voice.rollback_command(outcome.run),
             line_width=voice.aside_width,
         )
-    (voice.result if show.is_result(outcome) else voice.aside)(text)
+    (voice.result if summary.is_result(outcome) else voice.aside)(text)
     return EXIT_OF[outcome.state]

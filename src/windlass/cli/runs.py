@@ -6,7 +6,11 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 from windlass.cli.endings import EXIT_OF
-from windlass.cli.show import (
+from windlass.model.outcome import RunDetail, RunStatus, State
+from windlass.model.step_text import step_text
+from windlass.model.units import bytes_text, count_text, plural, seconds_text
+from windlass.progress.wrapping import hang
+from windlass.run.summary import (
     bold,
     difference_lines,
     dim,
@@ -15,10 +19,6 @@ from windlass.cli.show import (
     pair,
     table,
 )
-from windlass.cli.wrapping import hang
-from windlass.model.outcome import RunDetail, RunStatus, State
-from windlass.model.step_text import step_text
-from windlass.model.units import bytes_text, count_text, plural, seconds_text
 
 WIDE = 100
 SOURCE_WIDTH = 24
@@ -55,8 +55,14 @@ def statuses_text(
     lines: list[tuple[str, ...]] = [header]
     lines += [_status(status, width) for status in statuses]
     blocks = list(table(lines, right={3, 4, 5}))
-    if any(may_resume(status) and not is_half_undone(status) for status in statuses):
-        blocks += ["", "  Run the same command again to resume."]
+    started = [status for status in statuses if status.external_run]
+    if started:
+        blocks += ["", "  Started by a scheduler:"]
+        for status in started:
+            blocks += hang(status.external_run, width, f"    {status.run}  ")
+    resumable = [one for one in statuses if may_resume(one) and not is_half_undone(one)]
+    for way in dict.fromkeys(map(_way_on, resumable)):
+        blocks += ["", f"  {way}"]
     for status in filter(is_half_undone, statuses):
         blocks += ["", f"  {status.run} is rolled back in part. To finish that:"]
         blocks.append(f"    {rollback(status.run)}")
@@ -70,6 +76,13 @@ def statuses_text(
             blocks += ["", f"  {count}{size} set aside by {status.run}. To put them back:"]
             blocks.append(f"    {rollback(status.run)}")
     return "\n".join(blocks)
+
+
+def _way_on(status: RunStatus) -> str:
+    """How a run that stopped is resumed."""
+    if status.external_run:
+        return "Clear the failed tasks of its DAG run to resume."
+    return "Run the same command again to resume."
 
 
 def may_resume(status: RunStatus) -> bool:
@@ -136,7 +149,7 @@ def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int
         blocks.append(["  It is rolled back in part. To finish that:",
                        f"    {rollback(status.run)}"])  # fmt: skip
     elif may_resume(status):
-        blocks.append(["  Run the same command again to resume."])
+        blocks.append([f"  {_way_on(status)}"])
     if status.set_aside and status.state is not State.ROLLED_BACK:
         count = plural(status.set_aside, "object")
         blocks.append([f"  {count} set aside. To put them back:", f"    {rollback(status.run)}"])
@@ -152,6 +165,8 @@ def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
     if detail.options:
         words = ", ".join(f"{key}: {value}" for key, value in detail.options.items())
         yield "options", words
+    if status.external_run:
+        yield "started by", status.external_run
     yield "started", f"{moment(status.started_at)} UTC"
     if status.finished_at:
         yield "ended", f"{moment(status.finished_at)} UTC"

@@ -22,9 +22,9 @@ from urllib.parse import unquote
 import click
 
 from windlass.cli.spelling import as_option
-from windlass.cli.wrapping import WIDEST, width_of
 from windlass.model.text import coloured, json_text
 from windlass.model.wording import spelled
+from windlass.progress.wrapping import WIDEST, width_of
 
 HIDDEN = "***"
 # A shorter one would eat innocent words.

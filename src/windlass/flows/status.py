@@ -23,6 +23,7 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
         replace(
             resolve(journalled(run.flow).status)(connection, run),
             set_aside_bytes=sizes.get(run.run, ((), 0))[1],
+            external_run=run.external_run,
         )
         for run in records.read_runs(connection)
     ]
@@ -39,6 +40,8 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
     run = found[0]
     flow = journalled(run.flow)
     if not flow.detail:
-        return RunDetail(resolve(flow.status)(connection, run), run.outcome)
-    detail: RunDetail = resolve(flow.detail)(connection, run)
-    return detail
+        detail = RunDetail(resolve(flow.status)(connection, run), run.outcome)
+    else:
+        detail = resolve(flow.detail)(connection, run)
+    status = replace(detail.status, external_run=run.external_run)
+    return replace(detail, status=status)

@@ -323,6 +323,18 @@ def read_lines(connection: Session, run: str) -> list[Line]:
     return [Line(*row) for row in rows]
 
 
+def read_spans(connection: Session, run: str) -> dict[str, float]:
+    """Seconds from the beginning of a step's first piece of work to the end of its last, by step,
+    in the order in which they began."""
+    rows = connection.execute(
+        "select step, extract(epoch from max(at) - min(began))::float8 from"
+        " (select step, at, at - make_interval(secs => seconds) as began"
+        " from windlass.line where run = %s) as line group by step order by min(began)",
+        (run,),
+    ).fetchall()
+    return {str(step): float(seconds) for step, seconds in rows}
+
+
 def read_lines_of(connection: Session, run: str, step: str, items: list[str]) -> list[Line]:
     """The existing lines of a step's items."""
     rows = connection.execute(

@@ -43,6 +43,15 @@ def resolve(function: Callable[..., T] | str) -> Callable[..., T]:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What a scheduler's tasks return of a step, for programs that read that."""
+
+    returned: str = ""  # the key of the step's result that is returned by itself
+    listed_as: str = ""  # the key of its items' details whose lists are published together
+    shared_by: str = ""  # the task that divides the items, if the one that lists them returns each
+
+
+@dataclass(frozen=True, slots=True)
 class Step(Generic[Context]):
     """What a scheduler starts. Idempotent: run again, it finds its finished work.
 
@@ -70,6 +79,7 @@ class Step(Generic[Context]):
     # The scheduler's names for it and for the task that lists its items, if different from ours.
     scheduler_name: str = ""
     listed_by: str = ""
+    published: Published = Published()
     doc: str = ""  # what it does, in a sentence, for people
 
     @property
@@ -81,6 +91,11 @@ class Step(Generic[Context]):
     def listing(self) -> str:
         """The scheduler's task that lists the items."""
         return self.listed_by or f"prepare_{self.task}"
+
+    @property
+    def sharing(self) -> str:
+        """The scheduler's task that divides the items into shares."""
+        return self.published.shared_by or self.listing
 
 
 def step_in(
@@ -170,6 +185,14 @@ class Flow(Generic[Context]):
                     found.add(one)
                     waiting.append(one)
         return tuple(step.name for step in self.steps if step.name in found)
+
+    @property
+    def depth(self) -> int:
+        """How many steps come one after another at most."""
+        depths: dict[str, int] = {}
+        for step in self.steps:
+            depths[step.name] = 1 + max((depths[name] for name in step.after), default=0)
+        return max(depths.values(), default=0)
 
     def only(self, *names: str) -> Flow[Context]:
         """The flow of these steps alone, as if all others were done."""

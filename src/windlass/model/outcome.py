@@ -111,6 +111,7 @@ class RunStatus:
     backup: str = ""  # the table that a rollback would restore from
     active: bool = False  # a windlass process holds the target's lock for it now
     verified: str = ""  # the level that was verified: "", "counts" or "full"
+    external_run: str = ""  # what started it, if not a command: "airflow DAG RUN_ID"
 
     @property
     def is_half_undone(self) -> bool:

@@ -204,6 +204,7 @@ class How:
     silences_triggers: bool = True  # of relations that it fills
     most_statements: int = MOST_STATEMENTS  # of a transaction, as far as the target has room
     notes_sums: bool = False  # of the source, with the copy
+    tasks: int = 0  # of a scheduler, one after another; 0: one process does all of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,17 @@ from windlass.model.report import Problem
 from windlass.planning.document.as_json import document
 
 MOST_CHANGES = 50
+MOST_DIGESTS = 5_000
+_MADE = (
+    "is in the plan, and would not be done now",
+    "has come since the plan was made",
+    "has changed since the plan was made",
+)
+_REVIEWED = (
+    "is in the reviewed plan, and would not be done now",
+    "has come since the plan was reviewed",
+    "has changed since the plan was reviewed",
+)
 _HINT = "review it again: windlass plan -o FILE"
 
 
@@ -103,6 +114,8 @@ class Reviewed:
             yield from _compared(
                 {name_of(one): content_of(one) for one in before[key]},
                 {name_of(one): content_of(one) for one in _list(now[key])},
+                _REVIEWED,
+                _HINT,
             )
 
     def _other_sides(self, plan: Plan) -> Iterator[Problem]:
@@ -113,6 +126,25 @@ class Reviewed:
             if planned.identity != found.identity:
                 message = f"is {found.database} on {found.place}; the plan was made for {planned}"
                 yield Problem(side, message, f"give the {side} that the plan was made for")
+
+
+def digests(plan: Plan) -> dict[str, str]:
+    """A short digest of everything that a plan would do, by name: small enough to pass on. Empty
+    for a plan of very many parts."""
+    now = document(plan)
+    found = {
+        name_of(one): hashlib.sha256(repr(content_of(one)).encode()).hexdigest()[:12]
+        for key, name_of, content_of in _COMPARED
+        for one in _list(now[key])
+    }
+    return found if len(found) <= MOST_DIGESTS else {}
+
+
+def changes_since(before: Mapping[str, str], plan: Plan, hint: str) -> tuple[Problem, ...]:
+    """What a plan would do differently than the one with these digests."""
+    now = digests(plan)
+    found = list(_compared(before, now, _MADE, hint)) if before and now else []
+    return tuple(found[:MOST_CHANGES]) or (Problem("plan", "is not the one that was made", hint),)
 
 
 def write_plan(path: Path, document: Mapping[str, object]) -> None:
@@ -141,14 +173,18 @@ def _list(value: object) -> list[dict[str, Any]]:
     return value
 
 
-def _compared(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Problem]:
+def _compared(
+    before: Mapping[str, Any], now: Mapping[str, Any], words: tuple[str, str, str], hint: str
+) -> Iterator[Problem]:
+    """`words` are for what is gone, what has come, and what has changed."""
+    gone, come, changed = words
     for name in sorted(before.keys() - now.keys()):
-        yield Problem(name, "is in the reviewed plan, and would not be done now", _HINT)
+        yield Problem(name, gone, hint)
     for name in sorted(now.keys() - before.keys()):
-        yield Problem(name, "has come since the plan was reviewed", _HINT)
+        yield Problem(name, come, hint)
     for name in sorted(before.keys() & now.keys()):
         if before[name] != now[name]:
-            yield Problem(name, "has changed since the plan was reviewed", _HINT)
+            yield Problem(name, changed, hint)
 
 
 _Reader = Callable[[dict[str, Any]], Any]

@@ -24,10 +24,12 @@ class Story:
         self._emit = emit
         self._clock: dict[str, tuple[float, float]] = {}  # when each step began, and was last busy
         self._started = time.perf_counter()
+        self.is_shared = False  # other processes have done, or do, a part of the run
 
     def began(self, seconds_ago: float) -> None:
         """Note that the run began before this process joined it."""
         self._started = time.perf_counter() - seconds_ago
+        self.is_shared = True
 
     @property
     def seconds(self) -> float:

@@ -65,6 +65,7 @@ class Spec(SpecModel):
     verify_: Verify = field("verify")
     one_snapshot: bool = field("one-snapshot")
     allow_empty_source: bool = field("allow-empty-source")
+    allow_unmatched: bool = field("allow-unmatched")
     snapshot: str = field("snapshot")
 
     @model_validator(mode="after")

@@ -16,4 +16,5 @@ QUICK = Tuning(
 TOLD = Ending(
     notices=Notices(email=("dba@example.com",), smtp_conn_id="post", webhook_conn_id="chat"),
     report_folder=str(Path(__file__).parent / "reports"),
+    report_url="https://reports.example",
 )

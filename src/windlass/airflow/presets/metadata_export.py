@@ -12,10 +12,11 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from windlass.airflow.factory import Ending, Tuning, export_dag
+from windlass.airflow.factory import export_dag
 from windlass.airflow.presets import metadata_refresh
 from windlass.airflow.presets.metadata_tables import CONDITIONS, SECRETS, start_minute
 from windlass.airflow.presets.table_list import Tables, read_list
+from windlass.airflow.tuning import Ending, Tuning
 from windlass.errors import BadSpec
 
 # as in the DAGs that this preset replaces

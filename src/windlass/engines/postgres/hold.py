@@ -103,7 +103,10 @@ class Hold:
         if not faults:
             self._reached = (self.source.at(self.reader), self.target.at(self.control))
             return
-        problems = [Problem(side, str(error), error.hint) for side, error in faults.items()]
+        problems = [
+            Problem(side, str(error).removeprefix(f"{side} "), error.hint)
+            for side, error in faults.items()
+        ]
         if not all(error.retryable for error in faults.values()):
             raise Refused(problems)
         if patient:

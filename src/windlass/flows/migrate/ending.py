@@ -28,6 +28,8 @@ def outcome_of(run: Sides, journal: Journal, outcome: Outcome) -> Outcome:
     with contextlib.suppress(psycopg.Error):  # the target cannot be reached: report what is known
         journal.read(run.control)
     plan = run.plan
+    if run.story.is_shared:
+        outcome = replace(outcome, phases=_phases(run))
     return replace(
         verdict.with_findings(run, outcome),
         relations=tuple(_relations(run, journal)),
@@ -35,6 +37,13 @@ def outcome_of(run: Sides, journal: Journal, outcome: Outcome) -> Outcome:
         sequences=len(plan.sequences) if journal.lines(SET_SEQUENCES) else 0,
         set_aside=len(plan.set_aside) if journal.lines("create_target_schema") else 0,
     )
+
+
+def _phases(run: Sides) -> dict[str, float]:
+    """How long each step took, whichever processes did it."""
+    with contextlib.suppress(psycopg.Error):
+        return records.read_spans(run.control, run.plan.run)
+    return {}
 
 
 def check_complete(run: Sides, journal: Journal, *, is_over: bool) -> None:

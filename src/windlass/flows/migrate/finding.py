@@ -5,16 +5,17 @@ planned. Writes nothing, except that a restart rolls back unfinished runs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from windlass.engines.postgres import catalog
 from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.keepalive import NOTICED_SECONDS
-from windlass.engines.postgres.lock import PATIENCE_SECONDS
+from windlass.engines.postgres.lock import PATIENCE_SECONDS, control_name
 from windlass.errors import Refused, WindlassError
 from windlass.flows.migrate.finished import check_finished
+from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.succession import later_problems
 from windlass.flows.sides import reading_journal
 from windlass.journal import door, records
@@ -31,6 +32,8 @@ from windlass.spec.migrate import Spec
 if TYPE_CHECKING:  # only a process that plans needs them
     from windlass.engines.postgres.archive import Dumping
     from windlass.flows.migrate.unfinished import Planned
+
+GATES = 3  # tasks that a scheduler adds between steps: approval, shares, another validation
 
 
 class Stage(Enum):
@@ -115,7 +118,7 @@ class Finder:
         hold.take_snapshot()
         if found := self._unfinished():
             if hold.is_held_for(found.run):
-                raise Refused([_in_progress(hold.who_has_lock())])
+                raise Refused([self._in_progress()])
             self._refuse_taken_over(found)
             return read_unfinished(hold.reader, hold.control, self._spec, found, hold.snapshot.id)
         self._check_finished()
@@ -147,7 +150,15 @@ class Finder:
         is_own = self._request.patient and not self._request.external_run
         locked = self._hold.try_lock(NOTICED_SECONDS if is_own else PATIENCE_SECONDS)
         if not locked and not (mine and self._hold.is_held_for(mine.run)):
-            raise Refused([_in_progress(self._hold.who_has_lock())])
+            raise Refused([self._in_progress()])
+
+    def _in_progress(self) -> Problem:
+        """Who has the target's lock."""
+        holder, control = self._hold.who_has_lock(), self._hold.control
+        runs = records.read_runs(control) if door.exists(control) else []
+        named = {f"{control_name(run.run)} ": run.external_run for run in runs}
+        external = [run for name, run in named.items() if holder.startswith(name)]
+        return _in_progress(holder, external[0] if external else "")
 
     def _resumable(self, mine: Run | None) -> Found | None:
         run = mine or self._unfinished()
@@ -254,10 +265,19 @@ class Finder:
         from windlass.flows.migrate.reading import Sight, read_and_plan  # no other needs it
 
         sight = Sight.of(self._hold, self._keep_dump, measures=measures)
-        return read_and_plan(run or new_run_id(), self._spec, sight, purpose)
+        plan = read_and_plan(run or new_run_id(), self._spec, sight, purpose)
+        tasks = MIGRATE.depth + GATES if self._request.external_run else 0
+        return replace(plan, how=replace(plan.how, tasks=tasks))
 
 
-def _in_progress(holder: str) -> Problem:
+def _in_progress(holder: str, external_run: str = "") -> Problem:
+    """`external_run` is the scheduler's, if one has started it."""
+    if external_run:
+        return Problem(
+            "target",
+            f"another run is in progress: {external_run} ({holder})",
+            "wait for it, or stop it where it was started",
+        )
     return Problem(
         "target",
         f"another run is in progress: {holder or 'just ended'}",

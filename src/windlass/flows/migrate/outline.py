@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.flows.validate.outline import VALIDATE
-from windlass.model.flow import Flow, Journalled, Step, Words, step_in
+from windlass.model.flow import Flow, Journalled, Published, Step, Words, step_in
 
 _MIGRATE = "windlass.flows.migrate.steps"
 _TRANSFERS = "windlass.flows.migrate.rows"
@@ -62,6 +62,7 @@ MIGRATE: Flow[Any] = Flow(
             items="whole_relations",
             spread=True,
             listed_by="prepare_regular_tables",
+            published=Published(listed_as="regular_tables"),
             doc="Copies the rows of whole relations, journalled in the same transaction.",
         ),
         step_in(
@@ -72,6 +73,7 @@ MIGRATE: Flow[Any] = Flow(
             items="chunk_items",
             spread=True,
             listed_by="prepare_large_table_partitions",
+            published=Published(shared_by="share_partitions"),
             doc="Copies one range of a large relation's rows, journalled in the same transaction.",
         ),
         step_in(
@@ -87,6 +89,7 @@ MIGRATE: Flow[Any] = Flow(
             "copy_tables",
             "copy_chunks",
             pipelined=True,
+            published=Published(returned="tables"),
             doc="Adds up what has arrived, from the journal.",
         ),
         step_in(

@@ -12,6 +12,7 @@ from windlass.model.flow import Item, Result
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.statement import Phase, Statement
+from windlass.model.units import several
 from windlass.planning.chunks import is_shared
 
 ATTACH_COST = 16 << 10  # bytes whose index would take as long to build
@@ -102,6 +103,8 @@ def load_result(lines: Sequence[Line]) -> Result:
     return {
         "rows": sum(line.rows for line in lines),
         "bytes": sum(line.size_bytes for line in lines),
+        "seconds": round(sum(line.seconds for line in lines), 3),
+        "success": True,  # an item that fails has no result
     }
 
 
@@ -169,7 +172,9 @@ def _of_batch(
     batch: str, statements: Sequence[Statement], sizes: Mapping[str, int], most: int
 ) -> Iterator[Portion]:
     for number, portion in enumerate(_in_order(statements, most), 1):
-        item = Item(f"{batch or 'relations without rows'} {number}", batch, sizes[batch])
+        made = dict.fromkeys(str(one.relation or one.name) for one in portion.statements)
+        id_ = f"{batch or 'relations without rows'} {number}"
+        item = Item(id_, batch, sizes[batch], {"name": several(list(made))})
         yield Portion(item, portion.statements)
 
 
@@ -183,5 +188,12 @@ def _indexes(
     for statement in statements:
         if _is_built_alone(batch, statement):
             id_ = f"{statement.name.name} ({statement.id})"
-            item = Item(id_, batch, sizes[batch], {"name": str(statement.name)})
+            item = Item(id_, batch, sizes[batch], {"name": _index_name(statement)})
             yield Portion(item, (statement,))
+
+
+def _index_name(statement: Statement) -> str:
+    """Of a constraint's index without its relation, which the archive puts in front."""
+    name, relation = statement.name, statement.relation
+    own = name.name.removeprefix(f"{relation.name} ") if relation else name.name
+    return str(Name(name.schema, own))

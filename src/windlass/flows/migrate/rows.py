@@ -37,9 +37,20 @@ def whole_relations(run: Migration) -> list[Item]:
 
 
 def _whole_detail(run: Migration, load: Load) -> Result:
-    rows = sum(max(run.relation(chunk.relation).relation.rows, 0) for chunk in load.chunks)
-    names = [str(chunk.relation) for chunk in load.chunks]
-    return {"name": several(names), "tables": names, "estimated_rows": rows}
+    tables = [_described_table(run.relation(chunk.relation)) for chunk in load.chunks]
+    names = [one["table_name"] for one in tables]
+    rows = sum(one["estimated_rows"] for one in tables)
+    found = {"name": several(names), "tables": names, "estimated_rows": rows}
+    return {**found, "regular_tables": tables}
+
+
+def _described_table(item: RelationPlan) -> Result:
+    return {
+        "table_name": str(item.relation.name),
+        "target": str(item.target),
+        "estimated_rows": max(item.relation.rows, 0),
+        "size_bytes": item.relation.size_bytes,
+    }
 
 
 def chunk_items(run: Migration) -> list[Item]:

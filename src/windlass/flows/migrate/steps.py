@@ -6,7 +6,7 @@ killed at any point and run again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -39,6 +39,7 @@ from windlass.errors import (
     RunLost,
 )
 from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.described import collected_tables, described_tables
 from windlass.flows.migrate.ending import check_complete, losses_in, notice_snapshots, state_of
 from windlass.flows.migrate.maintenance import analyze, refresh, with_losses
 from windlass.flows.migrate.portions import (
@@ -62,10 +63,11 @@ from windlass.model.outcome import Outcome
 from windlass.model.plan import Plan, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
-from windlass.model.report import Loss, LossClass, Problem
+from windlass.model.report import Loss, LossClass
 from windlass.model.statement import Phase, Statement
 from windlass.planning.document.contents import Detail
 from windlass.planning.document.markdown import markdown
+from windlass.planning.reviewed import changes_since, digests
 from windlass.spec.choices import Existing, Extent
 
 SEQUENCES_AT_ONCE = 200  # of which a transaction holds locks
@@ -80,22 +82,12 @@ def extract_source_schema(run: Migration, _: Item) -> Result:
     plan = run.plan
     detail = Detail.FULL if len(plan.statements) <= MOST_STATEMENTS else Detail.BRIEF
     return {
-        "extracted_tables": [_extracted(item) for item in plan.relations],
+        "extracted_tables": described_tables(plan),
         "total_row_count": sum(max(item.relation.rows, 0) for item in plan.relations),
         "plan": markdown(plan, detail=detail),
         "fingerprint": plan.fingerprint,
+        "digests": digests(plan) if run.request.external_run else {},
         "run": plan.run,
-    }
-
-
-def _extracted(item: RelationPlan) -> Result:
-    relation = item.relation
-    return {
-        "table_name": str(relation.name),
-        "target": str(item.target),
-        "row_count": max(relation.rows, 0),
-        "size_bytes": relation.size_bytes,
-        "chunks": len(item.chunks),
     }
 
 
@@ -103,18 +95,18 @@ def hold_snapshot(run: Migration, _: Item) -> Result:
     """Journal the plan, or take over the run to resume; hold its snapshot and its lock."""
     planned = run.result("extract_source_schema")
     run.prepare(planned["run"])  # the id that the reviewed plan names
-    _check_planned(run.plan, planned["fingerprint"])
+    _check_planned(run.plan, planned)
     run.begin()
     return run.handle
 
 
-def _check_planned(plan: Plan, fingerprint: str) -> None:
+def _check_planned(plan: Plan, planned: Result) -> None:
     """Raises:
-    Refused: the plan to carry out has another fingerprint.
+    Refused: the plan to carry out is not the one that was planned; with what has changed.
     """
-    if fingerprint != plan.fingerprint:
-        problem = "the databases have changed since the plan was made"
-        raise Refused([Problem("plan", problem, "make it again, and look at it again")])
+    if planned["fingerprint"] != plan.fingerprint:
+        hint = "nothing was written: begin a new run, which shows its plan again"
+        raise Refused(changes_since(planned.get("digests", {}), plan, hint))
 
 
 def create_target_schema(run: Work, _: Item) -> Result:
@@ -203,11 +195,13 @@ def table_items(run: Work) -> list[Item]:
 
 def create_target_tables(run: Work, item: Item) -> Result:
     """Create relations, and what the archive puts between and after them."""
+    made: set[Name] = set()
     for portion in run.portions[CREATE_TABLES]:
         mine = portion.item == item if portion.is_free else item == IN_ORDER_ITEM
         if mine:
             run.once(CREATE_TABLES, portion.item.id, partial(_run, portion.statements))
-    return {}
+            made.update(one.name for one in portion.statements if one.kind == "TABLE")
+    return {"tables": described_tables(run.plan, made)}
 
 
 def create_foreign_keys(run: Work, _: Item) -> Result:
@@ -265,10 +259,11 @@ def _copy_large_objects(
 
 def collect_all_results(run: Work, _: Item) -> Result:
     """What has arrived, according to the journal."""
-    lines = [line for step in TRANSFERS for line in run.lines(step).values()]
+    lines = {item: line for step in TRANSFERS for item, line in run.lines(step).items()}
     return {
-        "total_row_count": sum(line.rows for line in lines),
-        "total_bytes": sum(line.size_bytes for line in lines),
+        "tables": collected_tables(run.plan, lines),
+        "total_row_count": sum(line.rows for line in lines.values()),
+        "total_bytes": sum(line.size_bytes for line in lines.values()),
     }
 
 
@@ -414,18 +409,23 @@ def generate_migration_summary(run: Migration, _: Item) -> Result:
     run.end(state, outcome)
     if run.differences or lost:
         raise Different(run.differences, summary(outcome), losses=lost)
-    return {**summary(outcome), "assets": [_asset(run, item) for item in run.plan.relations]}
+    return {**summary(outcome), "assets": list(_assets(run, outcome))}
 
 
-def _asset(run: Work, item: RelationPlan) -> Result:
-    """The asset for a relation that has arrived."""
-    server, name = run.plan.target, item.target
-    return {
-        "place": server.place,
-        "database": server.database,
-        "schema": name.schema,
-        "table": name.name,
-    }
+def _assets(run: Work, outcome: Outcome) -> Iterator[Result]:
+    """The assets for the relations that have arrived, with what was read and when."""
+    server, taken = run.plan.target, {one.number: one for one in outcome.snapshots}
+    for item, arrived in zip(run.plan.relations, outcome.relations, strict=True):
+        read_in = taken.get(max(arrived.snapshots, default=0))
+        yield {
+            "place": server.place,
+            "database": server.database,
+            "schema": item.target.schema,
+            "table": item.target.name,
+            "rows": arrived.rows,
+            "bytes": arrived.bytes,
+            **({"snapshot": read_in.taken_at, "lsn": read_in.lsn} if read_in else {}),
+        }
 
 
 def summary(outcome: Outcome) -> Result:
@@ -440,7 +440,7 @@ def summary(outcome: Outcome) -> Result:
         "total_bytes": outcome.bytes,
         "seconds": round(outcome.seconds, 1),
         "verified": outcome.verified,
-        "snapshots": len(outcome.snapshots),
+        "snapshots": len({number for one in outcome.relations for number in one.snapshots}),
         "losses": [str(loss) for loss in outcome.losses[:MOST_NAMED]],
         "notices": list(outcome.notices[:MOST_NAMED]),
     }

@@ -32,7 +32,7 @@ from windlass.model.chunk import Chunk, Range, Whole
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.outcome import State
-from windlass.model.plan import Plan, Purpose, RelationPlan
+from windlass.model.plan import Load, Plan, Purpose, RelationPlan
 from windlass.model.relation import Name
 from windlass.model.relation import Sequence as SequenceState
 from windlass.model.report import Difference, DifferenceKind, LossClass, Problem
@@ -73,10 +73,16 @@ def content_items(run: Sides) -> list[Item]:
     if run.spec.verify_ is Verify.NONE or not run.plan.how.copies_rows:
         return []
     return [
-        Item(f"{side} {load.id}", load.batch, load.size_bytes)
+        Item(f"{side} {load.id}", load.batch, load.size_bytes, {"name": _content_name(side, load)})
         for load in run.plan.loads
         for side in (SIDES[1:] if is_noted(run) else SIDES)
     ]
+
+
+def _content_name(side: str, load: Load) -> str:
+    chunks = load.chunks
+    part = f" {chunks[0].range}" if len(chunks) == 1 and chunks[0].range != Whole() else ""
+    return f"{several([str(one.relation) for one in chunks])}{part} on the {side}"
 
 
 def validate_content(run: Sides, item: Item) -> Result:

@@ -12,6 +12,7 @@ from windlass.model.report import count_losses
 from windlass.model.statement import Phase
 from windlass.model.units import bytes_text, plural, seconds_text
 from windlass.planning.document.work import VERIFIES
+from windlass.planning.estimate import BUSY_TASK_SECONDS, TASK_SECONDS
 from windlass.planning.left import left_verdict, left_work
 
 
@@ -61,7 +62,7 @@ def facts(plan: Plan, left: RunDetail | None = None) -> Iterator[tuple[str, str]
     if plan.how.copies_rows and left is None:
         yield "needs", _needs(plan)
     if left is None:
-        yield "takes", f"{_takes(plan.estimate)}; {plan.estimate.basis}"
+        yield "takes", f"{_takes(plan)}; {plan.estimate.basis}"
     options = {key: value for key, value in plan.made.options.items() if key != "jobs"}
     if options:
         yield "options", ", ".join(f"{key}: {_option(value)}" for key, value in options.items())
@@ -76,7 +77,17 @@ def _needs(plan: Plan) -> str:
     )
 
 
-def _takes(estimate: Estimate) -> str:
+def _takes(plan: Plan) -> str:
+    work = _range(plan.estimate)
+    if not plan.how.tasks:
+        return work
+    tasks = plan.how.tasks
+    low, high = tasks * TASK_SECONDS, tasks * BUSY_TASK_SECONDS
+    starting = f"{seconds_text(low)} to {seconds_text(high)}"
+    return f"{work} of work, and {starting} to start {tasks} tasks one after another"
+
+
+def _range(estimate: Estimate) -> str:
     low, high = estimate.low_seconds, estimate.high_seconds
     if not high:
         return f"about {seconds_text(estimate.seconds)}"

@@ -33,11 +33,17 @@ def work(plan: Plan) -> Iterator[tuple[str, str]]:
             count = plural(len(plan.dependents), "object")
             yield "point", f"{count} that referred to what is set aside, at the new, at once"
         if words := _kinds(kinds[phase]):
-            yield str(phase), words + _NOTES.get(phase, "")
+            yield str(phase), words + _note(plan, phase)
     if plan.how.copies_rows:
         yield "analyze", "statistics for the planner"
     if plan.how.verify != "none":
         yield "verify", VERIFIES[plan.how.verify]
+
+
+def _note(plan: Plan, phase: Phase) -> str:
+    if phase is Phase.KEYS and plan.how.tasks:  # a scheduler does step after step
+        return "; when all rows are in"
+    return _NOTES.get(phase, "")
 
 
 _NOTES = {

@@ -61,7 +61,7 @@ class Request:
 
 def wanted(spec: Spec) -> Wanted:
     """The options of a spec that select."""
-    return Wanted(spec.schemas, spec.include, spec.exclude)
+    return Wanted(spec.schemas, spec.include, spec.exclude, spec.allow_unmatched)
 
 
 @dataclass(frozen=True, slots=True)

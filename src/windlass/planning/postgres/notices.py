@@ -14,10 +14,19 @@ from windlass.planning.postgres.own import kept_notices, own_notices
 from windlass.planning.postgres.persistence import unlogged_tables
 from windlass.planning.postgres.properties import closed_notices
 from windlass.planning.postgres.refusals import odd_choices
+from windlass.planning.postgres.select import unmatched
 from windlass.planning.postgres.undumped import undumped_notices
 from windlass.spec.choices import Extent
 
 MOST_NAMED = 20
+
+
+def _unmatched(decided: Decided) -> Iterator[str]:
+    """Patterns that exclude nothing, where that does not refuse the plan."""
+    wanted = decided.scope.wanted
+    for one in unmatched(decided.read.source.catalog, wanted.exclude):
+        if wanted.may_be_unmatched:
+            yield f"exclude: {one.text}"
 
 
 def plan_notices(decided: Decided) -> tuple[str, ...]:
@@ -25,6 +34,7 @@ def plan_notices(decided: Decided) -> tuple[str, ...]:
     request, read = decided.request, decided.read
     source, target = read.source, read.target
     return (
+        *_unmatched(decided),
         *_unlogged(decided),
         *_drawing(decided.definitions.repointing.dependents),
         *(odd_choices(request.spec, decided.scope.sides) if request.migrates else ()),

@@ -21,6 +21,7 @@ class Wanted:
     schemas: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    may_be_unmatched: bool = False  # patterns of `exclude`
 
     @property
     def is_everything(self) -> bool:
@@ -55,12 +56,18 @@ def selection_problems(
             hint = _nearest(schema, schemas)
             message = "is mapped to another name but does not exist on the source"
             problems.append(Problem(f"schema {schema}", message, hint))
+    problems += unmatched(catalog, wanted.include)
+    return problems if wanted.may_be_unmatched else problems + unmatched(catalog, wanted.exclude)
+
+
+def unmatched(catalog: Catalog, patterns: Iterable[str]) -> list[Problem]:
+    """Patterns that match nothing, with the nearest names."""
     names = [relation.name.plain for relation in catalog.relations]
-    for pattern in (*wanted.include, *wanted.exclude):
-        if not any(matches(relation.name, pattern) for relation in catalog.relations):
-            hint = _nearest(pattern, names)
-            problems.append(Problem(f"pattern {pattern}", "matches no relation", hint))
-    return problems
+    return [
+        Problem(f"pattern {pattern}", "matches no relation", _nearest(pattern, names))
+        for pattern in patterns
+        if not any(matches(relation.name, pattern) for relation in catalog.relations)
+    ]
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:

@@ -259,6 +259,17 @@ MIGRATE = Entries(
         tells_runs_apart=False,
     ),
     Entry(
+        word="allow-unmatched",
+        kind=Kind.FLAG,
+        help="A pattern of --exclude that matches nothing is a notice, not a refusal.",
+        about="A pattern of `exclude` that matches nothing is a notice, not a refusal: for a spec"
+        " that is used again and again.",
+        compares=True,
+        example="false",
+        default=False,
+        tells_runs_apart=False,
+    ),
+    Entry(
         word="snapshot",
         kind=Kind.TEXT,
         help="Read in this exported snapshot of the source, which another session holds.",

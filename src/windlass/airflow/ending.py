@@ -1,0 +1,53 @@
+"""The end of a run, as the task that ends it logs it: the block that the command line prints."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import click
+
+from windlass.errors import Different
+from windlass.model.flow import Words
+from windlass.model.outcome import Outcome, State
+from windlass.run.summary import summary_text
+
+WIDTH = 100
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """A context that knows what its whole run has done."""
+
+    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome: ...
+
+
+def outcome_of(context: Any, error: Different | None = None) -> Outcome:
+    """How the run of this context ended."""
+    if error is None:
+        found: Outcome = context.outcome(State.DONE)
+    elif error.differences:
+        found = context.outcome(State.DIFFERENT)
+    else:
+        found = context.outcome(State.LOSSY, str(error))
+    return found
+
+
+def relation_results(outcome: Outcome | None) -> list[dict[str, Any]]:
+    """What is known of each relation, as plain data."""
+    found = [dataclasses.asdict(one) for one in outcome.relations] if outcome else []
+    return [{key: value for key, value in one.items() if value not in ("", ())} for one in found]
+
+
+def block_lines(outcome: Outcome, words: Words) -> Iterator[str]:
+    """Without colours: the web UI shows them as text."""
+    text = summary_text(
+        outcome,
+        words,
+        width=WIDTH,
+        repair="windlass verify --repair, with the same databases and schemas",
+        rollback=f"windlass rollback {outcome.run}" if outcome.run else "",
+        listed="the report lists all",
+    )
+    yield from click.unstyle(text).splitlines()

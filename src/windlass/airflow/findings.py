@@ -1,0 +1,84 @@
+"""What a task has found, as log lines and XComs: problems, differences, and what to do about them.
+
+Decides which words they have. `windlass.airflow.operators` decides which task reports what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from windlass.errors import Different, Refused, WindlassError
+from windlass.model.flow import Result
+from windlass.model.outcome import State
+from windlass.model.report import Difference, DifferenceKind, Problem
+
+MOST_SHOWN = 200  # differences in a log and in XCom
+REPAIR = (
+    "windlass verify --repair, with the same databases and schemas, makes the target match the"
+    " source; clearing tasks does not"
+)
+REDEFINE = "change the definitions on the target, or migrate again"
+OVER = (State.DIFFERENT, State.LOSSY)  # ended, and red: no clearing makes such a run green
+
+
+def lines_of(error: WindlassError) -> Iterator[str]:
+    """One line for each problem."""
+    if isinstance(error, Refused):
+        yield from _problem_lines(error.problems)
+    elif isinstance(error, Different):
+        yield str(error)
+        yield from difference_lines(error.differences, error.losses)
+    else:
+        yield f"{error} ({error.hint})" if error.hint else str(error)
+
+
+def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
+    """One line for each; a hint that several in a row have comes once, after the last of them."""
+    for hint, group in groupby(problems, key=lambda problem: problem.hint):
+        some = list(group)
+        if len(some) == 1 or not hint:
+            yield from (problem.text for problem in some)
+        else:
+            yield from (f"{problem.object}: {problem.message}" for problem in some)
+            yield f"to do about these: {hint}"
+
+
+def difference_lines(differences: Sequence[Difference], losses: Sequence[Any] = ()) -> list[str]:
+    """One line for each, and last what to do about them."""
+    found = [str(one) for one in (*differences, *losses)]
+    more = len(found) - MOST_SHOWN
+    lines = [*found[:MOST_SHOWN], *([f"and {more:,} more"] if more > 0 else [])]
+    return [*lines, mending(differences)] if differences else lines
+
+
+def mending(differences: Sequence[Difference]) -> str:
+    """What to do about differences."""
+    kinds = {one.kind for one in differences}
+    in_rows, in_definitions = kinds - {DifferenceKind.SCHEMA}, DifferenceKind.SCHEMA in kinds
+    words = [REPAIR] if in_rows else []
+    return "; ".join([*words, *([REDEFINE] if in_definitions else [])])
+
+
+def found_differences(result: Result) -> list[Difference]:
+    """Those in a step's result, or in an XCom."""
+    return [Difference.from_json(one) for one in result.get("differences", ())]
+
+
+def without_known(result: Result, known: Mapping[str, Mapping[str, Result]]) -> Result:
+    """A result without the differences that steps have found themselves."""
+    own = [one for items in known.values() for each in items.values()
+           for one in each.get("differences", ())]  # fmt: skip
+    kept = [one for one in result.get("differences") or () if one not in own]
+    return {**result, "differences": kept}
+
+
+def unfinished(failed: Sequence[str], last: str, ended: Mapping[str, Any]) -> tuple[str, str]:
+    """Message and hint of a holder at the end of a run in which tasks have failed. `ended` is the
+    result of the task `last`, which ends the run."""
+    if last in failed and ended.get("state") in OVER:
+        return f"the run is over, and {last} has failed: {ended['state']}", f"see {last}; {REPAIR}"
+    names = ", ".join(failed[:10])
+    hint = "clear them together with this one to resume"
+    return f"the run ended with failed tasks: {names}", hint

@@ -1,0 +1,62 @@
+"""Notices that a run cannot advance, as its pool does not exist or has no room.
+
+A task cannot look at pools. What it sees is that Airflow starts none of the tasks that use one: a
+scheduler leaves tasks of a missing pool scheduled for ever, and says so in its own log only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from windlass.errors import WindlassError
+
+DEFAULT_POOL = "default_pool"  # which every Airflow has
+PATIENCE = timedelta(seconds=90)
+_LOOK_SECONDS = 10.0
+
+
+class Seen(Protocol):
+    """What a holder sees of the other tasks of its run: `windlass.airflow.board.Board`."""
+
+    def has_started(self, tasks: Sequence[str]) -> bool: ...
+
+    def is_waiting(self, tasks: Sequence[str]) -> bool: ...
+
+
+@dataclass
+class PoolWatch:
+    """Called at intervals while a run is held, until the pool has given it a slot."""
+
+    seen: Seen
+    pool: str
+    tasks: Sequence[str]  # that use the pool
+    patience_seconds: float = PATIENCE.total_seconds()
+    now: Callable[[], float] = time.monotonic
+    _works: bool = False
+    _looked: float = field(default=float("-inf"))
+    _since: float | None = None  # when it began to wait
+
+    def __call__(self) -> None:
+        """Raises:
+        WindlassError: nothing of the run has been started for longer than its patience.
+        """
+        now = self.now()
+        if self._works or self.pool == DEFAULT_POOL or now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        self._works = self.seen.has_started(self.tasks)
+        if self._works or not self.seen.is_waiting(self.tasks):
+            self._since = None
+            return
+        self._since = now if self._since is None else self._since
+        if now - self._since >= self.patience_seconds:
+            raise WindlassError(
+                f"no task of the pool {self.pool!r} has been started for"
+                f" {now - self._since:.0f} s: there is no such pool, or others take all its slots",
+                hint=f"make the pool {self.pool} under Admin, Pools, or give it more slots, and"
+                " clear the failed tasks; pool_patience is how long a run waits for its first slot",
+            )

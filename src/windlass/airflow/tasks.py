@@ -1,0 +1,168 @@
+"""The tasks of one flow: one for each step, two more for a fan-out that is worth it, and what comes
+between steps. Decides their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow.sdk import AssetAlias, BaseOperator
+
+from windlass.airflow.operators import (
+    Check,
+    DivideOperator,
+    EachOperator,
+    EndOperator,
+    HoldOperator,
+    ListOperator,
+    ShareOperator,
+    StepOperator,
+)
+from windlass.airflow.tuning import Ending, Tuning
+from windlass.model.flow import Flow, Step
+
+Gate = Callable[[], BaseOperator]
+
+
+@dataclass
+class Build:
+    """The tasks of one flow, while they are made."""
+
+    flow: Flow[Any]
+    words: dict[str, Any]  # of every FlowOperator
+    tuning: Tuning
+    ending: Ending
+    gates: Mapping[str, Gate]
+    alias: str
+    ends: dict[str, list[Any]] = field(default_factory=dict)  # by step: what others come after
+    listings: dict[str, Any] = field(default_factory=dict)  # by step
+    checks: list[str] = field(default_factory=list)  # gates that may fail before the last step
+    joined: list[Any] = field(default_factory=list)  # the task that joins a held run first
+
+    def make(self) -> None:
+        for step in self.flow.steps:
+            task = self._task(step)
+            self.ends[step.name] = [task]
+            gate = self.gates.get(step.task)
+            if gate:
+                self._add_gate(step, task, gate())
+            if not self.joined and self._joins(step):
+                self.joined = self.ends[step.name]
+
+    def _add_gate(self, step: Step[Any], task: Any, gate: BaseOperator) -> None:
+        task >> gate
+        self.ends[step.name] = [gate]
+        if isinstance(gate, Check):
+            self.checks.append(gate.task_id)
+            self.ends[step.name] = [task, gate.passage()]
+
+    def _task(self, step: Step[Any]) -> Any:
+        if not self.joined and step in (beside := self._joining()) and len(beside) > 1:
+            first = next((one for one in beside if one.spread), None)
+            self.joined = [self._listing(first)] if first else []
+        after = self._after(step.after)
+        limit: dict[str, Any] = {"doc_md": step.doc}
+        if step.task in self.tuning.timeouts:
+            limit["execution_timeout"] = self.tuning.timeouts[step.task]
+        if step.lasting:
+            words = {**self.words, **limit, **self._hold(), "step": step.name}
+            task: Any = HoldOperator(task_id=step.task, priority_weight=1000, **words)
+        elif step.items and step.spread:
+            listing = self._listing(step)
+            task = ShareOperator.partial(
+                task_id=step.task,
+                step=step.name,
+                pool=self.tuning.pool,
+                map_index_template=ShareOperator.NAME,
+                max_active_tis_per_dagrun=self.tuning.max_parallel,
+                **self.words,
+                **limit,
+            ).expand(share=self._sharing(step, listing).output)
+        elif step == self.flow.last:
+            words = {**self.words, **limit, **self._end()}
+            task = EndOperator(task_id=step.task, step=step.name, **words)
+        else:
+            words = {**self.words, **limit, "step": step.name, "returns": step.published.returned}
+            task = StepOperator(task_id=step.task, **words)
+            if step.always:  # it does not decide whether the run is green
+                task.as_teardown()
+        if after:
+            after >> task
+        return task
+
+    def _listing(self, step: Step[Any]) -> Any:
+        """The task that lists a step's items, as early as it can: it delays nothing later."""
+        if step.name in self.listings:
+            return self.listings[step.name]
+        lasting = self.flow.lasting
+        words = {**self.words, "step": step.name, "most": self.tuning.max_tasks}
+        what = f"Lists what {step.task} works on"
+        if step.published.shared_by:
+            listing: Any = EachOperator(task_id=step.listing, doc_md=f"{what}.", **words)
+        else:
+            doc = f"{what}, in shares: one for each of its tasks."
+            words["listed_as"] = step.published.listed_as
+            listing = ListOperator(task_id=step.listing, doc_md=doc, **words)
+        self.listings[step.name] = listing
+        after = self._after((lasting.name,) if lasting else step.after)
+        if after:
+            after >> listing
+        return listing
+
+    def _sharing(self, step: Step[Any], listing: Any) -> Any:
+        """The task whose result is the list of shares."""
+        if not step.published.shared_by:
+            return listing
+        doc = f"Divides what {step.listing} has listed into shares: one for each task."
+        sharing = DivideOperator(task_id=step.published.shared_by, listing=step.listing, doc_md=doc)
+        listing >> sharing
+        return sharing
+
+    def _after(self, names: Sequence[str]) -> list[Any]:
+        """A lasting step's task ends last, so tasks after it join it while it runs: one of them
+        first, and the others after it. If nobody holds the run, only that one fails."""
+        found: list[Any] = []
+        for name in names:
+            step = self.flow.step(name)
+            if not step.lasting:
+                found += self.ends[name]
+            elif self.joined:
+                found += self.joined
+            else:
+                found += self._after(step.after)
+        return list(dict.fromkeys(found))
+
+    def _joins(self, step: Step[Any]) -> bool:
+        """Whether a held run is first joined by this step's task, as all others come after it."""
+        return [one.name for one in self._joining()] == [step.name]
+
+    def _joining(self) -> list[Step[Any]]:
+        """Steps right after the lasting one."""
+        lasting = self.flow.lasting
+        return [one for one in self.flow.steps if lasting and lasting.name in one.after]
+
+    def _hold(self) -> dict[str, Any]:
+        """The arguments of the task that holds the run."""
+        pooled = [one.task for one in self.flow.steps if one.items and one.spread]
+        return {
+            "last": self._last(),
+            "pooled": pooled,
+            "run_pool": self.tuning.pool,
+            "pool_patience_seconds": self.tuning.pool_patience.total_seconds(),
+        }
+
+    def _last(self) -> list[str]:
+        """Steps that no other step comes after."""
+        before = {name for step in self.flow.steps for name in step.after}
+        return [one.task for one in self.flow.steps if one.name not in before and not one.lasting]
+
+    def _end(self) -> dict[str, Any]:
+        """The arguments of the step that ends the flow."""
+        ending = self.ending
+        return {
+            "outlets": [AssetAlias(name=self.alias)],
+            "checks": tuple(self.checks),
+            "report_folder": ending.report_folder,
+            "report_url": ending.report_url,
+        }

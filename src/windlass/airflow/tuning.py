@@ -1,0 +1,62 @@
+"""How a flow's tasks run on Airflow, and what happens when a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from windlass.airflow.notices import Notices
+from windlass.airflow.pools import DEFAULT_POOL, PATIENCE
+
+_SECTION = "windlass"  # of airflow.cfg, or variables such as AIRFLOW__WINDLASS__POOL
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a flow's tasks run. `pool` bounds the load on the servers over all DAGs that share it; it
+    must exist."""
+
+    pool: str = DEFAULT_POOL
+    max_parallel: int = 16  # mapped tasks of one step, in one run
+    max_tasks: int = 256  # mapped tasks of one step; more items share them
+    retries: int = 3
+    retry_delay: timedelta = timedelta(seconds=30)
+    retry_exponential_backoff: float = 2.0  # the delay's growth per retry; 0: none
+    queue: str | None = None
+    patience: timedelta = timedelta(minutes=10)  # a task waits for a server or the holder
+    timeouts: Mapping[str, timedelta] = field(default_factory=dict)  # of a step's tasks
+    pool_patience: timedelta = PATIENCE  # a run waits for its first slot of a pool of yours
+
+    @classmethod
+    def configured(cls, **options: Any) -> Tuning:
+        """`pool` and `max_parallel` from the section ``windlass`` of Airflow's settings; `options`
+        win."""
+        from airflow.sdk.configuration import conf
+
+        found = {
+            "pool": conf.get(_SECTION, "pool", fallback=cls.pool),
+            "max_parallel": conf.getint(_SECTION, "max_parallel", fallback=cls.max_parallel),
+        }
+        return cls(**{**found, **options})
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What happens when a run ends."""
+
+    notices: Notices | None = None
+    deadline: timedelta | None = None
+    report_folder: str = ""
+    report_url: str = ""  # of the folder, in a browser
+
+    @classmethod
+    def configured(cls, **options: Any) -> Ending:
+        """`report_folder` and `report_url` from the section ``windlass`` of Airflow's settings;
+        `options` win."""
+        from airflow.sdk.configuration import conf
+
+        keys = ("report_folder", "report_url")
+        found = {key: conf.get(_SECTION, key, fallback="") for key in keys}
+        return cls(**{**found, **options})

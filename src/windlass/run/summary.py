@@ -1,0 +1,403 @@
+"""The end of a run as a block of text: what it did, how fast, and what was proven. Pure
+functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import click
+
+from windlass.model.flow import Words
+from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
+from windlass.model.report import Difference, DifferenceKind, Differs, count_losses
+from windlass.model.step_text import step_text
+from windlass.model.text import one_line
+from windlass.model.units import bytes_text, count_text, plural, seconds_text, several
+from windlass.progress.wrapping import hang
+from windlass.run.hints import beside_the_command, resumes
+
+MOST_RELATIONS = 10
+MOST_PHASES = 6
+MOST_DIFFERENCES = 20
+MOST_LOSSES = 20  # kinds of them
+MOST_NAMES = 5
+LISTED = "--differences FILE lists all"
+COPY_PHASES = ("copy_tables", "copy_chunks", "extract")
+
+_GOOD = {State.DONE, State.ROLLED_BACK}
+_OVER = {*_GOOD, State.DIFFERENT, State.LOSSY}
+_UNFINISHED = {State.STOPPED, State.INTERRUPTED, State.RUNNING}
+
+
+def is_result(outcome: Outcome) -> bool:
+    """Whether the command did what it was asked to: then it goes to stdout, else to stderr."""
+    return outcome.state in _OVER
+
+
+def summary_text(
+    outcome: Outcome,
+    words: Words,
+    *,
+    width: int,
+    again: str = "",
+    repair: str = "",
+    rollback: str = "",
+    listed: str = LISTED,
+) -> str:
+    """The end of a run that has begun. `again`, `repair` and `rollback` are what to do next;
+    `listed` says where all differences are."""
+    if outcome.already:
+        blocks = [
+            [_headline(outcome, words, width), *_why(outcome, width)],
+            list(difference_lines(outcome, width, listed)),
+            list(loss_lines(outcome, width)),
+            list(_next(outcome, "", repair, "")),
+        ]
+        return "\n\n".join("\n".join(block) for block in blocks if block)
+    again = again if _resumes(outcome) else ""
+    blocks = [
+        [_headline(outcome, words, width), *_why(outcome, width, again=again)],
+        list(_totals(outcome)),
+        list(_phases(outcome, width)),
+        list(_relations(outcome)) if outcome.rows or outcome.differences else [],
+        list(difference_lines(outcome, width, listed)),
+        list(loss_lines(outcome, width)),
+        list(_notices(outcome, width)),
+        list(_next(outcome, again, repair, rollback, repaired=outcome.repaired)),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def outcome_line(outcome: Outcome, words: Words) -> str:
+    """The end of a run under ``-q``."""
+    lines = [_headline(outcome, words, 1000), *_why(outcome, 1000)]
+    if outcome.repaired:
+        lines.append(f"  Repaired by run {outcome.run}; windlass rollback {outcome.run} undoes it.")
+    if outcome.state is State.DIFFERENT:
+        names = [item.source for item in outcome.relations if item.differs]
+        some = f"  {_differ(len(names), ' table')}: {several(names)}. " if names else "  "
+        lines.append(f"{some}Without -q, with --json or --differences FILE: what differs.")
+    return "\n".join(lines)
+
+
+def _headline(outcome: Outcome, words: Words, width: int) -> str:
+    past, noun = words.done, f"The {words.noun}"
+    names = "".join((" " + outcome.source if outcome.source else "",
+                     " → " + outcome.target if outcome.target else ""))  # fmt: skip
+    if outcome.target and len(names) > width - 32:  # without the versions
+        names = f" {outcome.source.split(' (')[0]} → {outcome.target.split(' (')[0]}"
+    took = f" in {seconds_text(outcome.seconds)}"
+    lost = count_losses(outcome.losses) if outcome.losses else ""
+    if outcome.already:
+        mark = _styled("✓ ", "green") if outcome.state in _GOOD else _styled("✗ ", "red")
+        return mark + bold(outcome.message[:1].upper() + outcome.message[1:])
+    match outcome.state:
+        case State.DONE:
+            return _styled("✓ ", "green") + bold(f"{past}{names}{took}{lost and ', with '}{lost}")
+        case State.LOSSY:
+            return _styled("✗ ", "red") + bold(f"{past}{names}{took}, with {lost}")
+        case State.DIFFERENT:
+            count = plural(_number(outcome.differences), "difference")
+            also = lost and f", and {lost}"
+            return _styled("✗ ", "red") + bold(f"{past}{names}{took}: {count}{also}")
+        case State.ROLLED_BACK:
+            return _styled("✓ ", "green") + bold(f"{past} run {outcome.run}{took}")
+        case State.INTERRUPTED:
+            return _styled("■ ", "yellow") + bold(f"{noun} was interrupted after{took[3:]}")
+        case _:
+            return _styled("■ ", "red") + bold(f"{noun} stopped after{took[3:]}")
+
+
+_VERDICTS = {
+    "rows": "Verified: as many rows have arrived as were read.",
+    "files": "Verified: every file is there, with the rows that were read.",
+    "": "Not verified.",
+}
+
+
+# of an outcome of a journal that says no more
+_BY_LEVEL = {"full": tuple(Compared), "counts": tuple(Compared)[:3]}
+
+
+def _verdict(outcome: Outcome) -> str:
+    """What was compared and found equal, and what was not compared."""
+    parts = outcome.compared or _BY_LEVEL.get(outcome.verified, ())
+    if not parts:
+        return _VERDICTS[outcome.verified]
+    names = [str(part) for part in parts]
+    last = f" and {names.pop()}" if len(names) > 1 else ""
+    is_or_are = "is" if parts == (Compared.SCHEMA,) else "are"
+    apart = ", apart from what is not carried over" if outcome.losses else ""
+    sentences = [f"Verified: {', '.join(names)}{last} {is_or_are} equal{apart}."]
+    if Compared.SCHEMA not in parts:
+        sentences.append("Definitions were not compared.")
+    if Compared.COUNTS not in parts:
+        sentences.append("Rows were not compared.")
+    elif Compared.CONTENT not in parts:
+        sentences.append("Content was not compared.")
+    return " ".join(sentences)
+
+
+def _resumes(outcome: Outcome) -> bool:
+    return outcome.state in _UNFINISHED and resumes(outcome.hint)
+
+
+def _why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
+    """`again` is the command that is shown below."""
+    done = outcome.state in (State.DONE, State.LOSSY)
+    if done and not outcome.counts:  # which says what a rewrite has done
+        yield from hang(_verdict(outcome), width, "  ")
+    is_new = not outcome.already and outcome.message not in ("", str(outcome.state))
+    if is_new and outcome.state is not State.DONE:
+        yield from hang(outcome.message, width, "  ")
+    if hint := beside_the_command(outcome.hint) if again else outcome.hint:
+        yield from hang(hint, width, "  → ")
+
+
+def _counts(outcome: Outcome) -> Iterator[str]:
+    """Row counts in the flow's own terms, without those that are zero."""
+    if not outcome.counts or not any(outcome.counts.values()):
+        if outcome.counts and outcome.state is State.DONE:
+            yield "  Nothing was selected, and nothing changed."
+        return
+    widest = max(len(f"{rows:,}") for rows in outcome.counts.values())
+    for words, rows in outcome.counts.items():
+        if rows:
+            yield f"  {rows:>{widest},} rows {words}"
+
+
+def _totals(outcome: Outcome) -> Iterator[str]:
+    yield from _counts(outcome)
+    if not outcome.relations:
+        return
+    copied = _copy_seconds(outcome)
+    count = f"{len(outcome.relations):,}"
+    if outcome.state not in _OVER:
+        begun = sum(relation.seconds > 0 for relation in outcome.relations)
+        count = f"{begun:,} of {count} begun"
+    yield pair("tables", count + _verified(outcome))
+    rows, size = f"{outcome.rows:,}", bytes_text(outcome.bytes)
+    if copied and outcome.bytes:
+        rows += dim(f"  {count_text(outcome.rows / copied)} rows/s")
+        size += dim(f"  {bytes_text(outcome.bytes / copied)}/s")
+    if outcome.rows or outcome.bytes:
+        yield pair("rows", rows)
+    if outcome.bytes:
+        yield pair("bytes", size)
+    if outcome.sequences:
+        yield pair("sequences", f"{outcome.sequences:,}")
+    yield from _snapshots(outcome)
+
+
+def _snapshots(outcome: Outcome) -> Iterator[str]:
+    """The snapshots that rows were read from; a resumed run takes more than it may need."""
+    used = Counter(number for relation in outcome.relations for number in relation.snapshots)
+    for taken in outcome.snapshots:
+        if taken.number in used:
+            lsn = f", at {taken.lsn}" if taken.lsn else ""
+            whose = f"  {plural(used[taken.number], 'table')}" if len(used) > 1 else ""
+            yield pair("snapshot", f"{moment(taken.taken_at)}{lsn}" + dim(whose))
+
+
+def _verified(outcome: Outcome) -> str:
+    """Whether the relations were compared, and how many of them differ."""
+    if outcome.compared or outcome.verified in _BY_LEVEL:
+        differing = sum(bool(relation.differs) for relation in outcome.relations)
+        return " compared, " + (_differ(differing) if differing else "all equal")
+    done = sum(bool(relation.verified) for relation in outcome.relations)
+    if not done:
+        return ""
+    return dim("  all verified" if done == len(outcome.relations) else f"  {done:,} verified")
+
+
+def _differ(count: int, noun: str = "") -> str:
+    """``1 table differs``, ``2 tables differ``."""
+    return f"{count:,}{noun}{'s' * bool(noun and count != 1)} differ{'s' * (count == 1)}"
+
+
+def _copy_seconds(outcome: Outcome) -> float:
+    """How long this process copied; 0 if an earlier one did a part of it."""
+    found = [outcome.phases[name] for name in COPY_PHASES if name in outcome.phases]
+    return 0.0 if outcome.resumed else min(sum(found), outcome.seconds)
+
+
+def _phases(outcome: Outcome, width: int) -> Iterator[str]:
+    """The duration of each phase, as bars: phases overlap, so they add up to more than the
+    total."""
+    if not outcome.phases or not outcome.relations:
+        return
+    longest = max(outcome.phases.values())
+    name_width = max(len(step_text(name)) for name in outcome.phases)
+    room = min(max(width - name_width - 16, 8), 40)
+    least = sorted(outcome.phases.values(), reverse=True)[:MOST_PHASES][-1]
+    least = max(least, longest / 100)
+    shown = {name: took for name, took in outcome.phases.items() if took >= least}
+    for name, seconds in shown.items():
+        bar = "━" * round(seconds / longest * room) if longest else ""
+        words = step_text(name)
+        yield f"  {words:<{name_width}}  {seconds_text(seconds):>9}  {_styled(bar, 'cyan')}"
+    if rest := len(outcome.phases) - len(shown):
+        yield dim(f"  and {plural(rest, 'shorter step')}")
+
+
+def _relations(outcome: Outcome) -> Iterator[str]:
+    """The relations that differ, then the largest. The JSON result and the journal have all of
+    them."""
+    shown = sorted(outcome.relations, key=lambda item: (not item.differs, -item.bytes, -item.rows))[
+        :MOST_RELATIONS
+    ]
+    if not shown or outcome.state not in _OVER:
+        return
+    rest = len(outcome.relations) - len(shown)
+    lines: list[tuple[str, ...]] = [("table", "rows", "size", "chunks", "copy time", "verified")]
+    lines += [_relation(relation) for relation in shown]
+    yield from table(lines, right={1, 2, 3, 4})
+    if rest:
+        yield dim(f"  and {rest:,} {'more' if shown[0].differs else 'smaller'}")
+
+
+def _relation(item: RelationOutcome) -> tuple[str, ...]:
+    name = item.source if item.source == item.target else f"{item.source} → {item.target}"
+    return (
+        name,
+        f"{item.rows:,}",
+        bytes_text(item.bytes) if item.bytes else "",
+        f"{item.chunks:,}" if item.chunks else "",
+        seconds_text(item.seconds) if item.seconds else "",
+        _proof(item),
+    )
+
+
+def _proof(item: RelationOutcome) -> str:
+    if item.differs:
+        return f"✗ {_DIFFERS[item.differs]}"
+    return f"✓ {item.verified}" if item.verified else "not compared"
+
+
+_DIFFERS = {
+    Differs.MISSING: "missing",
+    Differs.ROWS: "rows differ",
+    Differs.DEFINITION: "definition differs",
+}
+
+
+def difference_lines(outcome: Outcome, width: int, listed: str = LISTED) -> Iterator[str]:
+    if not outcome.differences:
+        return
+    yield bold("Differences")
+    shown = outcome.differences[:MOST_DIFFERENCES]
+    for difference in shown:
+        yield from _difference(difference, width)
+    if rest := _number(outcome.differences) - _number(shown):
+        yield dim(f"  … and {rest:,} more: {listed}")
+
+
+def _number(differences: Iterable[Difference]) -> int:
+    return sum(one.rows or 1 for one in differences)
+
+
+def _difference(difference: Difference, width: int) -> Iterator[str]:
+    key = ", ".join(f"{name}={value}" for name, value in difference.key.items())
+    where = f" ({key})" if key else ""
+    words = f"{difference.kind}: {difference.object}{where}: {difference.message}"
+    yield from hang(words, width, _styled("  ✗ ", "red"))
+    for column in difference.columns:
+        if difference.source is not None and difference.target is not None:
+            source, target = difference.source.get(column), difference.target.get(column)
+            yield f"      {column}: {_value(source)} → {_value(target)}"
+
+
+def _value(value: str | None) -> str:
+    return "NULL" if value is None else repr(value)
+
+
+def loss_lines(outcome: Outcome, width: int) -> Iterator[str]:
+    if not outcome.losses:
+        return
+    yield bold(f"{plural(len(outcome.losses), 'item')} not carried over")
+    groups: dict[tuple[str, str], list[str]] = {}
+    for loss in outcome.losses:
+        groups.setdefault((loss.kind, loss.message), []).append(loss.object)
+    for (kind, message), objects in list(groups.items())[:MOST_LOSSES]:
+        words = f"{kind}: {several(objects, MOST_NAMES)}: {message}"
+        yield from hang(words, width, _styled("  ! ", "yellow"))
+    if len(groups) > MOST_LOSSES:
+        yield dim(f"  and {len(groups) - MOST_LOSSES:,} more kinds; --json lists all")
+
+
+def _notices(outcome: Outcome, width: int) -> Iterator[str]:
+    for notice in outcome.notices:
+        yield from hang(notice, width, _styled("  ! ", "yellow"))
+
+
+_REPAIRS = {
+    DifferenceKind.CHANGED: "updates",
+    DifferenceKind.MISSING: "inserts",
+    DifferenceKind.EXTRA: "deletes",
+}
+
+
+def _next(
+    outcome: Outcome, again: str, repair: str, rollback: str, *, repaired: bool = False
+) -> Iterator[str]:
+    if again:
+        where = "on the target" if outcome.target else "in the database"
+        yield f"  What is done is safe {where}. To resume:"
+        yield f"    {again}"
+    rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in outcome.differences)
+    if rows_differ and repair:
+        changes = ", ".join(
+            f"{verb} {outcome.differing_rows[kind]:,}"
+            for kind, verb in _REPAIRS.items()
+            if kind in outcome.differing_rows
+        )
+        yield f"  To make the target match the source{changes and f' ({changes})'}:"
+        yield f"    {repair}"
+    if repaired and rollback:
+        yield f"  Repaired by run {outcome.run}. To put the target back as it was:"
+        yield f"    {rollback}"
+    if outcome.counts.get("backed up") and outcome.state is State.DONE and rollback:
+        yield "  To put the rows back as they were:"
+        yield f"    {rollback}"
+    if outcome.set_aside and rollback:
+        yield f"  {plural(outcome.set_aside, 'object')} set aside. To put back what was there:"
+        yield f"    {rollback}"
+
+
+# ------------------------------------------------------------------------------------------ pieces
+
+
+def table(lines: Sequence[Sequence[str]], right: set[int]) -> Iterator[str]:
+    """Aligned columns under a dim header; empty columns are left out."""
+    lines = [[one_line(cell) for cell in line] for line in lines]
+    header, *rows = lines
+    kept = [at for at in range(len(header)) if any(row[at] for row in rows)]
+    widths = {at: max(len(line[at]) for line in lines) for at in kept}
+    for number, line in enumerate(lines):
+        cells = (
+            f"{line[at]:>{widths[at]}}" if at in right else f"{line[at]:<{widths[at]}}"
+            for at in kept
+        )
+        row = ("  " + "  ".join(cells)).rstrip()
+        yield row if number else dim(row)
+
+
+def pair(word: str, meaning: str) -> str:
+    return f"  {word:<10} {meaning}"
+
+
+def moment(iso: str) -> str:
+    return iso[:19].replace("T", " ")
+
+
+def _styled(text: str, colour: str) -> str:
+    return click.style(text, fg=colour) if text else ""
+
+
+def bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def dim(text: str) -> str:
+    return click.style(text, dim=True)
