@@ -18,7 +18,6 @@ from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.validate.outline import VALIDATE
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import Difference, DifferenceKind, Differs
-from windlass.run import summary
 from windlass.run.hints import way_on
 
 __all__ = ["moves"]  # fixtures
@@ -92,7 +91,7 @@ def test_one_table_differs_and_two_differ(count: int, line: str, total: str) -> 
         for n, item in enumerate(OUTCOME.relations)
     ]
     found = replace(OUTCOME, state=State.DIFFERENT, differences=DIFFERENCES, relations=tuple(items))
-    assert line in summary.outcome_line(found, VALIDATE.words)
+    assert line in show.outcome_line(found, VALIDATE.words)
     assert f"30 compared, {total}\n" in shown(found)
 
 

@@ -11,7 +11,7 @@ import click
 from windlass.errors import Different
 from windlass.model.flow import Words
 from windlass.model.outcome import Outcome, State
-from windlass.run.summary import summary_text
+from windlass.run.summary import Elsewhere, summary_text
 
 WIDTH = 100
 
@@ -48,6 +48,6 @@ def block_lines(outcome: Outcome, words: Words) -> Iterator[str]:
         width=WIDTH,
         repair="windlass verify --repair, with the same databases and schemas",
         rollback=f"windlass rollback {outcome.run}" if outcome.run else "",
-        listed="the report lists all",
+        elsewhere=Elsewhere(": the report lists all", "; the report lists all"),
     )
     yield from click.unstyle(text).splitlines()

@@ -130,7 +130,7 @@ def _report(voice: Voice, outcome: Outcome, folder: Path, both: dict[str, Embedd
         voice.aside(text)
         return
     if voice.quiet:
-        voice.result(summary.outcome_line(outcome, _WORDS))
+        voice.result(show.outcome_line(outcome, _WORDS))
         return
     text = show.outcome_text(outcome, _WORDS, width=voice.width)
     voice.result("\n\n".join((text, "\n".join(_what_now(voice, folder, both)))))

@@ -68,7 +68,7 @@ def report_outcome(
         voice.result_json(show.outcome_json(outcome))
         return EXIT_OF[outcome.state]
     if voice.quiet and summary.is_result(outcome):
-        text = summary.outcome_line(outcome, words)
+        text = show.outcome_line(outcome, words)
     else:
         text = show.outcome_text(
             outcome,

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 from windlass.cli.endings import EXIT_OF
+from windlass.cli.show import ELSEWHERE
 from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.model.step_text import step_text
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
@@ -142,8 +143,8 @@ def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int
         list(_steps(detail)),
     ]
     if outcome := detail.outcome:
-        blocks.append(list(difference_lines(outcome, width)))
-        blocks.append(list(loss_lines(outcome, width)))
+        blocks.append(list(difference_lines(outcome, width, ELSEWHERE)))
+        blocks.append(list(loss_lines(outcome, width, ELSEWHERE)))
         blocks.append([line for one in outcome.notices for line in hang(one, width, "  ", 4)])
     if is_half_undone(status):
         blocks.append(["  It is rolled back in part. To finish that:",

@@ -7,9 +7,12 @@ import dataclasses
 
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
 from windlass.model.flow import Words
-from windlass.model.outcome import Outcome
+from windlass.model.outcome import Outcome, State
+from windlass.model.units import several
 from windlass.progress.wrapping import WHOLE
-from windlass.run.summary import summary_text
+from windlass.run.summary import Elsewhere, differ, headline, summary_text, why
+
+ELSEWHERE = Elsewhere(": --differences FILE lists all", "; --json lists all")
 
 
 def outcome_json(outcome: Outcome) -> dict[str, object]:
@@ -42,3 +45,15 @@ def outcome_text(
             width=line_width,
         )
     return summary_text(outcome, words, width=width, again=again, repair=repair, rollback=rollback)
+
+
+def outcome_line(outcome: Outcome, words: Words) -> str:
+    """The end of a run under ``-q``."""
+    lines = [headline(outcome, words, 1000), *why(outcome, 1000)]
+    if outcome.repaired:
+        lines.append(f"  Repaired by run {outcome.run}; windlass rollback {outcome.run} undoes it.")
+    if outcome.state is State.DIFFERENT:
+        names = [item.source for item in outcome.relations if item.differs]
+        some = f"  {differ(len(names), ' table')}: {several(names)}. " if names else "  "
+        lines.append(f"{some}Without -q, with --json or --differences FILE: what differs.")
+    return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -22,12 +23,22 @@ MOST_PHASES = 6
 MOST_DIFFERENCES = 20
 MOST_LOSSES = 20  # kinds of them
 MOST_NAMES = 5
-LISTED = "--differences FILE lists all"
 COPY_PHASES = ("copy_tables", "copy_chunks", "extract")
 
 _GOOD = {State.DONE, State.ROLLED_BACK}
 _OVER = {*_GOOD, State.DIFFERENT, State.LOSSY}
 _UNFINISHED = {State.STOPPED, State.INTERRUPTED, State.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where a shell shows all that a block has no room for, as the end of a sentence."""
+
+    differences: str = ""
+    losses: str = ""
+
+
+NOWHERE = Elsewhere()
 
 
 def is_result(outcome: Outcome) -> bool:
@@ -43,45 +54,32 @@ def summary_text(
     again: str = "",
     repair: str = "",
     rollback: str = "",
-    listed: str = LISTED,
+    elsewhere: Elsewhere = NOWHERE,
 ) -> str:
-    """The end of a run that has begun. `again`, `repair` and `rollback` are what to do next;
-    `listed` says where all differences are."""
+    """The end of a run that has begun. `again`, `repair` and `rollback` are what to do next."""
     if outcome.already:
         blocks = [
-            [_headline(outcome, words, width), *_why(outcome, width)],
-            list(difference_lines(outcome, width, listed)),
-            list(loss_lines(outcome, width)),
+            [headline(outcome, words, width), *why(outcome, width)],
+            list(difference_lines(outcome, width, elsewhere)),
+            list(loss_lines(outcome, width, elsewhere)),
             list(_next(outcome, "", repair, "")),
         ]
         return "\n\n".join("\n".join(block) for block in blocks if block)
     again = again if _resumes(outcome) else ""
     blocks = [
-        [_headline(outcome, words, width), *_why(outcome, width, again=again)],
+        [headline(outcome, words, width), *why(outcome, width, again=again)],
         list(_totals(outcome)),
         list(_phases(outcome, width)),
         list(_relations(outcome)) if outcome.rows or outcome.differences else [],
-        list(difference_lines(outcome, width, listed)),
-        list(loss_lines(outcome, width)),
+        list(difference_lines(outcome, width, elsewhere)),
+        list(loss_lines(outcome, width, elsewhere)),
         list(_notices(outcome, width)),
         list(_next(outcome, again, repair, rollback, repaired=outcome.repaired)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def outcome_line(outcome: Outcome, words: Words) -> str:
-    """The end of a run under ``-q``."""
-    lines = [_headline(outcome, words, 1000), *_why(outcome, 1000)]
-    if outcome.repaired:
-        lines.append(f"  Repaired by run {outcome.run}; windlass rollback {outcome.run} undoes it.")
-    if outcome.state is State.DIFFERENT:
-        names = [item.source for item in outcome.relations if item.differs]
-        some = f"  {_differ(len(names), ' table')}: {several(names)}. " if names else "  "
-        lines.append(f"{some}Without -q, with --json or --differences FILE: what differs.")
-    return "\n".join(lines)
-
-
-def _headline(outcome: Outcome, words: Words, width: int) -> str:
+def headline(outcome: Outcome, words: Words, width: int) -> str:
     past, noun = words.done, f"The {words.noun}"
     names = "".join((" " + outcome.source if outcome.source else "",
                      " → " + outcome.target if outcome.target else ""))  # fmt: skip
@@ -143,7 +141,7 @@ def _resumes(outcome: Outcome) -> bool:
     return outcome.state in _UNFINISHED and resumes(outcome.hint)
 
 
-def _why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
+def why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
     """`again` is the command that is shown below."""
     done = outcome.state in (State.DONE, State.LOSSY)
     if done and not outcome.counts:  # which says what a rewrite has done
@@ -204,14 +202,14 @@ def _verified(outcome: Outcome) -> str:
     """Whether the relations were compared, and how many of them differ."""
     if outcome.compared or outcome.verified in _BY_LEVEL:
         differing = sum(bool(relation.differs) for relation in outcome.relations)
-        return " compared, " + (_differ(differing) if differing else "all equal")
+        return " compared, " + (differ(differing) if differing else "all equal")
     done = sum(bool(relation.verified) for relation in outcome.relations)
     if not done:
         return ""
     return dim("  all verified" if done == len(outcome.relations) else f"  {done:,} verified")
 
 
-def _differ(count: int, noun: str = "") -> str:
+def differ(count: int, noun: str = "") -> str:
     """``1 table differs``, ``2 tables differ``."""
     return f"{count:,}{noun}{'s' * bool(noun and count != 1)} differ{'s' * (count == 1)}"
 
@@ -282,7 +280,7 @@ _DIFFERS = {
 }
 
 
-def difference_lines(outcome: Outcome, width: int, listed: str = LISTED) -> Iterator[str]:
+def difference_lines(outcome: Outcome, width: int, elsewhere: Elsewhere = NOWHERE) -> Iterator[str]:
     if not outcome.differences:
         return
     yield bold("Differences")
@@ -290,7 +288,7 @@ def difference_lines(outcome: Outcome, width: int, listed: str = LISTED) -> Iter
     for difference in shown:
         yield from _difference(difference, width)
     if rest := _number(outcome.differences) - _number(shown):
-        yield dim(f"  … and {rest:,} more: {listed}")
+        yield dim(f"  … and {rest:,} more{elsewhere.differences}")
 
 
 def _number(differences: Iterable[Difference]) -> int:
@@ -312,7 +310,7 @@ def _value(value: str | None) -> str:
     return "NULL" if value is None else repr(value)
 
 
-def loss_lines(outcome: Outcome, width: int) -> Iterator[str]:
+def loss_lines(outcome: Outcome, width: int, elsewhere: Elsewhere = NOWHERE) -> Iterator[str]:
     if not outcome.losses:
         return
     yield bold(f"{plural(len(outcome.losses), 'item')} not carried over")
@@ -323,7 +321,7 @@ def loss_lines(outcome: Outcome, width: int) -> Iterator[str]:
         words = f"{kind}: {several(objects, MOST_NAMES)}: {message}"
         yield from hang(words, width, _styled("  ! ", "yellow"))
     if len(groups) > MOST_LOSSES:
-        yield dim(f"  and {len(groups) - MOST_LOSSES:,} more kinds; --json lists all")
+        yield dim(f"  and {len(groups) - MOST_LOSSES:,} more kinds{elsewhere.losses}")
 
 
 def _notices(outcome: Outcome, width: int) -> Iterator[str]:
