@@ -22,6 +22,7 @@ _MODULES = (
     "windlass.planning.document.as_json",
     "windlass.planning.document.markdown",
     "windlass.planning.document.text",
+    "airflow.providers.standard.operators.empty",
     "airflow.providers.slack.notifications.slack_webhook",
     "airflow.providers.smtp.notifications.smtp",
 )

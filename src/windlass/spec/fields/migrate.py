@@ -261,9 +261,9 @@ MIGRATE = Entries(
     Entry(
         word="allow-unmatched",
         kind=Kind.FLAG,
-        help="A pattern of --exclude that matches nothing is a notice, not a refusal.",
-        about="A pattern of `exclude` that matches nothing is a notice, not a refusal: for a spec"
-        " that is used again and again.",
+        help="A pattern that excludes nothing is a notice, not a refusal.",
+        about="A pattern that excludes nothing is a notice, not a refusal: for a spec that is used"
+        " again and again.",
         compares=True,
         example="false",
         default=False,
