@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from windlass.airflow.clouds import STORE, WAREHOUSE
 from windlass.airflow.operators import read_words, resolve_place
 from windlass.errors import BadSpec
 from windlass.flows.registry import FLOWS
@@ -16,19 +17,55 @@ from windlass.flows.specs import check_flow, without_flow
 from windlass.spec.yaml_file import read_yaml
 
 PLACED = "postgresql://connection"  # stands for a connection while a spec is checked
+_SECRET_WORDS = {"password", "sslpassword", "credentials_base64"}  # of a URL's query
+_SECRET = re.compile(r"secret|password|_key$|token$")  # an option of a store
 SpecLike = Mapping[str, Any] | Path | str
 
 
-def checked_export(spec: SpecLike, warehouse_conn_id: str) -> dict[str, Any]:
-    """The options of an export, checked as one to PostgreSQL if its warehouse is a connection."""
-    if not warehouse_conn_id:
+def checked_export(
+    spec: SpecLike, warehouse_conn_id: str = "", store_conn_id: str = ""
+) -> dict[str, Any]:
+    """The options of an export, checked as one to PostgreSQL if its warehouse is a connection and
+    not BigQuery, whose URL is in the spec."""
+    spec = read_spec(spec)
+    logins = {STORE: store_conn_id, WAREHOUSE: warehouse_conn_id if is_bigquery(spec) else ""}
+    logins = {key: conn_id for key, conn_id in logins.items() if conn_id}
+    if warehouse_conn_id and WAREHOUSE not in logins:
+        placed = {"warehouse": PLACED}
+        given = checked(FLOWS["export"], spec, ("source", "warehouse"), placed)
+        given = {**given, "warehouse": warehouse_conn_id}
+    else:
         given = checked(FLOWS["export"], spec, ("source",))
         if has_password(str(given.get("warehouse") or "")):
             raise BadSpec(["warehouse: holds a password; use a connection, warehouse_conn_id"])
-        return given
-    placed = {"warehouse": PLACED}
-    given = checked(FLOWS["export"], spec, ("source", "warehouse"), placed)
-    return {**given, "warehouse": warehouse_conn_id}
+    check_store(given)
+    return {**given, **logins}
+
+
+def check_store(words: Mapping[str, Any]) -> None:
+    """Raises:
+    BadSpec: the options of a store hold a secret.
+    """
+    options = words.get("store_options") or words.get("store-options") or {}
+    if secrets := sorted(key for key in options if _SECRET.search(str(key).lower())):
+        held = ", ".join(secrets)
+        raise BadSpec([f"store-options: holds secrets ({held}); use a connection, store_conn_id"])
+
+
+def take_logins(given: dict[str, str], spec: Mapping[str, Any]) -> dict[str, str]:
+    """Takes the connections of clouds out of those that are given."""
+    logins = {STORE: given.pop("store", "")}
+    if is_bigquery(spec):
+        logins[WAREHOUSE] = given.pop("warehouse", "")
+    return {key: conn_id for key, conn_id in logins.items() if conn_id}
+
+
+def is_bigquery(words: Mapping[str, Any]) -> bool:
+    return str(words.get("warehouse") or "").startswith("bigquery://")
+
+
+def read_spec(spec: SpecLike) -> dict[str, Any]:
+    return dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
 
 
 def has_password(address: str) -> bool:
@@ -37,7 +74,7 @@ def has_password(address: str) -> bool:
         return re.search(r"(^|\s)(ssl)?password\s*=", address) is not None
     found = urlsplit(address)
     asked = {key for key, _ in parse_qsl(found.query)}
-    return found.password is not None or bool(asked & {"password", "sslpassword"})
+    return found.password is not None or bool(asked & _SECRET_WORDS)
 
 
 def checked(
@@ -50,7 +87,7 @@ def checked(
     in for connections in the check."""
     if spec is None:
         return {}
-    words = dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
+    words = read_spec(spec)
     model = resolve_place(flow).spec
     check_flow(resolve_place(model).flow, words)
     words = without_flow(words)

@@ -90,22 +90,30 @@ def conninfo_of(conn_id: str) -> str:
     Raises:
         WindlassError: there is no such connection, or it is not of type Postgres.
     """
-    from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        found = Connection.get(conn_id)
-    except AirflowNotFoundException:
-        raise WindlassError(
-            f"there is no Airflow connection {conn_id!r}",
-            hint="make it under Admin, Connections, of type Postgres",
-        ) from None
+    found = connection_of(conn_id, "Postgres")
     if (found.conn_type or "").lower() not in _POSTGRES:
         raise WindlassError(
             f"connection {conn_id!r} is of type {found.conn_type}",
             hint="use a connection of type Postgres",
         )
     return _conninfo(conn_id, found)
+
+
+def connection_of(conn_id: str, kind: str) -> Connection:
+    """Raises:
+    WindlassError: there is none; the hint says of which `kind` to make it.
+    """
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        found: Connection = Connection.get(conn_id)
+    except AirflowNotFoundException:
+        raise WindlassError(
+            f"there is no Airflow connection {conn_id!r}",
+            hint=f"make it under Admin, Connections, of type {kind}",
+        ) from None
+    return found
 
 
 def _conninfo(conn_id: str, connection: Connection) -> str:

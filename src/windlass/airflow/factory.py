@@ -12,7 +12,17 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, Param
 
 from windlass.airflow import params as forms
-from windlass.airflow.checking import PLACED, SpecLike, checked, checked_export, has_password
+from windlass.airflow.checking import (
+    PLACED,
+    SpecLike,
+    check_store,
+    checked,
+    checked_export,
+    has_password,
+    read_spec,
+    take_logins,
+)
+from windlass.airflow.clouds import WAREHOUSE
 from windlass.airflow.notices import Notices, macros
 from windlass.airflow.operators import resolve_place
 from windlass.airflow.tasks import Build, Gate
@@ -225,23 +235,28 @@ def export_dag(
     spec: SpecLike,
     source_conn_id: str = "postgres_source",
     warehouse_conn_id: str = "",
+    store_conn_id: str = "",
     words: str = f"{_PARAMS}:connected_words",
     tuning: Tuning | None = None,
     ending: Ending | None = None,
     **dag_options: Any,
 ) -> DAG:
-    """The flow `export`. `warehouse_conn_id` is the connection of a PostgreSQL warehouse; others
-    are named in the spec, which must not hold a password. `words` is for presets: see `flow_dag`.
+    """The flow `export`. `warehouse_conn_id` is the connection of a PostgreSQL warehouse, or has
+    the credentials for the BigQuery that the spec names; others are named in the spec, which must
+    not hold a password. `store_conn_id` has the credentials of the store: a connection of type
+    `google_cloud_platform`, `aws` or `wasb`. `words` is for presets: see `flow_dag`.
 
     Raises:
         BadSpec: with every fault of the spec.
     """
+    given = checked_export(spec, warehouse_conn_id, store_conn_id)
+    is_database = bool(warehouse_conn_id) and WAREHOUSE not in given
     return flow_dag(
         EXPORT,
         dag_id,
         words=words,
-        given=checked_export(spec, warehouse_conn_id),
-        connections=("source", "warehouse") if warehouse_conn_id else ("source",),
+        given=given,
+        connections=("source", "warehouse") if is_database else ("source",),
         params={"source_conn_id": forms.connection(source_conn_id, forms.ONLY_READ)},
         tuning=tuning,
         ending=ending,
@@ -260,13 +275,16 @@ def spec_dag(
     **dag_options: Any,
 ) -> DAG:
     """Any flow that a spec can be for, by its name. `connections` are ids of Airflow connections,
-    or ``variable:`` and a name, by the words of the spec that they stand for.
+    or ``variable:`` and a name, by the words of the spec that they stand for. Those of clouds are
+    credentials: `store` of the spec's store, `warehouse` of the BigQuery that it names.
 
     Raises:
         BadSpec: with every fault of the spec, and every database without a connection.
     """
     place, entries = FLOWS[flow], entries_of(flow_named(flow))
+    spec = read_spec(spec)
     given = {key.replace("-", "_"): value for key, value in connections.items()}
+    logins = take_logins(given, spec) if "to" in entries else {}
     databases = [entry.key for entry in entries.values() if entry.variable]
     lacking = [f"connections: {key}: not given" for key in databases if key not in given]
     if lacking:
@@ -277,11 +295,12 @@ def spec_dag(
     secret = [key for key, value in words.items() if has_password(str(value or ""))]
     if secret:
         raise BadSpec([f"{key}: holds a password; use a connection" for key in secret])
+    check_store(words)
     return flow_dag(
         place,
         dag_id,
         words=f"{_PARAMS}:connected_words",
-        given=words,
+        given={**words, **logins},
         connections=tuple(given),
         params=params,
         tuning=tuning,

@@ -103,13 +103,14 @@ class FlowOperator(BaseOperator):
         """This task's part in the run, with the connections resolved."""
         # a full collection would walk all that Airflow has loaded, for 0.1 s, and free nothing
         gc.freeze()
+        from windlass.airflow.clouds import with_logins
         from windlass.airflow.connections import addresses
         from windlass.airflow.work import SLOT_SECONDS, Part
 
         flow: Any = resolve_place(self.flow)
         words: dict[str, Any] = resolve(self.words)(dict(context["params"]), self.given)
         words |= addresses({key: words[key] for key in self.connections})
-        spec = read_words(flow.spec, words)
+        spec = read_words(flow.spec, with_logins(words))
         return Part(
             flow,
             flow.step(self.step),
@@ -367,6 +368,19 @@ class HoldOperator(FlowOperator):
             part = self.part(context)
             watch = PoolWatch(part.board, self.run_pool, self.pooled, self.pool_patience_seconds)
             return small(part.hold(publish, self.last, watch))
+
+
+class OpenOperator(FlowOperator):
+    """The step that opens a run: its result is the handle by which the other tasks join."""
+
+    ui_color = "#cfe3f5"
+
+    def execute(self, context: Context) -> Any:
+        from windlass.airflow.board import small
+        from windlass.model.flow import ONE
+
+        with self._explained(context):
+            return small(self.part(context).run()[ONE.id])
 
 
 class ListOperator(FlowOperator):

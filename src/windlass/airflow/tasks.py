@@ -16,6 +16,7 @@ from windlass.airflow.operators import (
     EndOperator,
     HoldOperator,
     ListOperator,
+    OpenOperator,
     ShareOperator,
     StepOperator,
 )
@@ -68,6 +69,8 @@ class Build:
         if step.lasting:
             words = {**self.words, **limit, **self._hold(), "step": step.name}
             task: Any = HoldOperator(task_id=step.task, priority_weight=1000, **words)
+        elif step.opens:
+            task = OpenOperator(task_id=step.task, step=step.name, **self.words, **limit)
         elif step.items and step.spread:
             listing = self._listing(step)
             task = ShareOperator.partial(

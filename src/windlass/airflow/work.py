@@ -70,6 +70,9 @@ class Part:
             WindlassError: what no retry here can help.
         """
 
+        if self._is_needless:
+            return {}
+
         def work(context: Held) -> Mapping[str, Result]:
             self._catch_up(context)
             items = None if ids is None else {self.step.name: self._items(context, ids)}
@@ -150,11 +153,11 @@ class Part:
 
     @cached_property
     def _holder(self) -> str:
-        """The lasting step that must be held while this one runs; empty for none."""
-        lasting = self.flow.lasting
-        if lasting is None or lasting.name not in self.flow.before(self.step.name):
+        """The task by whose result this step joins the run; empty for none."""
+        opening = self.flow.opening
+        if opening is None or opening.name not in self.flow.before(self.step.name):
             return ""
-        return lasting.task
+        return opening.task
 
     def _inside(self, work: Callable[[Held], T]) -> T:
         """Do work inside the run. If the snapshot or its holder is lost, wait for the holder's next
@@ -188,6 +191,11 @@ class Part:
             with self._context() as context, self._watching(context):
                 yield context
             return
+        if not self.flow.lasting:
+            with self._context() as context:
+                context.join(self._opened())
+                yield context
+            return
         # before the handle is read, as an attempt that starts now would remove it
         ended = self.board.has_ended(self._holder)
         handle = self.board.result(self._holder)
@@ -217,6 +225,19 @@ class Part:
             )
         how = "and its snapshot with it" if handle else "without returning a result"
         return WindlassError(f"{holder} has ended {how}", hint=f"clear {holder} as well")
+
+    @property
+    def _is_needless(self) -> bool:
+        """Whether it would clean up after a run that never began."""
+        is_opened_elsewhere = bool(self._holder) and not self.flow.lasting
+        return self.step.always and is_opened_elsewhere and not self.board.result(self._holder)
+
+    def _opened(self) -> Result:
+        """The result of the step that opened the run, which has ended."""
+        handle = self.board.result(self._holder)
+        if not handle:
+            raise self._not_held(handle)
+        return handle
 
     def _watching(self, context: Held) -> contextlib.AbstractContextManager[None]:
         """Only the process that holds or plans the run watches for locks. Its log shows what keeps

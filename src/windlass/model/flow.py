@@ -69,6 +69,9 @@ class Step(Generic[Context]):
     # over, as its context holds what the others need. Its result is the handle with which they join
     # it.
     lasting: bool = False
+    # Its result is the handle with which the processes of later steps join the run, each of which
+    # takes what it needs of it anew: it does not stay for them.
+    opens: bool = False
     # Where there are several machines: whether its items are worth a task each. Other steps only
     # wait for the server, which threads do as well.
     spread: bool = False
@@ -217,3 +220,8 @@ class Flow(Generic[Context]):
     @property
     def lasting(self) -> Step[Context] | None:
         return next((step for step in self.steps if step.lasting), None)
+
+    @property
+    def opening(self) -> Step[Context] | None:
+        """The step by whose result other processes join the run."""
+        return next((step for step in self.steps if step.lasting or step.opens), None)

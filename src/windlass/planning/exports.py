@@ -22,7 +22,7 @@ from windlass.model.export import (
 )
 from windlass.model.report import Problem
 from windlass.model.units import several
-from windlass.planning.patterns import matches, matches_column
+from windlass.planning.patterns import is_matched_last, matches, matches_column
 from windlass.spec.choices import Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
 
@@ -162,7 +162,7 @@ def _fitted(spec: ExportSpec, wanted: Wanted, column: Column, target: Facts, key
     """A column in the form that files for this target hold."""
     not_null = wanted.relation is not None and column.name in wanted.relation.not_null
     column = replace(column, not_null=not_null)
-    if _is_named(spec.mask, wanted, column):
+    if is_matched_last(wanted.plain, column.name, spec.mask):
         return Column(column.name, column.type, Kind.TEXT, not_null=not_null, mask=True)
     as_text = Column(column.name, column.type, Kind.TEXT, not_null=not_null, is_cast=True)
     if _is_named(spec.hash, wanted, column):
@@ -257,7 +257,8 @@ def unmatched(
     hiding = (("mask", spec.mask), ("hash", spec.hash), ("leave-out", spec.leave_out))
     for word, patterns in hiding:
         for pattern in patterns:
-            if not any(matches_column(*column, pattern) for column in columns):
+            named = pattern.removeprefix("!") if word == "mask" else pattern
+            if not any(matches_column(*column, named) for column in columns):
                 yield Problem(f"{word}: {pattern}", "names no column of these relations", _SPELLING)
 
 

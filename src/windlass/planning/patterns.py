@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from windlass.model.relation import Name
@@ -20,3 +21,12 @@ def matches_column(relation: str, column: str, pattern: str) -> bool:
         return fnmatchcase(column, pattern)
     whole = f"{relation}.{column}"
     return fnmatchcase(whole, pattern) or fnmatchcase(whole, f"*.{pattern}")
+
+
+def is_matched_last(relation: str, column: str, patterns: Sequence[str]) -> bool:
+    """As `.gitignore` reads its lines: of the patterns that match a column the last one decides,
+    and one that begins with ``!`` takes it out again."""
+    for pattern in reversed(patterns):
+        if matches_column(relation, column, pattern.removeprefix("!")):
+            return not pattern.startswith("!")
+    return False

@@ -1,6 +1,6 @@
 """The preset `airflow_metadata_export`: Airflow's own database into BigQuery, a DAG per table.
 
-Which columns are secrets is decided by `windlass.airflow.presets.metadata_tables`.
+Which columns are exported in clear is decided by `windlass.airflow.presets.metadata_columns`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from airflow.sdk import DAG
 
 from windlass.airflow.factory import export_dag
 from windlass.airflow.presets import metadata_refresh
-from windlass.airflow.presets.metadata_tables import CONDITIONS, SECRETS, start_minute
+from windlass.airflow.presets.metadata_columns import HARMLESS
+from windlass.airflow.presets.metadata_tables import CONDITIONS, start_minute
 from windlass.airflow.presets.table_list import Tables, read_list
 from windlass.airflow.tuning import Ending, Tuning
 from windlass.errors import BadSpec
@@ -29,6 +30,9 @@ TIMEOUTS = {
     "check_rows": timedelta(minutes=3),
     "clean_up": timedelta(minutes=5),
 }
+_TUNING = Tuning(
+    retries=RETRIES, retry_delay=RETRY_DELAY, retry_exponential_backoff=0, timeouts=TIMEOUTS
+)
 OWNER, TAGS = "auditing", ("airflow_db",)
 DISPOSITIONS = {"WRITE_TRUNCATE": "truncate", "WRITE_APPEND": "append"}
 VARIABLES = ("BQ_PROJECT", "BQ_DATASET", "GCS_BUCKET", "GCS_OBJECT_PATH", "WRITE_DISPOSITION")
@@ -48,6 +52,9 @@ def airflow_metadata_export(
     include_secrets: Sequence[str] = (),
     to: str = "",
     warehouse: str = "",
+    store_conn_id: str = "",
+    warehouse_conn_id: str = "",
+    prefix: str = "",
     spec: Mapping[str, Any] | None = None,
     ending: Ending | None = None,
     **dag_options: Any,
@@ -58,57 +65,73 @@ def airflow_metadata_export(
     `SOURCE_TABLES` where the DAG file is parsed. That is a list, a version whose tables are meant
     ("2.4" to "3.3"), or a file; the refreshing DAG writes the file, or else the Variable. Until
     there is one, the tables are `before_refresh`; default: those of this Airflow's version.
-    `include_secrets` are shell patterns on ``table.column``: these secrets are exported in clear.
-    `to` and `warehouse` replace Google's; `spec` holds more keys of the export's spec, the same
-    for every table.
+    Columns that are not known to be harmless are masked; `include_secrets` are shell patterns on
+    ``table.column`` of those to export in clear. `to` and `warehouse` replace Google's;
+    `store_conn_id` and `warehouse_conn_id` are connections with their credentials. `spec` holds
+    more keys of the export's spec, the same for every table. A `prefix`, for a second use of this
+    preset in one Airflow, comes before every DAG's id and before the names of Variables; without
+    a Variable of such a name, the one without it is read.
 
     Raises:
         BadSpec: with every fault.
     """
-    faults = [*_faults(WRITE_DISPOSITION, include_secrets)]
+    tables, file = read_list(SOURCE_TABLES, before_refresh, prefix)
+    faults = [*_faults(WRITE_DISPOSITION, include_secrets, tables)]
     if faults:
         raise BadSpec(faults)
-    tables, file = read_list(SOURCE_TABLES, before_refresh)
     values = (BQ_PROJECT, BQ_DATASET, GCS_BUCKET, GCS_OBJECT_PATH, WRITE_DISPOSITION)
     variables = {name: value for name, value in zip(VARIABLES, values, strict=True) if value}
-    preset = {"variables": variables, "to": to, "warehouse": warehouse}
-    common = _common_spec(preset, include_secrets, spec or {})
-    found = {}
+    preset = {"variables": variables, "to": to, "warehouse": warehouse, "prefix": prefix}
+    common, found = _common_spec(preset, spec or {}), {}
     for place, table in enumerate(tables):
-        options = {**_dag_options(place, table), **dag_options}
-        dag = _table_dag(table, common, source_conn_id, ending, options)
+        mask = masks(table, include_secrets, common.get("mask", ()))
+        dag = export_dag(
+            f"{prefix}export_{table}",
+            spec=_table_spec(table, {**common, "mask": mask}),
+            source_conn_id=source_conn_id,
+            store_conn_id=store_conn_id,
+            warehouse_conn_id=warehouse_conn_id,
+            ending=ending,
+            **{**_dag_options(place, table), **dag_options},
+        )
         _give(dag, preset)
         found[dag.dag_id] = dag
-    refreshing = metadata_refresh.refreshing_dag(source_conn_id, file, _refresh_options())
+    refreshing = metadata_refresh.refreshing_dag(source_conn_id, file, prefix, _refresh_options())
     return {**found, refreshing.dag_id: refreshing}
 
 
-def _faults(disposition: str, include_secrets: Sequence[str]) -> Iterator[str]:
+def _faults(
+    disposition: str, include_secrets: Sequence[str], tables: Sequence[str]
+) -> Iterator[str]:
     if disposition and disposition not in DISPOSITIONS:
         choices = " and ".join(DISPOSITIONS)
         yield f"WRITE_DISPOSITION: {disposition} is not one of {choices}"
+    known = {*HARMLESS, *tables}
     for pattern in include_secrets:
-        if not any(fnmatchcase(secret, pattern) for secret in SECRETS):
-            yield f"include_secrets: {pattern} names none of {', '.join(SECRETS)}"
+        table, dot, _ = pattern.partition(".")
+        if not dot:
+            yield f"include_secrets: {pattern} is not a pattern on table.column"
+        elif not any(fnmatchcase(one, table) for one in known):
+            yield f"include_secrets: {pattern} names no table of Airflow's"
 
 
-def _common_spec(
-    preset: Mapping[str, Any], include_secrets: Sequence[str], more: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the exports of all tables have in common; `more` wins, and adds columns to mask."""
-    masked = [
-        f"*.{secret}"
-        for secret in SECRETS
-        if not any(fnmatchcase(secret, pattern) for pattern in include_secrets)
-    ]
+def _common_spec(preset: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """What the exports of all tables have in common; `more` wins."""
     return {
         # the Variables are not read where the DAG file is parsed
         "to": preset["to"] or "gs://in-a-variable",
         "warehouse": preset["warehouse"] or "bigquery://in-a-variable/in-a-variable",
-        "unmatched": "ignore",  # no table has all of them
+        "unmatched": "ignore",  # no version has all columns
         **more,
-        "mask": [*masked, *_listed(more.get("mask", ()))],
     }
+
+
+def masks(table: str, include_secrets: Sequence[str] = (), more: Any = ()) -> list[str]:
+    """The patterns for the export of a table: everything but what is harmless or asked for. `more`
+    come last, and win."""
+    harmless = [f"!{table}.{column}" for column in HARMLESS.get(table, ())]
+    asked = [f"!{one}" for one in include_secrets if fnmatchcase(table, one.partition(".")[0])]
+    return ["*", *harmless, *asked, *_listed(more)]
 
 
 def _listed(given: Any) -> Sequence[str]:
@@ -116,32 +139,15 @@ def _listed(given: Any) -> Sequence[str]:
     return [given] if isinstance(given, str) else list(given or ())
 
 
-def _table_dag(
-    table: str,
-    common: Mapping[str, Any],
-    source_conn_id: str,
-    ending: Ending | None,
-    options: Mapping[str, Any],
-) -> DAG:
+def _table_spec(table: str, common: Mapping[str, Any]) -> dict[str, Any]:
     condition = {"where": CONDITIONS[table]} if table in CONDITIONS else {}
-    return export_dag(
-        f"export_{table}",
-        spec={**common, "relations": [{"name": f"public.{table}", **condition}]},
-        source_conn_id=source_conn_id,
-        words=f"{__name__}:metadata_words",
-        tuning=Tuning(
-            retries=RETRIES,
-            retry_delay=RETRY_DELAY,
-            retry_exponential_backoff=0,
-            timeouts=TIMEOUTS,
-        ),
-        ending=ending,
-        **options,
-    )
+    return {**common, "relations": [{"name": f"public.{table}", **condition}]}
 
 
 def _dag_options(place: int, table: str) -> dict[str, Any]:
     return {
+        "words": f"{__name__}:metadata_words",
+        "tuning": _TUNING,
         "schedule": f"{start_minute(place)} 0 * * *",
         "start_date": datetime(2023, 2, 5, tzinfo=UTC),
         "dagrun_timeout": RUN_TIMEOUT,
@@ -172,7 +178,10 @@ def metadata_words(params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[
     words = {key: value for key, value in given.items() if key != "preset"}
     preset = given["preset"]
     asked = {name for name in VARIABLES if not _needless(name, preset)}
-    found = {name: preset["variables"].get(name) or _variable(name) for name in sorted(asked)}
+    prefix = preset.get("prefix", "")
+    found = {
+        name: preset["variables"].get(name) or _variable(name, prefix) for name in sorted(asked)
+    }
     missing = [
         f"{name}: give it to airflow_metadata_export, or set the Airflow Variable"
         for name, value in found.items()
@@ -197,7 +206,8 @@ def _needless(name: str, preset: Mapping[str, Any]) -> bool:
     return bool(side and preset[side])
 
 
-def _variable(name: str) -> str:
+def _variable(name: str, prefix: str) -> str:
     from airflow.sdk import Variable
 
-    return str(Variable.get(name, default=_DEFAULTS.get(name, "")))
+    own = str(Variable.get(f"{prefix}{name}", default="")) if prefix else ""
+    return own or str(Variable.get(name, default=_DEFAULTS.get(name, "")))

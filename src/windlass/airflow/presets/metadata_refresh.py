@@ -22,10 +22,10 @@ DAG_ID = "refresh_source_tables"
 log = logging.getLogger(__name__)
 
 
-def refreshing_dag(source_conn_id: str, file: str, options: dict[str, Any]) -> DAG:
+def refreshing_dag(source_conn_id: str, file: str, prefix: str, options: dict[str, Any]) -> DAG:
     """Weekly. The list goes into `file`, else into the Variable; `options` are Airflow's."""
     with DAG(
-        DAG_ID,
+        f"{prefix}{DAG_ID}",
         **{
             "description": "The tables that Airflow's own database has, for the exports.",
             "schedule": "@weekly",
@@ -36,22 +36,29 @@ def refreshing_dag(source_conn_id: str, file: str, options: dict[str, Any]) -> D
             **options,
         },
     ) as dag:
-        RefreshOperator(task_id="read_catalog", source_conn_id=source_conn_id, file=file)
+        RefreshOperator(
+            task_id="read_catalog",
+            source_conn_id=source_conn_id,
+            file=file,
+            variable=f"{prefix}{LIST_VARIABLE}",
+        )
     return dag
 
 
 class RefreshOperator(BaseOperator):
-    """Writes the tables of the database's catalog into a file, or else the Variable SOURCE_TABLES.
+    """Writes the tables of the database's catalog into a file, or else into a Variable.
 
     A table that no known version has is left out unless it is listed already: nobody has said
-    which of its columns are secrets.
+    what its columns hold.
     """
 
     ui_color = "#e4f0ee"
 
-    def __init__(self, *, source_conn_id: str, file: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, source_conn_id: str, file: str, variable: str = LIST_VARIABLE, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.source_conn_id, self.file = source_conn_id, file
+        self.source_conn_id, self.file, self.variable = source_conn_id, file, variable
 
     def execute(self, context: Context) -> list[str]:
         from airflow.sdk import Variable
@@ -63,19 +70,20 @@ class RefreshOperator(BaseOperator):
         if unknown:
             notice = (
                 f"not exported, as no known version of Airflow has them: {', '.join(unknown)};"
-                f" add those without secrets to {LIST_VARIABLE}"
+                f" add them to {self.variable}, and what is no secret to include_secrets"
             )
             log.warning("%s", notice)
             context["ti"].xcom_push(key="notices", value=[notice])
         if self.file:
             write_list(Path(self.file), tables)
         else:
-            Variable.set(LIST_VARIABLE, tables, serialize_json=True)
+            Variable.set(self.variable, tables, serialize_json=True)
         return tables
 
     def _listed(self) -> Sequence[str]:
         """What the list names now, whether it is a known table or not."""
-        return read_list(Path(self.file) if self.file else (), ())[0]
+        prefix = self.variable.removesuffix(LIST_VARIABLE)
+        return read_list(Path(self.file) if self.file else (), (), prefix)[0]
 
 
 def read_tables(conninfo: str) -> list[str]:

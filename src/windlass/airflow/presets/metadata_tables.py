@@ -1,4 +1,4 @@
-"""Airflow's own database as a set of exports: which tables each version has, and their secrets.
+"""Airflow's own database as a set of exports: which tables each version has.
 
 The versions are those of Airflow's migrations; the list that a DAG file uses is refreshed from
 the database's catalog, so that only a first start needs these.
@@ -117,46 +117,6 @@ _FAB = (
     "ab_user", "ab_user_role", "ab_view_menu", "session",
 )  # fmt: skip
 
-# Columns that hold secrets, as `table.column`, and those whose values people and tasks provide,
-# which may be secrets: a run's conf, an XCom, the command line in `log.extra`. They are masked and
-# not left out, so that the tables keep their columns.
-SECRETS = (
-    "ab_register_user.password",
-    "ab_register_user.registration_hash",
-    "ab_user.password",
-    "asset_state_store.value",
-    "backfill.dag_run_conf",
-    "callback.data",
-    "callback_request.callback_data",
-    "connection.extra",
-    "connection.password",
-    "connection_test_request.extra",
-    "connection_test_request.password",
-    "connection_test_request.token",
-    "dag.deadline",
-    "dag_bundle.signed_url_template",
-    "dag_bundle.template_params",
-    "dag_run.conf",
-    "deadline.callback",
-    "deadline.callback_kwargs",
-    "deadline_alert.callback_def",
-    "hitl_detail.params_input",
-    "hitl_detail_history.params_input",
-    "log.extra",
-    "rendered_task_instance_fields.k8s_pod_yaml",
-    "rendered_task_instance_fields.rendered_fields",
-    "revoked_token.jti",
-    "session.data",
-    "session.session_id",
-    "task_instance.executor_config",
-    "task_instance.next_kwargs",
-    "task_instance_history.executor_config",
-    "task_instance_history.next_kwargs",
-    "task_state_store.value",
-    "trigger.kwargs",
-    "variable.val",
-    "xcom.value",
-)
 # as in the export that this one replaces: older sessions are of no use
 CONDITIONS = {"session": "expiry > now() - interval '7 days'"}
 
@@ -164,7 +124,7 @@ CONDITIONS = {"session": "expiry > now() - interval '7 days'"}
 def sort_out(tables: Sequence[str], listed: Sequence[str]) -> tuple[list[str], list[str]]:
     """The tables of a database to export, and those to leave out.
 
-    Nobody has said which columns of an unknown table are secrets: it is exported only if `listed`.
+    Nobody has said what the columns of an unknown table hold: it is exported only if `listed`.
     """
     known = {*_TABLES, *_FAB, *listed}
     return [one for one in tables if one in known], [one for one in tables if one not in known]

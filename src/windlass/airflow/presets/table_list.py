@@ -22,8 +22,11 @@ Tables = Sequence[str] | Path | str
 _VERSION = re.compile(r"\d+\.\d+[\d.]*$")
 
 
-def read_list(given: Tables, before_refresh: Sequence[str] | None) -> tuple[Sequence[str], str]:
-    """The tables, and the path of the file that lists them, if one does.
+def read_list(
+    given: Tables, before_refresh: Sequence[str] | None, prefix: str = ""
+) -> tuple[Sequence[str], str]:
+    """The tables, and the path of the file that lists them, if one does. `prefix` is that of the
+    Variable's name.
 
     Without a list or with an empty one the Variable is read. A file that does not exist yet is no
     fault: the refreshing DAG writes it.
@@ -37,7 +40,7 @@ def read_list(given: Tables, before_refresh: Sequence[str] | None) -> tuple[Sequ
         return _from_file(Path(given), before_refresh), str(given)
     if given:
         return _checked(list(given)), ""
-    return _from_variable(before_refresh), ""
+    return _from_variable(before_refresh, prefix), ""
 
 
 def write_list(path: Path, tables: Sequence[str]) -> None:
@@ -71,10 +74,12 @@ def _from_file(path: Path, before_refresh: Sequence[str] | None) -> Sequence[str
         raise BadSpec([f"{LIST_VARIABLE}: {path} cannot be read: {error}"]) from None
 
 
-def _from_variable(before_refresh: Sequence[str] | None) -> Sequence[str]:
+def _from_variable(before_refresh: Sequence[str] | None, prefix: str) -> Sequence[str]:
     from airflow.sdk import Variable
 
-    found = str(Variable.get(LIST_VARIABLE, default="")).strip()
+    names = dict.fromkeys((f"{prefix}{LIST_VARIABLE}", LIST_VARIABLE))
+    texts = (str(Variable.get(name, default="")).strip() for name in names)
+    found = next(filter(None, texts), "")
     if not found:
         return _before(before_refresh)
     if _VERSION.match(found):

@@ -3,9 +3,10 @@ which BigQuery runs once (`windlass.engines.bigquery.jobs`)."""
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,28 +26,51 @@ from windlass.engines.loads import (
     not_unique,
     without_key,
 )
+from windlass.engines.objects.google import load_google_credentials
 from windlass.engines.objects.store import ObjectStore
 from windlass.engines.statements import Backticks, each, listed, statement
 from windlass.errors import BadSpec, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
 from windlass.model.report import Problem
 
+CREDENTIALS = ("credentials_path", "credentials_base64")  # in a warehouse's URL
 MOST_FILES = 10_000  # of one load job: BigQuery's own limit
 
 
 def open_target(url: str, _: str) -> BigQueryTarget:
-    """Of ``bigquery://project/dataset?location=EU``, which connects to nothing yet.
+    """Of ``bigquery://project/dataset?location=EU``, which connects to nothing yet. Credentials
+    are the environment's, unless the URL has `credentials_path` or `credentials_base64`.
 
     Raises:
         BadSpec: it is something else.
     """
     parts = urlsplit(url)
     dataset, options = parts.path.strip("/"), dict(parse_qsl(parts.query))
-    wrong = sorted(set(options) - {"location", "endpoint"})
+    wrong = sorted(set(options) - {"location", "endpoint", *CREDENTIALS})
     if not parts.netloc or not dataset or "/" in dataset or wrong:
         hint = f"; unknown: {', '.join(wrong)}" if wrong else ""
         raise BadSpec([f"warehouse: bigquery://project/dataset?location=EU is what it takes{hint}"])
-    return BigQueryTarget(parts.netloc, dataset, **options)
+    path, packed = (options.pop(key, "") for key in CREDENTIALS)
+    try:
+        info = b64decode(packed, validate=True).decode()
+    except ValueError:
+        raise BadSpec(["warehouse: credentials_base64 is not base64 of a JSON object"]) from None
+    credentials = Credentials(path, info)
+    return BigQueryTarget(parts.netloc, dataset, credentials=credentials, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A file of Google's, or what is in one; neither: the environment's."""
+
+    path: str = ""
+    info: str = field(default="", repr=False)
+
+    def load(self) -> Any:
+        """None for the environment's, which the client itself finds."""
+        if not (self.path or self.info):
+            return None
+        return load_google_credentials(bigquery.Client.SCOPE, path=self.path, info=self.info)
 
 
 class BigQueryTarget:
@@ -55,9 +79,15 @@ class BigQueryTarget:
     facts = FACTS
 
     def __init__(
-        self, project: str, dataset: str, location: str | None = None, endpoint: str = ""
+        self,
+        project: str,
+        dataset: str,
+        location: str | None = None,
+        endpoint: str = "",
+        credentials: Credentials | None = None,
     ) -> None:
         """Connects to nothing yet. `endpoint` replaces Google's server."""
+        self._credentials = credentials or Credentials()
         self._project, self._dataset, self._location = project, dataset, location
         self._endpoint = endpoint
         self.place = f"BigQuery {project}.{dataset}"
@@ -77,10 +107,10 @@ class BigQueryTarget:
         return self._made
 
     def _connected(self, location: str | None) -> bigquery.Client:
-        given: dict[str, Any] = {}
+        given: dict[str, Any] = {"credentials": self._credentials.load()}
         if self._endpoint:
             given["client_options"] = ClientOptions(api_endpoint=self._endpoint)
-            if self._endpoint.startswith("http://"):
+            if self._endpoint.startswith("http://") and given["credentials"] is None:
                 given["credentials"] = AnonymousCredentials()  # type: ignore[no-untyped-call]
         return bigquery.Client(self._project, location=location, **given)
 

@@ -1,6 +1,6 @@
 """A folder in an object store: file://, s3://, gs:// or az://. Maps the store's errors to ours.
 
-Credentials come from the environment, as each cloud's own tools find them.
+Credentials come from the environment, as each cloud's own tools find them, or from the options.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from obstore import exceptions as faults
 from obstore.store import LocalStore, from_url
 
 from windlass.engines import scratch
+from windlass.engines.objects.google import HINT, GoogleTokens, google_tokens
 from windlass.engines.paths import cannot_make
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.text import first_line
@@ -32,7 +33,7 @@ _TIMEOUTS = {"connect_timeout": "5s", "timeout": "60s"}
 BUFFER_BYTES = 8 << 20  # of an upload in parts: S3 asks for at least 5 MiB each
 _HINTS = {
     "s3": "give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role",
-    "gs": "give GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`",
+    "gs": HINT,
     "az": "give AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or log in with az",
     "file": "check the folder's owner and mode",
 }
@@ -64,15 +65,21 @@ class ObjectStore:
         self.url = url
         self._scheme = urlsplit(url).scheme
         self._folder: Path | None = None
+        self._tokens: GoogleTokens | None = None
+        asked, words = dict(options or {}), {}
+        if self._scheme == "gs":
+            self._tokens, asked = google_tokens(asked)
+            words = {"credential_provider": self._tokens} if self._tokens else {}
         try:
             if self._scheme == "file":
                 self._folder = _folder_of(url)
             else:
                 self._remote: Any = from_url(
                     url,
-                    config=cast("Any", dict(options or {})) or None,
-                    client_options=cast("Any", self._client_options(options or {})),
+                    config=cast("Any", asked) or None,
+                    client_options=cast("Any", self._client_options(asked)),
                     retry_config=cast("Any", _RETRIES),
+                    **cast("Any", words),
                 )
         except faults.BaseError as error:
             # nothing was requested yet, so the URL, an option or a credential is wrong: not
@@ -264,6 +271,8 @@ class ObjectStore:
 
     def _explained(self, error: BaseException, doing: str) -> WindlassError:
         """Our error, with the first line of the store's message; the rest may be a page of XML."""
+        if self._tokens and (fault := self._tokens.fault):
+            return type(fault)(f"{self.url}: {doing}: {fault}", hint=fault.hint)
         text, said = str(error), first_line(error)[:300]
         hint, status, code = _HINTS[self._scheme], _status(error), _code(error)
         if _ROLE.search(text):

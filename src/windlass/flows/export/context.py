@@ -7,10 +7,10 @@ warehouse.
 from __future__ import annotations
 
 import base64
+import threading
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from typing import Any, Self, TypeVar
 
 from pydantic import TypeAdapter
@@ -19,9 +19,16 @@ from windlass.engines.base import FILES, Facts, Target
 from windlass.engines.objects.store import ObjectStore
 from windlass.engines.registry import open_source, open_target
 from windlass.errors import BadSpec, Refused, SnapshotLost, WindlassError
-from windlass.flows.export.manifests import Manifests, run_of
+from windlass.flows.export.manifests import Manifests, run_of, written
 from windlass.flows.export.outline import EXPORT
-from windlass.flows.export.preparing import NEW_SNAPSHOT, hold, overlaps, prepare, resuming
+from windlass.flows.export.preparing import (
+    NEW_SNAPSHOT,
+    hold,
+    overlaps,
+    prepare,
+    resuming,
+    with_watermarks,
+)
 from windlass.flows.export.records import RUN, Record, Recording, begun, config_hash
 from windlass.flows.export.reporting import losses_of, relations_of
 from windlass.flows.export.threads import Threads
@@ -32,6 +39,7 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
+from windlass.model.units import several
 from windlass.model.wording import word
 from windlass.run.story import Reporting, Story
 from windlass.spec.export import ExportSpec
@@ -80,10 +88,10 @@ class Exporting(Reporting):
         self.exports: tuple[Export, ...] = ()
         self.snapshot = Snapshot(0, "", "", "")
         self._is_ready = False
-        # A scheduler knows its own runs.
-        self.recording = (
-            None if external_run else Recording(self.store, seeks=not run and not restart)
-        )
+        self._planned_elsewhere = False  # and no snapshot taken here yet
+        self._taking = threading.Lock()
+        seeks = not (run or restart or external_run)  # a scheduler knows its own runs
+        self.recording = Recording(self.store, seeks=seeks, external_run=external_run)
 
     def __enter__(self) -> Self:
         return self
@@ -92,8 +100,7 @@ class Exporting(Reporting):
         self.source.__exit__(*fault)
         if self.target is not None:
             self.target.__exit__(*fault)
-        if self.recording:
-            self.recording.close()
+        self.recording.leave(self.run, fault[1] if fault else None, self._checked)
 
     # what the steps ask for
 
@@ -136,15 +143,13 @@ class Exporting(Reporting):
             return
         if not self.exports:
             self.prepare()  # with all that is wrong with the store
-        if self.recording:
-            self.recording.check(self.run)
+        self.recording.check(self.run)
         named = resuming(self.run, self.exports, self.manifests, self.target) if self._named else ""
-        if self.recording:
-            if found := self.to_resume():
-                self.run = found.run
-            self.recording.begin(self._record, found)
-            if found:
-                self.emit(Noticed(f"run {found.run} resumes: {NEW_SNAPSHOT}"))
+        if found := self.to_resume():
+            self.run = found.run
+        self.recording.begin(self._record, found)
+        if found:
+            self.emit(Noticed(f"run {found.run} resumes: {NEW_SNAPSHOT}"))
         self._is_ready = True
         self.emit(self._planned)
         if named:
@@ -152,7 +157,7 @@ class Exporting(Reporting):
 
     def to_resume(self) -> Record | None:
         """The newest run of this export, if it is unfinished and no process works on it."""
-        return self.recording.find(self._config) if self.recording else None
+        return self.recording.find(self._config)
 
     @property
     def _config(self) -> str:
@@ -205,7 +210,7 @@ class Exporting(Reporting):
 
     @property
     def ended(self) -> State | None:
-        return self.recording.ended if self.recording else None
+        return self.recording.ended
 
     @property
     def undone(self) -> Sequence[Problem]:
@@ -217,8 +222,7 @@ class Exporting(Reporting):
         Raises:
             RunLost: the store cannot be written now.
         """
-        if self.recording:
-            self.recording.end(self.run, state, outcome)
+        self.recording.end(self.run, state, outcome)
 
     def hand_over(self) -> Handover:
         return Handover({"run": self.run, "restart": False}, "resuming in a new snapshot")
@@ -259,23 +263,35 @@ class Exporting(Reporting):
     @property
     def handle(self) -> Result:
         plan = base64.b85encode(zlib.compress(_EXPORTS.dump_json(self.exports))).decode()
-        return {"run": self.run, "plan": plan, "snapshot": asdict(self.snapshot)}
+        return {"run": self.run, "plan": plan}
 
     def join(self, handle: Result) -> None:
-        """Work in the run of a handle. Reading fails later if its snapshot is gone."""
-        self._adopt(handle)
-        self.source.join(self.snapshot)
-
-    def stand_in(self, handle: Result) -> None:
-        """Read what is not extracted yet in a new snapshot, held by this process."""
-        self._adopt(handle)
-        self.snapshot = hold(self.source, overlaps(self.spec), self.snapshot.number + 1)
-        self.source.keep({one.relation for one in self.exports})
-
-    def _adopt(self, handle: Result) -> None:
+        """Work in the run that another process has planned."""
         self.run = handle["run"]
         self.exports = _EXPORTS.validate_json(zlib.decompress(base64.b85decode(handle["plan"])))
-        self.snapshot = Snapshot(**handle["snapshot"])
+        self._planned_elsewhere = True
+        self.recording.join(self.run)
+
+    def take_snapshot(self) -> None:
+        """Take the snapshot that relations are read in from now on, unless this process has
+        planned the run and holds it already."""
+        with self._taking:
+            if not self._planned_elsewhere:
+                return
+            found = {one.name: self.manifests.read(one) for one in self.exports}
+            before = {name: one.snapshot for name, one in found.items() if one}
+            number = max(before.values(), default=0) + 1
+            self.snapshot = hold(self.source, overlaps(self.spec), number)
+            self.source.keep({one.relation for one in self.exports})
+            self.exports = tuple(
+                with_watermarks(self.exports, self.source, self.store, self.target)
+            )
+            self._planned_elsewhere = False
+        for notice in self.source.notices():
+            self.emit(Noticed(notice))
+        if before:
+            names = several(list(before))
+            self.emit(Noticed(f"{names} has been read in an earlier snapshot: {NEW_SNAPSHOT}"))
 
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
         return {}
@@ -284,6 +300,8 @@ class Exporting(Reporting):
 
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
         proof = "rows" if self.target else "files"
+        if self.recording.is_joined:
+            self._fill_in()
         outcome = Outcome(
             run=self.run,
             state=state,
@@ -301,7 +319,22 @@ class Exporting(Reporting):
 
     @property
     def _is_resumed(self) -> bool:
-        return bool(self.recording and self.recording.resumed)
+        return self.recording.resumed
+
+    def _checked(self) -> Outcome | None:
+        """How a run ends whose last step this process has done."""
+        checked = self.results["check_rows"]
+        if not self.exports or {one.name for one in self.exports} - set(checked):
+            return None
+        return self.outcome(State.DONE)
+
+    def _fill_in(self) -> None:
+        """What other processes have done, by what they have written."""
+        for one in self.exports:
+            if checked := self.results["check_rows"].get(one.name):
+                found = self.manifests.read(one)
+                self.results["extract"].setdefault(one.name, written(found) if found else checked)
+                self.results["load"].setdefault(one.name, {})
 
     def _arrival(self, export: Export) -> str:
         return export.table if self.target else self.manifests.place(export)

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from windlass.engines.objects.store import ObjectStore
 from windlass.model.digest import digest
 from windlass.model.export import Export, Manifest
+from windlass.model.flow import Result
 
 MANIFEST = "manifest.json"
 PART = re.compile(r"([^/]+=[^/]*/)*part-\d+\.(parquet|csv|csv\.gz)")
@@ -46,6 +47,17 @@ class Manifests:
     def clear(self, export: Export) -> int:
         """Remove all files of the run and relation; returns how many."""
         return self.store.clear(self.folder(export))
+
+
+def written(manifest: Manifest) -> Result:
+    """The result of an extract."""
+    return {
+        "rows": manifest.rows,
+        "bytes": manifest.size_bytes,
+        "files": len(manifest.files),
+        "snapshot": manifest.snapshot,
+        **({"losses": manifest.losses} if manifest.losses else {}),
+    }
 
 
 def read_manifest(store: ObjectStore, folder: str) -> Manifest | None:

@@ -14,8 +14,8 @@ EXPORT: Flow[Any] = Flow(
         step_in(
             _EXPORT,
             "read_source",
-            lasting=True,
-            doc="Plans the export, and holds its snapshot until all other tasks have ended.",
+            opens=True,  # one process reads all relations, in the snapshot that it takes
+            doc="Plans the export, and refuses what is not possible.",
         ),
         step_in(
             _EXPORT,

@@ -58,10 +58,12 @@ class ExportPast:
 
     def _status(self, record: Record) -> RunStatus:
         outcome = record.outcome
+        is_running = record.state is State.RUNNING
         done = self._written(record) if outcome is None else len(outcome.relations)
         return RunStatus(
             run=record.run,
             state=record.state,
+            external_run=record.external_run,
             source=record.source,
             started_at=record.started_at,
             finished_at=record.finished_at,
@@ -73,7 +75,8 @@ class ExportPast:
             step="",
             set_aside=0,
             flow="export",
-            active=record.is_alive(),
+            # a scheduler's run has no process between two tasks
+            active=record.is_alive() or bool(record.external_run and is_running),
             verified=outcome.verified if outcome else "",
         )
 

@@ -57,7 +57,7 @@ def prepare(
     if found or snapshot is None:
         raise Refused(found)
     source.keep({one.relation for one in exports})
-    return tuple(_with_watermarks(exports, source, store, target)), snapshot
+    return tuple(with_watermarks(exports, source, store, target)), snapshot
 
 
 def hasher_of_environment() -> Hasher | None:
@@ -107,7 +107,7 @@ def plan_exports(
     return exports, problems
 
 
-def _with_watermarks(
+def with_watermarks(
     exports: Sequence[Export], source: Source, store: ObjectStore, target: Target | None
 ) -> Iterator[Export]:
     """Add to each export where the last run ended and where this one will end."""

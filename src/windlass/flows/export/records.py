@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from windlass.engines.objects.store import ObjectStore
-from windlass.errors import Refused, RunLost, WindlassError
+from windlass.errors import Interrupted, Refused, RunLost, WindlassError
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem
 from windlass.version import __version__
@@ -51,6 +51,7 @@ class Record:
     finished_at: str = ""
     alive_at: str = ""  # when its process last wrote this
     process: str = ""  # "pid on host"
+    external_run: str = ""  # the scheduler's run that it is, whose tasks are processes
     outcome: Outcome | None = None
     version: str = __version__
 
@@ -77,6 +78,10 @@ def _is_running(pid: int) -> bool:
     return True
 
 
+def _me() -> str:
+    return f"{os.getpid()} on {platform.node()}"
+
+
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -92,7 +97,6 @@ def begun(
 ) -> Record:
     """The record of a run that starts now; `names` are those of source and target."""
     at = now()
-    process = f"{os.getpid()} on {platform.node()}"
     source, target = names
     return Record(
         run,
@@ -104,7 +108,7 @@ def begun(
         loads,
         started_at=at,
         alive_at=at,
-        process=process,
+        process=_me(),
     )
 
 
@@ -137,7 +141,7 @@ class Records:
 
     def unfinished(self, config: str) -> Record | None:
         """The newest unfinished run, which the same command resumes."""
-        same = (one for one in self.all() if one.config == config)
+        same = (one for one in self.all() if one.config == config and not one.external_run)
         newest = next(same, None)
         return newest if newest and newest.state in UNFINISHED else None
 
@@ -174,9 +178,11 @@ class Records:
 class Recording:
     """The record of the run that this process works on."""
 
-    def __init__(self, store: ObjectStore, *, seeks: bool) -> None:
-        """`seeks`: whether to resume an unfinished run."""
-        self._records, self._seeks = Records(store), seeks
+    def __init__(self, store: ObjectStore, *, seeks: bool, external_run: str = "") -> None:
+        """`seeks`: whether to resume an unfinished run. The tasks of an `external_run` are
+        processes of one run, one after the other."""
+        self._records, self._seeks, self._external_run = Records(store), seeks, external_run
+        self._before: Record | None = None  # as it was when this process joined
         self._stack = ExitStack()
         self.resumed = self._has_begun = False
         self.ended: State | None = None
@@ -190,7 +196,7 @@ class Recording:
         """Raises:
         Refused: another process is at work on the run.
         """
-        there = self._records.read(run)
+        there = None if self._external_run else self._records.read(run)
         if there is not None and there.is_alive():
             raise Refused([in_progress(there)])
 
@@ -200,8 +206,10 @@ class Recording:
         """
         self.check(record.run)  # again: to prepare may have taken long
         self.resumed = resumed is not None
-        started_at = resumed.started_at if resumed else record.started_at
-        self._records.write(replace(record, started_at=started_at))
+        earlier = self._records.read(record.run) if self._external_run else resumed
+        started_at = earlier.started_at if earlier else record.started_at
+        made = replace(record, started_at=started_at, external_run=self._external_run)
+        self._records.write(made)
         self._has_begun = True
         self._stack.enter_context(self._records.alive(record.run))
 
@@ -217,6 +225,36 @@ class Recording:
         except WindlassError as error:
             raise RunLost(f"the end of run {run} could not be recorded: {error}") from error
         self.ended = state
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether this process does a part of a run that another one has begun."""
+        return self._before is not None
+
+    def join(self, run: str) -> None:
+        """Work on a run that another task of the external run has begun."""
+        found = self._before = self._records.read(run)
+        if found is None or found.state not in UNFINISHED:  # done, and its tasks were cleared
+            return
+        self._records.write(replace(found, state=State.RUNNING, alive_at=now(), process=_me()))
+        self._stack.enter_context(self._records.alive(run))
+
+    def leave(
+        self, run: str, fault: BaseException | None, ending: Callable[[], Outcome | None]
+    ) -> None:
+        """This process is through with a run: with that of a scheduler, whose other tasks may
+        follow, if it has an `ending` or a fault; with any other it has recorded the end."""
+        self.close()
+        if not self._external_run or not (self._has_begun or self._before):
+            return
+        with suppress(WindlassError):  # the store cannot be reached: the task reports that
+            if isinstance(fault, Exception):
+                stopped = State.INTERRUPTED if isinstance(fault, Interrupted) else State.STOPPED
+                self._records.set_state(run, stopped)
+            elif outcome := ending():
+                self._records.end(run, State.DONE, outcome)
+            elif self._before and self._before.state in (State.STOPPED, State.INTERRUPTED):
+                self._records.write(self._before)
 
     def close(self) -> None:
         self._stack.close()

@@ -15,6 +15,7 @@ from windlass.errors import Different, WindlassError
 from windlass.flows.export.commits import Commits
 from windlass.flows.export.context import Exporting
 from windlass.flows.export.extracting import write_files
+from windlass.flows.export.manifests import written
 from windlass.flows.export.publishing import LATEST, Published, run_manifest
 from windlass.model.event import Noticed
 from windlass.model.export import Export, File, Loaded, Manifest
@@ -42,15 +43,17 @@ def extract(run: Exporting, item: Item) -> Result:
     if found and _is_still_right(run, export, found):
         if run.target is None:
             run.emit(Noticed(f"{export.name}: run {run.run} has been written before"))
-        return _written(found)
+        return written(found)
     done = _loaded(run, export)
     if done:
         return {"rows": done.rows}
     started = time.perf_counter()
+    run.take_snapshot()
+    export = run.export(item.id)  # with what its watermark is in the snapshot
     manifests.clear(export)  # left by a killed extract
     manifest = write_files(run, export)
     manifests.write(export, manifest)
-    return {**_written(manifest), "seconds": round(time.perf_counter() - started, 3)}
+    return {**written(manifest), "seconds": round(time.perf_counter() - started, 3)}
 
 
 def _is_still_right(run: Exporting, export: Export, found: Manifest) -> bool:
@@ -72,16 +75,6 @@ def _shows_the_same(export: Export, found: Manifest) -> bool:
     round."""
     now = {one.name: one.treatment for one in export.columns}
     return all(now.get(one.name) == one.treatment for one in found.columns)
-
-
-def _written(manifest: Manifest) -> Result:
-    return {
-        "rows": manifest.rows,
-        "bytes": manifest.size_bytes,
-        "files": len(manifest.files),
-        "snapshot": manifest.snapshot,
-        **({"losses": manifest.losses} if manifest.losses else {}),
-    }
 
 
 def check_objects(run: Exporting, item: Item) -> Result:
@@ -132,10 +125,10 @@ def load(run: Exporting, item: Item) -> Result:
 
 def _publish(run: Exporting) -> None:
     found = [(one, run.manifests.read(one)) for one in run.exports]
-    written = [(export, manifest) for export, manifest in found if manifest is not None]
-    if len(written) < len(found):  # the run was loaded before, without keeping all files
+    complete = [(export, manifest) for export, manifest in found if manifest is not None]
+    if len(complete) < len(found):  # the run was loaded before, without keeping all files
         return
-    manifest = run_manifest(run.run, run.source.place, written)
+    manifest = run_manifest(run.run, run.source.place, complete)
     if not Published(run.store).publish(manifest):
         run.emit(Noticed(f"{LATEST} shows a run of a later snapshot, and stays as it is"))
 

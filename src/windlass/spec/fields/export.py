@@ -121,8 +121,9 @@ EXPORT = Entries(
     Entry(
         word="mask",
         kind=Kind.LIST,
-        help="Shell patterns on `schema.relation.column`, or on its end: values become `***`.",
-        example="['*.email']",
+        help="Shell patterns on `schema.relation.column`, or on its end: values become `***`. One"
+        " that begins with `!` takes columns out again; the last that matches decides.",
+        example="['*.email', '!shop.staff.email']",
         default=(),
         option=None,
     ),

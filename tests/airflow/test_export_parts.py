@@ -1,0 +1,192 @@
+"""The tasks of an export one after the other, each in its own context, without an Airflow.
+
+As `airflow dags test` runs them, and an executor with one slot: none may wait for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import Ran, windlass
+from exporting import export, files, rows, spec_file
+from servers import Database
+from windlass.airflow.work import Part
+from windlass.errors import WindlassError
+from windlass.flows.export.outline import EXPORT
+from windlass.model.flow import ONE, Result, Step
+from windlass.spec.export import ExportSpec
+from windlass.spec.model import validated
+
+STEPS = tuple(step.name for step in EXPORT.steps)
+EXTERNAL = "airflow export_shop scheduled__2026-01-01T00:00:00+00:00"
+SHOP = (
+    "create schema shop",
+    "create table shop.orders (id int primary key, at timestamptz not null, note text)",
+    "create table shop.item (id int primary key)",
+    "insert into shop.orders select n, timestamptz '2024-01-01 00:00Z' + n * interval '1 s', 'new'"
+    " from generate_series(1, 100) n",
+    "insert into shop.item values (1), (2)",
+)
+
+
+@dataclass
+class Others:
+    """The results of the other tasks, as Airflow would show them to a task."""
+
+    external_run: str = EXTERNAL
+    found: dict[str, Result] = field(default_factory=dict)
+
+    def has_ended(self, task: str) -> bool:
+        return task in self.found
+
+    def result(self, task: str) -> Result | None:
+        return self.found.get(task)
+
+    def problems(self, task: str) -> list[str]:
+        return []
+
+    def results(self, step: Step[Any]) -> Mapping[str, Result]:
+        found = self.result(step.task)
+        return {ONE.id: found} if found else {}
+
+
+@dataclass
+class Run:
+    """One DAG run."""
+
+    shop: Database
+    folder: Path
+    words: dict[str, Any] = field(default_factory=dict)
+    others: Others = field(default_factory=Others)
+
+    def do(self, *steps: str) -> Mapping[str, Result]:
+        """The results of the last."""
+        defaults = {"to": f"file://{self.folder}/files", "source": self.shop.url}
+        warehouse = f"duckdb:///{self.folder}/w.duckdb"
+        spec = validated(ExportSpec, {**defaults, "warehouse": warehouse, **self.words})
+        done: Mapping[str, Result] = {}
+        for name in steps:
+            step, board = EXPORT.step(name), self.others
+            part = Part(EXPORT, step, spec, board, patience_seconds=0)  # type: ignore[arg-type]
+            done = part.run()
+            self.others.found[step.task] = dict(done.get(ONE.id, {}))
+            assert self.sessions() == 0, f"{name} has left a session"
+        return done
+
+    def sessions(self) -> int:
+        return int(self.shop.value(
+            "select count(*) from pg_stat_activity where application_name like 'windlass%'"
+        ))  # fmt: skip
+
+    def status(self, *words: str) -> Ran:
+        file = str(spec_file(self.folder, **self.words))
+        env = {"WINDLASS_SOURCE": self.shop.url}
+        return windlass("status", *words, "-f", file, env=env).expect(0)
+
+    def listed(self) -> dict[str, Any]:
+        (one,) = self.status("--json").result["runs"]
+        found: dict[str, Any] = one
+        return found
+
+
+@pytest.fixture
+def shop(database: Callable[[int], Database]) -> Database:
+    source = database(16)
+    source.run(*SHOP)
+    return source
+
+
+@pytest.fixture
+def run(shop: Database, tmp_path: Path) -> Run:
+    return Run(shop, tmp_path)
+
+
+def test_tasks_that_run_one_at_a_time_export_all(run: Run) -> None:
+    run.do(*STEPS)
+    assert rows(run.folder, "select count(*) from orders") == [(100,)]
+    assert rows(run.folder, "select count(*) from item") == [(2,)]
+    assert files(run.folder) == []
+
+
+def test_all_relations_are_read_in_one_snapshot(run: Run) -> None:
+    """Taken by the task that reads, after the one that has planned."""
+    run.do("read_source")
+    run.shop.run("insert into shop.item values (3)")
+    done = run.do("extract")
+    assert {one["snapshot"] for one in done.values()} == {1}
+    assert done["shop.item"]["rows"] == 3
+
+
+def test_what_is_read_again_is_of_another_snapshot_and_is_named(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.do("read_source", "extract")
+    (run.folder / "files" / "shop.item").rename(run.folder / "lost")
+    done = run.do("extract")
+    assert (done["shop.orders"]["snapshot"], done["shop.item"]["snapshot"]) == (1, 2)
+    assert "shop.orders has been read in an earlier snapshot" in caplog.text
+
+
+def test_a_watermark_ends_where_the_snapshot_that_is_read_ends(run: Run) -> None:
+    run.words = {
+        "relations": {"name": "shop.orders", "watermark": "at"}, "disposition": "merge",
+    }  # fmt: skip
+    run.do("read_source")
+    run.shop.run("insert into shop.orders values (101, '2024-02-01 00:00Z', 'late')")
+    run.do(*STEPS[1:])
+    assert rows(run.folder, "select max(watermark) from _windlass_loads") == [
+        ("2024-02-01 00:00:00+00",)
+    ]
+
+
+def test_a_run_is_listed_with_the_run_of_the_dag(run: Run) -> None:
+    run.do("read_source")
+    begun = run.listed()
+    assert (begun["state"], begun["active"], begun["external_run"]) == ("running", True, EXTERNAL)
+    run.do(*STEPS[1:])
+    ended = run.listed()
+    assert (ended["state"], ended["rows"], ended["verified"]) == ("done", 102, "rows")
+    said = run.status().said
+    assert f"{ended['run']}  {EXTERNAL}" in said and "resume" not in said
+    assert "started by" in run.status(ended["run"]).said
+
+
+def test_files_alone_are_listed_too(run: Run) -> None:
+    run.words = {"warehouse": None}
+    run.do(*STEPS)
+    assert (run.listed()["state"], run.listed()["rows"]) == ("done", 102)
+
+
+def test_a_run_whose_task_failed_is_listed_as_stopped_until_it_is_cleared(run: Run) -> None:
+    run.words = {"relations": {"name": "shop.orders", "key": "note"}, "disposition": "merge"}
+    run.do("read_source", "extract", "check_objects")
+    with pytest.raises(WindlassError, match="the same key"):
+        run.do("load")
+    run.do("clean_up")
+    assert run.listed()["state"] == "stopped"
+    assert "Clear the failed tasks of its DAG run to resume." in run.status().said
+    run.shop.run("delete from shop.orders where id > 1")
+    run.do("extract", "check_objects", "load", "check_rows", "clean_up")
+    assert (run.listed()["state"], run.listed()["rows"]) == ("done", 1)
+
+
+def test_the_command_line_does_not_resume_airflow_s_run(run: Run) -> None:
+    run.do("read_source", "extract")
+    mine = export(run.shop, run.folder).expect(0).result
+    assert not mine["resumed"] and mine["run"] != run.others.found["read_source"]["run"]
+    run.do(*STEPS[2:])
+
+
+def test_nothing_is_cleaned_up_after_a_run_that_never_began(run: Run) -> None:
+    assert run.do("clean_up") == {}
+
+
+def test_a_task_whose_plan_is_gone_says_what_to_clear(run: Run) -> None:
+    with pytest.raises(WindlassError, match="read_source has ended without") as caught:
+        run.do("extract")
+    assert caught.value.hint == "clear read_source as well"
