@@ -8,11 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from command import BAD_SPEC, DONE, REFUSED, windlass
-from rewrites import done, fill, rows, steps
+from rewrites import done, fill, rows, spec, steps
 from servers import Database
-from windlass.api import restore, rollback
+from windlass.api import clean, plan, read_left, restore, rollback, status
+from windlass.flows.rewrite import runs as runs_of_rewrites
 from windlass.model.event import ignore
 from windlass.model.outcome import State
+from windlass.model.planned import Style
 
 Make = Callable[[int], Database]
 NEW = {"set": {"body": {"value": "new"}}}
@@ -112,3 +114,75 @@ def test_rows_are_not_guessed_at_that_the_run_or_others_have_deleted(messages: D
     assert outcome.state is State.REFUSED
     assert "that are gone the run has deleted" in str(outcome.problems[0])
     assert rows(messages) == now
+
+
+# older backups
+
+
+def one_row(number: int, **words: object) -> dict[str, object]:
+    """Rewrites one row."""
+    return {**NEW, "select": f"message_id = {number}", "backup": "touched", **words}
+
+
+def backups(database: Database) -> list[str]:
+    """The run of each, as its comment has it."""
+    found = database.rows(
+        "select obj_description(oid, 'pg_class') from pg_class"
+        " where relnamespace = 'backup'::regnamespace and relkind = 'r' order by relname"
+    )
+    return [str(one[0]).removesuffix(".").split()[-1] for one in found]
+
+
+def test_as_many_backups_stay_as_the_spec_says_and_each_is_found_by_its_run(
+    messages: Database,
+) -> None:
+    before = rows(messages)
+    runs = [done(messages, one_row(number, keep_backups=2)).run for number in (2, 4, 6)]
+    assert backups(messages) == [runs[2], runs[1]]
+    places = {one.run: one.backup for one in status(messages.url)}
+    assert places == {runs[2]: "backup.message", runs[1]: f"backup.windlass_{runs[1]}", runs[0]: ""}
+    later = rollback(messages.url, runs[1], ignore)
+    assert f"run {runs[2]}, which came later" in str(later.problems[0])
+    assert restore(messages.url, runs[1], "public.old").state is State.DONE
+    assert messages.rows("select * from old") == [one for one in before if one[0] == 4]
+    for run in (runs[2], runs[1]):
+        assert rollback(messages.url, run, ignore).state is State.ROLLED_BACK
+    assert rows(messages, "message_id", "body = 'new'") == [(2,)]
+    gone = rollback(messages.url, runs[0], ignore)
+    assert gone.state is State.REFUSED and "its backup is gone" in str(gone.problems[0])
+
+
+def test_a_plan_says_which_backups_go_and_fewer_may_be_kept_later(messages: Database) -> None:
+    runs = [done(messages, one_row(number, keep_backups=3)).run for number in (2, 4, 6)]
+    kept = plan(spec(messages, one_row(8, keep_backups=4))).as_text(Style())
+    assert "replaces" not in kept and "drops" not in kept
+    shown = plan(spec(messages, one_row(8, keep_backups=2))).as_text(Style())
+    assert f"replaces the backups of {runs[1]} and {runs[0]}, which cannot be undone then" in shown
+    last = done(messages, one_row(8)).run
+    assert backups(messages) == [last]
+
+
+def test_clean_removes_an_older_backup_with_its_run(messages: Database) -> None:
+    runs = [done(messages, one_row(number, keep_backups=2)).run for number in (2, 4)]
+    (left,) = read_left(messages.url, runs[0])
+    assert str(left.backup) == f"backup.windlass_{runs[0]}" and left.size_bytes > 0
+    clean(messages.url, [left])
+    assert backups(messages) == [runs[1]]
+
+
+def test_the_journal_keeps_the_runs_whose_backups_are_kept(
+    messages: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_of_rewrites, "KEPT_RUNS", 1)
+    kept = [done(messages, one_row(number, keep_backups=2)).run for number in (2, 4)]
+    for _ in range(3):
+        done(messages, one_row(0, keep_backups=2))
+    assert {one.run for one in status(messages.url)} > set(kept)
+
+
+def test_a_backup_that_somebody_uses_stays_when_it_is_older(messages: Database) -> None:
+    first = done(messages, one_row(2, keep_backups=2)).run
+    messages.run("create view mine as select * from backup.message")
+    second = done(messages, one_row(4, keep_backups=2)).run
+    assert backups(messages) == [second, first]
+    assert messages.value("select message_id from mine") == 2

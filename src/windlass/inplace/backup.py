@@ -5,12 +5,12 @@ It is made under another name and counted; only then does it replace the previou
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
-from psycopg.errors import DependentObjectsStillExist
+from psycopg.errors import DependentObjectsStillExist, LockNotAvailable
 
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
@@ -23,12 +23,12 @@ from windlass.engines.postgres.table import (
 )
 from windlass.errors import Refused, TargetFull, WindlassError
 from windlass.inplace import access
+from windlass.inplace.keeping import beside, read_owner, sign, surplus
 from windlass.inplace.staging import Staging
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewritePlan
 
-_COMMENT = "Backup of {} by windlass run {}."
 HINT = "drop or rename it, or name another backup-schema"
 
 
@@ -37,7 +37,7 @@ def place_of(plan: RewritePlan) -> Name:
 
 
 def _new_place(plan: RewritePlan) -> Name:
-    return Name(plan.kept.schema, f"windlass_{plan.run}")
+    return beside(plan.kept.schema, plan.run)
 
 
 def owner_of(connection: Connection, backup: Name) -> tuple[str, str]:
@@ -48,13 +48,12 @@ def owner_of(connection: Connection, backup: Name) -> tuple[str, str]:
         " join pg_namespace n on n.oid = c.relnamespace where n.nspname = %s and c.relname = %s",
         (backup.schema, backup.name),
     ).fetchone()
-    words = r"Backup of (.*) by windlass run (\S+)\."
-    found = re.fullmatch(words, str(row[0] or ""), re.DOTALL) if row else None
-    return (found[1], found[2]) if found else ("", "")
+    return read_owner(row[0] if row else "")
 
 
 def find_place(connection: Connection, plan: RewritePlan) -> Name | None:
-    """Where a run's backup is: in its place, or, before the run has written, beside it."""
+    """Where a run's backup is: in its place, or beside it, before the run has written or after
+    later ones have."""
     old, new = place_of(plan), _new_place(plan)
     if owner_of(connection, old) == (str(plan.table), plan.run):
         return old
@@ -150,14 +149,34 @@ def lock_place(connection: Connection, plan: RewritePlan) -> None:
 
 
 def swap(connection: Connection, plan: RewritePlan) -> None:
-    """Move the new backup into its place, and drop the previous one, in the caller's
-    transaction."""
+    """Move the new backup into its place, and the previous one out of it, in the caller's
+    transaction. Backups that are not to be kept are dropped."""
     old, new = place_of(plan), _new_place(plan)
-    connection.execute(sql.SQL("drop table if exists {}").format(identifier(old)))
+    _clear_place(connection, plan)
     name = sql.Identifier(old.name)
     connection.execute(sql.SQL("alter table {} rename to {}").format(identifier(new), name))
-    text = sql.Literal(_COMMENT.format(plan.table, plan.run))
-    connection.execute(sql.SQL("comment on table {} is {}").format(identifier(old), text))
+    sign(connection, plan.table, plan.run, old)
+    _drop_surplus(connection, plan)
+
+
+def _clear_place(connection: Connection, plan: RewritePlan) -> None:
+    """Rename the previous backup, if more than one is kept, or drop it."""
+    old = place_of(plan)
+    run = owner_of(connection, old)[1]
+    if run and plan.kept.count > 1:
+        name = sql.Identifier(beside(old.schema, run).name)
+        connection.execute(sql.SQL("alter table {} rename to {}").format(identifier(old), name))
+    else:
+        connection.execute(sql.SQL("drop table if exists {}").format(identifier(old)))
+
+
+def _drop_surplus(connection: Connection, plan: RewritePlan) -> None:
+    """Drop the earlier backups of the table that are not kept, except those that are in use."""
+    for one in surplus(connection, plan):
+        with suppress(LockNotAvailable, DependentObjectsStillExist), connection.transaction():
+            locking = sql.SQL("lock table {} in access exclusive mode nowait")
+            connection.execute(locking.format(identifier(one.place)))
+            connection.execute(sql.SQL("drop table {}").format(identifier(one.place)))
 
 
 def drop_unfinished(connection: Connection, plan: RewritePlan) -> None:

@@ -113,7 +113,7 @@ class _Checking:
             columns=tuple(self._columns(duplicates)),
             changes=tuple(changes),
             missing=missing,
-            kept=Kept(kept.value, spec.backup_schema),
+            kept=Kept(kept.value, spec.backup_schema, spec.keep_backups),
             duplicates=duplicates,
         )
 

@@ -9,8 +9,9 @@ from psycopg import sql
 
 from windlass.engines.postgres.session import Connection
 from windlass.inplace.access import enter
-from windlass.inplace.backup import owner_of, place_of
+from windlass.inplace.backup import place_of
 from windlass.inplace.check import plan_rewrite
+from windlass.inplace.keeping import surplus
 from windlass.inplace.staging import Staging
 from windlass.inplace.stamping import stamps
 from windlass.model.relation import Name
@@ -23,7 +24,7 @@ class Preview:
     plan: RewritePlan
     selected: int  # rows
     statements: tuple[str, ...]
-    replaces: str = ""  # the run whose backup the new one would replace
+    replaces: tuple[str, ...] = ()  # the runs whose backups the new one would replace
 
 
 def preview(connection: Connection, spec: RewriteSpec) -> Preview:
@@ -36,7 +37,8 @@ def preview(connection: Connection, spec: RewriteSpec) -> Preview:
     row = connection.execute(staging.count_selected()).fetchone()
     assert row is not None
     statements = tuple(one.as_string(connection) for one in _statements(staging))
-    replaces = owner_of(connection, place_of(plan))[1] if plan.keeps_backup else ""
+    gone = surplus(connection, plan) if plan.keeps_backup else []
+    replaces = tuple(one.run for one in gone)
     return Preview(plan, int(str(row[0])), statements, replaces)
 
 

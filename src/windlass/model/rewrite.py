@@ -48,6 +48,7 @@ class Kept:
 
     level: str  # full, touched or none
     schema: str  # where it is kept
+    count: int = 1  # backups of the table, the run's own included
 
 
 @dataclass(frozen=True, slots=True)

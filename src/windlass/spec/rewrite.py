@@ -89,6 +89,7 @@ class RewriteSpec(SpecModel):
     drop_duplicates: bool | Annotated[list[Name], Field(min_length=1)] = field("drop-duplicates")
     delete: Delete = field("delete")
     backup: Backup = field("backup")
+    keep_backups: int = field("keep-backups")
 
     @property
     def written_database(self) -> SecretStr | None:

@@ -36,7 +36,7 @@ class PlannedRewrite:
             "selected": self.preview.selected,
             "columns_added": {name: plan.type_of(name) for name in plan.missing},
             "backup": plan.kept.level,
-            "replaces_backup_of": self.preview.replaces,
+            "replaces_backups_of": list(self.preview.replaces),
             "statements": list(self.preview.statements),
         }
 
@@ -60,7 +60,8 @@ class PlannedRewrite:
         if plan.keeps_backup:
             found.append(f"{plan.kept.level} backup: {plan.kept.schema}.{plan.table.name}")
         if replaced:
-            found.append(f"replaces the backup of {replaced}, which cannot be undone then")
+            whose = f"backup{'s' if len(replaced) > 1 else ''} of {' and '.join(replaced)}"
+            found.append(f"replaces the {whose}, which cannot be undone then")
         return found
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_columns
 from windlass.engines.postgres.transaction import ONE_SNAPSHOT, working_in_place
+from windlass.inplace.keeping import list_backups
 from windlass.journal import door, records
 from windlass.journal.records import Line, Lines, note_of
 from windlass.model.flow import Result
@@ -47,7 +48,7 @@ def begin_run(
             _PLAN.dump_json(plan),
             external_run,
         )
-        _forget_old(connection, source)
+        _forget_old(connection, source, [one.run for one in list_backups(connection, plan)])
         result = read(connection)
         door.keep_private(connection)
         seconds = time.perf_counter() - started
@@ -116,14 +117,14 @@ def session_name(run: str) -> str:
     return f"windlass rewrite {run}"
 
 
-def _forget_old(connection: Connection, source: str) -> None:
-    """Delete ended runs of this table, except the newest and the one that the backup belongs to."""
+def _forget_old(connection: Connection, source: str, kept: list[str]) -> None:
+    """Delete ended runs of this table, except the newest and those of which a backup is kept."""
     connection.execute(
         "delete from windlass.run where run in (select run from windlass.run"
         " where flow = %s and source = %s and state in ('done', 'rolled back')"
-        " order by started_at desc offset %s) and run is distinct from"
+        " order by started_at desc offset %s) and run <> all(%s) and run is distinct from"
         " (select run from windlass.line join windlass.run r using (run) where r.source = %s"
         "  and step = 'write_rows' and note->>'swapped'::text = 'true'"
         " order by at desc limit 1)",
-        (FLOW, source, KEPT_RUNS, source),
+        (FLOW, source, KEPT_RUNS, kept, source),
     )

@@ -163,4 +163,16 @@ REWRITE = Entries(
         default=Backup.FULL,
         option=None,
     ),
+    Entry(
+        word="keep-backups",
+        kind=Kind.NUMBER,
+        help="How many backups of the table are kept, this run's included. The newest has the"
+        " table's name, those before it `windlass_RUN`; `windlass rollback` finds them by their"
+        " runs.",
+        example="1",
+        default=1,
+        bounds=(1, 1000),
+        option=None,
+        tells_runs_apart=False,
+    ),
 )
