@@ -107,3 +107,20 @@ def test_a_rollback_does_not_insert_through_a_rule(messages: Database) -> None:
     undone = rollback(messages.url, name, ignore)
     assert undone.state is State.REFUSED and "other" in str(undone.problems[0])
     assert rows(messages) == after
+
+
+@pytest.mark.parametrize(
+    "key", ["add primary key (message_id)", "add also int generated always as identity unique"]
+)
+def test_a_key_that_does_not_hold_for_the_backup_is_not_used(key: str, messages: Database) -> None:
+    """As when others have removed doubled rows since, and made a key."""
+    messages.run("alter table message drop constraint message_pkey")
+    messages.run("insert into message select * from message where message_id = 2")
+    words = {"set": {"body": {"value": "new"}}, "id": "base", "stamp": None}
+    name = done(messages, words).run
+    messages.run("delete from message where ctid = (select max(ctid) from message"
+                 " where message_id = 2)", f"alter table message {key}")  # fmt: skip
+    now = rows(messages)
+    undone = rollback(messages.url, name, ignore, force=True)
+    assert undone.state is State.REFUSED and "its key came later" in str(undone.problems[0])
+    assert rows(messages) == now

@@ -244,7 +244,8 @@ def _key(
     connection: Connection, plan: RewritePlan, backup: Name, changed: Sequence[str]
 ) -> tuple[str, ...]:
     """Columns that identify rows and have the same values in the rows as before: a key of the
-    table, else `id` if it does. A stamp in the key, as in a table partitioned by time, has changed.
+    table, else `id` if it does. A stamp in the key, as in a table partitioned by time, has changed;
+    a key made since may not hold for the backup.
 
     Raises:
         Refused: nothing does.
@@ -263,15 +264,29 @@ def _key(
     keys = [tuple(map(str, row[0])) for row in rows]
     moved = {*changed, plan.stamp}
     for key in keys:
-        if not moved.intersection(key):
+        if not moved.intersection(key) and _holds_for(connection, backup, key):
             return key
     if plan.id not in moved and _tells_apart(connection, plan, backup):
         return (plan.id,)
     lacking = f"{plan.table} has no key"
     if keys:
-        lacking = f"it has changed {', '.join(sorted(moved.intersection(keys[0])))} of the key"
+        changes = ", ".join(sorted(moved.intersection(keys[0])))
+        lacking = f"it has changed {changes} of the key" if changes else "its key came later"
     message = f"{lacking}, and {plan.id} does not tell its rows apart" if plan.id else lacking
     raise Refused([Problem(f"run {plan.run}", message, f"restore by hand from {backup}")])
+
+
+def _holds_for(connection: Connection, backup: Name, key: Sequence[str]) -> bool:
+    """Whether columns identify the rows of a backup."""
+    names = {one.name for one in read_columns(connection, _oid(connection, backup))}
+    if not names.issuperset(key):
+        return False
+    columns = sql.SQL(", ").join(map(sql.Identifier, key))
+    doubled = sql.SQL(
+        "select exists (select from {} group by {} having count(*) > 1 or num_nulls({}) > 0)"
+    ).format(identifier(backup), columns, columns)
+    row = connection.execute(doubled).fetchone()
+    return not (row and row[0])
 
 
 def _tells_apart(connection: Connection, plan: RewritePlan, backup: Name) -> bool:
@@ -280,12 +295,11 @@ def _tells_apart(connection: Connection, plan: RewritePlan, backup: Name) -> boo
         return False
     id_ = sql.Identifier(plan.id)
     doubled = sql.SQL(
-        "select exists (select from {backup} group by {id} having count(*) > 1 or {id} is null)"
-        " or exists (select from {table} where {id} in (select {id} from {backup})"
+        "select exists (select from {table} where {id} in (select {id} from {backup})"
         " group by {id} having count(*) > 1)"
     ).format(backup=identifier(backup), table=identifier(plan.table), id=id_)
     row = connection.execute(doubled).fetchone()
-    return not (row and row[0])
+    return not (row and row[0]) and _holds_for(connection, backup, [plan.id])
 
 
 def _drop_columns(
