@@ -33,6 +33,7 @@ class Metric(Enum):
     SOURCE_ROUND_TRIPS = "source_round_trips"
     TARGET_ROUND_TRIPS = "target_round_trips"
     MOST_ROUND_TRIPS = "most_round_trips"
+    LONGEST_STATEMENT_SECONDS = "longest_statement_seconds"
 
     @property
     def title(self) -> str:
@@ -45,6 +46,7 @@ _TITLES = {
     Metric.PEAK_MB: "client peak MB",
     Metric.ROWS_PER_SECOND: "rows/s",
     Metric.CPU_SECONDS_EACH: "CPU seconds each",
+    Metric.LONGEST_STATEMENT_SECONDS: "longest statement of a writer, seconds",
     Metric.SHARE_HELD: "share of estimates that held",
 }
 

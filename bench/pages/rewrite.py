@@ -26,6 +26,7 @@ def render(results: Sequence[Result]) -> str:
             span_column(Metric.SECONDS, 1),
             median_column(Metric.CPU_SECONDS, 1),
             median_column(Metric.PEAK_MB, 0),
+            median_column(Metric.LONGEST_STATEMENT_SECONDS, 2),
         ),
         goals_table(result),
     )

@@ -68,6 +68,7 @@ def test_it_runs_every_five_minutes_once_at_a_time_after_somebody_has_looked(
     words = read[0].words
     assert words["timetable"]["__var"]["expression"] == "*/5 * * * *"
     assert words["max_active_runs"] == 1
+    assert words["dagrun_timeout"] == 3600
     assert words["is_paused_upon_creation"]
     assert not words["catchup"]
 

@@ -108,14 +108,18 @@ def test_duplicates_come_back_when_the_row_that_was_to_stay_is_changed_before_th
     assert found == [(4, "theirs"), (5, "body 5"), (6, "body 6"), (7, "body 7")]
 
 
-def test_a_stamp_that_fails_does_not_hold_up_later_runs(messages: Database) -> None:
+def test_a_stamp_that_fails_changes_nothing_and_does_not_hold_up_later_runs(
+    messages: Database,
+) -> None:
     messages.run("alter table message add constraint never check (exported_at > '9000-01-01')"
                  " not valid")  # fmt: skip
+    before = rows(messages)
     outcome = run(messages, {"set": {"body": {"value": "new"}}})
     assert outcome.state is State.STOPPED and "never" in outcome.message
     later = {"select": "false", "set": {"body": {"value": "other"}}}
     outcome = done(messages, later)
-    assert any("could not stamp" in notice for notice in outcome.notices)
+    assert any("it had not changed a row" in notice for notice in outcome.notices)
+    assert rows(messages) == before
     assert left_over(messages) == []
 
 

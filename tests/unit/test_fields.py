@@ -127,6 +127,7 @@ def kinds_of(annotation: Any, entry: Entry) -> set[Kind]:
     plain: dict[Any, set[Kind]] = {
         bool: {Kind.FLAG},
         int: {Kind.NUMBER, Kind.SIZE},
+        float: {Kind.NUMBER},
         str: {Kind.TEXT},
         SecretStr: {Kind.TEXT},
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Param
@@ -35,6 +36,7 @@ MIGRATE, VALIDATE = FLOWS["migrate"], FLOWS["validate"]
 REWRITE, EXPORT = FLOWS["rewrite"], FLOWS["export"]
 _PARAMS = "windlass.airflow.params"
 BESIDE = 8  # tasks of a run that may be active beside the mapped ones: the holder, short steps
+REWRITE_TIMEOUT = timedelta(hours=1)  # of a run; the next one finishes what it has begun
 
 
 def flow_dag(
@@ -211,7 +213,8 @@ def rewrite_dag(
     """The flow `rewrite` of a spec: a mapping or a YAML file, without connection.
 
     `db_conn_id` is the id of an Airflow connection, or ``variable:`` and the name of a Variable
-    that holds a connection string.
+    that holds a connection string. A run ends after an hour, unless you give another
+    `dagrun_timeout`.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -225,7 +228,11 @@ def rewrite_dag(
         params=forms.rewrite_params(db_conn_id),
         tuning=tuning,
         ending=ending,
-        **{"description": "Changes rows of a table in place, with a backup first.", **dag_options},
+        **{
+            "description": "Changes rows of a table in place, with a backup first.",
+            "dagrun_timeout": REWRITE_TIMEOUT,
+            **dag_options,
+        },
     )
 
 
@@ -291,6 +298,8 @@ def spec_dag(
         raise BadSpec(lacking)
     params = {f"{key}_conn_id": forms.connection(value, entries[key.replace("_", "-")].help)
               for key, value in given.items()}  # fmt: skip
+    if place == REWRITE:
+        dag_options = {"dagrun_timeout": REWRITE_TIMEOUT, **dag_options}
     words = checked(place, spec, list(given), dict.fromkeys(given, PLACED))
     secret = [key for key, value in words.items() if has_password(str(value or ""))]
     if secret:

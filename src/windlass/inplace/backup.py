@@ -6,22 +6,17 @@ It is made under another name and counted; only then does it replace the previou
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
-import psycopg
 from psycopg import sql
 from psycopg.errors import DependentObjectsStillExist, LockNotAvailable
 
-from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import (
     identifier,
     may_create_in,
-    read_columns,
-    read_name,
     read_table,
 )
-from windlass.errors import Refused, TargetFull, WindlassError
+from windlass.errors import Refused, WindlassError
 from windlass.inplace import access
 from windlass.inplace.keeping import beside, read_owner, sign, surplus
 from windlass.inplace.staging import Staging
@@ -105,9 +100,9 @@ def copy(connection: Connection, staging: Staging) -> int:
             sql.SQL("select ordinal from {}").format(part) for part in parts
         )
         source = staging.old_rows(ordinals, named=True)
-    connection.execute(sql.SQL("create table {} as {}").format(identifier(new), source))
+    making = sql.SQL("create table {} as {}").format(identifier(new), source)
+    wanted = connection.execute(making).rowcount
     rows = _count(connection, sql.SQL("select count(*) from {}").format(identifier(new)))
-    wanted = _count(connection, sql.SQL("select count(*) from ({}) q").format(source))
     if rows != wanted:
         raise WindlassError(
             f"the backup {new} has {rows} rows, not {wanted}",
@@ -130,33 +125,55 @@ def _count(connection: Connection, query: sql.Composed) -> int:
     return int(str(row[0]))
 
 
-def lock_place(connection: Connection, plan: RewritePlan) -> None:
-    """Lock it for `swap`, in the same transaction, before any row is locked: somebody may be
-    reading the previous backup.
+def check_place(connection: Connection, plan: RewritePlan) -> None:
+    """Before the first row is changed.
 
     Raises:
-        Refused: something else is there now, or the new backup is gone.
+        Refused: something else has the backup's name, or the new backup is gone.
     """
     old, new = place_of(plan), _new_place(plan)
-    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(old),))
-    if read_table(connection, old):
-        said = whose(owner_of(connection, old), plan.table)
-        if said:
-            raise Refused([Problem(str(old), said, HINT)])
-        connection.execute(sql.SQL("lock table {}").format(identifier(old)))
+    if said := _taken(connection, plan):
+        raise Refused([Problem(str(old), said, HINT)])
     if read_table(connection, new) is None:
         raise Refused([Problem(str(new), "the backup of this run is gone", "begin a new run")])
 
 
-def swap(connection: Connection, plan: RewritePlan) -> None:
+def _taken(connection: Connection, plan: RewritePlan) -> str:
+    old = place_of(plan)
+    found = read_table(connection, old)
+    return whose(owner_of(connection, old), plan.table) if found else ""
+
+
+def swap(connection: Connection, plan: RewritePlan) -> Name:
     """Move the new backup into its place, and the previous one out of it, in the caller's
-    transaction. Backups that are not to be kept are dropped."""
+    transaction; backups that are not to be kept are dropped. Where something else has taken the
+    place, or depends on the previous backup, the new one stays beside it. Returns where it is.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: somebody is reading the previous backup.
+    """
     old, new = place_of(plan), _new_place(plan)
-    _clear_place(connection, plan)
+    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(old),))
+    if _taken(connection, plan):
+        return keep_beside(connection, plan)
+    try:
+        with connection.transaction():
+            _clear_place(connection, plan)
+    except DependentObjectsStillExist:
+        return keep_beside(connection, plan)
     name = sql.Identifier(old.name)
     connection.execute(sql.SQL("alter table {} rename to {}").format(identifier(new), name))
     sign(connection, plan.table, plan.run, old)
     _drop_surplus(connection, plan)
+    return old
+
+
+def keep_beside(connection: Connection, plan: RewritePlan) -> Name:
+    """Leave the new backup under its own name, until a later run's takes its place."""
+    new = _new_place(plan)
+    sign(connection, plan.table, plan.run, new)
+    _drop_surplus(connection, plan)
+    return new
 
 
 def _clear_place(connection: Connection, plan: RewritePlan) -> None:
@@ -181,9 +198,9 @@ def _drop_surplus(connection: Connection, plan: RewritePlan) -> None:
 
 def drop_unfinished(connection: Connection, plan: RewritePlan) -> None:
     """Drop what `copy` made and `swap` has not used: the previous backup stays."""
-    if plan.keeps_backup:
-        new = identifier(_new_place(plan))
-        connection.execute(sql.SQL("drop table if exists {}").format(new))
+    new = _new_place(plan)
+    if plan.keeps_backup and owner_of(connection, new)[1] != plan.run:
+        connection.execute(sql.SQL("drop table if exists {}").format(identifier(new)))
 
 
 def keep_touched(connection: Connection, staging: Staging) -> None:
@@ -203,60 +220,3 @@ def keep_touched(connection: Connection, staging: Staging) -> None:
             identifier(place), staging.old_rows(touched, named=True)
         )
     )
-
-
-# deleted rows, back from the staging tables
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """The rows that were to be restored. `kept_in` is the table that has all of them, if some could
-    not be."""
-
-    rows: int = 0
-    wanted: int = 0
-    kept_in: str = ""
-
-
-def return_deleted(connection: Connection, staging: Staging, ordinals: sql.Composable) -> Returned:
-    """Insert rows again as they were read, in the caller's transaction. Rows that no longer fit
-    into the table are kept in a separate one."""
-    plan = staging.plan
-    wanted = _count(
-        connection, sql.SQL("select count(*) from ({}) q").format(staging.old_rows(ordinals))
-    )
-    name = read_name(connection, plan.oid)
-    if not wanted or name is None:  # if the table was dropped, so were they
-        return Returned()
-    before = {one.number: one for one in plan.columns}
-    pairs = [
-        (sql.Identifier(one.name), sql.Identifier(before[one.number].old))
-        for one in read_columns(connection, plan.oid)
-        if one.number in before and not one.generated
-    ]
-    query = sql.SQL(
-        "insert into {} ({}) overriding system value select {} from ({}) q on conflict do nothing"
-    ).format(
-        identifier(name),
-        sql.SQL(", ").join(column for column, _ in pairs),
-        sql.SQL(", ").join(old for _, old in pairs),
-        staging.old_rows(ordinals),
-    )
-    try:
-        with connection.transaction():
-            rows = connection.execute(query).rowcount
-            connection.execute("set constraints all immediate")
-    except psycopg.Error as error:
-        found = explain(error, "putting rows back", side="database")
-        if found.retryable or isinstance(found, TargetFull):
-            raise
-        rows = 0
-    if rows == wanted:
-        return Returned(rows, wanted)
-    kept = Name("windlass", f"kept_{plan.run}")
-    connection.execute(
-        sql.SQL("create table {} as {}").format(
-            identifier(kept), staging.old_rows(ordinals, named=True)
-        )
-    )
-    return Returned(rows, wanted, str(kept))

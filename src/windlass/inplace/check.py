@@ -18,13 +18,23 @@ from windlass.errors import Refused
 from windlass.inplace import access
 from windlass.inplace.backup import HINT, owner_of, whose
 from windlass.inplace.relatives import read_problems
+from windlass.inplace.standbys import may_read_lag
 from windlass.model.flow import resolve
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.model.rewrite import Call, Kept, RewriteChange, RewriteColumn, RewritePlan, Where
+from windlass.model.rewrite import (
+    Call,
+    Kept,
+    RewriteChange,
+    RewriteColumn,
+    RewritePlan,
+    Selection,
+    Where,
+)
 from windlass.spec.choices import Backup, Delete, Order
 from windlass.spec.rewrite import Addition, Change, RewriteSpec
 
+FULL_BACKUP_BYTES = 64 << 20  # of a table that is backed up as a whole, unless the spec says so
 _TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
 _OF_A_LENGTH = {"character varying", "bpchar", '"bit"', "bit varying"}
 _TYPES = (
@@ -105,9 +115,7 @@ class _Checking:
         self._backup_schema()
         missing = tuple(name for name in spec.add if name not in self.columns)
         duplicates = self._duplicates(missing)
-        kept = spec.backup
-        if spec.delete is Delete.ALL_WITH_KEY and kept is Backup.NONE:
-            kept = Backup.TOUCHED
+        kept = self._kept()
         return self._empty(
             run,
             columns=tuple(self._columns(duplicates)),
@@ -123,7 +131,7 @@ class _Checking:
             "columns": (),
             "changes": (),
             "missing": (),
-            "kept": Kept(spec.backup.value, spec.backup_schema),
+            "kept": Kept(Backup.NONE.value, spec.backup_schema),
             "duplicates": None,
             **known,
         }
@@ -132,7 +140,7 @@ class _Checking:
             table=self.name,
             oid=self.table.oid,
             where=Where(f"{info.host}:{info.port}", info.dbname),
-            condition=spec.select,
+            selection=Selection(spec.select, spec.limit_rows),
             key=spec.key or "",
             id=spec.id or "",
             stamp=spec.stamp or "",
@@ -145,6 +153,15 @@ class _Checking:
             ),
             **words,
         )
+
+    def _kept(self) -> Backup:
+        spec = self.spec
+        if spec.delete is Delete.ALL_WITH_KEY and spec.backup is Backup.NONE:
+            return Backup.TOUCHED
+        if spec.backup is not Backup.AUTO:
+            return spec.backup
+        size_bytes = tables.read_size(self.connection, self.table.oid)
+        return Backup.FULL if size_bytes <= FULL_BACKUP_BYTES else Backup.TOUCHED
 
     def _columns(self, duplicates: Sequence[str] | None) -> Iterator[RewriteColumn]:
         for one in self.columns.values():
@@ -178,6 +195,12 @@ class _Checking:
                 self.name,
                 f"deleting its rows would change other tables' rows too: {keys}",
                 "no backup would have those; drop the ON DELETE action, or do not delete",
+            )
+        if spec.max_lag_seconds is not None and not may_read_lag(self.connection):
+            self.refuse(
+                "max-lag-seconds",
+                "this user may not see how far standbys are behind",
+                "grant pg_read_all_stats",
             )
         missing = [name for name in spec.add if name not in self.columns]
         if missing and not table.owns:

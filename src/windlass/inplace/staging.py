@@ -55,21 +55,37 @@ class Staging:
 
     def any_selected(self) -> sql.Composed:
         query = sql.SQL("select exists (select from {} where {})")
-        return query.format(self.target, in_brackets(self.plan.condition))
+        return query.format(self.target, in_brackets(self.plan.selection.condition))
 
     def count_selected(self) -> sql.Composed:
         query = sql.SQL("select count(*) from {} where {}")
-        return query.format(self.target, in_brackets(self.plan.condition))
+        return query.format(self.target, in_brackets(self.plan.selection.condition))
 
     def read(self) -> sql.Composed:
         """Read the selected rows, in the order of their places in the table."""
         return sql.SQL(
             "create table {} as select row_number() over (order by tableoid, ctid) as ordinal,"
-            " tableoid as place_in, ctid as place, {} from {} where {}"
-        ).format(self.table(), self._as_old(), self.target, in_brackets(self.plan.condition))
+            " tableoid as place_in, ctid as place, {} from {}"
+        ).format(self.table(), self._as_old(), self._picked(self.plan.selection.limit_rows))
+
+    def _picked(self, most_rows: int | None = None) -> sql.Composed:
+        """The selected rows, as many as the limit allows."""
+        picked = sql.SQL("{} where {}").format(
+            self.target, in_brackets(self.plan.selection.condition)
+        )
+        if most_rows is None:
+            return picked
+        names = comma_list(sql.Identifier(one.name) for one in self.plan.columns)
+        most = sql.Literal(most_rows)
+        return sql.SQL("(select tableoid, ctid, {} from {} limit {}) t").format(names, picked, most)
+
+    def some_selected(self, most_rows: int) -> sql.Composed:
+        return sql.SQL("select * from {} where {} limit {}").format(
+            self.target, in_brackets(self.plan.selection.condition), sql.Literal(most_rows)
+        )
 
     def _as_old(self) -> sql.Composed:
-        return _list(
+        return comma_list(
             sql.SQL("{} as {}").format(sql.Identifier(one.name), sql.Identifier(one.old))
             for one in self.plan.columns
         )
@@ -95,23 +111,43 @@ class Staging:
             for place, type_ in enumerate(types)
         ]
         return sql.SQL("create table {} ({})").format(
-            self.table(part), _list([sql.SQL("ordinal bigint"), *columns])
+            self.table(part), comma_list([sql.SQL("ordinal bigint"), *columns])
         )
 
     def set(self, given: Sequence[RewriteChange]) -> sql.Composed:
         """Every expression sees one row as it was read, under the table's own name, and nothing
         else at that level: a column may have any name."""
+        return sql.SQL("insert into {} select s.ordinal, n.* from {}").format(
+            self.table("_set"), self._computed(given, self.table())
+        )
+
+    def sample(self, most_rows: int) -> sql.Composed:
+        """Some rows as they are, and what expressions make of them, as text."""
+        shown = [one for one in self.plan.columns if one.name in self.sampled]
+        given = self.given
+        texts = [sql.SQL("s.{}::text").format(sql.Identifier(one.old)) for one in shown]
+        texts += [
+            sql.SQL("n.{}::text").format(sql.Identifier(_new(place))) for place in range(len(given))
+        ]
+        rows = sql.SQL("(select {} from {})").format(self._as_old(), self._picked(most_rows))
+        return sql.SQL("select {} from {}").format(comma_list(texts), self._computed(given, rows))
+
+    @property
+    def sampled(self) -> list[str]:
+        """Columns of the table that `sample` shows as they are."""
+        wanted = {self.plan.id, *(one.column for one in self.given)}
+        return [one.name for one in self.plan.columns if one.name in wanted]
+
+    def _computed(self, given: Sequence[RewriteChange], rows: sql.Composable) -> sql.Composed:
         return sql.SQL(
-            "insert into {new} select s.ordinal, n.* from {staged} s cross join lateral"
-            " (select {expressions} from (select {columns}) as {name}) n"
+            "{rows} s cross join lateral (select {expressions} from (select {columns}) as {name}) n"
         ).format(
-            new=self.table("_set"),
-            staged=self.table(),
-            expressions=_list(
+            rows=rows,
+            expressions=comma_list(
                 sql.SQL("{} as {}").format(sql.SQL(one.expression), sql.Identifier(_new(place)))
                 for place, one in enumerate(given)
             ),
-            columns=_list(
+            columns=comma_list(
                 sql.SQL("s.{} as {}").format(sql.Identifier(one.old), sql.Identifier(one.name))
                 for one in self.plan.columns
             ),
@@ -132,20 +168,31 @@ class Staging:
             return sql.SQL("null::{}").format(sql.SQL(self.plan.type_of(column)))
         return sql.SQL("s.{}").format(sql.Identifier(self.plan.column(column).old))
 
-    def joined(self, *, with_calls: bool = True) -> sql.Composed:
-        parts = [sql.SQL("{} s").format(self.table())]
-        if any(change.expression for change in self.plan.changes):
-            parts.append(sql.SQL("join {} n using (ordinal)").format(self.table("_set")))
-        if self.called and with_calls:
-            parts.append(sql.SQL("join {} c using (ordinal)").format(self.table("_called")))
+    def joined(
+        self, rows: sql.Composable | None = None, *, with_calls: bool = True
+    ) -> sql.Composed:
+        """The staged rows, or some `rows` with their ordinals, and what they become."""
+        parts = [sql.SQL("{} s").format(rows or self.table())]
+        for alias, part in self._joins(with_calls=with_calls).items():
+            name = sql.Identifier(alias)
+            parts.append(sql.SQL("join {} {} using (ordinal)").format(self.table(part), name))
         return sql.SQL(" ").join(parts)
+
+    def joined_aliases(self) -> list[str]:
+        """Of what `joined` joins with the rows, `s`."""
+        return list(self._joins(with_calls=True))
+
+    def _joins(self, *, with_calls: bool) -> dict[str, str]:
+        has_set = any(change.expression for change in self.plan.changes)
+        sets = {"n": "_set"} if has_set else {}
+        return {**sets, "c": "_called"} if self.called and with_calls else sets
 
     def find_extra(self) -> sql.Composed:
         """Rows that equal one with a lower ordinal, which is their `first`."""
         plan = self.plan
         assert plan.duplicates is not None
         grouped = {one.name for one in plan.columns if one.is_grouped} | set(plan.missing)
-        by = _list(
+        by = comma_list(
             self.current(name)
             if name in grouped
             else sql.SQL("{}::text").format(self.current(name))
@@ -180,28 +227,7 @@ class Staging:
     def make_gone(self) -> sql.Composed:
         return sql.SQL("create table {} (ordinal bigint)").format(self.table("_gone"))
 
-    def delete_others(self) -> sql.Composed:
-        return sql.SQL(
-            "with gone as (delete from {} t using {} s where {} returning s.ordinal)"
-            " insert into {} select ordinal from gone"
-        ).format(self.target, self.table("_others"), self._is_the_very_row(), self.table("_gone"))
-
-    def delete_extra(self) -> sql.Composed:
-        """Delete duplicates, but only if the row that stays is still as it was read."""
-        return sql.SQL(
-            "with gone as (delete from {target} t using {staged} s join {extra} e using (ordinal)"
-            " where {same} and exists (select from {target} t join {staged} s"
-            " on {same} where s.ordinal = e.first) returning s.ordinal)"
-            " insert into {gone} select ordinal from gone"
-        ).format(
-            target=self.target,
-            staged=self.table(),
-            extra=self.table("_extra"),
-            same=self._is_the_very_row(),
-            gone=self.table("_gone"),
-        )
-
-    def _is_the_very_row(self) -> sql.Composed:
+    def is_the_very_row(self) -> sql.Composed:
         """Whether row `t` of the table is row `s` as it was read: same place, same bytes."""
         return sql.SQL("t.ctid = s.place and t.tableoid = s.place_in and {}").format(
             same_image(
@@ -222,34 +248,8 @@ class Staging:
             self.table("_written")
         )
 
-    def write(self) -> sql.Composed:
-        """Change the rows in place; nobody ever sees the table without them."""
-        sets = _list(
-            sql.SQL("{} = {}").format(sql.Identifier(name), self.current(name))
-            for name in self.written_columns
-        )
-        return sql.SQL(
-            "with written as (update {target} t set {sets} from {joined} where {same}{kept}"
-            " returning s.ordinal, t.tableoid, t.ctid)"
-            " insert into {places} select * from written"
-        ).format(
-            target=self.target,
-            sets=sets,
-            joined=self.joined(),
-            same=self._is_the_very_row(),
-            kept=self._kept(),
-            places=self.table("_written"),
-        )
-
-    def find_unchanged(self) -> sql.Composed:
-        """For a run that changes no column: the rows are already right, and are only stamped."""
-        return sql.SQL(
-            "insert into {} select s.ordinal, t.tableoid, t.ctid from {} t join {} s on {}{}"
-        ).format(
-            self.table("_written"), self.target, self.table(), self._is_the_very_row(), self._kept()
-        )
-
-    def _kept(self) -> sql.Composed:
+    def kept(self) -> sql.Composed:
+        """A condition on `s`: the row is no duplicate."""
         if not self.extras:
             return sql.Composed([])
         return sql.SQL(" and not exists (select from {} e where e.ordinal = s.ordinal)").format(
@@ -267,7 +267,7 @@ class Staging:
         )
 
     def _as_named(self) -> sql.Composed:
-        return _list(
+        return comma_list(
             sql.SQL("s.{} as {}").format(sql.Identifier(one.old), sql.Identifier(one.name))
             for one in self.plan.columns
         )
@@ -294,12 +294,16 @@ class Staging:
         return bool(row and row[0])
 
     def count_kept(self) -> sql.Composed:
-        return sql.SQL("select count(*) from {} s where true{}").format(self.table(), self._kept())
+        return sql.SQL("select count(*) from {} s where true{}").format(self.table(), self.kept())
 
     def analyze(self, connection: Connection, part: str) -> None:
         """Once it is filled. Without statistics the planner joins two of them by nested loops:
         60 s for 20,000 rows that take 1 s with them."""
         connection.execute(sql.SQL("analyze {}").format(self.table(part)))
+
+    def index(self, connection: Connection, part: str) -> None:
+        """Once it is filled, so that a span of its rows is found."""
+        connection.execute(sql.SQL("create index on {} (ordinal)").format(self.table(part)))
 
     def drop(self, connection: Connection) -> None:
         for part in PARTS:
@@ -315,8 +319,8 @@ def same_image(left: Sequence[sql.Composable], right: Sequence[sql.Composable]) 
 
     Without the casts PostgreSQL would compare column by column, by each type's own operator.
     """
-    return sql.SQL("row({})::record *= row({})::record").format(_list(left), _list(right))
+    return sql.SQL("row({})::record *= row({})::record").format(comma_list(left), comma_list(right))
 
 
-def _list(parts: Iterable[sql.Composable]) -> sql.Composed:
+def comma_list(parts: Iterable[sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(parts)

@@ -1,64 +1,119 @@
-"""The statements that stamp the rows of a run with its time, in the spec's `stamp` column."""
+"""Stamps again what triggers of the table have reset, in the transaction that wrote the rows.
+
+A trigger may reset the stamp of every row that changes, to put the row back into the queue. Then
+the stamp alone is written once more: the rows are still locked, so nobody else has changed them.
+"""
 
 from __future__ import annotations
 
 from psycopg import sql
 
-from windlass.inplace.staging import Staging, same_image
+from windlass.engines.postgres.session import Connection
+from windlass.errors import WindlassError
+from windlass.inplace.staging import Staging
+from windlass.inplace.writing import Span, Stamp, moment_of
+from windlass.model.units import plural
 
 
-def stamps(staging: Staging) -> tuple[sql.Composed, sql.Composed]:
-    """Stamp rows by their places, then by their ids those that have moved since."""
-    return _by_place(staging), _by_id(staging)
+def stamp_again(connection: Connection, staging: Staging, stamp: Stamp, span: Span) -> None:
+    """For tables with triggers, after a span's rows were written.
+
+    Raises:
+        WindlassError: some rows still do not bear the stamp, so that the next run would change them
+            a second time.
+    """
+    if not _unstamped(connection, staging, stamp, span):
+        return
+    for statement in (_by_place(staging, stamp, span), _by_id(staging, stamp, span)):
+        connection.execute(statement)
+    if rows := _unstamped(connection, staging, stamp, span):
+        raise WindlassError(
+            f"stamp {stamp.column}: a trigger of {staging.plan.table} resets it in"
+            f" {plural(rows, 'row')}, which the next run would change again; they are not written",
+            hint="change that trigger, or stamp another column",
+        )
 
 
-def _by_place(staging: Staging) -> sql.Composed:
-    """Stamp rows that are still where they were written. Those left in `_written` have moved."""
-    plan = staging.plan
-    return sql.SQL(
-        "with stamped as (update {target} t set {stamp} = now()"
-        " from {joined} join {written} w using (ordinal)"
-        " where t.ctid = w.place and t.tableoid = w.place_in and {same_id} and {same_stamp}"
-        " returning w.ordinal)"
-        " delete from {written} w using stamped where w.ordinal = stamped.ordinal"
-    ).format(
-        target=staging.target,
-        stamp=sql.Identifier(plan.stamp),
-        written=staging.table("_written"),
-        joined=staging.joined(),
-        same_id=same_image(
-            [sql.SQL("t.{}").format(sql.Identifier(plan.id))], [staging.current(plan.id)]
-        ),
-        same_stamp=_same(staging, plan.stamp),
+def _unstamped(connection: Connection, staging: Staging, stamp: Stamp, span: Span) -> int:
+    row = connection.execute(_count_without(staging, stamp, span)).fetchone()
+    return int(str(row[0])) if row else 0
+
+
+def _by_place(staging: Staging, stamp: Stamp, span: Span) -> sql.Composed:
+    """Rows that are where they were written."""
+    found = sql.SQL("select w.ordinal, w.place_in, w.place from {} w where {}")
+    written = staging.table("_written")
+    return _again(staging, stamp, found.format(written, span.holds("w")))
+
+
+def _by_id(staging: Staging, stamp: Stamp, span: Span) -> sql.Composed:
+    """Rows that a trigger has changed since, if exactly one row has their id."""
+    id_ = sql.Identifier(staging.plan.id)
+    return _again(
+        staging,
+        stamp,
+        sql.SQL(
+            "select l.ordinal, (array_agg(t.tableoid))[1] as place_in,"
+            " (array_agg(t.ctid))[1] as place from ({lost}) l join {target} t on t.{id} = l.id_now"
+            " group by l.ordinal having count(*) = 1"
+        ).format(lost=_lost(staging, span), target=staging.target, id=id_),
     )
 
 
-def _by_id(staging: Staging) -> sql.Composed:
-    """Stamp rows that somebody has changed since, if exactly one row has the id, and its stamp is
-    what was selected."""
-    plan = staging.plan
-    id_ = sql.Identifier(plan.id)
+def _again(staging: Staging, stamp: Stamp, found: sql.Composed) -> sql.Composed:
     return sql.SQL(
-        "with lost as (select s.*, {new_id} as id_now from {joined}"
-        " where ordinal in (select ordinal from {written})),"
-        " single as (select {id} as id_now from {target}"
-        " where {id} in (select id_now from lost) group by {id} having count(*) = 1)"
-        " update {target} t set {stamp} = now()"
-        " from lost s join single o on o.id_now = s.id_now"
-        " where t.{id} = s.id_now and {same_stamp}"
+        "with again as (update {target} t set {column} = {moment} from ({found}) f"
+        " where t.ctid = f.place and t.tableoid = f.place_in and {differs}"
+        " returning f.ordinal, t.tableoid as place_in, t.ctid as place)"
+        " update {written} w set place_in = again.place_in, place = again.place"
+        " from again where w.ordinal = again.ordinal"
     ).format(
         target=staging.target,
-        id=id_,
-        new_id=staging.current(plan.id),
-        joined=staging.joined(),
+        column=sql.Identifier(stamp.column),
+        moment=moment_of(stamp),
+        found=found,
+        differs=_differs(staging, stamp),
         written=staging.table("_written"),
-        stamp=sql.Identifier(plan.stamp),
-        same_stamp=_same(staging, plan.stamp),
     )
 
 
-def _same(staging: Staging, column: str) -> sql.Composed:
-    return same_image(
-        [sql.SQL("t.{}").format(sql.Identifier(column))],
-        [sql.SQL("s.{}").format(sql.Identifier(staging.plan.column(column).old))],
+def _lost(staging: Staging, span: Span) -> sql.Composed:
+    """Rows that are no longer where they were written, with their ids."""
+    within = [span.holds(alias) for alias in ("s", *staging.joined_aliases())]
+    return sql.SQL(
+        "select w.ordinal, {id} as id_now from {joined} join {written} w using (ordinal)"
+        " where {within} and {span} and not exists (select from {target} t"
+        " where t.ctid = w.place and t.tableoid = w.place_in)"
+    ).format(
+        id=staging.current(staging.plan.id),
+        joined=staging.joined(),
+        written=staging.table("_written"),
+        within=sql.SQL(" and ").join(within),
+        span=span.holds("w"),
+        target=staging.target,
+    )
+
+
+def _count_without(staging: Staging, stamp: Stamp, span: Span) -> sql.Composed:
+    """Rows of the span that do not bear the stamp, where they are now."""
+    return sql.SQL(
+        "select (select count(*) from {written} w join {target} t"
+        " on t.ctid = w.place and t.tableoid = w.place_in where {span} and {differs})"
+        " + (select count(*) from ({lost}) l where not exists"
+        " (select from {target} t where t.{id} = l.id_now and not ({differs})))"
+    ).format(
+        written=staging.table("_written"),
+        target=staging.target,
+        span=span.holds("w"),
+        differs=_differs(staging, stamp),
+        lost=_lost(staging, span),
+        id=sql.Identifier(staging.plan.id),
+    )
+
+
+def _differs(staging: Staging, stamp: Stamp) -> sql.Composed:
+    return sql.SQL("t.{} is distinct from {}::{}").format(
+        sql.Identifier(stamp.column),
+        moment_of(stamp),
+        sql.SQL(staging.plan.type_of(stamp.column)),
     )

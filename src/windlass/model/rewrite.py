@@ -52,6 +52,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """The rows that a rewrite picks."""
+
+    condition: str  # SQL
+    limit_rows: int | None = None  # the most
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A Python function that gets every row; none if it is empty."""
 
@@ -68,7 +76,7 @@ class RewritePlan:
     oid: int
     where: Where
     columns: tuple[RewriteColumn, ...]
-    condition: str
+    selection: Selection
     changes: tuple[RewriteChange, ...]
     missing: tuple[str, ...]  # columns that are added to the table
     key: str

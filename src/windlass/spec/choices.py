@@ -65,6 +65,7 @@ class Delete(StrEnum):
 class Backup(StrEnum):
     """The rows that a rewrite backs up."""
 
+    AUTO = "auto"  # all up to some size of the table, those that it changes above
     FULL = "full"
     TOUCHED = "touched"
     NONE = "none"

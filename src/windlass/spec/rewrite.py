@@ -90,6 +90,10 @@ class RewriteSpec(SpecModel):
     delete: Delete = field("delete")
     backup: Backup = field("backup")
     keep_backups: int = field("keep-backups")
+    commit_rows: int = field("commit-rows")
+    pause_seconds: float = field("pause-seconds")
+    limit_rows: int | None = field("limit-rows")
+    max_lag_seconds: float | None = field("max-lag-seconds")
 
     @property
     def written_database(self) -> SecretStr | None:
@@ -107,6 +111,11 @@ class RewriteSpec(SpecModel):
             raise ValueError("stamp: give id too, the column that names a row")
         if self.delete is Delete.ALL_WITH_KEY and self.key is None:
             raise ValueError("delete: all_with_key needs key, the column that rows have in common")
+        if self.limit_rows and (self.drop_duplicates or self.delete is Delete.ALL_WITH_KEY):
+            raise ValueError(
+                "limit-rows: a run that sees some of the rows can neither find their duplicates"
+                " nor delete the others with their key"
+            )
         unfilled = sorted(name for name, one in self.add.items() if not one.is_given)
         if unfilled and self.function is None:
             raise ValueError(f"add: nothing fills {', '.join(unfilled)}")

@@ -110,6 +110,17 @@ def read_relatives(connection: Connection, oid: int) -> Relatives:
     )
 
 
+def read_size(connection: Connection, oid: int) -> int:
+    """The bytes of a table's rows, with its partitions and what is stored out of line."""
+    row = connection.execute(
+        "with recursive tree as (select %s::oid as oid union all select i.inhrelid from tree"
+        "  join pg_inherits i on i.inhparent = tree.oid)"
+        " select coalesce(sum(pg_table_size(oid)), 0)::bigint from tree",
+        (oid,),
+    ).fetchone()
+    return int(str(row[0])) if row else 0
+
+
 def read_name(connection: Connection, oid: int) -> Name | None:
     """A table's current name; None if it is gone."""
     row = connection.execute(

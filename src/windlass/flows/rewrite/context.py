@@ -15,10 +15,12 @@ from windlass.flows.rewrite.outline import REWRITE
 from windlass.flows.rewrite.runs import (
     begin_run,
     count,
+    deleted_rows,
     is_altered,
     read_rewrite_plan,
     seconds_by_step,
     session_name,
+    written_rows,
 )
 from windlass.inplace.check import plan_rewrite
 from windlass.inplace.staging import Staging
@@ -231,12 +233,9 @@ class Rewriting(Reporting):
     @property
     def has_changed_table(self) -> bool:
         """From here on an unfinished run is finished, not started over."""
-        return bool(self.deleted) or ("write_rows", "") in self.journal
-
-    @property
-    def deleted(self) -> int:
-        """Rows that the run deleted from the table."""
-        return int(self.note("delete_rows").get("rows", 0))
+        lines = self.journal.by_step
+        is_changed = deleted_rows(lines) or written_rows(lines)
+        return bool(is_changed) or ("write_rows", "") in self.journal
 
     @property
     def added(self) -> list[str]:

@@ -6,6 +6,7 @@ nobody holds it between two steps: then the journal shows whose run it is.
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 
 import psycopg
@@ -42,7 +43,7 @@ class TableHold:
         self.table = str(Name(spec.schema_, spec.table))
         self._spec = spec
         self._connection: Connection | None = None
-        self._cancelled = False
+        self._stop = threading.Event()
 
     @property
     def is_entered(self) -> bool:
@@ -68,8 +69,15 @@ class TableHold:
         """Raises:
         Interrupted: the run has to stop.
         """
-        if self._cancelled:
+        if self._stop.is_set():
             raise Interrupted("stopped on request")
+
+    def wait(self, seconds: float) -> None:
+        """Raises:
+        Interrupted: the run has to stop.
+        """
+        self._stop.wait(seconds)
+        self.check()
 
     def enter(self, known: str = "") -> list[Run]:
         """Connect and take the table's lock; returns the table's runs, newest first. `known` is the
@@ -151,7 +159,7 @@ class TableHold:
 
     def cancel(self) -> None:
         """Cancel what is in flight; nothing more starts."""
-        self._cancelled = True
+        self._stop.set()
         if self._connection is not None and not self._connection.closed:
             with suppress(psycopg.Error):
                 self._connection.cancel_safe(timeout=5)

@@ -12,6 +12,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_columns
 from windlass.engines.postgres.transaction import ONE_SNAPSHOT, working_in_place
 from windlass.inplace.keeping import list_backups
+from windlass.inplace.writing import Kind
 from windlass.journal import door, records
 from windlass.journal.records import Line, Lines, note_of
 from windlass.model.flow import Result
@@ -62,6 +63,33 @@ def read_lines(connection: Connection, run: str) -> dict[str, dict[str, Line]]:
     return records.by_step(records.read_lines(connection, run))
 
 
+def attempts(lines: Lines, step: str, kind: Kind) -> dict[str, Mapping[str, Any]]:
+    """The newest note of each batch of a step, by the item of its first attempt."""
+    notes: dict[str, Mapping[str, Any]] = {}
+    for item, line in lines.get(step, {}).items():
+        if item.startswith(f"{kind} "):
+            notes[" ".join(item.split()[:3])] = line.note or {}
+    return notes
+
+
+def changed_rows(lines: Lines, step: str, kind: Kind) -> int:
+    """Rows that the batches of a step have changed."""
+    batches = lines.get(step, {}).items()
+    return sum(
+        int((line.note or {})["rows"]) for item, line in batches if item.startswith(f"{kind} ")
+    )
+
+
+def written_rows(lines: Lines) -> int:
+    return changed_rows(lines, "write_rows", Kind.ROWS)
+
+
+def deleted_rows(lines: Lines) -> int:
+    """Including those that came back."""
+    kinds = Kind.DUPLICATES, Kind.OTHERS
+    return sum(changed_rows(lines, "delete_rows", kind) for kind in kinds)
+
+
 def count(plan: RewritePlan, lines: Lines) -> dict[str, int]:
     """Numbers of a run's rows by what became of them, from its journal."""
 
@@ -71,12 +99,17 @@ def count(plan: RewritePlan, lines: Lines) -> dict[str, int]:
     return {
         "selected": note("read_rows", "", "rows"),
         "backed up": note("back_up_rows", "copy", "rows"),
-        "duplicates deleted": note("delete_rows", "", "duplicates")
+        "duplicates deleted": changed_rows(lines, "delete_rows", Kind.DUPLICATES)
         - note("write_rows", "", "returned"),
-        "others deleted": note("delete_rows", "", "others"),
-        "written": note("write_rows", "", "rows"),
+        "others deleted": changed_rows(lines, "delete_rows", Kind.OTHERS),
+        "written": written_rows(lines),
         "left, as others changed them": note("write_rows", "", "left"),
-        "stamped": note("stamp_rows", "", "rows"),
+        "left, as others had locked them": note("write_rows", "", "locked")
+        + note("delete_rows", "", "locked"),
+        "left, as a trigger kept them": note("write_rows", "", "kept")
+        + note("delete_rows", "", "kept"),
+        "left, as the run ended early": note("write_rows", "", "undone"),
+        "stamped": written_rows(lines) if plan.stamp else 0,
     }
 
 

@@ -11,22 +11,30 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 
 import psycopg
-from psycopg import sql
 
 from windlass.engines.postgres.errors import explain, explaining
 from windlass.engines.postgres.lock import end_sessions
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.table import read_columns
 from windlass.errors import Interrupted, TargetFull, WindlassError
 from windlass.flows.rewrite.context import Rewriting
-from windlass.flows.rewrite.runs import session_name
+from windlass.flows.rewrite.runs import changed_rows, session_name
 from windlass.flows.rewrite.undo import drop_run
-from windlass.flows.rewrite.waits import in_short_waits
+from windlass.flows.rewrite.writing import (
+    add_columns,
+    begin,
+    clear,
+    close,
+    delete_batches,
+    finish,
+    give_up,
+    left_over,
+    write_batches,
+)
 from windlass.inplace import backup
 from windlass.inplace.frames import call_function
 from windlass.inplace.given import first_misfit, take_over
 from windlass.inplace.staging import Staging
-from windlass.inplace.stamping import stamps
+from windlass.inplace.writing import Kind
 from windlass.model.event import Noticed
 from windlass.model.flow import ONE, Item, Result
 from windlass.model.outcome import State
@@ -58,7 +66,9 @@ def read_rows(run: Rewriting, _: Item) -> Result:
         rows = connection.execute(staging.read()).rowcount
         if run.plan.deletes_by_key:
             connection.execute(staging.read_others())
+            staging.index(connection, "_others")
             staging.analyze(connection, "_others")
+        staging.index(connection, "")
         staging.analyze(connection, "")
         return {"rows": rows}
 
@@ -81,6 +91,7 @@ def change_rows(run: Rewriting, _: Item) -> Result:
         def take(connection: Connection) -> Result:
             staging = Staging(run.plan, columns)
             changed = take_over(connection, staging, rows)
+            staging.index(connection, "_called")
             staging.analyze(connection, "_called")
             return {"columns": columns, "changed": changed, "rows": rows}
 
@@ -103,6 +114,7 @@ def _set(run: Rewriting, connection: Connection) -> Result:
     except psycopg.DataError as error:
         name = first_misfit(connection, staging.given, assign)
         raise explain(error, f"change_rows: column {name}", side="database") from error
+    staging.index(connection, "_set")
     staging.analyze(connection, "_set")
     if rows != run.selected:
         raise WindlassError(
@@ -114,6 +126,7 @@ def _set(run: Rewriting, connection: Connection) -> Result:
 
 def _find_extra(run: Rewriting, connection: Connection) -> Result:
     rows = connection.execute(run.staging.find_extra()).rowcount
+    run.staging.index(connection, "_extra")
     run.staging.analyze(connection, "_extra")
     return {"rows": rows}
 
@@ -142,37 +155,60 @@ def delete_rows(run: Rewriting, _: Item) -> Result:
     if not run.selected or run.is_over:
         return _counted(run, "delete_rows")
 
-    def delete(connection: Connection) -> Result:
-        staging, plan = run.staging, run.plan
-        if not (staging.extras or plan.deletes_by_key):
-            return {"rows": 0}
-        connection.execute(staging.make_gone())
-        extra = connection.execute(staging.delete_extra()).rowcount if staging.extras else 0
-        others = connection.execute(staging.delete_others()).rowcount if plan.deletes_by_key else 0
-        return {"rows": extra + others, "duplicates": extra, "others": others}
+    def sum_up(_: Connection) -> Result:
+        lines = run.journal.by_step
+        counts = {str(kind): changed_rows(lines, "delete_rows", kind) for kind in _DELETED}
+        left = left_over(run, "delete_rows", *_DELETED)
+        return {"rows": sum(counts.values()), **counts, **left}
 
-    return run.once("delete_rows", "", delete)
+    try:
+        if (run.staging.extras or run.plan.deletes_by_key) and (
+            "delete_rows",
+            "",
+        ) not in run.journal:
+            delete_batches(run)
+        return run.once("delete_rows", "", sum_up)
+    except WindlassError as error:
+        _end_if_final(run, error)
+        raise
+
+
+_DELETED = (Kind.DUPLICATES, Kind.OTHERS)
 
 
 @_explained
 def write_rows(run: Rewriting, _: Item) -> Result:
-    """Write the rows back in place. Rows changed or deleted by others since they were read are
-    left, counted and reported: the next run finds them.
+    """Write the rows back in place and stamp them, in short transactions. Rows that others have
+    changed, deleted or locked are left, counted and reported: the next run finds them.
 
-    If the write fails, for example because of a constraint, deleted rows are restored.
+    If no row can be written, for example because of a constraint, deleted rows are restored.
     """
     run.join()
     if not run.selected or run.is_over:
         return _counted(run, "write_rows")
     try:
-        if run.plan.missing and ("write_rows", "") not in run.journal:
-            _add_columns(run)
-        done = run.once("write_rows", "", lambda connection: _write(run, connection))
+        if ("write_rows", "") not in run.journal:
+            if run.plan.missing:
+                add_columns(run)
+            begin(run)
+            write_batches(run)
+        done = finish(run)
     except WindlassError as error:
-        may_yet_work = error.retryable or isinstance(error, Interrupted | TargetFull)
-        if run.deleted and not may_yet_work:
-            _give_up(run, error)
+        _end_if_final(run, error)
         raise
+    _tell_left(run, done)
+    return done
+
+
+def _end_if_final(run: Rewriting, error: WindlassError) -> None:
+    may_yet_work = error.retryable or isinstance(error, Interrupted | TargetFull)
+    if not may_yet_work:
+        give_up(run, error)
+
+
+def _tell_left(run: Rewriting, done: Result) -> None:
+    """Report the rows that were left, and why."""
+    locked = int(done["locked"]) + int(run.note("delete_rows").get("locked", 0))
     if done["left"]:
         run.emit(
             Noticed(
@@ -180,122 +216,38 @@ def write_rows(run: Rewriting, _: Item) -> Result:
                 " the next run finds what is still to be done"
             )
         )
-    return done
-
-
-def _write(run: Rewriting, connection: Connection) -> Result:
-    staging, plan = run.staging, run.plan
-    if run.is_stale():
-        raise WindlassError(
-            f"{plan.table} was altered after its rows were read; nothing was written",
-            hint="run the same command again: it undoes this run and starts over",
-        )
-    if plan.keeps_backup:
-        backup.lock_place(connection, plan)
-    row = connection.execute(staging.count_kept()).fetchone()
-    kept = int(row[0]) if row and isinstance(row[0], int) else 0
-    connection.execute(staging.make_written())
-    _expect_order(connection)
-    writes = staging.write() if staging.written_columns else staging.find_unchanged()
-    rows = connection.execute(writes).rowcount
-    staging.analyze(connection, "_written")
-    returned = backup.Returned()
-    if run.note("delete_rows").get("duplicates") and rows < kept:
-        returned = backup.return_deleted(connection, staging, staging.stray())
-        if returned.rows == returned.wanted:
-            connection.execute(staging.forget_gone(staging.stray()))
-        _tell_kept(run, returned)
-    gone = run.deleted - returned.rows
-    swaps = plan.keeps_backup and bool(rows or gone)
-    if swaps:
-        if plan.kept.level == "touched" and rows + gone < run.note("back_up_rows", "copy")["rows"]:
-            backup.keep_touched(connection, staging)
-        backup.swap(connection, plan)
-    return {
-        "rows": rows,
-        "left": kept - rows,
-        "returned": returned.rows,
-        "columns": staging.written_columns,
-        "swapped": swaps,
-    }
-
-
-def _expect_order(connection: Connection) -> None:
-    """For this transaction: rows are found by ctid, in the table's order, so each page is fetched
-    once. With default settings the planner would read the whole table: 0.8 instead of 0.2 s for
-    100,000 of a million rows."""
-    connection.execute("set local random_page_cost to 0.05")
-
-
-def _tell_kept(run: Rewriting, returned: backup.Returned) -> None:
-    if returned.kept_in:
-        missing = f"{returned.wanted - returned.rows} of {plural(returned.wanted, 'row')}"
+    if locked:
+        text = f"{plural(locked, 'row')} left, as others had locked them: the next run finds them"
+        run.emit(Noticed(text))
+    if done["kept"]:
+        names = ", ".join(run.note("write_rows", "begin")["may_skip"]) or "a rule"
         run.emit(
             Noticed(
-                f"{missing} that run {run.plan.run} has deleted cannot be put back:"
-                f" {returned.kept_in} has them all"
+                f"{plural(done['kept'], 'row')} left, as a BEFORE trigger of {run.plan.table}"
+                f" returned NULL for them ({names}); so will the next run's"
             )
         )
-
-
-def _add_columns(run: Rewriting) -> None:
-    """Raises:
-    ConnectionLost: somebody held the table for long; retrying may help.
-    """
-    plan = run.plan
-    clauses = sql.SQL(", ").join(
-        sql.SQL("add column if not exists {} {}").format(
-            sql.Identifier(name), sql.SQL(plan.type_of(name))
+    if done["backup"] not in ("", str(backup.place_of(run.plan))):
+        place = backup.place_of(run.plan)
+        run.emit(
+            Noticed(
+                f"the backup of this run is {done['backup']}: {place} is in use. The next run"
+                " replaces both"
+            )
         )
-        for name in plan.missing
-    )
-
-    def add(timeout: str) -> Result:
-        def work(connection: Connection) -> Result:
-            there = {one.name for one in read_columns(connection, plan.oid)}
-            connection.execute(sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout)))
-            connection.execute(sql.SQL("alter table {} {}").format(run.staging.target, clauses))
-            return {"columns": [name for name in plan.missing if name not in there]}
-
-        return run.once("write_rows", "add column", work)
-
-    in_short_waits(add)
 
 
 @_explained
 def stamp_rows(run: Rewriting, _: Item) -> Result:
-    """Stamp the rows that were written, drop the staging tables, and write the run's end."""
+    """Count what was stamped, drop the staging tables, and write the run's end. A row is stamped by
+    the statement that writes it."""
     run.join()
     if run.is_over:
         return {**_summary(run), "resumed": True}
     if run.selected:
-        done = run.once("stamp_rows", "", lambda connection: _stamp(run, connection))
-        if done["unstamped"]:
-            run.emit(
-                Noticed(
-                    f"{plural(done['unstamped'], 'row')} not stamped, as others have changed or"
-                    " deleted them, or their columns, since they were written"
-                )
-            )
+        run.once("stamp_rows", "", lambda connection: clear(run, connection))
     run.end(State.DONE, run.outcome(State.DONE))
     return _summary(run)
-
-
-def _stamp(run: Rewriting, connection: Connection) -> Result:
-    """Find them by ctid and id; not if the id or stamp column was replaced."""
-    plan, staging = run.plan, run.staging
-    rows = 0
-    if plan.stamp and not run.is_stale({plan.id, plan.stamp}):
-        _expect_order(connection)
-        rows = sum(connection.execute(one).rowcount for one in stamps(staging))
-    return _clear(run, connection, rows)
-
-
-def _clear(run: Rewriting, connection: Connection, stamped: int) -> Result:
-    run.staging.drop(connection)
-    backup.drop_unfinished(connection, run.plan)
-    written = int(run.note("write_rows")["rows"])
-    return {"rows": stamped, "unstamped": written - stamped if run.plan.stamp else 0}
 
 
 def _summary(run: Rewriting) -> Result:
@@ -335,33 +287,14 @@ def settle(run: Rewriting) -> None:
         run.emit(Noticed(f"run {name} was abandoned, and is {dropped}"))
         return
     try:
+        delete_rows(run, ONE)
         write_rows(run, ONE)
     except WindlassError as error:
-        if not run.is_over:
+        if error.retryable or isinstance(error, Interrupted | TargetFull):
             raise
+        if not run.is_over:
+            close(run, error)
         run.emit(Noticed(f"run {name} was abandoned half-way, and cannot be finished: {error}"))
         return
-    try:
-        stamp_rows(run, ONE)
-    except WindlassError as error:
-        if error.retryable or isinstance(error, TargetFull):
-            raise
-        run.once("stamp_rows", "", lambda connection: _clear(run, connection, 0))
-        run.emit(Noticed(f"run {name} could not stamp what it had written: {error}"))
-        stamp_rows(run, ONE)
+    stamp_rows(run, ONE)
     run.emit(Noticed(f"run {name} was abandoned half-way, and is finished now"))
-
-
-def _give_up(run: Rewriting, error: WindlassError) -> None:
-    """Restore the rows that the run deleted, and end it: then it has changed nothing, and the
-    previous backup stays."""
-    connection, plan, staging = run.connection, run.plan, run.staging
-    doing = f"putting back what run {plan.run} has deleted"
-    with explaining(doing, side="database"), connection.transaction():
-        returned = backup.return_deleted(connection, staging, staging.all_gone())
-        _tell_kept(run, returned)
-        staging.drop(connection)
-        backup.drop_unfinished(connection, plan)
-        message = f"{error}; {plural(returned.rows, 'row')} that it had deleted are back"
-        run.end(State.ROLLED_BACK, run.outcome(State.ROLLED_BACK, message))
-    run.emit(Noticed(f"{plural(returned.rows, 'row')} that run {plan.run} had deleted are back"))

@@ -12,7 +12,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_name
 from windlass.errors import Refused
 from windlass.flows.migrate.written import written_since
-from windlass.flows.rewrite.runs import has_changed, read_lines, read_rewrite_plan
+from windlass.flows.rewrite.runs import deleted_rows, has_changed, read_lines, read_rewrite_plan
 from windlass.flows.rewrite.waits import in_short_waits
 from windlass.flows.rollback import already_undone, find_run
 from windlass.inplace import backup, restoring
@@ -45,11 +45,10 @@ def foresee_rewrite(connection: Connection, found: records.Run) -> Foreseen:
 
 def _done(run: str, lines: Lines) -> restoring.Done:
     write = note_of(lines, "write_rows", "")
-    deleted = note_of(lines, "delete_rows", "").get("rows", 0)
     return restoring.Done(
         added=note_of(lines, "write_rows", "add column").get("columns", ()),
-        changed=write.get("columns", ()),
-        deleted=deleted - write.get("returned", 0),
+        changed=note_of(lines, "write_rows", "begin").get("columns", ()),
+        deleted=deleted_rows(lines) - write.get("returned", 0),
         transactions=records.transactions(run),
     )
 
