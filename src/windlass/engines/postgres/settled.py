@@ -48,7 +48,8 @@ class Settled:
         settled = sql.SQL("{}::timestamptz").format(sql.Literal(self.moment))
         if not type_.endswith("with time zone"):
             settled = sql.SQL("({} at time zone {})").format(settled, sql.Literal(self.zone))
-        if once:  # a date is over when the day is
+        if once:  # a stamp may be rounded down, to its second or day
+            settled = sql.SQL("pg_catalog.date_trunc('second', {})").format(settled)
             return sql.SQL("{} filter (where {} < ({})::{})").format(
                 most, mark, settled, sql.SQL(type_)
             )
