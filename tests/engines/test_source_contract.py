@@ -22,7 +22,7 @@ from engines import (
     sqlite_engine,
     values_of,
 )
-from exporting import export, files, rows, spec_file
+from exporting import export, files, rows, spec_file, stop
 from servers import Database
 from windlass.engines.base import FILES, Source
 from windlass.engines.registry import ENGINES, open_source
@@ -349,6 +349,7 @@ def test_the_same_run_loads_nothing_twice(engine: Engine, tmp_path: Path) -> Non
     filled(engine)
     for _ in range(2):
         ran = export(engine, tmp_path, "--run", "monday", disposition="append").expect(0)
+        stop(tmp_path, "monday")
     assert any("nothing is loaded again" in notice for notice in ran.result["notices"])
     assert rows(tmp_path, "select count(*) from orders") == [(100,)]
 

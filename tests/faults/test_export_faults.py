@@ -105,7 +105,7 @@ def test_what_the_server_says_while_rows_are_read_decides_about_another_try(
             rows_of = f"(select shop.boom(id, '{code}') as n from shop.orders) as v"
             reader = ArrowReader(address, like, holder.numbered(1).id, "test")
             with pytest.raises(WindlassError) as error:
-                list(reader.batches(Export("v", "v", rows_of, (column,), "truncate")))
+                list(reader.batches(Export("v", "v", rows_of, (column,), "truncate"), {}))
             reader.close()
             assert error.value.retryable is helps and "hidden" not in str(error.value), code
 

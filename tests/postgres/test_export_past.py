@@ -204,6 +204,70 @@ def test_what_may_have_been_loaded_cannot_be_rolled_back_and_says_so(
     assert "may have loaded" in refused.said
 
 
+def test_clean_removes_the_files_of_runs_that_nothing_resumes(
+    shop: Database, tmp_path: Path
+) -> None:
+    """Not those of the run that the same command resumes, of one at work, or of anybody else."""
+    dead = stopped(shop, tmp_path, **LOADED)
+    (manifest,) = (tmp_path / "files").rglob("manifest.json")
+    manifest.unlink()  # as if it had been killed while it wrote
+    folder = manifest.parent
+    (folder / "mine.txt").write_text("precious")
+    (folder / "part-00002.parquet#1").write_text("begun")
+    assert "Nothing to remove" in command(shop, tmp_path, "clean", "--yes", **LOADED).expect(0).said
+    export(shop, tmp_path, "--restart", **LOADED).expect(0)
+    kept = records(tmp_path)
+    record = kept.read(dead)
+    assert record is not None
+    now = datetime.now(UTC).isoformat()
+    kept.write(replace(record, process="1 on another machine", alive_at=now))
+    assert "Nothing to remove" in command(shop, tmp_path, "clean", "--yes", **LOADED).expect(0).said
+    refused = command(shop, tmp_path, "clean", "--yes", dead, **LOADED).expect(3)
+    assert "in progress" in refused.said
+    kept.write(record)
+    to = ("--to", f"file://{tmp_path}/files")
+    done = windlass("clean", "--yes", *to).expect(0)
+    assert "Removed 2 files" in done.said
+    assert [one.name for one in folder.iterdir()] == ["mine.txt"]
+    assert kept.read(dead) is None
+    assert len(windlass("status", "--json", *to).expect(0).result["runs"]) == 1
+
+
+def test_clean_removes_what_a_named_run_would_need_to_resume(
+    shop: Database, tmp_path: Path
+) -> None:
+    dead = stopped(shop, tmp_path, **FILES)
+    assert command(shop, tmp_path, "clean", "--yes", dead, **FILES).expect(0)
+    assert files(tmp_path) == []
+
+
+def test_a_relation_that_is_gone_when_a_run_resumes_leaves_no_files(
+    shop: Database, tmp_path: Path
+) -> None:
+    shop.run("create table shop.gone as select 1 as id")
+    words = {"relations": "shop.*", "disposition": "append", "jobs": 1}
+    path = spec_file(tmp_path, **words)
+    kill("after load", ["export", "--json", "-f", str(path)], {"WINDLASS_SOURCE": shop.url})
+    shop.run("drop table shop.gone")
+    ran = export(shop, tmp_path, **words).expect(0)
+    assert ran.result["resumed"] is True
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("form", [("-q",), ("--json",)], ids=["quiet", "json"])
+def test_a_run_that_was_killed_after_its_load_is_not_doubled_by_the_same_command(
+    form: tuple[str, ...], shop: Database, tmp_path: Path
+) -> None:
+    path = spec_file(tmp_path, **LOADED)
+    kill("after load", ["export", *form, "-f", str(path)], {"WINDLASS_SOURCE": shop.url})
+    ran = command(shop, tmp_path, "export", *form, **LOADED).expect(0)
+    assert rows(tmp_path, "select count(*) from orders") == [(100,)]
+    if form == ("-q",):
+        assert "resumed" in ran.stdout
+    else:
+        assert ran.result["resumed"] is True
+
+
 def test_a_run_that_left_no_record_is_named_with_those_that_did(
     shop: Database, tmp_path: Path
 ) -> None:

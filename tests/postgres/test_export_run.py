@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from awaiting import until
-from command import finish, start
+from command import finish, start, windlass
 from export_shop import SLEEPING, shop, table
-from exporting import export, files, rows, spec_file
+from exporting import export, files, rows, spec_file, stop
 from paths import DOCS
 from servers import Database
 from windlass import ExportSpec, read_spec
@@ -32,6 +33,7 @@ def test_a_named_run_reports_whether_it_resumes(shop: Database, tmp_path: Path) 
     for reported in ("has left nothing to resume", "what it has not read yet"):
         ran = export(shop, tmp_path, "--run", "monday", **words).expect(0)
         assert any(reported in notice for notice in ran.result["notices"])
+        stop(tmp_path, "monday")
 
 
 def test_files_are_kept_on_request_and_cut_by_size(shop: Database, tmp_path: Path) -> None:
@@ -110,16 +112,42 @@ def test_truncate_replaces_append_keeps(shop: Database, tmp_path: Path) -> None:
 
 
 def test_the_same_run_again_loads_nothing_twice(shop: Database, tmp_path: Path) -> None:
+    """As if it had been killed just before its end was recorded."""
     for _ in range(2):
         words = {"relations": "shop.orders", "disposition": "append"}
         ran = export(shop, tmp_path, "--run", "monday", **words).expect(0)
         assert len(table(tmp_path)) == 100
+        stop(tmp_path, "monday")
     assert any("nothing is loaded again" in notice for notice in ran.result["notices"])
     for _ in range(2):
         ran = export(
             shop, tmp_path, "--run", "files", relations="shop.orders", warehouse=None
         ).expect(0)
+        stop(tmp_path, "files")
     assert any("written before" in notice for notice in ran.result["notices"])
+
+
+@pytest.mark.parametrize("words", [{}, {"warehouse": None}], ids=["loaded", "files"])
+@pytest.mark.parametrize("quiet", [(), ("-q",)], ids=["", "quiet"])
+def test_a_run_that_has_finished_is_refused_under_its_name(
+    quiet: tuple[str, ...], words: dict[str, Any], shop: Database, tmp_path: Path
+) -> None:
+    """A constant name in a nightly job would load once, and look like success for ever."""
+    path = spec_file(tmp_path, relations="shop.orders", **words)
+    command = ["export", "-f", str(path), "--run", "nightly", *quiet]
+    windlass(*command, env={"WINDLASS_SOURCE": shop.url}).expect(0)
+    shop.run("insert into shop.orders values (101, now(), 'more')")
+    refused = windlass(*command, env={"WINDLASS_SOURCE": shop.url}).expect(3)
+    assert "run nightly: has finished" in refused.stderr and "leave --run out" in refused.stderr
+    result = windlass(*command[:3], "--json", *command[3:], env={"WINDLASS_SOURCE": shop.url})
+    assert result.expect(3).result["state"] == "refused"
+    more = export(shop, tmp_path, "--run", "tonight", relations="shop.orders", **words).expect(0)
+    assert more.result["rows"] == 101
+
+
+def test_a_new_run_has_no_name_of_another(shop: Database, tmp_path: Path) -> None:
+    ran = export(shop, tmp_path, "--run", "a", "--restart", relations="shop.orders").expect(2)
+    assert "--restart begins a new run" in ran.said
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b"])

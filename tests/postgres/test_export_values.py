@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import duckdb
 import pytest
 
 from exporting import export, rows
@@ -161,6 +162,28 @@ def test_infinity_is_a_named_loss_where_only_files_are_written(
     day = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
     assert found == [{"n": 1, "d": None, "t": None}, {"n": 2, "d": day.date(), "t": day}]
     assert {loss["object"] for loss in ran.result["losses"]} == {"public.v.d", "public.v.t"}
+
+
+@pytest.mark.parametrize(
+    ("form", "kept"), [("parquet", None), ("csv", "24:00:00")], ids=["parquet", "csv"]
+)
+def test_the_end_of_a_day_is_a_named_loss_where_files_cannot_hold_it(
+    form: str, kept: str | None, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    """A time in Parquet ends before 24:00: others would read 00:00 there. DuckDB knows it."""
+    source = database(16)
+    source.run("create table v (n int, t time)", "insert into v values (1, '24:00'), (2, '23:59')")
+    words: dict[str, Any] = {"relations": "v", "format": form, "compression": "none"}
+    ran = export(source, tmp_path, warehouse=None, **words).expect(0)
+    (file,) = (tmp_path / "files").rglob(f"*.{form}")
+    read = duckdb.read_parquet if form == "parquet" else duckdb.read_csv
+    found = read(str(file)).order("n").project("t::varchar").fetchall()
+    assert [one for (one,) in found] == [kept, "23:59:00"]
+    losses = {one["object"]: one["message"] for one in ran.result["losses"]}
+    assert set(losses) == (set() if kept else {"public.v.t"})
+    assert all("1 value " in message for message in losses.values())
+    export(source, tmp_path, **words).expect(0)
+    assert rows(tmp_path, "select t::varchar from v where n = 1") == [("24:00:00",)]
 
 
 @pytest.mark.parametrize("odd", ["{{1,2},{3,4}}", "[2:3]={1,2}"])

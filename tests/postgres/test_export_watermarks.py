@@ -141,6 +141,20 @@ def test_a_user_who_may_not_see_the_writers_gets_a_notice(shop: Database, tmp_pa
         shop.run("drop owned by export_reader; drop role export_reader")
 
 
+def test_writers_that_the_server_does_not_track_give_a_notice(
+    shop: Database, tmp_path: Path
+) -> None:
+    """When their transactions began nobody is told, not even a superuser."""
+    with shop.connect(options="-c track_activities=off") as writer:
+        writer.execute("begin; insert into shop.orders values (200, now(), 'late')")
+        (notice,) = export(shop, tmp_path, **MERGE).expect(0).result["notices"]
+        assert "sessions of postgres write, whose track_activities is off" in notice
+        assert "overlap-seconds" in notice
+        writer.execute("commit")
+    words = {**MERGE, "relations": {**MERGE["relations"], "overlap-seconds": 60}}
+    assert export(shop, tmp_path, **words).expect(0).result["notices"] == []
+
+
 def test_infinity_and_the_future_do_not_end_the_increments(shop: Database, tmp_path: Path) -> None:
     types = ("timestamptz", "timestamp", "date")
     for type_ in types:

@@ -14,8 +14,10 @@ import yaml
 from command import Ran
 from servers import PASSWORD, QUOTED_PASSWORD
 from windlass.cli.main import run
+from windlass.engines.objects.store import ObjectStore
 from windlass.flows.export import publishing
-from windlass.flows.export.records import FOLDER
+from windlass.flows.export.records import FOLDER, Records
+from windlass.model.outcome import State
 
 
 def spec_file(folder: Path, **words: Any) -> Path:
@@ -56,6 +58,12 @@ def export(
     assert PASSWORD not in ran.said and QUOTED_PASSWORD not in ran.said, "a password was shown"
     assert "Traceback (most recent call last)" not in ran.said, ran.said[-6000:]
     return ran
+
+
+def stop(folder: Path, run: str) -> None:
+    """Let a run's record say that it has not come to its end."""
+    store = ObjectStore(f"file://{folder}/files")
+    Records(store).set_state(run, State.STOPPED)
 
 
 def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:

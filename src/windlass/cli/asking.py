@@ -139,14 +139,15 @@ def _set_aside(left: Left) -> str:
     named = [f"{kind.lower()} {name}" for kind, name in left.renamed]
     copies = plural(len(left.large_objects), "large object") if left.large_objects else ""
     backup = f"backup {left.backup}" if left.backup else ""
-    return ", ".join(filter(None, [*left.schemas, *named, copies, backup]))
+    files = plural(left.files, "file") if left.files else ""
+    return ", ".join(filter(None, [*left.schemas, *named, copies, backup, files]))
 
 
 def _left_rows(left: Sequence[Left]) -> list[tuple[str, ...]]:
     header = ("run", "state", "ended", "set aside", "size")
     rows = [
         (one.run, one.state or "not in journal", one.finished_at[:19], _set_aside(one),
-         bytes_text(one.size_bytes) if one.schemas or one.backup else "")
+         bytes_text(one.size_bytes) if one.schemas or one.backup or one.files else "")
         for one in left
     ]  # fmt: skip
     return [header, *rows]
@@ -156,7 +157,8 @@ def confirm_clean(left: Sequence[Left]) -> None:
     """Without a terminal it only lists what would be removed."""
     click.echo("\n".join(table(_left_rows(left), right={4})), err=True)
     size = bytes_text(sum(one.size_bytes for one in left))
-    confirm(f"Drop what was set aside ({size}) and forget {plural(len(left), 'run')}?")
+    what = "Remove these files" if any(one.files for one in left) else "Drop what was set aside"
+    confirm(f"{what} ({size}) and forget {plural(len(left), 'run')}?")
 
 
 def left_text(left: Sequence[Left]) -> str:
@@ -164,6 +166,7 @@ def left_text(left: Sequence[Left]) -> str:
     if not left:
         return "Nothing to remove."
     size = bytes_text(sum(one.size_bytes for one in left))
+    of_files = any(one.files for one in left)
     dropped = [
         plural(sum(counts), what)
         for what, counts in (
@@ -171,12 +174,14 @@ def left_text(left: Sequence[Left]) -> str:
             ("renamed object", [len(one.renamed) for one in left]),
             ("large object", [len(one.large_objects) for one in left]),
             ("rewrite backup", [int(one.backup is not None) for one in left]),
+            ("file", [one.files for one in left]),
         )
-        if sum(counts) or what == "schema"
+        if sum(counts) or (what == "schema" and not of_files)
     ]
     lines = table(_left_rows(left), right={4})
     forgot = f"forgot {plural(len(left), 'run')}"
-    done = f"Dropped {', '.join(dropped)} ({size}) and {forgot}."
+    verb = "Removed" if of_files else "Dropped"
+    done = f"{verb} {', '.join(dropped)} ({size}) and {forgot}."
     return "\n".join([*lines, "", done])
 
 

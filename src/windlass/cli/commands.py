@@ -5,7 +5,6 @@ Nothing heavy is imported before a command runs: help and mistakes are answered 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import click
 
 from windlass.cli import options
 from windlass.cli.endings import Exit
-from windlass.cli.faults import AllFaults
+from windlass.cli.group import InOrder
 from windlass.cli.results import report_outcome, report_plan
 from windlass.cli.voice import Voice
 from windlass.flows.registry import FLOWS, entries_of, flow_named, spec_flows
@@ -27,39 +26,7 @@ if TYPE_CHECKING:
     from windlass.model.flow import Flow
     from windlass.model.outcome import Outcome
     from windlass.spec.migrate import Spec
-
-
-class InOrder(click.Group):
-    """Lists its commands in the order of use; knows what other tools call their options."""
-
-    command_class = AllFaults
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.NoSuchOption as error:
-            if hint := _OTHERS_OPTIONS.get(error.option_name):
-                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
-            raise
-        except click.UsageError as error:
-            if _URL.search(error.message):
-                hint = "Give databases with --source and --target."
-                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
-            raise
-
-
-_URL = re.compile(r"postgres(ql)?://", re.IGNORECASE)
-_OTHERS_OPTIONS = {
-    "--dry-run": "`windlass plan` shows what would happen, and writes nothing.",
-    "--force": "For tables that exist see --existing, for losses see --accept.",
-    "--from": "Did you mean --source?",
-    "--to": "Did you mean --target?",
-    "--table": "Did you mean --include?",
-    "--parallel": "Did you mean --jobs?",
-}
+    from windlass.spec.model import SpecModel
 
 
 @click.group(
@@ -101,7 +68,10 @@ def plan(voice: Voice, /, form: str, output: Path | None, **words: Any) -> int:
     estimate of the time, every loss and every problem. With -q it ends at the list of tables. Of a
     run that is unfinished it shows what is left.
     """
-    spec = options.read_any_spec(voice, words)
+    return _plan(voice, options.read_any_spec(voice, words), form, output)
+
+
+def _plan(voice: Voice, spec: SpecModel, form: str = "text", output: Path | None = None) -> int:
     from windlass import api
     from windlass.cli.watch import watching
     from windlass.errors import AlreadyFinished
@@ -212,14 +182,14 @@ def _verifying(spec: Spec) -> Spec:
 
 @windlass.command()
 @click.argument("run", required=False)
-@options.takes(options.TARGET, options.FILE)
+@options.takes(options.TARGET, options.TO, options.FILE)
 @click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @options.takes(options.JSON)
 @click.pass_obj
 def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
     """List the runs in a database and how far each is; or show RUN in detail.
 
-    With the spec file of an export it lists the runs that are recorded in its store.
+    With --to, or the spec file of an export, it lists the runs that are recorded in its store.
     With --watch it shows them until Ctrl-C; a single RUN, until the run ends.
     """
     where = options.read_where(voice, words)
@@ -257,7 +227,7 @@ def _status_json(where: Where, run: str | None) -> dict[str, object]:
 
 @windlass.command()
 @click.argument("run")
-@options.takes(options.TARGET, options.FILE)
+@options.takes(options.TARGET, options.TO, options.FILE)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Also lose what others have written since the run.")
 @click.option(
@@ -287,7 +257,7 @@ def rollback(
     Of migrate: what it created on the target is dropped, what `--existing replace` set aside comes
     back. Of verify --repair and rewrite: the table gets its old rows back. All of it, or nothing;
     a run of very many objects in several transactions, which the same command finishes.
-    Of export, with its spec file: the files are removed. `windlass status` lists the runs.
+    Of export, with --to or its spec file: the files are removed. `windlass status` lists the runs.
     """
     where = options.read_where(voice, words)
     from windlass import api
@@ -310,7 +280,7 @@ def rollback(
 
 @windlass.command()
 @click.argument("run", default="")
-@options.takes(options.TARGET, options.FILE)
+@options.takes(options.TARGET, options.TO, options.FILE)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
@@ -319,7 +289,8 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 
     Lists what was set aside (schemas with their sizes, renamed objects, copies of large objects,
     backups of rewrites), and asks. It is dropped, and the runs forgotten: they cannot be rolled
-    back any more. What an unfinished run needs stays.
+    back any more. What an unfinished run needs stays. With --to, or the spec file of an export:
+    files of runs that stopped and that a newer run came after.
     """
     where = options.read_where(voice, words)
     from windlass import api
@@ -347,9 +318,10 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     help="Give the run this name, or resume the one of that name.",
 )
 @options.takes(options.RESTART)
+@click.option("--dry-run", is_flag=True, help="Show what would be exported, and write nothing.")
 @options.takes(*options.OUTPUT)
 @click.pass_obj
-def export(voice: Voice, /, run: str, restart: bool, **words: Any) -> int:
+def export(voice: Voice, /, run: str, restart: bool, dry_run: bool, **words: Any) -> int:
     """Write tables into an object store, and load them into a warehouse.
 
     Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery or PostgreSQL.
@@ -358,6 +330,8 @@ def export(voice: Voice, /, run: str, restart: bool, **words: Any) -> int:
     from windlass import api
 
     spec = options.read_spec(voice, "export", words)
+    if dry_run:
+        return _plan(voice, spec)
     return _run(voice, "export", lambda emit: api.export(spec, emit, run=run, restart=restart))
 
 

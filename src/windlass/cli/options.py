@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -32,7 +32,8 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     for value in values:
         old, equals, new = value.partition("=")
         if not (old and equals and new):
-            raise click.BadParameter(f"{value!r} is not old=new", ctx, param)
+            form = (str(param.metavar) if isinstance(param, click.Option) else "").lower()
+            raise click.BadParameter(f"{value!r} is not {form or 'old=new'}", ctx, param)
         found[old] = new
     return found
 
@@ -82,6 +83,7 @@ def _with_file(
 
 
 TARGET = option(MIGRATE["target"])
+TO = option(EXPORT_FIELDS["to"], help_="Folder of exports, whose runs are meant.")
 MOVE = _with_file(MIGRATE.values(), option)
 VERIFICATION = _with_file(MIGRATE.values(), _comparing)
 EXPORT = _with_file(EXPORT_FIELDS.values(), option)
@@ -214,6 +216,8 @@ def read_where(voice: Voice, words: Mapping[str, Any]) -> str | SpecModel:
     from windlass.flows.specs import flow_of_file
 
     file = words.get("file")
+    if words.get("to"):
+        return cast("SpecModel", read_spec(voice, "export", {**words, "target": None}, []))
     flow = flow_of_file(file) if file is not None else "migrate"
     written = [one for one in entries_of(flow_named(flow)).values() if one.flag == "--target"]
     if not written:

@@ -50,6 +50,8 @@ def outcome_text(
 def outcome_line(outcome: Outcome, words: Words) -> str:
     """The end of a run under ``-q``."""
     lines = [headline(outcome, words, 1000), *why(outcome, 1000)]
+    if outcome.resumed:
+        lines.append(f"  An earlier run was resumed: {outcome.run}.")
     if outcome.repaired:
         lines.append(f"  Repaired by run {outcome.run}; windlass rollback {outcome.run} undoes it.")
     if outcome.state is State.DIFFERENT:

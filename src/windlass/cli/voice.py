@@ -110,7 +110,7 @@ class Voice:
         """The command line to run next: the same options with another verb, without secrets."""
         words = list(self.arguments)
         if verb:
-            kept = _without(words[1:], {*more, "--restart", "--json", "--quiet", "--verbose"})
+            kept = _without(words[1:], {*more, *_OF_ONE_COMMAND})
             words = [verb, *kept, *more]
         return shlex.join(["windlass", *map(_mask_word, words)])
 
@@ -122,7 +122,7 @@ class Voice:
 
     def rollback_command(self, run: str) -> str:
         """The command that undoes a run on this command's target."""
-        return self._with_own(["rollback", run], ("--target", "--file", "-f"))
+        return self._with_own(["rollback", run], ("--target", "--to", "--file", "-f"))
 
     def _with_own(self, words: Sequence[str], options: Collection[str]) -> str:
         """A command line, and those of this command's options that it needs."""
@@ -167,6 +167,8 @@ def _mask_word(word: str) -> str:
     return mask(_URL.sub(rf"\1{HIDDEN}", word))
 
 
+# that ask for something else than the command itself, or suit only one
+_OF_ONE_COMMAND = {"--restart", "--dry-run", "--json", "--quiet", "--verbose"}
 _SIDES = ("SOURCE", "TARGET")
 
 

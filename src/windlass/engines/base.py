@@ -44,6 +44,15 @@ BATCH_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """Which names a target tells apart, and how long they can be."""
+
+    tables_by_case: bool = True  # those that differ by case only are two
+    columns_by_case: bool = True
+    most_bytes: int = 0  # 0: more than any source has
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What an engine can do. Each engine has one; the fields of a role it does not have are
     unused."""
@@ -65,10 +74,14 @@ class Facts:
     decimal_nan: bool = True  # decimals in CSV can be NaN
     csv_null: str = ""
     csv_base64: bool = False  # bytes in CSV; else `\\x` and hexadecimal digits
+    csv_text_lists: bool = True  # lists of texts can be read from CSV
+    naming: Naming = Naming()
 
 
-# Files alone, for no engine in particular: Parquet has no infinity, text has.
-FILES = Facts("files", "files", infinity=False)
+# Files alone, for no engine in particular. Parquet has no infinity, and its times end before 24:00
+# (parquet-format, LogicalTypes.md); text has both.
+FILES = Facts("files", "files", infinity=False, midnight_ends=False)
+TEXT_FILES = Facts("files", "files")
 
 
 class Rows(Protocol):

@@ -55,6 +55,7 @@ class Readable:
     rows: int = -1  # about; -1: not known
     size_bytes: int = 0  # about
     faults: tuple[tuple[str, str], ...] = ()  # why it cannot be read, each with a hint
+    is_ours: bool = False  # made by Windlass, such as a backup: no pattern matches it
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,16 @@ class Request:
     text: tuple[str, ...] = ()  # columns to be written as text
     types: Mapping[str, str] = field(default_factory=dict)  # of columns, as the user specified
     casts: Mapping[str, str] = field(default_factory=dict)  # columns to types in the source's SQL
+
+    @property
+    def schema(self) -> str:
+        """Of the relation; empty for a query."""
+        return self.relation.name.schema if self.relation else ""
+
+    @property
+    def has_sql(self) -> bool:
+        """Whether the user's own SQL is in it."""
+        return bool(self.query or self.where or self.casts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +155,18 @@ class Export:
     rows: int = -1  # about
     source: str = ""  # identifies the database, however it is addressed
     engine: str = "postgresql"  # of the source: whose types the columns' are
+    # Where the user's own SQL in it looks up names first, or the operators of its watermark if that
+    # may be of an extension's type. None: all of it is ours.
+    sql_schema: str | None = None
+
+    @property
+    def has_sql(self) -> bool:
+        """Whether it has to be run as in psql."""
+        return self.sql_schema is not None
+
+    @property
+    def schema(self) -> str:
+        return self.sql_schema or ""
 
     @property
     def mark(self) -> str:
@@ -215,7 +238,7 @@ class Lost(StrEnum):
         if self is Lost.FIRST_INDEX:
             return f"{count:,} arrays whose first index is not 1 begin at 1"
         values, are = plural(count, "value"), "is" if count == 1 else "are"
-        return f"{values} that it cannot hold (infinity, NaN, or out of range) {are} NULL"
+        return f"{values} that it cannot hold (infinity, NaN, 24:00, or out of range) {are} NULL"
 
 
 Losses = Counter[tuple[str, Lost]]  # by column, and what has become of its values

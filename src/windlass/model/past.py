@@ -70,6 +70,7 @@ class Left:
     renamed: tuple[tuple[str, str], ...] = ()  # objects outside any schema: kind and name
     large_objects: tuple[int, ...] = ()  # copies, by id
     backup: Name | None = None  # a rewrite's, a table
+    files: int = 0  # an export's
 
 
 class Past(Protocol):

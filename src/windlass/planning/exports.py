@@ -5,6 +5,7 @@ Pure: the source was read before. The flow finds out where a watermark begins.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +21,12 @@ from windlass.model.export import (
     Request,
     Span,
 )
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.units import several
+from windlass.model.wording import word
 from windlass.planning.patterns import is_matched_last, matches, matches_column
-from windlass.spec.choices import Unmatched
+from windlass.spec.choices import Format, Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
 
 HASH_KEY = "WINDLASS_HASH_KEY"  # of the environment: the key to hash with
@@ -39,10 +42,24 @@ class Wanted:
 
     spec: RelationSpec
     request: Request
+    template: str = "{name}"  # of the tables' names
 
     @property
     def relation(self) -> Readable | None:
         return self.request.relation
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is a query, or named in full, rather than matched by a pattern."""
+        return self.relation is None or self.relation.name.plain == self.spec.name
+
+    @property
+    def table(self) -> str:
+        """Its table in the warehouse."""
+        name = self.relation.name if self.relation else Name("", self.request.name)
+        parts = {"{schema}": name.schema, "{name}": name.name}
+        template = self.spec.table or (self.template if self.relation else "{name}")
+        return re.sub(r"\{(schema|name)\}", lambda found: parts[found[0]], template)
 
     @property
     def plain(self) -> str:
@@ -56,15 +73,15 @@ def choose(
     """What is exported, by name. If several entries match a relation, the last one wins."""
     problems = []
     chosen: dict[str, Wanted] = {}
-    for one in spec.relations or (RelationSpec(name="*"),):
+    for one in spec.wanted:
         if one.query:
-            chosen[one.name] = Wanted(one, _request(one, None))
+            chosen[one.name] = Wanted(one, _request(one, None), spec.table_names)
             continue
         found = [relation for relation in relations if _is_meant(spec, one.name, relation)]
         if not found:
             problems.append(Problem(one.name, "names no relation of the source", _all(relations)))
         for relation in found:
-            chosen[str(relation.name)] = Wanted(one, _request(one, relation))
+            chosen[str(relation.name)] = Wanted(one, _request(one, relation), spec.table_names)
     return chosen, problems
 
 
@@ -82,9 +99,30 @@ def _is_meant(spec: ExportSpec, pattern: str, relation: Readable) -> bool:
         return False
     if relation.name.plain == pattern:
         return True
-    if relation.name.name.startswith(OURS):
-        return False  # a source that is a warehouse itself has its own records
-    return relation.by_pattern and matches(relation.name, pattern)
+    return not is_ours(relation) and relation.by_pattern and matches(relation.name, pattern)
+
+
+def is_ours(relation: Readable) -> bool:
+    """Whether Windlass made it: a backup, or the records of a source that is a warehouse itself."""
+    return relation.is_ours or relation.name.name.startswith(OURS)
+
+
+def notice_of_ours(
+    spec: ExportSpec, relations: Sequence[Readable], chosen: Mapping[str, Wanted]
+) -> list[str]:
+    """A notice of what patterns would match if it were not Windlass's own."""
+    patterns = [one.name for one in spec.wanted if not one.query]
+    names = [
+        str(one.name)
+        for one in relations
+        if is_ours(one)
+        and str(one.name) not in chosen
+        and any(matches(one.name, pattern) for pattern in patterns)
+        and not any(matches(one.name, pattern) for pattern in spec.exclude)
+    ]
+    if not names:
+        return []
+    return [f"{several(names, _SHOWN)}: made by Windlass, and left out unless named in full"]
 
 
 def plan_export(
@@ -115,14 +153,18 @@ def plan_export(
     if disposition == "merge":
         faults += _key_faults(key, columns)
     faults += _overlap_faults(one, described.columns)
+    faults += _name_faults(columns, target)
+    if spec.format is Format.CSV and not target.csv_text_lists:
+        faults += _list_faults(columns, target)
     if not columns:
-        faults.append("has no columns left to export")
+        left = " left to export: leave the relation out with `exclude`"
+        faults.append(f"has no columns{left if described.columns else ''}")
     rows, size_bytes = described.rows, described.size_bytes
     if relation and rows < 0:
         rows, size_bytes = relation.rows, relation.size_bytes
     export = Export(
         wanted.request.name,
-        one.table or (relation.name.name if relation else one.name),
+        wanted.table,
         query="",
         columns=columns,
         disposition=str(disposition),
@@ -133,8 +175,16 @@ def plan_export(
         require_rows=spec.require_rows if one.require_rows is None else one.require_rows,
         size_bytes=max(size_bytes, 0),
         rows=rows,
+        sql_schema=_sql_schema(wanted, described.columns),
     )
     return export, faults
+
+
+def _sql_schema(wanted: Wanted, described: Sequence[Column]) -> str | None:
+    """See `Export.sql_schema`."""
+    mark = wanted.spec.watermark
+    is_marked = any(column.name == mark and column.is_cast for column in described)
+    return wanted.request.schema if wanted.request.has_sql or is_marked else None
 
 
 def _columns(
@@ -219,7 +269,7 @@ def _partition_faults(one: RelationSpec, columns: Sequence[Column]) -> list[str]
             faults.append(
                 f"partition-by: {name} is {column.type}: give a text, whole number, date or boolean"
             )
-    if len(set(one.partition_by)) == len(columns):
+    if columns and len(set(one.partition_by)) == len(columns):
         faults.append("partition-by: no column is left for the files")
     return faults
 
@@ -239,6 +289,34 @@ def _overlap_faults(one: RelationSpec, described: Sequence[Column]) -> list[str]
     ]
 
 
+def _name_faults(columns: Sequence[Column], target: Facts) -> Iterator[str]:
+    """Names of columns that the target cannot tell apart, or cannot hold."""
+    if not target.naming.columns_by_case:
+        for names in _alike([one.name for one in columns]):
+            alike = " and ".join(names)
+            yield f"columns {alike} have one name in {target.label}, which ignores case"
+    for one in columns:
+        if target.naming.most_bytes and len(one.name.encode()) > target.naming.most_bytes:
+            yield f"the name of column {one.name} is too long for {target.label}"
+
+
+def _alike(names: Sequence[str]) -> list[list[str]]:
+    """Names that differ by case only."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        found.setdefault(name.casefold(), []).append(name)
+    return [some for some in found.values() if len(some) > 1]
+
+
+def _list_faults(columns: Sequence[Column], target: Facts) -> list[str]:
+    return [
+        f"{one.name} is a list of texts, which {target.label} cannot read from CSV:"
+        f" export Parquet, or give `text: [{one.name}]`"
+        for one in columns
+        if one.is_list and one.kind is Kind.TEXT
+    ]
+
+
 # what is wrong with all of it
 
 
@@ -255,11 +333,11 @@ def unmatched(
     if columns is None:
         return
     hiding = (("mask", spec.mask), ("hash", spec.hash), ("leave-out", spec.leave_out))
-    for word, patterns in hiding:
+    for key, patterns in hiding:
         for pattern in patterns:
-            named = pattern.removeprefix("!") if word == "mask" else pattern
+            named = pattern.removeprefix("!") if key == "mask" else pattern
             if not any(matches_column(*column, named) for column in columns):
-                yield Problem(f"{word}: {pattern}", "names no column of these relations", _SPELLING)
+                yield Problem(f"{key}: {pattern}", "names no column of these relations", _SPELLING)
 
 
 def unreadable(chosen: Mapping[str, Wanted]) -> list[Problem]:
@@ -271,16 +349,33 @@ def unreadable(chosen: Mapping[str, Wanted]) -> list[Problem]:
     ]
 
 
-def table_problems(exports: Collection[Export]) -> list[Problem]:
+_ANOTHER = f"give `table`, or {word('table-names', '{schema}_{name}')} for all"
+
+
+def table_problems(exports: Collection[Export], target: Facts) -> list[Problem]:
     """Table names that the warehouse cannot have."""
-    ours = [
+    problems = [
         Problem(one.name, f"{one.table} is a name of windlass's own", "give `table`")
         for one in exports
         if one.table.lower().startswith(OURS)
     ]
-    tables = Counter(one.table for one in exports)
-    return ours + [
-        Problem(table, f"{count} relations would be loaded into this table", "give `table`")
-        for table, count in tables.items()
-        if count > 1
+    problems += [
+        Problem(one.name, f"{one.table}: too long for a table's name in {target.label}", _ANOTHER)
+        for one in exports
+        if target.naming.most_bytes and len(one.table.encode()) > target.naming.most_bytes
     ]
+    tables: dict[str, list[Export]] = {}
+    for one in exports:
+        tables.setdefault(
+            one.table if target.naming.tables_by_case else one.table.casefold(), []
+        ).append(one)
+    return problems + [_collision(some, target) for some in tables.values() if len(some) > 1]
+
+
+def _collision(exports: Sequence[Export], target: Facts) -> Problem:
+    names = several([one.name for one in exports], _SHOWN)
+    tables = sorted({one.table for one in exports})
+    why = f", as {target.label} ignores case" if len(tables) > 1 else ""
+    count = len(exports)
+    message = f"{count} relations would be loaded into this table{why}: {names}"
+    return Problem(" and ".join(tables), message, _ANOTHER)

@@ -9,7 +9,15 @@ import re
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
 from windlass.spec.choices import Compression, Disposition, Format, Unmatched
 from windlass.spec.fields.export import EXPORT
@@ -23,6 +31,13 @@ _COMPRESSIONS = {
     Format.PARQUET: (Compression.ZSTD, Compression.SNAPPY, Compression.GZIP, Compression.NONE),
     Format.CSV: (Compression.GZIP, Compression.NONE),
 }
+
+
+def _template(text: str) -> str:
+    """Checked, so that a mistyped part is not taken for a name."""
+    if unknown := set(re.findall(r"\{[^{}]*\}", text)) - {"{schema}", "{name}"}:
+        raise ValueError(f"{', '.join(sorted(unknown))}: there are {{schema}} and {{name}}")
+    return text
 
 
 class RelationSpec(BaseModel):
@@ -64,8 +79,9 @@ class RelationSpec(BaseModel):
     """Instead of the export's own."""
     require_rows: bool | None = None
     """Instead of the export's own."""
-    table: str = ""
-    """Name of the table in the warehouse. Default: the relation's name."""
+    table: Annotated[str, AfterValidator(_template)] = ""
+    """Name of the table in the warehouse, which may hold `{schema}` and `{name}`. Default: by the
+    export's `table-names`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -123,6 +139,9 @@ class ExportSpec(SpecModel):
     into: str = field("into")
     relations: tuple[RelationSpec, ...] = field("relations")
     exclude: Words = field("exclude")
+    where: str = field("where")
+    queries: dict[str, str] = field("queries")
+    table_names: Annotated[str, AfterValidator(_template)] = field("table-names")
     format: Format = field("format")
     compression: Compression = field("compression")
     file_size: Size = field("file-size")
@@ -148,12 +167,21 @@ class ExportSpec(SpecModel):
         if self.compression not in (Compression.AUTO, *_COMPRESSIONS[self.format]):
             possible = ", ".join(_COMPRESSIONS[self.format])
             raise ValueError(f"compression: {self.format} files can have {possible}")
+        if "{name}" not in self.table_names:
+            raise ValueError("table-names: without {name}, all tables have one name")
         kind = self.warehouse_kind
         if kind == "bigquery" and not self.to.startswith("gs://"):
             raise ValueError("to: BigQuery loads from gs:// only")
         if kind == "bigquery" and self.into:
             raise ValueError("into: the dataset is part of the warehouse's URL")
-        for one in self.relations:
+        if self.where and all(one.query for one in self.wanted):
+            raise ValueError("where: there are queries alone, and a query has its own")
+        for name in self.queries:
+            if not re.fullmatch(r"\w+", name):
+                raise ValueError(
+                    f"queries: {name!r} is not a name: give one, as in daily=select ..."
+                )
+        for one in self.wanted:
             merges = self.disposition_of(one) is Disposition.MERGE
             appends = self.disposition_of(one) is Disposition.APPEND
             if one.watermark and not (merges or (appends and not kind)):
@@ -170,6 +198,18 @@ class ExportSpec(SpecModel):
             if merges and one.query and not one.key:
                 raise ValueError(f"relations: {one.name} is a query: merge needs its key")
         return self
+
+    @property
+    def wanted(self) -> tuple[RelationSpec, ...]:
+        """The relations and queries that are asked for; all relations if none are."""
+        named = tuple(RelationSpec(name=name, query=text) for name, text in self.queries.items())
+        every = () if named else (RelationSpec(name="*"),)
+        return tuple(self._with_where(one) for one in self.relations or every) + named
+
+    def _with_where(self, one: RelationSpec) -> RelationSpec:
+        if one.query or one.where or not self.where:
+            return one
+        return one.model_copy(update={"where": self.where})
 
     @property
     def warehouse_kind(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windlass.engines.base import Facts
+from windlass.engines.base import Facts, Naming
 
 FACTS = Facts(
     "bigquery",
@@ -16,4 +16,5 @@ FACTS = Facts(
     decimal_nan=False,
     csv_null=r"\N",  # so that an empty text is not taken for it
     csv_base64=True,
+    naming=Naming(columns_by_case=False),
 )

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from windlass.engines.base import Facts
+from windlass.engines.base import Facts, Naming
 
-FACTS = Facts("duckdb", "DuckDB", shared_snapshot=True, decimal_nan=False)
+FACTS = Facts(
+    "duckdb",
+    "DuckDB",
+    shared_snapshot=True,
+    decimal_nan=False,
+    csv_text_lists=False,
+    naming=Naming(tables_by_case=False, columns_by_case=False),
+)

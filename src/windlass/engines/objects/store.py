@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -230,15 +230,26 @@ class ObjectStore:
             except FileNotFoundError:
                 continue
 
-    def clear(self, folder: str) -> int:
-        """Remove everything below a folder, including unfinished files of a killed writer; returns
-        how many."""
-        paths = self.list(folder)
+    def clear(self, folder: str, only: Callable[[str], bool] = lambda _: True) -> int:
+        """Remove everything below a folder, including unfinished files of a killed writer, or only
+        some paths of it; returns how many."""
+        paths = [path for path in self.list(folder) if only(path)]
         self.delete(paths)
-        begun = self._begun(folder)
+        begun = [file for path, file in self._unfinished(folder) if only(path)]
         for file in begun:
             file.unlink(missing_ok=True)
         return len(paths) + len(begun)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The size of everything below a folder, by path; of an unfinished file by its path when it
+        is finished."""
+        found = {path: file.stat().st_size for path, file in self._unfinished(folder)}
+        return found | {path: self.size(path) or 0 for path in self.list(f"{folder}/")}
+
+    def _unfinished(self, folder: str) -> Iterator[tuple[str, Path]]:
+        for file in self._begun(folder):
+            within = file.relative_to(cast("Path", self._folder)).as_posix()
+            yield within.rpartition("#")[0], file
 
     def _begun(self, folder: str) -> Sequence[Path]:
         """Unfinished local files: obstore writes to `name#1` first and does not list that name."""
@@ -312,9 +323,10 @@ def _folder_of(url: str) -> Path:
     """
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+        path = (parts.netloc + parts.path).lstrip("/")
         raise WindlassError(
             f"{url}: not the absolute path of a folder",
-            hint="give file:///folder; in a path, # is written %23, and ? is %3F",
+            hint=f"give file:///{path}; in a path, # is written %23, and ? is %3F",
         )
     return Path(unquote(parts.path))
 

@@ -7,7 +7,7 @@ What Arrow cannot hold (NaN in a decimal) becomes NULL, and is counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.selecting import arrow_list, select
 from windlass.engines.postgres.session import Address, Connection, Role, session_settings
 from windlass.engines.postgres.snapshot import IMPORT, lost
+from windlass.engines.postgres.users_sql import setting
 from windlass.errors import Interrupted, WindlassError
 from windlass.model.export import Column, Export, Kind, Losses, Lost
 
@@ -74,13 +75,18 @@ class ArrowReader:
             statement.set_sql_query(words)
             yield statement
 
-    def batches(self, export: Export, share: int = 1) -> Iterator[pa.RecordBatch]:
-        """The rows of an export as ADBC returns them; `Canonical` converts their types. `share`
-        readers share the memory of one."""
+    def batches(
+        self, export: Export, settings: Mapping[str, str], share: int = 1
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of an export as ADBC returns them; `Canonical` converts their types. `settings`
+        are of this transaction. `share` readers share the memory of one."""
         from adbc_driver_manager import Error
         from adbc_driver_manager._reader import AdbcRecordBatchReader
 
-        query = select(export, arrow_list(export.columns)).as_string(None)
+        query = select(export, arrow_list(export)).as_string(None)
+        if settings:
+            with self._stated(setting(settings).as_string(None)) as statement:
+                statement.execute_update()
         with self._stated(query) as statement:
             self._statement = statement
             key = "adbc.postgresql.batch_size_hint_bytes"

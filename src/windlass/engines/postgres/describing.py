@@ -5,6 +5,8 @@ Types come from the server (RowDescription) and are never guessed from values.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import psycopg
 from psycopg import pq, sql
 
@@ -27,13 +29,16 @@ _LISTS = {
 _NUMERIC = 1700
 
 
-def describe(connection: Connection, query: sql.Composed, of: str) -> list[Column]:
-    """The columns that a query would give, without running it.
+def describe(
+    connection: Connection, query: sql.Composed, of: str, scope: AbstractContextManager[object]
+) -> list[Column]:
+    """The columns that a query would give, without running it. `scope` is a savepoint, so that a
+    refused query does not end the snapshot.
 
     Raises:
         WindlassError: the server does not accept it.
     """
-    with connection.transaction():  # a savepoint: a refused query does not end the snapshot
+    with scope:
         result = connection.pgconn.prepare(b"", query.as_bytes(connection))
         if result.status == pq.ExecStatus.COMMAND_OK:
             result = connection.pgconn.describe_prepared(b"")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from windlass.engines.base import Facts
+from windlass.engines.base import Facts, Naming
 
-FACTS = Facts("postgresql", "PostgreSQL", shared_snapshot=True)
+FACTS = Facts("postgresql", "PostgreSQL", shared_snapshot=True, naming=Naming(most_bytes=63))

@@ -1,4 +1,4 @@
-"""Windlass's own schemas in a target database: the journal, and what was set aside.
+"""Windlass's own schemas and tables in a database: the journal, what was set aside, backups.
 
 If such a database is a source, they are left out. A schema that only has such a name belongs to a
 user.
@@ -15,6 +15,7 @@ from psycopg import sql
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Connection
+from windlass.model.relation import Name
 
 JOURNAL = "windlass"
 _MARK = "Set aside by windlass: windlass status lists it, windlass clean removes it."
@@ -44,6 +45,15 @@ def read_own_schemas(connection: Connection, *, side: str) -> OwnSchemas:
         frozenset(owner for _, owner in own),
         any(not is_own for *_, is_own in rows),
     )
+
+
+def read_own_tables(connection: Connection, *, side: str) -> frozenset[Name]:
+    """Those outside of Windlass's own schemas."""
+    try:
+        rows = connection.execute(load("own_tables")).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "reading tables", side=side) from error
+    return frozenset(Name(str(schema), str(name)) for schema, name in rows)
 
 
 def make_schema_aside(connection: Connection, schema: str) -> None:

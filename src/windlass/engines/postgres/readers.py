@@ -48,11 +48,15 @@ class Reader:
         return self._plain
 
     @property
+    def any(self) -> Connection:
+        """A session of the same role, to ask for settings."""
+        return self._holder or self.plain
+
+    @property
     def arrow(self) -> ArrowReader:
         if self._arrow is None:
-            like = self._holder or self.plain
             purpose = f"{self._purpose} rows"
-            self._arrow = ArrowReader(self._address, like, self._snapshot, purpose)
+            self._arrow = ArrowReader(self._address, self.any, self._snapshot, purpose)
         return self._arrow
 
     @contextmanager

@@ -37,45 +37,63 @@ def _source(column: Column) -> sql.Composable:
     return sql.SQL("({}::{})").format(name, sql.SQL(column.cast)) if column.cast else name
 
 
+# Our functions and types are qualified, as the search_path may be that of the user's SQL. Operators
+# are not: none is nearer than PostgreSQL's between two of its own types.
+_HIDDEN = sql.SQL("case when {} is not null then '***' end")
+_AS_JSON = sql.SQL("pg_catalog.to_json({})::pg_catalog.text")
+_AS_TEXT = sql.SQL("{}::pg_catalog.text")
+# In the role's time zone a moment's text would have its offset.
+_IN_UTC = sql.SQL(
+    "case when pg_catalog.isfinite({0}) then pg_catalog.regexp_replace("
+    "pg_catalog.timezone('UTC', {0})::pg_catalog.text, '( BC)?$', '+00\\1')"
+    " else {0}::pg_catalog.text end"
+)
+_SHAPE = sql.SQL(
+    "case when pg_catalog.array_ndims({0}) > 1 then 2"
+    " when pg_catalog.array_lower({0}, 1) <> 1 then 1 else 0 end::pg_catalog.int2 as {1}"
+)
+_INSTANT = "timestamp with time zone"
+
+
 def _value(column: Column) -> sql.Composable:
     name = _source(column)
     if column.mask:
-        return sql.SQL("case when {} is not null then '***' end").format(name)
+        return _HIDDEN.format(name)
     if column.is_cast and column.kind is Kind.JSON:
-        return sql.SQL("to_json({})::text").format(name)
+        return _AS_JSON.format(name)
     if column.is_cast:
-        return sql.SQL("{}::text").format(name)
+        return (_IN_UTC if column.type == _INSTANT else _AS_TEXT).format(name)
     if column.type == "oid":
-        return sql.SQL("{}::int8").format(name)
+        return sql.SQL("{}::pg_catalog.int8").format(name)
     return name
 
 
-def arrow_list(columns: Sequence[Column]) -> list[sql.Composable]:
+def arrow_list(export: Export) -> list[sql.Composable]:
     """Every column, then a number for each list that shows whether it is a plain list: ADBC
     flattens `{{1,2},{3,4}}`."""
     found: list[sql.Composable] = [
-        sql.SQL("{} as {}").format(_value(one), sql.Identifier(one.name)) for one in columns
+        sql.SQL("{} as {}").format(_value(one), sql.Identifier(one.name)) for one in export.columns
     ]
     return found + [
-        sql.SQL(
-            "case when array_ndims({0}) > 1 then 2 when array_lower({0}, 1) <> 1 then 1 else 0"
-            " end::int2 as {1}"
-        ).format(_source(one), sql.Identifier(f"windlass_{at}"))
-        for at, one in enumerate(columns)
+        _SHAPE.format(_source(one), sql.Identifier(f"windlass_{at}"))
+        for at, one in enumerate(export.columns)
         if one.is_list
     ]
 
 
-def csv_list(columns: Sequence[Column], target: Facts) -> list[sql.Composable]:
-    return [_csv_value(one, target) for one in columns]
+def csv_list(export: Export, target: Facts) -> list[sql.Composable]:
+    return [_csv_value(one, target, in_utc=not export.has_sql) for one in export.columns]
 
 
-def _csv_value(column: Column, target: Facts) -> sql.Composable:
+def _csv_value(column: Column, target: Facts, *, in_utc: bool) -> sql.Composable:
+    """`in_utc`: the session is, so that its text needs no help."""
     name, value = _source(column), _value(column)
     if column.mask or column.is_cast:
         return value
+    if column.kind is Kind.INSTANT and not in_utc:
+        value = _IN_UTC.format(name)
     if column.kind is Kind.BYTES and target.csv_base64:
-        return sql.SQL("translate(encode({}, 'base64'), E'\\n', '')").format(name)
+        return _BASE64.format(name)
     if inside := _inside(column, target):
         return sql.SQL("case when {} then {} end").format(inside, value)
     if column.kind is Kind.DECIMAL and not target.decimal_nan:
@@ -83,11 +101,13 @@ def _csv_value(column: Column, target: Facts) -> sql.Composable:
     return value
 
 
+_BASE64 = sql.SQL("pg_catalog.translate(pg_catalog.encode({}, 'base64'), pg_catalog.chr(10), '')")
 _BOUNDS = {
-    Kind.DATE: "{0} between make_date({1}, 1, 1) and make_date({2}, 12, 31)",
-    Kind.TIMESTAMP: "{0} >= make_date({1}, 1, 1) and {0} < make_date({2}, 12, 31) + 1",
-    Kind.INSTANT: "({0} at time zone 'UTC') >= make_date({1}, 1, 1)"
-    " and ({0} at time zone 'UTC') < make_date({2}, 12, 31) + 1",
+    Kind.DATE: "{0} between pg_catalog.make_date({1}, 1, 1) and pg_catalog.make_date({2}, 12, 31)",
+    Kind.TIMESTAMP: "{0} >= pg_catalog.make_date({1}, 1, 1)"
+    " and {0} < pg_catalog.make_date({2}, 12, 31) + 1",
+    Kind.INSTANT: "pg_catalog.timezone('UTC', {0}) >= pg_catalog.make_date({1}, 1, 1)"
+    " and pg_catalog.timezone('UTC', {0}) < pg_catalog.make_date({2}, 12, 31) + 1",
 }
 
 
@@ -106,7 +126,7 @@ def count_csv_losses(connection: Connection, export: Export, target: Facts) -> L
     """How many values the CSV leaves out, counted in the same snapshot."""
     asked = {
         one.name: sql.SQL("count(*) filter (where {} is null and {} is not null)").format(
-            _csv_value(one, target), _source(one)
+            _csv_value(one, target, in_utc=True), _source(one)
         )
         for one in export.columns
         if not (one.mask or one.is_cast)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -12,6 +12,7 @@ from psycopg import sql
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.queries import load
 from windlass.engines.postgres.session import Address, Role
+from windlass.model.units import several
 
 _TIME = re.compile(r"timestamp|date$")  # types of a watermark that a moment can be compared with
 
@@ -24,20 +25,32 @@ class Settled:
     moment: str = ""
     zone: str = "UTC"  # of stamps without one
     is_blind: bool = False  # others' transactions could not be seen
+    untracked: Sequence[str] = ()  # roles of sessions with track_activities = off
     is_standby: bool = False
 
     def notices(self, overlaps: Sequence[float]) -> list[str]:
         """Notices of what watermarks may miss, if some have no overlap."""
-        if all(overlaps) or not (self.is_blind or self.is_standby):
+        if all(overlaps):
             return []
-        unseen = (
-            "who writes to a standby's primary" if self.is_standby else "since when others write"
-        )
-        grant = "" if self.is_standby else ", or grant pg_read_all_stats"
         return [
             f"watermarks: {unseen} cannot be seen: a row that is committed later than it was"
-            f" stamped may be missed; give overlap-seconds{grant}"
+            f" stamped may be missed; give overlap-seconds{cure}"
+            for unseen, cure in self._unseen()
         ]
+
+    def _unseen(self) -> Iterator[tuple[str, str]]:
+        """What cannot be seen, and what else helps."""
+        if self.is_standby:
+            yield "who writes to a standby's primary", ""
+            return
+        if self.is_blind:
+            yield "since when others write", ", or grant pg_read_all_stats"
+        if self.untracked:
+            roles = several(self.untracked)
+            yield (
+                f"since when sessions of {roles} write, whose track_activities is off,",
+                ", or set it to on",
+            )
 
     def highest(self, mark: sql.Identifier, type_: str, *, once: bool = False) -> sql.Composed:
         """The highest value that a column's watermark may take. `once`: the highest one below which
@@ -70,5 +83,6 @@ def read_settled(address: Address) -> Settled:
     except psycopg.Error as error:
         raise explain(error, "reading who is writing", side="source") from error
     assert row is not None
-    moment, zone, is_blind, is_standby = row
-    return Settled(str(moment), str(zone), bool(is_blind), bool(is_standby))
+    moment, zone, is_blind, untracked, is_standby = row
+    assert isinstance(untracked, list)
+    return Settled(str(moment), str(zone), bool(is_blind), sorted(untracked), bool(is_standby))

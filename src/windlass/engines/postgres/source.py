@@ -3,8 +3,8 @@ read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -19,6 +19,7 @@ from windlass.engines.postgres.arrow import Canonical
 from windlass.engines.postgres.describing import describe
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.facts import FACTS
+from windlass.engines.postgres.own_schemas import OwnSchemas, read_own_schemas, read_own_tables
 from windlass.engines.postgres.pieces import Pieces, read_pieces, slice_of
 from windlass.engines.postgres.readers import Reader, Readers
 from windlass.engines.postgres.relation import CatalogRelation
@@ -26,9 +27,10 @@ from windlass.engines.postgres.selecting import count_csv_losses, csv_list, from
 from windlass.engines.postgres.session import Address, Connection, cancel_active
 from windlass.engines.postgres.settled import Settled, read_settled
 from windlass.engines.postgres.snapshot import SnapshotHolder
+from windlass.engines.postgres.users_sql import as_in_psql, read_settings, set_local
 from windlass.engines.stopping import Stops
 from windlass.model.chunk import BlockRange
-from windlass.model.export import Described, Export, Losses, Piece, Readable, Request, Span
+from windlass.model.export import Column, Described, Export, Losses, Piece, Readable, Request, Span
 from windlass.model.relation import Kind, Name
 from windlass.model.snapshot import Snapshot
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 # what a pattern matches; partitions only by full name, as their rows belong to the root
 _PLAIN = (Kind.TABLE, Kind.PARTITIONED, Kind.MATERIALIZED_VIEW)
+
+_TYPE_OF_HIGHEST = sql.SQL("select pg_catalog.pg_typeof(max({})) from {} where false")
 
 
 class PostgresSource:
@@ -116,6 +120,14 @@ class PostgresSource:
     def _by_text(self) -> dict[str, CatalogRelation]:
         return {str(one.name): one for one in self._catalog.relations}
 
+    @cached_property
+    def _own(self) -> OwnSchemas:
+        return read_own_schemas(self._held, side="source")
+
+    @cached_property
+    def _own_tables(self) -> frozenset[Name]:
+        return read_own_tables(self._held, side="source")
+
     def relations(self) -> Sequence[Readable]:
         return [self._readable(one) for one in self._catalog.relations]
 
@@ -133,6 +145,7 @@ class PostgresSource:
             rows=relation.rows,
             size_bytes=relation.size_bytes,
             faults=tuple(faults),
+            is_ours=name.schema in self._own.names or name in self._own_tables,
         )
 
     @cached_property
@@ -153,17 +166,25 @@ class PostgresSource:
 
     def describe(self, request: Request) -> Described:
         item = sql.SQL(self.item(request))
-        every = sql.SQL("select * from {}").format(item)
-        columns = describe(self._held, every, request.name)
+        columns = self._described(sql.SQL("select * from {}").format(item), request)
         casts = {one.name: _cast(one.name, request) for one in columns if one.name in request.casts}
         if casts:
             some = sql.SQL("select {} from {}").format(sql.SQL(", ").join(casts.values()), item)
-            found = {one.name: one for one in describe(self._held, some, request.name)}
+            found = {one.name: one for one in self._described(some, request)}
             columns = [
                 replace(found[one.name], cast=request.casts[one.name]) if one.name in found else one
                 for one in columns
             ]
         return Described(tuple(columns))
+
+    def _described(self, query: sql.Composed, request: Request) -> list[Column]:
+        return describe(self._held, query, request.name, self._scope(request))
+
+    def _scope(self, of: Request | Export) -> AbstractContextManager[object]:
+        """A savepoint, in which the user's own SQL is run as in psql."""
+        if of.has_sql:
+            return as_in_psql(self._held, of.schema)
+        return self._held.transaction()
 
     def item(self, request: Request) -> str:
         """Children of a relation are separate relations, unless they are its partitions."""
@@ -195,13 +216,12 @@ class PostgresSource:
         item = from_item(replace(export, watermark=""))
         once = export.span.once
         try:
-            if once:
-                self._check_marked(export, mark, item)
-            type_ = self._value(
-                sql.SQL("select pg_typeof(max({})) from {} where false").format(mark, item)
-            )
-            most = self._settled.highest(mark, type_, once=once)
-            highest = self._value(sql.SQL("select ({})::text from {}").format(most, item))
+            with self._scope(export):
+                if once:
+                    self._check_marked(export, mark, item)
+                type_ = self._value(_TYPE_OF_HIGHEST.format(mark, item))
+                most = self._settled.highest(mark, type_, once=once)
+                highest = self._value(sql.SQL("select ({})::text from {}").format(most, item))
             if last and overlap:
                 last = self._value(
                     sql.SQL("select ({}::timestamptz - make_interval(secs => {}))::text").format(
@@ -257,22 +277,29 @@ class PostgresRows:
         self._stops, self._share = stops, share
         self.losses = Losses()
 
+    def _settings(self) -> Mapping[str, str]:
+        """Those of the user's SQL, if there is some, for the transaction that reads."""
+        export = self._export
+        return read_settings(self._reader.any, export.schema) if export.has_sql else {}
+
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         canonical = Canonical(self._export)
         reader = self._reader.arrow
         with self._reader.busy(), self._stops.during(reader.cancel):
-            for batch in reader.batches(self._export, self._share):
+            for batch in reader.batches(self._export, self._settings(), self._share):
                 yield canonical.batch(batch)
         self.losses = canonical.losses
 
     def lines(self) -> Generator[bytes | bytearray | memoryview, None, None]:
         """The server sends one message for each row."""
-        query = select(self._export, csv_list(self._export.columns, self._target))
+        query = select(self._export, csv_list(self._export, self._target))
         null = sql.Literal(self._target.csv_null)
         copy = sql.SQL("copy ({}) to stdout (format csv, null {})").format(query, null)
         connection = self._reader.plain
         try:
             with self._reader.busy(), self._stops.during(lambda: cancel_active(connection)):
+                if settings := self._settings():
+                    set_local(connection, settings)
                 with connection.cursor() as cursor, cursor.copy(copy) as stream:
                     yield from stream
                 self.losses = count_csv_losses(connection, self._export, self._target)

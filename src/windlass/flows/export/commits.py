@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 
@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from windlass.engines.base import Source
 from windlass.engines.objects.store import ObjectStore
 from windlass.errors import WindlassError
-from windlass.flows.export.manifests import slug
+from windlass.flows.export.manifests import read_manifest, remove_files, slug
 from windlass.model.digest import digest
 from windlass.model.export import Export, Manifest
 from windlass.model.published import Commit, PublishedFile
@@ -100,6 +100,14 @@ class Commits:
         """Before an extract's files are removed."""
         if self.has(manifest):
             self.store.delete([manifest.commit])
+
+
+def remove_uncommitted(store: ObjectStore, folders: Iterable[str]) -> None:
+    """Remove what a run has written into folders, unless it is part of a relation."""
+    for folder in folders:
+        manifest = read_manifest(store, folder)
+        if manifest is None or not Commits(store).has(manifest):
+            remove_files(store, folder)
 
 
 def _path(folder: str, before: int) -> str:

@@ -15,21 +15,29 @@ from typing import Any, Self, TypeVar
 
 from pydantic import TypeAdapter
 
-from windlass.engines.base import FILES, Facts, Target
+from windlass.engines.base import Facts, Target
 from windlass.engines.objects.store import ObjectStore
 from windlass.engines.registry import open_source, open_target
 from windlass.errors import BadSpec, Refused, SnapshotLost, WindlassError
+from windlass.flows.export.commits import remove_uncommitted
 from windlass.flows.export.manifests import Manifests, run_of, written
 from windlass.flows.export.outline import EXPORT
 from windlass.flows.export.preparing import (
     NEW_SNAPSHOT,
     hold,
+    loads_into,
     overlaps,
     prepare,
     resuming,
     with_watermarks,
 )
-from windlass.flows.export.records import RUN, Record, Recording, begun, config_hash
+from windlass.flows.export.records import (
+    RUN,
+    Record,
+    Recording,
+    begun,
+    config_hash,
+)
 from windlass.flows.export.reporting import losses_of, relations_of
 from windlass.flows.export.threads import Threads
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
@@ -70,6 +78,8 @@ class Exporting(Reporting):
         """
         if run and not RUN.fullmatch(run):
             raise BadSpec([f"run: {run!r} is not one word of letters, digits, `_`, `-` and `.`"])
+        if run and restart:
+            raise BadSpec([f"{word('restart')} begins a new run: give it another name"])
         if spec.source is None:
             raise BadSpec([f"no source: give {word('source')}, or set WINDLASS_SOURCE"])
         self.spec, self.patient = spec, patient
@@ -107,7 +117,7 @@ class Exporting(Reporting):
     @property
     def loads_into(self) -> Facts:
         """What the files are for."""
-        return self.target.facts if self.target else FILES
+        return loads_into(self.spec, self.target)
 
     @property
     def place(self) -> str:
@@ -144,11 +154,15 @@ class Exporting(Reporting):
         if not self.exports:
             self.prepare()  # with all that is wrong with the store
         self.recording.check(self.run)
-        named = resuming(self.run, self.exports, self.manifests, self.target) if self._named else ""
+        unfinished = self._named and self.recording.is_unfinished(self.run, self._config)
+        given = self.run, self.exports, self.manifests, self.target
+        named = resuming(*given, is_unfinished=unfinished) if self._named else ""
         if found := self.to_resume():
             self.run = found.run
         self.recording.begin(self._record, found)
         if found:
+            gone = set(found.folders.values()) - set(self._record.folders.values())
+            remove_uncommitted(self.store, gone)
             self.emit(Noticed(f"run {found.run} resumes: {NEW_SNAPSHOT}"))
         self._is_ready = True
         self.emit(self._planned)
@@ -177,10 +191,9 @@ class Exporting(Reporting):
             Refused: with every problem.
             Unreachable: the only problem is that the source cannot be reached now.
         """
-        self.exports, self.snapshot = prepare(
-            self.spec, self.source, self.store, self.target, patient=self.patient
-        )
-        for notice in self.source.notices():
+        found = prepare(self.spec, self.source, self.store, self.target, patient=self.patient)
+        self.exports, self.snapshot = found.exports, found.snapshot
+        for notice in found.notices:
             self.emit(Noticed(notice))
 
     @property

@@ -13,7 +13,7 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from windlass.engines.base import FILES, Rows
+from windlass.engines.base import Rows
 from windlass.errors import WindlassError
 from windlass.flows.export.context import Exporting
 from windlass.flows.export.preparing import hasher_of_environment
@@ -148,10 +148,7 @@ class Extract:
         return [one.name for one in sorted(found, key=lambda one: one.partition)]
 
     def _shaper(self) -> Shaper:
-        target, is_csv = self._run.loads_into, self._run.spec.format is Format.CSV
-        if is_csv:  # text can express infinity, unlike Parquet
-            target = replace(target, infinity=target.infinity or target is FILES)
-        return Shaper(self._export.columns, target, self._hasher)
+        return Shaper(self._export.columns, self._run.loads_into, self._hasher)
 
     @property
     def _names(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter
@@ -60,10 +61,38 @@ def written(manifest: Manifest) -> Result:
     }
 
 
+def shows_the_same(export: Export, found: Manifest) -> bool:
+    """False if the files have columns that are masked, hashed or left out now, or the other way
+    round."""
+    now = {one.name: one.treatment for one in export.columns}
+    return all(now.get(one.name) == one.treatment for one in found.columns)
+
+
 def read_manifest(store: ObjectStore, folder: str) -> Manifest | None:
     """The manifest of one relation and run, if its extract has finished."""
     found = store.get(f"{folder}/{MANIFEST}")
     return _MANIFEST.validate_json(found) if found else None
+
+
+def own_files(store: ObjectStore, folder: str) -> Callable[[str], bool]:
+    """Whether a path is of what a run has written into a folder: by its manifest, or, if there is
+    none, as of a run that was killed, by its name."""
+    manifest = read_manifest(store, folder)
+    listed = {one.path for one in manifest.files} if manifest else set()
+
+    def is_own(path: str) -> bool:
+        name = path.removeprefix(f"{folder}/")
+        return name == MANIFEST or (path in listed if manifest else bool(PART.fullmatch(name)))
+
+    return is_own
+
+
+def remove_files(store: ObjectStore, folder: str) -> None:
+    """Remove what a run has written into a folder, and nothing else. The manifest goes first: then
+    the files are incomplete."""
+    is_own = own_files(store, folder)
+    store.delete([f"{folder}/{MANIFEST}"])
+    store.clear(folder, is_own)
 
 
 def run_of(external_run: str, destination: str) -> str:

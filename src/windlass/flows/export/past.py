@@ -5,15 +5,15 @@ Rows replaced in a warehouse were not kept, so only files can be undone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 from windlass.engines.objects.store import ObjectStore
 from windlass.errors import Refused
 from windlass.flows.export.commits import Commits
-from windlass.flows.export.manifests import MANIFEST, PART, read_manifest
+from windlass.flows.export.manifests import MANIFEST, own_files, read_manifest, remove_files
 from windlass.flows.export.publishing import Published
-from windlass.flows.export.records import Record, Records, in_progress
+from windlass.flows.export.records import UNFINISHED, Record, Records, in_progress
 from windlass.model.event import Emit
 from windlass.model.export import Manifest
 from windlass.model.outcome import RunDetail, RunStatus, State
@@ -95,12 +95,11 @@ class ExportPast:
             return None
         files, size_bytes, others = 0, 0, []
         for folder in record.folders.values():
-            manifest = read_manifest(self._store, folder)
-            ours = {one.path for one in manifest.files} if manifest else None
+            manifest, is_own = read_manifest(self._store, folder), own_files(self._store, folder)
             found = [path for path in self._store.list(f"{folder}/") if not path.endswith(MANIFEST)]
             files += len(found)
             size_bytes += manifest.size_bytes if manifest else 0
-            others += [path for path in found if not _is_ours(path, folder, ours)]
+            others += [path for path in found if not is_own(path)]
         hint = f"save it, or roll back with {word('force')}"
         written = [Problem(path, "was not written by the run, and would go", hint)
                    for path in others]  # fmt: skip
@@ -152,21 +151,54 @@ class ExportPast:
         message = "is of an export, which keeps no rows that could be restored in a new table"
         raise Refused([Problem(f"run {run}", message, "roll it back, or not at all")])
 
+    # what dead runs have left
+
     def left(self, run: str = "") -> list[Left]:
-        """None: an export sets nothing aside."""
-        if run:
-            self._find(run)
-        return []
+        """The files of runs that stopped and that the same command does not resume, as a newer run
+        came after them; of a `run` that is named also if it would be resumed."""
+        records = [self._find(run)] if run else _superseded(self._records.all())
+        if run and records[0].is_alive():
+            raise Refused([in_progress(records[0])])
+        dead = (one for one in records if one.state in UNFINISHED and not self._is_read(one))
+        return [one for one in map(self._left, dead) if one.files]
+
+    def _is_read(self, record: Record) -> bool:
+        """Whether others read its files, as it stopped only after these had been published."""
+        commits = Commits(self._store)
+        found = any(commits.has(one) for one in self._manifests(record))
+        return found or Published(self._store).has(record.run)
+
+    def _left(self, record: Record) -> Left:
+        sizes = [size for folder in record.folders.values() for size in self._own(folder).values()]
+        at, files = record.finished_at or record.alive_at, len(sizes)
+        return Left(record.run, str(record.state), at, (), sum(sizes), files=files)
+
+    def _own(self, folder: str) -> dict[str, int]:
+        """The sizes of the files that the run has written, by path."""
+        is_own = own_files(self._store, folder)
+        return {path: size for path, size in self._store.sizes(folder).items() if is_own(path)}
 
     def clean(self, lefts: Sequence[Left]) -> None:
-        """As `left`."""
+        """Remove the files and the records. What others have put beside the files stays."""
+        records = [self._find(one.run) for one in lefts]
+        if alive := [in_progress(one) for one in records if one.is_alive()]:
+            raise Refused(alive)
+        for record in records:
+            for folder in record.folders.values():
+                remove_files(self._store, folder)
+            self._records.forget(record.run)
 
 
-def _is_ours(path: str, folder: str, ours: Collection[str] | None) -> bool:
-    """Without a manifest, as of a run that was killed, by its name."""
-    if ours is not None:
-        return path in ours
-    return bool(PART.fullmatch(path.removeprefix(f"{folder}/")))
+def _superseded(records: Sequence[Record]) -> list[Record]:
+    """Of records, newest first: those of runs that are over, with a newer run of the same
+    export."""
+    seen: set[str] = set()
+    found = []
+    for one in records:
+        if one.config in seen and not one.is_alive():
+            found.append(one)
+        seen.add(one.config)
+    return found
 
 
 def past_of(spec: ExportSpec, purpose: str, emit: Emit | None = None) -> ExportPast:

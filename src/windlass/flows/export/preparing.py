@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from windlass.engines.base import FILES, Source, Target
+from windlass.engines.base import FILES, TEXT_FILES, Facts, Source, Target
 from windlass.engines.objects.store import ObjectStore
 from windlass.engines.starting import when_up
 from windlass.errors import Refused, Unreachable, WindlassError
 from windlass.flows.export.commits import Commits
-from windlass.flows.export.manifests import Manifests
+from windlass.flows.export.manifests import Manifests, shows_the_same
 from windlass.flows.export.publishing import Published
+from windlass.flows.export.records import finished
 from windlass.model.export import Export
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
 from windlass.planning import exports as plan
+from windlass.spec.choices import Format
 from windlass.spec.export import ExportSpec
 from windlass.transfer.hashing import Hasher
 
 NEW_SNAPSHOT = "what it has not read yet is read in a new snapshot"
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The exports, and the snapshot they are read in."""
+
+    exports: tuple[Export, ...]
+    snapshot: Snapshot
+    notices: tuple[str, ...] = ()
+
+
 def prepare(
     spec: ExportSpec, source: Source, store: ObjectStore, target: Target | None, *, patient: bool
-) -> tuple[tuple[Export, ...], Snapshot]:
-    """The exports, and the snapshot they are read in.
+) -> Prepared:
+    """Plan the exports, and take the snapshot they are read in.
 
     Raises:
         Refused: with every problem; nothing was written.
@@ -34,6 +45,7 @@ def prepare(
     """
     exports: list[Export] = []
     found: list[Problem] = []
+    notices: list[str] = []
     snapshot, passing = None, 0
     try:
         snapshot = hold(source, overlaps(spec))
@@ -43,7 +55,7 @@ def prepare(
         found.append(Problem("source", str(error), error.hint))
         passing = int(error.retryable)
     else:
-        exports, found = plan_exports(spec, source, target)
+        exports, found, notices = plan_exports(spec, source, target)
     try:
         store.check()
         if exports and (target is None or spec.keep_files):
@@ -57,7 +69,8 @@ def prepare(
     if found or snapshot is None:
         raise Refused(found)
     source.keep({one.relation for one in exports})
-    return tuple(with_watermarks(exports, source, store, target)), snapshot
+    exports = list(with_watermarks(exports, source, store, target))
+    return Prepared(tuple(exports), snapshot, (*source.notices(), *notices))
 
 
 def hasher_of_environment() -> Hasher | None:
@@ -73,25 +86,36 @@ def hold(source: Source, overlaps: Sequence[float], number: int = 1) -> Snapshot
 
 def overlaps(spec: ExportSpec) -> list[float]:
     """The overlaps of all requested watermarks."""
-    return [one.overlap_seconds for one in spec.relations if one.watermark]
+    return [one.overlap_seconds for one in spec.wanted if one.watermark]
+
+
+def loads_into(spec: ExportSpec, target: Target | None) -> Facts:
+    """What the files are for."""
+    if target is not None:
+        return target.facts
+    return TEXT_FILES if spec.format is Format.CSV else FILES
 
 
 def plan_exports(
     spec: ExportSpec, source: Source, target: Target | None
-) -> tuple[list[Export], list[Problem]]:
-    """The requested relations of the source, and every problem with them."""
+) -> tuple[list[Export], list[Problem], list[str]]:
+    """The requested relations of the source, every problem with them, and notices."""
     relations = source.relations()
     chosen, problems = plan.choose(spec, relations)
     key_id = hasher.id if (hasher := hasher_of_environment()) else ""
     exports: list[Export] = []
+    notices: list[str] = []
     seen: list[tuple[str, str]] = []
     is_all_seen = True
     for name, one in chosen.items():
         try:
             described = source.describe(one.request)
             seen += [(one.plain, column.name) for column in described.columns]
+            if not (described.columns or one.is_named):
+                notices.append(f"{name} has no columns, and is left out")
+                continue
             export, faults = plan.plan_export(
-                spec, one, described, source.facts, target.facts if target else FILES, key_id
+                spec, one, described, source.facts, loads_into(spec, target), key_id
             )
             problems += [Problem(name, fault) for fault in faults]
             if not faults:
@@ -100,11 +124,12 @@ def plan_exports(
         except WindlassError as error:
             problems.append(Problem(name, str(error), error.hint))
             is_all_seen = False
+    notices += plan.notice_of_ours(spec, relations, chosen)
     problems += plan.unmatched(spec, relations, seen if is_all_seen else None)
     problems += plan.unreadable(chosen)
     if target is not None:
-        problems += plan.table_problems(exports)
-    return exports, problems
+        problems += plan.table_problems(exports, target.facts)
+    return exports, problems, notices
 
 
 def with_watermarks(
@@ -121,9 +146,30 @@ def with_watermarks(
 
 
 def resuming(
-    run: str, exports: Sequence[Export], manifests: Manifests, target: Target | None
+    run: str,
+    exports: Sequence[Export],
+    manifests: Manifests,
+    target: Target | None,
+    *,
+    is_unfinished: bool,
 ) -> str:
-    """A notice on whether a run that the user named resumes or starts."""
+    """A notice on whether a run that the user named resumes or starts. `is_unfinished`: it left a
+    record that says so.
+
+    Raises:
+        Refused: it has loaded or written everything. To do nothing would look like success.
+    """
+    if exports and not is_unfinished and _has_arrived(run, exports, manifests, target):
+        raise Refused([finished(run)])
     if any(manifests.read(one) or (target and target.loaded(run, one)) for one in exports):
         return f"run {run} resumes: {NEW_SNAPSHOT}"
     return f"run {run} begins: it has left nothing to resume"
+
+
+def _has_arrived(
+    run: str, exports: Sequence[Export], manifests: Manifests, target: Target | None
+) -> bool:
+    if target is not None:
+        return all(target.loaded(run, one) for one in exports)
+    found = [(one, manifests.read(one)) for one in exports]
+    return all(manifest and shows_the_same(one, manifest) for one, manifest in found)

@@ -119,6 +119,9 @@ class Published:
             message = f"shows the newest export of another source, {found.source}"
             yield Problem(self.store.place(LATEST), message, "give `to` another folder")
 
+    def has(self, run: str) -> bool:
+        return self.store.size(_path(run)) is not None
+
     def withdraw(self, run: str) -> None:
         """Before a run's files are removed: the newest of the other runs is the latest again."""
         newest = self._latest()

@@ -25,6 +25,7 @@ from windlass.engines.objects.store import ObjectStore
 from windlass.errors import Interrupted, Refused, RunLost, WindlassError
 from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem
+from windlass.model.wording import word
 from windlass.version import __version__
 
 FOLDER = "_windlass_runs"
@@ -154,6 +155,9 @@ class Records:
         if (found := self.read(run)) is not None:
             self.write(replace(found, state=state, finished_at=now()))
 
+    def forget(self, run: str) -> None:
+        self._store.delete([_path(run)])
+
     @contextmanager
     def alive(self, run: str) -> Iterator[None]:
         """Keep the record fresh, which shows that a process is working."""
@@ -199,6 +203,11 @@ class Recording:
         there = None if self._external_run else self._records.read(run)
         if there is not None and there.is_alive():
             raise Refused([in_progress(there)])
+
+    def is_unfinished(self, run: str, config: str) -> bool:
+        """Whether a run of this name, of the same export, has stopped before its end."""
+        found = self._records.read(run)
+        return found is not None and found.config == config and found.state is not State.DONE
 
     def begin(self, record: Record, resumed: Record | None) -> None:
         """Raises:
@@ -263,6 +272,14 @@ class Recording:
 def in_progress(record: Record) -> Problem:
     message = f"is in progress: process {record.process}"
     return Problem(f"run {record.run}", message, "wait for it, or stop it")
+
+
+def finished(run: str) -> Problem:
+    return Problem(
+        f"run {run}",
+        "has finished: all that this spec asks for has arrived, and nothing would be read again",
+        f"leave {word('run')} out, which the same command needs only for a name, or give another",
+    )
 
 
 def _path(run: str) -> str:

@@ -15,7 +15,7 @@ from windlass.errors import Different, WindlassError
 from windlass.flows.export.commits import Commits
 from windlass.flows.export.context import Exporting
 from windlass.flows.export.extracting import write_files
-from windlass.flows.export.manifests import written
+from windlass.flows.export.manifests import shows_the_same, written
 from windlass.flows.export.publishing import LATEST, Published, run_manifest
 from windlass.model.event import Noticed
 from windlass.model.export import Export, File, Loaded, Manifest
@@ -60,7 +60,7 @@ def _is_still_right(run: Exporting, export: Export, found: Manifest) -> bool:
     """Whether files that an earlier attempt has written are what this one would write."""
     if Commits(run.store).has(found):
         return True
-    if _has_holes(export, found) or not _shows_the_same(export, found):
+    if _has_holes(export, found) or not shows_the_same(export, found):
         return False
     return found.commit == export.span.commit  # else another run has added rows since
 
@@ -68,13 +68,6 @@ def _is_still_right(run: Exporting, export: Export, found: Manifest) -> bool:
 def _has_holes(export: Export, found: Manifest) -> bool:
     """Whether only changed rows were read although the table has lost the earlier ones."""
     return bool(found.since and not export.span.since)
-
-
-def _shows_the_same(export: Export, found: Manifest) -> bool:
-    """False if the files have columns that are masked, hashed or left out now, or the other way
-    round."""
-    now = {one.name: one.treatment for one in export.columns}
-    return all(now.get(one.name) == one.treatment for one in found.columns)
 
 
 def check_objects(run: Exporting, item: Item) -> Result:

@@ -45,24 +45,56 @@ EXPORT = Entries(
         help="Schema of the tables in a DuckDB or PostgreSQL warehouse. Default: main, public.",
         example="shop",
         default="",
-        option=None,
+        option=Option(metavar="SCHEMA"),
     ),
     Entry(
         word="relations",
-        kind=Kind.OTHER,
-        help="Patterns on `schema.relation`, or mappings. Default: every relation of the source.",
+        kind=Kind.LIST,
+        help="Only tables whose schema.table, or name alone, matches a shell pattern; may be"
+        " repeated.",
+        about="Patterns on `schema.relation`, or mappings. Default: every relation of the source.",
         example="['shop.*', {name: shop.orders, where: total > 0}]",
         default=(),
-        option=None,
+        option=Option(metavar="PATTERN", flag="--include"),
     ),
     Entry(
         word="exclude",
         kind=Kind.LIST,
-        help="Shell patterns on `schema.relation`, or on the relation's name alone; what matches"
+        help="Leave out what matches such a pattern; may be repeated.",
+        about="Shell patterns on `schema.relation`, or on the relation's name alone; what matches"
         " one is left out.",
         example="['shop.tmp_*']",
         default=(),
-        option=None,
+        option=Option(metavar="PATTERN"),
+    ),
+    Entry(
+        word="where",
+        kind=Kind.TEXT,
+        help="Only rows for which this SQL condition holds, of every table.",
+        about="Only rows for which this SQL condition holds, of every relation without its own"
+        " `where`. Queries have their own.",
+        example="updated_at >= current_date - 1",
+        default="",
+        option=Option(metavar="CONDITION"),
+    ),
+    Entry(
+        word="queries",
+        kind=Kind.PAIRS,
+        help="Also, or only, the rows of a SELECT, under this name; may be repeated.",
+        about="The rows of a SELECT, by the name of its table and files. Without `relations` only"
+        " these are exported.",
+        example="{daily: 'select day, count(*) as orders from orders group by day'}",
+        default=dict,
+        option=Option(metavar="NAME=SELECT", flag="--query"),
+    ),
+    Entry(
+        word="table-names",
+        kind=Kind.TEXT,
+        help="Names of the tables in the warehouse, such as {schema}_{name}. Default: {name}.",
+        about="Names of the tables in the warehouse, with `{schema}` and `{name}` of the relation.",
+        example="'{schema}_{name}'",
+        default="{name}",
+        option=Option(metavar="TEMPLATE"),
     ),
     Entry(
         word="format",
@@ -80,7 +112,6 @@ EXPORT = Entries(
         help="Of the files. `auto`: zstd for Parquet, gzip for CSV.",
         example="auto",
         default=Compression.AUTO,
-        option=None,
     ),
     Entry(
         word="file-size",
@@ -88,7 +119,7 @@ EXPORT = Entries(
         help="A file is ended, and the next begun, when it has grown to this size.",
         example="128MB",
         default=128 << 20,
-        option=None,
+        option=Option(metavar="SIZE"),
     ),
     Entry(
         word="disposition",
@@ -107,7 +138,6 @@ EXPORT = Entries(
         help="A relation without rows is an error.",
         example="false",
         default=False,
-        option=None,
     ),
     Entry(
         word="keep-files",
@@ -121,11 +151,13 @@ EXPORT = Entries(
     Entry(
         word="mask",
         kind=Kind.LIST,
-        help="Shell patterns on `schema.relation.column`, or on its end: values become `***`. One"
+        help="Columns whose values become ***, by a shell pattern on schema.table.column or its"
+        " end; may be repeated. One that begins with ! takes columns out again.",
+        about="Shell patterns on `schema.relation.column`, or on its end: values become `***`. One"
         " that begins with `!` takes columns out again; the last that matches decides.",
         example="['*.email', '!shop.staff.email']",
         default=(),
-        option=None,
+        option=Option(metavar="PATTERN"),
     ),
     Entry(
         word="hash",
@@ -139,11 +171,12 @@ EXPORT = Entries(
     Entry(
         word="leave-out",
         kind=Kind.LIST,
-        help="Shell patterns on `schema.relation.column`, or on its end: columns that are not read"
+        help="Columns that are not read at all, by such a pattern; may be repeated.",
+        about="Shell patterns on `schema.relation.column`, or on its end: columns that are not read"
         " at all.",
         example="[shop.customer.password_hash]",
         default=(),
-        option=None,
+        option=Option(metavar="PATTERN"),
     ),
     Entry(
         word="unmatched",
@@ -153,7 +186,6 @@ EXPORT = Entries(
         " the export, or `ignore`.",
         example="refuse",
         default=Unmatched.REFUSE,
-        option=None,
         tells_runs_apart=False,
     ),
     Entry(

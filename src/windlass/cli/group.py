@@ -1,0 +1,76 @@
+"""The group of commands: lists them in order of use, and answers what other tools would take."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from windlass.cli.faults import AllFaults
+
+
+class InOrder(click.Group):
+    """Lists its commands in the order of use; knows what other tools call their options."""
+
+    command_class = AllFaults
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if hint := _hint_for(error.option_name, _offered(error)):
+                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
+            raise
+        except click.UsageError as error:
+            if hint := _hint(error):
+                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
+            raise
+
+
+def _offered(error: click.UsageError) -> set[str]:
+    """The options of the command."""
+    params = error.ctx.command.params if error.ctx else []
+    return {word for param in params for word in param.opts}
+
+
+def _hint_for(option: str, offered: set[str]) -> str:
+    """What another tool's option is called here."""
+    if option in _EXPLAINED:
+        needed, text = _EXPLAINED[option]
+        return text if needed in offered or not needed else ""
+    found = next((one for one in _OTHERS_OPTIONS.get(option, ()) if one in offered), "")
+    return f"Did you mean {found}?" if found else ""
+
+
+def _hint(error: click.UsageError) -> str:
+    """With which options to give what was given without one."""
+    offered = _offered(error)
+    sides = [one for one in ("--source", "--to", "--warehouse", "--target") if one in offered]
+    if sides and _URL.search(error.message):
+        return f"Give databases with {' and '.join(sides)}."
+    if "--include" in offered and (found := _EXTRA.search(error.message)):
+        return f"Give tables with {' '.join(f'--include {one}' for one in found[1].split())}."
+    return ""
+
+
+_URL = re.compile(r"\b(postgres(ql)?|sqlite|duckdb|bigquery|file|s3|gs|az)://", re.IGNORECASE)
+_EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
+_EXPLAINED = {  # with an option that the command needs for it
+    "--dry-run": ("", "`windlass plan` shows what would happen, and writes nothing."),
+    "--force": ("--existing", "For tables that exist see --existing, for losses see --accept."),
+}
+_OTHERS_OPTIONS = {
+    "--from": ["--source"],
+    "--to": ["--target"],
+    "--target": ["--warehouse"],
+    "--dest": ["--warehouse", "--target"],
+    "--table": ["--include"],
+    "--tables": ["--include"],
+    "--relations": ["--include"],
+    "--queries": ["--query"],
+    "--parallel": ["--jobs"],
+}
