@@ -56,6 +56,8 @@ def test_restoring_beside_by_its_command(messages: Database) -> None:
         "public.old: exists"
         in windlass("rollback", name, "--into", "public.old", env=env).expect(REFUSED).said
     )
+    told = windlass("rollback", name, "--into", "public.older", "--json", env=env).expect(DONE)
+    assert told.result["state"] == "done" and told.result["counts"] == {"restored": 20}
     for words, said in [
         (("--into", "old"), "'old' is not schema.table"),
         (("--into", "public.x", "--force"), "give one of --into, --force"),
