@@ -118,6 +118,43 @@ def test_rows_are_not_guessed_at_that_the_run_or_others_have_deleted(messages: D
     assert rows(messages) == now
 
 
+KEEPS = """
+create function keeps() returns trigger language plpgsql as $$ begin
+    if new.message_id = 6 then return null; end if; return new; end $$;
+"""
+
+
+@pytest.mark.parametrize("event", ["update", "insert"])
+def test_a_rollback_does_not_call_rows_restored_that_a_trigger_kept(
+    event: str, messages: Database
+) -> None:
+    name = done(messages, {**NEW, "drop_duplicates": ["base"] if event == "insert" else False}).run
+    messages.run(KEEPS, f"create trigger keeps before {event} on message"
+                 " for each row execute function keeps()")  # fmt: skip
+    now = rows(messages)
+    outcome = rollback(messages.url, name, ignore)
+    assert outcome.state is State.REFUSED
+    assert "a BEFORE trigger returns NULL for 1 row that" in str(outcome.problems[0])
+    assert rows(messages) == now
+
+
+def test_a_rollback_says_which_rows_triggers_have_made_different(messages: Database) -> None:
+    messages.run(
+        "alter table message add changed timestamptz",
+        """
+        create function touch() returns trigger language plpgsql as
+        $$ begin new.changed := now(); return new; end $$;
+        create trigger touch before update on message for each row execute function touch();
+    """,
+    )
+    name = done(messages, NEW).run
+    outcome = rollback(messages.url, name, ignore)
+    assert outcome.state is State.ROLLED_BACK
+    assert outcome.notices == (
+        "20 rows of public.message as triggers have made them, not as in the backup",
+    )
+
+
 # older backups
 
 

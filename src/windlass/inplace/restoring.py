@@ -23,6 +23,8 @@ from windlass.model.units import plural
 from windlass.model.wording import word
 
 FORCE = f"leave them by {word('skip-changed')}, or save them and roll back with {word('force')}"
+# in this transaction, outside of savepoints; from PostgreSQL 12 on
+_WRITTEN_NOW: LiteralString = " and t.xmin = (txid_current() % 4294967296)::text::xid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Restored:
     dropped_columns: tuple[str, ...] = ()
     kept_columns: tuple[str, ...] = ()
     skipped: int = 0  # rows that others have changed or deleted since
+    altered: int = 0  # rows that were put back, and that triggers have changed
 
 
 def find_backup(connection: Connection, plan: RewritePlan) -> Name:
@@ -82,16 +85,24 @@ def put_back(
     if theirs and others is Others.REFUSE:
         message = f"{plural(theirs, 'row')} that others have changed or deleted since would be lost"
         raise Refused([Problem(str(plan.table), message, FORCE)])
-    own = done.transactions if theirs else None
+    own = sql.SQL(" and t.xmin in ({})").format(done.transactions) if theirs else sql.Composed([])
+    wanted = beside.count_differing(connection, own)
     put = beside.update(connection, own)
     gone = _count(connection, beside.count_gone())
     if theirs and 0 < done.deleted < gone:
         message = f"of {plural(gone, 'row')} that are gone the run has deleted {done.deleted}"
         hint = f"which of them is not known: restore them with {word('into')}, and insert yours"
         raise Refused([Problem(str(plan.table), message, hint)])
-    inserted = beside.insert(connection) if done.deleted or not theirs else 0
+    inserted = 0
+    if done.deleted or not theirs:
+        wanted += gone
+        inserted = beside.insert(connection)
+    if kept := wanted - put - inserted:
+        message = f"a BEFORE trigger returns NULL for {plural(kept, 'row')} that would come back"
+        raise Refused([Problem(str(plan.table), message, "disable it for the rollback")])
+    altered = beside.count_differing(connection, sql.SQL(_WRITTEN_NOW))
     dropped, stay = _drop_columns(connection, plan, beside.nulls)
-    return Restored(put, inserted, dropped, stay, theirs)
+    return Restored(put, inserted, dropped, stay, theirs, altered)
 
 
 def restore_beside(connection: Connection, plan: RewritePlan, into: Name) -> int:
@@ -194,15 +205,19 @@ class _Beside:
         return sql.SQL("select count(*) from {}").format(self._gone)
 
     def count_others(self, connection: Connection, done: Done) -> int:
-        changed = sql.SQL(
-            "select count(*) from {} t join {} b on {} where {} and t.xmin not in ({})"
-        ).format(identifier(self.table), identifier(self.backup), self._same_key, self._differs,
-                 done.transactions)  # fmt: skip
+        theirs = sql.SQL(" and t.xmin not in ({})").format(done.transactions)
         gone = _count(connection, self.count_gone())
-        return _count(connection, changed) + max(gone - done.deleted, 0)
+        return self.count_differing(connection, theirs) + max(gone - done.deleted, 0)
 
-    def update(self, connection: Connection, own: sql.Composed | None) -> int:
-        """How many rows differed; only those that these transactions have written, if given."""
+    def count_differing(self, connection: Connection, which: sql.Composable) -> int:
+        """How many rows differ from the backup's; `which` narrows them down."""
+        query = sql.SQL("select count(*) from {} t join {} b on {} where {}{}").format(
+            identifier(self.table), identifier(self.backup), self._same_key, self._differs, which
+        )
+        return _count(connection, query)
+
+    def update(self, connection: Connection, which: sql.Composable) -> int:
+        """Make rows that differ the backup's; `which` narrows them down. Returns their number."""
         values = zip(self.may_change, _of("b", self.may_change), strict=True)
         sets = [sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in values]
         sets += [sql.SQL("{} = null").format(sql.Identifier(name)) for name in self.nulls]
@@ -213,7 +228,7 @@ class _Beside:
             identifier(self.backup),
             self._same_key,
             self._differs,
-            sql.SQL(" and t.xmin in ({})").format(own) if own else sql.SQL(""),
+            which,
         )
         return connection.execute(query).rowcount
 

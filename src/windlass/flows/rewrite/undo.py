@@ -106,6 +106,9 @@ def undo_rewrite(
     if restored.skipped:
         rows = plural(restored.skipped, "row")
         stayed.append(f"{rows} of {plan.table}, as others have changed or deleted them since")
+    if restored.altered:
+        rows = plural(restored.altered, "row")
+        stayed.append(f"{rows} of {plan.table} as triggers have made them, not as in the backup")
     return Undone(message, stayed)
 
 
