@@ -17,6 +17,8 @@ from engines import Engine, duckdb_engine, sqlite_engine
 from exporting import export, rows
 from fakes.bigquery import FakeBigQuery
 from servers import Database
+from windlass.engines.objects.store import ObjectStore
+from windlass.flows.export import publishing
 from windlass.flows.export.records import FOLDER
 
 obstore = pytest.importorskip("obstore")
@@ -95,11 +97,29 @@ def test_s3_holds_the_files_until_they_are_loaded(
 
 
 def _listed(url: str, env: dict[str, str]) -> list[str]:
-    """The files there, without the records of runs."""
+    """The files there, without what is of whole runs."""
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     store = _store(f"s3://{bucket}", env)
     paths = [str(one["path"]) for some in obstore.list(store, prefix) for one in some]
-    return [path for path in paths if FOLDER not in path]
+    whole = (FOLDER, publishing.FOLDER, publishing.LATEST)
+    return [path for path in paths if not any(name in path for name in whole)]
+
+
+def test_increments_in_s3_are_committed_once(
+    shop: Database, s3: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: dict[str, Any] = {
+        "to": "s3://lake/increments",
+        "relations": {"name": "shop.orders", "watermark": "id"},
+        "disposition": "append",
+        "warehouse": None,
+    }
+    for rows_read in (100, 0):
+        assert export(shop, tmp_path, env=s3, **words).expect(0).result["rows"] == rows_read
+    (commit,) = (path for path in _listed("s3://lake/increments", s3) if "/commits-" in path)
+    for key, word in s3.items():
+        monkeypatch.setenv(key, word)
+    assert ObjectStore("s3://lake").create(commit, b"another run's") is False
 
 
 def _store(url: str, env: dict[str, str]) -> Any:
