@@ -304,6 +304,28 @@ def test_values_that_are_too_long_are_reported_and_never_cut(
     assert messages.value("select count(code) from message") == 0
 
 
+@pytest.mark.parametrize(
+    ("type_", "value", "said"),
+    [
+        ("int", 1.6, "set code: more digits than integer keeps"),
+        ("int", True, "set code: true or false, where the column is integer"),
+        ("numeric(5, 2)", 1.239, "set code: more digits than numeric(5,2) keeps"),
+    ],
+)
+def test_constants_that_their_column_would_round_are_refused(
+    type_: str, value: Any, said: str, messages: Database
+) -> None:
+    messages.run(f"alter table message add code {type_}")
+    assert said in problems(messages, {"set": {"code": {"value": value}}})
+
+
+def test_constants_of_another_type_that_are_the_same_are_stored(messages: Database) -> None:
+    messages.run("alter table message add code int, add rate numeric(5, 2), add real real")
+    words = {"code": {"value": 2.0}, "rate": {"value": 1.5}, "real": {"value": 0.1}}
+    done(messages, {"set": words})
+    assert rows(messages, "code, rate::text, real::text", "message_id = 2") == [(2, "1.50", "0.1")]
+
+
 def test_values_that_fit_are_stored_as_an_update_would(messages: Database) -> None:
     messages.run("alter table message add code char(3), add bits bit(3), add word varchar(3)[]")
     words = {

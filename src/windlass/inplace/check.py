@@ -37,6 +37,7 @@ from windlass.spec.rewrite import Addition, Change, RewriteSpec
 FULL_BACKUP_BYTES = 64 << 20  # of a table that is backed up as a whole, unless the spec says so
 _TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
 _OF_A_LENGTH = {"character varying", "bpchar", '"bit"', "bit varying"}
+_EXACT = {"smallint", "integer", "bigint", "numeric"}
 _TYPES = (
     (bool, "boolean"),
     (int, "bigint"),
@@ -344,6 +345,7 @@ class _Checking:
             open_ = "" if said else tables.open_type(self.connection, type_)
             if open_ in _OF_A_LENGTH:
                 said = tables.try_value(self.connection, _cast(sql.SQL(text), open_), type_)
+            said = said or _rounding(self.connection, change.value, text, type_)
         if said:
             self.refuse(f"{word} {name}", said)
             return
@@ -382,6 +384,19 @@ class _Checking:
 
 def _cast(value: sql.Composable, type_: str) -> sql.Composed:
     return sql.SQL("{}::{}").format(value, sql.SQL(type_))
+
+
+def _rounding(connection: Connection, value: Any, text: str, type_: str) -> str:
+    """Why a constant would become another value in the column; empty if it would not."""
+    opened = tables.open_type(connection, type_)
+    if isinstance(value, bool) and opened == "integer":
+        return f"true or false, where the column is {type_}"
+    if not isinstance(value, int | float) or opened not in _EXACT:
+        return ""
+    number = sql.SQL(text)
+    query = sql.SQL("select {}::numeric is distinct from {}::numeric")
+    row = connection.execute(query.format(_cast(number, type_), number)).fetchone()
+    return f"more digits than {type_} keeps" if row and row[0] else ""
 
 
 def literal(value: Any, type_: str) -> sql.Composable:
