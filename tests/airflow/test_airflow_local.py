@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -23,7 +24,7 @@ from airflow_server import (
 )
 from celery_workers import Network, admit, remove_network
 from demo.airflow import processes
-from demo.airflow.local import LocalAirflow, Setup, stop
+from demo.airflow.local import LocalAirflow, Record, Setup, stop
 from demo.airflow.settings import Keys
 from needs import needs_airflow, needs_root
 from rooms import make_room
@@ -116,6 +117,22 @@ def test_a_second_start_keeps_the_data_and_the_address(
     running.start()
     assert (running.client.url, running.client.password) == (before.url, before.password)
     assert running.client.api("GET", f"/dags/tell/dagRuns/{run}")["state"] == "success"
+
+
+def test_a_component_that_has_died_is_reported_and_started_again(running: LocalAirflow) -> None:
+    record = Record.read(running.folder)
+    assert record is not None
+    processes.kill(record.token, "scheduler")
+    reported = local("status", running.folder)
+    assert reported.returncode == 1
+    assert re.search("scheduler +has ended", reported.stdout)
+    again = local("start", running.folder)
+    assert again.returncode == 0, again.stderr
+    assert "Started again, as it had ended: scheduler" in again.stderr
+    assert running.client.url in again.stdout
+    assert local("status", running.folder).returncode == 0
+    run = running.client.trigger("tell")
+    assert running.client.wait_for("tell", run) == "success"
 
 
 def test_another_process_ends_all_of_it_even_what_a_task_has_started(

@@ -199,12 +199,16 @@ class Busy(Others):
     """Others are at work until they are over."""
 
     over: threading.Event = field(default_factory=threading.Event)
+    left_out: list[str] = field(default_factory=list)
 
     def others_are_over(self, last: Sequence[str]) -> bool:
         return self.over.wait(0.01)
 
     def failed(self) -> list[str]:
         return []
+
+    def skipped(self, tasks: Sequence[str]) -> list[str]:
+        return self.left_out
 
 
 def test_the_task_that_holds_a_run_names_who_keeps_the_others_waiting(
@@ -225,6 +229,18 @@ def test_the_task_that_holds_a_run_names_who_keeps_the_others_waiting(
         session.close()
         busy.over.set()
         running.result()
+
+
+def test_a_run_whose_end_was_skipped_is_not_green(pair: Pair) -> None:
+    """As after a pool gave it no slot, if only the holder is cleared."""
+    pair.source.run("create table sale as select 1 as n")
+    planned = part(pair, EXTRACT).run()[ONE.id]
+    busy = Busy(handles={EXTRACT: planned}, left_out=["generate_migration_summary"])
+    busy.over.set()
+    with pytest.raises(WindlassError, match="generate_migration_summary was skipped") as caught:
+        part(pair, HOLD, busy).hold(lambda _: None, [])
+    assert not caught.value.retryable
+    assert pair.target.value("select state from windlass.run") == "running"
 
 
 # connections

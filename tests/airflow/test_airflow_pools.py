@@ -24,6 +24,7 @@ class Airflow:
     """States of the tasks of one run, as Airflow's task interface gives them."""
 
     states: dict[str, str | None] = field(default_factory=dict)
+    earlier: dict[str, str | None] = field(default_factory=dict)  # of an earlier run
 
     def get_task_states(self, *, task_ids: Sequence[str] | None, **_: Any) -> dict[str, Any]:
         def is_asked(name: str) -> bool:
@@ -31,13 +32,14 @@ class Airflow:
 
         return {"tonight": {name: state for name, state in self.states.items() if is_asked(name)}}
 
-    def get_ti_count(self, *, states: Sequence[str], **_: Any) -> int:
-        return sum(state in states for state in self.states.values())
+    def get_ti_count(self, *, states: Sequence[str], **words: Any) -> int:
+        states_there = self.states if "run_ids" in words else {**self.states, **self.earlier}
+        return sum(state in states for state in states_there.values())
 
 
 def watch(moments: Iterable[tuple[float, dict[str, str | None]]], **words: Any) -> float | None:
     """Look at these states at these moments: when the watch gives up, or None."""
-    airflow = Airflow()
+    airflow = Airflow(earlier=words.pop("earlier", {}))
     calls: dict[str, Any] = {
         "get_task_states": airflow.get_task_states,
         "get_ti_count": airflow.get_ti_count,
@@ -68,7 +70,9 @@ def test_a_run_of_which_nothing_is_started_ends_within_two_minutes() -> None:
 
 
 def test_what_it_says_names_the_pool_and_no_retry_follows() -> None:
-    seen = SimpleNamespace(has_started=lambda _: False, is_waiting=lambda _: True)
+    seen = SimpleNamespace(
+        has_started=lambda _: False, is_waiting=lambda _: True, has_ever_run=lambda _: False
+    )
     made = PoolWatch(seen, "few", COPIES, patience_seconds=0)
     with pytest.raises(WindlassError, match="no task of the pool 'few' has been started") as caught:
         made()
@@ -90,6 +94,12 @@ def test_a_pool_that_has_given_a_slot_once_is_waited_for_as_long_as_it_takes() -
     once = (0.0, {**WAITING, COPIES[0]: "running"})
     later = ((at + 10, states) for at, states in every_two_seconds(WAITING, 10_000))
     assert watch([once, *later]) is None
+
+
+def test_a_pool_that_has_worked_in_an_earlier_run_is_full_rather_than_missing() -> None:
+    before: dict[str, str | None] = {f"{COPIES[0]} of yesterday": "success"}
+    ended = watch(every_two_seconds(WAITING, 10_000), earlier=before)
+    assert ended is not None and 3600 <= ended < 3700
 
 
 def test_the_time_begins_when_the_run_begins_to_wait() -> None:

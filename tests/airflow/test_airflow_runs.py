@@ -202,6 +202,17 @@ def test_relations_that_are_there_stop_the_run_before_it_writes(
     assert pair.target.value("select to_regnamespace('windlass')") is None
 
 
+def test_a_pool_that_is_not_there_ends_the_run_and_is_named(
+    running: LocalAirflow, pair: Pair
+) -> None:
+    fill(pair.source, items=10, sales=10)
+    ended = run_dag(running, "poolless", {**connect(running, pair), **NOT_TOLD}).expect("failed")
+    assert ended.failed() == {"hold_snapshot"}
+    assert "no task of the pool 'nowhere' has been started" in ended.problems("hold_snapshot")
+    assert ended.states()["generate_migration_summary"] == {"skipped"}
+    assert pair.target.value("select count(*) from shop.item") == 0
+
+
 def test_a_rejected_plan_writes_nothing(running: LocalAirflow, pair: Pair) -> None:
     fill(pair.source, items=10, sales=10)
     conf = {**connect(running, pair), "require_approval": True}
@@ -217,9 +228,19 @@ def test_a_row_changed_between_copy_and_verification_is_found_and_reported(
 ) -> None:
     fill(pair.source)
     ended = run_dag(running, "planted", {**connect(running, pair), **CUT}).expect("failed")
-    assert ended.failed() == {"generate_migration_summary", "hold_snapshot"}
+    assert ended.failed() == {
+        "trigger_validation_dag",
+        "generate_migration_summary",
+        "hold_snapshot",
+    }
     problems = ended.problems("generate_migration_summary")
     assert "shop.item (id = 77): differs in note" in problems
+    assert "shop.sale (id = 9): on the source only" in problems
+    assert "windlass verify --repair" in problems
+    assert problems.count("has 5,000 rows on the source and 4,999 on the target") == 1
+    assert "windlass verify --repair" in ended.problems("hold_snapshot")
+    found = ended.airflow.client.log("planted", ended.run_id, "find_differences")
+    assert "shop.item (id = 77): differs in note" in found
     assert pair.target.value("select state from windlass.run") == "different"
     mail, chat = post.about(ended.run_id)
     assert "planted: failed" in mail

@@ -74,6 +74,13 @@ class Board:
         waiting = {None, "scheduled", "skipped", "upstream_failed", "removed"}
         return any(state not in waiting for state in self.states(tasks).values())
 
+    def has_ever_run(self, tasks: Sequence[str]) -> bool:
+        """Whether any of these has run, in any run of this DAG."""
+        ended: int = self.ti.get_ti_count(
+            dag_id=self.ti.dag_id, task_ids=list(tasks), states=["success", "failed"]
+        )
+        return ended > 0
+
     def is_waiting(self, tasks: Sequence[str]) -> bool:
         """Whether some of these are due, and nothing else of the run but the calling task is at
         work."""
@@ -84,6 +91,22 @@ class Board:
             dag_id=self.ti.dag_id, run_ids=[self.ti.run_id], states=busy
         )
         return active <= 1
+
+    def skip_waiting(self) -> None:
+        """Skip all tasks that have not been started: those in a missing pool never would be, and
+        the run would never end."""
+        from airflow.sdk.execution_time.comms import SkipDownstreamTasks
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        waiting = [name for name, state in self.states().items() if state in (None, "scheduled")]
+        known = set(self.ti.task.dag.task_ids)
+        found = [name if name in known else mapped_instance(name) for name in waiting]
+        SUPERVISOR_COMMS.send(SkipDownstreamTasks(tasks=found))
+
+    def skipped(self, tasks: Sequence[str]) -> list[str]:
+        """Those of these tasks, none of them mapped, that have been skipped."""
+        states = self.states(tasks)
+        return [task for task in tasks if states.get(task) == "skipped"]
 
     def problems(self, task: str) -> list[str]:
         """What a task that is not mapped has pushed when it failed."""
@@ -103,6 +126,12 @@ class Board:
         """Tasks that have failed themselves, not because of another one. The calling task is never
         among them while it runs; in a callback at the end of the run it can be."""
         return sorted(task for task, state in self.states().items() if state == "failed")
+
+
+def mapped_instance(name: str) -> tuple[str, int]:
+    """The task and the index of a mapped instance, as states name it."""
+    task, _, index = name.rpartition("_")
+    return task, int(index)
 
 
 def small(result: Result) -> Result:

@@ -29,7 +29,7 @@ from windlass.airflow.findings import (
     lines_of,
 )
 from windlass.airflow.form import as_field, as_key
-from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, PoolWatch
+from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, NoSlot, PoolWatch
 from windlass.airflow.shares import Share, count_shares, divide
 from windlass.errors import Different, Interrupted, WindlassError
 from windlass.model.flow import Item, resolve
@@ -367,7 +367,11 @@ class HoldOperator(FlowOperator):
         with self._explained(context):
             part = self.part(context)
             watch = PoolWatch(part.board, self.run_pool, self.pooled, self.pool_patience_seconds)
-            return small(part.hold(publish, self.last, watch))
+            try:
+                return small(part.hold(publish, self.last, watch))
+            except NoSlot:
+                part.board.skip_waiting()
+                raise
 
 
 class OpenOperator(FlowOperator):

@@ -1,11 +1,14 @@
 """Notices that a run cannot advance, as its pool does not exist or has no room.
 
 A task cannot look at pools. What it sees is that Airflow starts none of the tasks that use one: a
-scheduler leaves tasks of a missing pool scheduled for ever, and says so in its own log only.
+scheduler leaves tasks of a missing pool scheduled for ever, and says so in its own log only. It
+does the same with a full pool, until that has room: so a DAG of which such tasks have run before
+waits for longer.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +19,21 @@ from windlass.errors import WindlassError
 
 DEFAULT_POOL = "default_pool"  # which every Airflow has
 PATIENCE = timedelta(seconds=90)
+LONGER_SECONDS = 3600.0  # a pool that has worked before is more likely full than missing
 _LOOK_SECONDS = 10.0
+log = logging.getLogger(__name__)
+
+
+class NoSlot(WindlassError):
+    """The pool has given the run no slot."""
 
 
 class Seen(Protocol):
     """What a holder sees of the other tasks of its run: `windlass.airflow.board.Board`."""
 
     def has_started(self, tasks: Sequence[str]) -> bool: ...
+
+    def has_ever_run(self, tasks: Sequence[str]) -> bool: ...
 
     def is_waiting(self, tasks: Sequence[str]) -> bool: ...
 
@@ -42,7 +53,7 @@ class PoolWatch:
 
     def __call__(self) -> None:
         """Raises:
-        WindlassError: nothing of the run has been started for longer than its patience.
+        NoSlot: nothing of the run has been started for longer than its patience.
         """
         now = self.now()
         if self._works or self.pool == DEFAULT_POOL or now - self._looked < _LOOK_SECONDS:
@@ -53,10 +64,16 @@ class PoolWatch:
             self._since = None
             return
         self._since = now if self._since is None else self._since
-        if now - self._since >= self.patience_seconds:
-            raise WindlassError(
-                f"no task of the pool {self.pool!r} has been started for"
-                f" {now - self._since:.0f} s: there is no such pool, or others take all its slots",
-                hint=f"make the pool {self.pool} under Admin, Pools, or give it more slots, and"
-                " clear the failed tasks; pool_patience is how long a run waits for its first slot",
+        waited = now - self._since
+        if waited < self.patience_seconds:
+            return
+        what = f"no task of the pool {self.pool!r} has been started for {waited:.0f} s"
+        if waited < LONGER_SECONDS and self.seen.has_ever_run(self.tasks):
+            log.warning("%s", what)
+        else:
+            raise NoSlot(
+                f"{what}: there is no such pool, or others take all its slots",
+                hint=f"make the pool {self.pool} under Admin, Pools, or give it more slots; then"
+                " trigger a new run, which resumes this one. pool_patience is how long a run waits"
+                " for its first slot",
             )

@@ -145,6 +145,11 @@ class Part:
             return self.board.others_are_over(last)
 
         _until(is_over, HOLD_POLL_SECONDS)
+        if skipped := self.board.skipped(last):  # nothing has ended the run
+            raise WindlassError(
+                f"{skipped[0]} was skipped, so the run is unfinished",
+                hint="clear all tasks of this run, or trigger a new one, which resumes it",
+            )
         failed = self.board.failed()
         if failed:
             end = self.flow.last.task
