@@ -121,7 +121,17 @@ def test_xcoms_and_mapped_tasks_have_the_names_people_know(migrated: Migrated) -
     assert partitions[0]["where_clause"].startswith("ctid >= ")
     assert sum(one["estimated_rows"] for one in partitions) == 120_000
     assert ended.names("transfer_table_data") == ["shop.sale"]
-    assert ended.xcom("collect_all_results")["total_row_count"] == 125_000
+    collected = ended.xcom("collect_all_results")
+    assert collected["total_row_count"] == 125_000
+    assert {(one["table_name"], one["rows"]) for one in collected["return_value"]} == {
+        ("shop.item", 120_000),
+        ("shop.sale", 5_000),
+    }
+    listed = ended.xcom("prepare_regular_tables")
+    assert [one["table_name"] for one in listed["regular_tables"]] == ["shop.sale"]
+    (copied,) = ended.xcom("transfer_table_data", 0)["return_value"].values()
+    assert (copied["rows"], copied["success"]) == (5_000, True)
+    assert copied["seconds"] > 0
 
 
 def test_the_validation_dag_reads_the_migrations_own_snapshot(migrated: Migrated) -> None:
@@ -227,7 +237,8 @@ def test_a_row_changed_between_copy_and_verification_is_found_and_reported(
     running: LocalAirflow, pair: Pair, post: Post
 ) -> None:
     fill(pair.source)
-    ended = run_dag(running, "planted", {**connect(running, pair), **CUT}).expect("failed")
+    conf = {**connect(running, pair), **CUT}
+    ended = run_dag(running, "planted", conf, timeout=480).expect("failed")  # two DAGs
     assert ended.failed() == {
         "trigger_validation_dag",
         "generate_migration_summary",
