@@ -4,14 +4,13 @@ a stand-in for BigQuery (fakes/bigquery.py)."""
 from __future__ import annotations
 
 import json
-import logging
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clouds import bigquery, gs, s3, storage
 from command import Ran
 from engines import Engine, duckdb_engine, sqlite_engine
 from exporting import export, rows
@@ -20,6 +19,8 @@ from servers import Database
 from windlass.engines.objects.store import ObjectStore
 from windlass.flows.export import publishing
 from windlass.flows.export.records import FOLDER
+
+__all__ = ["bigquery", "gs", "s3", "storage"]  # fixtures
 
 obstore = pytest.importorskip("obstore")
 
@@ -41,43 +42,6 @@ def shop(database: Callable[[int], Database]) -> Database:
 
 
 # S3
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[dict[str, str]]:
-    """The environment in which clients find a bucket `lake`."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
-
-    moto = DomainDispatcherApplication(create_backend_app)
-
-    def app(environ: dict[str, Any], start: Any) -> Any:
-        """Cloud Storage's clients have a bearer's token or none; moto looks for a signature."""
-        if not environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4"):
-            scope = "test/20260101/us-east-1/s3/aws4_request"
-            environ["HTTP_AUTHORIZATION"] = f"AWS4-HMAC-SHA256 Credential={scope}, Signature=x"
-        return moto(environ, start)
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoint = f"http://127.0.0.1:{server.server_port}"
-    env = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-    }
-    import boto3
-
-    made = boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id="test", aws_secret_access_key="test",
-        region_name="us-east-1",
-    )  # fmt: skip
-    made.create_bucket(Bucket="lake")
-    yield env
-    server.shutdown()
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
@@ -155,33 +119,7 @@ def test_credentials_that_are_missing_are_named(shop: Database, tmp_path: Path) 
     assert "no credentials" in problem["message"] and "AWS_ACCESS_KEY_ID" in problem["hint"]
 
 
-# Cloud Storage, and BigQuery that loads from there. obstore speaks Cloud Storage's XML interface,
-# of which the emulators have next to nothing, and which is that of S3: moto serves it.
-
-
-@pytest.fixture(scope="module")
-def storage(s3: dict[str, str]) -> str:
-    return s3["AWS_ENDPOINT_URL"]
-
-
-@pytest.fixture
-def gs(storage: str) -> dict[str, str]:
-    """The store's options."""
-    key = {
-        "gcs_base_url": storage,
-        "disable_oauth": True,
-        "client_email": "",
-        "private_key": "",
-        "private_key_id": "",
-    }
-    return {"service_account_key": json.dumps(key)}
-
-
-@pytest.fixture
-def bigquery(storage: str) -> Iterator[FakeBigQuery]:
-    with FakeBigQuery(storage) as fake:
-        fake.create_dataset("raw")
-        yield fake
+# Cloud Storage, and BigQuery that loads from there
 
 
 @pytest.fixture

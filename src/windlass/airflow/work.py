@@ -78,6 +78,8 @@ class Part:
             items = None if ids is None else {self.step.name: self._items(context, ids)}
             with self._ending(context):
                 self._run(context, [self.step.name], items)
+                if self.step == self.flow.last:
+                    context.conclude()
             return dict(context.results[self.step.name])
 
         return self._inside(work)

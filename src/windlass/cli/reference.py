@@ -31,7 +31,7 @@ elsewhere, nothing under `-q`. With `--json` stdout holds one JSON object, also 
 | exit code | meaning |
 | --: | --- |
 | 0 | done, and verified |
-| 1 | differences found, or done with losses that were not accepted |
+| 1 | differences found, losses that were not accepted, or tables of an export that did not fit |
 | 2 | bad options or spec; nothing was tried |
 | 3 | refused; nothing was written; every problem is listed |
 | 4 | stopped part-way, or a server cannot be reached; the last lines say what to do |

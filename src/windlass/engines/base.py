@@ -28,8 +28,8 @@ from windlass.model.export import (
     Request,
     Span,
 )
+from windlass.model.fit import Survey
 from windlass.model.relation import Name
-from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -188,9 +188,9 @@ class Target(Protocol):
     @property
     def facts(self) -> Facts: ...
 
-    def problems(self, exports: Sequence[Export]) -> list[Problem]:
-        """Everything that would prevent the load: the warehouse cannot be reached or written, or an
-        existing table does not fit."""
+    def survey(self, exports: Sequence[Export]) -> Survey:
+        """What would prevent the loads: the warehouse cannot be reached or written, or existing
+        tables do not fit."""
 
     def watermark(self, export: Export) -> str:
         """The last watermark loaded from this source into the table, as text. Empty if there is

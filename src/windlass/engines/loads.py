@@ -1,46 +1,51 @@
-"""Checks of a load that are the same for every warehouse: tables fit, rows have keys, all rows
-arrived."""
+"""Checks of a load that are the same for every warehouse: the table fits, rows have keys, all rows
+have arrived."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable
 
 from windlass.engines.base import OURS
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Export
-from windlass.model.report import Problem
+from windlass.model.fit import Fit
 
 RECORDS = f"{OURS}loads"  # beside the tables that are loaded
 
 
-def misfits(
-    table: str, wanted: Sequence[Column], types: Sequence[str], found: dict[str, tuple[str, bool]]
-) -> list[Problem]:
-    """How a table differs from what is to be loaded: `found` maps a column to its type and whether
-    it is NOT NULL without a default; `types` are those that the columns would be created with."""
-    misfit = []
-    for column, type_ in zip(wanted, types, strict=True):
-        there = found.get(column.name)
-        if there is None:
-            misfit.append(f"{column.name} ({type_}) is missing")
-        elif there[0] != type_:
-            misfit.append(f"{column.name} is {there[0]}, not {type_}")
-    names = {column.name for column in wanted}
-    misfit += [
-        f"{name} is NOT NULL without a default and is not exported"
-        for name, (_, needed) in found.items()
-        if needed and name not in names
-    ]
-    if not misfit:
-        return []
-    hint = "alter or drop the table, or load into another: `table` of the relation"
-    return [Problem(table, f"the table does not fit: {'; '.join(misfit)}", hint)]
+def column_names(columns: Iterable[Column]) -> str:
+    """The record of which columns a load has filled."""
+    return json.dumps([one.name for one in columns])
+
+
+def loaded_names(records: Iterable[str | None]) -> frozenset[str]:
+    """The columns that any of these loads has filled."""
+    return frozenset(str(name) for one in records if one for name in json.loads(one))
+
+
+def check_fit(fit: Fit) -> None:
+    """Called right before the load, as the table may have changed since the export was planned.
+
+    Raises:
+        WindlassError: it does not fit.
+    """
+    if fit.problems:
+        first = fit.problems[0]
+        raise WindlassError(f"{first.object}: {first.message}", hint=first.hint)
 
 
 def not_unique(export: Export) -> WindlassError:
     return WindlassError(
         f"{export.name}: several rows have the same key ({', '.join(export.key)})",
         hint="nothing was loaded; give the relation a `key` that tells its rows apart",
+    )
+
+
+def ambiguous(export: Export) -> WindlassError:
+    return WindlassError(
+        f"{export.table}: several rows of the table have the same key ({', '.join(export.key)})",
+        hint="nothing was loaded; keep one row of each key, or load the table with `truncate` once",
     )
 
 

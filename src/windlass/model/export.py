@@ -32,6 +32,7 @@ class Kind(StrEnum):
     INSTANT = "instant"  # with a time zone: an absolute moment
 
 
+NUMBERS = (Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL)
 STAMPS = (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT)  # what seconds can be taken from
 
 
@@ -121,7 +122,8 @@ class Column:
 class Span:
     """The range of watermark values that an export reads. As text, in the source's form."""
 
-    overlap_seconds: float = 0  # how far before the last value reading starts
+    overlap_seconds: float = 0  # how far before the last value reading starts: of a time
+    overlap: int = 0  # the same of a number
     since: str = ""  # the last value that was loaded; empty at first
     upto: str = ""  # the highest value in this snapshot
     once: bool = False  # only rows after `since`, up to `upto`: no row is read by two runs
@@ -138,6 +140,14 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What the user allows and asks for."""
+
+    schema: str = "refuse"  # what a load may change in the table's definition
+    require_rows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """One relation, or query, to be exported."""
 
@@ -147,10 +157,10 @@ class Export:
     columns: tuple[Column, ...]
     disposition: str
     relation: str = ""  # of the source; empty for a query
-    key: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()  # by which rows are looked for in the table; empty: they are not
     watermark: str = ""
     span: Span = Span()  # of the watermark
-    require_rows: bool = False
+    rules: Rules = Rules()
     size_bytes: int = 0  # about, on the source
     rows: int = -1  # about
     source: str = ""  # identifies the database, however it is addressed
@@ -167,6 +177,11 @@ class Export:
     @property
     def schema(self) -> str:
         return self.sql_schema or ""
+
+    @property
+    def updates(self) -> bool:
+        """Whether rows of the table that have the key of a new one are updated, not kept."""
+        return self.disposition == "merge"
 
     @property
     def mark(self) -> str:

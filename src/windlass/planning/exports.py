@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from windlass.engines.base import OURS, Facts
 from windlass.model.export import (
+    NUMBERS,
     STAMPS,
     Column,
     Described,
@@ -19,6 +20,7 @@ from windlass.model.export import (
     Kind,
     Readable,
     Request,
+    Rules,
     Span,
 )
 from windlass.model.relation import Name
@@ -150,12 +152,16 @@ def plan_export(
     if any(column.hash == NO_KEY for column in columns):
         faults.append(f"hash: {HASH_KEY} is not set, or has less than {LEAST_KEY} characters")
     key = tuple(one.rename.get(part, part) for part in key)
-    if disposition == "merge":
-        faults += _key_faults(key, columns)
+    loads = bool(spec.warehouse_kind)
+    by_key = disposition == "merge" or (loads and bool(one.watermark))
+    if by_key:
+        faults += _key_faults(str(disposition), key, columns)
     faults += _overlap_faults(one, described.columns)
     faults += _name_faults(columns, target)
     if spec.format is Format.CSV and not target.csv_text_lists:
         faults += _list_faults(columns, target)
+    if loads and disposition == "append" and source.engine == "postgresql":
+        faults += _late_faults(one, described.columns)
     if not columns:
         left = " left to export: leave the relation out with `exclude`"
         faults.append(f"has no columns{left if described.columns else ''}")
@@ -169,10 +175,10 @@ def plan_export(
         columns=columns,
         disposition=str(disposition),
         relation=wanted.request.name if relation else "",
-        key=tuple(key) if disposition == "merge" else (),
+        key=tuple(key) if by_key else (),
         watermark=one.watermark,
-        span=Span(one.overlap_seconds, once=disposition == "append"),
-        require_rows=spec.require_rows if one.require_rows is None else one.require_rows,
+        span=_span(spec, one),
+        rules=_rules(spec, one),
         size_bytes=max(size_bytes, 0),
         rows=rows,
         sql_schema=_sql_schema(wanted, described.columns),
@@ -185,6 +191,17 @@ def _sql_schema(wanted: Wanted, described: Sequence[Column]) -> str | None:
     mark = wanted.spec.watermark
     is_marked = any(column.name == mark and column.is_cast for column in described)
     return wanted.request.schema if wanted.request.has_sql or is_marked else None
+
+
+def _span(spec: ExportSpec, one: RelationSpec) -> Span:
+    """Files cannot tell rows apart: there each is read once."""
+    once = spec.disposition_of(one) == "append" and not spec.warehouse_kind
+    return Span(one.overlap_seconds, one.overlap or 0, once=once)
+
+
+def _rules(spec: ExportSpec, one: RelationSpec) -> Rules:
+    requires = spec.require_rows if one.require_rows is None else one.require_rows
+    return Rules(str(spec.schema_of(one)), requires)
 
 
 def _columns(
@@ -274,18 +291,34 @@ def _partition_faults(one: RelationSpec, columns: Sequence[Column]) -> list[str]
     return faults
 
 
-def _key_faults(key: Sequence[str], columns: Sequence[Column]) -> list[str]:
+def _key_faults(disposition: str, key: Sequence[str], columns: Sequence[Column]) -> list[str]:
     if not key:
-        return ["has no key to merge by: give `key`"]
+        what = "merge by" if disposition == "merge" else "tell new rows by"
+        return [f"has no key to {what}: give `key`"]
     kept = {column.name for column in columns if not column.mask}
     return [f"key: {part} is left out or masked" for part in key if part not in kept]
 
 
 def _overlap_faults(one: RelationSpec, described: Sequence[Column]) -> list[str]:
+    faults = []
+    for column in described:
+        if column.name != one.watermark:
+            continue
+        if one.overlap_seconds and column.kind not in STAMPS:
+            faults.append(f"overlap-seconds: {column.name} is {column.type}, not a time or date")
+        if one.overlap and column.kind not in NUMBERS:
+            faults.append(f"overlap: {column.name} is {column.type}, not a number")
+    return faults
+
+
+def _late_faults(one: RelationSpec, described: Sequence[Column]) -> list[str]:
+    """Rows that are committed late would be missed for good, unless somebody knows of none."""
     return [
-        f"overlap-seconds: {column.name} is {column.type}, not a time or date"
+        f"watermark: {column.name} is {column.type}: a row that is committed after others with a"
+        " higher value would be missed; give `overlap`, how far before the last value reading"
+        " begins (0 if no row is committed late), or a watermark of time"
         for column in described
-        if one.overlap_seconds and column.name == one.watermark and column.kind not in STAMPS
+        if column.name == one.watermark and column.kind not in STAMPS and one.overlap is None
     ]
 
 

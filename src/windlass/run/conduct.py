@@ -72,6 +72,9 @@ class Conducted(Workplace, Protocol):
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
         """What the run is known to have done."""
 
+    def conclude(self) -> None:
+        """See `windlass.run.context.Context`."""
+
     def end(self, state: State, outcome: Outcome) -> None:
         """Journal how the run ended.
 
@@ -138,6 +141,7 @@ def _attempt(flow: Flow[Any], run: Conducted, jobs: int) -> tuple[Outcome, Windl
     try:
         with run.watching():
             run_flow(flow, run, jobs=jobs, emit=run.emit)
+            run.conclude()
     except AlreadyFinished as error:
         return error.outcome, None
     except Different as error:

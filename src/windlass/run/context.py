@@ -22,6 +22,13 @@ class Context(Workplace, Protocol):
 
     def emit(self, event: Event) -> None: ...
 
+    def conclude(self) -> None:
+        """Called once all steps are done.
+
+        Raises:
+            Different: the run did not do all that was asked for.
+        """
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *fault: Any) -> None: ...

@@ -88,6 +88,9 @@ class Reporting:
     def collect(self, step: str, item: Item, result: Result) -> None:
         self.story.collect(step, item, result)
 
+    def conclude(self) -> None:
+        """Nothing is left to report once all steps are done, unless a flow says so."""
+
     def result(self, step: str) -> Result:
         return self.story.result(step)
 

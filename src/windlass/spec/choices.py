@@ -96,6 +96,14 @@ class Disposition(StrEnum):
     MERGE = "merge"
 
 
+class SchemaChange(StrEnum):
+    """What to do with a warehouse's table whose columns are not those of the export."""
+
+    REFUSE = "refuse"
+    ADD = "add"
+    REPLACE = "replace"
+
+
 class Unmatched(StrEnum):
     """What to do if patterns of an export match nothing."""
 

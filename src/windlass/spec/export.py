@@ -6,6 +6,7 @@ Whether the source and the warehouse can do it, `windlass.planning.exports` deci
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
@@ -19,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from windlass.spec.choices import Compression, Disposition, Format, Unmatched
+from windlass.spec.choices import Compression, Disposition, Format, SchemaChange, Unmatched
 from windlass.spec.fields.export import EXPORT
 from windlass.spec.model import Size, SpecModel, Words, describe_attributes, made_from
 
@@ -60,6 +61,9 @@ class RelationSpec(BaseModel):
     overlap_seconds: Annotated[float, Field(ge=0)] = 0
     """How far before the last value of a watermark of time reading begins, as transactions commit
     later than they stamp their rows."""
+    overlap: Annotated[int | None, Field(ge=0)] = None
+    """How far before the last value of a watermark of numbers reading begins, as rows are committed
+    later than others with a higher number."""
     where: str = ""
     """Only rows for which this SQL condition holds."""
     text: Words = ()
@@ -76,6 +80,8 @@ class RelationSpec(BaseModel):
     """Columns that become folders, as Hive has them: `day=2024-01-31/`. For Parquet files without a
     warehouse."""
     disposition: Disposition | None = None
+    """Instead of the export's own."""
+    schema_: Annotated[SchemaChange | None, Field(alias="schema")] = None
     """Instead of the export's own."""
     require_rows: bool | None = None
     """Instead of the export's own."""
@@ -96,8 +102,9 @@ class RelationSpec(BaseModel):
     def _agrees_with_itself(self) -> RelationSpec:
         if self.query and re.search(r"[*?\[]|\.", self.name):
             raise ValueError("the name of a query is one plain name, not a pattern")
-        if self.overlap_seconds and not self.watermark:
-            raise ValueError("overlap-seconds: there is no watermark to overlap")
+        for word, value in (("overlap-seconds", self.overlap_seconds), ("overlap", self.overlap)):
+            if value and not self.watermark:
+                raise ValueError(f"{word}: there is no watermark to overlap")
         return self
 
 
@@ -146,6 +153,7 @@ class ExportSpec(SpecModel):
     compression: Compression = field("compression")
     file_size: Size = field("file-size")
     disposition: Disposition = field("disposition")
+    schema_: SchemaChange = field("schema")
     require_rows: bool = field("require-rows")
     keep_files: bool = field("keep-files")
     mask: Words = field("mask")
@@ -182,21 +190,8 @@ class ExportSpec(SpecModel):
                     f"queries: {name!r} is not a name: give one, as in daily=select ..."
                 )
         for one in self.wanted:
-            merges = self.disposition_of(one) is Disposition.MERGE
-            appends = self.disposition_of(one) is Disposition.APPEND
-            if one.watermark and not (merges or (appends and not kind)):
-                only = "merge uses" if kind else "append and merge use"
-                raise ValueError(f"relations: {one.name} has a watermark, which only {only}")
-            if one.overlap_seconds and appends:
-                raise ValueError(
-                    f"relations: {one.name}: overlap-seconds would append rows twice; use merge"
-                )
-            if one.partition_by and (kind or self.format is Format.CSV):
-                raise ValueError(
-                    f"relations: {one.name}: partition-by is for Parquet files without a warehouse"
-                )
-            if merges and one.query and not one.key:
-                raise ValueError(f"relations: {one.name} is a query: merge needs its key")
+            if fault := next(self._faults(one), ""):
+                raise ValueError(f"relations: {one.name} {fault}")
         return self
 
     @property
@@ -230,3 +225,22 @@ class ExportSpec(SpecModel):
 
     def disposition_of(self, relation: RelationSpec) -> Disposition:
         return relation.disposition or self.disposition
+
+    def schema_of(self, relation: RelationSpec) -> SchemaChange:
+        return relation.schema_ or self.schema_
+
+    def _faults(self, one: RelationSpec) -> Iterator[str]:
+        """Why the keys of a relation cannot be together."""
+        kind, disposition = self.warehouse_kind, self.disposition_of(one)
+        empties, appends = disposition is Disposition.TRUNCATE, disposition is Disposition.APPEND
+        if self.schema_of(one) is SchemaChange.REPLACE and not empties:
+            yield "keeps rows of its table: schema: replace needs disposition: truncate"
+        if one.watermark and empties:
+            yield "has a watermark, which only merge and append use"
+        if (one.overlap_seconds or one.overlap) and appends and not kind:
+            yield "has an overlap, which would append rows to files twice; use merge"
+        if one.partition_by and (kind or self.format is Format.CSV):
+            yield "has partition-by, which is for Parquet files without a warehouse"
+        by_key = disposition is Disposition.MERGE or (kind and one.watermark)
+        if one.query and not one.key and by_key:
+            yield "is a query: merge and a watermark need its key"

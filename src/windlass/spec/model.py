@@ -133,7 +133,7 @@ def describe_attributes(schema: dict[str, Any], model: type[BaseModel]) -> None:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
                 value=ast.Constant(value=str(text))
             ):
-                schema["properties"][name]["description"] = inspect.cleandoc(text)
+                schema["properties"][keys_of(model)[name]]["description"] = inspect.cleandoc(text)
 
 
 M = TypeVar("M", bound=BaseModel)

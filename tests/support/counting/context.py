@@ -39,6 +39,9 @@ class Counting:
     def watching(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def conclude(self) -> None:
+        """Nothing is left to report."""
+
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
         counts = {"counted": self.results["count_lines"].get("", {}).get("lines", 0)}
         return Outcome("count", state, counts=counts, message=message, hint=hint)

@@ -116,6 +116,32 @@ class FakeBigQuery:
         with self._lock:
             return self.database.execute(query).fetchall()
 
+    def change(self, statement: str) -> None:
+        """As somebody else's statement would, by DuckDB's own rules."""
+        with self._lock:
+            self.database.execute(statement)
+            self._note_schemas()
+
+    def _note_schemas(self) -> None:
+        """Fields of columns that a statement has made, changed or dropped."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for dataset, table, name, type_ in self.rows(
+            "select schema_name, table_name, column_name, data_type from duckdb_columns()"
+            " where not internal order by column_index"
+        ):
+            if dataset in self.datasets:
+                found.setdefault((dataset, table), {})[name] = type_
+        for place, columns in found.items():
+            known = {one["name"]: one for one in self.schemas.get(place, [])}
+            self.schemas[place] = [
+                known[name]
+                if name in known and _duck(known[name]) == _plain(type_)
+                else {"name": name, **_field(type_)}
+                for name, type_ in columns.items()
+            ]
+        for place in self.schemas.keys() - found.keys():
+            del self.schemas[place]
+
     # the calls
 
     def answer(self, method: str, path: str, body: Json) -> tuple[int, Json | None]:
@@ -159,6 +185,10 @@ class FakeBigQuery:
                 self.database.execute(f'drop table "{dataset}"."{table}"')
                 del self.schemas[dataset, table]
                 return None
+            case "PATCH", ["datasets", dataset, "tables", table]:
+                self._table(dataset, table)
+                self._add_fields(dataset, table, body["schema"]["fields"])
+                return self._table(dataset, table)
             case "POST", ["jobs"]:
                 return self._insert_job(body)
             case "POST", ["queries"]:
@@ -206,6 +236,17 @@ class FakeBigQuery:
     def _create(self, dataset: str, table: str, fields: list[Json]) -> None:
         columns = ", ".join(f'"{one["name"]}" {_duck(one)}' for one in fields)
         self.database.execute(f'create table "{dataset}"."{table}" ({columns})')
+        self.schemas[dataset, table] = fields
+
+    def _add_fields(self, dataset: str, table: str, fields: list[Json]) -> None:
+        """A table keeps its fields, in their order."""
+        there = self.schemas[dataset, table]
+        if [one["name"] for one in fields][: len(there)] != [one["name"] for one in there]:
+            raise Fault(400, "invalid", f"Provided Schema does not match Table {table}")
+        for one in fields[len(there) :]:
+            self.database.execute(
+                f'alter table "{dataset}"."{table}" add column "{one["name"]}" {_duck(one)}'
+            )
         self.schemas[dataset, table] = fields
 
     def _job(self, id_: str, asked: Json) -> Json:
@@ -306,7 +347,7 @@ class FakeBigQuery:
         elif truncates:
             self.database.execute(f'drop table "{dataset}"."{table}"')
             self._create(dataset, table, fields)
-        self.database.execute(f'insert into "{dataset}"."{table}" select * from loading')
+        self.database.execute(f'insert into "{dataset}"."{table}" by name from loading')
         found = self.database.execute("select count(*) from loading").fetchone()
         assert found is not None
         return int(found[0])
@@ -339,8 +380,12 @@ class FakeBigQuery:
 
     @staticmethod
     def _source(config: Json, fields: list[Json], paths: list[str]) -> str:
-        names = ", ".join(f'"{one["name"]}"' for one in fields)
         if config["sourceFormat"] == "PARQUET":
+            held = duckdb.execute("describe from read_parquet(?)", [paths]).fetchall()
+            names = ", ".join(
+                f'"{one["name"]}"' if one["name"] in {row[0] for row in held} else "null"
+                for one in fields
+            )
             return f"select {names} from read_parquet(?)"
         columns = ", ".join(f"'{at}': 'VARCHAR'" for at, _ in enumerate(fields))
         packed = Path(paths[0]).read_bytes()[:2] == b"\x1f\x8b"
@@ -352,6 +397,7 @@ class FakeBigQuery:
             f"select {values} from read_csv(?, columns = {{{columns}}}, auto_detect = false,"
             f" header = true, delim = ',', quote = '\"', escape = '\"',"
             f" skip = 0, nullstr = '{config.get('nullMarker', '')}', allow_quoted_nulls = false,"
+            f" null_padding = {str(config.get('allowJaggedRows', False)).lower()},"
             f" compression = '{'gzip' if packed else 'none'}')"
         )
 
@@ -364,7 +410,8 @@ class FakeBigQuery:
             raise Fault(400, "resourcesExceeded", "Query exceeded its resources")
         text = re.sub(r"`[^`.]+\.([^`.]+)\.([^`]+)`", r'"\1"."\2"', config["query"])
         text = text.replace("`", '"').replace("current_timestamp()", "current_timestamp")
-        text = re.sub(r"@(\w+)", r"$\1", text)
+        text = re.sub(r"@(\w+)", r"$\1", text).replace("is_nan(", "isnan(")
+        text = text.replace("BIGNUMERIC", "NUMERIC")
         words = {
             one["name"]: int(one["parameterValue"]["value"])
             if one["parameterType"]["type"] == "INT64"
@@ -378,6 +425,8 @@ class FakeBigQuery:
         except duckdb.Error as error:
             raise Fault(400, "invalidQuery", str(error).splitlines()[0]) from None
         rows = cursor.fetchall()
+        if text.startswith("alter"):
+            self._note_schemas()
         fields = [
             {"name": name, "type": _bigquery(str(type_)), "mode": "NULLABLE"}
             for name, type_, *_ in cursor.description or ()
@@ -403,6 +452,21 @@ def _duck(one: Json) -> str:
     if one["type"] in ("NUMERIC", "BIGNUMERIC"):
         return f"DECIMAL({one.get('precision', 38)},{one.get('scale', 9)})"
     return _TYPES[one["type"]]
+
+
+def _plain(type_: str) -> str:
+    return {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}.get(type_, type_)
+
+
+def _field(type_: str) -> Json:
+    """The field of a column of DuckDB's type."""
+    if found := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", type_):
+        precision, scale = map(int, found.groups())
+        fits = scale <= 9 and precision - scale <= 29
+        words = {"precision": str(precision), "scale": str(scale)}
+        return {"type": "NUMERIC" if fits else "BIGNUMERIC", **words}
+    same = {duck: name for name, duck in _TYPES.items()}
+    return {"type": same[{"INTEGER": "BIGINT"}.get(type_, _plain(type_))]}
 
 
 def _bigquery(type_: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from google.cloud import bigquery
 
+from windlass.engines import fitting
 from windlass.model.export import Column, Export, Kind
+from windlass.model.fit import Fit
 from windlass.model.report import Problem
 
 _FIT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
@@ -37,6 +40,7 @@ RECORDS_SCHEMA = [
     bigquery.SchemaField("read_rows", "INTEGER"),
     bigquery.SchemaField("total", "INTEGER"),
     bigquery.SchemaField("watermark", "STRING"),
+    bigquery.SchemaField("columns", "STRING"),
     bigquery.SchemaField("loaded_at", "TIMESTAMP"),
 ]
 
@@ -59,6 +63,38 @@ def type_of(field: bigquery.SchemaField) -> str:
     if field.precision:
         return f"{name}({field.precision},{field.scale or 0})"
     return f"{name} (repeated)" if field.mode == "REPEATED" else str(name)
+
+
+def fields_of(
+    export: Export, there: Sequence[bigquery.SchemaField], fit: Fit
+) -> list[bigquery.SchemaField]:
+    """The schema of a load into a table with these fields: they stay as they are, with their
+    descriptions, unless the load changes them. A load that replaces the rows replaces the schema as
+    well, so fields that are not exported are named too, unless they are dropped."""
+    known = {one.name: one for one in there if one.name not in fit.retyped}
+    fields = [known.get(one.name) or field_of(one) for one in export.columns]
+    if export.disposition == "append":
+        return fields
+    exported = {one.name for one in export.columns}
+    return fields + [
+        one for one in there if one.name not in exported and one.name not in fit.dropped
+    ]
+
+
+_CANONICAL = {"INTEGER": "bigint", "FLOAT": "double precision", "STRING": "text"}
+
+
+def holds_all(old: str, new: str) -> bool:
+    """Whether a column of type `new` holds every value of type `old`, exactly, and can be made of
+    it: a BIGNUMERIC cannot become a NUMERIC."""
+    if old.startswith("BIGNUMERIC") and not new.startswith("BIGNUMERIC"):
+        return False
+    return fitting.holds_all(_canonical(old), _canonical(new))
+
+
+def _canonical(type_: str) -> str:
+    """PostgreSQL's name for a type."""
+    return _CANONICAL.get(type_, type_.replace("BIGNUMERIC", "NUMERIC").lower())
 
 
 def misnamed(export: Export) -> list[Problem]:

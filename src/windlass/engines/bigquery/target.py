@@ -4,7 +4,7 @@ which BigQuery runs once (`windlass.engines.bigquery.jobs`)."""
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -15,26 +15,37 @@ from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
+from windlass.engines.bigquery import records
 from windlass.engines.bigquery.errors import explaining
 from windlass.engines.bigquery.facts import FACTS
-from windlass.engines.bigquery.fields import RECORDS_SCHEMA, field_of, misnamed, type_of
+from windlass.engines.bigquery.fields import (
+    RECORDS_SCHEMA,
+    field_of,
+    fields_of,
+    holds_all,
+    misnamed,
+    type_of,
+)
 from windlass.engines.bigquery.jobs import ROWS, Jobs, is_of, labels
+from windlass.engines.bigquery.loading import load_config
+from windlass.engines.bigquery.merging import count_present, merge, refusals, retype
+from windlass.engines.fitting import fit
 from windlass.engines.loads import (
     RECORDS,
     check_arrived,
-    misfits,
-    not_unique,
-    without_key,
+    check_fit,
+    column_names,
+    loaded_names,
 )
 from windlass.engines.objects.google import load_google_credentials
 from windlass.engines.objects.store import ObjectStore
-from windlass.engines.statements import Backticks, each, listed, statement
+from windlass.engines.statements import Backticks, statement
 from windlass.errors import BadSpec, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
+from windlass.model.fit import Fit, Survey, TableColumn
 from windlass.model.report import Problem
 
 CREDENTIALS = ("credentials_path", "credentials_base64")  # in a warehouse's URL
-MOST_FILES = 10_000  # of one load job: BigQuery's own limit
 
 
 def open_target(url: str, _: str) -> BigQueryTarget:
@@ -130,28 +141,68 @@ class BigQueryTarget:
     def _explaining(self, doing: str) -> AbstractContextManager[None]:
         return explaining(self.place, doing)
 
-    def problems(self, exports: Sequence[Export]) -> list[Problem]:
+    def survey(self, exports: Sequence[Export]) -> Survey:
         try:
             with self._explaining("reading the dataset"):
                 self._client.get_dataset(self._dataset)
-            found = []
+            problems = [problem for one in exports for problem in misnamed(one)]
+            fits = {}
             for one in exports:
-                found += misnamed(one)
-                there = self._columns(one.table)
+                there = self._fields(one.table)
                 if there is not None:
-                    types = [type_of(field_of(column)) for column in one.columns]
-                    found += misfits(one.table, one.columns, types, there)
-            return found
+                    fits[one.name] = self._fit(one, there, self._loaded_columns(one))
+            return Survey(tuple(problems), fits)
         except WindlassError as error:
-            return [Problem(self.place, str(error), error.hint)]
+            return Survey((Problem(self.place, str(error), error.hint),))
 
-    def _columns(self, table: str) -> dict[str, tuple[str, bool]] | None:
+    def _fit(
+        self,
+        export: Export,
+        there: Sequence[bigquery.SchemaField],
+        loaded: Collection[str] = (),
+    ) -> Fit:
+        """How a table with these fields fits."""
+        types = [type_of(field_of(column)) for column in export.columns]
+        found = {one.name: TableColumn(type_of(one), one.mode == "REQUIRED") for one in there}
+        return fit(export, types, found, holds_all, loaded=loaded)
+
+    def _loaded_columns(self, export: Export) -> Collection[str]:
+        if self._fields(RECORDS) is None:
+            return ()
+        words = {"table_name": export.table, "source": export.source, "relation": export.name}
+        rows = self._query(records.loaded_columns(self._records), words)
+        return loaded_names(one for (one,) in rows)
+
+    def _fields(self, table: str) -> list[bigquery.SchemaField] | None:
         with self._explaining(f"looking at {table}"):
             try:
-                found = self._client.get_table(self._table(table))
+                return list(self._client.get_table(self._table(table)).schema)
             except faults.NotFound:
                 return None
-            return {one.name: (type_of(one), one.mode == "REQUIRED") for one in found.schema}
+
+    def _prepare(self, export: Export) -> list[bigquery.SchemaField]:
+        """Alter the table as far as the export may; the schema of a load into it. A load that
+        replaces the rows replaces the schema itself.
+
+        Raises:
+            WindlassError: the table does not fit (any more).
+        """
+        there = self._fields(export.table)
+        if there is None:
+            return [field_of(column) for column in export.columns]
+        found = self._fit(export, there)
+        check_fit(found)
+        if export.disposition == "truncate":
+            return fields_of(export, there, found)
+        for query in retype(Backticks(self._table(export.table)), found):
+            self._query(query, {})
+        if found.added:
+            with self._explaining(f"adding columns to {export.table}"):
+                table = self._client.get_table(self._table(export.table))
+                added = [field_of(one) for one in export.columns if one.name in found.added]
+                table.schema = [*table.schema, *added]
+                self._client.update_table(table, ["schema"])
+        return fields_of(export, self._fields(export.table) or (), Fit(export.name, export.table))
 
     def _table(self, table: str) -> str:
         return f"{self._project}.{self._dataset}.{table}"
@@ -161,36 +212,21 @@ class BigQueryTarget:
         return Backticks(self._table(RECORDS))
 
     def watermark(self, export: Export) -> str:
-        if self._columns(RECORDS) is None or self._columns(export.table) is None:
+        if self._fields(RECORDS) is None or self._fields(export.table) is None:
             return ""
         if not self.count(export.table):
             return ""
-        # a later load of all the table's rows: the earlier rows are gone
         rows = self._query(
-            statement(
-                "select watermark from {records} as l where table_name = @table_name"
-                " and mark = @mark and watermark <> '' and not exists (select 1 from {records} as n"
-                "  where n.table_name = l.table_name and n.loaded_at > l.loaded_at"
-                "  and n.mark <> l.mark and n.`rows` = n.total)"
-                " order by loaded_at desc limit 1",
-                records=self._records,
-            ),
+            records.last_watermark(self._records),
             {"table_name": export.table, "mark": export.mark},
         )
         return str(rows[0][0]) if rows else ""
 
     def loaded(self, run: str, export: Export) -> Loaded | None:
-        if self._columns(RECORDS) is None:
+        if self._fields(RECORDS) is None:
             return None
         rows = self._query(
-            statement(
-                "select run, table_name, `rows`, read_rows, total, watermark,"
-                " not exists (select 1 from {records} as n"
-                "  where n.table_name = l.table_name and n.loaded_at > l.loaded_at)"
-                " from {records} as l where run = @run and table_name = @table_name"
-                " and source = @source and relation = @relation",
-                records=self._records,
-            ),
+            records.load_of_run(self._records),
             {
                 "run": run,
                 "table_name": export.table,
@@ -212,11 +248,12 @@ class BigQueryTarget:
             self._client.create_table(
                 bigquery.Table(self._table(RECORDS), schema=RECORDS_SCHEMA), exists_ok=True
             )
-        if export.disposition == "merge":
+        if export.key:
             counted, read = self._merge(export, manifest, store)
         else:
+            schema = self._prepare(export)
             counted, read = self._load_job(
-                export, manifest, store, export.table, export.disposition
+                export, manifest, store, export.table, export.disposition, schema
             )
         self._record(export, manifest, counted, read)
         found = self.loaded(manifest.run, export)
@@ -228,7 +265,7 @@ class BigQueryTarget:
 
     def clean_up(self, export: Export, run: str) -> None:
         """Remove the table that a merge staged its rows in."""
-        if export.disposition == "merge":
+        if export.key:
             staged = self._staged(export, run)
             with self._explaining(f"removing {staged}"):
                 self._client.delete_table(self._table(staged), not_found_ok=True)
@@ -240,27 +277,10 @@ class BigQueryTarget:
         store: ObjectStore,
         table: str,
         disposition: str,
+        schema: Sequence[bigquery.SchemaField],
     ) -> tuple[int, int]:
         """The rows that have arrived, and those that were read: of the extract that is there."""
-        if len(manifest.files) > MOST_FILES:
-            raise WindlassError(
-                f"{export.name}: {len(manifest.files):,} files are too many for one load job",
-                hint=f"raise file-size: {MOST_FILES:,} is the most",
-            )
-        is_csv = manifest.format == "csv"
-        config = bigquery.LoadJobConfig(
-            source_format="CSV" if is_csv else "PARQUET",
-            write_disposition=f"WRITE_{disposition.upper()}",
-            create_disposition="CREATE_IF_NEEDED",
-            schema=[field_of(column) for column in export.columns],
-            autodetect=False,
-            labels=labels(manifest),
-        )
-        if is_csv:
-            config.skip_leading_rows = 1
-            config.allow_quoted_newlines = True
-            config.null_marker = r"\N"  # so that an empty text is not taken for it
-            config.encoding = "UTF-8"
+        config = load_config(export, manifest, disposition, schema)
         places = [store.place(file.path) for file in manifest.files]
 
         def is_mine(job: Any) -> bool:
@@ -268,7 +288,7 @@ class BigQueryTarget:
             those of this one. A staged table may have been removed."""
             if disposition == "append":
                 return True
-            there = table == export.table or self._columns(table) is not None
+            there = table == export.table or self._fields(table) is not None
             return there and is_of(job, manifest)
 
         job = self._jobs.once(
@@ -293,57 +313,29 @@ class BigQueryTarget:
             self._client.create_table(
                 bigquery.Table(self._table(export.table), schema=fields), exists_ok=True
             )
-        counted, read = self._load_job(export, manifest, store, staged, "truncate")
+        self._prepare(export)
+        counted, read = self._load_job(export, manifest, store, staged, "truncate", fields)
         check_arrived(export, read, counted)
-        self._check_keys(export, Backticks(self._table(staged)))
-        columns = [Backticks(one.name) for one in export.columns]
-        merge = statement(
-            "merge into {table} as old using {staged} as new on {same}"
-            " when matched then update set {changes}"
-            " when not matched then insert ({columns}) values ({values})",
-            table=Backticks(self._table(export.table)),
-            staged=Backticks(self._table(staged)),
-            same=each("old.{0} = new.{0}", map(Backticks, export.key), " and "),
-            changes=each("{0} = new.{0}", columns),
-            columns=listed(columns),
-            values=each("new.{}", columns),
-        )
+        places = (Backticks(self._table(export.table)), Backticks(self._table(staged)))
+        for query, refusal in refusals(export, *places):
+            if self._query(query, {}):
+                raise refusal
+        text = merge(export, *places)
         config = bigquery.QueryJobConfig(labels=labels(manifest))
         job = self._jobs.once(
             self._jobs.name(export, manifest.run, "merge"),
-            lambda id_: self._client.query(merge, config, job_id=id_, job_retry=None),
+            lambda id_: self._client.query(text, config, job_id=id_, job_retry=None),
             f"merging into {export.table}",
             lambda job: is_of(job, manifest),
         )
+        if count := count_present(export, *places):
+            return int(self._query(count, {})[0][0]), read
         affected = job.num_dml_affected_rows
         return counted if affected is None else int(affected), read
 
-    def _check_keys(self, export: Export, staged: Backticks) -> None:
-        """Raises:
-        WindlassError: the new rows have no unique key.
-        """
-        keys = [Backticks(key) for key in export.key]
-        twice = "select 1 from {staged} group by {keys} having count(*) > 1 limit 1"
-        if self._query(statement(twice, staged=staged, keys=listed(keys)), {}):
-            raise not_unique(export)
-        without = "select 1 from {staged} where {missing} limit 1"
-        missing = each("{} is null", keys, " or ")
-        if self._query(statement(without, staged=staged, missing=missing), {}):
-            raise without_key(export)
-
     def _record(self, export: Export, manifest: Manifest, counted: int, read: int) -> None:
         self._query(
-            statement(
-                "insert into {records} (run, table_name, source, relation, mark, `rows`,"
-                " read_rows, total, watermark, loaded_at)"
-                " select @run, @table_name, @source, @relation, @mark, @rows, @read,"
-                " (select count(*) from {table}), @watermark, current_timestamp()"
-                " from (select 1) as one where not exists"
-                " (select 1 from {records} where run = @run and table_name = @table_name"
-                "  and source = @source and relation = @relation)",
-                records=self._records,
-                table=Backticks(self._table(export.table)),
-            ),
+            records.add_load(self._records, Backticks(self._table(export.table))),
             {
                 "run": manifest.run,
                 "table_name": export.table,
@@ -353,10 +345,11 @@ class BigQueryTarget:
                 "rows": counted,
                 "read": read,
                 "watermark": manifest.watermark,
+                "columns": column_names(export.columns),
             },
         )
 
-    def _query(self, text: str, words: dict[str, str | int]) -> list[tuple[Any, ...]]:
+    def _query(self, text: str, words: Mapping[str, str | int]) -> list[tuple[Any, ...]]:
         parameters = [
             bigquery.ScalarQueryParameter(key, "INT64" if isinstance(word, int) else "STRING", word)
             for key, word in words.items()

@@ -197,7 +197,7 @@ class DuckDbSource:
     def span(self, export: Export, last: str) -> Span:
         """As text. A time watermark never ends in the future, because later rows would be
         skipped."""
-        column, overlap = self._marked(export), export.span.overlap_seconds
+        column = self._marked(export)
         highest = statement("max({mark})", mark=names(export.watermark))
         if column.kind in STAMPS:
             now = verbatim(_NOW[column.kind])
@@ -224,14 +224,8 @@ class DuckDbSource:
             )
             if export.span.once and session.execute(without).fetchone():
                 raise no_watermark(export)
-            if last and overlap:
-                micros = int(overlap * 1_000_000)
-                earlier = statement(
-                    "select cast(cast(? as {type}) - to_microseconds(?) as varchar)",
-                    type=verbatim(column.type),
-                )
-                (last,) = session.execute(earlier, [last, micros]).fetchone()
-        return replace(export.span, since=last, upto=upto or last)
+            since = _earlier(session, export.span, last, column) if last else ""
+        return replace(export.span, since=since, upto=upto or last)
 
     def _marked(self, export: Export) -> Column:
         """Add the watermark's column, which may not be exported."""
@@ -248,6 +242,23 @@ class DuckDbSource:
         type_ = self._marked(export).type if is_marked else ""
         with self._session() as session:
             yield DuckDbRows(self.place, session, export, type_, self._stops)
+
+
+def _earlier(session: Any, span: Span, last: str, column: Column) -> str:
+    """Where reading begins: as far before the last value as there is an overlap."""
+    if span.overlap_seconds:
+        less, overlap = verbatim("to_microseconds(?)"), int(span.overlap_seconds * 1_000_000)
+    elif span.overlap:
+        less, overlap = verbatim("?"), span.overlap
+    else:
+        return last
+    earlier = statement(
+        "select cast(cast(? as {type}) - {less} as varchar)",
+        type=verbatim(column.type),
+        less=less,
+    )
+    (found,) = session.execute(earlier, [last, overlap]).fetchone()
+    return str(found)
 
 
 def _key(keys: Sequence[Sequence[str]], not_null: Collection[str]) -> tuple[str, ...]:

@@ -12,23 +12,27 @@ from urllib.parse import quote
 import duckdb
 from psycopg import sql
 
+from windlass.engines.duckdb.altering import alter
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.files import read_list, source_of
 from windlass.engines.duckdb.kept_file import KeptFile
+from windlass.engines.duckdb.merging import merge
 from windlass.engines.duckdb.session import explaining
-from windlass.engines.duckdb.types import type_of
+from windlass.engines.duckdb.types import holds_all, type_of
+from windlass.engines.fitting import fit
 from windlass.engines.loads import (
     RECORDS,
     check_arrived,
-    misfits,
-    not_unique,
-    without_key,
+    check_fit,
+    column_names,
+    loaded_names,
 )
 from windlass.engines.objects.store import ObjectStore, fetched
 from windlass.engines.paths import cannot_make, path_alone
-from windlass.engines.statements import each, listed, names, statement, verbatim
+from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.errors import BadSpec, ConnectionLost, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
+from windlass.model.fit import Fit, Survey, TableColumn
 from windlass.model.report import Problem
 
 
@@ -73,26 +77,44 @@ class DuckDbTarget:
         """A load creates the file; reading does not."""
         return Path(self._path).exists()
 
-    def problems(self, exports: Sequence[Export]) -> list[Problem]:
+    def survey(self, exports: Sequence[Export]) -> Survey:
         if not self._is_there:
             fault = cannot_make(Path(self._path))
             hint = "check the path, and the folder's owner and mode"
-            return [Problem(self.place, fault, hint)] if fault else []
+            return Survey((Problem(self.place, fault, hint),) if fault else ())
         try:
             with self._session("opening it") as connection:
-                found = []
-                for one in exports:
-                    types = [type_of(column) for column in one.columns]
-                    there = self._columns(connection, one.table)
-                    if there:
-                        found += misfits(one.table, one.columns, types, there)
-                return found
+                return Survey(fits={
+                    one.name: self._fit(connection, one)
+                    for one in exports
+                    if self._columns(connection, one.table)
+                })  # fmt: skip
         except (WindlassError, OSError) as error:
             if isinstance(error, ConnectionLost):
                 raise
-            return [Problem(self.place, str(error), getattr(error, "hint", ""))]
+            return Survey((Problem(self.place, str(error), getattr(error, "hint", "")),))
 
-    def _columns(self, connection: Any, table: str) -> dict[str, tuple[str, bool]]:
+    def _fit(self, connection: Any, export: Export) -> Fit:
+        """How the existing table fits."""
+        types = [type_of(column) for column in export.columns]
+        there = self._columns(connection, export.table)
+        loaded = self._loaded_columns(connection, export)
+        return fit(export, types, there, holds_all, loaded=loaded)
+
+    def _loaded_columns(self, connection: Any, export: Export) -> frozenset[str]:
+        if not self._columns(connection, RECORDS):
+            return frozenset()
+        rows = connection.execute(
+            statement(
+                "select distinct columns from {records}"
+                " where table_name = ? and source = ? and relation = ?",
+                records=self._records,
+            ),
+            [export.table, export.source, export.name],
+        ).fetchall()
+        return loaded_names(one for (one,) in rows)
+
+    def _columns(self, connection: Any, table: str) -> dict[str, TableColumn]:
         """Empty if there is no such table, which ends a transaction: inside one, make it first.
         `information_schema` takes six times as long."""
         query = 'select name, type, "notnull" and dflt_value is null from pragma_table_info(?)'
@@ -101,7 +123,7 @@ class DuckDbTarget:
             rows = connection.execute(query, [path]).fetchall()
         except duckdb.CatalogException:
             return {}
-        return {name: (type_, needed) for name, type_, needed in rows}
+        return {name: TableColumn(type_, needed) for name, type_, needed in rows}
 
     def watermark(self, export: Export) -> str:
         if not self._is_there:
@@ -193,7 +215,7 @@ class DuckDbTarget:
             statement(
                 "create table if not exists {records} (number bigint, run text,"
                 " table_name text, source text, relation text, mark text, rows bigint,"
-                " read_rows bigint, total bigint, watermark text,"
+                " read_rows bigint, total bigint, watermark text, columns text,"
                 " loaded_at timestamptz default current_timestamp,"
                 " unique (run, table_name, source, relation))",
                 records=self._records,
@@ -204,13 +226,15 @@ class DuckDbTarget:
                 "create table if not exists {table} ({columns})", table=table, columns=columns
             )
         )
-        there = self._columns(connection, export.table)
-        if wrong := misfits(export.table, export.columns, [*map(type_of, export.columns)], there):
-            raise WindlassError(str(wrong[0]))
+        check_fit(self._fit(connection, export))
 
     def _fill(self, connection: Any, export: Export, manifest: Manifest, paths: list[str]) -> None:
         table = names(self._schema, export.table)
         columns = listed(names(one.name) for one in export.columns)
+        fit = self._fit(connection, export)
+        if export.disposition == "truncate":
+            connection.execute(statement("delete from {table}", table=table))
+        alter(connection, export, table, fit)
         before = _count(connection, table)
         parts = {
             "table": table,
@@ -218,62 +242,34 @@ class DuckDbTarget:
             "values": read_list(export.columns, manifest),
             "source": verbatim(source_of(manifest)),
         }
-        if export.disposition == "merge":
+        if export.key:
             connection.execute(
                 statement("create temp table windlass_new as select {values} from {source}",
                           values=parts["values"], source=parts["source"]), [paths]
             )  # fmt: skip
-            _take_out(connection, export, table)
-            before = _count(connection, table)
-            connection.execute(
-                statement(
-                    "insert into {table} ({columns}) select {columns} from windlass_new",
-                    table=table,
-                    columns=columns,
-                )
-            )
+            arrived = merge(connection, export, table, names("temp", "windlass_new"))
             connection.execute("drop table windlass_new")
+            total = _count(connection, table)
         else:
-            if export.disposition == "truncate":
-                connection.execute(statement("delete from {table}", table=table))
-                before = 0
             connection.execute(
                 statement("insert into {table} ({columns}) select {values} from {source}", **parts),
                 [paths],
             )
-        total = _count(connection, table)
-        check_arrived(export, manifest.rows, total - before)
+            total = _count(connection, table)
+            arrived = total - before
+        check_arrived(export, manifest.rows, arrived)
         connection.execute(
             statement(
                 "insert into {records} (number, run, table_name, source, relation, mark, rows,"
-                " read_rows, total, watermark)"
-                " select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ? from {records}",
+                " read_rows, total, watermark, columns)"
+                " select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from {records}",
                 records=self._records,
             ),
             [manifest.run, export.table, export.source, export.name, manifest.mark,
-             total - before, manifest.rows, total, manifest.watermark],
+             arrived, manifest.rows, total, manifest.watermark, column_names(export.columns)],
         )  # fmt: skip
 
 
 def _count(connection: Any, table: sql.Composable) -> int:
     query = statement("select count(*) from {table}", table=table)
     return int(connection.execute(query).fetchone()[0])
-
-
-def _take_out(connection: Any, export: Export, table: sql.Identifier) -> None:
-    """Delete the rows that the new ones replace.
-
-    Raises:
-        WindlassError: the new rows have no unique key.
-    """
-    keys = [names(one) for one in export.key]
-    twice = "select 1 from windlass_new group by {keys} having count(*) > 1 limit 1"
-    if connection.execute(statement(twice, keys=listed(keys))).fetchone():
-        raise not_unique(export)
-    missing = each("{} is null", keys, " or ")
-    without = "select 1 from windlass_new where {missing} limit 1"
-    if connection.execute(statement(without, missing=missing)).fetchone():
-        raise without_key(export)
-    same = each("old.{0} = new.{0}", keys, " and ")
-    delete = "delete from {table} as old using windlass_new as new where {same}"
-    connection.execute(statement(delete, table=table, same=same))

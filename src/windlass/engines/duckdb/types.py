@@ -11,6 +11,7 @@ import re
 
 from psycopg import sql
 
+from windlass.engines import fitting
 from windlass.engines.statements import names, verbatim
 from windlass.model.export import Column, Kind
 
@@ -91,3 +92,18 @@ def type_of(column: Column) -> str:
     if column.kind is Kind.DECIMAL:
         return f"DECIMAL({column.precision},{column.scale})"
     return _TYPES[column.kind] + ("[]" if column.is_list else "")
+
+
+_CANONICAL = {"FLOAT": "real", "DOUBLE": "double precision", "VARCHAR": "text"}
+
+
+def holds_all(old: str, new: str) -> bool:
+    """Whether a column of type `new` holds every value of type `old`, exactly."""
+    return fitting.holds_all(_canonical(old), _canonical(new))
+
+
+def _canonical(type_: str) -> str:
+    """PostgreSQL's name for a type."""
+    plain = type_.removesuffix("[]")
+    name = _CANONICAL.get(plain, plain.replace("DECIMAL", "numeric").lower())
+    return name + type_[len(plain) :]

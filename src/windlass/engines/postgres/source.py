@@ -212,7 +212,7 @@ class PostgresSource:
         """As text: the column's own type. A time watermark ends before the first transaction that
         may still be writing, and never in the future or at infinity, because later rows would be
         skipped."""
-        overlap, mark = export.span.overlap_seconds, sql.Identifier(export.watermark)
+        mark = sql.Identifier(export.watermark)
         item = from_item(replace(export, watermark=""))
         once = export.span.once
         try:
@@ -222,16 +222,22 @@ class PostgresSource:
                 type_ = self._value(_TYPE_OF_HIGHEST.format(mark, item))
                 most = self._settled.highest(mark, type_, once=once)
                 highest = self._value(sql.SQL("select ({})::text from {}").format(most, item))
-            if last and overlap:
-                last = self._value(
-                    sql.SQL("select ({}::timestamptz - make_interval(secs => {}))::text").format(
-                        sql.Literal(last), sql.Literal(overlap)
-                    )
-                )
+            since = self._earlier(export.span, last) if last else ""
         except psycopg.Error as error:
             doing = f"reading the watermark of {export.name}"
             raise explain(error, doing, side="source") from error
-        return replace(export.span, since=last, upto=highest or last)
+        return replace(export.span, since=since, upto=highest or last)
+
+    def _earlier(self, span: Span, last: str) -> str:
+        """Where reading begins: as far before the last value as there is an overlap."""
+        value = sql.Literal(last)
+        if span.overlap_seconds:
+            earlier = sql.SQL("select ({}::timestamptz - make_interval(secs => {}))::text")
+            return self._value(earlier.format(value, sql.Literal(span.overlap_seconds)))
+        if span.overlap:
+            lower = sql.SQL("select ({}::numeric - {})::text")
+            return self._value(lower.format(value, sql.Literal(span.overlap)))
+        return last
 
     def _check_marked(self, export: Export, mark: sql.Identifier, item: sql.Composed) -> None:
         """Raises:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.engines.kept import Kept
-from windlass.engines.loads import RECORDS, misfits
+from windlass.engines.loads import RECORDS
 from windlass.engines.objects.store import ObjectStore, fetched
 from windlass.engines.postgres.arrow import explain_adbc
 from windlass.engines.postgres.errors import explain
@@ -20,14 +20,16 @@ from windlass.engines.postgres.loaded_types import (
     from_arrow,
     from_text,
     staged_batches,
-    type_of,
     unpacked,
 )
 from windlass.engines.postgres.session import Address, Connection, Role, cancel_active
-from windlass.engines.postgres.warehouse_tables import STAGED, Fetched, Tables
+from windlass.engines.postgres.warehouse_faults import read_faults
+from windlass.engines.postgres.warehouse_merging import Fetched
+from windlass.engines.postgres.warehouse_tables import STAGED, Tables
 from windlass.engines.stopping import Stops
 from windlass.errors import Refused, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
+from windlass.model.fit import Survey
 from windlass.model.report import Problem
 from windlass.trust.planted import Room, quoted_pattern, read_others_code, read_planted
 
@@ -72,24 +74,24 @@ class PostgresTarget:
         connection.execute("set synchronous_commit = on")
         return connection
 
-    def problems(self, exports: Sequence[Export]) -> list[Problem]:
+    def survey(self, exports: Sequence[Export]) -> Survey:
         try:
             with self._session("looking at the tables") as connection:
-                found = []
                 tables = self._tables(connection)
-                for one in exports:
-                    there = tables.columns(one.table)
-                    if there:
-                        types = [type_of(column, one.engine) for column in one.columns]
-                        found += misfits(one.table, one.columns, types, there)
-                return [
-                    *found,
+                faults = read_faults(connection, self._schema, exports)
+                fits = {
+                    one.name: faults[one.name].of(tables.fit(one, faults[one.name].problems))
+                    for one in exports
+                    if one.name in faults
+                }
+                problems = (
                     *self._rights(connection),
                     *self._own(tables, exports),
                     *self._planted(connection, exports),
-                ]
+                )
+                return Survey(problems, fits)
         except WindlassError as error:
-            return [Problem(self.place, str(error), error.hint)]
+            return Survey((Problem(self.place, str(error), error.hint),))
 
     def _rights(self, connection: Connection) -> list[Problem]:
         row = connection.execute(

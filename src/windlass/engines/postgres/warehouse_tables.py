@@ -5,26 +5,25 @@ Statements go through `run`, because a Parquet load uses an ADBC session.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg import sql
 
+from windlass.engines.fitting import fit, holds_all
 from windlass.engines.loads import (
     RECORDS,
     check_arrived,
-    misfits,
-    not_unique,
-    without_key,
+    check_fit,
+    column_names,
+    loaded_names,
 )
 from windlass.engines.postgres.loaded_types import type_of
-from windlass.errors import WindlassError
-from windlass.model.export import Column, Export, Loaded, Manifest
+from windlass.engines.postgres.warehouse_merging import Cast, Fetched, Merge, Run
+from windlass.model.export import Export, Loaded, Manifest
+from windlass.model.fit import Fit, TableColumn
+from windlass.model.report import Problem
 
-Fetched = list[tuple[Any, ...]]
-Run = Callable[[sql.SQL | sql.Composed], Fetched]
-Cast = Callable[[Column], sql.Composable]
 STAGED = "windlass_new"  # the temporary table that files are read into
 
 
@@ -38,7 +37,7 @@ class Tables:
     def name(self, table: str) -> sql.Identifier:
         return sql.Identifier(self.schema, table)
 
-    def columns(self, table: str) -> dict[str, tuple[str, bool]]:
+    def columns(self, table: str) -> dict[str, TableColumn]:
         rows = self.run(
             sql.SQL(
                 "select attname, format_type(atttypid, atttypmod),"
@@ -48,7 +47,25 @@ class Tables:
                 " where nspname = {} and relname = {} and attnum > 0 and not attisdropped"
             ).format(sql.Literal(self.schema), sql.Literal(table))
         )
-        return {str(name): (str(type_), bool(needed)) for name, type_, needed in rows}
+        return {str(name): TableColumn(str(type_), bool(needed)) for name, type_, needed in rows}
+
+    def fit(self, export: Export, faults: Sequence[Problem] = ()) -> Fit:
+        """How the existing table fits."""
+        types = [type_of(column, export.engine) for column in export.columns]
+        loaded = self._loaded_columns(export)
+        there = self.columns(export.table)
+        return fit(export, types, there, holds_all, loaded=loaded, faults=faults)
+
+    def _loaded_columns(self, export: Export) -> frozenset[str]:
+        if not self.columns(RECORDS):
+            return frozenset()
+        words = (export.table, export.source, export.name)
+        rows = self.run(
+            sql.SQL(
+                "select distinct columns from {} where (table_name, source, relation) = ({})"
+            ).format(self.name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words)))
+        )
+        return loaded_names(one for (one,) in rows)
 
     def count(self, table: str) -> int:
         return int(self.run(sql.SQL("select count(*) from {}").format(self.name(table)))[0][0])
@@ -105,7 +122,7 @@ class Tables:
             sql.SQL(
                 "create table if not exists {} (number bigint generated always as identity,"
                 " run text, table_name text, source text, relation text, mark text,"
-                " rows bigint, read_rows bigint, total bigint, watermark text,"
+                " rows bigint, read_rows bigint, total bigint, watermark text, columns text,"
                 " loaded_at timestamptz default now(),"
                 " primary key (run, table_name, source, relation))"
             ).format(self.name(RECORDS))
@@ -125,12 +142,9 @@ class Tables:
         self.run(
             sql.SQL("create table if not exists {} ({})").format(self.name(export.table), made)
         )
-        types = [type_of(column, export.engine) for column in export.columns]
-        there = self.columns(export.table)
-        if wrong := misfits(export.table, export.columns, types, there):
-            raise WindlassError(str(wrong[0]))
         lock = "lock table {} in share row exclusive mode"
         self.run(sql.SQL(lock).format(self.name(export.table)))
+        check_fit(self.fit(export))
 
     def fill(
         self,
@@ -140,44 +154,58 @@ class Tables:
     ) -> None:
         table, staged = self.name(export.table), sql.Identifier("pg_temp", STAGED)
         names = sql.SQL(", ").join(sql.Identifier(one.name) for one in export.columns)
+        fit = self.fit(export)
         if export.disposition == "truncate":
             self.run(sql.SQL("truncate {}").format(table))
-        if export.disposition == "merge":
-            self._take_out(export, cast)
-        values = sql.SQL(", ").join(cast(one) for one in export.columns)
-        # counted on insertion, because a trigger may discard rows
-        counted = self.run(
-            sql.SQL(
-                "with arrived as (insert into {} ({}) select {} from {} new returning 1)"
-                " select count(*) from arrived"
-            ).format(table, names, values, staged)
-        )[0][0]
+        self._alter(export, fit)
+        if export.key:
+            fixed = self._identities(export.table)
+            counted = Merge(self.run, export, table, staged, cast, fixed).apply()
+        else:
+            values = sql.SQL(", ").join(cast(one) for one in export.columns)
+            # counted on insertion, because a trigger may discard rows
+            insert = sql.SQL(
+                "with arrived as (insert into {} ({}) overriding system value"
+                " select {} from {} new returning 1) select count(*) from arrived"
+            )
+            counted = int(self.run(insert.format(table, names, values, staged))[0][0])
         check_arrived(export, manifest.rows, counted)
         words = (manifest.run, export.table, export.source, export.name, manifest.mark, counted,
-                 manifest.rows, self.count(export.table), manifest.watermark)  # fmt: skip
+                 manifest.rows, self.count(export.table), manifest.watermark,
+                 column_names(export.columns))  # fmt: skip
         self.run(
             sql.SQL(
                 "insert into {} (run, table_name, source, relation, mark, rows, read_rows, total,"
-                " watermark) values ({})"
+                " watermark, columns) values ({})"
             ).format(self.name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words)))
         )
 
-    def _take_out(self, export: Export, cast: Cast) -> None:
-        """Delete the rows that the new ones replace."""
-        by_name = {one.name: one for one in export.columns}
-        staged = sql.Identifier("pg_temp", STAGED)
-        keys = sql.SQL(", ").join(cast(by_name[key]) for key in export.key)
-        one = sql.SQL("select 1 from {} new group by {} having count(*) > 1 limit 1")
-        if self.run(one.format(staged, keys)):
-            raise not_unique(export)
-        missing = sql.SQL(" or ").join(
-            sql.SQL("new.{} is null").format(sql.Identifier(key)) for key in export.key
+    def _alter(self, export: Export, fit: Fit) -> None:
+        """Change the table's columns to those of the export. Where they are replaced, it is empty:
+        a new type keeps no values, and indexes and constraints of the column stay."""
+        table = self.name(export.table)
+        for name, type_ in fit.added.items():
+            add = sql.SQL("alter table {} add column {} {}")
+            self.run(add.format(table, sql.Identifier(name), sql.SQL(type_)))
+        for name, (_, type_) in fit.retyped.items():
+            using = sql.SQL("null" if export.rules.schema == "replace" else "{0}").format(
+                sql.Identifier(name)
+            )
+            change = sql.SQL("alter table {} alter column {} type {} using {}::{}")
+            self.run(
+                change.format(table, sql.Identifier(name), sql.SQL(type_), using, sql.SQL(type_))
+            )
+        for name in fit.dropped:
+            drop = sql.SQL("alter table {} drop column {}")
+            self.run(drop.format(table, sql.Identifier(name)))
+
+    def _identities(self, table: str) -> frozenset[str]:
+        """Columns that are generated always as identity."""
+        rows = self.run(
+            sql.SQL(
+                "select attname from pg_attribute a join pg_class c on c.oid = attrelid"
+                " join pg_namespace n on n.oid = relnamespace"
+                " where nspname = {} and relname = {} and attidentity = 'a' and attnum > 0"
+            ).format(sql.Literal(self.schema), sql.Literal(table))
         )
-        if self.run(sql.SQL("select 1 from {} new where {} limit 1").format(staged, missing)):
-            raise without_key(export)
-        same = sql.SQL(" and ").join(
-            sql.SQL("old.{} = {}").format(sql.Identifier(key), cast(by_name[key]))
-            for key in export.key
-        )
-        delete = sql.SQL("delete from {} old using {} new where {}")
-        self.run(delete.format(self.name(export.table), staged, same))
+        return frozenset(str(name) for (name,) in rows)

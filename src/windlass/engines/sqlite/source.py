@@ -19,7 +19,7 @@ from windlass.engines.sqlite.catalog import read_relations
 from windlass.engines.sqlite.describing import Known, describe
 from windlass.engines.sqlite.facts import FACTS
 from windlass.engines.sqlite.identifiers import strictly_named
-from windlass.engines.sqlite.reading import SqliteRows, mark_text
+from windlass.engines.sqlite.reading import SqliteRows, mark_text, mark_value
 from windlass.engines.sqlite.session import File
 from windlass.engines.sqlite.sessions import Sessions
 from windlass.engines.statements import from_item, names, statement, verbatim
@@ -131,7 +131,8 @@ class SqliteSource:
             if export.span.once and session.execute(without).fetchone():
                 raise no_watermark(export)
         upto = last if highest is None else mark_text(highest)
-        return replace(export.span, since=last, upto=upto)
+        since = _lower(last, export.span.overlap) if last else ""
+        return replace(export.span, since=since, upto=upto)
 
     @contextmanager
     def reading(
@@ -140,3 +141,8 @@ class SqliteSource:
         with self._sessions.one() as session:
             known = self._known[export.name]
             yield SqliteRows(self._file, session, export, known, self._stops)
+
+
+def _lower(last: str, overlap: int) -> str:
+    value = mark_value(last)
+    return last if isinstance(value, str) else mark_text(value - overlap)

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from windlass.engines.base import Facts, Target
 from windlass.engines.objects.store import ObjectStore
 from windlass.engines.registry import open_source, open_target
-from windlass.errors import BadSpec, Refused, SnapshotLost, WindlassError
+from windlass.errors import BadSpec, Different, Refused, SnapshotLost, WindlassError
 from windlass.flows.export.commits import remove_uncommitted
 from windlass.flows.export.manifests import Manifests, run_of, written
 from windlass.flows.export.outline import EXPORT
@@ -31,14 +31,8 @@ from windlass.flows.export.preparing import (
     resuming,
     with_watermarks,
 )
-from windlass.flows.export.records import (
-    RUN,
-    Record,
-    Recording,
-    begun,
-    config_hash,
-)
-from windlass.flows.export.reporting import losses_of, relations_of
+from windlass.flows.export.records import RUN, Record, Recording, begun, config_hash
+from windlass.flows.export.reporting import differences_of, left_out, losses_of, relations_of
 from windlass.flows.export.threads import Threads
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
@@ -96,8 +90,8 @@ class Exporting(Reporting):
             run_of(external_run, self._destination) if external_run else new_run_id()
         )
         self.exports: tuple[Export, ...] = ()
+        self.unfit: tuple[Problem, ...] = ()  # why relations of the spec are left out
         self.snapshot = Snapshot(0, "", "", "")
-        self._is_ready = False
         self._planned_elsewhere = False  # and no snapshot taken here yet
         self._taking = threading.Lock()
         seeks = not (run or restart or external_run)  # a scheduler knows its own runs
@@ -149,7 +143,7 @@ class Exporting(Reporting):
             Refused: with every problem; nothing was written.
             Unreachable: the only problem is that the source cannot be reached now.
         """
-        if self._is_ready:
+        if self.recording.has_begun:
             return
         if not self.exports:
             self.prepare()  # with all that is wrong with the store
@@ -164,7 +158,6 @@ class Exporting(Reporting):
             gone = set(found.folders.values()) - set(self._record.folders.values())
             remove_uncommitted(self.store, gone)
             self.emit(Noticed(f"run {found.run} resumes: {NEW_SNAPSHOT}"))
-        self._is_ready = True
         self.emit(self._planned)
         if named:
             self.emit(Noticed(named))
@@ -192,7 +185,7 @@ class Exporting(Reporting):
             Unreachable: the only problem is that the source cannot be reached now.
         """
         found = prepare(self.spec, self.source, self.store, self.target, patient=self.patient)
-        self.exports, self.snapshot = found.exports, found.snapshot
+        self.exports, self.snapshot, self.unfit = found.exports, found.snapshot, found.unfit
         for notice in found.notices:
             self.emit(Noticed(notice))
 
@@ -215,7 +208,7 @@ class Exporting(Reporting):
 
     @property
     def has_begun(self) -> bool:
-        return self._is_ready
+        return self.recording.has_begun
 
     @property
     def run_id(self) -> str:
@@ -243,8 +236,7 @@ class Exporting(Reporting):
     # what the runner asks for
 
     def finished(self, step: str) -> Mapping[str, Result]:
-        """Empty: each step checks the manifest or the warehouse itself."""
-        return {}
+        return {}  # each step checks the manifest or the warehouse itself
 
     def recover(self, error: WindlassError) -> None:
         """Every step reopens what it needs, but the snapshot must still be held."""
@@ -276,12 +268,13 @@ class Exporting(Reporting):
     @property
     def handle(self) -> Result:
         plan = base64.b85encode(zlib.compress(_EXPORTS.dump_json(self.exports))).decode()
-        return {"run": self.run, "plan": plan}
+        return {"run": self.run, "plan": plan, "unfit": [one.to_json() for one in self.unfit]}
 
     def join(self, handle: Result) -> None:
         """Work in the run that another process has planned."""
         self.run = handle["run"]
         self.exports = _EXPORTS.validate_json(zlib.decompress(base64.b85decode(handle["plan"])))
+        self.unfit = tuple(Problem(**one) for one in handle["unfit"])
         self._planned_elsewhere = True
         self.recording.join(self.run)
 
@@ -311,6 +304,10 @@ class Exporting(Reporting):
 
     # the end
 
+    def conclude(self) -> None:
+        if self.unfit:
+            raise Different(differences_of(self.unfit))
+
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
         proof = "rows" if self.target else "files"
         if self.recording.is_joined:
@@ -318,8 +315,10 @@ class Exporting(Reporting):
         outcome = Outcome(
             run=self.run,
             state=state,
-            relations=relations_of(self.exports, self.results, proof, self._arrival),
+            relations=relations_of(self.exports, self.results, proof, self._arrival)
+            + left_out(self.unfit),
             losses=losses_of(self.results),
+            differences=differences_of(self.unfit),
             snapshots=(self.snapshot,),
             verified=proof if state is State.DONE else "",
             source=self.source.place,

@@ -26,6 +26,7 @@ class PlannedExport:
     problems: Sequence[Problem] = ()
     unfinished: str = ""
     loads: bool = False  # whether there is a warehouse
+    notices: Sequence[str] = ()  # what becomes of tables, and which relations are left out
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -57,6 +58,7 @@ class PlannedExport:
                 for one in self.exports
             ],
             "problems": [one.to_json() for one in self.problems],
+            "notices": list(self.notices),
         }
 
     def as_text(self, style: Style) -> str:
@@ -67,6 +69,7 @@ class PlannedExport:
         if self.problems:
             lines += ["", style.heading(self._verdict), *(f"  {one}" for one in self.problems)]
             return "\n".join(lines)
+        lines += ["", *(f"  {one}" for one in self.notices)] if self.notices else []
         return "\n".join([*lines, "", style.heading(self._next), f"  {style.next_command}"])
 
     def as_markdown(self, style: Style) -> str:
@@ -77,6 +80,7 @@ class PlannedExport:
         if self.problems:
             lines += ["", f"## {self._verdict}", "", *(f"- {one}" for one in self.problems)]
             return "\n".join(lines)
+        lines += ["", *(f"- {one}" for one in self.notices)] if self.notices else []
         return "\n".join([*lines, "", f"{self._next}:", "", f"    {style.next_command}"])
 
     @property
@@ -141,4 +145,5 @@ def plan_export(spec: ExportSpec, emit: Emit) -> PlannedExport:
             run.exports,
             unfinished=unfinished,
             loads=run.target is not None,
+            notices=(*run.notices, *(one.text for one in run.unfit)),
         )

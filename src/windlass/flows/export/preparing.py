@@ -15,6 +15,7 @@ from windlass.flows.export.manifests import Manifests, shows_the_same
 from windlass.flows.export.publishing import Published
 from windlass.flows.export.records import finished
 from windlass.model.export import Export
+from windlass.model.fit import Survey
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
 from windlass.planning import exports as plan
@@ -27,17 +28,20 @@ NEW_SNAPSHOT = "what it has not read yet is read in a new snapshot"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The exports, and the snapshot they are read in."""
+    """What is exported, and the snapshot it is read in. `unfit` is what keeps other relations from
+    being loaded."""
 
     exports: tuple[Export, ...]
     snapshot: Snapshot
+    unfit: tuple[Problem, ...] = ()
     notices: tuple[str, ...] = ()
 
 
 def prepare(
     spec: ExportSpec, source: Source, store: ObjectStore, target: Target | None, *, patient: bool
 ) -> Prepared:
-    """Plan the exports, and take the snapshot they are read in.
+    """Plan the exports, and take the snapshot they are read in. A relation whose table does not fit
+    is left out, unless it is the only one.
 
     Raises:
         Refused: with every problem; nothing was written.
@@ -62,15 +66,34 @@ def prepare(
             found += Published(store).problems(source.identity)
     except WindlassError as error:
         found.append(Problem("to", str(error), error.hint))
-    if target is not None:
-        found += target.problems(exports)
+    survey = target.survey(exports) if target else Survey()
+    found += survey.problems
+    unfit = {name: fit.problems for name, fit in survey.fits.items() if fit.problems}
+    fitting = [one for one in exports if one.name not in unfit]
+    if found or not fitting:
+        found += [problem for some in unfit.values() for problem in some]
     if found and passing == len(found):
         raise Unreachable(found)
     if found or snapshot is None:
         raise Refused(found)
-    source.keep({one.relation for one in exports})
-    exports = list(with_watermarks(exports, source, store, target))
-    return Prepared(tuple(exports), snapshot, (*source.notices(), *notices))
+    source.keep({one.relation for one in fitting})
+    return Prepared(
+        tuple(with_watermarks(fitting, source, store, target)),
+        snapshot,
+        tuple(_left_out(name, one) for name, some in unfit.items() for one in some),
+        (*source.notices(), *notices, *_changes(survey)),
+    )
+
+
+def _changes(survey: Survey) -> Iterator[str]:
+    """What becomes of the tables that are loaded."""
+    for fit in survey.fits.values():
+        if not fit.problems:
+            yield from fit.notices
+
+
+def _left_out(name: str, problem: Problem) -> Problem:
+    return Problem(name, f"is not exported: {problem.object}: {problem.message}", problem.hint)
 
 
 def hasher_of_environment() -> Hasher | None:

@@ -188,7 +188,7 @@ class Recording:
         self._records, self._seeks, self._external_run = Records(store), seeks, external_run
         self._before: Record | None = None  # as it was when this process joined
         self._stack = ExitStack()
-        self.resumed = self._has_begun = False
+        self.resumed = self.has_begun = False
         self.ended: State | None = None
 
     def find(self, config: str) -> Record | None:
@@ -219,7 +219,7 @@ class Recording:
         started_at = earlier.started_at if earlier else record.started_at
         made = replace(record, started_at=started_at, external_run=self._external_run)
         self._records.write(made)
-        self._has_begun = True
+        self.has_begun = True
         self._stack.enter_context(self._records.alive(record.run))
 
     def end(self, run: str, state: State, outcome: Outcome) -> None:
@@ -227,7 +227,7 @@ class Recording:
         RunLost: the store cannot be written now.
         """
         self.close()
-        if not self._has_begun:  # the record is another process's
+        if not self.has_begun:  # the record is another process's
             return
         try:
             self._records.end(run, state, outcome)
@@ -254,7 +254,7 @@ class Recording:
         """This process is through with a run: with that of a scheduler, whose other tasks may
         follow, if it has an `ending` or a fault; with any other it has recorded the end."""
         self.close()
-        if not self._external_run or not (self._has_begun or self._before):
+        if not self._external_run or not (self.has_begun or self._before):
             return
         with suppress(WindlassError):  # the store cannot be reached: the task reports that
             if isinstance(fault, Exception):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from windlass.model.export import Export
 from windlass.model.flow import Result
 from windlass.model.outcome import RelationOutcome
-from windlass.model.report import Loss, LossClass
+from windlass.model.report import Difference, DifferenceKind, Differs, Loss, LossClass, Problem
 
 Results = Mapping[str, Mapping[str, Result]]  # by step and relation
 
@@ -30,6 +30,21 @@ def relations_of(
         )
         for one in exports
         for found in (extracted.get(one.name, {}),)
+    )
+
+
+def left_out(unfit: Sequence[Problem]) -> tuple[RelationOutcome, ...]:
+    """Relations whose tables do not fit."""
+    names = dict.fromkeys(one.object for one in unfit)
+    return tuple(
+        RelationOutcome(name, "", 0, 0, 0, 0.0, (), differs=Differs.DEFINITION) for name in names
+    )
+
+
+def differences_of(unfit: Sequence[Problem]) -> tuple[Difference, ...]:
+    """Relations that were left out, as differences between source and warehouse."""
+    return tuple(
+        Difference(DifferenceKind.SCHEMA, one.object, f"{one.message}; {one.hint}") for one in unfit
     )
 
 

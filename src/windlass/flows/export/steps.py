@@ -90,7 +90,7 @@ def check_objects(run: Exporting, item: Item) -> Result:
         rows = _count_rows(run.store, manifest, file)
         if rows != file.rows:
             raise WindlassError(f"{place} has {rows} rows, {file.rows} were read")
-    if export.require_rows and not manifest.rows:
+    if export.rules.require_rows and not manifest.rows:
         raise WindlassError(
             f"{export.name} has no rows, and require-rows was asked for",
             hint="nothing was loaded; the warehouse is as it was",

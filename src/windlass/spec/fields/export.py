@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from windlass.spec.choices import Compression, Disposition, Format, Unmatched
+from windlass.spec.choices import Compression, Disposition, Format, SchemaChange, Unmatched
 from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Option, Section
 from windlass.spec.fields.migrate import CONNECTION, SOURCE, cores
 
@@ -126,11 +126,24 @@ EXPORT = Entries(
         kind=Kind.CHOICE,
         choices=tuple(Disposition),
         help="Rows that the warehouse has are replaced (truncate, the default), kept (append), or"
-        " replaced where the key is the same (merge).",
+        " updated where the key is the same (merge).",
         about="What happens to rows that the warehouse has: `truncate` replaces them, `append`"
-        " keeps them, `merge` replaces those with the same key.",
+        " keeps them, `merge` updates those with the same key and adds the others.",
         example="truncate",
         default=Disposition.TRUNCATE,
+    ),
+    Entry(
+        word="schema",
+        kind=Kind.CHOICE,
+        choices=tuple(SchemaChange),
+        help="If a table of the warehouse does not fit: refuse its relation (default), add columns"
+        " and widen types, or, with truncate, replace its columns.",
+        about="What happens if a table of the warehouse does not fit: `refuse` leaves its relation"
+        " out, `add` adds missing columns and widens types where no value changes, `replace` makes"
+        " the table's columns those of the export, which needs `truncate`.",
+        example="refuse",
+        default=SchemaChange.REFUSE,
+        tells_runs_apart=False,
     ),
     Entry(
         word="require-rows",
