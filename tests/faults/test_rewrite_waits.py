@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +15,22 @@ import pytest
 
 from awaiting import until
 from command import DONE, finish, start, windlass
-from rewrites import PRODUCT, STEPS, done, fill, left_over, rows, run, steps, write_spec
-from servers import Database
+from rewrites import (
+    PRODUCT,
+    STEPS,
+    done,
+    fill,
+    left_over,
+    problems,
+    rows,
+    run,
+    spec,
+    steps,
+    write_spec,
+)
+from servers import FAST, Database, Server
 from windlass.api import rollback
-from windlass.errors import WindlassError
+from windlass.errors import BadSpec, WindlassError
 from windlass.model.event import ignore
 from windlass.model.outcome import Outcome, State
 
@@ -313,3 +326,64 @@ def test_a_limit_leaves_the_others_to_the_next_runs(messages: Database) -> None:
 def test_pauses_come_between_batches(messages: Database) -> None:
     words = {**PRODUCT, "commit_rows": 5, "pause_seconds": 0.2}
     assert done(messages, words).seconds > 0.6
+
+
+# how fast
+
+
+def following(primary: Server) -> Server:
+    """A standby that replays everything half a second late."""
+    standby = Server(
+        primary.version,
+        {
+            **FAST,
+            "primary_conninfo": f"host={primary.folder} port={primary.port} user=postgres",
+            "recovery_min_apply_delay": "500ms",
+        },
+    )
+    primary.stop()
+    shutil.rmtree(standby.data)
+    shutil.copytree(primary.data, standby.data)
+    (standby.data / "standby.signal").touch()
+    owner = primary.data.stat()
+    for path in (standby.data, *standby.data.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    primary.start()
+    return standby.start()
+
+
+def test_a_standby_that_lags_behind_is_waited_for(own_server: Callable[..., Server]) -> None:
+    primary = own_server(16)
+    messages = fill(primary.create_database())
+    messages.run("alter table message add product_id text")
+    standby = following(primary)
+    try:
+
+        def lags() -> object:
+            messages.run("create table if not exists wal (n int)", "insert into wal values (1)")
+            query = "select count(*) from pg_stat_replication where replay_lag > interval '0.4 s'"
+            return messages.value(query)
+
+        until(lags)
+        outcome = done(messages, {**PRODUCT, "max_lag_seconds": 0.3})
+        assert any("behind: writing waits until" in one for one in outcome.notices)
+        assert outcome.counts["written"] == 20
+    finally:
+        standby.remove()
+
+
+def test_a_lag_that_this_user_cannot_see_is_refused(messages: Database) -> None:
+    messages.run("create role nobody_special login", "grant all on message to nobody_special")
+    messages.run("alter role nobody_special password 'x'")
+    try:
+        url = f"postgresql://nobody_special:x@127.0.0.1:{messages.server.port}/{messages.name}"
+        said = problems(messages, {**PRODUCT, "connection": url, "max_lag_seconds": 1})
+        assert "max-lag-seconds: this user may not see how far standbys are behind" in said
+    finally:
+        messages.run("drop owned by nobody_special", "drop role nobody_special")
+
+
+def test_a_limit_is_refused_where_rows_are_deleted(messages: Database) -> None:
+    for words in ({"drop_duplicates": True}, {"delete": "all_with_key"}):
+        with pytest.raises(BadSpec, match="limit-rows"):
+            spec(messages, {**PRODUCT, **words, "limit_rows": 5})

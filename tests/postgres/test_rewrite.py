@@ -11,6 +11,7 @@ from rewrites import PRODUCT, done, fill, left_over, problems, rows, run, spec
 from servers import Database, Server
 from windlass.api import rollback, status
 from windlass.flows.rewrite.runs import KEPT_RUNS
+from windlass.inplace import check
 from windlass.model.event import ignore
 from windlass.model.outcome import State
 
@@ -232,6 +233,14 @@ def test_a_touched_backup_has_the_rows_as_they_were(messages: Database) -> None:
     before = rows(messages, where="message_id % 2 = 0")
     done(messages, {**PRODUCT, "backup": "touched"})
     assert messages.rows("select * from backup.message order by message_id") == before
+
+
+def test_of_a_large_table_only_what_is_touched_is_backed_up_unless_asked(
+    messages: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "FULL_BACKUP_BYTES", 4096)
+    assert done(messages).counts["backed up"] == 20
+    assert done(messages, {**PRODUCT, "select": "true", "backup": "full"}).counts["backed up"] == 40
 
 
 @pytest.mark.parametrize("kept", ["full", "touched"])

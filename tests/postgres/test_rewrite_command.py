@@ -62,6 +62,29 @@ def test_plan_rewrite_status_and_rollback_by_their_commands(
     assert "Already rolled back" in call(messages, "rollback", "--yes", name).expect(DONE).said
 
 
+def test_a_plan_shows_rows_before_and_after_and_costs_and_json_shows_no_values(
+    messages: Database, tmp_path: Path
+) -> None:
+    words = "set: {body: {sql: upper(body)}}\nadd: {product_id: {value: ABCD}}\ncommit_rows: 7\n"
+    file = str(write_spec(tmp_path, words))
+    said = call(messages, "plan", "-f", file).expect(DONE).said
+    assert "message_id '2': body 'body 2' -> 'BODY 2', product_id (new) -> 'ABCD'" in said
+    assert "costs about 3 transactions" in said and "of backup" in said and "of WAL" in said
+    assert "full backup: backup.message (backup: auto, as the table has up to 64.0 MB)" in said
+    planned = call(messages, "plan", "-f", file, "--json").expect(DONE)
+    assert planned.result["costs"]["rows"] == 20
+    assert planned.result["costs"]["wal_bytes"] > 0
+    assert "body 2" not in planned.stdout and "BODY 2" not in planned.stdout
+
+
+def test_a_plan_says_which_expression_cannot_be_computed(
+    messages: Database, tmp_path: Path
+) -> None:
+    file = str(write_spec(tmp_path, "set: {total: {sql: total / 0}}"))
+    said = call(messages, "plan", "-f", file).expect(DONE).said
+    assert "a row cannot be shown as it will be: computing it: division by zero" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -349,7 +349,8 @@ class _Checking:
         if said:
             self.refuse(f"{word} {name}", said)
             return
-        yield RewriteChange(name, type_, f"{text}::{open_}")
+        is_constant = change.sql is None and open_ == type_
+        yield RewriteChange(name, type_, f"{text}::{open_}", is_constant)
 
     def _function(self) -> None:
         spec = self.spec

@@ -68,7 +68,7 @@ def preview(connection: Connection, spec: RewriteSpec) -> Preview:
 
 
 def _sample(connection: Connection, staging: Staging) -> tuple[tuple[Sampled, ...], str]:
-    if not staging.given:
+    if not staging.expressions:
         return (), ""
     try:
         with connection.transaction():
@@ -77,7 +77,7 @@ def _sample(connection: Connection, staging: Staging) -> tuple[tuple[Sampled, ..
         raise
     except psycopg.Error as error:
         return (), str(explain(error, "computing it", side="database"))
-    shown, columns = staging.sampled, [one.column for one in staging.given]
+    shown, columns = staging.sampled, [one.column for one in staging.expressions]
     texts = [[None if one is None else str(one) for one in row] for row in rows]
     return tuple(
         Sampled(
@@ -95,7 +95,7 @@ def _statements(staging: Staging, commit_rows: int) -> Iterator[sql.Composable]:
     yield staging.read()
     if plan.deletes_by_key:
         yield staging.read_others()
-    if any(change.expression for change in plan.changes):
+    if staging.given:
         yield staging.make_set(staging.given)
         yield staging.set(staging.given)
     if plan.call.function:

@@ -33,7 +33,7 @@ class Staging:
     """Composes; runs in the transaction of the connection it is given.
 
     `called` names the columns that the function has given, `changed` those of them that differ in
-    some row; `extras` says whether duplicates were looked for.
+    some row; `extras` says whether there are duplicates.
     """
 
     plan: RewritePlan
@@ -94,6 +94,11 @@ class Staging:
 
     @property
     def given(self) -> list[RewriteChange]:
+        """Changes that are computed for each row, and staged."""
+        return [change for change in self.expressions if not change.is_constant]
+
+    @property
+    def expressions(self) -> list[RewriteChange]:
         return [change for change in self.plan.changes if change.expression]
 
     def make_set(self, given: Sequence[RewriteChange]) -> sql.Composed:
@@ -124,7 +129,7 @@ class Staging:
     def sample(self, most_rows: int) -> sql.Composed:
         """Some rows as they are, and what expressions make of them, as text."""
         shown = [one for one in self.plan.columns if one.name in self.sampled]
-        given = self.given
+        given = self.expressions
         texts = [sql.SQL("s.{}::text").format(sql.Identifier(one.old)) for one in shown]
         texts += [
             sql.SQL("n.{}::text").format(sql.Identifier(_new(place))) for place in range(len(given))
@@ -135,7 +140,7 @@ class Staging:
     @property
     def sampled(self) -> list[str]:
         """Columns of the table that `sample` shows as they are."""
-        wanted = {self.plan.id, *(one.column for one in self.given)}
+        wanted = {self.plan.id, *(one.column for one in self.expressions)}
         return [one.name for one in self.plan.columns if one.name in wanted]
 
     def _computed(self, given: Sequence[RewriteChange], rows: sql.Composable) -> sql.Composed:
@@ -161,7 +166,10 @@ class Staging:
         return self.before_call(column)
 
     def before_call(self, column: str) -> sql.Composed:
-        given = [change.column for change in self.plan.changes if change.expression]
+        constants = {one.column: one for one in self.expressions if one.is_constant}
+        if column in constants:
+            return sql.Composed([sql.SQL(constants[column].expression)])
+        given = [change.column for change in self.given]
         if column in given:
             return sql.SQL("n.{}").format(sql.Identifier(_new(given.index(column))))
         if column in self.plan.missing:
@@ -183,8 +191,7 @@ class Staging:
         return list(self._joins(with_calls=True))
 
     def _joins(self, *, with_calls: bool) -> dict[str, str]:
-        has_set = any(change.expression for change in self.plan.changes)
-        sets = {"n": "_set"} if has_set else {}
+        sets = {"n": "_set"} if self.given else {}
         return {**sets, "c": "_called"} if self.called and with_calls else sets
 
     def find_extra(self) -> sql.Composed:
@@ -240,7 +247,7 @@ class Staging:
 
     @property
     def written_columns(self) -> list[str]:
-        given = [change.column for change in self.plan.changes if change.expression]
+        given = [change.column for change in self.expressions]
         return list(dict.fromkeys([*given, *self.changed]))
 
     def make_written(self) -> sql.Composed:

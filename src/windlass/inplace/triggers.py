@@ -32,6 +32,14 @@ def takes_key(connection: Connection, oid: int, columns: Sequence[str]) -> bool:
     return bool(row and row[0])
 
 
+def has_key(connection: Connection, oid: int, columns: Sequence[str]) -> bool:
+    """Whether some of the columns are a key, without NULLs, so that no two rows are equal in
+    them."""
+    values = {"oid": oid, "columns": list(columns)}
+    row = connection.execute(_text("has_key.sql"), values).fetchone()
+    return bool(row and row[0])
+
+
 def is_maintained(connection: Connection, oid: int) -> bool:
     """Whether somebody holds the lock that autovacuum takes."""
     row = connection.execute(

@@ -32,6 +32,7 @@ class RewriteChange:
     column: str
     type: str
     expression: str = ""  # SQL over the row; empty: the function sets it
+    is_constant: bool = False  # of exactly this type
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Rewriting(Reporting):
             self.plan,
             called.get("columns", ()),
             called.get("changed", ()),
-            ("change_rows", "duplicates") in self.journal,
+            bool(self.note("change_rows", "duplicates").get("rows")),
         )
 
     @property

@@ -34,6 +34,7 @@ from windlass.inplace import backup
 from windlass.inplace.frames import call_function
 from windlass.inplace.given import first_misfit, take_over
 from windlass.inplace.staging import Staging
+from windlass.inplace.triggers import has_key
 from windlass.inplace.writing import Kind
 from windlass.model.event import Noticed
 from windlass.model.flow import ONE, Item, Result
@@ -82,7 +83,7 @@ def change_rows(run: Rewriting, _: Item) -> Result:
     run.join()
     if not run.selected or run.is_over:
         return _counted(run, "change_rows")
-    if any(change.expression for change in run.plan.changes):
+    if run.staging.given:
         run.once("change_rows", "expressions", lambda connection: _set(run, connection))
     if run.plan.call.function and ("change_rows", "function") not in run.journal:
         conninfo = run.hold.address.conninfo(run.connection, f"windlass rewrite {run.plan.run}")
@@ -125,7 +126,11 @@ def _set(run: Rewriting, connection: Connection) -> Result:
 
 
 def _find_extra(run: Rewriting, connection: Connection) -> Result:
-    rows = connection.execute(run.staging.find_extra()).rowcount
+    staging, plan = run.staging, run.plan
+    unchanged = set(plan.duplicates or ()) - set(staging.written_columns)
+    if has_key(connection, plan.oid, sorted(unchanged)):
+        return {"rows": 0}  # no two rows can be equal
+    rows = connection.execute(staging.find_extra()).rowcount
     run.staging.index(connection, "_extra")
     run.staging.analyze(connection, "_extra")
     return {"rows": rows}

@@ -1,0 +1,11 @@
+-- Whether a unique index of a table, without NULLs, has only some of these columns.
+select exists (
+    select from pg_index i
+     where i.indrelid = %(oid)s::oid and i.indisunique and i.indisvalid
+       and i.indpred is null and i.indexprs is null and i.indnkeyatts = i.indnatts
+       and not exists (
+           select from pg_attribute a
+            where a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+              and not (a.attnotnull and a.attname::text = any(%(columns)s::text[]))
+       )
+) as has_key
