@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from configparser import ConfigParser
@@ -20,7 +19,6 @@ import pytest
 from airflow_runs import Ended, run_dag
 from airflow_server import up
 from demo.airflow.local import LocalAirflow
-from demo.airflow.processes import airflow_command
 from exporting import export, rows
 from paths import EXAMPLE_DAGS
 from reading_dags import Read, airflow_process, serialized
@@ -386,15 +384,6 @@ def test_a_table_is_exported_by_a_real_airflow(exporter: Exporter) -> None:
         {"uri": f"duckdb:///{str(exporter.folder)[1:]}/w.duckdb/main/connection"}
     ]
     assert list((exporter.folder / "files").rglob("part*")) == []
-
-
-def test_airflow_s_own_test_of_a_dag_comes_to_its_end(exporter: Exporter) -> None:
-    """`airflow dags test` runs one task at a time, as an executor with one slot does."""
-    environment = {**os.environ, "AIRFLOW_HOME": str(exporter.airflow.folder)}
-    command = airflow_command("dags", "test", "export_connection")
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
-    assert rows(exporter.folder, "select count(*) > 0 from connection") == [(True,)]
 
 
 def test_a_loss_is_reported_and_in_the_report(exporter: Exporter) -> None:

@@ -201,6 +201,43 @@ def test_what_bigquery_has_no_place_for_is_a_named_loss(
     assert "2 values" in losses["shop.v.d"]
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_texts_that_others_write_for_null_arrive_as_texts(
+    form: str, shop: Database, load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    """The stand-in takes a NULL in quotes for one: what BigQuery does is not known."""
+    texts = [r"\N", "", "NULL", "null", r"\\N"]
+    shop.run("create table shop.v (id int, t text)", "insert into shop.v values (0, null)")
+    for number, text in enumerate(texts, 1):
+        shop.run(f"insert into shop.v values ({number}, '{text}')")
+    load(relations="shop.v", format=form).expect(0)
+    found = bigquery.rows("select t from raw.v order by id")
+    assert found == [(None,), *((text,) for text in texts)]
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"timePartitioning": {"type": "DAY", "field": "at"}, "clustering": {"fields": ["note"]}},
+        {"timePartitioning": {"type": "DAY"}},
+        {
+            "rangePartitioning": {
+                "field": "id", "range": {"start": "0", "end": "100", "interval": "10"},
+            }
+        },
+        {"encryptionConfiguration": {"kmsKeyName": "projects/acme/locations/eu/keyRings/a/x"}},
+    ],
+)  # fmt: skip
+def test_a_table_that_is_replaced_keeps_how_it_is_stored(
+    layout: dict[str, Any], load: Callable[..., Ran], bigquery: FakeBigQuery
+) -> None:
+    load().expect(0)
+    bigquery.layouts["raw", "orders"] = layout
+    load().expect(0)
+    load(disposition="append").expect(0)
+    assert bigquery.rows("select count(*) from raw.orders") == [(200,)]
+
+
 def test_dispositions_in_bigquery(load: Callable[..., Ran], bigquery: FakeBigQuery) -> None:
     for disposition, count in (("truncate", 100), ("append", 200), ("truncate", 100)):
         load(disposition=disposition).expect(0)

@@ -24,18 +24,14 @@ from typing import Any
 
 import duckdb
 
+from fakes.dialect import Fault, check_dialect, check_layout
+
 Json = dict[str, Any]
 _TYPES = {
     "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "BOOLEAN": "BOOLEAN", "STRING": "VARCHAR",
     "BYTES": "BLOB", "DATE": "DATE", "TIME": "TIME", "DATETIME": "TIMESTAMP",
     "TIMESTAMP": "TIMESTAMPTZ",
 }  # fmt: skip
-
-
-class Fault(Exception):
-    def __init__(self, code: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.reason, self.message = code, reason, message
 
 
 def not_found(what: str, name: str) -> Fault:
@@ -61,6 +57,7 @@ class FakeBigQuery:
         self.database = duckdb.connect()
         self.database.execute("set timezone = 'UTC'")
         self.schemas: dict[tuple[str, str], list[Json]] = {}
+        self.layouts: dict[tuple[str, str], Json] = {}  # partitions, clusters and keys of tables
         self.datasets: dict[str, str] = {}  # and their locations
         self.running: dict[str, Json] = {}
         self.jobs: dict[str, Json] = {}
@@ -228,6 +225,7 @@ class FakeBigQuery:
             "tableReference": self._reference(dataset, table),
             "schema": {"fields": self.schemas[dataset, table]},
             "type": "TABLE",
+            **self.layouts.get((dataset, table), {}),
         }
 
     def _reference(self, dataset: str, table: str) -> Json:
@@ -323,6 +321,8 @@ class FakeBigQuery:
         truncates = config["writeDisposition"] == "WRITE_TRUNCATE"
         if there is not None and not truncates:
             self._check_schema(f"{self.project}:{dataset}.{table}", there, fields)
+        if there is not None and truncates:
+            check_layout(self.layouts.get((dataset, table), {}), config)
         with tempfile.TemporaryDirectory() as folder:
             paths = [
                 str(self._download(uri, Path(folder) / str(at)))
@@ -396,7 +396,7 @@ class FakeBigQuery:
         return (
             f"select {values} from read_csv(?, columns = {{{columns}}}, auto_detect = false,"
             f" header = true, delim = ',', quote = '\"', escape = '\"',"
-            f" skip = 0, nullstr = '{config.get('nullMarker', '')}', allow_quoted_nulls = false,"
+            f" skip = 0, nullstr = '{config.get('nullMarker', '')}', allow_quoted_nulls = true,"
             f" null_padding = {str(config.get('allowJaggedRows', False)).lower()},"
             f" compression = '{'gzip' if packed else 'none'}')"
         )
@@ -408,6 +408,7 @@ class FakeBigQuery:
         if self.fail_queries and self.fail_queries in config["query"]:
             self.fail_queries = ""
             raise Fault(400, "resourcesExceeded", "Query exceeded its resources")
+        check_dialect(config["query"])
         text = re.sub(r"`[^`.]+\.([^`.]+)\.([^`]+)`", r'"\1"."\2"', config["query"])
         text = text.replace("`", '"').replace("current_timestamp()", "current_timestamp")
         text = re.sub(r"@(\w+)", r"$\1", text).replace("is_nan(", "isnan(")

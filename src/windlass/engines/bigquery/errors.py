@@ -11,6 +11,11 @@ from google.auth import exceptions as auth
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.text import first_line
 
+# https://cloud.google.com/bigquery/docs/error-messages
+_LIMITS = {"rateLimitExceeded", "quotaExceeded"}
+_UNPAID = {"billingNotEnabled", "billingTierLimitExceeded"}
+SERIALIZED = "serialize access"  # another statement changed the table at the same time
+
 
 @contextmanager
 def explaining(place: str, doing: str) -> Iterator[None]:
@@ -26,10 +31,7 @@ def explaining(place: str, doing: str) -> Iterator[None]:
             " `gcloud auth application-default login`",
         ) from error
     except (faults.Forbidden, faults.Unauthorized) as error:
-        raise WindlassError(
-            f"{place}: {doing}: no permission: {said(error)}",
-            hint="the account needs the roles BigQuery Data Editor and BigQuery Job User",
-        ) from error
+        raise _forbidden(f"{place}: {doing}", error) from error
     except faults.NotFound as error:
         hint = "make it, or check the names in the warehouse's URL"
         raise WindlassError(f"{place}: {doing}: {said(error)}", hint=hint) from error
@@ -45,7 +47,26 @@ def explaining(place: str, doing: str) -> Iterator[None]:
             " `gcloud auth application-default login`",
         ) from error
     except faults.GoogleAPICallError as error:
-        raise WindlassError(f"{place}: {doing}: {said(error)}") from error
+        message = f"{place}: {doing}: {said(error)}"
+        if SERIALIZED in str(error):
+            raise ConnectionLost(
+                message, hint="others write the table; trying again can help"
+            ) from error
+        raise WindlassError(message) from error
+
+
+def _forbidden(doing: str, error: faults.GoogleAPICallError) -> WindlassError:
+    """BigQuery answers with the same status where a limit is reached, or something is not paid."""
+    reasons = {str(one.get("reason")) for one in error.errors or ()}
+    if reasons & _LIMITS:
+        return ConnectionLost(f"{doing}: {said(error)}", hint="a limit is reached; try again later")
+    if reasons & _UNPAID:
+        hint = "enable billing for the project: without, BigQuery has no INSERT and no MERGE"
+        return WindlassError(f"{doing}: {said(error)}", hint=hint)
+    return WindlassError(
+        f"{doing}: no permission: {said(error)}",
+        hint="the account needs the roles BigQuery Data Editor and BigQuery Job User",
+    )
 
 
 def said(error: BaseException) -> str:

@@ -14,7 +14,9 @@ FACTS = Facts(
     years=(1, 9999),
     midnight_ends=False,
     decimal_nan=False,
-    csv_null=r"\N",  # so that an empty text is not taken for it
+    # so that an empty text is not taken for it; nor a text that is r"\N", of which nobody says
+    # whether it is NULL in quotes
+    csv_null=r"\N:windlass",
     csv_base64=True,
     naming=Naming(columns_by_case=False),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from google.cloud import bigquery
@@ -12,6 +13,11 @@ from windlass.model.export import Column, Export, Kind
 from windlass.model.fit import Fit
 from windlass.model.report import Problem
 
+# https://cloud.google.com/bigquery/docs/schemas#column_names
+_RESERVED = (
+    "_CHANGE_SEQUENCE_NUMBER", "_CHANGE_TYPE", "_COLIDENTIFIER", "_FILE_", "_PARTITION",
+    "_ROW_TIMESTAMP", "_TABLE_", "__ROOT__",
+)  # fmt: skip
 _FIT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 _TYPES = {
     Kind.BOOLEAN: "BOOLEAN",
@@ -98,8 +104,13 @@ def _canonical(type_: str) -> str:
 
 
 def misnamed(export: Export) -> list[Problem]:
-    names = [one.name for one in export.columns if not _FIT.fullmatch(one.name)]
-    unusable = [f"column {name!r}" for name in names]
+    """Names that BigQuery does not take; those of columns differ by more than case there."""
+    names = [one.name for one in export.columns]
+    unusable = [f"column {name!r}" for name in names if not _FIT.fullmatch(name)]
+    unusable += [f"column {name!r}" for name in names if name.upper().startswith(_RESERVED)]
+    alike = Counter(name.lower() for name in names)
+    twice = [name for name in names if alike[name.lower()] > 1]
+    unusable += [f"two columns that differ by case only: {', '.join(twice)}"] if twice else []
     if not re.fullmatch(r"[\w-]{1,300}", export.table, re.ASCII):
         unusable.append(f"table {export.table!r}")
     hint = "give the relation a `table`, or a `query` that renames the columns"

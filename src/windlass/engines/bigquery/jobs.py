@@ -16,7 +16,7 @@ from typing import Any
 from google.api_core import exceptions as faults
 from google.auth import exceptions as auth
 
-from windlass.engines.bigquery.errors import explaining, said
+from windlass.engines.bigquery.errors import SERIALIZED, explaining, said
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.digest import digest
 from windlass.model.export import Export, Manifest
@@ -113,6 +113,6 @@ class Jobs:
         message = f"{self.place}: {doing}: {'; '.join(dict.fromkeys(messages))[:1000]}"
         if reason in ("backendError", "internalError", "rateLimitExceeded"):
             return ConnectionLost(message, hint="BigQuery's own fault; trying again can help")
-        if "serialize access" in message:  # another statement changed the table at the same time
+        if SERIALIZED in message:
             return ConnectionLost(message, hint="others write the table; trying again can help")
         return WindlassError(message, hint=f"nothing was loaded; see the job {job.job_id}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from google.cloud import bigquery
 
+from windlass.engines.bigquery.facts import FACTS
 from windlass.engines.bigquery.jobs import labels
 from windlass.errors import WindlassError
 from windlass.model.export import Export, Manifest
@@ -38,7 +39,7 @@ def load_config(
     if is_csv:
         config.skip_leading_rows = 1
         config.allow_quoted_newlines = True
-        config.null_marker = r"\N"  # so that an empty text is not taken for it
+        config.null_marker = FACTS.csv_null
         config.encoding = "UTF-8"
         config.allow_jagged_rows = len(schema) > len(export.columns)
     return config

@@ -1,4 +1,7 @@
-"""The queries about loads that are recorded in BigQuery. Pure."""
+"""The queries about loads that are recorded in BigQuery. Pure.
+
+Their subqueries do not refer to the outer row: BigQuery runs only what it can de-correlate.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from windlass.engines.statements import Backticks, statement
 def last_watermark(records: Backticks) -> str:
     # a later load of all the table's rows: the earlier rows are gone
     return statement(
-        "select watermark from {records} as l where table_name = @table_name"
-        " and mark = @mark and watermark <> '' and not exists (select 1 from {records} as n"
-        "  where n.table_name = l.table_name and n.loaded_at > l.loaded_at"
-        "  and n.mark <> l.mark and n.`rows` = n.total)"
+        "select watermark from {records} where table_name = @table_name"
+        " and mark = @mark and watermark <> '' and loaded_at >= coalesce("
+        "  (select max(loaded_at) from {records} where table_name = @table_name"
+        "   and mark <> @mark and `rows` = total), timestamp '0001-01-01 00:00:00+00')"
         " order by loaded_at desc limit 1",
         records=records,
     )
@@ -20,9 +23,8 @@ def last_watermark(records: Backticks) -> str:
 def load_of_run(records: Backticks) -> str:
     return statement(
         "select run, table_name, `rows`, read_rows, total, watermark,"
-        " not exists (select 1 from {records} as n"
-        "  where n.table_name = l.table_name and n.loaded_at > l.loaded_at)"
-        " from {records} as l where run = @run and table_name = @table_name"
+        " loaded_at = (select max(loaded_at) from {records} where table_name = @table_name)"
+        " from {records} where run = @run and table_name = @table_name"
         " and source = @source and relation = @relation",
         records=records,
     )

@@ -27,6 +27,7 @@ from windlass.engines.bigquery.fields import (
     type_of,
 )
 from windlass.engines.bigquery.jobs import ROWS, Jobs, is_of, labels
+from windlass.engines.bigquery.layout import keep_layout
 from windlass.engines.bigquery.loading import load_config
 from windlass.engines.bigquery.merging import count_present, merge, refusals, retype
 from windlass.engines.fitting import fit
@@ -174,9 +175,13 @@ class BigQueryTarget:
         return loaded_names(one for (one,) in rows)
 
     def _fields(self, table: str) -> list[bigquery.SchemaField] | None:
+        there = self._there(table)
+        return None if there is None else list(there.schema)
+
+    def _there(self, table: str) -> bigquery.Table | None:
         with self._explaining(f"looking at {table}"):
             try:
-                return list(self._client.get_table(self._table(table)).schema)
+                return self._client.get_table(self._table(table))
             except faults.NotFound:
                 return None
 
@@ -281,6 +286,8 @@ class BigQueryTarget:
     ) -> tuple[int, int]:
         """The rows that have arrived, and those that were read: of the extract that is there."""
         config = load_config(export, manifest, disposition, schema)
+        if disposition == "truncate" and (found := self._there(table)) is not None:
+            keep_layout(config, found, [one.name for one in schema])
         places = [store.place(file.path) for file in manifest.files]
 
         def is_mine(job: Any) -> bool:

@@ -1,0 +1,162 @@
+"""What BigQuery is asked for, as Google's client writes it and as BigQuery's dialect reads it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("google.cloud.bigquery")
+pytest.importorskip("sqlglot")
+
+from google.api_core import exceptions as faults
+from google.cloud import bigquery
+
+from fakes.dialect import Fault, check_dialect
+from windlass.engines.bigquery.errors import explaining
+from windlass.engines.bigquery.fields import RECORDS_SCHEMA, field_of, misnamed, type_of
+from windlass.engines.bigquery.layout import keep_layout
+from windlass.errors import WindlassError
+from windlass.model.export import Column, Export, Kind
+
+
+def column(name: str, kind: Kind = Kind.TEXT, precision: int = 0, scale: int = 0) -> Column:
+    return Column(name, "its type", kind, precision=precision, scale=scale)
+
+
+def export(*names: str) -> Export:
+    return Export("shop.orders", "orders", "", tuple(map(column, names)), "truncate")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.DECIMAL])
+def test_a_field_is_the_same_after_the_client_has_sent_it(kind: Kind) -> None:
+    field = field_of(column("a", kind))
+    assert bigquery.SchemaField.from_api_repr(field.to_api_repr()) == field
+    assert field.mode == "NULLABLE"
+
+
+@pytest.mark.parametrize(
+    ("precision", "scale", "type_"),
+    [
+        (29, 0, "NUMERIC(29,0)"),
+        (38, 9, "NUMERIC(38,9)"),
+        (38, 10, "BIGNUMERIC(38,10)"),
+        (30, 0, "BIGNUMERIC(30,0)"),
+        (38, 38, "BIGNUMERIC(38,38)"),
+    ],
+)
+def test_a_decimal_has_room_for_all_its_digits(precision: int, scale: int, type_: str) -> None:
+    """NUMERIC has 29 digits before the point and 9 after it, BIGNUMERIC 38 and 38."""
+    field = field_of(column("a", Kind.DECIMAL, precision, scale))
+    assert type_of(field) == type_
+    assert bigquery.SchemaField.from_api_repr(field.to_api_repr()) == field
+
+
+def test_the_records_have_fields_that_the_client_takes() -> None:
+    table = bigquery.Table("acme.raw._windlass_loads", schema=RECORDS_SCHEMA)
+    assert bigquery.Table.from_api_repr(table.to_api_repr()).schema == RECORDS_SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("id", "Id"), "two columns that differ by case only: id, Id"),
+        (("_TABLE_SUFFIX",), "column '_TABLE_SUFFIX'"),
+        (("_partitiontime",), "column '_partitiontime'"),
+        (("_CHANGE_TYPE",), "column '_CHANGE_TYPE'"),
+        (("a b",), "column 'a b'"),
+    ],
+)
+def test_names_that_bigquery_does_not_take_are_known_before(
+    names: tuple[str, ...], said: str
+) -> None:
+    (problem,) = misnamed(export(*names))
+    assert problem.message == f"BigQuery has no {said}"
+
+
+def test_other_names_are_taken() -> None:
+    assert misnamed(export("id", "_id", "table", "partition", "x1")) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select 1 frm x",
+        "select a from `p.d.t` as l where not exists"
+        " (select 1 from `p.d.t` as n where n.k = l.k and n.at > l.at)",
+    ],
+)
+def test_the_stand_in_refuses_what_bigquery_does(query: str) -> None:
+    with pytest.raises(Fault):
+        check_dialect(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select a = (select max(at) from `p.d.t` where k = @k) from `p.d.t` where k = @k",
+        "select a from `p.d.t` as l where exists (select 1 from `p.d.t` as n where n.k = l.k)",
+    ],
+)
+def test_the_stand_in_takes_what_bigquery_does(query: str) -> None:
+    check_dialect(query)
+
+
+# what becomes of a table that is partitioned
+
+
+def layout(**words: object) -> bigquery.LoadJobConfig:
+    """The config of a load that replaces the rows of such a table."""
+    there = bigquery.Table("acme.raw.orders")
+    for key, word in words.items():
+        setattr(there, key, word)
+    config = bigquery.LoadJobConfig(write_disposition="WRITE_TRUNCATE")
+    keep_layout(config, there, ["id", "at"])
+    found = bigquery.LoadJobConfig.from_api_repr(config.to_api_repr())
+    assert isinstance(found, bigquery.LoadJobConfig)
+    return found
+
+
+def test_a_load_that_replaces_rows_names_the_partitions_and_clusters_of_the_table() -> None:
+    by_day = bigquery.TimePartitioning(field="at", expiration_ms=86_400_000)
+    key = bigquery.EncryptionConfiguration("projects/acme/locations/eu/keyRings/a/cryptoKeys/b")
+    found = layout(time_partitioning=by_day, clustering_fields=["id"], encryption_configuration=key)
+    assert (found.time_partitioning, found.clustering_fields) == (by_day, ["id"])
+    assert found.destination_encryption_configuration == key
+
+
+def test_a_table_without_partitions_gets_none() -> None:
+    found = layout()
+    assert found.time_partitioning is None and found.clustering_fields is None
+
+
+def test_partitions_by_a_column_that_is_dropped_are_not_asked_for() -> None:
+    found = layout(
+        time_partitioning=bigquery.TimePartitioning(field="gone"), clustering_fields=["gone", "id"]
+    )
+    assert found.time_partitioning is None and found.clustering_fields is None
+
+
+def test_partitions_by_the_time_of_the_load_are_kept() -> None:
+    found = layout(time_partitioning=bigquery.TimePartitioning(type_="DAY"))
+    assert found.time_partitioning is not None and found.time_partitioning.type_ == "DAY"
+
+
+# what its errors mean
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "text", "said", "retryable"),
+    [
+        (faults.Forbidden, "accessDenied", "Access Denied", "no permission", False),
+        (faults.Forbidden, "rateLimitExceeded", "Exceeded rate limits", "rate limits", True),
+        (faults.Forbidden, "quotaExceeded", "Quota exceeded", "Quota exceeded", True),
+        (faults.Forbidden, "billingNotEnabled", "Billing has not been", "Billing has not", False),
+        (faults.BadRequest, "invalidQuery", "Could not serialize access", "serialize", True),
+        (faults.BadRequest, "invalidQuery", "Syntax error", "Syntax error", False),
+    ],
+)
+def test_an_error_is_tried_again_only_if_that_can_help(
+    status: type[faults.GoogleAPICallError], reason: str, text: str, said: str, retryable: bool
+) -> None:
+    with pytest.raises(WindlassError, match=said) as error, explaining("BigQuery", "asking"):
+        raise status(text, errors=[{"reason": reason}])
+    assert error.value.retryable is retryable
