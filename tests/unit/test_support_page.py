@@ -22,7 +22,7 @@ def test_airflow_is_the_one_that_is_pinned() -> None:
     (needed,) = (one for one in PROJECT["optional-dependencies"]["airflow"] if "airflow>" in one)
     tested, allowed, _ = row("Apache Airflow")
     assert pinned and tested == pinned[1]
-    assert needed == "apache-airflow>=3.1,<4" and allowed == "3.1 or newer, before 4"
+    assert needed == "apache-airflow>=3.2,<4" and allowed == "3.2 or newer, before 4"
 
 
 def test_python_is_what_is_declared() -> None:
