@@ -23,12 +23,16 @@ class InOrder(click.Group):
             return super().invoke(ctx)
         except click.NoSuchOption as error:
             if hint := _hint_for(error.option_name, _offered(error)):
-                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
+                raise _with(error, hint) from None
             raise
         except click.UsageError as error:
             if hint := _hint(error):
-                raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
+                raise _with(error, hint) from None
             raise
+
+
+def _with(error: click.UsageError, hint: str) -> click.UsageError:
+    return click.UsageError(f"{error.message.rstrip('.')}. {hint}", error.ctx)
 
 
 def _offered(error: click.UsageError) -> set[str]:
