@@ -62,7 +62,7 @@ def prepare(
         exports, found, notices = plan_exports(spec, source, target)
     try:
         store.check()
-        if exports and (target is None or spec.keep_files):
+        if exports and target is None:
             found += Published(store).problems(source.identity)
     except WindlassError as error:
         found.append(Problem("to", str(error), error.hint))

@@ -99,10 +99,13 @@ class Published:
     store: ObjectStore
 
     def publish(self, manifest: RunManifest) -> bool:
-        """Returns whether it is the latest: a run of a later snapshot may have ended before."""
+        """Returns whether it is the latest: there may be a run of a later snapshot, or of another
+        source."""
         text = json.dumps(asdict(manifest), indent=1).encode()
         self.store.put(_path(manifest.run), text)
         newest = self._latest()
+        if newest and newest.source_id != manifest.source_id:
+            return False
         if newest and newest.run != manifest.run and newest.read_at > manifest.read_at:
             return False
         self.store.put(LATEST, text)

@@ -123,7 +123,11 @@ def _publish(run: Exporting) -> None:
         return
     manifest = run_manifest(run.run, run.source.place, complete)
     if not Published(run.store).publish(manifest):
-        run.emit(Noticed(f"{LATEST} shows a run of a later snapshot, and stays as it is"))
+        run.emit(
+            Noticed(
+                f"{LATEST} shows a run of a later snapshot or of another source, and stays as it is"
+            )
+        )
 
 
 def _load(run: Exporting, export: Export) -> Result:
