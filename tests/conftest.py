@@ -67,8 +67,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            file = Path(nodeid.partition("::")[0]).stem
-            return "airflow" if file in AIRFLOW else file
+            file = Path(nodeid.partition("::")[0])
+            if file.stem in AIRFLOW:
+                return "airflow"
+            reads_dags = file.parent.name == "airflow" and file.stem != "test_airflow_celery"
+            return "reading DAGs" if reads_dags else file.stem  # by one process, as above
 
     return ByFile(config, log)
 

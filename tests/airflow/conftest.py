@@ -1,4 +1,5 @@
-"""A process for Airflow, and the example DAGs as it reads them: once for all files of a worker."""
+"""Processes for Airflow, and the example DAGs as they read them: once for all files of a worker,
+because each takes several seconds to import Airflow."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from paths import EXAMPLE_DAGS
 from reading_dags import MIGRATION, VALIDATION, Read, airflow_process, dag_file
 
 
@@ -18,7 +20,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def process(home: Path) -> Iterator[Executor]:
-    with airflow_process(home) as found:
+    """It has the folder of DAGs in its path, as Airflow's own processes have."""
+    with airflow_process(home, EXAMPLE_DAGS) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def another(home: Path) -> Iterator[Executor]:
+    """A second one of the same Airflow, which has to read what the first reads."""
+    with airflow_process(home, EXAMPLE_DAGS) as found:
         yield found
 
 

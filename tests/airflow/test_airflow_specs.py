@@ -7,7 +7,6 @@ import runpy
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,17 +55,6 @@ FULL = """
     deadline-minutes: 90
     report-folder: /tmp/reports
 """
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("airflow")
-
-
-@pytest.fixture(scope="module")
-def process(home: Path) -> Iterator[Executor]:
-    with airflow_process(home) as found:
-        yield found
 
 
 @dataclass
@@ -282,12 +270,13 @@ def test_a_schedule_is_not_started_by_being_written_down(shelf: Shelf) -> None:
     assert dags["asked"].words["is_paused_upon_creation"] is False
 
 
-def test_notices_and_a_deadline_are_the_same_dag_when_read_again(shelf: Shelf, home: Path) -> None:
+def test_notices_and_a_deadline_are_the_same_dag_when_read_again(
+    shelf: Shelf, another: Executor
+) -> None:
     shelf.put(a=FULL, b=PLAIN)
     first = shelf.process.submit(read_folder, shelf.folder).result()
     assert shelf.process.submit(read_folder, shelf.folder).result() == first
-    with airflow_process(home) as another:
-        assert another.submit(read_folder, shelf.folder).result() == first
+    assert another.submit(read_folder, shelf.folder).result() == first
     assert json.loads(first["nightly"])["dag"]["deadline"]
 
 

@@ -21,7 +21,7 @@ from airflow_server import up
 from demo.airflow.local import LocalAirflow
 from exporting import export, rows
 from paths import EXAMPLE_DAGS
-from reading_dags import Read, airflow_process, serialized
+from reading_dags import Read, serialized
 from servers import Database
 from windlass.airflow.presets.metadata_columns import HARMLESS
 from windlass.airflow.presets.metadata_tables import sort_out, start_minute, tables_of
@@ -77,12 +77,6 @@ def test_starts_are_spread_over_half_an_hour() -> None:
 
 
 # the DAGs
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    with airflow_process(tmp_path_factory.mktemp("airflow")) as found:
-        yield found
 
 
 def made(words: dict[str, Any]) -> dict[str, str]:

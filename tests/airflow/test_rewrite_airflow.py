@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Executor
 
 import pytest
 
 from airflow_runs import expect_no_secret, journal_text, run_dag
 from demo.airflow.local import LocalAirflow
-from paths import EXAMPLE_DAGS
-from reading_dags import Read, airflow_process, dag_file
+from reading_dags import Read, dag_file
 from servers import QUOTED_PASSWORD, Database
 from windlass.errors import BadSpec, WindlassError
 from windlass.flows.rewrite.outline import REWRITE
@@ -20,11 +20,10 @@ TASKS = [step.task for step in REWRITE.steps]
 
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Read, str, str]]:
+def read(process: Executor) -> tuple[Read, str, str]:
     """The DAG, serialized; what a faulty one says; and what a worker says without the variable."""
-    with airflow_process(tmp_path_factory.mktemp("airflow"), EXAMPLE_DAGS) as process:
-        found = Read.of(process.submit(dag_file, DAG).result())
-        yield found, process.submit(faults).result(), process.submit(no_variable).result()
+    found = Read.of(process.submit(dag_file, DAG).result())
+    return found, process.submit(faults).result(), process.submit(no_variable).result()
 
 
 def faults() -> str:

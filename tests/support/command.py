@@ -87,26 +87,11 @@ def environment(pair: Pair | None = None, extra: Mapping[str, str] | None = None
 
 # Loading what the command needs takes longer than most of what tests have it do: it is loaded once,
 # in a server from which each run forks.
-PRELOADED = [
-    "command",
-    "windlass.cli.main",
-    "windlass.api",
-    "windlass.cli.results",
-    "windlass.cli.show",
-    "windlass.run.summary",
-    "windlass.cli.watch",
-    "windlass.flows.validate.definitions",
-    "windlass.flows.migrate.steps",
-    "windlass.flows.migrate.reading",
-    "windlass.flows.migrate.rows",
-    "windlass.planning.document.as_json",
-    "windlass.planning.document.markdown",
-    "windlass.planning.document.text",
-    "windlass.progress.lines",
-    "pgdumplib.dump",
-    "installed",
-    "measuring",
-]
+PRELOADED = ["command", "installed", "measuring"]
+# what functions import, because few users need it
+PRELOADED += ["adbc_driver_postgresql", "asyncpg", "curses", "duckdb", "obstore", "pgdumplib.dump"]
+PRELOADED += ["pyarrow.compute", "pyarrow.parquet", "tenacity"]
+PRELOADED += ["preloaded"]  # all of windlass; the last, as it settles what is there by then
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(PRELOADED)
 

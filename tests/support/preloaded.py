@@ -1,0 +1,21 @@
+"""Loaded where runs of the command are forked: all of windlass that a run can need, so that none of
+them loads any of it again.
+
+Left out are Airflow, which no run of the command loads, and BigQuery's client, which takes longer
+to load than the few runs that need it are worth.
+"""
+
+import gc
+import pkgutil
+from importlib import import_module
+
+import windlass
+
+LEFT_OUT = ("windlass.__main__", "windlass.airflow", "windlass.engines.bigquery")
+
+for found in pkgutil.walk_packages(windlass.__path__, "windlass."):
+    if not found.name.startswith(LEFT_OUT):
+        import_module(found.name)
+
+gc.collect()
+gc.freeze()  # else the first collection in each run copies every page of what is loaded
