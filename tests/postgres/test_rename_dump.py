@@ -6,6 +6,7 @@ dumped again. With the old names put back, the second dump has to be the first o
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -13,13 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import postgast
 import pytest
 
 from corpora import corpora, corpus
 from servers import Database, Server, tool
 from windlass.engines.postgres.quoting import quote_identifier
 from windlass.engines.postgres.rename import Renamed, rename_schemas
-from windlass.engines.postgres.syntax import parse, scan
 
 # Names in strings and in places that the corpus has not; two schemas that swap their names, one of
 # them called like a word of grammar; everything in them is called like them.
@@ -77,6 +78,9 @@ create function data.configured() returns regconfig language sql stable
 """
 
 
+COMMENTS = re.compile(r"\A(?:\s|--[^\n]*\n)+")
+
+
 @dataclass
 class Move:
     """A database, its dump under other names of its schemas, and what became of that."""
@@ -114,13 +118,8 @@ def load(database: Database, text: str, folder: Path) -> None:
 
 
 def statements(text: str) -> Counter[str]:
-    """Without comments before them, and without their order, which follows the names."""
-    found = []
-    for parsed in parse(text):
-        statement = text[parsed.start : parsed.end]
-        first = next(word for word in scan(statement) if word.kind != "SQL_COMMENT")
-        found.append(statement[first.start :])
-    return Counter(found)
+    """Without pg_dump's comments before them, and without their order, which follows the names."""
+    return Counter(COMMENTS.sub("", one) for one in postgast.split(text))
 
 
 def schemas(database: Database) -> list[str]:

@@ -144,9 +144,9 @@ SAMPLED = {
         "test_a_server_that_cannot_be_used": 3,
     },
     "test_rename_dump": {
-        "test_with_the_old_names_put_back_the_second_dump_is_the_first": 2,
-        "test_every_schema_has_its_new_name": 2,
-        "test_functions_in_sql_compile_under_the_new_names_as_under_the_old": 2,
+        "test_with_the_old_names_put_back_the_second_dump_is_the_first": 1,
+        "test_every_schema_has_its_new_name": 1,
+        "test_functions_in_sql_compile_under_the_new_names_as_under_the_old": 1,
     },
     "test_replace_corpus": {
         "test_replaced_and_rolled_back_twice": 4,
