@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from demo.airflow.local import LocalAirflow
 
 # A busy machine is no fault of a test: how long an example takes says nothing.
-settings.register_profile("windlass", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Other examples are chosen in each run: over time there are as many as in one long run.
+settings.register_profile(
+    "windlass", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("all", settings.get_profile("windlass"), max_examples=200)
 settings.load_profile("windlass")
 
 Versions = tuple[int, int]
@@ -52,8 +56,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     choose_seed()  # before xdist starts its workers, which inherit it
+    if config.getoption("markexpr") == "full or not full":
+        settings.load_profile("all")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
