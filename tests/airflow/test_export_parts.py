@@ -5,6 +5,8 @@ As `airflow dags test` runs them, and an executor with one slot: none may wait f
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 import pytest
 
 from command import Ran, windlass
+from demo.airflow.processes import airflow_command
 from exporting import export, files, rows, spec_file
+from needs import needs_airflow
 from servers import Database
 from windlass.airflow.work import Part
 from windlass.errors import WindlassError
@@ -190,3 +194,37 @@ def test_a_task_whose_plan_is_gone_says_what_to_clear(run: Run) -> None:
     with pytest.raises(WindlassError, match="read_source has ended without") as caught:
         run.do("extract")
     assert caught.value.hint == "clear read_source as well"
+
+
+DAG_FILE = """
+# an Airflow DAG
+from windlass.airflow import export_dag
+
+folder = {folder!r}
+shop = export_dag(
+    "shop",
+    spec={{"to": f"file://{{folder}}/files", "warehouse": f"duckdb:///{{folder}}/w.duckdb"}},
+    source_conn_id="shop",
+)
+"""
+
+
+def test_airflow_s_own_test_of_a_dag_comes_to_its_end(shop: Database, tmp_path: Path) -> None:
+    """`airflow dags test` runs one task at a time, in one process."""
+    needs_airflow()
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "shop.py").write_text(DAG_FILE.format(folder=str(tmp_path)))
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+    env = {
+        **kept,
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+        "AIRFLOW_CONN_SHOP": shop.url.replace("postgresql:", "postgres:", 1),
+    }
+    for words in (("db", "migrate"), ("dags", "test", "shop")):
+        ran = subprocess.run(
+            airflow_command(*words), env=env, capture_output=True, text=True, timeout=300
+        )
+        assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
+    assert rows(tmp_path, "select count(*) from orders") == [(100,)]
