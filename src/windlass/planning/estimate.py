@@ -46,8 +46,8 @@ START_STATEMENT = 0.0004
 SIDE_BY_SIDE = 0.8  # n workers do the work of n to the power of this: they share cores and disks
 COMMIT_ROUND_TRIPS = 6  # for a relation, all its steps together
 PAGE_BYTES = 8192
-# A scheduler's task from ready to done, without its work: Airflow 3.3 with the LocalExecutor on two
-# idle cores, and with nothing to spare (docs/benchmarks-airflow.md).
+# A scheduler's task from ready to done, without its work: of Airflow 3.3 with the LocalExecutor, if
+# cores are idle, and if none is. Rough, and derived from how long whole runs took.
 TASK_SECONDS, BUSY_TASK_SECONDS = 1.2, 4.0
 
 # Steps in which one worker is busy and the others have nothing else to do.
