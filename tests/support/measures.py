@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,23 @@ def import_loops(sources: Iterable[Source]) -> list[list[str]]:
 
 def _classes(sources: Iterable[Source]) -> Iterator[tuple[Source, ast.ClassDef]]:
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in _statements(source.tree):
             if isinstance(node, ast.ClassDef):
                 yield source, node
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All that are within it; expressions, which are most of a tree, hold none."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, STATEMENTS):
+            yield child
+            yield from _statements(child)
+
+
 def _functions(node: ast.AST, within: str) -> Iterator[tuple[str, Function]]:
     for child in ast.iter_child_nodes(node):
+        if not isinstance(child, STATEMENTS):
+            continue
         if isinstance(child, Function):
             yield within + child.name, child
         if isinstance(child, ast.ClassDef | Function):
