@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from awaiting import until
 from command import Ran, windlass
 from demo.airflow.processes import airflow_command
 from exporting import export, files, rows, spec_file
@@ -79,7 +80,7 @@ class Run:
             part = Part(EXPORT, step, spec, board, patience_seconds=0)  # type: ignore[arg-type]
             done = part.run()
             self.others.found[step.task] = dict(done.get(ONE.id, {}))
-            assert self.sessions() == 0, f"{name} has left a session"
+            until(lambda: self.sessions() == 0, f"the end of the sessions of {name}")
         return done
 
     def sessions(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporting import export
+from exporting import export, stop
 from servers import Database
 from warehouses import File, Warehouse, bigquery, file, gs, s3, storage, warehouse
 
@@ -103,6 +103,7 @@ def test_a_run_that_is_named_again_appends_nothing_twice(
     export(events, tmp_path, "--run", "monday", **words).expect(0)
     events.run("insert into events values (3, 'c')")
     export(events, tmp_path, "--run", "tuesday", **words).expect(0)
+    stop(tmp_path, "tuesday", **words)
     export(events, tmp_path, "--run", "tuesday", **words).expect(0)
     assert notes(warehouse) == {1: "a", 2: "b", 3: "c"}
 

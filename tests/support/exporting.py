@@ -60,10 +60,10 @@ def export(
     return ran
 
 
-def stop(folder: Path, run: str) -> None:
+def stop(folder: Path, run: str, **words: Any) -> None:
     """Let a run's record say that it has not come to its end."""
-    store = ObjectStore(f"file://{folder}/files")
-    Records(store).set_state(run, State.STOPPED)
+    to = words.get("to", f"file://{folder}/files")
+    Records(ObjectStore(to, words.get("store_options", {}))).set_state(run, State.STOPPED)
 
 
 def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:

@@ -44,7 +44,15 @@ def outcome_text(
             Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems),
             width=line_width,
         )
-    return summary_text(outcome, words, width=width, again=again, repair=repair, rollback=rollback)
+    return summary_text(
+        outcome,
+        words,
+        width=width,
+        again=again,
+        repair=repair,
+        rollback=rollback,
+        elsewhere=ELSEWHERE,
+    )
 
 
 def outcome_line(outcome: Outcome, words: Words) -> str:

@@ -38,9 +38,6 @@ class Elsewhere:
     losses: str = ""
 
 
-NOWHERE = Elsewhere()
-
-
 def is_result(outcome: Outcome) -> bool:
     """Whether the command did what it was asked to: then it goes to stdout, else to stderr."""
     return outcome.state in _OVER
@@ -54,7 +51,7 @@ def summary_text(
     again: str = "",
     repair: str = "",
     rollback: str = "",
-    elsewhere: Elsewhere = NOWHERE,
+    elsewhere: Elsewhere,
 ) -> str:
     """The end of a run that has begun. `again`, `repair` and `rollback` are what to do next."""
     if outcome.already:
@@ -280,7 +277,7 @@ _DIFFERS = {
 }
 
 
-def difference_lines(outcome: Outcome, width: int, elsewhere: Elsewhere = NOWHERE) -> Iterator[str]:
+def difference_lines(outcome: Outcome, width: int, elsewhere: Elsewhere) -> Iterator[str]:
     if not outcome.differences:
         return
     yield bold("Differences")
@@ -310,7 +307,7 @@ def _value(value: str | None) -> str:
     return "NULL" if value is None else repr(value)
 
 
-def loss_lines(outcome: Outcome, width: int, elsewhere: Elsewhere = NOWHERE) -> Iterator[str]:
+def loss_lines(outcome: Outcome, width: int, elsewhere: Elsewhere) -> Iterator[str]:
     if not outcome.losses:
         return
     yield bold(f"{plural(len(outcome.losses), 'item')} not carried over")
