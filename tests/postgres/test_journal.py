@@ -20,7 +20,7 @@ from windlass.journal.journal import Journal
 from windlass.journal.watermarks import read_watermarks, watermark_statement
 from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Kind, Name
-from windlass.model.rewrite import Call, Kept
+from windlass.model.rewrite import Call, Kept, Selection
 
 VERSION_1 = (Path(__file__).parent / "journals" / "version_1.sql").read_text(encoding="utf-8")
 PLAN_1 = (Path(__file__).parent / "journals" / "plan_1.json").read_text(encoding="utf-8")
@@ -152,6 +152,7 @@ def test_an_upgrade_keeps_plans_of_rewrites_readable(pair: Pair) -> None:
         plan = read_rewrite_plan(connection, RUN)
     assert plan.title == "public.message of shop on 127.0.0.1:5416"
     assert (plan.kept, plan.call) == (Kept("touched", "public"), Call("m:f", "rows", 500))
+    assert plan.selection == Selection("true")
 
 
 @pytest.mark.parametrize("words", [("status", "--json"), ("status", "--json", RUN)])

@@ -40,6 +40,7 @@ _HOW = {
 _MADE = {"at": "made_at", "version": "version", "options": "options"}
 _WHERE = {"place": "place", "database": "database"}
 _KEPT = {"level": "backup", "schema": "backup_schema"}
+_SELECTION = {"condition": "condition"}
 _CALL = {name: name for name in ("function", "frame", "batch_rows")}
 
 
@@ -81,7 +82,7 @@ def _rewrite(old: Json) -> Json:
 
 Parts = Mapping[str, Mapping[str, str]]
 _MIGRATION: Parts = {"objects": _OBJECTS, "findings": _FINDINGS, "how": _HOW, "made": _MADE}
-_REWRITE: Parts = {"where": _WHERE, "kept": _KEPT, "call": _CALL}
+_REWRITE: Parts = {"where": _WHERE, "selection": _SELECTION, "kept": _KEPT, "call": _CALL}
 
 
 def _gone(parts: Parts) -> set[str]:
