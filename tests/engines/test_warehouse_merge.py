@@ -106,11 +106,10 @@ def test_rows_of_the_table_that_share_a_key_are_not_merged(
     assert warehouse.rows(f"select count(*) from {warehouse.named('orders')}") == [(4,)]
 
 
+@pytest.mark.parametrize("warehouse", ["postgresql", "duckdb"], indirect=True)  # constraints hold
 def test_a_merge_needs_no_unique_constraint_and_agrees_with_one(
     file: File, warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    if warehouse.name == "bigquery":
-        pytest.skip("BigQuery enforces no constraints")
     file.run(
         "create table lists (id bigint, n bigint, tags varchar[], code varchar)",
         "insert into lists values (1, 10, ['a'], 'x'), (2, 20, null, 'y')",

@@ -11,6 +11,7 @@ import asyncpg
 import psycopg
 import pytest
 
+from windlass.airflow.pools import NoSlot
 from windlass.cli.spelling import as_option
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.syntax import SyntaxProblem
@@ -55,6 +56,7 @@ SAMPLES = [
     Different([Difference(DifferenceKind.CHANGED, "shop.orders", "not the same", {"id": "7"})]),
     ConstraintViolated("rows violate it", side="target"),
     Interrupted("stopped on request"),
+    NoSlot("no task of it has started", hint="make the pool"),
     SyntaxProblem('syntax error at or near "form"'),
 ]
 
