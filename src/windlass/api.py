@@ -21,8 +21,6 @@ from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import Flow, resolve
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
-from windlass.model.past import Others
-from windlass.model.relation import Name
 from windlass.model.wording import word
 from windlass.run.failures import not_begun, with_side
 from windlass.run.hints import SAME, way_on
@@ -220,6 +218,8 @@ def rollback(
     """
     if force and skip_changed:
         raise BadSpec([f"{word('force')} and {word('skip-changed')} exclude each other"])
+    from windlass.model.past import Others
+
     others = Others.LOSE if force else Others.SKIP if skip_changed else Others.REFUSE
     started = time.perf_counter()
     with ExitStack() as stack:
@@ -258,6 +258,8 @@ def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
     schema, point, table = into.partition(".")
     if not (schema and point and table):
         raise BadSpec([f"{word('into')}: {into!r} is not schema.table"])
+    from windlass.model.relation import Name
+
     try:
         with _past(where, "windlass control", emit) as past:
             undone = past.restore(run, Name(schema, table))
