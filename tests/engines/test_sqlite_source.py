@@ -271,8 +271,10 @@ def test_a_pattern_that_names_nothing_is_refused_with_what_there_is(
 ) -> None:
     assert "it has no tables" in export(engine, tmp_path).expect(3).said
     engine.run("create table visits (a)", "create view v as select 1 as one")
-    ran = export(engine, tmp_path, relations="visit").expect(3)
+    ran = export(engine, tmp_path, relations="orders").expect(3)
     assert "it has main.v, main.visits" in ran.said
+    ran = export(engine, tmp_path, relations="visit").expect(3)
+    assert "did you mean main.visits?" in ran.said
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from windlass.engines.base import OURS, Facts
 from windlass.model.export import (
@@ -81,14 +82,18 @@ def choose(
             continue
         found = [relation for relation in relations if _is_meant(spec, one.name, relation)]
         if not found:
-            problems.append(Problem(one.name, "names no relation of the source", _all(relations)))
+            near = _near(one, relations)
+            problems.append(Problem(one.name, "names no relation of the source", near))
         for relation in found:
             chosen[str(relation.name)] = Wanted(one, _request(one, relation), spec.table_names)
     return chosen, problems
 
 
-def _all(relations: Sequence[Readable]) -> str:
-    return f"it has {several([str(one.name) for one in relations], _SHOWN) or 'no tables'}"
+def _near(wanted: RelationSpec, relations: Sequence[Readable]) -> str:
+    names = [str(one.name) for one in relations]
+    if near := get_close_matches(wanted.name, names, n=1):
+        return f"did you mean {near[0]}?"
+    return f"it has {several(names, _SHOWN) or 'no tables'}"
 
 
 def _request(one: RelationSpec, relation: Readable | None) -> Request:
