@@ -34,6 +34,17 @@ from windlass.model.flow import Step
 # what is reported when a run ends
 
 
+class Lines(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
 @dataclass
 class Over(Instance):
     """The task that Airflow names when a run is over: the last one that ended like the run."""
@@ -309,9 +320,7 @@ def finished(states: dict[str, str], folder: str = "", url: str = "") -> dict[st
     task: Any = dag_of(MIGRATION).get_task("generate_migration_summary")
     task.report_folder, task.report_url, task.outlets = folder, url, []
     task.part = lambda *_: Part()
-    lines: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    handler = Lines()
     ours = logging.getLogger("windlass")
     ours.addHandler(handler)
     ours.setLevel(logging.INFO)
@@ -321,7 +330,7 @@ def finished(states: dict[str, str], folder: str = "", url: str = "") -> dict[st
         ti.reported["failed"] = str(error)
     finally:
         ours.removeHandler(handler)
-    return {**ti.reported, "log": lines}
+    return {**ti.reported, "log": handler.lines}
 
 
 def test_a_migration_whose_validation_has_failed_is_red_though_it_is_over(
@@ -393,9 +402,7 @@ def searched() -> list[str]:
         def run(self) -> dict[str, Any]:
             return {"": {"differences": [changed.to_json(), schema.to_json()]}}
 
-    lines: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    handler = Lines()
     ours = logging.getLogger("windlass")
     ours.addHandler(handler)
     task: Any = dag_of(MIGRATION).get_task("find_differences")
@@ -404,7 +411,7 @@ def searched() -> list[str]:
         task.execute({"ti": Asked(), "params": {}})
     finally:
         ours.removeHandler(handler)
-    return lines
+    return handler.lines
 
 
 def test_differences_are_logged_by_the_task_that_finds_them_and_how_to_mend_them(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +28,7 @@ from rewrites import (
     write_spec,
 )
 from servers import FAST, Database, Server
+from standbys import standby_of
 from windlass.api import rollback
 from windlass.errors import BadSpec, WindlassError
 from windlass.model.event import ignore
@@ -333,23 +333,9 @@ def test_pauses_come_between_batches(messages: Database) -> None:
 
 def following(primary: Server) -> Server:
     """A standby that replays everything half a second late."""
-    standby = Server(
-        primary.version,
-        {
-            **FAST,
-            "primary_conninfo": f"host={primary.folder} port={primary.port} user=postgres",
-            "recovery_min_apply_delay": "500ms",
-        },
-    )
-    primary.stop()
-    shutil.rmtree(standby.data)
-    shutil.copytree(primary.data, standby.data)
-    (standby.data / "standby.signal").touch()
-    owner = primary.data.stat()
-    for path in (standby.data, *standby.data.rglob("*")):
-        os.chown(path, owner.st_uid, owner.st_gid)
-    primary.start()
-    return standby.start()
+    follows = f"host={primary.folder} port={primary.port} user=postgres"
+    late = {"primary_conninfo": follows, "recovery_min_apply_delay": "500ms"}
+    return standby_of(primary, {**FAST, **late})
 
 
 def test_a_standby_that_lags_behind_is_waited_for(own_server: Callable[..., Server]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from command import DONE, REFUSED, STOPPED, Ran, migrate
 from servers import Database, Pair, Server
+from standbys import standby_of
 
 
 def refused(pair: Pair, *words: str, env: dict[str, str] | None = None) -> dict[str, str]:
@@ -87,20 +86,6 @@ def test_text_of_no_known_encoding_is_refused_and_names_what_would_end_it(
     assert "encoding" in ran.result["hint"]
     in_bytes.run("update t set a = 'ae'")
     migrate(pair, "--accept", "values").expect(DONE)
-
-
-def standby_of(primary: Server) -> Server:
-    """One that follows nobody: the primary's files as of now, in recovery for ever."""
-    standby = Server(primary.version)
-    primary.stop()
-    shutil.rmtree(standby.data)
-    shutil.copytree(primary.data, standby.data)
-    (standby.data / "standby.signal").touch()
-    owner = primary.data.stat()
-    for path in (standby.data, *standby.data.rglob("*")):
-        os.chown(path, owner.st_uid, owner.st_gid)
-    primary.start()
-    return standby.start()
 
 
 def test_a_standby_has_nothing_of_what_is_unlogged(

@@ -144,7 +144,7 @@ def test_a_user_who_may_not_see_the_writers_gets_a_notice(shop: Database, tmp_pa
 def test_writers_that_the_server_does_not_track_give_a_notice(
     shop: Database, tmp_path: Path
 ) -> None:
-    """When their transactions began nobody is told, not even a superuser."""
+    """The server hides when their transactions began, even from a superuser."""
     with shop.connect(options="-c track_activities=off") as writer:
         writer.execute("begin; insert into shop.orders values (200, now(), 'late')")
         (notice,) = export(shop, tmp_path, **MERGE).expect(0).result["notices"]

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from windlass.errors import WindlassError
-from windlass.model.chunk import BlockRange
 from windlass.model.export import (
     Column,
     Described,
@@ -29,7 +28,6 @@ from windlass.model.export import (
     Span,
 )
 from windlass.model.fit import Survey
-from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -152,9 +150,6 @@ class Source(Protocol):
 
     def pieces(self, export: Export) -> Sequence[Piece]:
         """What all rows of an export are in, if ranges of blocks can be read; else nothing."""
-
-    def slice(self, piece: Name, blocks: BlockRange) -> str:
-        """As `item`, of the rows in some blocks of a piece."""
 
     def span(self, export: Export, last: str) -> Span:
         """The range of a watermark to read: it was last loaded up to `last`."""

@@ -1,7 +1,7 @@
 """Columns of pandas as Arrow: what is a missing value, and what is NaN.
 
-NumPy's floats have no NULL, so pandas uses NaN for it. Such a NaN is NULL, except where the column
-has NaN of its own: there it is what the row had before, or refused.
+NumPy's floats have no NULL, so pandas uses NaN for it. Such a NaN is NULL, unless the column
+already contains NaN: then the row keeps the value it had before, or the result is refused.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
+from windlass.model.chunk import BlockRange
 from windlass.model.digest import digest
 from windlass.model.relation import Name
 from windlass.model.units import plural
@@ -36,13 +38,17 @@ NUMBERS = (Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT32, Kind.FLOAT64, Kind.
 STAMPS = (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT)  # what seconds can be taken from
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Protocol):
     """A table or partition whose rows can be read by ranges of its blocks."""
 
-    name: Name
-    blocks: int
-    size_bytes: int
+    @property
+    def blocks(self) -> int: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def query(self, blocks: BlockRange) -> str:
+        """The FROM item of the rows in some blocks: an export's `query`."""
 
 
 @dataclass(frozen=True, slots=True)

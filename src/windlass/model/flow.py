@@ -69,8 +69,8 @@ class Step(Generic[Context]):
     # over, as its context holds what the others need. Its result is the handle with which they join
     # it.
     lasting: bool = False
-    # Its result is the handle with which the processes of later steps join the run, each of which
-    # takes what it needs of it anew: it does not stay for them.
+    # Its result is the handle with which the processes of later steps join the run. It ends before
+    # them, so each of them opens what it needs itself.
     opens: bool = False
     # Where there are several machines: whether its items are worth a task each. Other steps only
     # wait for the server, which threads do as well.

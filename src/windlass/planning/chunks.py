@@ -107,10 +107,10 @@ def block_ranges(blocks: int, count: int) -> tuple[BlockRange, ...]:
     return tuple(BlockRange(low, high) for low, high in zip(edges, highs, strict=True))
 
 
-def slices(pieces: Sequence[Piece], slice_bytes: int) -> list[tuple[Name, BlockRange]]:
-    """Cut pieces into ranges of blocks of about the given size."""
+def slices(pieces: Sequence[Piece], slice_bytes: int) -> list[str]:
+    """The queries that read pieces by ranges of blocks of about the given size."""
     return [
-        (piece.name, range_)
+        piece.query(range_)
         for piece in pieces
         for range_ in block_ranges(piece.blocks, ceil(piece.size_bytes / slice_bytes))
     ]

@@ -24,7 +24,6 @@ from windlass.engines.paths import check_file, identity_of, path_alone
 from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import BadSpec, SnapshotLost, WindlassError
-from windlass.model.chunk import BlockRange
 from windlass.model.export import (
     STAMPS,
     Column,
@@ -171,9 +170,6 @@ class DuckDbSource:
 
     def pieces(self, export: Export) -> Sequence[Piece]:
         return ()
-
-    def slice(self, piece: Name, blocks: BlockRange) -> str:
-        raise NotImplementedError("there are no pieces")
 
     def describe(self, request: Request) -> Described:
         query = statement("describe select * from {item}", item=verbatim(self.item(request)))

@@ -113,8 +113,8 @@ class GoogleTokens:
 
 
 def google_tokens(options: Mapping[str, str]) -> tuple[GoogleTokens | None, dict[str, str]]:
-    """The tokens for a store with these options, and the options that are left for obstore; none
-    where obstore is told to go without, or has credentials of a kind of its own."""
+    """The tokens for a store with these options, and the options that are left for obstore. No
+    tokens if the options switch off credentials, or give some that only obstore supports."""
     plain = {key.lower().removeprefix("google_"): key for key in options}
     given = {name: options[key] for name, key in plain.items()}
     asked = [os.environ.get(f"GOOGLE_{name.upper()}") for name in (*_OWN, *_PATHS[1:], _KEY)]

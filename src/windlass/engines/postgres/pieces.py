@@ -14,8 +14,25 @@ from windlass.engines.postgres.relation import CatalogRelation
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.since import read_attached
 from windlass.model.chunk import BlockRange
-from windlass.model.export import Piece
 from windlass.model.relation import Kind, Name
+
+
+@dataclass(frozen=True, slots=True)
+class HeapPiece:
+    relation: CatalogRelation
+
+    @property
+    def blocks(self) -> int:
+        return self.relation.blocks
+
+    @property
+    def size_bytes(self) -> int:
+        return self.relation.size_bytes
+
+    def query(self, blocks: BlockRange) -> str:
+        name = sql.Identifier(self.relation.name.schema, self.relation.name.name)
+        item = sql.SQL("(select * from only {} where {}) as windlass_some")
+        return item.format(name, condition(blocks, self.relation)).as_string(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +43,15 @@ class Pieces:
     closed: frozenset[Name]  # which this role may not read, or not all rows of
     partitions: Mapping[Name, Sequence[Name]]  # that hold rows, by ancestor
 
-    def of(self, relation: CatalogRelation) -> tuple[Piece, ...]:
-        """None if a part of its rows cannot be read by blocks, or not by this role."""
+    def of(self, relation: CatalogRelation) -> tuple[HeapPiece, ...]:
+        """Nothing if a part of its rows cannot be read by blocks, or not by this role."""
         if relation.kind is not Kind.PARTITIONED:
             return self._pieces([relation.name])
         return self._pieces(self.partitions.get(relation.name, []))
 
-    def _pieces(self, names: Sequence[Name]) -> tuple[Piece, ...]:
+    def _pieces(self, names: Sequence[Name]) -> tuple[HeapPiece, ...]:
         found = [self.relations.get(name) for name in names]
-        pieces = [
-            Piece(one.name, one.blocks, one.size_bytes)
-            for one in found
-            if one and self._is_divisible(one)
-        ]
+        pieces = [HeapPiece(one) for one in found if one and self._is_divisible(one)]
         return tuple(pieces) if len(pieces) == len(names) else ()
 
     def _is_divisible(self, relation: CatalogRelation) -> bool:
@@ -52,10 +65,3 @@ def read_pieces(connection: Connection, catalog: Catalog) -> Pieces:
         partitions[ancestor].append(partition)
     relations = {one.name: one for one in catalog.relations}
     return Pieces(relations, catalog.unreadable | catalog.hiding, partitions)
-
-
-def slice_of(piece: CatalogRelation, blocks: BlockRange) -> str:
-    """A FROM item: the rows in some blocks."""
-    name = sql.Identifier(piece.name.schema, piece.name.name)
-    item = sql.SQL("(select * from only {} where {}) as windlass_some")
-    return item.format(name, condition(blocks, piece)).as_string(None)

@@ -38,7 +38,7 @@ def _source(column: Column) -> sql.Composable:
 
 
 # Our functions and types are qualified, as the search_path may be that of the user's SQL. Operators
-# are not: none is nearer than PostgreSQL's between two of its own types.
+# are not: between two built-in types PostgreSQL always prefers the built-in one.
 _HIDDEN = sql.SQL("case when {} is not null then '***' end")
 _AS_JSON = sql.SQL("pg_catalog.to_json({})::pg_catalog.text")
 _AS_TEXT = sql.SQL("{}::pg_catalog.text")

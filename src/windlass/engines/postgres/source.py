@@ -20,7 +20,7 @@ from windlass.engines.postgres.describing import describe
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.facts import FACTS
 from windlass.engines.postgres.own_schemas import OwnSchemas, read_own_schemas, read_own_tables
-from windlass.engines.postgres.pieces import Pieces, read_pieces, slice_of
+from windlass.engines.postgres.pieces import HeapPiece, Pieces, read_pieces
 from windlass.engines.postgres.readers import Reader, Readers
 from windlass.engines.postgres.relation import CatalogRelation
 from windlass.engines.postgres.selecting import count_csv_losses, csv_list, from_item, select
@@ -29,8 +29,7 @@ from windlass.engines.postgres.settled import Settled, read_settled
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.engines.postgres.users_sql import as_in_psql, read_settings, set_local
 from windlass.engines.stopping import Stops
-from windlass.model.chunk import BlockRange
-from windlass.model.export import Column, Described, Export, Losses, Piece, Readable, Request, Span
+from windlass.model.export import Column, Described, Export, Losses, Readable, Request, Span
 from windlass.model.relation import Kind, Name
 from windlass.model.snapshot import Snapshot
 
@@ -152,7 +151,7 @@ class PostgresSource:
     def _pieces(self) -> Pieces:
         return read_pieces(self._held, self._catalog)
 
-    def pieces(self, export: Export) -> Sequence[Piece]:
+    def pieces(self, export: Export) -> Sequence[HeapPiece]:
         """With a condition, the server may know a shorter way to the rows."""
         if self._holder is None:  # another process has read the catalog
             return ()
@@ -160,9 +159,6 @@ class PostgresSource:
         if found is None or export.query != self.item(Request(export.name, self._readable(found))):
             return ()
         return self._pieces.of(found)
-
-    def slice(self, piece: Name, blocks: BlockRange) -> str:
-        return slice_of(self._relations[piece], blocks)
 
     def describe(self, request: Request) -> Described:
         item = sql.SQL(self.item(request))

@@ -49,8 +49,6 @@ class Node:
         """Whether they are equal apart from their positions in the text."""
         return _is_same(self, other)
 
-    __hash__ = None  # type: ignore[assignment]  # it can be changed
-
     def __repr__(self) -> str:
         return f"<{self.tag}>"
 

@@ -25,9 +25,7 @@ from windlass.engines.sqlite.sessions import Sessions
 from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import WindlassError
-from windlass.model.chunk import BlockRange
 from windlass.model.export import Described, Export, Piece, Readable, Request, Span
-from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
 
 
@@ -104,9 +102,6 @@ class SqliteSource:
 
     def pieces(self, export: Export) -> Sequence[Piece]:
         return ()
-
-    def slice(self, piece: Name, blocks: BlockRange) -> str:
-        raise NotImplementedError("there are no pieces")
 
     def describe(self, request: Request) -> Described:
         """Reads every value."""

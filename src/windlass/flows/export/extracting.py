@@ -70,7 +70,7 @@ def _slices(run: Exporting, export: Export) -> Sequence[str]:
     pieces = run.source.pieces(export)
     if sum(piece.size_bytes for piece in pieces) < 2 * SLICE_BYTES:
         return [export.query]
-    return [run.source.slice(*cut) for cut in slices(pieces, SLICE_BYTES)]
+    return slices(pieces, SLICE_BYTES)
 
 
 def _hasher(export: Export) -> Hasher | None:
