@@ -102,7 +102,7 @@ class Batches:
         return low + 1
 
     def _tried(self, span: Span, item: str) -> bool:
-        """Whether the span was changed, in one transaction; not if a lock was in the way."""
+        """Whether the span was changed, in one transaction; not if it met a lock."""
         settings = [
             f"set local lock_timeout to {_milliseconds(LOCK_WAIT_SECONDS)}",
             "set local synchronous_commit to off",  # the step's last line is on disk
@@ -165,7 +165,7 @@ def check_unaltered(run: Rewriting) -> None:
 
 
 def _was_held_up(error: WindlassError, seconds: float) -> bool:
-    """Whether a lock was in the way, or the batch took too long."""
+    """Whether it met a lock, or the batch took too long."""
     cause = error.__cause__
     if isinstance(cause, psycopg.errors.QueryCanceled):
         return seconds >= LONGEST_SECONDS
