@@ -1,4 +1,4 @@
-"""Records of exports: what is not one is never acted on."""
+"""Records of exports: what is not one is never acted on, and the newest is found."""
 
 from __future__ import annotations
 
@@ -29,3 +29,15 @@ def test_a_record_whose_folder_is_not_that_of_a_run_removes_nothing(
     with ExportPast(store) as past, pytest.raises(Refused, match="before the start"):
         past.roll_back("monday", Others.LOSE)
     assert store.get("shop/2024/january/part-00001.parquet") == b"precious"
+
+
+def test_of_two_runs_within_a_second_the_newer_one_is_resumed(tmp_path: Path) -> None:
+    """The name of a run says nothing about its age."""
+    records = Records(ObjectStore(f"file://{tmp_path}"))
+    for older, newer in [("a", "b"), ("d", "c")] * 5:
+        for run, state in ((older, State.DONE), (newer, State.STOPPED)):
+            record = begun(run, "hash", ("a", "b"), {}, loads=False)
+            records.write(replace(record, state=state))
+        found = records.unfinished("hash")
+        assert found is not None
+        assert found.run == newer
