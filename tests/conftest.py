@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from needs import needs_version
-from paths import BUSY, CORPUS
+from paths import BUSY, CORPUS, ROOT
 from sampling import SEED, choose_seed, left_to_full
 from servers import FAST, Database, Pair, Server
 
@@ -44,8 +44,12 @@ LONG = (*AIRFLOW, "test_airflow_celery", "test_kill", "test_verify", "test_oracl
 
 
 @pytest.hookimpl(tryfirst=True)  # before what is not to run is taken out
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    left = left_to_full([item.nodeid for item in items], choose_seed())
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    paths = [
+        (config.invocation_params.dir / arg.partition("::")[0]).resolve() for arg in config.args
+    ]
+    asked = [path.relative_to(ROOT).as_posix() for path in paths if path.is_relative_to(ROOT)]
+    left = left_to_full([item.nodeid for item in items], choose_seed(), asked)
     for item in items:
         if item.nodeid in left:
             item.add_marker(pytest.mark.full)

@@ -10,7 +10,7 @@ import pytest
 
 from command import PRELOADED
 from paths import TESTS
-from sampling import LEFT, SAMPLED, left_to_full
+from sampling import LEFT, SAMPLED, SHARES, left_to_full, named
 
 NAMED = [(file, name) for table in (LEFT, SAMPLED) for file in table for name in table[file]]
 MANY = [
@@ -19,12 +19,19 @@ MANY = [
 ]
 
 
+CASES = [f"tests/x/test_existing.py::test_{n}" for n in range(20)]
+
+
 @cache
 def defined_in(file: str) -> set[str]:
     (path,) = TESTS.glob(f"*/{file}.py")
     return {
         one.name for one in ast.parse(path.read_text()).body if isinstance(one, ast.FunctionDef)
     }
+
+
+def defined_tests(file: str) -> set[str]:
+    return {name for name in defined_in(file) if name.startswith("test_")}
 
 
 @pytest.mark.parametrize(("file", "name"), NAMED)
@@ -45,6 +52,39 @@ def test_every_variant_has_its_turn() -> None:
 
 def test_one_variant_alone_runs() -> None:
     assert left_to_full(MANY[3:4], "a") == set()
+
+
+@pytest.mark.parametrize("file", SHARES)
+def test_a_file_has_more_tests_than_its_share(file: str) -> None:
+    """Else the share is a number without a meaning; and none of them would be no test at all."""
+    assert 0 < SHARES[file] < len(defined_tests(file) - named() - LEFT.get(file, {}).keys())
+
+
+def test_a_share_of_a_file_runs_and_what_the_page_names_runs_with_it() -> None:
+    promised = "tests/x/test_existing.py::" + next(
+        one for one in named() if one in defined_tests("test_existing")
+    )
+    left = left_to_full([*CASES, promised, f"{promised}[a]"], "a")
+    assert len(left) == len(CASES) - SHARES["test_existing"]
+    assert left < set(CASES)
+
+
+def test_a_file_that_is_asked_for_by_name_runs_as_a_whole() -> None:
+    assert left_to_full(CASES, "a", ["tests/x/test_existing.py"]) == set()
+
+
+def test_every_test_of_a_share_has_its_turn() -> None:
+    ran = [set(CASES) - left_to_full(CASES, str(seed)) for seed in range(60)]
+    assert set().union(*ran) == set(CASES)
+
+
+def test_every_engine_has_its_turn_with_each_commit() -> None:
+    names = [name for name, count in SAMPLED["test_source_contract"].items() if count == 1]
+    file = "tests/engines/test_source_contract.py"
+    every = [f"{file}::{name}[{engine}]" for name in names for engine in ("a", "b", "c")]
+    for seed in "abcdef":
+        ran = set(every) - left_to_full(every, seed)
+        assert {one[-2] for one in ran} == set("abc")
 
 
 @pytest.mark.parametrize("module", PRELOADED)
