@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -89,6 +89,14 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class OfLoad:
+    """What a column that no source has tells about the load of a row."""
+
+    what: str
+    value: str = ""  # of every row; empty: NULL
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column of what is exported. `type` is the source's own, as format_type writes it."""
 
@@ -101,11 +109,11 @@ class Column:
     not_null: bool = False
     mask: bool = False  # its values are hidden
     is_cast: bool = False  # no other type fits the source's: its text is written
-    unclear: str = ""  # why its type is not known
     source: str = ""  # its name in the source, if it is renamed
     cast: str = ""  # the type that the source casts it to, in its own SQL
     hash: str = ""  # identifies the key that its values are hashed with; empty: they are not
     partition: int = 0  # its place in the files' paths, where its values are; 0: in the files
+    load: OfLoad | None = None  # what it tells about the load, if Windlass adds it
 
     @property
     def origin(self) -> str:
@@ -115,7 +123,8 @@ class Column:
     @property
     def treatment(self) -> tuple[object, ...]:
         """What is done to its values, which two extracts have to agree on."""
-        return (self.mask, self.hash, self.source, self.cast, self.partition)
+        done = (self.mask, self.hash, self.source, self.cast, self.partition)
+        return (*done, self.load.what) if self.load else done
 
     @property
     def described(self) -> str:
@@ -143,6 +152,7 @@ class Described:
     columns: tuple[Column, ...]
     rows: int = -1
     size_bytes: int = -1
+    unclear: Mapping[str, str] = field(default_factory=dict)  # columns: why their type is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +184,11 @@ class Export:
     # Where the user's own SQL in it looks up names first, or the operators of its watermark if that
     # may be of an extension's type. None: all of it is ours.
     sql_schema: str | None = None
+
+    @property
+    def read(self) -> Export:
+        """With the columns that the source has."""
+        return replace(self, columns=tuple(one for one in self.columns if not one.load))
 
     @property
     def has_sql(self) -> bool:

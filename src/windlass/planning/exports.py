@@ -28,6 +28,7 @@ from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.units import several
 from windlass.model.wording import word
+from windlass.planning.load_columns import load_columns, load_faults
 from windlass.planning.patterns import is_matched_last, matches, matches_column
 from windlass.spec.choices import Format, Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
@@ -143,15 +144,18 @@ def plan_export(
     """The export of one relation, as far as the source is not needed for it; and every fault in its
     entry in the spec. `key_id` is that of the key to hash with, if there is one."""
     one, relation = wanted.spec, wanted.relation
-    columns = _columns(spec, wanted, described.columns, target, key_id or NO_KEY)
+    read = _columns(spec, wanted, described.columns, target, key_id or NO_KEY)
+    columns = (*read, *load_columns(spec))
     disposition = spec.disposition_of(one)
     key = one.key or (relation.key if relation else ())
     faults = _unknown(one, described.columns)
     if one.types and source.typed:
         faults.append(f"types: {source.label} has types: give a query that casts its columns")
-    faults += [column.unclear for column in columns if column.unclear]
-    faults += _rename_faults(one, columns)
-    faults += _partition_faults(one, columns)
+    plain = [one.origin for one in read if not (one.mask or one.is_cast)]
+    faults += [described.unclear[name] for name in plain if name in described.unclear]
+    faults += _rename_faults(one, read)
+    faults += _partition_faults(one, read)
+    faults += load_faults(spec, read, source)
     if one.cast and not source.typed:
         faults.append(f"cast: {source.label} has no types: give `types`, or a query that casts")
     if any(column.hash == NO_KEY for column in columns):
@@ -160,14 +164,14 @@ def plan_export(
     loads = bool(spec.warehouse_kind)
     by_key = disposition == "merge" or (loads and bool(one.watermark))
     if by_key:
-        faults += _key_faults(str(disposition), key, columns)
+        faults += _key_faults(str(disposition), key, read)
     faults += _overlap_faults(one, described.columns)
     faults += _name_faults(columns, target)
     if spec.format is Format.CSV and not target.csv_text_lists:
         faults += _list_faults(columns, target)
     if loads and disposition == "append" and source.engine == "postgresql":
         faults += _late_faults(one, described.columns)
-    if not columns:
+    if not read:
         left = " left to export: leave the relation out with `exclude`"
         faults.append(f"has no columns{left if described.columns else ''}")
     rows, size_bytes = described.rows, described.size_bytes

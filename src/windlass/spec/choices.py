@@ -104,6 +104,20 @@ class SchemaChange(StrEnum):
     REPLACE = "replace"
 
 
+class LoadColumn(StrEnum):
+    """What a column that Windlass adds to an export tells about the load of a row."""
+
+    RUN = "run"
+    LOADED_AT = "loaded-at"
+    READ_AT = "read-at"
+    LSN = "lsn"
+    SOURCE = "source"
+
+    @property
+    def default_name(self) -> str:
+        return f"_windlass_{self.value.replace('-', '_')}"
+
+
 class Unmatched(StrEnum):
     """What to do if patterns of an export match nothing."""
 

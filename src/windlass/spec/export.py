@@ -20,7 +20,14 @@ from pydantic import (
     model_validator,
 )
 
-from windlass.spec.choices import Compression, Disposition, Format, SchemaChange, Unmatched
+from windlass.spec.choices import (
+    Compression,
+    Disposition,
+    Format,
+    LoadColumn,
+    SchemaChange,
+    Unmatched,
+)
 from windlass.spec.fields.export import EXPORT
 from windlass.spec.model import Size, SpecModel, Words, describe_attributes, made_from
 
@@ -131,6 +138,20 @@ def _warehouse(value: Any) -> Any:
     return value
 
 
+def _load_columns(texts: tuple[str, ...]) -> tuple[str, ...]:
+    names = []
+    for text in texts:
+        what, equals, name = text.partition("=")
+        if what not in list(LoadColumn):
+            raise ValueError(f"{what!r} is none of {', '.join(LoadColumn)}")
+        if equals and not name.strip():
+            raise ValueError(f"{text!r} has no name for the column")
+        names.append(name or LoadColumn(what).default_name)
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"two columns would be called {min(twice)}")
+    return texts
+
+
 field = partial(made_from, EXPORT)
 
 
@@ -159,6 +180,7 @@ class ExportSpec(SpecModel):
     mask: Words = field("mask")
     hash: Words = field("hash")
     leave_out: Words = field("leave-out")
+    load_columns: Annotated[Words, AfterValidator(_load_columns)] = field("load-columns")
     unmatched: Unmatched = field("unmatched")
     store_options: dict[str, str] = field("store-options")
     jobs: int = field("jobs")
@@ -205,6 +227,12 @@ class ExportSpec(SpecModel):
         if one.query or one.where or not self.where:
             return one
         return one.model_copy(update={"where": self.where})
+
+    @property
+    def columns_of_load(self) -> dict[str, LoadColumn]:
+        """By name."""
+        pairs = [text.partition("=") for text in self.load_columns]
+        return {name or LoadColumn(what).default_name: LoadColumn(what) for what, _, name in pairs}
 
     @property
     def warehouse_kind(self) -> str:

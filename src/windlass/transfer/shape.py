@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from windlass.engines.base import Facts, arrow_type
-from windlass.model.export import Column, Kind, Losses, Lost
+from windlass.model.export import Column, Kind, Losses, Lost, OfLoad
 from windlass.transfer.hashing import Hasher
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ class Shaper:
     def shape(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         import pyarrow as pa
 
-        pairs = zip(self._columns, batch.columns, strict=True)
+        read = [one for one in self._columns if not one.load]
+        pairs = zip(read, batch.columns, strict=True)
         arrays = [self._shaped(column, array) for column, array in pairs]
+        arrays += [constant(one, one.load, batch.num_rows) for one in self._columns if one.load]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _shaped(self, column: Column, array: Any) -> Any:
@@ -92,6 +94,16 @@ class Shaper:
         if found := pc.sum(pc.invert(inside)).as_py():
             self.losses[column.name, Lost.NO_PLACE] += found
         return pc.if_else(inside, numbers, pa.scalar(None, plain)).view(array.type)
+
+
+def constant(column: Column, of_load: OfLoad, count: int) -> Any:
+    """The values of a column that is the same in every row."""
+    import pyarrow as pa
+
+    value: Any = of_load.value
+    if value and column.kind is Kind.INSTANT:
+        value = datetime.fromisoformat(value)
+    return pa.repeat(pa.scalar(value or None, arrow_type(column)), count)
 
 
 def _days(day: date) -> int:

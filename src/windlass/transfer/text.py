@@ -10,6 +10,7 @@ from uuid import UUID
 
 from windlass.engines.base import Facts
 from windlass.model.export import Column, Kind
+from windlass.transfer.shape import constant
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,6 +32,24 @@ def csv_lines(
         lines = fields[0] if len(fields) == 1 else pc.binary_join_element_wise(*fields, ",")
         for line in lines.to_pylist():
             yield f"{line}\n".encode()
+
+
+def with_constants(
+    lines: Iterable[bytes | bytearray | memoryview], columns: Sequence[Column], target: Facts
+) -> Iterator[bytes | bytearray | memoryview]:
+    """A source's own lines, each a row, with the columns that it does not have."""
+    import pyarrow as pa
+
+    added = [one for one in columns if one.load]
+    if not added:
+        yield from lines
+        return
+    batch = pa.RecordBatch.from_arrays(
+        [constant(one, one.load, 1) for one in added if one.load], names=[one.name for one in added]
+    )
+    (end,) = csv_lines([batch], added, target)
+    for line in lines:
+        yield b"%b,%b" % (bytes(line).removesuffix(b"\n"), end)
 
 
 Writer = Callable[[Any], Any]

@@ -33,34 +33,37 @@ def describe(session: sqlite3.Connection, item: str, request: Request) -> tuple[
     columns = [one[0] for one in session.execute(every).description]
     declared = read_declared(session, request.relation.name.name) if request.relation else {}
     rows, counts = take_census(session, item, columns)
-    found = [
-        _column(session, item, name, declared.get(name, ""), request, counted)
-        for name, counted in zip(columns, counts, strict=True)
-    ]
+    found, unclear = [], {}
+    for name, counted in zip(columns, counts, strict=True):
+        type_ = declared.get(name, "").lower() or "any"
+        try:
+            found.append(_column(session, item, name, type_, request, counted))
+        except Unclear as error:
+            found.append(Column(name, type_, Kind.TEXT))
+            unclear[name] = str(error)
     row_bytes = sum(one.longest_bytes + _OVERHEAD_BYTES for one in counts)
     size_bytes = sum(one.bytes for one in counts)
-    return Described(tuple(found), rows, size_bytes), Known(request.types, row_bytes)
+    return Described(tuple(found), rows, size_bytes, unclear), Known(request.types, row_bytes)
 
 
 def _column(
     session: sqlite3.Connection,
     item: str,
     name: str,
-    declared: str,
+    type_: str,
     request: Request,
     counts: Counts,
 ) -> Column:
-    type_ = declared.lower() or "any"
+    """Raises:
+    Unclear: there are values of another type.
+    """
     if name in request.text:
         return Column(name, type_, Kind.TEXT, is_cast=True)
-    try:
-        if name not in request.types:
-            return column_of(name, type_, counts)
-        column = said_column(name, type_, request.types[name])
-        _check_said(session, item, column, counts)
-        return column
-    except Unclear as error:
-        return Column(name, type_, Kind.TEXT, unclear=str(error))
+    if name not in request.types:
+        return column_of(name, type_, counts)
+    column = said_column(name, type_, request.types[name])
+    _check_said(session, item, column, counts)
+    return column
 
 
 def _check_said(session: sqlite3.Connection, item: str, column: Column, counts: Counts) -> None:

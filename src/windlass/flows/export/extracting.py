@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -20,12 +21,13 @@ from windlass.flows.export.preparing import hasher_of_environment
 from windlass.model.export import Export, File, Losses, Manifest, loss_messages
 from windlass.planning.chunks import slices
 from windlass.planning.exports import HASH_KEY
-from windlass.spec.choices import Compression, Format
+from windlass.planning.load_columns import stamped
+from windlass.spec.choices import Compression, Format, LoadColumn
 from windlass.transfer.files import Layout, ahead, write_csv, write_parquet
 from windlass.transfer.hashing import Hasher
 from windlass.transfer.partitions import write_partitions
 from windlass.transfer.shape import Shaper
-from windlass.transfer.text import csv_lines
+from windlass.transfer.text import csv_lines, with_constants
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +37,7 @@ SLICE_BYTES = 32 << 20  # of a large relation: readers that are not equally fast
 
 def write_files(run: Exporting, export: Export) -> Manifest:
     """Write all files of an export. Returns the manifest that describes them."""
+    export = stamped(export, _about(run))
     layout = _layout(run, export)
     work = Extract(run, export, layout, _slices(run, export))
     files = work.write_all()
@@ -54,6 +57,17 @@ def write_files(run: Exporting, export: Export) -> Manifest:
         read_at=run.snapshot.taken_at,
         commit=export.span.commit,
     )
+
+
+def _about(run: Exporting) -> dict[LoadColumn, str]:
+    """What columns tell about the load. The files hold it, so loading them again tells the same."""
+    return {
+        LoadColumn.RUN: run.run,
+        LoadColumn.LOADED_AT: datetime.now(UTC).isoformat(),
+        LoadColumn.READ_AT: run.snapshot.taken_at,
+        LoadColumn.LSN: run.snapshot.lsn,
+        LoadColumn.SOURCE: run.source.place,
+    }
 
 
 def _layout(run: Exporting, export: Export) -> Layout:
@@ -160,7 +174,7 @@ class Extract:
         run = self._run
         while not self._failed.is_set():
             try:
-                export = replace(self._export, query=self._rest.get_nowait())
+                export = replace(self._export.read, query=self._rest.get_nowait())
             except Empty:
                 return
             reading = run.source.reading(export, run.loads_into, run.run, self._share)
@@ -186,7 +200,7 @@ class Extract:
             for rows in readers:
                 if self._hasher is None and (lines := rows.lines()) is not None:
                     with closing(lines):
-                        yield from lines
+                        yield from with_constants(lines, columns, target)
                     continue
                 with closing(ahead(rows.batches)) as batches:
                     yield from csv_lines(map(shaper.shape, batches), columns, target)

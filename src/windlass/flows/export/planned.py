@@ -111,8 +111,10 @@ class PlannedExport:
 
 def _columns(export: Export) -> list[str]:
     return [
-        f"{_renamed(one)}: {one.type} as {one.described}{_hidden(one)}" for one in export.columns
-    ]
+        f"{_renamed(one)}: {one.type} as {one.described}{_hidden(one)}"
+        for one in export.columns
+        if not one.load
+    ] + [f"{one.name}: {one.load.what} of the load" for one in export.columns if one.load]
 
 
 def _renamed(column: Column) -> str:

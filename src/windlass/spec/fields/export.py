@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from windlass.spec.choices import Compression, Disposition, Format, SchemaChange, Unmatched
+from windlass.spec.choices import (
+    Compression,
+    Disposition,
+    Format,
+    LoadColumn,
+    SchemaChange,
+    Unmatched,
+)
 from windlass.spec.fields.entry import REQUIRED, Entries, Entry, Kind, Option, Section
 from windlass.spec.fields.migrate import CONNECTION, SOURCE, cores
 
@@ -190,6 +197,18 @@ EXPORT = Entries(
         example="[shop.customer.password_hash]",
         default=(),
         option=Option(metavar="PATTERN"),
+    ),
+    Entry(
+        word="load-columns",
+        kind=Kind.LIST,
+        help=f"Add columns about the load: {', '.join(LoadColumn)}; may be repeated. With a name of"
+        " yours: run=batch_id. Default names: _windlass_run and so on.",
+        about="Columns about the load that are added to every relation: `run` (its id), `loaded-at`"
+        " (when the relation was extracted), `read-at` and `lsn` (of the snapshot), and `source`"
+        " (the database). They are called `_windlass_run` and so on, or as in `run=batch_id`.",
+        example="[run, loaded-at=batch_at]",
+        default=(),
+        option=Option(metavar="WHAT[=NAME]", flag="--load-column"),
     ),
     Entry(
         word="unmatched",
