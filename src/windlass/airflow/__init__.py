@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from windlass.airflow.commands import (
+        ExportOperator,
+        MigrateOperator,
+        PlanOperator,
+        RewriteOperator,
+        RollbackOperator,
+        VerifyOperator,
+    )
     from windlass.airflow.factory import (
         export_dag,
         flow_dag,
@@ -12,14 +20,32 @@ if TYPE_CHECKING:
         rewrite_dag,
         validation_dag,
     )
+    from windlass.airflow.groups import (
+        ExportTaskGroup,
+        FlowTaskGroup,
+        MigrateTaskGroup,
+        RewriteTaskGroup,
+        VerifyTaskGroup,
+    )
     from windlass.airflow.notices import Notices
     from windlass.airflow.specs import load_specs
     from windlass.airflow.tuning import Ending, Tuning
 
 __all__ = [
     "Ending",
+    "ExportOperator",
+    "ExportTaskGroup",
+    "FlowTaskGroup",
+    "MigrateOperator",
+    "MigrateTaskGroup",
     "Notices",
+    "PlanOperator",
+    "RewriteOperator",
+    "RewriteTaskGroup",
+    "RollbackOperator",
     "Tuning",
+    "VerifyOperator",
+    "VerifyTaskGroup",
     "export_dag",
     "flow_dag",
     "load_specs",
@@ -36,4 +62,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'factory')}"), name)
+    return getattr(import_module(f"{__name__}.{_module_of(name)}"), name)
+
+
+def _module_of(name: str) -> str:
+    if name.endswith("Operator"):
+        return "commands"
+    return "groups" if name.endswith("TaskGroup") else _MODULES.get(name, "factory")

@@ -22,19 +22,30 @@ ACTIVE = [
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One run of a DAG, as one of its tasks sees it."""
+    """One run of a DAG, as one of its tasks sees it. Of a task group it shows that group alone, and
+    names the tasks as they are called inside it."""
 
     ti: RuntimeTaskInstanceProtocol
+    group: str = ""  # the id of the task group that is the flow; empty: the DAG is
 
     @property
     def external_run(self) -> str:
-        """The id of this DAG run in our journal."""
-        return f"airflow {self.ti.dag_id} {self.ti.run_id}"
+        """The id of this run in our journal: several groups of one DAG run are several runs."""
+        return external_run(self.ti, self.group)
 
     def result(self, task: str) -> Result | None:
         """The result of a task that is not mapped; None before it has returned one."""
-        found: Result | None = self.ti.xcom_pull(task_ids=task, map_indexes=-1)
+        found: Result | None = self.ti.xcom_pull(task_ids=self._id(task), map_indexes=-1)
         return found
+
+    def _id(self, task: str) -> str:
+        return f"{self.group}.{task}" if self.group else task
+
+    @property
+    def _scope(self) -> dict[str, Any]:
+        """Which tasks of the DAG run belong to the flow."""
+        within = {"task_group_id": self.group} if self.group else {}
+        return {"dag_id": self.ti.dag_id, "run_ids": [self.ti.run_id], **within}
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
         """By item. A mapped task has returned those of its share. Results beyond the list of
@@ -43,18 +54,21 @@ class Board:
             found = self.result(step.task)
             return {ONE.id: found} if found else {}
         listed = self.result(step.sharing)
-        shares = (self.ti.xcom_pull(task_ids=[step.task]) or [])[: len(listed or ())]
+        shares = (self.ti.xcom_pull(task_ids=[self._id(step.task)]) or [])[: len(listed or ())]
         return {item: result for share in shares if share for item, result in share.items()}
 
     def states(self, tasks: Sequence[str] | None = None) -> dict[str, str | None]:
         """By task, mapped ones with their index."""
-        found: dict[str, dict[str, Any]] = self.ti.get_task_states(
-            dag_id=self.ti.dag_id,
-            run_ids=[self.ti.run_id],
-            task_ids=list(tasks) if tasks else None,
-        )
-        states = found.get(self.ti.run_id, {})
-        return {task: str(state) if state else None for task, state in states.items()}
+        ids = [self._id(task) for task in tasks or ()]
+        scope = dict(self._scope)
+        if ids:
+            scope.pop("task_group_id", None)  # Airflow would add the group's other tasks
+        found: dict[str, dict[str, Any]] = self.ti.get_task_states(**scope, task_ids=ids or None)
+        prefix = self._id("")
+        return {
+            task.removeprefix(prefix): str(state) if state else None
+            for task, state in found.get(self.ti.run_id, {}).items()
+        }
 
     def has_ended(self, task: str) -> bool:
         """Whether a task that is not mapped will not run any more, unless somebody clears it."""
@@ -64,9 +78,7 @@ class Board:
         """Whether the calling task is the only one of this run that is still active."""
         if not all(state in ENDED for state in self.states(last).values()):
             return False
-        active: int = self.ti.get_ti_count(
-            dag_id=self.ti.dag_id, run_ids=[self.ti.run_id], states=ACTIVE
-        )
+        active: int = self.ti.get_ti_count(**self._scope, states=ACTIVE)
         return active <= 1
 
     def has_started(self, tasks: Sequence[str]) -> bool:
@@ -76,8 +88,9 @@ class Board:
 
     def has_ever_run(self, tasks: Sequence[str]) -> bool:
         """Whether any of these has run, in any run of this DAG."""
+        ids = [self._id(task) for task in tasks]
         ended: int = self.ti.get_ti_count(
-            dag_id=self.ti.dag_id, task_ids=list(tasks), states=["success", "failed"]
+            dag_id=self.ti.dag_id, task_ids=ids, states=["success", "failed"]
         )
         return ended > 0
 
@@ -87,9 +100,7 @@ class Board:
         if "scheduled" not in self.states(tasks).values():
             return False
         busy = [state for state in ACTIVE if state != "scheduled"]
-        active: int = self.ti.get_ti_count(
-            dag_id=self.ti.dag_id, run_ids=[self.ti.run_id], states=busy
-        )
+        active: int = self.ti.get_ti_count(**self._scope, states=busy)
         return active <= 1
 
     def skip_waiting(self) -> None:
@@ -98,7 +109,9 @@ class Board:
         from airflow.sdk.execution_time.comms import SkipDownstreamTasks
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-        waiting = [name for name, state in self.states().items() if state in (None, "scheduled")]
+        waiting = [
+            self._id(name) for name, state in self.states().items() if state in (None, "scheduled")
+        ]
         known = set(self.ti.task.dag.task_ids)
         found = [name if name in known else mapped_instance(name) for name in waiting]
         SUPERVISOR_COMMS.send(SkipDownstreamTasks(tasks=found))
@@ -115,7 +128,7 @@ class Board:
 
     def pushed(self, task: str, key: str) -> Any:
         """Another XCom of a task that is not mapped; None if there is none."""
-        return self.ti.xcom_pull(task_ids=task, map_indexes=-1, key=key)
+        return self.ti.xcom_pull(task_ids=self._id(task), map_indexes=-1, key=key)
 
     def failed_of(self, tasks: Sequence[str]) -> list[str]:
         """Those of these tasks, none of them mapped, that have failed."""
@@ -126,6 +139,11 @@ class Board:
         """Tasks that have failed themselves, not because of another one. The calling task is never
         among them while it runs; in a callback at the end of the run it can be."""
         return sorted(task for task, state in self.states().items() if state == "failed")
+
+
+def external_run(ti: Any, part: str = "") -> str:
+    """The id in our journal of a DAG run, or of a part of it: a task group or a task."""
+    return " ".join(filter(None, ("airflow", ti.dag_id, ti.run_id, part)))
 
 
 def mapped_instance(name: str) -> tuple[str, int]:

@@ -94,5 +94,41 @@ def checked(
     sides = [side for side in connections if side in words]
     if sides:
         raise BadSpec([f"{side}: give the id of a connection instead" for side in sides])
-    read_words(model, {**words, **(placed or {})})
+    _check_plain(model, words, placed or {})
     return words
+
+
+def _check_plain(model: str, words: Mapping[str, Any], placed: Mapping[str, str]) -> None:
+    """Check what is known already; values with Jinja are checked when a task has rendered them.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    later = {key: "{{}}" for key, value in words.items() if has_template(value)}
+    try:
+        read_words(model, {**words, **later, **placed})
+    except BadSpec as error:
+        if not later:
+            raise
+        # one of a whole spec, or of an option that is rendered later, may not be one then
+        sure = {key.replace("_", "-") for key in words.keys() - later.keys()}
+        faults = [
+            fault
+            for fault in error.faults
+            if fault.startswith("unknown key") or re.split(r"[:.]", fault)[0] in sure
+        ]
+        if faults:
+            raise BadSpec(faults, hint=error.hint) from None
+
+
+def has_template(value: object) -> bool:
+    """Whether Airflow renders it: a text with Jinja, or the result of another task."""
+    match value:
+        case str():
+            return "{{" in value or "{%" in value
+        case Mapping():
+            return any(map(has_template, value.values()))
+        case list() | tuple():
+            return any(map(has_template, value))
+        case _:
+            return hasattr(value, "iter_references")  # an XComArg

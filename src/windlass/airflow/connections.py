@@ -33,8 +33,13 @@ def address_of(reference: str) -> str:
     """The connection string of a connection's id, or of ``variable:NAME``.
 
     Raises:
-        WindlassError: there is no such connection or Variable.
+        WindlassError: there is no such connection or Variable, or it is an address itself.
     """
+    if "://" in reference or "=" in reference:  # and not shown: it may hold a password
+        raise WindlassError(
+            "an address was given in place of a connection",
+            hint="give the id of an Airflow connection, or variable: and the name of a Variable",
+        )
     if reference.startswith(VARIABLE):
         return _variable(reference.removeprefix(VARIABLE))
     return conninfo_of(reference)

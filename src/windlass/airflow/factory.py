@@ -64,7 +64,7 @@ def flow_dag(
     """
     tuning, ending = tuning or Tuning(), ending or Ending()
     outline: Flow[Any] = resolve_place(flow)
-    faults = list(_faults(outline, gates or {}, tuning.timeouts))
+    faults = list(flow_faults(outline, gates or {}, tuning.timeouts))
     if faults:
         raise ValueError("; ".join(faults))
     options = _dag_options(dag_id, outline.last.task, tuning, ending)
@@ -73,13 +73,7 @@ def flow_dag(
     if not dag_options.get("schedule"):
         options["is_paused_upon_creation"] = False
     with DAG(dag_id, **{**options, **dag_options}) as dag:
-        every = {
-            "flow": flow,
-            "words": words,
-            "given": dict(given or {}),
-            "connections": tuple(connections),
-            "patience_seconds": tuning.patience.total_seconds(),
-        }
+        every = step_words(flow, words, given or {}, connections, tuning)
         Build(outline, every, tuning, ending, gates or {}, dag_id).make()
     return dag
 
@@ -95,11 +89,8 @@ def _dag_options(dag_id: str, last: str, tuning: Tuning, ending: Ending) -> dict
         "user_defined_macros": macros(last),
         "default_args": {
             "owner": "windlass",
-            "retries": tuning.retries,
-            "retry_delay": tuning.retry_delay,
-            "retry_exponential_backoff": tuning.retry_exponential_backoff,
             "trigger_rule": "none_failed",  # a step without items is skipped
-            **({"queue": tuning.queue} if tuning.queue else {}),
+            **tuning.task_defaults(),
         },
     }
     if ending.notices:
@@ -109,7 +100,24 @@ def _dag_options(dag_id: str, last: str, tuning: Tuning, ending: Ending) -> dict
     return options
 
 
-def _faults(
+def step_words(
+    flow: str,
+    words: str,
+    given: Mapping[str, Any],
+    connections: Sequence[str],
+    tuning: Tuning,
+) -> dict[str, Any]:
+    """The arguments of every task of a flow; for the others see `flow_dag`."""
+    return {
+        "flow": flow,
+        "words": words,
+        "given": dict(given),
+        "connections": tuple(connections),
+        "patience_seconds": tuning.patience.total_seconds(),
+    }
+
+
+def flow_faults(
     flow: Flow[Any], gates: Mapping[str, Any], timeouts: Mapping[str, Any]
 ) -> Iterator[str]:
     """Names that match no step, which would otherwise be left out silently, even an approval."""

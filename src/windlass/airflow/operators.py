@@ -76,11 +76,12 @@ class FlowOperator(BaseOperator):
 
     `words` is a function of the run's params and of `given` that returns the options of the flow's
     spec. Those named in `connections` hold the id of an Airflow connection, or ``variable:NAME``
-    for a Variable that holds a connection string; they are resolved in the worker.
+    for a Variable that holds a connection string; they are resolved in the worker. `group` is the
+    id of the task group that the flow is, if it is not a whole DAG.
     """
 
     ui_color = "#e4f0ee"
-    template_fields: Sequence[str] = ()
+    template_fields: Sequence[str] = ("given",)
 
     def __init__(
         self,
@@ -91,10 +92,11 @@ class FlowOperator(BaseOperator):
         given: Mapping[str, Any] | None = None,
         connections: Sequence[str] = ("source", "target"),
         patience_seconds: float = 600.0,
+        group: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.flow, self.step, self.words = flow, step, words
+        self.flow, self.step, self.words, self.group = flow, step, words, group
         self.patience_seconds = patience_seconds
         self.given = dict(given or {})
         self.connections = tuple(connections)
@@ -115,7 +117,7 @@ class FlowOperator(BaseOperator):
             flow,
             flow.step(self.step),
             spec,
-            Board(context["ti"]),
+            Board(context["ti"], self.group),
             jobs or spec.jobs,
             min(SLOT_SECONDS, self._patience_seconds(context)),
         )
@@ -145,7 +147,7 @@ class FlowOperator(BaseOperator):
             yield
         except AirflowTaskTimeout:  # raised again, it would end in `on_kill`
             problem = f"not finished within its time limit of {self.execution_timeout}"
-            raise WindlassError(_push_problems(context, [problem])) from None
+            raise WindlassError(push_problems(context, [problem])) from None
         except WindlassError as error:
             waited = (_pauses(context) + 1) * (SLOT_SECONDS + PAUSE_SECONDS)
             if isinstance(error, ABSENCES) and waited < self._patience_seconds(context):
@@ -154,7 +156,7 @@ class FlowOperator(BaseOperator):
                 raise AirflowRescheduleException(then) from None  # type: ignore[no-untyped-call]
             problems = [spelled(one, self._spelling) for one in lines_of(error)]
             if error.retryable or isinstance(error, Interrupted):
-                raise WindlassError(_push_problems(context, problems)) from None
+                raise WindlassError(push_problems(context, problems)) from None
             give_up(context, problems)
 
     def on_kill(self) -> None:
@@ -178,10 +180,10 @@ class Check(FlowOperator):
 
 def give_up(context: Context, problems: Sequence[str]) -> NoReturn:
     """Fail a task that no retry can help."""
-    raise AirflowFailException(_push_problems(context, problems)) from None
+    raise AirflowFailException(push_problems(context, problems)) from None
 
 
-def _push_problems(context: Context, problems: Sequence[str]) -> str:
+def push_problems(context: Context, problems: Sequence[str]) -> str:
     """Write problems to the log and to XCom; returns a short form for Airflow's own message."""
     for problem in problems:
         log.error("%s", problem)
@@ -335,7 +337,9 @@ class EndOperator(StepOperator):
         from windlass.airflow.reports import write_report
 
         whole = {**result, "each_relation": relation_results(part.outcome)}
-        places = write_report(context, whole, lines, self.report_folder, self.report_url)
+        places = write_report(
+            context, whole, lines, self.report_folder, self.report_url, part=self.group
+        )
         for key, place in places.items():
             log.info("%s=%s", key, place)
             context["ti"].xcom_push(key=key, value=place)
@@ -435,12 +439,12 @@ class DivideOperator(BaseOperator):
 
     ui_color = "#f3f3ea"
 
-    def __init__(self, *, listing: str, **kwargs: Any) -> None:
+    def __init__(self, *, listing: str, group: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.listing = listing
+        self.listing, self.group = listing, group
 
     def execute(self, context: Context) -> list[Share]:
-        board = Board(context["ti"])
+        board = Board(context["ti"], self.group)
         listed = board.pushed(self.listing, "return_value") or []
         items = [Item(one["item"], cost=one["size_bytes"], detail=one) for one in listed]
         return divide(items, int(board.pushed(self.listing, "shares") or 0))

@@ -119,6 +119,11 @@ def rewrite_words(params: Given, given: Given) -> dict[str, Any]:
     return {**given, "connection": params["db_conn_id"]}
 
 
+def given_words(params: Given, given: Given) -> dict[str, Any]:
+    """A spec as it stands, its connections included."""
+    return dict(given)
+
+
 def connected_words(params: Given, given: Given) -> dict[str, Any]:
     """A spec as it stands, with a connection of the form for each database: `source` is
     `source_conn_id`."""

@@ -28,8 +28,10 @@ def write_report(
     lines: Sequence[str],
     folder: str,
     public_url: str = "",
+    part: str = "",
 ) -> dict[str, str]:
-    """Write both into a folder: a path, or s3://, gs:// and the like.
+    """Write both into a folder: a path, or s3://, gs:// and the like. `part` is the group or the
+    task of the DAG run that it is about, if not all of it.
 
     Returns what to push to XCom: `report`, where the JSON is, and `report_url`, the page below
     `public_url`. Without that there is no link: a browser can open neither a worker's path nor
@@ -38,12 +40,13 @@ def write_report(
     from airflow.sdk import ObjectStoragePath
 
     ti = context["ti"]
-    name = re.sub(r"[^\w.-]+", "_", f"{ti.dag_id}_{ti.run_id}")
+    about = [ti.dag_id, ti.run_id, *([part] if part else [])]
+    name = re.sub(r"[^\w.-]+", "_", "_".join(about))
     path = ObjectStoragePath(folder)
     path.mkdir(parents=True, exist_ok=True)
     ordered = {key: result[key] for key in sorted(result, key=lambda key: (key in _LAST, key))}
     (path / f"{name}.json").write_text(json.dumps(ordered, indent=2) + "\n")
-    words = {"title": f"{ti.dag_id}, {ti.run_id}", "text": "\n".join(lines), "file": f"{name}.json"}
+    words = {"title": ", ".join(about), "text": "\n".join(lines), "file": f"{name}.json"}
     page = _PAGE.format(**{key: html.escape(text) for key, text in words.items()})
     (path / f"{name}.html").write_text(page)
     url = {"report_url": f"{public_url.rstrip('/')}/{name}.html"} if public_url else {}

@@ -36,10 +36,16 @@ class Build:
     ending: Ending
     gates: Mapping[str, Gate]
     alias: str
+    group: str = ""  # the id of the task group around them; empty: they are a whole DAG
     ends: dict[str, list[Any]] = field(default_factory=dict)  # by step: what others come after
     listings: dict[str, Any] = field(default_factory=dict)  # by step
     checks: list[str] = field(default_factory=list)  # gates that may fail before the last step
     joined: list[Any] = field(default_factory=list)  # the task that joins a held run first
+    mapped: list[Any] = field(default_factory=list)  # skipped if they have no items
+
+    def __post_init__(self) -> None:
+        if self.group:
+            self.words = {**self.words, "group": self.group}
 
     def make(self) -> None:
         for step in self.flow.steps:
@@ -55,7 +61,7 @@ class Build:
         task >> gate
         self.ends[step.name] = [gate]
         if isinstance(gate, Check):
-            self.checks.append(gate.task_id)
+            self.checks.append(gate.task_id.removeprefix(f"{self.group}."))
             self.ends[step.name] = [task, gate.passage()]
 
     def _task(self, step: Step[Any]) -> Any:
@@ -64,6 +70,7 @@ class Build:
             self.joined = [self._listing(first)] if first else []
         after = self._after(step.after)
         limit: dict[str, Any] = {"doc_md": step.doc}
+        limit |= {} if after else self._first_rule()
         if step.task in self.tuning.timeouts:
             limit["execution_timeout"] = self.tuning.timeouts[step.task]
         if step.lasting:
@@ -82,6 +89,7 @@ class Build:
                 **self.words,
                 **limit,
             ).expand(share=self._sharing(step, listing).output)
+            self.mapped.append(task)
         elif step == self.flow.last:
             words = {**self.words, **limit, **self._end()}
             task = EndOperator(task_id=step.task, step=step.name, **words)
@@ -91,15 +99,29 @@ class Build:
             if step.always:  # it does not decide whether the run is green
                 task.as_teardown()
         if after:
-            after >> task
+            self._unless_skipped(after) >> task
         return task
+
+    def _first_rule(self) -> dict[str, Any]:
+        """Whether a group starts is for those to decide who put tasks before it."""
+        return {"trigger_rule": "all_success"} if self.group else {}
+
+    def _unless_skipped(self, after: list[Any]) -> list[Any]:
+        """What a task comes after. If a whole group is skipped, so is each of its tasks; but not
+        because mapped tasks before it had no items. So one that comes after such tasks only also
+        comes after the first one, or after what joins that if it lasts."""
+        if not self.group or any(one not in self.mapped for one in after):
+            return after
+        return [*after, *self._after((self.flow.steps[0].name,))]
 
     def _listing(self, step: Step[Any]) -> Any:
         """The task that lists a step's items, as early as it can: it delays nothing later."""
         if step.name in self.listings:
             return self.listings[step.name]
         lasting = self.flow.lasting
+        after = self._after((lasting.name,) if lasting else step.after)
         words = {**self.words, "step": step.name, "most": self.tuning.max_tasks}
+        words |= {} if after else self._first_rule()
         what = f"Lists what {step.task} works on"
         if step.published.shared_by:
             listing: Any = EachOperator(task_id=step.listing, doc_md=f"{what}.", **words)
@@ -108,9 +130,8 @@ class Build:
             words["listed_as"] = step.published.listed_as
             listing = ListOperator(task_id=step.listing, doc_md=doc, **words)
         self.listings[step.name] = listing
-        after = self._after((lasting.name,) if lasting else step.after)
         if after:
-            after >> listing
+            self._unless_skipped(after) >> listing
         return listing
 
     def _sharing(self, step: Step[Any], listing: Any) -> Any:
@@ -118,7 +139,9 @@ class Build:
         if not step.published.shared_by:
             return listing
         doc = f"Divides what {step.listing} has listed into shares: one for each task."
-        sharing = DivideOperator(task_id=step.published.shared_by, listing=step.listing, doc_md=doc)
+        sharing = DivideOperator(
+            task_id=step.published.shared_by, listing=step.listing, group=self.group, doc_md=doc
+        )
         listing >> sharing
         return sharing
 

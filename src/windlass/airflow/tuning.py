@@ -29,6 +29,15 @@ class Tuning:
     timeouts: Mapping[str, timedelta] = field(default_factory=dict)  # of a step's tasks
     pool_patience: timedelta = PATIENCE  # a run waits for its first slot of a pool of yours
 
+    def task_defaults(self) -> dict[str, Any]:
+        """Default arguments of all tasks."""
+        return {
+            "retries": self.retries,
+            "retry_delay": self.retry_delay,
+            "retry_exponential_backoff": self.retry_exponential_backoff,
+            **({"queue": self.queue} if self.queue else {}),
+        }
+
     @classmethod
     def configured(cls, **options: Any) -> Tuning:
         """`pool` and `max_parallel` from the section ``windlass`` of Airflow's settings; `options`

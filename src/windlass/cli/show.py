@@ -3,13 +3,12 @@ functions."""
 
 from __future__ import annotations
 
-import dataclasses
-
 from windlass.cli.endings import EXIT_OF, Ending, refusal, text_of
 from windlass.model.flow import Words
 from windlass.model.outcome import Outcome, State
 from windlass.model.units import several
 from windlass.progress.wrapping import WHOLE
+from windlass.run import published
 from windlass.run.summary import Elsewhere, differ, headline, summary_text, why
 
 ELSEWHERE = Elsewhere(": --differences FILE lists all", "; --json lists all")
@@ -17,13 +16,7 @@ ELSEWHERE = Elsewhere(": --differences FILE lists all", "; --json lists all")
 
 def outcome_json(outcome: Outcome) -> dict[str, object]:
     """The one object that ``--json`` prints."""
-    return {
-        **dataclasses.asdict(outcome),
-        "losses": [loss.to_json() for loss in outcome.losses],
-        "rows": outcome.rows,
-        "bytes": outcome.bytes,
-        "exit_code": int(EXIT_OF[outcome.state]),
-    }
+    return {**published.outcome_json(outcome), "exit_code": int(EXIT_OF[outcome.state])}
 
 
 def outcome_text(

@@ -1,0 +1,435 @@
+"""Operators for DAGs of others: each does in one task what a command does, through the Python API.
+
+Decides how the end of a run becomes that of a task. `windlass.airflow.groups` has whole flows as
+groups of tasks, which use all workers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
+from windlass.airflow.board import external_run, small
+from windlass.airflow.checking import (
+    PLACED,
+    SpecLike,
+    checked,
+    checked_export,
+    read_spec,
+)
+from windlass.airflow.clouds import WAREHOUSE
+from windlass.airflow.findings import MOST_SHOWN, difference_lines, lines_of
+from windlass.airflow.form import as_key
+from windlass.airflow.operators import ReportLink, give_up, push_problems, read_words
+from windlass.airflow.params import STANDING
+from windlass.errors import BadSpec, Interrupted, Refused, WindlassError
+from windlass.flows.registry import FLOWS, ROLLBACK, entries_of, flow_named
+from windlass.model.flow import Flow, Words
+from windlass.model.outcome import Outcome, State
+from windlass.model.wording import all_spelled, spelled
+from windlass.run.hints import RESUME
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from windlass.model.plan import Plan
+    from windlass.spec.model import SpecModel
+
+log = logging.getLogger(__name__)
+_GOOD = (State.DONE, State.ROLLED_BACK)
+_OVER = (State.REFUSED, State.DIFFERENT, State.LOSSY)  # no retry makes them good
+_RESUME = "the next try resumes it; without retries, clear the task"
+
+
+class CommandOperator(BaseOperator):
+    """A run in one task. Its result is the run's, as JSON: ``run``, ``state``, ``rows`` and all
+    else that ``--json`` prints.
+
+    A retry resumes the run; a task that is cleared after it has succeeded returns what that run
+    did. `connections` hold ids of Airflow connections, or ``variable:NAME``, by the words of the
+    spec. Both `spec` and `connections` may have Jinja.
+    """
+
+    ui_color = "#e4f0ee"
+    template_fields: Sequence[str] = ("spec", "connections")
+    operator_extra_links = (ReportLink(),)
+    words: ClassVar[Words] = ROLLBACK
+
+    def __init__(
+        self,
+        *,
+        connections: Mapping[str, str],
+        spec: Mapping[str, Any] | None = None,
+        report_folder: str = "",
+        report_url: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.connections, self.spec = dict(connections), dict(spec or {})
+        self.report_folder, self.report_url = report_folder, report_url
+
+    def execute(self, context: Context) -> Any:
+        with self._explained(context):
+            outcome = self._command(context)
+        return self._result(context, replace(outcome, hint=outcome.hint.replace(RESUME, _RESUME)))
+
+    def _command(self, context: Context) -> Outcome:
+        """Does it.
+
+        Raises:
+            WindlassError: it was not even begun.
+        """
+        raise NotImplementedError
+
+    def on_kill(self) -> None:
+        """Airflow's SIGTERM: what is in flight is rolled back."""
+        raise Interrupted("stopped by Airflow")
+
+    # how it ends
+
+    def _result(self, context: Context, outcome: Outcome) -> Any:
+        """The result of a good end. Of another one it is pushed, and the task fails."""
+        from windlass.run.published import outcome_json
+
+        whole = all_spelled(small(outcome_json(outcome)), as_key)
+        lines = [spelled(line, as_key) for line in self._lines(outcome)]
+        for line in lines:
+            log.info("%s", line)
+        result = {**whole, "differences": whole["differences"][:MOST_SHOWN]}
+        if outcome.state in _GOOD:
+            self._report(context, whole, lines)
+            return result
+        context["ti"].xcom_push(key="return_value", value=result)
+        try:
+            self._report(context, whole, lines)
+        except Exception:  # how the run ended matters more than a report that cannot be written
+            log.exception("the report could not be written into %s", self.report_folder)
+        self._fail(context, outcome)
+
+    def _lines(self, outcome: Outcome) -> Iterator[str]:
+        from windlass.airflow.ending import block_lines
+
+        return iter(()) if outcome.problems else block_lines(outcome, self.words)
+
+    def _report(self, context: Context, result: Mapping[str, Any], lines: Sequence[str]) -> None:
+        from windlass.airflow.reports import write_report
+
+        if not self.report_folder:
+            return
+        part = _part(context)
+        places = write_report(context, result, lines, self.report_folder, self.report_url, part)
+        for key, place in places.items():
+            log.info("%s=%s", key, place)
+            context["ti"].xcom_push(key=key, value=place)
+
+    def _fail(self, context: Context, outcome: Outcome) -> NoReturn:
+        problems = [spelled(one, as_key) for one in _problems(outcome)]
+        if outcome.state in _OVER:
+            give_up(context, problems)
+        raise WindlassError(push_problems(context, problems))
+
+    @contextmanager
+    def _explained(self, context: Context) -> Iterator[None]:
+        """Our errors as Airflow takes them: no retry where none can help."""
+        try:
+            yield
+        except AirflowTaskTimeout:  # raised again, it would end in `on_kill`
+            problem = f"not finished within its time limit of {self.execution_timeout}"
+            raise WindlassError(push_problems(context, [problem])) from None
+        except WindlassError as error:
+            problems = [spelled(one, as_key) for one in lines_of(error)]
+            if error.retryable or isinstance(error, Interrupted):
+                raise WindlassError(push_problems(context, problems)) from None
+            give_up(context, problems)
+
+
+def _problems(outcome: Outcome) -> list[str]:
+    """One line for each thing that is wrong."""
+    if outcome.problems:
+        return list(lines_of(Refused(outcome.problems)))
+    if outcome.differences or outcome.state is State.LOSSY:
+        found = difference_lines(outcome.differences, outcome.losses)
+        return found if outcome.differences else [outcome.message, *found]
+    return list(lines_of(WindlassError(outcome.message or str(outcome.state), hint=outcome.hint)))
+
+
+def _part(context: Context) -> str:
+    """The task, with its index if it is mapped."""
+    ti = context["ti"]
+    index = ti.map_index
+    return f"{ti.task_id}[{index}]" if index is not None and index >= 0 else str(ti.task_id)
+
+
+class _SpecOperator(CommandOperator):
+    """A run of a flow with a spec. Options of the spec may be given by their names, too:
+    ``schema="shop"``."""
+
+    flow_name: ClassVar[str]
+
+    def _read_spec(self) -> SpecModel:
+        """The rendered spec, with addresses and credentials."""
+        return read_with_connections(flow_named(self.flow_name), self.spec, self.connections)
+
+    def _command(self, context: Context) -> Outcome:
+        from windlass.airflow.work import log_event
+        from windlass.api import run_spec
+
+        run = external_run(context["ti"], _part(context))
+        return run_spec(self._read_spec(), log_event, external_run=run, **self._given())
+
+    def _given(self) -> dict[str, Any]:
+        """More keywords of the flow's context."""
+        return {}
+
+
+def read_with_connections(
+    flow: Flow[Any], words: Mapping[str, Any], connections: Mapping[str, str]
+) -> SpecModel:
+    """A spec, with the addresses and the credentials that the connections hold.
+
+    Raises:
+        BadSpec: with every fault.
+        WindlassError: there is no such connection.
+    """
+    from windlass.airflow.clouds import with_logins
+    from windlass.airflow.connections import addresses
+
+    found: SpecModel = read_words(flow.spec, with_logins({**words, **addresses(connections)}))
+    return found
+
+
+def _words(flow: str, spec: SpecLike | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The options of a spec, with those among the keywords, which are taken out of them."""
+    entries = entries_of(flow_named(flow if flow_named(flow).entries else "migrate"))
+    keys = [entry.key for entry in entries.values() if entry.key in kwargs]
+    given = {key.replace("-", "_"): value for key, value in read_spec(spec or {}).items()}
+    return {**given, **{key: kwargs.pop(key) for key in keys}}
+
+
+def _checked(flow: str, words: Mapping[str, Any], sides: Collection[str]) -> dict[str, Any]:
+    """The same options, checked when the DAG file is parsed.
+
+    Raises:
+        BadSpec: with every fault.
+    """
+    return checked(FLOWS[flow], words, list(sides), dict.fromkeys(sides, PLACED))
+
+
+class _TwoSides(_SpecOperator):
+    def __init__(
+        self,
+        *,
+        source_conn_id: str = "postgres_source",
+        target_conn_id: str = "postgres_target",
+        spec: SpecLike | None = None,
+        **kwargs: Any,
+    ) -> None:
+        sides = {"source": source_conn_id, "target": target_conn_id}
+        words = _checked(self.flow_name, _words(self.flow_name, spec, kwargs), sides)
+        super().__init__(connections=sides, spec={**STANDING, **words}, **kwargs)
+
+
+class MigrateOperator(_TwoSides):
+    """A migration. With a `fingerprint`, that of a `PlanOperator`'s result, only this plan is
+    carried out.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+
+    flow_name = "migrate"
+    words = flow_named("migrate").words
+    template_fields = (*CommandOperator.template_fields, "fingerprint")
+
+    def __init__(self, *, fingerprint: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fingerprint = fingerprint
+
+    def _given(self) -> dict[str, Any]:
+        return {"reviewed": _OnlyPlan(self.fingerprint)} if self.fingerprint else {}
+
+
+class _OnlyPlan:
+    """As `windlass.planning.reviewed.Reviewed`, of a plan whose fingerprint alone is known."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+
+    def changes(self, plan: Plan) -> Sequence[Any]:
+        from windlass.model.report import Problem
+
+        if plan.fingerprint == self.fingerprint:
+            return ()
+        hint = "clear the task that made the plan together with this one"
+        return (Problem("plan", "is not the one that was made before", hint),)
+
+
+class VerifyOperator(_TwoSides):
+    """A comparison of both sides: differences make the task fail, with their keys in the log. With
+    `repair`, rows that differ are copied from the source again, and compared again.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+
+    flow_name = "validate"
+    words = flow_named("validate").words
+
+    def __init__(self, *, repair: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.repair = repair
+
+    def _command(self, context: Context) -> Outcome:
+        from windlass.airflow.work import log_event
+        from windlass.api import verify
+        from windlass.model.repair import Repairing
+
+        spec: Any = self._read_spec()
+        return verify(spec, log_event, repair=Repairing() if self.repair else None)
+
+
+class RewriteOperator(_SpecOperator):
+    """A rewrite of rows of a table in place.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+
+    flow_name = "rewrite"
+    words = flow_named("rewrite").words
+
+    def __init__(
+        self,
+        *,
+        db_conn_id: str = "postgres_default",
+        spec: SpecLike | None = None,
+        **kwargs: Any,
+    ) -> None:
+        sides = {"connection": db_conn_id}
+        words = _checked("rewrite", _words("rewrite", spec, kwargs), sides)
+        super().__init__(connections=sides, spec=words, **kwargs)
+
+
+class ExportOperator(_SpecOperator):
+    """An export into files and a warehouse; for the connections see `windlass.airflow.export_dag`.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+
+    flow_name = "export"
+    words = flow_named("export").words
+
+    def __init__(
+        self,
+        *,
+        source_conn_id: str = "postgres_source",
+        warehouse_conn_id: str = "",
+        store_conn_id: str = "",
+        spec: SpecLike | None = None,
+        **kwargs: Any,
+    ) -> None:
+        words = _words("export", spec, kwargs)
+        found = checked_export(words, warehouse_conn_id, store_conn_id)
+        sides = {"source": source_conn_id}
+        if warehouse_conn_id and WAREHOUSE not in found:
+            sides["warehouse"] = found.pop("warehouse")
+        super().__init__(connections=sides, spec=found, **kwargs)
+
+
+class PlanOperator(CommandOperator):
+    """What a run of a flow would do, as JSON; writes nothing. Problems make the task fail. Under
+    the key `markdown` it is a text for people.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+
+    def __init__(
+        self,
+        *,
+        flow: str = "migrate",
+        source_conn_id: str = "",
+        target_conn_id: str = "",
+        connections: Mapping[str, str] | None = None,
+        spec: SpecLike | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """`connections` are by the words of the flow's spec; source and target have their own
+        keywords, too."""
+        sides = {"source": source_conn_id, "target": target_conn_id, **(connections or {})}
+        sides = {side: conn_id for side, conn_id in sides.items() if conn_id}
+        entries = entries_of(flow_named(flow)).values()
+        required = [one.key for one in entries if one.variable and one.key not in sides]
+        if required:
+            raise BadSpec([f"connections: {key}: not given" for key in required])
+        words = _checked(flow, _words(flow, spec, kwargs), sides)
+        standing = STANDING if flow == "migrate" else {}
+        super().__init__(connections=sides, spec={**standing, **words}, **kwargs)
+        self.flow = flow
+
+    def execute(self, context: Context) -> Any:
+        from windlass.airflow.work import log_event
+        from windlass.api import plan
+        from windlass.model.planned import Style
+
+        with self._explained(context):
+            spec = read_with_connections(flow_named(self.flow), self.spec, self.connections)
+            made = plan(spec, log_event)
+            for line in made.as_text(Style()).splitlines():
+                log.info("%s", spelled(line, as_key))
+            text = spelled(made.as_markdown(Style()), as_key)
+            context["ti"].xcom_push(key="markdown", value=text)
+            if made.problems:
+                raise Refused(made.problems)
+            return all_spelled(small(made.as_json()), as_key)
+
+
+class RollbackOperator(CommandOperator):
+    """Undoes a run. `run` is its id, or the result of the operator that made it, such as
+    ``migrate.output``. `target_conn_id` is the database that holds the run's journal: the target of
+    a migration, the database of a rewrite.
+
+    Raises:
+        BadSpec: `force` and `skip_changed` are both given.
+    """
+
+    template_fields = (*CommandOperator.template_fields, "run")
+
+    def __init__(
+        self,
+        *,
+        run: Any,
+        target_conn_id: str = "postgres_target",
+        force: bool = False,
+        skip_changed: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if force and skip_changed:
+            raise BadSpec(["force and skip_changed exclude each other"])
+        super().__init__(connections={"target": target_conn_id}, **kwargs)
+        self.run = run
+        self.force, self.skip_changed = force, skip_changed
+
+    def _command(self, context: Context) -> Outcome:
+        from windlass.airflow.connections import address_of
+        from windlass.airflow.work import log_event
+        from windlass.api import rollback
+
+        run = self.run.get("run") if isinstance(self.run, Mapping) else self.run
+        if not run or run == "None":  # as Jinja renders what is not there
+            hint = "give the result of the task that made it, or the id that its summary has"
+            raise WindlassError("no run to roll back", hint=hint)
+        return rollback(
+            address_of(self.connections["target"]),
+            str(run),
+            log_event,
+            force=self.force,
+            skip_changed=self.skip_changed,
+        )

@@ -1,0 +1,283 @@
+"""Operators that do in one task what a command does: run by hand, in a process of Airflow."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import pytest
+
+from airflow_runs import until
+from oracle import content_difference
+from reading_dags import Read, serialized
+from servers import PASSWORD, Database, Pair
+from windlass.errors import BadSpec
+
+SHOP = (
+    "create schema shop",
+    "create table shop.item (id int primary key, note text)",
+    "insert into shop.item select n, md5(n::text) from generate_series(1, 1000) n",
+)
+SIDES = {"source_conn_id": "old_shop", "target_conn_id": "new_shop"}
+
+
+@dataclass
+class Done:
+    """What a task that was run by hand left behind."""
+
+    result: Any = None
+    failed: str = ""
+    can_be_retried: bool = True
+    pushed: dict[str, Any] = field(default_factory=dict)
+    log: str = ""
+
+
+@dataclass
+class Task:
+    """As much of a task instance as an operator needs."""
+
+    task_id: str
+    run_id: str = "tonight"
+    map_index: int = -1
+    dag_id: str = "theirs"
+    pushed: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+class Lines(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def executed(
+    kind: str,
+    words: Mapping[str, Any],
+    connections: Mapping[str, str],
+    ti: Task | None = None,
+    stop: str = "",
+) -> Done:
+    """One try of a task with this operator; its templates see `params.table`. With `stop`, the URL
+    of a target, Airflow ends it in the middle of a copy."""
+    from airflow.sdk import DAG
+    from airflow.sdk.exceptions import AirflowFailException
+
+    import windlass.airflow
+    from windlass.errors import WindlassError
+
+    for name, url in connections.items():
+        os.environ[f"AIRFLOW_CONN_{name.upper()}"] = url.replace("postgresql://", "postgres://")
+    with DAG("theirs"):
+        task: Any = getattr(windlass.airflow, kind)(task_id=kind, **words)
+    ti = ti or Task(kind)
+    context: Any = {"ti": ti, "params": {"table": "item"}, "run_id": ti.run_id}
+    task.render_template_fields(context)
+    handler, ours, found = Lines(), logging.getLogger("windlass"), Done()
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        if stop:
+            signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
+            threading.Thread(target=_stop_in_the_middle, args=(stop,)).start()
+        found.result = task.execute(context)
+    except AirflowFailException as error:
+        found.failed, found.can_be_retried = str(error), False
+    except WindlassError as error:
+        found.failed = str(error)
+    finally:
+        ours.removeHandler(handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    found.pushed, found.log = ti.pushed, "\n".join(handler.lines)
+    return found
+
+
+def _stop_in_the_middle(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        query = "select count(*) from pg_locks where not granted"
+        until(lambda: connection.execute(query).fetchone() > (0,), "a copy waits")  # type: ignore[operator]
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def sides(pair: Pair) -> dict[str, str]:
+    return {"old_shop": pair.source.url, "new_shop": pair.target.url}
+
+
+@pytest.fixture
+def shop(pair: Pair) -> Pair:
+    pair.source.run(*SHOP)
+    return pair
+
+
+def test_a_migration_between_two_tasks_and_the_rollback_of_what_it_returned(
+    process: Executor, shop: Pair
+) -> None:
+    words = {**SIDES, "spec": {"schema": "shop"}, "include": ["shop.{{ params.table }}"]}
+    done = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
+    assert not done.failed, done.failed
+    assert (done.result["state"], done.result["rows"]) == ("done", 1000)
+    assert done.result["verified"] == "full"
+    assert "Migrated" in done.log and PASSWORD not in done.log + repr(done)
+    assert content_difference(shop.source, shop.target) == []
+
+    # cleared after it has succeeded, it returns what that run did
+    again = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
+    assert (again.result["run"], again.result["rows"]) == (done.result["run"], 1000)
+    assert shop.target.value("select count(*) from windlass.run") == 1
+
+    # another run finds what is there, and no retry would help
+    later = Task("MigrateOperator", run_id="tomorrow")
+    refused = process.submit(executed, "MigrateOperator", words, sides(shop), later).result()
+    assert "shop.item" in refused.failed and not refused.can_be_retried
+
+    words = {"run": done.result, "target_conn_id": "new_shop"}
+    undone = process.submit(executed, "RollbackOperator", words, sides(shop)).result()
+    assert undone.result["state"] == "rolled back"
+    assert shop.target.value("select to_regclass('shop.item')") is None
+    undone = process.submit(executed, "RollbackOperator", words, sides(shop)).result()
+    assert undone.result["already"] is True
+
+
+def test_a_plan_that_was_made_before_is_the_only_one_carried_out(
+    process: Executor, shop: Pair
+) -> None:
+    words = {**SIDES, "schema": "shop"}
+    planned = process.submit(executed, "PlanOperator", words, sides(shop)).result()
+    assert [one["source"] for one in planned.result["relations"]] == ["shop.item"]
+    assert "shop.item" in planned.pushed["markdown"]
+    assert shop.target.value("select to_regnamespace('windlass')") is None
+    shop.source.run("alter table shop.item add column more int")
+    words["fingerprint"] = planned.result["fingerprint"]
+    refused = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
+    assert "is not the one that was made before" in refused.failed
+    assert not refused.can_be_retried
+    assert shop.target.value("select to_regclass('shop.item')") is None
+
+
+def test_differences_make_a_comparison_red_with_their_keys_and_a_repair_mends_them(
+    process: Executor, shop: Pair
+) -> None:
+    shop.target.run(*SHOP, "update shop.item set note = 'else' where id = 7")
+    words = {**SIDES, "schema": "shop"}
+    red = process.submit(executed, "VerifyOperator", words, sides(shop)).result()
+    assert "shop.item (id = 7): differs in note" in red.log
+    assert not red.can_be_retried
+    assert red.pushed["return_value"]["state"] == "different"
+    assert "else" not in red.log + repr(red.pushed["return_value"])
+    repairing = {**words, "repair": True}
+    mended = process.submit(executed, "VerifyOperator", repairing, sides(shop)).result()
+    assert mended.result["state"] == "done", mended.failed
+    assert content_difference(shop.source, shop.target) == []
+
+
+def test_a_migration_that_airflow_stops_is_resumed_by_the_next_try(
+    process: Executor, shop: Pair
+) -> None:
+    shop.target.run(*SHOP[:2])
+    words = {**SIDES, "schema": "shop", "existing": "fill"}
+    with psycopg.connect(shop.target.url) as connection:
+        connection.execute("lock table shop.item in share mode")
+        stopped = process.submit(
+            executed, "MigrateOperator", words, sides(shop), None, shop.target.url
+        ).result()
+    assert "clear the task" in stopped.failed and stopped.can_be_retried
+    assert shop.target.value("select state from windlass.run") == "interrupted"
+    done = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
+    assert done.result["state"] == "done", done.failed
+    assert done.result["resumed"] is True
+    assert shop.target.value("select count(*) from windlass.run") == 1
+    assert content_difference(shop.source, shop.target) == []
+
+
+def test_a_rewrite_and_an_export_that_are_cleared_do_nothing_again(
+    process: Executor, database: Any, tmp_path: Any
+) -> None:
+    shop: Database = database(16)
+    shop.run(*SHOP)
+    spec = {"schema": "shop", "table": "item", "select": "id <= 10", "id": "id"}
+    rewriting = {
+        "db_conn_id": "old_shop",
+        "spec": {**spec, "set": {"note": {"sql": "note || 'x'"}}},
+    }
+    exporting = {
+        "source_conn_id": "old_shop",
+        "relations": ["shop.item"],
+        "to": f"file://{tmp_path}",
+    }
+    conns = {"old_shop": shop.url}
+    for _ in range(2):
+        done = process.submit(executed, "RewriteOperator", rewriting, conns).result()
+        assert done.result["state"] == "done", done.failed
+        assert shop.value("select count(*) from shop.item where length(note) = 33") == 10
+        done = process.submit(executed, "ExportOperator", exporting, conns).result()
+        assert (done.result["state"], done.result["rows"]) == ("done", 1000), done.failed
+        assert len(list(tmp_path.rglob("*.parquet"))) == 1
+
+
+def test_an_address_in_place_of_a_connection_is_refused_and_not_shown(process: Executor) -> None:
+    words = {**SIDES, "source_conn_id": "postgresql://me:s3cret@db/shop", "schema": "shop"}
+    red = process.submit(executed, "VerifyOperator", words, {"new_shop": "postgresql://x"}).result()
+    assert "an address was given in place of a connection" in red.failed
+    assert "s3cret" not in red.failed + red.log
+
+
+def faults() -> list[str]:
+    from windlass.airflow import ExportOperator, MigrateOperator, PlanOperator
+
+    found = []
+    for make in (
+        lambda: MigrateOperator(task_id="a", shcema="shop"),
+        lambda: MigrateOperator(task_id="a", spec={"shcema": "{{ params.schema }}"}),
+        lambda: MigrateOperator(task_id="a", jobs="many", schema="{{ params.schema }}"),
+        lambda: ExportOperator(task_id="a", to="{{ params.to }}", warehouse="postgresql://a:b@c/d"),
+        lambda: PlanOperator(task_id="a"),
+    ):
+        try:
+            make()
+            found.append("")
+        except (BadSpec, TypeError) as error:
+            found.append(str(error))
+    return found
+
+
+def test_what_is_wrong_in_a_dag_file_is_an_import_error(process: Executor) -> None:
+    typo, in_spec, number, secret, nowhere = process.submit(faults).result()
+    assert "shcema" in typo
+    assert in_spec == "unknown key 'shcema'; did you mean 'schema'?"
+    assert number.startswith("jobs: ") and "schema" not in number
+    assert "holds a password" in secret
+    assert nowhere == "connections: source: not given; connections: target: not given"
+
+
+def mapped() -> str:
+    from airflow.sdk import DAG
+
+    from windlass.airflow import MigrateOperator, RollbackOperator
+
+    with DAG("theirs") as dag:
+        moved = MigrateOperator.partial(task_id="move", **SIDES).expand(
+            spec=[{"schema": "shop"}, {"schema": "stock"}]
+        )
+        one = MigrateOperator(task_id="one", schema="{{ ds }}")
+        moved >> one
+        RollbackOperator(task_id="undo", run=one.output, trigger_rule="one_failed")
+    return serialized(dag)
+
+
+def test_operators_are_mapped_and_wired_like_any_others(process: Executor) -> None:
+    read = Read.of(process.submit(mapped).result())
+    assert read.mapped == {"move"}
+    assert read.just_before("undo") == {"one"}
