@@ -152,11 +152,13 @@ def test_a_group_sees_its_own_tasks_by_the_names_that_they_have_inside() -> None
     )
     board = Board(ti, "outer.move")
     assert board.failed() == ["transfer_partition_3"]
-    assert asked[-1]["task_group_id"] == "outer.move" and asked[-1]["task_ids"] is None
     board.states(["transfer_partition"])
-    assert asked[-1]["task_ids"] == ["outer.move.transfer_partition"]
-    assert "task_group_id" not in asked[-1]  # Airflow would add all others of the group
-    assert (board.result("hold_snapshot") or {})["task_ids"] == "outer.move.hold_snapshot"
+    every, one = asked
+    assert every["task_group_id"] == "outer.move" and every["task_ids"] is None
+    assert one["task_ids"] == ["outer.move.transfer_partition"]
+    assert "task_group_id" not in one  # Airflow would add all others of the group
+    found: Any = board.result("hold_snapshot")
+    assert found["task_ids"] == "outer.move.hold_snapshot"
 
 
 def documented() -> str:
