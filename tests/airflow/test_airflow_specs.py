@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from paths import EXAMPLE_DAGS
-from reading_dags import Read, airflow_process, serialized
+from reading_dags import Shelf, airflow_process, read_folder
 from windlass.errors import BadSpec
 
 DRIVERS = ("psycopg", "asyncpg", "postgast", "pgdumplib", "windlass.engines")
@@ -57,46 +57,9 @@ FULL = """
 """
 
 
-@dataclass
-class Shelf:
-    """A folder of specs."""
-
-    folder: Path
-    process: Executor
-
-    def put(self, **texts: str) -> None:
-        """Files by name, without the ending."""
-        for name, text in texts.items():
-            (self.folder / f"{name}.yaml").write_text(textwrap.dedent(text))
-
-    def read(self) -> dict[str, Read]:
-        """Raises:
-        BadSpec: what Airflow shows as import error.
-        """
-        texts = self.process.submit(read_folder, self.folder).result()
-        return {name: Read.of(text) for name, text in texts.items()}
-
-    def faults(self, **texts: str) -> list[tuple[str, str]]:
-        """Of each fault the file, and what is said."""
-        self.put(**texts)
-        with pytest.raises(BadSpec) as caught:
-            self.read()
-        reported = [fault.removeprefix(f"{self.folder}/") for fault in caught.value.faults]
-        return [(file, said) for file, _, said in (fault.partition(": ") for fault in reported)]
-
-
 @pytest.fixture
 def shelf(tmp_path: Path, process: Executor) -> Shelf:
     return Shelf(tmp_path, process)
-
-
-def read_folder(folder: Path) -> dict[str, str]:
-    from windlass.airflow import load_specs
-
-    found = load_specs(folder)
-    for dag in found.values():
-        dag.validate()  # type: ignore[no-untyped-call]  # as Airflow does
-    return {name: serialized(dag) for name, dag in found.items()}
 
 
 # fifty files

@@ -9,8 +9,9 @@ import pytest
 
 from command import DONE, REFUSED, migrate, windlass
 from servers import Pair
-from windlass.cli.runs import detail_text, statuses_text
+from windlass.cli.runs import detail_text
 from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
+from windlass.run.runs_text import statuses_text
 
 
 @pytest.fixture

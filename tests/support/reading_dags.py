@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import sys
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -20,7 +21,7 @@ from pydantic import BaseModel, Field
 
 from needs import needs_airflow
 from paths import EXAMPLE_DAGS
-from windlass.errors import WindlassError
+from windlass.errors import BadSpec, WindlassError
 from windlass.model.event import Event
 from windlass.model.flow import Flow, Item, Result, Step
 
@@ -74,6 +75,18 @@ class Read:
     def mapped(self) -> set[str]:
         return {name for name, task in self.tasks.items() if task.get("_is_mapped")}
 
+    @property
+    def form(self) -> dict[str, Any]:
+        """The defaults of its fields."""
+        return {name: one["default"] for name, one in self.words["params"]}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The spec that its tasks have."""
+        first = next(task for task in self.tasks.values() if "given" in task)
+        found: dict[str, Any] = plain(first["given"])
+        return found
+
     def next(self, task: str) -> set[str]:
         return set(self.tasks[task].get("downstream_task_ids", ()))
 
@@ -83,6 +96,14 @@ class Read:
     def before(self, task: str) -> set[str]:
         near = self.just_before(task)
         return near.union(*(self.before(one) for one in near))
+
+
+def plain(value: Any) -> Any:
+    """What Airflow has serialized, without the names of types."""
+    if isinstance(value, dict):
+        inner = value["__var"] if "__type" in value else value
+        return {key: plain(one) for key, one in inner.items()} if isinstance(inner, dict) else inner
+    return [plain(one) for one in value] if isinstance(value, list) else value
 
 
 def serialized(dag: DAG) -> str:
@@ -96,8 +117,58 @@ def dag_of(dag_id: str) -> DAG:
     return dag
 
 
+def dag_from(file: str, dag_id: str) -> DAG:
+    """One of the DAGs of a file."""
+    found = runpy.run_path(str(EXAMPLE_DAGS / f"{file}.py")).values()
+    dag: DAG = next(one for one in found if getattr(one, "dag_id", "") == dag_id)
+    return dag
+
+
 def dag_file(dag_id: str) -> str:
     return serialized(dag_of(dag_id))
+
+
+# a folder of YAML files
+
+
+@dataclass
+class Shelf:
+    """A folder of specs."""
+
+    folder: Path
+    process: Executor
+    env: Mapping[str, str] = field(default_factory=dict)  # of the process that reads
+
+    def put(self, **texts: str) -> None:
+        """Files by name, without the ending."""
+        for name, text in texts.items():
+            (self.folder / f"{name}.yaml").write_text(textwrap.dedent(text))
+
+    def read(self) -> dict[str, Read]:
+        """Raises:
+        BadSpec: what Airflow shows as import error.
+        """
+        texts = self.process.submit(read_folder, self.folder, self.env).result()
+        return {name: Read.of(text) for name, text in texts.items()}
+
+    def faults(self, **texts: str) -> list[tuple[str, str]]:
+        """Of each fault the file, and what is said."""
+        self.put(**texts)
+        with pytest.raises(BadSpec) as caught:
+            self.read()
+        reported = [fault.removeprefix(f"{self.folder}/") for fault in caught.value.faults]
+        return [(file, said) for file, _, said in (fault.partition(": ") for fault in reported)]
+
+
+def read_folder(folder: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The DAGs of its YAML files, serialized."""
+    os.environ.update(env or {})
+    from windlass.airflow import load_specs
+
+    found = load_specs(folder)
+    for dag in found.values():
+        dag.validate()  # type: ignore[no-untyped-call]  # as Airflow does
+    return {name: serialized(dag) for name, dag in found.items()}
 
 
 # any flow

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         RewriteTaskGroup,
         VerifyTaskGroup,
     )
+    from windlass.airflow.maintenance import clean_dag, repair_dag, rollback_dag, status_dag
     from windlass.airflow.notices import Notices
     from windlass.airflow.specs import load_specs
     from windlass.airflow.tuning import Ending, Tuning
@@ -46,14 +47,27 @@ __all__ = [
     "Tuning",
     "VerifyOperator",
     "VerifyTaskGroup",
+    "clean_dag",
     "export_dag",
     "flow_dag",
     "load_specs",
     "migration_dag",
+    "repair_dag",
     "rewrite_dag",
+    "rollback_dag",
+    "status_dag",
     "validation_dag",
 ]
-_MODULES = {"Ending": "tuning", "Notices": "notices", "Tuning": "tuning", "load_specs": "specs"}
+_MODULES = {
+    "Ending": "tuning",
+    "Notices": "notices",
+    "Tuning": "tuning",
+    "clean_dag": "maintenance",
+    "load_specs": "specs",
+    "repair_dag": "maintenance",
+    "rollback_dag": "maintenance",
+    "status_dag": "maintenance",
+}
 
 
 def __getattr__(name: str) -> Any:

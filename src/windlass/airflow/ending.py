@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import click
 
+from windlass.airflow.findings import REPAIR_DAG, ROLLBACK_DAG
 from windlass.errors import Different
 from windlass.model.flow import Words
 from windlass.model.outcome import Outcome, State
@@ -40,14 +41,19 @@ def relation_results(outcome: Outcome | None) -> list[dict[str, Any]]:
     return [{key: value for key, value in one.items() if value not in ("", ())} for one in found]
 
 
+def rollback_text(run: str) -> str:
+    """How a run is undone."""
+    return f"DAG {ROLLBACK_DAG} with run: {run}, or windlass rollback {run}"
+
+
 def block_lines(outcome: Outcome, words: Words) -> Iterator[str]:
     """Without colours: the web UI shows them as text."""
     text = summary_text(
         outcome,
         words,
         width=WIDTH,
-        repair="windlass verify --repair, with the same databases and schemas",
-        rollback=f"windlass rollback {outcome.run}" if outcome.run else "",
+        repair=f"DAG {REPAIR_DAG}, or windlass verify --repair, with the same schemas",
+        rollback=rollback_text(outcome.run) if outcome.run else "",
         elsewhere=Elsewhere(": the report lists all", "; the report lists all"),
     )
     yield from click.unstyle(text).splitlines()

@@ -35,6 +35,8 @@ from windlass.model.flow import Flow
 MIGRATE, VALIDATE = FLOWS["migrate"], FLOWS["validate"]
 REWRITE, EXPORT = FLOWS["rewrite"], FLOWS["export"]
 _PARAMS = "windlass.airflow.params"
+_CALLBACKS = {"on_success_callback", "on_failure_callback"}
+_MERGED = {"default_args", "params", *_CALLBACKS}
 BESIDE = 8  # tasks of a run that may be active beside the mapped ones: the holder, short steps
 REWRITE_TIMEOUT = timedelta(hours=1)  # of a run; the next one finishes what it has begun
 
@@ -67,15 +69,32 @@ def flow_dag(
     faults = list(flow_faults(outline, gates or {}, tuning.timeouts))
     if faults:
         raise ValueError("; ".join(faults))
-    options = _dag_options(dag_id, outline.last.task, tuning, ending)
-    options["default_args"] |= dag_options.pop("default_args", {})
-    options["params"] = dict(params or {})
-    if not dag_options.get("schedule"):
-        options["is_paused_upon_creation"] = False
-    with DAG(dag_id, **{**options, **dag_options}) as dag:
+    last = outline.last.task
+    options = dag_options_of(dag_id, last, tuning, ending, params or {}, dag_options)
+    with DAG(dag_id, **options) as dag:
         every = step_words(flow, words, given or {}, connections, tuning)
         Build(outline, every, tuning, ending, gates or {}, dag_id).make()
     return dag
+
+
+def dag_options_of(
+    dag_id: str,
+    last: str,
+    tuning: Tuning,
+    ending: Ending,
+    params: Mapping[str, Param],
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The arguments of Airflow's `DAG` whose last task is `last`: ours, and what is given."""
+    options = _dag_options(dag_id, last, tuning, ending)
+    options["default_args"] |= given.get("default_args", {})
+    for name in _CALLBACKS & given.keys():  # beside those of the ending
+        own = given[name]
+        options[name] = [*options.get(name, ()), *(own if isinstance(own, list) else [own])]
+    options["params"] = forms.with_params(params, given.get("params") or {})
+    if not given.get("schedule"):
+        options["is_paused_upon_creation"] = False
+    return {**options, **{key: one for key, one in given.items() if key not in _MERGED}}
 
 
 def _dag_options(dag_id: str, last: str, tuning: Tuning, ending: Ending) -> dict[str, Any]:
@@ -93,8 +112,7 @@ def _dag_options(dag_id: str, last: str, tuning: Tuning, ending: Ending) -> dict
             **tuning.task_defaults(),
         },
     }
-    if ending.notices:
-        options |= ending.notices.callbacks()
+    options |= ending.callbacks()
     if ending.deadline:
         options["deadline"] = (ending.notices or Notices()).deadline(dag_id, ending.deadline)
     return options
@@ -171,7 +189,7 @@ def migration_dag(
         dag_id,
         words=words,
         given=checked(MIGRATE, spec),
-        params=params,
+        params=forms.with_params(params, dag_options.pop("params", {})),
         tuning=tuning,
         ending=ending,
         gates=gates,
@@ -202,7 +220,7 @@ def validation_dag(
         dag_id,
         words=f"{_PARAMS}:{'validation_words' if spec is None else 'spec_words'}",
         given=checked(VALIDATE, spec),
-        params=params,
+        params=forms.with_params(params, dag_options.pop("params", {})),
         tuning=tuning,
         ending=ending,
         **{"description": "Are two Postgres databases equal, and if not, where.", **dag_options},
@@ -233,7 +251,7 @@ def rewrite_dag(
         words=f"{_PARAMS}:rewrite_words",
         given=checked(REWRITE, spec, ("connection",)),
         connections=("connection",),
-        params=forms.rewrite_params(db_conn_id),
+        params=forms.with_params(forms.rewrite_params(db_conn_id), dag_options.pop("params", {})),
         tuning=tuning,
         ending=ending,
         **{
@@ -266,13 +284,14 @@ def export_dag(
     """
     given = checked_export(spec, warehouse_conn_id, store_conn_id)
     is_database = bool(warehouse_conn_id) and WAREHOUSE not in given
+    params = {"source_conn_id": forms.connection(source_conn_id, forms.ONLY_READ)}
     return flow_dag(
         EXPORT,
         dag_id,
         words=words,
         given=given,
         connections=("source", "warehouse") if is_database else ("source",),
-        params={"source_conn_id": forms.connection(source_conn_id, forms.ONLY_READ)},
+        params=forms.with_params(params, dag_options.pop("params", {})),
         tuning=tuning,
         ending=ending,
         **{"description": "From PostgreSQL into files and a warehouse.", **dag_options},
@@ -319,7 +338,7 @@ def spec_dag(
         words=f"{_PARAMS}:connected_words",
         given={**words, **logins},
         connections=tuple(given),
-        params=params,
+        params=forms.with_params(params, dag_options.pop("params", {})),
         tuning=tuning,
         ending=ending,
         **dag_options,

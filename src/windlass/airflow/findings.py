@@ -15,9 +15,12 @@ from windlass.model.outcome import State
 from windlass.model.report import Difference, DifferenceKind, Problem
 
 MOST_SHOWN = 200  # differences in a log and in XCom
+# DAGs that act on past runs, by the names that they have if nobody gives them others
+STATUS_DAG, ROLLBACK_DAG = "windlass_status", "windlass_rollback"
+CLEAN_DAG, REPAIR_DAG = "windlass_clean", "windlass_repair"
 REPAIR = (
-    "windlass verify --repair, with the same databases and schemas, makes the target match the"
-    " source; clearing tasks does not"
+    f"the DAG {REPAIR_DAG}, or windlass verify --repair, with the same databases and schemas, makes"
+    " the target match the source; clearing tasks does not"
 )
 REDEFINE = "change the definitions on the target, or migrate again"
 OVER = (State.DIFFERENT, State.LOSSY)  # ended, and red: no clearing makes such a run green

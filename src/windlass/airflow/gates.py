@@ -33,12 +33,30 @@ _SAME = (
 )
 
 
-class PlanApproval(ApprovalOperator):
+class Asking(ApprovalOperator):
+    """A question whose rejection is a problem of the run, which notices report."""
+
+    what = "what it would do"
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Airflow calls it with the answer."""
+        try:
+            return super().execute_complete(context, event)
+        except HITLRejectException:
+            who = (event.get("responded_by_user") or {}).get("name", "somebody")
+            problem = f"{self.what} was rejected by {who}"
+            context["ti"].xcom_push(key="problems", value=[problem])
+            raise
+
+
+class PlanApproval(Asking):
     """Shows the plan and waits for a person, where the run's params ask for it.
 
     It is also the last task before anything is written: if the validation DAG is missing or
     paused, it fails here and not after hours of copying.
     """
+
+    what = "the plan"
 
     def __init__(self, *, validation_dag_id: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -55,14 +73,22 @@ class PlanApproval(ApprovalOperator):
             return {"approved": "not asked for"}
         return super().execute(context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Airflow calls it with the answer."""
-        try:
-            return super().execute_complete(context, event)
-        except HITLRejectException:
-            who = (event.get("responded_by_user") or {}).get("name", "somebody")
-            context["ti"].xcom_push(key="problems", value=[f"the plan was rejected by {who}"])
-            raise
+
+class AskingApproval(Asking):
+    """Shows what the task `asked_about` has found that would be done, and waits for a person,
+    unless there is nothing to do, or the form says `yes`."""
+
+    def __init__(self, *, asked_about: str, **kwargs: Any) -> None:
+        text = f"{{{{ ti.xcom_pull(task_ids='{asked_about}', key='text', map_indexes=-1) }}}}"
+        super().__init__(body=f"```\n{text}\n```", fail_on_reject=True, retries=0, **kwargs)
+        self.asked_about = asked_about
+
+    def execute(self, context: Context) -> Any:
+        if context["params"].get("yes"):
+            return {"approved": "yes, by the form"}
+        if context["ti"].xcom_pull(task_ids=self.asked_about, key="needless", map_indexes=-1):
+            return {"approved": "not asked for: there is nothing to do"}
+        return super().execute(context)
 
 
 def _why_not(ti: Any, dag_id: str) -> str:

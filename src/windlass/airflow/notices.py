@@ -11,8 +11,8 @@ from urllib.parse import quote
 from windlass.model.units import bytes_text, seconds_text
 
 MOST_LINES = 30
-_SUBJECT = "{{ dag.dag_id }}: %(verdict)s"
-_TEXT = (
+SUBJECT = "{{ dag.dag_id }}: %(verdict)s"
+TEXT = (
     "{{ dag.dag_id }} {{ run_id }}: %(verdict)s\n{{ windlass_%(verdict)s(ti | default(none)) }}"
     "{{ windlass_link(dag.dag_id, run_id) }}"
 )
@@ -41,7 +41,7 @@ class Notices:
         }
 
     def _notifiers_of(self, verdict: str) -> list[Any]:
-        texts = (text % {"verdict": verdict} for text in (_SUBJECT, _TEXT))
+        texts = (text % {"verdict": verdict} for text in (SUBJECT, TEXT))
         return list(self._notifiers(*texts))
 
     def _notifiers(self, subject: str, text: str) -> Sequence[Any]:

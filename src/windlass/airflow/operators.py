@@ -31,6 +31,7 @@ from windlass.airflow.findings import (
 from windlass.airflow.form import as_field, as_key
 from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, NoSlot, PoolWatch
 from windlass.airflow.shares import Share, count_shares, divide
+from windlass.airflow.templates import digest, has_template
 from windlass.errors import Different, Interrupted, WindlassError
 from windlass.model.flow import Item, resolve
 from windlass.model.wording import Spelling, all_spelled, spelled
@@ -99,6 +100,7 @@ class FlowOperator(BaseOperator):
         self.flow, self.step, self.words, self.group = flow, step, words, group
         self.patience_seconds = patience_seconds
         self.given = dict(given or {})
+        self.is_templated = has_template(self.given)
         self.connections = tuple(connections)
 
     def part(self, context: Context, *, jobs: int | None = None) -> Part:
@@ -110,6 +112,7 @@ class FlowOperator(BaseOperator):
         from windlass.airflow.work import SLOT_SECONDS, Part
 
         flow: Any = resolve_place(self.flow)
+        self._check_same(context)
         words: dict[str, Any] = resolve(self.words)(dict(context["params"]), self.given)
         words |= addresses({key: words[key] for key in self.connections})
         spec = read_words(flow.spec, with_logins(words))
@@ -121,6 +124,24 @@ class FlowOperator(BaseOperator):
             jobs or spec.jobs,
             min(SLOT_SECONDS, self._patience_seconds(context)),
         )
+
+    def _check_same(self, context: Context) -> None:
+        """All tasks of a run have to have the same spec, and a template may give another one when
+        it is rendered again: a Variable can change.
+
+        Raises:
+            WindlassError: this task's is not that of the first.
+        """
+        if not self.is_templated:
+            return
+        first, mine = resolve_place(self.flow).steps[0], digest(self.given)
+        if self.step == first.name:
+            context["ti"].xcom_push(key="spec", value=mine)
+        elif Board(context["ti"]).pushed(first.task, "spec") not in (None, mine):
+            raise WindlassError(
+                "a template of the spec gives something else now than when this run began",
+                hint="set the Variable back to what it was, or trigger a new run",
+            )
 
     @property
     def _spelling(self) -> Spelling:

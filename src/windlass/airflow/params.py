@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow.sdk import Param
+from airflow.sdk.exceptions import ParamValidationError
 
 from windlass.airflow.form import (
     APPROVAL,
@@ -40,7 +41,7 @@ def connection_params(source_conn_id: str, target_conn_id: str) -> dict[str, Par
 
 def connection(conn_id: str, help_: str) -> Param:
     about = f"Airflow connection of type Postgres. {help_}"
-    return _param(connection_field("", conn_id, about))
+    return param(connection_field("", conn_id, about))
 
 
 def migration_params() -> dict[str, Param]:
@@ -63,11 +64,35 @@ def rewrite_params(connection: str) -> dict[str, Param]:
     return _params([connection_field("db_conn_id", connection, about)])
 
 
+def with_params(own: Mapping[str, Param], given: Mapping[str, Any]) -> dict[str, Param]:
+    """A form with other defaults for its fields, and with more fields.
+
+    Raises:
+        BadSpec: a field does not take its new default.
+    """
+    found, faults = dict(own), []
+    for name, value in given.items():
+        if isinstance(value, Param):
+            found[name] = value
+        elif name not in own:
+            found[name] = Param(value)
+        else:
+            found[name] = Param(value, description=own[name].description, schema=own[name].schema)
+            try:
+                found[name].resolve()
+            except ParamValidationError as error:
+                faults.append(f"params.{name}: {str(error).splitlines()[0]}")
+    if faults:
+        raise BadSpec(faults)
+    return found
+
+
 def _params(fields: Iterable[FormField]) -> dict[str, Param]:
-    return {one.name: _param(one) for one in fields}
+    return {one.name: param(one) for one in fields}
 
 
-def _param(one: FormField) -> Param:
+def param(one: FormField) -> Param:
+    """A field of a form as Airflow has it."""
     section = one.section.value
     return Param(one.default, description=one.about, section=section, **one.schema)
 
@@ -88,7 +113,7 @@ def migration_words(params: Given, given: Given) -> dict[str, Any]:
         raise BadSpec(["drop_existing_tables and fill_existing_tables exclude each other"])
     return {
         **{key: params[name] for key, name in _PLAIN.items() if params[name] is not None},
-        **_selection(params),
+        **selection(params),
         "chunk_by": ChunkBy.CTID,
         "existing": "replace" if drops else "fill" if fills else "refuse",
         "unlogged": {None: "auto", True: "always", False: "never"}.get(unlogged, unlogged),
@@ -100,7 +125,7 @@ def validation_words(params: Given, given: Given) -> dict[str, Any]:
     """The options of a spec from the form; `given` takes precedence."""
     level = params["level"]
     verify = {"schema_only": True} if level == "schema" else {"verify": level}
-    return {**_selection(params), **verify, "snapshot": params["snapshot"] or "", **given}
+    return {**selection(params), **verify, "snapshot": params["snapshot"] or "", **given}
 
 
 def spec_words(params: Given, given: Given) -> dict[str, Any]:
@@ -132,7 +157,8 @@ def connected_words(params: Given, given: Given) -> dict[str, Any]:
     return {**given, **sides}
 
 
-def _selection(params: Given) -> dict[str, Any]:
+def selection(params: Given) -> dict[str, Any]:
+    """The options that say which databases, schemas and tables are meant."""
     schemas = _names(params["source_schema"])
     targets = _names(params["target_schema"])
     if targets and len(targets) != len(schemas):

@@ -1,5 +1,7 @@
 """A folder of YAML files as DAGs: one file, one DAG.
 
+What ``defaults.yaml`` says goes for every file that does not say otherwise.
+
 dag_id: shop_to_the_new_server   # default: the file's name
 flow: migrate                    # or another: rewrite and export take `connections`
 source_conn_id: shop_old
@@ -25,14 +27,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from windlass.airflow.checking import PLACED, checked
 from windlass.airflow.factory import migration_dag, spec_dag, validation_dag
+from windlass.airflow.maintenance import repair_dag
 from windlass.airflow.notices import Notices
+from windlass.airflow.notifiers import NotifierSpec
 from windlass.airflow.pools import PATIENCE
+from windlass.airflow.spec_files import Defaults, merged, read_defaults, read_words, yaml_files
 from windlass.airflow.tuning import Ending, Tuning
 from windlass.errors import BadSpec
 from windlass.flows.registry import FLOWS, spec_flows
 from windlass.spec.model import validated
-from windlass.spec.yaml_file import read_yaml
 
+_TWO_SIDES = ("migrate", "validate", "repair")  # flows with source_conn_id and target_conn_id
 _PRESETS = {"@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly",
             "@yearly"}  # fmt: skip
 
@@ -46,10 +51,15 @@ def _schedule(text: str) -> str:
     return text
 
 
+def flow_names() -> list[str]:
+    """The flows that a file can be for."""
+    own = ["migrate", "validate", *(flow.name for flow in spec_flows()), "repair"]
+    return list(dict.fromkeys(own))
+
+
 def _flow(name: str) -> str:
-    known = ["migrate", "validate", *(flow.name for flow in spec_flows())]
-    if name not in known:
-        raise ValueError(f"{name!r} is not a flow; there are {', '.join(dict.fromkeys(known))}")
+    if name not in flow_names():
+        raise ValueError(f"{name!r} is not a flow; there are {', '.join(flow_names())}")
     return name
 
 
@@ -65,6 +75,8 @@ class DagSpec(BaseModel):
     # of other flows: by the spec's word for the database
     connections: dict[str, str] = Field(default_factory=dict)
     spec: dict[str, Any] = Field(default_factory=dict)
+    # of the form: other defaults for its fields, and more fields, for templates
+    params: dict[str, Any] = Field(default_factory=dict)
     schedule: Annotated[str, AfterValidator(_schedule)] | None = None
     tags: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list)
     owner: str = "windlass"
@@ -81,6 +93,7 @@ class DagSpec(BaseModel):
     email: list[str] = Field(default_factory=list)
     smtp_conn_id: str = "smtp_default"
     webhook_conn_id: str = ""
+    notifiers: list[NotifierSpec] = Field(default_factory=list)
     deadline_minutes: Annotated[float, Field(gt=0)] | None = None
     report_folder: str = ""
     report_url: str = ""
@@ -117,18 +130,37 @@ class DagSpec(BaseModel):
                 deadline,
                 self.report_folder,
                 self.report_url,
+                **self._notifiers(),
             ),
             schedule=self.schedule,
             tags=["windlass", *self.tags],
             default_args={"owner": self.owner},
+            params=self.params,
             **({"description": self.description} if self.description else {}),
         )
 
+    def _notifiers(self) -> dict[str, tuple[Any, ...]]:
+        """Raises:
+        BadSpec: with every fault of every notifier.
+        """
+        found: dict[str, tuple[Any, ...]] = {"on_success": (), "on_failure": ()}
+        faults: list[str] = []
+        for place, one in enumerate(self.notifiers):
+            try:
+                for when in one.when:
+                    found[f"on_{when}"] += (one.made(when),)
+            except BadSpec as error:
+                faults += [f"notifiers.{place}: {fault}" for fault in error.faults]
+        if faults:
+            raise BadSpec(list(dict.fromkeys(faults)))
+        return found
+
     def _make(self) -> Callable[..., DAG]:
-        """Migrations and comparisons have separate forms."""
+        """Migrations, comparisons and repairs have separate forms."""
         own: dict[str, Callable[..., DAG]] = {
             "migrate": migration_dag,
             "validate": validation_dag,
+            "repair": repair_dag,
         }
         if self.flow not in own:
             return partial(spec_dag, self.flow, connections=self.connections)
@@ -152,7 +184,7 @@ def load_specs(folder: Path | str) -> dict[str, DAG]:
         BadSpec: there is no such folder; in a task: with every fault of its file.
     """
     wanted = get_parsing_context().dag_id
-    paths = list(_files(Path(folder)))
+    paths = yaml_files(Path(folder))
     return _one(paths, wanted) if wanted else _all(Path(folder), paths)
 
 
@@ -160,6 +192,12 @@ class Faults(DAG):
     """The faults of files that are no DAGs."""
 
     faults: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, dag_id: str, faults: Sequence[str]) -> Faults:
+        found = cls(dag_id, schedule=None)
+        found.faults = faults
+        return found
 
     def validate(self) -> None:
         """Airflow calls it before it accepts a DAG.
@@ -173,9 +211,13 @@ class Faults(DAG):
 def _all(folder: Path, paths: Sequence[Path]) -> dict[str, DAG]:
     faults: list[str] = []
     found: dict[str, DAG] = {}
+    try:
+        defaults = _defaults(folder)
+    except BadSpec as error:
+        return {_fault_id(folder): Faults.of(_fault_id(folder), error.faults)}
     for path in paths:
         try:
-            dag = _dag(path, _words(path))
+            dag = _dag(path, _words(path), defaults)
         except BadSpec as error:
             faults += error.faults
             continue
@@ -184,12 +226,17 @@ def _all(folder: Path, paths: Sequence[Path]) -> dict[str, DAG]:
         else:
             found[dag.dag_id] = dag
     if faults:
-        reported = Faults(
-            f"faults_in_{re.sub(r'[^A-Za-z0-9_.-]', '_', folder.name)}", schedule=None
-        )
-        reported.faults = faults
+        reported = Faults.of(_fault_id(folder), list(dict.fromkeys(faults)))
         found[reported.dag_id] = reported
     return found
+
+
+def _fault_id(folder: Path) -> str:
+    return f"faults_in_{re.sub(r'[^A-Za-z0-9_.-]', '_', folder.name)}"
+
+
+def _defaults(folder: Path) -> Defaults:
+    return read_defaults(folder, DagSpec.model_fields, flow_names())
 
 
 def _one(paths: Sequence[Path], dag_id: str) -> dict[str, DAG]:
@@ -202,21 +249,26 @@ def _one(paths: Sequence[Path], dag_id: str) -> dict[str, DAG]:
                 raise
             continue
         if words["dag_id"] == dag_id:
-            return {dag_id: _dag(path, words)}
+            return {dag_id: _dag(path, words, _defaults(path.parent))}
     return {}
 
 
 def _words(path: Path) -> dict[str, Any]:
     with _named(path):
-        return {"dag_id": path.stem, **read_yaml(path)}
+        return {"dag_id": path.stem, **read_words(path, DagSpec.model_fields)}
 
 
-def _dag(path: Path, words: Mapping[str, Any]) -> DAG:
+def _dag(path: Path, own: Mapping[str, Any], defaults: Defaults) -> DAG:
+    flow = str(own.get("flow") or defaults.words.get("flow") or "migrate")
+    words = merged(defaults.of(flow), own)
     with _named(path):
         try:
             spec = validated(DagSpec, words)
         except BadSpec as error:
-            raise BadSpec([*error.faults, *_inner_faults(words)]) from None
+            found = [*error.faults, *_inner_faults(words)]
+            shared = [fault for fault in found if defaults.names(fault, flow, own)]
+            faults = [fault for fault in found if fault not in shared]
+            raise BadSpec([*(f"{defaults.path}: {one}" for one in shared), *faults]) from None
         return spec.dag()
 
 
@@ -229,7 +281,7 @@ def _inner_faults(words: Mapping[str, Any]) -> Sequence[str]:
     flow = words[near[0]] if near else "migrate"
     if flow not in FLOWS:
         return ()
-    sides = words.get("connections") if flow not in ("migrate", "validate") else None
+    sides = None if flow in _TWO_SIDES else words.get("connections")
     given = [str(key) for key in sides] if isinstance(sides, Mapping) else []
     try:
         words = {str(key).replace("-", "_"): value for key, value in spec.items()}
@@ -245,15 +297,8 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except BadSpec as error:
-        faults = [
-            fault if fault.startswith(str(path)) else f"{path}: {fault}" for fault in error.faults
-        ]
+        of_folder = f"{path.parent}/"
+        faults = [one if one.startswith(of_folder) else f"{path}: {one}" for one in error.faults]
         raise BadSpec(faults) from None
     except ValueError as error:  # from the DAG: a timeout of a step that does not exist
         raise BadSpec([f"{path}: {error}"]) from None
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    if not folder.is_dir():
-        raise BadSpec([f"{folder}: is not a folder"])
-    yield from sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -59,6 +59,16 @@ class Ending:
     deadline: timedelta | None = None
     report_folder: str = ""
     report_url: str = ""  # of the folder, in a browser
+    # beside `notices`: Airflow's notifiers, or functions of a context
+    on_success: Sequence[Callable[..., Any]] = ()
+    on_failure: Sequence[Callable[..., Any]] = ()
+
+    def callbacks(self) -> dict[str, list[Any]]:
+        """For a DAG: what Airflow calls when a run has succeeded or failed."""
+        found = self.notices.callbacks() if self.notices else {}
+        own = {"on_success_callback": self.on_success, "on_failure_callback": self.on_failure}
+        every = {key: [*found.get(key, ()), *more] for key, more in own.items()}
+        return {key: callbacks for key, callbacks in every.items() if callbacks}
 
     @classmethod
     def configured(cls, **options: Any) -> Ending:

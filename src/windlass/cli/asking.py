@@ -15,9 +15,9 @@ from windlass.model.past import Foreseen, Left
 from windlass.model.repair import ALL, Change, Forecast, Repairing
 from windlass.model.units import bytes_text, plural
 from windlass.progress.wrapping import hang, width_of
+from windlass.run.past_text import forecast_text, left_rows
 from windlass.run.summary import table
 
-MOST_RELATIONS = 20
 SIGNAL_SECONDS = 0.2  # how often a wait for an answer looks for a signal
 ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
@@ -97,29 +97,6 @@ def _kinds(text: str) -> frozenset[Change]:
     return frozenset(known[word] for word in words)
 
 
-def forecast_text(forecast: Forecast) -> str:
-    """Per relation and in total, and on which side."""
-    rows = [
-        (name, *(f"{found[kind]:,}" for kind in Change))
-        for name, found in forecast.relations.items()
-        if found
-    ]
-    rows.sort(key=lambda row: row[0])
-    lines = [f"To make {forecast.target} match {forecast.source}:"]
-    if rows:
-        header = ("table", "updates", "inserts", "deletes")
-        total = ("all", *(f"{forecast.total[kind]:,}" for kind in Change))
-        shown: Sequence[tuple[str, ...]] = [header, *rows[:MOST_RELATIONS], total]
-        lines += table(shown, right={1, 2, 3})
-        if len(rows) > MOST_RELATIONS:
-            lines.append(f"  and {len(rows) - MOST_RELATIONS:,} more tables")
-    if forecast.sequences:
-        lines.append(f"  sets {plural(forecast.sequences, 'sequence')}")
-    if forecast.large_objects:
-        lines.append(f"  copies {plural(forecast.large_objects, 'large object')} again")
-    return "\n".join(lines)
-
-
 def confirm_rollback(
     run: str, foreseen: Foreseen | None, *, force: bool, skips: bool = False
 ) -> None:
@@ -135,54 +112,12 @@ def confirm_rollback(
     confirm(f"Rolling back run {run} {foreseen.summary}{lost}. Roll back?")
 
 
-def _set_aside(left: Left) -> str:
-    named = [f"{kind.lower()} {name}" for kind, name in left.renamed]
-    copies = plural(len(left.large_objects), "large object") if left.large_objects else ""
-    backup = f"backup {left.backup}" if left.backup else ""
-    files = plural(left.files, "file") if left.files else ""
-    return ", ".join(filter(None, [*left.schemas, *named, copies, backup, files]))
-
-
-def _left_rows(left: Sequence[Left]) -> list[tuple[str, ...]]:
-    header = ("run", "state", "ended", "set aside", "size")
-    rows = [
-        (one.run, one.state or "not in journal", one.finished_at[:19], _set_aside(one),
-         bytes_text(one.size_bytes) if one.schemas or one.backup or one.files else "")
-        for one in left
-    ]  # fmt: skip
-    return [header, *rows]
-
-
 def confirm_clean(left: Sequence[Left]) -> None:
     """Without a terminal it only lists what would be removed."""
-    click.echo("\n".join(table(_left_rows(left), right={4})), err=True)
+    click.echo("\n".join(table(left_rows(left), right={4})), err=True)
     size = bytes_text(sum(one.size_bytes for one in left))
     what = "Remove these files" if any(one.files for one in left) else "Drop what was set aside"
     confirm(f"{what} ({size}) and forget {plural(len(left), 'run')}?")
-
-
-def left_text(left: Sequence[Left]) -> str:
-    """What was removed."""
-    if not left:
-        return "Nothing to remove."
-    size = bytes_text(sum(one.size_bytes for one in left))
-    of_files = any(one.files for one in left)
-    dropped = [
-        plural(sum(counts), what)
-        for what, counts in (
-            ("schema", [len(one.schemas) for one in left]),
-            ("renamed object", [len(one.renamed) for one in left]),
-            ("large object", [len(one.large_objects) for one in left]),
-            ("rewrite backup", [int(one.backup is not None) for one in left]),
-            ("file", [one.files for one in left]),
-        )
-        if sum(counts) or (what == "schema" and not of_files)
-    ]
-    lines = table(_left_rows(left), right={4})
-    forgot = f"forgot {plural(len(left), 'run')}"
-    verb = "Removed" if of_files else "Dropped"
-    done = f"{verb} {', '.join(dropped)} ({size}) and {forgot}."
-    return "\n".join([*lines, "", done])
 
 
 def left_json(left: Sequence[Left]) -> dict[str, object]:

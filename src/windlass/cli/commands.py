@@ -195,6 +195,7 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
     where = options.read_where(voice, words)
     from windlass import api
     from windlass.cli import runs
+    from windlass.run.runs_text import statuses_text
 
     def shown() -> tuple[str, bool]:
         if run:
@@ -202,7 +203,7 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
             made = runs.detail_text(detail, rollback=voice.rollback_command, width=voice.width)
             return made, not detail.status.active
         found = api.status(where)
-        made = runs.statuses_text(found, rollback=voice.rollback_command, width=voice.width)
+        made = statuses_text(found, rollback=voice.rollback_command, width=voice.width)
         return made, False
 
     if voice.json:
@@ -294,8 +295,9 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
     """
     where = options.read_where(voice, words)
     from windlass import api
-    from windlass.cli.asking import confirm_clean, left_json, left_text
+    from windlass.cli.asking import confirm_clean, left_json
     from windlass.cli.watch import watching
+    from windlass.run.past_text import left_text
 
     left = api.read_left(where, run)
     if left and not yes:

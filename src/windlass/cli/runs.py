@@ -1,29 +1,23 @@
-"""The runs that a database knows, as text and JSON: the list, and one in detail. Pure functions."""
+"""The runs that a database knows, as the command line shows them: as JSON, and one in detail. Pure
+functions."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from windlass.cli.endings import EXIT_OF
 from windlass.cli.show import ELSEWHERE
-from windlass.model.outcome import RunDetail, RunStatus, State
-from windlass.model.step_text import step_text
-from windlass.model.units import bytes_text, count_text, plural, seconds_text
-from windlass.progress.wrapping import hang
-from windlass.run.summary import (
-    bold,
-    difference_lines,
-    dim,
-    loss_lines,
-    moment,
-    pair,
-    table,
-)
+from windlass.model.outcome import RunDetail, RunStatus
+from windlass.run import runs_text
 
-WIDE = 100
-SOURCE_WIDTH = 24
-ENDED = {State.DONE, State.DIFFERENT, State.LOSSY, State.ROLLED_BACK, State.REFUSED}
+
+def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int) -> str:
+    """One run, with the exit code that its command ended with."""
+    code = {"exit code": str(int(EXIT_OF[detail.status.state]))} if detail.outcome else {}
+    return runs_text.detail_text(
+        detail, rollback=rollback, width=width, elsewhere=ELSEWHERE, more=code
+    )
 
 
 def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
@@ -44,150 +38,3 @@ def detail_json(detail: RunDetail) -> dict[str, object]:
         "outcome": outcome,
         "exit_code": 0,
     }
-
-
-def statuses_text(
-    statuses: Sequence[RunStatus], *, rollback: Callable[[str], str], width: int = 100
-) -> str:
-    """Every run of a target, in the order given. `rollback` makes a command line of a run."""
-    if not statuses:
-        return "No runs: windlass has not written to this database."
-    header = ("run", "state", "source", "tables", "rows", "size", "verified")
-    lines: list[tuple[str, ...]] = [header]
-    lines += [_status(status, width) for status in statuses]
-    blocks = list(table(lines, right={3, 4, 5}))
-    started = [status for status in statuses if status.external_run]
-    if started:
-        blocks += ["", "  Started by a scheduler:"]
-        for status in started:
-            blocks += hang(status.external_run, width, f"    {status.run}  ")
-    resumable = [one for one in statuses if may_resume(one) and not is_half_undone(one)]
-    for way in dict.fromkeys(map(_way_on, resumable)):
-        blocks += ["", f"  {way}"]
-    for status in filter(is_half_undone, statuses):
-        blocks += ["", f"  {status.run} is rolled back in part. To finish that:"]
-        blocks.append(f"    {rollback(status.run)}")
-    for status in statuses:
-        if status.backup and status.state is State.DONE:
-            blocks += ["", f"  {status.backup} has what {status.run} changed. To put it back:"]
-            blocks.append(f"    {rollback(status.run)}")
-        if status.set_aside and status.state is not State.ROLLED_BACK:
-            count = plural(status.set_aside, "object")
-            size = f" ({bytes_text(status.set_aside_bytes)})" if status.set_aside_bytes else ""
-            blocks += ["", f"  {count}{size} set aside by {status.run}. To put them back:"]
-            blocks.append(f"    {rollback(status.run)}")
-    return "\n".join(blocks)
-
-
-def _way_on(status: RunStatus) -> str:
-    """How a run that stopped is resumed."""
-    if status.external_run:
-        return "Clear the failed tasks of its DAG run to resume."
-    return "Run the same command again to resume."
-
-
-def may_resume(status: RunStatus) -> bool:
-    return not status.active and status.state not in ENDED
-
-
-def is_half_undone(status: RunStatus) -> bool:
-    return may_resume(status) and status.is_half_undone
-
-
-def _status(status: RunStatus, width: int) -> tuple[str, ...]:
-    return (
-        status.run,
-        state_text(status),
-        _source(status, width),
-        f"{status.relations_done:,}/{status.relations:,}",
-        count_text(status.rows),
-        _size(status),
-        _verified(status),
-    )
-
-
-def _source(status: RunStatus, width: int) -> str:
-    """Shown only if there is room for it beside what everybody looks for."""
-    if width < WIDE:
-        return ""
-    source = status.source.split(" (")[0]
-    return source if len(source) <= SOURCE_WIDTH else source[: SOURCE_WIDTH - 1] + "…"
-
-
-def _size(status: RunStatus) -> str:
-    return bytes_text(status.bytes) if status.bytes else ""
-
-
-def _verified(status: RunStatus) -> str:
-    if status.state is State.DIFFERENT:
-        return "differs"
-    return status.verified or "no"
-
-
-def state_text(status: RunStatus) -> str:
-    """The state, with the progress of a run that has not ended."""
-    state = str(status.state)
-    if status.state is State.RUNNING:
-        state = "running" if status.active else "killed"
-    if status.state not in ENDED and status.bytes_planned:
-        return f"{state} {min(status.bytes / status.bytes_planned, 1):.0%}"
-    return state
-
-
-def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int) -> str:
-    """One run: what it is, how far it is, and how it ended."""
-    status = detail.status
-    blocks = [
-        [bold(f"Run {status.run}: {state_text(status)}")],
-        [line for word, meaning in _facts(detail) for line in hang(meaning, width, pair(word, ""))],
-        list(_steps(detail)),
-    ]
-    if outcome := detail.outcome:
-        blocks.append(list(difference_lines(outcome, width, ELSEWHERE)))
-        blocks.append(list(loss_lines(outcome, width, ELSEWHERE)))
-        blocks.append([line for one in outcome.notices for line in hang(one, width, "  ", 4)])
-    if is_half_undone(status):
-        blocks.append(["  It is rolled back in part. To finish that:",
-                       f"    {rollback(status.run)}"])  # fmt: skip
-    elif may_resume(status):
-        blocks.append([f"  {_way_on(status)}"])
-    if status.set_aside and status.state is not State.ROLLED_BACK:
-        count = plural(status.set_aside, "object")
-        blocks.append([f"  {count} set aside. To put them back:", f"    {rollback(status.run)}"])
-    return "\n\n".join("\n".join(block) for block in blocks if block)
-
-
-def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
-    status, outcome = detail.status, detail.outcome
-    yield "command", status.flow
-    yield "source", status.source
-    if detail.target:
-        yield "target", detail.target
-    if detail.options:
-        words = ", ".join(f"{key}: {value}" for key, value in detail.options.items())
-        yield "options", words
-    if status.external_run:
-        yield "started by", status.external_run
-    yield "started", f"{moment(status.started_at)} UTC"
-    if status.finished_at:
-        yield "ended", f"{moment(status.finished_at)} UTC"
-    if outcome and outcome.seconds:
-        yield "took", seconds_text(outcome.seconds)
-    yield "tables", f"{status.relations_done:,} of {status.relations:,} copied"
-    size = f", {bytes_text(status.bytes)}" if status.bytes else ""
-    yield "rows", f"{status.rows:,}{size}"
-    yield "verified", _verified(status)
-    if outcome and outcome.message:
-        yield "reason", outcome.message
-    if outcome:
-        yield "exit code", str(int(EXIT_OF[status.state]))
-
-
-def _steps(detail: RunDetail) -> Iterator[str]:
-    """The journalled steps, with their progress."""
-    for step in detail.steps:
-        mark = "✓" if step.done >= step.items else "●" if step.done else "○"
-        name = step_text(step.name)
-        count = f"{step.done:,}/{step.items:,}" if step.items > 1 else ""
-        spent = dim(seconds_text(step.seconds)) if step.seconds else ""
-        yield f"  {mark} {name:<28} {count:>11}  {spent}".rstrip()

@@ -1,0 +1,252 @@
+"""DAGs that act on past runs: list them, roll one back, remove what they left, repair a target.
+
+One that changes something first shows what it would do, and waits for a person to approve it,
+unless its form says `yes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, BaseOperator, Param
+
+from windlass.airflow import past_forms as forms
+from windlass.airflow.checking import SpecLike, checked
+from windlass.airflow.factory import dag_options_of
+from windlass.airflow.findings import CLEAN_DAG, REPAIR_DAG, ROLLBACK_DAG, STATUS_DAG, lines_of
+from windlass.airflow.form import as_key
+from windlass.airflow.gates import AskingApproval
+from windlass.airflow.operators import give_up, push_problems
+from windlass.airflow.tuning import Ending, Tuning
+from windlass.errors import Interrupted, WindlassError
+from windlass.flows.registry import FLOWS
+from windlass.model.flow import resolve
+from windlass.model.wording import spelled
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_ACTS, _FORMS = "windlass.airflow.acts", "windlass.airflow.past_forms"
+TEXT, NEEDLESS = "text", "needless"  # of an act's result
+
+
+class ActOperator(BaseOperator):
+    """One half of an act. `act` is the import path of a function in `windlass.airflow.acts`;
+    `where` that of one which makes the database or the spec that is meant of the run's params and
+    of `given`. `approved_by` is the task whose result a person has approved."""
+
+    ui_color = "#e4f0ee"
+
+    def __init__(
+        self,
+        *,
+        act: str,
+        where: str,
+        given: Mapping[str, Any] | None = None,
+        approved_by: str = "",
+        only_if_asked: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(multiple_outputs=True, **kwargs)
+        self.act, self.where, self.approved_by = act, where, approved_by
+        self.only_if_asked = only_if_asked
+        self.given = dict(given or {})
+
+    def execute(self, context: Context) -> Any:
+        with _explained(context):
+            from windlass.airflow.acts import Order, log_lines
+            from windlass.airflow.board import Board, small
+
+            board, params = Board(context["ti"]), dict(context["params"])
+            if self.only_if_asked and params.get("yes"):
+                return {TEXT: "The form says yes, so nobody is asked.", NEEDLESS: False}
+            seen = board.result(self.approved_by) if self.approved_by else None
+            foreseen = {} if params.get("yes") else seen or {}
+            order = Order(
+                params, resolve(self.where)(params, self.given), foreseen, board.external_run
+            )
+            if seen and seen.get(NEEDLESS):
+                log_lines(seen[TEXT])
+                return seen
+            result = small(resolve(self.act)(order))
+            log_lines(str(result[TEXT]))
+            return result
+
+    def on_kill(self) -> None:
+        """Airflow's SIGTERM: what is in flight is rolled back."""
+        raise Interrupted("stopped by Airflow")
+
+
+@contextmanager
+def _explained(context: Context) -> Iterator[None]:
+    """Our errors as Airflow takes them: no retry where none can help."""
+    try:
+        yield
+    except WindlassError as error:
+        problems = [spelled(one, as_key) for one in lines_of(error)]
+        if error.retryable or isinstance(error, Interrupted):
+            raise WindlassError(push_problems(context, problems)) from None
+        give_up(context, problems)
+
+
+@dataclass(frozen=True)
+class _Act:
+    """Something that is done after an approval: its three tasks, and what a person is asked."""
+
+    foresee: str
+    foresee_task: str
+    approve_task: str
+    do: str
+    subject: str
+    where: str = f"{_FORMS}:journal_of"
+    is_long: bool = False  # to foresee it: that is done only if somebody is asked
+
+
+_ROLLBACK = _Act(
+    "foresee_rollback",
+    "foresee_rollback",
+    "approve_rollback",
+    "roll_back",
+    "Roll back run {{ params.run }} in {{ params.to or params.target_conn_id }}?",
+)
+_CLEAN = _Act(
+    "foresee_clean",
+    "list_what_is_left",
+    "approve_clean",
+    "clean",
+    "Remove what runs have left in {{ params.to or params.target_conn_id }}?",
+)
+_REPAIR = _Act(
+    "foresee_repair",
+    "compare_both_sides",
+    "approve_repair",
+    "repair",
+    "Repair {{ params.target_conn_id }}?",
+    where=f"{_FORMS}:both_sides",
+    is_long=True,
+)
+
+
+def status_dag(
+    dag_id: str = STATUS_DAG,
+    *,
+    target_conn_id: str = "postgres_target",
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """Lists the runs that a target's journal, or an export's store, has: `windlass status`. They
+    are in the log of its one task, and in XCom `runs`."""
+
+    def tasks() -> None:
+        ActOperator(
+            task_id="list_runs",
+            act=f"{_ACTS}:list_runs",
+            where=f"{_FORMS}:journal_of",
+            doc_md="Logs all runs that are known there, or one in detail.",
+        )
+
+    options = {"description": "Which runs a database knows, and how far each is.", **dag_options}
+    return _dag(dag_id, forms.status_params(target_conn_id), "list_runs", tasks, ending, options)
+
+
+def rollback_dag(
+    dag_id: str = ROLLBACK_DAG,
+    *,
+    target_conn_id: str = "postgres_target",
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """Undoes a run of any flow, after an approval: `windlass rollback`."""
+    options = {"description": "Undoes a run, after an approval.", **dag_options}
+    return _asking(dag_id, _ROLLBACK, forms.rollback_params(target_conn_id), {}, ending, options)
+
+
+def clean_dag(
+    dag_id: str = CLEAN_DAG,
+    *,
+    target_conn_id: str = "postgres_target",
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """Removes what ended runs have left, after an approval: `windlass clean`."""
+    options = {"description": "Removes what ended runs have left, after an approval."}
+    params = forms.clean_params(target_conn_id)
+    return _asking(dag_id, _CLEAN, params, {}, ending, {**options, **dag_options})
+
+
+def repair_dag(
+    dag_id: str = REPAIR_DAG,
+    *,
+    spec: SpecLike | None = None,
+    source_conn_id: str = "postgres_source",
+    target_conn_id: str = "postgres_target",
+    tuning: Tuning | None = None,
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """Makes a target match its source, after an approval, and compares again: `windlass verify
+    --repair`. Without a spec its form asks for schemas and tables as that of `validation_dag`.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+    options = {"description": "Makes a target match its source, after an approval.", **dag_options}
+    params = forms.repair_params(source_conn_id, target_conn_id, asks_for_all=spec is None)
+    given = checked(FLOWS["repair"], spec)
+    return _asking(dag_id, _REPAIR, params, given, ending, options, tuning)
+
+
+def _asking(
+    dag_id: str,
+    act: _Act,
+    params: dict[str, Param],
+    given: Mapping[str, Any],
+    ending: Ending | None,
+    dag_options: Mapping[str, Any],
+    tuning: Tuning | None = None,
+) -> DAG:
+    def tasks() -> None:
+        words: dict[str, Any] = {"where": act.where, "given": given}
+        first = ActOperator(
+            task_id=act.foresee_task,
+            act=f"{_ACTS}:{act.foresee}",
+            only_if_asked=act.is_long,
+            doc_md="Finds out what would be done. Changes nothing.",
+            **words,
+        )
+        ask = AskingApproval(
+            task_id=act.approve_task,
+            subject=act.subject,
+            asked_about=act.foresee_task,
+            doc_md="Shows what would be done, and waits for a person's answer.",
+        )
+        last = ActOperator(
+            task_id=act.do,
+            act=f"{_ACTS}:{act.do}",
+            approved_by=act.foresee_task,
+            doc_md="Does it, and logs what was done.",
+            **words,
+        )
+        first >> ask >> last
+
+    return _dag(dag_id, params, act.do, tasks, ending, dag_options, tuning)
+
+
+def _dag(
+    dag_id: str,
+    params: dict[str, Param],
+    last: str,
+    tasks: Callable[[], None],
+    ending: Ending | None,
+    dag_options: Mapping[str, Any],
+    tuning: Tuning | None = None,
+) -> DAG:
+    options = dag_options_of(
+        dag_id, last, tuning or Tuning(), ending or Ending(), params, dag_options
+    )
+    with DAG(dag_id, **options) as dag:
+        tasks()
+    return dag
