@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from windlass.airflow.clouds import STORE, WAREHOUSE
 from windlass.airflow.operators import read_words, resolve_place
+from windlass.airflow.templates import has_template, template_faults
 from windlass.errors import BadSpec
 from windlass.flows.registry import FLOWS
 from windlass.flows.specs import check_flow, without_flow
@@ -94,6 +95,8 @@ def checked(
     sides = [side for side in connections if side in words]
     if sides:
         raise BadSpec([f"{side}: give the id of a connection instead" for side in sides])
+    if faults := list(template_faults(words)):
+        raise BadSpec(faults)
     _check_plain(model, words, placed or {})
     return words
 
@@ -119,16 +122,3 @@ def _check_plain(model: str, words: Mapping[str, Any], placed: Mapping[str, str]
         ]
         if faults:
             raise BadSpec(faults, hint=error.hint) from None
-
-
-def has_template(value: object) -> bool:
-    """Whether Airflow renders it: a text with Jinja, or the result of another task."""
-    match value:
-        case str():
-            return "{{" in value or "{%" in value
-        case Mapping():
-            return any(map(has_template, value.values()))
-        case list() | tuple():
-            return any(map(has_template, value))
-        case _:
-            return hasattr(value, "iter_references")  # an XComArg

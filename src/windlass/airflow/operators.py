@@ -137,7 +137,7 @@ class FlowOperator(BaseOperator):
         first, mine = resolve_place(self.flow).steps[0], digest(self.given)
         if self.step == first.name:
             context["ti"].xcom_push(key="spec", value=mine)
-        elif Board(context["ti"]).pushed(first.task, "spec") not in (None, mine):
+        elif Board(context["ti"], self.group).pushed(first.task, "spec") not in (None, mine):
             raise WindlassError(
                 "a template of the spec gives something else now than when this run began",
                 hint="set the Variable back to what it was, or trigger a new run",

@@ -29,8 +29,17 @@ _NAMES = {
 
 
 def has_template(value: Any) -> bool:
-    """Whether a template is anywhere in it."""
-    return any(_MARK.search(text) for _, text in texts(value))
+    """Whether Airflow renders it, or something in it: a text with a template, or the result of
+    another task."""
+    match value:
+        case str():
+            return _MARK.search(value) is not None
+        case Mapping():
+            return any(map(has_template, value.values()))
+        case list() | tuple():
+            return any(map(has_template, value))
+        case _:
+            return hasattr(value, "iter_references")  # an XComArg
 
 
 def texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
