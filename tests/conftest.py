@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from needs import needs_version
 from paths import BUSY, CORPUS, ROOT
+from rewriting import rewrite_part
 from sampling import SEED, choose_seed, left_to_full
 from servers import FAST, Database, Pair, Server
 
@@ -62,6 +63,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     choose_seed()  # before xdist starts its workers, which inherit it
+    if worker := getattr(config, "workerinput", None):
+        rewrite_part(config, int(worker["workerid"].removeprefix("gw")), worker["workercount"])
     if config.getoption("markexpr") == "full or not full":
         settings.load_profile("all")
 

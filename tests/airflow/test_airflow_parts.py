@@ -402,7 +402,8 @@ def test_a_pattern_that_excludes_nothing_is_a_notice_in_a_standing_dag(pair: Pai
 
 
 def test_a_command_beside_a_dag_run_names_it(pair: Pair) -> None:
-    with held(pair), pytest.raises(Refused) as caught:
-        part(pair, EXTRACT, Others(external_run="")).run()
+    spec = part(pair, EXTRACT).spec
+    with held(pair), Migration(spec) as command, pytest.raises(Refused) as caught:
+        run_flow(MIGRATE.only(EXTRACT), command, jobs=1, emit=command.emit)
     (problem,) = caught.value.problems
     assert "another run is in progress: a test (windlass control" in problem.message

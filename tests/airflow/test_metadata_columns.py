@@ -10,7 +10,7 @@ migrations make them on PostgreSQL, a version each: `python tests/airflow/record
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,6 @@ from exporting import export
 from reading_dags import airflow_process
 from servers import Database
 from windlass.airflow.presets.metadata_columns import HARMLESS
-from windlass.airflow.presets.metadata_export import masks
 from windlass.airflow.presets.metadata_tables import tables_of
 from windlass.planning.patterns import is_matched_last
 
@@ -63,6 +62,12 @@ SECRET = [
 def recorded() -> dict[str, dict[str, dict[str, str]]]:
     found: dict[str, dict[str, dict[str, str]]] = json.loads(RECORDED.read_text())
     return found
+
+
+def masks(table: str, *patterns: Sequence[str]) -> list[str]:
+    from windlass.airflow.presets import metadata_export  # late: it imports Airflow
+
+    return metadata_export.masks(table, *patterns)
 
 
 def is_clear(table: str, column: str, *include: str) -> bool:

@@ -310,7 +310,7 @@ def test_column_names_do_not_meet_ours(databases: Databases) -> None:
 
 def test_what_is_held_does_not_grow_with_what_differs(databases: Databases) -> None:
     peaks = []
-    for rows in (20_000, 80_000):
+    for rows in (20_000, 50_000):
         make(databases, rows)
         databases.target.run("update s.t set b = -b")
         with open_sides(databases) as sides:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 
 from servers import Database
@@ -121,17 +122,25 @@ def test_the_state_of_each_kind_is_another_after_it_was_altered(
 ) -> None:
     there = database(version)
     there.run(*THERE)
-    for case in CASES:
-        query = f"select '{case.catalog}'::regclass::oid::bigint, {case.oid}::oid::bigint"
-        with there.connect() as connection, connection.transaction(force_rollback=True):
-            [(class_, oid)] = connection.execute(query.encode()).fetchall()
-            address = (class_, oid)
-            before = read_states(connection, {address})
-            assert before == read_states(connection, {address}) and before[address], case
-            connection.execute("create table s.other (a int)")
-            assert read_states(connection, {address}) == before, case
-            connection.execute(case.alter.encode())
-            assert read_states(connection, {address}).get(address) != before[address], case
+    with there.connect() as connection:
+        addresses = {case: address_of(connection, case) for case in CASES}
+        every = set(addresses.values())
+        before = read_states(connection, every)
+        assert before.keys() == every and all(before.values())
+        assert read_states(connection, every) == before
+        connection.execute("create table s.other (a int)")
+        assert read_states(connection, every) == before
+        for case, address in addresses.items():
+            with connection.transaction(force_rollback=True):
+                connection.execute(case.alter.encode())
+                after = read_states(connection, {address}).get(address)
+                assert after != before[address], case
+
+
+def address_of(connection: psycopg.Connection, case: Case) -> tuple[int, int]:
+    query = f"select '{case.catalog}'::regclass::oid::bigint, {case.oid}::oid::bigint"
+    [(class_, oid)] = connection.execute(query.encode()).fetchall()
+    return class_, oid
 
 
 def test_there_is_a_case_for_every_catalog_that_is_read() -> None:

@@ -88,8 +88,6 @@ VALUES = st.recursive(
 
 @pytest.mark.parametrize("command", KNOWN)
 @settings(
-    max_examples=150,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
