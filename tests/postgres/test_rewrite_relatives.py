@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from rewrites import PRODUCT, done, fill, problems, rows
+from functions import calling
+from rewrites import PRODUCT, done, fill, problems, rows, run
 from servers import Database
 from windlass.api import rollback
 from windlass.model.event import ignore
@@ -124,3 +125,45 @@ def test_a_key_that_does_not_hold_for_the_backup_is_not_used(key: str, messages:
     undone = rollback(messages.url, name, ignore, force=True)
     assert undone.state is State.REFUSED and "its key came later" in str(undone.problems[0])
     assert rows(messages) == now
+
+
+KEYED = (
+    "alter table message add k int unique",
+    "update message set k = message_id",
+    "create table kid (k int default 1 references message (k) on update {}, id int)",
+    "insert into kid select k, k from message",
+)
+
+
+@pytest.mark.parametrize("action", ["set null", "set default"])
+@pytest.mark.parametrize("calls", [False, True], ids=["set", "function"])
+def test_a_change_that_takes_values_from_rows_of_others_is_refused(
+    calls: bool, action: str, messages: Database
+) -> None:
+    """A rollback could not bring them back."""
+    messages.run(*(one.format(action) for one in KEYED))
+    with calling() as given:
+        words = {"set": {"k": {"sql": "k + 1000"}}}
+        if calls:
+            words = given(lambda rows: rows.assign(k=rows["k"] + 1000), "pandas")
+        outcome = run(messages, words)
+        assert outcome.state is (State.STOPPED if calls else State.REFUSED)
+    said = "\n".join([outcome.message, *map(str, outcome.problems)])
+    assert "public.message: changing its key would set values of other tables' rows" in said
+    assert "kid_k_fkey of public.kid" in said
+    assert messages.value("select count(*) from kid where k = id") == 40
+    assert messages.value("select count(*) from message where k > 1000") == 0
+
+
+def test_a_change_that_cascades_is_undone_with_it(messages: Database) -> None:
+    messages.run(*(one.format("cascade") for one in KEYED))
+    name = done(messages, {"set": {"k": {"sql": "k + 1000"}}}).run
+    assert messages.value("select count(*) from kid where k > 1000") == 20
+    messages.run("alter table kid drop constraint kid_k_fkey")
+    messages.run("alter table kid add foreign key (k) references message (k) on update set null")
+    undone = rollback(messages.url, name, ignore)
+    assert undone.state is State.REFUSED and "values of other tables" in str(undone.problems)
+    messages.run("alter table kid drop constraint kid_k_fkey")
+    messages.run("alter table kid add foreign key (k) references message (k) on update cascade")
+    assert rollback(messages.url, name, ignore).state is State.ROLLED_BACK
+    assert messages.value("select count(*) from kid where k = id") == 40

@@ -4,7 +4,7 @@ backup."""
 from __future__ import annotations
 
 from windlass.engines.postgres.session import Connection
-from windlass.engines.postgres.table import find_path
+from windlass.engines.postgres.users_sql import keep_settings, read_path
 from windlass.errors import Refused
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -12,14 +12,15 @@ from windlass.trust.planted import Room, quoted_pattern, read_planted, read_shad
 
 
 def enter(connection: Connection, table: Name) -> None:
-    """Resolve names like a user of the table's schema does.
+    """Run the user's SQL as in psql: with the role's search_path, time zone and order of dates.
 
     Raises:
-        Refused: another role has put something there that would be taken for PostgreSQL's own.
+        Refused: another role has put something there that would be taken for something else.
     """
-    if found := read_shadowing(connection, table.schema, table.name):
+    path = read_path(connection, table.schema)
+    if found := read_shadowing(connection, path, table.schema, table.name):
         raise Refused(found)
-    find_path(connection, table.schema)
+    keep_settings(connection, table.schema, path)
 
 
 def read_problems(connection: Connection, table: Name, schema: str, *names: str) -> list[Problem]:

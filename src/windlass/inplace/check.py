@@ -19,6 +19,7 @@ from windlass.inplace import access
 from windlass.inplace.backup import HINT, owner_of, whose
 from windlass.inplace.relatives import read_problems
 from windlass.inplace.standbys import may_read_lag
+from windlass.inplace.triggers import RESETS, RESETS_HINT, read_resetting
 from windlass.model.flow import resolve
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -112,6 +113,7 @@ class _Checking:
         if said:
             self.refuse("select", said, "a condition as it stands after WHERE")
         changes = [*self._set(), *self._added()]
+        self._keys(changes)
         self._function()
         self._backup_schema()
         missing = tuple(name for name in spec.add if name not in self.columns)
@@ -351,6 +353,11 @@ class _Checking:
             return
         is_constant = change.sql is None and open_ == type_
         yield RewriteChange(name, type_, f"{text}::{open_}", is_constant)
+
+    def _keys(self, changes: Sequence[RewriteChange]) -> None:
+        columns = [one.column for one in changes]
+        if keys := read_resetting(self.connection, self.table.oid, columns):
+            self.refuse(self.name, f"{RESETS}: {', '.join(keys)}", RESETS_HINT)
 
     def _function(self) -> None:
         spec = self.spec

@@ -21,7 +21,8 @@ from psycopg import sql
 
 from windlass.engines.postgres.errors import without_values
 from windlass.engines.postgres.session import Connection, Role, session_settings
-from windlass.engines.postgres.table import search_path, under
+from windlass.engines.postgres.table import under
+from windlass.engines.postgres.users_sql import current_settings
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.inplace.carriers import Column, Unfit, carry
 from windlass.inplace.returned import Asked, make_frame, read_result, row_name
@@ -290,11 +291,11 @@ def show_row(staged: str, ordinal: int) -> str:
 
 
 def _settings(connection: Connection, staging: Staging) -> sql.Composed:
-    """The settings of all our sessions, so that text has one meaning."""
+    """Those of the session that writes, so that text has one meaning."""
     settings = {
         **session_settings(Role.TARGET, connection.info.server_version),
         "application_name": f"windlass rewrite {staging.plan.run}",
-        "search_path": search_path(staging.plan.table.schema).as_string(connection),
+        **{name.lower(): value for name, value in current_settings(connection).items()},
     }
     return sql.SQL("select {}").format(
         sql.SQL(", ").join(

@@ -15,6 +15,7 @@ from windlass.errors import Refused
 from windlass.inplace.backup import check_access, find_place, owner_of, place_of
 from windlass.inplace.relatives import read_problems
 from windlass.inplace.staging import same_image
+from windlass.inplace.triggers import RESETS, RESETS_HINT, read_resetting
 from windlass.model.past import Others
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -80,7 +81,7 @@ def put_back(
     table = identifier(plan.table)
     connection.execute(sql.SQL("lock table {} in share row exclusive mode").format(table))
     beside = _beside(connection, plan, done)
-    _expect_own_rows(connection, plan, beside)
+    _expect_own_rows(connection, plan, beside, done)
     theirs = 0 if others is Others.LOSE else beside.count_others(connection, done)
     if theirs and others is Others.REFUSE:
         message = f"{plural(theirs, 'row')} that others have changed or deleted since would be lost"
@@ -125,13 +126,17 @@ def restore_beside(connection: Connection, plan: RewritePlan, into: Name) -> int
     return rows
 
 
-def _expect_own_rows(connection: Connection, plan: RewritePlan, beside: _Beside) -> None:
+def _expect_own_rows(
+    connection: Connection, plan: RewritePlan, beside: _Beside, done: Done
+) -> None:
     """Raises:
     Refused: the statements would read or write other tables' rows too, or do something else.
     """
     inserts = bool(_count(connection, beside.count_gone()))
     found = read_problems(connection, plan.table, plan.oid, False, inserts=inserts)
     found += read_problems(connection, beside.backup, _oid(connection, beside.backup), False)
+    if keys := read_resetting(connection, plan.oid, done.changed):
+        found.append(Problem(str(plan.table), f"{RESETS}: {', '.join(keys)}", RESETS_HINT))
     if found:
         raise Refused(found)
 

@@ -10,6 +10,9 @@ from psycopg.rows import class_row
 
 from windlass.engines.postgres.session import Connection
 
+RESETS = "changing its key would set values of other tables' rows to NULL or a default"
+RESETS_HINT = "no backup would have those; drop the ON UPDATE action, or do not change the key"
+
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
@@ -38,6 +41,12 @@ def has_key(connection: Connection, oid: int, columns: Sequence[str]) -> bool:
     values = {"oid": oid, "columns": list(columns)}
     row = connection.execute(_text("has_key.sql"), values).fetchone()
     return bool(row and row[0])
+
+
+def read_resetting(connection: Connection, oid: int, columns: Sequence[str]) -> list[str]:
+    """Foreign keys by which a change of some of the columns takes values from others' rows."""
+    values = {"oid": oid, "columns": list(columns)}
+    return [str(name) for (name,) in connection.execute(_text("resets_key.sql"), values).fetchall()]
 
 
 def is_maintained(connection: Connection, oid: int) -> bool:

@@ -21,6 +21,7 @@ from windlass.model.report import Problem
 
 Row = tuple[str, str, str, str]  # kind, object, detail, role
 _NOTHING = "^$"  # no name matches
+_OWN = "PostgreSQL's own of that name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +133,20 @@ def _problem(room: Room, user: str, kind: str, object_: str, detail: str, role: 
             return Problem(object_, f"{detail}, which windlass did not make", room.hint)
 
 
-def read_shadowing(connection: Connection[Any], schema: str, table: str) -> list[Problem]:
+def read_shadowing(
+    connection: Connection[Any], path: Sequence[str], schema: str, table: str
+) -> list[Problem]:
     """Functions and operators of untrusted roles in the schemas where a user's SQL over the table
     is resolved."""
-    rows: Iterable[Any] = connection.execute(
-        query("shadowing"), {"schema": schema, "table": table}
-    ).fetchall()
+    values = {"path": list(path), "schema": schema, "table": table}
+    rows: Iterable[Any] = connection.execute(query("shadowing"), values).fetchall()
     return [
         Problem(
             object_,
-            f"belongs to {role}, and could be run in the place of PostgreSQL's own of that name",
+            f"belongs to {role}, and could be run in the place of {whose or _OWN}",
             f"drop it, or give it to a superuser: ALTER {object_} OWNER TO postgres",
         )
-        for object_, role in rows
+        for object_, role, whose in rows
     ]
 
 

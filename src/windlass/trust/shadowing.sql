@@ -1,5 +1,5 @@
 -- Functions and operators of other roles that could be called instead of PostgreSQL's own of that
--- name.
+-- name, or instead of a trusted role's elsewhere in the path: `whose` is empty for PostgreSQL's.
 with trusted as (
     select oid from pg_catalog.pg_roles where rolsuper or rolname = current_user
     union all
@@ -8,24 +8,27 @@ with trusted as (
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where n.nspname = %(schema)s::name and c.relname = %(table)s::name
 ), path as (
-    select oid from pg_catalog.pg_namespace
-     where nspname in (%(schema)s::name, 'public'::name)
+    select oid from pg_catalog.pg_namespace where nspname = any (%(path)s::name[])
+), own as (
+    select 'pg_catalog'::pg_catalog.regnamespace::oid as oid
+), called as (
+    select 'function'::text as kind, oid::pg_catalog.regprocedure::text as object,
+           proname as name, pronamespace as space, proowner as owner
+      from pg_catalog.pg_proc
+    union all
+    select 'operator'::text, oid::pg_catalog.regoperator::text, oprname, oprnamespace, oprowner
+      from pg_catalog.pg_operator
+), hidden as (
+    select kind, name, case when space in (select oid from own) then ''::text else object end as whose
+      from called
+     where space in (select oid from own)
+        or (space in (select oid from path) and owner in (select oid from trusted))
 )
-select 'function '::text || p.oid::pg_catalog.regprocedure::text as object,
-       pg_catalog.pg_get_userbyid(p.proowner)::text as role
-  from pg_catalog.pg_proc p
- where p.pronamespace in (select oid from path)
-   and p.proowner not in (select oid from trusted)
-   and exists (select from pg_catalog.pg_proc own
-                where own.proname = p.proname
-                  and own.pronamespace = 'pg_catalog'::pg_catalog.regnamespace::oid)
-union all
-select 'operator '::text || o.oid::pg_catalog.regoperator::text,
-       pg_catalog.pg_get_userbyid(o.oprowner)::text
-  from pg_catalog.pg_operator o
- where o.oprnamespace in (select oid from path)
-   and o.oprowner not in (select oid from trusted)
-   and exists (select from pg_catalog.pg_operator own
-                where own.oprname = o.oprname
-                  and own.oprnamespace = 'pg_catalog'::pg_catalog.regnamespace::oid)
+select c.kind || ' '::text || c.object as object,
+       pg_catalog.pg_get_userbyid(c.owner)::text as role,
+       pg_catalog.min(hidden.whose) as whose
+  from called c
+  join hidden on hidden.kind = c.kind and hidden.name = c.name
+ where c.space in (select oid from path) and c.owner not in (select oid from trusted)
+ group by c.kind, c.object, c.owner
  order by 1

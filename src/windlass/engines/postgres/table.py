@@ -141,17 +141,6 @@ def list_tables(connection: Connection) -> list[str]:
     return [f"{schema}.{name}" for schema, name in rows]
 
 
-def find_path(connection: Connection, schema: str) -> None:
-    """Set search_path, so that names in the user's SQL resolve as for a user of that schema."""
-    connection.execute(sql.SQL("set search_path to {}").format(search_path(schema)))
-    # times in the database's time zone, as other users see them
-    connection.execute("reset timezone")
-
-
-def search_path(schema: str) -> sql.Composed:
-    return sql.SQL(", ").join([sql.Identifier(schema), sql.Identifier("public")])
-
-
 def in_brackets(text: str) -> sql.Composed:
     """The user's SQL in brackets. A comment at its end does not hide the closing bracket."""
     return sql.SQL("({}\n)").format(sql.SQL(text))

@@ -7,7 +7,7 @@ compared as text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from psycopg import sql
@@ -43,15 +43,44 @@ def as_in_psql(connection: Connection, schema: str) -> Iterator[None]:
         yield
 
 
+def read_path(connection: Connection, schema: str) -> list[str]:
+    """The schemas that the search_path of `read_settings` leads to, in its order. PostgreSQL's own
+    comes before them, wherever the role's path has it."""
+    with as_in_psql(connection, schema):
+        row = connection.execute(
+            "select pg_catalog.current_schemas(false)::pg_catalog.text[]"
+        ).fetchone()
+    assert row is not None
+    names = row[0] if isinstance(row[0], list) else []
+    return [str(name) for name in names if name != "pg_catalog"]
+
+
+def keep_settings(connection: Connection, schema: str, path: Sequence[str]) -> None:
+    """The settings of `read_settings`, for the rest of the session, with this path."""
+    named = ", ".join(sql.Identifier(name).as_string(connection) for name in path)
+    settings = {**read_settings(connection, schema), "search_path": named}
+    connection.execute(setting(settings, is_local=False))
+
+
+def current_settings(connection: Connection) -> dict[str, str]:
+    """Those that a session has now, so that another one can have the same."""
+    rows = connection.execute(
+        "select name, setting from pg_catalog.pg_settings where name = any(%s)", (list(_NAMES),)
+    ).fetchall()
+    return {str(name): str(value) for name, value in rows}
+
+
 def set_local(connection: Connection, settings: Mapping[str, str]) -> None:
     """For the rest of the transaction."""
     connection.execute(setting(settings))
 
 
-def setting(settings: Mapping[str, str]) -> sql.Composed:
-    """The statement that does so."""
+def setting(settings: Mapping[str, str], *, is_local: bool = True) -> sql.Composed:
+    """The statement that does so, or sets them for the session."""
     calls = sql.SQL(", ").join(
-        sql.SQL("pg_catalog.set_config({}, {}, true)").format(sql.Literal(name), sql.Literal(value))
+        sql.SQL("pg_catalog.set_config({}, {}, {})").format(
+            sql.Literal(name), sql.Literal(value), sql.Literal(is_local)
+        )
         for name, value in settings.items()
     )
     return sql.SQL("select {}").format(calls)

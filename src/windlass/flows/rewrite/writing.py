@@ -6,6 +6,7 @@ back, and it has changed nothing. If it has, those rows stay, with their stamp.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from psycopg import sql
@@ -21,11 +22,19 @@ from windlass.flows.rewrite.waits import in_short_waits, met_a_lock
 from windlass.inplace import backup
 from windlass.inplace.returning import Returned, return_deleted
 from windlass.inplace.stamping import stamp_again
-from windlass.inplace.triggers import is_maintained, read_triggers, takes_key
+from windlass.inplace.triggers import (
+    RESETS,
+    RESETS_HINT,
+    is_maintained,
+    read_resetting,
+    read_triggers,
+    takes_key,
+)
 from windlass.inplace.writing import Kind, Span, Stamp, change
 from windlass.model.event import Noticed
 from windlass.model.flow import Result
 from windlass.model.outcome import State
+from windlass.model.rewrite import RewritePlan
 from windlass.model.units import plural
 
 SWAP_ATTEMPTS = 10  # for the previous backup, which somebody may be reading
@@ -66,6 +75,7 @@ def begin(run: Rewriting) -> None:
         check_unaltered(run)
         if plan.keeps_backup:
             backup.check_place(connection, plan)
+        _check_keys(connection, plan, staging.written_columns)
         triggers = read_triggers(connection, plan.oid)
         connection.execute(staging.make_written())
         if triggers:
@@ -83,6 +93,16 @@ def begin(run: Rewriting) -> None:
         }
 
     run.once("write_rows", "begin", prepare)
+
+
+def _check_keys(connection: Connection, plan: RewritePlan, columns: Sequence[str]) -> None:
+    """Of columns that a function has changed, which no plan knows.
+
+    Raises:
+        WindlassError: their change would take values from rows of other tables.
+    """
+    if keys := read_resetting(connection, plan.oid, columns):
+        raise WindlassError(f"{plan.table}: {RESETS}: {', '.join(keys)}", hint=RESETS_HINT)
 
 
 def write_batches(run: Rewriting) -> None:
