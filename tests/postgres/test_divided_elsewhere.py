@@ -5,6 +5,7 @@ Their rows are copied, compared, repaired and given back at the topmost such anc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -96,6 +97,76 @@ def test_rows_are_repaired_and_given_back_whatever_partition_they_are_in(pair: P
     run = pair.target.value("select run from windlass.run where flow = 'repair'")
     windlass("rollback", run, "--yes", pair=pair).expect(DONE)
     assert {name: rows(pair.target, name) for name in DIVIDED} == spoiled
+
+
+# of text, whose bytes are others in another encoding
+TEXTS = {
+    "text": "v",
+    "varchar(20)": "v",
+    "name": "v",
+    "jsonb": "to_jsonb(v)",
+    "text[]": "array[v]",
+    "s.written": "v",
+    "s.text_row": "row(1, v)::s.text_row",
+}
+
+
+@pytest.fixture
+def in_latin1(pair: Pair) -> Iterator[Pair]:
+    admin = pair.source.server.admin
+    admin.run("create database in_latin1 template template0 encoding 'LATIN1'")
+    source = Database(pair.source.server, "in_latin1")
+    source.run(
+        "create schema s",
+        "create domain s.written as text",
+        "create type s.text_row as (x int, t text)",
+    )
+    yield Pair(source, pair.target)
+    admin.run("drop database in_latin1 with (force)")
+
+
+def parted(name: str, columns: str, by: str) -> list[str]:
+    makes = "create table s.{0}_{1} partition of s.{0} for values with (modulus 4, remainder {1})"
+    whole = f"create table s.{name} ({columns}) partition by hash ({by})"
+    return [whole, *(makes.format(name, at) for at in range(4))]
+
+
+def test_text_is_divided_anew_where_the_encoding_is_another(in_latin1: Pair) -> None:
+    source, target = in_latin1.source, in_latin1.target
+    for at, (key, made) in enumerate(TEXTS.items()):
+        source.run(*parted(f"p{at}", f"k {key}, v int", "k"))
+        source.run(
+            f"insert into s.p{at} select {made}, n from generate_series(1, 40) n,"
+            " lateral (select repeat(chr(223 + n % 30), 1 + n / 30)) t(v)"
+        )
+    source.run(*parted("p7", "k text, v int", "(hashtext(k))"), *parted("p8", "k int, v text", "k"))
+    source.run(
+        "insert into s.p7 select chr(223 + n % 30), n from generate_series(1, 40) n",
+        "insert into s.p8 select n, chr(223 + n % 30) from generate_series(1, 40) n",
+    )
+    migrate(in_latin1).expect(DONE)
+    verify(in_latin1).expect(DONE)
+    query = 'select k::text, v, tableoid::regclass::text from s.p{} order by k::text collate "C", v'
+    for at in range(9):
+        here, there = (sorted(one.rows(query.format(at))) for one in (source, target))
+        assert [row[:2] for row in here] == [row[:2] for row in there], at
+        assert (here == there) == (at == 8), at
+
+
+@pytest.mark.parametrize("pair", [(14, 18)], indirect=True)
+def test_a_hash_of_sort_keys_is_that_of_one_server(pair: Pair) -> None:
+    """Sort keys are those of a version of ICU."""
+    pair.source.run(
+        "create schema s",
+        "create collation s.any_case (provider = icu, locale = 'und', deterministic = false)",
+        *parted("folded", "k text collate s.any_case", "k"),
+        *parted("plain", 'k text collate "C"', "k"),
+    )
+    with Address.parse("source", pair.source.url).connect(Role.SOURCE, "test") as connection:
+        relations = {one.name.name: one for one in read_catalog(connection).relations}
+    assert relations["folded_0"].route == relations["folded_0"].text_route == Name("s", "folded")
+    assert relations["plain_0"].route is None
+    assert relations["plain_0"].text_route == Name("s", "plain")
 
 
 @pytest.mark.parametrize("pair", [(14, 18)], indirect=True)

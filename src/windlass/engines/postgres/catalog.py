@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from windlass.engines.postgres.types import (
     base_type,
     definition,
     hashes_object_ids,
+    hashes_text,
     is_known_everywhere,
     names_objects,
     wire,
@@ -368,7 +369,8 @@ def _relation(
         rows=row["rows"],
         partition_of=_name(row, "parent_"),
         has_children=row["has_children"],
-        route=_route(row["above"], types),
+        route=_route(row["above"], lambda key: hashes_object_ids(key, types), types),
+        text_route=_route(row["above"], lambda key: hashes_text(key, types), types),
         populated=row["populated"],
         has_triggers=row["has_triggers"],
         reordered=row["reordered"],
@@ -378,13 +380,16 @@ def _relation(
     )
 
 
-def _route(above: list[tuple[str, str, list[int]]], types: Types) -> Name | None:
-    """The topmost ancestor of a partition that each server divides differently."""
+def _route(
+    above: list[tuple[str, str, list[int], bool]], differs: Callable[[int], bool], types: Types
+) -> Name | None:
+    """The topmost ancestor of a partition that may be divided differently elsewhere, as the hashes
+    of a type may differ or those of a collation do."""
     return next(
         (
             Name(schema, name)
-            for schema, name, keys in above
-            if any(hashes_object_ids(key, types) for key in keys if key in types)
+            for schema, name, keys, hashes_sort_keys in above
+            if hashes_sort_keys or any(differs(key) for key in keys if key in types)
         ),
         None,
     )

@@ -25,6 +25,7 @@ class CatalogRelation(Relation):
     blocks: int = 0  # of the main fork: what ctid ranges divide
     has_children: bool = False  # COPY needs ONLY
     route: Name | None = None  # rows must enter here: each server divides them differently
+    text_route: Name | None = None  # they must where the encodings differ
     populated: bool = True  # of a materialised view
     has_triggers: bool = False  # its own, or of a foreign key from or to it
     reordered: bool = False  # an inherited column comes after one that is not

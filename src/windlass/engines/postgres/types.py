@@ -135,6 +135,31 @@ def hashes_object_ids(oid: int, types: Types) -> bool:
     return any(hashes_object_ids(one, types) for one in inside)
 
 
+# the hashes of their values, as of arrays and ranges of them, have nothing to do with text
+_WITHOUT_TEXT = {
+    "bigint", "bit", "bit varying", "boolean", "bytea", "cidr", "date", "double precision", "inet",
+    "integer", "interval", "macaddr", "macaddr8", "money", "numeric", "oid", "pg_lsn", "real",
+    "smallint", "time with time zone", "time without time zone", "timestamp with time zone",
+    "timestamp without time zone", "uuid", "xid8",
+}  # fmt: skip
+
+
+def hashes_text(oid: int, types: Types) -> bool:
+    """Whether a value's hash may be that of text, whose bytes depend on the database's encoding; or
+    differ in any case."""
+    found = base_type(oid, types)
+    if hashes_object_ids(oid, types):
+        return True
+    inside = [
+        *found.fields,
+        *([found.element] if found.is_array else []),
+        *([found.subtype] if found.kind == "r" else []),
+    ]
+    if inside:
+        return any(hashes_text(one, types) for one in inside)
+    return not (found.builtin and found.name in _WITHOUT_TEXT)
+
+
 def _is_reg(found: Type) -> bool:
     """regclass, regproc, regtype and the like, whose value is an oid of the source."""
     return found.builtin and found.name.startswith("reg")

@@ -45,11 +45,12 @@ def _plan_tables(
     most = min(BATCH_RELATIONS, most_statements(read.target.locks, spec.jobs))
     total = sum(relation.size_bytes for relation in ordered)
     limits = Limits(spec.chunk_threshold, spec.max_chunks, spec.min_chunk_rows)
-    roots = {relation.name: relation.route for relation in ordered if relation.route}
+    routes = _routes(read, ordered)
+    roots = {name: route for name, route in routes.items() if route}
     for relation, batch in zip(ordered, batches(ordered, roots, most), strict=True):
         name, arrival = target_name(relation.name, schemas), arriving[relation.name]
         columns = _columns(relation, there.get(name) if arrival is Arrival.FILL else None)
-        how = _chunk_by(spec, relation, total)
+        how, route = _chunk_by(spec, relation, total), routes[relation.name]
         yield RelationPlan(
             relation=relation.plain,
             target=name,
@@ -65,10 +66,17 @@ def _plan_tables(
                 blocks=relation.divisible_blocks,
             ),
             batch=batch,
-            enters=target_name(relation.route, schemas) if relation.route else name,
-            root=relation.route,
+            enters=target_name(route, schemas) if route else name,
+            root=route,
             reordered=relation.reordered,
         )
+
+
+def _routes(read: Read, relations: Iterable[CatalogRelation]) -> dict[Name, Name | None]:
+    """Where the rows of each enter, if it is a partition that the target may divide differently."""
+    sides = read.source.catalog.server, read.target.catalog.server
+    is_same_text = len({side.encoding for side in sides}) == 1
+    return {one.name: one.route if is_same_text else one.text_route for one in relations}
 
 
 def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:

@@ -49,8 +49,14 @@ select c.oid::bigint                                    as oid,
   left join pg_class p on p.oid = i.inhparent
   left join lateral (
          -- the topmost ancestor first, with the types whose values decide into which partition of
-         -- it a row goes: those that it hashes, and all that an expression has to do with
-         select json_agg(json_build_array(rn.nspname, rc.relname, types.found)
+         -- it a row goes: those that it hashes, and all that an expression has to do with; and
+         -- whether it hashes sort keys, as a collation that is not deterministic has it
+         select json_agg(json_build_array(rn.nspname, rc.relname, types.found,
+                                          t.partstrat = 'h'
+                                          and exists (select from unnest(t.partcollation::oid[])
+                                                                  as used(id)
+                                                        join pg_collation k on k.oid = used.id
+                                                       where not k.collisdeterministic))
                          order by a.place desc) as found
            from pg_partition_ancestors(c.oid) with ordinality as a(oid, place)
            join pg_class rc on rc.oid = a.oid
