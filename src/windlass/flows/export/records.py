@@ -1,7 +1,8 @@
 """Records of exports in the store, beside their files: when each began and how it ended.
 
-A record identifies a run, so that the same command finds the run to resume. A working process
-rewrites its record at intervals.
+A record identifies a run. A working process rewrites its record at intervals. Beside the records is
+the name of the newest run of each export, so that the same command finds the run to resume without
+reading them all.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import platform
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -34,6 +36,7 @@ BEAT_SECONDS = 15.0
 SILENCE = timedelta(seconds=60)
 RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # what a run can be called
 _FOLDER = re.compile(r"(?!\.\.?/)[^/]+/[^/]+-[0-9a-f]{8}")  # `windlass.flows.export.manifests`
+_READERS = 16  # records that are read side by side
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
 
 
@@ -134,18 +137,26 @@ class Records:
         text = json.dumps(asdict(record), indent=1, default=str)
         self._store.put(_path(record.run), text.encode())
 
+    def begin(self, record: Record) -> None:
+        """Make it the newest of its export, unless it is a scheduler's, which knows its own."""
+        if not record.external_run:
+            self._store.put(_newest(record.config), record.run.encode())
+        self.write(record)
+
     def all(self) -> Sequence[Record]:
-        """Newest first. Skips objects that are not records."""
-        paths = self._store.list(f"{FOLDER}/")
-        records = [self.read(PurePosixPath(path).stem) for path in paths]
-        found = [one for one in records if one is not None]
+        """Newest first; a request for each. Skips objects that are not records."""
+        paths = [PurePosixPath(path) for path in self._store.list(f"{FOLDER}/")]
+        runs = [path.stem for path in paths if path.suffix == ".json"]
+        with ThreadPoolExecutor(_READERS, "windlass-records") as pool:
+            found = [one for one in pool.map(self.read, runs) if one is not None]
         return sorted(found, key=lambda one: (one.started_at, one.run), reverse=True)
 
     def unfinished(self, config: str) -> Record | None:
-        """The newest unfinished run, which the same command resumes."""
-        same = (one for one in self.all() if one.config == config and not one.external_run)
-        newest = next(same, None)
-        return newest if newest and newest.state in UNFINISHED else None
+        """The newest run of an export, if it is unfinished: the same command resumes it."""
+        newest = self.read((self._store.get(_newest(config)) or b"").decode(errors="replace"))
+        if newest is None or newest.config != config or newest.external_run:
+            return None
+        return newest if newest.state in UNFINISHED else None
 
     def end(self, run: str, state: State, outcome: Outcome) -> None:
         if (found := self.read(run)) is not None:
@@ -219,7 +230,7 @@ class Recording:
         earlier = self._records.read(record.run) if self._external_run else resumed
         started_at = earlier.started_at if earlier else record.started_at
         made = replace(record, started_at=started_at, external_run=self._external_run)
-        self._records.write(made)
+        self._records.begin(made)
         self.has_begun = True
         self._stack.enter_context(self._records.alive(record.run))
 
@@ -281,6 +292,11 @@ def finished(run: str) -> Problem:
         "has finished: all that this spec asks for has arrived, and nothing would be read again",
         f"leave {word('run')} out, which the same command needs only for a name, or give another",
     )
+
+
+def _newest(config: str) -> str:
+    """Where the name of an export's newest run is."""
+    return f"{FOLDER}/{config[:32]}.newest"
 
 
 def _path(run: str) -> str:
