@@ -195,3 +195,46 @@ def test_watermarks_of_other_types(shop: Database, tmp_path: Path) -> None:
     relation["overlap-seconds"] = 60
     problems = export(shop, tmp_path, **words).expect(3).result["problems"]
     assert len(problems) == 3 and "not a time or date" in problems[0]["message"]
+
+
+@pytest.mark.parametrize("type_", ["numeric", "numeric(10, 2)", "real", "float8"])
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_a_number_that_no_other_is_above_does_not_end_the_increments(
+    value: str, type_: str, shop: Database, tmp_path: Path
+) -> None:
+    if (value, type_) == ("Infinity", "numeric(10, 2)"):
+        return  # it has none
+    shop.run(
+        f"create table m (id int primary key, at {type_} not null, note text)",
+        f"insert into m values (1, 1, 'a'), (2, '{value}', 'b')",
+    )
+    words = {"relations": {"name": "public.m", "watermark": "at"}, "disposition": "merge"}
+    export(shop, tmp_path, **words).expect(0)
+    shop.run("insert into m values (3, 5, 'c')")
+    export(shop, tmp_path, **words).expect(0)
+    assert [row[0] for row in table(tmp_path, "m")] == [1, 2, 3]
+    assert rows(tmp_path, "select cast(watermark as double) from _windlass_loads") == [(1,), (5,)]
+    said = export(shop, tmp_path, **{**words, "disposition": "append"}, warehouse=None).expect(3)
+    assert "rows have no watermark (it is NULL, infinite or NaN)" in said.said
+
+
+@pytest.mark.parametrize("value", ["infinity", "-infinity"])
+def test_append_refuses_rows_that_no_run_would_read(
+    value: str, shop: Database, tmp_path: Path
+) -> None:
+    shop.run(f"insert into shop.orders values (101, '{value}', 'odd')")
+    words = {"relations": {"name": "shop.orders", "watermark": "at"}, "disposition": "append"}
+    ran = export(shop, tmp_path, **words, warehouse=None)
+    assert "rows have no watermark" in ran.expect(3).said
+
+
+def test_a_table_that_was_made_anew_is_named(shop: Database, tmp_path: Path) -> None:
+    """Its rows may be below the watermark that the one before it had."""
+    export(shop, tmp_path, **MERGE).expect(0)
+    assert "made anew" not in export(shop, tmp_path, **MERGE).expect(0).said
+    shop.run(
+        "delete from shop.orders",
+        "insert into shop.orders values (1, '2020-01-01 00:00Z', 'anew')",
+    )
+    said = export(shop, tmp_path, **MERGE).expect(0).said
+    assert "shop.orders: all rows are below at 2024-01-01 00:01:40+00" in said

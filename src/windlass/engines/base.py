@@ -216,7 +216,8 @@ class Target(Protocol):
 def no_watermark(export: Export) -> WindlassError:
     """For rows that append could not tell from those of earlier runs."""
     return WindlassError(
-        f"{export.name}: append by {export.watermark}: rows have no watermark (it is NULL)",
+        f"{export.name}: append by {export.watermark}: rows have no watermark (it is NULL,"
+        " infinite or NaN)",
         hint="give the relation a `where` without them, another `watermark`, or merge by a key",
         side="source",
     )

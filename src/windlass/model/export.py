@@ -35,6 +35,7 @@ class Kind(StrEnum):
 
 
 NUMBERS = (Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL)
+FLOATS = (Kind.FLOAT32, Kind.FLOAT64)  # that have NaN and infinity
 STAMPS = (Kind.DATE, Kind.TIMESTAMP, Kind.INSTANT)  # what seconds can be taken from
 
 

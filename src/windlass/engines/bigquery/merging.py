@@ -10,10 +10,8 @@ from psycopg import sql
 from windlass.engines.loads import ambiguous, not_unique, without_key
 from windlass.engines.statements import Backticks, each, listed, statement, verbatim
 from windlass.errors import WindlassError
-from windlass.model.export import Export, Kind
+from windlass.model.export import FLOATS, Export
 from windlass.model.fit import Fit
-
-_FLOATS = (Kind.FLOAT32, Kind.FLOAT64)
 
 
 def retype(table: Backticks, fit: Fit) -> Iterator[str]:
@@ -93,5 +91,5 @@ def _same(export: Export) -> sql.Composed:
 def _not_numbers(export: Export) -> Iterator[sql.Composed]:
     """NaN, which equals nothing here: each merge would insert it again."""
     for one in export.columns:
-        if one.name in export.key and one.kind in _FLOATS:
+        if one.name in export.key and one.kind in FLOATS:
             yield sql.SQL("is_nan({})").format(Backticks(one.name))

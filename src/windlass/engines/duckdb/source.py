@@ -25,6 +25,7 @@ from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import BadSpec, SnapshotLost, WindlassError
 from windlass.model.export import (
+    FLOATS,
     STAMPS,
     Column,
     Described,
@@ -206,6 +207,12 @@ class DuckDbSource:
                 mark=names(export.watermark),
                 now=now,
             )
+        elif column.kind in FLOATS:  # NaN is above all of them
+            highest = statement(
+                "{most} filter (where isfinite({mark}))",
+                most=verbatim(highest),
+                mark=names(export.watermark),
+            )
         query = statement(
             "select cast({most} as varchar) from {item}",
             most=verbatim(highest),
@@ -214,9 +221,14 @@ class DuckDbSource:
         with self._asking(f"reading {export.name}") as session:
             (upto,) = session.execute(query).fetchone()
             without = statement(
-                "select 1 from {item} where {mark} is null limit 1",
+                "select 1 from {item} where {mark} is null{endless} limit 1",
                 mark=names(export.watermark),
                 item=verbatim(export.query),
+                endless=verbatim(
+                    statement(" or not isfinite({mark})", mark=names(export.watermark))
+                    if column.kind in (*STAMPS, *FLOATS)
+                    else ""
+                ),
             )
             if export.span.once and session.execute(without).fetchone():
                 raise no_watermark(export)

@@ -15,6 +15,22 @@ from windlass.engines.postgres.session import Address, Role
 from windlass.model.units import several
 
 _TIME = re.compile(r"timestamp|date$")  # types of a watermark that a moment can be compared with
+_FLOAT, _NUMERIC = re.compile(r"real$|double precision$"), re.compile(r"numeric")
+
+
+def endless(mark: sql.Composable, type_: str, version: int) -> sql.Composed | None:
+    """The condition for values that no later one is above, or that are below all: infinity and NaN.
+    None if the type has none."""
+    infinities = ["infinity", "-infinity"]
+    if _TIME.match(type_):
+        values = infinities
+    elif _FLOAT.match(type_):
+        values = ["NaN", *infinities]
+    elif _NUMERIC.match(type_):
+        values = ["NaN", *(infinities if version >= 140000 else ())]
+    else:
+        return None
+    return sql.SQL("{} in ({})").format(mark, sql.SQL(", ").join(map(sql.Literal, values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +68,26 @@ class Settled:
                 ", or set it to on",
             )
 
-    def highest(self, mark: sql.Identifier, type_: str, *, once: bool = False) -> sql.Composed:
-        """The highest value that a column's watermark may take. `once`: the highest one below which
-        no row will appear."""
-        most = sql.SQL("max({})").format(mark)
-        if not _TIME.match(type_):
-            return most
-        settled = sql.SQL("{}::timestamptz").format(sql.Literal(self.moment))
-        if not type_.endswith("with time zone"):
-            settled = sql.SQL("({} at time zone {})").format(settled, sql.Literal(self.zone))
-        if once:  # a stamp may be rounded down, to its second or day
-            settled = sql.SQL("pg_catalog.date_trunc('second', {})").format(settled)
-            return sql.SQL("{} filter (where {} < ({})::{})").format(
-                most, mark, settled, sql.SQL(type_)
-            )
-        return sql.SQL("case when {0} is not null then least({0}, {1}::{2}) end").format(
-            most, settled, sql.SQL(type_)
-        )
+    def highest(
+        self, mark: sql.Identifier, type_: str, item: sql.Composed, version: int, *, once: bool
+    ) -> sql.Composed:
+        """The query for the highest value that a column's watermark may take. `once`: the highest
+        one below which no row will appear. Conditions are in WHERE: an index still leads to it."""
+        most: sql.Composable = sql.SQL("max({})").format(mark)
+        where: sql.Composable = sql.SQL("")
+        if _TIME.match(type_):
+            settled = sql.SQL("{}::timestamptz").format(sql.Literal(self.moment))
+            if not type_.endswith("with time zone"):
+                settled = sql.SQL("({} at time zone {})").format(settled, sql.Literal(self.zone))
+            if once:  # a stamp may be rounded down, to its second or day
+                settled = sql.SQL("pg_catalog.date_trunc('second', {})").format(settled)
+                where = sql.SQL(" where {} < ({})::{}").format(mark, settled, sql.SQL(type_))
+            else:
+                text = "case when {0} is not null then least({0}, {1}::{2}) end"
+                most = sql.SQL(text).format(most, settled, sql.SQL(type_))
+        elif is_endless := endless(mark, type_, version):
+            where = sql.SQL(" where not {}").format(is_endless)
+        return sql.SQL("select ({})::text from {}{}").format(most, item, where)
 
 
 def read_settled(address: Address) -> Settled:

@@ -25,7 +25,7 @@ from windlass.engines.postgres.readers import Reader, Readers
 from windlass.engines.postgres.relation import CatalogRelation
 from windlass.engines.postgres.selecting import count_csv_losses, csv_list, from_item, select
 from windlass.engines.postgres.session import Address, Connection, cancel_active
-from windlass.engines.postgres.settled import Settled, read_settled
+from windlass.engines.postgres.settled import Settled, endless, read_settled
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.engines.postgres.users_sql import as_in_psql, read_settings, set_local
 from windlass.engines.stopping import Stops
@@ -213,11 +213,13 @@ class PostgresSource:
         once = export.span.once
         try:
             with self._scope(export):
-                if once:
-                    self._check_marked(export, mark, item)
                 type_ = self._value(_TYPE_OF_HIGHEST.format(mark, item))
-                most = self._settled.highest(mark, type_, once=once)
-                highest = self._value(sql.SQL("select ({})::text from {}").format(most, item))
+                if once:
+                    self._check_marked(export, mark, item, type_)
+                if last:
+                    self._compare(export, mark, item, last)
+                query = self._settled.highest(mark, type_, item, self._version, once=once)
+                highest = self._value(query)
             since = self._earlier(export.span, last) if last else ""
         except psycopg.Error as error:
             doing = f"reading the watermark of {export.name}"
@@ -235,16 +237,34 @@ class PostgresSource:
             return self._value(lower.format(value, sql.Literal(span.overlap)))
         return last
 
-    def _check_marked(self, export: Export, mark: sql.Identifier, item: sql.Composed) -> None:
+    @property
+    def _version(self) -> int:
+        return self._held.info.server_version
+
+    def _check_marked(
+        self, export: Export, mark: sql.Identifier, item: sql.Composed, type_: str
+    ) -> None:
         """Raises:
-        WindlassError: rows have no watermark.
+        WindlassError: rows have no watermark, or one that says nothing.
         """
         found = self._by_text.get(export.relation)
         sure = {one.name for one in found.columns if one.not_null} if found else ()
-        if export.watermark in sure:
-            return
-        if self._value(sql.SQL("select 1 from {} where {} is null limit 1").format(item, mark)):
-            raise no_watermark(export)
+        tests = [] if export.watermark in sure else [sql.SQL("{} is null").format(mark)]
+        if is_endless := endless(mark, type_, self._version):
+            tests.append(is_endless)
+        for test in tests:
+            if self._value(sql.SQL("select 1 from {} where {} limit 1").format(item, test)):
+                raise no_watermark(export)
+
+    def _compare(self, export: Export, mark: sql.Identifier, item: sql.Composed, last: str) -> None:
+        """Give a notice if all rows are below the last run's end: they may be new ones."""
+        query = sql.SQL("select case when max({}) < {} then 1 end from {}")
+        if self._value(query.format(mark, sql.Literal(last), item)):
+            self._notices = (
+                *self._notices,
+                f"{export.name}: all rows are below {export.watermark} {last}, where the last run"
+                " ended, and are not read: if it was made anew, give it another `table` or `to`",
+            )
 
     def _value(self, query: sql.Composed) -> str:
         row = self._held.execute(query).fetchone()

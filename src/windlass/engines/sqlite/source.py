@@ -119,10 +119,21 @@ class SqliteSource:
                 side="source",
             )
         mark, item = names(export.watermark), verbatim(export.query)
-        query = statement("select max({mark}) from {item}", mark=mark, item=item)
+        infinite = verbatim("(9e999, -9e999)")
+        query = statement(
+            "select max({mark}) from {item} where {mark} not in {infinite}",
+            mark=mark,
+            item=item,
+            infinite=infinite,
+        )
         with self._file.explaining(f"reading {export.name}"), self._sessions.one() as session:
             (highest,) = session.execute(query).fetchone()
-            without = statement("select 1 from {item} where {mark} is null", mark=mark, item=item)
+            without = statement(
+                "select 1 from {item} where {mark} is null or {mark} in {infinite}",
+                mark=mark,
+                item=item,
+                infinite=infinite,
+            )
             if export.span.once and session.execute(without).fetchone():
                 raise no_watermark(export)
         upto = last if highest is None else mark_text(highest)
