@@ -228,13 +228,13 @@ def test_append_refuses_rows_that_no_run_would_read(
     assert "rows have no watermark" in ran.expect(3).said
 
 
-def test_a_table_that_was_made_anew_is_named(shop: Database, tmp_path: Path) -> None:
+def test_a_table_that_was_recreated_is_named(shop: Database, tmp_path: Path) -> None:
     """Its rows may be below the watermark that the one before it had."""
     export(shop, tmp_path, **MERGE).expect(0)
-    assert "made anew" not in export(shop, tmp_path, **MERGE).expect(0).said
+    assert "re-created" not in export(shop, tmp_path, **MERGE).expect(0).said
     shop.run(
         "delete from shop.orders",
-        "insert into shop.orders values (1, '2020-01-01 00:00Z', 'anew')",
+        "insert into shop.orders values (1, '2020-01-01 00:00Z', 'again')",
     )
     said = export(shop, tmp_path, **MERGE).expect(0).said
     assert "shop.orders: all rows are below at 2024-01-01 00:01:40+00" in said

@@ -263,7 +263,7 @@ class PostgresSource:
             self._notices = (
                 *self._notices,
                 f"{export.name}: all rows are below {export.watermark} {last}, where the last run"
-                " ended, and are not read: if it was made anew, give it another `table` or `to`",
+                " ended, and are not read: if it was re-created, give it another `table` or `to`",
             )
 
     def _value(self, query: sql.Composed) -> str:
