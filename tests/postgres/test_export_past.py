@@ -92,7 +92,7 @@ def test_a_run_that_a_process_works_on_is_left_to_it(shop: Database, tmp_path: P
     assert export(shop, tmp_path, **FILES).expect(0).result["run"] != killed
     long_ago = (now - timedelta(minutes=2)).isoformat()
     newest = replace(record, run="silent", process="1 on another machine", alive_at=long_ago)
-    kept.write(replace(newest, started_at=(now + timedelta(hours=1)).isoformat()))
+    kept.begin(replace(newest, started_at=(now + timedelta(hours=1)).isoformat()))
     assert export(shop, tmp_path, **FILES).expect(0).result["run"] == "silent"
 
 
