@@ -108,9 +108,53 @@ def test_rows_that_the_run_deleted_come_back_beside_those_that_others_changed(
     assert rows(messages, where="message_id <> 4") == wanted
 
 
+@pytest.mark.parametrize("kept", ["full", "touched"])
+def test_rows_that_the_run_deleted_are_told_from_those_that_others_did(
+    kept: str, messages: Database
+) -> None:
+    """By their keys: there are as many rows without one that the run has deleted."""
+    before = rows(messages)
+    name = done(messages, {**NEW, "drop_duplicates": ["base"], "backup": kept}).run
+    written = [one for (one,) in rows(messages, "message_id", "body = 'new'")]
+    (gone, *_), (theirs, *_) = (
+        sorted({one[0] for one in before if not one[0] % 2} - {*written}),
+        written,
+    )
+    messages.run(
+        f"insert into message values ({gone}, 'base', 'inserted again', 1)",
+        f"delete from message where message_id = {theirs}",
+    )
+    refused = rollback(messages.url, name, ignore)
+    assert refused.state is State.REFUSED
+    assert "2 rows that others have changed or deleted" in str(refused.problems[0])
+    undone = rollback(messages.url, name, ignore, skip_changed=True)
+    assert undone.state is State.ROLLED_BACK
+    others = f"message_id not in ({gone}, {theirs})"
+    assert rows(messages, where=others) == [one for one in before if one[0] not in (gone, theirs)]
+    assert rows(messages, "body", f"message_id in ({gone}, {theirs})") == [("inserted again",)]
+    assert deleted_tables(messages) == []
+
+
+def deleted_tables(database: Database) -> list[str]:
+    query = "select relname::text from pg_class where relname like 'deleted\\_%' and relkind = 'r'"
+    return [one for (one,) in database.rows(query)]
+
+
+def test_the_keys_of_deleted_rows_go_with_the_backup(messages: Database) -> None:
+    words = {**NEW, "drop_duplicates": ["base"]}
+    first = done(messages, words).run
+    assert deleted_tables(messages) == [f"deleted_{first}"]
+    messages.run("update message set exported_at = '9999-12-31', body = 'x'")
+    second = done(messages, {**words, "drop_duplicates": ["exported_at"]}).run
+    assert deleted_tables(messages) == [f"deleted_{second}"]
+    messages.run("update message set exported_at = '9999-12-31'")
+    done(messages)
+    assert deleted_tables(messages) == []
+
+
 def test_rows_are_not_guessed_at_that_the_run_or_others_have_deleted(messages: Database) -> None:
     name = done(messages, {**NEW, "drop_duplicates": ["base"]}).run
-    messages.run("delete from message where message_id = 1")
+    messages.run("delete from message where message_id = 1", f"drop table windlass.deleted_{name}")
     now = rows(messages)
     outcome = rollback(messages.url, name, ignore, skip_changed=True)
     assert outcome.state is State.REFUSED
@@ -189,6 +233,29 @@ def test_as_many_backups_stay_as_the_spec_says_and_each_is_found_by_its_run(
     assert rows(messages, "message_id", "body = 'new'") == [(2,)]
     gone = rollback(messages.url, runs[0], ignore)
     assert gone.state is State.REFUSED and "its backup is gone" in str(gone.problems[0])
+
+
+def test_a_backup_of_an_undone_run_is_the_first_to_go(messages: Database) -> None:
+    words = {"keep_backups": 2}
+    first = done(messages, one_row(2, **words)).run
+    second = done(messages, one_row(4, **words)).run
+    assert rollback(messages.url, second, ignore).state is State.ROLLED_BACK
+    third = done(messages, one_row(6, **words)).run
+    assert len(backups(messages)) == 2
+    for name in (third, first):
+        assert rollback(messages.url, name, ignore).state is State.ROLLED_BACK
+
+
+def test_a_rollback_names_that_of_a_later_run_which_has_written_its_rows(
+    messages: Database,
+) -> None:
+    words = {"keep_backups": 2, **NEW, "select": "message_id = 2"}
+    first = done(messages, words).run
+    second = done(messages, {**words, "set": {"body": {"value": "newer"}}}).run
+    assert rollback(messages.url, second, ignore).state is State.ROLLED_BACK
+    said = str(rollback(messages.url, first, ignore).problems[0])
+    assert "1 row that others have changed" in said
+    assert f"the rollback of {second} counts as such a change" in said
 
 
 def test_a_plan_says_which_backups_go_and_fewer_may_be_kept_later(messages: Database) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import zlib
 from collections.abc import Callable
 from datetime import date
 from functools import partial
@@ -413,3 +415,50 @@ def test_clean_removes_a_backup_with_its_run_and_leaves_a_later_one(messages: Da
     messages.run("drop view mine")
     clean(messages.url, [later])
     assert messages.value("select to_regclass('backup.message')") is None
+
+
+# a run of another build
+
+
+def of_another_build(database: Database, name: str) -> None:
+    """Its plan has not all that this one's have."""
+    query = "select plan from windlass.run where run = %s"
+    packed = database.value(query, (name,))
+    old = {key: one for key, one in json.loads(zlib.decompress(packed)).items() if key != "kept"}
+    with database.connect() as connection:
+        connection.execute(
+            "update windlass.run set plan = %s where run = %s",
+            (zlib.compress(json.dumps(old).encode()), name),
+        )
+
+
+@pytest.mark.parametrize("external_run", ["", RUN_2], ids=["same command", "same DAG run"])
+def test_a_run_that_another_build_has_begun_is_not_resumed(
+    external_run: str, messages: Database
+) -> None:
+    steps(messages, "read_rows", "back_up_rows", external_run=external_run)
+    name, before = last_run(messages), rows(messages)
+    of_another_build(messages, name)
+    if external_run:
+        with pytest.raises(WindlassError) as caught:
+            step(messages, "delete_rows", external_run=external_run)
+        said = f"{caught.value} {caught.value.hint}"
+    else:
+        outcome = run(messages)
+        said = "\n".join([outcome.message, outcome.hint, *map(str, outcome.problems)])
+    assert f"run {name} was begun by another build of windlass" in said
+    assert "finish it or undo it with" in said
+    assert rows(messages) == before
+    (shown,) = status(messages.url)
+    assert (shown.run, shown.source, shown.state) == (name, "public.message", State.RUNNING)
+
+
+def test_a_run_that_another_build_has_done_is_shown_and_not_undone(messages: Database) -> None:
+    name = done(messages).run
+    of_another_build(messages, name)
+    (shown,) = status(messages.url)
+    assert (shown.run, shown.rows, shown.state) == (name, 20, State.DONE)
+    assert "another build of windlass" in refusal(messages, name)
+    assert [one.backup for one in read_left(messages.url)] == [None]
+    messages.run("update message set exported_at = '9999-12-31' where message_id = 2")
+    assert done(messages).counts["written"] == 1

@@ -17,7 +17,7 @@ from windlass.engines.postgres.table import (
     read_table,
 )
 from windlass.errors import Refused, WindlassError
-from windlass.inplace import access
+from windlass.inplace import access, deleted
 from windlass.inplace.keeping import beside, read_owner, sign, surplus
 from windlass.inplace.staging import Staging
 from windlass.model.relation import Name
@@ -70,6 +70,7 @@ def drop_backup(connection: Connection, backup: Name, run: str) -> None:
         detail = (error.diag.message_detail or str(error)).replace("\n", "; ")
         hint = "drop that, or let it refer to something else"
         raise Refused([Problem(f"table {backup}", f"is in use: {detail}", hint)]) from None
+    deleted.drop(connection, run)
 
 
 def whose(owner: tuple[str, str], table: Name) -> str:
@@ -185,6 +186,8 @@ def _clear_place(connection: Connection, plan: RewritePlan) -> None:
         connection.execute(sql.SQL("alter table {} rename to {}").format(identifier(old), name))
     else:
         connection.execute(sql.SQL("drop table if exists {}").format(identifier(old)))
+        if run:
+            deleted.drop(connection, run)
 
 
 def _drop_surplus(connection: Connection, plan: RewritePlan) -> None:
@@ -194,6 +197,7 @@ def _drop_surplus(connection: Connection, plan: RewritePlan) -> None:
             locking = sql.SQL("lock table {} in access exclusive mode nowait")
             connection.execute(locking.format(identifier(one.place)))
             connection.execute(sql.SQL("drop table {}").format(identifier(one.place)))
+            deleted.drop(connection, one.run)
 
 
 def drop_unfinished(connection: Connection, plan: RewritePlan) -> None:

@@ -64,12 +64,14 @@ def list_backups(connection: Connection, plan: RewritePlan) -> list[Kept]:
 
 
 def _began(connection: Connection, runs: list[str]) -> dict[str, tuple[float, str]]:
-    """When runs began; without those that the journal has lost, which are the oldest."""
+    """When runs began; without those that are undone or that the journal has lost: their backups
+    are of no more use, so they count as the oldest."""
     there = connection.execute("select to_regclass('windlass.run') is not null").fetchone()
     if not (there and there[0]):
         return {}
     rows: list[Any] = connection.execute(
-        "select run, extract(epoch from started_at)::float from windlass.run where run = any(%s)",
+        "select run, extract(epoch from started_at)::float from windlass.run"
+        " where run = any(%s) and state <> 'rolled back'",
         (runs,),
     ).fetchall()
     return {run: (seconds, run) for run, seconds in rows}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import LiteralString
 
 from psycopg import sql
 from psycopg.errors import DependentObjectsStillExist
@@ -13,6 +13,8 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import identifier, may_create_in, read_columns, read_table
 from windlass.errors import Refused
 from windlass.inplace.backup import check_access, find_place, owner_of, place_of
+from windlass.inplace.deleted import find as find_deleted
+from windlass.inplace.deleted import read_keys
 from windlass.inplace.relatives import read_problems
 from windlass.inplace.staging import same_image
 from windlass.inplace.triggers import RESETS, RESETS_HINT, read_resetting
@@ -36,6 +38,7 @@ class Done:
     changed: Sequence[str]  # columns that it has written
     deleted: int  # rows that it deleted and did not restore itself
     transactions: sql.Composed  # a query for the ids of those in which it wrote
+    undone: Sequence[str] = ()  # later runs that were rolled back, which has written rows too
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +88,21 @@ def put_back(
     theirs = 0 if others is Others.LOSE else beside.count_others(connection, done)
     if theirs and others is Others.REFUSE:
         message = f"{plural(theirs, 'row')} that others have changed or deleted since would be lost"
+        if done.undone:
+            message += f"; the rollback of {' and '.join(done.undone)} counts as such a change"
         raise Refused([Problem(str(plan.table), message, FORCE)])
     own = sql.SQL(" and t.xmin in ({})").format(done.transactions) if theirs else sql.Composed([])
     wanted = beside.count_differing(connection, own)
     put = beside.update(connection, own)
-    gone = _count(connection, beside.count_gone())
-    if theirs and 0 < done.deleted < gone:
+    gone = _count(connection, beside.count_gone(mine=bool(theirs)))
+    if theirs and 0 < done.deleted < gone and beside.deleted is None:
         message = f"of {plural(gone, 'row')} that are gone the run has deleted {done.deleted}"
         hint = f"which of them is not known: restore them with {word('into')}, and insert yours"
         raise Refused([Problem(str(plan.table), message, hint)])
     inserted = 0
     if done.deleted or not theirs:
         wanted += gone
-        inserted = beside.insert(connection)
+        inserted = beside.insert(connection, mine=bool(theirs))
     if kept := wanted - put - inserted:
         message = f"a BEFORE trigger returns NULL for {plural(kept, 'row')} that would come back"
         raise Refused([Problem(str(plan.table), message, "disable it for the rollback")])
@@ -168,10 +173,12 @@ def _beside(connection: Connection, plan: RewritePlan, done: Done) -> _Beside:
         raise Refused([Problem(f"run {plan.run}", message, "restore it by hand")])
     names = {one.name for one in kept}
     stored = [one for one in columns if one.name in names and not one.generated]
+    key = _key(connection, plan, backup, done.changed)
     return _Beside(
         plan.table,
         backup,
-        _key(connection, plan, backup, done.changed),
+        find_deleted(connection, plan.run, key),
+        key,
         [one.name for one in stored],
         # all but GENERATED ALWAYS AS IDENTITY, which no UPDATE can set to a value
         [one.name for one in stored if one.identity != "a"],
@@ -185,6 +192,7 @@ class _Beside:
 
     table: Name
     backup: Name
+    deleted: Name | None  # the keys of rows that the run has deleted, if they are known
     key: tuple[str, ...]
     stored: list[str]  # columns of both
     may_change: list[str]
@@ -192,7 +200,10 @@ class _Beside:
 
     @property
     def _same_key(self) -> sql.Composed:
-        pairs = zip(_of("t", self.key), _of("b", self.key), strict=True)
+        return self._same("t")
+
+    def _same(self, alias: LiteralString) -> sql.Composed:
+        pairs = zip(_of(alias, self.key), _of("b", self.key), strict=True)
         return sql.SQL(" and ").join(sql.SQL("{} = {}").format(*pair) for pair in pairs)
 
     @property
@@ -201,18 +212,26 @@ class _Beside:
         same = same_image(_of("t", self.stored), _of("b", self.stored))
         return sql.SQL("(not {}{})").format(same, sql.Composed(added))
 
-    @property
-    def _gone(self) -> sql.Composed:
+    def _gone(self, *, mine: bool) -> sql.Composed:
+        """Rows that only the backup has; `mine`: without those that others have deleted, if they
+        can be told apart."""
         form = sql.SQL("{} b where not exists (select from {} t where {})")
-        return form.format(identifier(self.backup), identifier(self.table), self._same_key)
+        gone = form.format(identifier(self.backup), identifier(self.table), self._same_key)
+        if not mine or self.deleted is None:
+            return gone
+        by_run = sql.SQL(" and exists (select from {} d where {})")
+        return gone + by_run.format(identifier(self.deleted), self._same("d"))
 
-    def count_gone(self) -> sql.Composed:
-        return sql.SQL("select count(*) from {}").format(self._gone)
+    def count_gone(self, *, mine: bool = False) -> sql.Composed:
+        return sql.SQL("select count(*) from {}").format(self._gone(mine=mine))
 
     def count_others(self, connection: Connection, done: Done) -> int:
         theirs = sql.SQL(" and t.xmin not in ({})").format(done.transactions)
         gone = _count(connection, self.count_gone())
-        return self.count_differing(connection, theirs) + max(gone - done.deleted, 0)
+        known = done.deleted
+        if self.deleted is not None:
+            known = _count(connection, self.count_gone(mine=True))
+        return self.count_differing(connection, theirs) + max(gone - known, 0)
 
     def count_differing(self, connection: Connection, which: sql.Composable) -> int:
         """How many rows differ from the backup's; `which` narrows them down."""
@@ -237,15 +256,15 @@ class _Beside:
         )
         return connection.execute(query).rowcount
 
-    def insert(self, connection: Connection) -> int:
-        """How many rows were gone."""
+    def insert(self, connection: Connection, *, mine: bool) -> int:
+        """How many rows were gone; see `_gone`."""
         comma = sql.SQL(", ")
         form = sql.SQL("insert into {} ({}) overriding system value select {} from {}")
         query = form.format(
             identifier(self.table),
             comma.join(map(sql.Identifier, self.stored)),
             comma.join(_of("b", self.stored)),
-            self._gone,
+            self._gone(mine=mine),
         )
         return connection.execute(query).rowcount
 
@@ -270,18 +289,7 @@ def _key(
     Raises:
         Refused: nothing does.
     """
-    rows: list[Any] = connection.execute(
-        "select array(select a.attname::text from unnest(i.indkey) with ordinality"
-        "  k (number, place) join pg_attribute a"
-        "  on a.attrelid = i.indrelid and a.attnum = k.number order by place)"
-        " from pg_index i where i.indrelid = %s and i.indisunique and i.indisvalid"
-        " and i.indpred is null and i.indexprs is null"
-        " and i.indnkeyatts = i.indnatts and not exists (select from pg_attribute a"
-        "  where a.attrelid = i.indrelid and a.attnum = any(i.indkey) and not a.attnotnull)"
-        " order by i.indisprimary desc, i.indexrelid",
-        (plan.oid,),
-    ).fetchall()
-    keys = [tuple(map(str, row[0])) for row in rows]
+    keys = read_keys(connection, plan.oid)
     moved = {*changed, plan.stamp}
     for key in keys:
         if not moved.intersection(key) and _holds_for(connection, backup, key):

@@ -223,12 +223,20 @@ def read_plan(connection: Session, run: str) -> Plan:
     try:
         return _plans().validate_json(read_packed(connection, run))
     except (ValidationError, zlib.error):
-        query = "select version from windlass.run where run = %s"
-        ((version,),) = connection.execute(query, (run,)).fetchall()
-    raise WindlassError(
-        f"run {run} was begun by windlass {version}, whose plan windlass {__version__} cannot read",
-        hint=f"finish it or undo it with windlass {version}; DROP SCHEMA windlass CASCADE forgets"
-        " all runs",
+        raise unreadable(connection, run) from None
+
+
+def unreadable(connection: Session, run: str) -> WindlassError:
+    """For a plan that another version has written."""
+    query = "select version from windlass.run where run = %s"
+    ((version,),) = connection.execute(query, (run,)).fetchall()
+    whose = (
+        "whose plan this build" if version == __version__ else f"whose plan windlass {__version__}"
+    )
+    by = f"another build of windlass {version}" if version == __version__ else f"windlass {version}"
+    return WindlassError(
+        f"run {run} was begun by {by}, {whose} cannot read",
+        hint=f"finish it or undo it with {by}; DROP SCHEMA windlass CASCADE forgets all runs",
     )
 
 

@@ -224,8 +224,8 @@ class Rewriting(Reporting):
                 )
 
     def _use(self, run: records.Run) -> None:
-        self._found = run
         self._plan = read_rewrite_plan(self.connection, run.run)
+        self._found = run
         self._journal = Journal(run.run, working_in_place, run.epoch)
         self._journal.read(self.connection)
         name_session(self.connection, session_name(run.run))

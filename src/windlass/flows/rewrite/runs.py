@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import read_columns
@@ -25,8 +25,15 @@ _PLAN = TypeAdapter(RewritePlan)
 
 
 def read_rewrite_plan(connection: Connection, run: str) -> RewritePlan:
-    """The plan of a run of the flow `rewrite`, from the journal."""
-    return _PLAN.validate_json(records.read_packed(connection, run))
+    """The plan of a run of the flow `rewrite`, from the journal.
+
+    Raises:
+        WindlassError: another version began it, whose plans this one cannot read.
+    """
+    try:
+        return _PLAN.validate_json(records.read_packed(connection, run))
+    except ValidationError:
+        raise records.unreadable(connection, run) from None
 
 
 def begin_run(

@@ -8,6 +8,7 @@ from typing import Any
 from windlass.engines.postgres.lock import read_holder, relation_key
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.table import identifier
+from windlass.errors import WindlassError
 from windlass.flows.rewrite.runs import (
     count,
     read_lines,
@@ -23,8 +24,11 @@ from windlass.model.relation import Name
 
 
 def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
-    """One line of `windlass status`."""
-    plan = read_rewrite_plan(connection, found.run)
+    """One line of `windlass status`; without what only a plan says, if another version wrote it."""
+    try:
+        plan = read_rewrite_plan(connection, found.run)
+    except WindlassError:
+        return _without_plan(found)
     lines = read_lines(connection, found.run)
     holder = read_holder(connection, relation_key(plan.oid))
     counts = count(plan, lines)
@@ -49,9 +53,31 @@ def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
     )
 
 
+def _without_plan(found: records.Run) -> RunStatus:
+    return RunStatus(
+        run=found.run,
+        flow=found.flow,
+        state=found.state,
+        source=found.source,
+        started_at=found.started_at,
+        finished_at=found.finished_at,
+        relations_done=int(found.state is State.DONE),
+        relations=1,
+        rows=found.outcome.counts.get("written", 0) if found.outcome else 0,
+        bytes=0,
+        bytes_planned=0,
+        step="",
+        set_aside=0,
+        active=False,
+    )
+
+
 def rewrite_left(connection: Connection, run: records.Run, left: Left) -> Left:
     """The run's backup, a table."""
-    place = backup.find_place(connection, read_rewrite_plan(connection, run.run))
+    try:
+        place = backup.find_place(connection, read_rewrite_plan(connection, run.run))
+    except WindlassError:
+        place = None
     size_bytes = _size_bytes(connection, place) if place else 0
     return replace(left, schemas=(), size_bytes=size_bytes, backup=place)
 

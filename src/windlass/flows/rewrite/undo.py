@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from psycopg import sql
 
@@ -15,7 +16,7 @@ from windlass.flows.migrate.written import written_since
 from windlass.flows.rewrite.runs import deleted_rows, has_changed, read_lines, read_rewrite_plan
 from windlass.flows.rewrite.waits import in_short_waits
 from windlass.flows.rollback import already_undone, find_run
-from windlass.inplace import backup, restoring
+from windlass.inplace import backup, deleted, restoring
 from windlass.inplace.access import enter
 from windlass.inplace.staging import Staging
 from windlass.journal import records
@@ -80,17 +81,18 @@ def undo_rewrite(
     if read_name(connection, plan.oid) != plan.table:
         raise Refused([Problem(what, f"{plan.table} is another table now, or gone")])
     restoring.find_backup(connection, plan)
-    _expect_no_later(connection, found)
+    done = replace(done, undone=_expect_no_later(connection, found))
     enter(connection, plan.table)
 
     def put_back(timeout: str) -> restoring.Restored:
         with explaining(f"undoing run {found.run}", side="database"), connection.transaction():
             connection.execute("set local synchronous_commit = on")
             connection.execute(sql.SQL("set local lock_timeout to {}").format(sql.Literal(timeout)))
-            if found.state in UNFINISHED and plan.kept.level == "touched":
-                backup.keep_touched(connection, Staging(plan))
+            if found.state in UNFINISHED:
+                _keep_unfinished(connection, Staging(plan))
             restored = restoring.put_back(connection, plan, done, others)
             Staging(plan).drop(connection)
+            deleted.drop(connection, plan.run)
             backup.drop_unfinished(connection, plan)
             records.set_state(connection, found.run, State.ROLLED_BACK)
             return restored
@@ -110,6 +112,14 @@ def undo_rewrite(
         rows = plural(restored.altered, "row")
         stayed.append(f"{rows} of {plan.table} as triggers have made them, not as in the backup")
     return Undone(message, stayed)
+
+
+def _keep_unfinished(connection: Connection, staging: Staging) -> None:
+    """What a run keeps for its rollback when it has written its last row."""
+    if staging.plan.kept.level == "touched":
+        backup.keep_touched(connection, staging)
+    if staging.exists(connection, "_gone"):
+        deleted.keep(connection, staging)
 
 
 def restore_rewrite(connection: Connection, found: records.Run, into: Name) -> Undone:
@@ -132,22 +142,27 @@ def restore_rewrite(connection: Connection, found: records.Run, into: Name) -> U
     return Undone(f"{message}; {plan.table} is unchanged", rows=rows)
 
 
-def _expect_no_later(connection: Connection, found: records.Run) -> None:
+def _expect_no_later(connection: Connection, found: records.Run) -> list[str]:
     """Check for later runs: one without a backup, or with one elsewhere, leaves this run's in
-    place.
+    place. Returns those that were rolled back.
 
     Raises:
         Refused: a later run's changes would be lost too.
     """
+    undone: list[str] = []
     runs = records.read_runs(connection, flow=found.flow)
     for one in runs[: next(place for place, one in enumerate(runs) if one.run == found.run)]:
-        if one.source != found.source or one.state is State.ROLLED_BACK:
+        if one.source != found.source:
+            continue
+        if one.state is State.ROLLED_BACK:
+            undone.append(one.run)
             continue
         plan = read_rewrite_plan(connection, one.run)
         if has_changed(plan, read_lines(connection, one.run)):
             message = f"run {one.run}, which came later, has changed the table as well"
             hint = "undo that one first, if it has a backup, or restore by hand"
             raise Refused([Problem(f"run {found.run}", message, hint)])
+    return undone
 
 
 def drop_run(connection: Connection, plan: RewritePlan, added: Sequence[str]) -> str:

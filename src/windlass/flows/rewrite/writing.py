@@ -19,7 +19,7 @@ from windlass.flows.rewrite.batches import Batches, check_unaltered
 from windlass.flows.rewrite.context import Rewriting
 from windlass.flows.rewrite.runs import attempts, deleted_rows, written_rows
 from windlass.flows.rewrite.waits import in_short_waits, met_a_lock
-from windlass.inplace import backup
+from windlass.inplace import backup, deleted
 from windlass.inplace.returning import Returned, return_deleted
 from windlass.inplace.stamping import stamp_again
 from windlass.inplace.triggers import (
@@ -195,6 +195,8 @@ def _finish(run: Rewriting, connection: Connection, timeout: str, *, swaps: bool
     if plan.keeps_backup and (rows or gone):
         if plan.kept.level == "touched" and rows + gone < run.note("back_up_rows", "copy")["rows"]:
             backup.keep_touched(connection, staging)
+        if gone:
+            deleted.keep(connection, staging)
         keep = backup.swap if swaps else backup.keep_beside
         place = str(keep(connection, plan))
     left = left_over(run, "write_rows", Kind.ROWS)
