@@ -37,6 +37,7 @@ class Done:
     can_be_retried: bool = True
     pushed: dict[str, Any] = field(default_factory=dict)
     log: str = ""
+    wrote: list[str] = field(default_factory=list)  # the datasets that OpenLineage hears of
 
 
 @dataclass
@@ -102,6 +103,7 @@ def executed(
         ours.removeHandler(handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     found.pushed, found.log = ti.pushed, "\n".join(handler.lines)
+    found.wrote = [one.target.name for one in getattr(task, "arrived", ())]
     return found
 
 
@@ -130,6 +132,7 @@ def test_a_migration_between_two_tasks_and_the_rollback_of_what_it_returned(
     assert not done.failed, done.failed
     assert (done.result["state"], done.result["rows"]) == ("done", 1000)
     assert done.result["verified"] == "full"
+    assert done.wrote == [f"{shop.target.name}.shop.item"]
     assert "Migrated" in done.log and PASSWORD not in done.log + repr(done)
     assert content_difference(shop.source, shop.target) == []
 
@@ -224,6 +227,7 @@ def test_a_rewrite_and_an_export_that_are_cleared_do_nothing_again(
         assert shop.value("select count(*) from shop.item where length(note) = 33") == 10
         done = process.submit(executed, "ExportOperator", exporting, conns).result()
         assert (done.result["state"], done.result["rows"]) == ("done", 1000), done.failed
+        assert done.wrote == [f"{tmp_path}/shop.item"]
         assert len(list(tmp_path.rglob("*.parquet"))) == 1
 
 

@@ -257,6 +257,7 @@ def differ(folder: str) -> dict[str, Any]:
         step = Step("end", light_candles)
         outcome = None
         words = None
+        arrived = ()
 
         def run(self) -> None:
             found = Difference(DifferenceKind.COUNT, "shop.item", "has too few rows")
@@ -303,6 +304,7 @@ def finished(states: dict[str, str], folder: str = "", url: str = "") -> dict[st
     """What the end of a migration leaves behind whose own comparison has found nothing."""
     from airflow.sdk.exceptions import AirflowFailException
 
+    from windlass.flows.migrate.outline import MIGRATE
     from windlass.model.flow import Words
     from windlass.model.outcome import Outcome, State
 
@@ -311,6 +313,7 @@ def finished(states: dict[str, str], folder: str = "", url: str = "") -> dict[st
     class Part:
         step = Step("generate_migration_summary", light_candles)
         outcome = Outcome("20260101_0000_abcd", State.DONE, 3.0, verified="full")
+        flow, arrived = MIGRATE, ()
         words = Words("migrate", "Migrating", "Migrated", "migration", "")
         board = Board(ti)  # type: ignore[arg-type]
 

@@ -20,6 +20,7 @@ from servers import Pair, free_port
 from windlass.airflow.board import Board
 from windlass.airflow.connections import _conninfo
 from windlass.airflow.ending import block_lines
+from windlass.airflow.lineage import operator_lineage
 from windlass.airflow.work import Part
 from windlass.errors import (
     ConnectionLost,
@@ -318,6 +319,26 @@ def test_the_last_task_knows_what_the_command_line_shows_at_the_end(pair: Pair) 
     assert re.search(r"rows +1,500  [\d.]+k? rows/s", text), text
     assert re.search(r"copy tables +[\d.]+ s", text), text
     assert re.search(r"public\.item +1,000 .* ✓ full", text), text
+
+
+def test_the_lineage_of_a_migration_has_its_tables_columns_rows_and_bytes(pair: Pair) -> None:
+    with done_but_the_end(pair) as others:
+        last = part(pair, "generate_migration_summary", others)
+        last.run()
+    event = operator_lineage(last.arrived)
+    source, target = pair.source, pair.target
+    inputs = {one.name: one.namespace for one in event.inputs}
+    assert inputs == {f"{source.name}.public.{table}": f"postgres://127.0.0.1:{source.server.port}"
+                      for table in ("item", "sale")}  # fmt: skip
+    (item,) = [one for one in event.outputs if one.name == f"{target.name}.public.item"]
+    assert item.namespace == f"postgres://127.0.0.1:{target.server.port}"
+    counted = item.outputFacets["outputStatistics"]
+    assert counted.rowCount == 1_000 and counted.size > 0
+    (note,) = item.facets["columnLineage"].fields["note"].inputFields
+    assert (note.name, note.field) == (f"{source.name}.public.item", "note")
+    (became,) = note.transformations
+    assert (became.type, became.subtype, became.masking) == ("DIRECT", "IDENTITY", False)
+    assert ("note", "text") in [(one.name, one.type) for one in item.facets["schema"].fields]
 
 
 PLANTED = ("delete from item where id = 7", "update item set note = 'other' where id = 77",

@@ -297,6 +297,7 @@ globals().update(
     )
 )
 """
+CONNECTIONS = "select conn_id from connection"
 OTHERS = """
 # an Airflow DAG that fails, and one that loses something
 from windlass.airflow import Ending, export_dag
@@ -374,9 +375,10 @@ def test_a_table_is_exported_by_a_real_airflow(exporter: Exporter) -> None:
     ended.expect("success")
     query = "select conn_id, password from connection where conn_id = 'airflow_db'"
     assert rows(exporter.folder, query) == [("airflow_db", "***")]
-    assert ended.xcom("check_rows")["assets"] == [
-        {"uri": f"duckdb:///{str(exporter.folder)[1:]}/w.duckdb/main/connection"}
-    ]
+    (asset,) = ended.xcom("check_rows")["assets"]
+    uri = f"duckdb:///{str(exporter.folder)[1:]}/w.duckdb/main/connection"
+    assert (asset.pop("uri"), asset.pop("rows")) == (uri, len(exporter.own.rows(CONNECTIONS)))
+    assert sorted(asset) == ["bytes", "run", "snapshot"] and all(asset.values())
     assert list((exporter.folder / "files").rglob("part*")) == []
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_KNOWN = ("rows", "bytes", "snapshot", "lsn")  # of a relation, as far as its flow knows them
+_KNOWN = ("run", "rows", "bytes", "snapshot", "lsn")  # of a relation, as far as its flow knows them
 MOST_ASSETS = 500  # of one run; a scheduler writes an event for each
 
 
@@ -39,6 +39,6 @@ def _events(result: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
     """Of each relation its address, and what a consumer wants to know: run, rows, snapshot."""
     for one in result.get("assets", ()):
         found = one.get("uri") or uri(one["place"], one["database"], one["schema"], one["table"])
-        known = {"run": result.get("run"), **{key: one.get(key) for key in _KNOWN}}
+        known = {"run": result.get("run"), **{key: one[key] for key in _KNOWN if key in one}}
         if found:
             yield found, {key: value for key, value in known.items() if value not in (None, "")}

@@ -26,6 +26,7 @@ from windlass.airflow.checking import (
 from windlass.airflow.clouds import WAREHOUSE
 from windlass.airflow.findings import MOST_SHOWN, difference_lines, lines_of
 from windlass.airflow.form import as_key
+from windlass.airflow.lineage import Traced, arrived_of
 from windlass.airflow.operators import ReportLink, give_up, push_problems, read_words
 from windlass.airflow.params import STANDING
 from windlass.errors import BadSpec, Interrupted, Refused, WindlassError
@@ -166,7 +167,7 @@ def _part(context: Context) -> str:
     return f"{ti.task_id}[{index}]" if index is not None and index >= 0 else str(ti.task_id)
 
 
-class _SpecOperator(CommandOperator):
+class _SpecOperator(Traced, CommandOperator):
     """A run of a flow with a spec. Options of the spec may be given by their names, too:
     ``schema="shop"``."""
 
@@ -177,11 +178,23 @@ class _SpecOperator(CommandOperator):
         return read_with_connections(flow_named(self.flow_name), self.spec, self.connections)
 
     def _command(self, context: Context) -> Outcome:
+        from windlass.airflow.metrics import Metrics
         from windlass.airflow.work import log_event
         from windlass.api import run_spec
 
         run = external_run(context["ti"], _part(context))
-        return run_spec(self._read_spec(), log_event, external_run=run, **self._given())
+        flow, opened = flow_named(self.flow_name), list[Any]()
+        metrics = Metrics(flow, context["ti"].dag_id)
+        outcome = run_spec(
+            self._read_spec(),
+            metrics.counting(log_event),
+            external_run=run,
+            opened=opened.append,
+            **self._given(),
+        )
+        metrics.end(outcome)
+        self.arrived = arrived_of(flow, opened[-1], outcome) if opened else ()
+        return outcome
 
     def _given(self) -> dict[str, Any]:
         """More keywords of the flow's context."""
@@ -286,12 +299,15 @@ class VerifyOperator(_TwoSides):
         self.repair = repair
 
     def _command(self, context: Context) -> Outcome:
+        from windlass.airflow.metrics import Metrics
         from windlass.airflow.work import log_event
         from windlass.api import verify
         from windlass.model.repair import Repairing
 
         spec: Any = self._read_spec()
-        return verify(spec, log_event, repair=Repairing() if self.repair else None)
+        outcome = verify(spec, log_event, repair=Repairing() if self.repair else None)
+        Metrics(flow_named(self.flow_name), context["ti"].dag_id).end(outcome)
+        return outcome
 
 
 class RewriteOperator(_SpecOperator):

@@ -29,6 +29,7 @@ from windlass.airflow.findings import (
     lines_of,
 )
 from windlass.airflow.form import as_field, as_key
+from windlass.airflow.lineage import Traced
 from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, NoSlot, PoolWatch
 from windlass.airflow.shares import Share, count_shares, divide
 from windlass.airflow.templates import digest, has_template
@@ -109,7 +110,8 @@ class FlowOperator(BaseOperator):
         gc.freeze()
         from windlass.airflow.clouds import with_logins
         from windlass.airflow.connections import addresses
-        from windlass.airflow.work import SLOT_SECONDS, Part
+        from windlass.airflow.metrics import Metrics
+        from windlass.airflow.work import SLOT_SECONDS, Part, log_event
 
         flow: Any = resolve_place(self.flow)
         self._check_same(context)
@@ -123,6 +125,7 @@ class FlowOperator(BaseOperator):
             Board(context["ti"], self.group),
             jobs or spec.jobs,
             min(SLOT_SECONDS, self._patience_seconds(context)),
+            emit=Metrics(flow, context["ti"].dag_id).counting(log_event),
         )
 
     def _check_same(self, context: Context) -> None:
@@ -292,7 +295,7 @@ class StepOperator(FlowOperator):
         """The same."""
 
 
-class EndOperator(StepOperator):
+class EndOperator(Traced, StepOperator):
     """The step that ends a flow: logs how the run ended, publishes the relations as assets, and
     writes a report. `checks` are tasks that may have failed before: what they have found belongs to
     the run's end."""
@@ -321,6 +324,7 @@ class EndOperator(StepOperator):
         return found
 
     def _publish(self, context: Context, part: Part, result: Mapping[str, Any]) -> None:
+        self._observe(context, part)
         self._report(context, part, result)
         failed = self.checks and part.board.failed_of(self.checks)
         if failed:  # without differences: those would have ended the run as different
@@ -336,6 +340,7 @@ class EndOperator(StepOperator):
 
     def _publish_differences(self, context: Context, part: Part, error: Different) -> None:
         """Airflow drops what a failing task returns: it is pushed before the task fails."""
+        self._observe(context, part)
         found = [one.to_json() for one in error.differences]
         result = small({**error.summary, "differences": found[:MOST_SHOWN]})
         context["ti"].xcom_push(key="return_value", value=result)
@@ -343,6 +348,14 @@ class EndOperator(StepOperator):
             self._report(context, part, small({**error.summary, "differences": found}))
         except Exception:  # the differences matter more than a report that cannot be written
             log.exception("the report could not be written into %s", self.report_folder)
+
+    def _observe(self, context: Context, part: Part) -> None:
+        """Send the run's metrics, and keep its lineage for OpenLineage."""
+        from windlass.airflow.metrics import Metrics
+
+        self.arrived = part.arrived
+        if part.outcome:
+            Metrics(part.flow, context["ti"].dag_id).end(part.outcome)
 
     def _report(self, context: Context, part: Part, result: Mapping[str, Any]) -> None:
         """Log the block that the command line prints at the end of such a run, and write it into

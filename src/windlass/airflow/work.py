@@ -17,8 +17,10 @@ import tenacity
 from windlass.airflow.board import Board
 from windlass.airflow.ending import Reports, outcome_of
 from windlass.airflow.findings import unfinished, without_known
+from windlass.airflow.lineage import arrived_of
 from windlass.errors import ConnectionLost, Different, RunLost, SnapshotLost, WindlassError
 from windlass.model.event import (
+    Emit,
     Event,
     FlowPlanned,
     ItemFinished,
@@ -27,6 +29,7 @@ from windlass.model.event import (
     StepFinished,
 )
 from windlass.model.flow import ONE, Flow, Item, Result, Step, Words, resolve
+from windlass.model.lineage import Arrived
 from windlass.model.outcome import Outcome
 from windlass.model.units import bytes_text, several
 from windlass.run.context import Held
@@ -56,6 +59,8 @@ class Part:
     # results of tasks that are no steps of the flow, by task
     beside: Mapping[str, Result] = field(default_factory=dict)
     outcome: Outcome | None = None  # of the whole run, once its last step is done
+    arrived: Sequence[Arrived] = ()  # what the whole run has written, likewise
+    emit: Emit = field(default_factory=lambda: log_event)
     _may_stand_in: bool = True
 
     @property
@@ -92,10 +97,13 @@ class Part:
             yield
         except Different as error:
             if ends:
-                self.outcome = outcome_of(context, error)
+                self._keep(context, outcome_of(context, error))
             raise
         if ends:
-            self.outcome = outcome_of(context)
+            self._keep(context, outcome_of(context))
+
+    def _keep(self, context: Held, outcome: Outcome) -> None:
+        self.outcome, self.arrived = outcome, arrived_of(self.flow, context, outcome)
 
     def list_items(self) -> Sequence[Item]:
         """The items of a step that fans out."""
@@ -253,7 +261,7 @@ class Part:
 
     def _context(self) -> Held:
         words = {"external_run": self.board.external_run, "patient": True}
-        context: Held = resolve(self.flow.context)(self.spec, log_event, **words)
+        context: Held = resolve(self.flow.context)(self.spec, self.emit, **words)
         return context
 
     def _catch_up(self, context: Held) -> None:

@@ -151,6 +151,10 @@ class Source(Protocol):
     def pieces(self, export: Export) -> Sequence[Piece]:
         """What all rows of an export are in, if ranges of blocks can be read; else nothing."""
 
+    def assets(self, export: Export) -> list[dict[str, str]]:
+        """As `Target.assets`, of what an export reads: its relation, or the tables that its query
+        names with their schemas. Connects to nothing."""
+
     def span(self, export: Export, last: str) -> Span:
         """The range of a watermark to read: it was last loaded up to `last`."""
 

@@ -166,6 +166,9 @@ class Flow(Generic[Context]):
     resumes: bool = True
     past: Callable[..., Any] | str = ""  # of a spec, a `windlass.model.past.Past`
     plan: Callable[..., Any] | str = ""  # what a run would do: a `windlass.model.planned.Planned`
+    # of a context whose last step is done, and its outcome: what was written, as a sequence of
+    # `windlass.model.lineage.Arrived`
+    lineage: Callable[..., Any] | str = ""
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

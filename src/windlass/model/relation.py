@@ -19,6 +19,12 @@ class Name:
     schema: str
     name: str
 
+    @classmethod
+    def read(cls, text: str) -> Name:
+        """The name that has this ``str``."""
+        schema, name = (one.group() for one in re.finditer(r'"(?:[^"]|"")*"|[^."]+', text))
+        return cls(_as_it_is(schema), _as_it_is(name))
+
     def __str__(self) -> str:
         return f"{_for_people(self.schema)}.{_for_people(self.name)}"
 
@@ -32,6 +38,10 @@ def _for_people(part: str) -> str:
     if re.fullmatch(r"[a-z_][a-z0-9_$]*", part):
         return part
     return '"{}"'.format(part.replace('"', '""'))
+
+
+def _as_it_is(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
 
 
 class Wire(StrEnum):

@@ -22,6 +22,7 @@ from windlass.engines.postgres.connecting import explain_connecting
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.parameters import libpq_reasons, refused
 from windlass.errors import BadSpec, WindlassError
+from windlass.model.relation import Name
 
 if TYPE_CHECKING:
     import asyncpg
@@ -157,6 +158,21 @@ class Address:
         """The parameters in the text itself, without the password."""
         found = conninfo.conninfo_to_dict(self._conninfo)
         return {key: str(value) for key, value in found.items() if value and key != "password"}
+
+    def assets(self, relation: Name) -> list[dict[str, str]]:
+        """The assets of a relation. A service or a socket belongs to this machine: there are
+        none."""
+        words = self.words
+        if not words.get("host"):
+            return []
+        return [
+            {
+                "place": f"{words['host']}:{words.get('port', 5432)}",
+                "database": words.get("dbname") or words.get("user", ""),
+                "schema": relation.schema,
+                "table": relation.name,
+            }
+        ]
 
     @property
     def place(self) -> str:

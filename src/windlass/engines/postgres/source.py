@@ -27,7 +27,12 @@ from windlass.engines.postgres.selecting import count_csv_losses, csv_list, from
 from windlass.engines.postgres.session import Address, Connection, cancel_active
 from windlass.engines.postgres.settled import Settled, endless, read_settled
 from windlass.engines.postgres.snapshot import SnapshotHolder
-from windlass.engines.postgres.users_sql import as_in_psql, read_settings, set_local
+from windlass.engines.postgres.users_sql import (
+    as_in_psql,
+    named_tables,
+    read_settings,
+    set_local,
+)
 from windlass.engines.stopping import Stops
 from windlass.model.export import Column, Described, Export, Losses, Readable, Request, Span
 from windlass.model.relation import Kind, Name
@@ -76,6 +81,12 @@ class PostgresSource:
     @property
     def identity(self) -> str:
         return self._catalog.server.identity
+
+    def assets(self, export: Export) -> list[dict[str, str]]:
+        if export.relation:
+            return self._address.assets(Name.read(export.relation))
+        found = named_tables(export.query)
+        return [asset for one in found for asset in self._address.assets(one)]
 
     def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
         if self._holder is None:

@@ -30,6 +30,7 @@ from windlass.engines.stopping import Stops
 from windlass.errors import Refused, WindlassError
 from windlass.model.export import Export, Loaded, Manifest
 from windlass.model.fit import Survey
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.trust.planted import Room, quoted_pattern, read_others_code, read_planted
 
@@ -172,17 +173,7 @@ class PostgresTarget:
             return self._tables(connection).count(table)
 
     def assets(self, table: str) -> list[dict[str, str]]:
-        words = self._address.words
-        if not words.get("host"):  # a service or a socket, which belongs to this machine
-            return []
-        return [
-            {
-                "place": f"{words['host']}:{words.get('port', 5432)}",
-                "database": words.get("dbname") or words.get("user", ""),
-                "schema": self._schema,
-                "table": table,
-            }
-        ]
+        return self._address.assets(Name(self._schema, table))
 
     def _tables(self, connection: Connection) -> Tables:
         def run(statement: sql.SQL | sql.Composed) -> Fetched:

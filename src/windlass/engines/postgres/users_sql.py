@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from psycopg import sql
 
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.syntax import SyntaxProblem, nodes, tree_of
+from windlass.model.relation import Name
 
 # what changes the meaning of a condition, and that a database or a role can have set
 _NAMES = ("search_path", "TimeZone", "DateStyle", "transform_null_equals")
@@ -84,3 +86,13 @@ def setting(settings: Mapping[str, str], *, is_local: bool = True) -> sql.Compos
         for name, value in settings.items()
     )
     return sql.SQL("select {}").format(calls)
+
+
+def named_tables(item: str) -> Sequence[Name]:
+    """The tables that a FROM item names with their schemas; none if it cannot be read."""
+    try:
+        found = nodes(tree_of(" ".join(("select from", item))))
+    except SyntaxProblem:
+        return []
+    tables = {Name(one.schemaname, one.relname) for one in found if one.tag == "RangeVar"}
+    return sorted(one for one in tables if one.schema)

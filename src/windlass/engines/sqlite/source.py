@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Self
+from urllib.parse import quote
 
 from windlass.engines.base import Facts, no_watermark
 from windlass.engines.paths import check_file, identity_of
@@ -26,6 +27,7 @@ from windlass.engines.statements import from_item, names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import WindlassError
 from windlass.model.export import Described, Export, Piece, Readable, Request, Span
+from windlass.model.relation import Name
 from windlass.model.snapshot import Snapshot
 
 
@@ -55,6 +57,13 @@ class SqliteSource:
     @property
     def identity(self) -> str:
         return identity_of("sqlite", self._file.path)
+
+    def assets(self, export: Export) -> list[dict[str, str]]:
+        if not export.relation:
+            return []
+        name = Name.read(export.relation)
+        return [{"uri": f"sqlite:///{quote(str(self._file.path).lstrip('/'))}"
+                        f"/{quote(name.schema)}/{quote(name.name)}"}]  # fmt: skip
 
     def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
         check_file(self.place, self._file.path, "sqlite")

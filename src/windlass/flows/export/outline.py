@@ -66,6 +66,7 @@ EXPORT: Flow[Any] = Flow(
     known_by="to",
     past="windlass.flows.export.past:past_of",
     plan="windlass.flows.export.planned:plan_export",
+    lineage="windlass.flows.export.lineage:lineage_of",
     words=Words("export", "Exporting", "Exported", "export", "Reading the source"),
     copies=("extract",),
 )

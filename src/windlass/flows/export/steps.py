@@ -169,7 +169,11 @@ def check_rows(run: Exporting, item: Item) -> Result:
     if counted != done.read:
         message = f"{done.read:,} rows were read, {counted:,} are in {run.target.place}"
         raise Different([Difference(DifferenceKind.COUNT, export.table, message)])
-    return {"rows": counted, **losses, "assets": run.target.assets(export.table)}
+    known = {"run": run.run, "rows": counted}
+    if manifest:
+        known |= {"bytes": manifest.size_bytes, "snapshot": manifest.read_at}
+    assets = [{**one, **known} for one in run.target.assets(export.table)]
+    return {"rows": counted, **losses, "assets": assets}
 
 
 def clean_up(run: Exporting, item: Item) -> Result:

@@ -221,6 +221,7 @@ MIGRATE: Flow[Any] = Flow(
     entries="windlass.spec.fields.migrate:MIGRATE",
     past="windlass.flows.past:past_of",
     plan="windlass.flows.migrate.planned:plan_migration",
+    lineage="windlass.flows.migrate.lineage:lineage_of",
     journalled=Journalled(
         undo="windlass.flows.migrate.undo:undo_migration",
         foresee="windlass.flows.migrate.written:foresee_migration",

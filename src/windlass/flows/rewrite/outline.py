@@ -62,6 +62,7 @@ REWRITE: Flow[Any] = Flow(
     " while it runs are left as they are. `windlass plan -f SPEC` shows what it would do.",
     past="windlass.flows.past:past_of",
     plan="windlass.flows.rewrite.planned:plan_rewrite",
+    lineage="windlass.flows.rewrite.lineage:lineage_of",
     journalled=Journalled(
         undo="windlass.flows.rewrite.undo:undo_rewrite",
         foresee="windlass.flows.rewrite.undo:foresee_rewrite",

@@ -268,6 +268,7 @@ def _summary(run: Rewriting) -> Result:
                 "database": run.plan.where.database,
                 "schema": table.schema,
                 "table": table.name,
+                "rows": counts["written"],
             }
         ]
     return result

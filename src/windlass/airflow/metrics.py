@@ -1,0 +1,71 @@
+"""Metrics of runs, through Airflow's own: one setting there chooses StatsD, OpenTelemetry or none.
+
+Every metric has the tags `dag_id` and `flow`. Receivers of plain StatsD take no tags, so each is
+sent under a second name as well, which ends with the DAG's id; as with Airflow's own metrics,
+``[metrics] legacy_names_on = False`` leaves those out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from windlass.model.event import Emit, Event, ItemFinished
+from windlass.model.flow import Flow
+from windlass.model.outcome import Outcome
+
+ROWS, BYTES = "windlass.rows", "windlass.bytes"  # counted while they are copied
+RUN_ROWS, RUN_BYTES = "windlass.run.rows", "windlass.run.bytes"
+RUN_SECONDS, RUN_DIFFERENCES = "windlass.run.seconds", "windlass.run.differences"
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The metrics of a DAG that runs a flow."""
+
+    flow: Flow[Any]
+    dag_id: str
+
+    def counting(self, emit: Emit) -> Emit:
+        """`emit`, which also counts the rows and bytes of finished work."""
+
+        def counted(event: Event) -> None:
+            emit(event)
+            if isinstance(event, ItemFinished) and not event.resumed:
+                self._count(event)
+
+        return counted
+
+    def _count(self, event: ItemFinished) -> None:
+        if event.step not in self.flow.copies:
+            return
+        stats = _stats()
+        for name, count in ((ROWS, event.rows), (BYTES, event.size_bytes)):
+            if count:
+                self._send(stats.incr, name, count)
+
+    def end(self, outcome: Outcome) -> None:
+        """Send what the whole run has done."""
+        stats = _stats()
+        rows = outcome.rows or outcome.counts.get("written", 0)
+        differing = max(len(outcome.differences), sum(outcome.differing_rows.values()))
+        self._send(stats.gauge, RUN_ROWS, rows)
+        self._send(stats.gauge, RUN_BYTES, outcome.bytes)
+        self._send(stats.gauge, RUN_DIFFERENCES, differing)
+        self._send(stats.timing, RUN_SECONDS, timedelta(seconds=outcome.seconds))
+
+    def _send(self, send: Callable[..., None], name: str, value: float | timedelta) -> None:
+        from airflow.sdk.configuration import conf
+
+        send(name, value, tags={"dag_id": self.dag_id, "flow": self.flow.name})
+        if conf.getboolean("metrics", "legacy_names_on", fallback=True):
+            send(f"{name}.{self.dag_id}", value)
+
+
+def _stats() -> Any:
+    """Airflow's, wherever its version has it."""
+    from airflow.providers.common.compat.sdk import Stats
+
+    return Stats
