@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_FRACTIONS = re.compile(r"numeric|decimal|real|double|float", re.IGNORECASE)
 
 
 class Hasher:
@@ -26,10 +30,21 @@ class Hasher:
     def text(self, value: str) -> str:
         return hmac.digest(self._key, value.encode(), hashlib.sha256).hex()
 
-    def array(self, texts: pa.Array) -> pa.Array:
-        """Each distinct value is hashed once. NULL stays NULL."""
+    def array(self, texts: pa.Array, type_: str = "") -> pa.Array:
+        """Each distinct value is hashed once. NULL stays NULL. `type_` is the source's: a number is
+        the same whatever its scale."""
         import pyarrow as pa
 
         encoded = texts.dictionary_encode()
-        hashes = [self.text(text) for text in encoded.dictionary.to_pylist()]
+        values = encoded.dictionary.to_pylist()
+        if _FRACTIONS.match(type_):
+            values = [_without_zeros(text) for text in values]
+        hashes = [self.text(text) for text in values]
         return pa.array(hashes, pa.string()).take(encoded.indices)
+
+
+def _without_zeros(number: str) -> str:
+    """`5.00` as `5`, as an integer is written."""
+    if "." in number and "e" not in number.lower():
+        number = number.rstrip("0").rstrip(".")
+    return "0" if number == "-0" else number

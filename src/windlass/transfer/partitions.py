@@ -24,6 +24,7 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 MOST_OPEN = 16  # files, each with a buffer of an upload
 ROW_GROUP_BYTES = 8 << 20
 MOST_KEPT_BYTES = 64 << 20  # of rows that are not written yet
+LONGEST_BYTES = 255  # of a folder's name, in most file systems
 MOST_PARTITIONS = 10_000  # more are a mistake, as most stores list a thousand at a time
 # FileUtils.charToEscape of Hive
 _ESCAPED = re.compile(r"[\x00-\x1f\"#%'*/:=?\\\x7f{\[\]^]")
@@ -79,15 +80,26 @@ def _folders(column: str, values: Any) -> Any:
     """Each value's folder."""
     import pyarrow as pa
 
-    encoded = values.cast(pa.string()).dictionary_encode(null_encoding="encode")
-    texts = encoded.dictionary.to_pylist()
+    if pa.types.is_decimal(values.type):  # Arrow would write 0.0000001 as 1E-7
+        encoded = values.dictionary_encode(null_encoding="encode")
+        texts = [one if one is None else f"{one:f}" for one in encoded.dictionary.to_pylist()]
+    else:
+        encoded = values.cast(pa.string()).dictionary_encode(null_encoding="encode")
+        texts = encoded.dictionary.to_pylist()
     if NULL in texts:
         raise WindlassError(
             f"{column} has the value {NULL}, which means NULL in a path",
             hint="leave the row out by a `where`, or do not partition by this column",
         )
-    folders = pa.array([folder_of(column, text) for text in texts], pa.string())
-    return folders.take(encoded.indices)
+    folders = [folder_of(column, text) for text in texts]
+    longest = max((len(one.encode()) for one in folders), default=0)
+    if longest > LONGEST_BYTES:
+        raise WindlassError(
+            f"partition-by: {column} has a value whose folder's name has {longest} bytes, and a"
+            f" name can have {LONGEST_BYTES}",
+            hint="partition by a column with short values, such as a date",
+        )
+    return pa.array(folders, pa.string()).take(encoded.indices)
 
 
 @dataclass

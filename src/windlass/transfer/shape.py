@@ -57,7 +57,7 @@ class Shaper:
 
         if column.hash:
             assert self._hasher is not None, "the plan has looked for the key"
-            return self._hasher.array(array)
+            return self._hasher.array(array, column.type)
         if column.is_list:
             return array
         if column.kind in _BITS:
