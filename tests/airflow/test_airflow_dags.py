@@ -103,6 +103,14 @@ def test_a_dag_runs_once_at_a_time_when_somebody_asks(dags: Mapping[str, str], d
 
 
 @both
+def test_tasks_do_not_each_have_the_params_of_the_dag(dags: Mapping[str, str], dag_id: str) -> None:
+    """Airflow would copy them into each task that is made after them, and serialize them there."""
+    dag = Read.of(dags[dag_id])
+    assert dag.form
+    assert [task for task, words in dag.tasks.items() if words.get("params")] == []
+
+
+@both
 def test_no_task_waits_for_itself(dags: Mapping[str, str], dag_id: str) -> None:
     dag = Read.of(dags[dag_id])
     TopologicalSorter({task: dag.just_before(task) for task in dag.tasks}).prepare()

@@ -35,6 +35,8 @@ LEFT = {
         " repeat steps that are done",
         "test_a_source_that_stops_in_the_middle_is_a_red_run": "a wrong password is a red run;"
         " test_kill stops servers in the middle",
+        "test_a_pool_that_is_not_there_ends_the_run_and_is_named": "test_airflow_pools watches such"
+        " a pool",
         "test_a_row_changed_between_copy_and_verification_is_found_and_reported": "the validation"
         " DAG names relations and keys that differ",
     },
@@ -42,9 +44,15 @@ LEFT = {
         "test_all_of_airflows_tables_arrive_with_every_value_while_it_runs": "one table is"
         " exported by a real Airflow; test_export_values has values of every type"
     },
+    "test_export_parts": {
+        "test_airflow_s_own_test_of_a_dag_comes_to_its_end": "tasks that run one at a time export"
+        " all"
+    },
     "test_kill": {
+        "test_a_server_that_stays_away_stops_the_move_which_resumes_later": "a server that dies and"
+        " comes back; a wire that is cut, for a moment or for good, in test_wire",
         "test_windlass_killed_20_times_still_moves_every_row_once": "it is killed at every tenth"
-        " of a migration"
+        " of a migration",
     },
     "test_oracle": {"test_a_copy_of_all_corpora_at_once_is_found_equal": "a copy of each corpus"},
     "test_shop": {

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Param
+from airflow.sdk.definitions.param import ParamsDict
 
 from windlass.airflow import params as forms
 from windlass.airflow.checking import (
@@ -71,10 +73,24 @@ def flow_dag(
         raise ValueError("; ".join(faults))
     last = outline.last.task
     options = dag_options_of(dag_id, last, tuning, ending, params or {}, dag_options)
-    with DAG(dag_id, **options) as dag:
+    with new_dag(dag_id, options) as dag:
         every = step_words(flow, words, given or {}, connections, tuning)
         Build(outline, every, tuning, ending, gates or {}, dag_id).make()
     return dag
+
+
+@contextmanager
+def new_dag(dag_id: str, options: Mapping[str, Any]) -> Iterator[DAG]:
+    """A DAG, whose tasks are made meanwhile; it gets its params when they are there.
+
+    Airflow copies the params that a DAG has into each task that is made, though a run takes those
+    of the DAG: it took a second of CPU to serialize them, and made the DAG eight times as large.
+    """
+    given = dict(options)
+    params = given.pop("params", None) or {}
+    with DAG(dag_id, **given) as dag:
+        yield dag
+    dag.params = ParamsDict({**params, **dag.params})  # it has those of default_args
 
 
 def dag_options_of(

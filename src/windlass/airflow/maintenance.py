@@ -15,7 +15,7 @@ from airflow.sdk import DAG, BaseOperator, Param
 
 from windlass.airflow import past_forms as forms
 from windlass.airflow.checking import SpecLike, checked
-from windlass.airflow.factory import dag_options_of
+from windlass.airflow.factory import dag_options_of, new_dag
 from windlass.airflow.findings import CLEAN_DAG, REPAIR_DAG, ROLLBACK_DAG, STATUS_DAG, lines_of
 from windlass.airflow.form import as_key
 from windlass.airflow.gates import AskingApproval
@@ -247,6 +247,6 @@ def _dag(
     options = dag_options_of(
         dag_id, last, tuning or Tuning(), ending or Ending(), params, dag_options
     )
-    with DAG(dag_id, **options) as dag:
+    with new_dag(dag_id, options) as dag:
         tasks()
     return dag
