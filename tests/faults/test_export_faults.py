@@ -85,7 +85,7 @@ def test_what_the_server_says_while_rows_are_read_decides_about_another_try(
     shop: Database,
 ) -> None:
     from windlass.engines.postgres.arrow import ArrowReader
-    from windlass.engines.postgres.describing import column_of
+    from windlass.engines.postgres.column_kinds import column_of
     from windlass.engines.postgres.session import Address, Role
     from windlass.engines.postgres.snapshot import SnapshotHolder
     from windlass.errors import WindlassError

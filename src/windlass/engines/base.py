@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from windlass.errors import WindlassError
@@ -22,6 +23,7 @@ from windlass.model.export import (
     Loaded,
     Losses,
     Manifest,
+    Nested,
     Piece,
     Readable,
     Request,
@@ -50,6 +52,14 @@ class Naming:
     most_bytes: int = 0  # 0: more than any source has
 
 
+class Nesting(StrEnum):
+    """How a target keeps values that have others inside."""
+
+    LISTS = "lists"  # and structs, of anything, and with NULLs in them
+    REPEATED = "repeated"  # lists are neither NULL nor hold NULLs or lists; structs can be NULL
+    OWN = "own"  # as the source's own arrays; as JSON where there are fields
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What an engine can do. Each engine has one; the fields of a role it does not have are
@@ -61,9 +71,11 @@ class Facts:
     # as a source
     shared_snapshot: bool = False  # sessions of other processes can read in it
     typed: bool = True  # a column's type is that of all its values
+    tells_inside: bool = False  # it describes what is inside of values
 
     # as a target
     lists: bool = True  # columns can be lists, with NULLs in them
+    nesting: Nesting = Nesting.LISTS  # where nested columns are asked for
     uuids: bool = True
     json: bool = True  # a type for JSON that Parquet files can be loaded into
     infinity: bool = True  # dates and timestamps can be infinite
@@ -231,6 +243,8 @@ def arrow_type(column: Column) -> Any:
     """The Arrow type of a column in a source's batches."""
     import pyarrow as pa
 
+    if column.inside:
+        return _nested_type(column.inside)
     types = {
         Kind.BOOLEAN: pa.bool_(),
         Kind.INT16: pa.int16(),
@@ -250,6 +264,20 @@ def arrow_type(column: Column) -> Any:
     if column.kind is Kind.DECIMAL:
         return pa.decimal128(column.precision, column.scale)
     return pa.list_(types[column.kind]) if column.is_list else types[column.kind]
+
+
+def _nested_type(inside: Nested) -> Any:
+    """Lists and structs. Arrow has neither UUIDs nor JSON inside of them, which are text there."""
+    import pyarrow as pa
+
+    types = [pa.string() if one.kind is Kind.UUID else arrow_type(one) for one in inside.parts]
+    if not inside.of:
+        names = [one.name for one in inside.fields]
+        return pa.struct([pa.field(*pair) for pair in zip(names, types, strict=True)])
+    (type_,) = types
+    for _ in range(inside.dimensions):
+        type_ = pa.list_(type_)
+    return type_
 
 
 def schema(columns: Sequence[Column]) -> Any:

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     TIME = "time"
     TIMESTAMP = "timestamp"
     INSTANT = "instant"  # with a time zone: an absolute moment
+    NESTED = "nested"  # with values inside
 
 
 NUMBERS = (Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT32, Kind.FLOAT64, Kind.DECIMAL)
@@ -77,6 +78,8 @@ class Request:
     text: tuple[str, ...] = ()  # columns to be written as text
     types: Mapping[str, str] = field(default_factory=dict)  # of columns, as the user specified
     casts: Mapping[str, str] = field(default_factory=dict)  # columns to types in the source's SQL
+    nested: bool = False  # whether to describe what is inside of values
+    dimensions: Mapping[str, int] = field(default_factory=dict)  # of columns that are arrays
 
     @property
     def schema(self) -> str:
@@ -115,6 +118,7 @@ class Column:
     hash: str = ""  # identifies the key that its values are hashed with; empty: they are not
     partition: int = 0  # its place in the files' paths, where its values are; 0: in the files
     load: OfLoad | None = None  # what it tells about the load, if Windlass adds it
+    inside: Nested | None = None  # of a nested one
 
     @property
     def origin(self) -> str:
@@ -125,13 +129,43 @@ class Column:
     def treatment(self) -> tuple[object, ...]:
         """What is done to its values, which two extracts have to agree on."""
         done = (self.mask, self.hash, self.source, self.cast, self.partition)
+        if self.inside:
+            return (*done, self.inside.described)
         return (*done, self.load.what) if self.load else done
 
     @property
     def described(self) -> str:
         """For people."""
+        if self.inside:
+            return self.inside.described
         words = f"decimal({self.precision},{self.scale})" if self.precision else str(self.kind)
         return f"list of {words}" if self.is_list else words
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """What is inside of a column's values: lists (of lists) of something, or fields."""
+
+    dimensions: int = 0  # of the lists; 0: fields
+    of: Column | None = None  # what the innermost lists hold
+    fields: tuple[Column, ...] = ()
+
+    @property
+    def described(self) -> str:
+        """For people."""
+        if self.of:
+            return "list of " * self.dimensions + self.of.described
+        return f"struct({', '.join(f'{one.name} {one.described}' for one in self.fields)})"
+
+    @property
+    def parts(self) -> tuple[Column, ...]:
+        """The columns directly inside."""
+        return (self.of,) if self.of else self.fields
+
+    @property
+    def has_fields(self) -> bool:
+        """Whether there are fields in it, however deep."""
+        return bool(self.fields) or any(one.inside and one.inside.has_fields for one in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,10 +304,13 @@ class Lost(StrEnum):
 
     NO_PLACE = "no place"
     FIRST_INDEX = "first index"
+    NO_LIST = "no list"
 
     def message(self, count: int) -> str:
         if self is Lost.FIRST_INDEX:
             return f"{count:,} arrays whose first index is not 1 begin at 1"
+        if self is Lost.NO_LIST:
+            return f"{plural(count, 'list')} that {'is' if count == 1 else 'are'} NULL became empty"
         values, are = plural(count, "value"), "is" if count == 1 else "are"
         return f"{values} that it cannot hold (infinity, NaN, 24:00, or out of range) {are} NULL"
 

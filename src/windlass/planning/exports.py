@@ -29,6 +29,7 @@ from windlass.model.report import Problem
 from windlass.model.units import several
 from windlass.model.wording import word
 from windlass.planning.load_columns import load_columns, load_faults
+from windlass.planning.nesting import nested_faults, nested_form
 from windlass.planning.patterns import is_matched_last, matches, matches_column
 from windlass.spec.choices import Format, Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
@@ -79,14 +80,15 @@ def choose(
     chosen: dict[str, Wanted] = {}
     for one in spec.wanted:
         if one.query:
-            chosen[one.name] = Wanted(one, _request(one, None), spec.table_names)
+            chosen[one.name] = Wanted(one, _request(spec, one, None), spec.table_names)
             continue
         found = [relation for relation in relations if _is_meant(spec, one.name, relation)]
         if not found:
             near = _near(one, relations)
             problems.append(Problem(one.name, "names no relation of the source", near))
         for relation in found:
-            chosen[str(relation.name)] = Wanted(one, _request(one, relation), spec.table_names)
+            request = _request(spec, one, relation)
+            chosen[str(relation.name)] = Wanted(one, request, spec.table_names)
     return chosen, problems
 
 
@@ -97,9 +99,18 @@ def _near(wanted: RelationSpec, relations: Sequence[Readable]) -> str:
     return f"it has {several(names, _SHOWN) or 'no tables'}"
 
 
-def _request(one: RelationSpec, relation: Readable | None) -> Request:
-    name = str(relation.name) if relation else one.name
-    return Request(name, relation, one.query, one.where, one.text, one.types, one.cast)
+def _request(spec: ExportSpec, one: RelationSpec, relation: Readable | None) -> Request:
+    return Request(
+        str(relation.name) if relation else one.name,
+        relation,
+        one.query,
+        one.where,
+        one.text,
+        one.types,
+        one.cast,
+        spec.nests(one),
+        one.dimensions,
+    )
 
 
 def _is_meant(spec: ExportSpec, pattern: str, relation: Readable) -> bool:
@@ -156,6 +167,8 @@ def plan_export(
     faults += _rename_faults(one, read)
     faults += _partition_faults(one, read)
     faults += load_faults(spec, read, source)
+    if wanted.request.nested:
+        faults += _nested_faults(wanted, read, described.columns, source, target)
     if one.cast and not source.typed:
         faults.append(f"cast: {source.label} has no types: give `types`, or a query that casts")
     if any(column.hash == NO_KEY for column in columns):
@@ -245,6 +258,8 @@ def _fitted(spec: ExportSpec, wanted: Wanted, column: Column, target: Facts, key
         return replace(as_text, cast=column.cast, hash=key_id)
     if column.name in wanted.spec.text:
         return replace(as_text, cast=column.cast)
+    if wanted.request.nested and (column.is_list or column.inside):
+        return nested_form(column, target)
     if column.is_list and not target.lists:
         return replace(column, kind=Kind.JSON, is_list=False, is_cast=True)
     if column.kind is Kind.UUID and not target.uuids:
@@ -261,7 +276,7 @@ def _unknown(one: RelationSpec, described: Sequence[Column]) -> list[str]:
     mark = (one.watermark,) if one.watermark else ()
     given = {"columns": one.columns, "text": one.text, "key": one.key, "watermark": mark}
     given |= {"types": tuple(one.types), "cast": tuple(one.cast), "rename": tuple(one.rename)}
-    given["partition-by"] = one.partition_by
+    given |= {"partition-by": one.partition_by, "dimensions": tuple(one.dimensions)}
     faults = [
         f"{word}: there is no column {name}"
         for word, some in given.items()
@@ -298,6 +313,21 @@ def _partition_faults(one: RelationSpec, columns: Sequence[Column]) -> list[str]
     if columns and len(set(one.partition_by)) == len(columns):
         faults.append("partition-by: no column is left for the files")
     return faults
+
+
+def _nested_faults(
+    wanted: Wanted,
+    read: Sequence[Column],
+    described: Sequence[Column],
+    source: Facts,
+    target: Facts,
+) -> Iterator[str]:
+    one, relation = wanted.spec, wanted.relation
+    if not source.tells_inside:
+        yield f"nested: {source.label} does not tell what is inside of values, which are text"
+    key = one.key or (relation.key if relation else ())
+    used = {"key": key, "watermark": (one.watermark,)}
+    yield from nested_faults(read, described, one.dimensions, used, target)
 
 
 def _key_faults(disposition: str, key: Sequence[str], columns: Sequence[Column]) -> list[str]:

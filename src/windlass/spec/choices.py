@@ -104,6 +104,13 @@ class SchemaChange(StrEnum):
     REPLACE = "replace"
 
 
+class NestedForm(StrEnum):
+    """Of exported columns whose values have others inside."""
+
+    TEXT = "text"
+    NESTED = "nested"
+
+
 class LoadColumn(StrEnum):
     """What a column that Windlass adds to an export tells about the load of a row."""
 

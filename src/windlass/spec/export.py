@@ -25,6 +25,7 @@ from windlass.spec.choices import (
     Disposition,
     Format,
     LoadColumn,
+    NestedForm,
     SchemaChange,
     Unmatched,
 )
@@ -83,6 +84,10 @@ class RelationSpec(BaseModel):
     rename: dict[str, str] = Field(default_factory=dict)
     """Columns to their names in files and warehouse. All other keys name columns as the source
     does."""
+    nested: NestedForm | None = None
+    """Instead of the export's own."""
+    dimensions: dict[str, Annotated[int, Field(ge=1, le=6)]] = Field(default_factory=dict)
+    """How many dimensions the arrays of a column have, where it is not declared as `int[][]`."""
     partition_by: Words = ()
     """Columns that become folders, as Hive has them: `day=2024-01-31/`. For Parquet files without a
     warehouse."""
@@ -173,6 +178,7 @@ class ExportSpec(SpecModel):
     format: Format = field("format")
     compression: Compression = field("compression")
     file_size: Size = field("file-size")
+    nested: NestedForm = field("nested")
     disposition: Disposition = field("disposition")
     schema_: SchemaChange = field("schema")
     require_rows: bool = field("require-rows")
@@ -254,6 +260,10 @@ class ExportSpec(SpecModel):
     def disposition_of(self, relation: RelationSpec) -> Disposition:
         return relation.disposition or self.disposition
 
+    def nests(self, relation: RelationSpec) -> bool:
+        """Whether its nested columns stay nested."""
+        return (relation.nested or self.nested) is NestedForm.NESTED
+
     def schema_of(self, relation: RelationSpec) -> SchemaChange:
         return relation.schema_ or self.schema_
 
@@ -269,6 +279,10 @@ class ExportSpec(SpecModel):
             yield "has an overlap, which would append rows to files twice; use merge"
         if one.partition_by and (kind or self.format is Format.CSV):
             yield "has partition-by, which is for Parquet files without a warehouse"
+        if self.nests(one) and self.format is Format.CSV:
+            yield "has nested: nested, and CSV holds text alone: export Parquet"
+        if one.dimensions and not self.nests(one):
+            yield "has dimensions, which are for nested: nested"
         by_key = disposition is Disposition.MERGE or (kind and one.watermark)
         if one.query and not one.key and by_key:
             yield "is a query: merge and a watermark need its key"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from windlass.engines.base import Facts, arrow_type
-from windlass.model.export import Column, Kind, Losses, Lost, OfLoad
+from windlass.engines.base import Facts, Nesting, arrow_type
+from windlass.errors import WindlassError
+from windlass.model.export import Column, Kind, Losses, Lost, Nested, OfLoad
 from windlass.transfer.hashing import Hasher
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class Shaper:
         if column.hash:
             assert self._hasher is not None, "the plan has looked for the key"
             return self._hasher.array(array, column.type)
+        if column.inside:
+            return self._nested(column, column.inside, array)
         if column.is_list:
             return array
         if column.kind in _BITS:
@@ -67,6 +71,42 @@ class Shaper:
         if column.kind is Kind.JSON and self._target.json:
             return pa.ExtensionArray.from_storage(pa.json_(), array)
         return array
+
+    def _nested(self, column: Column, inside: Nested, array: Any, hidden: int = 0) -> Any:
+        """`column` is the whole one, `hidden` how many values are NULL as what holds them is."""
+        import pyarrow as pa
+
+        if not inside.of:
+            parts = [
+                self._inner(column, one, array.field(at), array.null_count)
+                for at, one in enumerate(inside.fields)
+            ]
+            names = [one.name for one in inside.fields]
+            return pa.StructArray.from_arrays(parts, names=names, mask=array.is_null())
+        if inside.dimensions > 1:
+            below = replace(inside, dimensions=inside.dimensions - 1)
+            values = self._nested(column, below, array.values)
+        else:
+            values = self._inner(column, inside.of, array.values)
+        if self._target.nesting is not Nesting.REPEATED:
+            return pa.ListArray.from_arrays(array.offsets, values, mask=array.is_null())
+        if values.null_count:
+            raise WindlassError(
+                f"{column.origin} holds lists with NULL inside, which {self._target.label} cannot"
+                " hold",
+                hint=f"nothing was loaded; give the relation `text: [{column.origin}]`, or a query",
+                side="source",
+            )
+        if lost := array.null_count - hidden:
+            self.losses[column.name, Lost.NO_LIST] += lost
+        return pa.ListArray.from_arrays(array.offsets, values)
+
+    def _inner(self, column: Column, inner: Column, array: Any, hidden: int = 0) -> Any:
+        if inner.inside:
+            return self._nested(column, inner.inside, array, hidden)
+        if inner.kind in (Kind.JSON, Kind.UUID):
+            return array
+        return self._shaped(replace(inner, name=column.name), array)
 
     def _bounded(self, column: Column, array: Any, bits: int) -> Any:
         import pyarrow as pa

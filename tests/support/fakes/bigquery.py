@@ -24,14 +24,8 @@ from typing import Any
 
 import duckdb
 
+from fakes.bigquery_types import Json, duck_type, field_of, has_lists, plain_type
 from fakes.dialect import Fault, check_dialect, check_layout
-
-Json = dict[str, Any]
-_TYPES = {
-    "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "BOOLEAN": "BOOLEAN", "STRING": "VARCHAR",
-    "BYTES": "BLOB", "DATE": "DATE", "TIME": "TIME", "DATETIME": "TIMESTAMP",
-    "TIMESTAMP": "TIMESTAMPTZ",
-}  # fmt: skip
 
 
 def not_found(what: str, name: str) -> Fault:
@@ -132,8 +126,8 @@ class FakeBigQuery:
             known = {one["name"]: one for one in self.schemas.get(place, [])}
             self.schemas[place] = [
                 known[name]
-                if name in known and _duck(known[name]) == _plain(type_)
-                else {"name": name, **_field(type_)}
+                if name in known and duck_type(known[name]) == plain_type(type_)
+                else {"name": name, **field_of(type_)}
                 for name, type_ in columns.items()
             ]
         for place in self.schemas.keys() - found.keys():
@@ -232,7 +226,7 @@ class FakeBigQuery:
         return {"projectId": self.project, "datasetId": dataset, "tableId": table}
 
     def _create(self, dataset: str, table: str, fields: list[Json]) -> None:
-        columns = ", ".join(f'"{one["name"]}" {_duck(one)}' for one in fields)
+        columns = ", ".join(f'"{one["name"]}" {duck_type(one)}' for one in fields)
         self.database.execute(f'create table "{dataset}"."{table}" ({columns})')
         self.schemas[dataset, table] = fields
 
@@ -243,7 +237,7 @@ class FakeBigQuery:
             raise Fault(400, "invalid", f"Provided Schema does not match Table {table}")
         for one in fields[len(there) :]:
             self.database.execute(
-                f'alter table "{dataset}"."{table}" add column "{one["name"]}" {_duck(one)}'
+                f'alter table "{dataset}"."{table}" add column "{one["name"]}" {duck_type(one)}'
             )
         self.schemas[dataset, table] = fields
 
@@ -329,7 +323,7 @@ class FakeBigQuery:
                 for at, uri in enumerate(config["sourceUris"])
             ]
             source = self._source(config, fields, paths)
-            made = ", ".join(f'"{one["name"]}" {_duck(one)}' for one in fields)
+            made = ", ".join(f'"{one["name"]}" {duck_type(one)}' for one in fields)
             self.database.execute(f"create or replace temp table loading ({made})")
             try:
                 self.database.execute(f"insert into loading {source}", [paths])
@@ -381,6 +375,8 @@ class FakeBigQuery:
     @staticmethod
     def _source(config: Json, fields: list[Json], paths: list[str]) -> str:
         if config["sourceFormat"] == "PARQUET":
+            if any(has_lists(one) for one in fields):
+                assert config["parquetOptions"]["enableListInference"], "lists would be records"
             held = duckdb.execute("describe from read_parquet(?)", [paths]).fetchall()
             names = ", ".join(
                 f'"{one["name"]}"' if one["name"] in {row[0] for row in held} else "null"
@@ -390,7 +386,7 @@ class FakeBigQuery:
         columns = ", ".join(f"'{at}': 'VARCHAR'" for at, _ in enumerate(fields))
         packed = Path(paths[0]).read_bytes()[:2] == b"\x1f\x8b"
         values = ", ".join(
-            f'from_base64("{at}")' if one["type"] == "BYTES" else f'"{at}"::{_duck(one)}'
+            f'from_base64("{at}")' if one["type"] == "BYTES" else f'"{at}"::{duck_type(one)}'
             for at, one in enumerate(fields)
         )
         return (
@@ -449,27 +445,6 @@ class FakeBigQuery:
 _ASKED = ("queryParameters", "parameterMode", "useLegacySql")
 
 
-def _duck(one: Json) -> str:
-    if one["type"] in ("NUMERIC", "BIGNUMERIC"):
-        return f"DECIMAL({one.get('precision', 38)},{one.get('scale', 9)})"
-    return _TYPES[one["type"]]
-
-
-def _plain(type_: str) -> str:
-    return {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}.get(type_, type_)
-
-
-def _field(type_: str) -> Json:
-    """The field of a column of DuckDB's type."""
-    if found := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", type_):
-        precision, scale = map(int, found.groups())
-        fits = scale <= 9 and precision - scale <= 29
-        words = {"precision": str(precision), "scale": str(scale)}
-        return {"type": "NUMERIC" if fits else "BIGNUMERIC", **words}
-    same = {duck: name for name, duck in _TYPES.items()}
-    return {"type": same[{"INTEGER": "BIGINT"}.get(type_, _plain(type_))]}
-
-
 def _bigquery(type_: str) -> str:
     same = {"BIGINT": "INTEGER", "INTEGER": "INTEGER", "BOOLEAN": "BOOLEAN", "DOUBLE": "FLOAT"}
     return same.get(type_, "STRING")
@@ -484,7 +459,7 @@ def _text(value: Any) -> str | None:
 def _check_ranges(database: duckdb.DuckDBPyConnection, fields: list[Json]) -> None:
     """BigQuery's years are 1 to 9999."""
     for one in fields:
-        if one["type"] in ("DATE", "DATETIME", "TIMESTAMP"):
+        if one["type"] in ("DATE", "DATETIME", "TIMESTAMP") and not has_lists(one):
             name = one["name"]
             found = database.execute(
                 f'select count(*) from loading where "{name}" is not null and'

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from windlass.engines.base import Facts, Naming
+from windlass.engines.base import Facts, Naming, Nesting
 
 FACTS = Facts(
     "bigquery",
     "BigQuery",
     lists=False,  # repeated fields know neither NULL nor empty elements
+    nesting=Nesting.REPEATED,
     uuids=False,
     json=False,  # Parquet files cannot be loaded into columns of type JSON
     infinity=False,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from google.cloud import bigquery
 
 from windlass.engines import fitting
-from windlass.model.export import Column, Export, Kind
+from windlass.model.export import Column, Export, Kind, Nested
 from windlass.model.fit import Fit
 from windlass.model.report import Problem
 
@@ -35,7 +35,7 @@ _TYPES = {
     Kind.TIMESTAMP: "DATETIME",
     Kind.INSTANT: "TIMESTAMP",
 }
-_SAME = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+_SAME = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRUCT": "RECORD"}
 RECORDS_SCHEMA = [
     bigquery.SchemaField("run", "STRING"),
     bigquery.SchemaField("table_name", "STRING"),
@@ -52,6 +52,8 @@ RECORDS_SCHEMA = [
 
 
 def field_of(column: Column) -> bigquery.SchemaField:
+    if column.inside:
+        return _nested_field(column.name, column.inside)
     if column.kind is not Kind.DECIMAL:
         return bigquery.SchemaField(column.name, _TYPES[column.kind])
     fits = column.scale <= 9 and column.precision - column.scale <= 29
@@ -63,11 +65,20 @@ def field_of(column: Column) -> bigquery.SchemaField:
     )
 
 
+def _nested_field(name: str, inside: Nested) -> bigquery.SchemaField:
+    if not inside.of:
+        return bigquery.SchemaField(name, "RECORD", fields=tuple(map(field_of, inside.fields)))
+    of = field_of(inside.of).to_api_repr()
+    return bigquery.SchemaField.from_api_repr({**of, "name": name, "mode": "REPEATED"})
+
+
 def type_of(field: bigquery.SchemaField) -> str:
     """As people write it."""
     name = _SAME.get(field.field_type, field.field_type)
     if field.precision:
-        return f"{name}({field.precision},{field.scale or 0})"
+        name = f"{name}({field.precision},{field.scale or 0})"
+    if field.fields:
+        name = f"{name}({', '.join(f'{one.name} {type_of(one)}' for one in field.fields)})"
     return f"{name} (repeated)" if field.mode == "REPEATED" else str(name)
 
 
@@ -103,11 +114,21 @@ def _canonical(type_: str) -> str:
     return _CANONICAL.get(type_, type_.replace("BIGNUMERIC", "NUMERIC").lower())
 
 
+def _names_in(inside: Nested) -> Iterator[str]:
+    for one in inside.parts:
+        if inside.fields:
+            yield one.name
+        if one.inside:
+            yield from _names_in(one.inside)
+
+
 def misnamed(export: Export) -> list[Problem]:
     """Names that BigQuery does not take; those of columns differ by more than case there."""
     names = [one.name for one in export.columns]
     unusable = [f"column {name!r}" for name in names if not _FIT.fullmatch(name)]
     unusable += [f"column {name!r}" for name in names if name.upper().startswith(_RESERVED)]
+    inner = [name for one in export.columns if one.inside for name in _names_in(one.inside)]
+    unusable += [f"field {name!r}" for name in inner if not _FIT.fullmatch(name)]
     alike = Counter(name.lower() for name in names)
     twice = [name for name in names if alike[name.lower()] > 1]
     unusable += [f"two columns that differ by case only: {', '.join(twice)}"] if twice else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from google.cloud import bigquery
+from google.cloud.bigquery.format_options import ParquetOptions
 
 from windlass.engines.bigquery.facts import FACTS
 from windlass.engines.bigquery.jobs import labels
@@ -36,6 +37,9 @@ def load_config(
         autodetect=False,
         labels=labels(manifest),
     )
+    if any(column.inside for column in export.columns):
+        # else a list is a record with a record in it
+        config.parquet_options = ParquetOptions.from_api_repr({"enableListInference": True})
     if is_csv:
         config.skip_leading_rows = 1
         config.allow_quoted_newlines = True

@@ -31,7 +31,7 @@ from windlass.engines.objects.store import ObjectStore, fetched
 from windlass.engines.paths import cannot_make, path_alone
 from windlass.engines.statements import listed, names, statement, verbatim
 from windlass.errors import BadSpec, ConnectionLost, WindlassError
-from windlass.model.export import Export, Loaded, Manifest
+from windlass.model.export import Column, Export, Loaded, Manifest
 from windlass.model.fit import Fit, Survey, TableColumn
 from windlass.model.report import Problem
 
@@ -96,7 +96,7 @@ class DuckDbTarget:
 
     def _fit(self, connection: Any, export: Export) -> Fit:
         """How the existing table fits."""
-        types = [type_of(column) for column in export.columns]
+        types = [_written(connection, column) for column in export.columns]
         there = self._columns(connection, export.table)
         loaded = self._loaded_columns(connection, export)
         return fit(export, types, there, holds_all, loaded=loaded)
@@ -268,6 +268,14 @@ class DuckDbTarget:
             [manifest.run, export.table, export.source, export.name, manifest.mark,
              arrived, manifest.rows, total, manifest.watermark, column_names(export.columns)],
         )  # fmt: skip
+
+
+def _written(connection: Any, column: Column) -> str:
+    """The type of a column as DuckDB writes it, which quotes fields only where it must."""
+    if not column.inside:
+        return type_of(column)
+    query = statement("select typeof(null::{type})", type=verbatim(type_of(column)))
+    return str(connection.execute(query).fetchone()[0])
 
 
 def _count(connection: Any, table: sql.Composable) -> int:

@@ -12,8 +12,8 @@ import re
 from psycopg import sql
 
 from windlass.engines import fitting
-from windlass.engines.statements import names, verbatim
-from windlass.model.export import Column, Kind
+from windlass.engines.statements import listed, names, verbatim
+from windlass.model.export import Column, Kind, Nested
 
 _KINDS = {
     "BOOLEAN": Kind.BOOLEAN,
@@ -89,9 +89,20 @@ def value_of(column: Column) -> sql.Composable:
 
 def type_of(column: Column) -> str:
     """The type of an export's column in a warehouse."""
+    if column.inside:
+        return _nested_type(column.inside)
     if column.kind is Kind.DECIMAL:
         return f"DECIMAL({column.precision},{column.scale})"
     return _TYPES[column.kind] + ("[]" if column.is_list else "")
+
+
+def _nested_type(inside: Nested) -> str:
+    if inside.of:
+        return type_of(inside.of) + "[]" * inside.dimensions
+    fields = listed(
+        sql.SQL("{} {}").format(names(one.name), verbatim(type_of(one))) for one in inside.fields
+    )
+    return f"STRUCT({fields.as_string(None)})"
 
 
 _CANONICAL = {"FLOAT": "real", "DOUBLE": "double precision", "VARCHAR": "text"}

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from windlass.engines.base import BATCH_BYTES, arrow_type, schema
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.nested_text import NestedReader
 from windlass.engines.postgres.selecting import arrow_list, select
 from windlass.engines.postgres.session import Address, Connection, Role, session_settings
 from windlass.engines.postgres.snapshot import IMPORT, lost
@@ -164,6 +165,9 @@ class Canonical:
     def __init__(self, export: Export) -> None:
         self._export = export
         self._schema = schema(export.columns)
+        self._nested = {
+            one.name: NestedReader(export.name, one) for one in export.columns if one.inside
+        }
         self.losses = Losses()
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -186,7 +190,8 @@ class Canonical:
                 raise WindlassError(
                     f"{self._export.name}.{column.name} holds arrays of more than one dimension,"
                     " which a list cannot keep",
-                    hint=f"give the relation `text: [{column.name}]`: they are written as text",
+                    hint=f"give the relation `text: [{column.name}]`: they are written as text;"
+                    f" or `nested: nested` and `dimensions: {{{column.name}: 2}}` if all have two",
                 )
             if highest == 1:
                 moved = pc.sum(pc.equal(batch.column(at), 1)).as_py()
@@ -195,6 +200,8 @@ class Canonical:
     def _array(self, column: Column, array: Any) -> Any:
         import pyarrow as pa
 
+        if column.inside:
+            return self._nested[column.name].read(array, self.losses)
         if isinstance(array, pa.ExtensionArray) and column.kind is not Kind.UUID:
             array = array.storage
         if column.is_list:

@@ -5,32 +5,26 @@ Types come from the server (RowDescription) and are never guessed from values.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import pq, sql
 
-from windlass.engines.base import MOST_DIGITS
+from windlass.engines.postgres.column_kinds import column_of
 from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.inner_types import InnerTypes
 from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
-from windlass.model.export import Column, Kind
-
-_KINDS = {
-    16: Kind.BOOLEAN, 17: Kind.BYTES, 19: Kind.TEXT, 20: Kind.INT64, 21: Kind.INT16,
-    23: Kind.INT32, 25: Kind.TEXT, 26: Kind.INT64, 114: Kind.JSON, 700: Kind.FLOAT32,
-    701: Kind.FLOAT64, 1042: Kind.TEXT, 1043: Kind.TEXT, 1082: Kind.DATE, 1083: Kind.TIME,
-    1114: Kind.TIMESTAMP, 1184: Kind.INSTANT, 2950: Kind.UUID, 3802: Kind.JSON,
-}  # fmt: skip
-_LISTS = {
-    1000: Kind.BOOLEAN, 1005: Kind.INT16, 1007: Kind.INT32, 1016: Kind.INT64, 1021: Kind.FLOAT32,
-    1022: Kind.FLOAT64, 1009: Kind.TEXT, 1015: Kind.TEXT,
-}  # fmt: skip
-_NUMERIC = 1700
+from windlass.model.export import Column, Request
 
 
 def describe(
-    connection: Connection, query: sql.Composed, of: str, scope: AbstractContextManager[object]
+    connection: Connection,
+    query: sql.Composed,
+    request: Request,
+    scope: AbstractContextManager[object],
 ) -> list[Column]:
     """The columns that a query would give, without running it. `scope` is a savepoint, so that a
     refused query does not end the snapshot.
@@ -45,40 +39,62 @@ def describe(
         if result.status != pq.ExecStatus.COMMAND_OK:
             said = result.get_error_message(connection.info.encoding).splitlines()
             message = said[0].removeprefix("ERROR:").strip() if said else "cannot be read"
-            raise WindlassError(message, hint=f"see what {of} asks for")
-    found = [
-        ((result.fname(at) or b"").decode(), result.ftype(at), result.fmod(at))
-        for at in range(result.nfields)
-    ]
+            raise WindlassError(message, hint=f"see what {request.name} asks for")
+    found = [_Described.of(result, at) for at in range(result.nfields)]
     try:
-        rows = connection.execute(
-            "select format_type(o, m) from unnest(%s::oid[], %s::int[])"
-            " with ordinality as t(o, m, n) order by n",
-            ([oid for _, oid, _ in found], [modifier for _, _, modifier in found]),
-        ).fetchall()
+        return _columns(connection, found, request)
     except psycopg.Error as error:
-        raise explain(error, f"reading the types of {of}", side="source") from error
-    return [
-        column_of(name, str(type_), oid, modifier)
-        for (name, oid, modifier), (type_,) in zip(found, rows, strict=True)
+        doing = f"reading the types of {request.name}"
+        raise explain(error, doing, side="source") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """A column of a query, as the server describes it."""
+
+    name: str
+    oid: int  # of its type; of a domain the base type
+    modifier: int
+    table: int  # that it comes from unchanged; 0: from none
+    number: int  # there
+
+    @classmethod
+    def of(cls, result: pq.abc.PGresult, at: int) -> _Described:
+        return cls(
+            (result.fname(at) or b"").decode(),
+            result.ftype(at),
+            result.fmod(at),
+            result.ftable(at),
+            result.ftablecol(at),
+        )
+
+
+def _columns(connection: Connection, found: Sequence[_Described], request: Request) -> list[Column]:
+    rows = connection.execute(
+        "select format_type(o, m), coalesce((select attndims from pg_attribute"
+        "   where attrelid = r and attnum = c), 0)"
+        " from unnest(%s::oid[], %s::int[], %s::oid[], %s::int[])"
+        " with ordinality as t(o, m, r, c, n) order by n",
+        tuple(
+            map(
+                list,
+                zip(
+                    *((one.oid, one.modifier, one.table, one.number) for one in found), strict=True
+                ),
+            )
+        )
+        or ([], [], [], []),
+    ).fetchall()
+    columns = [
+        column_of(one.name, str(type_), one.oid, one.modifier)
+        for one, (type_, _) in zip(found, rows, strict=True)
     ]
-
-
-def column_of(name: str, type_: str, oid: int, modifier: int) -> Column:
-    """A column of an export; `type_` is the server's name of its type."""
-    if oid == _NUMERIC and modifier >= 4 and (digits := _digits(modifier)):
-        return Column(name, type_, Kind.DECIMAL, False, *digits)
-    if oid in _LISTS:
-        return Column(name, type_, _LISTS[oid], is_list=True)
-    kind = _KINDS.get(oid)
-    return Column(name, type_, kind or Kind.TEXT, is_cast=kind is None)
-
-
-def _digits(modifier: int) -> tuple[int, int] | None:
-    """Precision and scale of a numeric's modifier (numeric_typmod_scale in numeric.c), as a decimal
-    that holds all its values; None if that has more than 38 digits."""
-    precision, scale = (modifier - 4) >> 16 & 0xFFFF, ((modifier - 4) & 0x7FF ^ 1024) - 1024
-    if scale < 0:
-        precision, scale = precision - scale, 0
-    precision = max(precision, scale)
-    return (precision, scale) if precision <= MOST_DIGITS else None
+    if not request.nested:
+        return columns
+    inner = InnerTypes(connection, {one.oid for one in found})
+    return [
+        inner.column(
+            column, one.oid, one.modifier, request.dimensions.get(one.name) or int(str(dimensions))
+        )
+        for column, one, (_, dimensions) in zip(columns, found, rows, strict=True)
+    ]

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from windlass.engines.base import Facts, Naming
+from windlass.engines.base import Facts, Naming, Nesting
 
-FACTS = Facts("postgresql", "PostgreSQL", shared_snapshot=True, naming=Naming(most_bytes=63))
+FACTS = Facts(
+    "postgresql",
+    "PostgreSQL",
+    shared_snapshot=True,
+    tells_inside=True,
+    nesting=Nesting.OWN,
+    naming=Naming(most_bytes=63),
+)

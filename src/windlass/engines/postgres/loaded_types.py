@@ -35,6 +35,8 @@ def type_of(column: Column, engine: str) -> str:
     """The source's own type if that is PostgreSQL's, unless only the source has it."""
     if column.mask:
         return "text"
+    if column.is_cast and column.kind is Kind.JSON:  # of what only the source has a type for
+        return "json"
     if engine == "postgresql":
         return "text" if _NOT_OURS.search(column.type) else column.type
     if column.kind is Kind.DECIMAL:

@@ -61,6 +61,8 @@ def _value(column: Column) -> sql.Composable:
         return _HIDDEN.format(name)
     if column.is_cast and column.kind is Kind.JSON:
         return _AS_JSON.format(name)
+    if column.inside:
+        return _AS_TEXT.format(name)
     if column.is_cast:
         return (_IN_UTC if column.type == _INSTANT else _AS_TEXT).format(name)
     if column.type == "oid":

@@ -185,7 +185,7 @@ class PostgresSource:
         return Described(tuple(columns))
 
     def _described(self, query: sql.Composed, request: Request) -> list[Column]:
-        return describe(self._held, query, request.name, self._scope(request))
+        return describe(self._held, query, request, self._scope(request))
 
     def _scope(self, of: Request | Export) -> AbstractContextManager[object]:
         """A savepoint, in which the user's own SQL is run as in psql."""

@@ -19,6 +19,7 @@ from windlass.model.fit import Survey
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
 from windlass.planning import exports as plan
+from windlass.planning.nesting import nested_notice
 from windlass.spec.choices import Format
 from windlass.spec.export import ExportSpec
 from windlass.transfer.hashing import Hasher
@@ -141,6 +142,7 @@ def plan_exports(
                 spec, one, described, source.facts, loads_into(spec, target), key_id
             )
             problems += [Problem(name, fault) for fault in faults]
+            notices += nested_notice(name, export.columns, loads_into(spec, target))
             if not faults:
                 item, engine = source.item(one.request), source.facts.engine
                 exports.append(replace(export, query=item, source=source.identity, engine=engine))

@@ -9,6 +9,7 @@ from windlass.spec.choices import (
     Disposition,
     Format,
     LoadColumn,
+    NestedForm,
     SchemaChange,
     Unmatched,
 )
@@ -127,6 +128,16 @@ EXPORT = Entries(
         example="128MB",
         default=128 << 20,
         option=Option(metavar="SIZE"),
+    ),
+    Entry(
+        word="nested",
+        kind=Kind.CHOICE,
+        choices=tuple(NestedForm),
+        help="PostgreSQL's arrays and composites as text (default; not plain lists), or nested.",
+        about="What PostgreSQL's arrays and composites become: `text`, but for lists of booleans,"
+        " integers, floats and texts, or `nested`: lists (of lists) and structs. For Parquet.",
+        example="text",
+        default=NestedForm.TEXT,
     ),
     Entry(
         word="disposition",
