@@ -71,11 +71,9 @@ class Facts:
     # as a source
     shared_snapshot: bool = False  # sessions of other processes can read in it
     typed: bool = True  # a column's type is that of all its values
-    tells_inside: bool = False  # it describes what is inside of values
 
     # as a target
-    lists: bool = True  # columns can be lists, with NULLs in them
-    nesting: Nesting = Nesting.LISTS  # where nested columns are asked for
+    nesting: Nesting = Nesting.LISTS
     uuids: bool = True
     json: bool = True  # a type for JSON that Parquet files can be loaded into
     infinity: bool = True  # dates and timestamps can be infinite
@@ -86,6 +84,11 @@ class Facts:
     csv_base64: bool = False  # bytes in CSV; else `\\x` and hexadecimal digits
     csv_text_lists: bool = True  # lists of texts can be read from CSV
     naming: Naming = Naming()
+
+    @property
+    def lists(self) -> bool:
+        """Whether columns can be lists with NULLs in them."""
+        return self.nesting is not Nesting.REPEATED
 
 
 # Files alone, for no engine in particular. Parquet has no infinity, and its times end before 24:00
@@ -211,7 +214,12 @@ class Target(Protocol):
         """What this run has loaded of a relation, or None."""
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
-        """Load the files of a manifest, once for a run."""
+        """Load the files of a manifest, once for a run, with the export's hooks in the load's
+        transaction."""
+
+    def run_once(self, run: str, source: str, when: str, texts: Sequence[str]) -> bool:
+        """Run statements of the user's in one transaction, once for a run, and `when` it is said
+        that they are. Returns whether they were run now."""
 
     def count(self, table: str) -> int:
         """The rows of a table now."""

@@ -14,6 +14,27 @@ from windlass.model.fit import Fit
 RECORDS = f"{OURS}loads"  # beside the tables that are loaded
 
 
+OF_RUN = f"{OURS}run"  # in place of a table, in the records of what was run once per run
+BEFORE_LOAD, AFTER_LOAD = "before-load", "after-load"
+
+
+def hook_text(text: str, table: str) -> str:
+    """The user's statement, which may name the table that is loaded."""
+    return text.replace("{table}", table)
+
+
+def hook_doing(when: str, number: int, of: str) -> str:
+    """For a message: the statement itself may hold anything."""
+    return f"running statement {number} of {when} of {of}"
+
+
+def hook_ended_load(doing: str) -> WindlassError:
+    return WindlassError(
+        f"{doing}: it has ended the transaction of the load",
+        hint="leave COMMIT and ROLLBACK out: the statement is part of the load's transaction",
+    )
+
+
 def column_names(columns: Iterable[Column]) -> str:
     """The record of which columns a load has filled."""
     return json.dumps([one.name for one in columns])

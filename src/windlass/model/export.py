@@ -191,11 +191,23 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
+class Hooked:
+    """SQL statements of the user's, before and after a load or run."""
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.before or self.after)
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What the user allows and asks for."""
 
     schema: str = "refuse"  # what a load may change in the table's definition
     require_rows: bool = False
+    hooks: Hooked = Hooked()
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,8 +171,7 @@ def plan_export(
         faults += _nested_faults(wanted, read, described.columns, source, target)
     if one.cast and not source.typed:
         faults.append(f"cast: {source.label} has no types: give `types`, or a query that casts")
-    if any(column.hash == NO_KEY for column in columns):
-        faults.append(f"hash: {HASH_KEY} is not set, or has less than {LEAST_KEY} characters")
+    faults += _hash_faults(columns)
     key = tuple(one.rename.get(part, part) for part in key)
     loads = bool(spec.warehouse_kind)
     by_key = disposition == "merge" or (loads and bool(one.watermark))
@@ -184,9 +183,7 @@ def plan_export(
         faults += _list_faults(columns, target)
     if loads and disposition == "append" and source.engine == "postgresql":
         faults += _late_faults(one, described.columns)
-    if not read:
-        left = " left to export: leave the relation out with `exclude`"
-        faults.append(f"has no columns{left if described.columns else ''}")
+    faults += _column_faults(read, described.columns)
     rows, size_bytes = described.rows, described.size_bytes
     if relation and rows < 0:
         rows, size_bytes = relation.rows, relation.size_bytes
@@ -223,7 +220,7 @@ def _span(spec: ExportSpec, one: RelationSpec) -> Span:
 
 def _rules(spec: ExportSpec, one: RelationSpec) -> Rules:
     requires = spec.require_rows if one.require_rows is None else one.require_rows
-    return Rules(str(spec.schema_of(one)), requires)
+    return Rules(str(spec.schema_of(one)), requires, spec.hooks_of(one))
 
 
 def _columns(
@@ -287,6 +284,17 @@ def _unknown(one: RelationSpec, described: Sequence[Column]) -> list[str]:
     return faults + [f"two columns are called {name}" for name in twice]
 
 
+def _column_faults(read: Sequence[Column], described: Sequence[Column]) -> Iterator[str]:
+    if not read:
+        left = " left to export: leave the relation out with `exclude`"
+        yield f"has no columns{left if described else ''}"
+
+
+def _hash_faults(columns: Sequence[Column]) -> Iterator[str]:
+    if any(column.hash == NO_KEY for column in columns):
+        yield f"hash: {HASH_KEY} is not set, or has less than {LEAST_KEY} characters"
+
+
 def _rename_faults(one: RelationSpec, columns: Sequence[Column]) -> list[str]:
     counts = Counter(column.name for column in columns)
     return [
@@ -323,7 +331,7 @@ def _nested_faults(
     target: Facts,
 ) -> Iterator[str]:
     one, relation = wanted.spec, wanted.relation
-    if not source.tells_inside:
+    if source.engine != "postgresql":
         yield f"nested: {source.label} does not tell what is inside of values, which are text"
     key = one.key or (relation.key if relation else ())
     used = {"key": key, "watermark": (one.watermark,)}

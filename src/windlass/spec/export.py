@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from windlass.model.export import Hooked
 from windlass.spec.choices import (
     Compression,
     Disposition,
@@ -88,6 +89,10 @@ class RelationSpec(BaseModel):
     """Instead of the export's own."""
     dimensions: dict[str, Annotated[int, Field(ge=1, le=6)]] = Field(default_factory=dict)
     """How many dimensions the arrays of a column have, where it is not declared as `int[][]`."""
+    before_load: Hooks | None = None
+    """Instead of the export's own."""
+    after_load: Hooks | None = None
+    """Instead of the export's own."""
     partition_by: Words = ()
     """Columns that become folders, as Hive has them: `day=2024-01-31/`. For Parquet files without a
     warehouse."""
@@ -157,6 +162,24 @@ def _load_columns(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+_CONTROL = re.compile(
+    r"(\s|--[^\n]*\n|/\*.*?\*/)*(begin|start|commit|end|rollback|abort|savepoint|release|prepare)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _hooks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        if not text.strip(" ;\n\t"):
+            raise ValueError("a statement is empty")
+        if _CONTROL.match(text):
+            raise ValueError(f"{text.strip()!r}: a hook is part of the load's transaction")
+    return tuple(text.strip().rstrip("; \n\t") for text in texts)
+
+
+Hooks = Annotated[Words, AfterValidator(_hooks)]
+
+
 field = partial(made_from, EXPORT)
 
 
@@ -187,6 +210,10 @@ class ExportSpec(SpecModel):
     hash: Words = field("hash")
     leave_out: Words = field("leave-out")
     load_columns: Annotated[Words, AfterValidator(_load_columns)] = field("load-columns")
+    before_run: Hooks = field("before-run")
+    after_run: Hooks = field("after-run")
+    before_load: Hooks = field("before-load")
+    after_load: Hooks = field("after-load")
     unmatched: Unmatched = field("unmatched")
     store_options: dict[str, str] = field("store-options")
     jobs: int = field("jobs")
@@ -217,6 +244,8 @@ class ExportSpec(SpecModel):
                 raise ValueError(
                     f"queries: {name!r} is not a name: give one, as in daily=select ..."
                 )
+        if fault := next(self._hook_faults, ""):
+            raise ValueError(fault)
         for one in self.wanted:
             if fault := next(self._faults(one), ""):
                 raise ValueError(f"relations: {one.name} {fault}")
@@ -259,6 +288,35 @@ class ExportSpec(SpecModel):
 
     def disposition_of(self, relation: RelationSpec) -> Disposition:
         return relation.disposition or self.disposition
+
+    def hooks_of(self, relation: RelationSpec) -> Hooked:
+        before, after = relation.before_load, relation.after_load
+        return Hooked(
+            self.before_load if before is None else before,
+            self.after_load if after is None else after,
+        )
+
+    @property
+    def hooks(self) -> Hooked:
+        """Of the whole run."""
+        return Hooked(self.before_run, self.after_run)
+
+    @property
+    def _hook_faults(self) -> Iterator[str]:
+        own = self.hooks
+        every = [own, *map(self.hooks_of, self.wanted)]
+        if not any(every):
+            return
+        if not self.warehouse_kind:
+            yield "hooks: there is no warehouse to run before- and after-statements in"
+        if self.warehouse_kind == "bigquery":
+            yield (
+                "hooks: BigQuery loads by jobs, which are no transactions, so statements could not"
+                " be run exactly once with them: run them after the export"
+            )
+        for text in (*own.before, *own.after):
+            if "{table}" in text:
+                yield f"hooks: {text!r} is of the whole run, which has no {{table}}"
 
     def nests(self, relation: RelationSpec) -> bool:
         """Whether its nested columns stay nested."""

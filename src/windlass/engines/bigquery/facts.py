@@ -7,8 +7,7 @@ from windlass.engines.base import Facts, Naming, Nesting
 FACTS = Facts(
     "bigquery",
     "BigQuery",
-    lists=False,  # repeated fields know neither NULL nor empty elements
-    nesting=Nesting.REPEATED,
+    nesting=Nesting.REPEATED,  # such fields know neither NULL nor empty elements
     uuids=False,
     json=False,  # Parquet files cannot be loaded into columns of type JSON
     infinity=False,

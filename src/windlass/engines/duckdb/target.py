@@ -15,12 +15,16 @@ from psycopg import sql
 from windlass.engines.duckdb.altering import alter
 from windlass.engines.duckdb.facts import FACTS
 from windlass.engines.duckdb.files import read_list, source_of
+from windlass.engines.duckdb.hooks import HookRunner
 from windlass.engines.duckdb.kept_file import KeptFile
 from windlass.engines.duckdb.merging import merge
 from windlass.engines.duckdb.session import explaining
 from windlass.engines.duckdb.types import holds_all, type_of
 from windlass.engines.fitting import fit
 from windlass.engines.loads import (
+    AFTER_LOAD,
+    BEFORE_LOAD,
+    OF_RUN,
     RECORDS,
     check_arrived,
     check_fit,
@@ -192,24 +196,38 @@ class DuckDbTarget:
                 if done:
                     return done
                 connection.execute("begin")
+                self._make_records(connection)
+                hooks, table = export.rules.hooks, names(self._schema, export.table)
+                apply = HookRunner(connection, self.place, self._schema).apply
+                apply(BEFORE_LOAD, export.name, hooks.before, table.as_string(None))
                 self._make(connection, export)
-                self._fill(connection, export, manifest, paths)
+                arrived = self._fill(connection, export, manifest, paths)
+                apply(AFTER_LOAD, export.name, hooks.after, table.as_string(None))
+                self._record(connection, export, manifest, arrived)
                 connection.execute("commit")
                 found = self._loaded(connection, manifest.run, export)
                 assert found is not None
                 return replace(found, is_new=True)
 
-    def _make(self, connection: Any, export: Export) -> None:
-        """Make missing tables.
+    def run_once(self, run: str, source: str, when: str, texts: Sequence[str]) -> bool:
+        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        with self._session(f"running {when}") as connection:
+            connection.execute("begin")
+            self._make_records(connection)
+            words = [run, OF_RUN, source, when]
+            done = statement(
+                "select 1 from {records}"
+                " where run = ? and table_name = ? and source = ? and relation = ?",
+                records=self._records,
+            )
+            is_new = connection.execute(done, words).fetchone() is None
+            if is_new:
+                HookRunner(connection, self.place, self._schema).apply(when, f"run {run}", texts)
+                self._add_record(connection, [*words, "", 0, 0, 0, "", "[]"])
+            connection.execute("commit")
+            return is_new
 
-        Raises:
-            WindlassError: the table does not fit (any more).
-        """
-        columns = listed(
-            sql.SQL("{} {}").format(names(one.name), verbatim(type_of(one)))
-            for one in export.columns
-        )
-        table = names(self._schema, export.table)
+    def _make_records(self, connection: Any) -> None:
         connection.execute(statement("create schema if not exists {s}", s=names(self._schema)))
         connection.execute(
             statement(
@@ -221,6 +239,18 @@ class DuckDbTarget:
                 records=self._records,
             )
         )
+
+    def _make(self, connection: Any, export: Export) -> None:
+        """Make the table, if it is missing.
+
+        Raises:
+            WindlassError: the table does not fit (any more).
+        """
+        columns = listed(
+            sql.SQL("{} {}").format(names(one.name), verbatim(type_of(one)))
+            for one in export.columns
+        )
+        table = names(self._schema, export.table)
         connection.execute(
             statement(
                 "create table if not exists {table} ({columns})", table=table, columns=columns
@@ -228,7 +258,8 @@ class DuckDbTarget:
         )
         check_fit(self._fit(connection, export))
 
-    def _fill(self, connection: Any, export: Export, manifest: Manifest, paths: list[str]) -> None:
+    def _fill(self, connection: Any, export: Export, manifest: Manifest, paths: list[str]) -> int:
+        """How many of the rows have arrived."""
         table = names(self._schema, export.table)
         columns = listed(names(one.name) for one in export.columns)
         fit = self._fit(connection, export)
@@ -249,15 +280,24 @@ class DuckDbTarget:
             )  # fmt: skip
             arrived = merge(connection, export, table, names("temp", "windlass_new"))
             connection.execute("drop table windlass_new")
-            total = _count(connection, table)
         else:
             connection.execute(
                 statement("insert into {table} ({columns}) select {values} from {source}", **parts),
                 [paths],
             )
-            total = _count(connection, table)
-            arrived = total - before
+            arrived = _count(connection, table) - before
         check_arrived(export, manifest.rows, arrived)
+        return arrived
+
+    def _record(self, connection: Any, export: Export, manifest: Manifest, arrived: int) -> None:
+        total = _count(connection, names(self._schema, export.table))
+        self._add_record(
+            connection,
+            [manifest.run, export.table, export.source, export.name, manifest.mark,
+             arrived, manifest.rows, total, manifest.watermark, column_names(export.columns)],
+        )  # fmt: skip
+
+    def _add_record(self, connection: Any, words: list[Any]) -> None:
         connection.execute(
             statement(
                 "insert into {records} (number, run, table_name, source, relation, mark, rows,"
@@ -265,9 +305,8 @@ class DuckDbTarget:
                 " select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from {records}",
                 records=self._records,
             ),
-            [manifest.run, export.table, export.source, export.name, manifest.mark,
-             arrived, manifest.rows, total, manifest.watermark, column_names(export.columns)],
-        )  # fmt: skip
+            words,
+        )
 
 
 def _written(connection: Any, column: Column) -> str:

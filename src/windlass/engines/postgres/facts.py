@@ -8,7 +8,6 @@ FACTS = Facts(
     "postgresql",
     "PostgreSQL",
     shared_snapshot=True,
-    tells_inside=True,
     nesting=Nesting.OWN,
     naming=Naming(most_bytes=63),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Self
@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from windlass.engines.kept import Kept
-from windlass.engines.loads import RECORDS
+from windlass.engines.loads import AFTER_LOAD, BEFORE_LOAD, RECORDS
 from windlass.engines.objects.store import ObjectStore, fetched
 from windlass.engines.postgres.arrow import explain_adbc
 from windlass.engines.postgres.errors import explain
@@ -23,7 +23,9 @@ from windlass.engines.postgres.loaded_types import (
     unpacked,
 )
 from windlass.engines.postgres.session import Address, Connection, Role, cancel_active
+from windlass.engines.postgres.users_sql import read_settings
 from windlass.engines.postgres.warehouse_faults import read_faults
+from windlass.engines.postgres.warehouse_hooks import HookRunner, adbc_hooks, psycopg_hooks
 from windlass.engines.postgres.warehouse_merging import Fetched
 from windlass.engines.postgres.warehouse_tables import STAGED, Tables
 from windlass.engines.stopping import Stops
@@ -190,16 +192,34 @@ class PostgresTarget:
                 return done
             self._make_records(connection)
             if manifest.format == "csv":
+                hooks = self._hooks(connection, tables)
+
+                def stage() -> None:
+                    _stage_csv(connection, export, manifest, store)
+
                 with connection.transaction():
-                    tables.prepare(export)
-                    if not tables.loaded(manifest.run, export):
-                        _stage_csv(connection, export, manifest, store)
-                        tables.fill(export, manifest, lambda one: from_text(one, export.engine))
+                    _load(tables, hooks, export, manifest, stage)
             else:
                 self._load_parquet(connection, export, manifest, store)
             found = tables.loaded(manifest.run, export)
             assert found is not None
             return replace(found, is_new=True)
+
+    def run_once(self, run: str, source: str, when: str, texts: Sequence[str]) -> bool:
+        with self._session(f"running {when}") as connection:
+            self._make_records(connection)
+            tables = self._tables(connection)
+            hooks = self._hooks(connection, tables)
+            with connection.transaction():
+                if tables.has_run(run, source, when):
+                    return False
+                hooks.apply(when, f"run {run}", texts)
+                tables.record_hooks(run, source, when)
+                return True
+
+    def _hooks(self, connection: Connection, tables: Tables) -> HookRunner:
+        settings = read_settings(connection, self._schema)
+        return psycopg_hooks(tables.run, connection, settings)
 
     def _make_records(self, connection: Connection) -> None:
         """In a separate transaction, so that loads of other tables do not wait for this one."""
@@ -216,6 +236,7 @@ class PostgresTarget:
         """Through ADBC, which converts Arrow to binary COPY in C: one session, one transaction."""
         import adbc_driver_postgresql.dbapi as adbc
 
+        settings = read_settings(like, self._schema) if export.rules.hooks else {}
         try:
             with self._loaders.one(lambda: self._open_loader(like)) as connection:
                 with connection.cursor() as cursor:
@@ -224,12 +245,13 @@ class PostgresTarget:
                         cursor.execute(statement.as_string(None))
                         return list(cursor.fetchall()) if cursor.description else []
 
-                    tables = Tables(run, self._schema)
-                    tables.prepare(export)
-                    if not tables.loaded(manifest.run, export):  # another process was faster
+                    def stage() -> None:
                         _stage_parquet(cursor, export, manifest, store)
-                        tables.fill(export, manifest, lambda one: from_arrow(one, export.engine))
-                        run(sql.SQL("drop table {}").format(sql.Identifier("pg_temp", STAGED)))
+
+                    tables = Tables(run, self._schema)
+                    hooks = adbc_hooks(run, connection, settings)
+                    _load(tables, hooks, export, manifest, stage)
+                    run(sql.SQL("drop table if exists {}").format(_STAGED))
                 connection.commit()
         except (adbc.Error, OSError) as error:
             raise explain_adbc(error, f"loading {export.table}", side="warehouse") from None
@@ -244,6 +266,30 @@ class PostgresTarget:
             cursor.execute("set idle_in_transaction_session_timeout = 0")  # between two calls
         connection.commit()
         return connection
+
+
+_STAGED = sql.Identifier("pg_temp", STAGED)
+
+
+def _load(
+    tables: Tables,
+    hooks: HookRunner,
+    export: Export,
+    manifest: Manifest,
+    stage: Callable[[], None],
+) -> None:
+    """In an open transaction, with the export's hooks, unless another process was faster."""
+    tables.hold(export.table)
+    if tables.loaded(manifest.run, export):
+        return
+    table, user_sql = tables.name(export.table).as_string(None), export.rules.hooks
+    hooks.apply(BEFORE_LOAD, export.name, user_sql.before, table)
+    tables.prepare(export)
+    stage()
+    convert = from_text if manifest.format == "csv" else from_arrow
+    counted = tables.fill(export, manifest, lambda one: convert(one, export.engine))
+    hooks.apply(AFTER_LOAD, export.name, user_sql.after, table)
+    tables.record(export, manifest, counted)
 
 
 def _close_loader(connection: Any) -> None:

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from windlass.engines.fitting import fit, holds_all
 from windlass.engines.loads import (
+    OF_RUN,
     RECORDS,
     check_arrived,
     check_fit,
@@ -146,12 +147,8 @@ class Tables:
         self.run(sql.SQL(lock).format(self.name(export.table)))
         check_fit(self.fit(export))
 
-    def fill(
-        self,
-        export: Export,
-        manifest: Manifest,
-        cast: Cast,
-    ) -> None:
+    def fill(self, export: Export, manifest: Manifest, cast: Cast) -> int:
+        """How many of the rows have arrived."""
         table, staged = self.name(export.table), sql.Identifier("pg_temp", STAGED)
         names = sql.SQL(", ").join(sql.Identifier(one.name) for one in export.columns)
         fit = self.fit(export)
@@ -170,9 +167,26 @@ class Tables:
             )
             counted = int(self.run(insert.format(table, names, values, staged))[0][0])
         check_arrived(export, manifest.rows, counted)
+        return counted
+
+    def record(self, export: Export, manifest: Manifest, counted: int) -> None:
         words = (manifest.run, export.table, export.source, export.name, manifest.mark, counted,
                  manifest.rows, self.count(export.table), manifest.watermark,
                  column_names(export.columns))  # fmt: skip
+        self._add_record(words)
+
+    def has_run(self, run: str, source: str, when: str) -> bool:
+        """Whether what is run once per run was; what comes first waits for others' transactions."""
+        self.hold(OF_RUN)
+        words = (run, OF_RUN, source, when)
+        query = sql.SQL("select 1 from {} where (run, table_name, source, relation) = ({})")
+        some = sql.SQL(", ").join(map(sql.Literal, words))
+        return bool(self.run(query.format(self.name(RECORDS), some)))
+
+    def record_hooks(self, run: str, source: str, when: str) -> None:
+        self._add_record((run, OF_RUN, source, when, "", 0, 0, 0, "", "[]"))
+
+    def _add_record(self, words: Sequence[str | int]) -> None:
         self.run(
             sql.SQL(
                 "insert into {} (run, table_name, source, relation, mark, rows, read_rows, total,"

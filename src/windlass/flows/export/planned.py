@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from windlass.errors import Refused
 from windlass.flows.export.context import Exporting
 from windlass.model.event import Emit
-from windlass.model.export import Column, Export
+from windlass.model.export import Column, Export, Hooked
 from windlass.model.planned import Style
 from windlass.model.report import Problem
 from windlass.model.units import bytes_text, count_text, plural
@@ -26,6 +26,7 @@ class PlannedExport:
     problems: Sequence[Problem] = ()
     unfinished: str = ""
     loads: bool = False  # whether there is a warehouse
+    hooks: Hooked = field(default_factory=Hooked)  # of the run
     notices: Sequence[str] = ()  # what becomes of tables, and which relations are left out
 
     def as_json(self) -> dict[str, Any]:
@@ -43,6 +44,8 @@ class PlannedExport:
                     "since": one.span.since,
                     "rows": one.rows,
                     "bytes": one.size_bytes,
+                    "before_load": list(one.rules.hooks.before),
+                    "after_load": list(one.rules.hooks.after),
                     "columns": [
                         {
                             "name": it.name,
@@ -57,6 +60,8 @@ class PlannedExport:
                 }
                 for one in self.exports
             ],
+            "before_run": list(self.hooks.before),
+            "after_run": list(self.hooks.after),
             "problems": [one.to_json() for one in self.problems],
             "notices": list(self.notices),
         }
@@ -65,7 +70,12 @@ class PlannedExport:
         lines = [style.heading(self._headline), ""]
         for one in self.exports:
             lines.append(f"  {self._described(one)}")
-            lines += [] if style.is_brief else [f"      {column}" for column in _columns(one)]
+            lines += (
+                []
+                if style.is_brief
+                else [f"      {line}" for line in (*_columns(one), *_hooks(one))]
+            )
+        lines += [f"  {line}" for line in self._hooks]
         if self.problems:
             lines += ["", style.heading(self._verdict), *(f"  {one}" for one in self.problems)]
             return "\n".join(lines)
@@ -76,12 +86,21 @@ class PlannedExport:
         lines = [f"# {self._headline}", ""]
         for one in self.exports:
             lines.append(f"- {self._described(one)}")
-            lines += [] if style.is_brief else [f"    - {column}" for column in _columns(one)]
+            lines += (
+                []
+                if style.is_brief
+                else [f"    - {line}" for line in (*_columns(one), *_hooks(one))]
+            )
+        lines += [f"- {line}" for line in self._hooks]
         if self.problems:
             lines += ["", f"## {self._verdict}", "", *(f"- {one}" for one in self.problems)]
             return "\n".join(lines)
         lines += ["", *(f"- {one}" for one in self.notices)] if self.notices else []
         return "\n".join([*lines, "", f"{self._next}:", "", f"    {style.next_command}"])
+
+    @property
+    def _hooks(self) -> list[str]:
+        return _statements("before-run", self.hooks.before, "after-run", self.hooks.after)
 
     @property
     def _headline(self) -> str:
@@ -117,6 +136,15 @@ def _columns(export: Export) -> list[str]:
     ] + [f"{one.name}: {one.load.what} of the load" for one in export.columns if one.load]
 
 
+def _hooks(export: Export) -> list[str]:
+    hooks = export.rules.hooks
+    return _statements("before-load", hooks.before, "after-load", hooks.after)
+
+
+def _statements(first: str, before: Sequence[str], second: str, after: Sequence[str]) -> list[str]:
+    return [f"{first}: {text}" for text in before] + [f"{second}: {text}" for text in after]
+
+
 def _renamed(column: Column) -> str:
     return f"{column.source} → {column.name}" if column.source else column.name
 
@@ -147,5 +175,6 @@ def plan_export(spec: ExportSpec, emit: Emit) -> PlannedExport:
             run.exports,
             unfinished=unfinished,
             loads=run.target is not None,
+            hooks=spec.hooks,
             notices=(*run.notices, *(one.text for one in run.unfit)),
         )

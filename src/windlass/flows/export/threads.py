@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 
 class Threads:
@@ -11,6 +12,15 @@ class Threads:
         self.reading = threading.BoundedSemaphore(jobs)  # of all sessions that read rows
         self._lock = threading.Lock()
         self._done: set[str] = set()
+        self._one_by_one = threading.Lock()
+        self._firsts: set[str] = set()
+
+    @contextmanager
+    def first(self, name: str) -> Iterator[bool]:
+        """True for one thread, and the others wait for it. After an error another one is first."""
+        with self._one_by_one:
+            yield name not in self._firsts
+            self._firsts.add(name)
 
     def completes(self, name: str, names: Collection[str]) -> bool:
         """Whether `name`, which is done, is the last of these."""

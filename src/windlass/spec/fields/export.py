@@ -222,6 +222,40 @@ EXPORT = Entries(
         option=Option(metavar="WHAT[=NAME]", flag="--load-column"),
     ),
     Entry(
+        word="before-run",
+        kind=Kind.LIST,
+        help="SQL statements that the warehouse runs once per run, before the first load.",
+        example="['insert into audit.runs values (now())']",
+        default=(),
+        option=None,
+    ),
+    Entry(
+        word="after-run",
+        kind=Kind.LIST,
+        help="SQL statements that the warehouse runs once per run, when every relation is loaded.",
+        example="['refresh materialized view mart.daily']",
+        default=(),
+        option=None,
+    ),
+    Entry(
+        word="before-load",
+        kind=Kind.LIST,
+        help="SQL statements before each relation's load, in its transaction; `{table}` is the"
+        " relation's table.",
+        example="['delete from {table} where day = current_date']",
+        default=(),
+        option=None,
+    ),
+    Entry(
+        word="after-load",
+        kind=Kind.LIST,
+        help="SQL statements after each relation's load, in its transaction; `{table}` is the"
+        " relation's table.",
+        example="['grant select on {table} to readers']",
+        default=(),
+        option=None,
+    ),
+    Entry(
         word="unmatched",
         kind=Kind.CHOICE,
         choices=tuple(Unmatched),
