@@ -23,6 +23,14 @@ def needs_airflow() -> None:
     needs(find_spec("airflow"), "Airflow is not installed")
 
 
+def needs_module(name: str) -> None:
+    try:
+        found = find_spec(name)
+    except ModuleNotFoundError:  # not even what it is within
+        found = None
+    needs(found, f"the module {name} is not installed")
+
+
 def needs_program(name: str) -> None:
     needs(shutil.which(name), f"{name} is not installed")
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-pytest.importorskip("google.cloud.bigquery")
-pytest.importorskip("sqlglot")
-
-from google.api_core import exceptions as faults
-from google.cloud import bigquery
-
-from fakes.dialect import Fault, check_dialect
-from windlass.engines.bigquery.errors import explaining
-from windlass.engines.bigquery.fields import RECORDS_SCHEMA, field_of, misnamed, type_of
-from windlass.engines.bigquery.layout import keep_layout
+from needs import needs_module
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Export, Kind
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    """Google's client is imported by each test, as every worker imports this file to collect it."""
+    needs_module("google.cloud.bigquery")
+    needs_module("sqlglot")
 
 
 def column(name: str, kind: Kind = Kind.TEXT, precision: int = 0, scale: int = 0) -> Column:
@@ -28,6 +31,10 @@ def export(*names: str) -> Export:
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.DECIMAL])
 def test_a_field_is_the_same_after_the_client_has_sent_it(kind: Kind) -> None:
+    from google.cloud import bigquery
+
+    from windlass.engines.bigquery.fields import field_of
+
     field = field_of(column("a", kind))
     assert bigquery.SchemaField.from_api_repr(field.to_api_repr()) == field
     assert field.mode == "NULLABLE"
@@ -45,12 +52,20 @@ def test_a_field_is_the_same_after_the_client_has_sent_it(kind: Kind) -> None:
 )
 def test_a_decimal_has_room_for_all_its_digits(precision: int, scale: int, type_: str) -> None:
     """NUMERIC has 29 digits before the point and 9 after it, BIGNUMERIC 38 and 38."""
+    from google.cloud import bigquery
+
+    from windlass.engines.bigquery.fields import field_of, type_of
+
     field = field_of(column("a", Kind.DECIMAL, precision, scale))
     assert type_of(field) == type_
     assert bigquery.SchemaField.from_api_repr(field.to_api_repr()) == field
 
 
 def test_the_records_have_fields_that_the_client_takes() -> None:
+    from google.cloud import bigquery
+
+    from windlass.engines.bigquery.fields import RECORDS_SCHEMA
+
     table = bigquery.Table("acme.raw._windlass_loads", schema=RECORDS_SCHEMA)
     assert bigquery.Table.from_api_repr(table.to_api_repr()).schema == RECORDS_SCHEMA
 
@@ -68,11 +83,15 @@ def test_the_records_have_fields_that_the_client_takes() -> None:
 def test_names_that_bigquery_does_not_take_are_known_before(
     names: tuple[str, ...], said: str
 ) -> None:
+    from windlass.engines.bigquery.fields import misnamed
+
     (problem,) = misnamed(export(*names))
     assert problem.message == f"BigQuery has no {said}"
 
 
 def test_other_names_are_taken() -> None:
+    from windlass.engines.bigquery.fields import misnamed
+
     assert misnamed(export("id", "_id", "table", "partition", "x1")) == []
 
 
@@ -85,6 +104,8 @@ def test_other_names_are_taken() -> None:
     ],
 )
 def test_the_stand_in_refuses_what_bigquery_does(query: str) -> None:
+    from fakes.dialect import Fault, check_dialect
+
     with pytest.raises(Fault):
         check_dialect(query)
 
@@ -97,6 +118,8 @@ def test_the_stand_in_refuses_what_bigquery_does(query: str) -> None:
     ],
 )
 def test_the_stand_in_takes_what_bigquery_does(query: str) -> None:
+    from fakes.dialect import check_dialect
+
     check_dialect(query)
 
 
@@ -105,6 +128,10 @@ def test_the_stand_in_takes_what_bigquery_does(query: str) -> None:
 
 def layout(**words: object) -> bigquery.LoadJobConfig:
     """The config of a load that replaces the rows of such a table."""
+    from google.cloud import bigquery
+
+    from windlass.engines.bigquery.layout import keep_layout
+
     there = bigquery.Table("acme.raw.orders")
     for key, word in words.items():
         setattr(there, key, word)
@@ -116,6 +143,8 @@ def layout(**words: object) -> bigquery.LoadJobConfig:
 
 
 def test_a_load_that_replaces_rows_names_the_partitions_and_clusters_of_the_table() -> None:
+    from google.cloud import bigquery
+
     by_day = bigquery.TimePartitioning(field="at", expiration_ms=86_400_000)
     key = bigquery.EncryptionConfiguration("projects/acme/locations/eu/keyRings/a/cryptoKeys/b")
     found = layout(time_partitioning=by_day, clustering_fields=["id"], encryption_configuration=key)
@@ -129,6 +158,8 @@ def test_a_table_without_partitions_gets_none() -> None:
 
 
 def test_partitions_by_a_column_that_is_dropped_are_not_asked_for() -> None:
+    from google.cloud import bigquery
+
     found = layout(
         time_partitioning=bigquery.TimePartitioning(field="gone"), clustering_fields=["gone", "id"]
     )
@@ -136,6 +167,8 @@ def test_partitions_by_a_column_that_is_dropped_are_not_asked_for() -> None:
 
 
 def test_partitions_by_the_time_of_the_load_are_kept() -> None:
+    from google.cloud import bigquery
+
     found = layout(time_partitioning=bigquery.TimePartitioning(type_="DAY"))
     assert found.time_partitioning is not None and found.time_partitioning.type_ == "DAY"
 
@@ -146,17 +179,21 @@ def test_partitions_by_the_time_of_the_load_are_kept() -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "text", "said", "retryable"),
     [
-        (faults.Forbidden, "accessDenied", "Access Denied", "no permission", False),
-        (faults.Forbidden, "rateLimitExceeded", "Exceeded rate limits", "rate limits", True),
-        (faults.Forbidden, "quotaExceeded", "Quota exceeded", "Quota exceeded", True),
-        (faults.Forbidden, "billingNotEnabled", "Billing has not been", "Billing has not", False),
-        (faults.BadRequest, "invalidQuery", "Could not serialize access", "serialize", True),
-        (faults.BadRequest, "invalidQuery", "Syntax error", "Syntax error", False),
+        ("Forbidden", "accessDenied", "Access Denied", "no permission", False),
+        ("Forbidden", "rateLimitExceeded", "Exceeded rate limits", "rate limits", True),
+        ("Forbidden", "quotaExceeded", "Quota exceeded", "Quota exceeded", True),
+        ("Forbidden", "billingNotEnabled", "Billing has not been", "Billing has not", False),
+        ("BadRequest", "invalidQuery", "Could not serialize access", "serialize", True),
+        ("BadRequest", "invalidQuery", "Syntax error", "Syntax error", False),
     ],
 )
 def test_an_error_is_tried_again_only_if_that_can_help(
-    status: type[faults.GoogleAPICallError], reason: str, text: str, said: str, retryable: bool
+    status: str, reason: str, text: str, said: str, retryable: bool
 ) -> None:
+    from google.api_core import exceptions
+
+    from windlass.engines.bigquery.errors import explaining
+
     with pytest.raises(WindlassError, match=said) as error, explaining("BigQuery", "asking"):
-        raise status(text, errors=[{"reason": reason}])
+        raise getattr(exceptions, status)(text, errors=[{"reason": reason}])
     assert error.value.retryable is retryable
