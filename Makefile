@@ -11,8 +11,8 @@ WITHOUT_OLD_NAME := $(BIN)/python -m pip uninstall --quiet --yes windlass 2>/dev
 # set in many images; without what is compiled being kept, every process compiles it all again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo airflow airflow-stop test test-unit test-all check format docs docs-serve release bench \
-        system-packages clean
+.PHONY: help demo airflow airflow-celery airflow-stop test test-unit test-all check format docs \
+        docs-serve release bench system-packages clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ demo: .venv/.for-demo ## Migrate a sample shop between two servers, and watch
 
 airflow: .venv/.for-airflow ## Bring up an Airflow with the DAGs and a sample shop to migrate
 	@$(BIN)/python -m demo.airflow start
+
+airflow-celery: .venv/.for-celery ## The same with two Celery workers, and Redis over TLS
+	@$(BIN)/python -m demo.airflow start --workers 2
 
 airflow-stop: ## End all of it; a later `make airflow` continues from there
 	@if [ -e .venv/.for-airflow ]; then $(BIN)/python -m demo.airflow stop; fi
@@ -80,6 +83,11 @@ clean: ## Remove the virtual environment and everything made from the sources
 	@$(PIP) -e '.[airflow,demo]'
 	@touch $@
 
+.venv/.for-celery: $(NEEDS) | .venv/.for-airflow
+	@echo "installing what Celery needs into .venv"
+	@$(PIP) -e '.[airflow,celery,demo]'
+	@touch $@
+
 .venv/.for-docs: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and what builds its site into .venv"
 	@$(WITHOUT_OLD_NAME)
@@ -89,9 +97,9 @@ clean: ## Remove the virtual environment and everything made from the sources
 .venv/.for-dev: $(NEEDS) | .venv/bin/python
 	@echo "installing windlass and its tools into .venv"
 	@$(WITHOUT_OLD_NAME)
-	@$(PIP) -e '.[airflow,bigquery,celery,demo,docs,export,frames,dev]'
+	@$(PIP) -e '.[airflow,bigquery,celery,demo,docs,export,frames,openlineage,dev]'
 	@$(BIN)/python tests/support/npm_servers.py
-	@touch $@ .venv/.for-demo .venv/.for-airflow .venv/.for-docs
+	@touch $@ .venv/.for-demo .venv/.for-airflow .venv/.for-celery .venv/.for-docs
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +26,7 @@ from demo.airflow.local import (
     LocalAirflow,
     Setup,
     airflow_version,
+    celery_names,
     check_installed,
     claim,
     client_of,
@@ -64,13 +66,21 @@ def commands() -> None:
     help="The folder with the DAGs.",
 )
 @click.option("--scale", default=1.0, show_default=True, help="Of the sample shop, when made.")
-def start_command(folder: Path | None, host: str, port: int, dags: Path, scale: float) -> None:
+@click.option(
+    "--workers",
+    default=0,
+    help="Celery workers to run tasks in, with a Redis that speaks TLS.  [default: none, the"
+    " scheduler's own processes run them]",
+)
+def start_command(
+    folder: Path | None, host: str, port: int, dags: Path, scale: float, workers: int
+) -> None:
     """Start it and leave it running."""
     folder = (folder or _default_folder()).absolute()
     if not is_running(folder):
         check_installed()
         try:
-            _start(folder, host, port, dags, scale)
+            _start(folder, dags, scale, host=host, port=port, workers=workers)
         except BaseException:
             _stop(folder)
             raise
@@ -103,6 +113,8 @@ def status_command(folder: Path | None) -> None:
     for key, part in client.api("GET", "/monitor/health").items():
         name, state = key.replace("_", "-"), (part or {}).get("status")
         click.echo(f"  {name:16} {'has ended' if name in dead else state}")
+    for name in celery_names(folder):
+        click.echo(f"  {name:16} {'has ended' if name in dead else 'running'}")
     if dead:
         click.echo(f"{', '.join(dead)}: make airflow starts what has ended, and runs continue.")
         sys.exit(1)
@@ -117,7 +129,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _start(folder: Path, host: str, port: int, dags: Path, scale: float) -> None:
+def _start(folder: Path, dags: Path, scale: float, **where: Any) -> None:
     claim(folder)
     report = partial(click.echo, err=True)
     both = servers.start_both(folder, report)
@@ -131,8 +143,7 @@ def _start(folder: Path, host: str, port: int, dags: Path, scale: float) -> None
         connections=connections,
         pools={_POOL: _SLOTS},
         settings={"windlass": {"pool": _POOL, "report_folder": folder / "reports"}},
-        host=host,
-        port=port,
+        **where,
     )
     title = f"Airflow {airflow_version()}"
     with servers.doing(report, f"starting {title}") as done:

@@ -11,6 +11,7 @@ interpreter, on a separate PostgreSQL server::
       running.json       what is running; missing when nothing is
       logs/              of tasks; of the components in logs/components
       metadata/          the server with Airflow's database
+      celery/            of Redis, if tasks run in Celery workers
 
 Airflow's own commands work too: ``AIRFLOW_HOME=$PWD/.airflow .venv/bin/airflow dags list``.
 """
@@ -30,6 +31,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from demo.airflow import processes
+from demo.airflow.celery import BROKER, Broker, command_of, names_of, start_workers
 from demo.airflow.client import USER, Client
 from demo.airflow.processes import Group, airflow_command
 from demo.airflow.settings import Keys, Sections, private_file, write_settings
@@ -77,6 +79,8 @@ class Setup:
     """URL of Airflow's own database. Default: on a server in the folder."""
     parallelism: int = 8
     """Tasks at a time."""
+    workers: int = 0
+    """Celery workers that run them. 0: the scheduler's own processes do."""
 
     @property
     def address(self) -> str:
@@ -90,6 +94,13 @@ class Record:
 
     token: str
     url: str
+    workers: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """Of its processes."""
+        celery = [BROKER, *names_of(range(1, self.workers + 1))] if self.workers else []
+        return [*_COMPONENTS, *celery]
 
     @classmethod
     def read(cls, folder: Path) -> Record | None:
@@ -153,7 +164,8 @@ class LocalAirflow:
         token = secrets.token_hex(16)
         try:
             keys = Keys.of(self.folder, self.setup.host, self.setup.port)
-            record = Record(token, f"http://{self.setup.address}:{keys.port}")
+            url = f"http://{self.setup.address}:{keys.port}"
+            record = Record(token, url, self.setup.workers)
             record.write(self.folder)
             if not detached:
                 self._guard = processes.guard(token, _GUARD, self.folder, token)
@@ -181,14 +193,18 @@ class LocalAirflow:
     def _bring_up(self, record: Record, keys: Keys) -> None:
         if not self.setup.database:
             self._start_database()
-        write_settings(self.folder, keys, self._sections(record.url), self.setup.settings)
+        celery = self._celery_settings() if record.workers else {}
+        write_settings(self.folder, keys, self._sections(record.url), celery, self.setup.settings)
         logs = self.folder / "logs" / "components"
         self._components = components = Group(record.token, logs, self.variables())
+        if record.workers:
+            components.start(BROKER, command_of(self.folder / "celery"))
         self._migrate(components)
         started = datetime.now(UTC)
         for name, words in _COMPONENTS.items():
             components.start(name, airflow_command(*words))
         components.wait(lambda: _unhealthy(self.client, started))
+        start_workers(components, names_of(range(1, record.workers + 1)))
         for conn_id, value in self.setup.connections.items():
             self.client.set_connection(conn_id, value)
         for pool, slots in self.setup.pools.items():
@@ -199,6 +215,10 @@ class LocalAirflow:
         server = servers.server_in(folder, _DATABASE_VERSION, _DATABASE_SETTINGS)
         server.start()
         server.create_database(_DATABASE)
+
+    def _celery_settings(self) -> Sections:
+        broker = Broker.make(self.folder / "celery", self.setup.address)
+        return broker.celery_settings(sqlalchemy_url(self.database))
 
     def _sections(self, url: str) -> Sections:
         return {
@@ -239,7 +259,13 @@ def dead_components(folder: Path) -> list[str]:
     record = Record.read(folder)
     if record is None:
         return []
-    return [name for name in _COMPONENTS if not processes.alive(record.token, name)]
+    return [name for name in record.names if not processes.alive(record.token, name)]
+
+
+def celery_names(folder: Path) -> list[str]:
+    """Of the broker and the workers of a running Airflow; empty without workers."""
+    record = Record.read(folder)
+    return [name for name in record.names if name not in _COMPONENTS] if record else []
 
 
 def revive(folder: Path, names: Sequence[str]) -> None:
@@ -254,9 +280,13 @@ def revive(folder: Path, names: Sequence[str]) -> None:
     variables = component_variables(folder, address)
     group = Group(record.token, folder / "logs" / "components", variables)
     started, client = datetime.now(UTC), client_of(folder)
+    if BROKER in names:
+        group.start(BROKER, command_of(folder / "celery"))
     for name in names:
-        group.start(name, airflow_command(*_COMPONENTS[name]))
+        if name in _COMPONENTS:
+            group.start(name, airflow_command(*_COMPONENTS[name]))
     group.wait(lambda: [one for one in _unhealthy(client, started) if one in names])
+    start_workers(group, [one for one in names if one not in (*_COMPONENTS, BROKER)])
 
 
 def component_variables(folder: Path, address: str) -> dict[str, str]:
@@ -285,7 +315,7 @@ def stop(folder: Path, token: str | None = None) -> None:
     if token and (record is None or record.token != token):
         return
     if record:
-        processes.end(record.token, servers=("api-server",))
+        processes.end(record.token, servers=("api-server", BROKER))
     servers.stop(folder / "metadata")
     (folder / "running.json").unlink(missing_ok=True)
     if record:

@@ -26,9 +26,11 @@ from airflow_runs import (
     until,
     wait,
 )
-from airflow_server import copy_dags
+from airflow_server import SHIP, copy_dags
 from celery_workers import Workers, admit, celery_airflow
+from demo.airflow import processes
 from demo.airflow.client import Client
+from demo.airflow.local import LocalAirflow, Record, Setup, dead_components, revive
 from needs import needs_airflow, needs_program
 from rooms import make_room
 from servers import FAST, Database, Pair, Server
@@ -42,6 +44,7 @@ SETTINGS = {
         # and what it had taken from the broker without starting it is queued again
         "task_queued_timeout": 20,
         "task_queued_timeout_check_interval": 5,
+        "num_stuck_in_queued_retries": 20,  # on a busy machine the one worker left has a long queue
     }
 }
 MARK = "WINDLASS_LOCAL_AIRFLOW"  # in the environment of each of its processes: `token:name`
@@ -132,3 +135,25 @@ def worker_of(address: str, port: int) -> int | None:
     except psutil.Error:
         return None
     return int(name.removeprefix("worker-")) if name.startswith("worker-") else None
+
+
+@pytest.mark.full
+def test_one_folder_has_workers_too_and_a_dead_one_is_started_again() -> None:
+    """As `make airflow-celery` makes it."""
+    needs_airflow()
+    needs_program("redis-server")
+    room = make_room()
+    try:
+        setup = Setup(connections={"ship": f"postgresql://{SHIP}"}, workers=1)
+        with LocalAirflow(room / "airflow", copy_dags(room / "dags"), setup) as airflow:
+            record = Record.read(airflow.folder)
+            assert record is not None
+            processes.kill(record.token, "worker-1")
+            assert dead_components(airflow.folder) == ["worker-1"]
+            revive(airflow.folder, ["worker-1"])
+            assert dead_components(airflow.folder) == []
+            run = airflow.client.trigger("tell")
+            assert airflow.client.wait_for("tell", run, 240) == "success"
+        assert processes.alive(record.token) == []
+    finally:
+        shutil.rmtree(room, ignore_errors=True)

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.airflow import processes
+from demo.airflow.celery import BROKER, SLOTS, Broker, names_of, start_workers
 from demo.airflow.local import LOOPBACK, LocalAirflow, Setup, sqlalchemy_url
-from demo.airflow.processes import Group, airflow_command
-from demo.airflow.settings import Sections, private_file
+from demo.airflow.processes import Group
+from demo.airflow.settings import Sections
 from windlass.demo import servers as embedded
-from windlass.engines.postgres.embedded import free_port
 from windlass.errors import WindlassError
 
 log = logging.getLogger(__name__)
@@ -31,9 +31,6 @@ log = logging.getLogger(__name__)
 # Of networks as 10.213.7.0/24: ours is .1, that of worker 2 is .12. A name of an interface may
 # have 15 characters.
 _NETWORKS = "10.213.0.0/16"
-_BROKER = "redis"
-_WORKER = ("celery", "worker", "--skip-serve-logs", "--celery-hostname")
-_SLOTS = 4  # of a worker
 _GUARD = (
     "sys.path.insert(0, sys.argv[3]); from pathlib import Path;"
     "from celery_workers import clean_up; clean_up(sys.argv[1], Path(sys.argv[2]))"
@@ -50,14 +47,11 @@ class Workers:
 
     def start(self, numbers: Iterable[int]) -> None:
         """Return when they take tasks."""
-        names = {f"worker-{number}": number for number in numbers}
-        for name, number in names.items():
-            inside = self.network.inside(number) if self.network else []
-            self.group.start(name, [*inside, *airflow_command(*_WORKER, name)])
-        # Airflow's health does not cover workers; they log when they are ready
-        self.group.wait(
-            lambda: [name for name in names if f"{name} ready." not in self.group.output(name)]
-        )
+        start_workers(self.group, names_of(numbers), self._inside)
+
+    def _inside(self, name: str) -> list[str]:
+        number = int(name.rpartition("-")[2])
+        return self.network.inside(number) if self.network else []
 
     def kill(self, number: int) -> None:
         """End a worker and all that it has started, at once, as a power cut would."""
@@ -78,23 +72,23 @@ def celery_airflow(folder: Path, dags: Path, count: int, settings: Sections) -> 
     try:
         address = network.address if network else LOOPBACK
         database = _database(folder / "database", address)
-        broker = secrets.token_urlsafe(32), free_port(address)
-        celery = _celery_settings(database, address, *broker)
+        broker = Broker.make(folder / "celery", address)
+        celery = broker.celery_settings(sqlalchemy_url(database))
         setup = Setup(
-            pools={"windlass": _SLOTS * count},
+            pools={"windlass": SLOTS * count},
             settings={**settings, **celery},
             host=address,
             database=database,
-            parallelism=_SLOTS * count,
+            parallelism=SLOTS * count,
         )
         airflow = LocalAirflow(folder / "airflow", dags, setup)
         group = Group(token, airflow.folder / "logs" / "workers", airflow.variables())
         with airflow:
-            group.start(_BROKER, _broker_command(folder, address, *broker))
+            group.start(BROKER, broker.command)
             workers = Workers(airflow, group, network)
             workers.start(range(1, count + 1))
             yield workers
-            processes.end(token, servers=(_BROKER,))
+            processes.end(token, servers=(BROKER,))
     finally:
         clean_up(token, folder)
         assert guard.stdin
@@ -117,31 +111,6 @@ def _database(folder: Path, address: str) -> str:
     admit(server.data)
     server.start()
     return server.create_database("airflow").replace(f"@{LOOPBACK}:", f"@{address}:")
-
-
-def _celery_settings(database: str, address: str, password: str, port: int) -> Sections:
-    return {
-        "core": {"executor": "CeleryExecutor"},
-        "celery": {
-            "broker_url": f"redis://:{password}@{address}:{port}/0",
-            "result_backend": f"db+{sqlalchemy_url(database)}",
-            "worker_concurrency": _SLOTS,
-        },
-    }
-
-
-def _broker_command(folder: Path, address: str, password: str, port: int) -> list[str | Path]:
-    """Runs Redis, which keeps nothing on disk."""
-    lines = (
-        f"bind {address}",
-        f"port {port}",
-        f"requirepass {password}",
-        'save ""',
-        "set-proc-title no",  # it would overwrite our mark
-    )
-    with private_file(folder / "redis.conf") as file:
-        file.writelines(f"{line}\n" for line in lines)
-    return ["redis-server", folder / "redis.conf"]
 
 
 @dataclass(frozen=True, slots=True)
