@@ -8,7 +8,7 @@ import pytest
 
 from needs import needs_module
 from windlass.errors import WindlassError
-from windlass.model.export import Column, Export, Kind
+from windlass.model.export import Column, Export, Kind, Nested
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -29,7 +29,7 @@ def export(*names: str) -> Export:
     return Export("shop.orders", "orders", "", tuple(map(column, names)), "truncate")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.DECIMAL])
+@pytest.mark.parametrize("kind", sorted({*Kind} - {Kind.DECIMAL, Kind.NESTED}))
 def test_a_field_is_the_same_after_the_client_has_sent_it(kind: Kind) -> None:
     from google.cloud import bigquery
 
@@ -38,6 +38,18 @@ def test_a_field_is_the_same_after_the_client_has_sent_it(kind: Kind) -> None:
     field = field_of(column("a", kind))
     assert bigquery.SchemaField.from_api_repr(field.to_api_repr()) == field
     assert field.mode == "NULLABLE"
+
+
+def test_a_nested_field_is_the_same_after_the_client_has_sent_it() -> None:
+    from google.cloud import bigquery
+
+    from windlass.engines.bigquery.fields import field_of, type_of
+
+    size = Nested(fields=(column("n", Kind.DECIMAL, 10, 2), column("id", Kind.UUID)))
+    of = Column("element", "shop.size", Kind.NESTED, inside=size)
+    field = field_of(Column("a", "shop.size[]", Kind.NESTED, inside=Nested(1, of)))
+    assert bigquery.SchemaField.from_api_repr(field.to_api_repr()) == field
+    assert type_of(field) == "RECORD(n NUMERIC(10,2), id STRING) (repeated)"
 
 
 @pytest.mark.parametrize(
