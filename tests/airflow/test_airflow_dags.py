@@ -241,7 +241,9 @@ def test_the_snapshot_is_held_before_anything_else_that_is_ready(migration: Read
 def test_the_other_dag_validates_when_the_schema_is_whole_and_before_the_summary(
     migration: Read,
 ) -> None:
-    assert migration.just_before("trigger_validation_dag") == {"validate_schema"}
+    """Beside our own comparison of definitions, which holds up nothing but the end."""
+    assert "create_event_triggers" in migration.just_before("trigger_validation_dag")
+    assert "trigger_validation_dag" not in migration.before("validate_schema")
     assert migration.next("trigger_validation_dag") == {PASSAGE}
     assert migration.next(PASSAGE) == {"generate_migration_summary"}
 

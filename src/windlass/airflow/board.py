@@ -106,15 +106,18 @@ class Board:
     def skip_waiting(self) -> None:
         """Skip all tasks that have not been started: those in a missing pool never would be, and
         the run would never end."""
-        from airflow.sdk.execution_time.comms import SkipDownstreamTasks
-        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
-
         waiting = [
             self._id(name) for name, state in self.states().items() if state in (None, "scheduled")
         ]
         known = set(self.ti.task.dag.task_ids)
         found = [name if name in known else mapped_instance(name) for name in waiting]
-        SUPERVISOR_COMMS.send(SkipDownstreamTasks(tasks=found))
+        _skip(found)
+
+    def skip(self, tasks: Sequence[str]) -> None:
+        """Skip these tasks, none of them mapped, as far as they have not been started; what comes
+        after them runs. In a task group nothing is skipped: all after it would be too."""
+        if tasks and not self.group:
+            _skip(list(tasks))
 
     def skipped(self, tasks: Sequence[str]) -> list[str]:
         """Those of these tasks, none of them mapped, that have been skipped."""
@@ -144,6 +147,13 @@ class Board:
 def external_run(ti: Any, part: str = "") -> str:
     """The id in our journal of a DAG run, or of a part of it: a task group or a task."""
     return " ".join(filter(None, ("airflow", ti.dag_id, ti.run_id, part)))
+
+
+def _skip(tasks: list[str | tuple[str, int]]) -> None:
+    from airflow.sdk.execution_time.comms import SkipDownstreamTasks
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    SUPERVISOR_COMMS.send(SkipDownstreamTasks(tasks=tasks))
 
 
 def mapped_instance(name: str) -> tuple[str, int]:

@@ -39,6 +39,7 @@ REWRITE, EXPORT = FLOWS["rewrite"], FLOWS["export"]
 _PARAMS = "windlass.airflow.params"
 _CALLBACKS = {"on_success_callback", "on_failure_callback"}
 _MERGED = {"default_args", "params", *_CALLBACKS}
+_COMPLETE = "create_event_triggers"  # after it nothing is changed
 BESIDE = 8  # tasks of a run that may be active beside the mapped ones: the holder, short steps
 REWRITE_TIMEOUT = timedelta(hours=1)  # of a run; the next one finishes what it has begun
 
@@ -196,7 +197,7 @@ def migration_dag(
         patience = (tuning or Tuning()).patience.total_seconds()
         gates = {
             "extract_source_schema": lambda: _approval(validation_dag_id),
-            "validate_schema": lambda: _validation(validation_dag_id, words, patience),
+            _COMPLETE: lambda: _validation(validation_dag_id, words, patience),
         }
     else:
         params |= forms.approval_param()
@@ -382,7 +383,7 @@ def _validation(dag_id: str, words: str, patience_seconds: float) -> BaseOperato
     return ValidationTrigger(
         task_id="trigger_validation_dag",
         flow=MIGRATE,
-        step="validate_schema",
+        step=_COMPLETE,
         words=words,
         patience_seconds=patience_seconds,
         validation_dag_id=dag_id,

@@ -21,7 +21,7 @@ from windlass.flows.registry import flow_named
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-POLL_SECONDS = 2
+POLL_SECONDS = 1
 MOST_PROBLEMS = 5  # of the other run
 _SAME = (
     "source_conn_id",
@@ -72,6 +72,14 @@ class PlanApproval(Asking):
         if not params.get("require_approval"):
             return {"approved": "not asked for"}
         return super().execute(context)
+
+    def is_needless(self, context: Context) -> bool:
+        """Whether it would only pass."""
+        params = context["params"]
+        if params.get("require_approval"):
+            return False
+        checks = self.validation_dag_id and params.get("trigger_validation")
+        return not (checks and _why_not(context["ti"], self.validation_dag_id))
 
 
 class AskingApproval(Asking):

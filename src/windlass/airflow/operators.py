@@ -32,6 +32,7 @@ from windlass.airflow.form import as_field, as_key
 from windlass.airflow.lineage import Traced
 from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, NoSlot, PoolWatch
 from windlass.airflow.shares import Share, count_shares, divide
+from windlass.airflow.skipping import skip_gates
 from windlass.airflow.templates import digest, has_template
 from windlass.errors import Different, Interrupted, WindlassError
 from windlass.model.flow import Item, resolve
@@ -279,6 +280,7 @@ class StepOperator(FlowOperator):
                 for line in difference_lines(found):
                     log.error("%s", line)
             self._publish(context, part, result)
+            skip_gates(self, context, self.group)
             return self._returned(context, result)
 
     def _returned(self, context: Context, result: Mapping[str, Any]) -> Any:
@@ -406,7 +408,7 @@ class HoldOperator(FlowOperator):
             part = self.part(context)
             watch = PoolWatch(part.board, self.run_pool, self.pooled, self.pool_patience_seconds)
             try:
-                return small(part.hold(publish, self.last, watch))
+                return small(part.hold(publish, self.last, watch, part.board.skip))
             except NoSlot:
                 part.board.skip_waiting()
                 raise

@@ -20,6 +20,7 @@ from windlass.airflow.operators import (
     ShareOperator,
     StepOperator,
 )
+from windlass.airflow.skipping import Skippable
 from windlass.airflow.tuning import Ending, Tuning
 from windlass.model.flow import Flow, Step
 
@@ -40,6 +41,7 @@ class Build:
     ends: dict[str, list[Any]] = field(default_factory=dict)  # by step: what others come after
     listings: dict[str, Any] = field(default_factory=dict)  # by step
     checks: list[str] = field(default_factory=list)  # gates that may fail before the last step
+    passages: list[Any] = field(default_factory=list)  # after those gates
     joined: list[Any] = field(default_factory=list)  # the task that joins a held run first
     mapped: list[Any] = field(default_factory=list)  # skipped if they have no items
 
@@ -50,25 +52,30 @@ class Build:
     def make(self) -> None:
         for step in self.flow.steps:
             task = self._task(step)
-            self.ends[step.name] = [task]
+            # a task that is skipped, which may be at any time, is no end of what comes before it
+            before = self._after(step.after) if step.name in self.flow.needless else []
+            self.ends[step.name] = [task, *before]
             gate = self.gates.get(step.task)
             if gate:
-                self._add_gate(step, task, gate())
+                self._add_gate(step, gate())
             if not self.joined and self._joins(step):
                 self.joined = self.ends[step.name]
 
-    def _add_gate(self, step: Step[Any], task: Any, gate: BaseOperator) -> None:
-        task >> gate
-        self.ends[step.name] = [gate]
-        if isinstance(gate, Check):
+    def _add_gate(self, step: Step[Any], gate: BaseOperator) -> None:
+        self.ends[step.name] >> gate
+        if isinstance(gate, Check):  # it holds up nothing but the end
             self.checks.append(gate.task_id.removeprefix(f"{self.group}."))
-            self.ends[step.name] = [task, gate.passage()]
+            self.passages.append(gate.passage())
+        elif isinstance(gate, Skippable):
+            self.ends[step.name] = [gate, *self.ends[step.name]]
+        else:
+            self.ends[step.name] = [gate]
 
     def _task(self, step: Step[Any]) -> Any:
         if not self.joined and step in (beside := self._joining()) and len(beside) > 1:
             first = next((one for one in beside if one.spread), None)
             self.joined = [self._listing(first)] if first else []
-        after = self._after(step.after)
+        after = [*self._after(step.after), *(self.passages if step == self.flow.last else ())]
         limit: dict[str, Any] = {"doc_md": step.doc}
         limit |= {} if after else self._first_rule()
         if step.task in self.tuning.timeouts:

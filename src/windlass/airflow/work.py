@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 3  # in one context, before another one is opened
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.25, 2.0
-HOLD_POLL_SECONDS = 2.0
+HOLD_POLL_SECONDS = 1.0
 # A task that waits longer than this gives up its slot, which the holder's next attempt may need.
 SLOT_SECONDS = 10.0
 ABSENCES = (RunLost, SnapshotLost, ConnectionLost)  # worth waiting for
@@ -131,9 +131,11 @@ class Part:
         publish: Callable[[Result], None],
         last: Sequence[str],
         watch: Callable[[], None] = lambda: None,
+        skip: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> Result:
         """Do a lasting step, `publish` its result, and hold it until the `last` tasks have ended.
-        `watch` is called again and again, and may raise.
+        `watch` is called again and again, and may raise; `skip` takes the tasks that have nothing
+        to do.
 
         Raises:
             WindlassError: other tasks have failed; the run is unfinished.
@@ -142,11 +144,19 @@ class Part:
         def stay(context: Held) -> Result:
             self._run(context, [self.step.name])
             result: Result = context.results[self.step.name][ONE.id]
+            skip(self._needless(context))
             publish(result)
             self._stay(context, last, watch)
             return result
 
         return self._inside(stay)
+
+    def _needless(self, context: Held) -> list[str]:
+        return [
+            step.task
+            for step in self.flow.steps
+            if step.name in self.flow.needless and resolve(self.flow.needless[step.name])(context)
+        ]
 
     def _stay(self, context: Held, last: Sequence[str], watch: Callable[[], None]) -> None:
         def is_over() -> bool:

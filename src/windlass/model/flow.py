@@ -162,6 +162,9 @@ class Flow(Generic[Context]):
     journalled: Journalled | None = None
     words: Words = Words("run", "Running", "Ran", "run", "Reading")
     copies: tuple[str, ...] = ()  # steps whose items move rows
+    # By step: a function of the opened context, whether there is nothing to do. Where a step is a
+    # process, none is started then.
+    needless: Mapping[str, Callable[..., bool] | str] = field(default_factory=dict, hash=False)
     # Whether finished work is kept, so that the same command resumes a run.
     resumes: bool = True
     past: Callable[..., Any] | str = ""  # of a spec, a `windlass.model.past.Past`

@@ -11,6 +11,7 @@ from windlass.model.flow import Flow, Journalled, Published, Step, Words, step_i
 _MIGRATE = "windlass.flows.migrate.steps"
 _TRANSFERS = "windlass.flows.migrate.rows"
 _DEPENDENTS = "windlass.flows.migrate.dependents"
+_NO = "windlass.flows.migrate.needless"  # which steps have nothing to do
 
 
 def _validating(
@@ -231,4 +232,14 @@ MIGRATE: Flow[Any] = Flow(
     ),
     words=Words("migrate", "Migrating", "Migrated", "migration", "Reading both databases"),
     copies=("copy_tables", "copy_chunks"),
+    needless={
+        "copy_large_objects": f"{_NO}:large_objects",
+        "convert_tables_to_logged": f"{_NO}:unlogged_tables",
+        "attach_indexes": f"{_NO}:partitioned_indexes",
+        "validate_foreign_keys": f"{_NO}:foreign_keys",
+        "create_triggers_and_rules": f"{_NO}:triggers_and_rules",
+        "refresh_materialized_views": f"{_NO}:materialized_views",
+        "repoint_dependents": f"{_NO}:dependents",
+        "create_event_triggers": f"{_NO}:event_triggers",
+    },
 )
