@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from reading_dags import Shelf
+from windlass.airflow.templates import check_same
+from windlass.errors import WindlassError
 
 DEFAULTS = """
     source-conn-id: shop_old
@@ -138,6 +143,30 @@ def test_braces_that_are_no_template_can_be_written(shelf: Shelf) -> None:
         "spec: {table: t, select: \"x = '{% raw %}{{1,2}}{% endraw %}'\"}"
     )
     assert "raw" in shelf.read()["a"].given["select"]
+
+
+@dataclass
+class Pushed:
+    """What the first task of a run has pushed."""
+
+    ti: Any = None
+    found: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ti = SimpleNamespace(xcom_push=lambda key, value: self.found.update({key: value}))
+
+    def pushed(self, task: str, key: str) -> str | None:
+        return self.found.get(key)
+
+
+def test_a_template_that_gives_something_else_in_the_same_run_stops_the_task() -> None:
+    board: Any = Pushed()
+    check_same(board, "first", {"schema": ["a"]}, is_first=True)
+    check_same(board, "first", {"schema": ["a"]}, is_first=False)
+    with pytest.raises(WindlassError, match="gives something else now than when this run began"):
+        check_same(board, "first", {"schema": ["b"]}, is_first=False)
+    check_same(board, "first", {"schema": ["b"]}, is_first=True)  # the run is cleared as a whole
+    check_same(board, "first", {"schema": ["b"]}, is_first=False)
 
 
 # secrets

@@ -33,7 +33,7 @@ from windlass.airflow.lineage import Traced
 from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, NoSlot, PoolWatch
 from windlass.airflow.shares import Share, count_shares, divide
 from windlass.airflow.skipping import skip_gates
-from windlass.airflow.templates import digest, has_template
+from windlass.airflow.templates import check_same, has_template
 from windlass.errors import Different, Interrupted, WindlassError
 from windlass.model.flow import Item, resolve
 from windlass.model.wording import Spelling, all_spelled, spelled
@@ -115,7 +115,10 @@ class FlowOperator(BaseOperator):
         from windlass.airflow.work import SLOT_SECONDS, Part, log_event
 
         flow: Any = resolve_place(self.flow)
-        self._check_same(context)
+        if self.is_templated:
+            first = resolve_place(self.flow).steps[0]
+            check_same(Board(context["ti"], self.group), first.task, self.given,
+                       is_first=self.step == first.name)  # fmt: skip
         words: dict[str, Any] = resolve(self.words)(dict(context["params"]), self.given)
         words |= addresses({key: words[key] for key in self.connections})
         spec = read_words(flow.spec, with_logins(words))
@@ -128,24 +131,6 @@ class FlowOperator(BaseOperator):
             min(SLOT_SECONDS, self._patience_seconds(context)),
             emit=Metrics(flow, context["ti"].dag_id).counting(log_event),
         )
-
-    def _check_same(self, context: Context) -> None:
-        """All tasks of a run have to have the same spec, and a template may give another one when
-        it is rendered again: a Variable can change.
-
-        Raises:
-            WindlassError: this task's is not that of the first.
-        """
-        if not self.is_templated:
-            return
-        first, mine = resolve_place(self.flow).steps[0], digest(self.given)
-        if self.step == first.name:
-            context["ti"].xcom_push(key="spec", value=mine)
-        elif Board(context["ti"], self.group).pushed(first.task, "spec") not in (None, mine):
-            raise WindlassError(
-                "a template of the spec gives something else now than when this run began",
-                hint="set the Variable back to what it was, or trigger a new run",
-            )
 
     @property
     def _spelling(self) -> Spelling:

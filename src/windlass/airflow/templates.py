@@ -10,7 +10,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from windlass.errors import WindlassError
+
+if TYPE_CHECKING:
+    from windlass.airflow.board import Board
 
 _MARK = re.compile(r"\{\{|\{%|\{#")
 _RAW = "write {% raw %}...{% endraw %} around braces that are no template"
@@ -87,6 +92,23 @@ def password_faults(words: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, text in texts(words):
         if re.search(r"\w://[^\s/@:]*:[^\s/@]+@", text):
             yield key, "holds a password; use a connection of Airflow, by its id"
+
+
+def check_same(board: Board, first: str, given: Mapping[str, Any], *, is_first: bool) -> None:
+    """All tasks of a run have to have the same spec, and a template may give another one when it is
+    rendered again: a Variable can change. `first` is the task that all others come after.
+
+    Raises:
+        WindlassError: this task's is not that of the first.
+    """
+    mine = digest(given)
+    if is_first:
+        board.ti.xcom_push(key="spec", value=mine)
+    elif board.pushed(first, "spec") not in (None, mine):
+        raise WindlassError(
+            "a template of the spec gives something else now than when this run began",
+            hint="set the Variable back to what it was, or trigger a new run",
+        )
 
 
 def digest(words: Mapping[str, Any]) -> str:
