@@ -167,6 +167,7 @@ def test_the_status_lists_runs_and_shows_one(desk: Desk) -> None:
     listed = desk.trigger("windlass_status").result("list_runs")
     assert [one["run"] for one in listed["runs"]] == [run["run"]]
     assert run["run"] in listed["text"]
+    assert "\x1b" not in listed["text"]
     shown = desk.trigger("windlass_status", run=run["run"]).result("list_runs")
     assert f"Run {run['run']}: done" in shown["text"]
     missing = desk.trigger("windlass_status", run="20200101_0000_aaaa")

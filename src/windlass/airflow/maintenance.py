@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import click
 from airflow.sdk import DAG, BaseOperator, Param
 
 from windlass.airflow import past_forms as forms
@@ -72,8 +73,9 @@ class ActOperator(BaseOperator):
                 log_lines(seen[TEXT])
                 return seen
             result = small(resolve(self.act)(order))
-            log_lines(str(result[TEXT]))
-            return result
+            text = click.unstyle(str(result[TEXT]))  # the web UI shows no colours
+            log_lines(text)
+            return {**result, TEXT: text}
 
     def on_kill(self) -> None:
         """Airflow's SIGTERM: what is in flight is rolled back."""
