@@ -107,3 +107,28 @@ def test_a_relation_that_is_called_like_one_of_the_catalog_is_not_read(
     setting(messages, "search_path", "lib, pg_catalog, public")
     done(messages, selecting("message_id = 2"))
     assert changed(messages) == [2]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"select": "message_id = 2) or (true"}, "select: syntax error"),
+        ({"select": "true order by message_id"}, "select: syntax error"),
+        ({"set": {"body": {"sql": "'a'), (select 'b'"}}}, "set body: syntax error"),
+        ({"set": {"body": {"sql": "max(body)"}}}, "aggregate functions are not allowed in an ex"),
+        ({"set": {"body": {"sql": "row_number() over ()::text"}}}, "window functions are not all"),
+        ({"add": {"more": {"sql": "count(*)"}}}, "aggregate functions are not allowed in an ex"),
+    ],
+)
+def test_what_is_no_condition_or_expression_over_one_row_is_refused(
+    given: dict[str, Any], said: str, messages: Database
+) -> None:
+    """PostgreSQL itself would refuse them in an UPDATE."""
+    words = {"id": None, "stamp": None, "set": {"body": {"value": "changed"}}, **given}
+    assert said in problems(messages, words)
+
+
+def test_an_expression_may_ask_for_what_it_likes_in_brackets(messages: Database) -> None:
+    words = {"set": {"body": {"sql": "(select max(body) from message m) -- of all of them"}}}
+    done(messages, words)
+    assert set(rows(messages, "body", "message_id % 2 = 0")) == {("body 9",)}

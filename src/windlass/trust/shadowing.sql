@@ -12,23 +12,30 @@ with trusted as (
 ), own as (
     select 'pg_catalog'::pg_catalog.regnamespace::oid as oid
 ), called as (
-    select 'function'::text as kind, oid::pg_catalog.regprocedure::text as object,
-           proname as name, pronamespace as space, proowner as owner
+    select 'function'::text as kind, oid, proname as name, pronamespace as space, proowner as owner
       from pg_catalog.pg_proc
     union all
-    select 'operator'::text, oid::pg_catalog.regoperator::text, oprname, oprnamespace, oprowner
+    select 'operator'::text, oid, oprname, oprnamespace, oprowner
       from pg_catalog.pg_operator
-), hidden as (
-    select kind, name, case when space in (select oid from own) then ''::text else object end as whose
-      from called
-     where space in (select oid from own)
-        or (space in (select oid from path) and owner in (select oid from trusted))
+), found as (
+    select c.kind, c.oid, c.owner, hidden.oid as hidden, hidden.space in (select oid from own) as own
+      from called c
+      join called hidden on hidden.kind = c.kind and hidden.name = c.name
+     where c.space in (select oid from path) and c.owner not in (select oid from trusted)
+       and (hidden.space in (select oid from own)
+            or (hidden.space in (select oid from path)
+                and hidden.owner in (select oid from trusted)))
+), named as (
+    select kind, owner, own,
+           case kind when 'function'::text then oid::pg_catalog.regprocedure::text
+                     else oid::pg_catalog.regoperator::text end as object,
+           case kind when 'function'::text then hidden::pg_catalog.regprocedure::text
+                     else hidden::pg_catalog.regoperator::text end as hidden
+      from found
 )
-select c.kind || ' '::text || c.object as object,
-       pg_catalog.pg_get_userbyid(c.owner)::text as role,
-       pg_catalog.min(hidden.whose) as whose
-  from called c
-  join hidden on hidden.kind = c.kind and hidden.name = c.name
- where c.space in (select oid from path) and c.owner not in (select oid from trusted)
- group by c.kind, c.object, c.owner
+select kind || ' '::text || object as object,
+       pg_catalog.pg_get_userbyid(owner)::text as role,
+       pg_catalog.min(case when own then ''::text else hidden end) as whose
+  from named
+ group by kind, object, owner
  order by 1

@@ -206,9 +206,28 @@ def _under(connection: Connection, type_: str) -> tuple[str, str, bool]:
 
 
 def try_condition(connection: Connection, table: Name, text: str) -> str:
-    """The server's message about a condition; empty if it is valid."""
+    """The server's message about a condition; empty if it is valid, with brackets around it and
+    without: one that closes brackets it has not opened would mean something else."""
+    plain = sql.SQL("select from {} where {}\n limit 0").format(identifier(table), sql.SQL(text))
     query = sql.SQL("select from {} where {} limit 0").format(identifier(table), in_brackets(text))
-    return _try(connection, query)
+    return _try(connection, plain) or _try(connection, query)
+
+
+def try_expression(connection: Connection, table: Name, text: str) -> str:
+    """The server's message about an expression that is not one over a single row; empty if it is.
+    Aggregates and window functions, which UPDATE refuses, would see one row alone."""
+    plain = sql.SQL("select {}\n from {} limit 0").format(sql.SQL(text), identifier(table))
+    if said := _try(connection, plain):
+        return said
+    in_where = sql.SQL("select from {} where {} is null limit 0")
+    try:
+        with connection.transaction():
+            connection.execute(in_where.format(identifier(table), in_brackets(text)), prepare=True)
+    except (psycopg.errors.GroupingError, psycopg.errors.WindowingError) as error:
+        return str(error.diag.message_primary).replace("WHERE", "an expression over one row")
+    except psycopg.Error:
+        return ""  # which says no more
+    return ""
 
 
 def try_casts(connection: Connection, expressions: Sequence[sql.Composable]) -> str:
