@@ -36,6 +36,22 @@ def test_a_named_run_reports_whether_it_resumes(shop: Database, tmp_path: Path) 
         stop(tmp_path, "monday")
 
 
+def test_each_relation_says_in_which_snapshot_it_was_read(shop: Database, tmp_path: Path) -> None:
+    """The relations that a resumed run finds written are those of an earlier moment."""
+    shop.run("create table shop.other (id int)")
+    words = {"relations": ["shop.orders", "shop.other"], "warehouse": None}
+    first = export(shop, tmp_path, "--run", "monday", **words).expect(0).result
+    stop(tmp_path, "monday")
+    (manifest,) = (tmp_path / "files" / "shop.other").glob("*/manifest.json")
+    manifest.unlink()
+    shop.run("insert into shop.other values (1)", "delete from shop.orders where id > 10")
+    again = export(shop, tmp_path, "--run", "monday", **words).expect(0).result
+    found = {one["source"]: (one["rows"], one["snapshots"]) for one in again["relations"]}
+    assert found == {"shop.orders": (100, [1]), "shop.other": (1, [2])}
+    moments = {one["number"]: one["taken_at"] for one in again["snapshots"]}
+    assert moments[1] == first["snapshots"][0]["taken_at"] < moments[2]
+
+
 def test_files_are_kept_on_request_and_cut_by_size(shop: Database, tmp_path: Path) -> None:
     shop.run(
         "create table shop.long as select n, repeat(md5(n::text), 30) as text"

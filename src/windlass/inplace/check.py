@@ -340,9 +340,8 @@ class _Checking:
         if change.sql is not None:
             text = f"({change.sql}\n)"
             open_ = tables.open_type(self.connection, type_)
-            said = tables.try_expression(self.connection, self.name, change.sql)
-            if not said:
-                _, said = tables.try_expressions(self.connection, self.name, [f"{text}::{open_}"])
+            _, said = tables.try_expressions(self.connection, self.name, [f"{text}::{open_}"])
+            said = said or tables.try_expression(self.connection, self.name, change.sql)
         else:
             text = literal(change.value, type_).as_string(self.connection)
             said = tables.try_casts(self.connection, [_cast(sql.SQL(text), type_)])

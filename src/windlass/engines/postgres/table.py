@@ -210,7 +210,7 @@ def try_condition(connection: Connection, table: Name, text: str) -> str:
     without: one that closes brackets it has not opened would mean something else."""
     plain = sql.SQL("select from {} where {}\n limit 0").format(identifier(table), sql.SQL(text))
     query = sql.SQL("select from {} where {} limit 0").format(identifier(table), in_brackets(text))
-    return _try(connection, plain) or _try(connection, query)
+    return _try(connection, query) or _try(connection, plain)
 
 
 def try_expression(connection: Connection, table: Name, text: str) -> str:

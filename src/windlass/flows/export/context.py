@@ -24,6 +24,7 @@ from windlass.flows.export.manifests import Manifests, run_of, written
 from windlass.flows.export.outline import EXPORT
 from windlass.flows.export.preparing import (
     NEW_SNAPSHOT,
+    after,
     hold,
     loads_into,
     overlaps,
@@ -37,7 +38,7 @@ from windlass.flows.export.threads import Threads
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, RelationOutcome, State
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
@@ -91,7 +92,7 @@ class Exporting(Reporting):
         )
         self.exports: tuple[Export, ...] = ()
         self.unfit: tuple[Problem, ...] = ()  # why relations of the spec are left out
-        self.snapshot = Snapshot(0, "", "", "")
+        self.snapshots: tuple[Snapshot, ...] = (Snapshot(0, "", "", ""),)  # the last is read now
         self._planned_elsewhere = False  # and no snapshot taken here yet
         self._taking = threading.Lock()
         seeks = not (run or restart or external_run)  # a scheduler knows its own runs
@@ -112,6 +113,10 @@ class Exporting(Reporting):
     def loads_into(self) -> Facts:
         """What the files are for."""
         return loads_into(self.spec, self.target)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.snapshots[-1]
 
     @property
     def place(self) -> str:
@@ -153,6 +158,9 @@ class Exporting(Reporting):
         named = resuming(*given, is_unfinished=unfinished) if self._named else ""
         if found := self.to_resume():
             self.run = found.run
+        if found or self.recording.may_resume:
+            there = filter(None, map(self.manifests.read, self.exports))
+            self.snapshots = after(there, self.snapshot)
         self.recording.begin(self._record, found)
         if found:
             gone = set(found.folders.values()) - set(self._record.folders.values())
@@ -185,7 +193,7 @@ class Exporting(Reporting):
             Unreachable: the only problem is that the source cannot be reached now.
         """
         found = prepare(self.spec, self.source, self.store, self.target, patient=self.patient)
-        self.exports, self.snapshot, self.unfit = found.exports, found.snapshot, found.unfit
+        self.exports, self.snapshots, self.unfit = found.exports, (found.snapshot,), found.unfit
         for notice in found.notices:
             self.emit(Noticed(notice))
 
@@ -285,9 +293,9 @@ class Exporting(Reporting):
             if not self._planned_elsewhere:
                 return
             found = {one.name: self.manifests.read(one) for one in self.exports}
-            before = {name: one.snapshot for name, one in found.items() if one}
-            number = max(before.values(), default=0) + 1
-            self.snapshot = hold(self.source, overlaps(self.spec), number)
+            before = {name: one for name, one in found.items() if one}
+            snapshot = hold(self.source, overlaps(self.spec))
+            self.snapshots = after(before.values(), snapshot)
             self.source.keep({one.relation for one in self.exports})
             self.exports = tuple(
                 with_watermarks(self.exports, self.source, self.store, self.target)
@@ -312,14 +320,14 @@ class Exporting(Reporting):
         proof = "rows" if self.target else "files"
         if self.recording.is_joined:
             self._fill_in()
+        relations = relations_of(self.exports, self.results, proof, self._arrival)
         outcome = Outcome(
             run=self.run,
             state=state,
-            relations=relations_of(self.exports, self.results, proof, self._arrival)
-            + left_out(self.unfit),
+            relations=relations + left_out(self.unfit),
             losses=losses_of(self.results),
             differences=differences_of(self.unfit),
-            snapshots=(self.snapshot,),
+            snapshots=self._used(relations),
             verified=proof if state is State.DONE else "",
             source=self.source.place,
             target=self.place,
@@ -328,6 +336,11 @@ class Exporting(Reporting):
             hint=hint,
         )
         return self.story.complete(outcome)
+
+    def _used(self, relations: Sequence[RelationOutcome]) -> tuple[Snapshot, ...]:
+        """Those in which rows were read."""
+        numbers = {number for one in relations for number in one.snapshots}
+        return tuple(one for one in self.snapshots if one.number in numbers) or self.snapshots
 
     @property
     def _is_resumed(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from windlass.engines.base import FILES, TEXT_FILES, Facts, Source, Target
@@ -14,7 +14,7 @@ from windlass.flows.export.commits import Commits
 from windlass.flows.export.manifests import Manifests, shows_the_same
 from windlass.flows.export.publishing import Published
 from windlass.flows.export.records import finished
-from windlass.model.export import Export
+from windlass.model.export import Export, Manifest
 from windlass.model.fit import Survey
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
@@ -103,9 +103,16 @@ def hasher_of_environment() -> Hasher | None:
     return Hasher(key) if len(key) >= plan.LEAST_KEY else None
 
 
-def hold(source: Source, overlaps: Sequence[float], number: int = 1) -> Snapshot:
+def hold(source: Source, overlaps: Sequence[float]) -> Snapshot:
     """Take the snapshot, waiting for a server that is starting."""
-    return when_up(lambda: source.hold(number, overlaps=overlaps))
+    return when_up(lambda: source.hold(overlaps=overlaps))
+
+
+def after(manifests: Iterable[Manifest], snapshot: Snapshot) -> tuple[Snapshot, ...]:
+    """The snapshots in which a run has read before, and this one, which has the next number."""
+    before = {one.snapshot: one.read_at for one in manifests}
+    earlier = [Snapshot(number, "", at, "") for number, at in sorted(before.items())]
+    return (*earlier, replace(snapshot, number=max(before, default=0) + 1))
 
 
 def overlaps(spec: ExportSpec) -> list[float]:

@@ -198,6 +198,7 @@ class Recording:
         """`seeks`: whether to resume an unfinished run. The tasks of an `external_run` are
         processes of one run, one after the other."""
         self._records, self._seeks, self._external_run = Records(store), seeks, external_run
+        self.may_resume = not seeks  # a run of this name may be there
         self._before: Record | None = None  # as it was when this process joined
         self._stack = ExitStack()
         self.resumed = self.has_begun = False
