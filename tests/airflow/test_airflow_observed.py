@@ -30,6 +30,7 @@ exported = export_dag(
     spec={{
         "to": "file://{folder}/files",
         "mask": ["shop.item.raw"],
+        "load_columns": ["run"],
         "relations": [{{
             "name": "shop.item",
             "rename": {{"note": "remark"}},
@@ -131,6 +132,7 @@ def test_an_export_s_lineage_tells_renamed_masked_and_cast_columns(observed: Obs
     assert found["raw"] == [("raw", "TRANSFORMATION", True)]
     assert found["price"] == [("price", "TRANSFORMATION", False)]
     assert found["id"] == [("id", "IDENTITY", False)]
+    assert not [column for column in found if "run" in column]  # which no source has
 
 
 def test_a_rewrite_s_lineage_has_the_columns_that_an_expression_reads(observed: Observed) -> None:

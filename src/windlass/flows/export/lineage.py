@@ -29,7 +29,7 @@ def _arrived(run: Exporting, export: Export, result: RelationOutcome) -> Iterato
     sources = tuple(one for one in found if one)
     whole = bool(export.relation)  # else columns are of a query, whose origins are not known
     columns = tuple(_column(one, has_origin=whole) for one in export.columns)
-    read = tuple((one.origin, one.type) for one in export.columns if whole)
+    read = tuple((one.origin, one.type) for one in export.columns if whole and not one.load)
     for target, size, files in _targets(run, export, result):
         yield Arrived(sources, target, columns, read, result.rows, size, files)
 
@@ -47,6 +47,8 @@ def _targets(
 
 def _column(column: Column, *, has_origin: bool) -> ColumnLineage:
     change, how = Change.KEPT, ""
+    if column.load:  # Windlass adds it
+        return ColumnLineage(column.name, column.described)
     if column.mask:
         change, how = Change.HIDDEN, "every value is ***"
     elif column.hash:
