@@ -75,7 +75,8 @@ def has_password(address: str) -> bool:
         return re.search(r"(^|\s)(ssl)?password\s*=", address) is not None
     found = urlsplit(address)
     asked = {key for key, _ in parse_qsl(found.query)}
-    return found.password is not None or bool(asked & _SECRET_WORDS)
+    is_secret = asked & _SECRET_WORDS or any(map(_SECRET.search, asked))  # `s3.secret-access-key`
+    return found.password is not None or bool(is_secret)
 
 
 def checked(

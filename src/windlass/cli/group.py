@@ -61,7 +61,8 @@ def _hint(error: click.UsageError) -> str:
     return ""
 
 
-_URL = re.compile(r"\b(postgres(ql)?|sqlite|duckdb|bigquery|file|s3|gs|az)://", re.IGNORECASE)
+_SCHEMES = "postgres(ql)?|sqlite|duckdb|bigquery|iceberg|file|s3|gs|az"
+_URL = re.compile(rf"\b({_SCHEMES})://", re.IGNORECASE)
 _EXTRA = re.compile(r"unexpected extra arguments? \((.*)\)")
 _EXPLAINED = {  # with an option that the command needs for it
     "--dry-run": ("", "`windlass plan` shows what would happen, and writes nothing."),

@@ -34,6 +34,7 @@ ENGINES = (
         target="windlass.engines.duckdb.target:DuckDbTarget",
     ),
     Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
+    Engine(("iceberg",), target="windlass.engines.iceberg.target:IcebergTarget", extra="iceberg"),
 )
 
 

@@ -1,0 +1,97 @@
+"""The catalog of Iceberg tables that a warehouse's URL means, and what its errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import pyarrow as pa
+from pyiceberg import exceptions as faults
+from pyiceberg.catalog.sql import SqlCatalog
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from windlass.engines.paths import cannot_make
+from windlass.errors import BadSpec, ConnectionLost, WindlassError
+from windlass.model.text import first_line
+
+EXAMPLE = "iceberg+sqlite:///srv/catalog.db?warehouse=file:///srv/tables"
+_STORES = ("s3.", "gcs.", "adls.")  # prefixes of pyiceberg's properties for object stores
+_DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where tables are listed, and where new ones are put."""
+
+    url: str = field(repr=False)  # SQLAlchemy's, of the catalog's database
+    label: str  # of the same, without secrets
+    name: str  # of the catalog; one database can have several
+    warehouse: str  # the folder of tables that are created
+    properties: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def file(self) -> Path | None:
+        """Of the catalog, if it is one."""
+        return Path(urlsplit(self.url).path[1:]) if self.url.startswith("sqlite:") else None
+
+    def open(self) -> SqlCatalog:
+        """Connects, and creates the catalog's own tables if there are none."""
+        where = {"uri": self.url, "warehouse": self.warehouse, **self.properties}
+        return SqlCatalog(self.name, **where)
+
+    @property
+    def fault(self) -> str:
+        """Why a file of the catalog that is not there cannot be made."""
+        return cannot_make(self.file) if self.file and not self.file.exists() else ""
+
+
+def place_of(url: str) -> Place:
+    """What ``iceberg+sqlite:///path?warehouse=...`` or ``iceberg+postgresql://...?warehouse=...``
+    means. `catalog` is the catalog's name; the rest is for the database or the object store.
+
+    Raises:
+        BadSpec: it is something else. The message does not repeat the URL, which may contain a
+            password.
+    """
+    parts = urlsplit(url)
+    database = parts.scheme.partition("+")[2]
+    options = dict(parse_qsl(parts.query))
+    warehouse, name = options.pop("warehouse", ""), options.pop("catalog", "default")
+    if database not in _DRIVERS or "://" not in warehouse or not parts.path.strip("/"):
+        known = " or ".join(f"iceberg+{one}://" for one in _DRIVERS)
+        raise BadSpec([f"warehouse: {known}, with the tables' folder: {EXAMPLE}"])
+    stores = {key: options.pop(key) for key in list(options) if key.startswith(_STORES)}
+    if database == "sqlite":
+        if options or parts.netloc:
+            raise BadSpec([f"warehouse: a file of SQLite has no host and no options: {EXAMPLE}"])
+        path = "/" + parts.path.lstrip("/")
+        return Place(f"sqlite:///{path}", path, name, warehouse.rstrip("/"), stores)
+    query = urlencode(options)
+    connection = urlunsplit((_DRIVERS[database], parts.netloc, parts.path, query, ""))
+    label = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+    return Place(connection, label, name, warehouse.rstrip("/"), stores)
+
+
+@contextmanager
+def explaining(place: str, doing: str) -> Iterator[None]:
+    """Map the errors of pyiceberg, of the catalog's database and of the object store to ours.
+
+    Raises:
+        ConnectionLost: trying again can help, and doubles nothing.
+    """
+    try:
+        yield
+    except faults.CommitFailedException as error:
+        message = f"{place}: {doing}: somebody else has changed the table"
+        raise ConnectionLost(message, hint="nothing was loaded; trying again can help") from error
+    except SQLAlchemyError as error:  # whose own text has the statement, and may have the URL
+        said = first_line(getattr(error, "orig", None) or error)
+        is_lost = isinstance(error, OperationalError) and "authentication failed" not in said
+        kind = ConnectionLost if is_lost else WindlassError
+        raise kind(f"{place}: {doing}: {said}", hint="see the catalog's database") from None
+    except (faults.ValidationError, OSError, pa.ArrowException, ValueError) as error:
+        message = f"{place}: {doing}: {type(error).__name__}: {first_line(error)}"
+        raise WindlassError(message, hint="see the tables' folder, and its credentials") from error
