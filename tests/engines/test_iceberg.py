@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
-pytest.importorskip("pyiceberg")
-
-from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.partitioning import PartitionField, PartitionSpec
-from pyiceberg.schema import Schema
-from pyiceberg.table import Table
-from pyiceberg.table.update import AddSnapshotUpdate
-from pyiceberg.transforms import IdentityTransform
-from pyiceberg.types import LongType, NestedField
-
 from command import Ran
 from exporting import export, files, spec_file, stop
 from killing import kill
+from needs import needs_module
 from servers import QUOTED_PASSWORD, Database
 from warehouses import File, file
 
+if TYPE_CHECKING:
+    from pyiceberg.catalog.sql import SqlCatalog
+    from pyiceberg.table import Table
+
 __all__ = ["file"]  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    needs_module("pyiceberg")
 
 
 @pytest.fixture
@@ -52,6 +52,8 @@ def table(folder: Path, name: str = "orders", namespace: str = "default") -> Tab
 
 
 def catalog(folder: Path) -> SqlCatalog:
+    from pyiceberg.catalog.sql import SqlCatalog
+
     place = {"uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/tables"}
     return SqlCatalog("default", **place)
 
@@ -195,6 +197,9 @@ def test_a_table_that_somebody_changes_meanwhile_is_loaded_by_the_next_try(
     orders: File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same run in another process was faster: its rows are not added again."""
+    from pyiceberg.catalog.sql import SqlCatalog
+    from pyiceberg.table.update import AddSnapshotUpdate
+
     words = {"disposition": "append"}
     load(orders, tmp_path, **words).expect(0)
     commit, others = SqlCatalog.commit_table, ["the other process"]
@@ -271,6 +276,8 @@ def test_a_column_that_is_not_exported_stays(orders: File, tmp_path: Path) -> No
             "do not look for rows by their key",
         ),
         ({"format": "csv"}, "Iceberg loads Parquet only"),
+        ({"nested": "nested"}, "which loads into Iceberg cannot write"),
+        ({"after-load": ["select 1"]}, "a catalog of Iceberg runs no statements"),
     ],
 )
 def test_what_it_cannot_do_is_refused(
@@ -293,6 +300,11 @@ def test_names_that_it_does_not_have_are_refused_in_the_plan(
 
 
 def test_tables_of_others_that_cannot_be_written_are_refused(orders: File, tmp_path: Path) -> None:
+    from pyiceberg.partitioning import PartitionField, PartitionSpec
+    from pyiceberg.schema import Schema
+    from pyiceberg.transforms import IdentityTransform
+    from pyiceberg.types import LongType, NestedField
+
     here = catalog(tmp_path)
     here.create_namespace("default")
     schema = Schema(NestedField(1, "id", LongType(), required=True))

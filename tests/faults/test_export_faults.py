@@ -158,6 +158,67 @@ def test_a_run_killed_while_loading_postgres_is_resumed(
     assert files(tmp_path) == []
 
 
+BETWEEN = tuple(f"{when} {step}" for step in STEPS for when in ("before", "after"))
+LOADING = {
+    "duckdb": (
+        "duckdb create temp table windlass_new",
+        "duckdb insert into .*orders",
+        "duckdb insert into .*_windlass_loads",
+        "duckdb ^commit",
+    ),
+    "postgresql": (
+        "postgres with arrived as .*orders",
+        "postgres insert into .*_windlass_loads",
+        "postgres drop table",  # everything is there, and not committed
+    ),
+}
+
+
+def appends(source: Database, folder: Path, **words: Any) -> None:
+    """The same command once more, and once more after it has ended, as a schedule does."""
+    for _ in range(2):
+        assert export(source, folder, **words).expect(0).result["verified"] == "rows"
+
+
+@pytest.mark.parametrize("place", [*BETWEEN, *LOADING["duckdb"]])
+def test_rows_appended_to_duckdb_are_there_once_after_a_kill(
+    place: str, shop: Database, tmp_path: Path
+) -> None:
+    words = kill_an_append(place, shop, tmp_path)
+    appends(shop, tmp_path, **words)
+    assert table(tmp_path) == EXPECTED and files(tmp_path) == []
+
+
+@pytest.mark.parametrize("place", [*BETWEEN, *LOADING["postgresql"]])
+def test_rows_appended_to_postgres_are_there_once_after_a_kill(
+    place: str, shop: Database, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    there = database(18)
+    words = kill_an_append(place, shop, tmp_path, warehouse=there.url)
+    appends(shop, tmp_path, **words)
+    assert there.rows("select id, note from orders order by id, note") == EXPECTED
+    assert files(tmp_path) == []
+
+
+EXPECTED = [*((n, "new") for n in range(1, 101)), (101, "more"), (102, "more"), (103, "no time")]
+
+
+def kill_an_append(place: str, source: Database, folder: Path, **more: Any) -> dict[str, Any]:
+    """The second run of an increment, which reads again what has the last watermark, or none."""
+    relation = {"name": "shop.orders", "watermark": "at"}
+    words: dict[str, Any] = {"relations": relation, "disposition": "append", **more}
+    source.run(
+        "alter table shop.orders alter at drop not null",
+        "insert into shop.orders values (103, null, 'no time')",
+    )
+    export(source, folder, **words).expect(0)
+    source.run("insert into shop.orders select n, max(at), 'more'"
+               " from shop.orders, generate_series(101, 102) n group by n")  # fmt: skip
+    path = spec_file(folder, **words)
+    kill(place, ["export", "--json", "-f", str(path)], {"WINDLASS_SOURCE": source.url})
+    return words
+
+
 def test_a_run_that_is_interrupted_cleans_up(shop: Database, tmp_path: Path) -> None:
     shop.run(
         "create table shop.long as select n as id, md5(n::text) from generate_series(1, 300000) n",

@@ -149,7 +149,10 @@ def test_writers_that_the_server_does_not_track_give_a_notice(
         writer.execute("begin; insert into shop.orders values (200, now(), 'late')")
         (notice,) = export(shop, tmp_path, **MERGE).expect(0).result["notices"]
         assert "sessions of postgres write, whose track_activities is off" in notice
-        assert "overlap-seconds" in notice
+        assert "give overlap-seconds" in notice
+        appended = {"relations": MERGE["relations"], "disposition": "append", "warehouse": None}
+        (notice,) = export(shop, tmp_path, **appended).expect(0).result["notices"]
+        assert "give overlap-seconds" not in notice and "use merge with" in notice
         writer.execute("commit")
     words = {**MERGE, "relations": {**MERGE["relations"], "overlap-seconds": 60}}
     assert export(shop, tmp_path, **words).expect(0).result["notices"] == []

@@ -118,6 +118,8 @@ SAMPLED = {
     },
     "test_export_faults": {
         "test_a_killed_run_is_resumed": 3,
+        "test_rows_appended_to_duckdb_are_there_once_after_a_kill": 2,
+        "test_rows_appended_to_postgres_are_there_once_after_a_kill": 2,
         "test_a_run_killed_while_loading_postgres_is_resumed": 1,
     },
     "test_fingerprint": {
@@ -136,6 +138,9 @@ SAMPLED = {
     },
     "test_kill": {
         "test_a_server_that_dies_under_a_move_changes_nothing": 1,
+    },
+    "test_iceberg": {
+        "test_a_killed_run_is_resumed_and_loads_once": 3,
     },
     "test_lock_watch": {
         "test_a_lock_on_a_table_of_the_source_is_reported_with_who_holds_it": 1,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from needs import needs_module
 from windlass.errors import WindlassError
-from windlass.model.export import Column, Export, Kind, Nested
+from windlass.model.export import Column, Export, Kind, Nested, Rules
+from windlass.model.layout import TableLayout
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -183,6 +184,114 @@ def test_partitions_by_the_time_of_the_load_are_kept() -> None:
 
     found = layout(time_partitioning=bigquery.TimePartitioning(type_="DAY"))
     assert found.time_partitioning is not None and found.time_partitioning.type_ == "DAY"
+
+
+# what a table that is created gets
+
+
+def stored(*columns: Column, **words: Any) -> Export:
+    rules = Rules(layout=TableLayout(**words))
+    return Export("shop.orders", "orders", "", columns, "truncate", rules=rules)
+
+
+AT = column("at", Kind.INSTANT)
+DAY = column("day", Kind.DATE)
+ID = column("id", Kind.INT64)
+PRICE = column("price", Kind.DECIMAL, 10, 2)
+SIZE = column("size", Kind.FLOAT64)
+NAME = column("name")
+EVERY = (AT, DAY, ID, PRICE, SIZE, NAME)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"partition_by": "at", "partition_unit": "hour", "partition_days": 90},
+        {"partition_by": "day", "partition_unit": "year"},
+        {"partition_by": "_PARTITIONTIME", "partition_unit": "hour"},
+        {"partition_by": "id", "partition_range": (0, 100_000, 10)},
+        {"cluster_by": ("name", "id", "price", "day")},
+        {"labels": {"team": "data-1_x", "empty": ""}, "expiration_days": 30},
+    ],
+)
+def test_a_table_that_can_be_had_is_created(words: dict[str, Any]) -> None:
+    from google.cloud import bigquery
+
+    from fakes.dialect import check_table
+    from windlass.engines.bigquery.layout import layout_problems, misfits, new_table, remarks
+
+    export = stored(*EVERY, **words)
+    assert layout_problems(export) == []
+    sent = new_table(export, "acme.raw.orders").to_api_repr()
+    check_table(sent)
+    assert not misfits(export, bigquery.Table.from_api_repr(sent))
+    assert list(remarks(export, bigquery.Table.from_api_repr(sent))) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"partition_by": "gone"}, "partition-by: gone is not exported"),
+        ({"partition_by": "name"}, "partition-by: name is STRING"),
+        ({"partition_by": "id"}, "partition-by: id is INTEGER"),
+        (
+            {"partition_by": "day", "partition_unit": "hour"},
+            "partition-unit: day is DATE, without hours",
+        ),
+        (
+            {"partition_by": "at", "partition_range": (0, 10, 1)},
+            "partition-range: at is TIMESTAMP",
+        ),
+        (
+            {"partition_by": "id", "partition_range": (9, 9, 1)},
+            "partition-range: it ends at 9, before it starts",
+        ),
+        (
+            {"partition_by": "id", "partition_range": (0, 100_001, 10)},
+            "partition-range: 10,001 partitions are more than 10,000",
+        ),
+        ({"cluster_by": ("at", "day", "id", "price", "name")}, "cluster-by: 5 columns"),
+        ({"cluster_by": ("size",)}, "cluster-by: size is FLOAT"),
+        ({"cluster_by": ("gone",)}, "cluster-by: gone is not exported"),
+        ({"labels": {"Team": "x"}}, "labels: 'Team' is no key of a label"),
+        ({"labels": {"1team": "x"}}, "labels: '1team' is no key of a label"),
+        ({"labels": {"team": "a b"}}, "labels: 'a b' of team is no value of a label"),
+        ({"labels": {"team": "x" * 64}}, f"labels: {'x' * 64!r} of team is no value of a label"),
+    ],
+)
+def test_what_bigquery_would_refuse_is_known_before(words: dict[str, Any], said: str) -> None:
+    from fakes.dialect import Fault, check_table
+    from windlass.engines.bigquery.layout import layout_problems, new_table
+
+    export = stored(*EVERY, **words)
+    (problem,) = layout_problems(export)
+    assert problem.message == f"bigquery: {said}"
+    with pytest.raises(Fault):
+        check_table(new_table(export, "acme.raw.orders").to_api_repr())
+
+
+def test_another_layout_of_an_existing_table_is_named() -> None:
+    from google.cloud import bigquery
+
+    from windlass.engines.bigquery.fields import field_of
+    from windlass.engines.bigquery.layout import misfits, remarks
+
+    there = bigquery.Table("acme.raw.orders", schema=[field_of(one) for one in EVERY])
+    there.range_partitioning = bigquery.RangePartitioning(
+        field="id", range_=bigquery.PartitionRange(start=0, end=10, interval=1)
+    )
+    export = stored(
+        *EVERY, partition_by="at", cluster_by=("name",), labels={"a": "b"}, expiration_days=1
+    )
+    assert [one.message for one in misfits(export, there)] == [
+        "the table is partitioned by id, from 0 to 10 in steps of 1, not partitioned by at, by the"
+        " day",
+        "the table is clustered not at all, not by name",
+    ]
+    assert list(remarks(export, there)) == [
+        "orders exists, and keeps its labels, without a: b",
+        "orders exists, and never expires",
+    ]
 
 
 # what its errors mean

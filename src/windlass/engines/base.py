@@ -128,9 +128,10 @@ class Source(Protocol):
     def identity(self) -> str:
         """Identifies the database, however it is addressed. Known once the snapshot is held."""
 
-    def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
+    def hold(self, number: int = 1, *, overlaps: Sequence[float | None] = ()) -> Snapshot:
         """Take the snapshot that everything is read in. `overlaps` are those of the watermarks, in
-        seconds: with watermarks the source also checks which transactions are still writing.
+        seconds, and None where there can be none: with watermarks the source also checks which
+        transactions are still writing.
 
         Raises:
             WindlassError: it cannot be read; `retryable` where trying again can help.

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from windlass.model.chunk import BlockRange
 from windlass.model.digest import digest
+from windlass.model.layout import TableLayout
 from windlass.model.relation import Name
 from windlass.model.units import plural
 
@@ -208,6 +209,7 @@ class Rules:
     schema: str = "refuse"  # what a load may change in the table's definition
     require_rows: bool = False
     hooks: Hooked = Hooked()
+    layout: TableLayout | None = None  # of the table, if a load creates it
 
 
 @dataclass(frozen=True, slots=True)

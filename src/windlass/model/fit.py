@@ -28,6 +28,7 @@ class Fit:
     retyped: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # from, to
     dropped: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()  # columns that an earlier load has filled and that this one does not
+    remarks: tuple[str, ...] = ()  # what else stays as it is, though it was asked for
 
     @property
     def changes(self) -> bool:
@@ -43,6 +44,7 @@ class Fit:
         ]
         if changes:
             yield f"{self.name}: the load {', '.join(changes)} in {self.table}"
+        yield from (f"{self.name}: {one}" for one in self.remarks)
         if self.kept:
             columns, are = ", ".join(self.kept), "is" if len(self.kept) == 1 else "are"
             yield (

@@ -24,6 +24,7 @@ from windlass.model.export import (
     Rules,
     Span,
 )
+from windlass.model.layout import TableLayout
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.units import several
@@ -31,7 +32,7 @@ from windlass.model.wording import word
 from windlass.planning.load_columns import load_columns, load_faults
 from windlass.planning.nesting import nested_faults, nested_form
 from windlass.planning.patterns import is_matched_last, matches, matches_column
-from windlass.spec.choices import Format, Unmatched
+from windlass.spec.choices import Format, PartitionUnit, Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
 
 HASH_KEY = "WINDLASS_HASH_KEY"  # of the environment: the key to hash with
@@ -213,14 +214,33 @@ def _sql_schema(wanted: Wanted, described: Sequence[Column]) -> str | None:
 
 
 def _span(spec: ExportSpec, one: RelationSpec) -> Span:
-    """Files cannot tell rows apart: there each is read once."""
-    once = spec.disposition_of(one) == "append" and not spec.warehouse_kind
-    return Span(one.overlap_seconds, one.overlap or 0, once=once)
+    return Span(one.overlap_seconds, one.overlap or 0, once=reads_once(spec, one))
+
+
+def reads_once(spec: ExportSpec, one: RelationSpec) -> bool:
+    """Whether no row is read twice: files cannot tell rows apart that are appended."""
+    return spec.disposition_of(one) == "append" and not spec.warehouse_kind
 
 
 def _rules(spec: ExportSpec, one: RelationSpec) -> Rules:
     requires = spec.require_rows if one.require_rows is None else one.require_rows
-    return Rules(str(spec.schema_of(one)), requires, spec.hooks_of(one))
+    return Rules(str(spec.schema_of(one)), requires, spec.hooks_of(one), _layout(one))
+
+
+def _layout(one: RelationSpec) -> TableLayout | None:
+    """With the names that columns are exported under."""
+    if (asked := one.bigquery) is None:
+        return None
+    within = asked.partition_range
+    return TableLayout(
+        partition_by=one.rename.get(asked.partition_by, asked.partition_by),
+        partition_unit=str(asked.partition_unit or PartitionUnit.DAY),
+        partition_range=(within.start, within.end, within.step) if within else None,
+        partition_days=asked.partition_expiration_days or 0,
+        cluster_by=tuple(one.rename.get(name, name) for name in asked.cluster_by),
+        labels=asked.labels,
+        expiration_days=asked.expiration_days or 0,
+    )
 
 
 def _columns(
@@ -353,7 +373,8 @@ def _overlap_faults(one: RelationSpec, described: Sequence[Column]) -> list[str]
             continue
         if one.overlap_seconds and column.kind not in STAMPS:
             faults.append(f"overlap-seconds: {column.name} is {column.type}, not a time or date")
-        if one.overlap and column.kind not in NUMBERS:
+        is_time = one.overlap is not None and column.kind in STAMPS
+        if is_time or (one.overlap and column.kind not in NUMBERS):
             faults.append(f"overlap: {column.name} is {column.type}, not a number")
     return faults
 

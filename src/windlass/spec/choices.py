@@ -125,6 +125,15 @@ class LoadColumn(StrEnum):
         return f"_windlass_{self.value.replace('-', '_')}"
 
 
+class PartitionUnit(StrEnum):
+    """How much time a partition of a BigQuery table has."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+    YEAR = "year"
+
+
 class Unmatched(StrEnum):
     """What to do if patterns of an export match nothing."""
 

@@ -32,9 +32,10 @@ from windlass.spec.choices import (
 )
 from windlass.spec.fields.export import EXPORT
 from windlass.spec.model import Size, SpecModel, Words, describe_attributes, made_from
+from windlass.spec.tables import BigQueryTable, with_underscores
 
 STORES = ("file", "s3", "gs", "az")
-WAREHOUSES = ("duckdb", "bigquery", "postgresql", "postgres")
+WAREHOUSES = ("duckdb", "bigquery", "iceberg", "postgresql", "postgres")
 
 
 _COMPRESSIONS = {
@@ -105,15 +106,16 @@ class RelationSpec(BaseModel):
     table: Annotated[str, AfterValidator(_template)] = ""
     """Name of the table in the warehouse, which may hold `{schema}` and `{name}`. Default: by the
     export's `table-names`."""
+    bigquery: BigQueryTable | None = None
+    """How the table is stored if a load creates it: `{partition-by: created_at, cluster-by:
+    [customer_id], labels: {team: sales}, expiration-days: 90}`."""
 
     @model_validator(mode="before")
     @classmethod
     def _a_word_is_a_pattern(cls, data: Any) -> Any:
         if isinstance(data, str):
             return {"name": data}
-        if isinstance(data, dict):
-            return {str(key).replace("-", "_"): value for key, value in data.items()}
-        return data
+        return with_underscores(data)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> RelationSpec:
@@ -143,7 +145,8 @@ def _warehouse(value: Any) -> Any:
         scheme, colon, rest = value.partition("://")
         if not colon or scheme.partition("+")[0] not in WAREHOUSES or not rest:
             raise ValueError(
-                "not a warehouse: duckdb:///path, bigquery://project/dataset or postgresql://..."
+                "not a warehouse: duckdb:///path, bigquery://project/dataset, postgresql://... or"
+                " iceberg+sqlite:///path?warehouse=..."
             )
     return value
 
@@ -235,6 +238,8 @@ class ExportSpec(SpecModel):
         kind = self.warehouse_kind
         if kind == "bigquery" and not self.to.startswith("gs://"):
             raise ValueError("to: BigQuery loads from gs:// only")
+        if kind == "iceberg" and self.format is Format.CSV:
+            raise ValueError("format: Iceberg loads Parquet only")
         if kind == "bigquery" and self.into:
             raise ValueError("into: the dataset is part of the warehouse's URL")
         if self.where and all(one.query for one in self.wanted):
@@ -271,7 +276,7 @@ class ExportSpec(SpecModel):
 
     @property
     def warehouse_kind(self) -> str:
-        """duckdb, bigquery, postgres, or nothing."""
+        """duckdb, bigquery, iceberg, postgres, or nothing."""
         if self.warehouse is None:
             return ""
         url = self.warehouse.get_secret_value()
@@ -314,6 +319,8 @@ class ExportSpec(SpecModel):
                 "hooks: BigQuery loads by jobs, which are no transactions, so statements could not"
                 " be run exactly once with them: run them after the export"
             )
+        if self.warehouse_kind == "iceberg":
+            yield "hooks: a catalog of Iceberg runs no statements: run them after the export"
         for text in (*own.before, *own.after):
             if "{table}" in text:
                 yield f"hooks: {text!r} is of the whole run, which has no {{table}}"
@@ -339,8 +346,17 @@ class ExportSpec(SpecModel):
             yield "has partition-by, which is for Parquet files without a warehouse"
         if self.nests(one) and self.format is Format.CSV:
             yield "has nested: nested, and CSV holds text alone: export Parquet"
+        if self.nests(one) and kind == "iceberg":
+            yield "has nested: nested, which loads into Iceberg cannot write: leave it out"
         if one.dimensions and not self.nests(one):
             yield "has dimensions, which are for nested: nested"
+        if one.bigquery and kind != "bigquery":
+            yield "has bigquery, which is for tables of a BigQuery warehouse"
         by_key = disposition is Disposition.MERGE or (kind and one.watermark)
+        if by_key and kind == "iceberg":
+            yield (
+                "is merged or has a watermark: loads into Iceberg do not look for rows by their"
+                " key; use truncate, or append all rows"
+            )
         if one.query and not one.key and by_key:
             yield "is a query: merge and a watermark need its key"

@@ -25,7 +25,7 @@ from typing import Any
 import duckdb
 
 from fakes.bigquery_types import Json, duck_type, field_of, has_lists, plain_type
-from fakes.dialect import Fault, check_dialect, check_layout
+from fakes.dialect import STORED, Fault, check_dialect, check_layout, check_table
 
 
 def not_found(what: str, name: str) -> Fault:
@@ -169,12 +169,15 @@ class FakeBigQuery:
                 if (dataset, table) in self.schemas:
                     name = f"{self.project}:{dataset}.{table}"
                     raise Fault(409, "duplicate", f"Already Exists: Table {name}")
+                check_table(body)
                 self._create(dataset, table, body["schema"]["fields"])
+                self.layouts[dataset, table] = {key: body[key] for key in STORED if key in body}
                 return self._table(dataset, table)
             case "DELETE", ["datasets", dataset, "tables", table]:
                 self._table(dataset, table)
                 self.database.execute(f'drop table "{dataset}"."{table}"')
                 del self.schemas[dataset, table]
+                self.layouts.pop((dataset, table), None)
                 return None
             case "PATCH", ["datasets", dataset, "tables", table]:
                 self._table(dataset, table)

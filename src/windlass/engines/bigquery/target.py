@@ -27,7 +27,13 @@ from windlass.engines.bigquery.fields import (
     type_of,
 )
 from windlass.engines.bigquery.jobs import ROWS, Jobs, is_of, labels
-from windlass.engines.bigquery.layout import keep_layout
+from windlass.engines.bigquery.layout import (
+    keep_layout,
+    layout_problems,
+    misfits,
+    new_table,
+    remarks,
+)
 from windlass.engines.bigquery.loading import load_config
 from windlass.engines.bigquery.merging import count_present, merge, refusals, retype
 from windlass.engines.fitting import fit
@@ -147,9 +153,10 @@ class BigQueryTarget:
             with self._explaining("reading the dataset"):
                 self._client.get_dataset(self._dataset)
             problems = [problem for one in exports for problem in misnamed(one)]
+            problems += [problem for one in exports for problem in layout_problems(one)]
             fits = {}
             for one in exports:
-                there = self._fields(one.table)
+                there = self._there(one.table)
                 if there is not None:
                     fits[one.name] = self._fit(one, there, self._loaded_columns(one))
             return Survey(tuple(problems), fits)
@@ -159,13 +166,18 @@ class BigQueryTarget:
     def _fit(
         self,
         export: Export,
-        there: Sequence[bigquery.SchemaField],
+        there: bigquery.Table,
         loaded: Collection[str] = (),
     ) -> Fit:
-        """How a table with these fields fits."""
+        """How an existing table fits."""
         types = [type_of(field_of(column)) for column in export.columns]
-        found = {one.name: TableColumn(type_of(one), one.mode == "REQUIRED") for one in there}
-        return fit(export, types, found, holds_all, loaded=loaded)
+        found = {
+            one.name: TableColumn(type_of(one), one.mode == "REQUIRED") for one in there.schema
+        }
+        found_fit = fit(
+            export, types, found, holds_all, loaded=loaded, faults=misfits(export, there)
+        )
+        return replace(found_fit, remarks=tuple(remarks(export, there)))
 
     def _loaded_columns(self, export: Export) -> Collection[str]:
         if self._fields(RECORDS) is None:
@@ -186,19 +198,23 @@ class BigQueryTarget:
                 return None
 
     def _prepare(self, export: Export) -> list[bigquery.SchemaField]:
-        """Alter the table as far as the export may; the schema of a load into it. A load that
-        replaces the rows replaces the schema itself.
+        """Create the table if the job would not do it as asked, else alter it as far as the export
+        may; the schema of a load into it. A load that replaces the rows replaces the schema itself.
 
         Raises:
             WindlassError: the table does not fit (any more).
         """
-        there = self._fields(export.table)
+        there = self._there(export.table)
         if there is None:
-            return [field_of(column) for column in export.columns]
+            if not (export.key or export.rules.layout):
+                return [field_of(column) for column in export.columns]
+            with self._explaining(f"making {export.table}"):
+                made = new_table(export, self._table(export.table))
+                there = self._client.create_table(made, exists_ok=True)
         found = self._fit(export, there)
         check_fit(found)
         if export.disposition == "truncate":
-            return fields_of(export, there, found)
+            return fields_of(export, there.schema, found)
         for query in retype(Backticks(self._table(export.table)), found):
             self._query(query, {})
         if found.added:
@@ -320,10 +336,6 @@ class BigQueryTarget:
         the record is there: `clean_up` removes it."""
         staged = self._staged(export, manifest.run)
         fields = [field_of(column) for column in export.columns]
-        with self._explaining(f"making {export.table}"):
-            self._client.create_table(
-                bigquery.Table(self._table(export.table), schema=fields), exists_ok=True
-            )
         self._prepare(export)
         counted, read = self._load_job(export, manifest, store, staged, "truncate", fields)
         check_arrived(export, read, counted)

@@ -79,7 +79,7 @@ class DuckDbSource:
 
     # the snapshot
 
-    def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
+    def hold(self, number: int = 1, *, overlaps: Sequence[float | None] = ()) -> Snapshot:
         self._open()
         return Snapshot(number, self._state(), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "")
 

@@ -139,6 +139,10 @@ class IcebergTarget:
             there = self._table(catalog, export.table)
             return records.loaded(there, run, export) if there is not None else None
 
+    def run_once(self, run: str, source: str, when: str, texts: Sequence[str]) -> bool:
+        """A spec with hooks is refused: a catalog runs no statements."""
+        raise WindlassError(f"{self.place} runs no statements of yours")
+
     def count(self, table: str) -> int:
         with self._connected(f"counting {table}") as catalog:
             return int(catalog.load_table((self._namespace, table)).scan().count())

@@ -44,29 +44,29 @@ class Settled:
     untracked: Sequence[str] = ()  # roles of sessions with track_activities = off
     is_standby: bool = False
 
-    def notices(self, overlaps: Sequence[float]) -> list[str]:
-        """Notices of what watermarks may miss, if some have no overlap."""
+    def notices(self, overlaps: Sequence[float | None]) -> list[str]:
+        """Notices of what watermarks may miss, if some have no overlap. None is one that can have
+        none."""
         if all(overlaps):
             return []
+        cure = "give overlap-seconds" if 0 in overlaps else "use merge with overlap-seconds"
         return [
             f"watermarks: {unseen} cannot be seen: a row that is committed later than it was"
-            f" stamped may be missed; give overlap-seconds{cure}"
-            for unseen, cure in self._unseen()
+            f" stamped may be missed; {', or '.join([cure, *others])}"
+            for unseen, others in self._unseen()
         ]
 
-    def _unseen(self) -> Iterator[tuple[str, str]]:
+    def _unseen(self) -> Iterator[tuple[str, Sequence[str]]]:
         """What cannot be seen, and what else helps."""
         if self.is_standby:
-            yield "who writes to a standby's primary", ""
+            yield "who writes to a standby's primary", ["read the primary"]
             return
         if self.is_blind:
-            yield "since when others write", ", or grant pg_read_all_stats"
+            yield "since when others write", ["grant pg_read_all_stats"]
         if self.untracked:
             roles = several(self.untracked)
-            yield (
-                f"since when sessions of {roles} write, whose track_activities is off,",
-                ", or set it to on",
-            )
+            unseen = f"since when sessions of {roles} write, whose track_activities is off,"
+            yield unseen, ["set it to on"]
 
     def highest(
         self, mark: sql.Identifier, type_: str, item: sql.Composed, version: int, *, once: bool

@@ -88,7 +88,7 @@ class PostgresSource:
         found = named_tables(export.query)
         return [asset for one in found for asset in self._address.assets(one)]
 
-    def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
+    def hold(self, number: int = 1, *, overlaps: Sequence[float | None] = ()) -> Snapshot:
         if self._holder is None:
             if overlaps:
                 self._settled = read_settled(self._address)

@@ -65,7 +65,7 @@ class SqliteSource:
         return [{"uri": f"sqlite:///{quote(str(self._file.path).lstrip('/'))}"
                         f"/{quote(name.schema)}/{quote(name.name)}"}]  # fmt: skip
 
-    def hold(self, number: int = 1, *, overlaps: Sequence[float] = ()) -> Snapshot:
+    def hold(self, number: int = 1, *, overlaps: Sequence[float | None] = ()) -> Snapshot:
         check_file(self.place, self._file.path, "sqlite")
         self._file.check_immutable()
         with self._file.explaining("opening it"):

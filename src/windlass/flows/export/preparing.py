@@ -103,7 +103,7 @@ def hasher_of_environment() -> Hasher | None:
     return Hasher(key) if len(key) >= plan.LEAST_KEY else None
 
 
-def hold(source: Source, overlaps: Sequence[float]) -> Snapshot:
+def hold(source: Source, overlaps: Sequence[float | None]) -> Snapshot:
     """Take the snapshot, waiting for a server that is starting."""
     return when_up(lambda: source.hold(overlaps=overlaps))
 
@@ -115,9 +115,14 @@ def after(manifests: Iterable[Manifest], snapshot: Snapshot) -> tuple[Snapshot, 
     return (*earlier, replace(snapshot, number=max(before, default=0) + 1))
 
 
-def overlaps(spec: ExportSpec) -> list[float]:
-    """The overlaps of all requested watermarks."""
-    return [one.overlap_seconds for one in spec.wanted if one.watermark]
+def overlaps(spec: ExportSpec) -> list[float | None]:
+    """The overlaps in seconds of the watermarks that can be times. None where rows are appended to
+    files, which would have them twice."""
+    return [
+        None if plan.reads_once(spec, one) else one.overlap_seconds
+        for one in spec.wanted
+        if one.watermark and one.overlap is None  # which is of a number
+    ]
 
 
 def loads_into(spec: ExportSpec, target: Target | None) -> Facts:

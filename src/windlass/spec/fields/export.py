@@ -39,9 +39,10 @@ EXPORT = Entries(
     Entry(
         word="warehouse",
         kind=Kind.TEXT,
-        help="duckdb:///path, bigquery://project/dataset or postgresql://...; default: files only.",
-        about="`duckdb:///path`, `bigquery://project/dataset` or `postgresql://...`. None: files"
-        " only.",
+        help="duckdb:///path, bigquery://project/dataset, postgresql://... or"
+        " iceberg+sqlite:///path?warehouse=...; default: files only.",
+        about="`duckdb:///path`, `bigquery://project/dataset`, `postgresql://...` or"
+        " `iceberg+sqlite:///path?warehouse=...`. None: files only.",
         example="duckdb:///srv/shop.duckdb",
         section=Section.DATABASES,
         option=Option(metavar="URL"),
@@ -50,7 +51,8 @@ EXPORT = Entries(
     Entry(
         word="into",
         kind=Kind.TEXT,
-        help="Schema of the tables in a DuckDB or PostgreSQL warehouse. Default: main, public.",
+        help="Schema of the tables in a DuckDB or PostgreSQL warehouse, or namespace in Iceberg."
+        " Default: main, public, default.",
         example="shop",
         default="",
         option=Option(metavar="SCHEMA"),

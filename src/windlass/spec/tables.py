@@ -1,0 +1,72 @@
+"""How the table of a relation is stored in BigQuery: what its entry in the spec can say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from windlass.spec.choices import PartitionUnit
+from windlass.spec.model import Words, describe_attributes
+
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+def with_underscores(data: Any) -> Any:
+    """A mapping with the keys as Python has them."""
+    if isinstance(data, dict):
+        return {str(key).replace("-", "_"): value for key, value in data.items()}
+    return data
+
+
+class PartitionRange(BaseModel):
+    """Ranges of whole numbers: from `start` to below `end`, each `step` wide."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start: int
+    end: int
+    step: Annotated[int, Field(ge=1)]
+
+
+class BigQueryTable(BaseModel):
+    """Used when a load creates the table; one that exists keeps what it has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
+
+    partition_by: str = ""
+    """A column of time or date, or with `partition-range` of whole numbers; `_PARTITIONTIME` is the
+    time of the load."""
+    partition_unit: PartitionUnit | None = None
+    """How much time a partition has: hour, day (default), month or year."""
+    partition_range: PartitionRange | None = None
+    """The partitions of a column of whole numbers: `{start: 0, end: 1000, step: 10}`."""
+    partition_expiration_days: Days | None = None
+    """After so many days a partition is deleted by BigQuery."""
+    cluster_by: Words = ()
+    """Up to four columns by which rows are sorted within a partition."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Of the table."""
+    expiration_days: Days | None = None
+    """So many days after its creation the table is deleted by BigQuery."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dashes_are_underscores(cls, data: Any) -> Any:
+        return with_underscores(data)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> BigQueryTable:
+        given = {
+            "partition-unit": self.partition_unit,
+            "partition-range": self.partition_range,
+            "partition-expiration-days": self.partition_expiration_days,
+        }
+        for word, value in given.items():
+            if value is not None and not self.partition_by:
+                raise ValueError(f"{word}: there is no partition-by")
+        if self.partition_range is not None:
+            for word in ("partition-unit", "partition-expiration-days"):
+                if given[word] is not None:
+                    raise ValueError(f"{word}: is of time, and partition-range of numbers")
+        return self
