@@ -113,7 +113,9 @@ class _Checking:
         if said:
             self.refuse("select", said, "a condition as it stands after WHERE")
         changes = [*self._set(), *self._added()]
-        self._keys(changes)
+        columns = [one.column for one in changes]
+        if keys := read_resetting(self.connection, self.table.oid, columns):
+            self.refuse(self.name, f"{RESETS}: {', '.join(keys)}", RESETS_HINT)
         self._function()
         self._backup_schema()
         missing = tuple(name for name in spec.add if name not in self.columns)
@@ -354,11 +356,6 @@ class _Checking:
             return
         is_constant = change.sql is None and open_ == type_
         yield RewriteChange(name, type_, f"{text}::{open_}", is_constant)
-
-    def _keys(self, changes: Sequence[RewriteChange]) -> None:
-        columns = [one.column for one in changes]
-        if keys := read_resetting(self.connection, self.table.oid, columns):
-            self.refuse(self.name, f"{RESETS}: {', '.join(keys)}", RESETS_HINT)
 
     def _function(self) -> None:
         spec = self.spec

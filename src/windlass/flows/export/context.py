@@ -20,7 +20,7 @@ from windlass.engines.objects.store import ObjectStore
 from windlass.engines.registry import open_source, open_target
 from windlass.errors import BadSpec, Different, Refused, SnapshotLost, WindlassError
 from windlass.flows.export.commits import remove_uncommitted
-from windlass.flows.export.manifests import Manifests, run_of, written
+from windlass.flows.export.manifests import Manifests, run_of
 from windlass.flows.export.outline import EXPORT
 from windlass.flows.export.preparing import (
     NEW_SNAPSHOT,
@@ -33,12 +33,19 @@ from windlass.flows.export.preparing import (
     with_watermarks,
 )
 from windlass.flows.export.records import RUN, Record, Recording, begun, config_hash
-from windlass.flows.export.reporting import differences_of, left_out, losses_of, relations_of
+from windlass.flows.export.reporting import (
+    differences_of,
+    fill_in,
+    left_out,
+    losses_of,
+    relations_of,
+    used,
+)
 from windlass.flows.export.threads import Threads
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import Outcome, RelationOutcome, State
+from windlass.model.outcome import Outcome, State
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
@@ -319,7 +326,7 @@ class Exporting(Reporting):
     def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
         proof = "rows" if self.target else "files"
         if self.recording.is_joined:
-            self._fill_in()
+            fill_in(self.results, self.exports, self.manifests)
         relations = relations_of(self.exports, self.results, proof, self._arrival)
         outcome = Outcome(
             run=self.run,
@@ -327,7 +334,7 @@ class Exporting(Reporting):
             relations=relations + left_out(self.unfit),
             losses=losses_of(self.results),
             differences=differences_of(self.unfit),
-            snapshots=self._used(relations),
+            snapshots=used(self.snapshots, relations),
             verified=proof if state is State.DONE else "",
             source=self.source.place,
             target=self.place,
@@ -336,11 +343,6 @@ class Exporting(Reporting):
             hint=hint,
         )
         return self.story.complete(outcome)
-
-    def _used(self, relations: Sequence[RelationOutcome]) -> tuple[Snapshot, ...]:
-        """Those in which rows were read."""
-        numbers = {number for one in relations for number in one.snapshots}
-        return tuple(one for one in self.snapshots if one.number in numbers) or self.snapshots
 
     @property
     def _is_resumed(self) -> bool:
@@ -352,14 +354,6 @@ class Exporting(Reporting):
         if not self.exports or {one.name for one in self.exports} - set(checked):
             return None
         return self.outcome(State.DONE)
-
-    def _fill_in(self) -> None:
-        """What other processes have done, by what they have written."""
-        for one in self.exports:
-            if checked := self.results["check_rows"].get(one.name):
-                found = self.manifests.read(one)
-                self.results["extract"].setdefault(one.name, written(found) if found else checked)
-                self.results["load"].setdefault(one.name, {})
 
     def _arrival(self, export: Export) -> str:
         return export.table if self.target else self.manifests.place(export)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from windlass.flows.export.manifests import Manifests, written
 from windlass.model.export import Export
 from windlass.model.flow import Result
 from windlass.model.outcome import RelationOutcome
 from windlass.model.report import Difference, DifferenceKind, Differs, Loss, LossClass, Problem
+from windlass.model.snapshot import Snapshot
 
 Results = Mapping[str, Mapping[str, Result]]  # by step and relation
 
@@ -54,3 +56,22 @@ def losses_of(results: Results) -> tuple[Loss, ...]:
         for name, result in results["extract"].items()
         for column, what in result.get("losses", {}).items()
     )
+
+
+def used(
+    snapshots: tuple[Snapshot, ...], relations: Sequence[RelationOutcome]
+) -> tuple[Snapshot, ...]:
+    """Those in which rows of the relations were read."""
+    numbers = {number for one in relations for number in one.snapshots}
+    return tuple(one for one in snapshots if one.number in numbers) or snapshots
+
+
+def fill_in(
+    results: Mapping[str, dict[str, Result]], exports: Sequence[Export], manifests: Manifests
+) -> None:
+    """Add to the results what other processes have done, by what they have written."""
+    for one in exports:
+        if checked := results["check_rows"].get(one.name):
+            found = manifests.read(one)
+            results["extract"].setdefault(one.name, written(found) if found else checked)
+            results["load"].setdefault(one.name, {})
