@@ -172,7 +172,7 @@ def test_airflow_finds_the_provider_when_it_looks_for_what_is_installed(tmp_path
     assert version == "1.2.3"
     assert named == [
         "windlass.airflow.gates.ValidationLink",
-        "windlass.airflow.operators.ReportLink",
+        "windlass.airflow.links.ReportLink",
     ]
 
 

@@ -167,7 +167,7 @@ def read_folder(folder: Path, env: Mapping[str, str] | None = None) -> dict[str,
 
     found = load_specs(folder)
     for dag in found.values():
-        dag.validate()  # type: ignore[no-untyped-call]  # as Airflow does
+        dag.validate()  # as Airflow does
     return {name: serialized(dag) for name, dag in found.items()}
 
 

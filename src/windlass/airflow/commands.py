@@ -27,7 +27,8 @@ from windlass.airflow.clouds import WAREHOUSE
 from windlass.airflow.findings import MOST_SHOWN, difference_lines, lines_of
 from windlass.airflow.form import as_key
 from windlass.airflow.lineage import Traced, arrived_of
-from windlass.airflow.operators import ReportLink, give_up, push_problems, read_words
+from windlass.airflow.links import ReportLink
+from windlass.airflow.operators import give_up, push_problems, read_words
 from windlass.airflow.params import STANDING
 from windlass.errors import BadSpec, Interrupted, Refused, WindlassError
 from windlass.flows.registry import FLOWS, ROLLBACK, entries_of, flow_named

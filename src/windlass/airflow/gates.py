@@ -15,7 +15,8 @@ from airflow.sdk.exceptions import (
     DagRunTriggerException,
 )
 
-from windlass.airflow.operators import Check, PushedLink, give_up
+from windlass.airflow.links import PushedLink
+from windlass.airflow.operators import Check, give_up
 from windlass.flows.registry import flow_named
 
 if TYPE_CHECKING:

@@ -66,7 +66,7 @@ class FlowTaskGroup(TaskGroup):
         own = group_options.pop("default_args", {})
         defaults: Any = {"trigger_rule": _RULE, **tuning.task_defaults(), **own}
         super().__init__(group_id=group_id, default_args=defaults, **group_options)
-        _check_dag(self.dag, outline)
+        _check_dag(self.dag, outline, tuning)
         words = step_words(flow, _GIVEN, given, connections, tuning)
         alias = f"{self.dag.dag_id}.{self.group_id}"
         with self:
@@ -97,11 +97,11 @@ def _not_of_a_group(ending: Ending) -> list[str]:
     ]
 
 
-def _check_dag(dag: DAG, flow: Flow[Any]) -> None:
+def _check_dag(dag: DAG, flow: Flow[Any], tuning: Tuning) -> None:
     """Raises:
     ValueError: it would wait for itself for ever.
     """
-    if flow.lasting and dag.max_active_tasks < 2:
+    if flow.lasting and tuning.hold_in == "worker" and dag.max_active_tasks < 2:
         raise ValueError(
             f"DAG {dag.dag_id}: max_active_tasks is {dag.max_active_tasks}, and"
             f" {flow.lasting.task} runs beside the tasks that it waits for: allow 2 at least"

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowRescheduleException,
@@ -30,6 +30,7 @@ from windlass.airflow.findings import (
 )
 from windlass.airflow.form import as_field, as_key
 from windlass.airflow.lineage import Traced
+from windlass.airflow.links import ReportLink
 from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, NoSlot, PoolWatch
 from windlass.airflow.shares import Share, count_shares, divide
 from windlass.airflow.skipping import skip_gates
@@ -42,36 +43,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow.sdk import Context
-    from airflow.sdk.types import TaskInstanceKey
 
     from windlass.airflow.work import Part
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0  # without a slot
-
-
-class PushedLink(BaseOperatorLink):
-    """To the URL that a task has pushed while it ran; no link if it pushed none."""
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Airflow calls it in the worker when the task ends."""
-        from airflow.sdk.execution_time.xcom import XCom
-
-        found = XCom.get_one(
-            key=self.xcom_key,
-            dag_id=ti_key.dag_id,
-            task_id=ti_key.task_id,
-            run_id=ti_key.run_id,
-            map_index=ti_key.map_index,
-        )
-        return str(found or "")
-
-
-class ReportLink(PushedLink):
-    """From the task that ends a run to the report that it wrote."""
-
-    name = "Report"
-    xcom_key = "report_url"
 
 
 class FlowOperator(BaseOperator):
@@ -115,11 +91,7 @@ class FlowOperator(BaseOperator):
         from windlass.airflow.work import SLOT_SECONDS, Part, log_event
 
         flow: Any = resolve_place(self.flow)
-        if self.is_templated:
-            first = resolve_place(self.flow).steps[0]
-            check_same(Board(context["ti"], self.group), first.task, self.given,
-                       is_first=self.step == first.name)  # fmt: skip
-        words: dict[str, Any] = resolve(self.words)(dict(context["params"]), self.given)
+        words = self.spec_words(context)
         words |= addresses({key: words[key] for key in self.connections})
         spec = read_words(flow.spec, with_logins(words))
         return Part(
@@ -131,6 +103,15 @@ class FlowOperator(BaseOperator):
             min(SLOT_SECONDS, self._patience_seconds(context)),
             emit=Metrics(flow, context["ti"].dag_id).counting(log_event),
         )
+
+    def spec_words(self, context: Context) -> dict[str, Any]:
+        """The options of the spec, with connections for addresses."""
+        if self.is_templated:
+            first = resolve_place(self.flow).steps[0]
+            check_same(Board(context["ti"], self.group), first.task, self.given,
+                       is_first=self.step == first.name)  # fmt: skip
+        found: dict[str, Any] = resolve(self.words)(dict(context["params"]), self.given)
+        return found
 
     @property
     def _spelling(self) -> Spelling:
@@ -163,7 +144,7 @@ class FlowOperator(BaseOperator):
             if isinstance(error, ABSENCES) and waited < self._patience_seconds(context):
                 log.warning("%s; looking again in %d s", error, PAUSE_SECONDS)
                 then = datetime.now(UTC) + timedelta(seconds=PAUSE_SECONDS)
-                raise AirflowRescheduleException(then) from None  # type: ignore[no-untyped-call]
+                raise AirflowRescheduleException(then) from None
             problems = [spelled(one, self._spelling) for one in lines_of(error)]
             if error.retryable or isinstance(error, Interrupted):
                 raise WindlassError(push_problems(context, problems)) from None

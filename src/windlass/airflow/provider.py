@@ -14,7 +14,7 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Migrates databases: plans, runs and proves a migration, and can undo it.",
         "versions": [__version__],
         "extra-links": [
-            "windlass.airflow.operators.ReportLink",
+            "windlass.airflow.links.ReportLink",
             "windlass.airflow.gates.ValidationLink",
         ],
     }

@@ -82,7 +82,7 @@ class Build:
             limit["execution_timeout"] = self.tuning.timeouts[step.task]
         if step.lasting:
             words = {**self.words, **limit, **self._hold(), "step": step.name}
-            task: Any = HoldOperator(task_id=step.task, priority_weight=1000, **words)
+            task: Any = self._holder(task_id=step.task, priority_weight=1000, **words)
         elif step.opens:
             task = OpenOperator(task_id=step.task, step=step.name, **self.words, **limit)
         elif step.items and step.spread:
@@ -174,6 +174,14 @@ class Build:
         """Steps right after the lasting one."""
         lasting = self.flow.lasting
         return [one for one in self.flow.steps if lasting and lasting.name in one.after]
+
+    @property
+    def _holder(self) -> type[HoldOperator]:
+        if self.tuning.hold_in == "worker":
+            return HoldOperator
+        from windlass.airflow.triggerer import TriggererHoldOperator
+
+        return TriggererHoldOperator
 
     def _hold(self) -> dict[str, Any]:
         """The arguments of the task that holds the run."""

@@ -28,6 +28,11 @@ class Tuning:
     patience: timedelta = timedelta(minutes=10)  # a task waits for a server or the holder
     timeouts: Mapping[str, timedelta] = field(default_factory=dict)  # of a step's tasks
     pool_patience: timedelta = PATIENCE  # a run waits for its first slot of a pool of yours
+    hold_in: str = "worker"  # or "triggerer", where the holder of a run takes no slot
+
+    def __post_init__(self) -> None:
+        if self.hold_in not in ("worker", "triggerer"):
+            raise ValueError(f"hold_in: {self.hold_in!r} is neither 'worker' nor 'triggerer'")
 
     def task_defaults(self) -> dict[str, Any]:
         """Default arguments of all tasks."""

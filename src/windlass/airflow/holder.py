@@ -1,0 +1,153 @@
+"""The process that holds a run for a triggerer: ``python -m windlass.airflow.holder``.
+
+It does what `windlass.airflow.operators.HoldOperator` does in a worker, and asks its parent for
+whatever Airflow knows. Each line that it reads and writes is JSON. First it reads an `Order`. Its
+lines have one key: ``ask`` (a method of the board, with its arguments), ``publish`` (the handle),
+``log`` (level and text), and last ``done`` (the result) or ``failed``; its parent answers the first
+two. When that is gone, so is its standard input: the process ends, and with it all that it held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import pkgutil
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TextIO
+
+from windlass.airflow.findings import lines_of
+from windlass.airflow.pools import NoSlot, PoolWatch
+from windlass.errors import Interrupted, WindlassError
+from windlass.model.flow import Result, Step
+from windlass.spec.model import validated
+
+BOARD = (
+    "result", "results", "others_are_over", "skipped", "failed", "has_started", "has_ever_run",
+    "is_waiting",
+)  # fmt: skip
+"""What the holder asks for, of `windlass.airflow.board.Board`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to hold. `words` are the options of the spec, with the addresses of both sides: the
+    order is passed on standard input, which nobody else sees."""
+
+    flow: str
+    step: str
+    words: Mapping[str, Any]
+    external_run: str
+    patience_seconds: float
+    last: Sequence[str]
+    pooled: Sequence[str]
+    run_pool: str
+    pool_patience_seconds: float
+
+    def to_line(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+class Parent:
+    """The triggerer at the other end."""
+
+    def __init__(self, reading: TextIO, writing: TextIO) -> None:
+        self._reading, self._writing = reading, writing
+        self._asking, self._saying = threading.Lock(), threading.Lock()
+
+    def read(self) -> Any:
+        """Raises:
+        Interrupted: it is gone.
+        """
+        line = self._reading.readline()
+        if not line:
+            raise Interrupted("the triggerer has ended")
+        return json.loads(line)
+
+    def say(self, what: str, value: Any) -> None:
+        try:
+            with self._saying:
+                self._writing.write(json.dumps({what: value}) + "\n")
+                self._writing.flush()
+        except BrokenPipeError:
+            raise Interrupted("the triggerer has ended") from None
+
+    def ask(self, what: str, value: Any) -> Any:
+        with self._asking:
+            self.say(what, value)
+            return self.read()
+
+
+class RemoteBoard:
+    """`windlass.airflow.board.Board`, as far as a holder needs it, by way of the triggerer."""
+
+    def __init__(self, parent: Parent, external_run: str) -> None:
+        self._parent, self.external_run = parent, external_run
+
+    def results(self, step: Step[Any]) -> Mapping[str, Result]:
+        found: Mapping[str, Result] = self._parent.ask("ask", ["results", step.name])
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in BOARD:
+            raise AttributeError(name)
+        return lambda *args: self._parent.ask("ask", [name, *args])
+
+
+class _ToParent(logging.Handler):
+    """What is logged belongs into the log of the task."""
+
+    def __init__(self, parent: Parent) -> None:
+        super().__init__(logging.INFO)
+        self._parent = parent
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._parent.say("log", [record.levelno, record.getMessage()])
+
+
+def failure(error: WindlassError) -> dict[str, Any]:
+    """An error as the task that resumes takes it."""
+    from windlass.airflow.work import ABSENCES
+
+    return {
+        "problems": list(lines_of(error)),
+        "retryable": error.retryable or isinstance(error, Interrupted),
+        "lost": isinstance(error, ABSENCES),
+        "no_slot": isinstance(error, NoSlot),
+    }
+
+
+def hold(order: Order, parent: Parent) -> Result:
+    """Hold the run until its other tasks have ended.
+
+    Raises:
+        WindlassError: as `windlass.airflow.work.Part.hold`.
+    """
+    from windlass.airflow.work import Part  # slow to load, and a DAG file imports this module
+
+    flow = pkgutil.resolve_name(order.flow)
+    board: Any = RemoteBoard(parent, order.external_run)
+    spec = validated(pkgutil.resolve_name(flow.spec), order.words)
+    part = Part(flow, flow.step(order.step), spec, board, spec.jobs, order.patience_seconds)
+    watch = PoolWatch(board, order.run_pool, order.pooled, order.pool_patience_seconds)
+    return part.hold(lambda handle: parent.ask("publish", handle), order.last, watch)
+
+
+def main() -> None:
+    parent = Parent(sys.stdin, sys.stdout)
+    sys.stdout = sys.stderr  # whatever prints must not speak to the parent
+    ours = logging.getLogger("windlass")
+    ours.setLevel(logging.INFO)
+    ours.addHandler(_ToParent(parent))
+    try:
+        parent.say("done", hold(Order(**parent.read()), parent))
+    except WindlassError as error:
+        with contextlib.suppress(Interrupted):  # nobody is there to hear it
+            parent.say("failed", failure(error))
+
+
+if __name__ == "__main__":
+    main()

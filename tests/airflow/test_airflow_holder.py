@@ -1,0 +1,195 @@
+"""The holder of a run in the triggerer: the process that holds, and the task around it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from airflow_runs import holding, until
+from servers import PASSWORD, Pair
+from windlass.airflow.holder import BOARD, Order
+from windlass.flows.migrate.context import Migration
+from windlass.flows.migrate.outline import MIGRATE
+from windlass.model.flow import ONE
+from windlass.run.local import run_flow
+from windlass.spec.migrate import Spec
+
+RUN = "airflow theirs tonight move"
+EXTRACT = "extract_source_schema"
+
+
+class Triggerer:
+    """What the process speaks with; it answers as Airflow would while other tasks are at work."""
+
+    def __init__(self, pair: Pair, extracted: Mapping[str, Any]) -> None:
+        self.extracted, self.over = extracted, False
+        self.heard: list[tuple[str, Any]] = []
+        words = (sys.executable, "-P", "-m", "windlass.airflow.holder")
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        sides = {"source": pair.source.url, "target": pair.target.url}
+        self.send(json.loads(order(sides).to_line()))
+
+    def send(self, answer: Any) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(answer).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def listen(self, until_it_says: str) -> Any:
+        """Answer until it says this."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            ((what, value),) = json.loads(line).items()
+            self.heard.append((what, value))
+            if what == "ask":
+                self.send(self.answer(*value))
+            elif what == "publish":
+                self.send(None)
+            if what == until_it_says:
+                return value
+        raise AssertionError(f"it has not said {until_it_says}: {self.heard}")
+
+    def answer(self, name: str, *_: Any) -> Any:
+        answers = {"results": self.extracted, "others_are_over": self.over}
+        assert name in BOARD
+        return answers.get(name, [])
+
+
+def order(sides: Mapping[str, str]) -> Order:
+    return Order("windlass.flows.migrate.outline:MIGRATE", "hold_snapshot", sides, RUN, 5.0,
+                 ["generate_migration_summary"], [], "default_pool", 90.0)  # fmt: skip
+
+
+@contextmanager
+def triggerer(pair: Pair) -> Iterator[Triggerer]:
+    spec = Spec.of(source=pair.source.url, target=pair.target.url)
+    with Migration(spec, external_run=RUN) as run:
+        run_flow(MIGRATE.only(EXTRACT), run, jobs=1, emit=run.emit)
+        extracted = run.results[EXTRACT]
+    found = Triggerer(pair, json.loads(json.dumps({ONE.id: extracted[ONE.id]})))
+    try:
+        yield found
+    finally:
+        found.process.kill()
+        found.process.wait()
+
+
+def test_the_process_holds_the_run_until_its_other_tasks_have_ended(pair: Pair) -> None:
+    pair.source.run("create table sale as select 1 as n")
+    with triggerer(pair) as at_work:
+        handle = at_work.listen("publish")
+        assert pair.target.value("select caller from windlass.run") == RUN
+        assert holding(pair.source)
+        at_work.over = True
+        assert at_work.listen("done") == handle
+        assert at_work.process.wait(20) == 0
+        said = json.dumps(at_work.heard)
+        assert PASSWORD not in said and PASSWORD not in str(at_work.process.args)
+    until(lambda: not holding(pair.source), "the snapshot is released")
+
+
+def test_a_triggerer_that_dies_takes_the_hold_with_it_and_the_next_one_resumes(pair: Pair) -> None:
+    pair.source.run("create table sale as select 1 as n")
+    with triggerer(pair) as first:
+        handle = first.listen("publish")
+        assert first.process.stdin and first.process.stdout
+        first.process.stdin.close()
+        first.process.stdout.close()
+        first.process.wait(20)
+    until(lambda: not holding(pair.source), "the snapshot is released")
+    with triggerer(pair) as second:
+        again = second.listen("publish")
+    assert again["run"] == handle["run"]
+    assert again["snapshot"]["number"] == handle["snapshot"]["number"] + 1
+    assert pair.target.value("select count(*) from windlass.run") == 1
+
+
+def test_a_lost_snapshot_ends_it_as_something_to_be_tried_again(pair: Pair) -> None:
+    pair.source.run("create table sale as select 1 as n")
+    with triggerer(pair) as at_work:
+        at_work.listen("publish")
+        pair.source.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'windlass snapshot' and datname = current_database()"
+        )
+        failed = at_work.listen("failed")
+    assert failed["lost"] and failed["retryable"]
+    assert failed["problems"] == ["the session that held the snapshot is gone"]
+
+
+# the task
+
+
+def ended(event: Mapping[str, Any]) -> tuple[str, str]:
+    """How the task ends after such an event: the kind of its error, and the message."""
+    task, context = held_task()
+    try:
+        return "", str(task.resume_execution("ended", {"event": event}, context))
+    except BaseException as error:  # a deferral is no Exception
+        name = type(error).__name__
+        return name, "" if name == "TaskDeferred" else str(error)
+
+
+def held_task() -> Any:
+    from airflow.sdk import DAG
+
+    from windlass.airflow import MigrateTaskGroup, Tuning
+
+    class Instance:
+        dag_id, run_id, task_id, try_number = "theirs", "tonight", "move.hold_snapshot", 1
+
+        def xcom_push(self, key: str, value: Any) -> None: ...
+
+    with DAG("theirs", max_active_tasks=1) as dag:
+        MigrateTaskGroup("move", tuning=Tuning(hold_in="triggerer"))
+    return dag.get_task("move.hold_snapshot"), {"ti": Instance(), "params": {}}
+
+
+@pytest.mark.parametrize(
+    ("failed", "kind"),
+    [
+        ({"problems": ["a server is gone"], "retryable": True}, "WindlassError"),
+        ({"problems": ["plan: table shop.item has changed"], "retryable": False},
+         "AirflowFailException"),
+    ],
+)  # fmt: skip
+def test_the_task_is_retried_only_where_that_may_help(
+    process: Executor, failed: Mapping[str, Any], kind: str
+) -> None:
+    event = {"failed": {"lost": False, "no_slot": False, **failed}, "was_held": False}
+    assert process.submit(ended, event).result() == (kind, failed["problems"][0])
+
+
+def test_what_was_held_is_held_again_by_the_triggerer_after_a_loss(process: Executor) -> None:
+    failed = {"problems": ["gone"], "retryable": True, "lost": True, "no_slot": False}
+    kind, _ = process.submit(ended, {"failed": failed, "was_held": True}).result()
+    assert kind == "TaskDeferred"
+    kind, _ = process.submit(ended, {"failed": failed, "was_held": False}).result()
+    assert kind == "WindlassError"
+
+
+def asks_a_triggerer() -> tuple[float, str]:
+    from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+
+    task, context = held_task()
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    with pytest.raises(AirflowFailException) as caught:  # no retry helps
+        task.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+    waits: Any = deferred.value.timeout
+    return waits.total_seconds(), str(caught.value)
+
+
+def test_where_no_triggerer_runs_the_task_fails_and_names_that_within_two_minutes(
+    process: Executor,
+) -> None:
+    seconds, message = process.submit(asks_a_triggerer).result()
+    assert seconds < 120
+    assert message.startswith("no triggerer has answered for 90 s")
+    assert 'Tuning(hold_in="worker")' in message
