@@ -174,6 +174,23 @@ def test_what_was_held_is_held_again_by_the_triggerer_after_a_loss(process: Exec
     assert kind == "WindlassError"
 
 
+def holders() -> list[str]:
+    from windlass.airflow import Tuning, migration_dag
+    from windlass.airflow.specs import DagSpec
+
+    dags = [
+        migration_dag("default"),
+        migration_dag("tuned", tuning=Tuning(hold_in="triggerer")),
+        DagSpec(dag_id="written", hold_in="triggerer").dag(),
+    ]
+    return [type(dag.get_task("hold_snapshot")).__name__ for dag in dags]
+
+
+def test_a_worker_holds_a_run_unless_it_is_told_otherwise(process: Executor) -> None:
+    triggerer = "TriggererHoldOperator"
+    assert process.submit(holders).result() == ["HoldOperator", triggerer, triggerer]
+
+
 def asks_a_triggerer() -> tuple[float, str]:
     from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 

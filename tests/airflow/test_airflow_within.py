@@ -35,7 +35,8 @@ def test_two_groups_and_operators_between_tasks_of_others_while_the_holder_is_ki
     fill(pair.source)
     pair.source.run(*OTHERS)
     run_id = running.client.trigger("within", connect(running, pair))
-    until(lambda: holding(pair.source), "the triggerer holds the snapshot")
+    # a triggerer loads all of Airflow's API when the first of its triggers asks for something
+    until(lambda: holding(pair.source), "the triggerer holds the snapshot", seconds=300)
     with stopped_copies(pair.target):
         until(lambda: copying(pair.target), "rows are on their way")
         states = {one["task_id"]: one["state"] for one in tasks(running, run_id)}

@@ -138,11 +138,11 @@ def journal_text(target: Database) -> Iterator[tuple[str, str]]:
             yield "journal plan", zlib.decompress(plan).decode()
 
 
-def until(is_so: Callable[[], Any], what: str, every: float = 0.1) -> Any:
+def until(is_so: Callable[[], Any], what: str, every: float = 0.1, seconds: float = SECONDS) -> Any:
     """Wait for something that cannot call us back; `every` is in seconds."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while not (found := is_so()):
-        assert time.monotonic() < deadline, f"not after {SECONDS} s: {what}"
+        assert time.monotonic() < deadline, f"not after {seconds} s: {what}"
         time.sleep(every)
     return found
 

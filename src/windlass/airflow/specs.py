@@ -86,6 +86,7 @@ class DagSpec(BaseModel):
     max_tasks: Annotated[int, Field(ge=1)] = 256
     retries: Annotated[int, Field(ge=0)] = 3
     retry_delay_seconds: Annotated[float, Field(gt=0)] = 30
+    hold_in: Annotated[str, Field(pattern="^(worker|triggerer)$")] = "worker"
     pool_patience_seconds: Annotated[float, Field(gt=0)] = PATIENCE.total_seconds()
     patience_minutes: Annotated[float, Field(ge=0)] = 10
     timeout_minutes: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
@@ -106,6 +107,7 @@ class DagSpec(BaseModel):
             retries=self.retries,
             retry_delay=timedelta(seconds=self.retry_delay_seconds),
             queue=self.queue,
+            hold_in=self.hold_in,
             pool_patience=timedelta(seconds=self.pool_patience_seconds),
             patience=timedelta(minutes=self.patience_minutes),
             timeouts={
