@@ -43,7 +43,7 @@ def test_two_groups_and_operators_between_tasks_of_others_while_the_holder_is_ki
         assert states["outer.shop.hold_snapshot"] == "deferred"  # it takes no slot
         holder = until(lambda: client(*(holding(pair.source) or ("", 0))), "a process holds it")
         os.kill(holder.pid, signal.SIGKILL)
-    ended = wait(running, "within", run_id, timeout=420).expect("success")
+    ended = wait(running, "within", run_id, timeout=900).expect("success")
     assert {"before", "after", "extra", "undo"} <= ended.states().keys()
     runs = dict(pair.target.rows("select caller, state from windlass.run"))
     dag_run = f"airflow within {run_id}"
