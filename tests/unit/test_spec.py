@@ -160,15 +160,24 @@ def test_any_text_is_a_size_or_a_value_error(text: str) -> None:
         assert parse_bytes(text) >= 0
 
 
+HOOKS = ("before-run", "after-run", "before-load", "after-load")
+NEEDS = dict.fromkeys(HOOKS, "warehouse")  # keys that say nothing without another
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 def test_an_example_loads_and_so_does_each_of_its_comments(tmp_path: Path, flow: str) -> None:
     assert read_any(written(tmp_path, example(flow))).flow == flow
     keys = spec_keys(model_of(flow))
     lines = example(flow).splitlines()
-    for line in lines:
-        if line.startswith("# ") and line.removeprefix("# ").split(":")[0] in keys:
-            bare = [one for one in lines if not one.startswith("#")]
-            read_any(written(tmp_path, "\n".join([*bare, line.removeprefix("# ")])))
+    bare = [one for one in lines if not one.startswith("#")]
+    comments = {
+        one.split(":")[0]: one
+        for one in (line.removeprefix("# ") for line in lines if line.startswith("# "))
+        if one.split(":")[0] in keys
+    }
+    for key, line in comments.items():
+        needed = [comments[NEEDS[key]]] if key in NEEDS else []
+        read_any(written(tmp_path, "\n".join([*bare, *needed, line])))
 
 
 @pytest.mark.parametrize("flow", FLOWS)
