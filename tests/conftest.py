@@ -40,7 +40,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Files that one worker runs, one after the other: they share an Airflow, which takes long to start.
 # The last one stops it. Then the files that take longest, so that none of them is left to the end.
-AIRFLOW = ("test_airflow_runs", "test_rewrite_airflow", "test_export_airflow", "test_airflow_local")
+AIRFLOW = (
+    "test_airflow_runs",
+    "test_airflow_within",
+    "test_rewrite_airflow",
+    "test_export_airflow",
+    "test_airflow_local",
+)
 LONG = (*AIRFLOW, "test_airflow_celery", "test_kill", "test_verify", "test_oracle", "test_wire")
 
 

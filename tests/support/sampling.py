@@ -40,6 +40,11 @@ LEFT = {
         "test_a_row_changed_between_copy_and_verification_is_found_and_reported": "the validation"
         " DAG names relations and keys that differ",
     },
+    "test_airflow_within": {
+        "test_two_groups_and_operators_between_tasks_of_others_while_the_holder_is_killed": "groups"
+        " are run task by task in test_airflow_groups, operators in test_airflow_commands; holders"
+        " die in test_airflow_holder"
+    },
     "test_export_airflow": {
         "test_all_of_airflows_tables_arrive_with_every_value_while_it_runs": "one table is"
         " exported by a real Airflow; test_export_values has values of every type"

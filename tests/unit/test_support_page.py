@@ -21,7 +21,10 @@ def test_airflow_is_the_one_that_is_pinned() -> None:
     pinned = re.search(r"^apache-airflow==(\S+)", (ROOT / "constraints.txt").read_text(), re.M)
     (needed,) = (one for one in PROJECT["optional-dependencies"]["airflow"] if "airflow>" in one)
     tested, allowed, _ = row("Apache Airflow")
-    assert pinned and tested == pinned[1]
+    newest, _, older = tested.partition("; in ")
+    assert pinned and newest == pinned[1]
+    versions = (ROOT / "tests/airflow/test_airflow_versions.py").read_text()
+    assert f'("{older.partition(" ")[0]}", ' in versions
     assert needed == "apache-airflow>=3.2,<4" and allowed == "3.2 or newer, before 4"
 
 
