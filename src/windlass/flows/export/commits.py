@@ -84,7 +84,7 @@ class Commits:
         if not self.store.create(manifest.commit, text) and not self.has(manifest):
             raise WindlassError(
                 f"{export.name}: another run has added rows since this one read its watermark",
-                hint="nothing was added twice; export again",
+                hint="run the same command again: it reads from where that one ended",
             )
 
     def followers(self, manifest: Manifest) -> Iterator[str]:
