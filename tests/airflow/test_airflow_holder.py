@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from windlass.model.flow import ONE
 from windlass.run.local import run_flow
 from windlass.spec.migrate import Spec
 
+SECONDS = 300.0
 RUN = "airflow theirs tonight move"
 EXTRACT = "extract_source_schema"
 
@@ -28,13 +30,13 @@ EXTRACT = "extract_source_schema"
 class Triggerer:
     """What the process speaks with; it answers as Airflow would while other tasks are at work."""
 
-    def __init__(self, pair: Pair, extracted: Mapping[str, Any]) -> None:
+    def __init__(self, pair: Pair, extracted: Mapping[str, Any], patience_seconds: float) -> None:
         self.extracted, self.over = extracted, False
         self.heard: list[tuple[str, Any]] = []
         words = (sys.executable, "-P", "-m", "windlass.airflow.holder")
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         sides = {"source": pair.source.url, "target": pair.target.url}
-        self.send(json.loads(order(sides).to_line()))
+        self.send(json.loads(order(sides, patience_seconds).to_line()))
 
     def send(self, answer: Any) -> None:
         assert self.process.stdin
@@ -61,21 +63,25 @@ class Triggerer:
         return answers.get(name, [])
 
 
-def order(sides: Mapping[str, str]) -> Order:
-    return Order("windlass.flows.migrate.outline:MIGRATE", "hold_snapshot", sides, RUN, 5.0,
-                 ["generate_migration_summary"], [], "default_pool", 90.0)  # fmt: skip
+def order(sides: Mapping[str, str], patience_seconds: float) -> Order:
+    return Order("windlass.flows.migrate.outline:MIGRATE", "hold_snapshot", sides, RUN,
+                 patience_seconds, ["generate_migration_summary"], [], "default_pool",
+                 90.0)  # fmt: skip
 
 
 @contextmanager
-def triggerer(pair: Pair) -> Iterator[Triggerer]:
+def triggerer(pair: Pair, patience_seconds: float = 60.0) -> Iterator[Triggerer]:
     spec = Spec.of(source=pair.source.url, target=pair.target.url)
     with Migration(spec, external_run=RUN) as run:
         run_flow(MIGRATE.only(EXTRACT), run, jobs=1, emit=run.emit)
         extracted = run.results[EXTRACT]
-    found = Triggerer(pair, json.loads(json.dumps({ONE.id: extracted[ONE.id]})))
+    found = Triggerer(pair, json.loads(json.dumps({ONE.id: extracted[ONE.id]})), patience_seconds)
+    guard = Timer(SECONDS, found.process.kill)  # one that never says it ends the test
+    guard.start()
     try:
         yield found
     finally:
+        guard.cancel()
         found.process.kill()
         found.process.wait()
 
@@ -110,14 +116,28 @@ def test_a_triggerer_that_dies_takes_the_hold_with_it_and_the_next_one_resumes(p
     assert pair.target.value("select count(*) from windlass.run") == 1
 
 
-def test_a_lost_snapshot_ends_it_as_something_to_be_tried_again(pair: Pair) -> None:
+def lose_snapshot(pair: Pair) -> None:
+    pair.source.run(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'windlass snapshot' and datname = current_database()"
+    )
+
+
+def test_a_lost_snapshot_is_followed_by_another_as_long_as_its_patience_lasts(pair: Pair) -> None:
     pair.source.run("create table sale as select 1 as n")
     with triggerer(pair) as at_work:
+        first = at_work.listen("publish")
+        lose_snapshot(pair)
+        second = at_work.listen("publish")
+    numbers = [handle["snapshot"]["number"] for handle in (first, second)]
+    assert (first["run"], numbers) == (second["run"], [1, 2])
+
+
+def test_a_lost_snapshot_ends_it_as_something_to_be_tried_again(pair: Pair) -> None:
+    pair.source.run("create table sale as select 1 as n")
+    with triggerer(pair, patience_seconds=0.0) as at_work:
         at_work.listen("publish")
-        pair.source.run(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where application_name = 'windlass snapshot' and datname = current_database()"
-        )
+        lose_snapshot(pair)
         failed = at_work.listen("failed")
     assert failed["lost"] and failed["retryable"]
     assert failed["problems"] == ["the session that held the snapshot is gone"]
