@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from awaiting import EVENTS, WAITING, await_true
+from awaiting import EVENTS, WAITING, await_true, until
 from command import DIFFERENT, DONE, Running, migrate, start, verify
 from oracle import content_difference
 from servers import Pair
@@ -56,9 +56,13 @@ def stopped_after_the_copy(pair: Pair, *words: str) -> Iterator[Running]:
 
 
 def killed_after_the_copy(pair: Pair, *words: str) -> None:
+    """The next snapshot will be of another second, as messages tell them apart by that."""
     pair.source.run(*ROWS)
     with stopped_after_the_copy(pair, *words):
         pass
+    taken = pair.target.value("select max(taken_at)::text from windlass.snapshot")
+    later = f"select date_trunc('second', now()) > timestamptz '{taken}'"
+    until(lambda: pair.source.value(later), "the next second begins")
 
 
 @pytest.mark.parametrize("words", [(), ("--one-snapshot",)])
