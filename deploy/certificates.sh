@@ -1,6 +1,6 @@
 #!/bin/sh
-# A certificate for Redis, signed by an authority of its own, in a folder: ca.crt, redis.crt and
-# redis.key. Run again it keeps them, until a month before they expire.
+# Makes a certificate for Redis, and the authority that signs it, in a folder: ca.crt, redis.crt and
+# redis.key. Run again, it keeps them until a month before they expire.
 #
 #   deploy/certificates.sh FOLDER NAME...       NAMEs by which Redis is reached: DNS names, addresses
 set -eu

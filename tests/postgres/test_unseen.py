@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -156,9 +157,7 @@ def test_an_owner_is_compared_by_somebody_who_may_give_nothing_to_him(
     migrate(pair).expect(DONE)
     for side in (pair.source, pair.target):
         side.run(f"create role looker login password '{PASSWORD}'", "grant select on t to looker")
-        request.addfinalizer(
-            lambda side=side: side.run("drop owned by looker", "drop role looker")  # type: ignore[misc]
-        )
+        request.addfinalizer(partial(side.run, "drop owned by looker", "drop role looker"))
     sides = (pair.source.url_for("looker"), pair.target.url_for("looker"))
     reader = dict(zip(("WINDLASS_SOURCE", "WINDLASS_TARGET"), sides, strict=True))
     windlass("verify", "--json", env=reader).expect(DONE)

@@ -91,7 +91,7 @@ PRELOADED = ["command", "installed", "measuring"]
 # what functions import, because few users need it
 PRELOADED += ["adbc_driver_postgresql", "asyncpg", "curses", "duckdb", "obstore", "pgdumplib.dump"]
 PRELOADED += ["pyarrow.compute", "pyarrow.parquet", "tenacity"]
-PRELOADED += ["preloaded"]  # all of windlass; the last, because it freezes what is loaded by then
+PRELOADED += ["preloaded"]  # all of windlass; comes last, as it freezes what has been loaded
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(PRELOADED)
 

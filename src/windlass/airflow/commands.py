@@ -7,6 +7,7 @@ groups of tasks, which use all workers.
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -50,12 +51,8 @@ _RESUME = "the next try resumes it; without retries, clear the task"
 
 
 class CommandOperator(BaseOperator):
-    """A run in one task. Its result is the run's, as JSON: ``run``, ``state``, ``rows`` and all
-    else that ``--json`` prints.
-
-    A retry resumes the run; a task that is cleared after it has succeeded returns what that run
-    did. `connections` hold ids of Airflow connections, or ``variable:NAME``, by the words of the
-    spec. Both `spec` and `connections` may have Jinja.
+    """A command in one task. `connections` hold ids of Airflow connections, or ``variable:NAME``,
+    by the words of the spec. Both `spec` and `connections` may have Jinja.
     """
 
     ui_color = "#e4f0ee"
@@ -76,22 +73,45 @@ class CommandOperator(BaseOperator):
         self.connections, self.spec = dict(connections), dict(spec or {})
         self.report_folder, self.report_url = report_folder, report_url
 
+    def on_kill(self) -> None:
+        """Airflow's SIGTERM: what is in flight is rolled back."""
+        raise Interrupted("stopped by Airflow")
+
+    @contextmanager
+    def _explained(self, context: Context) -> Iterator[None]:
+        """Our errors as Airflow takes them: no retry where none can help."""
+        try:
+            yield
+        except AirflowTaskTimeout:  # raised again, it would end in `on_kill`
+            problem = f"not finished within its time limit of {self.execution_timeout}"
+            raise WindlassError(push_problems(context, [problem])) from None
+        except WindlassError as error:
+            problems = [spelled(one, as_key) for one in lines_of(error)]
+            if error.retryable or isinstance(error, Interrupted):
+                raise WindlassError(push_problems(context, problems)) from None
+            give_up(context, problems)
+
+
+class RunOperator(CommandOperator):
+    """A run in one task. Its result is the run's, as JSON: ``run``, ``state``, ``rows`` and all
+    else that ``--json`` prints.
+
+    A retry resumes the run; a task that is cleared after it has succeeded returns what that run
+    did.
+    """
+
     def execute(self, context: Context) -> Any:
         with self._explained(context):
             outcome = self._command(context)
         return self._result(context, replace(outcome, hint=outcome.hint.replace(RESUME, _RESUME)))
 
+    @abstractmethod
     def _command(self, context: Context) -> Outcome:
-        """Does it.
+        """Do it.
 
         Raises:
             WindlassError: it was not even begun.
         """
-        raise NotImplementedError
-
-    def on_kill(self) -> None:
-        """Airflow's SIGTERM: what is in flight is rolled back."""
-        raise Interrupted("stopped by Airflow")
 
     # how it ends
 
@@ -136,20 +156,6 @@ class CommandOperator(BaseOperator):
             give_up(context, problems)
         raise WindlassError(push_problems(context, problems))
 
-    @contextmanager
-    def _explained(self, context: Context) -> Iterator[None]:
-        """Our errors as Airflow takes them: no retry where none can help."""
-        try:
-            yield
-        except AirflowTaskTimeout:  # raised again, it would end in `on_kill`
-            problem = f"not finished within its time limit of {self.execution_timeout}"
-            raise WindlassError(push_problems(context, [problem])) from None
-        except WindlassError as error:
-            problems = [spelled(one, as_key) for one in lines_of(error)]
-            if error.retryable or isinstance(error, Interrupted):
-                raise WindlassError(push_problems(context, problems)) from None
-            give_up(context, problems)
-
 
 def _problems(outcome: Outcome) -> list[str]:
     """One line for each thing that is wrong."""
@@ -168,7 +174,7 @@ def _part(context: Context) -> str:
     return f"{ti.task_id}[{index}]" if index is not None and index >= 0 else str(ti.task_id)
 
 
-class _SpecOperator(Traced, CommandOperator):
+class _SpecOperator(Traced, RunOperator):
     """A run of a flow with a spec. Options of the spec may be given by their names, too:
     ``schema="shop"``."""
 
@@ -408,7 +414,7 @@ class PlanOperator(CommandOperator):
             return all_spelled(small(made.as_json()), as_key)
 
 
-class RollbackOperator(CommandOperator):
+class RollbackOperator(RunOperator):
     """Undoes a run. `run` is its id, or the result of the operator that made it, such as
     ``migrate.output``. `target_conn_id` is the database that holds the run's journal: the target of
     a migration, the database of a rewrite.

@@ -1,7 +1,7 @@
 """Flows as task groups, for DAGs of others: the tasks that the flow's own DAG has, inside a group.
 
-A group is a run of its own in the journal. Its tasks find each other whatever the group is called,
-and whatever groups are around it.
+Each group has its own run in the journal. Its tasks find each other by the group's id, also in
+nested groups.
 """
 
 from __future__ import annotations

@@ -23,8 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Traced:
-    """Of an operator: whatever its task has written, OpenLineage is told when it has ended, also if
-    it has failed then."""
+    """Part of an operator: tells OpenLineage what its task has written, even if the task failed."""
 
     arrived: Sequence[Arrived] = ()
 

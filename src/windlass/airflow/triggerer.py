@@ -146,7 +146,7 @@ class _TaskInstance:
 
 
 class HoldTrigger(BaseTrigger):
-    """Holds a run, in a process of its own, until the other tasks have ended."""
+    """Holds a run in a separate process until its other tasks have ended."""
 
     def __init__(
         self,
