@@ -322,7 +322,6 @@ def test_what_is_held_does_not_grow_with_what_differs(
             sides.differences(pair, limit=10)
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-    print(peaks)
     assert peaks[1] < 1.5 * peaks[0]
 
 
