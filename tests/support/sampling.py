@@ -312,6 +312,8 @@ SAMPLED = {
 
 # by file: how many of its tests run, besides those that docs/promises.md names
 SHARES = {
+    "test_airflow_commands": 4,
+    "test_airflow_health": 1,
     "test_attributes": 2,
     "test_build": 3,
     "test_claims": 5,
