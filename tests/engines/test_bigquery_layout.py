@@ -87,6 +87,19 @@ def test_columns_are_named_as_in_the_source(load: Any, bigquery: FakeBigQuery) -
     assert layout["clustering"] == {"fields": ["made_at"]}
 
 
+def test_a_layout_is_kept_whatever_the_case_of_its_names() -> None:
+    from google.cloud.bigquery import LoadJobConfig, SchemaField, Table, TimePartitioning
+
+    from windlass.engines.bigquery.layout import keep_layout
+
+    there = Table("p.d.t", [SchemaField("made", "DATE"), SchemaField("note", "STRING")])
+    there.time_partitioning = TimePartitioning(field="Made")
+    there.clustering_fields = ["NOTE"]
+    config = LoadJobConfig()
+    keep_layout(config, there, ["made", "note"])
+    assert config.time_partitioning and config.clustering_fields == ["NOTE"]
+
+
 def test_what_bigquery_would_refuse_is_refused_at_once(load: Any) -> None:
     asked = {"partition-by": "note", "cluster-by": ["gone"], "labels": {"Team": "x"}}
     assert len(load(asked).expect(3).result["problems"]) == 3

@@ -206,3 +206,7 @@ def test_what_cannot_be_is_refused(
     words = {"to": "gs://lake/x", "store_options": gs, "warehouse": bigquery.url("raw")}
     ran = export(orders, tmp_path, **words, after_load="select 1").expect(2)
     assert "BigQuery loads by jobs, which are no transactions" in ran.said
+    commented = "/* a */ " * 40
+    ran = export(orders, tmp_path, after_run=f"{commented} commit").expect(2)
+    assert "a hook is part of the load's transaction" in ran.said
+    export(orders, tmp_path, after_run=f"{commented} select 1").expect(0)

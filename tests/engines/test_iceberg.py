@@ -16,6 +16,7 @@ from killing import kill
 from needs import needs_module
 from servers import QUOTED_PASSWORD, Database
 from warehouses import File, file
+from windlass.errors import WindlassError
 
 if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
@@ -325,11 +326,25 @@ def test_tables_of_others_that_cannot_be_written_are_refused(orders: File, tmp_p
         "iceberg+sqlite:///srv/catalog.db?warehouse=file:///srv&x=y",
         "iceberg+mysql://host/db?warehouse=file:///srv",
         "iceberg+postgresql://host?warehouse=file:///srv",
+        "iceberg+postgresql://app:se/cret@host/db?warehouse=file:///srv",
+        "iceberg+postgresql://app:[cret@host/db?warehouse=file:///srv",
+        "iceberg+postgresql://host:99999/db?warehouse=file:///srv",
     ],
 )
 def test_a_url_that_is_none_is_refused(url: str, orders: File, tmp_path: Path) -> None:
     ran = load(orders, tmp_path, warehouse=url).expect(2)
     assert "iceberg+sqlite:///srv/catalog.db?warehouse=" in ran.result["message"]
+    assert "cret" not in ran.said.replace("secret", "")
+
+
+def test_a_table_that_is_gone_is_named(orders: File, tmp_path: Path) -> None:
+    from windlass.engines.iceberg.target import IcebergTarget
+
+    load(orders, tmp_path).expect(0)
+    catalog(tmp_path).drop_table("default.orders")
+    gone = pytest.raises(WindlassError, match=r"counting orders: .*default\.orders")
+    with IcebergTarget(warehouse(tmp_path)) as there, gone:
+        there.count("orders")
 
 
 def test_the_catalog_can_be_a_postgres_database(
@@ -337,6 +352,8 @@ def test_the_catalog_can_be_a_postgres_database(
 ) -> None:
     there = database(18)
     url = f"iceberg+{there.url}?warehouse=file://{tmp_path}/tables&catalog=lake"
+    load(orders, tmp_path, "--dry-run", warehouse=url, into="raw").expect(0)
+    assert there.rows("select 1 from pg_class where relname like 'iceberg%'") == []
     for disposition in ("truncate", "append"):
         load(orders, tmp_path, warehouse=url, into="raw", disposition=disposition).expect(0)
     assert there.rows("select catalog_name, table_namespace, table_name from iceberg_tables") == [

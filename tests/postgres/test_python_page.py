@@ -60,3 +60,5 @@ def test_differences_are_given_to_python_as_they_are_found(pair: Pair) -> None:
 def test_a_wrong_word_is_named_with_the_right_one() -> None:
     with pytest.raises(windlass.BadSpec, match="did you mean 'schema'"):
         windlass.Spec.of(source="a", target="b", shema=["shop"])
+    with pytest.raises(windlass.BadSpec, match="unknown key 'chunk-size': here it is chunk_size"):
+        windlass.Spec.of(source="a", target="b", **{"chunk-size": "1GB"})

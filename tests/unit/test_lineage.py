@@ -30,6 +30,8 @@ TABLE = {"database": "shop", "schema": "a b", "table": "c"}
             {"uri": "duckdb:///a/w%20x.duckdb/main/c"},
             Dataset("duckdb:///a/w x.duckdb", "w x.main.c"),
         ),
+        ({"uri": "file:///srv/tables/raw/c"}, Dataset("file", "/srv/tables/raw/c")),
+        ({"uri": "s3://lake/raw/c"}, Dataset("s3://lake", "raw/c")),
     ],
 )
 def test_a_table_is_named_as_openlineage_names_it(

@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from windlass.errors import WindlassError
 from windlass.journal import door
-from windlass.model.outcome import UNDOING, Outcome, State
+from windlass.model.outcome import UNDOING, Outcome, RunStatus, State
 from windlass.model.plan import Plan
 from windlass.model.snapshot import Snapshot
 from windlass.version import __version__
@@ -64,6 +64,19 @@ class Run:
     finished_at: str
     outcome: Outcome | None
     age_seconds: float
+
+    @property
+    def status(self) -> RunStatus:
+        """What is known of it without its plan and its lines."""
+        return RunStatus(
+            run=self.run,
+            flow=self.flow,
+            state=self.state,
+            source=self.source_name,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            verified=self.outcome.verified if self.outcome else "",
+        )
 
 
 @cache

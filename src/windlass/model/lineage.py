@@ -70,6 +70,8 @@ def asset_dataset(asset: Mapping[str, str]) -> Dataset | None:
         relation = Name(asset["schema"], asset["table"])
         return relation_dataset(asset["place"], asset["database"], relation)
     parts = urlsplit(uri)
+    if parts.scheme not in ("bigquery", "duckdb", "sqlite"):  # a table that is a folder of files
+        return folder_dataset(uri)
     *folders, schema, table = unquote(parts.path).split("/")
     if parts.scheme == "bigquery":
         return Dataset("bigquery", f"{parts.netloc}.{schema}.{table}")

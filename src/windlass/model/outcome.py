@@ -99,13 +99,13 @@ class RunStatus:
     source: str
     started_at: str
     finished_at: str
-    relations_done: int
-    relations: int
-    rows: int
-    bytes: int
-    bytes_planned: int
-    step: str  # the last one that journalled something
-    set_aside: int  # how many objects a rollback would put back
+    relations_done: int = 0
+    relations: int = 0
+    rows: int = 0
+    bytes: int = 0
+    bytes_planned: int = 0
+    step: str = ""  # the last one that journalled something
+    set_aside: int = 0  # how many objects a rollback would put back
     flow: str = "migrate"
     set_aside_bytes: int = 0  # what that takes
     backup: str = ""  # the table that a rollback would restore from

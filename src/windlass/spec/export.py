@@ -166,7 +166,7 @@ def _load_columns(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 _CONTROL = re.compile(
-    r"(\s|--[^\n]*\n|/\*.*?\*/)*(begin|start|commit|end|rollback|abort|savepoint|release|prepare)\b",
+    r"(?>\s|--[^\n]*\n|/\*.*?\*/)*(begin|start|commit|end|rollback|abort|savepoint|release|prepare)\b",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -158,8 +158,11 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         import difflib  # only a fault needs it
 
-        last = word_of(str(fault["loc"][-1]))
-        near = difflib.get_close_matches(last, spec_keys(_inner(model, rest)), n=1)
+        last = str(fault["loc"][-1])
+        inner = _inner(model, rest)
+        if (written := last.replace("-", "_")) != last and written in keys_of(inner).values():
+            return f"unknown key {key!r}: here it is {written}, as Python spells names"
+        near = difflib.get_close_matches(word_of(last), spec_keys(inner), n=1)
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     message = fault["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]

@@ -8,7 +8,7 @@ replaces a table's rows has to name partitions and clusters. Without, BigQuery r
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 from google.cloud import bigquery
@@ -187,7 +187,7 @@ def _partitions(
     return "not partitioned"
 
 
-def _lower(names: Sequence[str]) -> list[str]:
+def _lower(names: Collection[str]) -> list[str]:
     return [one.lower() for one in names]
 
 
@@ -196,11 +196,12 @@ def keep_layout(
 ) -> None:
     """Ask for the layout that a table has, as far as it still has the `columns` for it."""
     by_time, by_range = there.time_partitioning, there.range_partitioning
-    if by_time is not None and (by_time.field is None or by_time.field in columns):
+    names = set(_lower(columns))
+    if by_time is not None and (by_time.field is None or by_time.field.lower() in names):
         config.time_partitioning = by_time
-    if by_range is not None and by_range.field in columns:
+    if by_range is not None and by_range.field.lower() in names:
         config.range_partitioning = by_range
-    if there.clustering_fields and set(there.clustering_fields) <= set(columns):
+    if there.clustering_fields and names.issuperset(_lower(there.clustering_fields)):
         config.clustering_fields = there.clustering_fields
     if there.encryption_configuration is not None:
         config.destination_encryption_configuration = there.encryption_configuration

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import pyarrow as pa
 from pyiceberg import exceptions as faults
 from pyiceberg.catalog.sql import SqlCatalog
+from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from windlass.engines.paths import cannot_make
@@ -19,6 +20,7 @@ from windlass.model.text import first_line
 
 EXAMPLE = "iceberg+sqlite:///srv/catalog.db?warehouse=file:///srv/tables"
 _STORES = ("s3.", "gcs.", "adls.")  # prefixes of pyiceberg's properties for object stores
+_FAULTS = (faults.ValidationError, faults.NoSuchTableError, NotImplementedError)
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -38,9 +40,9 @@ class Place:
         return Path(urlsplit(self.url).path[1:]) if self.url.startswith("sqlite:") else None
 
     def open(self) -> SqlCatalog:
-        """Connects, and creates the catalog's own tables if there are none."""
+        """Connects. The catalog's own tables need not be there: see `has_tables`."""
         where = {"uri": self.url, "warehouse": self.warehouse, **self.properties}
-        return SqlCatalog(self.name, **where)
+        return SqlCatalog(self.name, **where, init_catalog_tables="false")
 
     @property
     def fault(self) -> str:
@@ -56,13 +58,16 @@ def place_of(url: str) -> Place:
         BadSpec: it is something else. The message does not repeat the URL, which may contain a
             password.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 5432
+    except ValueError:  # which quotes what it takes for the port: a part of a password
+        raise _not_understood() from None
     database = parts.scheme.partition("+")[2]
     options = dict(parse_qsl(parts.query))
     warehouse, name = options.pop("warehouse", ""), options.pop("catalog", "default")
     if database not in _DRIVERS or "://" not in warehouse or not parts.path.strip("/"):
-        known = " or ".join(f"iceberg+{one}://" for one in _DRIVERS)
-        raise BadSpec([f"warehouse: {known}, with the tables' folder: {EXAMPLE}"])
+        raise _not_understood()
     stores = {key: options.pop(key) for key in list(options) if key.startswith(_STORES)}
     if database == "sqlite":
         if options or parts.netloc:
@@ -71,8 +76,21 @@ def place_of(url: str) -> Place:
         return Place(f"sqlite:///{path}", path, name, warehouse.rstrip("/"), stores)
     query = urlencode(options)
     connection = urlunsplit((_DRIVERS[database], parts.netloc, parts.path, query, ""))
-    label = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+    label = f"{parts.hostname or 'localhost'}:{port}{parts.path}"
     return Place(connection, label, name, warehouse.rstrip("/"), stores)
+
+
+def _not_understood() -> BadSpec:
+    known = " or ".join(f"iceberg+{one}://" for one in _DRIVERS)
+    return BadSpec([
+        f"warehouse: {known}, with the tables' folder, and with %40, %2F and so on for"
+        f" characters of a password: {EXAMPLE}"
+    ])  # fmt: skip
+
+
+def has_tables(catalog: SqlCatalog) -> bool:
+    """Whether the catalog's own tables are there."""
+    return bool(inspect(catalog.engine).has_table("iceberg_tables"))
 
 
 @contextmanager
@@ -92,6 +110,6 @@ def explaining(place: str, doing: str) -> Iterator[None]:
         is_lost = isinstance(error, OperationalError) and "authentication failed" not in said
         kind = ConnectionLost if is_lost else WindlassError
         raise kind(f"{place}: {doing}: {said}", hint="see the catalog's database") from None
-    except (faults.ValidationError, OSError, pa.ArrowException, ValueError) as error:
+    except (*_FAULTS, OSError, pa.ArrowException, ValueError) as error:
         message = f"{place}: {doing}: {type(error).__name__}: {first_line(error)}"
         raise WindlassError(message, hint="see the tables' folder, and its credentials") from error

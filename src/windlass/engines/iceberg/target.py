@@ -18,7 +18,7 @@ from pyiceberg.table import Table, Transaction
 from windlass.engines import fitting
 from windlass.engines.iceberg import records
 from windlass.engines.iceberg.altering import alter
-from windlass.engines.iceberg.catalog import explaining, place_of
+from windlass.engines.iceberg.catalog import explaining, has_tables, place_of
 from windlass.engines.iceberg.facts import FACTS
 from windlass.engines.iceberg.types import (
     arrow_schema,
@@ -89,18 +89,21 @@ class IcebergTarget:
 
     @property
     def _is_there(self) -> bool:
-        """A load creates the file of a catalog; reading does not."""
-        return self._place.file is None or self._place.file.exists()
+        """A load creates the catalog; reading does not."""
+        if self._place.file is not None and not self._place.file.exists():
+            return False
+        with self._connected("reading the catalog") as catalog:
+            return has_tables(catalog)
 
     def survey(self, exports: Sequence[Export]) -> Survey:
         problems = [problem for one in exports for problem in misnamed(one)]
-        if not self._is_there:
+        if fault := self._place.fault:
             hint = "check the path, and the folder's owner and mode"
-            fault = self._place.fault
-            problems += [Problem(self.place, fault, hint)] if fault else []
-            return Survey(tuple(problems))
-        fits = {}
+            problems.append(Problem(self.place, fault, hint))
+        fits: dict[str, Fit] = {}
         try:
+            if not self._is_there:
+                return Survey(tuple(problems))
             with self._connected("reading the catalog") as catalog:
                 for one in exports:
                     if (there := self._table(catalog, one.table)) is not None:
@@ -168,7 +171,8 @@ class IcebergTarget:
                 return replace(done, is_new=True)
 
     def _made(self, catalog: SqlCatalog, export: Export) -> Table:
-        """The table, as this process is to see it."""
+        """The table, as this process is to see it; made where it is missing, with the catalog."""
+        catalog.create_tables()
         if (there := self._table(catalog, export.table)) is None:
             catalog.create_namespace_if_not_exists(self._namespace)
             name = (self._namespace, export.table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from windlass.engines.postgres.lock import control_name, read_holder
 from windlass.engines.postgres.session import Connection
@@ -26,12 +27,8 @@ def _status(
     holder = read_holder(connection)
     copied = {line.item for line in lines if line.step in TRANSFERS}
     done = [item for item in plan.relations if all(chunk.id in copied for chunk in item.chunks)]
-    return RunStatus(
-        run=run.run,
-        state=run.state,
-        source=run.source_name,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
+    return replace(
+        run.status,
         relations_done=len(done),
         relations=len(plan.relations),
         rows=sum(line.rows for line in lines),
@@ -40,7 +37,6 @@ def _status(
         step=lines[-1].step if lines else "",
         set_aside=len(plan.set_aside),
         active=holder.startswith(control_name(run.run)) and run.state is State.RUNNING,
-        verified=run.outcome.verified if run.outcome else "",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from windlass.engines.postgres.lock import read_holder
 from windlass.engines.postgres.session import Connection
 from windlass.flows.repair.steps import ROWS
@@ -14,20 +16,12 @@ def repair_status(connection: Connection, found: records.Run) -> RunStatus:
     lines = records.read_lines(connection, found.run)
     repaired = sum(line.step == ROWS for line in lines)
     holder = read_holder(connection)
-    return RunStatus(
-        run=found.run,
-        flow=found.flow,
-        state=found.state,
-        source=found.source_name,
-        started_at=found.started_at,
-        finished_at=found.finished_at,
+    return replace(
+        found.status,
         relations_done=repaired,
         relations=repaired,
         rows=sum((line.note or {}).get("copied", 0) for line in lines),
-        bytes=0,
-        bytes_planned=0,
         step=lines[-1].step if lines else "",
         set_aside=len(lines),
         active=found.state is State.RUNNING and found.run in holder,
-        verified=found.outcome.verified if found.outcome else "",
     )

@@ -25,50 +25,24 @@ from windlass.model.relation import Name
 
 def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
     """One line of `windlass status`; without what only a plan says, if another version wrote it."""
+    done = int(found.state is State.DONE)
+    known = replace(found.status, source=found.source, relations_done=done, relations=1)
     try:
         plan = read_rewrite_plan(connection, found.run)
     except WindlassError:
-        return _without_plan(found)
+        return replace(known, rows=found.outcome.counts.get("written", 0) if found.outcome else 0)
     lines = read_lines(connection, found.run)
     holder = read_holder(connection, relation_key(plan.oid))
     counts = count(plan, lines)
     place = backup.find_place(connection, plan)
-    return RunStatus(
-        run=found.run,
-        flow=found.flow,
-        state=found.state,
+    return replace(
+        known,
         source=str(plan.table),
-        started_at=found.started_at,
-        finished_at=found.finished_at,
-        relations_done=int(found.state is State.DONE),
-        relations=1,
         rows=counts["written"],
-        bytes=0,
-        bytes_planned=0,
         step=next(reversed(lines), ""),
-        set_aside=0,
         backup=str(place) if plan.keeps_backup and place else "",
         active=found.state is State.RUNNING
         and (session_name(found.run) in holder or said_lately(connection, found)),
-    )
-
-
-def _without_plan(found: records.Run) -> RunStatus:
-    return RunStatus(
-        run=found.run,
-        flow=found.flow,
-        state=found.state,
-        source=found.source,
-        started_at=found.started_at,
-        finished_at=found.finished_at,
-        relations_done=int(found.state is State.DONE),
-        relations=1,
-        rows=found.outcome.counts.get("written", 0) if found.outcome else 0,
-        bytes=0,
-        bytes_planned=0,
-        step="",
-        set_aside=0,
-        active=False,
     )
 
 

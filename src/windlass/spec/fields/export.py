@@ -244,7 +244,7 @@ EXPORT = Entries(
         kind=Kind.LIST,
         help="SQL statements before each relation's load, in its transaction; `{table}` is the"
         " relation's table.",
-        example="['delete from {table} where day = current_date']",
+        example="['create table if not exists {table} (like mart.template)']",
         default=(),
         option=None,
     ),

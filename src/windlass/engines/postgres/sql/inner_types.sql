@@ -12,29 +12,20 @@ select t.oid::bigint                                    as oid,
        t.typbasetype::bigint                            as base,
        t.typtypmod                                      as modifier,
        t.typndims                                       as dimensions,
-       array(select a.attname::text
-               from pg_attribute a
-              where a.attrelid = t.typrelid and t.typtype = 'c'
-                and a.attnum > 0 and not a.attisdropped
-              order by a.attnum)                        as field_names,
-       array(select a.atttypid::bigint
-               from pg_attribute a
-              where a.attrelid = t.typrelid and t.typtype = 'c'
-                and a.attnum > 0 and not a.attisdropped
-              order by a.attnum)                        as field_types,
-       array(select a.atttypmod
-               from pg_attribute a
-              where a.attrelid = t.typrelid and t.typtype = 'c'
-                and a.attnum > 0 and not a.attisdropped
-              order by a.attnum)                        as field_modifiers,
-       array(select a.attndims::int
-               from pg_attribute a
-              where a.attrelid = t.typrelid and t.typtype = 'c'
-                and a.attnum > 0 and not a.attisdropped
-              order by a.attnum)                        as field_dimensions,
-       array(select format_type(a.atttypid, a.atttypmod)
-               from pg_attribute a
-              where a.attrelid = t.typrelid and t.typtype = 'c'
-                and a.attnum > 0 and not a.attisdropped
-              order by a.attnum)                        as field_written
+       f.names                                          as field_names,
+       f.types                                          as field_types,
+       f.modifiers                                      as field_modifiers,
+       f.dimensions                                     as field_dimensions,
+       f.written                                        as field_written
   from pg_type t
+ cross join lateral (
+       select coalesce(array_agg(a.attname::text order by a.attnum), '{}')    as names,
+              coalesce(array_agg(a.atttypid::bigint order by a.attnum), '{}') as types,
+              coalesce(array_agg(a.atttypmod order by a.attnum), '{}')        as modifiers,
+              coalesce(array_agg(a.attndims::int order by a.attnum), '{}')    as dimensions,
+              coalesce(array_agg(format_type(a.atttypid, a.atttypmod)
+                                 order by a.attnum), '{}')                    as written
+         from pg_attribute a
+        where a.attrelid = t.typrelid and t.typtype = 'c'
+          and a.attnum > 0 and not a.attisdropped
+       ) f

@@ -16,16 +16,8 @@ select t.oid::bigint                                    as oid,
                from pg_enum e
               where e.enumtypid = t.oid
               order by e.enumlabel collate "C")         as labels,
-       array(select a.atttypid::bigint
-               from pg_attribute a
-              where a.attrelid = t.typrelid and t.typtype = 'c'
-                and a.attnum > 0 and not a.attisdropped
-              order by a.attnum)                        as fields,
-       array(select format_type(a.atttypid, a.atttypmod)
-               from pg_attribute a
-              where a.attrelid = t.typrelid and t.typtype = 'c'
-                and a.attnum > 0 and not a.attisdropped
-              order by a.attnum)                        as written_fields,
+       f.types                                          as fields,
+       f.written                                        as written_fields,
        t.typsend <> 0 and t.typreceive <> 0             as has_binary,
        exists (select from pg_opclass o
                  join pg_am m on m.oid = o.opcmethod and m.amname = 'hash'
@@ -33,3 +25,11 @@ select t.oid::bigint                                    as oid,
   from pg_type t
   join pg_namespace n on n.oid = t.typnamespace
   left join pg_range r on r.rngtypid = t.oid
+ cross join lateral (
+       select coalesce(array_agg(a.atttypid::bigint order by a.attnum), '{}') as types,
+              coalesce(array_agg(format_type(a.atttypid, a.atttypmod)
+                                 order by a.attnum), '{}')                    as written
+         from pg_attribute a
+        where a.attrelid = t.typrelid and t.typtype = 'c'
+          and a.attnum > 0 and not a.attisdropped
+       ) f
