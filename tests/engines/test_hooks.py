@@ -210,3 +210,18 @@ def test_what_cannot_be_is_refused(
     ran = export(orders, tmp_path, after_run=f"{commented} commit").expect(2)
     assert "a hook is part of the load's transaction" in ran.said
     export(orders, tmp_path, after_run=f"{commented} select 1").expect(0)
+
+
+@TRANSACTIONAL
+def test_increments_begin_again_where_others_have_replaced_the_rows(
+    orders: File, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    """However many rows their hook has left."""
+    relation = {"name": "main.orders", "key": "id"}
+    increments = {"relations": {**relation, "watermark": "id"}, "disposition": "merge"}
+    load(orders, warehouse, tmp_path, **increments).expect(0)
+    others = {**relation, "where": "id < 2", "after-load": "insert into {table} values (99, 'x')"}
+    load(orders, warehouse, tmp_path, relations=others).expect(0)
+    load(orders, warehouse, tmp_path, **increments).expect(0)
+    found = warehouse.rows(f"select id from {warehouse.named('orders')} order by 1")
+    assert [one for (one,) in found] == [*range(10), 99]

@@ -143,7 +143,7 @@ class DuckDbTarget:
                     "select watermark from {records} as l where table_name = ? and mark = ?"
                     " and watermark <> '' and not exists (select 1 from {records} as n"
                     "   where n.table_name = l.table_name and n.number > l.number"
-                    "   and n.mark <> l.mark and n.rows = n.total)"
+                    "   and n.mark <> l.mark and (n.replaced or n.rows = n.total))"
                     " order by number desc limit 1",
                     records=self._records,
                 ),
@@ -223,7 +223,7 @@ class DuckDbTarget:
             is_new = connection.execute(done, words).fetchone() is None
             if is_new:
                 HookRunner(connection, self.place, self._schema).apply(when, f"run {run}", texts)
-                self._add_record(connection, [*words, "", 0, 0, 0, "", "[]"])
+                self._add_record(connection, [*words, "", 0, 0, 0, "", "[]", False])
             connection.execute("commit")
             return is_new
 
@@ -233,7 +233,7 @@ class DuckDbTarget:
             statement(
                 "create table if not exists {records} (number bigint, run text,"
                 " table_name text, source text, relation text, mark text, rows bigint,"
-                " read_rows bigint, total bigint, watermark text, columns text,"
+                " read_rows bigint, total bigint, watermark text, columns text, replaced boolean,"
                 " loaded_at timestamptz default current_timestamp,"
                 " unique (run, table_name, source, relation))",
                 records=self._records,
@@ -294,15 +294,17 @@ class DuckDbTarget:
         self._add_record(
             connection,
             [manifest.run, export.table, export.source, export.name, manifest.mark,
-             arrived, manifest.rows, total, manifest.watermark, column_names(export.columns)],
+             arrived, manifest.rows, total, manifest.watermark, column_names(export.columns),
+             export.disposition == "truncate"],
         )  # fmt: skip
 
     def _add_record(self, connection: Any, words: list[Any]) -> None:
         connection.execute(
             statement(
                 "insert into {records} (number, run, table_name, source, relation, mark, rows,"
-                " read_rows, total, watermark, columns)"
-                " select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from {records}",
+                " read_rows, total, watermark, columns, replaced)"
+                " select coalesce(max(number), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+                " from {records}",
                 records=self._records,
             ),
             words,

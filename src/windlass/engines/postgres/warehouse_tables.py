@@ -92,7 +92,7 @@ class Tables:
                 "select watermark from {0} l where table_name = {1} and mark = {2}"
                 " and watermark <> '' and not exists (select from {0} n"
                 "   where n.table_name = l.table_name and n.number > l.number"
-                "   and n.mark <> l.mark and n.rows = n.total)"
+                "   and n.mark <> l.mark and (n.replaced or n.rows = n.total))"
                 " order by number desc limit 1"
             ).format(self.name(RECORDS), sql.Literal(export.table), sql.Literal(export.mark))
         )
@@ -124,6 +124,7 @@ class Tables:
                 "create table if not exists {} (number bigint generated always as identity,"
                 " run text, table_name text, source text, relation text, mark text,"
                 " rows bigint, read_rows bigint, total bigint, watermark text, columns text,"
+                " replaced boolean,"
                 " loaded_at timestamptz default now(),"
                 " primary key (run, table_name, source, relation))"
             ).format(self.name(RECORDS))
@@ -172,7 +173,7 @@ class Tables:
     def record(self, export: Export, manifest: Manifest, counted: int) -> None:
         words = (manifest.run, export.table, export.source, export.name, manifest.mark, counted,
                  manifest.rows, self.count(export.table), manifest.watermark,
-                 column_names(export.columns))  # fmt: skip
+                 column_names(export.columns), export.disposition == "truncate")  # fmt: skip
         self._add_record(words)
 
     def has_run(self, run: str, source: str, when: str) -> bool:
@@ -184,13 +185,13 @@ class Tables:
         return bool(self.run(query.format(self.name(RECORDS), some)))
 
     def record_hooks(self, run: str, source: str, when: str) -> None:
-        self._add_record((run, OF_RUN, source, when, "", 0, 0, 0, "", "[]"))
+        self._add_record((run, OF_RUN, source, when, "", 0, 0, 0, "", "[]", False))
 
     def _add_record(self, words: Sequence[str | int]) -> None:
         self.run(
             sql.SQL(
                 "insert into {} (run, table_name, source, relation, mark, rows, read_rows, total,"
-                " watermark, columns) values ({})"
+                " watermark, columns, replaced) values ({})"
             ).format(self.name(RECORDS), sql.SQL(", ").join(map(sql.Literal, words)))
         )
 
