@@ -4,6 +4,7 @@ something else, it is refused before anything is written."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -167,3 +168,45 @@ def test_a_change_that_cascades_is_undone_with_it(messages: Database) -> None:
     messages.run("alter table kid add foreign key (k) references message (k) on update cascade")
     assert rollback(messages.url, name, ignore).state is State.ROLLED_BACK
     assert messages.value("select count(*) from kid where k = id") == 40
+
+
+PARTED = (
+    "create table whole (like message) partition by range (message_id)",
+    "alter table whole add primary key (message_id)",
+    "alter table whole attach partition message for values from (0) to (1000)",
+    "create table kid (message_id bigint references whole on update {} on delete cascade)",
+    "insert into kid select message_id from message",
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"set": {"message_id": {"sql": "message_id + 100"}}}, "would set values of other tables"),
+        (
+            {"set": {"body": {"value": "new"}}, "drop_duplicates": ["base"]},
+            "deleting its rows would change",
+        ),
+    ],
+)
+def test_what_refers_to_the_whole_refers_to_its_partitions(
+    words: dict[str, Any], said: str, messages: Database
+) -> None:
+    messages.run(*(one.format("set null") for one in PARTED))
+    outcome = run(messages, words)
+    assert outcome.state is State.REFUSED and said in str(outcome.problems)
+    assert "kid_message_id_fkey" in str(outcome.problems)
+    assert messages.value("select count(message_id) from kid") == 40
+
+
+def test_a_change_that_cascades_may_take_values_further_on(messages: Database) -> None:
+    messages.run(
+        *(one.format("cascade") for one in KEYED),
+        "alter table kid add unique (k)",
+        "create table grandkid (k int references kid (k) on update set null)",
+        "insert into grandkid select k from kid",
+    )
+    outcome = run(messages, {"set": {"k": {"sql": "k + 1000"}}})
+    assert outcome.state is State.REFUSED
+    assert "grandkid_k_fkey of public.grandkid" in str(outcome.problems)
+    assert messages.value("select count(k) from grandkid") == 40

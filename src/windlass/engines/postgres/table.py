@@ -55,7 +55,9 @@ def read_table(connection: Connection, name: Name) -> Table | None:
             "   from tree join pg_inherits i on i.inhparent = tree.oid)"
             "  select conname::text from pg_constraint f"
             "  where f.confrelid in (select oid from tree)"
-            "  and f.contype = 'f' and f.conparentid = 0 and f.confdeltype in ('c', 'n', 'd')"
+            "  and f.contype = 'f' and f.confdeltype in ('c', 'n', 'd')"
+            "  and not exists (select from pg_constraint p where p.oid = f.conparentid"
+            "   and p.confrelid in (select oid from tree))"  # which is named itself
             "  order by 1) as cascades"
             " from pg_class c join pg_namespace n on n.oid = c.relnamespace"
             " where n.nspname = %s and c.relname = %s",
