@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from airflow_runs import until
+from command import DONE, windlass
 from oracle import content_difference
 from reading_dags import Read, serialized
 from servers import PASSWORD, Database, Pair
@@ -154,6 +155,39 @@ def test_a_migration_between_two_tasks_and_the_rollback_of_what_it_returned(
     assert undone.result["already"] is True
 
 
+def at_an_address(words: Mapping[str, Any], connections: Mapping[str, str]) -> list[Done]:
+    """A rewrite and an export, where Airflow knows its own address."""
+    os.environ["AIRFLOW__API__BASE_URL"] = "https://airflow.example.com/"
+    try:
+        return [executed(kind, words[kind], connections) for kind in words]
+    finally:
+        del os.environ["AIRFLOW__API__BASE_URL"]
+
+
+def test_a_run_is_listed_with_the_address_of_its_dag_run(
+    process: Executor, shop: Pair, tmp_path: Any
+) -> None:
+    change = {"schema": "shop", "table": "item", "select": "id <= 10", "id": "id"}
+    words = {
+        "MigrateOperator": {**SIDES, "schema": "shop"},
+        "RewriteOperator": {
+            "db_conn_id": "new_shop",
+            "spec": {**change, "set": {"note": {"sql": "note || 'x'"}}},
+        },
+        "ExportOperator": {
+            "source_conn_id": "old_shop",
+            "relations": ["shop.item"],
+            "to": f"file://{tmp_path}",
+        },
+    }
+    done = process.submit(at_an_address, words, sides(shop)).result()
+    assert not any(one.failed for one in done), done
+    url = "https://airflow.example.com/dags/theirs/runs/tonight"
+    assert shop.target.rows("select caller_url from windlass.run") == [(url,), (url,)]
+    assert windlass("status", pair=shop).expect(DONE).stdout.count(url) == 2
+    assert url in windlass("status", "--to", f"file://{tmp_path}").expect(DONE).stdout
+
+
 def test_a_plan_that_was_made_before_is_the_only_one_carried_out(
     process: Executor, shop: Pair
 ) -> None:
@@ -167,6 +201,10 @@ def test_a_plan_that_was_made_before_is_the_only_one_carried_out(
     refused = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
     assert "is not the one that was made before" in refused.failed
     assert not refused.can_be_retried
+    for nothing in ("", "{{ none }}"):
+        words["fingerprint"] = nothing
+        refused = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
+        assert "fingerprint is empty" in refused.failed and not refused.can_be_retried
     assert shop.target.value("select to_regclass('shop.item')") is None
 
 
@@ -184,6 +222,8 @@ def test_differences_make_a_comparison_red_with_their_keys_and_a_repair_mends_th
     mended = process.submit(executed, "VerifyOperator", repairing, sides(shop)).result()
     assert mended.result["state"] == "done", mended.failed
     assert content_difference(shop.source, shop.target) == []
+    started = "select caller from windlass.run where flow = 'repair'"
+    assert shop.target.value(started) == "airflow theirs tonight VerifyOperator"
 
 
 def test_a_migration_that_airflow_stops_is_resumed_by_the_next_try(
@@ -232,10 +272,48 @@ def test_a_rewrite_and_an_export_that_are_cleared_do_nothing_again(
 
 
 def test_an_address_in_place_of_a_connection_is_refused_and_not_shown(process: Executor) -> None:
-    words = {**SIDES, "source_conn_id": "postgresql://me:s3cret@db/shop", "schema": "shop"}
+    words = {**SIDES, "source_conn_id": "{{ 'postgresql:' }}//me:s3cret@db/shop", "schema": "shop"}
     red = process.submit(executed, "VerifyOperator", words, {"new_shop": "postgresql://x"}).result()
     assert "an address was given in place of a connection" in red.failed
     assert "s3cret" not in red.failed + red.log
+
+
+def addresses() -> list[str]:
+    from airflow.sdk import DAG
+
+    from windlass.airflow import (
+        MigrateOperator,
+        MigrateTaskGroup,
+        RollbackOperator,
+        migration_dag,
+        rewrite_dag,
+    )
+
+    url, words = "postgresql://me:s3cret@db/shop", "host=db password=s3cret"
+    rewrite: Any = {"table": "t", "select": "true", "id": "id", "set": {"a": {"sql": "1"}}}
+    found = []
+    for make in (
+        lambda: MigrateOperator(task_id="a", source_conn_id=url),
+        lambda: RollbackOperator(task_id="a", run="r", target_conn_id=words),
+        lambda: MigrateTaskGroup("a", target_conn_id=words),
+        lambda: migration_dag("a", source_conn_id=url),
+        lambda: rewrite_dag("a", spec=rewrite, db_conn_id=url),
+    ):
+        try:
+            with DAG("theirs"):
+                make()
+            found.append("")
+        except BadSpec as error:
+            found.append(str(error))
+    return found
+
+
+def test_an_address_in_a_dag_file_is_an_import_error_as_airflow_would_store_and_show_it(
+    process: Executor,
+) -> None:
+    found = process.submit(addresses).result()
+    assert all("an address was given in place of a connection" in one for one in found), found
+    assert "s3cret" not in "".join(found)
 
 
 def faults() -> list[str]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Timer
 from typing import Any
 
@@ -24,6 +25,7 @@ from windlass.spec.migrate import Spec
 
 SECONDS = 300.0
 RUN = "airflow theirs tonight move"
+URL = "https://airflow.example.com/dags/theirs/runs/tonight"
 EXTRACT = "extract_source_schema"
 
 
@@ -64,7 +66,7 @@ class Triggerer:
 
 
 def order(sides: Mapping[str, str], patience_seconds: float) -> Order:
-    return Order("windlass.flows.migrate.outline:MIGRATE", "hold_snapshot", sides, RUN,
+    return Order("windlass.flows.migrate.outline:MIGRATE", "hold_snapshot", sides, RUN, URL,
                  patience_seconds, ["generate_migration_summary"], [], "default_pool",
                  90.0)  # fmt: skip
 
@@ -90,7 +92,7 @@ def test_the_process_holds_the_run_until_its_other_tasks_have_ended(pair: Pair) 
     pair.source.run("create table sale as select 1 as n")
     with triggerer(pair) as at_work:
         handle = at_work.listen("publish")
-        assert pair.target.value("select caller from windlass.run") == RUN
+        assert pair.target.rows("select caller, caller_url from windlass.run") == [(RUN, URL)]
         assert holding(pair.source)
         at_work.over = True
         assert at_work.listen("done") == handle
@@ -143,14 +145,25 @@ def test_a_lost_snapshot_ends_it_as_something_to_be_tried_again(pair: Pair) -> N
     assert failed["problems"] == ["the session that held the snapshot is gone"]
 
 
+def test_a_fault_in_the_process_is_logged_and_left_to_the_retries_of_airflow() -> None:
+    wrong = replace(order({}, 0.0), flow="windlass.flows.migrate.outline:NOTHING")
+    words = (sys.executable, "-P", "-m", "windlass.airflow.holder")
+    ran = subprocess.run(words, input=wrong.to_line(), capture_output=True, timeout=SECONDS)
+    log, failed = (json.loads(line) for line in ran.stdout.splitlines())
+    assert "Traceback" in log["log"][1]
+    assert "AttributeError" in failed["failed"]["problems"][0]
+    assert failed["failed"]["retryable"] and not failed["failed"]["lost"]
+
+
 # the task
 
 
-def ended(event: Mapping[str, Any]) -> tuple[str, str]:
+def ended(event: Mapping[str, Any], losses: int = 0) -> tuple[str, str]:
     """How the task ends after such an event: the kind of its error, and the message."""
     task, context = held_task()
+    words = {"event": event, "losses": losses}
     try:
-        return "", str(task.resume_execution("ended", {"event": event}, context))
+        return "", str(task.resume_execution("ended", words, context))
     except BaseException as error:  # a deferral is no Exception
         name = type(error).__name__
         return name, "" if name == "TaskDeferred" else str(error)
@@ -191,6 +204,9 @@ def test_what_was_held_is_held_again_by_the_triggerer_after_a_loss(process: Exec
     kind, _ = process.submit(ended, {"failed": failed, "was_held": True}).result()
     assert kind == "TaskDeferred"
     kind, _ = process.submit(ended, {"failed": failed, "was_held": False}).result()
+    assert kind == "WindlassError"
+    # and not for ever: after some losses it is a failed try
+    kind, _ = process.submit(ended, {"failed": failed, "was_held": True}, 5).result()
     assert kind == "WindlassError"
 
 

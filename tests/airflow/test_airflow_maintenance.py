@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -183,6 +184,8 @@ def test_a_rollback_shows_what_it_would_do_and_then_does_it(desk: Desk) -> None:
     assert (done["run"], done["state"]) == (run["run"], "rolled back")
     assert f"Rolled back run {run['run']}" in done["text"]
     assert desk.pair.target.value("select to_regclass('t') is null")
+    unknown = desk.trigger("windlass_rollback", run="nonsense", into="kept.rows")
+    assert "is not in the target's journal" in unknown.problems  # before anybody is asked
     again = desk.trigger("windlass_rollback", run=run["run"])
     assert not again.asked
     assert "is rolled back already" in again.result("roll_back")["text"]
@@ -252,6 +255,64 @@ def test_a_repair_shows_what_it_would_change_and_then_compares_again(desk: Desk)
     repaired = next(run for run in desk.runs() if run["flow"] == "repair")
     assert repaired["external_run"] == "airflow a_dag tonight"
     assert f"run: {done['run']}" in done["text"]
+
+
+def repaired_spec(spec: Mapping[str, Any]) -> list[str]:
+    """What the two halves of a repair with a spec compare, of schemas and of what is left out."""
+    from windlass.airflow import repair_dag
+    from windlass.model.flow import resolve
+
+    for side in ("SOURCE", "TARGET"):
+        os.environ[f"AIRFLOW_CONN_POSTGRES_{side}"] = "postgres://db/shop"
+    dag = repair_dag("mend", spec=spec, params={"kept": "customer"})
+    params = {key: one.value for key, one in dag.params.items()}
+    found = []
+    for name in ("compare_both_sides", "repair"):
+        task: Any = dag.get_task(name)
+        task.render_template_fields({"params": params})
+        sides = resolve(task.where)(params, task.given)
+        found.append(f"{sides.schemas} {sides.exclude}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spec", "compared"),
+    [
+        ({"schema": "shop", "exclude": ["*.{{ params.kept }}"]}, "('shop',) ('*.customer',)"),
+        ({}, "() ()"),  # of a YAML file that has none
+    ],
+    ids=["with a template", "empty"],
+)
+def test_a_repair_with_a_spec_leaves_out_what_its_templates_say(
+    process: Executor, spec: Mapping[str, Any], compared: str
+) -> None:
+    assert process.submit(repaired_spec, spec).result() == [compared, compared]
+
+
+def out_of_time() -> list[str]:
+    from datetime import timedelta
+
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+
+    from windlass.airflow import acts, status_dag
+    from windlass.errors import WindlassError
+
+    os.environ["AIRFLOW_CONN_POSTGRES_TARGET"] = "postgres://db/shop"
+    task: Any = status_dag("past").get_task("list_runs")
+    task.execution_timeout = timedelta(minutes=5)
+    params = {"target_conn_id": "postgres_target"}
+    ti = Tasks("list_runs")
+    try:
+        with patch.object(acts, "list_runs", side_effect=AirflowTaskTimeout("Timeout")):
+            task.execute({"ti": ti, "params": params})
+    except WindlassError:
+        return list(ti.xcoms["list_runs"]["problems"])
+    return []
+
+
+def test_an_act_that_is_out_of_time_says_so(process: Executor) -> None:
+    (problem,) = process.submit(out_of_time).result()
+    assert problem == "not finished within its time limit of 0:05:00"
 
 
 def test_a_repair_changes_no_more_than_what_was_approved(desk: Desk) -> None:

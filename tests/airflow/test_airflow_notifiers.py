@@ -88,6 +88,10 @@ def test_a_notifier_that_a_file_names_says_how_a_run_ended_and_where_it_is(shelf
         ("{use: pathlib.Path}", "pathlib.Path: is no subclass of airflow.sdk.BaseNotifier"),
         ("{use: smtp, with: {too: me}}", "smtp: with: "),
         ("{use: slack, with: {token: abc}}", "slack: token: holds a secret"),
+        (
+            "{use: slack, with: {extra_options: [{headers: {Authorization: Bearer abc}}]}}",
+            "slack: Authorization: holds a secret",
+        ),
     ],
 )
 def test_a_notifier_that_cannot_be_made_is_a_fault(shelf: Shelf, text: str, said: str) -> None:

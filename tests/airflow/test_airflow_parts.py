@@ -46,6 +46,7 @@ class Others:
     """The other tasks, as Airflow would show them to a task."""
 
     external_run: str = "a test"
+    external_url: str = "https://airflow.example.com/dags/a/runs/test"
     failures: dict[str, list[str]] = field(default_factory=dict)
     handles: dict[str, Result] = field(default_factory=dict)
     ended: bool = False
@@ -76,7 +77,8 @@ def held(pair: Pair, *steps: str) -> Iterator[tuple[Migration, Others]]:
     """A run of Airflow's, its holder at work."""
     pair.source.run("create table if not exists sale as select 1 as n")
     others = Others()
-    with Migration(part(pair, HOLD).spec, external_run=others.external_run) as run:
+    external: Any = {"external_run": others.external_run, "external_url": others.external_url}
+    with Migration(part(pair, HOLD).spec, **external) as run:
         run_flow(MIGRATE.only(EXTRACT, HOLD, *steps), run, jobs=1, emit=run.emit)
         others.handles[HOLD] = run.handle
         yield run, others
@@ -103,6 +105,20 @@ def begin(part: Part) -> None:
 def test_the_snapshot_that_another_task_holds_is_found(pair: Pair) -> None:
     with held(pair) as (run, others):
         assert part(pair, "validate_schema", others).held_snapshot() == run.snapshot.id
+
+
+def test_a_run_whose_spec_was_changed_since_is_not_resumed(pair: Pair) -> None:
+    with held(pair) as (_, others), pytest.raises(Refused) as caught:
+        part(pair, EXTRACT, others, exclude=["public.sale"]).run()
+    assert "began with other options" in str(*caught.value.problems)
+
+
+def test_a_run_that_is_over_does_not_stand_for_another_spec(pair: Pair) -> None:
+    with done_but_the_end(pair) as others:
+        part(pair, "generate_migration_summary", others).run()
+    with pytest.raises(Refused) as caught:
+        part(pair, EXTRACT, others, exclude=["public.sale"]).run()
+    assert "began with other options" in str(*caught.value.problems)
 
 
 def test_a_snapshot_is_waited_for_until_its_holder_reports_it(pair: Pair) -> None:
@@ -428,3 +444,4 @@ def test_a_command_beside_a_dag_run_names_it(pair: Pair) -> None:
         run_flow(MIGRATE.only(EXTRACT), command, jobs=1, emit=command.emit)
     (problem,) = caught.value.problems
     assert "another run is in progress: a test (windlass control" in problem.message
+    assert problem.hint.endswith(Others.external_url)

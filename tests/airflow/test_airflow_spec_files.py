@@ -182,6 +182,14 @@ def test_a_template_that_gives_something_else_in_the_same_run_stops_the_task() -
             "spec: {schema: '{{ var.value.shop_password }}'}",
             "schema: takes a secret from the Variable shop_password",
         ),
+        (
+            "spec: {schema: '{{ var.json.shop.password }}'}",
+            "schema: takes a secret from the Variable shop.password",
+        ),
+        (
+            "target-conn-id: host=new password=hush",
+            "target_conn_id: an address was given in place of a connection",
+        ),
         ("spec: {schema: '${SHOP_PASSWORD:-hush}'}", "schema: SHOP_PASSWORD looks like a"),
     ],
 )

@@ -44,6 +44,7 @@ class Others:
     """The results of the other tasks, as Airflow would show them to a task."""
 
     external_run: str = EXTERNAL
+    external_url: str = ""
     found: dict[str, Result] = field(default_factory=dict)
 
     def has_ended(self, task: str) -> bool:

@@ -324,6 +324,28 @@ def test_a_run_between_two_of_its_steps_does_not_count_as_abandoned(
     assert steps(messages, "delete_rows", STEPS[-1])["written"] == 20
 
 
+def test_a_group_between_two_of_its_steps_does_not_count_as_abandoned_in_its_own_dag_run(
+    messages: Database,
+) -> None:
+    first, second = (f"airflow nightly tonight {group}" for group in ("first", "second"))
+    steps(messages, STEPS[0], "back_up_rows", external_run=first)
+    with pytest.raises(Refused) as caught:
+        step(messages, STEPS[0], external_run=second)
+    assert first in str(*caught.value.problems)
+    result = steps(messages, "delete_rows", STEPS[-1], external_run=first)
+    assert result["written"] == 20
+
+
+@pytest.mark.parametrize("last", ["back_up_rows", STEPS[-1]], ids=["unfinished", "done"])
+def test_a_run_of_a_scheduler_whose_spec_was_changed_since_is_neither_resumed_nor_reported(
+    messages: Database, last: str
+) -> None:
+    steps(messages, STEPS[0], last)
+    with pytest.raises(Refused) as caught:
+        step(messages, STEPS[0], {**PRODUCT, "select": "message_id = 1"})
+    assert "began with other options" in str(*caught.value.problems)
+
+
 def test_a_silent_run_is_taken_for_abandoned(messages: Database) -> None:
     steps(messages, STEPS[0], "back_up_rows")
     messages.run("update windlass.line set at = at - interval '2 minutes'")

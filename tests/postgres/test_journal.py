@@ -86,7 +86,7 @@ def version_of(database: Database) -> int:
 def insert_run(connection: psycopg.Connection[Any], run: str = RUN) -> None:
     with connection.transaction():
         door.create(connection)
-        records.insert_any_run(connection, "migrate", run, ("a source", "shop"), {}, b"{}", "")
+        records.insert_any_run(connection, "migrate", run, ("a source", "shop"), {}, b"{}")
 
 
 def journal_of(connection: psycopg.Connection[Any]) -> Journal:
@@ -112,7 +112,7 @@ def test_an_upgraded_journal_is_as_a_new_one_and_keeps_what_it_has(pair: Pair) -
     assert version_of(old) == version_of(new) == versions.VERSION
     assert old.rows(lines) == before
     assert old.rows("select run from windlass.crash_marker") == [(RUN,)]
-    assert old.rows("select version from windlass.schema_version order by 1") == [(1,), (2,)]
+    assert old.rows("select version from windlass.schema_version order by 1") == [(1,), (2,), (3,)]
     assert old.rows("select step, note->'source', note->'xids' from windlass.line order by 1") == [
         ("copy_tables", [7, "a"], [writer]),  # which still tells whose the copied rows are
         ("create_indexes", None, None),

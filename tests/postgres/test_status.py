@@ -52,15 +52,20 @@ def test_one_run_is_shown_in_detail(moved: Pair) -> None:
 
 def test_a_run_of_a_scheduler_is_named_as_one(moved: Pair) -> None:
     started = "airflow move_the_shop manual__2026-01-01T00:00:00+00:00"
-    moved.target.run(f"update windlass.run set caller = '{started}', state = 'stopped'")
+    url = "https://airflow.example.com/dags/move_the_shop/runs/manual__2026-01-01T00:00:00+00:00"
+    moved.target.run(
+        f"update windlass.run set caller = '{started}', caller_url = '{url}', state = 'stopped'"
+    )
     (run,) = windlass("status", "--json", pair=moved).expect(DONE).result["runs"]
-    assert run["external_run"] == started
+    assert (run["external_run"], run["external_url"]) == (started, url)
     said = windlass("status", pair=moved).expect(DONE).stdout
     assert f"{run['run']}  {started}" in said
+    assert f"{' ' * len(run['run'])}  {url}\n" in said
     assert "Clear the failed tasks of its DAG run to resume" in said
     assert "Run the same command again" not in said
     detail = windlass("status", run["run"], pair=moved).expect(DONE).stdout
     assert f"started by {started}" in detail
+    assert f"see        {url}\n" in detail
 
 
 def test_an_unknown_run_is_refused(moved: Pair) -> None:

@@ -190,6 +190,7 @@ class Evening:
         emit: Callable[[Event], None],
         *,
         external_run: str,
+        external_url: str = "",
         patient: bool = False,
     ) -> None:
         self.spec, self.external_run = spec, external_run

@@ -30,7 +30,7 @@ LEFT: dict[str, dict[str, int]] = {
     "class_lines": {},
     "class_attributes": {
         "windlass/model/outcome.py:Outcome": 23,
-        "windlass/model/outcome.py:RunStatus": 18,
+        "windlass/model/outcome.py:RunStatus": 17,
     },
     "function_lines": {},
 }

@@ -47,6 +47,7 @@ class Order:
     where: Any
     foreseen: Result = field(default_factory=dict)
     external_run: str = ""
+    external_url: str = ""
 
     @property
     def run(self) -> str:
@@ -80,6 +81,7 @@ def foresee_rollback(order: Order) -> Result:
     if len(asked) > 1:
         raise WindlassError(f"{' and '.join(asked)} exclude each other", hint="choose one")
     if into := params.get("into"):
+        api.read_run(order.where, run)
         return {TEXT: f"Restores rows of run {run} in the new table {into}.", NEEDLESS: False}
     foreseen = api.foresee_rollback(order.where, run)
     if foreseen is None:
@@ -189,7 +191,7 @@ def repair(order: Order) -> Result:
 
 def _verify(order: Order, confirm: Callable[[Forecast], None]) -> Outcome:
     kinds = frozenset(Change(one) for one in order.params.get("kinds") or Change)
-    how = Repairing(kinds, confirm, order.external_run)
+    how = Repairing(kinds, confirm, order.external_run, order.external_url)
     return api.verify(order.where, log_event, repair=how)
 
 

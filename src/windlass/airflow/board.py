@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from windlass.airflow.links import run_url
 from windlass.model.flow import ONE, Result, Step
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class Board:
     def external_run(self) -> str:
         """The id of this run in our journal: several groups of one DAG run are several runs."""
         return external_run(self.ti, self.group)
+
+    @property
+    def external_url(self) -> str:
+        """The address of this run in the web UI; empty if Airflow does not know it."""
+        return run_url(self.ti.dag_id, self.ti.run_id)
 
     def result(self, task: str) -> Result | None:
         """The result of a task that is not mapped; None before it has returned one."""

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from windlass.airflow.clouds import STORE, WAREHOUSE
+from windlass.airflow.connections import ADDRESS, BY_ID, is_address
 from windlass.airflow.operators import read_words, resolve_place
 from windlass.airflow.templates import has_template, template_faults
 from windlass.errors import BadSpec
@@ -59,6 +60,22 @@ def take_logins(given: dict[str, str], spec: Mapping[str, Any]) -> dict[str, str
     if is_bigquery(spec):
         logins[WAREHOUSE] = given.pop("warehouse", "")
     return {key: conn_id for key, conn_id in logins.items() if conn_id}
+
+
+def check_ids(connections: Mapping[str, Any]) -> None:
+    """Airflow stores them with the DAG, and shows them.
+
+    Raises:
+        BadSpec: one is an address, which may hold a password.
+    """
+    faults = [
+        f"{key}: {ADDRESS} ({BY_ID})"
+        for key, reference in connections.items()
+        if isinstance(reference, str)
+        and ("://" in reference or (is_address(reference) and not has_template(reference)))
+    ]
+    if faults:
+        raise BadSpec(faults)
 
 
 def is_bigquery(words: Mapping[str, Any]) -> bool:

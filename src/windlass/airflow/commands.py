@@ -9,17 +9,14 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
-
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from windlass.airflow.board import external_run, small
 from windlass.airflow.checking import (
     PLACED,
     SpecLike,
+    check_ids,
     checked,
     checked_export,
     read_spec,
@@ -28,10 +25,10 @@ from windlass.airflow.clouds import WAREHOUSE
 from windlass.airflow.findings import MOST_SHOWN, difference_lines, lines_of
 from windlass.airflow.form import as_key
 from windlass.airflow.lineage import Traced, arrived_of
-from windlass.airflow.links import ReportLink
-from windlass.airflow.operators import give_up, push_problems, read_words
+from windlass.airflow.links import ReportLink, run_url
+from windlass.airflow.operators import WindlassOperator, give_up, push_problems, read_words
 from windlass.airflow.params import STANDING
-from windlass.errors import BadSpec, Interrupted, Refused, WindlassError
+from windlass.errors import BadSpec, Refused, WindlassError
 from windlass.flows.registry import FLOWS, ROLLBACK, entries_of, flow_named
 from windlass.model.flow import Flow, Words
 from windlass.model.outcome import Outcome, State
@@ -50,12 +47,14 @@ _OVER = (State.REFUSED, State.DIFFERENT, State.LOSSY)  # no retry makes them goo
 _RESUME = "the next try resumes it; without retries, clear the task"
 
 
-class CommandOperator(BaseOperator):
+class CommandOperator(WindlassOperator):
     """A command in one task. `connections` hold ids of Airflow connections, or ``variable:NAME``,
     by the words of the spec. Both `spec` and `connections` may have Jinja.
+
+    Raises:
+        BadSpec: an address is given in place of a connection.
     """
 
-    ui_color = "#e4f0ee"
     template_fields: Sequence[str] = ("spec", "connections")
     operator_extra_links = (ReportLink(),)
     words: ClassVar[Words] = ROLLBACK
@@ -69,27 +68,10 @@ class CommandOperator(BaseOperator):
         report_url: str = "",
         **kwargs: Any,
     ) -> None:
+        check_ids(connections)
         super().__init__(**kwargs)
         self.connections, self.spec = dict(connections), dict(spec or {})
         self.report_folder, self.report_url = report_folder, report_url
-
-    def on_kill(self) -> None:
-        """Airflow's SIGTERM: what is in flight is rolled back."""
-        raise Interrupted("stopped by Airflow")
-
-    @contextmanager
-    def _explained(self, context: Context) -> Iterator[None]:
-        """Our errors as Airflow takes them: no retry where none can help."""
-        try:
-            yield
-        except AirflowTaskTimeout:  # raised again, it would end in `on_kill`
-            problem = f"not finished within its time limit of {self.execution_timeout}"
-            raise WindlassError(push_problems(context, [problem])) from None
-        except WindlassError as error:
-            problems = [spelled(one, as_key) for one in lines_of(error)]
-            if error.retryable or isinstance(error, Interrupted):
-                raise WindlassError(push_problems(context, problems)) from None
-            give_up(context, problems)
 
 
 class RunOperator(CommandOperator):
@@ -189,13 +171,14 @@ class _SpecOperator(Traced, RunOperator):
         from windlass.airflow.work import log_event
         from windlass.api import run_spec
 
-        run = external_run(context["ti"], _part(context))
+        ti = context["ti"]
         flow, opened = flow_named(self.flow_name), list[Any]()
-        metrics = Metrics(flow, context["ti"].dag_id)
+        metrics = Metrics(flow, ti.dag_id)
         outcome = run_spec(
             self._read_spec(),
             metrics.counting(log_event),
-            external_run=run,
+            external_run=external_run(ti, _part(context)),
+            external_url=run_url(ti.dag_id, ti.run_id),
             opened=opened.append,
             **self._given(),
         )
@@ -257,7 +240,7 @@ class _TwoSides(_SpecOperator):
 
 class MigrateOperator(_TwoSides):
     """A migration. With a `fingerprint`, that of a `PlanOperator`'s result, only this plan is
-    carried out.
+    carried out; the task fails if its template gives none.
 
     Raises:
         BadSpec: with every fault of the spec.
@@ -267,12 +250,18 @@ class MigrateOperator(_TwoSides):
     words = flow_named("migrate").words
     template_fields = (*CommandOperator.template_fields, "fingerprint")
 
-    def __init__(self, *, fingerprint: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, fingerprint: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fingerprint = fingerprint
+        self.is_bound = fingerprint is not None
 
     def _given(self) -> dict[str, Any]:
-        return {"reviewed": _OnlyPlan(self.fingerprint)} if self.fingerprint else {}
+        if not self.is_bound:
+            return {}
+        if not self.fingerprint or self.fingerprint == "None":  # as Jinja renders what is not there
+            hint = "give that of the result of a PlanOperator, which has to come before this task"
+            raise WindlassError("fingerprint is empty, so any plan would do", hint=hint)
+        return {"reviewed": _OnlyPlan(str(self.fingerprint))}
 
 
 class _OnlyPlan:
@@ -312,8 +301,13 @@ class VerifyOperator(_TwoSides):
         from windlass.model.repair import Repairing
 
         spec: Any = self._read_spec()
-        outcome = verify(spec, log_event, repair=Repairing() if self.repair else None)
-        Metrics(flow_named(self.flow_name), context["ti"].dag_id).end(outcome)
+        ti = context["ti"]
+        how = Repairing(
+            external_run=external_run(ti, _part(context)),
+            external_url=run_url(ti.dag_id, ti.run_id),
+        )
+        outcome = verify(spec, log_event, repair=how if self.repair else None)
+        Metrics(flow_named(self.flow_name), ti.dag_id).end(outcome)
         return outcome
 
 

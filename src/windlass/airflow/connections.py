@@ -27,6 +27,13 @@ _TOKENS = ("iam", "azure_conn_id")  # a cloud's token in place of a password
 
 
 VARIABLE = "variable:"  # prefix of the name of a Variable that holds a connection string
+ADDRESS = "an address was given in place of a connection"
+BY_ID = "give the id of an Airflow connection, or variable: and the name of a Variable"
+
+
+def is_address(reference: str) -> bool:
+    """Whether it is a connection string, and neither an id nor ``variable:NAME``."""
+    return "://" in reference or "=" in reference
 
 
 def address_of(reference: str) -> str:
@@ -35,11 +42,8 @@ def address_of(reference: str) -> str:
     Raises:
         WindlassError: there is no such connection or Variable, or it is an address itself.
     """
-    if "://" in reference or "=" in reference:  # and not shown: it may hold a password
-        raise WindlassError(
-            "an address was given in place of a connection",
-            hint="give the id of an Airflow connection, or variable: and the name of a Variable",
-        )
+    if is_address(reference):  # and not shown: it may hold a password
+        raise WindlassError(ADDRESS, hint=BY_ID)
     if reference.startswith(VARIABLE):
         return _variable(reference.removeprefix(VARIABLE))
     return conninfo_of(reference)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -15,7 +14,7 @@ from airflow.sdk.exceptions import (
     DagRunTriggerException,
 )
 
-from windlass.airflow.links import PushedLink
+from windlass.airflow.links import PushedLink, run_path
 from windlass.airflow.operators import Check, give_up
 from windlass.flows.registry import flow_named
 
@@ -37,7 +36,7 @@ _SAME = (
 class Asking(ApprovalOperator):
     """A question whose rejection is a problem of the run, which notices report."""
 
-    what = "what it would do"
+    what = "the plan"
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Airflow calls it with the answer."""
@@ -56,8 +55,6 @@ class PlanApproval(Asking):
     It is also the last task before anything is written: if the validation DAG is missing or
     paused, it fails here and not after hours of copying.
     """
-
-    what = "the plan"
 
     def __init__(self, *, validation_dag_id: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -86,6 +83,8 @@ class PlanApproval(Asking):
 class AskingApproval(Asking):
     """Shows what the task `asked_about` has found that would be done, and waits for a person,
     unless there is nothing to do, or the form says `yes`."""
+
+    what = "what it would do"
 
     def __init__(self, *, asked_about: str, **kwargs: Any) -> None:
         text = f"{{{{ ti.xcom_pull(task_ids='{asked_about}', key='text', map_indexes=-1) }}}}"
@@ -147,8 +146,7 @@ class ValidationTrigger(Check):
         with self._explained(context):
             snapshot = self.part(context).held_snapshot()
         run_id = f"{ti.dag_id}__{ti.run_id}__{ti.try_number}"
-        url = f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe=':+')}"
-        ti.xcom_push(key=ValidationLink.xcom_key, value=url)
+        ti.xcom_push(key=ValidationLink.xcom_key, value=run_path(dag_id, run_id))
         raise DagRunTriggerException(
             trigger_dag_id=dag_id,
             dag_run_id=run_id,

@@ -13,7 +13,7 @@ from airflow.sdk import DAG, BaseOperator, TaskGroup
 from airflow.sdk.definitions._internal.node import DAGNode
 
 from windlass.airflow import params as forms
-from windlass.airflow.checking import SpecLike, checked, checked_export
+from windlass.airflow.checking import SpecLike, check_ids, checked, checked_export
 from windlass.airflow.clouds import WAREHOUSE
 from windlass.airflow.factory import (
     EXPORT,
@@ -42,6 +42,7 @@ class FlowTaskGroup(TaskGroup):
 
     Raises:
         ValueError: with every fault of the flow, the gates, the timeouts and the DAG.
+        BadSpec: an address is given in place of a connection.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class FlowTaskGroup(TaskGroup):
             faults.append("prefix_group_id: the tasks are found by the group's id")
         if faults:
             raise ValueError("; ".join(faults))
+        check_ids({key: given[key] for key in connections})
         own = group_options.pop("default_args", {})
         defaults: Any = {"trigger_rule": _RULE, **tuning.task_defaults(), **own}
         super().__init__(group_id=group_id, default_args=defaults, **group_options)
@@ -205,10 +207,10 @@ class ExportTaskGroup(FlowTaskGroup):
 
 
 def _approval(group: TaskGroup) -> BaseOperator:
-    from airflow.providers.standard.operators.hitl import ApprovalOperator
+    from windlass.airflow.gates import Asking
 
     plan = f"{group.group_id}.extract_source_schema"
-    return ApprovalOperator(
+    return Asking(
         task_id="approve_migration",
         subject=f"Migrate, in {group.group_id}?",
         body=f"{{{{ ti.xcom_pull(task_ids='{plan}', key='plan', map_indexes=-1) }}}}",

@@ -25,6 +25,7 @@ from windlass.errors import Interrupted, WindlassError
 from windlass.model.flow import Result, Step
 from windlass.spec.model import validated
 
+log = logging.getLogger("windlass.airflow.holder")  # also where this is the main module
 BOARD = (
     "result", "results", "others_are_over", "skipped", "failed", "has_started", "has_ever_run",
     "is_waiting",
@@ -41,6 +42,7 @@ class Order:
     step: str
     words: Mapping[str, Any]
     external_run: str
+    external_url: str
     patience_seconds: float
     last: Sequence[str]
     pooled: Sequence[str]
@@ -84,8 +86,9 @@ class Parent:
 class RemoteBoard:
     """`windlass.airflow.board.Board`, as far as a holder needs it, by way of the triggerer."""
 
-    def __init__(self, parent: Parent, external_run: str) -> None:
-        self._parent, self.external_run = parent, external_run
+    def __init__(self, parent: Parent, order: Order) -> None:
+        self._parent = parent
+        self.external_run, self.external_url = order.external_run, order.external_url
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
         found: Mapping[str, Result] = self._parent.ask("ask", ["results", step.name])
@@ -105,7 +108,7 @@ class _ToParent(logging.Handler):
         self._parent = parent
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._parent.say("log", [record.levelno, record.getMessage()])
+        self._parent.say("log", [record.levelno, self.format(record)])
 
 
 def failure(error: WindlassError) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def hold(order: Order, parent: Parent) -> Result:
     from windlass.airflow.work import Part  # slow to load, and a DAG file imports this module
 
     flow = pkgutil.resolve_name(order.flow)
-    board: Any = RemoteBoard(parent, order.external_run)
+    board: Any = RemoteBoard(parent, order)
     spec = validated(pkgutil.resolve_name(flow.spec), order.words)
     part = Part(flow, flow.step(order.step), spec, board, spec.jobs, order.patience_seconds)
     watch = PoolWatch(board, order.run_pool, order.pooled, order.pool_patience_seconds)
@@ -147,6 +150,11 @@ def main() -> None:
     except WindlassError as error:
         with contextlib.suppress(Interrupted):  # nobody is there to hear it
             parent.say("failed", failure(error))
+    except Exception as error:  # of ours: not a loss after which holding again would help
+        with contextlib.suppress(Interrupted):
+            log.exception("the run cannot be held")
+            wrong = WindlassError(f"the run cannot be held: {type(error).__name__}: {error}")
+            parent.say("failed", {**failure(wrong), "retryable": True})
 
 
 if __name__ == "__main__":

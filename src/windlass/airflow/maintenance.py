@@ -6,26 +6,22 @@ unless its form says `yes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
-from airflow.sdk import DAG, BaseOperator, Param
+from airflow.sdk import DAG, Param
 
 from windlass.airflow import past_forms as forms
 from windlass.airflow.checking import SpecLike, checked
 from windlass.airflow.factory import dag_options_of, new_dag
-from windlass.airflow.findings import CLEAN_DAG, REPAIR_DAG, ROLLBACK_DAG, STATUS_DAG, lines_of
-from windlass.airflow.form import as_key
+from windlass.airflow.findings import CLEAN_DAG, REPAIR_DAG, ROLLBACK_DAG, STATUS_DAG
 from windlass.airflow.gates import AskingApproval
-from windlass.airflow.operators import give_up, push_problems
+from windlass.airflow.operators import WindlassOperator
 from windlass.airflow.tuning import Ending, Tuning
-from windlass.errors import Interrupted, WindlassError
 from windlass.flows.registry import FLOWS
 from windlass.model.flow import resolve
-from windlass.model.wording import spelled
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,12 +30,12 @@ _ACTS, _FORMS = "windlass.airflow.acts", "windlass.airflow.past_forms"
 TEXT, NEEDLESS = "text", "needless"  # of an act's result
 
 
-class ActOperator(BaseOperator):
+class ActOperator(WindlassOperator):
     """One half of an act. `act` is the import path of a function in `windlass.airflow.acts`;
     `where` that of one which makes the database or the spec that is meant of the run's params and
     of `given`. `approved_by` is the task whose result a person has approved."""
 
-    ui_color = "#e4f0ee"
+    template_fields: Sequence[str] = ("given",)
 
     def __init__(
         self,
@@ -57,7 +53,7 @@ class ActOperator(BaseOperator):
         self.given = dict(given or {})
 
     def execute(self, context: Context) -> Any:
-        with _explained(context):
+        with self._explained(context):
             from windlass.airflow.acts import Order, log_lines
             from windlass.airflow.board import Board, small
 
@@ -66,9 +62,8 @@ class ActOperator(BaseOperator):
                 return {TEXT: "The form says yes, so nobody is asked.", NEEDLESS: False}
             seen = board.result(self.approved_by) if self.approved_by else None
             foreseen = {} if params.get("yes") else seen or {}
-            order = Order(
-                params, resolve(self.where)(params, self.given), foreseen, board.external_run
-            )
+            where: Any = resolve(self.where)(params, self.given)
+            order = Order(params, where, foreseen, board.external_run, board.external_url)
             if seen and seen.get(NEEDLESS):
                 log_lines(seen[TEXT])
                 return seen
@@ -76,22 +71,6 @@ class ActOperator(BaseOperator):
             text = click.unstyle(str(result[TEXT]))  # the web UI shows no colours
             log_lines(text)
             return {**result, TEXT: text}
-
-    def on_kill(self) -> None:
-        """Airflow's SIGTERM: what is in flight is rolled back."""
-        raise Interrupted("stopped by Airflow")
-
-
-@contextmanager
-def _explained(context: Context) -> Iterator[None]:
-    """Our errors as Airflow takes them: no retry where none can help."""
-    try:
-        yield
-    except WindlassError as error:
-        problems = [spelled(one, as_key) for one in lines_of(error)]
-        if error.retryable or isinstance(error, Interrupted):
-            raise WindlassError(push_problems(context, problems)) from None
-        give_up(context, problems)
 
 
 @dataclass(frozen=True)
@@ -127,7 +106,7 @@ _REPAIR = _Act(
     "approve_repair",
     "repair",
     "Repair {{ params.target_conn_id }}?",
-    where=f"{_FORMS}:both_sides",
+    where=f"{_FORMS}:selected_sides",
     is_long=True,
 )
 
@@ -198,7 +177,8 @@ def repair_dag(
     options = {"description": "Makes a target match its source, after an approval.", **dag_options}
     params = forms.repair_params(source_conn_id, target_conn_id, asks_for_all=spec is None)
     given = checked(FLOWS["repair"], spec)
-    return _asking(dag_id, _REPAIR, params, given, ending, options, tuning)
+    act = _REPAIR if spec is None else replace(_REPAIR, where=f"{_FORMS}:given_sides")
+    return _asking(dag_id, act, params, given, ending, options, tuning)
 
 
 def _asking(

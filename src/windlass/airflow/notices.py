@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 from windlass.model.units import bytes_text, seconds_text
 
@@ -109,11 +108,10 @@ def macros(summary_task: str) -> dict[str, Any]:
 
 def link(dag_id: str, run_id: str) -> str:
     """A line with the address of a run in the web UI, if Airflow's `base_url` is set."""
-    from airflow.sdk.configuration import conf
+    from windlass.airflow.links import run_url
 
-    base = conf.get("api", "base_url", fallback="") or ""
-    path = f"/dags/{quote(dag_id)}/runs/{quote(run_id, safe=':+')}"
-    return f"\n{base.rstrip('/')}{path}" if base else ""
+    url = run_url(dag_id, run_id)
+    return f"\n{url}" if url else ""
 
 
 def summary(ti: Any, summary_task: str) -> str:

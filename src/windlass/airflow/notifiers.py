@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -21,7 +21,9 @@ SHORT = {
 # in a notifier's words: what `Notices` would say
 _OURS = {"{{ windlass_subject }}": SUBJECT, "{{ windlass_text }}": TEXT}
 _VERDICTS = {"success": "done", "failure": "failed"}
-_SECRET = re.compile(r"passw|secret|token|(api|access|private|routing|integration)_?key", re.I)
+_SECRET = re.compile(
+    r"passw|secret|token|authorization|(api|access|private|routing|integration)_?key", re.I
+)
 
 When = Literal["success", "failure"]
 
@@ -42,7 +44,7 @@ class NotifierSpec(BaseModel):
         Raises:
             BadSpec: there is no such class, or it does not take these arguments.
         """
-        if secret := sorted(key for key in self.given if _SECRET.search(key)):
+        if secret := sorted(key for key in _keys(self.given) if _SECRET.search(key)):
             held = ", ".join(secret)
             raise BadSpec([f"{self.use}: {held}: holds a secret; use a connection of Airflow"])
         kind = _class_at(self.use)
@@ -51,6 +53,15 @@ class NotifierSpec(BaseModel):
             return kind(**words)
         except TypeError as error:
             raise BadSpec([f"{self.use}: with: {error}"]) from None
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """Of all mappings in it."""
+    if isinstance(value, Mapping):
+        yield from map(str, value)
+        value = list(value.values())
+    for one in value if isinstance(value, list) else ():
+        yield from _keys(one)
 
 
 def _class_at(use: str) -> Any:

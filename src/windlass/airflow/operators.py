@@ -50,7 +50,32 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0  # without a slot
 
 
-class FlowOperator(BaseOperator):
+class WindlassOperator(BaseOperator):
+    """How every task of ours ends."""
+
+    ui_color = "#e4f0ee"
+
+    @contextmanager
+    def _explained(self, context: Context, spelling: Spelling = as_key) -> Iterator[None]:
+        """Our errors as Airflow takes them: no retry where none can help, and the message without
+        our traceback. It is pushed as XCom `problems` too, for notices."""
+        try:
+            yield
+        except AirflowTaskTimeout:  # raised again, it would end in `on_kill`
+            problem = f"not finished within its time limit of {self.execution_timeout}"
+            raise WindlassError(push_problems(context, [problem])) from None
+        except WindlassError as error:
+            problems = [spelled(one, spelling) for one in lines_of(error)]
+            if error.retryable or isinstance(error, Interrupted):
+                raise WindlassError(push_problems(context, problems)) from None
+            give_up(context, problems)
+
+    def on_kill(self) -> None:
+        """Airflow's SIGTERM: what is in flight is rolled back."""
+        raise Interrupted("stopped by Airflow")
+
+
+class FlowOperator(WindlassOperator):
     """A step of a flow. `flow` and `words` are import paths: ``package.module:name``.
 
     `words` is a function of the run's params and of `given` that returns the options of the flow's
@@ -59,7 +84,6 @@ class FlowOperator(BaseOperator):
     id of the task group that the flow is, if it is not a whole DAG.
     """
 
-    ui_color = "#e4f0ee"
     template_fields: Sequence[str] = ("given",)
 
     def __init__(
@@ -125,34 +149,22 @@ class FlowOperator(BaseOperator):
         return self.patience_seconds if step.after or holds_again else 0.0
 
     @contextmanager
-    def _explained(self, context: Context) -> Iterator[None]:
-        """Our errors as Airflow takes them: no retry where none can help, and the message without
-        our traceback. It is pushed as XCom `problems` too, for notices.
-
-        A task that waits for the holder or for a server gives up its slot: if waiting tasks took
+    def _explained(self, context: Context, spelling: Spelling | None = None) -> Iterator[None]:
+        """A task that waits for the holder or for a server gives up its slot: if waiting tasks took
         all slots, the holder could not come back.
         """
         from windlass.airflow.work import ABSENCES, SLOT_SECONDS
 
-        try:
-            yield
-        except AirflowTaskTimeout:  # raised again, it would end in `on_kill`
-            problem = f"not finished within its time limit of {self.execution_timeout}"
-            raise WindlassError(push_problems(context, [problem])) from None
-        except WindlassError as error:
-            waited = (_pauses(context) + 1) * (SLOT_SECONDS + PAUSE_SECONDS)
-            if isinstance(error, ABSENCES) and waited < self._patience_seconds(context):
+        with super()._explained(context, spelling or self._spelling):
+            try:
+                yield
+            except ABSENCES as error:
+                waited = (_pauses(context) + 1) * (SLOT_SECONDS + PAUSE_SECONDS)
+                if waited >= self._patience_seconds(context):
+                    raise
                 log.warning("%s; looking again in %d s", error, PAUSE_SECONDS)
                 then = datetime.now(UTC) + timedelta(seconds=PAUSE_SECONDS)
                 raise AirflowRescheduleException(then) from None
-            problems = [spelled(one, self._spelling) for one in lines_of(error)]
-            if error.retryable or isinstance(error, Interrupted):
-                raise WindlassError(push_problems(context, problems)) from None
-            give_up(context, problems)
-
-    def on_kill(self) -> None:
-        """Airflow's SIGTERM: what is in flight is rolled back."""
-        raise Interrupted("stopped by Airflow")
 
 
 class Check(FlowOperator):

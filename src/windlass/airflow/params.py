@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk import Param
 from airflow.sdk.exceptions import ParamValidationError
 
+from windlass.airflow.checking import check_ids
 from windlass.airflow.form import (
     APPROVAL,
     SELECTION,
@@ -33,6 +34,10 @@ ONLY_READ = "The database to migrate; it is only read."
 
 
 def connection_params(source_conn_id: str, target_conn_id: str) -> dict[str, Param]:
+    """Raises:
+    BadSpec: an id is an address.
+    """
+    check_ids({"source_conn_id": source_conn_id, "target_conn_id": target_conn_id})
     return {
         "source_conn_id": connection(source_conn_id, ONLY_READ),
         "target_conn_id": connection(target_conn_id, "The database to migrate to."),
@@ -40,6 +45,10 @@ def connection_params(source_conn_id: str, target_conn_id: str) -> dict[str, Par
 
 
 def connection(conn_id: str, help_: str) -> Param:
+    """Raises:
+    BadSpec: the id is an address.
+    """
+    check_ids({"connection": conn_id})
     about = f"Airflow connection of type Postgres. {help_}"
     return param(connection_field("", conn_id, about))
 
@@ -57,6 +66,10 @@ def validation_params() -> dict[str, Param]:
 
 
 def rewrite_params(connection: str) -> dict[str, Param]:
+    """Raises:
+    BadSpec: the id is an address.
+    """
+    check_ids({"db_conn_id": connection})
     about = (
         "The database: the id of an Airflow connection of type Postgres, or variable: and the name"
         " of a variable that holds its URL."

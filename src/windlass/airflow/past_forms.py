@@ -89,18 +89,22 @@ def journal_of(params: Given, given: Given) -> Any:
     return addresses({"target": params["target_conn_id"]})["target"]
 
 
-def both_sides(params: Given, given: Given) -> Any:
-    """The spec of a comparison, which always compares rows."""
-    make = forms.spec_words if given else _selected
-    words = make(params, given)
+def selected_sides(params: Given, given: Given) -> Any:
+    """The spec of a comparison of what the form names."""
+    return _compared(forms.selection(params))
+
+
+def given_sides(params: Given, given: Given) -> Any:
+    """The spec of a comparison, with the form's connections."""
+    return _compared(forms.spec_words(params, given))
+
+
+def _compared(words: dict[str, Any]) -> Any:
+    """Rows are compared always: without them nothing could be repaired."""
     words |= addresses({side: words[side] for side in ("source", "target")})
     if words.get("verify") == Verify.NONE:
         words["verify"] = Verify.FULL
     return read_words(flow_named("repair").spec, words)
-
-
-def _selected(params: Given, given: Given) -> dict[str, Any]:
-    return {**forms.selection(params), **given}
 
 
 def _where_params(target_conn_id: str) -> Params:

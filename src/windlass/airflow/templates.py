@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MARK = re.compile(r"\{\{|\{%|\{#")
 _RAW = "write {% raw %}...{% endraw %} around braces that are no template"
 _SECRET_VARIABLE = re.compile(
-    r"var\.(?:value|json)\.(?:get\(\s*['\"])?(\w*(?:password|passwd|secret|token|api_?key)\w*)",
+    r"var\.(?:value|json)\.(?:get\(\s*['\"])?([\w.]*(?:password|passwd|secret|token|api_?key)\w*)",
     re.I,
 )
 # what Airflow gives to the templates of a task

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WAKING = timedelta(seconds=90)  # what a triggerer has at most to show that there is one
+MOST_LOSSES = 5  # of one try: then it is Airflow's retries that hold again
 LAST_SECONDS = 10.0  # for the holder to close its sessions
 _NO_TRIGGERER = (
     f"no triggerer has answered for {WAKING.total_seconds():.0f} s, and this run is to be held by"
@@ -49,8 +50,9 @@ class TriggererHoldOperator(HoldOperator):
     def execute(self, context: Context) -> Any:
         self.defer(trigger=Waking(), method_name="hold", timeout=WAKING)
 
-    def hold(self, context: Context, event: Any = None) -> Any:
-        """Airflow calls it when a triggerer has answered."""
+    def hold(self, context: Context, event: Any = None, losses: int = 0) -> Any:
+        """Airflow calls it when a triggerer has answered. `losses`: how often this try has held and
+        lost the run."""
         ti: Any = context["ti"]
         with self._explained(context):
             words = small(self.spec_words(context))
@@ -71,16 +73,17 @@ class TriggererHoldOperator(HoldOperator):
                 },
             ),
             method_name="ended",
+            kwargs={"losses": losses},
         )
 
-    def ended(self, context: Context, event: Mapping[str, Any]) -> Any:
+    def ended(self, context: Context, event: Mapping[str, Any], losses: int = 0) -> Any:
         """Airflow calls it when the run has been held to its end, or could not be."""
         if "failed" not in event:
             return event["done"]
         failed = event["failed"]
-        if failed["lost"] and event["was_held"]:  # by a server; the next attempt resumes
+        if failed["lost"] and event["was_held"] and losses < MOST_LOSSES:
             log.warning("%s; holding it again", "; ".join(failed["problems"]))
-            self.hold(context)
+            self.hold(context, losses=losses + 1)
         if failed["no_slot"]:
             Board(context["ti"], self.group).skip_waiting()
         problems = [spelled(one, self._spelling) for one in failed["problems"]]
@@ -181,7 +184,8 @@ class HoldTrigger(BaseTrigger):
             yield TriggerEvent({"failed": failure(error), "was_held": False})
             return
         words = {**self.order["words"], **found}
-        order = Order(**{**self.order, "words": words, "external_run": board.external_run})
+        own = {"external_run": board.external_run, "external_url": board.external_url}
+        order = Order(**{**self.order, **own, "words": words})
         async with _holder() as process:
             end = await self._converse(process, board, order)
         yield TriggerEvent(end)

@@ -270,8 +270,13 @@ class Part:
         return context.watching() if self.flow.lasting else contextlib.nullcontext()
 
     def _context(self) -> Held:
-        words = {"external_run": self.board.external_run, "patient": True}
-        context: Held = resolve(self.flow.context)(self.spec, self.emit, **words)
+        context: Held = resolve(self.flow.context)(
+            self.spec,
+            self.emit,
+            external_run=self.board.external_run,
+            external_url=self.board.external_url,
+            patient=True,
+        )
         return context
 
     def _catch_up(self, context: Held) -> None:

@@ -24,6 +24,7 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
             resolve(journalled(run.flow).status)(connection, run),
             set_aside_bytes=sizes.get(run.run, ((), 0))[1],
             external_run=run.external_run,
+            external_url=run.external_url,
         )
         for run in records.read_runs(connection)
     ]
@@ -43,5 +44,5 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
         detail = RunDetail(resolve(flow.status)(connection, run), run.outcome)
     else:
         detail = resolve(flow.detail)(connection, run)
-    status = replace(detail.status, external_run=run.external_run)
+    status = replace(detail.status, external_run=run.external_run, external_url=run.external_url)
     return replace(detail, status=status)

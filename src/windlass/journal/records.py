@@ -24,6 +24,7 @@ from windlass.errors import WindlassError
 from windlass.journal import door
 from windlass.model.outcome import UNDOING, Outcome, RunStatus, State
 from windlass.model.plan import Plan
+from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
 from windlass.version import __version__
 
@@ -59,6 +60,7 @@ class Run:
     source_name: str
     config: Mapping[str, Any]
     external_run: str  # a scheduler's id of the run that began or resumed it
+    external_url: str  # of that, in a browser
     epoch: int
     started_at: str
     finished_at: str
@@ -77,6 +79,13 @@ class Run:
             finished_at=self.finished_at,
             verified=self.outcome.verified if self.outcome else "",
         )
+
+
+def other_options(run: Run) -> Problem:
+    """Why a scheduler's run, which is still the same, does not carry out a spec that was changed
+    since."""
+    message = "began with other options, and this is still the same run"
+    return Problem(f"run {run.run}", message, "give it those options, or begin a new run")
 
 
 @cache
@@ -137,7 +146,7 @@ def hold_statement(run: str, epoch: int) -> str:
     return statement.format(sql.Literal(run), sql.Literal(epoch)).as_string(None)
 
 
-def take_over(connection: Session, run: str, external_run: str) -> int:
+def take_over(connection: Session, run: str, external_run: str, external_url: str = "") -> int:
     """Raise the epoch, so that no other process can journal anything of this run; returns the new
     one.
 
@@ -146,9 +155,9 @@ def take_over(connection: Session, run: str, external_run: str) -> int:
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
         row = connection.execute(
-            "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null, caller = %s"
-            " where run = %s returning epoch",
-            (State.RUNNING, external_run, run),
+            "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null,"
+            " caller = %s, caller_url = %s where run = %s returning epoch",
+            (State.RUNNING, external_run, external_url, run),
         ).fetchone()
     assert row is not None
     return int(row[0])
@@ -170,13 +179,14 @@ def note_statement(run: str, line: Line) -> str:
 
 
 def insert_run(
-    connection: Session, plan: Plan, config: Mapping[str, Any], external_run: str = ""
+    connection: Session,
+    plan: Plan,
+    config: Mapping[str, Any],
+    external: tuple[str, str] = ("", ""),
 ) -> None:
     """A new run of the flow `migrate`."""
-    identity, name = plan.source.identity, str(plan.source)
-    insert_any_run(
-        connection, "migrate", plan.run, (identity, name), config, plan_of(plan), external_run
-    )
+    source = plan.source.identity, str(plan.source)
+    insert_any_run(connection, "migrate", plan.run, source, config, plan_of(plan), external)
 
 
 def insert_any_run(
@@ -186,15 +196,16 @@ def insert_any_run(
     source: tuple[str, str],
     config: Mapping[str, Any],
     plan: bytes,
-    external_run: str,
+    external: tuple[str, str] = ("", ""),
 ) -> None:
     """A new run of any flow. `source` is the identity of the database it reads and a name for
-    people; `plan` is the flow's plan as JSON. Committed to disk."""
+    people; `plan` is the flow's plan as JSON; `external` is the scheduler's run, and its URL.
+    Committed to disk."""
     connection.execute("set local synchronous_commit = on")
     connection.execute(
         "insert into windlass.run"
-        " (flow, run, state, source, source_name, essence, version, plan, caller)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " (flow, run, state, source, source_name, essence, version, plan, caller,"
+        " caller_url) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             flow,
             run,
@@ -203,7 +214,7 @@ def insert_any_run(
             json.dumps(config),
             __version__,
             zlib.compress(plan, level=1),
-            external_run,
+            *external,
         ),
     )
 
@@ -258,7 +269,7 @@ def read_runs(connection: Session, run: str | None = None, *, flow: str = "") ->
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "select run, flow, state, source, source_name, essence as config,"
-            " caller as external_run, epoch,"
+            " caller as external_run, caller_url as external_url, epoch,"
             " started_at::text, coalesce(finished_at::text, '') as finished_at, outcome,"
             " extract(epoch from clock_timestamp() - run.started_at)::float8 as age_seconds"
             " from windlass.run where (%s::text is null or run = %s) and %s in ('', flow)"

@@ -20,7 +20,8 @@ create table if not exists windlass.run (
     caller      text        not null default '',  -- a scheduler's id of its run
     epoch       int         not null default 1,  -- raised by every process that takes the run over
     started_at  timestamptz not null default clock_timestamp(),
-    finished_at timestamptz
+    finished_at timestamptz,
+    caller_url  text        not null default ''  -- of that run, in a browser
 );
 
 create table if not exists windlass.snapshot (
@@ -69,4 +70,4 @@ create table if not exists windlass.schema_version (
     applied_at timestamptz not null default clock_timestamp()
 );
 
-insert into windlass.schema_version (version) values (2) on conflict do nothing;
+insert into windlass.schema_version (version) values (3) on conflict do nothing;

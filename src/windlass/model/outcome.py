@@ -90,8 +90,16 @@ class Outcome:
         return sum(relation.bytes for relation in self.relations)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedBy:
+    """What started a run, if not a command."""
+
+    external_run: str = ""  # "airflow DAG RUN_ID"
+    external_url: str = ""  # of that, in a browser, if the scheduler knows its address
+
+
 @dataclass(frozen=True, slots=True)
-class RunStatus:
+class RunStatus(StartedBy):
     """One line of `windlass status`."""
 
     run: str
@@ -111,7 +119,6 @@ class RunStatus:
     backup: str = ""  # the table that a rollback would restore from
     active: bool = False  # a windlass process holds the target's lock for it now
     verified: str = ""  # the level that was verified: "", "counts" or "full"
-    external_run: str = ""  # what started it, if not a command: "airflow DAG RUN_ID"
 
     @property
     def is_half_undone(self) -> bool:

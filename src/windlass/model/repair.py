@@ -40,8 +40,9 @@ class Forecast:
 @dataclass(frozen=True, slots=True)
 class Repairing:
     """What a repair may do, and how it is confirmed: `confirm` raises to refuse. `external_run` is
-    a scheduler's id of its run."""
+    a scheduler's id of its run, at `external_url`."""
 
     allowed: Collection[Change] = ALL
     confirm: Callable[[Forecast], None] = field(default=lambda _: None)
     external_run: str = ""
+    external_url: str = ""

@@ -39,6 +39,8 @@ def statuses_text(
         blocks += ["", "  Started by a scheduler:"]
         for status in started:
             blocks += hang(status.external_run, width, f"    {status.run}  ")
+            if status.external_url:  # never broken into lines
+                blocks.append(f"    {' ' * len(status.run)}  {status.external_url}")
     resumable = [one for one in statuses if may_resume(one) and not is_half_undone(one)]
     for way in dict.fromkeys(map(_way_on, resumable)):
         blocks += ["", f"  {way}"]
@@ -154,6 +156,8 @@ def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
         yield "options", words
     if status.external_run:
         yield "started by", status.external_run
+        if status.external_url:
+            yield "see", status.external_url
     yield "started", f"{moment(status.started_at)} UTC"
     if status.finished_at:
         yield "ended", f"{moment(status.finished_at)} UTC"

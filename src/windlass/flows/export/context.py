@@ -67,6 +67,7 @@ class Exporting(Reporting):
         emit: Emit = ignore,
         *,
         external_run: str = "",
+        external_url: str = "",
         patient: bool = False,
         run: str = "",
         restart: bool = False,
@@ -103,7 +104,7 @@ class Exporting(Reporting):
         self._planned_elsewhere = False  # and no snapshot taken here yet
         self._taking = threading.Lock()
         seeks = not (run or restart or external_run)  # a scheduler knows its own runs
-        self.recording = Recording(self.store, seeks=seeks, external_run=external_run)
+        self.recording = Recording(self.store, seeks=seeks, external=(external_run, external_url))
 
     def __enter__(self) -> Self:
         return self

@@ -64,6 +64,7 @@ class ExportPast:
             run=record.run,
             state=record.state,
             external_run=record.external_run,
+            external_url=record.external_url,
             source=record.source,
             started_at=record.started_at,
             finished_at=record.finished_at,

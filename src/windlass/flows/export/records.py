@@ -56,6 +56,7 @@ class Record:
     alive_at: str = ""  # when its process last wrote this
     process: str = ""  # "pid on host"
     external_run: str = ""  # the scheduler's run that it is, whose tasks are processes
+    external_url: str = ""  # of that, in a browser
     outcome: Outcome | None = None
     version: str = __version__
 
@@ -194,10 +195,13 @@ class Records:
 class Recording:
     """The record of the run that this process works on."""
 
-    def __init__(self, store: ObjectStore, *, seeks: bool, external_run: str = "") -> None:
-        """`seeks`: whether to resume an unfinished run. The tasks of an `external_run` are
-        processes of one run, one after the other."""
-        self._records, self._seeks, self._external_run = Records(store), seeks, external_run
+    def __init__(
+        self, store: ObjectStore, *, seeks: bool, external: tuple[str, str] = ("", "")
+    ) -> None:
+        """`seeks`: whether to resume an unfinished run. `external` is a scheduler's run, and its
+        URL: its tasks are processes of one run, one after the other."""
+        self._records, self._seeks = Records(store), seeks
+        self._external_run, self._external_url = external
         self.may_resume = not seeks  # a run of this name may be there
         self._before: Record | None = None  # as it was when this process joined
         self._stack = ExitStack()
@@ -230,7 +234,12 @@ class Recording:
         self.resumed = resumed is not None
         earlier = self._records.read(record.run) if self._external_run else resumed
         started_at = earlier.started_at if earlier else record.started_at
-        made = replace(record, started_at=started_at, external_run=self._external_run)
+        made = replace(
+            record,
+            started_at=started_at,
+            external_run=self._external_run,
+            external_url=self._external_url,
+        )
         self._records.begin(made)
         self.has_begun = True
         self._stack.enter_context(self._records.alive(record.run))

@@ -57,6 +57,7 @@ class Migration(Sides):
         emit: Emit = ignore,
         *,
         external_run: str = "",
+        external_url: str = "",
         restart: bool = False,
         hold: Hold | None = None,
         holder: SnapshotHolder | None = None,
@@ -70,7 +71,7 @@ class Migration(Sides):
             BadSpec: source or target is missing or cannot be read.
         """
         super().__init__(spec, emit, hold or hold_of(spec, holder))
-        self.request = Request(external_run, restart, patient, reviewed)
+        self.request = Request(external_run, restart, patient, reviewed, external_url)
         self.stage = Stage.UNKNOWN
         self.ended: State | None = None  # how it ended, if this process journalled that
         self._finder = Finder(spec, self.hold, self.request, self.emit, self.keep_dump)
@@ -225,10 +226,10 @@ class Migration(Sides):
             self.hold.take_lock_of(self.plan.run)
         if self._found:
             self.stage = Stage.RESUMED
-            resume(self, self.journal, self._found, self.request.external_run)
+            resume(self, self.journal, self._found, self.request.external)
         else:
             if self.stage is Stage.PLANNED:
-                begin_new(self, self.request.external_run)
+                begin_new(self, self.request.external)
                 self.stage = Stage.BEGUN
             self.hold.lock_relations(relation_names(self.plan))
         self.announce(resumed=self.stage is Stage.RESUMED)

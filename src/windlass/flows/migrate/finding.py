@@ -59,13 +59,20 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks for a migration, and how. `external_run` is a scheduler's id of its run; `patient`
-    waits for servers that have been reached before; `reviewed` is the only plan to carry out."""
+    """Who asks for a migration, and how. `external_run` is a scheduler's id of its run, at
+    `external_url`; `patient` waits for servers that have been reached before; `reviewed` is the
+    only plan to carry out."""
 
     external_run: str = ""
     restart: bool = False
     patient: bool = False
     reviewed: Reviewed | None = None
+    external_url: str = ""
+
+    @property
+    def external(self) -> tuple[str, str]:
+        """The scheduler's run, and its URL."""
+        return self.external_run, self.external_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,8 @@ class Finder:
         if mine and mine.state is State.ROLLED_BACK:
             message = "has been rolled back, and this is still the same run"
             raise Refused([Problem(f"run {mine.run}", message, "begin a new one")])
+        if mine and mine.config != self._spec.config():
+            raise Refused([records.other_options(mine)])
         if mine and mine.state not in UNFINISHED:
             return Found(Stage.OVER, records.read_plan(self._hold.control, mine.run), mine)
         self._lock(mine)
@@ -156,9 +165,9 @@ class Finder:
         """Who has the target's lock."""
         holder, control = self._hold.who_has_lock(), self._hold.control
         runs = records.read_runs(control) if door.exists(control) else []
-        named = {f"{control_name(run.run)} ": run.external_run for run in runs}
+        named = {f"{control_name(run.run)} ": run for run in runs if run.external_run}
         external = [run for name, run in named.items() if holder.startswith(name)]
-        return _in_progress(holder, external[0] if external else "")
+        return _in_progress(holder, external[0] if external else None)
 
     def _resumable(self, mine: Run | None) -> Found | None:
         run = mine or self._unfinished()
@@ -270,13 +279,14 @@ class Finder:
         return replace(plan, how=replace(plan.how, tasks=tasks))
 
 
-def _in_progress(holder: str, external_run: str = "") -> Problem:
-    """`external_run` is the scheduler's, if one has started it."""
-    if external_run:
+def _in_progress(holder: str, run: Run | None = None) -> Problem:
+    """`run` is given if a scheduler has started it."""
+    if run:
+        where = f": {run.external_url}" if run.external_url else ""
         return Problem(
             "target",
-            f"another run is in progress: {external_run} ({holder})",
-            "wait for it, or stop it where it was started",
+            f"another run is in progress: {run.external_run} ({holder})",
+            f"wait for it, or stop it where it was started{where}",
         )
     return Problem(
         "target",

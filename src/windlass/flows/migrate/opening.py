@@ -19,17 +19,18 @@ from windlass.journal.journal import Journal
 from windlass.journal.records import Run
 
 
-def begin_new(run: Sides, external_run: str) -> None:
+def begin_new(run: Sides, external: tuple[str, str]) -> None:
     """Journal the plan and its snapshot."""
     with run.control.transaction():
         door.create(run.control)
-        records.insert_run(run.control, run.plan, run.spec.config(), external_run)
+        records.insert_run(run.control, run.plan, run.spec.config(), external)
         _journal_snapshot(run)
         records.insert_crash_marker(run.control, run.plan.run)
 
 
-def resume(run: Sides, journal: Journal, found: Run, external_run: str) -> None:
-    """Take over a stopped run, if its plan still fits both databases.
+def resume(run: Sides, journal: Journal, found: Run, external: tuple[str, str]) -> None:
+    """Take over a stopped run, if its plan still fits both databases. `external` is the
+    scheduler's run that does, and its URL.
 
     Raises:
         CannotResume: it does not.
@@ -49,7 +50,7 @@ def resume(run: Sides, journal: Journal, found: Run, external_run: str) -> None:
     hold.take_snapshot(handed_over[-1].number if handed_over else len(before) + 1)
     with run.control.transaction():
         door.create(run.control)
-        journal.epoch = records.take_over(run.control, found.run, external_run)
+        journal.epoch = records.take_over(run.control, found.run, *external)
         if not handed_over:
             hold.lock_relations(relation_names(plan))
             _journal_snapshot(run)

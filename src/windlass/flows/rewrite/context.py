@@ -46,16 +46,17 @@ class Rewriting(Reporting):
         emit: Emit = ignore,
         *,
         external_run: str = "",
+        external_url: str = "",
         patient: bool = False,
     ) -> None:
-        """Connects to nothing yet. `external_run` is a scheduler's id of its run.
+        """Connects to nothing yet. For `external_run` and its URL see `windlass.run.context`.
 
         Raises:
             BadSpec: the connection is missing or cannot be read.
         """
         self.spec = spec
         self.story = Story(emit)
-        self.hold = TableHold(spec, external_run)
+        self.hold = TableHold(spec, external_run, external_url)
         self._found: records.Run | None = None
         self._plan: RewritePlan | None = None
         self._journal: Journal | None = None
@@ -192,6 +193,8 @@ class Rewriting(Reporting):
         runs = self.hold.enter(self._known)
         mine = known = self.hold.mine(runs, self._known)
         if mine is not None:
+            if mine.config != self.spec.config():
+                raise Refused([records.other_options(mine)])
             self._resume(mine)
             # What an earlier command read may be out of date.
             is_old = self.is_stale() or (is_first and not self.hold.external_run)
@@ -220,7 +223,7 @@ class Rewriting(Reporting):
             with self.connection.transaction():
                 door.create(self.connection)
                 self.journal.epoch = records.take_over(
-                    self.connection, run.run, self.hold.external_run
+                    self.connection, run.run, self.hold.external_run, self.hold.external_url
                 )
 
     def _use(self, run: records.Run) -> None:
@@ -260,7 +263,7 @@ class Rewriting(Reporting):
         with explaining("making the journal", side="database"), connection.transaction():
             door.create(connection)
         name_session(connection, session_name(plan.run))
-        origin = (self.hold.table, self.hold.external_run)
+        origin = self.hold.table, (self.hold.external_run, self.hold.external_url)
         line = begin_run(connection, plan, origin, self.spec.config(), read)
         self._journal.keep([line])
         (self._found,) = records.read_runs(connection, plan.run)

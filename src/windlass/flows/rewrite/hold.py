@@ -31,15 +31,15 @@ PATIENCE_SECONDS = 3.0  # for the lock of a client that was killed just now
 class TableHold:
     """Connects when entered; used by one thread, cancelled by any."""
 
-    def __init__(self, spec: RewriteSpec, external_run: str) -> None:
-        """`external_run` is a scheduler's id of its run.
+    def __init__(self, spec: RewriteSpec, external_run: str, external_url: str = "") -> None:
+        """`external_run` is a scheduler's id of its run, at `external_url`.
 
         Raises:
             BadSpec: the connection cannot be read.
         """
         assert spec.connection is not None
         self.address = Address.parse("database", spec.connection.get_secret_value())
-        self.external_run = external_run
+        self.external_run, self.external_url = external_run, external_url
         self.table = str(Name(spec.schema_, spec.table))
         self._spec = spec
         self._connection: Connection | None = None
@@ -166,5 +166,7 @@ class TableHold:
 
 
 def _family(external_run: str) -> str:
-    """The DAG of an external run."""
-    return external_run.rpartition(" ")[0]
+    """The DAG of an external run that is a whole DAG run. A part of a DAG run, a task or a group,
+    is alone: others of its DAG may be at work beside it."""
+    words = external_run.split(" ")
+    return " ".join(words[:2]) if len(words) == 3 else external_run

@@ -39,13 +39,13 @@ def read_rewrite_plan(connection: Connection, run: str) -> RewritePlan:
 def begin_run(
     connection: Connection,
     plan: RewritePlan,
-    origin: tuple[str, str],
+    origin: tuple[str, tuple[str, str]],
     config: Mapping[str, Any],
     read: Callable[[Connection], Result],
 ) -> Line:
     """Journal a new run together with its first piece of work, `read`; returns the line of that.
-    `origin` is the table and the external run."""
-    started, step, (source, external_run) = time.perf_counter(), "read_rows", origin
+    `origin` is the table, and the external run with its URL."""
+    started, step, (source, external) = time.perf_counter(), "read_rows", origin
     with working_in_place(connection, step, ONE_SNAPSHOT) as transaction:
         records.insert_any_run(
             connection,
@@ -54,7 +54,7 @@ def begin_run(
             (source, plan.title),
             config,
             _PLAN.dump_json(plan),
-            external_run,
+            external,
         )
         _forget_old(connection, source, [one.run for one in list_backups(connection, plan)])
         result = read(connection)

@@ -40,6 +40,7 @@ class Comparison(Sides):
         emit: Emit = ignore,
         *,
         external_run: str = "",
+        external_url: str = "",
         patient: bool = False,
         repair: Repairing | None = None,
         repaired: str = "",
