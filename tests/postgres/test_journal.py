@@ -204,6 +204,7 @@ def test_a_run_that_stopped_under_an_older_version_resumes(pair: Pair) -> None:
     run = migrate(pair).expect(DONE).result["run"]
     pair.target.run(
         "drop table windlass.schema_version, windlass.watermark",
+        "alter table windlass.run drop column caller_url",
         "alter table windlass.crash_marker rename to survivor",
         "alter index windlass.crash_marker_pkey rename to survivor_pkey",
         "update windlass.run set state = 'interrupted'",
