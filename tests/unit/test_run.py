@@ -393,6 +393,34 @@ def test_nothing_is_tried_again_after_the_stop(monkeypatch: pytest.MonkeyPatch) 
     assert sorted(work.started) == [("a", "again"), ("a", "bad")]
 
 
+def test_a_cancel_that_came_too_early_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one comes between two statements, where a server and an engine ignore it."""
+    monkeypatch.setattr(local, "CANCEL_SECONDS", 0.01)
+
+    class Deaf(Work):
+        heard = False
+
+        def cancel(self) -> None:
+            if self.heard:
+                super().cancel()
+            self.heard = True
+
+    beside = threading.Event()
+
+    def fail(_: Work, __: Item) -> None:
+        assert beside.wait(PATIENCE_SECONDS / 2)
+        raise WindlassError("disk full")
+
+    def wait(work: Work, item: Item) -> None:
+        beside.set()
+        until_cancelled(work, item)
+
+    work = Deaf()
+    with pytest.raises(WindlassError, match="disk full"):
+        run(step("a", items="bad good", do=by_item(bad=fail, good=wait)), work=work)
+    assert work.cancelled.is_set()
+
+
 def test_ctrl_c_cancels_what_is_in_flight_and_is_reported_as_such() -> None:
     """The signal itself, to the main thread, where a shell's users send it."""
     main = threading.main_thread()

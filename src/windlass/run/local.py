@@ -31,6 +31,7 @@ ATTEMPTS = 9  # with the waits below about two minutes: a server's restart and r
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 30.0
 HEARTBEAT_SECONDS = 1.0
+CANCEL_SECONDS = 1.0  # between two tries to stop what is in flight
 
 
 class Workplace(Protocol):
@@ -46,7 +47,7 @@ class Workplace(Protocol):
         """Called in the worker's thread before another try: drop what may be broken."""
 
     def cancel(self) -> None:
-        """Stop what is in flight in every thread."""
+        """Stop what is in flight in every thread. Called again while something is."""
 
     def leave(self) -> None:
         """Called in a worker's thread when it ends."""
@@ -130,7 +131,7 @@ class _Execution:
         self._waiting: list[_Job] = []
         self._stop = threading.Event()
         self._in_flight = 0
-        self._end_always = False
+        self._failed = False
 
     def _emit(self, event: Any) -> None:
         with self._emit_lock:
@@ -148,7 +149,7 @@ class _Execution:
         except BaseException as error:
             self._stop.set()
             self._context.cancel()
-            self._end_always = True
+            self._failed = True
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted("interrupted") from None
             raise
@@ -157,9 +158,17 @@ class _Execution:
             for _ in threads:
                 self._ready.put(_Job((1 << 30, 0), _NOTHING, ONE))
             for thread in threads:
-                thread.join()
-            if self._end_always:
+                self._join(thread)
+            if self._failed:
                 self._clean_up()
+
+    def _join(self, thread: threading.Thread) -> None:
+        """After a failure, cancel again and again: a server's cancel, or an engine's interrupt, has
+        no effect when it comes between two statements, and the second may take hours."""
+        while thread.is_alive():
+            thread.join(CANCEL_SECONDS if self._failed else None)
+            if self._failed and thread.is_alive():
+                self._context.cancel()
 
     def _clean_up(self) -> None:
         """After a failure: what is left of the steps that run always. A fault of theirs is
