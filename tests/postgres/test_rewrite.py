@@ -312,8 +312,8 @@ def test_a_refused_rollback_changes_nothing(messages: Database) -> None:
 def test_status_lists_rewrites_and_what_can_be_undone(messages: Database) -> None:
     first, second = done(messages).run, done(messages, {**PRODUCT, "select": "true"}).run
     found = {status.run: status for status in status(messages.url)}
-    assert [found[first].rows, found[second].rows] == [20, 40]
-    assert [found[first].backup, found[second].backup] == ["", "backup.message"]
+    assert [found[one].progress.rows for one in (first, second)] == [20, 40]
+    assert [found[one].kept.backup for one in (first, second)] == ["", "backup.message"]
     assert {status.flow for status in found.values()} == {"rewrite"}
 
 

@@ -222,7 +222,7 @@ def test_as_many_backups_stay_as_the_spec_says_and_each_is_found_by_its_run(
     before = rows(messages)
     runs = [done(messages, one_row(number, keep_backups=2)).run for number in (2, 4, 6)]
     assert backups(messages) == [runs[2], runs[1]]
-    places = {one.run: one.backup for one in status(messages.url)}
+    places = {one.run: one.kept.backup for one in status(messages.url)}
     assert places == {runs[2]: "backup.message", runs[1]: f"backup.windlass_{runs[1]}", runs[0]: ""}
     later = rollback(messages.url, runs[1], ignore)
     assert f"run {runs[2]}, which came later" in str(later.problems[0])

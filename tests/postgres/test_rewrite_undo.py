@@ -155,7 +155,7 @@ def test_a_run_that_is_dropped_or_fails_leaves_the_backup_before_it(messages: Da
     messages.run("alter table message add constraint low check (product_id <> 'X') not valid")
     assert run(messages, {**words, "add": {"product_id": {"value": "X"}}}).state is State.STOPPED
     assert backup_of(messages) == kept
-    with_first = [one.run for one in status(messages.url) if one.backup == "backup.message"]
+    with_first = [one.run for one in status(messages.url) if one.kept.backup == "backup.message"]
     assert with_first == [first]
 
 
@@ -457,7 +457,7 @@ def test_a_run_that_another_build_has_done_is_shown_and_not_undone(messages: Dat
     name = done(messages).run
     of_another_build(messages, name)
     (shown,) = status(messages.url)
-    assert (shown.run, shown.rows, shown.state) == (name, 20, State.DONE)
+    assert (shown.run, shown.progress.rows, shown.state) == (name, 20, State.DONE)
     assert "another build of windlass" in refusal(messages, name)
     assert [one.backup for one in read_left(messages.url)] == [None]
     messages.run("update message set exported_at = '9999-12-31' where message_id = 2")

@@ -10,7 +10,7 @@ import pytest
 from command import DONE, REFUSED, migrate, windlass
 from servers import Pair
 from windlass.cli.runs import detail_text
-from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
+from windlass.model.outcome import Outcome, Progress, RunDetail, RunStatus, State
 from windlass.run.runs_text import statuses_text
 
 
@@ -100,14 +100,15 @@ def status_of(state: State) -> RunStatus:
         source="a_database_with_a_long_name on db.internal.example.com:5432 (PostgreSQL 16.14)",
         started_at="2026-11-28 14:51:00+00",
         finished_at="",
-        relations_done=1_234,
-        relations=5_678,
-        rows=5_912_345_678,
-        bytes=987 << 30,
-        bytes_planned=1_100 << 30,
-        step="copy_tables",
-        set_aside=0,
         verified="counts",
+        progress=Progress(
+            relations_done=1_234,
+            relations=5_678,
+            rows=5_912_345_678,
+            bytes=987 << 30,
+            bytes_planned=1_100 << 30,
+            step="copy_tables",
+        ),
     )
 
 

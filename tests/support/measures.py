@@ -48,8 +48,13 @@ def class_lines(sources: Iterable[Source]) -> dict[str, int]:
 
 
 def class_attributes(sources: Iterable[Source]) -> dict[str, int]:
-    """The fields of a dataclass, and what any method of a class sets on `self`."""
-    return {f"{source.path}:{one.name}": len(_attributes(one)) for source, one in _classes(sources)}
+    """The fields of a dataclass, and what any method of a class sets on `self`; its bases' as well,
+    which are found by their names."""
+    found = list(_classes(sources))
+    by_name = {one.name: one for _, one in found}
+    return {
+        f"{source.path}:{one.name}": len(_with_inherited(one, by_name)) for source, one in found
+    }
 
 
 def function_lines(sources: Iterable[Source]) -> dict[str, int]:
@@ -96,6 +101,12 @@ def _functions(node: ast.AST, within: str) -> Iterator[tuple[str, Function]]:
 def _lines(node: ast.ClassDef | Function) -> int:
     assert node.end_lineno is not None
     return node.end_lineno - node.lineno + 1
+
+
+def _with_inherited(node: ast.ClassDef, by_name: Mapping[str, ast.ClassDef]) -> set[str]:
+    bases = {base.id for base in node.bases if isinstance(base, ast.Name)} - {node.name}
+    known = [by_name[name] for name in sorted(bases & by_name.keys())]
+    return _attributes(node).union(*(_with_inherited(base, by_name) for base in known))
 
 
 def _attributes(node: ast.ClassDef) -> set[str]:

@@ -33,7 +33,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.flows.migrate.unfinished import Planned
-from windlass.model.outcome import RunStatus, State
+from windlass.model.outcome import Kept, Progress, RunStatus, State
 
 __all__ = ["moves"]  # fixtures
 STATUS = RunStatus(
@@ -42,13 +42,15 @@ STATUS = RunStatus(
     source="shop on 127.0.0.1:5416",
     started_at="2026-01-01T12:00:00+00:00",
     finished_at="2026-01-01T12:01:00+00:00",
-    relations_done=30,
-    relations=30,
-    rows=435_000,
-    bytes=400 << 20,
-    bytes_planned=400 << 20,
-    step="verify",
-    set_aside=3,
+    progress=Progress(
+        relations_done=30,
+        relations=30,
+        rows=435_000,
+        bytes=400 << 20,
+        bytes_planned=400 << 20,
+        step="verify",
+    ),
+    kept=Kept(set_aside=3),
 )
 
 
@@ -228,7 +230,7 @@ def test_rollback_with_yes_does_not_ask(moves: Moves) -> None:
 
 
 def test_status_lists_runs_and_how_to_undo_them(moves: Moves, capsys: Capture) -> None:
-    moves.answer = [STATUS, replace(STATUS, run="r2", state=State.RUNNING, set_aside=0)]
+    moves.answer = [STATUS, replace(STATUS, run="r2", state=State.RUNNING, kept=Kept())]
     assert run(["status", "--target", "service-name"]) == 0
     said = capsys.readouterr().out
     assert "windlass rollback 20260101-120000 --target service-name" in said

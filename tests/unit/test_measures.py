@@ -29,8 +29,8 @@ LEFT: dict[str, dict[str, int]] = {
     "module_lines": {},
     "class_lines": {},
     "class_attributes": {
+        "windlass/engines/postgres/relation.py:CatalogRelation": 22,
         "windlass/model/outcome.py:Outcome": 23,
-        "windlass/model/outcome.py:RunStatus": 17,
     },
     "function_lines": {},
 }
@@ -141,13 +141,23 @@ class Other:
     a: int
     def __init__(self):
         self.x, self.y = 1, 2
+
+class Third(Other):
+    def __init__(self):
+        self.y, self.z = 1, 2
 """,
     )
-    assert measures.module_lines([source]) == {"one.py": 15}
-    assert measures.class_lines([source]) == {"one.py:Noun": 8, "one.py:Other": 4}
-    assert measures.class_attributes([source]) == {"one.py:Noun": 2, "one.py:Other": 2}
+    assert measures.module_lines([source]) == {"one.py": 19}
+    assert measures.class_lines([source]) == {
+        "one.py:Noun": 8,
+        "one.py:Other": 4,
+        "one.py:Third": 3,
+    }
+    attributes = {"one.py:Noun": 2, "one.py:Other": 2, "one.py:Third": 3}
+    assert measures.class_attributes([source]) == attributes
     assert measures.function_lines([source]) == {
         "one.py:Noun.f": 4,
         "one.py:Noun.f.inner": 2,
         "one.py:Other.__init__": 2,
+        "one.py:Third.__init__": 2,
     }

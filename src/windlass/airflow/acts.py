@@ -65,11 +65,11 @@ def list_runs(order: Order) -> Result:
     if order.run:
         detail = api.read_run(order.where, order.run)
         text = detail_text(detail, rollback=rollback_text, width=WIDTH, elsewhere=Elsewhere())
-        found = {**dataclasses.asdict(detail.status), "target": detail.target}
+        found = {**detail.status.as_dict(), "target": detail.target}
         return {TEXT: text, "runs": [found]}
     statuses = api.status(order.where)
     text = statuses_text(statuses, rollback=rollback_text, width=WIDTH)
-    return {TEXT: text, "runs": [dataclasses.asdict(one) for one in statuses[:MOST_SHOWN]]}
+    return {TEXT: text, "runs": [one.as_dict() for one in statuses[:MOST_SHOWN]]}
 
 
 def foresee_rollback(order: Order) -> Result:

@@ -22,7 +22,7 @@ def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int
 
 def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
     return {
-        "runs": [dataclasses.asdict(status) for status in statuses],
+        "runs": [status.as_dict() for status in statuses],
         "exit_code": 0,
     }
 
@@ -30,7 +30,7 @@ def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
 def detail_json(detail: RunDetail) -> dict[str, object]:
     outcome = dataclasses.asdict(detail.outcome) if detail.outcome else None
     return {
-        **dataclasses.asdict(detail.status),
+        **detail.status.as_dict(),
         "target": detail.target,
         "version": detail.version,
         "options": detail.options,

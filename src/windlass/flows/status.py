@@ -19,15 +19,12 @@ def read_statuses(connection: Connection) -> list[RunStatus]:
     if not door.exists(connection):
         return []
     sizes = read_sizes(connection)
-    return [
-        replace(
-            resolve(journalled(run.flow).status)(connection, run),
-            set_aside_bytes=sizes.get(run.run, ((), 0))[1],
-            external_run=run.external_run,
-            external_url=run.external_url,
-        )
-        for run in records.read_runs(connection)
-    ]
+    found = []
+    for run in records.read_runs(connection):
+        status: RunStatus = resolve(journalled(run.flow).status)(connection, run)
+        kept = replace(status.kept, set_aside_bytes=sizes.get(run.run, ((), 0))[1])
+        found.append(replace(status, kept=kept))
+    return found
 
 
 def read_detail(connection: Connection, name: str) -> RunDetail:
@@ -41,8 +38,5 @@ def read_detail(connection: Connection, name: str) -> RunDetail:
     run = found[0]
     flow = journalled(run.flow)
     if not flow.detail:
-        detail = RunDetail(resolve(flow.status)(connection, run), run.outcome)
-    else:
-        detail = resolve(flow.detail)(connection, run)
-    status = replace(detail.status, external_run=run.external_run, external_url=run.external_url)
-    return replace(detail, status=status)
+        return RunDetail(resolve(flow.status)(connection, run), run.outcome)
+    return resolve(flow.detail)(connection, run)

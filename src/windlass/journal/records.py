@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from windlass.errors import WindlassError
 from windlass.journal import door
-from windlass.model.outcome import UNDOING, Outcome, RunStatus, State
+from windlass.model.outcome import UNDOING, Outcome, RunStatus, StartedBy, State
 from windlass.model.plan import Plan
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
@@ -78,6 +78,7 @@ class Run:
             started_at=self.started_at,
             finished_at=self.finished_at,
             verified=self.outcome.verified if self.outcome else "",
+            started_by=StartedBy(self.external_run, self.external_url),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -90,7 +90,28 @@ class Outcome:
         return sum(relation.bytes for relation in self.relations)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    relations_done: int = 0
+    relations: int = 0
+    rows: int = 0
+    bytes: int = 0
+    bytes_planned: int = 0
+    step: str = ""  # the last one that journalled something
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a rollback of a run would put back."""
+
+    set_aside: int = 0  # how many objects
+    set_aside_bytes: int = 0  # what they take
+    backup: str = ""  # the table to restore from
+
+
+@dataclass(frozen=True, slots=True)
 class StartedBy:
     """What started a run, if not a command."""
 
@@ -99,7 +120,7 @@ class StartedBy:
 
 
 @dataclass(frozen=True, slots=True)
-class RunStatus(StartedBy):
+class RunStatus:
     """One line of `windlass status`."""
 
     run: str
@@ -107,23 +128,23 @@ class RunStatus(StartedBy):
     source: str
     started_at: str
     finished_at: str
-    relations_done: int = 0
-    relations: int = 0
-    rows: int = 0
-    bytes: int = 0
-    bytes_planned: int = 0
-    step: str = ""  # the last one that journalled something
-    set_aside: int = 0  # how many objects a rollback would put back
     flow: str = "migrate"
-    set_aside_bytes: int = 0  # what that takes
-    backup: str = ""  # the table that a rollback would restore from
-    active: bool = False  # a windlass process holds the target's lock for it now
     verified: str = ""  # the level that was verified: "", "counts" or "full"
+    active: bool = False  # a windlass process holds the target's lock for it now
+    progress: Progress = Progress()
+    kept: Kept = Kept()
+    started_by: StartedBy = StartedBy()
 
     @property
     def is_half_undone(self) -> bool:
         """Whether it is partly rolled back."""
-        return self.step == UNDOING
+        return self.progress.step == UNDOING
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, those of its parts beside its own."""
+        fields = asdict(self)
+        parts = [fields.pop(part) for part in ("progress", "kept", "started_by")]
+        return {**fields, **{name: value for part in parts for name, value in part.items()}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,11 @@ def left_work(left: RunDetail, verify: str) -> Iterator[tuple[str, str]]:
             continue
         words = f"{step.items - step.done:,} of {step.items:,}"
         if step.name in COPIES:
-            left_over = status.relations - status.relations_done
-            copied = share_text(status.bytes, status.bytes_planned)
-            words = f"{left_over:,} of {plural(status.relations, 'table')}; {copied} is copied"
+            left_over = status.progress.relations - status.progress.relations_done
+            copied = share_text(status.progress.bytes, status.progress.bytes_planned)
+            words = (
+                f"{left_over:,} of {plural(status.progress.relations, 'table')}; {copied} is copied"
+            )
         yield step_text(step.name), words
     if verify:
         yield "verify", verify
@@ -41,10 +43,10 @@ def left_json(left: RunDetail) -> dict[str, object]:
         "state": str(status.state),
         "active": status.active,
         "started_at": status.started_at,
-        "relations": status.relations,
-        "relations_done": status.relations_done,
-        "bytes": status.bytes,
-        "bytes_planned": status.bytes_planned,
+        "relations": status.progress.relations,
+        "relations_done": status.progress.relations_done,
+        "bytes": status.progress.bytes,
+        "bytes_planned": status.progress.bytes_planned,
         "steps": [
             {"name": step.name, "done": step.done, "items": step.items} for step in left.steps
         ],

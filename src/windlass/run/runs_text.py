@@ -34,13 +34,13 @@ def statuses_text(
     lines: list[tuple[str, ...]] = [header]
     lines += [_status(status, width) for status in statuses]
     blocks = list(table(lines, right={3, 4, 5}))
-    started = [status for status in statuses if status.external_run]
+    started = [status for status in statuses if status.started_by.external_run]
     if started:
         blocks += ["", "  Started by a scheduler:"]
         for status in started:
-            blocks += hang(status.external_run, width, f"    {status.run}  ")
-            if status.external_url:  # never broken into lines
-                blocks.append(f"    {' ' * len(status.run)}  {status.external_url}")
+            blocks += hang(status.started_by.external_run, width, f"    {status.run}  ")
+            if status.started_by.external_url:  # never broken into lines
+                blocks.append(f"    {' ' * len(status.run)}  {status.started_by.external_url}")
     resumable = [one for one in statuses if may_resume(one) and not is_half_undone(one)]
     for way in dict.fromkeys(map(_way_on, resumable)):
         blocks += ["", f"  {way}"]
@@ -48,12 +48,16 @@ def statuses_text(
         blocks += ["", f"  {status.run} is rolled back in part. To finish that:"]
         blocks.append(f"    {rollback(status.run)}")
     for status in statuses:
-        if status.backup and status.state is State.DONE:
-            blocks += ["", f"  {status.backup} has what {status.run} changed. To put it back:"]
+        if status.kept.backup and status.state is State.DONE:
+            blocks += ["", f"  {status.kept.backup} has what {status.run} changed. To put it back:"]
             blocks.append(f"    {rollback(status.run)}")
-        if status.set_aside and status.state is not State.ROLLED_BACK:
-            count = plural(status.set_aside, "object")
-            size = f" ({bytes_text(status.set_aside_bytes)})" if status.set_aside_bytes else ""
+        if status.kept.set_aside and status.state is not State.ROLLED_BACK:
+            count = plural(status.kept.set_aside, "object")
+            size = (
+                f" ({bytes_text(status.kept.set_aside_bytes)})"
+                if status.kept.set_aside_bytes
+                else ""
+            )
             blocks += ["", f"  {count}{size} set aside by {status.run}. To put them back:"]
             blocks.append(f"    {rollback(status.run)}")
     return "\n".join(blocks)
@@ -61,7 +65,7 @@ def statuses_text(
 
 def _way_on(status: RunStatus) -> str:
     """How a run that stopped is resumed."""
-    if status.external_run:
+    if status.started_by.external_run:
         return "Clear the failed tasks of its DAG run to resume."
     return "Run the same command again to resume."
 
@@ -79,8 +83,8 @@ def _status(status: RunStatus, width: int) -> tuple[str, ...]:
         status.run,
         state_text(status),
         _source(status, width),
-        f"{status.relations_done:,}/{status.relations:,}",
-        count_text(status.rows),
+        f"{status.progress.relations_done:,}/{status.progress.relations:,}",
+        count_text(status.progress.rows),
         _size(status),
         _verified(status),
     )
@@ -95,7 +99,7 @@ def _source(status: RunStatus, width: int) -> str:
 
 
 def _size(status: RunStatus) -> str:
-    return bytes_text(status.bytes) if status.bytes else ""
+    return bytes_text(status.progress.bytes) if status.progress.bytes else ""
 
 
 def _verified(status: RunStatus) -> str:
@@ -109,8 +113,8 @@ def state_text(status: RunStatus) -> str:
     state = str(status.state)
     if status.state is State.RUNNING:
         state = "running" if status.active else "killed"
-    if status.state not in ENDED and status.bytes_planned:
-        return f"{state} {min(status.bytes / status.bytes_planned, 1):.0%}"
+    if status.state not in ENDED and status.progress.bytes_planned:
+        return f"{state} {min(status.progress.bytes / status.progress.bytes_planned, 1):.0%}"
     return state
 
 
@@ -139,8 +143,8 @@ def detail_text(
                        f"    {rollback(status.run)}"])  # fmt: skip
     elif may_resume(status):
         blocks.append([f"  {_way_on(status)}"])
-    if status.set_aside and status.state is not State.ROLLED_BACK:
-        count = plural(status.set_aside, "object")
+    if status.kept.set_aside and status.state is not State.ROLLED_BACK:
+        count = plural(status.kept.set_aside, "object")
         blocks.append([f"  {count} set aside. To put them back:", f"    {rollback(status.run)}"])
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -154,18 +158,18 @@ def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
     if detail.options:
         words = ", ".join(f"{key}: {value}" for key, value in detail.options.items())
         yield "options", words
-    if status.external_run:
-        yield "started by", status.external_run
-        if status.external_url:
-            yield "see", status.external_url
+    if status.started_by.external_run:
+        yield "started by", status.started_by.external_run
+        if status.started_by.external_url:
+            yield "see", status.started_by.external_url
     yield "started", f"{moment(status.started_at)} UTC"
     if status.finished_at:
         yield "ended", f"{moment(status.finished_at)} UTC"
     if outcome and outcome.seconds:
         yield "took", seconds_text(outcome.seconds)
-    yield "tables", f"{status.relations_done:,} of {status.relations:,} copied"
-    size = f", {bytes_text(status.bytes)}" if status.bytes else ""
-    yield "rows", f"{status.rows:,}{size}"
+    yield "tables", f"{status.progress.relations_done:,} of {status.progress.relations:,} copied"
+    size = f", {bytes_text(status.progress.bytes)}" if status.progress.bytes else ""
+    yield "rows", f"{status.progress.rows:,}{size}"
     yield "verified", _verified(status)
     if outcome and outcome.message:
         yield "reason", outcome.message

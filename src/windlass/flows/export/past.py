@@ -16,7 +16,7 @@ from windlass.flows.export.publishing import Published
 from windlass.flows.export.records import UNFINISHED, Record, Records, in_progress
 from windlass.model.event import Emit
 from windlass.model.export import Manifest
-from windlass.model.outcome import RunDetail, RunStatus, State
+from windlass.model.outcome import Progress, RunDetail, RunStatus, StartedBy, State
 from windlass.model.past import Foreseen, Left, Others, Undone, cannot_skip
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -63,22 +63,20 @@ class ExportPast:
         return RunStatus(
             run=record.run,
             state=record.state,
-            external_run=record.external_run,
-            external_url=record.external_url,
             source=record.source,
             started_at=record.started_at,
             finished_at=record.finished_at,
-            relations_done=done,
-            relations=len(record.folders),
-            rows=outcome.rows if outcome else 0,
-            bytes=outcome.bytes if outcome else 0,
-            bytes_planned=0,
-            step="",
-            set_aside=0,
             flow="export",
             # a scheduler's run has no process between two tasks
             active=record.is_alive() or bool(record.external_run and is_running),
             verified=outcome.verified if outcome else "",
+            progress=Progress(
+                relations_done=done,
+                relations=len(record.folders),
+                rows=outcome.rows if outcome else 0,
+                bytes=outcome.bytes if outcome else 0,
+            ),
+            started_by=StartedBy(record.external_run, record.external_url),
         )
 
     def _written(self, record: Record) -> int:

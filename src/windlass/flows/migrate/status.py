@@ -12,7 +12,7 @@ from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.portions import TRANSFERS, expected_items
 from windlass.journal import records
 from windlass.journal.records import Line
-from windlass.model.outcome import RunDetail, RunStatus, State, StepStatus
+from windlass.model.outcome import Kept, Progress, RunDetail, RunStatus, State, StepStatus
 from windlass.model.plan import Plan
 
 
@@ -29,13 +29,15 @@ def _status(
     done = [item for item in plan.relations if all(chunk.id in copied for chunk in item.chunks)]
     return replace(
         run.status,
-        relations_done=len(done),
-        relations=len(plan.relations),
-        rows=sum(line.rows for line in lines),
-        bytes=sum(line.size_bytes for line in lines),
-        bytes_planned=plan.size_bytes,
-        step=lines[-1].step if lines else "",
-        set_aside=len(plan.set_aside),
+        progress=Progress(
+            relations_done=len(done),
+            relations=len(plan.relations),
+            rows=sum(line.rows for line in lines),
+            bytes=sum(line.size_bytes for line in lines),
+            bytes_planned=plan.size_bytes,
+            step=lines[-1].step if lines else "",
+        ),
+        kept=Kept(set_aside=len(plan.set_aside)),
         active=holder.startswith(control_name(run.run)) and run.state is State.RUNNING,
     )
 

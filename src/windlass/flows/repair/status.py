@@ -8,7 +8,7 @@ from windlass.engines.postgres.lock import read_holder
 from windlass.engines.postgres.session import Connection
 from windlass.flows.repair.steps import ROWS
 from windlass.journal import records
-from windlass.model.outcome import RunStatus, State
+from windlass.model.outcome import Kept, Progress, RunStatus, State
 
 
 def repair_status(connection: Connection, found: records.Run) -> RunStatus:
@@ -18,10 +18,12 @@ def repair_status(connection: Connection, found: records.Run) -> RunStatus:
     holder = read_holder(connection)
     return replace(
         found.status,
-        relations_done=repaired,
-        relations=repaired,
-        rows=sum((line.note or {}).get("copied", 0) for line in lines),
-        step=lines[-1].step if lines else "",
-        set_aside=len(lines),
+        progress=Progress(
+            relations_done=repaired,
+            relations=repaired,
+            rows=sum((line.note or {}).get("copied", 0) for line in lines),
+            step=lines[-1].step if lines else "",
+        ),
+        kept=Kept(set_aside=len(lines)),
         active=found.state is State.RUNNING and found.run in holder,
     )

@@ -18,19 +18,20 @@ from windlass.flows.rewrite.runs import (
 )
 from windlass.inplace import backup
 from windlass.journal import records
-from windlass.model.outcome import RunStatus, State
+from windlass.model.outcome import Kept, Progress, RunStatus, State
 from windlass.model.past import Left
 from windlass.model.relation import Name
 
 
 def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
     """One line of `windlass status`; without what only a plan says, if another version wrote it."""
-    done = int(found.state is State.DONE)
-    known = replace(found.status, source=found.source, relations_done=done, relations=1)
+    progress = Progress(relations_done=int(found.state is State.DONE), relations=1)
+    known = replace(found.status, source=found.source)
     try:
         plan = read_rewrite_plan(connection, found.run)
     except WindlassError:
-        return replace(known, rows=found.outcome.counts.get("written", 0) if found.outcome else 0)
+        rows = found.outcome.counts.get("written", 0) if found.outcome else 0
+        return replace(known, progress=replace(progress, rows=rows))
     lines = read_lines(connection, found.run)
     holder = read_holder(connection, relation_key(plan.oid))
     counts = count(plan, lines)
@@ -38,9 +39,8 @@ def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
     return replace(
         known,
         source=str(plan.table),
-        rows=counts["written"],
-        step=next(reversed(lines), ""),
-        backup=str(place) if plan.keeps_backup and place else "",
+        progress=replace(progress, rows=counts["written"], step=next(reversed(lines), "")),
+        kept=Kept(backup=str(place) if plan.keeps_backup and place else ""),
         active=found.state is State.RUNNING
         and (session_name(found.run) in holder or said_lately(connection, found)),
     )
