@@ -14,6 +14,7 @@ WindlassError              anything we can explain; `hint` says what to do
 ├── AlreadyDone            another process committed this item first
 ├── Different              the run is over: verification found differences, or rows made losses
 ├── ConstraintViolated     the data do not satisfy a constraint that is being made
+├── BadRecord              an input has records that cannot be loaded; nothing was changed
 └── Interrupted            the user said stop
 """
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from windlass.model.load import BadValue
     from windlass.model.outcome import Outcome
     from windlass.model.report import Difference, Loss, Problem
 
@@ -136,6 +138,15 @@ class Different(WindlassError):
 
 class ConstraintViolated(WindlassError):
     """Rows on the target break a constraint that is being made."""
+
+
+class BadRecord(WindlassError):
+    """Records of an input cannot be loaded, and no more may be set aside. The table is as it was.
+    `bad` has the first of them."""
+
+    def __init__(self, bad: Sequence[BadValue], *, hint: str = "") -> None:
+        super().__init__("; ".join(one.described for one in bad), hint=hint)
+        self.bad = tuple(bad)
 
 
 class Interrupted(WindlassError):

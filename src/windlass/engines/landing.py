@@ -1,0 +1,172 @@
+"""The interface of an engine whose tables, which are in use, rows are loaded into; and of what they
+are read from. See `windlass.engines.base` for sources and warehouses.
+
+Decides nothing and imports no driver. `windlass.engines.registry` chooses an engine by URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from windlass.engines.base import Facts
+from windlass.model.load import Counts, Field, Finding, Identity, Load, Staged, Table
+from windlass.model.outcome import Outcome, State
+from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.report import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class RawCsv:
+    """A file as COPY reads it: UTF-8, without its header. `null` is the unquoted text that stands
+    for NULL; None: none does."""
+
+    blocks: Iterator[bytes]
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str = '"'
+    null: str | None = None
+
+
+class Input(Protocol):
+    """One file, fetched and opened, or one query of an engine. Can be read several times."""
+
+    place: str  # for people, without secrets
+    fields: Sequence[Field]
+
+    @property
+    def identity(self) -> Identity: ...
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All records. A field without a type is Arrow text, NULL only where the input has one;
+        others have the type of `windlass.engines.base.arrow_type`.
+
+        Raises:
+            windlass.errors.BadRecord: a record cannot be read at all.
+        """
+
+    def raw(self) -> RawCsv | None:
+        """The file, if COPY reads exactly what `batches` reads, or refuses what that refuses."""
+
+    def line_of(self, record: int) -> int:
+        """Where a record (from 1) begins, as a line of the file from 1; 0 if it has none. Reads the
+        file again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRun:
+    """A run of loads in the journal of a target."""
+
+    run: str
+    state: State
+    source: str  # what was loaded, for people
+    config: Mapping[str, Any]  # what makes it the same run
+    plan: Mapping[str, Any]  # of JSON: what resuming and undoing need
+    external_run: str = ""
+    external_url: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    outcome: Outcome | None = None
+    lines: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    # by step and item: the notes of finished work
+
+
+class Landing(Protocol):
+    """A database with tables that rows are loaded into. A context manager: leaving it closes its
+    sessions. Its methods may be called by several threads at once.
+
+    What changes the database commits together with the journal line of its step and item, and does
+    nothing if that is there already.
+    """
+
+    place: str  # for people, without secrets
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def default_schema(self) -> str:
+        """Where a table without a schema is."""
+
+    def table(self, name: str) -> Table | None:
+        """A table by ``schema.table`` or ``table``; None if there is none.
+
+        Raises:
+            WindlassError: the database cannot be reached.
+        """
+
+    def survey(self, loads: Sequence[Load]) -> Sequence[Problem]:
+        """What would prevent these loads: privileges, expressions that the target refuses, keys
+        without an equality. Writes nothing."""
+
+    # runs
+
+    def runs(self) -> Sequence[LoadRun]:
+        """Every run of loads, the newest first; without their lines."""
+
+    def read(self, run: str) -> LoadRun | None:
+        """One run, with its lines."""
+
+    def begin(self, run: LoadRun) -> LoadRun:
+        """Journal a new run, or take over one that is there, from a process that is dead.
+
+        Raises:
+            Refused: another process is at work on it, or on one of its tables.
+        """
+
+    def working(self, run: str) -> AbstractContextManager[None]:
+        """While it lasts, others see that this process works on the run."""
+
+    def end(self, run: str, state: State, outcome: Outcome) -> None: ...
+
+    # the work
+
+    def stage(self, run: str, load: Load, number: int, source: Input) -> Staged:
+        """Copy the records of an input, which is the load's input of this `number`, into the run's
+        staging relation.
+
+        Raises:
+            BadRecord: a bad value, and no more may be set aside.
+        """
+
+    def check(self, run: str, load: Load) -> Sequence[Finding]:
+        """The expectations, and the rules of the key, that the staged rows break. Changes
+        nothing."""
+
+    def apply(self, run: str, load: Load) -> Counts:
+        """Load the staged rows, in one transaction with the before-image of what they change."""
+
+    def clean_up(self, run: str, load: Load) -> None:
+        """Drop what staging made."""
+
+    # the way back
+
+    def foresee(self, run: str) -> Foreseen | None:
+        """What `undo` would do; None if it is done.
+
+        Raises:
+            Refused: no such run is known.
+        """
+
+    def undo(self, run: str, others: Others) -> Undone:
+        """Put back the rows that are still what the run made of them.
+
+        Raises:
+            Refused: others have changed some of them, and `others` is to refuse.
+        """
+
+    def watermark(self, load: Load) -> str:
+        """The last watermark that was loaded into the table from the same input, as exact text;
+        empty if there is none."""
+
+    def cancel(self) -> None:
+        """Stop what other threads do: they raise Interrupted."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *fault: object) -> None: ...

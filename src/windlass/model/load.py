@@ -1,0 +1,271 @@
+"""Nouns of a load: which rows are taken, what becomes of them, and the results.
+
+A *table* is one in use, in the target; its rows are others' too. *Fields* are what an input has,
+*columns* what the table has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from windlass.model.export import Column, Kind
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+
+
+class Take(StrEnum):
+    """Which rows an input has."""
+
+    ALL = "all"  # all that there are: what it lacks is gone
+    SINCE = "since"  # those from a watermark on
+    WHERE = "where"  # those of a slice: all that the slice has
+
+
+class Matched(StrEnum):
+    """What becomes of a row whose key is in the table already."""
+
+    UPDATE = "update"
+    SKIP = "skip"
+    REFUSE = "refuse"  # nothing is loaded
+
+
+class Missing(StrEnum):
+    """What becomes of a row of the table that the input lacks."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    MARK = "mark"
+
+
+class Duplicates(StrEnum):
+    """What becomes of several rows of the input with one key."""
+
+    REFUSE = "refuse"  # nothing is loaded
+    LAST = "last"  # the last one is loaded
+
+
+@dataclass(frozen=True, slots=True)
+class LoadWords:
+    """The orthogonal words, and the short name that gave them, if one did."""
+
+    take: Take = Take.ALL
+    key: tuple[str, ...] = ()  # columns of the table; empty: rows are not looked for
+    matched: Matched = Matched.REFUSE
+    missing: Missing = Missing.KEEP
+    duplicates: Duplicates = Duplicates.REFUSE
+    history: bool = False  # a changed row is closed, and a new one added
+    name: str = ""  # "merge"; empty if the words were given one by one
+    last_by: str = ""  # the field by which the last duplicate is chosen; empty: the input's order
+    slice: str = ""  # SQL of the target over the table: which of its rows may be deleted
+    mark: str = ""  # the column that is set in rows that are missing
+    valid_from: str = (
+        "valid_from"  # columns of a history: when a row became true, and no longer was
+    )
+    valid_to: str = "valid_to"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What an input calls a column. Without a type of the input's own its values are exact text."""
+
+    name: str
+    column: Column | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells whether an input has changed; empty where it is not known."""
+
+    size_bytes: int = -1
+    sha256: str = ""
+    etag: str = ""
+    modified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of the table. `type` is the target's own."""
+
+    name: str
+    type: str
+    kind: Kind | None = None  # None: none of ours fits
+    not_null: bool = False
+    has_default: bool = False
+    generated: bool = False  # the server computes it: it cannot be given
+    longest: int = 0  # characters; 0: any number
+    precision: int = 0
+    scale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a load has to know of the target's table."""
+
+    name: Name
+    columns: tuple[TableColumn, ...]
+    keys: tuple[tuple[str, ...], ...] = ()  # unique, for all rows, checked at once
+    primary: tuple[str, ...] = ()
+    rows: int = -1  # about; -1: not known
+    problems: tuple[Problem, ...] = ()  # why nothing can be loaded into it
+
+    def column(self, name: str) -> TableColumn | None:
+        return next((one for one in self.columns if one.name == name), None)
+
+
+class Mask(StrEnum):
+    """How values are hidden."""
+
+    HASH = "hash"
+    NULL = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """How a column of the table gets its value: from a field, by SQL over the staged row, or NULL.
+
+    `type` is the table's, or the one that the column is created with.
+    """
+
+    column: str
+    type: str
+    field: str = ""
+    sql: str = ""
+    mask: Mask | None = None
+
+
+class Expect(StrEnum):
+    """Kinds of expectations."""
+
+    NOT_NULL = "not-null"
+    UNIQUE = "unique"
+    RANGE = "range"
+    ACCEPTED = "accepted"
+    FOREIGN_KEY = "foreign-key"
+    ROWS = "rows"
+    SQL = "sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What must hold of the staged rows, as they would arrive, before anything is changed."""
+
+    kind: Expect
+    columns: tuple[str, ...] = ()
+    low: str = ""  # of a range, or of the number of rows; empty: none
+    high: str = ""
+    accepted: tuple[str, ...] = ()
+    refers_to: str = ""  # schema.table.column
+    sql: str = ""
+    warns: bool = False  # instead of stopping the load
+
+    @property
+    def described(self) -> str:
+        """For people: ``range(total)``."""
+        return f"{self.kind}({', '.join(self.columns) or self.sql})"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An expectation that does not hold; `keys` are of some of its rows."""
+
+    expectation: Expectation
+    rows: int
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BadValue:
+    """A value, or a record, that cannot be loaded, and where it is."""
+
+    place: str  # the input
+    record: int  # from 1, without the header
+    reason: str  # "not an integer"; never the value
+    line: int = 0  # where the record begins; 0: the input has no lines
+    column: str = ""  # empty: the record itself is wrong
+    value: str = ""  # only if the user wants to see it
+
+    @property
+    def described(self) -> str:
+        where = f"line {self.line:,}" if self.line else f"record {self.record:,}"
+        column = f", column {self.column}" if self.column else ""
+        shown = f": {self.value!r}" if self.value else ""
+        return f"{self.place}: {where}{column}: {self.reason}{shown}"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What staging one input has done."""
+
+    rows: int
+    refused: int = 0  # set aside as bad
+    bad: tuple[BadValue, ...] = ()  # the first of those
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the rows."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0  # or marked, or closed
+    refused: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {
+            "read": self.read,
+            "inserted": self.inserted,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "deleted": self.deleted,
+            "refused": self.refused,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BadRules:
+    """What is done about bad values."""
+
+    most: int = 0  # how many rows are set aside; one more stops the load
+    shows_values: bool = False
+    keeps_failing: bool = False  # rows that fail an expectation stay in a table
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One load: which fields go into which columns of a table, and how."""
+
+    table: Table
+    words: LoadWords
+    fields: tuple[Field, ...]  # of every input, in their order
+    assigned: tuple[Assigned, ...]
+    expectations: tuple[Expectation, ...] = ()
+    creates: bool = False  # the table: it has no rows yet
+    adds: tuple[TableColumn, ...] = ()  # columns that the table lacks
+    bad: BadRules = BadRules()
+    function: str = ""  # of the user's, over batches: "package.module:name"
+    watermark: str = ""  # the field; take is since
+    inputs: tuple[str, ...] = ()  # their places, in the order of staging
+
+    @property
+    def name(self) -> str:
+        """Identifies it within a run."""
+        return str(self.table.name)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every field goes into a column as it is."""
+        simple = all(one.field and not one.sql and not one.mask for one in self.assigned)
+        return simple and not self.function and len(self.assigned) == len(self.fields)
+
+
+def summed(counts: Iterable[Counts]) -> Counts:
+    """Of several loads."""
+    totals = dict.fromkeys(Counts().as_dict(), 0)
+    for one in counts:
+        for word, number in one.as_dict().items():
+            totals[word] += number
+    return Counts(**totals)
