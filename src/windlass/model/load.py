@@ -63,7 +63,7 @@ class LoadWords:
     valid_from: str = (
         "valid_from"  # columns of a history: when a row became true, and no longer was
     )
-    valid_to: str = "valid_to"
+    valid_to: str = "valid_to"  # and when it no longer was
 
 
 @dataclass(frozen=True, slots=True)
