@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         clean,
         export,
         foresee_rollback,
+        load,
         migrate,
         plan,
         read_left,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from windlass.model.wording import spelled
     from windlass.planning.reviewed import Reviewed
     from windlass.spec.export import ExportSpec
+    from windlass.spec.load import LoadSpec
     from windlass.spec.migrate import Spec
     from windlass.spec.rewrite import RewriteSpec
 
@@ -53,6 +55,7 @@ _FOUND_IN = {
         "clean",
         "export",
         "foresee_rollback",
+        "load",
         "migrate",
         "plan",
         "read_left",
@@ -86,6 +89,7 @@ _FOUND_IN = {
     "windlass.model.wording": ("spelled",),
     "windlass.planning.reviewed": ("Reviewed",),
     "windlass.spec.export": ("ExportSpec",),
+    "windlass.spec.load": ("LoadSpec",),
     "windlass.spec.rewrite": ("RewriteSpec",),
     "windlass.spec.migrate": ("Spec",),
 }
@@ -97,6 +101,7 @@ __all__ = [  # noqa: RUF022 (grouped)
     "verify",
     "rewrite",
     "export",
+    "load",
     "run_spec",
     # with runs of the past
     "status",
@@ -111,6 +116,7 @@ __all__ = [  # noqa: RUF022 (grouped)
     "Spec",
     "RewriteSpec",
     "ExportSpec",
+    "LoadSpec",
     "Repairing",
     "Reviewed",
     # results

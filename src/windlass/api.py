@@ -1,4 +1,4 @@
-"""What `import windlass` offers: plan, migrate, verify, rewrite, export; and the runs of the past.
+"""What `import windlass` offers: plan, migrate, verify, rewrite, export, load; and past runs.
 
 Every function takes a spec, or the database whose journal is meant, and returns a noun of
 `windlass.model`. What happens in the meantime is passed to `emit`, as events (see
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from windlass.errors import BadSpec, Refused, WindlassError
-from windlass.flows.registry import JOURNAL_PAST, flow_named
+from windlass.flows.registry import PAST_AT, flow_named
 from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # a command needs one flow's spec, and few of the nouns
     from windlass.planning.reviewed import Reviewed
     from windlass.run.conduct import HasJobs
     from windlass.spec.export import ExportSpec
+    from windlass.spec.load import LoadSpec
     from windlass.spec.migrate import Spec
     from windlass.spec.rewrite import RewriteSpec
 
@@ -144,6 +145,16 @@ def export(
         BadSpec: source or warehouse cannot be understood.
     """
     return _conduct(flow_named("export"), spec, emit, run=run, restart=restart)
+
+
+def load(spec: LoadSpec, emit: Emit = ignore) -> Outcome:
+    """Load inputs into tables, or resume where an earlier run stopped. How it ended, and what has
+    become of the rows, is in the outcome.
+
+    Raises:
+        BadSpec: the spec names no target.
+    """
+    return run_spec(spec, emit)
 
 
 def _conduct(flow: Flow[Any], spec: HasJobs, emit: Emit, **given: Any) -> Outcome:
@@ -312,6 +323,6 @@ def clean(where: Where, lefts: Sequence[Left], emit: Emit = ignore) -> None:
 
 
 def _past(where: Where, purpose: str, emit: Emit | None = None) -> Past:
-    opened = resolve(JOURNAL_PAST if isinstance(where, str) else flow_named(where.flow).past)
+    opened = resolve(PAST_AT if isinstance(where, str) else flow_named(where.flow).past)
     past: Past = opened(where, purpose, emit)
     return past

@@ -3,6 +3,7 @@
 WindlassError              anything we can explain; `hint` says what to do
 ├── BadSpec                the user's words are wrong; nothing was tried (exit 2)
 ├── Refused                problems found before anything was written (exit 3)
+│   └── RowsRefused        of rows that were staged: no table has changed (exit 3)
 ├── Unreachable            a side cannot be reached now; nothing was written; run again (exit 4)
 ├── ConnectionLost         a server hung up; what was in flight rolled back; run again
 │   ├── SnapshotLost       the exported snapshot died with its holder
@@ -66,6 +67,15 @@ class Refused(WindlassError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(f"{len(problems)} problem(s) before the start")
         self.problems = tuple(problems)
+
+
+class RowsRefused(Refused):
+    """Rows of an input cannot be loaded. They were staged, and no table has changed; the run is
+    over."""
+
+    def __init__(self, problems: Sequence[Problem], *, hint: str = "") -> None:
+        super().__init__(problems)
+        self.hint = hint
 
 
 class Unreachable(WindlassError):

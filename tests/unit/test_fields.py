@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 
 import click
 import pytest
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from windlass.airflow.form import NAMED, fields_of, migration_fields
 from windlass.cli.commands import windlass
@@ -124,6 +124,8 @@ def kinds_of(annotation: Any, entry: Entry) -> set[Kind]:
         return {Kind.LIST, Kind.OTHER}
     if entry.choices:
         return {Kind.CHOICE} if [*annotation] == [*entry.choices] else set()
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {Kind.PAIRS, Kind.OTHER}
     plain: dict[Any, set[Kind]] = {
         bool: {Kind.FLAG},
         int: {Kind.NUMBER, Kind.SIZE},

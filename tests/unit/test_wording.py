@@ -13,6 +13,7 @@ import pytest
 import windlass as package
 from windlass.cli.commands import windlass
 from windlass.cli.spelling import as_option
+from windlass.flows.registry import entries_of, spec_flows
 from windlass.model.wording import PASSWORD, Spelling, all_spelled, as_keyword, spelled, word
 
 ROOT = Path(package.__file__).parent
@@ -69,6 +70,7 @@ def test_every_word_in_a_message_is_an_option_of_a_command() -> None:
         if isinstance(param, click.Option)
         for flag in param.opts
     }
+    known |= {entry.word for flow in spec_flows() for entry in entries_of(flow).values()}
     used = {name for path in sources(()) for name in words_in(path)}
     assert {"existing", "accept", "jobs", "restart"} <= used
     assert used - known == {PASSWORD} & used
@@ -83,7 +85,8 @@ def test_no_message_outside_of_a_shell_spells_an_option() -> None:
         if re.search(r"(?<![\w-])--[a-z]|[ (]--$", text)
     ]
     of_export = [f"export.py: {flag}" for flag in ("--include", "--query", "--load-column")]
-    flags = [*of_export, "rewrite.py: --target"]  # of fields
+    of_load = [f"load.py: {flag}" for flag in ("--column", "--type")]
+    flags = [*of_export, *of_load, "rewrite.py: --target"]  # of fields
     assert found == [f"spec/fields/{flag}" for flag in flags]
 
 

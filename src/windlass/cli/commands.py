@@ -338,6 +338,28 @@ def export(voice: Voice, /, run: str, restart: bool, dry_run: bool, **words: Any
 
 
 @windlass.command()
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@options.takes(*options.LOAD)
+@click.option("--dry-run", is_flag=True, help="Show what would be loaded, and change nothing.")
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def load(voice: Voice, /, files: tuple[str, ...], dry_run: bool, **words: Any) -> int:
+    """Load files, URLs and queries into tables that are in use.
+
+    FILE is a path, a URL (https, s3, gs, az, file) or a pattern; CSV, TSV, JSON, Parquet or Excel,
+    also compressed. Each table changes in one transaction; `windlass rollback` undoes a run. What
+    has not changed since it was loaded is not loaded again. See docs/load.md for the spec file.
+    """
+    from windlass import api
+
+    words["from"] = (*files, *words["from"])
+    spec = options.read_spec(voice, "load", words)
+    if dry_run:
+        return _plan(voice, spec)
+    return _run(voice, "load", lambda emit: api.load(spec, emit))
+
+
+@windlass.command()
 @click.option(
     "--scale",
     type=click.FloatRange(min=0, min_open=True),

@@ -7,6 +7,7 @@ Options of a spec are made from the entries in `windlass.spec.fields`, which loa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -14,6 +15,7 @@ import click
 
 from windlass.spec.fields.entry import Entry, Kind, Section
 from windlass.spec.fields.export import EXPORT as EXPORT_FIELDS
+from windlass.spec.fields.load import LOAD as LOAD_FIELDS
 from windlass.spec.fields.migrate import MIGRATE
 
 if TYPE_CHECKING:
@@ -27,11 +29,13 @@ Option = Callable[[Command], Command]
 FORMATS = ("text", "markdown", "json")
 
 
-def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+def _pairs(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...], *, empty: bool = False
+) -> dict[str, str]:
     found = {}
     for value in values:
         old, equals, new = value.partition("=")
-        if not (old and equals and new):
+        if not (old and equals and (new or empty)):
             form = (str(param.metavar) if isinstance(param, click.Option) else "").lower()
             raise click.BadParameter(f"{value!r} is not {form or 'old=new'}", ctx, param)
         found[old] = new
@@ -51,7 +55,7 @@ def option(entry: Entry, *, help_: str = "", hidden: bool = False) -> Option[Any
     if entry.kind in (Kind.LIST, Kind.PAIRS):
         kind["multiple"] = True
     if entry.kind is Kind.PAIRS:
-        kind["callback"] = _pairs
+        kind["callback"] = partial(_pairs, empty=entry.option.empty)
     names = [name for name in (entry.option.letter, entry.flag) if name]
     return click.option(*names, help=help_ or entry.help, hidden=hidden, **kind)
 
@@ -87,6 +91,7 @@ TO = option(EXPORT_FIELDS["to"], help_="Folder of exports, whose runs are meant.
 MOVE = _with_file(MIGRATE.values(), option)
 VERIFICATION = _with_file(MIGRATE.values(), _comparing)
 EXPORT = _with_file(EXPORT_FIELDS.values(), option)
+LOAD = _with_file(LOAD_FIELDS.values(), option)
 
 
 def of_flow(entries: Iterable[Entry]) -> tuple[Option[Any], ...]:
@@ -170,11 +175,8 @@ def read_any_spec(voice: Voice, words: Mapping[str, Any]) -> SpecModel:
 
 def _hidden(voice: Voice, spec: SpecModel) -> SpecModel:
     """Its secrets are never shown from now on."""
-    from pydantic import SecretStr
-
-    for value in dict(spec).values():
-        if isinstance(value, SecretStr):
-            voice.hide_passwords_of(value.get_secret_value())
+    for secret in spec.secrets:
+        voice.hide_passwords_of(secret)
     return spec
 
 

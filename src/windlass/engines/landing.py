@@ -14,11 +14,21 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from windlass.engines.base import Facts
 from windlass.model.load import Counts, Field, Finding, Identity, Load, Staged, Table
 from windlass.model.outcome import Outcome, State
-from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.past import Foreseen, Left, Others, Undone
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+STAGED = "stage_rows"  # a step of the journal; its items are "LOAD NUMBER", by `staged_item`
+APPLIED = "apply_rows"  # its items are the loads' names
+
+
+def staged_item(load: str, number: int) -> str:
+    """The item of the journal line for an input of a load."""
+    return f"{load} {number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,20 @@ class Landing(Protocol):
     def watermark(self, load: Load) -> str:
         """The last watermark that was loaded into the table from the same input, as exact text;
         empty if there is none."""
+
+    def left(self, run: str = "") -> Sequence[Left]:
+        """What ended runs left: staging and before-images; or one of them.
+
+        Raises:
+            Refused: no such run is known, or it is unfinished.
+        """
+
+    def clean(self, lefts: Sequence[Left]) -> None:
+        """Remove it for good, and forget the runs: they cannot be undone any more."""
+
+    def assets(self, table: Name) -> list[dict[str, str]]:
+        """The assets under which a scheduler's other jobs find a table, as of
+        `windlass.engines.base.Target.assets`."""
 
     def cancel(self) -> None:
         """Stop what other threads do: they raise Interrupted."""

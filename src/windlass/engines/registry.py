@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windlass.engines.base import Source, Target
+from windlass.engines.landing import Landing
 from windlass.errors import BadSpec, WindlassError
 from windlass.model.flow import resolve
 
@@ -18,6 +19,7 @@ class Engine:
     schemes: tuple[str, ...]
     source: str = ""
     target: str = ""
+    landing: str = ""  # takes a URL: tables in use, to load into
     extra: str = "export"  # of our distribution, with the libraries that it needs
 
 
@@ -26,12 +28,18 @@ ENGINES = (
         ("postgresql", "postgres"),
         source="windlass.engines.postgres.source:PostgresSource",
         target="windlass.engines.postgres.target:PostgresTarget",
+        landing="windlass.engines.postgres.landing:PostgresLanding",
     ),
-    Engine(("sqlite",), source="windlass.engines.sqlite.source:SqliteSource"),
+    Engine(
+        ("sqlite",),
+        source="windlass.engines.sqlite.source:SqliteSource",
+        landing="windlass.engines.sqlite.landing:SqliteLanding",
+    ),
     Engine(
         ("duckdb",),
         source="windlass.engines.duckdb.source:DuckDbSource",
         target="windlass.engines.duckdb.target:DuckDbTarget",
+        landing="windlass.engines.duckdb.landing:DuckDbLanding",
     ),
     Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
     Engine(("iceberg",), target="windlass.engines.iceberg.target:IcebergTarget", extra="iceberg"),
@@ -42,9 +50,12 @@ ENGINES = (
 _FILE = re.compile(r"(sqlite|duckdb):.*|\.{0,2}/.*|.*\.(db3?|sqlite3?|duckdb)", re.IGNORECASE)
 
 
+_PARTS = {"source": "source", "warehouse": "target", "target": "landing"}
+
+
 def engine_of(url: str, role: str) -> Engine:
-    """The engine for a URL in a `role` ("source" or "warehouse"). Anything that is not a URL is
-    PostgreSQL: a conninfo string or the name of a service.
+    """The engine for a URL in a `role` ("source", "warehouse" or "target", whose tables are in
+    use). Anything that is not a URL is PostgreSQL: a conninfo string or the name of a service.
 
     Raises:
         BadSpec: no engine has this scheme, or it is the path of a file. The message does not repeat
@@ -52,14 +63,14 @@ def engine_of(url: str, role: str) -> Engine:
     """
     scheme, colon, _ = url.partition("://")
     if not colon or "=" in scheme:
-        if role == "source" and "=" not in url and _FILE.fullmatch(url):
+        if role != "warehouse" and "=" not in url and _FILE.fullmatch(url):
             message = (
                 "give the URL of a file: sqlite:///folder/file.db, duckdb:///folder/file.duckdb"
             )
             raise BadSpec([f"{role}: {message}"])
         return ENGINES[0]
     wanted = scheme.partition("+")[0].lower()  # postgresql+psycopg:// is SQLAlchemy's
-    able = [one for one in ENGINES if (one.source if role == "source" else one.target)]
+    able = [one for one in ENGINES if getattr(one, _PARTS[role])]
     for one in able:
         if wanted in one.schemes:
             return one
@@ -89,6 +100,18 @@ def open_target(url: str, into: str = "") -> Target:
     engine = engine_of(url, "warehouse")
     target: Target = _opened(engine, engine.target, url, into)
     return target
+
+
+def open_landing(url: str) -> Landing:
+    """A target whose tables are in use. Connects to nothing yet.
+
+    Raises:
+        BadSpec: the URL cannot be understood.
+        WindlassError: the library for this engine is not installed.
+    """
+    engine = engine_of(url, "target")
+    landing: Landing = _opened(engine, engine.landing, url)
+    return landing
 
 
 def _opened(engine: Engine, place: str, *given: str) -> Any:

@@ -16,10 +16,11 @@ FLOWS = {
     "repair": "windlass.flows.repair.outline:REPAIR",
     "rewrite": "windlass.flows.rewrite.outline:REWRITE",
     "export": "windlass.flows.export.outline:EXPORT",
+    "load": "windlass.flows.load.outline:LOAD",
 }
 
-JOURNAL_PAST = "windlass.flows.past:JournalPast"
-"""The runs in a target's journal, of any flow."""
+PAST_AT = "windlass.flows.load.past:past_at"
+"""The runs that a target has a journal of, by its URL: of any flow, or in a file of loads."""
 
 
 def spec_flows() -> Iterator[Flow[Any]]:

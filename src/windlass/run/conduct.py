@@ -17,6 +17,7 @@ from windlass.errors import (
     Different,
     Interrupted,
     Refused,
+    RowsRefused,
     RunLost,
     SnapshotLost,
     Unreachable,
@@ -146,6 +147,8 @@ def _attempt(flow: Flow[Any], run: Conducted, jobs: int) -> tuple[Outcome, Windl
         return error.outcome, None
     except Different as error:
         return _different(run, error), None
+    except RowsRefused as error:
+        return _rows_refused(run, error), None
     except Interrupted:
         return _interrupted(flow, run), None
     except WindlassError as error:
@@ -159,6 +162,14 @@ def _different(run: Conducted, error: Different) -> Outcome:
         return outcome if outcome.differences else replace(outcome, differences=error.differences)
     hint = "repair it on the target; to accept it from the start: " + accepting(error.losses)
     return _ended(run, State.LOSSY, str(error), hint)
+
+
+def _rows_refused(run: Conducted, error: RowsRefused) -> Outcome:
+    """The run is over, and has changed nothing: another one begins once the input is right."""
+    outcome = replace(run.outcome(State.REFUSED, hint=error.hint), problems=error.problems)
+    with suppress(RunLost):
+        run.end(State.REFUSED, outcome)
+    return outcome
 
 
 def _interrupted(flow: Flow[Any], run: Conducted) -> Outcome:

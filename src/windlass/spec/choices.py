@@ -139,3 +139,44 @@ class Unmatched(StrEnum):
 
     REFUSE = "refuse"
     IGNORE = "ignore"
+
+
+class LoadName(StrEnum):
+    """Short names of what a load does with rows, each a set of `windlass.model.load` words."""
+
+    APPEND = "append"
+    INSERT = "insert"
+    MERGE = "merge"
+    REPLACE = "replace"
+    MIRROR = "mirror"
+    SLICE = "slice"
+    HISTORY = "history"
+
+
+class LoadSchema(StrEnum):
+    """What to do with fields that a load's table has no column for."""
+
+    REFUSE = "refuse"
+    ADD = "add"
+
+
+class InputFormat(StrEnum):
+    """Of the files of a load."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSONL = "jsonl"
+    JSON = "json"
+    PARQUET = "parquet"
+    EXCEL = "excel"
+
+
+class Packing(StrEnum):
+    """How the files of a load are compressed."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    BZ2 = "bz2"
+    XZ = "xz"
+    ZIP = "zip"

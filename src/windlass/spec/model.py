@@ -7,7 +7,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     WithJsonSchema,
 )
@@ -85,6 +86,16 @@ class SpecModel(BaseModel):
         """
         return validated(cls, words)
 
+    def faults(self) -> Sequence[str]:
+        """What options that are right in themselves cannot be together."""
+        return ()
+
+    @property
+    def secrets(self) -> Iterator[str]:
+        """What may hold passwords, and is never shown."""
+        values = (value for _, value in self)
+        yield from (one.get_secret_value() for one in values if isinstance(one, SecretStr))
+
     def config(self) -> dict[str, Any]:
         """The options that identify a run: without who runs it, how fast, and all secrets. A
         stopped run is resumed only if they are the same."""
@@ -146,10 +157,13 @@ def validated(model: type[M], data: Mapping[str, Any]) -> M:
         BadSpec: with every fault, the nearest valid key for an unknown one.
     """
     try:
-        return model.model_validate(data)
+        found = model.model_validate(data)
     except ValidationError as error:
         faults = [_explain(model, fault) for fault in error.errors()]
-        raise BadSpec(faults) from None
+        raise BadSpec(list(dict.fromkeys(faults))) from None
+    if isinstance(found, SpecModel) and (together := found.faults()):
+        raise BadSpec(together)
+    return found
 
 
 def _explain(model: type[BaseModel], fault: Any) -> str:
@@ -159,22 +173,43 @@ def _explain(model: type[BaseModel], fault: Any) -> str:
         import difflib  # only a fault needs it
 
         last = str(fault["loc"][-1])
-        inner = _inner(model, rest)
+        inner = _inner(model, (first, *rest))
         if (written := last.replace("-", "_")) != last and written in keys_of(inner).values():
             return f"unknown key {key!r}: here it is {written}, as Python spells names"
         near = difflib.get_close_matches(word_of(last), spec_keys(inner), n=1)
         return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     message = fault["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if meant := _nearest(fault):
+        message += f"; did you mean {meant!r}?"
     if isinstance(fault.get("input"), int):
         message += f", not {fault['input']}"
     return f"{key}: {message}" if key else message
 
 
-def _inner(model: type[BaseModel], rest: Sequence[str]) -> type[BaseModel]:
-    """The model that has the unknown key: a nested one if the error is inside it."""
-    if not rest:
-        return model
-    types = [one for field in model.model_fields.values() for one in get_args(field.annotation)]
-    nested = [one for one in types if isinstance(one, type) and issubclass(one, BaseModel)]
-    return nested[0] if nested else model
+def _nearest(fault: Any) -> str:
+    """Of a choice, the valid one that was probably meant."""
+    if fault["type"] not in ("enum", "literal_error") or not isinstance(fault["input"], str):
+        return ""
+    import difflib  # only a fault needs it
+
+    choices = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+    return next(iter(difflib.get_close_matches(fault["input"], choices, n=1)), "")
+
+
+def _inner(model: type[BaseModel], place: Sequence[str]) -> type[BaseModel]:
+    """The model that has the unknown key at a place: a nested one if the error is inside it."""
+    for key in place[:-1]:
+        named = {alias: model.model_fields[name] for name, alias in keys_of(model).items()}
+        if key in named:  # others number a list's items, or name a mapping's
+            nested = list(_models(named[key].annotation))
+            model = nested[0] if nested else model
+    return model
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a type is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for one in get_args(annotation):
+        yield from _models(one)

@@ -58,6 +58,7 @@ class Option:
     metavar: str | None = None
     letter: str = ""  # of the short form, such as -j
     flag: str = ""  # if it differs from the word
+    empty: bool = False  # of pairs: whether the second may be empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,331 @@
+"""The context of the flow `load`: the target with its journal, the inputs, and the plan of each
+load."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
+from typing import Any, Self
+
+from windlass.engines.landing import APPLIED, STAGED, Input, Landing, LoadRun
+from windlass.engines.registry import open_landing
+from windlass.errors import AlreadyFinished, BadSpec, Refused, WindlassError
+from windlass.flows.load.inputs import OpenInputs
+from windlass.flows.load.outline import LOAD
+from windlass.flows.load.reading import Prepared, prepare
+from windlass.flows.load.reporting import counts_of, relations_of
+from windlass.flows.load.runs import (
+    Started,
+    has_config,
+    journalled_plan,
+    loaded_by,
+    loads_of,
+    to_resume,
+    vanished_fields,
+)
+from windlass.flows.load.turns import Turns
+from windlass.loading.made import LoadPlan
+from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
+from windlass.model.flow import Handover, Result
+from windlass.model.outcome import Outcome, State
+from windlass.model.report import Problem
+from windlass.model.run_id import new_run_id
+from windlass.model.wording import word
+from windlass.run.story import Reporting, Story
+from windlass.spec.load import LoadSpec
+
+TARGET = "target"
+CHECKED = "check_rows"
+
+
+class Loading(Reporting):
+    """One process's part in a run of loads. Use as a context manager."""
+
+    def __init__(
+        self,
+        spec: LoadSpec,
+        emit: Emit = ignore,
+        *,
+        external_run: str = "",
+        external_url: str = "",
+        patient: bool = False,
+        run: str = "",
+    ) -> None:
+        """Connects to nothing yet. A run belongs to its `external_run`, or is the unfinished run of
+        this spec, or a new one; `run` is one that this process worked on before.
+
+        Raises:
+            BadSpec: no target is given, or it cannot be understood.
+            Refused: the library of its engine is not installed.
+        """
+        if spec.target is None:
+            raise BadSpec([f"no target: give {word(TARGET)}, or set WINDLASS_TARGET"])
+        self.spec, self.patient = spec, patient
+        self.story = Story(emit)
+        self.started = Started(external_run, external_url)
+        self.target: Landing = _opened(spec.target.get_secret_value())
+        self.prepared = Prepared()
+        self.run = run
+        self.at: LoadRun | None = None  # in the journal
+        self.ended: State | None = None
+        self.undone: Sequence[Problem] = ()
+        self.turns = Turns()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.target)
+        return self
+
+    def __exit__(self, *fault: Any) -> None:
+        self._stack.close()
+
+    # what the steps ask for
+
+    @property
+    def plans(self) -> tuple[LoadPlan, ...]:
+        """Of the loads that are to be done."""
+        return self.prepared.to_do
+
+    def plan(self, name: str) -> LoadPlan:
+        return next(one for one in self.plans if one.name == name)
+
+    def input(self, name: str, number: int) -> Input:
+        return self.prepared.inputs[name][number]
+
+    # the beginning
+
+    def begin(self) -> None:
+        """Prepare, find the run to resume, and journal it.
+
+        Raises:
+            Refused: with every problem; nothing was written.
+            AlreadyFinished: nothing has changed since it was loaded.
+        """
+        if self.at is not None:
+            return
+        found = self.prepare()
+        if self.prepared.problems:
+            raise Refused(self.prepared.problems)
+        if not self.plans:
+            raise AlreadyFinished(self._nothing_to_do())
+        resumed = found if found and found.run == self.run else None
+        self.at = self.target.begin(resumed or self._record())
+        if found and not resumed:
+            self._supersede(found)
+        self._stack.enter_context(self.target.working(self.run))
+        self.emit(self._planned(is_resumed=resumed is not None))
+        for notice in self.prepared.notices:
+            self.emit(Noticed(notice))
+        for one in self.prepared.plans:
+            if one.loaded_by:
+                self.emit(Noticed(f"{one.name}: {_unchanged(one)}"))
+
+    def prepare(self) -> LoadRun | None:
+        """Read the inputs and the tables; find what has been loaded before, and the run to resume.
+        Writes nothing to the target.
+
+        Raises:
+            WindlassError: something cannot be read.
+        """
+        runs = self.target.runs()
+        found = to_resume(runs, self.spec.config(), self.started.external_run)
+        self._check_external(found)
+        self.run = self.run or (found.run if found else new_run_id())
+        opening = self._stack.enter_context(OpenInputs(self.run, self.target, self.emit))
+        prepared = prepare(self.spec, self.target, opening)
+        earlier = [] if self.spec.again else [one for one in runs if one.run != self.run]
+        if found and not self._is_unchanged(found, prepared.plans):
+            earlier = [self.target.read(found.run) or found, *earlier]  # what it has applied stays
+            self.run = new_run_id()
+        self.prepared = replace(
+            prepared,
+            plans=tuple(
+                replace(one, loaded_by=loaded_by(one, earlier, self.target))
+                for one in prepared.plans
+            ),
+            problems=(*prepared.problems, *self._drift(prepared.plans, runs)),
+        )
+        return found
+
+    def _drift(self, plans: Sequence[LoadPlan], runs: Sequence[LoadRun]) -> list[Problem]:
+        found = []
+        for plan in plans:
+            for name in vanished_fields(plan, runs):
+                message = f"field {name}, which the last load had, is not in the input any more"
+                hint = (
+                    f"its column would get no more values; {word('schema', 'add')} if that is right"
+                )
+                found.append(Problem(plan.name, message, hint))
+        return found
+
+    def _check_external(self, found: LoadRun | None) -> None:
+        """Raises:
+        Refused: the scheduler's run began with other options.
+        AlreadyFinished: it is finished.
+        """
+        if found is None or not self.started.external_run:
+            return
+        if not has_config(found, self.spec.config()):
+            message = "began with other options, and this is still the same run"
+            hint = "give it those options, or begin a new run"
+            raise Refused([Problem(f"run {found.run}", message, hint)])
+        if found.state is State.DONE and found.outcome is not None:
+            raise AlreadyFinished(replace(found.outcome, already=True))
+
+    @staticmethod
+    def _is_unchanged(found: LoadRun, plans: Sequence[LoadPlan]) -> bool:
+        """Whether every input is what it was when the run began."""
+        marks = {one.name: one.mark for one in plans}
+        return all(marks.get(name) == one["mark"] for name, one in loads_of(found).items())
+
+    def _supersede(self, found: LoadRun) -> None:
+        """End a run whose inputs have changed since it began."""
+        message = f"inputs have changed since: run {self.run} loads them"
+        self.emit(Noticed(f"run {found.run} stopped, and its {message}"))
+        for plan in self.prepared.plans:
+            self.target.clean_up(found.run, plan.load)
+        outcome = found.outcome or Outcome(found.run, State.STOPPED, target=self.target.place)
+        self.target.end(found.run, State.STOPPED, replace(outcome, message=message, hint=""))
+
+    def is_applied(self, name: str) -> bool:
+        """Whether an earlier process has loaded it in this run."""
+        return self.at is not None and name in self.at.lines.get(APPLIED, {})
+
+    def _record(self) -> LoadRun:
+        places = [place for one in self.plans for place in one.load.inputs]
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        return LoadRun(
+            run=self.run,
+            state=State.RUNNING,
+            source=f"{places[0]}{more}" if places else "",
+            config=self.spec.config(),
+            plan=journalled_plan(self.prepared.plans),
+            external_run=self.started.external_run,
+            external_url=self.started.external_url,
+        )
+
+    def _planned(self, *, is_resumed: bool) -> FlowPlanned:
+        return FlowPlanned(
+            self.run,
+            {one.name: one.size_bytes for one in self.plans},
+            {one.name: 0 for one in self.plans},
+            source=self._source,
+            target=self.target.place,
+            resumed=is_resumed,
+            flow=LOAD.name,
+            doing=LOAD.words.doing,
+            steps=self.steps,
+            copy_steps=LOAD.copies,
+        )
+
+    @property
+    def _source(self) -> str:
+        return self._record().source
+
+    def _nothing_to_do(self) -> Outcome:
+        first, *rest = self.prepared.plans
+        message = f"{first.name}: {_unchanged(first)}"
+        if rest:
+            message = f"nothing to do: none of {len(rest) + 1} loads has changed inputs"
+        return Outcome(
+            first.loaded_by,
+            State.DONE,
+            source=self._source,
+            target=self.target.place,
+            message=message,
+            hint=f"{word('again')} loads it anyway",
+            already=True,
+        )
+
+    # what conducts it asks for
+
+    @property
+    def has_begun(self) -> bool:
+        return self.at is not None
+
+    @property
+    def run_id(self) -> str:
+        return self.run
+
+    def watching(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def end(self, state: State, outcome: Outcome) -> None:
+        if state is State.REFUSED:  # nothing is left to resume
+            for plan in self.plans:
+                self.target.clean_up(self.run, plan.load)
+        self.target.end(self.run, state, outcome)
+        self.ended = state
+
+    def hand_over(self) -> Handover:
+        return Handover({"run": self.run}, "resuming")
+
+    # what the runner asks for
+
+    def finished(self, step: str) -> Mapping[str, Result]:
+        """Of loads that are applied, whose staged rows may be gone. All else the target finds in
+        its journal itself."""
+        if self.at is None or step not in (STAGED, CHECKED):
+            return {}
+        done = [one for one in self.plans if self.is_applied(one.name)]
+        if step == CHECKED:
+            return {one.name: {} for one in done}
+        staged, names = self.at.lines.get(STAGED, {}), {one.name for one in done}
+        return {item: note for item, note in staged.items() if item.rpartition(" ")[0] in names}
+
+    def recover(self, error: WindlassError) -> None:
+        """Each call of the target opens what it needs."""
+
+    def cancel(self) -> None:
+        self.turns.stop()
+        self.target.cancel()
+
+    def leave(self) -> None:
+        """A worker thread holds nothing between items."""
+
+    # what other processes ask for
+
+    @property
+    def handle(self) -> Result:
+        return {"run": self.run}
+
+    def join(self, handle: Result) -> None:
+        """Work in the run that another process has begun."""
+        self.run = handle["run"]
+        self.prepare()
+        self.at = self.target.read(self.run)
+
+    def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    # the end
+
+    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+        outcome = Outcome(
+            run=self.run,
+            state=state,
+            relations=relations_of(self.plans, self.results),
+            counts=counts_of(self.results),
+            source=self._source,
+            target=self.target.place,
+            resumed=self.at is not None and bool(self.at.lines),
+            message=message,
+            hint=hint,
+        )
+        return self.story.complete(outcome)
+
+
+def _unchanged(plan: LoadPlan) -> str:
+    one = len(plan.load.inputs) == 1
+    inputs, it = ("the input is", "it") if one else ("all inputs are", "them")
+    return f"nothing to do: {inputs} as run {plan.loaded_by} has loaded {it}"
+
+
+def _opened(url: str) -> Landing:
+    try:
+        return open_landing(url)
+    except BadSpec:
+        raise
+    except WindlassError as error:
+        raise Refused([Problem(TARGET, str(error), error.hint)]) from error

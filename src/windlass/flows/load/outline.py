@@ -1,0 +1,66 @@
+"""The flow `load` as data: its steps and their order. Imports no driver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windlass.model.flow import Flow, Words, step_in
+
+_LOAD = "windlass.flows.load.steps"
+
+LOAD: Flow[Any] = Flow(
+    "load",
+    (
+        step_in(
+            _LOAD,
+            "read_inputs",
+            opens=True,
+            doc="Opens the inputs, fits their fields to the tables, and refuses what cannot be.",
+        ),
+        step_in(
+            _LOAD,
+            "stage_rows",
+            "read_inputs",
+            items="staged_items",
+            doc="Copies the records of each input into a staging table.",
+        ),
+        step_in(
+            _LOAD,
+            "check_rows",
+            "stage_rows",
+            items="load_items",
+            pipelined=True,
+            doc="Checks keys and expectations on the staged rows.",
+        ),
+        step_in(
+            _LOAD,
+            "judge_rows",
+            "check_rows",
+            reads=("check_rows", "stage_rows"),
+            doc="Refuses the run if rows of any load cannot be loaded: nothing has changed yet.",
+        ),
+        step_in(
+            _LOAD,
+            "apply_rows",
+            "judge_rows",
+            items="load_items",
+            doc="Loads the staged rows into each table, in one transaction that can be undone.",
+        ),
+        step_in(
+            _LOAD,
+            "clean_up",
+            "apply_rows",
+            items="load_items",
+            doc="Drops the staging tables.",
+        ),
+    ),
+    context="windlass.flows.load.context:Loading",
+    spec="windlass.spec.load:LoadSpec",
+    entries="windlass.spec.fields.load:LOAD",
+    known_by="loads",
+    past="windlass.flows.load.past:past_of",
+    plan="windlass.flows.load.planned:plan_load",
+    lineage="windlass.flows.load.lineage:lineage_of",
+    words=Words("load", "Loading", "Loaded", "load", "Reading the inputs"),
+    copies=("stage_rows",),
+)

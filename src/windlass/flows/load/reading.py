@@ -1,0 +1,83 @@
+"""Opens the inputs of a spec, reads the tables, and makes the plan of each load."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from windlass.engines.landing import Input, Landing
+from windlass.flows.load.inputs import OpenInputs, opened_of
+from windlass.loading.created import types_for
+from windlass.loading.made import LoadPlan, make
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.spec.load import LoadSpec, OneLoad
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Every load of a run with its inputs, and all that prevents them."""
+
+    plans: tuple[LoadPlan, ...] = ()
+    inputs: Mapping[str, Sequence[Input]] = field(default_factory=dict)  # by load
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def to_do(self) -> tuple[LoadPlan, ...]:
+        """Those that have not been loaded before."""
+        return tuple(one for one in self.plans if not one.loaded_by)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return tuple(text for one in self.plans for text in one.notices)
+
+
+def prepare(spec: LoadSpec, target: Landing, opening: OpenInputs) -> Prepared:
+    """Find everything that would stop the loads. Writes nothing to the target.
+
+    Raises:
+        WindlassError: the target, or an input, cannot be reached now.
+    """
+    made = [_prepared(one, target, opening) for one in spec.wanted]
+    plans = [plan for plan, _ in made]
+    problems = [*_twice(plans), *(fault for one in plans for fault in one.problems)]
+    if not problems:
+        problems += target.survey([one.load for one in plans])
+    return Prepared(
+        tuple(plans),
+        {plan.name: inputs for plan, inputs in made},
+        tuple(dict.fromkeys(problems)),
+    )
+
+
+def _prepared(
+    one: OneLoad, target: Landing, opening: OpenInputs
+) -> tuple[LoadPlan, Sequence[Input]]:
+    table = target.table(one.into)
+    name = table.name if table else name_of(one.into, target.default_schema)
+    inputs, opened = opened_of(one, target, name, opening)
+    types: dict[str, str] = {}
+    problems: tuple[Problem, ...] = ()
+    if table is None or one.schema_ == "add":
+        types, problems = types_for(one, opened.fields, inputs, table, target.facts.engine)
+    plan = make(one, name, table, replace(opened, problems=(*opened.problems, *problems)), types)
+    return plan, inputs
+
+
+def name_of(into: str, default_schema: str) -> Name:
+    """Of a table that need not exist: ``schema.table`` or ``table``."""
+    if "." in into:
+        return Name.read(into)
+    return Name(default_schema, into.strip('"'))
+
+
+def _twice(plans: Sequence[LoadPlan]) -> list[Problem]:
+    """A run loads a table once: its staging table and its before-image have the table's name."""
+    counts = Counter(one.name for one in plans)
+    hint = "make it one load with both inputs, or load one after the other in two runs"
+    return [
+        Problem(name, f"{count} loads of this run go into it", hint)
+        for name, count in counts.items()
+        if count > 1
+    ]

@@ -1,0 +1,98 @@
+"""Runs of loads in a target's journal: which one to resume, and what has been loaded before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.engines.landing import APPLIED, Landing, LoadRun
+from windlass.loading.made import LoadPlan
+from windlass.model.outcome import UNFINISHED, State
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What started a run, if not a command."""
+
+    external_run: str = ""
+    external_url: str = ""
+
+
+def to_resume(
+    runs: Sequence[LoadRun], config: Mapping[str, Any], external_run: str
+) -> LoadRun | None:
+    """The newest run of this external run; without one the newest of the same config, if it has
+    not ended. `runs` are the newest first."""
+    if external_run:
+        same = (one for one in runs if one.external_run == external_run)
+        return next((one for one in same if one.state is not State.ROLLED_BACK), None)
+    newest = next((one for one in runs if _same(one.config, config)), None)
+    return newest if newest and newest.state in UNFINISHED and not newest.external_run else None
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return dict(one) == dict(other)
+
+
+def has_config(run: LoadRun, config: Mapping[str, Any]) -> bool:
+    return _same(run.config, config)
+
+
+def journalled_plan(plans: Iterable[LoadPlan]) -> dict[str, Any]:
+    """What the journal keeps of the plans: enough to find out later whether the same would be
+    loaded again."""
+    return {
+        "loads": {
+            one.name: {
+                "config": one.config,
+                "mark": one.mark,
+                "inputs": list(one.load.inputs),
+                "fields": [it.name for it in one.load.fields],
+                "words": one.load.words.name,
+                "bytes": one.size_bytes,
+                "loaded_by": one.loaded_by,
+            }
+            for one in plans
+        }
+    }
+
+
+def loads_of(run: LoadRun) -> Mapping[str, Mapping[str, Any]]:
+    """By load, what `journalled_plan` has kept."""
+    found: Mapping[str, Mapping[str, Any]] = run.plan.get("loads", {})
+    return found
+
+
+def loaded_by(plan: LoadPlan, runs: Iterable[LoadRun], target: Landing) -> str:
+    """The run that has loaded the same input in the same way, if no other input has been since;
+    empty if it is not known whether the input has changed."""
+    if not plan.mark:
+        return ""
+    for run in runs:
+        kept = loads_of(run).get(plan.name)
+        if kept is None or kept["config"] != plan.config or run.state is State.ROLLED_BACK:
+            continue
+        if kept["loaded_by"]:  # there was nothing to do
+            continue
+        if _is_applied(run, plan.name, target):
+            return run.run if kept["mark"] == plan.mark else ""
+    return ""
+
+
+def _is_applied(run: LoadRun, name: str, target: Landing) -> bool:
+    if run.state is State.DONE:
+        return True
+    found = target.read(run.run)
+    return found is not None and name in found.lines.get(APPLIED, {})
+
+
+def vanished_fields(plan: LoadPlan, runs: Iterable[LoadRun]) -> tuple[str, ...]:
+    """Fields that the newest finished run of this load had, and its input now lacks: their columns
+    would silently get no more values."""
+    for run in runs:
+        kept = loads_of(run).get(plan.name)
+        if kept and kept["config"] == plan.config and run.state is State.DONE:
+            now = {one.name for one in plan.load.fields}
+            return tuple(name for name in kept["fields"] if name not in now)
+    return ()

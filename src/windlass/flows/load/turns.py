@@ -1,0 +1,42 @@
+"""One after the other, in a given order, whichever thread comes first."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from windlass.errors import Interrupted
+
+
+class Turns:
+    """Who is done, and who waits. A runner starts items in their order, so that the first one is
+    never kept waiting by those after it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._done: set[str] = set()
+        self._over = False
+
+    @contextmanager
+    def of(self, name: str, order: Sequence[str]) -> Iterator[None]:
+        """Wait for those before this one. A failed turn may be tried again.
+
+        Raises:
+            Interrupted: one before it has failed for good.
+        """
+        before = set(order[: order.index(name)])
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or before <= self._done)
+            if self._over:
+                raise Interrupted("stopped on request")
+        yield
+        with self._changed:
+            self._done.add(name)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Let nobody begin any more."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()

@@ -1,0 +1,116 @@
+"""Makes the plan of one load from its spec, the fields of its inputs, and the table. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from windlass.loading.checks import notices, table_problems
+from windlass.loading.columns import Fitted, fit
+from windlass.loading.expectations import expectations_of
+from windlass.loading.words import contradictions, words_of
+from windlass.model.digest import digest
+from windlass.model.load import BadRules, Field, Identity, Load, LoadWords, Table
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.model.wording import word
+from windlass.spec.load import OneLoad, config_of
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known of a load's inputs: their places, the fields that all of them have, and what
+    tells whether they have changed."""
+
+    places: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()
+    identities: tuple[Identity, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """The same as long as no input changes; empty if that is not known of one."""
+        known = [one.sha256 or one.etag for one in self.identities]
+        if not known or not all(known):
+            return ""
+        return digest(list(zip(self.places, known, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """One load, and what is known of it before it begins."""
+
+    load: Load
+    config: str  # identifies it among the loads of all runs
+    mark: str = ""  # of its inputs: the same while they do not change
+    fitted: Fitted = field(default_factory=Fitted)
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[str, ...] = ()
+    size_bytes: int = 0  # of all inputs, as far as known
+    loaded_by: str = ""  # the run that has loaded the same, if nothing is to be done
+    allows_empty: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.load.name
+
+
+def make(
+    spec: OneLoad,
+    name: Name,
+    table: Table | None,
+    opened: Opened,
+    types: Mapping[str, str] | None = None,
+) -> LoadPlan:
+    """The plan of a load into a table, which is None if there is none of this name. `types` are the
+    target's for fields that columns are created for."""
+    words = words_of(spec)
+    problems = [*contradictions(spec, subject=str(name)), *opened.problems]
+    creates = table is None
+    known = table or Table(name, ())
+    problems += known.problems
+    if creates and not spec.create:
+        problems.append(_no_table(name))
+    fitted = Fitted()
+    if opened.fields and (table is not None or spec.create):
+        fitted = fit(spec, opened.fields, known, types or {}, creates=creates)
+        problems += fitted.problems
+        problems += _faults(spec, words, known, fitted)
+    if creates:
+        known = replace(known, columns=fitted.adds)
+        if words.key and not words.history:
+            known = replace(known, keys=(words.key,), primary=words.key)
+    load = Load(
+        table=known,
+        words=words,
+        fields=opened.fields,
+        assigned=fitted.assigned,
+        expectations=expectations_of(spec, words),
+        creates=creates,
+        adds=() if creates else fitted.adds,
+        bad=BadRules(spec.max_bad, spec.show_values, spec.keep_failing),
+        function=spec.function or "",
+        watermark=spec.since,
+        inputs=opened.places,
+    )
+    return LoadPlan(
+        load,
+        config=digest(config_of(spec)),
+        mark=opened.mark,
+        fitted=fitted,
+        problems=tuple(dict.fromkeys(problems)),
+        notices=tuple(notices(words, known)),
+        size_bytes=sum(max(one.size_bytes, 0) for one in opened.identities),
+        allows_empty=spec.allow_empty,
+    )
+
+
+def _no_table(name: Name) -> Problem:
+    hint = f"create it, or let the load do so with {word('create')}"
+    return Problem(str(name), "there is no such table in the target", hint)
+
+
+def _faults(spec: OneLoad, words: LoadWords, table: Table, fitted: Fitted) -> Sequence[Problem]:
+    whole = replace(table, columns=(*table.columns, *fitted.adds))
+    filled = [one.column for one in fitted.assigned]
+    return list(table_problems(words, whole, filled, expectations_of(spec, words)))

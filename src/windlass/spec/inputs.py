@@ -1,0 +1,297 @@
+"""What a load reads, and how its files are written: the parts of a load's spec."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from windlass.model.digest import digest
+from windlass.model.load import Mask
+from windlass.spec.model import Words, describe_attributes
+from windlass.spec.tables import with_underscores
+
+REMOTE = ("http", "https", "s3", "gs", "az", "file")
+
+
+def _or_text(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Describe the properties, and say that a text alone is taken as well."""
+    describe_attributes(schema, model)
+    mapping = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string"}, mapping]
+
+
+def _character(value: str) -> str:
+    value = {"tab": "\t", "\\t": "\t", "space": " "}.get(value, value)
+    if len(value) > 1 or value in ("\n", "\r"):
+        raise ValueError("is one character, or `tab`, or empty for none")
+    return value
+
+
+Character = Annotated[str, AfterValidator(_character)]
+
+
+class CsvSpec(BaseModel):
+    """How a CSV file is written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
+
+    delimiter: Character | None = None
+    """One character, or `tab`. Default: a comma; in TSV a tab."""
+    quote: Character = '"'
+    """Around values that hold delimiters or line breaks; empty: there are no quotes."""
+    escape: Character = ""
+    """Before a quote inside quotes; empty: a quote is doubled there."""
+    header: bool = True
+    """Whether the first line has the fields' names."""
+    names: Words = ()
+    """The fields' names, instead of the header's."""
+    null: Words = ()
+    """Unquoted texts that stand for NULL. Default: none, and an empty field is an empty text."""
+    encoding: str = "utf-8"
+    """As Python names it; UTF-8 may begin with a byte order mark."""
+    skip: Annotated[int, Field(ge=0)] = 0
+    """How many lines are before the header."""
+    comment: Character = ""
+    """What begins a line that is not a record; empty: nothing does."""
+    decimal: Literal[".", ","] = "."
+    """Between a number's whole part and its fraction."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_a_word(cls, data: Any) -> Any:
+        """YAML reads the key `null` as no value."""
+        if isinstance(data, dict) and None in data:
+            data = {"null" if key is None else key: value for key, value in data.items()}
+        return with_underscores(data)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> CsvSpec:
+        _codec(self.encoding)
+        if not self.header and not self.names:
+            raise ValueError("without a header, give the fields' names")
+        marks = [one for one in (self.delimiter or ",", self.quote, self.comment) if one]
+        if len(set(marks)) < len(marks):
+            raise ValueError("delimiter, quote and comment are different characters")
+        return self
+
+
+def _codec(name: str) -> None:
+    import codecs
+
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"encoding: {name!r} is not one that Python knows") from None
+
+
+class ApiSpec(BaseModel):
+    """A JSON API that gives records in pages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=describe_attributes)
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    """Of the first page."""
+    records: str = ""
+    """Where the array of records is in a page, such as `data.items`. Default: the page is it."""
+    next: str = ""
+    """Where the next page's URL is in a page, such as `links.next`; or `link`: the header."""
+    cursor: str = ""
+    """Where the next page's cursor is in a page, such as `meta.cursor`."""
+    cursor_parameter: str = "cursor"
+    """The parameter of the URL that the cursor is given in."""
+    page: str = ""
+    """The parameter of the URL for the page's number; a page without records is the last."""
+    first_page: int = 1
+    """The number of the first page."""
+    token_env: str = ""
+    """The variable of the environment that has the token; the token itself is in no file."""
+    token_header: str = "Authorization"
+    """The header that the token is sent in."""
+    token_prefix: str = "Bearer "
+    """What is before the token in it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dashes_are_underscores(cls, data: Any) -> Any:
+        return with_underscores(data)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> ApiSpec:
+        if sum(map(bool, (self.next, self.cursor, self.page))) > 1:
+            raise ValueError("give one of next, cursor and page")
+        return self
+
+
+def _database(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("is empty")
+    return value
+
+
+class InputSpec(BaseModel):
+    """A file, URL or pattern; or a query or relation of a database; or an API."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_text)
+
+    path: str = ""
+    """A file, URL or shell pattern; a text alone means this."""
+    source: Annotated[SecretStr | None, BeforeValidator(_database)] = None
+    """A database to read from: `postgresql://`, `sqlite:///path` or `duckdb:///path`."""
+    query: str = ""
+    """A SELECT of the source's, whose columns all have names."""
+    relation: str = ""
+    """A table or view of the source, schema.table."""
+    api: ApiSpec | None = None
+    """A JSON API that gives records in pages."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_text_is_a_path(cls, data: Any) -> Any:
+        return {"path": data} if isinstance(data, str) else with_underscores(data)
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> InputSpec:
+        given = [self.path, self.source, self.api]
+        if sum(map(bool, given)) != 1:
+            raise ValueError("give a path, a source with a query or relation, or an api")
+        if self.source and bool(self.query) == bool(self.relation):
+            raise ValueError("a source needs either query or relation")
+        if not self.source and (self.query or self.relation):
+            raise ValueError("query and relation are of a source, which is not given")
+        if "://" in self.path and (scheme := self.path.partition("://")[0]) not in REMOTE:
+            hint = _instead_of(scheme)
+            raise ValueError(f"{scheme}:// is not one of {', '.join(REMOTE)}{hint}")
+        return self
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is read from a database."""
+        return self.source is not None
+
+    @property
+    def described(self) -> str:
+        """For people, and for telling runs apart: without secrets, the same for the same input."""
+        if self.source:
+            what = self.relation or digest(self.query)[:12]
+            return f"{_without_secrets(self.source.get_secret_value())} {what}"
+        if self.api:
+            rest = self.api.model_dump(mode="json", exclude={"url"}, exclude_defaults=True)
+            return f"{_without_secrets(self.api.url)} {digest(sorted(rest.items()))[:12]}"
+        return _without_secrets(self.path)
+
+
+def _instead_of(scheme: str) -> str:
+    if scheme.partition("+")[0] in ("postgresql", "postgres", "sqlite", "duckdb"):
+        return (
+            "; a database is given as {source: URL, query: SELECT} or {source: URL, relation: NAME}"
+        )
+    return ""
+
+
+_CONNINFO = re.compile(r"\s*[a-z_]+\s*=")
+
+
+def _without_secrets(text: str) -> str:
+    """A URL without its user's password; of its parameters a hash, as they may hold tokens."""
+    if _CONNINFO.match(text):
+        kept = re.findall(r"\b(?:host|port|dbname|service)\s*=\s*\S+", text)
+        return " ".join(kept)
+    if "://" not in text:
+        return text
+    parts = urlsplit(text)
+    query = f"?{digest(parts.query)[:12]}" if parts.query else ""
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}{query}"
+
+
+def _or_text_or_null(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    _or_text(schema, model)
+    schema["anyOf"].append({"type": "null"})
+
+
+class ColumnSpec(BaseModel):
+    """Of a field: the column that it goes into. Of a column: how it gets its values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_text_or_null)
+
+    to: str = ""
+    """The column that the field goes into; a text alone means this."""
+    drop: bool = False
+    """Leave the field out; `null` alone means this."""
+    from_: Annotated[str, Field(alias="from")] = ""
+    """The field that the column comes from; by default that of the same name."""
+    sql: str = ""
+    """SQL of the target over the fields of the row."""
+    value: bool | int | float | str | None = None
+    """The same value for every row."""
+    mask: Mask | None = None
+    """`hash`: an HMAC with the key in $WINDLASS_HASH_KEY; `null`: no value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: Any) -> Any:
+        if data is None or data == "":
+            return {"drop": True}
+        if isinstance(data, dict) and "mask" in data and data["mask"] is None:
+            return {**data, "mask": "null"}  # as YAML reads it without quotes
+        return {"to": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> ColumnSpec:
+        fixed = "value" in self.model_fields_set
+        given = (self.to, self.drop, self.sql, fixed, self.from_ or self.mask)
+        if sum(map(bool, given)) != 1:
+            raise ValueError("is one of to, drop, sql and value, or from and mask")
+        return self
+
+
+class ExpectSpec(BaseModel):
+    """What must hold of the rows: one of these, and how severe it is if it does not."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_text)
+
+    not_null: Words = ()
+    """Columns that have a value in every row."""
+    unique: Words = ()
+    """Columns whose values together are different in every row."""
+    range: dict[str, tuple[int | float | str | None, int | float | str | None]] = Field(
+        default_factory=dict
+    )
+    """Columns to their lowest and highest value, or null for none: `{total: [0, null]}`."""
+    accepted: dict[str, tuple[bool | int | float | str, ...]] = Field(default_factory=dict)
+    """Columns to the values that they may have: `{state: [new, paid]}`."""
+    foreign_key: dict[str, str] = Field(default_factory=dict)
+    """Columns to the `schema.table.column` that has each of their values."""
+    rows: tuple[int | None, int | None] | None = None
+    """How many rows there are, at least and at most: `[1, null]`."""
+    sql: str = ""
+    """A condition in the target's SQL; a text alone means this."""
+    severity: Literal["stop", "warn"] = "stop"
+    """`stop` the load, or only `warn`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_text_is_a_condition(cls, data: Any) -> Any:
+        return {"sql": data} if isinstance(data, str) else with_underscores(data)
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> ExpectSpec:
+        given = (self.not_null, self.unique, self.range, self.accepted, self.foreign_key,
+                 self.rows, self.sql)  # fmt: skip
+        if sum(map(bool, given)) != 1:
+            raise ValueError(
+                "is one of not-null, unique, range, accepted, foreign-key, rows and sql"
+            )
+        return self
