@@ -6,13 +6,22 @@ Decides nothing and imports no driver. `windlass.engines.registry` chooses an en
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
 
 from windlass.engines.base import Facts
-from windlass.model.load import Counts, Field, Finding, Identity, Load, Staged, Table
+from windlass.model.load import (
+    Counts,
+    Field,
+    Finding,
+    Identity,
+    Load,
+    LoadRun,
+    Staged,
+    Table,
+)
 from windlass.model.outcome import Outcome, State
 from windlass.model.past import Foreseen, Left, Others, Undone
 from windlass.model.relation import Name
@@ -20,6 +29,8 @@ from windlass.model.report import Problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+__all__ = ["APPLIED", "STAGED", "Input", "Landing", "LoadRun", "RawCsv", "staged_item"]
 
 
 STAGED = "stage_rows"  # a step of the journal; its items are "LOAD NUMBER", by `staged_item`
@@ -66,24 +77,6 @@ class Input(Protocol):
     def line_of(self, record: int) -> int:
         """Where a record (from 1) begins, as a line of the file from 1; 0 if it has none. Reads the
         file again."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadRun:
-    """A run of loads in the journal of a target."""
-
-    run: str
-    state: State
-    source: str  # what was loaded, for people
-    config: Mapping[str, Any]  # what makes it the same run
-    plan: Mapping[str, Any]  # of JSON: what resuming and undoing need
-    external_run: str = ""
-    external_url: str = ""
-    started_at: str = ""
-    finished_at: str = ""
-    outcome: Outcome | None = None
-    lines: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    # by step and item: the notes of finished work
 
 
 class Landing(Protocol):

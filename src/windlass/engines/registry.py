@@ -19,7 +19,8 @@ class Engine:
     schemes: tuple[str, ...]
     source: str = ""
     target: str = ""
-    landing: str = ""  # takes a URL: tables in use, to load into
+    landing: str = ""  # takes a URL, and `runs`: tables in use, to load into
+    runs: str = ""  # what keeps the runs of loads, where that is not the engine itself
     extra: str = "export"  # of our distribution, with the libraries that it needs
 
 
@@ -28,7 +29,8 @@ ENGINES = (
         ("postgresql", "postgres"),
         source="windlass.engines.postgres.source:PostgresSource",
         target="windlass.engines.postgres.target:PostgresTarget",
-        landing="windlass.engines.postgres.landing:PostgresLanding",
+        landing="windlass.engines.postgres.landing.landing:PostgresLanding",
+        runs="windlass.journal.loads:LoadBooks",  # which no engine imports
     ),
     Engine(
         ("sqlite",),
@@ -110,11 +112,12 @@ def open_landing(url: str) -> Landing:
         WindlassError: the library for this engine is not installed.
     """
     engine = engine_of(url, "target")
-    landing: Landing = _opened(engine, engine.landing, url)
+    runs = [_opened(engine, engine.runs)] if engine.runs else []
+    landing: Landing = _opened(engine, engine.landing, url, *runs)
     return landing
 
 
-def _opened(engine: Engine, place: str, *given: str) -> Any:
+def _opened(engine: Engine, place: str, *given: object) -> Any:
     try:
         return resolve(place)(*given)
     except ImportError as error:

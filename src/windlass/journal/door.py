@@ -17,7 +17,7 @@ Session = Connection[Any]
 _TABLES = "run|snapshot|line|crash_marker|survivor|watermark|schema_version"
 ROOM = Room(
     "windlass",
-    tables=f"^({_TABLES}|rewrite_.*|kept_.*|deleted_.*|repair_.*)$",
+    tables=f"^({_TABLES}|rewrite_.*|kept_.*|deleted_.*|repair_.*|stage_.*|undo_.*|refused_.*)$",
     plain=f"^({_TABLES})$",
     defaults=("'migrate'::text", "''::text", "0", "1", "clock_timestamp()"),
     events=True,

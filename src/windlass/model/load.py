@@ -6,11 +6,13 @@ A *table* is one in use, in the target; its rows are others' too. *Fields* are w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from windlass.model.export import Column, Kind
+from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
@@ -260,6 +262,24 @@ class Load:
         """Whether every field goes into a column as it is."""
         simple = all(one.field and not one.sql and not one.mask for one in self.assigned)
         return simple and not self.function and len(self.assigned) == len(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRun:
+    """A run of loads in the journal of a target."""
+
+    run: str
+    state: State
+    source: str  # what was loaded, for people
+    config: Mapping[str, Any]  # what makes it the same run
+    plan: Mapping[str, Any]  # of JSON: what resuming and undoing need
+    external_run: str = ""
+    external_url: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    outcome: Outcome | None = None
+    lines: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    # by step and item: the notes of finished work
 
 
 def summed(counts: Iterable[Counts]) -> Counts:

@@ -1,0 +1,1 @@
+"""Tables in use, in a PostgreSQL database, as targets of loads."""

@@ -1,0 +1,60 @@
+"""Names of the tables that a run makes in the journal's schema. Pure."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from windlass.model.digest import digest
+from windlass.model.relation import Name
+
+SCHEMA = "windlass"
+INPUT, PLACE = "windlass_input", "windlass_place"  # where a row comes from: input and position
+KIND, MADE = "windlass_kind", "windlass_made"  # of a row of a before-image
+RESERVED = (INPUT, PLACE, KIND, MADE)
+
+
+def short(load: str) -> str:
+    """Stands for a load, whose name may be longer than a table's can be."""
+    return digest(load)[:8]
+
+
+def staged(run: str, load: str, number: int) -> Name:
+    """Of one input."""
+    return Name(SCHEMA, f"stage_{run}_{short(load)}_{number}")
+
+
+def texts(run: str, load: str, number: int) -> Name:
+    """Of one input whose values are looked at as texts."""
+    return Name(SCHEMA, f"stage_{run}_{short(load)}_{number}_texts")
+
+
+def shaped(run: str, load: str) -> Name:
+    """Of all inputs, as they arrive in the table."""
+    return Name(SCHEMA, f"stage_{run}_{short(load)}_rows")
+
+
+def undo(run: str, load: str) -> Name:
+    return Name(SCHEMA, f"undo_{run}_{short(load)}")
+
+
+def refused(run: str, load: str) -> Name:
+    return Name(SCHEMA, f"refused_{run}_{short(load)}")
+
+
+def failing(run: str, load: str) -> Name:
+    """Rows that break expectations."""
+    return Name(SCHEMA, f"refused_{run}_{short(load)}_expected")
+
+
+def item(load: str, number: int) -> str:
+    """The journal's item of one input of a load."""
+    return f"{load} {number}"
+
+
+def identifier(name: Name) -> sql.Identifier:
+    return sql.Identifier(name.schema, name.name)
+
+
+def like(run: str, load: str) -> Name:
+    """Never kept: it shows what types a table would have."""
+    return Name(SCHEMA, f"stage_{run}_{short(load)}_like")

@@ -1,0 +1,167 @@
+"""Copies the records of one input into a staging table, in one transaction with the journal's line.
+
+First as the values of the columns' types, which COPY makes. If one cannot be, all of them again as
+texts, in which every bad value is found. A row's position in the table (ctid) is in the order of
+the input: COPY and CREATE TABLE AS fill a table that their transaction has made from its beginning
+to its end (TABLE_INSERT_SKIP_FSM in tableam.h).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import psycopg
+from psycopg import sql
+
+from windlass.engines.landing import Input, RawCsv
+from windlass.engines.postgres.landing import names
+from windlass.engines.postgres.landing.bad import Bad, BadRows, Trouble
+from windlass.engines.postgres.landing.columns import listed
+from windlass.engines.postgres.landing.encode import csv_of
+from windlass.engines.postgres.landing.staged_columns import StagedColumn, Staging
+from windlass.engines.postgres.session import Connection
+from windlass.model.flow import Result
+from windlass.model.load import Load
+from windlass.model.relation import Name
+
+
+class Misfit(Exception):
+    """A value is not of its type: it has to be found among texts."""
+
+
+def stage_typed(
+    connection: Connection, run: str, load: Load, number: int, source: Input, staging: Staging
+) -> Result:
+    """Raises:
+    Misfit: some value is not of its column's type.
+    BadRecord: values are bad otherwise.
+    """
+    table = names.staged(run, load.name, number)
+    create(connection, table, [one.defined for one in staging.columns])
+    try:
+        rows = copy(connection, table, staging.columns, source)
+    except (psycopg.DataError, psycopg.IntegrityError) as error:  # a domain's CHECK
+        raise Misfit from error
+    analyze(connection, table)
+    rows_of = BadRows(connection, run, load, number, source, staging)
+    bad = rows_of.find(table, staging.columns, [])
+    return _staged(connection, rows_of, table, rows, bad)
+
+
+def stage_texts(
+    connection: Connection, run: str, load: Load, number: int, source: Input, staging: Staging
+) -> Result:
+    """Raises:
+    BadRecord: more values are bad than may be.
+    """
+    raw, table = names.texts(run, load.name, number), names.staged(run, load.name, number)
+    texts = [StagedColumn(one.field, one.name, "text") for one in staging.columns]
+    create(connection, raw, [one.defined for one in texts])
+    rows = copy(connection, raw, texts, source, by_batches=True)
+    analyze(connection, raw)
+    rows_of = BadRows(connection, run, load, number, source, staging)
+    invalid = rows_of.invalid(raw)
+    rows_of.set_aside(raw, invalid)
+    values = listed(
+        sql.SQL("{0}::{1}{2} as {0}").format(
+            one.identifier,
+            sql.SQL(one.type),
+            sql.SQL(f" collate {one.collation}" if one.collation else ""),
+        )
+        for one in staging.columns
+    )
+    connection.execute(
+        sql.SQL("create unlogged table {} as select {} from {} order by ctid").format(
+            names.identifier(table), values, names.identifier(raw)
+        )
+    )
+    analyze(connection, table)
+    connection.execute(sql.SQL("drop table {}").format(names.identifier(raw)))
+    bad = rows_of.find(table, staging.columns, invalid)
+    return _staged(connection, rows_of, table, rows, [*invalid, *bad], aside=len(invalid))
+
+
+def _staged(
+    connection: Connection,
+    rows_of: BadRows,
+    table: Name,
+    rows: int,
+    bad: Sequence[Trouble],
+    *,
+    aside: int = 0,
+) -> Result:
+    rows_of.set_aside(table, bad[aside:])
+    found = Bad.of(bad)
+    return {
+        "rows": rows - found.rows,
+        "refused": found.rows,
+        "table": str(table),
+        "place": rows_of.source.place,
+        "bad": [rows_of.described(one) for one in found.first],
+        "bad_records": sorted({one.record for one in bad}),
+    }
+
+
+def create(connection: Connection, table: Name, columns: Sequence[sql.Composable]) -> None:
+    """An empty staging table; one that is there is of an attempt whose transaction is gone."""
+    connection.execute(sql.SQL("drop table if exists {}").format(names.identifier(table)))
+    connection.execute(
+        sql.SQL("create unlogged table {} ({})").format(names.identifier(table), listed(columns))
+    )
+
+
+def analyze(connection: Connection, table: Name) -> None:
+    connection.execute(sql.SQL("analyze {}").format(names.identifier(table)))
+
+
+def copy(
+    connection: Connection,
+    table: Name,
+    columns: Sequence[StagedColumn],
+    source: Input,
+    *,
+    by_batches: bool = False,
+) -> int:
+    """The number of rows that arrived.
+
+    Raises:
+        psycopg.DataError: a value is not of its column's type.
+        BadRecord: a record cannot be read.
+    """
+    raw = None if by_batches else source.raw()
+    statement = copy_statement(table, [one.identifier for one in columns], raw)
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as out:
+            for block in raw.blocks if raw else _blocks(source):
+                out.write(block)
+        return cursor.rowcount
+
+
+def _blocks(source: Input) -> Iterator[memoryview]:
+    for batch in source.batches():
+        if batch.num_rows:
+            yield csv_of(batch, source.fields)
+
+
+def copy_statement(
+    table: Name, columns: Sequence[sql.Composable], raw: RawCsv | None
+) -> sql.Composed:
+    """COPY of a file as it is, or of `csv_of`."""
+    into = (names.identifier(table), listed(columns))
+    if raw is None:
+        return sql.SQL("copy {} ({}) from stdin (format csv)").format(*into)
+    # without a text for NULL nothing is NULL, not even an empty field
+    null = (
+        sql.SQL("force_not_null ({})").format(listed(columns))
+        if raw.null is None
+        else sql.SQL("null {}").format(sql.Literal(raw.null))
+    )
+    return sql.SQL(
+        "copy {} ({}) from stdin (format csv, delimiter {}, quote {}, escape {}, {})"
+    ).format(
+        *into,
+        sql.Literal(raw.delimiter),
+        sql.Literal(raw.quote),
+        sql.Literal(raw.escape),
+        null,
+    )

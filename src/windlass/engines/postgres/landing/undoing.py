@@ -1,0 +1,293 @@
+"""Puts back what one load has changed, as far as its rows are still what it made of them.
+
+Whether they are is decided by the hash of each row (`windlass.engines.postgres.landing.applying`),
+or, of rows that no columns identify, by the transaction that wrote them (xmin).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from windlass.engines.postgres.landing import names
+from windlass.engines.postgres.landing.applying import hash_of, same_key
+from windlass.engines.postgres.landing.columns import find_oid, listed, named, read_columns
+from windlass.engines.postgres.landing.expecting import described_key
+from windlass.engines.postgres.session import Connection
+from windlass.errors import Refused, WindlassError
+from windlass.model.past import Others
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.model.units import plural
+
+SHOWN = 20
+_OLDEST = 1 << 31  # transactions: from then on an xmin may be of another one
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What the journal's line of a load says about undoing it."""
+
+    load: str
+    table: Name
+    undo: Name | None  # of before-images; None: all its rows are known by its transaction
+    ident: tuple[str, ...]
+    columns: tuple[str, ...]
+    xid: int  # of the load's transaction, with its epoch
+    settings: str
+    inserted: int
+    created: bool
+    added: tuple[str, ...]
+
+    @classmethod
+    def of(cls, load: str, note: Mapping[str, Any]) -> Applied:
+        return cls(
+            load,
+            Name.read(note["table"]),
+            Name.read(note["undo"]) if note.get("undo") else None,
+            tuple(note["ident"]),
+            tuple(note["columns"]),
+            int(note["xid"]),
+            note["settings"],
+            int(note["inserted"]),
+            bool(note.get("created")),
+            tuple(note.get("added", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Rows of a load that others have changed since."""
+
+    rows: int
+    keys: tuple[str, ...] = ()
+
+    def problems(self, load: str) -> list[Problem]:
+        if not self.rows:
+            return []
+        message = f"{plural(self.rows, 'row')} changed or deleted by others since the load"
+        if not self.keys:
+            return [Problem(load, message)]
+        more = self.rows - len(self.keys)
+        problems = [
+            Problem(f"{load} ({key})", "changed or deleted since the load") for key in self.keys
+        ]
+        return [*problems, *([Problem(load, f"{more:,} more such rows")] if more else [])]
+
+
+class Undoing:
+    """Of one load, in the caller's transaction, in which the load's settings hold."""
+
+    def __init__(self, connection: Connection, applied: Applied) -> None:
+        """Raises:
+        WindlassError: the table, or a column of it, is gone.
+        """
+        self._connection, self.applied = connection, applied
+        oid = find_oid(connection, applied.table)
+        if oid is None:
+            raise WindlassError(
+                f"{applied.table} is gone, so that the load of it cannot be undone",
+                hint="restore the table, or roll back what has removed it",
+            )
+        found = {one.name: one for one in read_columns(connection, oid)}
+        if lost := [one for one in applied.columns if one not in found]:
+            raise WindlassError(
+                f"{applied.table} has lost the column(s) {', '.join(lost)} since the load",
+                hint="add them again, or restore the rows from"
+                f" {applied.undo or 'a backup'} by hand",
+            )
+        self._columns = named(found.values(), applied.columns)
+        self._ident = named(found.values(), applied.ident)
+
+    # what others have done
+
+    def changed(self) -> Changed:
+        """Rows that are no longer what the load made of them.
+
+        Raises:
+            WindlassError: the load is so old that they cannot be told from others.
+        """
+        if not self._ident:
+            return self._changed_by_transaction()
+        keys = [sql.SQL("u.{}::text").format(one.identifier) for one in self._ident]
+        query = sql.SQL(
+            "select pg_catalog.count(*) over (), array[{}] from ({}) u limit {}"
+        ).format(listed(keys), self._rows(own=False), sql.Literal(SHOWN))
+        rows = self._connection.execute(query).fetchall()
+        shown = [
+            described_key(self.applied.ident, values)
+            for _, values in rows
+            if isinstance(values, list)
+        ]
+        return Changed(int(str(rows[0][0])) if rows else 0, tuple(shown))
+
+    def _changed_by_transaction(self) -> Changed:
+        self._check_age()
+        query = sql.SQL("select pg_catalog.count(*) from {} t where {}").format(
+            self._target, self._is_ours
+        )
+        row = self._connection.execute(query).fetchone()
+        there = int(str(row[0])) if row else 0
+        if there > self.applied.inserted:
+            raise WindlassError(
+                f"{self.applied.load}: the rows of the load cannot be told from older ones",
+                hint="delete them by hand",
+            )
+        return Changed(self.applied.inserted - there)
+
+    def _check_age(self) -> None:
+        row = self._connection.execute("select pg_catalog.txid_current()").fetchone()
+        if row is None or int(str(row[0])) - self.applied.xid >= _OLDEST:
+            raise WindlassError(
+                f"{self.applied.load} was loaded so many transactions ago that its rows cannot be"
+                " told from older ones",
+                hint="delete them by hand",
+            )
+
+    # statements
+
+    def restore(self, others: Others) -> int:
+        """How many rows are as they were before. With `Others.SKIP`, without those that others have
+        changed; with `Others.LOSE`, with them."""
+        if not self._ident:
+            self._check_age()
+            restored = self._run(
+                sql.SQL("delete from {} t where {}").format(self._target, self._is_ours)
+            )
+            return restored + (self._insert_deleted(sql.SQL("true")) if self.applied.undo else 0)
+        assert self.applied.undo is not None
+        kept = f"{self.applied.undo.name}_now"
+        rows = sql.SQL("select * from {}").format(self._undo)
+        if others is not Others.LOSE:
+            rows = self._rows(own=True)
+        # decided once, before anything is put back
+        self._run(
+            sql.SQL("create temporary table {} on commit drop as {}").format(
+                sql.Identifier(kept), rows
+            )
+        )
+        return self._restore(sql.Identifier("pg_temp", kept), loses=others is Others.LOSE)
+
+    def _restore(self, kept: sql.Identifier, *, loses: bool) -> int:
+        same = same_key("t", "u", self._ident)
+        still = same if loses else sql.SQL("{} and {}").format(same, self._is_as_made)
+        kind = sql.Identifier(names.KIND)
+        done = 0
+        if loses:  # rows that others have put in the place of deleted ones
+            self._run(
+                sql.SQL("delete from {} t using {} u where u.{} = 'd' and {}").format(
+                    self._target, kept, kind, same
+                )
+            )
+        done += self._run(
+            sql.SQL("delete from {} t using {} u where u.{} = 'i' and {}").format(
+                self._target, kept, kind, still
+            )
+        )
+        settable = [one for one in self._columns if one.is_settable]
+        sets = listed(sql.SQL("{0} = u.{0}").format(one.identifier) for one in settable)
+        if settable:
+            done += self._run(
+                sql.SQL("update {} t set {} from {} u where u.{} = 'u' and {}").format(
+                    self._target, sets, kept, kind, still
+                )
+            )
+        condition = sql.SQL("{} = 'd'").format(kind)
+        if loses:  # deleted by others since they were updated
+            condition = sql.SQL(
+                "({0} = 'd' or ({0} = 'u' and not exists (select from {1} t where {2})))"
+            ).format(kind, self._target, same)
+        return done + self._insert_from(kept, condition)
+
+    def _insert_deleted(self, condition: sql.Composable) -> int:
+        is_deleted = sql.SQL("{} = 'd' and {}").format(sql.Identifier(names.KIND), condition)
+        return self._insert_from(self._undo, is_deleted)
+
+    def _insert_from(self, source: sql.Identifier, condition: sql.Composable) -> int:
+        given = [one for one in self._columns if not one.generated]
+        return self._run(
+            sql.SQL(
+                "insert into {} ({}) overriding system value select {} from {} u where {}"
+            ).format(
+                self._target,
+                listed(one.identifier for one in given),
+                listed(sql.SQL("u.{}").format(one.identifier) for one in given),
+                source,
+                condition,
+            )
+        )
+
+    # conditions
+
+    def _rows(self, *, own: bool) -> sql.Composed:
+        """The before-images whose rows are as the load left them; or, if not `own`, the others: one
+        that the load made is another or gone, or one that it deleted is there again."""
+        return sql.SQL(
+            "select u.* from {undo} u where u.{kind} <> 'd'"
+            " and {made}exists (select from {table} t where {same} and {as_made}) union all"
+            " select u.* from {undo} u where u.{kind} = 'd'"
+            " and {deleted}exists (select from {table} t where {same})"
+        ).format(
+            undo=self._undo,
+            kind=sql.Identifier(names.KIND),
+            made=sql.SQL("" if own else "not "),
+            deleted=sql.SQL("not " if own else ""),
+            table=self._target,
+            same=same_key("t", "u", self._ident),
+            as_made=self._is_as_made,
+        )
+
+    @property
+    def _is_as_made(self) -> sql.Composed:
+        return sql.SQL("{} = u.{}").format(hash_of("t", self._columns), sql.Identifier(names.MADE))
+
+    @property
+    def _is_ours(self) -> sql.Composed:
+        return sql.SQL("t.xmin = {}::xid").format(
+            sql.Literal(str(self.applied.xid & ((1 << 32) - 1)))
+        )
+
+    @property
+    def _target(self) -> sql.Identifier:
+        return names.identifier(self.applied.table)
+
+    @property
+    def _undo(self) -> sql.Identifier:
+        assert self.applied.undo is not None
+        return names.identifier(self.applied.undo)
+
+    def _run(self, statement: sql.Composed) -> int:
+        return self._connection.execute(statement, prepare=False).rowcount
+
+
+def refuse_changed(found: Mapping[str, Changed]) -> None:
+    """Raises:
+    Refused: others have changed rows of some loads.
+    """
+    problems = [problem for load, one in found.items() for problem in one.problems(load)]
+    if problems:
+        raise Refused(problems)
+
+
+def stayed_of(
+    found: Mapping[str, Changed], others: Others, applied: Sequence[Applied]
+) -> list[str]:
+    """What is not as it was before, for people."""
+    said = [
+        f"{load}: {plural(one.rows, 'row')} changed or deleted by others since the load"
+        for load, one in found.items()
+        if one.rows and (others is Others.SKIP or not _is_identified(load, applied))
+    ]
+    added = [
+        f"{one.load}: the column(s) {', '.join(one.added)}, which the load added"
+        for one in applied
+        if one.added and not one.created
+    ]
+    return [*said, *added]
+
+
+def _is_identified(load: str, applied: Sequence[Applied]) -> bool:
+    return any(one.load == load and one.ident for one in applied)

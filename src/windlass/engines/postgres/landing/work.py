@@ -1,0 +1,309 @@
+"""One piece of work on one load: what commits with which line of the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from windlass.engines.landing import Input
+from windlass.engines.postgres.landing import names
+from windlass.engines.postgres.landing.applying import Change, check_columns, identifying
+from windlass.engines.postgres.landing.books import APPLY, SHAPE, STAGE, Books, Journal
+from windlass.engines.postgres.landing.columns import (
+    Column,
+    find_oid,
+    listed,
+    named,
+    read_columns,
+    read_columns_of_types,
+)
+from windlass.engines.postgres.landing.expecting import check_rows
+from windlass.engines.postgres.landing.locking import lock_patiently, needs_lock
+from windlass.engines.postgres.landing.rows import (
+    Rows,
+    StagedInput,
+    is_computed,
+    rows_of,
+    shape,
+    staged_inputs,
+)
+from windlass.engines.postgres.landing.sessions import Sessions
+from windlass.engines.postgres.landing.staged_columns import Staging, plan_staged
+from windlass.engines.postgres.landing.staging import Misfit, stage_texts, stage_typed
+from windlass.engines.postgres.session import Connection
+from windlass.errors import RunLost, WindlassError
+from windlass.model.flow import Result
+from windlass.model.load import BadValue, Counts, Finding, Load, Staged
+from windlass.model.relation import Name
+
+
+@dataclass(frozen=True, slots=True)
+class LoadWork:
+    """Of a run, in one session."""
+
+    connection: Connection
+    sessions: Sessions
+    books: Books
+    journal: Journal
+    run: str
+    load: Load
+
+    # staging
+
+    def stage(self, number: int, source: Input) -> Staged:
+        item = names.item(self.load.name, number)
+        self._forget_lost(item)
+        try:
+            note = self._once(STAGE, item, lambda: self._stage(stage_typed, number, source))
+        except Misfit:
+            note = self._once(STAGE, item, lambda: self._stage(stage_texts, number, source))
+        bad = tuple(BadValue(**one) for one in note.get("bad", ()))
+        return Staged(int(note["rows"]), int(note["refused"]), bad)
+
+    def _stage(self, way: Callable[..., Result], number: int, source: Input) -> Result:
+        result = way(self.connection, self.run, self.load, number, source, self._staging())
+        self.books.keep_private(self.connection)
+        return result
+
+    def _once(self, step: str, item: str, work: Callable[[], Result]) -> Result:
+        table = self.load.table.name
+        settings = self.sessions.settings(self.connection, table.schema, table.name)
+        return self.journal.once(self.connection, step, item, lambda _: work(), first=(settings,))
+
+    def _forget_lost(self, item: str) -> bool:
+        """Forget that an input is staged if a crash of the server has emptied its table."""
+        note = self.journal.note(STAGE, item)
+        if not note or self._is_there(Name.read(note["table"]), int(note["rows"])):
+            return False
+        self.journal.fenced(
+            self.connection,
+            STAGE,
+            lambda connection: self.journal.forget(connection, [STAGE], [item]),
+        )
+        return True
+
+    def _is_there(self, table: Name, rows: int) -> bool:
+        """An unlogged table that a crash has emptied has no blocks."""
+        row = self.connection.execute(
+            "select pg_catalog.pg_relation_size(c.oid) from pg_catalog.pg_class c"
+            " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = %s and c.relname = %s",
+            (table.schema, table.name),
+        ).fetchone()
+        return row is not None and (not rows or int(str(row[0])) > 0)
+
+    # what is known of the load
+
+    def _staging(self) -> Staging:
+        """Inside a transaction."""
+        load, known = self.load, self._known()
+        given = named(known, [one.column for one in load.assigned])
+        return Staging(plan_staged(load, given, {one.name: one for one in known}), given, known)
+
+    def _known(self) -> tuple[Column, ...]:
+        """The table's columns, with those that it will have."""
+        load = self.load
+        oid = None if load.creates else find_oid(self.connection, load.table.name)
+        there = read_columns(self.connection, oid) if oid else ()
+        names_there = {one.name for one in there}
+        types = [(one.column, one.type) for one in load.assigned if one.column not in names_there]
+        if not load.creates:
+            added = {one.name for one in load.adds}
+            if lost := [name for name, _ in types if name not in added]:
+                raise WindlassError(
+                    f"{load.name} has no column {', '.join(lost)}", hint="plan the load again"
+                )
+        if not types:
+            return there
+        like = names.like(self.run, load.name)
+        return (*there, *read_columns_of_types(self.connection, types, like))
+
+    def _inputs(self) -> list[StagedInput]:
+        """Raises:
+        RunLost: a crash of the server has emptied a staging table.
+        """
+        found = staged_inputs(self.load, self._notes())
+        lost = [one for one in found if self._forget_lost(names.item(self.load.name, one.number))]
+        if lost:
+            places = ", ".join(one.place for one in lost)
+            raise RunLost(f"{self.load.name}: the staged rows of {places} are lost in a crash")
+        if not found or len(found) < len(self.load.inputs):
+            raise RunLost(f"{self.load.name}: not all of its inputs are staged")
+        return found
+
+    def _notes(self) -> Mapping[str, Mapping[str, Any]]:
+        return {item: line.note or {} for item, line in self.journal.lines(STAGE).items()}
+
+    def rows(self) -> Rows:
+        """The staged rows; those that are computed are made now, if they have not been."""
+        inputs = self._inputs()
+        with self.connection.transaction(force_rollback=True):
+            staging = self._staging()
+        computed = is_computed(self.load, staging)
+        if computed:
+            table = names.shaped(self.run, self.load.name)
+            note = self.journal.note(SHAPE, self.load.name)
+            if note and not self._is_there(table, int(note["rows"])):
+                self.journal.fenced(
+                    self.connection,
+                    SHAPE,
+                    lambda connection: self.journal.forget(connection, [SHAPE], [self.load.name]),
+                )
+            self._once(SHAPE, self.load.name, lambda: self._shape(staging, inputs))
+        return rows_of(self.run, self.load, staging, inputs, computed=computed)
+
+    def _shape(self, staging: Staging, inputs: Sequence[StagedInput]) -> Result:
+        rows = shape(self.connection, self.run, self.load, staging, inputs)
+        self.books.keep_private(self.connection)
+        return {"rows": rows}
+
+    # checking and applying
+
+    def check(self) -> Sequence[Finding]:
+        rows = self.rows()
+        table = self.load.table.name
+        settings = self.sessions.settings(self.connection, table.schema, table.name)
+        with self.connection.transaction():
+            self.connection.execute(settings.encode())
+            found = check_rows(self.connection, self.run, self.load, rows)
+            self.books.keep_private(self.connection)
+        return found
+
+    def apply(self) -> Counts:
+        load = self.load
+        if (APPLY, load.name) in self.journal:
+            return _counts(self.journal.note(APPLY, load.name))
+        rows = self.rows()
+        tables = [load.table.name] if needs_lock(load) else []
+        note = lock_patiently(
+            tables,
+            self.sessions.stops,
+            lambda lock: self._once(APPLY, load.name, lambda: self._apply(rows, lock)),
+        )
+        return _counts(note)
+
+    def _apply(self, rows: Rows, lock: Callable[[Connection], None]) -> Result:
+        load = self.load
+        if load.creates:
+            self._create(rows)
+        lock(self.connection)
+        if load.adds and not load.creates:
+            self._add()
+        oid = find_oid(self.connection, load.table.name)
+        if oid is None:
+            raise WindlassError(f"{load.name} is gone", hint="plan the load again")
+        columns = read_columns(self.connection, oid)
+        check_columns(load, columns)
+        undo = names.undo(self.run, load.name)
+        ident = identifying(load, columns, rows)
+        change = Change(self.connection, load, load.table.name, columns, rows, undo, ident)
+        counts = change.apply()
+        self._set_sequences(columns, rows)
+        self.books.keep_private(self.connection)
+        return self._note(counts, columns, ident, rows)
+
+    def _note(
+        self, counts: Counts, columns: Sequence[Column], ident: Sequence[Column], rows: Rows
+    ) -> Result:
+        load, table = self.load, self.load.table.name
+        row = self.connection.execute("select pg_catalog.txid_current()").fetchone()
+        assert row is not None
+        return {
+            **counts.as_dict(),
+            "table": str(table),
+            "undo": str(names.undo(self.run, load.name)),
+            "ident": [one.name for one in ident],
+            "columns": [one.name for one in columns],
+            "xid": str(row[0]),
+            "settings": self.sessions.settings(self.connection, table.schema, table.name),
+            "created": load.creates,
+            "added": [one.name for one in load.adds],
+            "from": list(load.inputs),
+            "by": load.watermark,
+            "watermark": self._watermark(rows),
+        }
+
+    def _watermark(self, rows: Rows) -> str:
+        """The highest value of the field, as its type writes it."""
+        if not self.load.watermark:
+            return ""
+        staging = self._staging()
+        column = staging.by_field[self.load.watermark]
+        found = []
+        for one in rows.inputs:
+            query = sql.SQL("select pg_catalog.max({})::text from {}").format(
+                column.value, names.identifier(one.table)
+            )
+            row = self.connection.execute(query).fetchone()
+            found += [str(row[0])] if row and row[0] is not None else []
+        if len(found) < 2:
+            return "".join(found)
+        type_ = sql.SQL(column.valid_for)
+        highest = sql.SQL(
+            "select pg_catalog.max(one::{})::text from pg_catalog.unnest({}::text[]) one"
+        )
+        row = self.connection.execute(highest.format(type_, sql.Literal(found))).fetchone()
+        return str(row[0]) if row else ""
+
+    def _create(self, rows: Rows) -> None:
+        """The table, with the key that identifies its rows from now on."""
+        columns = [sql.SQL("{} {}").format(one.identifier, one.cast) for one in rows.columns]
+        words = self.load.words
+        if words.history:
+            stamps = [one for one in (words.valid_from, words.valid_to)
+                      if one not in {column.name for column in rows.columns}]  # fmt: skip
+            columns += [sql.SQL("{} timestamptz").format(sql.Identifier(one)) for one in stamps]
+        elif words.key:
+            key = listed(sql.Identifier(one) for one in words.key)
+            columns.append(sql.SQL("primary key ({})").format(key))
+        table = names.identifier(self.load.table.name)
+        self.connection.execute(sql.SQL("create table {} ({})").format(table, listed(columns)))
+
+    def _add(self) -> None:
+        added = listed(
+            sql.SQL("add column {} {}").format(sql.Identifier(one.name), sql.SQL(one.type))
+            for one in self.load.adds
+        )
+        table = names.identifier(self.load.table.name)
+        self.connection.execute(sql.SQL("alter table {} {}").format(table, added))
+
+    def _set_sequences(self, columns: Sequence[Column], rows: Rows) -> None:
+        """Past the values that were loaded, so that the next row that an application inserts has
+        another one. Never lowered; not undone."""
+        given = {one.name for one in rows.columns}
+        for column in columns:
+            if column.sequence and column.name in given:
+                self.connection.execute(
+                    sql.SQL(
+                        "select pg_catalog.setval({sequence}, top) from"
+                        " (select pg_catalog.max({column}) as top from {table}) t,"
+                        " (select last_value, is_called from {relation}) s"
+                        " where top > last_value or (top = last_value and not is_called)"
+                    ).format(
+                        sequence=sql.Literal(column.sequence),
+                        column=column.identifier,
+                        table=names.identifier(self.load.table.name),
+                        relation=sql.SQL(column.sequence),
+                    )
+                )
+
+    def clean_up(self) -> None:
+        """Only what staging made: before-images and refused rows stay."""
+        tables = [names.shaped(self.run, self.load.name)]
+        tables += [one.table for one in staged_inputs(self.load, self._notes())]
+        if tables:
+            drop = sql.SQL("drop table if exists {}").format(listed(map(names.identifier, tables)))
+            self.journal.fenced(
+                self.connection, "clean_up", lambda connection: _drop(connection, drop)
+            )
+
+
+def _drop(connection: Any, statement: sql.Composed) -> None:
+    connection.execute(statement)
+
+
+def _counts(note: Mapping[str, Any]) -> Counts:
+    return Counts(**{word: int(note.get(word, 0)) for word in Counts().as_dict()})

@@ -1,0 +1,104 @@
+"""The journal's part in loads: their runs, and what of it an engine is given, which imports no
+journal (`windlass.engines.postgres.landing.books`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg import Connection
+
+from windlass.journal import door, records
+from windlass.journal.journal import Begin, Journal
+from windlass.journal.records import Run
+from windlass.model.load import LoadRun
+from windlass.model.outcome import State
+
+Session = Connection[Any]
+FLOW = "load"
+
+
+class LoadBooks:
+    """Keeps no session: each method is given one."""
+
+    def exists(self, connection: Session) -> bool:
+        """See `windlass.journal.door.exists`, which upgrades an older journal."""
+        return door.exists(connection)
+
+    def create(self, connection: Session) -> None:
+        """Raises:
+        Refused: the schema is not ours.
+        """
+        with connection.transaction():
+            door.create(connection)
+
+    def keep_private(self, connection: Session) -> None:
+        """Of tables that the open transaction has made."""
+        door.keep_private(connection)
+
+    def runs(self, connection: Session) -> Sequence[LoadRun]:
+        """The newest first, without their lines."""
+        if not door.exists(connection):
+            return ()
+        return [_load_run(connection, one) for one in records.read_runs(connection, flow=FLOW)]
+
+    def read(self, connection: Session, run: str) -> LoadRun | None:
+        """One run, with its lines."""
+        if not door.exists(connection):
+            return None
+        found = records.read_runs(connection, run, flow=FLOW)
+        if not found:
+            return None
+        lines: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for line in records.read_lines(connection, run):
+            lines.setdefault(line.step, {})[line.item] = line.note or {}
+        return _load_run(connection, found[0], lines)
+
+    def insert(self, connection: Session, run: LoadRun, identity: str) -> None:
+        """A new run. `identity` is the target's."""
+        with connection.transaction():
+            records.insert_any_run(
+                connection,
+                FLOW,
+                run.run,
+                (identity, run.source),
+                run.config,
+                json.dumps(run.plan).encode(),
+                (run.external_run, run.external_url),
+            )
+
+    def take_over(self, connection: Session, run: LoadRun) -> None:
+        """From then on no other process can journal anything of it."""
+        records.take_over(connection, run.run, run.external_run, run.external_url)
+
+    def open(self, connection: Session, run: str, begin: Begin) -> Journal:
+        """A run's journal in this process, in the epoch that the run has now."""
+        (found,) = records.read_runs(connection, run, flow=FLOW)
+        journal = Journal(run, begin, found.epoch)
+        journal.read(connection)
+        return journal
+
+    def mark_undone(self, connection: Session, run: str) -> None:
+        """In the open transaction that undoes it."""
+        records.set_state(connection, run, State.ROLLED_BACK)
+
+
+def _load_run(
+    connection: Session,
+    run: Run,
+    lines: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+) -> LoadRun:
+    return LoadRun(
+        run=run.run,
+        state=run.state,
+        source=run.source_name,
+        config=run.config,
+        plan=json.loads(records.read_packed(connection, run.run)),
+        external_run=run.external_run,
+        external_url=run.external_url,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        outcome=run.outcome,
+        lines=lines or {},
+    )
