@@ -57,8 +57,12 @@ class RawCsv:
 class Input(Protocol):
     """One file, fetched and opened, or one query of an engine. Can be read several times."""
 
-    place: str  # for people, without secrets
-    fields: Sequence[Field]
+    @property
+    def place(self) -> str:
+        """For people, without secrets."""
+
+    @property
+    def fields(self) -> Sequence[Field]: ...
 
     @property
     def identity(self) -> Identity: ...

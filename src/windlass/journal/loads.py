@@ -79,6 +79,10 @@ class LoadBooks:
         journal.read(connection)
         return journal
 
+    def forget(self, connection: Session, run: str) -> None:
+        """For good: it can be neither resumed nor undone."""
+        connection.execute("delete from windlass.run where run = %s", (run,))
+
     def mark_undone(self, connection: Session, run: str) -> None:
         """In the open transaction that undoes it."""
         records.set_state(connection, run, State.ROLLED_BACK)

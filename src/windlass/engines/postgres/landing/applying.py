@@ -346,7 +346,9 @@ def _differs(given: Sequence[Column]) -> sql.Composed:
     """Byte by byte (record_image_ne): 1.0 is not 1.00, and a type needs no equality."""
     if not given:
         return sql.SQL("false") + sql.SQL("")
-    return sql.SQL("row({}) operator(pg_catalog.*<>) row({})").format(
+    return sql.SQL(
+        "row({})::pg_catalog.record operator(pg_catalog.*<>) row({})::pg_catalog.record"
+    ).format(
         listed(sql.SQL("t.{}").format(one.identifier) for one in given),
         listed(sql.SQL("s.{}").format(one.identifier) for one in given),
     )

@@ -40,8 +40,7 @@ class Column:
     identity: str  # "": none, "a": always, "d": by default
     generated: bool
     sequence: str  # that gives its values
-    can_insert: bool
-    can_update: bool
+    rights: str  # "i" to insert it, "u" to update it
 
     @property
     def identifier(self) -> sql.Identifier:

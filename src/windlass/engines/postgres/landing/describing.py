@@ -52,7 +52,9 @@ def read_table(connection: Connection, name: str) -> Table | None:
     facts = read_facts(connection, oid)
     columns = read_columns(connection, oid)
     with psycopg.RawCursor(connection) as cursor:
-        keys: list[Any] = cursor.execute(load("landing_keys").as_bytes(connection), (oid,)).fetchall()
+        keys: list[Any] = cursor.execute(
+            load("landing_keys").as_bytes(connection), (oid,)
+        ).fetchall()
     by_key = [(tuple(map(str, key)), is_primary) for key, is_primary in keys]
     taken = [one.name for one in columns if one.name in RESERVED]
     place = Name(facts.schema, facts.name)

@@ -14,7 +14,7 @@ from typing import Self
 from windlass.engines.base import Facts
 from windlass.engines.landing import Input
 from windlass.engines.postgres.facts import FACTS
-from windlass.engines.postgres.landing import applied_runs
+from windlass.engines.postgres.landing import applied_runs, leaving
 from windlass.engines.postgres.landing.books import Books, Journal
 from windlass.engines.postgres.landing.describing import read_table
 from windlass.engines.postgres.landing.hold import RunHold
@@ -27,7 +27,8 @@ from windlass.engines.postgres.users_sql import read_path
 from windlass.errors import WindlassError
 from windlass.model.load import Counts, Finding, Load, LoadRun, Staged, Table
 from windlass.model.outcome import Outcome, State
-from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.past import Foreseen, Left, Others, Undone
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 
 
@@ -141,6 +142,17 @@ class PostgresLanding:
     def watermark(self, load: Load) -> str:
         with self._sessions.one("reading the journal") as connection:
             return applied_runs.watermark(connection, self._books, load)
+
+    def left(self, run: str = "") -> Sequence[Left]:
+        with self._sessions.one("reading the journal") as connection:
+            return leaving.read_left(connection, self._books, run)
+
+    def clean(self, lefts: Sequence[Left]) -> None:
+        with self._sessions.one("cleaning up") as connection:
+            leaving.clean(connection, self._books, lefts)
+
+    def assets(self, table: Name) -> list[dict[str, str]]:
+        return self._address.assets(table)
 
     def cancel(self) -> None:
         self._sessions.stops.cancel()

@@ -88,9 +88,9 @@ def _rights(load: Load, facts: Facts, columns: Sequence[Column]) -> Iterator[Pro
             message = f"deleting its rows would change those of {one}, which no undo puts back"
             yield Problem(what, message, "drop the ON DELETE action, or keep missing rows")
     for column in columns:
-        if column.name in given and not column.can_insert:
+        if column.name in given and "i" not in column.rights:
             yield Problem(f"{what}.{column.name}", "may not be inserted", f"GRANT INSERT ON {what}")
-        if updates and column.name in given and column.is_settable and not column.can_update:
+        if updates and column.name in given and column.is_settable and "u" not in column.rights:
             yield Problem(f"{what}.{column.name}", "may not be updated", f"GRANT UPDATE ON {what}")
         if column.name in given and column.generated:
             yield Problem(f"{what}.{column.name}", "is generated: the server computes it")
@@ -104,7 +104,9 @@ def _rights(load: Load, facts: Facts, columns: Sequence[Column]) -> Iterator[Pro
 
 def _fitting(load: Load, columns: dict[str, Column]) -> Iterator[Problem]:
     words, what = load.words, load.name
-    needed: list[tuple[str, tuple[str, ...]]] = [(words.mark, _MARKS)] if words.missing is Missing.MARK else []
+    needed: list[tuple[str, tuple[str, ...]]] = (
+        [(words.mark, _MARKS)] if words.missing is Missing.MARK else []
+    )
     if words.history:
         needed += [(words.valid_from, _STAMPS), (words.valid_to, _STAMPS)]
     for name, types in needed:

@@ -224,13 +224,23 @@ class Undoing:
 
     def _rows(self, *, own: bool) -> sql.Composed:
         """The before-images whose rows are as the load left them; or, if not `own`, the others: one
-        that the load made is another or gone, or one that it deleted is there again."""
-        return sql.SQL(
+        that the load made is another or gone, or one that it deleted is there again. A row that was
+        deleted and inserted again is as the inserted one is, and not counted twice."""
+        arms = [
             "select u.* from {undo} u where u.{kind} <> 'd'"
-            " and {made}exists (select from {table} t where {same} and {as_made}) union all"
-            " select u.* from {undo} u where u.{kind} = 'd'"
-            " and {deleted}exists (select from {table} t where {same})"
-        ).format(
+            " and {made}exists (select from {table} t where {same} and {as_made})",
+            "select u.* from {undo} u where u.{kind} = 'd' and {deleted}exists"
+            " (select from {table} t where {same}) and not exists ({twin})",
+        ]
+        if own:
+            arms.append(
+                "select u.* from {undo} u where u.{kind} = 'd' and exists"
+                " ({twin} and exists (select from {table} t where {twin_same} and {twin_made}))"
+            )
+        twin = sql.SQL("select from {} w where w.{} = 'i' and {}").format(
+            self._undo, sql.Identifier(names.KIND), same_key("w", "u", self._ident)
+        )
+        return sql.SQL(" union all ".join(arms)).format(
             undo=self._undo,
             kind=sql.Identifier(names.KIND),
             made=sql.SQL("" if own else "not "),
@@ -238,6 +248,11 @@ class Undoing:
             table=self._target,
             same=same_key("t", "u", self._ident),
             as_made=self._is_as_made,
+            twin=twin,
+            twin_same=same_key("t", "w", self._ident),
+            twin_made=sql.SQL("{} = w.{}").format(
+                hash_of("t", self._columns), sql.Identifier(names.MADE)
+            ),
         )
 
     @property

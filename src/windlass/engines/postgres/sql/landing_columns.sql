@@ -32,8 +32,9 @@ select a.attname::text                                                      as n
        coalesce(pg_catalog.pg_get_serial_sequence(
          pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), a.attname), '')
                                                                             as sequence,
-       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'insert')      as can_insert,
-       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'update')      as can_update
+       case when pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'insert') then 'i' else '' end ||
+       case when pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'update') then 'u' else '' end
+                                                                            as rights
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
