@@ -1,0 +1,135 @@
+"""Rows of a simple CSV dialect as blocks of whole rows, and whether every row in a block is right.
+
+Of well-formed rows, the quotes at even places open and those at odd places close, or are halves of
+a doubled one. So a block is right if each opening quote follows a delimiter, a row's end or a
+quote, and each closing one is followed by one of those: no state is carried from byte to byte, and
+all of a block are looked at together. What is wrong with a row is found elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from windlass.engines.files.csv_dialect import Dialect
+
+LF, CR = 10, 13
+MOST_RECORD_BYTES = 128 << 20  # more is taken for a quote that is not closed
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Whole rows, the last one with its LF. `ends` are the places of the rows' LFs."""
+
+    data: bytes
+    array: Any
+    quotes: Any
+    ends: Any
+    is_whole: bool = True  # else a row is too long, or its quote is not closed
+
+
+def rows_of(blocks: Iterable[bytes], dialect: Dialect) -> Iterator[Rows]:
+    """Cut a file at row ends. The last row may lack its LF, and has it here."""
+    rest, wanted = b"", 0
+    for block in blocks:
+        rest += block
+        if len(rest) < wanted:
+            continue
+        rows = _whole(rest, dialect)
+        if rows is not None:
+            yield rows
+            rest, wanted = rest[len(rows.data) :], 0
+        elif len(rest) > MOST_RECORD_BYTES:
+            yield _unfinished(rest)
+            return
+        else:
+            wanted = 2 * len(rest)
+    if rest:
+        rest += b"" if rest.endswith(b"\n") else b"\n"
+        rows = _whole(rest, dialect)
+        if rows is not None:
+            yield rows
+            rest = rest[len(rows.data) :]
+        if rest:
+            yield _unfinished(rest)
+
+
+def _whole(data: bytes, dialect: Dialect) -> Rows | None:
+    """The rows that are complete; None if none is."""
+    array = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(array == LF)
+    quotes = np.flatnonzero(array == ord(dialect.quote)) if dialect.quote else ends[:0]
+    if len(quotes):
+        ends = ends[_outside(ends, quotes)]
+    if not len(ends):
+        return None
+    size = int(ends[-1]) + 1
+    return Rows(data[:size], array[:size], quotes[: np.searchsorted(quotes, size)], ends)
+
+
+def _unfinished(data: bytes) -> Rows:
+    nothing = np.zeros(0, np.int64)
+    return Rows(data, np.frombuffer(data, np.uint8), nothing, nothing, is_whole=False)
+
+
+def _outside(places: Any, quotes: Any) -> Any:
+    """Which places have an even number of quotes before them."""
+    return (np.searchsorted(quotes, places) & 1) == 0
+
+
+def is_right(rows: Rows, dialect: Dialect, columns: int) -> bool:
+    """Whether every row is well-formed, is UTF-8 without NUL, and has this number of values."""
+    data = rows.data
+    if not rows.is_whole or b"\0" in data:
+        return False
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return False
+    return (
+        _quotes_are_right(rows, dialect)
+        and _returns_are_right(rows)
+        and _counts_are_right(rows, dialect, columns)
+    )
+
+
+def _quotes_are_right(rows: Rows, dialect: Dialect) -> bool:
+    if not len(rows.quotes):
+        return True
+    delimiter, quote = ord(dialect.delimiter), ord(dialect.quote)
+    opening, closing = rows.quotes[0::2], rows.quotes[1::2]
+    before = rows.array[opening - 1]  # of the first byte: the last, an LF
+    after = rows.array[closing + 1]  # there is one: the last is an LF
+    begins = (before == delimiter) | (before == LF) | (before == quote)
+    ends = (after == delimiter) | (after == LF) | (after == CR) | (after == quote)
+    return bool(begins.all() and ends.all())
+
+
+def returns(rows: Rows) -> Any:
+    """The places of CRs outside of quotes."""
+    if b"\r" not in rows.data:
+        return rows.quotes[:0]
+    places = np.flatnonzero(rows.array == CR)
+    return places[_outside(places, rows.quotes)] if len(rows.quotes) else places
+
+
+def _returns_are_right(rows: Rows) -> bool:
+    places = returns(rows)
+    return bool((rows.array[places + 1] == LF).all())
+
+
+def _counts_are_right(rows: Rows, dialect: Dialect, columns: int) -> bool:
+    places = np.flatnonzero(rows.array == ord(dialect.delimiter))
+    if len(rows.quotes):
+        places = places[_outside(places, rows.quotes)]
+    if len(places) != len(rows.ends) * (columns - 1):
+        return False
+    if columns == 1 or not len(places):
+        return True
+    first, last = places[:: columns - 1], places[columns - 2 :: columns - 1]
+    # the delimiters of row N are all between the ends of rows N - 1 and N
+    return bool((first[1:] > rows.ends[:-1]).all() and (last < rows.ends).all())

@@ -1,0 +1,327 @@
+"""A CSV file as an input. Strict: a row that is not well-formed, or has another number of values
+than the header, is never repaired.
+
+Simple dialects are checked in blocks and parsed by pyarrow, which accepts too much by itself; all
+others, and what is wrong with a row, are for `windlass.engines.files.csv_tokens`.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from windlass.engines.files.csv_blocks import MOST_RECORD_BYTES, Rows, is_right, returns, rows_of
+from windlass.engines.files.csv_dialect import dialect_of
+from windlass.engines.files.csv_tokens import Malformed, Tokens, Values
+from windlass.engines.files.names import named
+from windlass.engines.files.stored import BLOCK_BYTES, Stored
+from windlass.engines.files.text_blocks import as_utf8, without_lines
+from windlass.engines.landing import RawCsv
+from windlass.errors import BadRecord
+from windlass.model.inputs import Csv
+from windlass.model.load import BadValue, Field, Identity
+
+MOST_BAD = 20  # of which one error tells
+BATCH_ROWS = 50_000
+TOO_LONG = f"longer than {MOST_RECORD_BYTES >> 20} MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is known after the header: the fields, and the line of the first record."""
+
+    names: tuple[str, ...]
+    line: int
+    bytes: int  # of the header's row
+
+
+class CsvInput:
+    """See `windlass.engines.landing.Input`."""
+
+    def __init__(self, stored: Stored, csv: Csv, *, tabs: bool = False) -> None:
+        """Raises:
+        BadSpec: the dialect is wrong.
+        WindlassError: the file cannot be read.
+        BadRecord: the header cannot be read.
+        """
+        self._stored, self._csv = stored, csv
+        self._dialect = dialect_of(csv, tabs=tabs)
+        self._tokens = Tokens(self._dialect)
+        self.place = stored.place
+        self._start = self._read_start()
+        self.fields: Sequence[Field] = [Field(name) for name in self._start.names]
+
+    @cached_property
+    def identity(self) -> Identity:
+        return self._stored.identity()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        found = self._parsed() if self._dialect.is_simple else self._tokenised()
+        numbers = [
+            at for at, name in enumerate(self._start.names) if name in self._csv.numbers
+        ] if self._csv.decimal == "," else []  # fmt: skip
+        first = 1
+        for batch in found:
+            if numbers:
+                batch = self._with_points(batch, numbers, first)
+            yield batch
+            first += batch.num_rows
+
+    def raw(self) -> RawCsv | None:
+        dialect, nulls = self._dialect, sorted(self._dialect.nulls)
+        if not dialect.is_simple or not dialect.quote or len(nulls) > 1 or r"\." in nulls:
+            return None
+        if self._csv.decimal == "," and self._csv.numbers:
+            return None
+        return RawCsv(
+            self._raw_blocks(),
+            dialect.delimiter,
+            dialect.quote,
+            dialect.quote,
+            nulls[0] if nulls else None,
+        )
+
+    def line_of(self, record: int) -> int:
+        if self._dialect.is_simple:
+            for rows, first, line in self._blocks():
+                if record < first + len(rows.ends):
+                    start = int(rows.ends[record - first - 1]) + 1 if record > first else 0
+                    return line + rows.data.count(b"\n", 0, start)
+            return 0
+        lines = (line for values, line in self._rows() if values is not None)
+        return next(islice(lines, record - 1, None), 0)
+
+    # the beginning
+
+    def _utf8(self) -> Iterator[bytes]:
+        blocks = as_utf8(self._stored.blocks(), self._csv.encoding, self.place)
+        return without_lines(blocks, self._csv.skip)
+
+    def _read_start(self) -> Start:
+        line = self._csv.skip + 1
+        if not self._csv.header:
+            return Start(named(self.place, 0, self._csv.names), line, 0)
+        size = 0
+        text, final = "", False
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        for block in chain(self._utf8(), [b""]):
+            final = not block or len(text) > MOST_RECORD_BYTES
+            text += decoder.decode(block, final)
+            try:
+                for values, start, end in self._tokens.rows(text, final=final):
+                    if values is None:
+                        continue
+                    size = len(text[:end].encode("utf-8", "surrogateescape"))
+                    self._check(values, 0, line + text.count("\n", 0, start), len(values))
+                    given = self._csv.names or tuple(value or "" for value in values)
+                    if len(given) != len(values):
+                        reason = f"the header has {len(values)} names, expected {len(given)}"
+                        raise BadRecord([BadValue(self.place, 0, reason, line)])
+                    names = named(self.place, line + text.count("\n", 0, start), given)
+                    return Start(names, line + text.count("\n", 0, end), size)
+            except Malformed as error:
+                bad_line = line + text.count("\n", 0, error.start)
+                raise BadRecord([BadValue(self.place, 0, error.reason, bad_line)]) from None
+            if final:
+                break
+        raise BadRecord([BadValue(self.place, 0, "the file is empty: it has no header", line)])
+
+    def _body(self) -> Iterator[bytes]:
+        """Without the header."""
+        left = self._start.bytes
+        for block in self._utf8():
+            if left < len(block):
+                yield block[left:] if left else block
+            left = max(0, left - len(block))
+
+    # simple dialects
+
+    def _blocks(self) -> Iterator[tuple[Rows, int, int]]:
+        """Blocks that are right, with the record and the line that each begins with."""
+        record, line = 1, self._start.line
+        for rows in rows_of(self._body(), self._dialect):
+            if not is_right(rows, self._dialect, len(self.fields)):
+                self._explain(rows, record, line)
+            yield rows, record, line
+            record, line = record + len(rows.ends), line + rows.data.count(b"\n")
+
+    def _parsed(self) -> Iterator[pa.RecordBatch]:
+        columns = [f"f{at}" for at in range(len(self.fields))]
+        convert = pa.csv.ConvertOptions(
+            check_utf8=False,  # it is
+            column_types=dict.fromkeys(columns, pa.string()),
+            null_values=sorted(self._dialect.nulls),
+            strings_can_be_null=bool(self._dialect.nulls),
+            quoted_strings_can_be_null=False,
+        )
+        parse = pa.csv.ParseOptions(
+            delimiter=self._dialect.delimiter,
+            quote_char=self._dialect.quote or False,
+            double_quote=True,
+            newlines_in_values=bool(self._dialect.quote),
+            ignore_empty_lines=False,
+        )
+        for rows, _, _ in self._blocks():
+            read = pa.csv.ReadOptions(
+                use_threads=False, column_names=columns, block_size=len(rows.data) + 1
+            )
+            table = pa.csv.read_csv(
+                pa.BufferReader(rows.data),
+                read_options=read, parse_options=parse, convert_options=convert,
+            )  # fmt: skip
+            assert table.num_rows == len(rows.ends), "pyarrow reads other rows than were checked"
+            yield from table.rename_columns(self._start.names).to_batches()
+
+    def _raw_blocks(self) -> Iterator[bytes]:
+        for rows, _, _ in self._blocks():
+            data = rows.data
+            places = returns(rows)
+            if len(places):  # COPY wants one kind of line end
+                data = rows.array[_mask(len(data), places)].tobytes()
+            if len(self.fields) == 1 and b"\\." in data:
+                data = self._without_end_marks(data)
+            yield data
+
+    def _without_end_marks(self, data: bytes) -> bytes:
+        r"""Before version 18, a row that is `\.` ends COPY: quoted, it is a value."""
+        quote = self._dialect.quote
+        row = r"\."
+        text = data.decode()
+        return "".join(
+            f"{quote}{row}{quote}\n" if text[start:end] == f"{row}\n" else text[start:end]
+            for _, start, end in self._tokens.rows(text, final=True)
+        ).encode()
+
+    def _explain(self, rows: Rows, record: int, line: int) -> None:
+        """Find out what is wrong with a block.
+
+        Raises:
+            BadRecord: always.
+        """
+        text = rows.data.decode("utf-8", "surrogateescape")
+        bad: list[BadValue] = []
+        seen = 0
+        try:
+            for values, start, _ in self._tokens.rows(text, final=True):
+                line, seen = line + text.count("\n", seen, start), start
+                if values is not None:
+                    if reason := self._fault(values, len(self.fields)):
+                        bad.append(BadValue(self.place, record, reason, line))
+                    record += 1
+                if len(bad) == MOST_BAD:
+                    break
+        except Malformed as error:
+            line += text.count("\n", seen, error.start)
+            bad.append(BadValue(self.place, record, error.reason, line))
+        if not rows.is_whole and not any("quote" in one.reason for one in bad):
+            bad = [BadValue(self.place, record, TOO_LONG, line)]
+        assert bad, "a block is not right, but each of its rows is"
+        raise BadRecord(bad)
+
+    # all dialects
+
+    def _rows(self) -> Iterator[tuple[Values | None, int]]:
+        """Rows, None for a comment, with their lines."""
+        line, text, wanted = self._start.line, "", 0
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        for block in chain(self._body(), [b""]):
+            text += decoder.decode(block, not block)
+            if block and len(text) < wanted:
+                continue
+            final = not block or len(text) > MOST_RECORD_BYTES
+            done = 0
+            try:
+                for values, start, end in self._tokens.rows(text, final=final):
+                    line, done = line + text.count("\n", done, start), start
+                    yield values, line
+                    line, done = line + text.count("\n", start, end), end
+            except Malformed as error:
+                line += text.count("\n", done, error.start)
+                yield [error.reason], -line
+                return
+            text, wanted = text[done:], (0 if done else 2 * len(text))
+
+    def _tokenised(self) -> Iterator[pa.RecordBatch]:
+        rows: list[Values] = []
+        record, size = 1, 0
+        bad: list[BadValue] = []
+        for values, line in self._rows():
+            if values is None:
+                continue
+            reason = values[0] if line < 0 else self._fault(values, len(self.fields))
+            if reason:
+                bad.append(BadValue(self.place, record, reason, abs(line)))
+                if len(bad) == MOST_BAD:
+                    break
+            record += 1
+            if bad:
+                continue
+            rows.append(values)
+            size += sum(len(value) for value in values if value)
+            if size > BLOCK_BYTES or len(rows) == BATCH_ROWS:
+                yield self._batch(rows)
+                rows, size = [], 0
+        if bad:
+            raise BadRecord(bad)
+        if rows:
+            yield self._batch(rows)
+
+    def _batch(self, rows: Sequence[Values]) -> pa.RecordBatch:
+        columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
+        return pa.RecordBatch.from_arrays(columns, names=list(self._start.names))
+
+    def _fault(self, values: Values, expected: int) -> str:
+        if len(values) != expected:
+            count = f"{len(values)} value{'s' if len(values) != 1 else ''}"
+            return f"{count}, expected {expected}"
+        for value in values:
+            if value and "\0" in value:
+                return "NUL in text"
+            if value and not _is_text(value):
+                return f"not valid {self._csv.encoding}"
+        return ""
+
+    def _check(self, values: Values, record: int, line: int, expected: int) -> None:
+        if reason := self._fault(values, expected):
+            raise BadRecord([BadValue(self.place, record, reason, line)])
+
+    # decimal commas
+
+    def _with_points(
+        self, batch: pa.RecordBatch, numbers: Sequence[int], first: int
+    ) -> pa.RecordBatch:
+        """Raises:
+        BadRecord: a number has a point, which would be one of thousands.
+        """
+        columns = list(batch.columns)
+        for at in numbers:
+            dotted = pc.fill_null(pc.match_substring(columns[at], "."), False)
+            place = pc.index(dotted, True).as_py()
+            if place >= 0:
+                record, name = first + place, self._start.names[at]
+                reason = "a number has a point where the decimal sign is a comma"
+                line = self.line_of(record)
+                raise BadRecord([BadValue(self.place, record, reason, line, name)])
+            columns[at] = pc.replace_substring(columns[at], ",", ".")
+        return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _mask(size: int, places: Any) -> Any:
+    """False at the places that are left out."""
+    import numpy as np
+
+    mask = np.ones(size, np.bool_)
+    mask[places] = False
+    return mask
