@@ -116,10 +116,9 @@ def read_columns(connection: Connection, oid: int) -> tuple[Column, ...]:
 def find_oid(connection: Connection, name: Name) -> int | None:
     """Of a relation of any kind."""
     row = connection.execute(
-        "select c.oid::bigint from pg_catalog.pg_class c"
-        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-        " where n.nspname = %s and c.relname = %s and c.relkind not in ('i', 'I', 'c', 'S', 't')",
-        (name.schema, name.name),
+        "select oid::bigint from pg_catalog.pg_class where oid = pg_catalog.to_regclass(%s)"
+        " and relkind not in ('i', 'I', 'c', 'S', 't')",
+        (identifier(name).as_string(connection),),
     ).fetchone()
     return int(str(row[0])) if row else None
 

@@ -117,7 +117,10 @@ def _fitting(load: Load, columns: dict[str, Column]) -> Iterator[Problem]:
             yield Problem(f"{what}.{name}", f"is {column.type}, expected one of {', '.join(types)}")
     if words.history and (end := columns.get(words.valid_to)) and end.not_null:
         yield Problem(f"{what}.{end.name}", "is NOT NULL: rows that are true now have none")
+    given = {one.column for one in load.assigned}
     for name in words.key:
+        if name in columns and name not in given:
+            yield Problem(f"{what}.{name}", "is in the key, and gets no value", "give it a field")
         if name not in columns and not any(one.name == name for one in load.adds):
             yield Problem(what, f"has no column {name}, which is in the key")
         elif name in columns and not columns[name].equality:
@@ -143,6 +146,8 @@ def _compiled(connection: Connection, load: Load, columns: tuple[Column, ...]) -
     by_name = {one.name: one for one in known}
     given = tuple(by_name[one.column] for one in load.assigned)
     staging = Staging(plan_staged(load, given, by_name), given)
+    if set(load.words.key) - {one.name for one in given}:
+        return  # named with the words
     _create(connection, _STAGED, [one.defined for one in staging.columns])
     _create(connection, _SHAPED, list(definitions(load, staging)))
     is_broken = False

@@ -1,0 +1,197 @@
+"""Values that a table's columns cannot keep exactly: each is named by line and column, and stops the
+load or is set aside; none becomes another value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from landings import Loads, Record, Records, load_of, words
+from servers import Database
+from windlass.errors import BadRecord
+from windlass.model.load import BadRules
+
+VERSIONS = [12, 15, 16, 18]
+TABLE = """
+create type public.mood as enum ('good', 'bad');
+create domain public.short as varchar(3);
+create domain public.even as integer check (value % 2 = 0);
+create table public.kept (
+    id integer not null, small smallint, total numeric(6,2), name varchar(4), code char(3), day date,
+    at timestamp, zoned timestamptz(3), clock time, mood public.mood, even public.even,
+    short public.short, doc jsonb, flag boolean, token uuid, raw bytea
+);
+"""
+# column, good texts, bad texts, part of the reason
+CASES: list[tuple[str, list[str], list[str], str]] = [
+    ("small", ["1", " -5 "], ["", "1.5", "x"], "not a valid smallint"),
+    ("small", ["32767"], ["32768"], "out of range for smallint"),
+    ("total", ["1.50", "9999.99", "1.5000"], ["1.505"], "more digits after the point"),
+    ("total", ["-9999.99"], ["10000"], "out of range for numeric(6,2)"),
+    ("name", ["abcd", "", "ääää"], ["abcde", "ab   "], "too long for character varying(4)"),
+    ("code", ["abc", "ab ", "a    "], ["abcd"], "too long for character(3)"),
+    ("day", ["2024-02-29", "2024-02-29 00:00:00"], ["2024-02-29 10:00"], "a time of day"),
+    ("day", ["infinity"], ["2024-02-30", "the first"], "date"),
+    ("at", ["2024-01-01 10:00:00.123456"], ["2024-01-01 10:00+02", "2024-01-01T10:00:00Z"], "time zone"),
+    ("zoned", ["2024-01-01 10:00:00.123+02"], ["2024-01-01 10:00:00.1234+02"], "digits of seconds"),
+    ("clock", ["10:00", "24:00"], ["10:00+02"], "a time zone"),
+    ("mood", ["good"], ["Good"], "not a valid"),
+    ("even", ["2"], ["3"], "check constraint"),
+    ("short", ["abc"], ["abcd"], "too long"),
+    ("doc", ['{"a": 1}'], ["{a: 1}"], "not a valid jsonb"),
+    ("flag", ["yes", "f"], ["2"], "not a valid boolean"),
+    ("token", ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"], ["a0ee"], "not a valid uuid"),
+    ("raw", ["\\x00ff"], ["\\x0"], "hexadecimal"),
+    ("id", ["1"], ["99999999999"], "out of range for integer"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def loads(database: Callable[[int], Database], request: pytest.FixtureRequest) -> Iterator[Loads]:
+    made = database(getattr(request, "param", 16))
+    made.run(TABLE)
+    with Loads(made) as found:
+        yield found
+
+
+NAMES = ("id", "small", "total", "name", "code", "day", "at", "zoned", "clock", "mood", "even",
+         "short", "doc", "flag", "token", "raw")  # fmt: skip
+
+
+def _record(column: str, text: str) -> Record:
+    values: dict[str, str | None] = {**dict.fromkeys(NAMES), "id": "1", column: text}
+    return tuple(values.values())
+
+
+@pytest.mark.parametrize("loads", VERSIONS, indirect=True)
+def test_a_value_that_a_column_cannot_keep_is_named_by_line_and_column(loads: Loads) -> None:
+    bad = [(column, text, why) for column, _, texts, why in CASES for text in texts]
+    records = [
+        record for column, text, _ in bad for record in (_record("id", "1"), _record(column, text))
+    ]
+    load = load_of(
+        loads.table("public.kept"),
+        words("append"),
+        Records(NAMES, records),
+        bad=BadRules(most=len(bad) - 1),
+    )
+    with pytest.raises(BadRecord) as caught:
+        loads.landing.stage(loads.begin(), load, 0, Records(NAMES, records))
+    found = {one.record: one for one in caught.value.bad}
+    assert "" == "".join(one.value for one in found.values()), "only shown if that is asked for"
+    load = replace(load, bad=BadRules(most=len(bad)))
+    run = loads.begin()
+    staged = loads.landing.stage(run, load, 0, Records(NAMES, records))
+    assert (staged.rows, staged.refused) == (len(bad), len(bad))
+    (name,) = loads.database.rows("select relname from pg_class where relname like 'refused%'")[0]
+    table = f'select record, field, reason from windlass."{name}" order by record'
+    aside = loads.database.rows(table)
+    for at, ((column, text, why), (record, field, reason)) in enumerate(
+        zip(bad, aside, strict=True)
+    ):
+        assert (record, field) == (2 * at + 2, column), text
+        assert why in reason, (column, text)
+
+
+@pytest.mark.parametrize("loads", VERSIONS, indirect=True)
+def test_good_values_arrive_as_they_are(loads: Loads) -> None:
+    good = [(column, text) for column, texts, _, _ in CASES for text in texts if column != "id"]
+    records = [_record(column, text) for column, text in good]
+    for is_raw in (False, True):
+        loads.run("public.kept", words("append"), Records(NAMES, records, is_raw=is_raw))
+        for at, (column, text) in enumerate(good):
+            found = f"select {column}::text from public.kept order by ctid offset {at} limit 1"
+            wanted = f"select (%s::{_type(loads, column)})::text"
+            assert loads.database.value(found) == loads.database.value(wanted, [text]), text
+        loads.database.run("truncate public.kept")
+
+
+def _type(loads: Loads, column: str) -> str:
+    return str(
+        loads.database.value(
+            "select format_type(atttypid, atttypmod) from pg_attribute"
+            " where attrelid = 'public.kept'::regclass and attname = %s",
+            [column],
+        )
+    )
+
+
+@pytest.mark.parametrize("is_raw", [False, True])
+@pytest.mark.parametrize("loads", [15, 18], indirect=True)
+def test_up_to_so_many_rows_are_set_aside_with_their_reasons(loads: Loads, is_raw: bool) -> None:
+    records: list[Record] = [
+        ("1", "a", "1"), ("x", "b", "2"), ("3", "toolong", "3"), ("4", "d", "y"), (None, "e", "5"),
+        ("6", "f", "6"), ("7", "g", "1.005"),
+    ]  # fmt: skip
+    source = Records(("id", "name", "total"), records, is_raw=is_raw)
+    loaded = loads.run(
+        "public.kept", words("append"), source, bad=BadRules(most=5, shows_values=True)
+    )
+    assert loads.database.rows("select id, name from public.kept order by id") == [
+        (1, "a"),
+        (6, "f"),
+    ]
+    assert (loaded.counts.read, loaded.counts.inserted, loaded.counts.refused) == (7, 2, 5)
+    assert loaded.staged[0].refused == 5
+    (table,) = loads.database.rows(
+        "select relname from pg_class where relname like 'refused%' and relkind = 'r'"
+    )
+    found = loads.database.rows(
+        f"select record, field, fields->>'total' from windlass.\"{table[0]}\" order by record"
+    )
+    wanted = [
+        (2, "id", "2"),
+        (3, "name", "3"),
+        (4, "total", "y"),
+        (5, "id", "5"),
+        (7, "total", "1.005"),
+    ]
+    assert found == wanted
+    assert [(one.record, one.line, one.value) for one in loaded.staged[0].bad][:2] == [
+        (2, 3, "x"),
+        (3, 4, "toolong"),
+    ]
+
+
+def test_one_bad_row_too_many_stops_and_all_of_them_are_named(loads: Loads) -> None:
+    records: list[Record] = [("1", "a"), ("x", "b"), ("y", "c"), ("2", "abcde")]
+    with pytest.raises(BadRecord) as caught:
+        loads.run(
+            "public.kept", words("append"), Records(("id", "name"), records), bad=BadRules(most=1)
+        )
+    assert [one.record for one in caught.value.bad][:2] == [2, 3]
+    tables = "select count(*) from pg_class where relname ~ '^(stage|refused)_' and relkind = 'r'"
+    assert loads.database.value(tables) == 0
+
+
+def test_a_computed_value_that_fails_is_named_by_its_record(loads: Loads) -> None:
+    source = Records(("id", "small"), [("1", "1"), ("2", "0"), ("3", "5"), ("4", "0")])
+    for sql, reason in (("10 / small", "division by zero"), ("nullif(small, 5)", "")):
+        table = loads.table("public.kept")
+        load = load_of(table, words("append"), source, sql={"small": sql}, skip=("small",))
+        if reason:
+            with pytest.raises(BadRecord) as caught:
+                loads.run_load(load, source)
+            assert [(one.record, one.reason) for one in caught.value.bad] == [
+                (2, reason),
+                (4, reason),
+            ]
+        else:
+            loads.run_load(load, source)
+    assert loads.database.rows("select small from public.kept order by id") == [
+        (1,), (0,), (None,), (0,),
+    ]  # fmt: skip
+
+
+def test_a_computed_value_is_cut_no_more_than_any_other(loads: Loads) -> None:
+    source = Records(("id", "name"), [("1", "ab"), ("2", "abcd")])
+    table = loads.table("public.kept")
+    load = load_of(table, words("append"), source, sql={"name": "name || 'c'"}, skip=("name",))
+    with pytest.raises(BadRecord) as caught:
+        loads.run_load(load, source)
+    assert [(one.record, one.column) for one in caught.value.bad] == [(2, "name")]
+    load = load_of(table, words("append"), source, sql={"total": "round(1.005, 2)"}, skip=("name",))
+    loads.run_load(load, source)
+    assert loads.database.rows("select distinct total::text from public.kept") == [("1.01",)]
