@@ -1,5 +1,5 @@
-"""Values that a table's columns cannot keep exactly: each is named by line and column, and stops the
-load or is set aside; none becomes another value."""
+"""Values that a table's columns cannot keep exactly: each is named by line and column, and stops
+the load or is set aside; none becomes another value."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ create type public.mood as enum ('good', 'bad');
 create domain public.short as varchar(3);
 create domain public.even as integer check (value % 2 = 0);
 create table public.kept (
-    id integer not null, small smallint, total numeric(6,2), name varchar(4), code char(3), day date,
-    at timestamp, zoned timestamptz(3), clock time, mood public.mood, even public.even,
+    id integer not null, small smallint, total numeric(6,2), name varchar(4), code char(3),
+    day date, at timestamp, zoned timestamptz(3), clock time, mood public.mood, even public.even,
     short public.short, doc jsonb, flag boolean, token uuid, raw bytea
 );
 """
@@ -34,7 +34,8 @@ CASES: list[tuple[str, list[str], list[str], str]] = [
     ("code", ["abc", "ab ", "a    "], ["abcd"], "too long for character(3)"),
     ("day", ["2024-02-29", "2024-02-29 00:00:00"], ["2024-02-29 10:00"], "a time of day"),
     ("day", ["infinity"], ["2024-02-30", "the first"], "date"),
-    ("at", ["2024-01-01 10:00:00.123456"], ["2024-01-01 10:00+02", "2024-01-01T10:00:00Z"], "time zone"),
+    ("at", ["2024-01-01 10:00:00.123456"], ["2024-01-01 10:00+02"], "time zone"),
+    ("at", [], ["2024-01-01T10:00:00Z"], "time zone"),
     ("zoned", ["2024-01-01 10:00:00.123+02"], ["2024-01-01 10:00:00.1234+02"], "digits of seconds"),
     ("clock", ["10:00", "24:00"], ["10:00+02"], "a time zone"),
     ("mood", ["good"], ["Good"], "not a valid"),
@@ -80,7 +81,7 @@ def test_a_value_that_a_column_cannot_keep_is_named_by_line_and_column(loads: Lo
     with pytest.raises(BadRecord) as caught:
         loads.landing.stage(loads.begin(), load, 0, Records(NAMES, records))
     found = {one.record: one for one in caught.value.bad}
-    assert "" == "".join(one.value for one in found.values()), "only shown if that is asked for"
+    assert "".join(one.value for one in found.values()) == "", "only shown if that is asked for"
     load = replace(load, bad=BadRules(most=len(bad)))
     run = loads.begin()
     staged = loads.landing.stage(run, load, 0, Records(NAMES, records))

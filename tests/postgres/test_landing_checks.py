@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -14,11 +14,14 @@ from windlass.model.load import (
     BadRules,
     Expect,
     Expectation,
+    Finding,
     LoadWords,
     Matched,
     Missing,
+    Table,
     TableColumn,
 )
+from windlass.model.relation import Name
 
 TABLES = """
 create schema shop;
@@ -46,8 +49,8 @@ def loads(database: Callable[[int], Database], request: pytest.FixtureRequest) -
 
 
 def findings(
-    loads: Loads, how: LoadWords, records: list[Record], *expect: Expectation, **more: object
-):  # type: ignore[no-untyped-def]
+    loads: Loads, how: LoadWords, records: list[Record], *expect: Expectation, **more: Any
+) -> Sequence[Finding]:
     source = Records(FIELDS, records)
     load = load_of(loads.table("shop.orders"), how, source, expect=expect, **more)
     run = loads.begin()
@@ -117,9 +120,9 @@ def test_failing_rows_are_kept_where_that_is_asked_for(loads: Loads) -> None:
 # what is refused before anything is written
 
 
-def problems(loads: Loads, how: LoadWords, **more: object) -> list[str]:
+def problems(loads: Loads, how: LoadWords, **more: Any) -> list[str]:
     source = Records(("id", "total", *(one for one in how.key if one != "id")), [])
-    load = load_of(loads.table("shop.orders"), how, source, **more)  # type: ignore[arg-type]
+    load = load_of(loads.table("shop.orders"), how, source, **more)
     return [one.text for one in loads.landing.survey([load])]
 
 
@@ -228,8 +231,7 @@ def test_deleting_rows_that_would_take_others_with_them_is_a_problem(loads: Load
 def test_a_table_is_created_with_its_key_and_dropped_when_undone(loads: Loads) -> None:
     source = Records(("id", "day"), [("1", "2024-01-01"), ("2", None)])
     columns = (TableColumn("id", "bigint"), TableColumn("day", "date"))
-    table = replace(loads.table("shop.orders"), name=replace(loads.table("shop.orders").name, name="fresh"),
-                    columns=columns, keys=(("id",),), primary=("id",))  # fmt: skip
+    table = Table(Name("shop", "fresh"), columns, keys=(("id",),), primary=("id",))
     load = load_of(table, words("merge", "id"), source, creates=True)
     assert loads.landing.survey([load]) == []
     loaded = loads.run_load(load, source)
