@@ -26,6 +26,7 @@ class Fitted:
     assigned: tuple[Assigned, ...] = ()
     adds: tuple[TableColumn, ...] = ()
     dropped: tuple[str, ...] = ()  # fields
+    meant: tuple[str, ...] = ()  # columns that fields without one are probably for
     without: tuple[TableColumn, ...] = ()  # columns that get their default, or NULL
     problems: tuple[Problem, ...] = ()
 
@@ -42,6 +43,7 @@ def fit(
     assigned = tuple(fitting.assigned())
     fitting.look_for_faults(assigned)
     taken = {one.column for one in assigned}
+    taken |= set(fitting.meant)
     without = tuple(one for one in table.columns if one.name not in taken and not one.generated)
     for one in without:
         if one.not_null and not one.has_default and one.name not in _set_by_load(spec):
@@ -49,7 +51,14 @@ def fit(
                 f"column {one.name} is NOT NULL without a default, and the input lacks it",
                 _field_hint(one.name, fitting.loose),
             )
-    return Fitted(assigned, tuple(fitting.added), fitting.dropped, without, tuple(fitting.problems))
+    return Fitted(
+        assigned,
+        tuple(fitting.added),
+        fitting.dropped,
+        tuple(fitting.meant),
+        without,
+        tuple(fitting.problems),
+    )
 
 
 def _set_by_load(spec: OneLoad) -> set[str]:
@@ -65,6 +74,7 @@ class _Fitting:
     types: Types
     creates: bool
     added: list[TableColumn] = field(default_factory=list)
+    meant: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def complain(self, message: str, hint: str = "") -> None:
@@ -164,20 +174,19 @@ class _Fitting:
             f"field {one.name} has" if one else f"{word('columns')} names {name}, and there is"
         )
         if twin := _twin(name, self.table):
+            self.meant.append(twin)
             self.complain(
                 f"{subject} no column: {twin} differs from {name} in case only",
                 f"say that it is meant: {_rename(one.name, twin)}" if one else f"write {twin}",
             )
             return
         near = difflib.get_close_matches(name, [it.name for it in self.table.columns], n=1)
-        ways = (
-            [_rename(one.name, near[0])]
-            if near and one
-            else [f"did you mean {near[0]}?"] * bool(near)
-        )
+        ways = [f"did you mean {near[0]}?"] if near else []
         if one:
+            self.meant += near
+            ways = [f"{_rename(one.name, near[0])}, if that is meant"] if near else []
             ways += [f"{_drop(one.name)} to leave it out", f"{word('schema', 'add')} to add it"]
-        self.complain(f"{subject} no column in the table", ", ".join(ways))
+        self.complain(f"{subject} no column in the table", "; ".join(ways))
 
     def look_for_faults(self, assigned: Sequence[Assigned]) -> None:
         for name in _twice(self.names):

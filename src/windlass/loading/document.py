@@ -73,7 +73,7 @@ def _title(plan: LoadPlan) -> str:
     inputs = ", ".join(places) if len(places) < 4 else f"{places[0]} and {len(places) - 1} more"
     size = f" ({bytes_text(plan.size_bytes)})" if plan.size_bytes else ""
     words = plan.load.words
-    named = words.name or short_name(words)
+    named = words.name or (short_name(words) if not plan.problems else "")
     return f"{inputs or 'nothing'} → {plan.name}{size}{f', {named}' if named else ''}"
 
 

@@ -112,5 +112,5 @@ def _no_table(name: Name) -> Problem:
 
 def _faults(spec: OneLoad, words: LoadWords, table: Table, fitted: Fitted) -> Sequence[Problem]:
     whole = replace(table, columns=(*table.columns, *fitted.adds))
-    filled = [one.column for one in fitted.assigned]
+    filled = [*(one.column for one in fitted.assigned), *fitted.meant]
     return list(table_problems(words, whole, filled, expectations_of(spec, words)))

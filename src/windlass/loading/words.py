@@ -265,6 +265,21 @@ def _wrong_takes(spec: OneLoad, words: LoadWords, *, named: bool) -> Iterator[Fa
         )
 
 
+def _missing_in_words(words: LoadWords) -> str:
+    if words.missing is KEEP:
+        return "no row of the table is deleted"
+    which = f" for which {words.slice}" if words.slice else ""
+    lacks = f"{' and' if which else ''} that the input lacks"
+    if words.history:
+        return f"rows of the table{which}{lacks} are closed"
+    if words.missing is MARK:
+        return f"rows of the table{which}{lacks} are marked in {words.mark}"
+    which = which or (lacks if words.key else "")
+    all_ = "" if which else "all "
+    both = lacks if words.slice and words.key else ""
+    return f"{all_}rows of the table{which}{both} are deleted, in the same transaction"
+
+
 def _kept(words: LoadWords) -> str:
     return {KEEP: "kept", DELETE: "deleted", MARK: "marked"}[words.missing]
 
@@ -285,16 +300,7 @@ def in_sentences(words: LoadWords) -> tuple[str, ...]:
             Matched.SKIP: f"a row whose {key} is in the table is skipped, others are added",
             Matched.REFUSE: f"rows are added; one whose {key} is in the table stops the load",
         }[words.matched])  # fmt: skip
-    which = f" for which {words.slice}" if words.slice else ""
-    if words.missing is DELETE and words.history:
-        found.append("rows of the table that the input lacks are closed")
-    elif words.missing is DELETE:
-        lacks = " and that the input lacks" if words.key else ""
-        found.append(f"rows of the table{which}{lacks} are deleted, in the same transaction")
-    elif words.missing is MARK:
-        found.append(f"rows of the table{which} that the input lacks are marked in {words.mark}")
-    else:
-        found.append("no row of the table is deleted")
+    found.append(_missing_in_words(words))
     if words.key:
         chosen = f" by {words.last_by}" if words.last_by else ""
         found.append({

@@ -1,0 +1,220 @@
+"""Fields are fitted to columns by their exact names; what does not fit is named, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from windlass.loading.created import census, type_of, types_for
+from windlass.loading.document import PlannedLoad
+from windlass.loading.kinds import cannot_hold
+from windlass.loading.made import LoadPlan, Opened, make
+from windlass.model.export import Column, Kind
+from windlass.model.load import Field, Identity, Table, TableColumn
+from windlass.model.planned import Style
+from windlass.model.relation import Name
+from windlass.model.wording import spelled
+from windlass.spec.load import LoadSpec
+
+NAME = Name("shop", "orders")
+ORDERS = Table(
+    NAME,
+    (
+        TableColumn("id", "integer", Kind.INT32, not_null=True),
+        TableColumn("total", "numeric(12,2)", Kind.DECIMAL),
+        TableColumn("created_at", "timestamptz", Kind.INSTANT, has_default=True),
+        TableColumn("gone", "boolean", Kind.BOOLEAN),
+        TableColumn("double", "integer", Kind.INT32, generated=True),
+    ),
+    keys=(("id",),),
+    primary=("id",),
+    rows=3,
+)
+
+
+def plan(
+    fields: Sequence[str | Field], table: Table | None = ORDERS, kinds: Any = None, **words: Any
+) -> LoadPlan:
+    given = {"target": "sqlite:///x", "into": "orders", "from": "a.csv", "load": "append", **words}
+    opened = Opened(
+        ("a.csv",),
+        tuple(Field(one) if isinstance(one, str) else one for one in fields),
+        (Identity(123, "sha"),),
+    )
+    return make(LoadSpec.of(**given).wanted[0], NAME, table, opened, kinds)
+
+
+def faults(*fields: str | Field, **words: Any) -> str:
+    return spelled("; ".join(one.text for one in plan(fields, **words).problems))
+
+
+def assigned(*fields: str, **words: Any) -> dict[str, str]:
+    found = plan(fields, **words)
+    assert found.problems == ()
+    return {one.column: one.field or one.sql or str(one.mask) for one in found.load.assigned}
+
+
+def test_a_field_goes_into_the_column_of_its_name() -> None:
+    assert assigned("id", "total") == {"id": "id", "total": "total"}
+
+
+def test_fields_are_renamed_dropped_computed_and_hidden() -> None:
+    columns = {
+        "nr": "id",
+        "note": None,
+        "total": {"sql": "round(total, 2)"},
+        "gone": {"value": False},
+        "created_at": {"mask": "null"},
+    }
+    found = assigned("nr", "note", "total", columns=columns)
+    assert found == {
+        "id": "nr", "total": "round(total, 2)", "gone": "false", "created_at": "null",
+    }  # fmt: skip
+
+
+def test_a_masked_column_may_come_from_a_field_of_another_name() -> None:
+    columns = {"total": {"from": "amount", "mask": "hash"}}
+    assert assigned("id", "amount", columns=columns) == {"id": "id", "total": "amount"}
+
+
+FAULTS: list[tuple[list[str], dict[str, Any], str]] = [
+    (["ID"], {}, "id differs from ID in case only (say that it is meant: columns='ID=id')"),
+    (["id", "totl"], {}, "field totl has no column in the table (columns='totl=total'"),
+    (["total"], {}, "column id is NOT NULL without a default, and the input lacks it"),
+    (["id", "double"], {}, "column double is computed by the target"),
+    (["id", "id"], {}, "two fields of the input are called id"),
+    (["id", "nr"], {"columns": {"nr": "id"}}, "column id would be filled by two fields"),
+    (["id"], {"columns": {"nr": "total"}}, "names field nr, which the input lacks"),
+    (["id"], {"columns": {"totals": {"sql": "1"}}}, "did you mean total?"),
+    (["id"], {"columns": {"total": {"from": "x"}}}, "comes from field x, which the input lacks"),
+    (["id", "x"], {"schema": "add"}, "its type is not known"),
+    (["id"], {"types": {"total": "text"}}, "which is not a column that is created"),
+    (["id"], {"load": "merge", "key": "nr"}, "the key's column nr is not in the table"),
+    (["total"], {"load": "merge", "key": "id"}, "the key's column id is not filled"),
+    (["id"], {"load": "merge", "key": "id"}, "nothing could be updated (give load='insert')"),
+    (["id", "total"], {"load": "mirror", "key": "id", "mark": "total"}, "the input fills it"),
+    (["id", "total"], {"load": "mirror", "key": "id", "mark": "gon"}, "did you mean gone?"),
+    (["id"], {"load": "history", "key": "id"}, "a history needs column valid_from"),
+    (["id"], {"load": "history", "key": "id"}, "leaves no room for a row's versions"),
+    (["id"], {"expect": [{"not-null": "totals"}]}, "column totals is not in the table"),
+    (["id"], {"expect": [{"foreign-key": {"id": "other"}}]}, "is not schema.table.column"),
+]
+
+
+@pytest.mark.parametrize(("fields", "words", "fault"), FAULTS)
+def test_what_does_not_fit_is_named_with_the_nearest_right_name(
+    fields: list[str], words: dict[str, Any], fault: str
+) -> None:
+    assert fault in faults(*fields, **words)
+
+
+def test_all_that_does_not_fit_is_named_at_once() -> None:
+    found = plan(["ID", "totl", "x"], columns={"y": "z"}).problems
+    assert len(found) >= 4
+
+
+def test_without_the_table_only_create_makes_one() -> None:
+    assert "there is no such table" in faults("id", table=None)
+    made = plan(
+        ["id", "at"], None, {"id": "bigint", "at": "date"}, create=True, load="merge", key="id"
+    )
+    assert made.problems == ()
+    assert [(one.name, one.type) for one in made.load.table.columns] == [
+        ("id", "bigint"),
+        ("at", "date"),
+    ]
+    assert made.load.creates and made.load.table.primary == ("id",)
+
+
+def test_columns_that_the_table_lacks_are_added_only_if_asked() -> None:
+    assert "has no column in the table" in faults("id", "x")
+    added = plan(["id", "x"], schema="add", types={"x": "text"})
+    assert added.problems == ()
+    assert [one.name for one in added.load.adds] == ["x"]
+
+
+HELD = [
+    (Kind.INT64, Kind.INT32, True),
+    (Kind.FLOAT64, Kind.DECIMAL, True),
+    (Kind.TEXT, Kind.DATE, True),
+    (Kind.INT32, Kind.TEXT, True),
+    (Kind.DATE, Kind.TIMESTAMP, True),
+    (Kind.TIMESTAMP, Kind.DATE, False),
+    (Kind.TIMESTAMP, Kind.INSTANT, False),
+    (Kind.INSTANT, Kind.TIMESTAMP, False),
+    (Kind.BYTES, Kind.TEXT, False),
+    (Kind.BOOLEAN, Kind.INT32, False),
+    (Kind.JSON, Kind.JSON, True),
+]
+
+
+@pytest.mark.parametrize(("given", "column", "held"), HELD)
+def test_a_type_that_would_change_values_is_refused(given: Kind, column: Kind, held: bool) -> None:
+    why = cannot_hold(TableColumn("a", str(column), column), Column("a", str(given), given))
+    assert (why == "") is held
+
+
+def test_a_typed_field_that_does_not_fit_is_named_with_both_types() -> None:
+    typed = Field("created_at", Column("created_at", "timestamp", Kind.TIMESTAMP))
+    assert "field created_at is timestamp, and column created_at is timestamptz" in faults(
+        "id", typed
+    )
+
+
+VALUES: list[tuple[list[str | None], str | None]] = [
+    (["1", "-2", None], "bigint"),
+    (["1", "2.50"], "numeric(38,2)"),
+    (["99999999999999999999"], "numeric(38,0)"),
+    (["007"], "text"),
+    (["true", "false"], "boolean"),
+    (["true", "1"], "text"),
+    (["2026-01-31"], "date"),
+    (["2026-02-31"], "text"),
+    (["2026-01-31 10:00:00"], "timestamp"),
+    (["2026-01-31T10:00:00Z", "2026-01-31 10:00+02"], "timestamptz"),
+    (["2026-01-31", "2026-01-31 10:00:00"], "text"),
+    (["1", ""], "text"),
+    ([None], None),
+    (["1"] * 5000 + ["x"], "text"),
+]
+
+
+@pytest.mark.parametrize(("values", "type_"), VALUES)
+def test_a_census_finds_the_type_that_holds_every_value(
+    values: list[str | None], type_: str | None
+) -> None:
+    batches = [pa.record_batch({"a": pa.array(values[i : i + 1000], pa.string())})
+               for i in range(0, len(values), 1000)]  # fmt: skip
+    found = census(["a"], batches)["a"]
+    assert (type_of(found, "postgresql") if found else None) == type_
+
+
+def test_types_are_of_typed_fields_or_by_a_census_or_not_known() -> None:
+    class One:
+        def batches(self) -> list[pa.RecordBatch]:
+            return [pa.record_batch({"a": ["1"], "b": ["x"]})]
+
+    typed = Field("c", Column("c", "int", Kind.INT64))
+    fields = [Field("a"), Field("b"), typed]
+    words = {"target": "x", "into": "t", "from": "a.csv", "load": "append", "create": True}
+    alone, counted = (LoadSpec.of(**words, census=one).wanted[0] for one in (False, True))
+    assert types_for(alone, fields, [One()], None, "duckdb") == ({"c": "BIGINT"}, ())
+    found, _ = types_for(counted, fields, [One()], None, "duckdb")
+    assert found == {"c": "BIGINT", "a": "BIGINT", "b": "VARCHAR"}
+
+
+def test_the_plan_says_what_will_happen_in_each_of_its_forms() -> None:
+    made = plan(["id", "total"], load="mirror", key="id", expect=["total >= 0"])
+    planned = PlannedLoad("shop", [made], made.problems)
+    style = Style(next_command="windlass load")
+    for text in (planned.as_text(style), planned.as_markdown(style)):
+        assert "a row whose id is in the table is updated where it differs" in text
+        assert "rows of the table that the input lacks are deleted" in text
+        assert "column gone is not in the input: new rows get NULL" in text
+        assert "expects sql(total >= 0)" in text
+        assert "windlass load" in text
+    (load,) = planned.as_json()["loads"]
+    assert (load["table"], load["load"], load["words"]["key"]) == ("shop.orders", "mirror", ["id"])
