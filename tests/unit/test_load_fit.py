@@ -178,7 +178,7 @@ VALUES: list[tuple[list[str | None], str | None]] = [
     (["2026-01-31", "2026-01-31 10:00:00"], "text"),
     (["1", ""], "text"),
     ([None], None),
-    (["1"] * 5000 + ["x"], "text"),
+    ([*["1"] * 5000, "x"], "text"),
 ]
 
 

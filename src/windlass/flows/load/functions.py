@@ -127,7 +127,7 @@ class Called:
 
 def _imported(name: str) -> Callable[[Any], Any]:
     try:
-        found = resolve(name)
+        found: object = resolve(name)
     except (Exception, SystemExit) as error:  # whatever its module raises
         raise WindlassError(
             f"function {name}: cannot be imported here: {type(error).__name__}",
