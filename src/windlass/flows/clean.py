@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from psycopg import sql
+
 from windlass.aside.left import (
     Kept,
     drop_kept,
@@ -15,6 +17,7 @@ from windlass.aside.left import (
 from windlass.engines.postgres.lock import take_lock
 from windlass.engines.postgres.own_schemas import read_own_schemas
 from windlass.engines.postgres.session import Connection
+from windlass.engines.postgres.table import identifier
 from windlass.errors import Refused
 from windlass.flows.migrate.left import moves_in
 from windlass.flows.migrate.succession import earlier_problems
@@ -130,6 +133,8 @@ def _remove(connection: Connection, left: Left) -> None:
     drop_kept(connection, _kept_of(left))
     if left.backup:
         drop_backup(connection, left.backup, left.run)
+    for table in left.tables:
+        connection.execute(sql.SQL("drop table if exists {}").format(identifier(table)))
     if left.state:
         connection.execute("delete from windlass.run where run = %s", (left.run,))
 

@@ -71,6 +71,7 @@ class Left:
     large_objects: tuple[int, ...] = ()  # copies, by id
     backup: Name | None = None  # a rewrite's, a table
     files: int = 0  # an export's
+    tables: tuple[Name, ...] = ()  # a load's: of before-images and of rows that were put aside
 
 
 class Past(Protocol):

@@ -40,14 +40,15 @@ def _set_aside(left: Left) -> str:
     copies = plural(len(left.large_objects), "large object") if left.large_objects else ""
     backup = f"backup {left.backup}" if left.backup else ""
     files = plural(left.files, "file") if left.files else ""
-    return ", ".join(filter(None, [*left.schemas, *named, copies, backup, files]))
+    tables = ", ".join(map(str, left.tables))
+    return ", ".join(filter(None, [*left.schemas, *named, copies, backup, files, tables]))
 
 
 def left_rows(left: Sequence[Left]) -> list[tuple[str, ...]]:
     header = ("run", "state", "ended", "set aside", "size")
     rows = [
         (one.run, one.state or "not in journal", one.finished_at[:19], _set_aside(one),
-         bytes_text(one.size_bytes) if one.schemas or one.backup or one.files else "")
+         bytes_text(one.size_bytes) if one.size_bytes or one.schemas or one.files else "")
         for one in left
     ]  # fmt: skip
     return [header, *rows]
@@ -67,6 +68,7 @@ def left_text(left: Sequence[Left]) -> str:
             ("large object", [len(one.large_objects) for one in left]),
             ("rewrite backup", [int(one.backup is not None) for one in left]),
             ("file", [one.files for one in left]),
+            ("table of a load", [len(one.tables) for one in left]),
         )
         if sum(counts) or (what == "schema" and not of_files)
     ]

@@ -11,7 +11,7 @@ from typing import Any, Self
 from windlass.engines.landing import APPLIED, STAGED, Input, Landing, LoadRun
 from windlass.engines.registry import open_landing
 from windlass.errors import AlreadyFinished, BadSpec, Refused, WindlassError
-from windlass.flows.load.inputs import OpenInputs
+from windlass.flows.load.fetched import Fetched
 from windlass.flows.load.outline import LOAD
 from windlass.flows.load.reading import Prepared, prepare
 from windlass.flows.load.reporting import counts_of, relations_of
@@ -28,7 +28,8 @@ from windlass.flows.load.turns import Turns
 from windlass.loading.made import LoadPlan
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import Outcome, State
+from windlass.model.load import Counts
+from windlass.model.outcome import UNFINISHED, Outcome, State
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.wording import word
@@ -71,6 +72,7 @@ class Loading(Reporting):
         self.ended: State | None = None
         self.undone: Sequence[Problem] = ()
         self.turns = Turns()
+        self._fetched = Fetched(run)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -111,6 +113,7 @@ class Loading(Reporting):
             raise AlreadyFinished(self._nothing_to_do())
         resumed = found if found and found.run == self.run else None
         self.at = self.target.begin(resumed or self._record())
+        self._fetched.is_kept = True
         if found and not resumed:
             self._supersede(found)
         self._stack.enter_context(self.target.working(self.run))
@@ -119,7 +122,7 @@ class Loading(Reporting):
             self.emit(Noticed(notice))
         for one in self.prepared.plans:
             if one.loaded_by:
-                self.emit(Noticed(f"{one.name}: {_unchanged(one)}"))
+                self.emit(Noticed(_unchanged(one)))
 
     def prepare(self) -> LoadRun | None:
         """Read the inputs and the tables; find what has been loaded before, and the run to resume.
@@ -132,8 +135,8 @@ class Loading(Reporting):
         found = to_resume(runs, self.spec.config(), self.started.external_run)
         self._check_external(found)
         self.run = self.run or (found.run if found else new_run_id())
-        opening = self._stack.enter_context(OpenInputs(self.run, self.target, self.emit))
-        prepared = prepare(self.spec, self.target, opening)
+        self._fetched = self._stack.enter_context(Fetched(self.run))
+        prepared = prepare(self.spec, self.target, self._fetched)
         earlier = [] if self.spec.again else [one for one in runs if one.run != self.run]
         if found and not self._is_unchanged(found, prepared.plans):
             earlier = [self.target.read(found.run) or found, *earlier]  # what it has applied stays
@@ -225,7 +228,7 @@ class Loading(Reporting):
 
     def _nothing_to_do(self) -> Outcome:
         first, *rest = self.prepared.plans
-        message = f"{first.name}: {_unchanged(first)}"
+        message = f"nothing to do: {_unchanged(first)}"
         if rest:
             message = f"nothing to do: none of {len(rest) + 1} loads has changed inputs"
         return Outcome(
@@ -233,6 +236,7 @@ class Loading(Reporting):
             State.DONE,
             source=self._source,
             target=self.target.place,
+            counts=Counts().as_dict(),
             message=message,
             hint=f"{word('again')} loads it anyway",
             already=True,
@@ -252,11 +256,20 @@ class Loading(Reporting):
         return nullcontext()
 
     def end(self, state: State, outcome: Outcome) -> None:
+        target = self._answering()
         if state is State.REFUSED:  # nothing is left to resume
             for plan in self.plans:
-                self.target.clean_up(self.run, plan.load)
-        self.target.end(self.run, state, outcome)
-        self.ended = state
+                target.clean_up(self.run, plan.load)
+        target.end(self.run, state, outcome)
+        self.ended, self._fetched.is_kept = state, state in UNFINISHED
+
+    def _answering(self) -> Landing:
+        """The target, or another session of it if the work was cancelled: then nothing new starts
+        in the first."""
+        if not self.turns.are_over:
+            return self.target
+        assert self.spec.target is not None
+        return self._stack.enter_context(_opened(self.spec.target.get_secret_value()))
 
     def hand_over(self) -> Handover:
         return Handover({"run": self.run}, "resuming")
@@ -307,6 +320,7 @@ class Loading(Reporting):
             state=state,
             relations=relations_of(self.plans, self.results),
             counts=counts_of(self.results),
+            verified="rows" if state is State.DONE else "",
             source=self._source,
             target=self.target.place,
             resumed=self.at is not None and bool(self.at.lines),
@@ -318,8 +332,8 @@ class Loading(Reporting):
 
 def _unchanged(plan: LoadPlan) -> str:
     one = len(plan.load.inputs) == 1
-    inputs, it = ("the input is", "it") if one else ("all inputs are", "them")
-    return f"nothing to do: {inputs} as run {plan.loaded_by} has loaded {it}"
+    inputs, it = (f"{plan.load.inputs[0]} is", "it") if one else ("all inputs are", "them")
+    return f"{inputs} as run {plan.loaded_by} has loaded {it} into {plan.name}"
 
 
 def _opened(url: str) -> Landing:

@@ -1,35 +1,141 @@
-"""Opens the inputs of a load: files and URLs by `windlass.engines.files`, queries by the engine of
-their source."""
+"""Opens the inputs of a load: files, URLs and APIs, and queries of databases."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
 
+from windlass.engines.inputs import open_inputs
 from windlass.engines.landing import Input, Landing
+from windlass.errors import BadRecord, BadSpec, Refused, WindlassError
+from windlass.flows.load.fetched import Fetched
+from windlass.flows.load.functions import Called
+from windlass.flows.load.since import from_watermark
 from windlass.loading.made import Opened
-from windlass.model.event import Emit
-from windlass.model.relation import Name
+from windlass.loading.words import words_of
+from windlass.model.export import NUMBERS
+from windlass.model.inputs import ApiFrom, Compression, Csv, Excel, FilesFrom, Format, From, QueryFrom
+from windlass.model.load import Field, Load, Table
+from windlass.model.report import Problem
+from windlass.spec.inputs import ApiSpec, CsvSpec, InputSpec
 from windlass.spec.load import OneLoad
 
 
-class OpenInputs:
-    """What a run has opened. A context manager: leaving it closes all."""
-
-    def __init__(self, run: str, target: Landing, emit: Emit) -> None:
-        self._run, self._target, self._emit = run, target, emit
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *fault: Any) -> None:
-        self._stack.close()
-
-
 def opened_of(
-    one: OneLoad, target: Landing, name: Name, opening: OpenInputs
+    one: OneLoad, table: Table, target: Landing, fetched: Fetched
 ) -> tuple[Sequence[Input], Opened]:
-    """The inputs of a load, and what is known of them."""
-    return (), Opened()
+    """The inputs of a load, and what is known of them. What cannot be opened is a problem."""
+    inputs: list[Input] = []
+    problems: list[Problem] = []
+    for given in sources_of(one, table):
+        try:
+            inputs += _opened(one, given, table, target, fetched)
+        except (Refused, BadSpec, BadRecord, WindlassError) as error:
+            if error.retryable:
+                raise
+            problems += _problems(error, one.into)
+    if one.function and not problems:
+        try:
+            inputs = [Called(it, one.function, one.frame) for it in inputs]
+        except WindlassError as error:
+            problems += _problems(error, one.into)
+    problems += _other_fields(inputs)
+    fields: tuple[Field, ...] = tuple(inputs[0].fields) if inputs else ()
+    places = tuple(it.place for it in inputs)
+    identities = () if problems else tuple(it.identity for it in inputs)
+    return inputs, Opened(places, fields, identities, tuple(problems))
+
+
+def _opened(
+    one: OneLoad, given: From, table: Table, target: Landing, fetched: Fetched
+) -> Sequence[Input]:
+    found = open_inputs(given, fetched.made() if _is_remote(given) else None)
+    if not (one.since and isinstance(given, QueryFrom)):
+        return found
+    places = tuple(it.place for it in found)
+    load = Load(table, words_of(one), (), (), watermark=one.since, inputs=places)
+    last = target.watermark(load)
+    if not last:
+        return found
+    return open_inputs(from_watermark(given, one.since, last, one.overlap_seconds))
+
+
+def _is_remote(given: From) -> bool:
+    if isinstance(given, FilesFrom):
+        return any("://" in one for one in given.locations)
+    return isinstance(given, ApiFrom)
+
+
+def _problems(error: WindlassError, subject: str) -> list[Problem]:
+    if isinstance(error, Refused):
+        return list(error.problems)
+    if isinstance(error, BadSpec):
+        return [Problem(subject, fault, error.hint) for fault in error.faults]
+    return [Problem(subject, str(error), error.hint)]
+
+
+def _other_fields(inputs: Sequence[Input]) -> Iterator[Problem]:
+    """Of sources of several kinds: files alone have been compared already."""
+    for other in inputs[1:]:
+        first = inputs[0]
+        names, wanted = [it.name for it in other.fields], [it.name for it in first.fields]
+        if sorted(names) != sorted(wanted):
+            message = f"has the fields {', '.join(names)}; {first.place} has {', '.join(wanted)}"
+            yield Problem(other.place, message, "load inputs with other fields by another load")
+
+
+def sources_of(one: OneLoad, table: Table) -> Iterator[From]:
+    """What a load reads, in the spec's order; files side by side are one source."""
+    files: list[str] = []
+    for given in one.from_:
+        if given.path:
+            files.append(given.path)
+            continue
+        if files:
+            yield _files(one, files, table)
+            files = []
+        yield _other(given)
+    if files:
+        yield _files(one, files, table)
+
+
+def _files(one: OneLoad, locations: Sequence[str], table: Table) -> FilesFrom:
+    sheet = int(one.sheet) if one.sheet.isdigit() else one.sheet or 1
+    csv = one.csv
+    return FilesFrom(
+        tuple(locations),
+        Format(one.format or ""),
+        Compression(one.compression or ""),
+        one.member,
+        _csv(csv, _numbers(one, table) if csv.decimal != "." else ()),
+        excel=Excel(sheet, csv.header, csv.names, csv.skip),
+    )
+
+
+def _csv(csv: CsvSpec, numbers: Sequence[str]) -> Csv:
+    return Csv(
+        csv.delimiter or "", csv.quote, csv.escape, csv.header, csv.names, csv.null, csv.encoding,
+        csv.skip, csv.comment, csv.decimal, tuple(numbers),
+    )  # fmt: skip
+
+
+def _numbers(one: OneLoad, table: Table) -> Iterator[str]:
+    """Fields whose decimal sign is not a point: those of columns that are numbers."""
+    names = {rule.to: field for field, rule in one.columns.items() if rule.to}
+    names |= {name: rule.from_ for name, rule in one.columns.items() if rule.from_}
+    for column in table.columns:
+        if column.kind in NUMBERS:
+            yield names.get(column.name, column.name)
+
+
+def _other(given: InputSpec) -> From:
+    if given.api:
+        return _api(given.api)
+    assert given.source is not None
+    return QueryFrom(given.source.get_secret_value(), given.relation, given.query)
+
+
+def _api(api: ApiSpec) -> ApiFrom:
+    return ApiFrom(
+        api.url, api.records, api.next, api.cursor, api.cursor_parameter, api.page, api.first_page,
+        api.token_env, api.token_header, api.token_prefix,
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.model.flow import Flow, Words, step_in
+from windlass.model.flow import Flow, Journalled, Words, step_in
 
 _LOAD = "windlass.flows.load.steps"
 
@@ -61,6 +61,13 @@ LOAD: Flow[Any] = Flow(
     past="windlass.flows.load.past:past_of",
     plan="windlass.flows.load.planned:plan_load",
     lineage="windlass.flows.load.lineage:lineage_of",
+    journalled=Journalled(
+        undo="windlass.flows.load.journalled:undo_load",
+        foresee="windlass.flows.load.journalled:foresee_load",
+        status="windlass.flows.load.journalled:load_status",
+        left="windlass.flows.load.journalled:load_left",
+        skips_rows=True,
+    ),
     words=Words("load", "Loading", "Loaded", "load", "Reading the inputs"),
     copies=("stage_rows",),
 )

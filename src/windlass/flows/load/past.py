@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Self
 
 from windlass.engines.landing import APPLIED, Landing, LoadRun
@@ -13,7 +14,15 @@ from windlass.flows.load.outline import LOAD
 from windlass.flows.load.runs import loads_of
 from windlass.model.event import Emit
 from windlass.model.flow import resolve
-from windlass.model.outcome import Progress, RunDetail, RunStatus, StartedBy, State, StepStatus
+from windlass.model.outcome import (
+    UNFINISHED,
+    Progress,
+    RunDetail,
+    RunStatus,
+    StartedBy,
+    State,
+    StepStatus,
+)
 from windlass.model.past import Foreseen, Left, Others, Past, Undone
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -43,7 +52,11 @@ class LandingPast:
         self._stack.close()
 
     def statuses(self) -> list[RunStatus]:
-        return [status_of(one) for one in self._landing.runs()]
+        return [self._status(one) for one in self._landing.runs()]
+
+    def _status(self, run: LoadRun) -> RunStatus:
+        is_active = run.state is State.RUNNING and self._landing.is_active(run.run)
+        return replace(status_of(self._landing.read(run.run) or run), active=is_active)
 
     def detail(self, run: str) -> RunDetail:
         found = self._find(run)
@@ -51,7 +64,7 @@ class LandingPast:
             StepStatus(step, len(items), len(items), 0.0) for step, items in found.lines.items()
         )
         return RunDetail(
-            status_of(found),
+            self._status(found),
             found.outcome,
             self._landing.place,
             options={"loads": ", ".join(loads_of(found))},
@@ -81,10 +94,25 @@ class LandingPast:
         raise Refused([Problem(f"run {run}", message, "roll it back")])
 
     def left(self, run: str = "") -> list[Left]:
-        return list(self._landing.left(run))
+        if run and (found := self._find(run)).state in UNFINISHED:
+            hint = "resume it, or undo it with windlass rollback, first"
+            message = f"is {found.state}, and needs what it has left"
+            raise Refused([Problem(f"run {run}", message, hint)])
+        runs = self._landing.runs()
+        return [
+            self._left(one)
+            for one in runs
+            if one.state not in UNFINISHED and run in ("", one.run)
+        ]
+
+    def _left(self, run: LoadRun) -> Left:
+        tables, size_bytes = self._landing.kept(run.run)
+        ended = run.finished_at
+        return Left(run.run, run.state.value, ended, (), size_bytes, tables=tuple(tables))
 
     def clean(self, lefts: Sequence[Left]) -> None:
-        self._landing.clean(lefts)
+        for left in lefts:
+            self._landing.forget(left.run)
 
 
 def status_of(run: LoadRun) -> RunStatus:

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from windlass.engines.landing import Input, Landing
-from windlass.flows.load.inputs import OpenInputs, opened_of
+from windlass.flows.load.fetched import Fetched
+from windlass.flows.load.inputs import opened_of
 from windlass.loading.created import types_for
 from windlass.loading.made import LoadPlan, make
+from windlass.model.load import Table
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.spec.load import LoadSpec, OneLoad
@@ -33,13 +35,13 @@ class Prepared:
         return tuple(text for one in self.plans for text in one.notices)
 
 
-def prepare(spec: LoadSpec, target: Landing, opening: OpenInputs) -> Prepared:
+def prepare(spec: LoadSpec, target: Landing, fetched: Fetched) -> Prepared:
     """Find everything that would stop the loads. Writes nothing to the target.
 
     Raises:
         WindlassError: the target, or an input, cannot be reached now.
     """
-    made = [_prepared(one, target, opening) for one in spec.wanted]
+    made = [_prepared(one, target, fetched) for one in spec.wanted]
     plans = [plan for plan, _ in made]
     problems = [*_twice(plans), *(fault for one in plans for fault in one.problems)]
     if not problems:
@@ -52,11 +54,12 @@ def prepare(spec: LoadSpec, target: Landing, opening: OpenInputs) -> Prepared:
 
 
 def _prepared(
-    one: OneLoad, target: Landing, opening: OpenInputs
+    one: OneLoad, target: Landing, fetched: Fetched
 ) -> tuple[LoadPlan, Sequence[Input]]:
     table = target.table(one.into)
     name = table.name if table else name_of(one.into, target.default_schema)
-    inputs, opened = opened_of(one, target, name, opening)
+    known = table or Table(name, ())
+    inputs, opened = opened_of(one, known, target, fetched)
     types: dict[str, str] = {}
     problems: tuple[Problem, ...] = ()
     if table is None or one.schema_ == "add":

@@ -16,7 +16,7 @@ class Turns:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._done: set[str] = set()
-        self._over = False
+        self.are_over = False
 
     @contextmanager
     def of(self, name: str, order: Sequence[str]) -> Iterator[None]:
@@ -27,8 +27,8 @@ class Turns:
         """
         before = set(order[: order.index(name)])
         with self._changed:
-            self._changed.wait_for(lambda: self._over or before <= self._done)
-            if self._over:
+            self._changed.wait_for(lambda: self.are_over or before <= self._done)
+            if self.are_over:
                 raise Interrupted("stopped on request")
         yield
         with self._changed:
@@ -38,5 +38,5 @@ class Turns:
     def stop(self) -> None:
         """Let nobody begin any more."""
         with self._changed:
-            self._over = True
+            self.are_over = True
             self._changed.notify_all()

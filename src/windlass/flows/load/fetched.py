@@ -1,0 +1,37 @@
+"""Where a run keeps what it fetches, until it is over: a later process resumes with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+
+class Fetched:
+    """The folder of one run, readable by this user only. A context manager: leaving it removes the
+    folder, unless the run is to be resumed."""
+
+    def __init__(self, run: str) -> None:
+        self.folder = _root() / run
+        self.is_kept = False
+
+    def made(self) -> Path:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.folder
+
+    def __enter__(self) -> Fetched:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        if not self.is_kept:
+            forget(self.folder.name)
+
+
+def forget(run: str) -> None:
+    """Remove what a run has fetched."""
+    shutil.rmtree(_root() / run, ignore_errors=True)
+
+
+def _root() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "windlass" / "loads"
