@@ -23,7 +23,7 @@ from windlass.model.load import (
     Table,
 )
 from windlass.model.outcome import Outcome, State
-from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.past import Foreseen, Left, Others, Undone
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
@@ -174,12 +174,15 @@ class Landing(Protocol):
     def is_active(self, run: str) -> bool:
         """Whether a process works on it now."""
 
-    def kept(self, run: str) -> tuple[Sequence[Name], int]:
-        """The tables that a run has left, of before-images and of rows that were put aside, and
-        their size in bytes, as far as known."""
+    def left(self, run: str = "") -> Sequence[Left]:
+        """What ended runs have left, before-images above all; or one of them.
 
-    def forget(self, run: str) -> None:
-        """Drop what a run has left, and its lines in the journal: it cannot be undone any more."""
+        Raises:
+            Refused: no such run is known, or it is unfinished.
+        """
+
+    def clean(self, lefts: Sequence[Left]) -> None:
+        """Remove it for good, and forget the runs: they cannot be undone any more."""
 
     def assets(self, table: Name) -> list[dict[str, str]]:
         """The assets under which a scheduler's other jobs find a table: as

@@ -160,6 +160,7 @@ class _Fitting:
             return None
         type_ = self.spec.types.get(name) or (self.types.get(one.name, "") if one else "")
         if not type_:
+            self.meant.append(name)
             self.complain(
                 f"column {name} would be created, and its type is not known",
                 f"give it: {word('types', f'{name}=TYPE')}, or {word('census')} to read all values",

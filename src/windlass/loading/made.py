@@ -10,7 +10,7 @@ from windlass.loading.columns import Fitted, fit
 from windlass.loading.expectations import expectations_of
 from windlass.loading.words import contradictions, words_of
 from windlass.model.digest import digest
-from windlass.model.load import BadRules, Field, Identity, Load, LoadWords, Table
+from windlass.model.load import BadRules, Field, Identity, Load, LoadWords, Table, TableColumn
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.wording import word
@@ -110,7 +110,12 @@ def _no_table(name: Name) -> Problem:
     return Problem(str(name), "there is no such table in the target", hint)
 
 
+def _meant(table: Table, fitted: Fitted) -> Sequence[TableColumn]:
+    """Columns that would be created, if their types were known."""
+    return [TableColumn(one, "") for one in fitted.meant if table.column(one) is None]
+
+
 def _faults(spec: OneLoad, words: LoadWords, table: Table, fitted: Fitted) -> Sequence[Problem]:
-    whole = replace(table, columns=(*table.columns, *fitted.adds))
+    whole = replace(table, columns=(*table.columns, *fitted.adds, *_meant(table, fitted)))
     filled = [*(one.column for one in fitted.assigned), *fitted.meant]
     return list(table_problems(words, whole, filled, expectations_of(spec, words)))

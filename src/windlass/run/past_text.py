@@ -68,7 +68,7 @@ def left_text(left: Sequence[Left]) -> str:
             ("large object", [len(one.large_objects) for one in left]),
             ("rewrite backup", [int(one.backup is not None) for one in left]),
             ("file", [one.files for one in left]),
-            ("table of a load", [len(one.tables) for one in left]),
+            ("kept table", [len(one.tables) for one in left]),
         )
         if sum(counts) or (what == "schema" and not of_files)
     ]

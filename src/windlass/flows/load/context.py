@@ -188,8 +188,10 @@ class Loading(Reporting):
         self.emit(Noticed(f"run {found.run} stopped, and its {message}"))
         for plan in self.prepared.plans:
             self.target.clean_up(found.run, plan.load)
-        outcome = found.outcome or Outcome(found.run, State.STOPPED, target=self.target.place)
-        self.target.end(found.run, State.STOPPED, replace(outcome, message=message, hint=""))
+        kept = self.target.read(found.run) or found
+        state = State.STOPPED if kept.lines.get(APPLIED) else State.REFUSED  # it changed nothing
+        outcome = found.outcome or Outcome(found.run, state, target=self.target.place)
+        self.target.end(found.run, state, replace(outcome, state=state, message=message, hint=""))
 
     def is_applied(self, name: str) -> bool:
         """Whether an earlier process has loaded it in this run."""

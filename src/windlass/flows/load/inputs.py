@@ -13,7 +13,16 @@ from windlass.flows.load.since import from_watermark
 from windlass.loading.made import Opened
 from windlass.loading.words import words_of
 from windlass.model.export import NUMBERS
-from windlass.model.inputs import ApiFrom, Compression, Csv, Excel, FilesFrom, Format, From, QueryFrom
+from windlass.model.inputs import (
+    ApiFrom,
+    Compression,
+    Csv,
+    Excel,
+    FilesFrom,
+    Format,
+    From,
+    QueryFrom,
+)
 from windlass.model.load import Field, Load, Table
 from windlass.model.report import Problem
 from windlass.spec.inputs import ApiSpec, CsvSpec, InputSpec
@@ -106,7 +115,7 @@ def _files(one: OneLoad, locations: Sequence[str], table: Table) -> FilesFrom:
         Format(one.format or ""),
         Compression(one.compression or ""),
         one.member,
-        _csv(csv, _numbers(one, table) if csv.decimal != "." else ()),
+        _csv(csv, list(_numbers(one, table)) if csv.decimal != "." else ()),
         excel=Excel(sheet, csv.header, csv.names, csv.skip),
     )
 

@@ -46,8 +46,8 @@ def undo_load(connection: Any, run: records.Run, others: Others) -> Undone:
 def load_left(connection: Any, run: records.Run, left: Left) -> Left:
     """With the tables of before-images and refused rows."""
     with _landing(connection) as landing:
-        tables, size_bytes = landing.kept(run.run)
-    return replace(left, tables=tuple(tables), size_bytes=left.size_bytes + size_bytes)
+        (found,) = landing.left(run.run)
+    return replace(left, tables=found.tables, size_bytes=left.size_bytes + found.size_bytes)
 
 
 def _landing(connection: Any) -> Landing:

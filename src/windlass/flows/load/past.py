@@ -15,7 +15,6 @@ from windlass.flows.load.runs import loads_of
 from windlass.model.event import Emit
 from windlass.model.flow import resolve
 from windlass.model.outcome import (
-    UNFINISHED,
     Progress,
     RunDetail,
     RunStatus,
@@ -94,25 +93,10 @@ class LandingPast:
         raise Refused([Problem(f"run {run}", message, "roll it back")])
 
     def left(self, run: str = "") -> list[Left]:
-        if run and (found := self._find(run)).state in UNFINISHED:
-            hint = "resume it, or undo it with windlass rollback, first"
-            message = f"is {found.state}, and needs what it has left"
-            raise Refused([Problem(f"run {run}", message, hint)])
-        runs = self._landing.runs()
-        return [
-            self._left(one)
-            for one in runs
-            if one.state not in UNFINISHED and run in ("", one.run)
-        ]
-
-    def _left(self, run: LoadRun) -> Left:
-        tables, size_bytes = self._landing.kept(run.run)
-        ended = run.finished_at
-        return Left(run.run, run.state.value, ended, (), size_bytes, tables=tuple(tables))
+        return list(self._landing.left(run))
 
     def clean(self, lefts: Sequence[Left]) -> None:
-        for left in lefts:
-            self._landing.forget(left.run)
+        self._landing.clean(lefts)
 
 
 def status_of(run: LoadRun) -> RunStatus:

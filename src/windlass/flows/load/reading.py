@@ -53,9 +53,7 @@ def prepare(spec: LoadSpec, target: Landing, fetched: Fetched) -> Prepared:
     )
 
 
-def _prepared(
-    one: OneLoad, target: Landing, fetched: Fetched
-) -> tuple[LoadPlan, Sequence[Input]]:
+def _prepared(one: OneLoad, target: Landing, fetched: Fetched) -> tuple[LoadPlan, Sequence[Input]]:
     table = target.table(one.into)
     name = table.name if table else name_of(one.into, target.default_schema)
     known = table or Table(name, ())

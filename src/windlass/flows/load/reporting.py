@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from windlass.loading.made import LoadPlan
 from windlass.model.flow import Result
-from windlass.model.load import BadValue, Counts, Finding, summed
+from windlass.model.load import BadValue, Counts, Expect, Finding, summed
 from windlass.model.outcome import RelationOutcome
 from windlass.model.report import Problem
 from windlass.model.units import plural
+from windlass.model.wording import word
 
 Results = Mapping[str, Mapping[str, Result]]  # by step and item
 MOST_KEYS = 5
@@ -55,9 +56,12 @@ def bad_problem(bad: BadValue) -> Problem:
     return Problem(place, rest)
 
 
-def finding_problem(name: str, finding: Finding) -> Problem:
+def finding_problem(name: str, finding: Finding, key: Sequence[str]) -> Problem:
     """An expectation that does not hold, with some keys of its rows."""
-    return Problem(name, finding_text(finding))
+    expected, hint = finding.expectation, ""
+    if expected.kind is Expect.UNIQUE and tuple(expected.columns) == tuple(key):
+        hint = f"{word('duplicates', 'last')} loads the last of them, in the input's order"
+    return Problem(name, finding_text(finding), hint)
 
 
 def finding_text(finding: Finding) -> str:

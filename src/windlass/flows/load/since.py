@@ -18,7 +18,8 @@ def from_watermark(given: QueryFrom, column: str, last: str, overlap_seconds: fl
         where = f"({given.where}) and {condition}" if given.where else condition
         return replace(given, where=where)
     query = given.query.rstrip().rstrip(";")
-    return replace(given, query=f"select * from ({query}\n) as windlass_rows where {condition}")
+    parts = ("select * from (", query, "\n) as windlass_rows where ", condition)
+    return replace(given, query="".join(parts))
 
 
 def earlier(last: str, overlap_seconds: float) -> str:

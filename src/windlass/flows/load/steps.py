@@ -7,10 +7,9 @@ import time
 from windlass.engines.landing import staged_item
 from windlass.errors import BadRecord, RowsRefused
 from windlass.flows.load.context import Loading
-from windlass.flows.load.reporting import bad_problem, finding_problem, finding_text
+from windlass.flows.load.reporting import bad_problem, finding_problem, finding_text, put_aside
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
-from windlass.model.load import Finding
 from windlass.model.report import Problem
 from windlass.model.wording import word
 
@@ -68,13 +67,13 @@ def check_rows(run: Loading, item: Item) -> Result:
     plan = run.plan(item.id)
     findings = run.target.check(run.run, plan.load)
     return {
-        "stops": [_shown(plan.name, one) for one in findings if not one.expectation.warns],
+        "stops": [
+            finding_problem(plan.name, one, plan.load.words.key).to_json()
+            for one in findings
+            if not one.expectation.warns
+        ],
         "warns": [finding_text(one) for one in findings if one.expectation.warns],
     }
-
-
-def _shown(name: str, finding: Finding) -> dict[str, str]:
-    return finding_problem(name, finding).to_json()
 
 
 def judge_rows(run: Loading, _: Item) -> Result:
@@ -84,6 +83,8 @@ def judge_rows(run: Loading, _: Item) -> Result:
         RowsRefused: with every expectation that does not hold; no table has changed.
     """
     problems = []
+    for text in put_aside(run.results):
+        run.emit(Noticed(text))
     for plan in run.plans:
         checked = run.results["check_rows"].get(plan.name, {})
         for text in checked.get("warns", ()):

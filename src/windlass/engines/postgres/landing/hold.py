@@ -62,6 +62,18 @@ class RunHold:
                 if not left and self._connection is not None and not self._connection.closed:
                     self._call("pg_advisory_unlock_shared", run)
 
+    def is_taken(self, connection: Connection, run: str) -> bool:
+        """Whether any process works on a run, this one included."""
+        with self._lock:
+            if self._held.get(run):
+                return True
+        words = (f"windlass run {run}",)
+        row = connection.execute(_CALLS["pg_try_advisory_lock"], words).fetchone()
+        if row and row[0]:
+            connection.execute(_CALLS["pg_advisory_unlock"], words)
+            return False
+        return True
+
     @contextmanager
     def alone(self, run: str) -> Iterator[None]:
         """Nobody else works on it.

@@ -139,6 +139,10 @@ class PostgresLanding:
                 stops = self._sessions.stops
                 return applied_runs.undo(connection, self._books, journal, found, others, stops)
 
+    def is_active(self, run: str) -> bool:
+        with self._sessions.one("reading the journal") as connection:
+            return self._hold.is_taken(connection, run)
+
     def watermark(self, load: Load) -> str:
         with self._sessions.one("reading the journal") as connection:
             return applied_runs.watermark(connection, self._books, load)

@@ -12,6 +12,7 @@ from windlass.engines.postgres.landing.names import SCHEMA
 from windlass.errors import Refused
 from windlass.model.outcome import UNFINISHED
 from windlass.model.past import Left
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 
 
@@ -31,8 +32,9 @@ def read_left(connection: Session, books: Books, run: str = "") -> list[Left]:
     for one in runs.values():
         if one.state in UNFINISHED or run not in ("", one.run):
             continue
-        size = sum(size for _, size in _tables(connection, one.run))
-        found.append(Left(one.run, one.state, one.finished_at, (), size))
+        kept = _tables(connection, one.run)
+        size, tables = sum(size for _, size in kept), tuple(Name(SCHEMA, name) for name, _ in kept)
+        found.append(Left(one.run, one.state, one.finished_at, (), size, tables=tables))
     return found
 
 
