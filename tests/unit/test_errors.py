@@ -18,6 +18,7 @@ from windlass.engines.postgres.syntax import SyntaxProblem
 from windlass.errors import (
     AlreadyDone,
     AlreadyFinished,
+    BadRecord,
     BadSpec,
     CannotResume,
     ConnectionLost,
@@ -25,6 +26,7 @@ from windlass.errors import (
     Different,
     Interrupted,
     Refused,
+    RowsRefused,
     RunLost,
     ServerStarting,
     SnapshotLost,
@@ -32,6 +34,7 @@ from windlass.errors import (
     Unreachable,
     WindlassError,
 )
+from windlass.model.load import BadValue
 from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, Problem
@@ -44,6 +47,8 @@ SAMPLES = [
     BadSpec(["jobs: no number", "unknown key 'jbos'"], hint="see windlass migrate --help"),
     Unreachable([Problem("target", "Connection refused", "check that it is up")]),
     Refused([Problem("target", "is older", "use a newer one"), Problem("role app", "is missing")]),
+    RowsRefused([Problem("orders.csv", "line 3: not an integer")], hint="correct it"),
+    BadRecord([BadValue("orders.csv", 2, "not an integer", 3, "total")], hint="correct it"),
     ConnectionLost("hung up", hint="wait", side="source", chunk=3),
     SnapshotLost("it is gone", hint="--restart"),
     RunLost("it is taken over", side="target"),

@@ -187,7 +187,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _have_text(columns: Iterable[Sequence[bytes]]) -> bool:
-    """Whether every string with an escape in it can be told."""
+    """Whether every string with an escape in it can be decoded."""
     try:
         for column in columns:
             if b"\\u" in b"".join(column):

@@ -121,7 +121,7 @@ def _names(one: Input) -> list[str]:
 
 
 def _differences(first: Input, other: Input) -> Iterator[Problem]:
-    hint = "load files of another shape by a load of their own"
+    hint = "load files of another shape by another load"
     there, here = set(_names(first)), set(_names(other))
     for name in sorted(there - here):
         yield Problem(other.place, f"lacks the field {name}, which {first.place} has", hint)

@@ -108,7 +108,7 @@ class Undoing:
         """Rows that are no longer what the load made of them.
 
         Raises:
-            WindlassError: the load is so old that they cannot be told from others.
+            WindlassError: the load is so old that nobody knows them from others.
         """
         if not self._ident:
             return self._changed_by_transaction()
@@ -133,7 +133,7 @@ class Undoing:
         there = int(str(row[0])) if row else 0
         if there > self.applied.inserted:
             raise WindlassError(
-                f"{self.applied.load}: the rows of the load cannot be told from older ones",
+                f"{self.applied.load}: the rows of the load are not distinguishable from older ones",
                 hint="delete them by hand",
             )
         return Changed(self.applied.inserted - there)
@@ -143,7 +143,7 @@ class Undoing:
         if row is None or int(str(row[0])) - self.applied.xid >= _OLDEST:
             raise WindlassError(
                 f"{self.applied.load} was loaded so many transactions ago that its rows cannot be"
-                " told from older ones",
+                " distinguished from older ones",
                 hint="delete them by hand",
             )
 
