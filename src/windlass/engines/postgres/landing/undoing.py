@@ -133,7 +133,7 @@ class Undoing:
         there = int(str(row[0])) if row else 0
         if there > self.applied.inserted:
             raise WindlassError(
-                f"{self.applied.load}: the rows of the load are not distinguishable from older ones",
+                f"{self.applied.load}: rows of the load cannot be distinguished from older ones",
                 hint="delete them by hand",
             )
         return Changed(self.applied.inserted - there)
