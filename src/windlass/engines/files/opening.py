@@ -62,7 +62,19 @@ def _opened(source: FilesFrom, stored: Stored, format_: Format) -> Input:
         from windlass.engines.files.json_input import JsonInput
 
         return JsonInput(stored, source.json.keys, lines=format_ is Format.JSON_LINES)
-    raise WindlassError(f"{stored.place}: {format_} cannot be read yet", side="source")
+    if stored.compression is not Compression.NONE:
+        raise WindlassError(
+            f"{stored.place}: {format_} is compressed inside, and cannot be in a compressed file",
+            hint="decompress it first",
+            side="source",
+        )
+    if format_ is Format.PARQUET:
+        from windlass.engines.files.parquet_input import ParquetInput
+
+        return ParquetInput(stored)
+    from windlass.engines.files.excel_input import ExcelInput
+
+    return ExcelInput(stored, source.excel)
 
 
 class Reordered:

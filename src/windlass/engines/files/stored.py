@@ -76,6 +76,8 @@ class Stored:
         """
         with self._explaining(), self.path.open("rb", buffering=0) as file:
             before = _state(file)
+            if self._compressed and not before[0]:
+                raise EOFError("it is empty")
             opened = _OPENERS[self.compression](self, file)
             out = 0
             with closing(opened):
@@ -153,8 +155,9 @@ def _gzip(stored: Stored, file: IO[bytes]) -> Iterator[bytes]:
 def _zstd(stored: Stored, file: IO[bytes]) -> Iterator[bytes]:
     import pyarrow as pa
 
-    with pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd") as opened:
-        yield from _read(opened)
+    # pyarrow closes what it reads from; a duplicate has the same position
+    with os.fdopen(os.dup(file.fileno()), "rb", buffering=0) as same:
+        yield from _read(pa.CompressedInputStream(pa.PythonFile(same, "r"), "zstd"))
 
 
 def _bz2(stored: Stored, file: IO[bytes]) -> Iterator[bytes]:
