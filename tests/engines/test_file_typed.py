@@ -193,7 +193,7 @@ ONE = Excel(sheet="one")
 
 
 def test_cells_are_exact_text(tmp_path: Path) -> None:
-    values = [
+    values: list[tuple[Any, str | None]] = [
         (1, "1"), (1.5, "1.5"), (1e20, "100000000000000000000"), (1e-7, "0.0000001"),
         ("007", "007"),
         (" x\n", " x\n"), (True, "true"), (None, None), (dt.date(2024, 1, 2), "2024-01-02"),
@@ -201,7 +201,9 @@ def test_cells_are_exact_text(tmp_path: Path) -> None:
         (dt.time(3, 4, 5), "03:04:05"), (dt.timedelta(hours=36, seconds=5), "36:00:05"),
         (12345678901234, "12345678901234"),
     ]  # fmt: skip
-    path = workbook(tmp_path, [["k", "v"], *[[at, value] for at, (value, _) in enumerate(values)]])
+    cells: list[list[Any]] = [["k", "v"]]
+    cells += [[at, value] for at, (value, _) in enumerate(values)]
+    path = workbook(tmp_path, cells)
     assert [row[1] for row in rows(opened(path, excel=ONE))] == [text for _, text in values]
 
 
