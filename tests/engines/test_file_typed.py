@@ -208,7 +208,7 @@ def test_cells_are_exact_text(tmp_path: Path) -> None:
 
 
 def test_rows_without_values_are_none_and_lines_are_those_of_the_sheet(tmp_path: Path) -> None:
-    table = [["a", "b"], [1, 2], [None, None], [3, None]]
+    table: list[list[Any]] = [["a", "b"], [1, 2], [None, None], [3, None]]
     source = opened(workbook(tmp_path, table, at=(2, 0)), excel=Excel(sheet=2, skip=1))
     assert rows(source) == [("1", "2"), ("3", None)]
     assert [source.line_of(record) for record in range(1, 4)] == [4, 6, 0]
