@@ -147,6 +147,25 @@ SAMPLED = {
     "test_iceberg": {
         "test_a_killed_run_is_resumed_and_loads_once": 3,
     },
+    "test_landing_bad": {
+        "test_a_value_that_a_column_cannot_keep_is_named_by_line_and_column": 2,
+        "test_good_values_arrive_as_they_are": 1,
+        "test_up_to_so_many_rows_are_set_aside_with_their_reasons": 1,
+    },
+    "test_landing_busy": {
+        "test_a_load_killed_at_any_moment_is_done_once_by_the_next": 4,
+    },
+    "test_landing_checks": {
+        "test_an_expectation_finds_exactly_the_rows_that_break_it": 4,
+        "test_columns_that_the_words_need_must_fit": 2,
+    },
+    "test_landing_undo": {
+        "test_a_row_that_others_changed_refuses_is_left_or_is_lost": 2,
+        "test_with_force_everything_is_as_it_was": 2,
+    },
+    "test_landing_words": {
+        "test_each_word_does_what_it_says_and_is_undone": 4,
+    },
     "test_lock_watch": {
         "test_a_lock_on_a_table_of_the_source_is_reported_with_who_holds_it": 1,
     },

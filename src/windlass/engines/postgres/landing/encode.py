@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from windlass.model.export import Kind
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -25,11 +27,21 @@ def csv_of(batch: pa.RecordBatch, fields: Sequence[Field]) -> memoryview:
     import pyarrow as pa
     from pyarrow import csv
 
-    arrays = [_text(batch.column(at)) for at in range(len(fields))]
+    arrays = [_of_field(batch.column(at), field) for at, field in enumerate(fields)]
     texts = pa.RecordBatch.from_arrays(arrays, names=[f"f{at}" for at in range(len(fields))])
     out = pa.BufferOutputStream()
     csv.write_csv(texts, out, csv.WriteOptions(include_header=False, quoting_style="needed"))
     return memoryview(out.getvalue())
+
+
+def _of_field(array: Any, field: Field) -> Any:
+    import pyarrow as pa
+
+    if field.column is not None and field.column.kind is Kind.UUID and not field.column.is_list:
+        if isinstance(array, pa.ExtensionArray):
+            array = array.storage
+        return _each(array, lambda value: str(UUID(bytes=value)))
+    return _text(array)
 
 
 def _text(array: Any) -> Any:
@@ -38,8 +50,6 @@ def _text(array: Any) -> Any:
 
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
-        if pa.types.is_fixed_size_binary(array.type) and array.type.byte_width == 16:
-            return _each(array, lambda value: str(UUID(bytes=value)))
     kind = array.type
     if pa.types.is_dictionary(kind):
         return _text(array.dictionary_decode())
