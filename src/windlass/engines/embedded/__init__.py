@@ -1,0 +1,2 @@
+"""What DuckDB and SQLite share as targets of loads: files whose tables are changed in one
+transaction."""

@@ -1,0 +1,38 @@
+"""The staged rows as they would arrive in the table: of several with one key the last."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from windlass.engines.embedded.names import NUMBER, staged_rows
+from windlass.engines.embedded.shape import matching_key
+from windlass.engines.statements import each, listed, names, verbatim
+from windlass.model.load import Duplicates, Load
+
+
+def arriving(load: Load) -> sql.Composable:
+    """A FROM item without an alias."""
+    key = matching_key(load)
+    if load.words.duplicates is not Duplicates.LAST or not key:
+        return staged_rows()
+    order: list[sql.Composable] = [sql.SQL("{} desc").format(names(NUMBER))]
+    if by := last_by_column(load):
+        order.insert(0, sql.SQL("{} desc nulls last").format(names(by)))
+    return sql.SQL(
+        "(select * from (select s.*, row_number() over (partition by {key} order by {order})"
+        " as _windlass_rank from {staged} as s) as ranked where _windlass_rank = 1)"
+    ).format(key=each("{}", map(names, key)), order=listed(order), staged=staged_rows())
+
+
+def last_by_column(load: Load) -> str:
+    """The column that takes the field by which the last row is chosen; empty if none does, or if
+    the input's order decides."""
+    for one in load.assigned:
+        if one.field and one.field == load.words.last_by and not one.sql and not one.mask:
+            return one.column
+    return ""
+
+
+def user_sql(text: str) -> sql.Composable:
+    """An expression of the user's, which may end in a comment."""
+    return sql.SQL("({}\n)").format(verbatim(text))

@@ -1,0 +1,189 @@
+"""The runs of loads into a file, and the lines of their finished work, in tables of the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from psycopg import sql
+from pydantic import TypeAdapter
+
+from windlass.engines.embedded.dialect import Dialect, Session, fetch
+from windlass.engines.embedded.names import FAILING, LINES, REFUSED, RUNS
+from windlass.engines.landing import LoadRun
+from windlass.engines.statements import each, listed, names, statement
+from windlass.errors import WindlassError
+from windlass.model.outcome import Outcome, State
+from windlass.model.relation import Name
+
+_TABLES: Mapping[str, Sequence[str]] = {
+    RUNS: ("run", "state", "source", "config", "plan", "external_run", "external_url",
+           "started_at", "finished_at", "outcome"),
+    LINES: ("run", "step", "item", "note", "at"),
+    REFUSED: ("run", "load", "input", "record", "line", "field", "reason", "row"),
+    FAILING: ("run", "load", "expectation", "input", "record", "row"),
+}  # fmt: skip
+_KEYS = {RUNS: ("run",), LINES: ("run", "step", "item")}
+_INTEGERS = ("record", "line")
+
+
+@cache
+def _outcomes() -> TypeAdapter[Outcome]:
+    return TypeAdapter(Outcome)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+class Books:
+    """See `windlass.engines.landing.Landing`. Each method is called in a transaction of its
+    caller's."""
+
+    def __init__(self, dialect: Dialect, schema: str) -> None:
+        self._dialect, self._schema = dialect, schema
+
+    def _name(self, table: str) -> Name:
+        return Name(self._schema, table)
+
+    def _table(self, table: str) -> Any:
+        return names(self._schema, table)
+
+    def is_there(self, session: Session) -> bool:
+        """Raises:
+        WindlassError: there are tables with our names that are not ours.
+        """
+        found = [self._check(session, table) for table in (RUNS, LINES)]
+        return all(found)
+
+    def _check(self, session: Session, table: str) -> bool:
+        columns = self._dialect.columns(session, self._name(table))
+        if columns and tuple(columns) != tuple(_TABLES[table]):
+            raise WindlassError(
+                f"{self._name(table)} is not a table of this version of windlass",
+                hint="rename it, if it is yours; else use the version that made it",
+            )
+        return bool(columns)
+
+    def create(self, session: Session) -> None:
+        """What is missing."""
+        for table in _TABLES:
+            if not self._check(session, table):
+                self._make(session, table)
+
+    def _make(self, session: Session, table: str) -> None:
+        parts = [
+            sql.SQL("{} {}").format(names(one), sql.SQL("bigint" if one in _INTEGERS else "text"))
+            for one in _TABLES[table]
+        ]
+        if table in _KEYS:
+            key = each("{}", map(names, _KEYS[table]))
+            parts.append(sql.SQL("primary key ({})").format(key))
+        session.execute(
+            statement(
+                "create table {table} ({parts})", table=self._table(table), parts=listed(parts)
+            )
+        )
+
+    # runs
+
+    def runs(self, session: Session) -> list[LoadRun]:
+        if not self.is_there(session):
+            return []
+        query = statement(
+            "select {columns} from {runs} order by started_at desc, run desc",
+            columns=each("{}", map(names, _TABLES[RUNS])),
+            runs=self._table(RUNS),
+        )
+        return [_run(row) for row in fetch(session, query)]
+
+    def read(self, session: Session, run: str) -> LoadRun | None:
+        if not self.is_there(session):
+            return None
+        query = statement(
+            "select {columns} from {runs} where run = ?",
+            columns=each("{}", map(names, _TABLES[RUNS])),
+            runs=self._table(RUNS),
+        )
+        for row in fetch(session, query, [run]):
+            return _run(row, self.lines(session, run))
+        return None
+
+    def lines(self, session: Session, run: str) -> dict[str, dict[str, dict[str, Any]]]:
+        query = "select step, item, note from {lines} where run = ? order by at, step, item"
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for step, item, note in fetch(session, statement(query, lines=self._table(LINES)), [run]):
+            found.setdefault(step, {})[item] = json.loads(note)
+        return found
+
+    def insert(self, session: Session, run: LoadRun) -> None:
+        query = statement(
+            "insert into {runs} ({columns}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            columns=each("{}", map(names, _TABLES[RUNS])),
+            runs=self._table(RUNS),
+        )
+        session.execute(query, [
+            run.run, State.RUNNING.value, run.source, _json(run.config), _json(run.plan),
+            run.external_run, run.external_url, run.started_at or now(), "", "",
+        ])  # fmt: skip
+
+    def set_state(
+        self, session: Session, run: str, state: State, outcome: Outcome | None = None
+    ) -> None:
+        finished = "" if state is State.RUNNING else now()
+        written = _outcomes().dump_json(outcome).decode() if outcome else ""
+        query = (
+            "update {runs} set state = ?, finished_at = ?,"
+            " outcome = case when ? = '' then outcome else ? end where run = ?"
+        )
+        session.execute(
+            statement(query, runs=self._table(RUNS)),
+            [state.value, finished, written, written, run],
+        )
+
+    # lines
+
+    def note(self, session: Session, run: str, step: str, item: str) -> dict[str, Any] | None:
+        query = "select note from {lines} where run = ? and step = ? and item = ?"
+        for (note,) in fetch(
+            session, statement(query, lines=self._table(LINES)), [run, step, item]
+        ):
+            read: dict[str, Any] = json.loads(note)
+            return read
+        return None
+
+    def add_line(
+        self, session: Session, run: str, step: str, item: str, note: Mapping[str, Any]
+    ) -> None:
+        query = "insert into {lines} (run, step, item, note, at) values (?, ?, ?, ?, ?)"
+        session.execute(
+            statement(query, lines=self._table(LINES)), [run, step, item, _json(note), now()]
+        )
+
+    def notes_of(self, session: Session, step: str, item: str) -> list[tuple[LoadRun, Any]]:
+        """The lines of all runs, the newest first."""
+        found = []
+        for run in self.runs(session):
+            note = self.note(session, run.run, step, item)
+            if note is not None:
+                found.append((run, note))
+        return found
+
+
+def _json(words: Mapping[str, Any]) -> str:
+    return json.dumps(words, ensure_ascii=False, default=str)
+
+
+def _run(
+    row: Sequence[Any], lines: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
+) -> LoadRun:
+    words = dict(zip(_TABLES[RUNS], row, strict=True))
+    return LoadRun(
+        words["run"], State(words["state"]), words["source"], json.loads(words["config"]),
+        json.loads(words["plan"]), words["external_run"], words["external_url"],
+        words["started_at"], words["finished_at"],
+        _outcomes().validate_json(words["outcome"]) if words["outcome"] else None, lines or {},
+    )  # fmt: skip

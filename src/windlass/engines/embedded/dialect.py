@@ -1,0 +1,73 @@
+"""What differs between the engines of files, for statements that are otherwise the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, LiteralString, Protocol
+
+from psycopg import sql
+
+from windlass.engines.statements import each, names
+from windlass.model.load import Table, TableColumn
+from windlass.model.relation import Name
+
+
+class Session(Protocol):
+    """An open connection."""
+
+    def execute(self, query: str, parameters: Any = ..., /) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How an engine spells what the other one spells differently."""
+
+    same: LiteralString  # equal, or both NULL
+    other: LiteralString  # not that
+    columns: Callable[[Any, Name], list[str]]  # of a table; none if it is not there
+    given: Callable[[TableColumn, str], Any]  # a text of the user's as a value of the column
+    typed: Callable[[TableColumn], sql.Composable]  # a parameter with such a value
+    own_sql: Callable[[str], str]  # the user's SQL, without what the engine may misread
+    type_text: Callable[[str], sql.Composable]  # a type's name, in a statement
+    compiles: Callable[[Session, str], str]  # why it does not accept a query; empty if it does
+    by_position: Callable[[Session, Table], tuple[str, ...]]  # columns that tell all rows apart
+
+    def equal(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:
+        """Equal in all of these columns, NULLs too."""
+        return self._all(self.same, one, other, columns)
+
+    def distinct(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:
+        """Distinct in any of these columns."""
+        some = list(columns)
+        if not some:
+            return sql.SQL("1 = 0")
+        parts = [self._pair(self.other, one, other, column) for column in some]
+        return sql.SQL("({})").format(sql.SQL(" or ").join(parts))
+
+    def _all(
+        self, how: LiteralString, one: str, other: str, columns: Iterable[str]
+    ) -> sql.Composable:
+        return sql.SQL(" and ").join(self._pair(how, one, other, column) for column in columns)
+
+    def _pair(self, how: LiteralString, one: str, other: str, column: str) -> sql.Composable:
+        return sql.SQL(how).format(names(one, column), names(other, column))
+
+
+def by_key(one: str, other: str, key: Iterable[str]) -> sql.Composable:
+    """The same key; NULLs have none. The first one's collation decides."""
+    pairs = [sql.SQL("{} = {}").format(names(one, column), names(other, column)) for column in key]
+    return sql.SQL(" and ").join(pairs)
+
+
+def of(alias: str, columns: Iterable[str]) -> sql.Composed:
+    return each("{}", [names(alias, one) for one in columns])
+
+
+def fetch(session: Session, query: str, given: Any = ()) -> list[Any]:
+    found: list[Any] = session.execute(query, given).fetchall()
+    return found
+
+
+def number(session: Session, query: str, given: Any = ()) -> int:
+    return int(session.execute(query, given).fetchone()[0] or 0)

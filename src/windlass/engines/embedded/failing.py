@@ -1,0 +1,40 @@
+"""Rows that break an expectation, kept in a table of the file if the user wants to see them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from psycopg import sql
+
+from windlass.engines.embedded.books import Books
+from windlass.engines.embedded.checking import Checking
+from windlass.engines.embedded.dialect import fetch
+from windlass.engines.embedded.file import File
+from windlass.engines.embedded.names import FAILING, INPUT, RECORD, done_inputs
+from windlass.engines.embedded.shape import assigned
+from windlass.engines.statements import listed, names, statement, verbatim
+from windlass.model.load import Load
+
+
+def keep_failing(file: File, books: Books, staged: Path, run: str, load: Load) -> None:
+    """In place of those that an earlier check of the run has kept."""
+    with file.writing(f"keeping rows of {load.name} that fail", staged) as session:
+        books.create(session)
+        kept = names(file.schema, FAILING)
+        session.execute(
+            statement("delete from {kept} where run = ? and load = ?", kept=kept), [run, load.name]
+        )
+        places = dict(fetch(session, statement("select number, place from {d}", d=done_inputs())))
+        row = listed(part for one in assigned(load) for part in (sql.Literal(one), names("s", one)))
+        for one in Checking(session, file.dialect, load, places).broken():
+            if not one.rows:
+                continue
+            add = statement(
+                "insert into {kept} (run, load, expectation, input, record, row)"
+                " select ?, ?, ?, (select place from {done} where number = s.{input}),"
+                " s.{record}, json_object({row}) {rows}",
+                kept=kept, done=done_inputs(), input=names(INPUT), record=names(RECORD), row=row,
+                rows=verbatim(one.rows),
+            )  # fmt: skip
+            words = [run, load.name, one.finding.expectation.described]
+            session.execute(add, [*words, *one.given])

@@ -1,0 +1,249 @@
+"""A file whose tables are loaded: see `windlass.engines.landing.Landing`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from windlass.engines.base import Facts
+from windlass.engines.embedded.books import Books
+from windlass.engines.embedded.changing import Changing
+from windlass.engines.embedded.checking import Checking
+from windlass.engines.embedded.dialect import Session, fetch
+from windlass.engines.embedded.failing import keep_failing
+from windlass.engines.embedded.file import File
+from windlass.engines.embedded.making import add_columns, make_table
+from windlass.engines.embedded.names import (
+    APPLY_ROWS,
+    STAGE_ROWS,
+    done_inputs,
+    item_of,
+    name_of,
+    stage_file,
+    undo_table,
+)
+from windlass.engines.embedded.past import Undos
+from windlass.engines.embedded.refusing import keep_refused
+from windlass.engines.embedded.shape import all_columns, lasting_key
+from windlass.engines.embedded.surveying import survey
+from windlass.engines.embedded.undoing import Made
+from windlass.engines.embedded.working import being_worked_on, is_worked_on
+from windlass.engines.landing import Input, LoadRun
+from windlass.engines.statements import statement
+from windlass.errors import CannotResume, Refused
+from windlass.model.load import Counts, Finding, Load, Staged, Table
+from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.report import Problem
+
+
+class FileLanding:
+    """Holds no session: each call opens what it needs, as others use the file, too."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._books = Books(file.dialect, file.schema)
+        self._undos = Undos(file, self._books)
+        self.place = file.place
+
+    @property
+    def facts(self) -> Facts:
+        return self._file.facts
+
+    @property
+    def default_schema(self) -> str:
+        return self._file.schema
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._file.close()
+
+    def cancel(self) -> None:
+        self._file.cancel()
+
+    def table(self, name: str) -> Table | None:
+        if not self._file.is_there:
+            return None
+        with self._file.reading(f"reading {name}") as session:
+            return self._file.describe(session, name_of(name, self._file.schema))
+
+    def survey(self, loads: Sequence[Load]) -> Sequence[Problem]:
+        return survey(self._file, self._books, loads)
+
+    # runs
+
+    def runs(self) -> Sequence[LoadRun]:
+        if not self._file.is_there:
+            return []
+        with self._file.reading("reading its runs") as session:
+            return self._books.runs(session)
+
+    def read(self, run: str) -> LoadRun | None:
+        if not self._file.is_there:
+            return None
+        with self._file.reading(f"reading run {run}") as session:
+            return self._books.read(session, run)
+
+    def begin(self, run: LoadRun) -> LoadRun:
+        """A run that is finished is returned as it is."""
+        with self._file.writing(f"beginning run {run.run}") as session:
+            self._books.create(session)
+            found = self._books.read(session, run.run)
+            if found is None:
+                self._books.insert(session, run)
+            elif found.state in UNFINISHED:
+                if is_worked_on(self._file.path, run.run):
+                    raise being_worked_on(self.place, run.run)
+                self._books.set_state(session, run.run, State.RUNNING)
+            begun = self._books.read(session, run.run)
+            assert begun is not None
+            return begun
+
+    def working(self, run: str) -> AbstractContextManager[None]:
+        return self._file.working(run)
+
+    def end(self, run: str, state: State, outcome: Outcome) -> None:
+        with self._file.writing(f"ending run {run}") as session:
+            self._books.set_state(session, run, state, outcome)
+
+    # the work
+
+    def stage(self, run: str, load: Load, number: int, source: Input) -> Staged:
+        applied = self._note(run, APPLY_ROWS, load.name)
+        noted = self._note(run, STAGE_ROWS, item_of(load.name, number))
+        if applied is not None and noted is not None:  # and what was staged may be gone
+            return Staged(noted["rows"], noted["refused"])
+        staged = self._file.stage(self._staged(run, load), load, number, source)
+        if noted is None:
+            note = {"rows": staged.rows, "refused": staged.refused, "input": source.place}
+            with self._file.writing("journalling what is staged") as session:
+                if self._books.note(session, run, STAGE_ROWS, item_of(load.name, number)) is None:
+                    self._books.add_line(session, run, STAGE_ROWS, item_of(load.name, number), note)
+        return staged
+
+    def check(self, run: str, load: Load) -> Sequence[Finding]:
+        if self._note(run, APPLY_ROWS, load.name) is not None:
+            return []
+        with self._file.reading(f"checking {load.name}", self._there(run, load)) as session:
+            checking = Checking(session, self._file.dialect, load, _places(session))
+            found = [one.finding for one in checking.broken()]
+        if found and load.bad.keeps_failing:
+            keep_failing(self._file, self._books, self._there(run, load), run, load)
+        return found
+
+    def apply(self, run: str, load: Load) -> Counts:
+        noted = self._note(run, APPLY_ROWS, load.name)
+        if noted is not None:
+            return Counts(**noted["counts"])
+        with self._file.writing(f"loading {load.name}", self._there(run, load)) as session:
+            noted = self._books.note(session, run, APPLY_ROWS, load.name)
+            if noted is not None:
+                return Counts(**noted["counts"])
+            counts, note = self._applied(session, run, load)
+            self._books.add_line(session, run, APPLY_ROWS, load.name, note)
+            return counts
+
+    def _applied(self, session: Session, run: str, load: Load) -> tuple[Counts, dict[str, Any]]:
+        dialect = self._file.dialect
+        rows, refused, mark = _done(session, load)
+        if load.creates:
+            make_table(session, dialect, load)
+        add_columns(session, dialect, load)
+        there = self._file.describe(session, load.table.name)
+        assert there is not None
+        load = replace(load, table=there)
+        broken = list(Checking(session, dialect, load, _places(session)).of_key())
+        if broken:
+            raise Refused([
+                Problem(load.name, f"{one.finding.rows:,} rows break"
+                        f" {one.finding.expectation.described}", "nothing was loaded")
+                for one in broken
+            ])  # fmt: skip
+        at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        counts = replace(
+            Changing(session, dialect, run, load, at).apply(), read=rows + refused, refused=refused
+        )
+        keep_refused(session, self._file.schema, run, load)
+        made = Made(
+            load.name, load.table.name, undo_table(run, load.name),
+            tuple(one.name for one in all_columns(load) if not one.generated), lasting_key(load),
+            counts.as_dict(), load.creates, tuple(one.name for one in load.adds),
+        )  # fmt: skip
+        note = {**made.note(), "watermark": mark, "inputs": list(load.inputs), "by": load.watermark}
+        return counts, note
+
+    def clean_up(self, run: str, load: Load) -> None:
+        staged = self._staged(run, load)
+        for tail in ("", "-journal", "-wal", "-shm", ".wal"):
+            Path(f"{staged}{tail}").unlink(missing_ok=True)
+
+    # the way back
+
+    def foresee(self, run: str) -> Foreseen | None:
+        return self._undos.foresee(run)
+
+    def undo(self, run: str, others: Others) -> Undone:
+        return self._undos.undo(run, others)
+
+    def watermark(self, load: Load) -> str:
+        if not self._file.is_there:
+            return ""
+        with self._file.reading("reading the watermark") as session:
+            for run, note in self._books.notes_of(session, APPLY_ROWS, load.name):
+                same = note["inputs"] == list(load.inputs) and note["by"] == load.watermark
+                if same and note["watermark"] and run.state is not State.ROLLED_BACK:
+                    return str(note["watermark"])
+            return ""
+
+    # staged rows
+
+    def _staged(self, run: str, load: Load) -> Path:
+        return stage_file(self._file.path, run, load.name)
+
+    def _there(self, run: str, load: Load) -> Path:
+        """Raises:
+        CannotResume: nothing is staged.
+        """
+        staged = self._staged(run, load)
+        if not staged.exists():
+            raise CannotResume(
+                f"{load.name}: the staged rows are gone: {staged} is not there",
+                hint="nothing was loaded; start again with a new run",
+            )
+        return staged
+
+    def _note(self, run: str, step: str, item: str) -> dict[str, Any] | None:
+        with self._file.reading("reading the journal") as session:
+            return self._books.note(session, run, step, item)
+
+
+def _places(session: Session) -> dict[int, str]:
+    query = statement("select number, place from {done}", done=done_inputs())
+    return dict(fetch(session, query))
+
+
+def _done(session: Session, load: Load) -> tuple[int, int, str]:
+    """Rows, refused records and the highest watermark of what is staged.
+
+    Raises:
+        CannotResume: not every input is.
+    """
+    query = statement(
+        "select rows, refused, watermark from {done} order by number", done=done_inputs()
+    )
+    found = fetch(session, query)
+    if len(found) < len(load.inputs):
+        raise CannotResume(
+            f"{load.name}: {len(found)} of {len(load.inputs)} inputs are staged",
+            hint="nothing was loaded; run the same command again",
+        )
+    from windlass.engines.embedded.marks import highest
+
+    rows, refused, marks = zip(*found, strict=True) if found else ((), (), ())
+    return sum(rows), sum(refused), highest(load, [one for one in marks if one])

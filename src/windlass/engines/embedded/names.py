@@ -1,0 +1,72 @@
+"""Names of what a load makes, beside its table and beside the file. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, LiteralString
+
+from psycopg import sql
+
+from windlass.engines.statements import names
+from windlass.model.digest import digest
+from windlass.model.relation import Name
+
+RUNS, LINES, REFUSED, FAILING = (
+    "_windlass_run",
+    "_windlass_line",
+    "_windlass_refused",  # records that were set aside
+    "_windlass_failing",  # rows that break expectations
+)
+STAGE_ROWS, APPLY_ROWS = "stage_rows", "apply_rows"  # steps of the journal's lines
+
+STAGE: Final = "windlass_stage"  # the file of staged rows, as the session calls it
+ROWS: Final = "staged"  # its table
+BAD: Final = "refused"  # that of the records that are set aside
+DONE: Final = "done"  # and that of the inputs that are staged
+# columns of the staged rows, beside the table's own
+NUMBER, INPUT, RECORD = "_windlass_n", "_windlass_input", "_windlass_record"
+WHAT, SIDE, PAIR = "_windlass_what", "_windlass_side", "_windlass_pair"  # of a before-image
+RESERVED = frozenset((NUMBER, INPUT, RECORD, WHAT, SIDE, PAIR, "_windlass_rank"))
+ROW_ID: LiteralString = "rowid"
+
+
+def item_of(load: str, number: int) -> str:
+    """The journal's item of one input of a load."""
+    return f"{load} {number}"
+
+
+def undo_table(run: str, load: str) -> str:
+    return f"_windlass_undo_{digest(run, load)[:12]}"
+
+
+def stage_file(path: str, run: str, load: str) -> Path:
+    """Beside the database: where rows are staged while others read and write it."""
+    return Path(f"{path}-windlass-{digest(run, load)[:12]}")
+
+
+def lock_file(path: str, run: str) -> Path:
+    """Locked while a process works on the run."""
+    return Path(f"{path}-windlass-{digest(run)[:12]}.lock")
+
+
+def staged_rows() -> sql.Identifier:
+    return names(STAGE, ROWS)
+
+
+def table_of(name: Name) -> sql.Identifier:
+    return names(name.schema, name.name)
+
+
+def name_of(text: str, schema: str) -> Name:
+    """Of ``schema.table`` or ``table``, in which names may be quoted."""
+    if text.count(".") == 0 or (text.startswith('"') and text.endswith('"') and '"."' not in text):
+        return Name(schema, text.strip('"') if text.startswith('"') else text)
+    return Name.read(text)
+
+
+def bad_rows() -> sql.Identifier:
+    return names(STAGE, BAD)
+
+
+def done_inputs() -> sql.Identifier:
+    return names(STAGE, DONE)

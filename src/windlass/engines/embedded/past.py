@@ -1,0 +1,165 @@
+"""Undoes runs of loads: what that would do, and doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from windlass.engines.embedded.books import Books
+from windlass.engines.embedded.dialect import Session, fetch, number
+from windlass.engines.embedded.file import File
+from windlass.engines.embedded.names import APPLY_ROWS, table_of
+from windlass.engines.embedded.undoing import Made, Undoing
+from windlass.engines.embedded.working import being_worked_on, is_worked_on
+from windlass.engines.landing import LoadRun
+from windlass.engines.statements import names, statement
+from windlass.errors import Refused, WindlassError
+from windlass.model.outcome import UNDOING, State
+from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.report import Problem
+from windlass.model.units import plural
+
+
+class Undos:
+    """Of the runs into one file."""
+
+    def __init__(self, file: File, books: Books) -> None:
+        self._file, self._books = file, books
+
+    def foresee(self, run: str) -> Foreseen | None:
+        if not self._file.is_there:
+            raise unknown(self._file.place, run)
+        with self._file.reading(f"reading run {run}") as session:
+            found = self._found(session, run)
+            if found.state is State.ROLLED_BACK:
+                return None
+            loads = self._made(found)
+            blocked = [
+                *self._blocked(session, loads),
+                *([self._worked_on(run)] if is_worked_on(self._file.path, run) else []),
+            ]
+            written = [] if blocked else [
+                one for made in loads for one in self._undoing(session, made).changed_by_others()
+            ]  # fmt: skip
+        return Foreseen(_summary(loads), written, blocked)
+
+    def undo(self, run: str, others: Others) -> Undone:
+        """The rows in one transaction, and then, as not every engine can do both in one, what the
+        run added to tables; a command that comes after a kill does the rest."""
+        stayed: list[str] = []
+        with self._file.writing(f"undoing run {run}") as session:
+            found = self._found(session, run)
+            if found.state is State.ROLLED_BACK:
+                return Undone(f"run {run} is rolled back already", already=True)
+            if is_worked_on(self._file.path, run):
+                raise being_worked_on(self._file.place, run)
+            loads = self._made(found)
+            if blocked := self._blocked(session, loads):
+                raise Refused(blocked)
+            stayed += self._undo_rows(session, run, loads, others)
+        stayed += self._undo_tables(run, [Made.of(item, note) for item, note in _applied(found)])
+        return Undone(f"run {run} is rolled back: {_done(loads)}", tuple(stayed))
+
+    def _found(self, session: Session, run: str) -> LoadRun:
+        found = self._books.read(session, run)
+        if found is None:
+            raise unknown(self._file.place, run)
+        return found
+
+    def _made(self, run: LoadRun) -> list[Made]:
+        """What is still to be undone, the last first."""
+        undone = run.lines.get(UNDOING, {})
+        return [Made.of(item, note) for item, note in _applied(run) if item not in undone]
+
+    def _worked_on(self, run: str) -> Problem:
+        return being_worked_on(self._file.place, run).problems[0]
+
+    def _blocked(self, session: Session, loads: Sequence[Made]) -> list[Problem]:
+        found = []
+        for made in loads:
+            table = self._file.describe(session, made.table)
+            there = {one.name for one in table.columns} if table else set()
+            if missing := [one for one in made.columns if one not in there]:
+                what = f"column {missing[0]}" if table else "the table"
+                found.append(Problem(str(made.table), f"{what} is not there any more"))
+        return found
+
+    def _undoing(self, session: Session, made: Made) -> Undoing:
+        table = self._file.describe(session, made.table)
+        assert table is not None  # `_blocked` has looked
+        return Undoing(session, self._file.dialect, made, table)
+
+    def _undo_rows(
+        self, session: Session, run: str, loads: Sequence[Made], others: Others
+    ) -> list[str]:
+        undoings = [self._undoing(session, made) for made in loads]
+        if others is Others.REFUSE:
+            written = [one for undoing in undoings for one in undoing.changed_by_others()]
+            if written:
+                raise Refused(written)
+        stayed: list[str] = []
+        for undoing in undoings:
+            stayed += undoing.undo(others)
+            self._books.add_line(session, run, UNDOING, undoing.made.load, {})
+        return stayed
+
+    def _undo_tables(self, run: str, loads: Sequence[Made]) -> list[str]:
+        stayed: list[str] = []
+        for made in loads:
+            if made.creates or made.adds:
+                stayed += self._undo_table(made)
+        with self._file.writing(f"undoing run {run}") as session:
+            self._books.set_state(session, run, State.ROLLED_BACK)
+        return stayed
+
+    def _undo_table(self, made: Made) -> list[str]:
+        """What the load added is dropped if nothing is in it."""
+        table = table_of(made.table)
+        stayed = []
+        try:
+            with self._file.writing(f"dropping what {made.load} added") as session:
+                if self._file.describe(session, made.table) is None:
+                    return []
+                if made.creates:
+                    rows = number(session, statement("select count(*) from {t}", t=table))
+                    if not rows:
+                        session.execute(statement("drop table {t}", t=table))
+                        return []
+                    return [f"{made.table}: the table stays, as it has {plural(rows, 'row')}"]
+                there = self._file.dialect.columns(session, made.table)
+                for name in made.adds:
+                    if name in there and not self._drop(session, made, name):
+                        stayed.append(f"{made.table}: column {name} stays, as it has values")
+        except WindlassError as error:
+            return [f"{made.table}: what the load added stays: {error}"]
+        return stayed
+
+    def _drop(self, session: Session, made: Made, name: str) -> bool:
+        parts = {"t": table_of(made.table), "c": names(name)}
+        if fetch(session, statement("select 1 from {t} where {c} is not null limit 1", **parts)):
+            return False
+        session.execute(statement("alter table {t} drop column {c}", **parts))
+        return True
+
+
+def _applied(run: LoadRun) -> list[tuple[str, dict[str, object]]]:
+    lines = [(item, dict(note)) for item, note in run.lines.get(APPLY_ROWS, {}).items()]
+    return lines[::-1]
+
+
+def _summary(loads: Sequence[Made]) -> str:
+    parts = []
+    for made in loads:
+        counts = made.counts
+        parts.append(
+            f"deletes {plural(counts['inserted'], 'row')} of {made.table} and puts back"
+            f" {counts['updated'] + counts['deleted']:,}"
+        )
+    return "; ".join(parts) or "changes nothing"
+
+
+def _done(loads: Sequence[Made]) -> str:
+    return ", ".join(str(made.table) for made in loads) or "it had changed nothing"
+
+
+def unknown(place: str, run: str) -> Refused:
+    return Refused([Problem(f"run {run}", f"is not known in {place}", "see `windlass status`")])

@@ -1,0 +1,67 @@
+"""What a load means for statements: by which columns rows are matched and compared. Pure."""
+
+from __future__ import annotations
+
+from windlass.engines.embedded.names import INPUT, NUMBER, RECORD
+from windlass.model.load import Load, Missing, TableColumn
+
+
+def assigned(load: Load) -> list[str]:
+    """The columns that the load fills, in their order."""
+    return [one.column for one in load.assigned]
+
+
+def all_columns(load: Load) -> list[TableColumn]:
+    """Of the table as it is after the load."""
+    if load.creates and not load.table.columns:
+        return [TableColumn(one.column, one.type) for one in load.assigned]
+    there = {one.name for one in load.table.columns}
+    return [*load.table.columns, *(one for one in load.adds if one.name not in there)]
+
+
+def column_of(load: Load, name: str) -> TableColumn:
+    """Raises:
+    KeyError: the table has no such column.
+    """
+    return {one.name: one for one in all_columns(load)}[name]
+
+
+def covers(load: Load) -> bool:
+    """Whether a row of the input says all there is to a row of the table."""
+    filled = set(assigned(load))
+    return all(one.name in filled for one in all_columns(load) if not one.generated)
+
+
+def matching_key(load: Load) -> tuple[str, ...]:
+    """The columns by which rows of the input and of the table are the same row. A table that is
+    replaced is changed by its primary key, if the input has it, so that references to it stay."""
+    words = load.words
+    if words.key:
+        return words.key
+    if words.missing is Missing.KEEP or words.history or not covers(load):
+        return ()
+    return load.table.primary if set(load.table.primary) <= set(assigned(load)) else ()
+
+
+def is_scoped(load: Load) -> bool:
+    """Whether only rows of the slice are matched: those of a key that the user has not given."""
+    return bool(load.words.slice) and not load.words.key
+
+
+def lasting_key(load: Load) -> tuple[str, ...]:
+    """By which a row is found again later; empty: only by all that it holds."""
+    if load.words.history:
+        return (*load.words.key, load.words.valid_from)
+    return matching_key(load) or load.table.primary
+
+
+def compared(load: Load) -> list[str]:
+    """The columns in which a row of the input may differ from the row with its key."""
+    outside = {*matching_key(load)}
+    if load.words.history:
+        outside |= {load.words.valid_from, load.words.valid_to}
+    return [one for one in assigned(load) if one not in outside]
+
+
+def staged_columns(load: Load) -> list[str]:
+    return [NUMBER, INPUT, RECORD, *assigned(load)]

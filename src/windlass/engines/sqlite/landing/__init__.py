@@ -1,0 +1,1 @@
+"""SQLite files, as a target of loads."""

@@ -1,0 +1,78 @@
+"""What a table has to hold after a load, in plain Python: rows are tuples, and the first column is
+the key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+Row = tuple[int | None, ...]  # id, and a number; either may be NULL
+Kept = tuple[int | None, int | None, bool]  # with its mark
+
+
+class Refuses(Exception):
+    """The load has to be refused."""
+
+
+def last_of_each(records: Sequence[Row]) -> list[Row]:
+    return list({one[0]: one for one in records}.values())
+
+
+def unique(records: Sequence[Row]) -> dict[int | None, int | None]:
+    """Raises:
+    Refuses: keys are NULL or doubled.
+    """
+    found = dict(records)  # type: ignore[arg-type]
+    if len(found) < len(records) or None in found:
+        raise Refuses
+    return found  # type: ignore[return-value]
+
+
+def keyed(word: str, rows: Sequence[Kept], records: Sequence[Row]) -> list[Kept]:
+    """Of a table with a primary key, a number and a mark that is false by default."""
+    there = {one[0]: one for one in rows}
+    if word == "replace":
+        return [(key, number, False) for key, number in unique(records).items()]
+    new = unique(records)
+    if word == "refuse" and new.keys() & there.keys():
+        raise Refuses
+    made = dict(there)
+    for key, number in new.items():
+        if key not in there:
+            made[key] = (key, number, False)
+        elif word != "insert":
+            made[key] = (key, number, there[key][2] and word != "mark")
+    for key in there.keys() - new.keys():
+        if word == "mirror":
+            del made[key]
+        elif word == "mark":
+            made[key] = (*there[key][:2], True)
+    return list(made.values())
+
+
+def keyless(word: str, rows: Sequence[Row], records: Sequence[Row], below: int) -> list[Row]:
+    """Of a table without a key. A slice is the rows whose number is below a bound."""
+    if word == "append":
+        return [*rows, *records]
+    if word == "replace":
+        return list(records)
+    if not all(number is not None and number < below for _, number in records):
+        raise Refuses
+    return [*(one for one in rows if one[1] is None or one[1] >= below), *records]
+
+
+Version = tuple[int, int | None, bool]  # key, number, whether it is open
+
+
+def history(rows: Sequence[Version], records: Sequence[Row]) -> list[Version]:
+    """Of versions; when one was closed is not looked at."""
+    new = unique(records)
+    open_rows = {key: number for key, number, is_open in rows if is_open}
+    same = {key for key, number in open_rows.items() if key in new and new[key] == number}
+    kept = [(key, number, is_open and key in same) for key, number, is_open in rows]
+    return [*kept, *((key, number, True) for key, number in new.items() if key not in same)]  # type: ignore[misc]
+
+
+def counted(rows: Sequence[tuple[object, ...]]) -> Counter[tuple[object, ...]]:
+    """As a table has no order."""
+    return Counter(rows)
