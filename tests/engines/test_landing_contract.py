@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any
 
 import pytest
@@ -13,38 +12,36 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import load_model
-from landings import (
-    LANDINGS,
-    Records,
+from landing_targets import (
     Target,
     begin,
+    duckdb_target,
     load,
-    load_of,
+    new_run,
+    over_targets,
+    planned,
+    postgres_target,
     sqlite_target,
-    table_of,
     words_of,
 )
+from landings import LAST, Records
 from load_model import Refuses, counted
 from rooms import make_room
 from servers import Database
-from windlass.errors import Refused, WindlassError
-from windlass.model.load import Duplicates
+from windlass.errors import BadRecord, Refused, WindlassError
 from windlass.model.past import Others
+from windlass.model.report import Problem
 
 
-@pytest.fixture(params=LANDINGS)
+@pytest.fixture
 def target(request: pytest.FixtureRequest, database: Callable[[int], Database]) -> Iterator[Target]:
+    if request.param == "postgresql":
+        yield postgres_target(database(18))
+        return
     room = make_room()
-    yield sqlite_target(room)
+    make = sqlite_target if request.param == "sqlite" else duckdb_target
+    yield make(room)
     shutil.rmtree(room)
-
-
-_numbers = count(1)
-
-
-def new_run() -> str:
-    """Another one for each example."""
-    return f"run{next(_numbers)}"
 
 
 examples = settings(
@@ -63,16 +60,11 @@ def texts(records: list[tuple[int | None, ...]]) -> list[tuple[str | None, ...]]
     return [tuple(None if one is None else str(one) for one in row) for row in records]
 
 
-def fill(target: Target, table: str, rows: list[tuple[Any, ...]]) -> None:
-    for row in rows:
-        values = ", ".join("null" if one is None else str(one) for one in row)
-        target.run(f"insert into {table} values ({values})")
-
-
 def kept(target: Target) -> list[tuple[Any, ...]]:
     return target.rows("select id, n, case when gone then 1 else 0 end from kept")
 
 
+@over_targets()
 @examples
 @given(
     rows=st.lists(st.tuples(keys, numbers, st.booleans()), max_size=6, unique_by=lambda r: r[0]),
@@ -85,13 +77,14 @@ def kept(target: Target) -> list[tuple[Any, ...]]:
 def test_loads_by_a_key_do_what_their_words_say_and_can_be_undone(
     target: Target, rows: list[Any], runs: list[Any]
 ) -> None:
-    target.fresh("kept", KEYED.format(**target.types))
-    fill(target, "kept", rows)
+    target.fresh("kept", KEYED)
+    target.fill("kept", rows)
     with target.open() as landing:
         states = _run_all(target, landing, "kept", kept, runs, load_model.keyed)
         _undo_all(target, landing, kept, states)
 
 
+@over_targets()
 @examples
 @given(
     rows=any_rows,
@@ -100,8 +93,8 @@ def test_loads_by_a_key_do_what_their_words_say_and_can_be_undone(
 def test_loads_without_a_key_do_what_their_words_say_and_can_be_undone(
     target: Target, rows: list[Any], runs: list[Any]
 ) -> None:
-    target.fresh("events", KEYLESS.format(**target.types))
-    fill(target, "events", rows)
+    target.fresh("events", KEYLESS)
+    target.fill("events", rows)
 
     def model(word: str, rows: list[Any], records: list[Any]) -> list[Any]:
         return load_model.keyless(word, rows, records, 2)
@@ -124,8 +117,8 @@ def _run_all(
     for word, records in runs:
         before, run = read(target), new_run()
         words = words_of(word, slice="n < 2" if word == "slice" else "")
-        what = load_of(table_of(landing, table), words, ("id", "n"))
         source = Records(("id", "n"), texts(records))
+        what = planned(landing, table, words, source)
         try:
             wanted = model(word, before, records)
         except Refuses:
@@ -143,33 +136,35 @@ def _run_all(
 
 
 def _refused(landing: Any, run: str, what: Any, source: Records) -> None:
+    """By one of the steps, before anything is changed."""
     begin(landing, run)
-    landing.stage(run, what, 1, source)
-    findings = landing.check(run, what)
-    if not findings:
-        with pytest.raises(Refused):
-            landing.apply(run, what)
+
+    def try_it() -> None:
+        landing.stage(run, what, 0, source)
+        if broken := landing.check(run, what):
+            raise Refused([Problem(what.name, str(one)) for one in broken])
+        landing.apply(run, what)
+
+    with pytest.raises((Refused, BadRecord)):
+        try_it()
     landing.clean_up(run, what)
 
 
 def _undo_all(target: Target, landing: Any, read: Any, states: list[tuple[str, Any]]) -> None:
     for run, before in reversed(states):
         foreseen = landing.foresee(run)
-        assert foreseen.written == [] and foreseen.blocked == []
-        assert landing.undo(run, Others.REFUSE).stayed == ()
+        assert not foreseen.written and not foreseen.blocked
+        assert not landing.undo(run, Others.REFUSE).stayed
         assert counted(read(target)) == counted(before)
         assert landing.foresee(run) is None
         assert landing.undo(run, Others.REFUSE).already
 
 
+@over_targets()
 @examples
 @given(runs=st.lists(distinct, min_size=1, max_size=3))
 def test_a_history_keeps_every_version(target: Target, runs: list[Any]) -> None:
-    types = target.types
-    target.fresh(
-        "versions",
-        "id {int}, n {int}, valid_from {moment}, valid_to {moment}".format(**types),
-    )
+    target.fresh("versions", "id {int}, n {int}, valid_from {moment}, valid_to {moment}")
 
     def read(target: Target) -> list[tuple[Any, ...]]:
         query = "select id, n, case when valid_to is null then 1 else 0 end from versions"
@@ -180,8 +175,8 @@ def test_a_history_keeps_every_version(target: Target, runs: list[Any]) -> None:
         for records in runs:
             before, run = read(target), new_run()
             wanted = load_model.history(before, records)
-            what = load_of(table_of(landing, "versions"), words_of("history"), ("id", "n"))
-            load(landing, run, what, Records(("id", "n"), texts(records)))
+            source = Records(("id", "n"), texts(records))
+            load(landing, run, planned(landing, "versions", words_of("history"), source), source)
             assert counted(read(target)) == counted(wanted)
             assert target.rows("select id from versions where valid_from is null"
                                " or valid_to < valid_from") == []  # fmt: skip
@@ -189,13 +184,14 @@ def test_a_history_keeps_every_version(target: Target, runs: list[Any]) -> None:
         _undo_all(target, landing, read, states)
 
 
+@over_targets()
 @examples
 @given(records=st.lists(st.tuples(keys, numbers), max_size=9), by=st.booleans())
 def test_the_last_of_several_rows_with_one_key_is_loaded(
     target: Target, records: list[Any], by: bool
 ) -> None:
-    target.fresh("kept", KEYED.format(**target.types))
-    words = words_of("merge", duplicates=Duplicates.LAST, last_by="n" if by else "")
+    target.fresh("kept", KEYED)
+    words = words_of("merge", duplicates=LAST, last_by="n" if by else "")
     if by:  # NULLs are the first
         wanted = load_model.last_of_each(
             sorted(records, key=lambda row: -1 if row[1] is None else row[1])
@@ -203,21 +199,23 @@ def test_the_last_of_several_rows_with_one_key_is_loaded(
     else:
         wanted = load_model.last_of_each(records)
     with target.open() as landing:
-        what = load_of(table_of(landing, "kept"), words, ("id", "n"))
-        load(landing, new_run(), what, Records(("id", "n"), texts(records)))
+        source = Records(("id", "n"), texts(records))
+        load(landing, new_run(), planned(landing, "kept", words, source), source)
     assert counted([row[:2] for row in kept(target)]) == counted(wanted)
 
 
+@over_targets()
 def test_null_and_doubled_keys_are_found_and_named(target: Target) -> None:
-    target.fresh("kept", KEYED.format(**target.types))
+    target.fresh("kept", "id {int} unique, n {int}")
     records = [("1", "1"), (None, "2"), ("1", "3"), ("4", "4")]
     with target.open() as landing:
-        what = load_of(table_of(landing, "kept"), words_of("merge"), ("id", "n"))
+        source = Records(("id", "n"), records)
+        what = planned(landing, "kept", words_of("merge"), source)
         begin(landing, "bad")
-        landing.stage("bad", what, 1, Records(("id", "n"), records))
+        landing.stage("bad", what, 0, source)
         found = {one.expectation.described: one for one in landing.check("bad", what)}
         assert found["not-null(id)"].keys == ("orders.csv: record 2",)
         assert (found["unique(id)"].rows, found["unique(id)"].keys) == (2, ("id = 1",))
         with pytest.raises(WindlassError):
             landing.apply("bad", what)
-    assert kept(target) == []
+    assert target.rows("select * from kept") == []

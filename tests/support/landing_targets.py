@@ -1,35 +1,34 @@
-"""The targets that loads are tested on, each with a database of its own, and inputs for them."""
+"""The targets that the contract of landings is tested on, each with a database of its own."""
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import duckdb
+import pytest
 
-from windlass.engines.landing import Landing, LoadRun, RawCsv
-from windlass.model.load import (
-    Assigned,
-    BadRules,
-    Counts,
-    Duplicates,
-    Field,
-    Identity,
-    Load,
-    LoadWords,
-    Matched,
-    Missing,
-    Table,
-    Take,
-)
+from landings import Source, load_of, words
+from servers import Database
+from windlass.engines.duckdb.session import MEMORY
+from windlass.engines.landing import Landing
+from windlass.engines.registry import open_landing
+from windlass.model.load import Counts, Load, LoadRun, LoadWords, Matched, Missing, Table
 from windlass.model.outcome import State
 
-LANDINGS = ("sqlite",)
-Record = Sequence[str | None]
+TARGETS = ("postgresql", "sqlite", "duckdb")
+CONFIG: Any = {"memory_limit": MEMORY}  # as a landing opens it, in the same process
+
+
+def over_targets(**marks: pytest.MarkDecorator) -> pytest.MarkDecorator:
+    """The test runs on every target, which the fixture `target` is; marks are by engine."""
+    cases = [pytest.param(name, marks=[marks[name]] if name in marks else []) for name in TARGETS]
+    return pytest.mark.parametrize("target", cases, indirect=True)
 
 
 @dataclass(frozen=True)
@@ -37,130 +36,98 @@ class Target:
     """A database of one engine, empty at first."""
 
     name: str
-    open: Callable[[], Landing]
-    run: Callable[..., None]  # statements, each in a transaction, as another program
+    url: str
+    run: Callable[..., None]  # statements, as another program
     rows: Callable[[str], list[tuple[Any, ...]]]
     types: Mapping[str, str]  # what it calls them
 
+    def open(self) -> Landing:
+        return open_landing(self.url)
+
     def fresh(self, table: str, columns: str) -> None:
-        self.run(f"drop table if exists {table}", f"create table {table} ({columns})")
+        """A new table; types are in braces."""
+        made = columns.format(**self.types)
+        self.run(f"drop table if exists {table}", f"create table {table} ({made})")
+
+    def fill(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        values = (
+            "({})".format(", ".join("null" if one is None else repr(one) for one in row))
+            for row in rows
+        )
+        if rows:
+            self.run(f"insert into {table} values {', '.join(values)}")
 
 
-SQLITE = {"int": "integer", "decimal": "decimal(8,2)", "float": "real", "text": "text",
-          "short": "varchar(5)", "bytes": "blob", "bool": "boolean", "date": "date",
-          "moment": "timestamp", "time": "time", "uuid": "uuid", "json": "json"}  # fmt: skip
+POSTGRES = {"int": "bigint", "decimal": "numeric(8,2)", "float": "double precision",
+            "text": "text", "short": "varchar(5)", "bytes": "bytea", "bool": "boolean",
+            "date": "date", "moment": "timestamp", "time": "time", "uuid": "uuid",
+            "json": "json"}  # fmt: skip
+SQLITE = {**POSTGRES, "int": "integer", "decimal": "decimal(8,2)", "float": "real",
+          "bytes": "blob"}  # fmt: skip
+
+
+def postgres_target(database: Database) -> Target:
+    def run(*statements: str) -> None:
+        for statement in statements:
+            database.run(statement)
+
+    return Target("postgresql", database.url, run, database.rows, POSTGRES)
 
 
 def sqlite_target(folder: Path) -> Target:
-    from windlass.engines.sqlite.landing.file import open_landing
-
     path = folder / "target.db"
 
     def run(*statements: str) -> None:
-        with closing(sqlite3.connect(path, timeout=0)) as connection, connection:
+        with closing(sqlite3.connect(path, timeout=5)) as connection, connection:
             for statement in statements:
                 connection.execute(statement)
 
     def rows(query: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(path, timeout=0)) as connection:
+        with closing(sqlite3.connect(path, timeout=5)) as connection:
             return connection.execute(query).fetchall()
 
     run("pragma journal_mode = wal")
-    return Target("sqlite", lambda: open_landing(f"sqlite://{path}", 0.2), run, rows, SQLITE)
+    return Target("sqlite", f"sqlite://{path}", run, rows, SQLITE)
 
 
-class Records:
-    """Records of text in memory; or, with a type for each field, of anything."""
-
-    def __init__(
-        self,
-        fields: Sequence[str],
-        records: Sequence[Sequence[Any]],
-        place: str = "orders.csv",
-        *,
-        batch: int = 7,
-        typed: Sequence[Field] | None = None,
-        types: Sequence[pa.DataType] | None = None,
-    ) -> None:
-        self.place, self._records, self._batch = place, records, batch
-        self.fields: Sequence[Field] = typed or tuple(Field(one) for one in fields)
-        self._types = types or [pa.string()] * len(fields)
-
-    @property
-    def identity(self) -> Identity:
-        return Identity()
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        for start in range(0, len(self._records), self._batch):
-            some = self._records[start : start + self._batch]
-            arrays = [
-                pa.array([one[at] for one in some], type_) for at, type_ in enumerate(self._types)
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, names=[one.name for one in self.fields])
-
-    def raw(self) -> RawCsv | None:
-        return None
-
-    def line_of(self, record: int) -> int:
-        return record + 1  # after a header
+DUCKDB = {**POSTGRES, "decimal": "decimal(8,2)", "float": "double", "short": "varchar",
+          "bytes": "blob"}  # fmt: skip
 
 
-WORDS = {
-    "append": LoadWords(name="append"),
-    "insert": LoadWords(name="insert", matched=Matched.SKIP),
-    "refuse": LoadWords(matched=Matched.REFUSE),
-    "merge": LoadWords(name="merge", matched=Matched.UPDATE),
-    "replace": LoadWords(name="replace", missing=Missing.DELETE),
-    "mirror": LoadWords(name="mirror", matched=Matched.UPDATE, missing=Missing.DELETE),
-    "mark": LoadWords(name="mirror", matched=Matched.UPDATE, missing=Missing.MARK, mark="gone"),
-    "slice": LoadWords(name="slice", take=Take.WHERE, missing=Missing.DELETE),
-    "history": LoadWords(name="history", matched=Matched.UPDATE, missing=Missing.DELETE,
-                         history=True),
-}  # fmt: skip
+def duckdb_target(folder: Path) -> Target:
+    path = folder / "target.duckdb"
+
+    def run(*statements: str) -> None:
+        with duckdb.connect(str(path), config=CONFIG) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(path), config=CONFIG) as connection:
+            return connection.execute(query).fetchall()
+
+    run("select 1")
+    return Target("duckdb", f"duckdb://{path}", run, rows, DUCKDB)
+
+
+_NUMBERS = itertools.count(1)
 KEYED = ("insert", "refuse", "merge", "mirror", "mark", "history")
 
 
-def words_of(name: str, key: Sequence[str] = ("id",), **more: Any) -> LoadWords:
-    words = replace(WORDS[name], **more)
-    return replace(words, key=tuple(key)) if name in KEYED else words
+def new_run() -> str:
+    """Another one for each example."""
+    return f"20260101_0000_{next(_NUMBERS):04x}"
 
 
-def load_of(
-    table: Table,
-    words: LoadWords,
-    columns: Sequence[str | Assigned],
-    fields: Sequence[str | Field] = (),
-    inputs: Sequence[str] = ("orders.csv",),
-    **more: Any,
-) -> Load:
-    """Columns that have the names of fields, unless they are said to be something else."""
-    types = {one.name: one.type for one in table.columns}
-    assigned = tuple(
-        one if isinstance(one, Assigned) else Assigned(one, types[one], field=one)
-        for one in columns
-    )
-    names = fields or [one.field for one in assigned if one.field]
-    made = tuple(one if isinstance(one, Field) else Field(one) for one in names)
-    return Load(table, words, made, assigned, inputs=tuple(inputs), **more)
-
-
-def begin(landing: Landing, run: str) -> LoadRun:
-    return landing.begin(LoadRun(run, State.RUNNING, "orders.csv", {"run": run}, {}))
-
-
-def load(landing: Landing, run: str, what: Load, *inputs: Records) -> Counts:
-    """All that a flow does. Each thing twice: the second time it does nothing."""
-    begin(landing, run)
-    for number, one in enumerate(inputs, start=1):
-        first = landing.stage(run, what, number, one)
-        again = landing.stage(run, what, number, one)
-        assert (first.rows, first.refused) == (again.rows, again.refused)
-    assert landing.check(run, what) == []
-    counts = landing.apply(run, what)
-    assert landing.apply(run, what) == counts
-    landing.clean_up(run, what)
-    landing.clean_up(run, what)
-    return counts
+def words_of(name: str, **more: Any) -> LoadWords:
+    """Of the model's names: `refuse`, `mark` and a `history` that closes what is missing, too."""
+    if name == "refuse":
+        return words("merge", "id", matched=Matched.REFUSE, **more)
+    if name == "mark":
+        return words("mirror", "id", missing=Missing.MARK, mark="gone", **more)
+    if name == "history":
+        return words("history", "id", missing=Missing.DELETE, **more)
+    return words(name, *(("id",) if name in KEYED else ()), **more)
 
 
 def table_of(landing: Landing, name: str) -> Table:
@@ -169,4 +136,28 @@ def table_of(landing: Landing, name: str) -> Table:
     return found
 
 
-__all__ = ["BadRules", "Duplicates", "Load", "Records", "Target"]
+def begin(landing: Landing, run: str) -> None:
+    landing.begin(LoadRun(run, State.RUNNING, "orders.csv", {"run": run}, {}))
+
+
+def planned(
+    landing: Landing, table: str, how: LoadWords, source: Source, *more: Source, **rest: Any
+) -> Load:
+    load = load_of(table_of(landing, table), how, source, **rest)
+    return replace(load, inputs=tuple(one.place for one in (source, *more)))
+
+
+def load(landing: Landing, run: str, what: Load, *inputs: Source) -> Counts:
+    """All that a flow does, but for the end. Each thing twice: the second time it does nothing."""
+    begin(landing, run)
+    for number, one in enumerate(inputs):
+        first = landing.stage(run, what, number, one)
+        again = landing.stage(run, what, number, one)
+        assert (first.rows, first.refused) == (again.rows, again.refused)
+    findings = landing.check(run, what)
+    assert not [one for one in findings if not one.expectation.warns]
+    counts = landing.apply(run, what)
+    assert landing.apply(run, what) == counts
+    landing.clean_up(run, what)
+    landing.clean_up(run, what)
+    return counts

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-Row = tuple[int | None, ...]  # id, and a number; either may be NULL
+Row = tuple[int | None, int | None]  # id, and a number; either may be NULL
 Kept = tuple[int | None, int | None, bool]  # with its mark
 
 
@@ -18,19 +18,19 @@ def last_of_each(records: Sequence[Row]) -> list[Row]:
     return list({one[0]: one for one in records}.values())
 
 
-def unique(records: Sequence[Row]) -> dict[int | None, int | None]:
+def unique(records: Sequence[Row]) -> dict[int, int | None]:
     """Raises:
     Refuses: keys are NULL or doubled.
     """
-    found = dict(records)  # type: ignore[arg-type]
-    if len(found) < len(records) or None in found:
+    found = {key: number for key, number in records if key is not None}
+    if len(found) < len(records):
         raise Refuses
-    return found  # type: ignore[return-value]
+    return found
 
 
 def keyed(word: str, rows: Sequence[Kept], records: Sequence[Row]) -> list[Kept]:
     """Of a table with a primary key, a number and a mark that is false by default."""
-    there = {one[0]: one for one in rows}
+    there: dict[int | None, Kept] = {one[0]: one for one in rows}
     if word == "replace":
         return [(key, number, False) for key, number in unique(records).items()]
     new = unique(records)
@@ -42,11 +42,11 @@ def keyed(word: str, rows: Sequence[Kept], records: Sequence[Row]) -> list[Kept]
             made[key] = (key, number, False)
         elif word != "insert":
             made[key] = (key, number, there[key][2] and word != "mark")
-    for key in there.keys() - new.keys():
+    for gone in there.keys() - new.keys():
         if word == "mirror":
-            del made[key]
+            del made[gone]
         elif word == "mark":
-            made[key] = (*there[key][:2], True)
+            made[gone] = (*there[gone][:2], True)
     return list(made.values())
 
 
@@ -69,8 +69,8 @@ def history(rows: Sequence[Version], records: Sequence[Row]) -> list[Version]:
     new = unique(records)
     open_rows = {key: number for key, number, is_open in rows if is_open}
     same = {key for key, number in open_rows.items() if key in new and new[key] == number}
-    kept = [(key, number, is_open and key in same) for key, number, is_open in rows]
-    return [*kept, *((key, number, True) for key, number in new.items() if key not in same)]  # type: ignore[misc]
+    kept: list[Version] = [(key, number, is_open and key in same) for key, number, is_open in rows]
+    return [*kept, *((key, number, True) for key, number in new.items() if key not in same)]
 
 
 def counted(rows: Sequence[tuple[object, ...]]) -> Counter[tuple[object, ...]]:

@@ -35,13 +35,13 @@ ENGINES = (
     Engine(
         ("sqlite",),
         source="windlass.engines.sqlite.source:SqliteSource",
-        landing="windlass.engines.sqlite.landing:SqliteLanding",
+        landing="windlass.engines.sqlite.landing.file:open_landing",
     ),
     Engine(
         ("duckdb",),
         source="windlass.engines.duckdb.source:DuckDbSource",
         target="windlass.engines.duckdb.target:DuckDbTarget",
-        landing="windlass.engines.duckdb.landing:DuckDbLanding",
+        landing="windlass.engines.duckdb.landing.file:open_landing",
     ),
     Engine(("bigquery",), target="windlass.engines.bigquery.target:open_target", extra="bigquery"),
     Engine(("iceberg",), target="windlass.engines.iceberg.target:IcebergTarget", extra="iceberg"),

@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 
 from windlass.engines.embedded.dialect import Dialect, Session, fetch
 from windlass.engines.embedded.names import FAILING, LINES, REFUSED, RUNS
-from windlass.engines.landing import LoadRun
 from windlass.engines.statements import each, listed, names, statement
 from windlass.errors import WindlassError
+from windlass.model.load import LoadRun
 from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Name
 
@@ -143,6 +143,12 @@ class Books:
             statement(query, runs=self._table(RUNS)),
             [state.value, finished, written, written, run],
         )
+
+    def forget(self, session: Session, run: str) -> None:
+        """A run, with its lines and the rows that were set aside."""
+        for table in _TABLES:
+            query = statement("delete from {table} where run = ?", table=self._table(table))
+            session.execute(query, [run])
 
     # lines
 

@@ -185,15 +185,18 @@ class Changing:
                 raise already_there(self.load, there)
 
     def _counts(self) -> Counts:
-        found = dict(fetch(self.session, self._text(
-            "select what, count(*) from {change} group by what"
-        )))  # fmt: skip
+        found = dict(
+            fetch(self.session, self._text("select what, count(*) from {change} group by what"))
+        )
         gone = sum(found.get(one, 0) for one in ("deleted", "marked", "closed"))
+        again = self._number(
+            "select count(*) from {change} where what = 'closed' and s is not null"
+        )
         return Counts(
-            inserted=found.get("inserted", 0),
-            updated=found.get("updated", 0),
+            inserted=found.get("inserted", 0) - again,  # of a history: without new versions
+            updated=found.get("updated", 0) + again,
             unchanged=found.get("unchanged", 0),
-            deleted=gone,
+            deleted=gone - again,
         )
 
     # the change

@@ -16,7 +16,7 @@ from windlass.engines.embedded.names import (
     staged_rows,
     table_of,
 )
-from windlass.engines.embedded.shape import all_columns, assigned, column_of, matching_key
+from windlass.engines.embedded.shape import assigned, column_of, matching_key
 from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.model.load import Duplicates, Expect, Expectation, Finding, Load
 from windlass.model.relation import Name
@@ -46,15 +46,11 @@ class Checking:
         return [*self.of_key(), *self._of_slice(), *self._of_expectations()]
 
     def of_key(self) -> Iterator[Broken]:
-        """NULL and doubled keys, and NULLs where the table has none: SQLite makes numbers of some."""
+        """NULL and doubled keys."""
         key = matching_key(self.load)
         if key:
             missing = each("{} is null", [names("s", one) for one in key], " or ")
             yield from self._failing(Expectation(Expect.NOT_NULL, key), missing, staged_rows())
-        for one in all_columns(self.load):
-            if one.not_null and one.name in assigned(self.load) and one.name not in key:
-                missing = sql.SQL("{} is null").format(names("s", one.name))
-                yield from self._failing(Expectation(Expect.NOT_NULL, (one.name,)), missing)
         tells = key or self.load.table.primary
         refuses = not key or self.load.words.duplicates is Duplicates.REFUSE
         if tells and refuses and set(tells) <= set(assigned(self.load)):

@@ -9,7 +9,7 @@ from typing import Any, LiteralString, Protocol
 from psycopg import sql
 
 from windlass.engines.statements import each, names
-from windlass.model.load import Table, TableColumn
+from windlass.model.load import Field, Load, Table, TableColumn
 from windlass.model.relation import Name
 
 
@@ -30,6 +30,7 @@ class Dialect:
     typed: Callable[[TableColumn], sql.Composable]  # a parameter with such a value
     own_sql: Callable[[str], str]  # the user's SQL, without what the engine may misread
     type_text: Callable[[str], sql.Composable]  # a type's name, in a statement
+    field_type: Callable[[Load, Field], sql.Composable]  # as expressions find it
     compiles: Callable[[Session, str], str]  # why it does not accept a query; empty if it does
     by_position: Callable[[Session, Table], tuple[str, ...]]  # columns that tell all rows apart
 

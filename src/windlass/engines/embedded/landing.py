@@ -8,20 +8,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 from windlass.engines.base import Facts
+from windlass.engines.embedded import leaving
 from windlass.engines.embedded.books import Books
 from windlass.engines.embedded.changing import Changing
 from windlass.engines.embedded.checking import Checking
 from windlass.engines.embedded.dialect import Session, fetch
 from windlass.engines.embedded.failing import keep_failing
 from windlass.engines.embedded.file import File
+from windlass.engines.embedded.leaving import remove_staged
 from windlass.engines.embedded.making import add_columns, make_table
 from windlass.engines.embedded.names import (
-    APPLY_ROWS,
-    STAGE_ROWS,
     done_inputs,
-    item_of,
     name_of,
     stage_file,
     undo_table,
@@ -32,12 +32,13 @@ from windlass.engines.embedded.shape import all_columns, lasting_key
 from windlass.engines.embedded.surveying import survey
 from windlass.engines.embedded.undoing import Made
 from windlass.engines.embedded.working import being_worked_on, is_worked_on
-from windlass.engines.landing import Input, LoadRun
+from windlass.engines.landing import APPLIED, STAGED, Input, staged_item
 from windlass.engines.statements import statement
 from windlass.errors import CannotResume, Refused
-from windlass.model.load import Counts, Finding, Load, Staged, Table
+from windlass.model.load import Counts, Finding, Load, LoadRun, Staged, Table
 from windlass.model.outcome import UNFINISHED, Outcome, State
-from windlass.model.past import Foreseen, Others, Undone
+from windlass.model.past import Foreseen, Left, Others, Undone
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 
 
@@ -115,20 +116,20 @@ class FileLanding:
     # the work
 
     def stage(self, run: str, load: Load, number: int, source: Input) -> Staged:
-        applied = self._note(run, APPLY_ROWS, load.name)
-        noted = self._note(run, STAGE_ROWS, item_of(load.name, number))
+        applied = self._note(run, APPLIED, load.name)
+        noted = self._note(run, STAGED, staged_item(load.name, number))
         if applied is not None and noted is not None:  # and what was staged may be gone
             return Staged(noted["rows"], noted["refused"])
         staged = self._file.stage(self._staged(run, load), load, number, source)
         if noted is None:
             note = {"rows": staged.rows, "refused": staged.refused, "input": source.place}
             with self._file.writing("journalling what is staged") as session:
-                if self._books.note(session, run, STAGE_ROWS, item_of(load.name, number)) is None:
-                    self._books.add_line(session, run, STAGE_ROWS, item_of(load.name, number), note)
+                if self._books.note(session, run, STAGED, staged_item(load.name, number)) is None:
+                    self._books.add_line(session, run, STAGED, staged_item(load.name, number), note)
         return staged
 
     def check(self, run: str, load: Load) -> Sequence[Finding]:
-        if self._note(run, APPLY_ROWS, load.name) is not None:
+        if self._note(run, APPLIED, load.name) is not None:
             return []
         with self._file.reading(f"checking {load.name}", self._there(run, load)) as session:
             checking = Checking(session, self._file.dialect, load, _places(session))
@@ -138,15 +139,15 @@ class FileLanding:
         return found
 
     def apply(self, run: str, load: Load) -> Counts:
-        noted = self._note(run, APPLY_ROWS, load.name)
+        noted = self._note(run, APPLIED, load.name)
         if noted is not None:
             return Counts(**noted["counts"])
         with self._file.writing(f"loading {load.name}", self._there(run, load)) as session:
-            noted = self._books.note(session, run, APPLY_ROWS, load.name)
+            noted = self._books.note(session, run, APPLIED, load.name)
             if noted is not None:
                 return Counts(**noted["counts"])
             counts, note = self._applied(session, run, load)
-            self._books.add_line(session, run, APPLY_ROWS, load.name, note)
+            self._books.add_line(session, run, APPLIED, load.name, note)
             return counts
 
     def _applied(self, session: Session, run: str, load: Load) -> tuple[Counts, dict[str, Any]]:
@@ -179,9 +180,7 @@ class FileLanding:
         return counts, note
 
     def clean_up(self, run: str, load: Load) -> None:
-        staged = self._staged(run, load)
-        for tail in ("", "-journal", "-wal", "-shm", ".wal"):
-            Path(f"{staged}{tail}").unlink(missing_ok=True)
+        remove_staged(self._staged(run, load))
 
     # the way back
 
@@ -195,11 +194,21 @@ class FileLanding:
         if not self._file.is_there:
             return ""
         with self._file.reading("reading the watermark") as session:
-            for run, note in self._books.notes_of(session, APPLY_ROWS, load.name):
+            for run, note in self._books.notes_of(session, APPLIED, load.name):
                 same = note["inputs"] == list(load.inputs) and note["by"] == load.watermark
                 if same and note["watermark"] and run.state is not State.ROLLED_BACK:
                     return str(note["watermark"])
             return ""
+
+    def left(self, run: str = "") -> Sequence[Left]:
+        return leaving.read_left(self._file, self._books, run)
+
+    def clean(self, lefts: Sequence[Left]) -> None:
+        leaving.clean(self._file, self._books, lefts)
+
+    def assets(self, table: Name) -> list[dict[str, str]]:
+        path = quote(self._file.path.lstrip("/"))
+        return [{"uri": f"{self.facts.engine}:///{path}/{table.schema}/{table.name}"}]
 
     # staged rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -29,6 +29,12 @@ def highest(load: Load, texts: Sequence[str]) -> str:
     if number:
         return max(texts, key=Decimal, default="")
     return max(texts, default="")
+
+
+def mark_of(load: Load, so_far: str, values: Iterable[Any]) -> str:
+    """The highest of a batch, and of what was before."""
+    texts = [mark_text(one) for one in values if one is not None]
+    return highest(load, [one for one in (so_far, *texts) if one])
 
 
 def mark_text(value: Any) -> str:

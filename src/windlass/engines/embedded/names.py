@@ -17,7 +17,6 @@ RUNS, LINES, REFUSED, FAILING = (
     "_windlass_refused",  # records that were set aside
     "_windlass_failing",  # rows that break expectations
 )
-STAGE_ROWS, APPLY_ROWS = "stage_rows", "apply_rows"  # steps of the journal's lines
 
 STAGE: Final = "windlass_stage"  # the file of staged rows, as the session calls it
 ROWS: Final = "staged"  # its table
@@ -25,14 +24,10 @@ BAD: Final = "refused"  # that of the records that are set aside
 DONE: Final = "done"  # and that of the inputs that are staged
 # columns of the staged rows, beside the table's own
 NUMBER, INPUT, RECORD = "_windlass_n", "_windlass_input", "_windlass_record"
+PER_INPUT = 10**12  # numbers of rows, so that they are in the order of the inputs
 WHAT, SIDE, PAIR = "_windlass_what", "_windlass_side", "_windlass_pair"  # of a before-image
 RESERVED = frozenset((NUMBER, INPUT, RECORD, WHAT, SIDE, PAIR, "_windlass_rank"))
 ROW_ID: LiteralString = "rowid"
-
-
-def item_of(load: str, number: int) -> str:
-    """The journal's item of one input of a load."""
-    return f"{load} {number}"
 
 
 def undo_table(run: str, load: str) -> str:

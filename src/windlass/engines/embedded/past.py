@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from windlass.engines.embedded.books import Books
 from windlass.engines.embedded.dialect import Session, fetch, number
 from windlass.engines.embedded.file import File
-from windlass.engines.embedded.names import APPLY_ROWS, table_of
+from windlass.engines.embedded.names import table_of
 from windlass.engines.embedded.undoing import Made, Undoing
 from windlass.engines.embedded.working import being_worked_on, is_worked_on
-from windlass.engines.landing import LoadRun
+from windlass.engines.landing import APPLIED
 from windlass.engines.statements import names, statement
 from windlass.errors import Refused, WindlassError
+from windlass.model.load import LoadRun
 from windlass.model.outcome import UNDOING, State
 from windlass.model.past import Foreseen, Others, Undone
 from windlass.model.report import Problem
@@ -142,7 +143,7 @@ class Undos:
 
 
 def _applied(run: LoadRun) -> list[tuple[str, dict[str, object]]]:
-    lines = [(item, dict(note)) for item, note in run.lines.get(APPLY_ROWS, {}).items()]
+    lines = [(item, dict(note)) for item, note in run.lines.get(APPLIED, {}).items()]
     return lines[::-1]
 
 

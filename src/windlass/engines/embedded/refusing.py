@@ -2,10 +2,92 @@
 
 from __future__ import annotations
 
-from windlass.engines.embedded.dialect import Session
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from windlass.engines.embedded.dialect import Session, number
 from windlass.engines.embedded.names import REFUSED, bad_rows, done_inputs
+from windlass.engines.landing import Input
 from windlass.engines.statements import names, statement
-from windlass.model.load import Load
+from windlass.errors import BadRecord
+from windlass.model.load import BadValue, Load
+
+MOST_SHOWN = 20  # bad values of an input
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a record cannot be loaded. `field` is that of the input, or the column if none goes into
+    it."""
+
+    field: str
+    reason: str
+    value: str | None = None
+
+
+@dataclass
+class Refusing:
+    """Of one input of a load, while it is staged."""
+
+    session: Session
+    load: Load
+    number: int
+    source: Input
+    rows: int = 0  # that were set aside
+    shown: list[BadValue] = field(default_factory=list)
+    _before: int = 0  # in other inputs
+
+    def begin(self) -> None:
+        query = statement("select coalesce(sum(refused), 0) from {done}", done=done_inputs())
+        self._before = number(self.session, query)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether more records are bad than may be, and enough of them are known."""
+        return self._too_many and len(self.shown) >= MOST_SHOWN
+
+    @property
+    def _too_many(self) -> bool:
+        return self.rows + self._before > self.load.bad.most
+
+    def check(self) -> None:
+        """Raises:
+        BadRecord: more records are bad than may be.
+        """
+        if not self._too_many:
+            return
+        most = self.load.bad.most
+        hint = "nothing was loaded; correct the input"
+        if most:
+            hint += f": more than {most:,} records are bad"
+        raise BadRecord(self.shown[:MOST_SHOWN], hint=hint)
+
+    def add(self, record: int, faults: Sequence[Fault], row: Mapping[str, Any]) -> None:
+        """One record, with its fields as text."""
+        self.rows += 1
+        is_shown = len(self.shown) < MOST_SHOWN
+        line = self.source.line_of(record) if is_shown else 0
+        for one in faults:
+            if is_shown:
+                value = one.value or "" if self.load.bad.shows_values else ""
+                self.shown.append(
+                    BadValue(self.source.place, record, one.reason, line, one.field, value)
+                )
+            if not self._too_many:
+                self.session.execute(
+                    statement("insert into {bad} values (?, ?, ?, ?, ?, ?)", bad=bad_rows()),
+                    [self.number, record, line, one.field, one.reason, _json(row)],
+                )
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, default=_text)
+
+
+def _text(value: Any) -> str:
+    return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
 
 
 def keep_refused(session: Session, schema: str, run: str, load: Load) -> None:

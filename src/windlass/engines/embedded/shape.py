@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from windlass.engines.embedded.names import INPUT, NUMBER, RECORD
 from windlass.model.load import Load, Missing, TableColumn
 
@@ -65,3 +67,17 @@ def compared(load: Load) -> list[str]:
 
 def staged_columns(load: Load) -> list[str]:
     return [NUMBER, INPUT, RECORD, *assigned(load)]
+
+
+def field_column(load: Load, name: str) -> TableColumn | None:
+    """The column as which expressions find a field: the one that it goes into, or that has its
+    name. None: as the input has it."""
+    columns = {one.name: one for one in all_columns(load)}
+    direct = [one for one in load.assigned if one.field == name and not one.sql]
+    if any(one.mask for one in direct) or len({columns[one.column].type for one in direct}) > 1:
+        return None
+    found = columns[direct[0].column] if direct else columns.get(name)
+    is_typed = any(one.name == name and one.column for one in load.fields)
+    if found is None or (is_typed and not direct):
+        return None
+    return found if direct else replace(found, not_null=False)

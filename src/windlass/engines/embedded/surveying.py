@@ -143,9 +143,13 @@ class _Survey:
             yield self._problem(f"expect foreign-key: there is no {refers_to}")
 
     def _of_fields(self) -> sql.Composable:
-        """A row of texts, as expressions find them."""
-        values = [sql.SQL("cast(null as text) as {}").format(names(one.name))
-                  for one in self._load.fields]  # fmt: skip
+        """A row of the input, as expressions find it."""
+        values = [
+            sql.SQL("cast(null as {}) as {}").format(
+                self._file.dialect.field_type(self._load, one), names(one.name)
+            )
+            for one in self._load.fields
+        ]
         return sql.SQL("(select {})").format(listed(values or [sql.SQL("1")]))
 
     def _of_assigned(self, given: Sequence[Assigned]) -> sql.Composable:
@@ -167,4 +171,5 @@ class _Survey:
         )  # fmt: skip
         fault = self._file.dialect.compiles(self._session, query)
         if fault:
-            yield self._problem(f"{what}: {fault}", "fields are text in such SQL: cast them")
+            hint = "a field that goes into no column is text in such SQL"
+            yield self._problem(f"{what}: {fault}", hint)

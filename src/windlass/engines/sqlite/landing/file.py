@@ -13,6 +13,7 @@ from psycopg import sql
 
 from windlass.engines.embedded.dialect import Dialect, Session
 from windlass.engines.embedded.landing import FileLanding
+from windlass.engines.embedded.shape import field_column
 from windlass.engines.embedded.working import working
 from windlass.engines.landing import Input
 from windlass.engines.sqlite.facts import FACTS
@@ -24,7 +25,7 @@ from windlass.engines.sqlite.landing.values import Unfit, converter
 from windlass.engines.statements import names
 from windlass.errors import WindlassError
 from windlass.model.export import NUMBERS
-from windlass.model.load import Load, Staged, Table, TableColumn
+from windlass.model.load import Field, Load, Staged, Table, TableColumn
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
@@ -119,6 +120,11 @@ def _type(type_: str) -> sql.Composable:
     return names(type_ or "blob")
 
 
+def _field_type(load: Load, one: Field) -> sql.Composable:
+    found = field_column(load, one.name)
+    return _type(found.type if found else "text")
+
+
 def _compiles(session: Session, query: str) -> str:
     try:
         session.execute("explain " + query)
@@ -133,6 +139,6 @@ def _positions(session: Any, table: Table) -> tuple[str, ...]:
 
 DIALECT = Dialect(
     same="{} is {}", other="{} is not {}", columns=columns, given=_given,
-    typed=_typed, own_sql=strictly_named, type_text=_type, compiles=_compiles,
-    by_position=_positions,
+    typed=_typed, own_sql=strictly_named, type_text=_type, field_type=_field_type,
+    compiles=_compiles, by_position=_positions,
 )  # fmt: skip

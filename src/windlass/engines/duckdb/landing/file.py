@@ -1,0 +1,158 @@
+"""A DuckDB file as a target of loads. Other processes cannot open it while a call is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from psycopg import sql
+
+from windlass.engines.duckdb.facts import FACTS
+from windlass.engines.duckdb.kept_file import KeptFile
+from windlass.engines.duckdb.landing.catalog import columns, positions, read_table
+from windlass.engines.duckdb.landing.staging import Filling, find_done, prepare
+from windlass.engines.duckdb.session import explaining, without_values
+from windlass.engines.duckdb.types import type_of
+from windlass.engines.embedded.dialect import Dialect, Session
+from windlass.engines.embedded.landing import FileLanding
+from windlass.engines.embedded.names import STAGE
+from windlass.engines.embedded.shape import field_column
+from windlass.engines.embedded.working import working
+from windlass.engines.landing import Input
+from windlass.engines.paths import path_alone
+from windlass.engines.statements import names, statement, verbatim
+from windlass.engines.stopping import Stops
+from windlass.errors import BadSpec, WindlassError
+from windlass.model.export import NUMBERS, Kind
+from windlass.model.load import Field, Load, Staged, Table, TableColumn
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+
+
+def open_landing(url: str) -> FileLanding:
+    """Connects to nothing yet.
+
+    Raises:
+        BadSpec: the URL names no file.
+    """
+    path = path_alone(url)
+    if not path:
+        hint = "duckdb:///folder/file.duckdb"
+        raise BadSpec([f"target: duckdb needs the path of a file: {hint}"])
+    return FileLanding(DuckDbFile(path))
+
+
+class DuckDbFile:
+    """See `windlass.engines.embedded.file.File`."""
+
+    schema = "main"
+    facts = FACTS
+
+    def __init__(self, path: str) -> None:
+        self.path, self.place = path, f"DuckDB {path}"
+        self.dialect = DIALECT
+        self._kept, self._stops = KeptFile(path), Stops()
+
+    @property
+    def is_there(self) -> bool:
+        return Path(self.path).exists()
+
+    @contextmanager
+    def reading(self, doing: str, staged: Path | None = None) -> Iterator[Any]:
+        with (
+            explaining(self.place, doing, self._stops),
+            self._stops.during(self._kept.cancel),
+            self._kept.session() as session,
+        ):
+            if staged is None:
+                yield session
+                return
+            attach = "attach {path} as {name}"
+            session.execute(statement(attach, path=sql.Literal(str(staged)), name=names(STAGE)))
+            yield session
+            session.execute(statement("detach {name}", name=names(STAGE)))
+
+    @contextmanager
+    def writing(self, doing: str, staged: Path | None = None) -> Iterator[Any]:
+        """An error closes the session, which rolls back."""
+        with self.reading(doing, staged) as session:
+            session.execute("begin")
+            yield session
+            session.execute("commit")
+
+    def describe(self, session: Any, name: Name) -> Table | None:
+        return read_table(session, name)
+
+    def stage(self, staged: Path, load: Load, number: int, source: Input) -> Staged:
+        with self.writing(f"staging {source.place}", staged) as session:
+            prepare(session, load)
+            found = find_done(session, number)
+            return found or Filling(session, load, number, source, self._stops).fill()
+
+    def problems(self, session: Any, load: Load) -> Sequence[Problem]:
+        if not load.creates and not positions(session, load.table):
+            message = "a column is called rowid: rows cannot be told apart"
+            return [Problem(load.name, message)]
+        return []
+
+    def working(self, run: str) -> AbstractContextManager[None]:
+        return working(self.place, self.path, run)
+
+    def cancel(self) -> None:
+        self._stops.cancel()
+
+    def close(self) -> None:
+        self._kept.close()
+
+
+def _given(column: TableColumn, text: str) -> Any:
+    """Raises:
+    WindlassError: the text is no value of this column's.
+    """
+    if column.kind not in NUMBERS:
+        return text
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise WindlassError(f"{column.name}: {text!r} is not {column.type}") from None
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def _typed(column: TableColumn) -> sql.Composable:
+    if column.kind in NUMBERS:
+        return sql.SQL("?")
+    return sql.SQL("cast(? as {})").format(verbatim(column.type))
+
+
+def _own(text: str) -> str:
+    return text
+
+
+def _field_type(load: Load, one: Field) -> sql.Composable:
+    found = field_column(load, one.name)
+    if found:
+        return verbatim(found.type)
+    if one.column is None or one.column.kind is Kind.NESTED:
+        return sql.SQL("varchar")
+    return verbatim(type_of(one.column))
+
+
+def _compiles(session: Session, query: str) -> str:
+    try:
+        if len(session.extract_statements(query)) != 1:  # type: ignore[attr-defined]
+            return "it is more than one statement"
+        session.execute("explain " + query)
+    except duckdb.Error as error:
+        return without_values(error)
+    return ""
+
+
+DIALECT = Dialect(
+    same="{} is not distinct from {}", other="{} is distinct from {}", columns=columns,
+    given=_given, typed=_typed, own_sql=_own, type_text=verbatim, field_type=_field_type,
+    compiles=_compiles, by_position=positions,
+)  # fmt: skip

@@ -1,0 +1,293 @@
+"""Copies an input into the file of staged rows, with every value as its column is to hold it.
+
+Arrow's batches of texts become DuckDB's table of a batch; SQL converts, and says what is bad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from windlass.engines.duckdb.landing.catalog import column
+from windlass.engines.duckdb.landing.values import Converted, from_text, from_value, not_null
+from windlass.engines.embedded.arriving import user_sql
+from windlass.engines.embedded.marks import mark_of
+from windlass.engines.embedded.names import (
+    INPUT,
+    NUMBER,
+    PER_INPUT,
+    RECORD,
+    bad_rows,
+    done_inputs,
+    staged_rows,
+)
+from windlass.engines.embedded.refusing import MOST_SHOWN, Fault, Refusing
+from windlass.engines.embedded.shape import assigned, column_of, field_column
+from windlass.engines.landing import Input
+from windlass.engines.statements import each, listed, names, statement, verbatim
+from windlass.engines.stopping import Stops
+from windlass.errors import Interrupted
+from windlass.model.load import Assigned, Load, Mask, Staged, TableColumn
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 50_000
+BATCH_BYTES = 16 << 20
+_TEXT = "VARCHAR"
+
+
+def target_column(load: Load, one: Assigned) -> TableColumn:
+    """What a value is converted for."""
+    return column(one.column, one.type) if load.creates else column_of(load, one.column)
+
+
+def prepare(session: Any, load: Load) -> None:
+    """Make the tables of staged rows."""
+    columns = listed(
+        sql.SQL("{} {}").format(names(one.column), verbatim(target_column(load, one).type))
+        for one in load.assigned
+    )
+    session.execute(
+        statement(
+            "create table if not exists {staged} ({number} bigint, {input} integer,"
+            " {record} bigint, {columns})",
+            staged=staged_rows(), number=names(NUMBER), input=names(INPUT),
+            record=names(RECORD), columns=columns,
+        )
+    )  # fmt: skip
+    session.execute(
+        statement(
+            "create table if not exists {bad} (input integer, record bigint, line bigint,"
+            " field varchar, reason varchar, row varchar)", bad=bad_rows(),
+        )
+    )  # fmt: skip
+    session.execute(
+        statement(
+            "create table if not exists {done} (number integer primary key, place varchar,"
+            " rows bigint, refused bigint, watermark varchar)", done=done_inputs(),
+        )
+    )  # fmt: skip
+
+
+def find_done(session: Any, number: int) -> Staged | None:
+    query = statement("select rows, refused from {done} where number = ?", done=done_inputs())
+    row = session.execute(query, [number]).fetchone()
+    return Staged(*row) if row else None
+
+
+@dataclass
+class Filling:
+    """One input on its way, in one transaction of the caller's."""
+
+    session: Any
+    load: Load
+    number: int
+    source: Input
+    stops: Stops
+    record: int = 0  # the last one that was read
+    rows: int = 0
+    mark: str = ""
+    refusing: Refusing = field(init=False)
+
+    def fill(self) -> Staged:
+        """Raises:
+        BadRecord: more records are bad than may be.
+        """
+        self.refusing = Refusing(self.session, self.load, self.number, self.source)
+        self.refusing.begin()
+        for table in self._tables():
+            if self.stops.cancelled:
+                raise Interrupted("stopped on request")
+            self._add(table)
+            if self.refusing.is_over:
+                break
+        self.refusing.check()
+        self.session.execute(
+            statement("insert into {done} values (?, ?, ?, ?, ?)", done=done_inputs()),
+            [self.number, self.source.place, self.rows, self.refusing.rows, self.mark],
+        )
+        return Staged(self.rows, self.refusing.rows, tuple(self.refusing.shown))
+
+    def _tables(self) -> Iterator[pa.Table]:
+        """Batches of a size that DuckDB is quick with."""
+        import pyarrow as pa
+
+        some: list[pa.RecordBatch] = []
+        rows = size = 0
+        for batch in self.source.batches():
+            some.append(batch)
+            rows, size = rows + batch.num_rows, size + batch.nbytes
+            if rows >= BATCH_ROWS or size >= BATCH_BYTES:
+                yield pa.Table.from_batches(some)
+                some, rows, size = [], 0, 0
+        if rows:
+            yield pa.Table.from_batches(some)
+
+    def _add(self, table: pa.Table) -> None:
+        import pyarrow as pa
+
+        first = self.record + 1
+        self.record += table.num_rows
+        if self.load.watermark:
+            column_ = table.column(self.load.watermark)
+            self.mark = mark_of(self.load, self.mark, column_.to_pylist())
+        numbered = table.append_column(
+            RECORD, pa.array(range(first, first + table.num_rows), pa.int64())
+        )
+        self.session.register("windlass_batch", numbered)
+        try:
+            self._convert()
+            self._refuse()
+            self._insert()
+        finally:
+            self.session.unregister("windlass_batch")
+
+    # what becomes of a batch
+
+    def _convert(self) -> None:
+        """Into a table of values `c0`..., and of what is wrong with them, `x0`..., and with the
+        fields that expressions read, `f0`..."""
+        types = self._types()
+        parts: list[sql.Composable] = []
+        for at, one in enumerate(self.load.assigned):
+            if one.sql:
+                given = names("e", f"e{at}")
+                found = _converted(given, self._type_of(one, types), target_column(self.load, one))
+            else:
+                found = self._given(one, types)
+            parts += [
+                sql.SQL("{} as {}").format(found.value, names(f"c{at}")),
+                sql.SQL("{} as {}").format(found.fault, names(f"x{at}")),
+            ]
+        joined: sql.Composable = sql.SQL("windlass_batch as s")
+        if self._has_sql:
+            joined = sql.SQL("windlass_batch as s join {} as e using ({})").format(
+                self._expressions(types), names(RECORD)
+            )
+            parts += [
+                sql.SQL("{} as {}").format(self._as_field(name, type_).fault, names(f"f{at}"))
+                for at, (name, type_) in enumerate(types.items())
+            ]
+        self.session.execute(
+            statement(
+                "create or replace temp table windlass_new as select s.{record}, {parts}"
+                " from {joined}",
+                record=names(RECORD), parts=listed(parts), joined=joined,
+            )
+        )  # fmt: skip
+
+    @property
+    def _has_sql(self) -> bool:
+        return any(one.sql for one in self.load.assigned)
+
+    def _fields(self, types: dict[str, str]) -> sql.Composable:
+        """The batch as expressions find it."""
+        values = [
+            sql.SQL("{} as {}").format(self._as_field(name, type_).value, names(name))
+            for name, type_ in types.items()
+        ]
+        return sql.SQL("(select {}, {} from windlass_batch as s)").format(
+            names(RECORD), listed(values)
+        )
+
+    def _expressions(self, types: dict[str, str]) -> sql.Composable:
+        values = [
+            sql.SQL("{} as {}").format(user_sql(one.sql), names(f"e{at}"))
+            for at, one in enumerate(self.load.assigned)
+            if one.sql
+        ]
+        return sql.SQL("(select {}, {} from {} as s)").format(
+            names(RECORD), listed(values), self._fields(types)
+        )
+
+    def _type_of(self, one: Assigned, types: dict[str, str]) -> str:
+        """Of an expression."""
+        query = statement(
+            "describe select {text} as v from {item} as s",
+            text=user_sql(one.sql), item=self._fields(types),
+        )  # fmt: skip
+        return str(self.session.execute(query).fetchone()[1])
+
+    def _types(self) -> dict[str, str]:
+        """Of the fields, as DuckDB reads the batch."""
+        found = self.session.execute("describe windlass_batch").fetchall()
+        return {name: type_ for name, type_, *_ in found if name != RECORD}
+
+    def _as_field(self, name: str, type_: str) -> Converted:
+        """As expressions find it."""
+        given = names("s", name)
+        wanted = field_column(self.load, name)
+        if wanted is None:
+            return Converted(given, sql.SQL("cast(null as varchar)"))
+        return _converted(given, type_, wanted)
+
+    def _given(self, one: Assigned, types: dict[str, str]) -> Converted:
+        wanted = target_column(self.load, one)
+        if one.mask is Mask.NULL or not one.field:
+            null = sql.SQL("cast(null as {})").format(verbatim(wanted.type))
+            return _needed(Converted(null, sql.SQL("null")), null, wanted)
+        given = names("s", one.field)
+        if one.mask is Mask.HASH:
+            hashed = sql.SQL("sha256(cast({} as varchar))").format(given)
+            return _converted(hashed, _TEXT, wanted)
+        return _converted(given, types[one.field], wanted)
+
+    def _faulty(self) -> list[tuple[str, str]]:
+        """Columns that say what is wrong, and with which field."""
+        found = [(f"x{at}", one.field or one.column) for at, one in enumerate(self.load.assigned)]
+        if self._has_sql:
+            found += [(f"f{at}", one.name) for at, one in enumerate(self.source.fields)]
+        return found
+
+    def _refuse(self) -> None:
+        faulty = self._faulty()
+        bad = each("{} is not null", [names("w", name) for name, _ in faulty], " or ")
+        count = statement("select count(*) from windlass_new as w where {bad}", bad=bad)
+        (rows,) = self.session.execute(count).fetchone()
+        self.rows -= rows
+        if not rows:
+            return
+        fields = [one.name for one in self.source.fields]
+        query = statement(
+            "select w.{record}, {faults}, {fields} from windlass_new as w join windlass_batch as s"
+            " using ({record}) where {bad} order by 1 limit {most}",
+            record=names(RECORD), faults=each("{}", [names("w", one) for one, _ in faulty]),
+            fields=each("cast({} as varchar)", [names("s", one) for one in fields]), bad=bad,
+            most=sql.Literal(self.load.bad.most + MOST_SHOWN + 1),
+        )  # fmt: skip
+        for record, *values in self.session.execute(query).fetchall():
+            row = dict(zip(fields, values[len(faulty) :], strict=True))
+            faults = [
+                Fault(name, reason, row.get(name))
+                for (_, name), reason in zip(faulty, values, strict=False)
+                if reason is not None
+            ]
+            self.refusing.add(record, list(dict.fromkeys(faults)), row)
+
+    def _insert(self) -> None:
+        good = each("{} is null", [names(name) for name, _ in self._faulty()], " and ")
+        columns = [NUMBER, INPUT, RECORD, *assigned(self.load)]
+        values = [names(f"c{at}") for at in range(len(self.load.assigned))]
+        (count,) = self.session.execute(
+            statement(
+                "insert into {staged} ({columns}) select {base} + {record}, {input}, {record},"
+                " {values} from windlass_new where {good}",
+                staged=staged_rows(), columns=each("{}", map(names, columns)),
+                base=sql.Literal(self.number * PER_INPUT), record=names(RECORD),
+                input=sql.Literal(self.number), values=listed(values), good=good,
+            )
+        ).fetchone()  # fmt: skip
+        self.rows += count
+
+
+def _converted(given: sql.Composable, type_: str, wanted: TableColumn) -> Converted:
+    found = from_text(given, wanted) if type_ == _TEXT else from_value(given, type_, wanted)
+    return _needed(found, given, wanted)
+
+
+def _needed(found: Converted, given: sql.Composable, wanted: TableColumn) -> Converted:
+    return not_null(found, given) if wanted.not_null else found
