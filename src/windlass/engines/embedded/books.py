@@ -22,9 +22,9 @@ from windlass.model.relation import Name
 _TABLES: Mapping[str, Sequence[str]] = {
     RUNS: ("run", "state", "source", "config", "plan", "external_run", "external_url",
            "started_at", "finished_at", "outcome"),
-    LINES: ("run", "step", "item", "note", "at"),
-    REFUSED: ("run", "load", "input", "record", "line", "field", "reason", "row"),
-    FAILING: ("run", "load", "expectation", "input", "record", "row"),
+    LINES: ("run", "step", "item", "note", "done_at"),
+    REFUSED: ("run", "load", "input", "record", "line", "field", "reason", "fields"),
+    FAILING: ("run", "load", "expectation", "input", "record", "fields"),
 }  # fmt: skip
 _KEYS = {RUNS: ("run",), LINES: ("run", "step", "item")}
 _INTEGERS = ("record", "line")
@@ -113,7 +113,7 @@ class Books:
         return None
 
     def lines(self, session: Session, run: str) -> dict[str, dict[str, dict[str, Any]]]:
-        query = "select step, item, note from {lines} where run = ? order by at, step, item"
+        query = "select step, item, note from {lines} where run = ? order by done_at, step, item"
         found: dict[str, dict[str, dict[str, Any]]] = {}
         for step, item, note in fetch(session, statement(query, lines=self._table(LINES)), [run]):
             found.setdefault(step, {})[item] = json.loads(note)
@@ -164,7 +164,7 @@ class Books:
     def add_line(
         self, session: Session, run: str, step: str, item: str, note: Mapping[str, Any]
     ) -> None:
-        query = "insert into {lines} (run, step, item, note, at) values (?, ?, ?, ?, ?)"
+        query = "insert into {lines} (run, step, item, note, done_at) values (?, ?, ?, ?, ?)"
         session.execute(
             statement(query, lines=self._table(LINES)), [run, step, item, _json(note), now()]
         )

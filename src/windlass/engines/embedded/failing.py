@@ -30,7 +30,7 @@ def keep_failing(file: File, books: Books, staged: Path, run: str, load: Load) -
             if not one.rows:
                 continue
             add = statement(
-                "insert into {kept} (run, load, expectation, input, record, row)"
+                "insert into {kept} (run, load, expectation, input, record, fields)"
                 " select ?, ?, ?, (select place from {done} where number = s.{input}),"
                 " s.{record}, json_object({row}) {rows}",
                 kept=kept, done=done_inputs(), input=names(INPUT), record=names(RECORD), row=row,

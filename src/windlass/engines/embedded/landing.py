@@ -20,6 +20,7 @@ from windlass.engines.embedded.failing import keep_failing
 from windlass.engines.embedded.file import File
 from windlass.engines.embedded.leaving import remove_staged
 from windlass.engines.embedded.making import add_columns, make_table
+from windlass.engines.embedded.matching import Matching
 from windlass.engines.embedded.names import (
     done_inputs,
     name_of,
@@ -167,9 +168,10 @@ class FileLanding:
                 for one in broken
             ])  # fmt: skip
         at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-        counts = replace(
-            Changing(session, dialect, run, load, at).apply(), read=rows + refused, refused=refused
-        )
+        positions = dialect.by_position(session, load.table)
+        Matching(session, dialect, run, load, positions).match()
+        counts = Changing(session, dialect, run, load, positions, at).change()
+        counts = replace(counts, read=rows + refused, refused=refused)
         keep_refused(session, self._file.schema, run, load)
         made = Made(
             load.name, load.table.name, undo_table(run, load.name),

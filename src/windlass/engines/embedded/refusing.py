@@ -93,8 +93,8 @@ def _text(value: Any) -> str:
 def keep_refused(session: Session, schema: str, run: str, load: Load) -> None:
     session.execute(
         statement(
-            "insert into {kept} (run, load, input, record, line, field, reason, row)"
-            " select ?, ?, d.place, b.record, b.line, b.field, b.reason, b.row"
+            "insert into {kept} (run, load, input, record, line, field, reason, fields)"
+            " select ?, ?, d.place, b.record, b.line, b.field, b.reason, b.fields"
             " from {bad} as b join {done} as d on d.number = b.input",
             kept=names(schema, REFUSED), bad=bad_rows(), done=done_inputs(),
         ),

@@ -62,7 +62,7 @@ def prepare(session: Any, load: Load) -> None:
     session.execute(
         statement(
             "create table if not exists {bad} (input integer, record bigint, line bigint,"
-            " field varchar, reason varchar, row varchar)", bad=bad_rows(),
+            " field varchar, reason varchar, fields varchar)", bad=bad_rows(),
         )
     )  # fmt: skip
     session.execute(

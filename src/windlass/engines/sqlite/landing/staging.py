@@ -68,7 +68,7 @@ def prepare(session: sqlite3.Connection, load: Load) -> None:
     session.execute(
         statement(
             "create table if not exists {bad} (input integer, record integer, line integer,"
-            " field text, reason text, row text)", bad=bad_rows(),
+            " field text, reason text, fields text)", bad=bad_rows(),
         )
     )  # fmt: skip
     session.execute(
