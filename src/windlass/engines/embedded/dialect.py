@@ -71,4 +71,4 @@ def fetch(session: Session, query: str, given: Any = ()) -> list[Any]:
 
 
 def number(session: Session, query: str, given: Any = ()) -> int:
-    return int(session.execute(query, given).fetchone()[0] or 0)
+    return int(session.execute(query, given).fetchall()[0][0] or 0)

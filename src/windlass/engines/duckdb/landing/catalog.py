@@ -53,10 +53,10 @@ def column(
 
 
 def read_table(session: Any, name: Name) -> Table | None:
-    row = session.execute(_TABLES, [name.schema, name.name] * 2).fetchone()
-    if row is None:
+    rows_found = session.execute(_TABLES, [name.schema, name.name] * 2).fetchall()
+    if not rows_found:
         return None
-    own, rows, is_view = row
+    own, rows, is_view = rows_found[0]
     name = Name(name.schema, own)
     if is_view:
         return Table(name, (), problems=(Problem(str(name), "is a view"),))
@@ -80,11 +80,11 @@ def read_table(session: Any, name: Name) -> Table | None:
 
 def _computed(session: Any, name: Name) -> set[str]:
     """Generated columns, which no catalog shows: they are in the table's own statement."""
-    (text,) = session.execute(
+    ((text,),) = session.execute(
         "select sql from duckdb_tables() where database_name = current_database()"
         " and schema_name = ? and table_name = ?",
         [name.schema, name.name],
-    ).fetchone()
+    ).fetchall()
     if "GENERATED ALWAYS" not in text.upper():
         return set()
     pattern = r'[(,]\s*("(?:[^"]|"")+"|\w+)\s+[^,]*?GENERATED ALWAYS AS'

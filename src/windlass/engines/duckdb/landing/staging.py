@@ -75,8 +75,9 @@ def prepare(session: Any, load: Load) -> None:
 
 def find_done(session: Any, number: int) -> Staged | None:
     query = statement("select rows, refused from {done} where number = ?", done=done_inputs())
-    row = session.execute(query, [number]).fetchone()
-    return Staged(*row) if row else None
+    for row in session.execute(query, [number]).fetchall():
+        return Staged(*row)
+    return None
 
 
 @dataclass
@@ -210,7 +211,7 @@ class Filling:
             "describe select {text} as v from {item} as s",
             text=user_sql(one.sql), item=self._fields(types),
         )  # fmt: skip
-        return str(self.session.execute(query).fetchone()[1])
+        return str(self.session.execute(query).fetchall()[0][1])
 
     def _types(self) -> dict[str, str]:
         """Of the fields, as DuckDB reads the batch."""
@@ -247,7 +248,7 @@ class Filling:
         faulty = self._faulty()
         bad = each("{} is not null", [names("w", name) for name, _ in faulty], " or ")
         count = statement("select count(*) from windlass_new as w where {bad}", bad=bad)
-        (rows,) = self.session.execute(count).fetchone()
+        ((rows,),) = self.session.execute(count).fetchall()
         self.rows -= rows
         if not rows:
             return
@@ -272,7 +273,7 @@ class Filling:
         good = each("{} is null", [names(name) for name, _ in self._faulty()], " and ")
         columns = [NUMBER, INPUT, RECORD, *assigned(self.load)]
         values = [names(f"c{at}") for at in range(len(self.load.assigned))]
-        (count,) = self.session.execute(
+        ((count,),) = self.session.execute(
             statement(
                 "insert into {staged} ({columns}) select {base} + {record}, {input}, {record},"
                 " {values} from windlass_new where {good}",
@@ -280,7 +281,7 @@ class Filling:
                 base=sql.Literal(self.number * PER_INPUT), record=names(RECORD),
                 input=sql.Literal(self.number), values=listed(values), good=good,
             )
-        ).fetchone()  # fmt: skip
+        ).fetchall()  # fmt: skip
         self.rows += count
 
 
