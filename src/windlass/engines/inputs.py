@@ -3,31 +3,174 @@ an API, a query of a database."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from windlass.engines.landing import Input
-from windlass.errors import BadSpec, WindlassError
-from windlass.model.inputs import FilesFrom, From
+from windlass.errors import BadSpec, Refused, WindlassError
+from windlass.model.inputs import ApiFrom, FilesFrom, Format, From, QueryFrom
+from windlass.model.load import Identity
+from windlass.model.report import Problem
+
+WEB = ("http", "https")
+STORES = ("s3", "gs", "az")
 
 
-def open_inputs(source: From, folder: Path | None = None) -> Sequence[Input]:
+def never() -> bool:
+    return False
+
+
+def open_inputs(
+    source: From, folder: Path | None = None, *, is_stopped: Callable[[], bool] = never
+) -> Sequence[Input]:
     """In an order that is always the same: that of the locations, and by name within a pattern.
-    What is not on this machine is fetched into the `folder` first, unless it is there.
+    What is not on this machine is fetched into the `folder` of a run first, unless it is there.
 
     Raises:
         BadSpec: the description contradicts itself.
         Refused: files are not there, or have other fields than the first. Has every problem.
         BadRecord: a header, or a file of JSON, cannot be read.
+        ConnectionLost: a server cannot be reached, or hangs up again and again.
         WindlassError: a file cannot be fetched or read, or a library is not installed.
+        Interrupted: `is_stopped` says so.
     """
     try:
-        if isinstance(source, FilesFrom):
-            from windlass.engines.files.opening import open_files
+        if isinstance(source, QueryFrom):
+            from windlass.engines.query_input import QueryInput
 
-            return open_files(source)
+            return [QueryInput(source)]
+        if isinstance(source, ApiFrom):
+            return _open_pages(source, _made(folder), is_stopped)
+        return _open_files(source, folder, is_stopped)
     except ImportError as error:
         raise WindlassError(
             f"{error.name} is not installed", hint="pip install 'windlass-db[load]'"
         ) from error
-    raise BadSpec(["from: cannot be read yet"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """A file on this machine, what it is called, by which name its format is decided, and what is
+    known of it."""
+
+    path: Path
+    place: str
+    name: str
+    identity: Identity | None = None
+
+
+def _open_pages(api: ApiFrom, folder: Path, is_stopped: Callable[[], bool]) -> Sequence[Input]:
+    from windlass.engines.files.opening import open_file
+    from windlass.engines.web.api import fetch_pages
+
+    found = fetch_pages(api, folder, is_stopped=is_stopped)
+    assert found.path is not None
+    source = FilesFrom((api.url,), Format.JSON_LINES, json=api.json)
+    return [open_file(source, found.path, found.place, found.name, found.identity)]
+
+
+def _open_files(
+    source: FilesFrom, folder: Path | None, is_stopped: Callable[[], bool]
+) -> Sequence[Input]:
+    from windlass.engines.files.locations import scheme_of
+    from windlass.engines.files.opening import aligned, open_file, open_files
+
+    schemes = {scheme_of(one) for one in source.locations}
+    if unknown := sorted(schemes - {"", "file", *WEB, *STORES}):
+        known = ", ".join(f"{one}://" for one in ("file", *WEB, *STORES))
+        raise BadSpec([f"from: {one}:// is not supported; use a path, {known}" for one in unknown])
+    if schemes <= {"", "file"}:
+        return open_files(source)
+    here = list(_fetched(source, _made(folder), is_stopped))
+    inputs = [open_file(source, one.path, one.place, one.name, one.identity) for one in here]
+    return aligned(inputs)
+
+
+def _fetched(source: FilesFrom, folder: Path, is_stopped: Callable[[], bool]) -> Iterator[_Here]:
+    from windlass.engines.files.locations import local_files, scheme_of
+
+    problems: list[Problem] = []
+    here: list[_Here] = []
+    for location in source.locations:
+        scheme = scheme_of(location)
+        try:
+            if scheme in WEB:
+                here.append(_from_web(location, folder, is_stopped))
+            elif scheme in STORES:
+                here += _from_store(location, folder, is_stopped)
+            else:
+                here += [_Here(path, place, place) for path, place in local_files([location])]
+        except Refused as error:
+            problems += error.problems
+    problems += [
+        Problem(place, f"is given {count} times", "give each file once")
+        for (_, place), count in Counter((one.path.resolve(), one.place) for one in here).items()
+        if count > 1
+    ]
+    if problems:
+        raise Refused(problems)
+    yield from here
+
+
+def _from_web(url: str, folder: Path, is_stopped: Callable[[], bool]) -> _Here:
+    from windlass.engines.web.download import download
+
+    found = download(url, folder, is_stopped=is_stopped)
+    assert found.path is not None, "without what is known, nothing is unchanged"
+    return _Here(found.path, found.place, found.name, found.identity)
+
+
+def _from_store(location: str, folder: Path, is_stopped: Callable[[], bool]) -> Iterator[_Here]:
+    from windlass.engines.objects.fetching import fetch, find
+
+    found = find(location)
+    if not found:
+        raise Refused([Problem(location, "there is no such object", "check bucket and path")])
+    for one in found:
+        path, identity = fetch(one, folder, is_stopped=is_stopped)
+        assert path is not None, "without what is known, nothing is unchanged"
+        yield _Here(path, one.place, one.path, identity)
+
+
+def _made(folder: Path | None) -> Path:
+    if folder is None:
+        raise ValueError("what is fetched needs a folder")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def is_unchanged(location: str, known: Identity, folder: Path) -> bool:
+    """Whether a file is as it was: for a URL by what the server says of its ETag or date, without
+    fetching it again. What has changed is in the folder then, for `open_inputs`.
+
+    Raises: as `open_inputs`.
+    """
+    from windlass.engines.files.locations import scheme_of
+
+    scheme = scheme_of(location)
+    if scheme in WEB:
+        from windlass.engines.web.download import download
+
+        found = download(location, _made(folder), known)
+        return found.path is None or _same(found.identity, known)
+    if scheme in STORES:
+        from windlass.engines.objects.fetching import fetch, find
+
+        objects = find(location)
+        if len(objects) != 1:
+            return False
+        path, identity = fetch(objects[0], _made(folder), known)
+        return path is None or _same(identity, known)
+    from windlass.engines.files.locations import local_files
+    from windlass.engines.files.stored import Stored
+
+    files = local_files([location])
+    return len(files) == 1 and _same(Stored(*files[0]).identity(), known)
+
+
+def _same(one: Identity, other: Identity) -> bool:
+    return bool(one.sha256) and replace(one, etag="", modified="") == replace(
+        other, etag="", modified=""
+    )

@@ -32,14 +32,17 @@ def open_files(source: FilesFrom) -> list[Input]:
     return aligned([open_file(source, *one) for one in local_files(source.locations)])
 
 
-def open_file(source: FilesFrom, path: Path, place: str, known: Identity | None = None) -> Input:
-    """One file that is called `place`. `known` is what fetching it has found out.
+def open_file(
+    source: FilesFrom, path: Path, place: str, name: str = "", known: Identity | None = None
+) -> Input:
+    """One file that is called `place`; its `name` decides the format. `known` is what fetching it
+    has found out.
 
     Raises: as `open_files`.
     """
-    compression = source.compression or compression_of(place)
+    name = name or place
+    compression = source.compression or compression_of(name)
     stored = Stored(path, place, compression, source.member, source.unlimited, known or Identity())
-    name = place
     if compression is Compression.ZIP:
         name = zip_member(stored)
     format_ = source.format or format_of(name, compression)

@@ -25,6 +25,7 @@ from windlass.engines import scratch
 from windlass.engines.objects.google import HINT, GoogleTokens, google_tokens
 from windlass.engines.paths import cannot_make
 from windlass.errors import ConnectionLost, WindlassError
+from windlass.model.load import Identity
 from windlass.model.text import first_line
 
 # A store that does not answer is reported after half a minute; ten retries would take three.
@@ -167,13 +168,20 @@ class ObjectStore:
 
     def size(self, path: str) -> int | None:
         """In bytes; None if there is no such object."""
+        found = self.look(path)
+        return None if found is None else found.size_bytes
+
+    def look(self, path: str) -> Identity | None:
+        """What is known of an object without reading it; None if there is none."""
         if not self._is_there:
             return None
         try:
             with self._explaining(f"looking at {path}"):
-                return int(obstore.head(self._store, path)["size"])
+                found = obstore.head(self._store, path)
         except FileNotFoundError:
             return None
+        modified = f"{found['last_modified']:%Y-%m-%dT%H:%M:%S.%fZ}"
+        return Identity(int(found["size"]), "", found["e_tag"] or "", modified)
 
     def stream(self, path: str) -> Iterator[bytes]:
         """An object's bytes, block by block."""

@@ -1,0 +1,1 @@
+"""What is fetched over HTTP: files, and pages of APIs."""
