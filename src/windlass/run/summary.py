@@ -159,7 +159,7 @@ def _counts(outcome: Outcome) -> Iterator[str]:
     widest = max(len(f"{rows:,}") for rows in outcome.counts.values())
     for words, rows in outcome.counts.items():
         if rows:
-            yield f"  {rows:>{widest},} rows {words}"
+            yield f"  {rows:>{widest},} {'row ' if rows == 1 else 'rows'} {words}"
 
 
 def _totals(outcome: Outcome) -> Iterator[str]:
@@ -326,6 +326,8 @@ def _notices(outcome: Outcome, width: int) -> Iterator[str]:
         yield from hang(notice, width, _styled("  ! ", "yellow"))
 
 
+_LOADED = ("inserted", "updated", "deleted")  # what a load does with rows
+
 _REPAIRS = {
     DifferenceKind.CHANGED: "updates",
     DifferenceKind.MISSING: "inserts",
@@ -354,6 +356,9 @@ def _next(
         yield f"    {rollback}"
     if outcome.counts.get("backed up") and outcome.state is State.DONE and rollback:
         yield "  To put the rows back as they were:"
+        yield f"    {rollback}"
+    if outcome.state is State.DONE and rollback and any(map(outcome.counts.get, _LOADED)):
+        yield "  To undo it:"
         yield f"    {rollback}"
     if outcome.set_aside and rollback:
         yield f"  {plural(outcome.set_aside, 'object')} set aside. To put back what was there:"

@@ -8,7 +8,8 @@ from windlass.engines.landing import staged_item
 from windlass.errors import BadRecord, RowsRefused
 from windlass.flows.load.context import Loading
 from windlass.flows.load.reporting import bad_problem, finding_problem, finding_text, put_aside
-from windlass.model.event import Noticed
+from windlass.flows.load.watched import Watched
+from windlass.model.event import BytesCopied, Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.report import Problem
 from windlass.model.wording import word
@@ -49,8 +50,13 @@ def stage_rows(run: Loading, item: Item) -> Result:
     name, _, number = item.id.rpartition(" ")
     plan, source = run.plan(name), run.input(name, int(number))
     started = time.perf_counter()
+
+    def report(size_bytes: int) -> None:
+        run.emit(BytesCopied(item.id, item.group, size_bytes))
+
+    watched = Watched(source, report)
     try:
-        staged = run.target.stage(run.run, plan.load, int(number), source)
+        staged = run.target.stage(run.run, plan.load, int(number), watched)
     except BadRecord as error:
         raise RowsRefused([bad_problem(one) for one in error.bad], hint=error.hint) from error
     return {
