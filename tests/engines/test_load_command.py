@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
-from load_targets import ENGINES, LoadTarget, make_orders
-from servers import Server
+from load_targets import LoadTarget, target
+
+__all__ = ["target"]  # fixtures
 
 NEW = "id,total,note\n2,20,b\n3,33,cc\n4,40,d\n"  # one row equal, one changed, one new
 BEFORE = ["1 10 a", "2 20 b", "3 30 c"]
-
-
-@pytest.fixture(params=ENGINES)
-def target(
-    request: pytest.FixtureRequest,
-    server: Callable[[int], Server],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[LoadTarget]:
-    monkeypatch.chdir(tmp_path)
-    if request.param != "postgresql":
-        made = LoadTarget(request.param, tmp_path)
-        make_orders(made)
-        yield made
-        return
-    database = server(16).create_database()
-    made = LoadTarget(request.param, tmp_path, database)
-    make_orders(made)
-    yield made
-    server(16).drop_database(database)
 
 
 WORDS = [

@@ -1,4 +1,4 @@
-"""An export that ends as by kill -9, at a place that a test names."""
+"""An export or a load that ends as by kill -9, at a place that a test names."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def _die(place: str, words: list[str], env: Mapping[str, str]) -> None:
     for number in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     kind, _, what = place.partition(" ")
+    if kind in ("before", "after"):
+        what = f"{words[0]} {what}"
     {"before": _step, "after": _step, "call": _call, "duckdb": _duckdb, "postgres": _postgres}[
         kind
     ](kind, what)
@@ -45,9 +47,11 @@ def _now() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _step(kind: str, name: str) -> None:
-    import windlass.flows.export.steps as flow
+def _step(kind: str, what: str) -> None:
+    from importlib import import_module
 
+    command, _, name = what.partition(" ")
+    flow = import_module(f"windlass.flows.{command}.steps")
     work = getattr(flow, name)
 
     def run(context: Any, item: Any) -> None:

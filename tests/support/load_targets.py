@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from command import Ran, windlass
-from servers import Database
+from servers import Database, Server
 
 ENGINES = ("postgresql", "duckdb", "sqlite")
 Rows = list[tuple[Any, ...]]
@@ -54,9 +56,12 @@ class LoadTarget:
         (self.folder / name).write_text(text)
         return name
 
+    @property
+    def env(self) -> dict[str, str]:
+        return {"WINDLASS_TARGET": self.url, "XDG_CACHE_HOME": str(self.folder / "cache")}
+
     def windlass(self, *words: str) -> Ran:
-        env = {"WINDLASS_TARGET": self.url, "XDG_CACHE_HOME": str(self.folder / "cache")}
-        return windlass(*words, env=env)
+        return windlass(*words, env=self.env)
 
     def load(self, *words: str) -> Ran:
         """With its result as JSON."""
@@ -87,3 +92,23 @@ def make_orders(target: LoadTarget) -> None:
         f"create table orders (id integer primary key, total {amount}, note varchar(10))",
         "insert into orders values (1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c')",
     )
+
+
+@pytest.fixture(params=ENGINES)
+def target(
+    request: pytest.FixtureRequest,
+    server: Callable[[int], Server],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[LoadTarget]:
+    monkeypatch.chdir(tmp_path)
+    if request.param != "postgresql":
+        made = LoadTarget(request.param, tmp_path)
+        make_orders(made)
+        yield made
+        return
+    database = server(16).create_database()
+    made = LoadTarget(request.param, tmp_path, database)
+    make_orders(made)
+    yield made
+    server(16).drop_database(database)
