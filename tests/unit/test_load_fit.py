@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from windlass.loading.created import census, type_of, types_for
+from windlass.loading.created import types_for
 from windlass.loading.document import PlannedLoad
 from windlass.loading.kinds import cannot_hold
 from windlass.loading.made import LoadPlan, Opened, make
@@ -164,46 +163,18 @@ def test_a_typed_field_that_does_not_fit_is_named_with_both_types() -> None:
     )
 
 
-VALUES: list[tuple[list[str | None], str | None]] = [
-    (["1", "-2", None], "bigint"),
-    (["1", "2.50"], "numeric(38,2)"),
-    (["99999999999999999999"], "numeric(38,0)"),
-    (["007"], "text"),
-    (["true", "false"], "boolean"),
-    (["true", "1"], "text"),
-    (["2026-01-31"], "date"),
-    (["2026-02-31"], "text"),
-    (["2026-01-31 10:00:00"], "timestamp"),
-    (["2026-01-31T10:00:00Z", "2026-01-31 10:00+02"], "timestamptz"),
-    (["2026-01-31", "2026-01-31 10:00:00"], "text"),
-    (["1", ""], "text"),
-    ([None], None),
-    ([*["1"] * 5000, "x"], "text"),
-]
-
-
-@pytest.mark.parametrize(("values", "type_"), VALUES)
-def test_a_census_finds_the_type_that_holds_every_value(
-    values: list[str | None], type_: str | None
-) -> None:
-    batches = [pa.record_batch({"a": pa.array(values[i : i + 1000], pa.string())})
-               for i in range(0, len(values), 1000)]  # fmt: skip
-    found = census(["a"], batches)["a"]
-    assert (type_of(found, "postgresql") if found else None) == type_
-
-
 def test_types_are_of_typed_fields_or_by_a_census_or_not_known() -> None:
-    class One:
-        def batches(self) -> list[pa.RecordBatch]:
-            return [pa.record_batch({"a": ["1"], "b": ["x"]})]
+    def census() -> list[Field]:
+        money = Column("b", "text", Kind.DECIMAL, precision=3, scale=2)
+        return [Field("a", Column("a", "text", Kind.INT64)), Field("b", money), typed]
 
     typed = Field("c", Column("c", "int", Kind.INT64))
     fields = [Field("a"), Field("b"), typed]
     words = {"target": "x", "into": "t", "from": "a.csv", "load": "append", "create": True}
     alone, counted = (LoadSpec.of(**words, census=one).wanted[0] for one in (False, True))
-    assert types_for(alone, fields, [One()], None, "duckdb") == ({"c": "BIGINT"}, ())
-    found, _ = types_for(counted, fields, [One()], None, "duckdb")
-    assert found == {"c": "BIGINT", "a": "BIGINT", "b": "VARCHAR"}
+    assert types_for(alone, fields, None, "duckdb", census) == {"c": "BIGINT"}
+    found = types_for(counted, fields, None, "postgresql", census)
+    assert found == {"a": "bigint", "b": "numeric(38,2)", "c": "bigint"}
 
 
 def test_the_plan_says_what_will_happen_in_each_of_its_forms() -> None:

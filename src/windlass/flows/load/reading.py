@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 
 from windlass.engines.landing import Input, Landing
 from windlass.flows.load.fetched import Fetched
 from windlass.flows.load.inputs import opened_of
 from windlass.loading.created import types_for
 from windlass.loading.made import LoadPlan, make
-from windlass.model.load import Table
+from windlass.model.load import Field, Table
 from windlass.model.relation import Name
 from windlass.model.report import Problem
+from windlass.spec.choices import LoadSchema
 from windlass.spec.load import LoadSpec, OneLoad
 
 
@@ -59,11 +61,16 @@ def _prepared(one: OneLoad, target: Landing, fetched: Fetched) -> tuple[LoadPlan
     known = table or Table(name, ())
     inputs, opened = opened_of(one, known, target, fetched)
     types: dict[str, str] = {}
-    problems: tuple[Problem, ...] = ()
-    if table is None or one.schema_ == "add":
-        types, problems = types_for(one, opened.fields, inputs, table, target.facts.engine)
-    plan = make(one, name, table, replace(opened, problems=(*opened.problems, *problems)), types)
-    return plan, inputs
+    if table is None or one.schema_ is LoadSchema.ADD:
+        engine = target.facts.engine
+        types = types_for(one, opened.fields, table, engine, partial(_counted, inputs))
+    return make(one, name, table, opened, types), inputs
+
+
+def _counted(inputs: Sequence[Input]) -> Sequence[Field]:
+    from windlass.engines.files.census import census  # only the creation of a table needs it
+
+    return census(inputs)
 
 
 def name_of(into: str, default_schema: str) -> Name:
