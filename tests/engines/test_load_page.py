@@ -34,7 +34,7 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     call = ["bash", "-c", script]
     ran = subprocess.run(call, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]
-    assert "nothing to do" in ran.stdout
+    assert "Nothing to do: orders.csv is as run" in ran.stdout
     assert "exit code 3" in ran.stdout
     assert "orders.csv: line 3, column total" in ran.stderr
     assert "Load into" in ran.stdout and "Rolled back" in ran.stdout

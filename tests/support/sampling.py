@@ -166,6 +166,8 @@ SAMPLED = {
     "test_landing_words": {
         "test_each_word_does_what_it_says_and_is_undone": 4,
     },
+    "test_load_command": {"test_a_load_word_leaves_the_rows_that_it_says_and_is_undone": 6},
+    "test_load_faults": {"test_killed_at_any_step_the_same_command_adds_each_row_once": 3},
     "test_lock_watch": {
         "test_a_lock_on_a_table_of_the_source_is_reported_with_who_holds_it": 1,
     },
@@ -363,6 +365,8 @@ SHARES = {
     "test_grants_undone": 2,
     "test_identifiers": 2,
     "test_journal": 8,
+    "test_load_command": 10,
+    "test_load_faults": 4,
     "test_locale": 3,
     "test_lock_watch": 4,
     "test_locks": 1,

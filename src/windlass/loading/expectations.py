@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from windlass.loading.columns import literal
-from windlass.model.load import Expect, Expectation, LoadWords, Take
+from windlass.model.load import Expect, Expectation
 from windlass.spec.inputs import ExpectSpec
 from windlass.spec.load import OneLoad
 
 
-def expectations_of(spec: OneLoad, words: LoadWords) -> tuple[Expectation, ...]:
-    """The user's, and that all rows are of the slice that they replace: otherwise the next load of
-    it would leave them, and add them again."""
-    found = [made for one in spec.expect for made in _of(one)]
-    if words.take is Take.WHERE and words.slice:
-        found.append(Expectation(Expect.SQL, sql=words.slice))
-    return tuple(found)
+def expectations_of(spec: OneLoad) -> tuple[Expectation, ...]:
+    """The user's; those of a key or a slice are the target's."""
+    return tuple(made for one in spec.expect for made in _of(one))
 
 
 def _of(one: ExpectSpec) -> Iterator[Expectation]:

@@ -85,7 +85,7 @@ def make(
         words=words,
         fields=opened.fields,
         assigned=fitted.assigned,
-        expectations=expectations_of(spec, words),
+        expectations=expectations_of(spec),
         creates=creates,
         adds=() if creates else fitted.adds,
         bad=BadRules(spec.max_bad, spec.show_values, spec.keep_failing),
@@ -118,4 +118,4 @@ def _meant(table: Table, fitted: Fitted) -> Sequence[TableColumn]:
 def _faults(spec: OneLoad, words: LoadWords, table: Table, fitted: Fitted) -> Sequence[Problem]:
     whole = replace(table, columns=(*table.columns, *fitted.adds, *_meant(table, fitted)))
     filled = [*(one.column for one in fitted.assigned), *fitted.meant]
-    return list(table_problems(words, whole, filled, expectations_of(spec, words)))
+    return list(table_problems(words, whole, filled, expectations_of(spec)))

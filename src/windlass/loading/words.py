@@ -301,6 +301,8 @@ def in_sentences(words: LoadWords) -> tuple[str, ...]:
             Matched.REFUSE: f"rows are added; one whose {key} is in the table stops the load",
         }[words.matched])  # fmt: skip
     found.append(_missing_in_words(words))
+    if words.slice:
+        found.append("a row of the input outside of the slice stops the load")
     if words.key:
         chosen = f" by {words.last_by}" if words.last_by else ""
         found.append({

@@ -33,8 +33,17 @@ class Work:
         if self.load.words.history:
             parts.append(sql.SQL("{} is null").format(names("t", self.load.words.valid_to)))
         if scoped and self.load.words.slice:
-            parts.append(user_sql(self.dialect.own_sql(self.load.words.slice)))
+            parts.append(self._sliced())
         return listed(parts, " and ")
+
+    def _sliced(self) -> sql.Composable:
+        """As a separate query: beside staged rows its columns would be ambiguous."""
+        return sql.SQL("{} in (select {} from {} as t where {})").format(
+            self.row(),
+            of("t", self.positions),
+            table_of(self.load.table.name),
+            user_sql(self.dialect.own_sql(self.load.words.slice)),
+        )
 
     def row(self) -> sql.Composable:
         return sql.SQL("({})").format(of("t", self.positions))
