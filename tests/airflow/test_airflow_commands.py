@@ -271,6 +271,19 @@ def test_a_rewrite_and_an_export_that_are_cleared_do_nothing_again(
         assert len(list(tmp_path.rglob("*.parquet"))) == 1
 
 
+def test_the_files_of_an_export_are_removed_by_a_rollback_that_names_their_place(
+    process: Executor, shop: Pair, tmp_path: Any
+) -> None:
+    to = f"file://{tmp_path}"
+    words = {"source_conn_id": "old_shop", "relations": ["shop.item"], "to": to}
+    done = process.submit(executed, "ExportOperator", words, sides(shop)).result()
+    assert (tmp_path / "latest.json").exists(), done.failed
+    words = {"run": done.result, "to": to}
+    undone = process.submit(executed, "RollbackOperator", words, sides(shop)).result()
+    assert undone.result["state"] == "rolled back", undone.failed
+    assert not (tmp_path / "latest.json").exists()
+
+
 def test_an_address_in_place_of_a_connection_is_refused_and_not_shown(process: Executor) -> None:
     words = {**SIDES, "source_conn_id": "{{ 'postgresql:' }}//me:s3cret@db/shop", "schema": "shop"}
     red = process.submit(executed, "VerifyOperator", words, {"new_shop": "postgresql://x"}).result()
@@ -317,7 +330,7 @@ def test_an_address_in_a_dag_file_is_an_import_error_as_airflow_would_store_and_
 
 
 def faults() -> list[str]:
-    from windlass.airflow import ExportOperator, MigrateOperator, PlanOperator
+    from windlass.airflow import ExportOperator, MigrateOperator, PlanOperator, RollbackOperator
 
     found = []
     for make in (
@@ -326,6 +339,8 @@ def faults() -> list[str]:
         lambda: MigrateOperator(task_id="a", jobs="many", schema="{{ params.schema }}"),
         lambda: ExportOperator(task_id="a", to="{{ params.to }}", warehouse="postgresql://a:b@c/d"),
         lambda: PlanOperator(task_id="a"),
+        lambda: RollbackOperator(task_id="a", run="r", spec={"to": "s3://lake"}),
+        lambda: RollbackOperator(task_id="a", run="r", store_conn_id="lake"),
     ):
         try:
             make()
@@ -336,12 +351,14 @@ def faults() -> list[str]:
 
 
 def test_what_is_wrong_in_a_dag_file_is_an_import_error(process: Executor) -> None:
-    typo, in_spec, number, secret, nowhere = process.submit(faults).result()
+    typo, in_spec, number, secret, nowhere, undone, lake = process.submit(faults).result()
     assert "shcema" in typo
     assert in_spec == "unknown key 'shcema'; did you mean 'schema'?"
     assert number.startswith("jobs: ") and "schema" not in number
     assert "holds a password" in secret
     assert nowhere == "connections: source: not given; connections: target: not given"
+    assert undone.startswith("spec: a rollback has none")
+    assert lake.startswith("store_conn_id: ")
 
 
 def mapped() -> str:

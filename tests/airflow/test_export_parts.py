@@ -21,7 +21,7 @@ from exporting import export, files, rows, spec_file
 from needs import needs_airflow
 from servers import Database
 from windlass.airflow.work import Part
-from windlass.errors import WindlassError
+from windlass.errors import Refused, WindlassError
 from windlass.flows.export.outline import EXPORT
 from windlass.model.flow import ONE, Result, Step
 from windlass.spec.export import ExportSpec
@@ -179,6 +179,20 @@ def test_a_run_whose_task_failed_is_listed_as_stopped_until_it_is_cleared(run: R
     run.shop.run("delete from shop.orders where id > 1")
     run.do("extract", "check_objects", "load", "check_rows", "clean_up")
     assert (run.listed()["state"], run.listed()["rows"]) == ("done", 1)
+
+
+@pytest.mark.parametrize("cleared", ["read_source", "extract"])
+@pytest.mark.parametrize("last", ["read_source", "clean_up"], ids=["unfinished", "done"])
+def test_a_run_whose_spec_was_changed_since_is_neither_resumed_nor_reported(
+    run: Run, last: str, cleared: str
+) -> None:
+    run.do(*STEPS[: STEPS.index(last) + 1])
+    run.words = {"where": "id <= 1"}
+    with pytest.raises(Refused) as caught:
+        run.do(cleared)
+    assert "began with other options" in str(*caught.value.problems)
+    run.words = {"jobs": 1}
+    run.do(cleared)
 
 
 def test_the_command_line_does_not_resume_airflow_s_run(run: Run) -> None:

@@ -411,31 +411,44 @@ class PlanOperator(CommandOperator):
 class RollbackOperator(RunOperator):
     """Undoes a run. `run` is its id, or the result of the operator that made it, such as
     ``migrate.output``. `target_conn_id` is the database that holds the run's journal: the target of
-    a migration, the database of a rewrite.
+    a migration, the database of a rewrite. Of an export `to` is where its files are, and
+    `store_conn_id` has the credentials for it.
 
     Raises:
-        BadSpec: `force` and `skip_changed` are both given.
+        BadSpec: `force` and `skip_changed` are both given, or a spec is, which a rollback has not.
     """
 
-    template_fields = (*CommandOperator.template_fields, "run")
+    template_fields = (*CommandOperator.template_fields, "run", "to")
 
     def __init__(
         self,
         *,
         run: Any,
         target_conn_id: str = "postgres_target",
+        to: str = "",
+        store_conn_id: str = "",
         force: bool = False,
         skip_changed: bool = False,
         **kwargs: Any,
     ) -> None:
+        faults = []
         if force and skip_changed:
-            raise BadSpec(["force and skip_changed exclude each other"])
-        super().__init__(connections={"target": target_conn_id}, **kwargs)
-        self.run = run
+            faults.append("force and skip_changed exclude each other")
+        if "spec" in kwargs:
+            faults.append("spec: a rollback has none; give target_conn_id, or `to` of an export")
+        if store_conn_id and not to:
+            faults.append("store_conn_id: is for the files of an export, and `to` is not given")
+        if faults:
+            raise BadSpec(faults)
+        where = {"target_conn_id": target_conn_id}
+        if to:
+            where = {"store_conn_id": store_conn_id} if store_conn_id else {}
+        super().__init__(connections=where, **kwargs)
+        self.run, self.to = run, to
         self.force, self.skip_changed = force, skip_changed
 
     def _command(self, context: Context) -> Outcome:
-        from windlass.airflow.connections import address_of
+        from windlass.airflow.past_forms import journal_of
         from windlass.airflow.work import log_event
         from windlass.api import rollback
 
@@ -444,7 +457,7 @@ class RollbackOperator(RunOperator):
             hint = "give the result of the task that made it, or the id that its summary has"
             raise WindlassError("no run to roll back", hint=hint)
         return rollback(
-            address_of(self.connections["target"]),
+            journal_of({**self.connections, "to": self.to}, {}),
             str(run),
             log_event,
             force=self.force,

@@ -219,6 +219,19 @@ class ObjectStore:
             found = obstore.list(self._store, prefix)
             return sorted(str(one["path"]) for some in found for one in some)
 
+    def list_beside(self, path: str, within: timedelta) -> Sequence[str]:
+        """The other objects of an object's folder that were written after it, or at most `within`
+        before it, by the store's own clock."""
+        if not self._is_there:
+            return []
+        folder = f"{path.rpartition('/')[0]}/"
+        with self._explaining_all(f"listing {folder}"):
+            found = [one for some in obstore.list(self._store, folder) for one in some]
+        at = {str(one["path"]): one["last_modified"] for one in found}
+        if path not in at:
+            return []
+        return sorted(one for one in at if one != path and at[one] >= at[path] - within)
+
     def delete(self, paths: Iterable[str]) -> None:
         """Delete those that exist."""
         if not self._is_there:

@@ -32,7 +32,14 @@ from windlass.flows.export.preparing import (
     resuming,
     with_watermarks,
 )
-from windlass.flows.export.records import RUN, Record, Recording, begun, config_hash
+from windlass.flows.export.records import (
+    RUN,
+    Record,
+    Recording,
+    begun,
+    check_options,
+    config_hash,
+)
 from windlass.flows.export.reporting import (
     differences_of,
     fill_in,
@@ -160,7 +167,7 @@ class Exporting(Reporting):
             return
         if not self.exports:
             self.prepare()  # with all that is wrong with the store
-        self.recording.check(self.run)
+        self.recording.check(self.run, self._config)
         unfinished = self._named and self.recording.is_unfinished(self.run, self._config)
         given = self.run, self.exports, self.manifests, self.target
         named = resuming(*given, is_unfinished=unfinished) if self._named else ""
@@ -283,11 +290,11 @@ class Exporting(Reporting):
 
     @property
     def handle(self) -> Result:
-        plan = base64.b85encode(zlib.compress(_EXPORTS.dump_json(self.exports))).decode()
-        return {"run": self.run, "plan": plan, "unfit": [one.to_json() for one in self.unfit]}
+        return _handle(self)
 
     def join(self, handle: Result) -> None:
-        """Work in the run that another process has planned."""
+        """Work in the run that another process has planned; refused with other options."""
+        check_options(handle["run"], self.spec.config(), handle.get("options", ""))
         self.run = handle["run"]
         self.exports = _EXPORTS.validate_json(zlib.decompress(base64.b85decode(handle["plan"])))
         self.unfit = tuple(Problem(**one) for one in handle["unfit"])
@@ -358,6 +365,13 @@ class Exporting(Reporting):
 
     def _arrival(self, export: Export) -> str:
         return export.table if self.target else self.manifests.place(export)
+
+
+def _handle(run: Exporting) -> Result:
+    plan = base64.b85encode(zlib.compress(_EXPORTS.dump_json(run.exports))).decode()
+    unfit = [one.to_json() for one in run.unfit]
+    options = config_hash(run.spec.config())
+    return {"run": run.run, "plan": plan, "unfit": unfit, "options": options}
 
 
 def _opened(side: str, open_it: Callable[..., T], *given: Any) -> T:

@@ -213,13 +213,19 @@ class Recording:
         found = self._records.unfinished(config) if self._seeks else None
         return None if found is None or found.is_alive() else found
 
-    def check(self, run: str) -> None:
+    def check(self, run: str, config: str) -> None:
         """Raises:
-        Refused: another process is at work on the run.
+        Refused: another process is at work on the run; or it is a scheduler's, and its spec was
+            changed since it began.
         """
-        there = None if self._external_run else self._records.read(run)
-        if there is not None and there.is_alive():
-            raise Refused([in_progress(there)])
+        there = self._records.read(run)
+        if there is None:
+            return
+        if not self._external_run:
+            if there.is_alive():
+                raise Refused([in_progress(there)])
+        elif there.config != config:
+            raise Refused([other_options(run)])
 
     def is_unfinished(self, run: str, config: str) -> bool:
         """Whether a run of this name, of the same export, has stopped before its end."""
@@ -228,9 +234,9 @@ class Recording:
 
     def begin(self, record: Record, resumed: Record | None) -> None:
         """Raises:
-        Refused: another process is at work on the run.
+        Refused: as `check`.
         """
-        self.check(record.run)  # again: to prepare may have taken long
+        self.check(record.run, record.config)  # again: to prepare may have taken long
         self.resumed = resumed is not None
         earlier = self._records.read(record.run) if self._external_run else resumed
         started_at = earlier.started_at if earlier else record.started_at
@@ -294,6 +300,22 @@ class Recording:
 def in_progress(record: Record) -> Problem:
     message = f"is in progress: process {record.process}"
     return Problem(f"run {record.run}", message, "wait for it, or stop it")
+
+
+def check_options(run: str, config: Mapping[str, Any], planned: str) -> None:
+    """`planned` is the hash of the config that a scheduler's run was planned with; empty: unknown.
+
+    Raises:
+        Refused: the spec was changed since.
+    """
+    if planned and planned != config_hash(config):
+        raise Refused([other_options(run)])
+
+
+def other_options(run: str) -> Problem:
+    """As `windlass.journal.records.other_options`."""
+    message = "began with other options, and this is still the same run"
+    return Problem(f"run {run}", message, "give it those options, or begin a new run")
 
 
 def finished(run: str) -> Problem:
