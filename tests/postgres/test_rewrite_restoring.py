@@ -91,7 +91,7 @@ def test_rows_that_others_changed_since_are_left_on_request(kept: str, messages:
     assert "--skip-changed" in said and "--force" in said
     said = windlass("rollback", name, "--yes", "--skip-changed", env=env).expect(DONE).said
     left = {"full": 4, "touched": 2}[kept]
-    assert f"{left} rows of public.message, as others have changed or deleted them since" in said
+    assert f"public.message: {left} rows not put back: changed or deleted by others since" in said
     wanted = [one for one in before if one[0] not in (3, 4, 5, 6)]
     assert rows(messages, where="message_id not in (3, 4)") == wanted
     assert rows(messages, "body", "message_id in (3, 4)") == [("theirs",), ("theirs",)]
@@ -195,7 +195,7 @@ def test_a_rollback_says_which_rows_triggers_have_made_different(messages: Datab
     outcome = rollback(messages.url, name, ignore)
     assert outcome.state is State.ROLLED_BACK
     assert outcome.notices == (
-        "20 rows of public.message as triggers have made them, not as in the backup",
+        "public.message: 20 rows as triggers have made them, not as in the backup",
     )
 
 

@@ -56,7 +56,8 @@ def windlass() -> None:
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the plan into FILE, as JSON; `migrate --plan FILE` runs just that.",
+    help="Write the plan into FILE, as JSON; `migrate --plan FILE` runs just that, if it is of a"
+    " migration.",
 )
 @options.takes(*options.OUTPUT)
 @click.pass_obj

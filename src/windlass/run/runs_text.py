@@ -29,7 +29,7 @@ def statuses_text(
 ) -> str:
     """Every run of a target, in the order given. `rollback` makes a command line of a run."""
     if not statuses:
-        return "No runs: windlass has not written to this database."
+        return "No runs: windlass has not written here."
     header = ("run", "state", "source", "tables", "rows", "size", "verified")
     lines: list[tuple[str, ...]] = [header]
     lines += [_status(status, width) for status in statuses]

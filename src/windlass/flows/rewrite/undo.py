@@ -104,13 +104,13 @@ def undo_rewrite(
     )
     if restored.dropped_columns:
         message += f"; without {', '.join(restored.dropped_columns)}"
-    stayed = [f"column {name}" for name in restored.kept_columns]
+    stayed = [f"column {name} stays, as others use it" for name in restored.kept_columns]
     if restored.skipped:
         rows = plural(restored.skipped, "row")
-        stayed.append(f"{rows} of {plan.table}, as others have changed or deleted them since")
+        stayed.append(f"{plan.table}: {rows} not put back: changed or deleted by others since")
     if restored.altered:
         rows = plural(restored.altered, "row")
-        stayed.append(f"{rows} of {plan.table} as triggers have made them, not as in the backup")
+        stayed.append(f"{plan.table}: {rows} as triggers have made them, not as in the backup")
     return Undone(message, stayed)
 
 
