@@ -8,7 +8,7 @@ Every function takes a spec, or the database whose journal is meant, and returns
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +74,7 @@ def run_spec(spec: SpecModel, emit: Emit = ignore, **given: Any) -> Outcome:
     Raises:
         BadSpec: the spec names no databases.
     """
-    return _conduct(flow_named(spec.flow), cast("HasJobs", spec), emit, **given)
+    return _run(flow_named(spec.flow), spec, emit, **given)
 
 
 def migrate(
@@ -91,7 +91,7 @@ def migrate(
     Raises:
         BadSpec: the spec names no databases.
     """
-    return _conduct(
+    return _run(
         flow_named("migrate"),
         spec,
         emit,
@@ -117,11 +117,15 @@ def verify(
     """
     started = time.perf_counter()
     opened = _comparing(differing, show_values=show_values)
-    outcome = _conduct(VERIFY, spec, emit, opened=opened, repair=repair)
-    if outcome.repaired and outcome.state is State.DONE:
-        emit(Noticed("repaired: comparing again"))
-        outcome = _conduct(VERIFY, spec, emit, opened=opened, repaired=outcome.run)
-    return replace(outcome, seconds=time.perf_counter() - started)
+
+    def run() -> Outcome:
+        outcome = _conduct(VERIFY, spec, emit, opened=opened, repair=repair)
+        if outcome.repaired and outcome.state is State.DONE:
+            emit(Noticed("repaired: comparing again"))
+            outcome = _conduct(VERIFY, spec, emit, opened=opened, repaired=outcome.run)
+        return replace(outcome, seconds=time.perf_counter() - started)
+
+    return _measured(VERIFY, spec, run)
 
 
 def rewrite(spec: RewriteSpec, emit: Emit = ignore) -> Outcome:
@@ -143,7 +147,17 @@ def export(
     Raises:
         BadSpec: source or warehouse cannot be understood.
     """
-    return _conduct(flow_named("export"), spec, emit, run=run, restart=restart)
+    return _run(flow_named("export"), spec, emit, run=run, restart=restart)
+
+
+def _run(flow: Flow[Any], spec: SpecModel, emit: Emit, **given: Any) -> Outcome:
+    return _measured(flow, spec, lambda: _conduct(flow, cast("HasJobs", spec), emit, **given))
+
+
+def _measured(flow: Flow[Any], spec: SpecModel, run: Callable[[], Outcome]) -> Outcome:
+    from windlass.run.measuring import measured  # a plan measures nothing
+
+    return measured(flow.name, spec, run)
 
 
 def _conduct(flow: Flow[Any], spec: HasJobs, emit: Emit, **given: Any) -> Outcome:

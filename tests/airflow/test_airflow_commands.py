@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -126,9 +127,10 @@ def shop(pair: Pair) -> Pair:
 
 
 def test_a_migration_between_two_tasks_and_the_rollback_of_what_it_returned(
-    process: Executor, shop: Pair
+    process: Executor, shop: Pair, tmp_path: Path
 ) -> None:
     words = {**SIDES, "spec": {"schema": "shop"}, "include": ["shop.{{ params.table }}"]}
+    words["metrics_file"] = f"{tmp_path}/windlass.prom"
     done = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
     assert not done.failed, done.failed
     assert (done.result["state"], done.result["rows"]) == ("done", 1000)
@@ -136,6 +138,7 @@ def test_a_migration_between_two_tasks_and_the_rollback_of_what_it_returned(
     assert done.wrote == [f"{shop.target.name}.shop.item"]
     assert "Migrated" in done.log and PASSWORD not in done.log + repr(done)
     assert content_difference(shop.source, shop.target) == []
+    assert "windlass_rows_total{" in (tmp_path / "windlass.prom").read_text()
 
     # cleared after it has succeeded, it returns what that run did
     again = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
