@@ -333,7 +333,13 @@ def test_an_address_in_a_dag_file_is_an_import_error_as_airflow_would_store_and_
 
 
 def faults() -> list[str]:
-    from windlass.airflow import ExportOperator, MigrateOperator, PlanOperator, RollbackOperator
+    from windlass.airflow import (
+        ExportOperator,
+        MigrateOperator,
+        PlanOperator,
+        RewriteOperator,
+        RollbackOperator,
+    )
 
     found = []
     for make in (
@@ -344,6 +350,7 @@ def faults() -> list[str]:
         lambda: PlanOperator(task_id="a"),
         lambda: RollbackOperator(task_id="a", run="r", spec={"to": "s3://lake"}),
         lambda: RollbackOperator(task_id="a", run="r", store_conn_id="lake"),
+        lambda: RewriteOperator(task_id="a", spec="specs/reviews.yaml"),
     ):
         try:
             make()
@@ -354,7 +361,8 @@ def faults() -> list[str]:
 
 
 def test_what_is_wrong_in_a_dag_file_is_an_import_error(process: Executor) -> None:
-    typo, in_spec, number, secret, nowhere, undone, lake = process.submit(faults).result()
+    found = process.submit(faults).result()
+    typo, in_spec, number, secret, nowhere, undone, lake, relative = found
     assert "shcema" in typo
     assert in_spec == "unknown key 'shcema'; did you mean 'schema'?"
     assert number.startswith("jobs: ") and "schema" not in number
@@ -362,6 +370,7 @@ def test_what_is_wrong_in_a_dag_file_is_an_import_error(process: Executor) -> No
     assert nowhere == "connections: source: not given; connections: target: not given"
     assert undone.startswith("spec: a rollback has none")
     assert lake.startswith("store_conn_id: ")
+    assert relative.endswith('give Path(__file__).with_name("reviews.yaml")')
 
 
 def mapped() -> str:

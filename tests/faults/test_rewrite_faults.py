@@ -31,9 +31,10 @@ from windlass.api import rollback
 from windlass.engines.postgres.session import Connection
 from windlass.errors import ConnectionLost, Refused, WindlassError
 from windlass.flows.rewrite.context import Rewriting
+from windlass.flows.rewrite.outline import REWRITE
 from windlass.flows.rewrite.steps import read_rows, settle
 from windlass.model.event import ignore
-from windlass.model.flow import ONE, Result
+from windlass.model.flow import ONE, Result, resolve
 from windlass.model.outcome import State
 
 Make = Callable[[int], Database]
@@ -334,6 +335,17 @@ def test_a_group_between_two_of_its_steps_does_not_count_as_abandoned_in_its_own
     assert first in str(*caught.value.problems)
     result = steps(messages, "delete_rows", STEPS[-1], external_run=first)
     assert result["written"] == 20
+
+
+def test_the_last_step_of_a_scheduler_s_run_reports_how_long_all_of_it_took(
+    messages: Database,
+) -> None:
+    steps(messages, STEPS[0], STEPS[-2])
+    messages.run("update windlass.run set started_at = started_at - interval '1 hour'")
+    external_run = "airflow migrate_to_db run_1"
+    with Rewriting(spec(messages, PRODUCT), external_run=external_run) as context:
+        resolve(REWRITE.step(STEPS[-1]).run)(context, ONE)
+        assert context.outcome(State.DONE).seconds > 3600
 
 
 @pytest.mark.parametrize("last", ["back_up_rows", STEPS[-1]], ids=["unfinished", "done"])

@@ -299,7 +299,7 @@ class Exporting(Reporting):
         self.exports = _EXPORTS.validate_json(zlib.decompress(base64.b85decode(handle["plan"])))
         self.unfit = tuple(Problem(**one) for one in handle["unfit"])
         self._planned_elsewhere = True
-        self.recording.join(self.run)
+        self.story.began(self.recording.join(self.run))
 
     def take_snapshot(self) -> None:
         """Take the snapshot that relations are read in from now on, unless this process has
@@ -344,7 +344,7 @@ class Exporting(Reporting):
             differences=differences_of(self.unfit),
             snapshots=used(self.snapshots, relations),
             verified=proof if state is State.DONE else "",
-            source=self.source.place,
+            source=self.recording.source or self.source.place,
             target=self.place,
             resumed=self._is_resumed,
             message=message,

@@ -268,13 +268,19 @@ class Recording:
         """Whether this process does a part of a run that another one has begun."""
         return self._before is not None
 
-    def join(self, run: str) -> None:
-        """Work on a run that another task of the external run has begun."""
+    @property
+    def source(self) -> str:
+        """As the task that has begun the run has found it, for people; empty: it is this one."""
+        return self._before.source if self._before else ""
+
+    def join(self, run: str) -> float:
+        """Work on a run that another task of the external run has begun; how many seconds ago."""
         found = self._before = self._records.read(run)
         if found is None or found.state not in UNFINISHED:  # done, and its tasks were cleared
-            return
+            return 0.0
         self._records.write(replace(found, state=State.RUNNING, alive_at=now(), process=_me()))
         self._stack.enter_context(self._records.alive(run))
+        return (datetime.now(UTC) - datetime.fromisoformat(found.started_at)).total_seconds()
 
     def leave(
         self, run: str, fault: BaseException | None, ending: Callable[[], Outcome | None]

@@ -220,6 +220,8 @@ class Rewriting(Reporting):
         self._use(run)
         self.resumed = True
         if not self.is_over:
+            if self.hold.external_run:
+                self.story.began(run.age_seconds)
             with self.connection.transaction():
                 door.create(self.connection)
                 self.journal.epoch = records.take_over(
