@@ -38,6 +38,9 @@ _HINTS = {
     "file": "check the folder's owner and mode",
 }
 
+# the variables in which obstore looks for a store's address
+_ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_ENDPOINT",
+              "AZURE_STORAGE_ENDPOINT")  # fmt: skip
 # the metadata endpoints that are asked for a role when no credentials are given
 _ROLE = re.compile(
     r"https?://(169\.254\.|metadata\.google\.internal"
@@ -110,7 +113,8 @@ class ObjectStore:
     def _client_options(options: Mapping[str, str]) -> dict[str, Any]:
         # our options replace those that obstore finds in the environment
         asked = [os.environ.get(f"{cloud}_ALLOW_HTTP", "") for cloud in ("AWS", "AZURE")]
-        plain = any("http://" in value for value in options.values()) or "true" in asked
+        places = [*options.values(), *(os.environ.get(name, "") for name in _ENDPOINTS)]
+        plain = any("http://" in place for place in places) or "true" in asked
         return {**_TIMEOUTS, **({"allow_http": True} if plain else {})}
 
     def place(self, path: str) -> str:
