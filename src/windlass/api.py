@@ -20,9 +20,9 @@ from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import Flow, resolve
-from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
+from windlass.model.outcome import Course, Outcome, Reason, RunDetail, RunStatus, State, Totals
 from windlass.model.wording import word
-from windlass.run.failures import not_begun, with_side
+from windlass.run.failures import not_begun, refused, with_side
 from windlass.run.hints import SAME, way_on
 from windlass.spec.model import SpecModel
 
@@ -120,7 +120,7 @@ def verify(
 
     def run() -> Outcome:
         outcome = _conduct(VERIFY, spec, emit, opened=opened, repair=repair)
-        if outcome.repaired and outcome.state is State.DONE:
+        if outcome.course.repaired and outcome.state is State.DONE:
             emit(Noticed("repaired: comparing again"))
             outcome = _conduct(VERIFY, spec, emit, opened=opened, repaired=outcome.run)
         return replace(outcome, seconds=time.perf_counter() - started)
@@ -246,7 +246,7 @@ def rollback(
         try:
             undone = past.roll_back(run, others)
         except Refused as error:
-            return Outcome(run, State.REFUSED, problems=error.problems)
+            return refused(error, run)
         except WindlassError as error:
             return _not_undone(run, error)
     for notice in undone.stayed:
@@ -256,8 +256,8 @@ def rollback(
         State.ROLLED_BACK,
         seconds=time.perf_counter() - started,
         notices=tuple(undone.stayed),
-        message=undone.message,
-        already=undone.already,
+        reason=Reason(undone.message),
+        course=Course(already=undone.already),
     )
 
 
@@ -280,7 +280,7 @@ def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
     except BadSpec:
         raise
     except Refused as error:
-        return Outcome(run, State.REFUSED, problems=error.problems)
+        return refused(error, run)
     except WindlassError as error:
         return _not_undone(run, error)
     seconds = time.perf_counter() - started
@@ -289,18 +289,18 @@ def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
         run,
         State.DONE,
         seconds=seconds,
-        counts={"restored": undone.rows},
-        notices=(undone.message,),
         source=into,
-        message=undone.message,
+        notices=(undone.message,),
+        reason=Reason(undone.message),
+        totals=Totals(counts={"restored": undone.rows}),
     )
 
 
 def _not_undone(run: str, error: WindlassError) -> Outcome:
     if not error.retryable:
         return replace(not_begun(error), run=run)
-    hint = way_on(error, resume=SAME)
-    return Outcome(run, State.STOPPED, message=with_side(error), hint=hint)
+    reason = Reason(with_side(error), way_on(error, resume=SAME))
+    return Outcome(run, State.STOPPED, reason=reason)
 
 
 def read_left(where: Where, run: str = "") -> list[Left]:

@@ -306,14 +306,14 @@ def finished(states: dict[str, str], folder: str = "", url: str = "") -> dict[st
 
     from windlass.flows.migrate.outline import MIGRATE
     from windlass.model.flow import Words
-    from windlass.model.outcome import Outcome, State
+    from windlass.model.outcome import Outcome, Proof, State
     from windlass.spec.migrate import Spec
 
     ti = Asked(states=states)
 
     class Part:
         step = Step("generate_migration_summary", light_candles)
-        outcome = Outcome("20260101_0000_abcd", State.DONE, 3.0, verified="full")
+        outcome = Outcome("20260101_0000_abcd", State.DONE, 3.0, proof=Proof("full"))
         flow, arrived, spec = MIGRATE, (), Spec.of(metrics_file=f"{folder or '/dev/null'}/w.prom")
         words = Words("migrate", "Migrating", "Migrated", "migration", "")
         board = Board(ti)  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ def done(database: Database, words: Mapping[str, Any] = PRODUCT) -> Outcome:
 def problems(database: Database, words: Mapping[str, Any] = PRODUCT) -> str:
     outcome = run(database, words)
     assert outcome.state is State.REFUSED, outcome
-    return "\n".join(map(str, outcome.problems))
+    return "\n".join(map(str, outcome.reason.problems))
 
 
 def step(

@@ -30,7 +30,6 @@ LEFT: dict[str, dict[str, int]] = {
     "class_lines": {},
     "class_attributes": {
         "windlass/engines/postgres/relation.py:CatalogRelation": 22,
-        "windlass/model/outcome.py:Outcome": 23,
     },
     "function_lines": {},
 }

@@ -27,7 +27,7 @@ from windlass.metrics import pushgateway
 from windlass.metrics.families import ENDS, FAMILIES, after, is_of, numbers
 from windlass.metrics.file import MetricsFile
 from windlass.metrics.text import NotOurs, read, read_ours, written
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Course, Outcome, Reason, State, Totals
 from windlass.model.report import Problem
 from windlass.run.measuring import labels_of, measured, send
 from windlass.spec.export import ExportSpec
@@ -38,7 +38,7 @@ SOURCE, TARGET = "postgresql://app:pa55@old:5432/shop", "host=new dbname=shop pa
 SHOP = {"flow": "migrate", "source": "shop on old:5432", "target": "shop on new:5432"}
 DIFFERENT = replace(OUTCOME, state=State.DIFFERENT)
 STOPPED = replace(OUTCOME, state=State.STOPPED)
-REFUSED = Outcome("", State.REFUSED, problems=(Problem("t", "is there"),))
+REFUSED = Outcome("", State.REFUSED, reason=Reason(problems=(Problem("t", "is there"),)))
 
 
 def values(text: str, **labels: str) -> dict[str, float]:
@@ -72,7 +72,7 @@ def spec_for(folder: Path, **words: Any) -> Spec:
 
 
 def test_every_number_of_a_run_is_there() -> None:
-    found = ended(replace(OUTCOME, counts={"written": 7, "deleted": 2}))
+    found = ended(replace(OUTCOME, totals=Totals(counts={"written": 7, "deleted": 2})))
     assert found["windlass_run_rows"] == found["windlass_rows_total"] == OUTCOME.rows
     assert found["windlass_run_bytes"] == found["windlass_bytes_total"] == OUTCOME.bytes
     assert found["windlass_run_seconds"] == 41.3
@@ -104,13 +104,14 @@ def test_the_last_success_stays_when_later_runs_fail() -> None:
 
 
 def test_rows_are_counted_once_however_often_a_run_is_resumed_or_asked_for_again() -> None:
-    found = ended(STOPPED, STOPPED, OUTCOME, replace(OUTCOME, already=True))
+    found = ended(STOPPED, STOPPED, OUTCOME, replace(OUTCOME, course=Course(already=True)))
     assert found["windlass_rows_total"] == OUTCOME.rows
     assert found["windlass_run_success_timestamp_seconds"] == 4
 
 
 def test_counts_that_the_last_run_did_not_have_are_gone() -> None:
-    first, second = (replace(OUTCOME, counts={what: 1}) for what in ("written", "deleted"))
+    counted = (Totals(counts={what: 1}) for what in ("written", "deleted"))
+    first, second = (replace(OUTCOME, totals=one) for one in counted)
     found = ended(first, second)
     assert [name for name in found if "counted" in name] == ["windlass_run_counted_rows deleted"]
 
@@ -258,7 +259,7 @@ def test_a_file_that_cannot_be_written_is_found_before_the_run(
 
     outcome = measured("migrate", spec_for(folder), run)
     assert outcome.state is State.REFUSED and outcome.notices == ()
-    (problem,) = outcome.problems
+    (problem,) = outcome.reason.problems
     assert said in problem.message and problem.hint
     if make is make_others:
         assert (folder / "w.prom").read_text() == "user:x:0:0\n"
@@ -359,7 +360,7 @@ def test_a_login_that_cannot_work_is_found_before_the_run(
     for name, value in login.items():
         monkeypatch.setenv(name, value)
     spec = Spec.of(source=SOURCE, target=TARGET, pushgateway="http://127.0.0.1:1")
-    (problem,) = api.migrate(spec).problems
+    (problem,) = api.migrate(spec).reason.problems
     assert "WINDLASS_PUSHGATEWAY" in problem.message and "55" not in str(problem)
 
 

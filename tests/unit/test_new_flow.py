@@ -73,7 +73,7 @@ def test_python_and_the_tasks_of_a_scheduler_know_it(spec: Path) -> None:
 from windlass.flows import registry
 registry.FLOWS["count"] = "counting.outline:COUNT"
 import windlass
-print(windlass.run_spec(windlass.read_spec({str(spec)!r})).counts)
+print(windlass.run_spec(windlass.read_spec({str(spec)!r})).totals.counts)
 print("counting.steps" in registry.modules_of_steps())
 """
     assert windlass(code=code).stdout.split("\n")[:2] == ["{'counted': 3}", "True"]

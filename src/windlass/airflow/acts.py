@@ -229,21 +229,21 @@ def _ended(outcome: Outcome, words: Words) -> Result:
     """Raises:
     Refused, Different, Stopped: what was asked for is not done.
     """
-    if outcome.problems:
-        raise Refused(outcome.problems)
+    if outcome.reason.problems:
+        raise Refused(outcome.reason.problems)
     if outcome.state in (State.DIFFERENT, State.LOSSY):
-        raise Different(outcome.differences, {"run": outcome.run}, losses=outcome.losses)
+        raise Different(outcome.proof.differences, {"run": outcome.run}, losses=outcome.losses)
     if outcome.state not in (State.DONE, State.ROLLED_BACK):
-        hint = outcome.hint.replace(SAME, "clear this task")
-        raise Stopped(outcome.message or str(outcome.state), hint=hint)
+        hint = outcome.reason.hint.replace(SAME, "clear this task")
+        raise Stopped(outcome.reason.message or str(outcome.state), hint=hint)
     return {
         TEXT: "\n".join(block_lines(outcome, words)),
         "run": outcome.run,
         "state": str(outcome.state),
         "seconds": outcome.seconds,
-        "repaired": outcome.repaired,
-        "already": outcome.already,
-        "message": outcome.message,
-        "counts": dict(outcome.counts),
+        "repaired": outcome.course.repaired,
+        "already": outcome.course.already,
+        "message": outcome.reason.message,
+        "counts": dict(outcome.totals.counts),
         "notices": list(outcome.notices),
     }

@@ -85,7 +85,9 @@ class RunOperator(CommandOperator):
     def execute(self, context: Context) -> Any:
         with self._explained(context):
             outcome = self._command(context)
-        return self._result(context, replace(outcome, hint=outcome.hint.replace(RESUME, _RESUME)))
+        hint = outcome.reason.hint.replace(RESUME, _RESUME)
+        reason = replace(outcome.reason, hint=hint)
+        return self._result(context, replace(outcome, reason=reason))
 
     @abstractmethod
     def _command(self, context: Context) -> Outcome:
@@ -119,7 +121,7 @@ class RunOperator(CommandOperator):
     def _lines(self, outcome: Outcome) -> Iterator[str]:
         from windlass.airflow.ending import block_lines
 
-        return iter(()) if outcome.problems else block_lines(outcome, self.words)
+        return iter(()) if outcome.reason.problems else block_lines(outcome, self.words)
 
     def _report(self, context: Context, result: Mapping[str, Any], lines: Sequence[str]) -> None:
         from windlass.airflow.reports import write_report
@@ -141,12 +143,13 @@ class RunOperator(CommandOperator):
 
 def _problems(outcome: Outcome) -> list[str]:
     """One line for each thing that is wrong."""
-    if outcome.problems:
-        return list(lines_of(Refused(outcome.problems)))
-    if outcome.differences or outcome.state is State.LOSSY:
-        found = difference_lines(outcome.differences, outcome.losses)
-        return found if outcome.differences else [outcome.message, *found]
-    return list(lines_of(WindlassError(outcome.message or str(outcome.state), hint=outcome.hint)))
+    reason, differences = outcome.reason, outcome.proof.differences
+    if reason.problems:
+        return list(lines_of(Refused(reason.problems)))
+    if differences or outcome.state is State.LOSSY:
+        found = difference_lines(differences, outcome.losses)
+        return found if differences else [reason.message, *found]
+    return list(lines_of(WindlassError(reason.message or str(outcome.state), hint=reason.hint)))
 
 
 def _part(context: Context) -> str:

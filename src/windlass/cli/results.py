@@ -61,7 +61,7 @@ def report_outcome(
     from windlass.run import summary
 
     voice.before_result()
-    if voice.json and rows and any(one.rows for one in outcome.differences):
+    if voice.json and rows and any(one.rows for one in outcome.proof.differences):
         voice.result_json(show.outcome_json(outcome), differences=rows.lines())
         return EXIT_OF[outcome.state]
     if voice.json:

@@ -13,16 +13,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
 
 from windlass.errors import WindlassError
 from windlass.journal import door
-from windlass.model.outcome import UNDOING, Outcome, RunStatus, StartedBy, State
+from windlass.model.outcome import UNDOING, Outcome, RunStatus, StartedBy, State, with_parts
 from windlass.model.plan import Plan
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
@@ -77,7 +77,7 @@ class Run:
             source=self.source_name,
             started_at=self.started_at,
             finished_at=self.finished_at,
-            verified=self.outcome.verified if self.outcome else "",
+            verified=self.outcome.proof.verified if self.outcome else "",
             started_by=StartedBy(self.external_run, self.external_url),
         )
 
@@ -97,7 +97,9 @@ def _plans() -> TypeAdapter[Plan]:
 
 @cache
 def _outcomes() -> TypeAdapter[Outcome]:
-    return TypeAdapter(Outcome)
+    """Stored flat, as every version has done."""
+    stored = Annotated[Outcome, BeforeValidator(with_parts), PlainSerializer(Outcome.as_dict)]
+    return TypeAdapter(stored)
 
 
 def get_ready() -> None:

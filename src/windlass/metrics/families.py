@@ -66,14 +66,15 @@ FAMILIES = (RUNS, ROWS, BYTES, STATE, LAST, SUCCESS, *RUN_FAMILIES, COUNTED)
 def numbers(outcome: Outcome) -> dict[str, float]:
     """The numbers of one run, by the last word of their names: `windlass_run_...` here,
     `windlass.run...` on Airflow."""
+    proof = outcome.proof
     return {
         "seconds": outcome.seconds,
-        "rows": outcome.rows or outcome.counts.get("written", 0),
+        "rows": outcome.rows or outcome.totals.counts.get("written", 0),
         "bytes": outcome.bytes,
         "relations": len(outcome.relations),
         "losses": len(outcome.losses),
-        "differences": max(len(outcome.differences), sum(outcome.differing_rows.values())),
-        "problems": len(outcome.problems),
+        "differences": max(len(proof.differences), sum(proof.differing_rows.values())),
+        "problems": len(outcome.reason.problems),
     }
 
 
@@ -106,7 +107,7 @@ def _values(
         is_last = outcome.state is state
         yield RUNS.name, {"state": state}, known(RUNS, state=state) + is_last
         yield STATE.name, {"state": state}, float(is_last)
-    adds = outcome.state in FINAL and not outcome.already
+    adds = outcome.state in FINAL and not outcome.course.already
     yield ROWS.name, {}, known(ROWS) + adds * found["rows"]
     yield BYTES.name, {}, known(BYTES) + adds * found["bytes"]
     yield LAST.name, {}, now
@@ -115,5 +116,5 @@ def _values(
         yield SUCCESS.name, {}, success
     for family in RUN_FAMILIES:
         yield family.name, {}, found[family.name.removeprefix("windlass_run_")]
-    for what, rows in outcome.counts.items():
+    for what, rows in outcome.totals.counts.items():
         yield COUNTED.name, {"what": what}, rows

@@ -17,7 +17,7 @@ from windlass.errors import Refused
 from windlass.metrics.families import Samples, after, is_of
 from windlass.metrics.file import MetricsFile
 from windlass.metrics.pushgateway import Pushgateway
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, Reason, State
 from windlass.model.report import Problem
 from windlass.model.wording import word
 from windlass.spec.fields.entry import Section
@@ -32,7 +32,8 @@ def measured(flow: str, spec: SpecModel, run: Callable[[], Outcome]) -> Outcome:
     if not is_measured(spec):
         return run()
     problems = tuple(problems_of(spec))
-    outcome = run() if not problems else Outcome("", State.REFUSED, problems=problems)
+    refused = Outcome("", State.REFUSED, reason=Reason(problems=problems))
+    outcome = refused if problems else run()
     faults = send(flow, spec, outcome)
     return replace(outcome, notices=(*outcome.notices, *(() if problems else faults)))
 

@@ -171,8 +171,8 @@ def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
     size = f", {bytes_text(status.progress.bytes)}" if status.progress.bytes else ""
     yield "rows", f"{status.progress.rows:,}{size}"
     yield "verified", _verified(status)
-    if outcome and outcome.message:
-        yield "reason", outcome.message
+    if outcome and outcome.reason.message:
+        yield "reason", outcome.reason.message
 
 
 def _steps(detail: RunDetail) -> Iterator[str]:

@@ -52,7 +52,7 @@ from windlass.flows.export.threads import Threads
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import NO_REASON, Course, Outcome, Proof, Reason, State
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
@@ -331,24 +331,23 @@ class Exporting(Reporting):
         if self.unfit:
             raise Different(differences_of(self.unfit))
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         proof = "rows" if self.target else "files"
         if self.recording.is_joined:
             fill_in(self.results, self.exports, self.manifests)
         relations = relations_of(self.exports, self.results, proof, self._arrival)
+        verified = proof if state is State.DONE else ""
         outcome = Outcome(
             run=self.run,
             state=state,
             relations=relations + left_out(self.unfit),
             losses=losses_of(self.results),
-            differences=differences_of(self.unfit),
             snapshots=used(self.snapshots, relations),
-            verified=proof if state is State.DONE else "",
             source=self.recording.source or self.source.place,
             target=self.place,
-            resumed=self._is_resumed,
-            message=message,
-            hint=hint,
+            reason=reason,
+            proof=Proof(verified, differences=differences_of(self.unfit)),
+            course=Course(resumed=self._is_resumed),
         )
         return self.story.complete(outcome)
 

@@ -69,7 +69,7 @@ class ExportPast:
             flow="export",
             # a scheduler's run has no process between two tasks
             active=record.is_alive() or bool(record.external_run and is_running),
-            verified=outcome.verified if outcome else "",
+            verified=outcome.proof.verified if outcome else "",
             progress=Progress(
                 relations_done=done,
                 relations=len(record.folders),

@@ -19,13 +19,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from windlass.engines.objects.store import ObjectStore
 from windlass.errors import Interrupted, Refused, RunLost, WindlassError
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, State, with_parts
 from windlass.model.report import Problem
 from windlass.model.wording import word
 from windlass.version import __version__
@@ -57,7 +57,7 @@ class Record:
     process: str = ""  # "pid on host"
     external_run: str = ""  # the scheduler's run that it is, whose tasks are processes
     external_url: str = ""  # of that, in a browser
-    outcome: Outcome | None = None
+    outcome: Annotated[Outcome | None, BeforeValidator(with_parts)] = None
     version: str = __version__
 
     def is_alive(self) -> bool:
@@ -135,7 +135,10 @@ class Records:
         return None
 
     def write(self, record: Record) -> None:
-        text = json.dumps(asdict(record), indent=1, default=str)
+        fields = asdict(record)
+        if record.outcome:
+            fields["outcome"] = record.outcome.as_dict()  # flat, as every version has written it
+        text = json.dumps(fields, indent=1, default=str)
         self._store.put(_path(record.run), text.encode())
 
     def begin(self, record: Record) -> None:

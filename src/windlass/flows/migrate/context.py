@@ -34,7 +34,7 @@ from windlass.journal.journal import Journal
 from windlass.journal.records import Line
 from windlass.model.event import Emit, RunEnded, ignore
 from windlass.model.flow import ONE, Handover, Result
-from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.outcome import NO_REASON, UNFINISHED, Course, Outcome, Reason, State
 from windlass.model.plan import Plan, Purpose
 from windlass.model.report import Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
@@ -165,12 +165,12 @@ class Migration(Sides):
         given = {"holder": holder, "restart": False}
         return Handover(given, f"resuming from the journal{snapshot}")
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         """What this run has done, according to its journal."""
         if self._index is None:
-            return Outcome("", state, self.story.seconds, message=message, hint=hint)
-        resumed = self.stage is Stage.RESUMED
-        known = Outcome(self.plan.run, state, message=message, hint=hint, resumed=resumed)
+            return Outcome("", state, self.story.seconds, reason=reason)
+        course = Course(resumed=self.stage is Stage.RESUMED)
+        known = Outcome(self.plan.run, state, reason=reason, course=course)
         return outcome_of(self, self.journal, known)
 
     def end(self, state: State, outcome: Outcome) -> None:

@@ -29,7 +29,7 @@ from windlass.journal.journal import Journal
 from windlass.journal.records import Line
 from windlass.model.event import Emit, FlowPlanned, ignore
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.outcome import NO_REASON, UNFINISHED, Course, Outcome, Reason, State, Totals
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewritePlan
 from windlass.model.run_id import new_run_id
@@ -316,19 +316,17 @@ class Rewriting(Reporting):
         self.journal.end(self.hold.session, state, outcome)
         (self._found,) = records.read_runs(self.hold.session, self.plan.run)
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         if self._plan is None or self._found is None:
-            return Outcome("", state, self.story.seconds, message=message, hint=hint)
+            return Outcome("", state, self.story.seconds, reason=reason)
         return self.story.complete(
             Outcome(
                 run=self.plan.run,
                 state=state,
-                counts=self.counts(),
-                phases=seconds_by_step(self.journal.by_step),
-                resumed=self.resumed,
                 source=self.plan.title,
-                message=message,
-                hint=hint,
+                reason=reason,
+                totals=Totals(counts=self.counts()),
+                course=Course(seconds_by_step(self.journal.by_step), resumed=self.resumed),
             )
         )
 

@@ -19,7 +19,7 @@ from windlass.flows.validate.verdict import relation_outcomes, with_findings
 from windlass.journal import records
 from windlass.model.event import Emit, ignore
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import NO_REASON, Outcome, Reason, State
 from windlass.model.plan import Plan, Purpose, RelationPlan
 from windlass.model.repair import Repairing
 from windlass.model.report import Problem
@@ -177,13 +177,16 @@ class Comparison(Sides):
 
     # the end
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         """What the comparison found, and the repair that it belongs to."""
-        known = Outcome("", state, self.story.seconds, message=message, hint=hint)
+        known = Outcome("", state, self.story.seconds, reason=reason)
         if self._index is not None:
             known = replace(known, run=self.plan.run, relations=tuple(relation_outcomes(self)))
             known = with_findings(self, known)
-        return replace(known, run=self.repair_run, repaired=True) if self.has_begun else known
+        if not self.has_begun:
+            return known
+        course = replace(known.course, repaired=True)
+        return replace(known, run=self.repair_run, course=course)
 
     def end(self, state: State, outcome: Outcome) -> None:
         """Journal how the repair ended. A complete repair is ended by the comparison after it."""
