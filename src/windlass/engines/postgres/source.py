@@ -208,7 +208,7 @@ class PostgresSource:
     def item(self, request: Request) -> str:
         """Children of a relation are separate relations, unless they are its partitions."""
         found = self._relations[request.relation.name] if request.relation else None
-        only = found is not None and found.has_children and found.kind is Kind.TABLE
+        only = found is not None and found.family.has_children and found.kind is Kind.TABLE
         return statements.from_item(request, only=only)
 
     def keep(self, names: Collection[str]) -> None:
