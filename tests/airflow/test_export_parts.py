@@ -26,7 +26,7 @@ from windlass.airflow.work import Part
 from windlass.errors import Refused, WindlassError
 from windlass.flows.export.outline import EXPORT
 from windlass.model.flow import ONE, Result, Step
-from windlass.model.outcome import Outcome
+from windlass.model.outcome import Outcome, StartedBy
 from windlass.spec.export import ExportSpec
 from windlass.spec.model import validated
 
@@ -46,8 +46,7 @@ SHOP = (
 class Others:
     """The results of the other tasks, as Airflow would show them to a task."""
 
-    external_run: str = EXTERNAL
-    external_url: str = ""
+    started_by: StartedBy = field(default_factory=lambda: StartedBy(EXTERNAL))
     found: dict[str, Result] = field(default_factory=dict)
 
     def has_ended(self, task: str) -> bool:

@@ -35,7 +35,7 @@ from windlass.flows.rewrite.outline import REWRITE
 from windlass.flows.rewrite.steps import read_rows, settle
 from windlass.model.event import ignore
 from windlass.model.flow import ONE, Result, resolve
-from windlass.model.outcome import State
+from windlass.model.outcome import StartedBy, State
 
 Make = Callable[[int], Database]
 SECONDS = 20.0
@@ -342,8 +342,8 @@ def test_the_last_step_of_a_scheduler_s_run_reports_how_long_all_of_it_took(
 ) -> None:
     steps(messages, STEPS[0], STEPS[-2])
     messages.run("update windlass.run set started_at = started_at - interval '1 hour'")
-    external_run = "airflow migrate_to_db run_1"
-    with Rewriting(spec(messages, PRODUCT), external_run=external_run) as context:
+    started_by = StartedBy("airflow migrate_to_db run_1")
+    with Rewriting(spec(messages, PRODUCT), started_by=started_by) as context:
         resolve(REWRITE.step(STEPS[-1]).run)(context, ONE)
         assert context.outcome(State.DONE).seconds > 3600
 

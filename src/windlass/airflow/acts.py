@@ -21,7 +21,7 @@ from windlass.airflow.work import log, log_event
 from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.registry import RESTORE, ROLLBACK, flow_named
 from windlass.model.flow import Result, Words
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import A_COMMAND, Outcome, StartedBy, State
 from windlass.model.repair import Change, Forecast, Repairing
 from windlass.model.report import Problem
 from windlass.run.hints import SAME
@@ -46,8 +46,7 @@ class Order:
     params: Mapping[str, Any]
     where: Any
     foreseen: Result = field(default_factory=dict)
-    external_run: str = ""
-    external_url: str = ""
+    started_by: StartedBy = A_COMMAND
 
     @property
     def run(self) -> str:
@@ -191,7 +190,7 @@ def repair(order: Order) -> Result:
 
 def _verify(order: Order, confirm: Callable[[Forecast], None]) -> Outcome:
     kinds = frozenset(Change(one) for one in order.params.get("kinds") or Change)
-    how = Repairing(kinds, confirm, order.external_run, order.external_url)
+    how = Repairing(kinds, confirm, order.started_by)
     return api.verify(order.where, log_event, repair=how)
 
 

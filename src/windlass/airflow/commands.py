@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from windlass.airflow.board import external_run, small
+from windlass.airflow.board import small, started_by
 from windlass.airflow.checking import (
     PLACED,
     SpecLike,
@@ -25,7 +25,7 @@ from windlass.airflow.clouds import WAREHOUSE
 from windlass.airflow.findings import MOST_SHOWN, difference_lines, lines_of
 from windlass.airflow.form import as_key
 from windlass.airflow.lineage import Traced, arrived_of
-from windlass.airflow.links import ReportLink, run_url
+from windlass.airflow.links import ReportLink
 from windlass.airflow.operators import WindlassOperator, give_up, push_problems, read_words
 from windlass.airflow.params import STANDING
 from windlass.errors import BadSpec, Refused, WindlassError
@@ -180,8 +180,7 @@ class _SpecOperator(Traced, RunOperator):
         outcome = run_spec(
             self._read_spec(),
             metrics.counting(log_event),
-            external_run=external_run(ti, _part(context)),
-            external_url=run_url(ti.dag_id, ti.run_id),
+            started_by=started_by(ti, _part(context)),
             opened=opened.append,
             **self._given(),
         )
@@ -305,10 +304,7 @@ class VerifyOperator(_TwoSides):
 
         spec: Any = self._read_spec()
         ti = context["ti"]
-        how = Repairing(
-            external_run=external_run(ti, _part(context)),
-            external_url=run_url(ti.dag_id, ti.run_id),
-        )
+        how = Repairing(started_by=started_by(ti, _part(context)))
         outcome = verify(spec, log_event, repair=how if self.repair else None)
         Metrics(flow_named(self.flow_name), ti.dag_id).end(outcome)
         return outcome

@@ -179,10 +179,13 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class StartedBy:
-    """What started a run, if not a command."""
+    """The scheduler's run that started a run; a command has none."""
 
     external_run: str = ""  # "airflow DAG RUN_ID"
     external_url: str = ""  # of that, in a browser, if the scheduler knows its address
+
+
+A_COMMAND = StartedBy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,16 @@ from windlass.flows.export.threads import Threads
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import NO_REASON, Course, Outcome, Proof, Reason, State
+from windlass.model.outcome import (
+    A_COMMAND,
+    NO_REASON,
+    Course,
+    Outcome,
+    Proof,
+    Reason,
+    StartedBy,
+    State,
+)
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
@@ -73,13 +82,12 @@ class Exporting(Reporting):
         spec: ExportSpec,
         emit: Emit = ignore,
         *,
-        external_run: str = "",
-        external_url: str = "",
+        started_by: StartedBy = A_COMMAND,
         patient: bool = False,
         run: str = "",
         restart: bool = False,
     ) -> None:
-        """Connects to nothing yet. A run belongs to its `external_run`, or has its own id; without
+        """Connects to nothing yet. A run belongs to its scheduler's, or has its own id; without
         either it is the unfinished run of this spec, if there is one and not `restart`.
 
         Raises:
@@ -102,6 +110,7 @@ class Exporting(Reporting):
             url = spec.warehouse.get_secret_value()
             self.target = _opened("warehouse", open_target, url, spec.into)
         self._named = bool(run) and not patient  # given by a person, who may have mistyped it
+        external_run = started_by.external_run
         self.run = run or (
             run_of(external_run, self._destination) if external_run else new_run_id()
         )
@@ -111,7 +120,7 @@ class Exporting(Reporting):
         self._planned_elsewhere = False  # and no snapshot taken here yet
         self._taking = threading.Lock()
         seeks = not (run or restart or external_run)  # a scheduler knows its own runs
-        self.recording = Recording(self.store, seeks=seeks, external=(external_run, external_url))
+        self.recording = Recording(self.store, seeks=seeks, started_by=started_by)
 
     def __enter__(self) -> Self:
         return self

@@ -25,7 +25,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from windlass.engines.objects.store import ObjectStore
 from windlass.errors import Interrupted, Refused, RunLost, WindlassError
-from windlass.model.outcome import Outcome, State, with_parts
+from windlass.model.outcome import A_COMMAND, Outcome, StartedBy, State, with_parts
 from windlass.model.report import Problem
 from windlass.model.wording import word
 from windlass.version import __version__
@@ -199,12 +199,12 @@ class Recording:
     """The record of the run that this process works on."""
 
     def __init__(
-        self, store: ObjectStore, *, seeks: bool, external: tuple[str, str] = ("", "")
+        self, store: ObjectStore, *, seeks: bool, started_by: StartedBy = A_COMMAND
     ) -> None:
-        """`seeks`: whether to resume an unfinished run. `external` is a scheduler's run, and its
-        URL: its tasks are processes of one run, one after the other."""
+        """`seeks`: whether to resume an unfinished run. A scheduler's tasks are processes of one
+        run, one after the other."""
         self._records, self._seeks = Records(store), seeks
-        self._external_run, self._external_url = external
+        self._started_by, self._external_run = started_by, started_by.external_run
         self.may_resume = not seeks  # a run of this name may be there
         self._before: Record | None = None  # as it was when this process joined
         self._stack = ExitStack()
@@ -246,8 +246,7 @@ class Recording:
         made = replace(
             record,
             started_at=started_at,
-            external_run=self._external_run,
-            external_url=self._external_url,
+            **asdict(self._started_by),
         )
         self._records.begin(made)
         self.has_begun = True
