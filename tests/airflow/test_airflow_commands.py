@@ -274,6 +274,31 @@ def test_a_rewrite_and_an_export_that_are_cleared_do_nothing_again(
         assert len(list(tmp_path.rglob("*.parquet"))) == 1
 
 
+def undone_of_nothing(run: Any) -> str:
+    from airflow.sdk import DAG
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from windlass.airflow import MigrateOperator, RollbackOperator
+
+    with DAG("theirs"):
+        one = MigrateOperator(task_id="one")
+        undo: Any = RollbackOperator(task_id="undo", run=one.output if run is None else run)
+    undo.run = run  # as Airflow renders it
+    try:
+        undo.execute({"ti": Task("undo")})
+    except AirflowSkipException:
+        return "skipped"
+    except AirflowFailException as error:
+        return str(error)
+    return "done"
+
+
+def test_a_task_that_has_begun_no_run_leaves_nothing_to_undo(process: Executor) -> None:
+    assert process.submit(undone_of_nothing, None).result() == "skipped"
+    for text in ("", "None"):
+        assert "no run to roll back" in process.submit(undone_of_nothing, text).result()
+
+
 def test_the_files_of_an_export_are_removed_by_a_rollback_that_names_their_place(
     process: Executor, shop: Pair, tmp_path: Any
 ) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from windlass.airflow.board import small, started_by
 from windlass.airflow.checking import (
     PLACED,
@@ -409,9 +411,10 @@ class PlanOperator(CommandOperator):
 
 class RollbackOperator(RunOperator):
     """Undoes a run. `run` is its id, or the result of the operator that made it, such as
-    ``migrate.output``. `target_conn_id` is the database that holds the run's journal: the target of
-    a migration, the database of a rewrite. Of an export `to` is where its files are, and
-    `store_conn_id` has the credentials for it.
+    ``migrate.output``; if that has begun no run, there is nothing to undo, and the task is skipped.
+    `target_conn_id` is the database that holds the run's journal: the target of a migration, the
+    database of a rewrite. Of an export `to` is where its files are, and `store_conn_id` has the
+    credentials for it.
 
     Raises:
         BadSpec: `force` and `skip_changed` are both given, or a spec is, which a rollback has not.
@@ -444,6 +447,7 @@ class RollbackOperator(RunOperator):
             where = {"store_conn_id": store_conn_id} if store_conn_id else {}
         super().__init__(connections=where, **kwargs)
         self.run, self.to = run, to
+        self.is_of_task = hasattr(run, "iter_references")  # the result of another task
         self.force, self.skip_changed = force, skip_changed
 
     def _command(self, context: Context) -> Outcome:
@@ -451,6 +455,8 @@ class RollbackOperator(RunOperator):
         from windlass.airflow.work import log_event
         from windlass.api import rollback
 
+        if self.run is None and self.is_of_task:
+            raise AirflowSkipException("the task that would have made the run has begun none")
         run = self.run.get("run") if isinstance(self.run, Mapping) else self.run
         if not run or run == "None":  # as Jinja renders what is not there
             hint = "give the result of the task that made it, or the id that its summary has"
