@@ -63,7 +63,7 @@ bench: .venv/.for-dev ## Measure against pgcopydb, pg_dump and earlier methods, 
 	-@$(BIN)/python -m bench run
 	@$(BIN)/python -m bench render
 
-system-packages: ## Debian, as root: PostgreSQL 15, PgBouncer, Redis, npm and pgcopydb, for more tests and the bench
+system-packages: ## Debian, as root: PostgreSQL 15, PgBouncer, Redis, Prometheus, npm and pgcopydb, for more tests and the bench
 	@ci/system-packages
 
 clean: ## Remove the virtual environment and everything made from the sources

@@ -99,7 +99,7 @@ def _run(shape: Shape, source: Server, target: Server, setup: Setup) -> Figures:
     recorder = Recorder()
     outcome = api.migrate(spec, recorder)
     if outcome.state is not State.DONE:
-        raise RunFailed(f"{outcome.state} {outcome.message} {outcome.problems}")
+        raise RunFailed(f"{outcome.state} {outcome.reason.message} {outcome.reason.problems}")
     if setup.keep:
         setup.keep.mkdir(exist_ok=True)
         recorder.write(setup.keep / f"{shape.name}.jsonl.gz")

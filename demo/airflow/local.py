@@ -251,15 +251,15 @@ class LocalAirflow:
 def is_running(folder: Path) -> bool:
     """Whether the web UI answers."""
     record = Record.read(folder)
-    return record is not None and bool(processes.alive(record.token, "api-server"))
+    return record is not None and bool(processes.leaders(record.token, "api-server"))
 
 
 def dead_components(folder: Path) -> list[str]:
-    """The components of a running Airflow whose processes have ended."""
+    """The components of a running Airflow that have ended, with or without their children."""
     record = Record.read(folder)
     if record is None:
         return []
-    return [name for name in record.names if not processes.alive(record.token, name)]
+    return [name for name in record.names if not processes.leaders(record.token, name)]
 
 
 def celery_names(folder: Path) -> list[str]:
@@ -280,6 +280,8 @@ def revive(folder: Path, names: Sequence[str]) -> None:
     variables = component_variables(folder, address)
     group = Group(record.token, folder / "logs" / "components", variables)
     started, client = datetime.now(UTC), client_of(folder)
+    for name in names:
+        processes.kill(record.token, name)  # children, which would never end
     if BROKER in names:
         group.start(BROKER, command_of(folder / "celery"))
     for name in names:

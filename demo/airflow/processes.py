@@ -120,6 +120,12 @@ def alive(token: str, name: str | None = None) -> list[psutil.Process]:
     ]
 
 
+def leaders(token: str, name: str) -> list[psutil.Process]:
+    """The process that a `Group` started under a name; none if that has ended, although others that
+    it has started may have outlived it."""
+    return [process for process in alive(token, name) if _is_leader(process)]
+
+
 def end(token: str, servers: Sequence[str]) -> None:
     """Terminate what we started, except `servers`, which the others need to end; then kill all.
 

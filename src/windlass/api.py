@@ -8,7 +8,7 @@ Every function takes a spec, or the database whose journal is meant, and returns
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +20,9 @@ from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import Flow, resolve
-from windlass.model.outcome import Outcome, RunDetail, RunStatus, State
+from windlass.model.outcome import Course, Outcome, Reason, RunDetail, RunStatus, State, Totals
 from windlass.model.wording import word
-from windlass.run.failures import not_begun, with_side
+from windlass.run.failures import not_begun, refused, with_side
 from windlass.run.hints import SAME, way_on
 from windlass.spec.model import SpecModel
 
@@ -75,7 +75,7 @@ def run_spec(spec: SpecModel, emit: Emit = ignore, **given: Any) -> Outcome:
     Raises:
         BadSpec: the spec names no databases.
     """
-    return _conduct(flow_named(spec.flow), cast("HasJobs", spec), emit, **given)
+    return _run(flow_named(spec.flow), spec, emit, **given)
 
 
 def migrate(
@@ -92,7 +92,7 @@ def migrate(
     Raises:
         BadSpec: the spec names no databases.
     """
-    return _conduct(
+    return _run(
         flow_named("migrate"),
         spec,
         emit,
@@ -118,11 +118,15 @@ def verify(
     """
     started = time.perf_counter()
     opened = _comparing(differing, show_values=show_values)
-    outcome = _conduct(VERIFY, spec, emit, opened=opened, repair=repair)
-    if outcome.repaired and outcome.state is State.DONE:
-        emit(Noticed("repaired: comparing again"))
-        outcome = _conduct(VERIFY, spec, emit, opened=opened, repaired=outcome.run)
-    return replace(outcome, seconds=time.perf_counter() - started)
+
+    def run() -> Outcome:
+        outcome = _conduct(VERIFY, spec, emit, opened=opened, repair=repair)
+        if outcome.course.repaired and outcome.state is State.DONE:
+            emit(Noticed("repaired: comparing again"))
+            outcome = _conduct(VERIFY, spec, emit, opened=opened, repaired=outcome.run)
+        return replace(outcome, seconds=time.perf_counter() - started)
+
+    return _measured(VERIFY, spec, run)
 
 
 def rewrite(spec: RewriteSpec, emit: Emit = ignore) -> Outcome:
@@ -144,7 +148,17 @@ def export(
     Raises:
         BadSpec: source or warehouse cannot be understood.
     """
-    return _conduct(flow_named("export"), spec, emit, run=run, restart=restart)
+    return _run(flow_named("export"), spec, emit, run=run, restart=restart)
+
+
+def _run(flow: Flow[Any], spec: SpecModel, emit: Emit, **given: Any) -> Outcome:
+    return _measured(flow, spec, lambda: _conduct(flow, cast("HasJobs", spec), emit, **given))
+
+
+def _measured(flow: Flow[Any], spec: SpecModel, run: Callable[[], Outcome]) -> Outcome:
+    from windlass.run.measuring import measured  # a plan measures nothing
+
+    return measured(flow.name, spec, run)
 
 
 def load(spec: LoadSpec, emit: Emit = ignore) -> Outcome:
@@ -243,7 +257,7 @@ def rollback(
         try:
             undone = past.roll_back(run, others)
         except Refused as error:
-            return Outcome(run, State.REFUSED, problems=error.problems)
+            return refused(error, run)
         except WindlassError as error:
             return _not_undone(run, error)
     for notice in undone.stayed:
@@ -253,8 +267,8 @@ def rollback(
         State.ROLLED_BACK,
         seconds=time.perf_counter() - started,
         notices=tuple(undone.stayed),
-        message=undone.message,
-        already=undone.already,
+        reason=Reason(undone.message),
+        course=Course(already=undone.already),
     )
 
 
@@ -277,7 +291,7 @@ def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
     except BadSpec:
         raise
     except Refused as error:
-        return Outcome(run, State.REFUSED, problems=error.problems)
+        return refused(error, run)
     except WindlassError as error:
         return _not_undone(run, error)
     seconds = time.perf_counter() - started
@@ -286,18 +300,18 @@ def restore(where: Where, run: str, into: str, emit: Emit = ignore) -> Outcome:
         run,
         State.DONE,
         seconds=seconds,
-        counts={"restored": undone.rows},
-        notices=(undone.message,),
         source=into,
-        message=undone.message,
+        notices=(undone.message,),
+        reason=Reason(undone.message),
+        totals=Totals(counts={"restored": undone.rows}),
     )
 
 
 def _not_undone(run: str, error: WindlassError) -> Outcome:
     if not error.retryable:
         return replace(not_begun(error), run=run)
-    hint = way_on(error, resume=SAME)
-    return Outcome(run, State.STOPPED, message=with_side(error), hint=hint)
+    reason = Reason(with_side(error), way_on(error, resume=SAME))
+    return Outcome(run, State.STOPPED, reason=reason)
 
 
 def read_left(where: Where, run: str = "") -> list[Left]:

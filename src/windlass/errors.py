@@ -120,7 +120,7 @@ class AlreadyFinished(WindlassError):
     """An earlier run has done all that was asked for. Nothing was written."""
 
     def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.message, hint=outcome.hint)
+        super().__init__(outcome.reason.message, hint=outcome.reason.hint)
         self.outcome = outcome
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -126,9 +127,10 @@ def shop(pair: Pair) -> Pair:
 
 
 def test_a_migration_between_two_tasks_and_the_rollback_of_what_it_returned(
-    process: Executor, shop: Pair
+    process: Executor, shop: Pair, tmp_path: Path
 ) -> None:
     words = {**SIDES, "spec": {"schema": "shop"}, "include": ["shop.{{ params.table }}"]}
+    words["metrics_file"] = f"{tmp_path}/windlass.prom"
     done = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
     assert not done.failed, done.failed
     assert (done.result["state"], done.result["rows"]) == ("done", 1000)
@@ -136,6 +138,7 @@ def test_a_migration_between_two_tasks_and_the_rollback_of_what_it_returned(
     assert done.wrote == [f"{shop.target.name}.shop.item"]
     assert "Migrated" in done.log and PASSWORD not in done.log + repr(done)
     assert content_difference(shop.source, shop.target) == []
+    assert "windlass_rows_total{" in (tmp_path / "windlass.prom").read_text()
 
     # cleared after it has succeeded, it returns what that run did
     again = process.submit(executed, "MigrateOperator", words, sides(shop)).result()
@@ -271,6 +274,44 @@ def test_a_rewrite_and_an_export_that_are_cleared_do_nothing_again(
         assert len(list(tmp_path.rglob("*.parquet"))) == 1
 
 
+def undone_of_nothing(run: Any) -> str:
+    from airflow.sdk import DAG
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from windlass.airflow import MigrateOperator, RollbackOperator
+
+    with DAG("theirs"):
+        one = MigrateOperator(task_id="one")
+        undo: Any = RollbackOperator(task_id="undo", run=one.output if run is None else run)
+    undo.run = run  # as Airflow renders it
+    try:
+        undo.execute({"ti": Task("undo")})
+    except AirflowSkipException:
+        return "skipped"
+    except AirflowFailException as error:
+        return str(error)
+    return "done"
+
+
+def test_a_task_that_has_begun_no_run_leaves_nothing_to_undo(process: Executor) -> None:
+    assert process.submit(undone_of_nothing, None).result() == "skipped"
+    for text in ("", "None"):
+        assert "no run to roll back" in process.submit(undone_of_nothing, text).result()
+
+
+def test_the_files_of_an_export_are_removed_by_a_rollback_that_names_their_place(
+    process: Executor, shop: Pair, tmp_path: Any
+) -> None:
+    to = f"file://{tmp_path}"
+    words = {"source_conn_id": "old_shop", "relations": ["shop.item"], "to": to}
+    done = process.submit(executed, "ExportOperator", words, sides(shop)).result()
+    assert (tmp_path / "latest.json").exists(), done.failed
+    words = {"run": done.result, "to": to}
+    undone = process.submit(executed, "RollbackOperator", words, sides(shop)).result()
+    assert undone.result["state"] == "rolled back", undone.failed
+    assert not (tmp_path / "latest.json").exists()
+
+
 def test_an_address_in_place_of_a_connection_is_refused_and_not_shown(process: Executor) -> None:
     words = {**SIDES, "source_conn_id": "{{ 'postgresql:' }}//me:s3cret@db/shop", "schema": "shop"}
     red = process.submit(executed, "VerifyOperator", words, {"new_shop": "postgresql://x"}).result()
@@ -317,7 +358,13 @@ def test_an_address_in_a_dag_file_is_an_import_error_as_airflow_would_store_and_
 
 
 def faults() -> list[str]:
-    from windlass.airflow import ExportOperator, MigrateOperator, PlanOperator
+    from windlass.airflow import (
+        ExportOperator,
+        MigrateOperator,
+        PlanOperator,
+        RewriteOperator,
+        RollbackOperator,
+    )
 
     found = []
     for make in (
@@ -326,6 +373,9 @@ def faults() -> list[str]:
         lambda: MigrateOperator(task_id="a", jobs="many", schema="{{ params.schema }}"),
         lambda: ExportOperator(task_id="a", to="{{ params.to }}", warehouse="postgresql://a:b@c/d"),
         lambda: PlanOperator(task_id="a"),
+        lambda: RollbackOperator(task_id="a", run="r", spec={"to": "s3://lake"}),
+        lambda: RollbackOperator(task_id="a", run="r", store_conn_id="lake"),
+        lambda: RewriteOperator(task_id="a", spec="specs/reviews.yaml"),
     ):
         try:
             make()
@@ -336,12 +386,16 @@ def faults() -> list[str]:
 
 
 def test_what_is_wrong_in_a_dag_file_is_an_import_error(process: Executor) -> None:
-    typo, in_spec, number, secret, nowhere = process.submit(faults).result()
+    found = process.submit(faults).result()
+    typo, in_spec, number, secret, nowhere, undone, lake, relative = found
     assert "shcema" in typo
     assert in_spec == "unknown key 'shcema'; did you mean 'schema'?"
     assert number.startswith("jobs: ") and "schema" not in number
     assert "holds a password" in secret
     assert nowhere == "connections: source: not given; connections: target: not given"
+    assert undone.startswith("spec: a rollback has none")
+    assert lake.startswith("store_conn_id: ")
+    assert relative.endswith('give Path(__file__).with_name("reviews.yaml")')
 
 
 def mapped() -> str:

@@ -306,14 +306,15 @@ def finished(states: dict[str, str], folder: str = "", url: str = "") -> dict[st
 
     from windlass.flows.migrate.outline import MIGRATE
     from windlass.model.flow import Words
-    from windlass.model.outcome import Outcome, State
+    from windlass.model.outcome import Outcome, Proof, State
+    from windlass.spec.migrate import Spec
 
     ti = Asked(states=states)
 
     class Part:
         step = Step("generate_migration_summary", light_candles)
-        outcome = Outcome("20260101_0000_abcd", State.DONE, 3.0, verified="full")
-        flow, arrived = MIGRATE, ()
+        outcome = Outcome("20260101_0000_abcd", State.DONE, 3.0, proof=Proof("full"))
+        flow, arrived, spec = MIGRATE, (), Spec.of(metrics_file=f"{folder or '/dev/null'}/w.prom")
         words = Words("migrate", "Migrating", "Migrated", "migration", "")
         board = Board(ti)  # type: ignore[arg-type]
 
@@ -347,7 +348,8 @@ def test_a_migration_whose_validation_has_failed_is_red_though_it_is_over(
 
 
 def test_the_last_task_logs_how_the_run_ended(process: Executor) -> None:
-    (first, second, *_) = process.submit(finished, {}).result()["log"]
+    (metrics, first, second, *_) = process.submit(finished, {}).result()["log"]
+    assert metrics == "the metrics were not written into /dev/null/w.prom: not a directory"
     assert first == "✓ Migrated in 3.00 s"
     assert second.strip().startswith("Verified: schema, sequences, row counts and the content")
 
@@ -359,6 +361,7 @@ def test_a_report_is_a_page_and_its_link_leads_to_it(process: Executor, tmp_path
     assert "<title>party, tonight</title>" in page
     assert "✓ Migrated in 3.00 s" in page
     assert 'href="party_tonight.json"' in page
+    assert 'windlass_runs_total{flow="migrate",state="done"} 1' in (tmp_path / "w.prom").read_text()
     assert json.loads((tmp_path / "party_tonight.json").read_text())["state"] == "done"
 
 

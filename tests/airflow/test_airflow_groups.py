@@ -133,7 +133,7 @@ def test_a_group_is_skipped_as_a_whole_but_no_task_because_a_mapped_one_had_no_i
 
 def test_each_group_is_a_run_of_its_own() -> None:
     ti: Any = SimpleNamespace(dag_id="theirs", run_id="tonight")
-    runs = {Board(ti, group).external_run for group in ("", "first", "outer.first", "second")}
+    runs = {Board(ti, group).started_by for group in ("", "first", "outer.first", "second")}
     assert len(runs) == 4
 
 

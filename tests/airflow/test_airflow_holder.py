@@ -20,6 +20,7 @@ from windlass.airflow.holder import BOARD, Order
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.model.flow import ONE
+from windlass.model.outcome import StartedBy
 from windlass.run.local import run_flow
 from windlass.spec.migrate import Spec
 
@@ -74,7 +75,7 @@ def order(sides: Mapping[str, str], patience_seconds: float) -> Order:
 @contextmanager
 def triggerer(pair: Pair, patience_seconds: float = 60.0) -> Iterator[Triggerer]:
     spec = Spec.of(source=pair.source.url, target=pair.target.url)
-    with Migration(spec, external_run=RUN) as run:
+    with Migration(spec, started_by=StartedBy(RUN)) as run:
         run_flow(MIGRATE.only(EXTRACT), run, jobs=1, emit=run.emit)
         extracted = run.results[EXTRACT]
     found = Triggerer(pair, json.loads(json.dumps({ONE.id: extracted[ONE.id]})), patience_seconds)

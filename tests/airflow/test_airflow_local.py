@@ -120,9 +120,14 @@ def test_a_second_start_keeps_the_data_and_the_address(
 
 
 def test_a_component_that_has_died_is_reported_and_started_again(running: LocalAirflow) -> None:
+    """Although the processes that it has started for tasks outlive it."""
     record = Record.read(running.folder)
     assert record is not None
-    processes.kill(record.token, "scheduler")
+    (scheduler,) = processes.leaders(record.token, "scheduler")
+    scheduler.kill()
+    scheduler.wait()
+    children = processes.alive(record.token, "scheduler")
+    assert children
     reported = local("status", running.folder)
     assert reported.returncode == 1
     assert re.search("scheduler +has ended", reported.stdout)
@@ -131,6 +136,7 @@ def test_a_component_that_has_died_is_reported_and_started_again(running: LocalA
     assert "Started again, as it had ended: scheduler" in again.stderr
     assert running.client.url in again.stdout
     assert local("status", running.folder).returncode == 0
+    assert not any(child.is_running() for child in children)
     run = running.client.trigger("tell")
     assert running.client.wait_for("tell", run) == "success"
 

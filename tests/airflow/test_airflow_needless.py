@@ -15,6 +15,7 @@ from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.journal import records
 from windlass.model.flow import resolve
+from windlass.model.outcome import StartedBy
 from windlass.run.local import run_flow
 from windlass.spec.migrate import Spec
 from windlass.spec.model import validated
@@ -36,7 +37,7 @@ def needless(pair: Pair, **words: Any) -> set[str]:
     """The steps of a run that have nothing to do, as its holder knows them."""
     addresses = {"source": pair.source.url, "target": pair.target.url}
     spec = validated(Spec, {**addresses, **words})
-    with Migration(spec, lambda _: None, external_run="a test") as run:
+    with Migration(spec, lambda _: None, started_by=StartedBy("a test")) as run:
         run_flow(MIGRATE.only("extract_source_schema", "hold_snapshot"), run, jobs=1, emit=run.emit)
         return {step for step, place in MIGRATE.needless.items() if resolve(place)(run)}
 

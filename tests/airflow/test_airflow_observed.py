@@ -3,6 +3,8 @@ OpenTelemetry, each received by a listener."""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,7 @@ exported = export_dag(
         "to": "file://{folder}/files",
         "mask": ["shop.item.raw"],
         "load_columns": ["run"],
+        "metrics_file": "{folder}/texts/windlass.prom",
         "relations": [{{
             "name": "shop.item",
             "rename": {{"note": "remark"}},
@@ -42,7 +45,7 @@ exported = export_dag(
 rewritten = rewrite_dag(
     "rewritten",
     spec={{"schema": "shop", "table": "sale", "set": {{"n": {{"sql": "n + item"}}}},
-           "select": "item = 2"}},
+           "select": "item = 2", "metrics_file": "{folder}/texts/windlass.prom"}},
     db_conn_id={source!r},
 )
 """
@@ -99,7 +102,8 @@ def observed(server: Callable[[int], Server]) -> Iterator[Observed]:
 
 def run_each(airflow: LocalAirflow, pair: Pair, room: Path) -> Iterator[tuple[str, Ended]]:
     names = connect(airflow, pair)
-    (room / "files").mkdir(mode=0o777)
+    for name in ("files", "texts"):
+        (room / name).mkdir(mode=0o777)
     text = DAGS.format(source=names["source_conn_id"], folder=room)
     (airflow.dags / "each.py").write_text(text)
     for dag_id in ("exported", "rewritten"):  # the second changes the source
@@ -164,6 +168,17 @@ def test_statsd_receives_rows_bytes_seconds_and_differences(observed: Observed) 
     assert numbers("airflow.windlass.run.rows.rewritten") == [SALES / 10]
 
 
+def test_a_metrics_file_has_the_same_of_both_flows(observed: Observed) -> None:
+    text = (observed.folder / "texts" / "windlass.prom").read_text()
+    expect_no_secret(iter([("a file", text)]))
+    assert re.findall(r'(?m)^windlass_runs_total\{flow="(\w+)",.*state="done".*\} (\d)$', text) == [
+        ("export", "1"),
+        ("rewrite", "1"),
+    ]
+    rows = dict(re.findall(r'(?m)^windlass_run_rows\{flow="(\w+)",.*\} (\d+)$', text))
+    assert rows == {"export": f"{ITEMS}", "rewrite": f"{SALES // 10}"}
+
+
 SENDING = """
 from datetime import timedelta
 from airflow.sdk._shared.observability.metrics import stats
@@ -185,6 +200,7 @@ def test_opentelemetry_receives_the_same(tmp_path: Path) -> None:
     with http_receiver() as received:
         variables = {
             "AIRFLOW_HOME": str(tmp_path),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "AIRFLOW__METRICS__OTEL_ON": "True",
             "AIRFLOW__METRICS__OTEL_HOST": "127.0.0.1",
             "AIRFLOW__METRICS__OTEL_PORT": str(received.port),
@@ -197,6 +213,6 @@ def test_opentelemetry_receives_the_same(tmp_path: Path) -> None:
         done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     for name in ("windlass.rows", "windlass.bytes", "windlass.run.seconds",
-                 "windlass.run.differences"):  # fmt: skip
+                 "windlass.run.differences", "windlass.run.losses"):  # fmt: skip
         assert f"airflow.{name}" in received.text, done.stderr
     assert "a_dag" in received.text and "migrate" in received.text

@@ -33,20 +33,21 @@ from windlass.errors import (
 from windlass.flows.migrate.context import Migration
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.model.flow import ONE, Result, Step
+from windlass.model.outcome import StartedBy
 from windlass.model.report import Difference, DifferenceKind
 from windlass.run.local import run_flow
 from windlass.spec.migrate import Spec
 from windlass.spec.model import validated
 
 EXTRACT, HOLD = "extract_source_schema", "hold_snapshot"
+STARTED = StartedBy("a test", "https://airflow.example.com/dags/a/runs/test")
 
 
 @dataclass
 class Others:
     """The other tasks, as Airflow would show them to a task."""
 
-    external_run: str = "a test"
-    external_url: str = "https://airflow.example.com/dags/a/runs/test"
+    started_by: StartedBy = STARTED
     failures: dict[str, list[str]] = field(default_factory=dict)
     handles: dict[str, Result] = field(default_factory=dict)
     ended: bool = False
@@ -77,8 +78,7 @@ def held(pair: Pair, *steps: str) -> Iterator[tuple[Migration, Others]]:
     """A run of Airflow's, its holder at work."""
     pair.source.run("create table if not exists sale as select 1 as n")
     others = Others()
-    external: Any = {"external_run": others.external_run, "external_url": others.external_url}
-    with Migration(part(pair, HOLD).spec, **external) as run:
+    with Migration(part(pair, HOLD).spec, started_by=others.started_by) as run:
         run_flow(MIGRATE.only(EXTRACT, HOLD, *steps), run, jobs=1, emit=run.emit)
         others.handles[HOLD] = run.handle
         yield run, others
@@ -371,7 +371,7 @@ def test_a_run_with_differences_is_ended_and_the_next_begins_again(pair: Pair) -
     assert "changed: public.item (id=77): differs in note" in text
     assert "windlass verify --repair" in text
     assert pair.target.value("select state from windlass.run") == "different"
-    again = part(pair, EXTRACT, Others(external_run="another"), existing="replace").run()
+    again = part(pair, EXTRACT, Others(StartedBy("another")), existing="replace").run()
     assert again[ONE.id]["run"] != last.outcome.run
 
 
@@ -444,4 +444,4 @@ def test_a_command_beside_a_dag_run_names_it(pair: Pair) -> None:
         run_flow(MIGRATE.only(EXTRACT), command, jobs=1, emit=command.emit)
     (problem,) = caught.value.problems
     assert "another run is in progress: a test (windlass control" in problem.message
-    assert problem.hint.endswith(Others.external_url)
+    assert problem.hint.endswith(STARTED.external_url)

@@ -5,10 +5,12 @@ As `airflow dags test` runs them, and an executor with one slot: none may wait f
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ from exporting import export, files, rows, spec_file
 from needs import needs_airflow
 from servers import Database
 from windlass.airflow.work import Part
-from windlass.errors import WindlassError
+from windlass.errors import Refused, WindlassError
 from windlass.flows.export.outline import EXPORT
 from windlass.model.flow import ONE, Result, Step
+from windlass.model.outcome import Outcome, StartedBy
 from windlass.spec.export import ExportSpec
 from windlass.spec.model import validated
 
@@ -43,8 +46,7 @@ SHOP = (
 class Others:
     """The results of the other tasks, as Airflow would show them to a task."""
 
-    external_run: str = EXTERNAL
-    external_url: str = ""
+    started_by: StartedBy = field(default_factory=lambda: StartedBy(EXTERNAL))
     found: dict[str, Result] = field(default_factory=dict)
 
     def has_ended(self, task: str) -> bool:
@@ -69,6 +71,7 @@ class Run:
     folder: Path
     words: dict[str, Any] = field(default_factory=dict)
     others: Others = field(default_factory=Others)
+    outcome: Outcome | None = None  # of the whole run
 
     def do(self, *steps: str) -> Mapping[str, Result]:
         """The results of the last."""
@@ -80,6 +83,7 @@ class Run:
             step, board = EXPORT.step(name), self.others
             part = Part(EXPORT, step, spec, board, patience_seconds=0)  # type: ignore[arg-type]
             done = part.run()
+            self.outcome = part.outcome or self.outcome
             self.others.found[step.task] = dict(done.get(ONE.id, {}))
             until(lambda: self.sessions() == 0, f"the end of the sessions of {name}")
         return done
@@ -168,6 +172,19 @@ def test_files_alone_are_listed_too(run: Run) -> None:
     assert (run.listed()["state"], run.listed()["rows"]) == ("done", 102)
 
 
+def test_the_last_task_reports_the_whole_run(run: Run) -> None:
+    run.words = {"warehouse": None}
+    run.do("read_source")
+    began = datetime.fromisoformat(run.listed()["started_at"])
+    run.do(*STEPS[1:-2])
+    so_far = datetime.now(UTC) - began
+    run.do(*STEPS[-2:])
+    assert run.outcome and run.outcome.seconds > so_far.total_seconds()
+    published = json.loads((run.folder / "files" / "latest.json").read_text())
+    assert run.outcome.source == published["source"] == run.listed()["source"]
+    assert "(PostgreSQL 16" in run.outcome.source
+
+
 def test_a_run_whose_task_failed_is_listed_as_stopped_until_it_is_cleared(run: Run) -> None:
     run.words = {"relations": {"name": "shop.orders", "key": "note"}, "disposition": "merge"}
     run.do("read_source", "extract", "check_objects")
@@ -179,6 +196,20 @@ def test_a_run_whose_task_failed_is_listed_as_stopped_until_it_is_cleared(run: R
     run.shop.run("delete from shop.orders where id > 1")
     run.do("extract", "check_objects", "load", "check_rows", "clean_up")
     assert (run.listed()["state"], run.listed()["rows"]) == ("done", 1)
+
+
+@pytest.mark.parametrize("cleared", ["read_source", "extract"])
+@pytest.mark.parametrize("last", ["read_source", "clean_up"], ids=["unfinished", "done"])
+def test_a_run_whose_spec_was_changed_since_is_neither_resumed_nor_reported(
+    run: Run, last: str, cleared: str
+) -> None:
+    run.do(*STEPS[: STEPS.index(last) + 1])
+    run.words = {"where": "id <= 1"}
+    with pytest.raises(Refused) as caught:
+        run.do(cleared)
+    assert "began with other options" in str(*caught.value.problems)
+    run.words = {"jobs": 1}
+    run.do(cleared)
 
 
 def test_the_command_line_does_not_resume_airflow_s_run(run: Run) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from awaiting import until
-from command import finish, start
+from command import finish, start, windlass
 from export_shop import SLEEPING, shop, table
 from exporting import export, files, rows, spec_file
 from killing import kill
@@ -232,6 +232,9 @@ def test_a_run_that_is_interrupted_cleans_up(shop: Database, tmp_path: Path) -> 
     ended = finish(process).expect(130)
     assert [one["source"] for one in ended.result["relations"]] == ["shop.slow"]
     assert files(tmp_path) == []
+    to = f"file://{tmp_path}/files"
+    (listed,) = windlass("status", "--json", "--to", to).expect(0).result["runs"]
+    assert (listed["relations_done"], listed["relations"]) == (0, 1)
     until(lambda: not shop.value(SLEEPING))
 
 

@@ -239,7 +239,7 @@ def test_no_more_is_changed_than_was_asked_for(spoiled: Pair) -> None:
     words = {"source": spoiled.source.url, "target": spoiled.target.url}
     how = Repairing(confirm=written_meanwhile)
     outcome = verify_here(Spec.model_validate(words), ignore, repair=how, show_values=False)
-    assert outcome.state is State.STOPPED and "deletes 105" in outcome.message
+    assert outcome.state is State.STOPPED and "deletes 105" in outcome.reason.message
     assert spoiled.target.value("select count(*) from keyed where id > 500") == 100
     verify(spoiled, "--repair", "--yes").expect(DONE)
 
@@ -279,7 +279,7 @@ def test_a_target_that_lets_nobody_in_after_the_repair_is_reported(pair: Pair) -
     spec = Spec.model_validate({"source": pair.source.url, "target": away})
     outcome = conduct(VERIFY, spec, ignore, repaired="20260101_0000_aaaa")
     assert (outcome.state, outcome.run) == (State.STOPPED, "20260101_0000_aaaa")
-    assert "nobody_known" in outcome.message
+    assert "nobody_known" in outcome.reason.message
 
 
 def test_ctrl_c_at_the_question_ends_the_command(pair: Pair) -> None:

@@ -31,10 +31,11 @@ from windlass.api import rollback
 from windlass.engines.postgres.session import Connection
 from windlass.errors import ConnectionLost, Refused, WindlassError
 from windlass.flows.rewrite.context import Rewriting
+from windlass.flows.rewrite.outline import REWRITE
 from windlass.flows.rewrite.steps import read_rows, settle
 from windlass.model.event import ignore
-from windlass.model.flow import ONE, Result
-from windlass.model.outcome import State
+from windlass.model.flow import ONE, Result, resolve
+from windlass.model.outcome import StartedBy, State
 
 Make = Callable[[int], Database]
 SECONDS = 20.0
@@ -156,7 +157,7 @@ def test_what_was_killed_is_finished_or_dropped_by_the_next_whatever_that_is(
     before = unstamped(gated)
     kill_at(gated, AT[place], write_spec(tmp_path, WORDS))
     outcome = done(gated, {"select": "message_id = 200", "set": {"total": {"value": 5}}})
-    assert outcome.counts["written"] == 1
+    assert outcome.totals.counts["written"] == 1
     assert left_over(gated) == []
     if AT[place] < AT["adding the column"]:  # no row was deleted
         assert unstamped(gated) == before
@@ -173,7 +174,7 @@ def test_what_was_abandoned_half_way_can_be_undone(gated: Database, tmp_path: Pa
     kill_at(gated, AT["write_rows"], write_spec(tmp_path, WORDS))
     name = gated.value("select run from windlass.run")
     undone = rollback(gated.url, name, ignore)
-    assert undone.state is State.ROLLED_BACK, undone.problems
+    assert undone.state is State.ROLLED_BACK, undone.reason.problems
     assert rows(gated) == before
     assert left_over(gated) == []
 
@@ -214,7 +215,7 @@ def test_rows_that_others_change_before_the_write_are_left_as_they_made_them(
         ("new", None),
     ]
     assert messages.value("select count(*) from backup.message") == 17
-    assert done(messages, words).counts["written"] == 3  # 2, 6 and 98
+    assert done(messages, words).totals.counts["written"] == 3  # 2, 6 and 98
     assert messages.value("select count(*) from message where product_id is null") == 20
 
 
@@ -255,7 +256,7 @@ def test_a_row_that_is_put_back_into_the_queue_after_it_was_written_is_found_by_
     assert (result["written"], result["stamped"]) == (20, 20)
     assert rows(messages, "message_id", "exported_at = '9999-12-31'") == [(2,), (98,)]
     assert rows(messages, "exported_at::date::text", "message_id = 4") == [("2027-01-01",)]
-    assert done(messages, {"set": {"body": {"sql": "upper(body)"}}}).counts["written"] == 2
+    assert done(messages, {"set": {"body": {"sql": "upper(body)"}}}).totals.counts["written"] == 2
     assert rows(messages, "body", "message_id = 2") == [("THEIRS",)]
 
 
@@ -336,6 +337,17 @@ def test_a_group_between_two_of_its_steps_does_not_count_as_abandoned_in_its_own
     assert result["written"] == 20
 
 
+def test_the_last_step_of_a_scheduler_s_run_reports_how_long_all_of_it_took(
+    messages: Database,
+) -> None:
+    steps(messages, STEPS[0], STEPS[-2])
+    messages.run("update windlass.run set started_at = started_at - interval '1 hour'")
+    started_by = StartedBy("airflow migrate_to_db run_1")
+    with Rewriting(spec(messages, PRODUCT), started_by=started_by) as context:
+        resolve(REWRITE.step(STEPS[-1]).run)(context, ONE)
+        assert context.outcome(State.DONE).seconds > 3600
+
+
 @pytest.mark.parametrize("last", ["back_up_rows", STEPS[-1]], ids=["unfinished", "done"])
 def test_a_run_of_a_scheduler_whose_spec_was_changed_since_is_neither_resumed_nor_reported(
     messages: Database, last: str
@@ -349,7 +361,7 @@ def test_a_run_of_a_scheduler_whose_spec_was_changed_since_is_neither_resumed_no
 def test_a_silent_run_is_taken_for_abandoned(messages: Database) -> None:
     steps(messages, STEPS[0], "back_up_rows")
     messages.run("update windlass.line set at = at - interval '2 minutes'")
-    assert done(messages).counts["written"] == 20
+    assert done(messages).totals.counts["written"] == 20
     with pytest.raises(WindlassError, match="has been undone by another"):
         step(messages, "delete_rows")
 
@@ -369,7 +381,7 @@ def test_a_session_that_is_lost_after_an_abandoned_run_is_dropped_is_replaced(
         assert not context.has_begun
         context.recover(ConnectionLost("gone"))
         assert read_rows(context, ONE)["rows"] == 20
-    assert done(messages).counts["written"] == 20
+    assert done(messages).totals.counts["written"] == 20
     assert messages.rows("select state from windlass.run order by started_at") == [
         ("rolled back",),
         ("rolled back",),
@@ -416,7 +428,7 @@ def test_a_table_that_is_altered_after_rows_were_deleted_gets_them_back(
     with pytest.raises(WindlassError, match="was altered"):
         step(messages, "write_rows", words)
     assert rows(messages, "message_id, base, sum") == before
-    assert done(messages, words).counts["written"] == 11
+    assert done(messages, words).totals.counts["written"] == 11
 
 
 def test_a_table_that_is_dropped_during_the_run_is_reported(messages: Database) -> None:

@@ -84,10 +84,10 @@ def test_rows_that_others_have_locked_are_left_counted_and_found_by_the_next_run
 ) -> None:
     with open_transaction(messages, "select from message where message_id = 10 for update"):
         outcome = done(messages)
-    assert (outcome.counts["written"], outcome.counts[LOCKED]) == (19, 1)
-    assert outcome.counts["left, as others changed them"] == 0
+    assert (outcome.totals.counts["written"], outcome.totals.counts[LOCKED]) == (19, 1)
+    assert outcome.totals.counts["left, as others changed them"] == 0
     assert "1 row left, as others had locked them: the next run finds them" in outcome.notices
-    assert done(messages).counts["written"] == 1
+    assert done(messages).totals.counts["written"] == 1
 
 
 def test_a_row_that_is_locked_for_a_moment_is_written_by_the_same_run(messages: Database) -> None:
@@ -99,7 +99,7 @@ def test_a_row_that_is_locked_for_a_moment_is_written_by_the_same_run(messages: 
         )
         app.execute("commit")
         app.execute("begin")
-    assert found.result().counts["written"] == 20
+    assert found.result().totals.counts["written"] == 20
 
 
 def test_the_application_is_never_the_victim_of_a_deadlock(messages: Database) -> None:
@@ -134,12 +134,10 @@ def test_a_session_that_waits_for_a_row_of_ours_waits_less_than_a_second(
                 changed += 1
                 number = 101 + changed % 3000
                 app.execute(f"update message set total = 1 where message_id = {number}".encode())
-    assert found.result().counts[LOCKED] == 1
+    assert found.result().totals.counts[LOCKED] == 1
     assert changed > 0
-    assert (
-        found.result().counts["written"] + found.result().counts["left, as others changed them"]
-        == 4019
-    )
+    counts = found.result().totals.counts
+    assert counts["written"] + counts["left, as others changed them"] == 4019
 
 
 def test_a_reader_of_the_backup_does_not_stop_a_run(messages: Database) -> None:
@@ -147,12 +145,12 @@ def test_a_reader_of_the_backup_does_not_stop_a_run(messages: Database) -> None:
     with open_transaction(messages, "select count(*) from backup.message"):
         second = done(messages, {**PRODUCT, "select": "true"})
         assert any(f"backup.windlass_{second.run}" in notice for notice in second.notices)
-        assert second.counts["written"] == 40
+        assert second.totals.counts["written"] == 40
     assert f"by windlass run {first}." in messages.value(
         "select obj_description('backup.message'::regclass)"
     )
     undone = rollback(messages.url, second.run, ignore)
-    assert undone.state is State.ROLLED_BACK, undone.problems
+    assert undone.state is State.ROLLED_BACK, undone.reason.problems
     third = done(messages, {**PRODUCT, "select": "true"})
     assert f"by windlass run {third.run}." in messages.value(
         "select obj_description('backup.message'::regclass)"
@@ -164,7 +162,7 @@ def test_rows_to_delete_that_others_have_locked_stay(messages: Database) -> None
     words = {**PRODUCT, "delete": "all_with_key", "select": "message_id in (2, 6)"}
     with open_transaction(messages, "select from message where message_id = 5 for update"):
         outcome = done(messages, words)
-    assert (outcome.counts["others deleted"], outcome.counts[LOCKED]) == (4, 1)
+    assert (outcome.totals.counts["others deleted"], outcome.totals.counts[LOCKED]) == (4, 1)
     assert rows(messages, "message_id", "message_id < 9") == [(2,), (5,), (6,), (8,)]
 
 
@@ -213,8 +211,8 @@ def test_a_trigger_that_puts_what_changes_back_into_the_queue_does_not_keep_it_t
         " when (new.body is distinct from old.body) execute function requeue()",
     )
     outcome = done(messages, {"set": {"body": {"sql": "body || '!'"}}, "commit_rows": 7})
-    assert (outcome.counts["written"], outcome.counts["stamped"]) == (20, 20)
-    assert done(messages, {"set": {"body": {"sql": "body || '!'"}}}).counts["selected"] == 0
+    assert (outcome.totals.counts["written"], outcome.totals.counts["stamped"]) == (20, 20)
+    assert done(messages, {"set": {"body": {"sql": "body || '!'"}}}).totals.counts["selected"] == 0
     assert rows(messages, "body", "message_id = 2") == [("body 2!",)]
 
 
@@ -230,7 +228,7 @@ def test_a_trigger_that_never_lets_a_row_be_stamped_is_named_and_nothing_is_writ
     before = rows(messages)
     outcome = run(messages, {"set": {"body": {"sql": "body || '!'"}}})
     assert outcome.state is State.STOPPED
-    assert "a trigger of public.message resets it in 1 row" in outcome.message
+    assert "a trigger of public.message resets it in 1 row" in outcome.reason.message
     assert rows(messages) == before
 
 
@@ -242,8 +240,8 @@ def test_a_trigger_that_swallows_rows_is_named(messages: Database) -> None:
         " when (old.message_id = 8) execute function swallow()",
     )
     outcome = done(messages)
-    assert (outcome.counts["written"], outcome.counts[KEPT]) == (19, 1)
-    assert outcome.counts["left, as others changed them"] == 0
+    assert (outcome.totals.counts["written"], outcome.totals.counts[KEPT]) == (19, 1)
+    assert outcome.totals.counts["left, as others changed them"] == 0
     assert any("BEFORE trigger of public.message" in one and "swallows" in one
                for one in outcome.notices)  # fmt: skip
 
@@ -276,7 +274,7 @@ def test_killed_between_batches_the_same_command_changes_each_row_once(
     assert messages.value("select count(*) from message where exported_at = '9999-12-31'") == 0
     assert left_over(messages) == []
     undone = rollback(messages.url, messages.value("select run from windlass.run"), ignore)
-    assert undone.state is State.ROLLED_BACK, undone.problems
+    assert undone.state is State.ROLLED_BACK, undone.reason.problems
     assert rows(messages) == before
 
 
@@ -285,12 +283,12 @@ def test_a_run_that_fails_after_some_batches_keeps_those_and_the_next_takes_the_
 ) -> None:
     messages.run("alter table message add check (total < 1000 or message_id <> 30)")
     outcome = run(messages, DOUBLED)
-    assert outcome.state is State.STOPPED and "message_check" in outcome.message, outcome
+    assert outcome.state is State.STOPPED and "message_check" in outcome.reason.message, outcome
     written = messages.value("select count(*) from message where total >= 1000")
     assert 0 < written < 20
     messages.run("update message set exported_at = '2026-01-01' where message_id = 30")
     outcome = done(messages, DOUBLED)
-    assert outcome.counts["written"] == 19 - written
+    assert outcome.totals.counts["written"] == 19 - written
     assert messages.value("select max(total) < 2000 from message")
     assert left_over(messages) == []
 
@@ -303,7 +301,7 @@ def test_without_a_stamp_a_run_that_fails_after_some_batches_is_resumed_not_star
     assert run(messages, words).state is State.STOPPED
     assert run(messages, words).state is State.STOPPED
     messages.run("alter table message drop constraint low")
-    assert done(messages, words).counts["written"] == 20
+    assert done(messages, words).totals.counts["written"] == 20
     assert messages.rows("select distinct div(total, 1000) from message order by 1") == [(0,), (1,)]
 
 
@@ -313,14 +311,14 @@ def test_what_is_half_written_can_be_undone(messages: Database) -> None:
     outcome = run(messages, {**DOUBLED, "stamp": None, "backup": "touched"})
     messages.run("update message set body = 'theirs' where message_id = 40")
     undone = rollback(messages.url, outcome.run, ignore)
-    assert undone.state is State.ROLLED_BACK, undone.problems
+    assert undone.state is State.ROLLED_BACK, undone.reason.problems
     assert rows(messages, where="message_id < 40") == before[:-1]
     assert rows(messages, "body", "message_id = 40") == [("theirs",)]
 
 
 def test_a_limit_leaves_the_others_to_the_next_runs(messages: Database) -> None:
     words = {**PRODUCT, "limit_rows": 8}
-    assert [done(messages, words).counts["written"] for _ in range(4)] == [8, 8, 4, 0]
+    assert [done(messages, words).totals.counts["written"] for _ in range(4)] == [8, 8, 4, 0]
 
 
 def test_pauses_come_between_batches(messages: Database) -> None:
@@ -353,7 +351,7 @@ def test_a_standby_that_lags_behind_is_waited_for(own_server: Callable[..., Serv
         until(lags)
         outcome = done(messages, {**PRODUCT, "max_lag_seconds": 0.3})
         assert any("behind: writing waits until" in one for one in outcome.notices)
-        assert outcome.counts["written"] == 20
+        assert outcome.totals.counts["written"] == 20
     finally:
         standby.remove()
 

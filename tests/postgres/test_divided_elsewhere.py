@@ -164,9 +164,10 @@ def test_a_hash_of_sort_keys_is_that_of_one_server(pair: Pair) -> None:
     )
     with Address.parse("source", pair.source.url).connect(Role.SOURCE, "test") as connection:
         relations = {one.name.name: one for one in read_catalog(connection).relations}
-    assert relations["folded_0"].route == relations["folded_0"].text_route == Name("s", "folded")
-    assert relations["plain_0"].route is None
-    assert relations["plain_0"].text_route == Name("s", "plain")
+    folded, plain = relations["folded_0"].family, relations["plain_0"].family
+    assert folded.root == folded.text_root == Name("s", "folded")
+    assert plain.root is None
+    assert plain.text_root == Name("s", "plain")
 
 
 @pytest.mark.parametrize("pair", [(14, 18)], indirect=True)
@@ -176,7 +177,7 @@ def test_rows_enter_at_an_ancestor_only_where_servers_differ(pair: Pair) -> None
     address = Address.parse("source", pair.source.url)
     with address.connect(Role.SOURCE, "test") as connection:
         relations = read_catalog(connection).relations
-    routes = {one.name.name: one.route for one in relations if one.partition_of}
+    routes = {one.name.name: one.family.root for one in relations if one.partition_of}
     assert {name for name, route in routes.items() if route is None} == {
         "listed_default", "ranged_default", "hashed_0", "upper_0"
     }  # fmt: skip

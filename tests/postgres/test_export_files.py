@@ -20,8 +20,10 @@ from exporting import export, spec_file
 from killing import kill
 from paths import DOCS
 from servers import Database
+from windlass.engines.objects.store import ObjectStore
 from windlass.flows.export import extracting
-from windlass.flows.export.publishing import schema
+from windlass.flows.export.publishing import LATEST, Published, schema
+from windlass.model.published import RunManifest
 
 __all__ = ["shop"]  # fixtures
 
@@ -103,6 +105,33 @@ def test_a_run_of_an_earlier_snapshot_does_not_replace_the_latest(
     ran = export(shop, tmp_path, **FILES).expect(0).result
     assert latest(tmp_path)["run"] == "later"
     assert any("a later snapshot" in notice for notice in ran["notices"])
+
+
+class PublishingBeside(ObjectStore):
+    """Another run is published when this one has seen `latest.json`, and is about to replace it."""
+
+    def __init__(self, url: str, other: RunManifest) -> None:
+        super().__init__(url)
+        self._others = [other]
+
+    def put(self, path: str, content: bytes) -> None:
+        while path == LATEST and self._others:
+            Published(ObjectStore(self.url)).publish(self._others.pop())
+        super().put(path, content)
+
+
+@pytest.mark.parametrize("later", ["theirs", "mine"])
+def test_of_two_runs_that_end_at_once_the_later_snapshot_is_the_latest(
+    tmp_path: Path, later: str
+) -> None:
+    url, at = f"file://{tmp_path}/files", "2026-01-01T00:00:0{}.000000Z"
+    runs = {
+        run: RunManifest(run, "shop", "id", at.format(1 + (run == later)), "", 0, 0, 0, ())
+        for run in ("mine", "theirs")
+    }
+    is_latest = Published(PublishingBeside(url, runs["theirs"])).publish(runs["mine"])
+    assert latest(tmp_path)["run"] == later
+    assert is_latest == (later == "mine")
 
 
 def test_the_latest_of_another_source_is_not_replaced(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,12 @@ def test_a_partitioned_relation_is_one_table(shop: Database, tmp_path: Path) -> 
         "create table shop.parts_2 partition of shop.parts for values from (3) to (9)",
         "insert into shop.parts select n, 'x' from generate_series(1, 5) n",
     )
+    halves = {"name": "halves", "query": "select id / 2 as half from shop.parts"}
+    path = str(spec_file(tmp_path, relations=["shop.part*", halves]))
+    env = {"WINDLASS_SOURCE": shop.url}
+    planned = windlass("plan", "-q", "-f", path, env=env).expect(0).stdout
+    assert re.search(r"shop.parts → parts: [1-9][\d.]+ kB, truncate", planned)
+    assert "halves → halves: truncate" in planned
     export(shop, tmp_path, relations="shop.part*").expect(0)
     assert len(table(tmp_path, "parts")) == 5
     assert rows(

@@ -18,7 +18,7 @@ from windlass.flows.rewrite.runs import read_rewrite_plan
 from windlass.journal import door, records, versions
 from windlass.journal.journal import Journal
 from windlass.journal.watermarks import read_watermarks, watermark_statement
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, StartedBy, State
 from windlass.model.relation import Kind, Name
 from windlass.model.rewrite import Call, Kept, Selection
 
@@ -282,7 +282,7 @@ def test_work_is_never_taken_for_done_where_the_journal_does_not_have_it(pair: P
 def test_who_has_lost_the_run_journals_nothing_more(pair: Pair) -> None:
     with pair.target.connect() as connection:
         journal = journal_of(connection)
-        records.take_over(connection, RUN, "another")
+        records.take_over(connection, RUN, StartedBy("another"))
         for work in (
             lambda: journal.once(connection, "step", "one", lambda _: {}),
             lambda: journal.fenced(connection, "step", lambda _: None),

@@ -242,7 +242,7 @@ def test_a_planted_backup_is_not_restored(messages: Database, guest: Hostile) ->
     )
     outcome = rollback(messages.url, run, ignore)
     assert outcome.state is State.REFUSED
-    assert any(guest.name in problem.message for problem in outcome.problems)
+    assert any(guest.name in problem.message for problem in outcome.reason.problems)
     assert not guest.has_won
 
 

@@ -20,6 +20,7 @@ def test_the_examples_of_the_page_run(
 ) -> None:
     pair.source.run(
         "create schema shop",
+        "create schema warehouse",
         "create table shop.item (id int primary key, name text)",
         "insert into shop.item select n, 'item ' || n from generate_series(1, 100) n",
     )

@@ -83,7 +83,7 @@ def test_what_is_no_plan_is_refused(pair: Pair, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text("[" * 5000)
     ran = windlass("migrate", "--plan", str(path), pair=pair).expect(BAD_SPEC)
-    assert "not a plan in JSON" in ran.said
+    assert "not the plan of a migration" in ran.said
 
 
 def test_an_edited_plan_is_refused_and_a_reformatted_one_is_not(pair: Pair, planned: Path) -> None:

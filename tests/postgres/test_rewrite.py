@@ -37,8 +37,8 @@ def undo(database: Database, name: str, *, force: bool = False) -> Any:
 
 def test_the_original_task_is_done_as_it_was_meant(anywhere: Database) -> None:
     outcome = done(anywhere)
-    assert outcome.counts["written"] == outcome.counts["stamped"] == 20
-    assert outcome.counts["backed up"] == 40
+    assert outcome.totals.counts["written"] == outcome.totals.counts["stamped"] == 20
+    assert outcome.totals.counts["backed up"] == 40
     changed = "product_id = 'ABCD' and exported_at > now() - interval '1 minute'"
     assert rows(anywhere, "message_id", changed) == [(n,) for n in range(2, 41, 2)]
     untouched = "product_id is null and exported_at = '2026-01-01'"
@@ -58,7 +58,7 @@ def test_nothing_selected_changes_nothing_not_even_the_backup(messages: Database
     columns = "select count(*) from pg_attribute where attrelid = 'message'::regclass"
     count = messages.value(columns)
     outcome = done(messages, {"add": {"other": {"value": 1}}})
-    assert outcome.counts["selected"] == 0
+    assert outcome.totals.counts["selected"] == 0
     assert (
         rows(messages),
         messages.rows("select ctid, * from backup.message order by 2"),
@@ -68,7 +68,7 @@ def test_nothing_selected_changes_nothing_not_even_the_backup(messages: Database
 
 def test_the_next_run_selects_nothing_as_the_rows_are_stamped(messages: Database) -> None:
     done(messages)
-    assert done(messages).counts["selected"] == 0
+    assert done(messages).totals.counts["selected"] == 0
 
 
 def test_ended_runs_do_not_fill_the_journal_for_ever(messages: Database) -> None:
@@ -177,7 +177,7 @@ def test_foreign_keys_hold_and_no_cascade_fires(messages: Database) -> None:
 def test_without_a_stamp_no_id_is_needed(messages: Database) -> None:
     messages.run("alter table message drop message_id")
     outcome = done(messages, {**PRODUCT, "stamp": None})
-    assert outcome.counts["written"] == 20 and outcome.counts["stamped"] == 0
+    assert outcome.totals.counts["written"] == 20 and outcome.totals.counts["stamped"] == 0
 
 
 # duplicates and deleting
@@ -206,7 +206,7 @@ def test_duplicates_are_dropped_as_asked(doubled: Database, wanted: Any, left: l
     outcome = done(doubled, {**PRODUCT, "drop_duplicates": wanted})
     found = doubled.rows("select body from message where product_id = 'ABCD' order by body")
     assert [row[0] for row in found] == left
-    assert outcome.counts["duplicates deleted"] == 3 - len(left)
+    assert outcome.totals.counts["duplicates deleted"] == 3 - len(left)
     assert doubled.value("select count(*) from message where base = 'b' or body = 'z'") == 2
 
 
@@ -220,7 +220,7 @@ def test_rows_with_the_key_go_only_where_asked_for_and_are_in_the_backup(
 ) -> None:
     words = {**PRODUCT, "delete": "all_with_key", "backup": "none"}
     outcome = done(doubled, words)
-    assert outcome.counts["others deleted"] == 1
+    assert outcome.totals.counts["others deleted"] == 1
     assert doubled.rows("select body from message where message_id > 1") == [("x",)]
     kept = doubled.rows("select message_id, body from backup.message order by 1, 2")
     assert kept == [(1, "x"), (1, "x"), (1, "y"), (2, "z")]
@@ -239,8 +239,9 @@ def test_of_a_large_table_only_what_is_touched_is_backed_up_unless_asked(
     messages: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check, "FULL_BACKUP_BYTES", 4096)
-    assert done(messages).counts["backed up"] == 20
-    assert done(messages, {**PRODUCT, "select": "true", "backup": "full"}).counts["backed up"] == 40
+    assert done(messages).totals.counts["backed up"] == 20
+    outcome = done(messages, {**PRODUCT, "select": "true", "backup": "full"})
+    assert outcome.totals.counts["backed up"] == 40
 
 
 @pytest.mark.parametrize("kept", ["full", "touched"])
@@ -248,10 +249,10 @@ def test_a_rollback_puts_back_what_the_run_changed(anywhere: Database, kept: str
     before = rows(anywhere)
     words = {**PRODUCT, "backup": kept, "delete": "all_with_key", "select": "message_id % 4 = 0"}
     outcome = done(anywhere, words)
-    assert outcome.counts["others deleted"] == 30 - 3
+    assert outcome.totals.counts["others deleted"] == 30 - 3
     anywhere.run("insert into message values (99, 'new', 'new', 0, '2026-01-01', null)")
     undone = undo(anywhere, outcome.run)
-    assert undone.state is State.ROLLED_BACK, undone.problems
+    assert undone.state is State.ROLLED_BACK, undone.reason
     after = rows(anywhere)
     assert after[:-1] == before and after[-1][0] == 99
     assert "product_id" not in column_names(anywhere)
@@ -285,7 +286,7 @@ def test_a_rollback_by_id_where_there_is_no_key(messages: Database) -> None:
 def refusal(database: Database, name: str) -> str:
     undone = undo(database, name)
     assert undone.state is State.REFUSED
-    return "\n".join(map(str, undone.problems))
+    return "\n".join(map(str, undone.reason.problems))
 
 
 def test_a_rollback_is_refused_with_the_reason(doubled: Database) -> None:
@@ -428,7 +429,7 @@ def test_a_guest_with_the_least_privileges_can(messages: Database, guest: str) -
         "create schema windlass authorization guest",
         "create schema backup authorization guest",
     )
-    assert done(messages, {**PRODUCT, "connection": guest}).counts["written"] == 20
+    assert done(messages, {**PRODUCT, "connection": guest}).totals.counts["written"] == 20
 
 
 def test_a_backup_of_another_role_is_reported_before_anything_is_written(
@@ -449,7 +450,7 @@ def test_an_expression_that_makes_rows_is_refused_before_anything_changes(
 ) -> None:
     before = rows(messages)
     outcome = run(messages, {"set": {"total": {"sql": "generate_series(1, 2)"}}})
-    assert outcome.state is State.STOPPED and "makes 40 rows of 20" in outcome.message
+    assert outcome.state is State.STOPPED and "makes 40 rows of 20" in outcome.reason.message
     assert rows(messages) == before
 
 
@@ -459,7 +460,7 @@ def test_a_rewrite_that_breaks_a_constraint_stops_and_the_next_is_not_held_up(
     messages.run("alter table message add check (total < 100)")
     before = rows(messages)
     outcome = run(messages, {"set": {"total": {"value": 100}}})
-    assert outcome.state is State.STOPPED and "message_total_check" in outcome.message
+    assert outcome.state is State.STOPPED and "message_total_check" in outcome.reason.message
     assert rows(messages) == before
     done(messages)
     assert left_over(messages) == []

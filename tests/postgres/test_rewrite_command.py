@@ -77,6 +77,28 @@ def test_a_plan_shows_rows_before_and_after_and_costs_and_json_shows_no_values(
     assert "body 2" not in planned.stdout and "BODY 2" not in planned.stdout
 
 
+@pytest.mark.parametrize("key", ["", "add primary key (message_id)"], ids=["none", "primary"])
+def test_a_plan_says_that_a_table_without_a_key_may_not_be_rolled_back(
+    key: str, messages: Database, tmp_path: Path
+) -> None:
+    messages.run("create table again as table message")
+    messages.run(f"alter table again {key}") if key else None
+    file = write_spec(tmp_path, "set: {body: {sql: upper(body)}}")
+    file.write_text(file.read_text().replace("table: message", "table: again"))
+    said = call(messages, "plan", "-f", str(file)).expect(DONE).stdout
+    warns = "cannot be rolled back unless message_id is different in each" in said
+    assert warns == (not key), said
+
+
+def test_a_plan_in_a_file_names_the_command_that_there_is(
+    messages: Database, tmp_path: Path
+) -> None:
+    """Only a migration takes the plan of a file."""
+    file = str(write_spec(tmp_path, "set: {body: {sql: upper(body)}}"))
+    said = call(messages, "plan", "-f", file, "-o", str(tmp_path / "p.json")).expect(DONE).stdout
+    assert said.rstrip().endswith(f"windlass rewrite -f {file}")
+
+
 def test_a_plan_says_which_expression_cannot_be_computed(
     messages: Database, tmp_path: Path
 ) -> None:

@@ -66,7 +66,7 @@ def test_a_function_changes_rows_in_batches(
 
     outcome = done(messages, call(counted, frame, batch_rows=7))
     assert sizes == [7, 7, 6]
-    assert outcome.counts["written"] == outcome.counts["stamped"] == 20
+    assert outcome.totals.counts["written"] == outcome.totals.counts["stamped"] == 20
     assert rows(messages, "message_id", "body = upper(body)") == [(n,) for n in range(2, 41, 2)]
 
 
@@ -207,8 +207,8 @@ def stopped(database: Database, words: dict[str, Any]) -> str:
     outcome = run(database, words)
     assert outcome.state is State.STOPPED, outcome
     assert rows(database) == before
-    assert "functions_of_a_test:function" in outcome.message
-    return outcome.message
+    assert "functions_of_a_test:function" in outcome.reason.message
+    return outcome.reason.message
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_function_that_fails_in_a_later_batch_is_called_again(
     said = stopped(messages, words)
     assert "KeyError in test_rewrite_functions.py, line " in said
     assert "secret value" not in said
-    assert done(messages, words).counts["written"] == 20
+    assert done(messages, words).totals.counts["written"] == 20
     assert calls == [7, 7, 7, 7, 6]
 
 

@@ -62,8 +62,8 @@ def test_a_rollback_neither_reads_nor_writes_rows_of_tables_that_inherit_since(
     messages.run("insert into kid select * from only message where message_id = 2")
     undone = rollback(messages.url, name, ignore)
     assert undone.state is State.REFUSED
-    assert f"{'public.message' if heir == 'message' else heir}: " in str(undone.problems[0])
-    assert "inherit" in str(undone.problems[0])
+    assert f"{'public.message' if heir == 'message' else heir}: " in str(undone.reason.problems[0])
+    assert "inherit" in str(undone.reason.problems[0])
     assert len(rows(messages, where="body = 'new'")) >= 20
 
 
@@ -73,7 +73,7 @@ def test_foreign_partitions_are_refused(messages: Database) -> None:
     assert "public.parted: has partitions that are foreign tables: public.far" in said
     messages.run("insert into parted values ('1', 'a', '9999-12-31')")
     words = {"set": {"base": {"sql": "upper(base)"}}, "table": "near", "select": "false"}
-    assert done(messages, words).counts["selected"] == 0
+    assert done(messages, words).totals.counts["selected"] == 0
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_rule_that_is_disabled_or_does_not_matter_is_no_obstacle(messages: Dat
         "alter table message disable rule off",
         "create rule other as on delete to message do instead nothing",
     )
-    assert done(messages).counts["written"] == 20
+    assert done(messages).totals.counts["written"] == 20
 
 
 def test_a_rollback_does_not_insert_through_a_rule(messages: Database) -> None:
@@ -107,7 +107,7 @@ def test_a_rollback_does_not_insert_through_a_rule(messages: Database) -> None:
     after = rows(messages)
     messages.run("create rule other as on insert to message do instead nothing")
     undone = rollback(messages.url, name, ignore)
-    assert undone.state is State.REFUSED and "other" in str(undone.problems[0])
+    assert undone.state is State.REFUSED and "other" in str(undone.reason.problems[0])
     assert rows(messages) == after
 
 
@@ -124,7 +124,7 @@ def test_a_key_that_does_not_hold_for_the_backup_is_not_used(key: str, messages:
                  " where message_id = 2)", f"alter table message {key}")  # fmt: skip
     now = rows(messages)
     undone = rollback(messages.url, name, ignore, force=True)
-    assert undone.state is State.REFUSED and "its key came later" in str(undone.problems[0])
+    assert undone.state is State.REFUSED and "its key came later" in str(undone.reason.problems[0])
     assert rows(messages) == now
 
 
@@ -149,7 +149,7 @@ def test_a_change_that_takes_values_from_rows_of_others_is_refused(
             words = given(lambda rows: rows.assign(k=rows["k"] + 1000), "pandas")
         outcome = run(messages, words)
         assert outcome.state is (State.STOPPED if calls else State.REFUSED)
-    said = "\n".join([outcome.message, *map(str, outcome.problems)])
+    said = "\n".join([outcome.reason.message, *map(str, outcome.reason.problems)])
     assert "public.message: changing its key would set values of other tables' rows" in said
     assert "kid_k_fkey of public.kid" in said
     assert messages.value("select count(*) from kid where k = id") == 40
@@ -163,7 +163,7 @@ def test_a_change_that_cascades_is_undone_with_it(messages: Database) -> None:
     messages.run("alter table kid drop constraint kid_k_fkey")
     messages.run("alter table kid add foreign key (k) references message (k) on update set null")
     undone = rollback(messages.url, name, ignore)
-    assert undone.state is State.REFUSED and "values of other tables" in str(undone.problems)
+    assert undone.state is State.REFUSED and "values of other tables" in str(undone.reason.problems)
     messages.run("alter table kid drop constraint kid_k_fkey")
     messages.run("alter table kid add foreign key (k) references message (k) on update cascade")
     assert rollback(messages.url, name, ignore).state is State.ROLLED_BACK
@@ -194,8 +194,8 @@ def test_what_refers_to_the_whole_refers_to_its_partitions(
 ) -> None:
     messages.run(*(one.format("set null") for one in PARTED))
     outcome = run(messages, words)
-    assert outcome.state is State.REFUSED and said in str(outcome.problems)
-    assert "kid_message_id_fkey" in str(outcome.problems)
+    assert outcome.state is State.REFUSED and said in str(outcome.reason.problems)
+    assert "kid_message_id_fkey" in str(outcome.reason.problems)
     assert messages.value("select count(message_id) from kid") == 40
 
 
@@ -208,5 +208,5 @@ def test_a_change_that_cascades_may_take_values_further_on(messages: Database) -
     )
     outcome = run(messages, {"set": {"k": {"sql": "k + 1000"}}})
     assert outcome.state is State.REFUSED
-    assert "grandkid_k_fkey of public.grandkid" in str(outcome.problems)
+    assert "grandkid_k_fkey of public.grandkid" in str(outcome.reason.problems)
     assert messages.value("select count(k) from grandkid") == 40

@@ -39,7 +39,7 @@ def test_rows_are_restored_beside_the_table_which_stays_as_it_is(
     now = rows(messages)
     outcome = restore(messages.url, name, "public.old")
     assert outcome.state is State.DONE
-    assert outcome.counts == {"restored": count}
+    assert outcome.totals.counts == {"restored": count}
     assert messages.rows("select * from old order by message_id") == before
     assert rows(messages) == now
     assert rollback(messages.url, name, ignore, force=True).state is State.ROLLED_BACK
@@ -74,7 +74,7 @@ def test_a_run_that_has_not_ended_is_not_restored_from(messages: Database) -> No
     name = messages.value("select run from windlass.run")
     outcome = restore(messages.url, name, "public.old")
     assert outcome.state is State.REFUSED
-    assert "its backup may still change" in str(outcome.problems[0])
+    assert "its backup may still change" in str(outcome.reason.problems[0])
 
 
 # in the table, beside what others have changed
@@ -91,7 +91,7 @@ def test_rows_that_others_changed_since_are_left_on_request(kept: str, messages:
     assert "--skip-changed" in said and "--force" in said
     said = windlass("rollback", name, "--yes", "--skip-changed", env=env).expect(DONE).said
     left = {"full": 4, "touched": 2}[kept]
-    assert f"{left} rows of public.message, as others have changed or deleted them since" in said
+    assert f"public.message: {left} rows not put back: changed or deleted by others since" in said
     wanted = [one for one in before if one[0] not in (3, 4, 5, 6)]
     assert rows(messages, where="message_id not in (3, 4)") == wanted
     assert rows(messages, "body", "message_id in (3, 4)") == [("theirs",), ("theirs",)]
@@ -126,7 +126,7 @@ def test_rows_that_the_run_deleted_are_told_from_those_that_others_did(
     )
     refused = rollback(messages.url, name, ignore)
     assert refused.state is State.REFUSED
-    assert "2 rows that others have changed or deleted" in str(refused.problems[0])
+    assert "2 rows that others have changed or deleted" in str(refused.reason.problems[0])
     undone = rollback(messages.url, name, ignore, skip_changed=True)
     assert undone.state is State.ROLLED_BACK
     others = f"message_id not in ({gone}, {theirs})"
@@ -158,7 +158,7 @@ def test_rows_are_not_guessed_at_that_the_run_or_others_have_deleted(messages: D
     now = rows(messages)
     outcome = rollback(messages.url, name, ignore, skip_changed=True)
     assert outcome.state is State.REFUSED
-    assert "that are gone the run has deleted" in str(outcome.problems[0])
+    assert "that are gone the run has deleted" in str(outcome.reason.problems[0])
     assert rows(messages) == now
 
 
@@ -178,7 +178,7 @@ def test_a_rollback_does_not_call_rows_restored_that_a_trigger_kept(
     now = rows(messages)
     outcome = rollback(messages.url, name, ignore)
     assert outcome.state is State.REFUSED
-    assert "a BEFORE trigger returns NULL for 1 row that" in str(outcome.problems[0])
+    assert "a BEFORE trigger returns NULL for 1 row that" in str(outcome.reason.problems[0])
     assert rows(messages) == now
 
 
@@ -195,7 +195,7 @@ def test_a_rollback_says_which_rows_triggers_have_made_different(messages: Datab
     outcome = rollback(messages.url, name, ignore)
     assert outcome.state is State.ROLLED_BACK
     assert outcome.notices == (
-        "20 rows of public.message as triggers have made them, not as in the backup",
+        "public.message: 20 rows as triggers have made them, not as in the backup",
     )
 
 
@@ -225,14 +225,14 @@ def test_as_many_backups_stay_as_the_spec_says_and_each_is_found_by_its_run(
     places = {one.run: one.kept.backup for one in status(messages.url)}
     assert places == {runs[2]: "backup.message", runs[1]: f"backup.windlass_{runs[1]}", runs[0]: ""}
     later = rollback(messages.url, runs[1], ignore)
-    assert f"run {runs[2]}, which came later" in str(later.problems[0])
+    assert f"run {runs[2]}, which came later" in str(later.reason.problems[0])
     assert restore(messages.url, runs[1], "public.old").state is State.DONE
     assert messages.rows("select * from old") == [one for one in before if one[0] == 4]
     for run in (runs[2], runs[1]):
         assert rollback(messages.url, run, ignore).state is State.ROLLED_BACK
     assert rows(messages, "message_id", "body = 'new'") == [(2,)]
     gone = rollback(messages.url, runs[0], ignore)
-    assert gone.state is State.REFUSED and "its backup is gone" in str(gone.problems[0])
+    assert gone.state is State.REFUSED and "its backup is gone" in str(gone.reason.problems[0])
 
 
 def test_a_backup_of_an_undone_run_is_the_first_to_go(messages: Database) -> None:
@@ -253,7 +253,7 @@ def test_a_rollback_names_that_of_a_later_run_which_has_written_its_rows(
     first = done(messages, words).run
     second = done(messages, {**words, "set": {"body": {"value": "newer"}}}).run
     assert rollback(messages.url, second, ignore).state is State.ROLLED_BACK
-    said = str(rollback(messages.url, first, ignore).problems[0])
+    said = str(rollback(messages.url, first, ignore).reason.problems[0])
     assert "1 row that others have changed" in said
     assert f"the rollback of {second} counts as such a change" in said
 

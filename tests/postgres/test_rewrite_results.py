@@ -44,7 +44,7 @@ def refused(database: Database, words: dict[str, Any]) -> Outcome:
     before = rows(database)
     outcome = run(database, words)
     assert outcome.state is State.STOPPED, outcome
-    assert "function functions_of_a_test:function" in outcome.message
+    assert "function functions_of_a_test:function" in outcome.reason.message
     assert rows(database) == before
     return outcome
 
@@ -61,15 +61,16 @@ def test_values_never_move_to_other_rows(
     frame: str, function: Any, messages: Database, call: Call
 ) -> None:
     outcome = refused(messages, call(function, frame, batch_rows=12))
-    assert "batch 1: it cannot be known which of its rows is which" in outcome.message
-    assert "return message_id too" in outcome.hint and "order: trusted" in outcome.hint
+    assert "batch 1: it cannot be known which of its rows is which" in outcome.reason.message
+    assert "return message_id too" in outcome.reason.hint
+    assert "order: trusted" in outcome.reason.hint
 
 
 def test_a_spec_may_trust_the_order_of_a_function(messages: Database, call: Call) -> None:
     def function(table: Any) -> Any:
         return table.select(["body"])
 
-    assert done(messages, call(function, order="trusted")).counts["written"] == 20
+    assert done(messages, call(function, order="trusted")).totals.counts["written"] == 20
 
 
 @pytest.mark.parametrize("frame", ["pandas", "polars", "arrow"])
@@ -84,8 +85,8 @@ def test_without_an_id_the_rows_numbers_are_proof(
         return kept
 
     words = {"id": None, "stamp": None, "select": "message_id <= 10"}
-    written = done(messages, {**call(function, frame, batch_rows=4), **words}).counts["written"]
-    assert written == 10
+    outcome = done(messages, {**call(function, frame, batch_rows=4), **words})
+    assert outcome.totals.counts["written"] == 10
     wanted = [(f"body {n}" + ("!" if frame == "pandas" else ""),) for n in range(1, 11)]
     assert rows(messages, "body", "message_id <= 10") == wanted
 
@@ -118,9 +119,9 @@ def test_a_value_that_does_not_fit_is_refused_with_its_row(
     column: str, value: object, said: str, messages: Database, call: Call
 ) -> None:
     outcome = refused(messages, call(late(column, value), "pandas", batch_rows=7))
-    assert said in outcome.message
-    assert str(value) not in outcome.message + outcome.hint
-    assert "has the ordinal 10 in windlass.rewrite_" in outcome.hint
+    assert said in outcome.reason.message
+    assert str(value) not in outcome.reason.message + outcome.reason.hint
+    assert "has the ordinal 10 in windlass.rewrite_" in outcome.reason.hint
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_a_value_that_does_not_fit_is_refused_with_its_row(
 def test_values_of_another_type_are_refused(
     function: Any, said: str, messages: Database, call: Call
 ) -> None:
-    assert said in refused(messages, call(function, "pandas")).message
+    assert said in refused(messages, call(function, "pandas")).reason.message
 
 
 def test_nan_that_was_there_before_stays(messages: Database, call: Call) -> None:
@@ -182,7 +183,7 @@ def twice(frame: Any) -> Any:
 def test_a_function_that_ends_otherwise_is_named(
     function: Any, said: str, messages: Database, call: Call
 ) -> None:
-    assert said in refused(messages, call(function, "pandas")).message
+    assert said in refused(messages, call(function, "pandas")).reason.message
 
 
 def test_a_module_that_leaves_when_it_is_imported_is_refused(
@@ -204,4 +205,4 @@ def test_a_column_may_have_the_name_of_the_rows_numbers_or_of_ours(
         assert set(table["ordinal"].to_pylist()) == {5}
         return table
 
-    assert done(messages, call(function)).counts["written"] == 20
+    assert done(messages, call(function)).totals.counts["written"] == 20

@@ -34,13 +34,13 @@ def messages(database: Make) -> Database:
 
 def undo(database: Database, name: str) -> None:
     undone = rollback(database.url, name, ignore)
-    assert undone.state is State.ROLLED_BACK, undone.problems
+    assert undone.state is State.ROLLED_BACK, undone.reason.problems
 
 
 def refusal(database: Database, name: str) -> str:
     undone = rollback(database.url, name, ignore)
     assert undone.state is State.REFUSED
-    return "\n".join(map(str, undone.problems))
+    return "\n".join(map(str, undone.reason.problems))
 
 
 def backup_of(database: Database) -> list[tuple[Any, ...]]:
@@ -64,12 +64,12 @@ def test_deleted_rows_come_back_when_the_write_breaks_a_constraint(
     messages.run("alter table message add check (total < 100)")
     before = rows(messages)
     outcome = run(messages, {"set": {"total": {"value": 100}}, **words})
-    assert outcome.state is State.STOPPED and "message_total_check" in outcome.message
+    assert outcome.state is State.STOPPED and "message_total_check" in outcome.reason.message
     assert any("had deleted are back" in one for one in outcome.notices)
     assert rows(messages) == before
     assert backup_of(messages) == kept
     assert left_over(messages) == []
-    assert done(messages).counts["written"] == 20
+    assert done(messages).totals.counts["written"] == 20
 
 
 def test_a_run_that_was_killed_after_it_deleted_and_cannot_write_gives_its_rows_back(
@@ -117,7 +117,7 @@ def test_a_stamp_that_fails_changes_nothing_and_does_not_hold_up_later_runs(
                  " not valid")  # fmt: skip
     before = rows(messages)
     outcome = run(messages, {"set": {"body": {"value": "new"}}})
-    assert outcome.state is State.STOPPED and "never" in outcome.message
+    assert outcome.state is State.STOPPED and "never" in outcome.reason.message
     later = {"select": "false", "set": {"body": {"value": "other"}}}
     outcome = done(messages, later)
     assert any("it had not changed a row" in notice for notice in outcome.notices)
@@ -132,7 +132,7 @@ def test_a_column_that_is_altered_before_the_stamp_does_not_have_rows_changed_tw
     steps(messages, STEPS[0], "write_rows", words)
     messages.run("alter table message alter total type numeric")
     assert step(messages, STEPS[-1], words)["stamped"] == 20
-    assert done(messages, words).counts["selected"] == 0
+    assert done(messages, words).totals.counts["selected"] == 0
 
 
 def test_an_id_that_cannot_be_compared_is_refused_before_anything_is_written(
@@ -166,7 +166,7 @@ def test_a_backup_of_another_schemas_table_is_never_dropped(messages: Database) 
     said = problems(messages, {**PRODUCT, "schema": "sales"})
     assert "backup.message: holds the backup of public.message" in said
     theirs = done(messages, {**PRODUCT, "schema": "sales", "backup_schema": "sales_backup"})
-    assert theirs.counts["written"] == 20
+    assert theirs.totals.counts["written"] == 20
     undo(messages, first)
     assert messages.value("select count(*) from sales.message where product_id = 'ABCD'") == 20
 
@@ -300,7 +300,7 @@ def test_values_that_are_too_long_are_reported_and_never_cut(
         words = {"set": {"code": {"sql": f"array['{value[0]}']" if type_.endswith("[]")
                                   else f"'{value}'::text"}}}  # fmt: skip
     outcome = run(messages, words)
-    said = outcome.message + "".join(map(str, outcome.problems))
+    said = outcome.reason.message + "".join(map(str, outcome.reason.problems))
     assert outcome.state in (State.STOPPED, State.REFUSED)
     assert "code" in said and ("too long" in said or "does not match type bit(3)" in said), said
     assert messages.value("select count(code) from message") == 0
@@ -394,7 +394,7 @@ def test_what_is_refused_after_the_run_began_is_not_said_to_have_written_nothing
     before = rows(messages)
     outcome = run(messages, {"set": {"body": {"sql": "take_place()"}}})
     assert outcome.state is State.STOPPED
-    assert "backup.message: has the name of the backup" in outcome.message
+    assert "backup.message: has the name of the backup" in outcome.reason.message
     assert rows(messages) == before
     assert messages.rows("select * from backup.message") == []
 
@@ -444,8 +444,8 @@ def test_a_run_that_another_build_has_begun_is_not_resumed(
             step(messages, "delete_rows", external_run=external_run)
         said = f"{caught.value} {caught.value.hint}"
     else:
-        outcome = run(messages)
-        said = "\n".join([outcome.message, outcome.hint, *map(str, outcome.problems)])
+        why = run(messages).reason
+        said = "\n".join([why.message, why.hint, *map(str, why.problems)])
     assert f"run {name} was begun by another build of windlass" in said
     assert "finish it or undo it with" in said
     assert rows(messages) == before
@@ -461,4 +461,4 @@ def test_a_run_that_another_build_has_done_is_shown_and_not_undone(messages: Dat
     assert "another build of windlass" in refusal(messages, name)
     assert [one.backup for one in read_left(messages.url)] == [None]
     messages.run("update message set exported_at = '9999-12-31' where message_id = 2")
-    assert done(messages).counts["written"] == 1
+    assert done(messages).totals.counts["written"] == 1

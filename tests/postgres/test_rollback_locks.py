@@ -185,8 +185,8 @@ def test_a_row_that_comes_between_two_transactions_stops_the_second(
     one_by_one.setattr(undoing, "drop_made", dropping)
     ended = roll_back(pair.target.url, run, ignore)
     assert ended.state is State.STOPPED
-    assert f"run {run} is rolled back in part: public.a: 1 row" in ended.message
-    assert f"windlass rollback {run}" in ended.hint and word("force") in ended.hint
+    assert f"run {run} is rolled back in part: public.a: 1 row" in ended.reason.message
+    assert f"windlass rollback {run}" in ended.reason.hint and word("force") in ended.reason.hint
     assert not {one.name.name for one in some if one.kind == "TABLE"} & {"a", "z"}
     assert pair.target.value("select count(*) from a") == 2
     assert "public.a" in rollback(pair, run, code=REFUSED)

@@ -10,7 +10,7 @@ import pytest
 from command import DONE, REFUSED, migrate, windlass
 from servers import Pair
 from windlass.cli.runs import detail_text
-from windlass.model.outcome import Outcome, Progress, RunDetail, RunStatus, State
+from windlass.model.outcome import Outcome, Progress, Reason, RunDetail, RunStatus, State
 from windlass.run.runs_text import statuses_text
 
 
@@ -122,7 +122,7 @@ def test_no_line_is_wider_than_eighty_columns(state: State) -> None:
 @pytest.mark.parametrize("state", list(State))
 def test_nor_is_one_of_a_run_in_detail(state: State) -> None:
     long = "a view of the target that refers to it cannot be made again, as it uses a column of it"
-    outcome = Outcome("r", state, message=long, notices=(long,))
+    outcome = Outcome("r", state, notices=(long,), reason=Reason(long))
     options = {"include": ["shop.orders", "shop.order_lines"], "existing": "replace", "jobs": 12}
     detail = RunDetail(status_of(state), outcome, "shop on h", "0.1.0", options)
     said = click.unstyle(detail_text(detail, rollback=str, width=80))

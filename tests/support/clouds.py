@@ -35,7 +35,6 @@ def s3() -> Iterator[dict[str, str]]:
     endpoint = f"http://127.0.0.1:{server.server_port}"
     env = {
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",

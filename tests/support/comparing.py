@@ -46,8 +46,8 @@ class Sides:
             columns=tuple(_columns(left, right)),
             chunks=(),
             batch="",
-            enters=left.route or right.name,
-            root=left.route,
+            enters=left.family.root or right.name,
+            root=left.family.root,
         )
         return root_pair(plan, here.server, there.server)
 

@@ -12,7 +12,7 @@ import pytest
 import windlass
 from sample_plan import LOSS, SOURCE, TARGET
 from windlass.model.event import Emit, Noticed
-from windlass.model.outcome import Outcome, RelationOutcome, State
+from windlass.model.outcome import Course, Outcome, Proof, RelationOutcome, State, Totals
 from windlass.model.past import Foreseen
 from windlass.model.snapshot import Snapshot
 from windlass.spec.migrate import Spec
@@ -32,11 +32,11 @@ OUTCOME = Outcome(
     relations=RELATIONS,
     losses=(LOSS,),
     snapshots=(Snapshot(1, "00000003-1", "2026-01-01T12:00:00+00:00", "0/1A2B3C4D"),),
-    phases={"copy_tables": 21.3, "create_indexes": 12.2, "verify": 4.1},
-    verified="full",
-    sequences=9,
     source=str(SOURCE),
     target=str(TARGET),
+    proof=Proof("full"),
+    totals=Totals(sequences=9),
+    course=Course({"copy_tables": 21.3, "create_indexes": 12.2, "verify": 4.1}),
 )
 
 

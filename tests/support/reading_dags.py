@@ -24,6 +24,7 @@ from paths import EXAMPLE_DAGS
 from windlass.errors import BadSpec, WindlassError
 from windlass.model.event import Event
 from windlass.model.flow import Flow, Item, Result, Step
+from windlass.model.outcome import StartedBy
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -189,11 +190,10 @@ class Evening:
         spec: Party,
         emit: Callable[[Event], None],
         *,
-        external_run: str,
-        external_url: str = "",
+        started_by: StartedBy,
         patient: bool = False,
     ) -> None:
-        self.spec, self.external_run = spec, external_run
+        self.spec, self.started_by = spec, started_by
         self.results: dict[str, dict[str, Result]] = defaultdict(dict)
 
     def __enter__(self) -> Self:
@@ -219,7 +219,7 @@ class Evening:
 
 
 def light_candles(run: Evening, _: Item) -> Result:
-    return {"candles": 3, "external_run": run.external_run}
+    return {"candles": 3, "external_run": run.started_by.external_run}
 
 
 def guests(run: Evening) -> list[Item]:

@@ -14,7 +14,7 @@ from windlass.flows.rewrite.context import Rewriting
 from windlass.flows.rewrite.outline import REWRITE
 from windlass.model.event import ignore
 from windlass.model.flow import ONE, Result, resolve
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, StartedBy, State
 from windlass.spec.model import validated
 from windlass.spec.rewrite import RewriteSpec
 
@@ -61,7 +61,7 @@ def done(database: Database, words: Mapping[str, Any] = PRODUCT) -> Outcome:
 def problems(database: Database, words: Mapping[str, Any] = PRODUCT) -> str:
     outcome = run(database, words)
     assert outcome.state is State.REFUSED, outcome
-    return "\n".join(map(str, outcome.problems))
+    return "\n".join(map(str, outcome.reason.problems))
 
 
 def step(
@@ -71,7 +71,7 @@ def step(
     external_run: str = "airflow migrate_to_db run_1",
 ) -> Result:
     """One step in a separate context, as a scheduler's task has it."""
-    with Rewriting(spec(database, words), external_run=external_run) as context:
+    with Rewriting(spec(database, words), started_by=StartedBy(external_run)) as context:
         result: Result = resolve(REWRITE.step(name).run)(context, ONE)
         return result
 

@@ -16,7 +16,7 @@ from windlass.errors import (
 )
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.validate.outline import VALIDATE
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, Proof, Reason, State, Totals
 from windlass.model.report import Difference, DifferenceKind, Differs
 from windlass.run.hints import way_on
 
@@ -33,6 +33,7 @@ DIFFERENCES = tuple(
     )
     for n in range(50)
 )
+DIFFERING = Proof("full", differences=DIFFERENCES)
 
 
 # ----------------------------------------------------------------------------------------- results
@@ -54,25 +55,26 @@ def test_a_good_end_shows_what_was_moved_and_proven() -> None:
 
 
 def test_what_was_not_verified_is_not_called_verified() -> None:
-    assert "Not verified." in shown(replace(OUTCOME, verified=""))
-    said = " ".join(shown(replace(OUTCOME, verified="counts")).split())
+    assert "Not verified." in shown(replace(OUTCOME, proof=Proof()))
+    said = " ".join(shown(replace(OUTCOME, proof=Proof("counts"))).split())
     assert "row counts are equal, apart from what is not carried over." in said
     assert "Content was not compared." in said
 
 
 def test_what_was_set_aside_can_be_put_back() -> None:
-    assert "ROLLBACK" in shown(replace(OUTCOME, set_aside=2))
+    assert "ROLLBACK" in shown(replace(OUTCOME, totals=Totals(set_aside=2)))
 
 
 def test_a_stopped_run_says_how_to_resume() -> None:
     hint = way_on(TargetFull("no space left", hint="make space"))
-    said = shown(replace(OUTCOME, state=State.STOPPED, message="no space left", hint=hint))
+    reason = Reason("no space left", hint)
+    said = shown(replace(OUTCOME, state=State.STOPPED, reason=reason))
     for words in ("no space left", "make space", "AGAIN"):
         assert words in said
 
 
 def test_differences_are_shown_up_to_a_limit_and_counted_beyond() -> None:
-    said = shown(replace(OUTCOME, state=State.DIFFERENT, differences=DIFFERENCES))
+    said = shown(replace(OUTCOME, state=State.DIFFERENT, proof=DIFFERING))
     assert "50 differences" in said
     assert "(id=19)" in said
     assert "(id=20)" not in said
@@ -90,7 +92,7 @@ def test_one_table_differs_and_two_differ(count: int, line: str, total: str) -> 
         replace(item, source=f"shop.r{n}", differs=Differs.ROWS if n < count else Differs.NOT)
         for n, item in enumerate(OUTCOME.relations)
     ]
-    found = replace(OUTCOME, state=State.DIFFERENT, differences=DIFFERENCES, relations=tuple(items))
+    found = replace(OUTCOME, state=State.DIFFERENT, proof=DIFFERING, relations=tuple(items))
     assert line in show.outcome_line(found, VALIDATE.words)
     assert f"30 compared, {total}\n" in shown(found)
 
@@ -105,7 +107,8 @@ def test_losses_of_one_kind_are_reported_together() -> None:
 
 def test_a_schema_difference_is_not_said_to_be_mended_by_copying() -> None:
     schema = replace(DIFFERENCES[0], kind=DifferenceKind.SCHEMA)
-    assert "REPAIR" not in shown(replace(OUTCOME, state=State.DIFFERENT, differences=(schema,)))
+    proof = Proof("full", differences=(schema,))
+    assert "REPAIR" not in shown(replace(OUTCOME, state=State.DIFFERENT, proof=proof))
 
 
 def test_the_largest_relations_are_shown_and_the_others_counted() -> None:
@@ -115,7 +118,7 @@ def test_the_largest_relations_are_shown_and_the_others_counted() -> None:
 
 
 def test_json_holds_everything_that_text_leaves_out(moves: Moves, capsys: Capture) -> None:
-    moves.answer = replace(OUTCOME, state=State.DIFFERENT, differences=DIFFERENCES)
+    moves.answer = replace(OUTCOME, state=State.DIFFERENT, proof=DIFFERING)
     assert run(["migrate", *SIDES, "--json"]) == 1
     found = stdout_json(capsys)
     assert (len(found["relations"]), len(found["differences"])) == (30, 50)
@@ -124,7 +127,7 @@ def test_json_holds_everything_that_text_leaves_out(moves: Moves, capsys: Captur
 
 def test_a_refusal_lists_every_problem_with_what_to_do(moves: Moves, capsys: Capture) -> None:
     other = replace(PROBLEM, object="extension postgis", hint="install it")
-    moves.answer = replace(OUTCOME, state=State.REFUSED, problems=(PROBLEM, other))
+    moves.answer = replace(OUTCOME, state=State.REFUSED, reason=Reason(problems=(PROBLEM, other)))
     assert run(["migrate", *SIDES]) == 3
     said = capsys.readouterr().err
     for words in ("2 problems", "nothing was written", PROBLEM.hint, "extension postgis"):
@@ -133,7 +136,7 @@ def test_a_refusal_lists_every_problem_with_what_to_do(moves: Moves, capsys: Cap
 
 def test_one_answer_to_many_problems_is_said_once(moves: Moves, capsys: Capture) -> None:
     many = tuple(replace(PROBLEM, object=f"shop.r{n}") for n in range(60))
-    moves.answer = replace(OUTCOME, state=State.REFUSED, problems=many)
+    moves.answer = replace(OUTCOME, state=State.REFUSED, reason=Reason(problems=many))
     assert run(["migrate", *SIDES]) == 3
     said = capsys.readouterr().err
     assert all(f"shop.r{n}: " in said for n in range(60))

@@ -35,7 +35,7 @@ from windlass.errors import (
     WindlassError,
 )
 from windlass.model.load import BadValue
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, Reason, State
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, Problem
 from windlass.model.wording import spelled
@@ -56,7 +56,7 @@ SAMPLES = [
     RunLost("the target restarted"),
     TargetFull("no space left", hint="make space", side="target"),
     AlreadyDone("done", item="shop.orders/0"),
-    AlreadyFinished(Outcome("20261121_0653_7f3a", State.DONE, message="finished")),
+    AlreadyFinished(Outcome("20261121_0653_7f3a", State.DONE, reason=Reason("finished"))),
     CannotResume("the source has changed", hint="begin again"),
     Different([Difference(DifferenceKind.CHANGED, "shop.orders", "not the same", {"id": "7"})]),
     ConstraintViolated("rows violate it", side="target"),

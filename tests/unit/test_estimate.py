@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from archives import Archive
 from sample_plan import ORDERS, sample_plan
-from windlass.engines.postgres.relation import CatalogRelation
+from windlass.engines.postgres.relation import CatalogRelation, Storage
 from windlass.flows.migrate.outline import MIGRATE
 from windlass.flows.migrate.speeds import work_of
 from windlass.model.plan import RelationPlan
@@ -105,8 +105,9 @@ def test_a_materialised_view_costs_what_it_reads_through_views_and_partitions() 
         name: str, kind: Kind, size: int, of: str = "", populated: bool = True
     ) -> CatalogRelation:
         root = Name("s", of) if of else None
+        storage = Storage(populated=populated)
         return CatalogRelation(
-            Name("s", name), kind, size_bytes=size, partition_of=root, populated=populated
+            Name("s", name), kind, size_bytes=size, partition_of=root, storage=storage
         )
 
     archive = Archive()

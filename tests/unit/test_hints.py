@@ -22,7 +22,7 @@ from windlass.flows.migrate.portions import UNDOING
 from windlass.flows.migrate.resuming import check_target
 from windlass.flows.registry import flow_named
 from windlass.journal.records import Line
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, Reason, State
 from windlass.run.hints import RESUME, way_on
 
 AGAIN = "windlass migrate -f shop.yaml"
@@ -53,7 +53,7 @@ def test_a_hint_says_what_ends_the_trouble(error: WindlassError, hint: str) -> N
 @pytest.mark.parametrize("state", [State.STOPPED, State.INTERRUPTED])
 @pytest.mark.parametrize(("error", "hint"), WAYS, ids=str)
 def test_the_way_on_is_said_once(error: WindlassError, hint: str, state: State, verb: str) -> None:
-    outcome = Outcome("R", state, message=str(error), hint=hint, target="new on h")
+    outcome = Outcome("R", state, target="new on h", reason=Reason(str(error), hint))
     said = click.unstyle(outcome_text(outcome, flow_named(verb).words, width=100, again=AGAIN))
     assert said.count(RESUME) + said.count("To resume:") <= 1
     assert (AGAIN in said) is (not isinstance(error, CannotResume))

@@ -8,14 +8,14 @@ from dataclasses import fields, is_dataclass
 from pydantic import TypeAdapter
 
 from sample_plan import keyset_chunks, sample_plan
-from windlass.engines.postgres.relation import CatalogRelation
+from windlass.engines.postgres.relation import CatalogRelation, Storage
 from windlass.model import chunk, plan, relation, statement
 from windlass.model.relation import Kind, Name, Relation
 
 # what only PostgreSQL's catalog and pg_dump have
 OWN = {
-    "blocks", "has_children", "loosened", "oid", "pg_dump", "populated", "relkind", "route",
-    "tid_range_scan",
+    "blocks", "family", "has_children", "loosened", "oid", "pg_dump", "populated", "relkind",
+    "storage", "text_root", "tid_range_scan",
 }  # fmt: skip
 
 
@@ -26,7 +26,8 @@ def test_a_plan_is_stored_and_read_again_whole() -> None:
 
 
 def test_a_plan_keeps_of_a_relation_what_any_engine_has() -> None:
-    found = CatalogRelation(Name("s", "t"), Kind.TABLE, identity="7", rows=3, oid=7, blocks=2)
+    storage = Storage(blocks=2)
+    found = CatalogRelation(Name("s", "t"), Kind.TABLE, identity="7", rows=3, storage=storage)
     assert found.plain == Relation(Name("s", "t"), Kind.TABLE, identity="7", rows=3)
     assert type(found.plain) is Relation
 

@@ -22,7 +22,8 @@ sys.exit(run(sys.argv[1:]))
 
 
 def windlass(*words: str, code: str = WITH_COUNT) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(SUPPORT)}
+    paths = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     call = [sys.executable, "-c", code, *words]
     return subprocess.run(call, env=env, capture_output=True, text=True)
 
@@ -59,12 +60,20 @@ def test_plan_and_spec_know_it(spec: Path) -> None:
     assert "windlass count" in hint
 
 
+def test_its_runs_are_measured(spec: Path, tmp_path: Path) -> None:
+    file = tmp_path / "windlass.prom"
+    windlass("count", "-f", str(spec), "--metrics-file", str(file), "--metrics-name", "lines")
+    assert (
+        'windlass_run_counted_rows{flow="count",name="lines",what="counted"} 3' in file.read_text()
+    )
+
+
 def test_python_and_the_tasks_of_a_scheduler_know_it(spec: Path) -> None:
     code = f"""
 from windlass.flows import registry
 registry.FLOWS["count"] = "counting.outline:COUNT"
 import windlass
-print(windlass.run_spec(windlass.read_spec({str(spec)!r})).counts)
+print(windlass.run_spec(windlass.read_spec({str(spec)!r})).totals.counts)
 print("counting.steps" in registry.modules_of_steps())
 """
     assert windlass(code=code).stdout.split("\n")[:2] == ["{'counted': 3}", "True"]

@@ -23,6 +23,7 @@ from windlass.flows.rewrite.outline import REWRITE
 from windlass.flows.validate.outline import VALIDATE
 from windlass.model.event import ignore
 from windlass.model.flow import Flow, Item, Result, Step, resolve
+from windlass.model.outcome import StartedBy
 from windlass.run.local import run_flow
 
 FLOWS = [MIGRATE, VALIDATE]
@@ -127,7 +128,7 @@ def test_items_are_listed_by_a_function_of_the_flow_s_context(
 @every_flow
 def test_a_context_is_made_of_a_spec_a_listener_and_who_calls(flow: Flow[Any]) -> None:
     inspect.signature(resolve(flow.context)).bind(
-        resolve(flow.spec), ignore, external_run="airflow"
+        resolve(flow.spec), ignore, started_by=StartedBy("airflow"), patient=True
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windlass.engines.postgres.relation import CatalogRelation
+from windlass.engines.postgres.relation import CatalogRelation, Family, Storage
 from windlass.model.chunk import BlockRange, Chunk, KeyRange, NullKeys, Range, Whole
 from windlass.model.relation import Column, Kind, Name, Relation
 from windlass.planning.chunks import (
@@ -34,17 +34,16 @@ def relation(
     name: str = "orders",
     nullable: Sequence[str] = (),
     tid_range_scan: bool = True,
-    route: Name | None = None,
+    root: Name | None = None,
 ) -> CatalogRelation:
     return CatalogRelation(
         Name("shop", name),
         Kind.TABLE,
         tuple(Column(part, "integer", not_null=part not in nullable) for part in key),
         key=key,
-        blocks=blocks,
         size_bytes=size_bytes,
-        route=route,
-        tid_range_scan=tid_range_scan,
+        storage=Storage(blocks, tid_range_scan),
+        family=Family(root=root),
     )
 
 
@@ -155,7 +154,7 @@ METHODS = [
 def test_a_relation_is_cut_by_what_was_asked_for_if_it_can_be(
     chunk_by: ChunkBy, cut: CatalogRelation, kind: type[Range]
 ) -> None:
-    chunks = split(cut, chunk_by, MB, tens, blocks=cut.divisible_blocks)
+    chunks = split(cut, chunk_by, MB, tens, blocks=cut.storage.divisible_blocks)
     assert {type(chunk.range) for chunk in chunks} == {kind}
 
 
@@ -181,7 +180,7 @@ def test_every_row_lands_in_exactly_one_chunk(
     cut = relation(size_bytes, blocks, key, nullable=nullable, tid_range_scan=tid_range_scan)
     block, id_ = row
     values: Key = (id_ if nullable else id_ or 0, 1)
-    chunks = split(cut, chunk_by, MB, tens, blocks=cut.divisible_blocks)
+    chunks = split(cut, chunk_by, MB, tens, blocks=cut.storage.divisible_blocks)
     found = [
         chunk
         for chunk in chunks
@@ -198,7 +197,7 @@ def test_every_row_lands_in_exactly_one_chunk(
 @given(size_bytes=st.integers(0, 500 * MB), chunk_size_bytes=st.integers(1 << 16, 64 * MB))
 def test_chunks_are_at_most_of_the_size_asked_for(size_bytes: int, chunk_size_bytes: int) -> None:
     cut = relation(size_bytes, blocks=size_bytes // 8192)
-    chunks = split(cut, ChunkBy.AUTO, chunk_size_bytes, tens, blocks=cut.blocks)
+    chunks = split(cut, ChunkBy.AUTO, chunk_size_bytes, tens, blocks=cut.storage.blocks)
     assert all(chunk.size_bytes <= chunk_size_bytes for chunk in chunks)
     assert 0 <= size_bytes - sum(chunk.size_bytes for chunk in chunks) < len(chunks)
 
@@ -222,13 +221,14 @@ def planned(relations: Sequence[CatalogRelation]) -> list[tuple[str, tuple[Chunk
     """As the planner does it: largest first, each relation's chunks beside its batch."""
     ordered = sorted(relations, key=lambda one: -one.size_bytes)
     chunks = [
-        split(one, ChunkBy.AUTO, 4 * MB, tens, blocks=one.divisible_blocks) for one in ordered
+        split(one, ChunkBy.AUTO, 4 * MB, tens, blocks=one.storage.divisible_blocks)
+        for one in ordered
     ]
     return list(zip(batches(ordered, roots_of(ordered)), chunks, strict=True))
 
 
 def roots_of(relations: Iterable[CatalogRelation]) -> dict[Name, Name]:
-    return {one.name: one.route for one in relations if one.route}
+    return {one.name: one.family.root for one in relations if one.family.root}
 
 
 def of_sizes(sizes: Sequence[tuple[int, int]]) -> list[CatalogRelation]:
@@ -238,7 +238,7 @@ def of_sizes(sizes: Sequence[tuple[int, int]]) -> list[CatalogRelation]:
             size,
             blocks=size // 8192,
             name=f"t{number}",
-            route=Name("shop", f"root {root}") if root else None,
+            root=Name("shop", f"root {root}") if root else None,
         )
         for number, (size, root) in enumerate(sizes)
     ]
@@ -321,6 +321,6 @@ def test_small_relations_do_not_wait_for_a_large_one() -> None:
 def test_partitions_that_enter_at_one_root_are_one_batch(relations: list[CatalogRelation]) -> None:
     found = zip(relations, batches(relations, roots_of(relations)), strict=True)
     assert all(
-        (batch == str(one.route)) if one.route else not batch.startswith('shop."root')
+        (batch == str(one.family.root)) if one.family.root else not batch.startswith('shop."root')
         for one, batch in found
     )

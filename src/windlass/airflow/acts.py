@@ -21,7 +21,7 @@ from windlass.airflow.work import log, log_event
 from windlass.errors import Different, Refused, WindlassError
 from windlass.flows.registry import RESTORE, ROLLBACK, flow_named
 from windlass.model.flow import Result, Words
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import A_COMMAND, Outcome, StartedBy, State
 from windlass.model.repair import Change, Forecast, Repairing
 from windlass.model.report import Problem
 from windlass.run.hints import SAME
@@ -46,8 +46,7 @@ class Order:
     params: Mapping[str, Any]
     where: Any
     foreseen: Result = field(default_factory=dict)
-    external_run: str = ""
-    external_url: str = ""
+    started_by: StartedBy = A_COMMAND
 
     @property
     def run(self) -> str:
@@ -191,7 +190,7 @@ def repair(order: Order) -> Result:
 
 def _verify(order: Order, confirm: Callable[[Forecast], None]) -> Outcome:
     kinds = frozenset(Change(one) for one in order.params.get("kinds") or Change)
-    how = Repairing(kinds, confirm, order.external_run, order.external_url)
+    how = Repairing(kinds, confirm, order.started_by)
     return api.verify(order.where, log_event, repair=how)
 
 
@@ -229,21 +228,21 @@ def _ended(outcome: Outcome, words: Words) -> Result:
     """Raises:
     Refused, Different, Stopped: what was asked for is not done.
     """
-    if outcome.problems:
-        raise Refused(outcome.problems)
+    if outcome.reason.problems:
+        raise Refused(outcome.reason.problems)
     if outcome.state in (State.DIFFERENT, State.LOSSY):
-        raise Different(outcome.differences, {"run": outcome.run}, losses=outcome.losses)
+        raise Different(outcome.proof.differences, {"run": outcome.run}, losses=outcome.losses)
     if outcome.state not in (State.DONE, State.ROLLED_BACK):
-        hint = outcome.hint.replace(SAME, "clear this task")
-        raise Stopped(outcome.message or str(outcome.state), hint=hint)
+        hint = outcome.reason.hint.replace(SAME, "clear this task")
+        raise Stopped(outcome.reason.message or str(outcome.state), hint=hint)
     return {
         TEXT: "\n".join(block_lines(outcome, words)),
         "run": outcome.run,
         "state": str(outcome.state),
         "seconds": outcome.seconds,
-        "repaired": outcome.repaired,
-        "already": outcome.already,
-        "message": outcome.message,
-        "counts": dict(outcome.counts),
+        "repaired": outcome.course.repaired,
+        "already": outcome.course.already,
+        "message": outcome.reason.message,
+        "counts": dict(outcome.totals.counts),
         "notices": list(outcome.notices),
     }

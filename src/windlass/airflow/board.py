@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.airflow.links import run_url
 from windlass.model.flow import ONE, Result, Step
+from windlass.model.outcome import StartedBy
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
@@ -30,14 +31,9 @@ class Board:
     group: str = ""  # the id of the task group that is the flow; empty: the DAG is
 
     @property
-    def external_run(self) -> str:
-        """The id of this run in our journal: several groups of one DAG run are several runs."""
-        return external_run(self.ti, self.group)
-
-    @property
-    def external_url(self) -> str:
-        """The address of this run in the web UI; empty if Airflow does not know it."""
-        return run_url(self.ti.dag_id, self.ti.run_id)
+    def started_by(self) -> StartedBy:
+        """This run, for our journal: several groups of one DAG run are several runs."""
+        return started_by(self.ti, self.group)
 
     def result(self, task: str) -> Result | None:
         """The result of a task that is not mapped; None before it has returned one."""
@@ -150,9 +146,11 @@ class Board:
         return sorted(task for task, state in self.states().items() if state == "failed")
 
 
-def external_run(ti: Any, part: str = "") -> str:
-    """The id in our journal of a DAG run, or of a part of it: a task group or a task."""
-    return " ".join(filter(None, ("airflow", ti.dag_id, ti.run_id, part)))
+def started_by(ti: Any, part: str = "") -> StartedBy:
+    """A DAG run, or a part of it: a task group or a task. Its address in the web UI is empty if
+    Airflow does not know it."""
+    run = " ".join(filter(None, ("airflow", ti.dag_id, ti.run_id, part)))
+    return StartedBy(run, run_url(ti.dag_id, ti.run_id))
 
 
 def _skip(tasks: list[str | tuple[str, int]]) -> None:

@@ -83,7 +83,16 @@ def is_bigquery(words: Mapping[str, Any]) -> bool:
 
 
 def read_spec(spec: SpecLike) -> dict[str, Any]:
-    return dict(spec) if isinstance(spec, Mapping) else read_yaml(Path(spec))
+    """Raises:
+    BadSpec: the file cannot be read.
+    """
+    if isinstance(spec, Mapping):
+        return dict(spec)
+    path = Path(spec)
+    if not path.is_absolute() and not path.exists():
+        beside = f'Path(__file__).with_name("{path.name}")'  # an import error shows no hint
+        raise BadSpec([f"{path}: not in {Path.cwd()}; for a file beside the DAG's give {beside}"])
+    return read_yaml(path)
 
 
 def has_password(address: str) -> bool:

@@ -12,7 +12,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from windlass.airflow.board import external_run, small
+from airflow.sdk.exceptions import AirflowSkipException
+
+from windlass.airflow.board import small, started_by
 from windlass.airflow.checking import (
     PLACED,
     SpecLike,
@@ -25,7 +27,7 @@ from windlass.airflow.clouds import WAREHOUSE
 from windlass.airflow.findings import MOST_SHOWN, difference_lines, lines_of
 from windlass.airflow.form import as_key
 from windlass.airflow.lineage import Traced, arrived_of
-from windlass.airflow.links import ReportLink, run_url
+from windlass.airflow.links import ReportLink
 from windlass.airflow.operators import WindlassOperator, give_up, push_problems, read_words
 from windlass.airflow.params import STANDING
 from windlass.errors import BadSpec, Refused, WindlassError
@@ -85,7 +87,9 @@ class RunOperator(CommandOperator):
     def execute(self, context: Context) -> Any:
         with self._explained(context):
             outcome = self._command(context)
-        return self._result(context, replace(outcome, hint=outcome.hint.replace(RESUME, _RESUME)))
+        hint = outcome.reason.hint.replace(RESUME, _RESUME)
+        reason = replace(outcome.reason, hint=hint)
+        return self._result(context, replace(outcome, reason=reason))
 
     @abstractmethod
     def _command(self, context: Context) -> Outcome:
@@ -119,7 +123,7 @@ class RunOperator(CommandOperator):
     def _lines(self, outcome: Outcome) -> Iterator[str]:
         from windlass.airflow.ending import block_lines
 
-        return iter(()) if outcome.problems else block_lines(outcome, self.words)
+        return iter(()) if outcome.reason.problems else block_lines(outcome, self.words)
 
     def _report(self, context: Context, result: Mapping[str, Any], lines: Sequence[str]) -> None:
         from windlass.airflow.reports import write_report
@@ -141,12 +145,13 @@ class RunOperator(CommandOperator):
 
 def _problems(outcome: Outcome) -> list[str]:
     """One line for each thing that is wrong."""
-    if outcome.problems:
-        return list(lines_of(Refused(outcome.problems)))
-    if outcome.differences or outcome.state is State.LOSSY:
-        found = difference_lines(outcome.differences, outcome.losses)
-        return found if outcome.differences else [outcome.message, *found]
-    return list(lines_of(WindlassError(outcome.message or str(outcome.state), hint=outcome.hint)))
+    reason, differences = outcome.reason, outcome.proof.differences
+    if reason.problems:
+        return list(lines_of(Refused(reason.problems)))
+    if differences or outcome.state is State.LOSSY:
+        found = difference_lines(differences, outcome.losses)
+        return found if differences else [reason.message, *found]
+    return list(lines_of(WindlassError(reason.message or str(outcome.state), hint=reason.hint)))
 
 
 def _part(context: Context) -> str:
@@ -177,8 +182,7 @@ class _SpecOperator(Traced, RunOperator):
         outcome = run_spec(
             self._read_spec(),
             metrics.counting(log_event),
-            external_run=external_run(ti, _part(context)),
-            external_url=run_url(ti.dag_id, ti.run_id),
+            started_by=started_by(ti, _part(context)),
             opened=opened.append,
             **self._given(),
         )
@@ -302,10 +306,7 @@ class VerifyOperator(_TwoSides):
 
         spec: Any = self._read_spec()
         ti = context["ti"]
-        how = Repairing(
-            external_run=external_run(ti, _part(context)),
-            external_url=run_url(ti.dag_id, ti.run_id),
-        )
+        how = Repairing(started_by=started_by(ti, _part(context)))
         outcome = verify(spec, log_event, repair=how if self.repair else None)
         Metrics(flow_named(self.flow_name), ti.dag_id).end(outcome)
         return outcome
@@ -410,41 +411,58 @@ class PlanOperator(CommandOperator):
 
 class RollbackOperator(RunOperator):
     """Undoes a run. `run` is its id, or the result of the operator that made it, such as
-    ``migrate.output``. `target_conn_id` is the database that holds the run's journal: the target of
-    a migration, the database of a rewrite.
+    ``migrate.output``; if that has begun no run, there is nothing to undo, and the task is skipped.
+    `target_conn_id` is the database that holds the run's journal: the target of a migration, the
+    database of a rewrite. Of an export `to` is where its files are, and `store_conn_id` has the
+    credentials for it.
 
     Raises:
-        BadSpec: `force` and `skip_changed` are both given.
+        BadSpec: `force` and `skip_changed` are both given, or a spec is, which a rollback has not.
     """
 
-    template_fields = (*CommandOperator.template_fields, "run")
+    template_fields = (*CommandOperator.template_fields, "run", "to")
 
     def __init__(
         self,
         *,
         run: Any,
         target_conn_id: str = "postgres_target",
+        to: str = "",
+        store_conn_id: str = "",
         force: bool = False,
         skip_changed: bool = False,
         **kwargs: Any,
     ) -> None:
+        faults = []
         if force and skip_changed:
-            raise BadSpec(["force and skip_changed exclude each other"])
-        super().__init__(connections={"target": target_conn_id}, **kwargs)
-        self.run = run
+            faults.append("force and skip_changed exclude each other")
+        if "spec" in kwargs:
+            faults.append("spec: a rollback has none; give target_conn_id, or `to` of an export")
+        if store_conn_id and not to:
+            faults.append("store_conn_id: is for the files of an export, and `to` is not given")
+        if faults:
+            raise BadSpec(faults)
+        where = {"target_conn_id": target_conn_id}
+        if to:
+            where = {"store_conn_id": store_conn_id} if store_conn_id else {}
+        super().__init__(connections=where, **kwargs)
+        self.run, self.to = run, to
+        self.is_of_task = hasattr(run, "iter_references")  # the result of another task
         self.force, self.skip_changed = force, skip_changed
 
     def _command(self, context: Context) -> Outcome:
-        from windlass.airflow.connections import address_of
+        from windlass.airflow.past_forms import journal_of
         from windlass.airflow.work import log_event
         from windlass.api import rollback
 
+        if self.run is None and self.is_of_task:
+            raise AirflowSkipException("the task that would have made the run has begun none")
         run = self.run.get("run") if isinstance(self.run, Mapping) else self.run
         if not run or run == "None":  # as Jinja renders what is not there
             hint = "give the result of the task that made it, or the id that its summary has"
             raise WindlassError("no run to roll back", hint=hint)
         return rollback(
-            address_of(self.connections["target"]),
+            journal_of({**self.connections, "to": self.to}, {}),
             str(run),
             log_event,
             force=self.force,

@@ -11,7 +11,7 @@ import click
 from windlass.airflow.findings import REPAIR_DAG, ROLLBACK_DAG
 from windlass.errors import Different
 from windlass.model.flow import Words
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import NO_REASON, Outcome, Reason, State
 from windlass.run.summary import Elsewhere, summary_text
 
 WIDTH = 100
@@ -21,7 +21,7 @@ WIDTH = 100
 class Reports(Protocol):
     """A context that knows what its whole run has done."""
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome: ...
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome: ...
 
 
 def outcome_of(context: Any, error: Different | None = None) -> Outcome:
@@ -31,7 +31,7 @@ def outcome_of(context: Any, error: Different | None = None) -> Outcome:
     elif error.differences:
         found = context.outcome(State.DIFFERENT)
     else:
-        found = context.outcome(State.LOSSY, str(error))
+        found = context.outcome(State.LOSSY, Reason(str(error)))
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from windlass.model.wording import PASSWORD
 from windlass.spec.choices import Existing
-from windlass.spec.fields.entry import Entry, Kind, Section
+from windlass.spec.fields.entry import EVERY_FLOW, Entry, Kind, Section
 from windlass.spec.fields.migrate import MIGRATE
 
 TEXT_OR_NONE: Mapping[str, Any] = {"type": ["null", "string"]}
@@ -123,8 +123,9 @@ SELECTION: Mapping[str, tuple[FormField, ...]] = {
 
 # Options whose fields have other names or bounds, and options without a field: the two databases,
 # which are connections; what every DAG run does alike (block ranges, whose size follows from their
-# number, and patterns that may match nothing today); and what needs a separate DAG (half a
-# migration, another session's snapshot).
+# number, and patterns that may match nothing today); what needs a separate DAG (half a migration,
+# another session's snapshot); and where metrics go: whoever may trigger a run could have a worker
+# write anywhere, or send its login to any server.
 NAMED: Mapping[str, tuple[FormField, ...]] = {
     **SELECTION,
     "source": (),
@@ -135,6 +136,7 @@ NAMED: Mapping[str, tuple[FormField, ...]] = {
     "chunk-size": (),
     "snapshot": (),
     "allow-unmatched": (),
+    **{entry.word: () for entry in EVERY_FLOW},
     "existing": (
         FormField(
             name="drop_existing_tables",

@@ -23,6 +23,7 @@ from windlass.airflow.findings import lines_of
 from windlass.airflow.pools import NoSlot, PoolWatch
 from windlass.errors import Interrupted, WindlassError
 from windlass.model.flow import Result, Step
+from windlass.model.outcome import StartedBy
 from windlass.spec.model import validated
 
 log = logging.getLogger("windlass.airflow.holder")  # also where this is the main module
@@ -88,7 +89,7 @@ class RemoteBoard:
 
     def __init__(self, parent: Parent, order: Order) -> None:
         self._parent = parent
-        self.external_run, self.external_url = order.external_run, order.external_url
+        self.started_by = StartedBy(order.external_run, order.external_url)
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
         found: Mapping[str, Result] = self._parent.ask("ask", ["results", step.name])

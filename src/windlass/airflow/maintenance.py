@@ -63,7 +63,7 @@ class ActOperator(WindlassOperator):
             seen = board.result(self.approved_by) if self.approved_by else None
             foreseen = {} if params.get("yes") else seen or {}
             where: Any = resolve(self.where)(params, self.given)
-            order = Order(params, where, foreseen, board.external_run, board.external_url)
+            order = Order(params, where, foreseen, board.started_by)
             if seen and seen.get(NEEDLESS):
                 log_lines(seen[TEXT])
                 return seen

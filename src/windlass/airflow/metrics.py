@@ -1,5 +1,8 @@
 """Metrics of runs, through Airflow's own: one setting there chooses StatsD, OpenTelemetry or none.
 
+Their numbers and names are those of `windlass.metrics.families`, with dots. What a spec's
+`metrics-file` and `pushgateway` ask for is beside these, and made from the same outcome.
+
 Every metric has the tags `dag_id` and `flow`. Receivers of plain StatsD take no tags, so each is
 sent under a second name as well, which ends with the DAG's id; as with Airflow's own metrics,
 ``[metrics] legacy_names_on = False`` leaves those out.
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from windlass.metrics.families import numbers
 from windlass.model.event import Emit, Event, ItemFinished
 from windlass.model.flow import Flow
 from windlass.model.outcome import Outcome
@@ -19,6 +23,7 @@ from windlass.model.outcome import Outcome
 ROWS, BYTES = "windlass.rows", "windlass.bytes"  # counted while they are copied
 RUN_ROWS, RUN_BYTES = "windlass.run.rows", "windlass.run.bytes"
 RUN_SECONDS, RUN_DIFFERENCES = "windlass.run.seconds", "windlass.run.differences"
+RUN_LOSSES = "windlass.run.losses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,9 @@ class Metrics:
 
     def end(self, outcome: Outcome) -> None:
         """Send what the whole run has done."""
-        stats = _stats()
-        rows = outcome.rows or outcome.counts.get("written", 0)
-        differing = max(len(outcome.differences), sum(outcome.differing_rows.values()))
-        self._send(stats.gauge, RUN_ROWS, rows)
-        self._send(stats.gauge, RUN_BYTES, outcome.bytes)
-        self._send(stats.gauge, RUN_DIFFERENCES, differing)
+        stats, found = _stats(), numbers(outcome)
+        for name in (RUN_ROWS, RUN_BYTES, RUN_LOSSES, RUN_DIFFERENCES):
+            self._send(stats.gauge, name, found[name.removeprefix("windlass.run.")])
         self._send(stats.timing, RUN_SECONDS, timedelta(seconds=outcome.seconds))
 
     def _send(self, send: Callable[..., None], name: str, value: float | timedelta) -> None:

@@ -113,11 +113,14 @@ class FlowOperator(WindlassOperator):
         from windlass.airflow.connections import addresses
         from windlass.airflow.metrics import Metrics
         from windlass.airflow.work import SLOT_SECONDS, Part, log_event
+        from windlass.run.measuring import check as check_measuring
 
         flow: Any = resolve_place(self.flow)
         words = self.spec_words(context)
         words |= addresses({key: words[key] for key in self.connections})
         spec = read_words(flow.spec, with_logins(words))
+        if self.step == flow.steps[0].name:
+            check_measuring(spec)
         return Part(
             flow,
             flow.step(self.step),
@@ -332,10 +335,13 @@ class EndOperator(Traced, StepOperator):
     def _observe(self, context: Context, part: Part) -> None:
         """Send the run's metrics, and keep its lineage for OpenLineage."""
         from windlass.airflow.metrics import Metrics
+        from windlass.run.measuring import send
 
         self.arrived = part.arrived
         if part.outcome:
             Metrics(part.flow, context["ti"].dag_id).end(part.outcome)
+            for notice in send(part.flow.name, part.spec, part.outcome):
+                log.warning("%s", notice)
 
     def _report(self, context: Context, part: Part, result: Mapping[str, Any]) -> None:
         """Log the block that the command line prints at the end of such a run, and write it into

@@ -15,7 +15,7 @@ import logging
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -184,8 +184,7 @@ class HoldTrigger(BaseTrigger):
             yield TriggerEvent({"failed": failure(error), "was_held": False})
             return
         words = {**self.order["words"], **found}
-        own = {"external_run": board.external_run, "external_url": board.external_url}
-        order = Order(**{**self.order, **own, "words": words})
+        order = Order(**{**self.order, **asdict(board.started_by), "words": words})
         async with _holder() as process:
             end = await self._converse(process, board, order)
         yield TriggerEvent(end)

@@ -271,11 +271,7 @@ class Part:
 
     def _context(self) -> Held:
         context: Held = resolve(self.flow.context)(
-            self.spec,
-            self.emit,
-            external_run=self.board.external_run,
-            external_url=self.board.external_url,
-            patient=True,
+            self.spec, self.emit, started_by=self.board.started_by, patient=True
         )
         return context
 

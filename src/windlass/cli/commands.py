@@ -56,7 +56,8 @@ def windlass() -> None:
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the plan into FILE, as JSON; `migrate --plan FILE` runs just that.",
+    help="Write the plan into FILE, as JSON; `migrate --plan FILE` runs just that, if it is of a"
+    " migration.",
 )
 @options.takes(*options.OUTPUT)
 @click.pass_obj
@@ -326,8 +327,8 @@ def clean(voice: Voice, /, run: str, yes: bool, **words: Any) -> int:
 def export(voice: Voice, /, run: str, restart: bool, dry_run: bool, **words: Any) -> int:
     """Write tables into an object store, and load them into a warehouse.
 
-    Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery or PostgreSQL.
-    The source is only read, in one snapshot; see docs/export.md for the spec file.
+    Files are Parquet or CSV below `to`; the warehouse is a DuckDB file, BigQuery, PostgreSQL or
+    Iceberg. The source is only read, in one snapshot; see docs/export.md for the spec file.
     """
     from windlass import api
 

@@ -35,7 +35,7 @@ class Differing:
 
     def finish(self, outcome: Outcome) -> None:
         """Add the other differences: definitions, counts, sequences, large objects."""
-        for difference in outcome.differences:
+        for difference in outcome.proof.differences:
             if difference.kind not in _ROWS:
                 self.add(difference)
         self._file.flush()

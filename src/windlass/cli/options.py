@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from windlass.spec.fields.entry import Entry, Kind, Section
+from windlass.spec.fields.entry import EVERY_FLOW, Entry, Kind, Section
 from windlass.spec.fields.export import EXPORT as EXPORT_FIELDS
 from windlass.spec.fields.load import LOAD as LOAD_FIELDS
 from windlass.spec.fields.migrate import MIGRATE
@@ -99,7 +99,8 @@ def of_flow(entries: Iterable[Entry]) -> tuple[Option[Any], ...]:
     only be given in a file."""
     kept = list(entries)
     some = _with_file(kept, option)
-    if all(one.option is None or one.section is Section.DATABASES for one in kept):
+    own = [one for one in kept if one not in EVERY_FLOW]
+    if all(one.option is None or one.section is Section.DATABASES for one in own):
         text = "YAML file that says what to do (see `windlass spec`)."
         file = click.option("-f", "--file", metavar="SPEC", type=_FILE, required=True, help=text)
         return tuple(file if one is FILE else one for one in some)
@@ -180,8 +181,8 @@ def _hidden(voice: Voice, spec: SpecModel) -> SpecModel:
     return spec
 
 
-# what can be given with a plan, which has its own options: who runs it and how fast
-BESIDE_A_PLAN = {"source", "target", "file", "jobs"}
+# what can be given with a plan, which has its own options: who runs it, how fast, and who is told
+BESIDE_A_PLAN = {"source", "target", "file", "jobs", *(one.key for one in EVERY_FLOW)}
 
 
 def read_reviewed(path: Path, words: dict[str, Any]) -> Reviewed:

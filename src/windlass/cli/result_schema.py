@@ -44,6 +44,7 @@ def schema() -> Schema:
     definitions = {**found.pop("$defs"), "Outcome": found}
     for name, definition in definitions.items():
         _describe(name, definition)
+    found["properties"] = _side_by_side(definitions)
     found["properties"].update(_added(), exit_code=_EXITS)
     _rename(definitions["Loss"], "kind", "class")
     for definition in definitions.values():
@@ -56,6 +57,15 @@ def schema() -> Schema:
         "anyOf": [{"$ref": "#/$defs/Outcome"}, {"$ref": "#/$defs/Error"}],
         "$defs": {**dict(sorted(definitions.items())), "Error": _error()},
     }
+
+
+def _side_by_side(definitions: dict[str, Schema]) -> Schema:
+    """The fields of an outcome with those of its parts, as `as_dict` gives them."""
+    own: Schema = definitions["Outcome"]["properties"]
+    flat = {key: one for key, one in own.items() if key not in outcome.PARTS}
+    for part in outcome.PARTS.values():
+        flat |= definitions.pop(part.__name__)["properties"]
+    return {name: flat[name] for name in outcome.Outcome("", outcome.State.DONE).as_dict()}
 
 
 def _added() -> Schema:

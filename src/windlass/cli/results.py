@@ -27,10 +27,10 @@ def report_plan(voice: Voice, made: Planned, verb: str, form: str, output: Path 
 
     exit_code = Exit.REFUSED if made.problems else Exit.DONE
     again, restart = voice.command(verb), voice.command(verb, "--restart")
-    if output:
-        again = voice.planned_command(output)
     if output or form == "json" or voice.json:
         made_json = all_spelled(made.as_json(), as_option)
+        if output and "fingerprint" in made_json:  # of a plan that can be run as it is
+            again = voice.planned_command(output)
         document = {**made_json, "exit_code": int(exit_code), "next": again}
     if output:
         from windlass.planning.reviewed import write_plan
@@ -61,7 +61,7 @@ def report_outcome(
     from windlass.run import summary
 
     voice.before_result()
-    if voice.json and rows and any(one.rows for one in outcome.differences):
+    if voice.json and rows and any(one.rows for one in outcome.proof.differences):
         voice.result_json(show.outcome_json(outcome), differences=rows.lines())
         return EXIT_OF[outcome.state]
     if voice.json:

@@ -28,13 +28,12 @@ def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
 
 
 def detail_json(detail: RunDetail) -> dict[str, object]:
-    outcome = dataclasses.asdict(detail.outcome) if detail.outcome else None
     return {
         **detail.status.as_dict(),
         "target": detail.target,
         "version": detail.version,
         "options": detail.options,
         "steps": [dataclasses.asdict(step) for step in detail.steps],
-        "outcome": outcome,
+        "outcome": detail.outcome.as_dict() if detail.outcome else None,
         "exit_code": 0,
     }

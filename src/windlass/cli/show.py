@@ -31,10 +31,10 @@ def outcome_text(
 ) -> str:
     """The end of a run. `again`, `repair` and `rollback` are command lines to name; `line_width`
     is that of the terminal where problems are shown."""
-    if outcome.problems:
-        message = outcome.message or refusal(outcome.problems)
+    if outcome.reason.problems:
+        message = outcome.reason.message or refusal(outcome.reason.problems)
         return text_of(
-            Ending(EXIT_OF[outcome.state], message, outcome.hint, outcome.problems),
+            Ending(EXIT_OF[outcome.state], message, outcome.reason.hint, outcome.reason.problems),
             width=line_width,
         )
     return summary_text(
@@ -51,9 +51,9 @@ def outcome_text(
 def outcome_line(outcome: Outcome, words: Words) -> str:
     """The end of a run under ``-q``."""
     lines = [headline(outcome, words, 1000), *why(outcome, 1000)]
-    if outcome.resumed:
+    if outcome.course.resumed:
         lines.append(f"  An earlier run was resumed: {outcome.run}.")
-    if outcome.repaired:
+    if outcome.course.repaired:
         lines.append(f"  Repaired by run {outcome.run}; windlass rollback {outcome.run} undoes it.")
     if outcome.state is State.DIFFERENT:
         names = [item.source for item in outcome.relations if item.differs]

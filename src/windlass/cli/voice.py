@@ -177,14 +177,15 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
 
 
 def _without(words: Sequence[str], flags: set[str]) -> list[str]:
-    """The words without those flags, ``-q``, ``-v`` and ``--format``, which only suit one verb."""
+    """The words without those flags, ``-q``, ``-v``, ``--format`` and ``--output``, which only
+    suit one verb."""
     kept: list[str] = []
     before = ""
     for word in words:
         if not (
             word in flags
-            or "--format" in (word, before)
-            or re.fullmatch(r"-[qv]+|--format=.*", word)
+            or {word, before} & {"--format", "--output", "-o"}
+            or re.fullmatch(r"-[qv]+|(--format|--output)=.*", word)
         ):
             kept.append(word)
         before = word

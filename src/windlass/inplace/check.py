@@ -365,7 +365,9 @@ class _Checking:
             found: object = resolve(spec.function)
         except (Exception, SystemExit) as error:  # whatever its module raises when it is imported
             message = f"cannot be imported: {type(error).__name__}: {error}"
-            self.refuse(f"function {spec.function}", message, "its folder has to be in PYTHONPATH")
+            is_away = isinstance(error, ModuleNotFoundError)
+            hint = "its folder has to be in PYTHONPATH" if is_away else "see the function's module"
+            self.refuse(f"function {spec.function}", message, hint)
         else:
             if not callable(found):
                 self.refuse(f"function {spec.function}", "is not a function")

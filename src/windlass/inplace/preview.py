@@ -14,6 +14,7 @@ from windlass.inplace.access import enter
 from windlass.inplace.backup import place_of
 from windlass.inplace.check import plan_rewrite
 from windlass.inplace.costs import Costs, read_costs
+from windlass.inplace.deleted import read_keys
 from windlass.inplace.keeping import surplus
 from windlass.inplace.staging import Staging
 from windlass.inplace.writing import Kind, Span, Stamp, change
@@ -42,6 +43,7 @@ class Preview:
     sample: tuple[Sampled, ...] = ()
     no_sample: str = ""  # why an expression cannot be computed
     replaces: tuple[str, ...] = ()  # the runs whose backups the new one would replace
+    has_key: bool = True  # by which a rollback can tell the rows apart
 
 
 def preview(connection: Connection, spec: RewriteSpec) -> Preview:
@@ -64,7 +66,14 @@ def preview(connection: Connection, spec: RewriteSpec) -> Preview:
         sample,
         no_sample,
         tuple(one.run for one in surplus(connection, plan)) if plan.keeps_backup else (),
+        _has_key(connection, plan),
     )
+
+
+def _has_key(connection: Connection, plan: RewritePlan) -> bool:
+    """Whether a key of the table stays as it is; what a function changes is not known."""
+    moved = {plan.stamp, *(one.column for one in plan.changes)}
+    return any(moved.isdisjoint(key) for key in read_keys(connection, plan.oid))
 
 
 def _sample(connection: Connection, staging: Staging) -> tuple[tuple[Sampled, ...], str]:

@@ -301,7 +301,8 @@ def _key(
         changes = ", ".join(sorted(moved.intersection(keys[0])))
         lacking = f"it has changed {changes} of the key" if changes else "its key came later"
     message = f"{lacking}, and {plan.id} does not tell its rows apart" if plan.id else lacking
-    raise Refused([Problem(f"run {plan.run}", message, f"restore by hand from {backup}")])
+    hint = f"restore by hand from {backup}; {word('into')} puts its rows into a new table"
+    raise Refused([Problem(f"run {plan.run}", message, hint)])
 
 
 def _holds_for(connection: Connection, backup: Name, key: Sequence[str]) -> bool:

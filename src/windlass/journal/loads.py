@@ -13,7 +13,7 @@ from windlass.journal import door, records
 from windlass.journal.journal import Begin, Journal
 from windlass.journal.records import Run
 from windlass.model.load import LoadRun
-from windlass.model.outcome import State
+from windlass.model.outcome import StartedBy, State
 
 Session = Connection[Any]
 FLOW = "load"
@@ -65,12 +65,12 @@ class LoadBooks:
                 (identity, run.source),
                 run.config,
                 json.dumps(run.plan).encode(),
-                (run.external_run, run.external_url),
+                _started_by(run),
             )
 
     def take_over(self, connection: Session, run: LoadRun) -> None:
         """From then on no other process can journal anything of it."""
-        records.take_over(connection, run.run, run.external_run, run.external_url)
+        records.take_over(connection, run.run, _started_by(run))
 
     def open(self, connection: Session, run: str, begin: Begin) -> Journal:
         """A run's journal in this process, in the epoch that the run has now."""
@@ -88,6 +88,10 @@ class LoadBooks:
         records.set_state(connection, run, State.ROLLED_BACK)
 
 
+def _started_by(run: LoadRun) -> StartedBy:
+    return StartedBy(run.external_run, run.external_url)
+
+
 def _load_run(
     connection: Session,
     run: Run,
@@ -99,8 +103,8 @@ def _load_run(
         source=run.source_name,
         config=run.config,
         plan=json.loads(records.read_packed(connection, run.run)),
-        external_run=run.external_run,
-        external_url=run.external_url,
+        external_run=run.started_by.external_run,
+        external_url=run.started_by.external_url,
         started_at=run.started_at,
         finished_at=run.finished_at,
         outcome=run.outcome,

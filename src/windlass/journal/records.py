@@ -13,16 +13,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
 
 from windlass.errors import WindlassError
 from windlass.journal import door
-from windlass.model.outcome import UNDOING, Outcome, RunStatus, StartedBy, State
+from windlass.model.outcome import (
+    A_COMMAND,
+    UNDOING,
+    Outcome,
+    RunStatus,
+    StartedBy,
+    State,
+    with_parts,
+)
 from windlass.model.plan import Plan
 from windlass.model.report import Problem
 from windlass.model.snapshot import Snapshot
@@ -59,8 +67,7 @@ class Run:
     source: str
     source_name: str
     config: Mapping[str, Any]
-    external_run: str  # a scheduler's id of the run that began or resumed it
-    external_url: str  # of that, in a browser
+    started_by: StartedBy  # or last resumed by
     epoch: int
     started_at: str
     finished_at: str
@@ -77,8 +84,8 @@ class Run:
             source=self.source_name,
             started_at=self.started_at,
             finished_at=self.finished_at,
-            verified=self.outcome.verified if self.outcome else "",
-            started_by=StartedBy(self.external_run, self.external_url),
+            verified=self.outcome.proof.verified if self.outcome else "",
+            started_by=self.started_by,
         )
 
 
@@ -97,7 +104,9 @@ def _plans() -> TypeAdapter[Plan]:
 
 @cache
 def _outcomes() -> TypeAdapter[Outcome]:
-    return TypeAdapter(Outcome)
+    """Stored flat, as every version has done."""
+    stored = Annotated[Outcome, BeforeValidator(with_parts), PlainSerializer(Outcome.as_dict)]
+    return TypeAdapter(stored)
 
 
 def get_ready() -> None:
@@ -147,7 +156,7 @@ def hold_statement(run: str, epoch: int) -> str:
     return statement.format(sql.Literal(run), sql.Literal(epoch)).as_string(None)
 
 
-def take_over(connection: Session, run: str, external_run: str, external_url: str = "") -> int:
+def take_over(connection: Session, run: str, started_by: StartedBy) -> int:
     """Raise the epoch, so that no other process can journal anything of this run; returns the new
     one.
 
@@ -158,7 +167,7 @@ def take_over(connection: Session, run: str, external_run: str, external_url: st
         row = connection.execute(
             "update windlass.run set epoch = epoch + 1, state = %s, finished_at = null,"
             " caller = %s, caller_url = %s where run = %s returning epoch",
-            (State.RUNNING, external_run, external_url, run),
+            (State.RUNNING, started_by.external_run, started_by.external_url, run),
         ).fetchone()
     assert row is not None
     return int(row[0])
@@ -183,11 +192,11 @@ def insert_run(
     connection: Session,
     plan: Plan,
     config: Mapping[str, Any],
-    external: tuple[str, str] = ("", ""),
+    started_by: StartedBy = A_COMMAND,
 ) -> None:
     """A new run of the flow `migrate`."""
     source = plan.source.identity, str(plan.source)
-    insert_any_run(connection, "migrate", plan.run, source, config, plan_of(plan), external)
+    insert_any_run(connection, "migrate", plan.run, source, config, plan_of(plan), started_by)
 
 
 def insert_any_run(
@@ -197,11 +206,10 @@ def insert_any_run(
     source: tuple[str, str],
     config: Mapping[str, Any],
     plan: bytes,
-    external: tuple[str, str] = ("", ""),
+    started_by: StartedBy = A_COMMAND,
 ) -> None:
     """A new run of any flow. `source` is the identity of the database it reads and a name for
-    people; `plan` is the flow's plan as JSON; `external` is the scheduler's run, and its URL.
-    Committed to disk."""
+    people; `plan` is the flow's plan as JSON. Committed to disk."""
     connection.execute("set local synchronous_commit = on")
     connection.execute(
         "insert into windlass.run"
@@ -215,7 +223,8 @@ def insert_any_run(
             json.dumps(config),
             __version__,
             zlib.compress(plan, level=1),
-            *external,
+            started_by.external_run,
+            started_by.external_url,
         ),
     )
 
@@ -270,23 +279,23 @@ def read_runs(connection: Session, run: str | None = None, *, flow: str = "") ->
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "select run, flow, state, source, source_name, essence as config,"
-            " caller as external_run, caller_url as external_url, epoch,"
+            " caller, caller_url, epoch,"
             " started_at::text, coalesce(finished_at::text, '') as finished_at, outcome,"
             " extract(epoch from clock_timestamp() - run.started_at)::float8 as age_seconds"
             " from windlass.run where (%s::text is null or run = %s) and %s in ('', flow)"
             " order by run.started_at desc",
             (run, run, flow),
         ).fetchall()
-    return [
-        Run(
-            **{
-                **row,
-                "state": State(row["state"]),
-                "outcome": _outcomes().validate_python(row["outcome"]) if row["outcome"] else None,
-            }
-        )
-        for row in rows
-    ]
+    return [_run(**row) for row in rows]
+
+
+def _run(*, caller: str, caller_url: str, state: str, outcome: Any, **known: Any) -> Run:
+    return Run(
+        **known,
+        state=State(state),
+        started_by=StartedBy(caller, caller_url),
+        outcome=_outcomes().validate_python(outcome) if outcome else None,
+    )
 
 
 def has_survived(connection: Session, run: str) -> bool:

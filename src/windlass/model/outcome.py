@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -54,32 +55,71 @@ class Compared(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What was compared, and what is not equal."""
+
+    verified: str = ""  # how far: "full", "counts", "schema" or ""; of an export "rows", "files"
+    compared: tuple[Compared, ...] = ()  # what was compared of the two sides
+    differences: tuple[Difference, ...] = ()  # what is not equal; `--differences` has every row
+    differing_rows: dict[DifferenceKind, int] = field(default_factory=dict)  # how many, by kind
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a run ended as it did, and what to do now."""
+
+    message: str = ""  # why it stopped
+    hint: str = ""  # what to do now
+    problems: tuple[Problem, ...] = ()  # why it was refused
+
+
+NO_REASON = Reason()
+"""Of a run that ended as it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a run did besides copying relations."""
+
+    sequences: int = 0  # how many were set, or compared
+    set_aside: int = 0  # how many objects a rollback would put back
+    counts: dict[str, int] = field(default_factory=dict)  # of rows, in the flow's terms
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a run went, from its start to its end, in one process or several."""
+
+    phases: dict[str, float] = field(default_factory=dict)  # seconds of each step, start to end
+    resumed: bool = False  # it continued where an earlier process had stopped
+    repaired: bool = False  # `run` is a repair, which has changed the target
+    already: bool = False  # an earlier command finished it; this one wrote nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended."""
 
     run: str  # its name, which `windlass status` and `windlass rollback` take
     state: State  # how it ended
     seconds: float = 0.0  # from its start to its end
-    relations: tuple[RelationOutcome, ...] = ()  # one for each relation of the run
-    losses: tuple[Loss, ...] = ()  # what the source has and the target does not
-    differences: tuple[Difference, ...] = ()  # what is not equal; `--differences` has every row
-    problems: tuple[Problem, ...] = ()  # why it was refused
-    snapshots: tuple[Snapshot, ...] = ()  # of the source, in the order they were taken
-    notices: tuple[str, ...] = ()  # such as relations read from more than one snapshot
-    phases: dict[str, float] = field(default_factory=dict)  # seconds of each step, start to end
-    verified: str = ""  # how far: "full", "counts", "schema" or ""; of an export "rows", "files"
-    compared: tuple[Compared, ...] = ()  # what was compared of the two sides
-    differing_rows: dict[DifferenceKind, int] = field(default_factory=dict)  # how many, by kind
-    sequences: int = 0  # how many were set, or compared
-    message: str = ""  # why it stopped
-    hint: str = ""  # what to do now
     source: str = ""  # names for people: "shop on 127.0.0.1:5416 (PostgreSQL 16.14)"
     target: str = ""  # the same
-    set_aside: int = 0  # how many objects a rollback would put back
-    counts: dict[str, int] = field(default_factory=dict)  # of rows, in the flow's terms
-    resumed: bool = False  # it continued where an earlier process had stopped
-    repaired: bool = False  # `run` is a repair, which has changed the target
-    already: bool = False  # an earlier command finished it; this one wrote nothing
+    relations: tuple[RelationOutcome, ...] = ()  # one for each relation of the run
+    losses: tuple[Loss, ...] = ()  # what the source has and the target does not
+    snapshots: tuple[Snapshot, ...] = ()  # of the source, in the order they were taken
+    notices: tuple[str, ...] = ()  # such as relations read from more than one snapshot
+    reason: Reason = NO_REASON
+    proof: Proof = field(default_factory=Proof)
+    totals: Totals = field(default_factory=Totals)
+    course: Course = field(default_factory=Course)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, those of its parts beside its own: the published and the stored form."""
+        own = asdict(self)
+        parts = [own.pop(part) for part in PARTS]
+        flat = {**own, **_side_by_side(parts)}
+        return {name: flat[name] for name in dict.fromkeys((*_FIRST_PUBLISHED, *flat))}
 
     @property
     def rows(self) -> int:
@@ -88,6 +128,32 @@ class Outcome:
     @property
     def bytes(self) -> int:
         return sum(relation.bytes for relation in self.relations)
+
+
+PARTS = {"reason": Reason, "proof": Proof, "totals": Totals, "course": Course}
+_FIRST_PUBLISHED = (  # in this order; a new field comes after them
+    *("run", "state", "seconds", "relations", "losses", "differences", "problems", "snapshots"),
+    *("notices", "phases", "verified", "compared", "differing_rows", "sequences", "message"),
+    *("hint", "source", "target", "set_aside", "counts", "resumed", "repaired", "already"),
+)
+
+
+def _side_by_side(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def with_parts(flat: Any) -> Any:
+    """Undoes `Outcome.as_dict`: each part's fields in a mapping, as a type adapter reads them.
+
+    Fields that an older version has not stored are left out. Anything but a mapping is returned as
+    it is, for the adapter to judge.
+    """
+    if not isinstance(flat, Mapping):
+        return flat
+    found: dict[str, Any] = dict(flat)
+    for name, part in PARTS.items():
+        found[name] = {one.name: found.pop(one.name) for one in fields(part) if one.name in found}
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +179,13 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class StartedBy:
-    """What started a run, if not a command."""
+    """The scheduler's run that started a run; a command has none."""
 
     external_run: str = ""  # "airflow DAG RUN_ID"
     external_url: str = ""  # of that, in a browser, if the scheduler knows its address
+
+
+A_COMMAND = StartedBy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +211,9 @@ class RunStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, those of its parts beside its own."""
-        fields = asdict(self)
-        parts = [fields.pop(part) for part in ("progress", "kept", "started_by")]
-        return {**fields, **{name: value for part in parts for name, value in part.items()}}
+        own = asdict(self)
+        parts = [own.pop(part) for part in ("progress", "kept", "started_by")]
+        return {**own, **_side_by_side(parts)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from windlass.model.outcome import A_COMMAND, StartedBy
+
 
 class Change(StrEnum):
     """What a repair does to rows of the target."""
@@ -39,10 +41,8 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Repairing:
-    """What a repair may do, and how it is confirmed: `confirm` raises to refuse. `external_run` is
-    a scheduler's id of its run, at `external_url`."""
+    """What a repair may do, and how it is confirmed: `confirm` raises to refuse."""
 
     allowed: Collection[Change] = ALL
     confirm: Callable[[Forecast], None] = field(default=lambda _: None)
-    external_run: str = ""
-    external_url: str = ""
+    started_by: StartedBy = A_COMMAND

@@ -77,7 +77,8 @@ class Reviewed:
             raise BadSpec([f"{path}: {error.strerror}"]) from None
         except (ValueError, RecursionError, ValidationError):
             raise BadSpec(
-                [f"{path}: not a plan in JSON"], hint="write one with: windlass plan -o plan.json"
+                [f"{path}: not the plan of a migration in JSON"],
+                hint="write one with: windlass plan -o plan.json",
             ) from None
         if file.seal != _seal_of(found):
             raise BadSpec(

@@ -25,9 +25,9 @@ from windlass.errors import (
 )
 from windlass.model.event import Emit, Event, Noticed
 from windlass.model.flow import Flow, Handover, resolve
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import NO_REASON, Outcome, Reason, State
 from windlass.model.report import Problem, accepting
-from windlass.run.failures import not_begun, unreachable, with_side
+from windlass.run.failures import not_begun, refused, unreachable, with_side
 from windlass.run.hints import RESUME, SAME, way_on
 from windlass.run.local import Workplace, run_flow
 
@@ -70,7 +70,7 @@ class Conducted(Workplace, Protocol):
         """While it lasts, report who blocks a session of the run, and map errors of drivers to
         ours."""
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         """What the run is known to have done."""
 
     def conclude(self) -> None:
@@ -114,12 +114,12 @@ def conduct(
         try:
             context: Conducted = resolve(flow.context)(spec, emit, **words)
         except Refused as error:
-            return Outcome("", State.REFUSED, problems=error.problems)
+            return refused(error)
         with context as run:
             run.notices.extend(notices)
             opened(run)
             outcome, lost = _attempt(flow, run, spec.jobs)
-            if attempt and outcome.problems:
+            if attempt and outcome.reason.problems:
                 outcome = _still_stopped(stopped, outcome)
             if lost is None:
                 break
@@ -130,10 +130,10 @@ def conduct(
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
-def _still_stopped(before: Outcome, refused: Outcome) -> Outcome:
+def _still_stopped(before: Outcome, after: Outcome) -> Outcome:
     """The run had begun before what now keeps it from resuming."""
-    reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in refused.problems)
-    return replace(before, message=reasons, hint=RESUME)
+    reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in after.reason.problems)
+    return replace(before, reason=Reason(reasons, RESUME))
 
 
 def _attempt(flow: Flow[Any], run: Conducted, jobs: int) -> tuple[Outcome, WindlassError | None]:
@@ -159,14 +159,17 @@ def _attempt(flow: Flow[Any], run: Conducted, jobs: int) -> tuple[Outcome, Windl
 def _different(run: Conducted, error: Different) -> Outcome:
     if error.differences:
         outcome = _ended(run, State.DIFFERENT)
-        return outcome if outcome.differences else replace(outcome, differences=error.differences)
+        if not outcome.proof.differences:
+            proof = replace(outcome.proof, differences=error.differences)
+            outcome = replace(outcome, proof=proof)
+        return outcome
     hint = "repair it on the target; to accept it from the start: " + accepting(error.losses)
-    return _ended(run, State.LOSSY, str(error), hint)
+    return _ended(run, State.LOSSY, Reason(str(error), hint))
 
 
 def _rows_refused(run: Conducted, error: RowsRefused) -> Outcome:
     """The run is over, and has changed nothing: another one begins once the input is right."""
-    outcome = replace(run.outcome(State.REFUSED, hint=error.hint), problems=error.problems)
+    outcome = run.outcome(State.REFUSED, Reason(hint=error.hint, problems=error.problems))
     with suppress(RunLost):
         run.end(State.REFUSED, outcome)
     return outcome
@@ -177,7 +180,7 @@ def _interrupted(flow: Flow[Any], run: Conducted) -> Outcome:
         return run.outcome(run.ended)
     may_resume = flow.resumes or run.has_begun
     hint = RESUME if may_resume else "nothing was changed"
-    return _ended(run, State.INTERRUPTED, "interrupted", hint)
+    return _ended(run, State.INTERRUPTED, Reason("interrupted", hint))
 
 
 def _failed(
@@ -186,40 +189,42 @@ def _failed(
     """The outcome of an error that retrying a step does not help; and the error, if another attempt
     may."""
     if not run.has_begun and isinstance(error, Refused):
-        return Outcome("", State.REFUSED, problems=error.problems), None
+        return refused(error), None
     if isinstance(error, Unreachable):
         return unreachable(error), None
     if not run.has_begun and flow.resumes:
         return _not_begun(run, error), None
     if isinstance(error, Refused):
-        return _ended(run, State.STOPPED, *_refused_late(flow, run, error)), None
+        return _ended(run, State.STOPPED, _refused_late(flow, run, error)), None
     undo = run.run_id if run.has_begun and flow.journalled else ""
     resume = RESUME if run.has_begun else SAME
-    outcome = _ended(run, State.STOPPED, with_side(error), way_on(error, undo, resume=resume))
+    reason = Reason(with_side(error), way_on(error, undo, resume=resume))
+    outcome = _ended(run, State.STOPPED, reason)
     may_resume = flow.resumes and isinstance(error, SnapshotLost | RunLost)
     return outcome, error if may_resume else None
 
 
-def _ended(run: Conducted, state: State, message: str = "", hint: str = "") -> Outcome:
+def _ended(run: Conducted, state: State, reason: Reason = NO_REASON) -> Outcome:
     """The outcome, journalled if the target still answers. If not, the journal keeps "running", and
     the next process finds out."""
-    outcome = run.outcome(state, message, hint)
+    outcome = run.outcome(state, reason)
     if run.has_begun and run.ended is not state:
         with suppress(RunLost):
             run.end(state, outcome)
     return outcome
 
 
-def _refused_late(flow: Flow[Any], run: Conducted, error: Refused) -> tuple[str, str]:
-    """Message and hint of problems that have come up after the run began."""
+def _refused_late(flow: Flow[Any], run: Conducted, error: Refused) -> Reason:
+    """Problems that have come up after the run began."""
     reasons = "; ".join(f"{problem.object}: {problem.message}" for problem in error.problems)
     hints = "; ".join(dict.fromkeys(one.hint for one in error.problems if one.hint))
     undo, resume = run.run_id if flow.journalled else "", RESUME
-    return reasons, way_on(WindlassError(reasons, hint=hints), undo, resume=resume)
+    return Reason(reasons, way_on(WindlassError(reasons, hint=hints), undo, resume=resume))
 
 
 def _not_begun(run: Conducted, error: WindlassError) -> Outcome:
     outcome = not_begun(error)
-    if run.undone and outcome.problems:
-        return replace(outcome, problems=(*outcome.problems, *run.undone), hint=SAME)
+    if run.undone and outcome.reason.problems:
+        problems = (*outcome.reason.problems, *run.undone)
+        return replace(outcome, reason=replace(outcome.reason, problems=problems, hint=SAME))
     return outcome

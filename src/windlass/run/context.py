@@ -12,9 +12,9 @@ from windlass.run.local import Workplace
 
 
 class Context(Workplace, Protocol):
-    """Made of a spec, a callable for events and three keywords: `external_run`, the scheduler's id
-    of its run; `external_url`, where that is in a browser; and `patient`, whether to wait for
-    servers that cannot be reached.
+    """Made of a spec, a callable for events and two keywords: `started_by`, the scheduler's run
+    (`windlass.model.outcome.StartedBy`); and `patient`, whether to wait for servers that cannot be
+    reached.
 
     Leaving it closes what it has opened.
     """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from windlass.errors import CannotResume, Unreachable, WindlassError
-from windlass.model.outcome import Outcome, State
+from windlass.errors import CannotResume, Refused, Unreachable, WindlassError
+from windlass.model.outcome import Outcome, Reason, State
 from windlass.model.report import Problem
 
 
@@ -14,17 +14,22 @@ def with_side(error: WindlassError) -> str:
     return message if not side or side in message else f"{side}: {message}"
 
 
+def refused(error: Refused, run: str = "") -> Outcome:
+    """Of `run`, if it has a name already."""
+    return Outcome(run, State.REFUSED, reason=Reason(problems=error.problems))
+
+
 def unreachable(error: Unreachable) -> Outcome:
     """Whether a run is unfinished is in the journal, and that may be on the other side of it."""
-    return Outcome("", State.STOPPED, message=str(error), hint=error.hint, problems=error.problems)
+    return Outcome("", State.STOPPED, reason=Reason(str(error), error.hint, error.problems))
 
 
 def not_begun(error: WindlassError) -> Outcome:
     """Nothing was written: refused, unless the same command may well do better later. Or a run is
     undone in part."""
     if isinstance(error, CannotResume):
-        return Outcome("", State.STOPPED, message=str(error), hint=error.hint)
+        return Outcome("", State.STOPPED, reason=Reason(str(error), error.hint))
     problem = Problem(str(error.where.get("side", "windlass")), str(error), error.hint)
     if error.retryable:
         return unreachable(Unreachable([problem]))
-    return Outcome("", State.REFUSED, problems=(problem,))
+    return Outcome("", State.REFUSED, reason=Reason(problems=(problem,)))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from windlass.model.outcome import Outcome
 
 
 def outcome_json(outcome: Outcome) -> dict[str, object]:
     """All of an outcome, with its sums."""
     return {
-        **dataclasses.asdict(outcome),
+        **outcome.as_dict(),
         "losses": [loss.to_json() for loss in outcome.losses],
         "rows": outcome.rows,
         "bytes": outcome.bytes,

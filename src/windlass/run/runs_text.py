@@ -29,7 +29,7 @@ def statuses_text(
 ) -> str:
     """Every run of a target, in the order given. `rollback` makes a command line of a run."""
     if not statuses:
-        return "No runs: windlass has not written to this database."
+        return "No runs: windlass has not written here."
     header = ("run", "state", "source", "tables", "rows", "size", "verified")
     lines: list[tuple[str, ...]] = [header]
     lines += [_status(status, width) for status in statuses]
@@ -171,8 +171,8 @@ def _facts(detail: RunDetail) -> Iterator[tuple[str, str]]:
     size = f", {bytes_text(status.progress.bytes)}" if status.progress.bytes else ""
     yield "rows", f"{status.progress.rows:,}{size}"
     yield "verified", _verified(status)
-    if outcome and outcome.message:
-        yield "reason", outcome.message
+    if outcome and outcome.reason.message:
+        yield "reason", outcome.reason.message
 
 
 def _steps(detail: RunDetail) -> Iterator[str]:

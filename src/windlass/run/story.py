@@ -64,6 +64,10 @@ class Story:
             for result in results.values():
                 yield from result.get(what, ())
 
+    @property
+    def _phases(self) -> dict[str, float]:
+        return {step: last - first for step, (first, last) in self._clock.items()}
+
     def complete(self, outcome: Outcome) -> Outcome:
         """The outcome with what all flows report: its duration, that of each step, and each notice
         once, whichever process emitted it."""
@@ -71,8 +75,7 @@ class Story:
         return replace(
             outcome,
             seconds=self.seconds,
-            phases=outcome.phases
-            or {step: last - first for step, (first, last) in self._clock.items()},
+            course=replace(outcome.course, phases=outcome.course.phases or self._phases),
             notices=tuple(dict.fromkeys(noticed)),
         )
 

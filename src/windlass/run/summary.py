@@ -54,7 +54,7 @@ def summary_text(
     elsewhere: Elsewhere,
 ) -> str:
     """The end of a run that has begun. `again`, `repair` and `rollback` are what to do next."""
-    if outcome.already:
+    if outcome.course.already:
         blocks = [
             [headline(outcome, words, width), *why(outcome, width)],
             list(difference_lines(outcome, width, elsewhere)),
@@ -67,11 +67,11 @@ def summary_text(
         [headline(outcome, words, width), *why(outcome, width, again=again)],
         list(_totals(outcome)),
         list(_phases(outcome, width)),
-        list(_relations(outcome)) if outcome.rows or outcome.differences else [],
+        list(_relations(outcome)) if outcome.rows or outcome.proof.differences else [],
         list(difference_lines(outcome, width, elsewhere)),
         list(loss_lines(outcome, width, elsewhere)),
         list(_notices(outcome, width)),
-        list(_next(outcome, again, repair, rollback, repaired=outcome.repaired)),
+        list(_next(outcome, again, repair, rollback, repaired=outcome.course.repaired)),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -84,16 +84,16 @@ def headline(outcome: Outcome, words: Words, width: int) -> str:
         names = f" {outcome.source.split(' (')[0]} → {outcome.target.split(' (')[0]}"
     took = f" in {seconds_text(outcome.seconds)}"
     lost = count_losses(outcome.losses) if outcome.losses else ""
-    if outcome.already:
+    if outcome.course.already:
         mark = _styled("✓ ", "green") if outcome.state in _GOOD else _styled("✗ ", "red")
-        return mark + bold(outcome.message[:1].upper() + outcome.message[1:])
+        return mark + bold(outcome.reason.message[:1].upper() + outcome.reason.message[1:])
     match outcome.state:
         case State.DONE:
             return _styled("✓ ", "green") + bold(f"{past}{names}{took}{lost and ', with '}{lost}")
         case State.LOSSY:
             return _styled("✗ ", "red") + bold(f"{past}{names}{took}, with {lost}")
         case State.DIFFERENT:
-            count = plural(_number(outcome.differences), "difference")
+            count = plural(_number(outcome.proof.differences), "difference")
             also = lost and f", and {lost}"
             return _styled("✗ ", "red") + bold(f"{past}{names}{took}: {count}{also}")
         case State.ROLLED_BACK:
@@ -117,9 +117,9 @@ _BY_LEVEL = {"full": tuple(Compared), "counts": tuple(Compared)[:3]}
 
 def _verdict(outcome: Outcome) -> str:
     """What was compared and found equal, and what was not compared."""
-    parts = outcome.compared or _BY_LEVEL.get(outcome.verified, ())
+    parts = outcome.proof.compared or _BY_LEVEL.get(outcome.proof.verified, ())
     if not parts:
-        return _VERDICTS[outcome.verified]
+        return _VERDICTS[outcome.proof.verified]
     names = [str(part) for part in parts]
     last = f" and {names.pop()}" if len(names) > 1 else ""
     is_or_are = "is" if parts == (Compared.SCHEMA,) else "are"
@@ -135,29 +135,29 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def _resumes(outcome: Outcome) -> bool:
-    return outcome.state in _UNFINISHED and resumes(outcome.hint)
+    return outcome.state in _UNFINISHED and resumes(outcome.reason.hint)
 
 
 def why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
     """`again` is the command that is shown below."""
     done = outcome.state in (State.DONE, State.LOSSY)
-    if done and not outcome.counts:  # which says what a rewrite has done
+    if done and not outcome.totals.counts:  # which says what a rewrite has done
         yield from hang(_verdict(outcome), width, "  ")
-    is_new = not outcome.already and outcome.message not in ("", str(outcome.state))
+    is_new = not outcome.course.already and outcome.reason.message not in ("", str(outcome.state))
     if is_new and outcome.state is not State.DONE:
-        yield from hang(outcome.message, width, "  ")
-    if hint := beside_the_command(outcome.hint) if again else outcome.hint:
+        yield from hang(outcome.reason.message, width, "  ")
+    if hint := beside_the_command(outcome.reason.hint) if again else outcome.reason.hint:
         yield from hang(hint, width, "  → ")
 
 
 def _counts(outcome: Outcome) -> Iterator[str]:
     """Row counts in the flow's own terms, without those that are zero."""
-    if not outcome.counts or not any(outcome.counts.values()):
-        if outcome.counts and outcome.state is State.DONE:
+    if not outcome.totals.counts or not any(outcome.totals.counts.values()):
+        if outcome.totals.counts and outcome.state is State.DONE:
             yield "  Nothing was selected, and nothing changed."
         return
-    widest = max(len(f"{rows:,}") for rows in outcome.counts.values())
-    for words, rows in outcome.counts.items():
+    widest = max(len(f"{rows:,}") for rows in outcome.totals.counts.values())
+    for words, rows in outcome.totals.counts.items():
         if rows:
             yield f"  {rows:>{widest},} {'row ' if rows == 1 else 'rows'} {words}"
 
@@ -180,8 +180,8 @@ def _totals(outcome: Outcome) -> Iterator[str]:
         yield pair("rows", rows)
     if outcome.bytes:
         yield pair("bytes", size)
-    if outcome.sequences:
-        yield pair("sequences", f"{outcome.sequences:,}")
+    if outcome.totals.sequences:
+        yield pair("sequences", f"{outcome.totals.sequences:,}")
     yield from _snapshots(outcome)
 
 
@@ -197,7 +197,7 @@ def _snapshots(outcome: Outcome) -> Iterator[str]:
 
 def _verified(outcome: Outcome) -> str:
     """Whether the relations were compared, and how many of them differ."""
-    if outcome.compared or outcome.verified in _BY_LEVEL:
+    if outcome.proof.compared or outcome.proof.verified in _BY_LEVEL:
         differing = sum(bool(relation.differs) for relation in outcome.relations)
         return " compared, " + (differ(differing) if differing else "all equal")
     done = sum(bool(relation.verified) for relation in outcome.relations)
@@ -213,26 +213,26 @@ def differ(count: int, noun: str = "") -> str:
 
 def _copy_seconds(outcome: Outcome) -> float:
     """How long this process copied; 0 if an earlier one did a part of it."""
-    found = [outcome.phases[name] for name in COPY_PHASES if name in outcome.phases]
-    return 0.0 if outcome.resumed else min(sum(found), outcome.seconds)
+    found = [outcome.course.phases[name] for name in COPY_PHASES if name in outcome.course.phases]
+    return 0.0 if outcome.course.resumed else min(sum(found), outcome.seconds)
 
 
 def _phases(outcome: Outcome, width: int) -> Iterator[str]:
     """The duration of each phase, as bars: phases overlap, so they add up to more than the
     total."""
-    if not outcome.phases or not outcome.relations:
+    if not outcome.course.phases or not outcome.relations:
         return
-    longest = max(outcome.phases.values())
-    name_width = max(len(step_text(name)) for name in outcome.phases)
+    longest = max(outcome.course.phases.values())
+    name_width = max(len(step_text(name)) for name in outcome.course.phases)
     room = min(max(width - name_width - 16, 8), 40)
-    least = sorted(outcome.phases.values(), reverse=True)[:MOST_PHASES][-1]
+    least = sorted(outcome.course.phases.values(), reverse=True)[:MOST_PHASES][-1]
     least = max(least, longest / 100)
-    shown = {name: took for name, took in outcome.phases.items() if took >= least}
+    shown = {name: took for name, took in outcome.course.phases.items() if took >= least}
     for name, seconds in shown.items():
         bar = "━" * round(seconds / longest * room) if longest else ""
         words = step_text(name)
         yield f"  {words:<{name_width}}  {seconds_text(seconds):>9}  {_styled(bar, 'cyan')}"
-    if rest := len(outcome.phases) - len(shown):
+    if rest := len(outcome.course.phases) - len(shown):
         yield dim(f"  and {plural(rest, 'shorter step')}")
 
 
@@ -278,13 +278,13 @@ _DIFFERS = {
 
 
 def difference_lines(outcome: Outcome, width: int, elsewhere: Elsewhere) -> Iterator[str]:
-    if not outcome.differences:
+    if not outcome.proof.differences:
         return
     yield bold("Differences")
-    shown = outcome.differences[:MOST_DIFFERENCES]
+    shown = outcome.proof.differences[:MOST_DIFFERENCES]
     for difference in shown:
         yield from _difference(difference, width)
-    if rest := _number(outcome.differences) - _number(shown):
+    if rest := _number(outcome.proof.differences) - _number(shown):
         yield dim(f"  … and {rest:,} more{elsewhere.differences}")
 
 
@@ -342,26 +342,27 @@ def _next(
         where = "on the target" if outcome.target else "in the database"
         yield f"  What is done is safe {where}. To resume:"
         yield f"    {again}"
-    rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in outcome.differences)
+    proof = outcome.proof
+    rows_differ = any(one.kind is not DifferenceKind.SCHEMA for one in proof.differences)
     if rows_differ and repair:
         changes = ", ".join(
-            f"{verb} {outcome.differing_rows[kind]:,}"
+            f"{verb} {proof.differing_rows[kind]:,}"
             for kind, verb in _REPAIRS.items()
-            if kind in outcome.differing_rows
+            if kind in proof.differing_rows
         )
         yield f"  To make the target match the source{changes and f' ({changes})'}:"
         yield f"    {repair}"
     if repaired and rollback:
         yield f"  Repaired by run {outcome.run}. To put the target back as it was:"
         yield f"    {rollback}"
-    if outcome.counts.get("backed up") and outcome.state is State.DONE and rollback:
+    if outcome.totals.counts.get("backed up") and outcome.state is State.DONE and rollback:
         yield "  To put the rows back as they were:"
         yield f"    {rollback}"
-    if outcome.state is State.DONE and rollback and any(map(outcome.counts.get, _LOADED)):
+    if outcome.state is State.DONE and rollback and any(map(outcome.totals.counts.get, _LOADED)):
         yield "  To undo it:"
         yield f"    {rollback}"
-    if outcome.set_aside and rollback:
-        yield f"  {plural(outcome.set_aside, 'object')} set aside. To put back what was there:"
+    if (aside := outcome.totals.set_aside) and rollback:
+        yield f"  {plural(aside, 'object')} set aside. To put back what was there:"
         yield f"    {rollback}"
 
 

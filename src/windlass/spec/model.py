@@ -9,10 +9,13 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -69,6 +72,40 @@ Words = Annotated[
 ]
 
 
+def made_from(entries: Entries, word: str) -> Any:
+    """The pydantic field of an entry, except its type, which is the model's annotation."""
+    entry = entries[word]
+    default: dict[str, Any] = {"default": entry.default}
+    if entry.default is REQUIRED:
+        default = {}
+    elif callable(entry.default):
+        default = {"default_factory": entry.default}
+    least, most = entry.bounds
+    return Field(alias=entry.key, ge=least, le=most, description=entry.text, **default)
+
+
+def _gateway(text: str) -> str:
+    """Checked without repeating it: it may hold a password."""
+    try:
+        parts = urlsplit(text)
+        has_place = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of the port
+        has_place = False
+    if not text:
+        return text
+    if not has_place or parts.query or parts.fragment:
+        raise ValueError("not a URL such as http://pushgateway.example.com:9091")
+    if "@" in parts.netloc:
+        raise ValueError(
+            "holds a login; set WINDLASS_PUSHGATEWAY_USER and WINDLASS_PUSHGATEWAY_PASSWORD instead"
+        )
+    return text.rstrip("/")
+
+
+Gateway = Annotated[str, AfterValidator(_gateway)]
+of_every_flow = partial(made_from, Entries())
+
+
 class SpecModel(BaseModel):
     """A spec of one flow, with a field for each of the flow's entries."""
 
@@ -76,6 +113,15 @@ class SpecModel(BaseModel):
 
     flow: ClassVar[str]
     entries: ClassVar[Entries]
+
+    metrics_file: str = of_every_flow("metrics-file")
+    pushgateway: Gateway = of_every_flow("pushgateway")
+    metrics_name: str = of_every_flow("metrics-name")
+
+    @property
+    def part(self) -> str:
+        """What of its database a spec is about, if that is one relation."""
+        return ""
 
     @classmethod
     def of(cls, **words: Any) -> Self:
@@ -102,18 +148,6 @@ class SpecModel(BaseModel):
         apart = {entry.key for entry in self.entries.values() if entry.tells_runs_apart}
         names = {name for name, key in keys_of(type(self)).items() if key in apart}
         return self.model_dump(mode="json", include=names)
-
-
-def made_from(entries: Entries, word: str) -> Any:
-    """The pydantic field of an entry, except its type, which is the model's annotation."""
-    entry = entries[word]
-    default: dict[str, Any] = {"default": entry.default}
-    if entry.default is REQUIRED:
-        default = {}
-    elif callable(entry.default):
-        default = {"default_factory": entry.default}
-    least, most = entry.bounds
-    return Field(alias=entry.key, ge=least, le=most, description=entry.text, **default)
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, str]:

@@ -100,6 +100,11 @@ class RewriteSpec(SpecModel):
         """The database whose journal has the runs."""
         return self.connection
 
+    @property
+    def part(self) -> str:
+        """The table."""
+        return f"{self.schema_}.{self.table}"
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> RewriteSpec:
         both = sorted(set(self.set_) & set(self.add))

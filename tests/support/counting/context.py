@@ -12,7 +12,7 @@ from counting.spec import CountSpec
 from windlass.errors import WindlassError
 from windlass.model.event import Emit, Event
 from windlass.model.flow import Handover, Item, Result
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import NO_REASON, Outcome, Reason, State, Totals
 from windlass.model.report import Problem
 
 
@@ -42,9 +42,9 @@ class Counting:
     def conclude(self) -> None:
         """Nothing is left to report."""
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         counts = {"counted": self.results["count_lines"].get("", {}).get("lines", 0)}
-        return Outcome("count", state, counts=counts, message=message, hint=hint)
+        return Outcome("count", state, reason=reason, totals=Totals(counts=counts))
 
     def end(self, state: State, outcome: Outcome) -> None:
         self.ended = state

@@ -81,7 +81,7 @@ class Undos:
             there = {one.name for one in table.columns} if table else set()
             if missing := [one for one in made.columns if one not in there]:
                 what = f"column {missing[0]}" if table else "the table"
-                found.append(Problem(str(made.table), f"{what} is not there any more"))
+                found.append(Problem(str(made.table), f"{what} no longer exists"))
         return found
 
     def _undoing(self, session: Session, made: Made) -> Undoing:

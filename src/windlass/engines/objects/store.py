@@ -39,6 +39,9 @@ _HINTS = {
     "file": "check the folder's owner and mode",
 }
 
+# the variables in which obstore looks for a store's address
+_ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AZURE_ENDPOINT",
+              "AZURE_STORAGE_ENDPOINT")  # fmt: skip
 # the metadata endpoints that are asked for a role when no credentials are given
 _ROLE = re.compile(
     r"https?://(169\.254\.|metadata\.google\.internal"
@@ -111,7 +114,8 @@ class ObjectStore:
     def _client_options(options: Mapping[str, str]) -> dict[str, Any]:
         # our options replace those that obstore finds in the environment
         asked = [os.environ.get(f"{cloud}_ALLOW_HTTP", "") for cloud in ("AWS", "AZURE")]
-        plain = any("http://" in value for value in options.values()) or "true" in asked
+        places = [*options.values(), *(os.environ.get(name, "") for name in _ENDPOINTS)]
+        plain = any("http://" in place for place in places) or "true" in asked
         return {**_TIMEOUTS, **({"allow_http": True} if plain else {})}
 
     def place(self, path: str) -> str:
@@ -226,6 +230,19 @@ class ObjectStore:
         with self._explaining_all(f"listing {prefix}"):
             found = obstore.list(self._store, prefix)
             return sorted(str(one["path"]) for some in found for one in some)
+
+    def list_beside(self, path: str, within: timedelta) -> Sequence[str]:
+        """The other objects of an object's folder that were written after it, or at most `within`
+        before it, by the store's own clock."""
+        if not self._is_there:
+            return []
+        folder = f"{path.rpartition('/')[0]}/"
+        with self._explaining_all(f"listing {folder}"):
+            found = [one for some in obstore.list(self._store, folder) for one in some]
+        at = {str(one["path"]): one["last_modified"] for one in found}
+        if path not in at:
+            return []
+        return sorted(one for one in at if one != path and at[one] >= at[path] - within)
 
     def delete(self, paths: Iterable[str]) -> None:
         """Delete those that exist."""

@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.hashing import hash_by
 from windlass.engines.postgres.queries import load
-from windlass.engines.postgres.relation import KINDS, PAGE_BYTES, CatalogRelation
+from windlass.engines.postgres.relation import KINDS, PAGE_BYTES, CatalogRelation, Family, Storage
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.types import (
     Type,
@@ -359,28 +359,31 @@ def _relation(
         kind=KINDS[row["kind"]],
         columns=columns,
         identity=str(row["oid"]),
-        oid=row["oid"],
         keyset=tuple(telling[0]["columns"]) if telling else (),
         key=tuple(cutting[0]["columns"]) if cutting else (),
-        blocks=row["blocks"],
         scan_bytes=row["blocks"] * PAGE_BYTES,
         size_bytes=row["size_bytes"],
         index_bytes=row["index_bytes"],
         rows=row["rows"],
         partition_of=_name(row, "parent_"),
-        has_children=row["has_children"],
-        route=_route(row["above"], lambda key: hashes_object_ids(key, types), types),
-        text_route=_route(row["above"], lambda key: hashes_text(key, types), types),
-        populated=row["populated"],
+        storage=Storage(row["blocks"], row["tid_range_scan"], row["populated"]),
+        family=_family(row, types),
         has_triggers=row["has_triggers"],
-        reordered=row["reordered"],
-        loosened=tuple(row["loosened"]),
-        tid_range_scan=row["tid_range_scan"],
         unique=tuple(tuple(key["columns"]) for key in keys if key["is_unique"]),
     )
 
 
-def _route(
+def _family(row: Row, types: Types) -> Family:
+    return Family(
+        has_children=row["has_children"],
+        root=_root(row["above"], lambda key: hashes_object_ids(key, types), types),
+        text_root=_root(row["above"], lambda key: hashes_text(key, types), types),
+        reordered=row["reordered"],
+        loosened=tuple(row["loosened"]),
+    )
+
+
+def _root(
     above: list[tuple[str, str, list[int], bool]], differs: Callable[[int], bool], types: Types
 ) -> Name | None:
     """The topmost ancestor of a partition that may be divided differently elsewhere, as the hashes

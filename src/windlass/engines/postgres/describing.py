@@ -39,13 +39,20 @@ def describe(
         if result.status != pq.ExecStatus.COMMAND_OK:
             said = result.get_error_message(connection.info.encoding).splitlines()
             message = said[0].removeprefix("ERROR:").strip() if said else "cannot be read"
-            raise WindlassError(message, hint=f"see what {request.name} asks for")
+            raise WindlassError(message, hint=_asked(request))
     found = [_Described.of(result, at) for at in range(result.nfields)]
     try:
         return _columns(connection, found, request)
     except psycopg.Error as error:
         doing = f"reading the types of {request.name}"
         raise explain(error, doing, side="source") from error
+
+
+def _asked(request: Request) -> str:
+    """Where in the spec the SQL is."""
+    given = {"query": request.query, "where": request.where, "cast": request.casts}
+    keys = " and ".join(f"`{key}`" for key, words in given.items() if words)
+    return f"see {keys} of {request.name}" if keys else ""
 
 
 @dataclass(frozen=True, slots=True)

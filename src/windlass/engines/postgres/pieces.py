@@ -23,7 +23,7 @@ class HeapPiece:
 
     @property
     def blocks(self) -> int:
-        return self.relation.blocks
+        return self.relation.storage.blocks
 
     @property
     def size_bytes(self) -> int:
@@ -56,7 +56,7 @@ class Pieces:
 
     def _is_divisible(self, relation: CatalogRelation) -> bool:
         has_heap = relation.kind in (Kind.TABLE, Kind.MATERIALIZED_VIEW)
-        return has_heap and relation.tid_range_scan and relation.name not in self.closed
+        return has_heap and relation.storage.tid_range_scan and relation.name not in self.closed
 
 
 def read_pieces(connection: Connection, catalog: Catalog) -> Pieces:

@@ -18,26 +18,44 @@ PAGE_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogRelation(Relation):
-    """`plain` is the part that a plan keeps."""
+class Storage:
+    """How the rows of a relation are stored."""
 
-    oid: int = 0
     blocks: int = 0  # of the main fork: what ctid ranges divide
-    has_children: bool = False  # COPY needs ONLY
-    route: Name | None = None  # rows must enter here: each server divides them differently
-    text_route: Name | None = None  # they must where the encodings differ
-    populated: bool = True  # of a materialised view
-    has_triggers: bool = False  # its own, or of a foreign key from or to it
-    reordered: bool = False  # an inherited column comes after one that is not
-    loosened: tuple[str, ...] = ()  # inherited columns that may be NULL, though not the parent's
     tid_range_scan: bool = True  # heap, on a server of version 14 or later
-    unique: tuple[tuple[str, ...], ...] = ()  # columns that a foreign key can refer to
+    populated: bool = True  # of a materialised view
 
     @property
     def divisible_blocks(self) -> int:
         """The blocks that ranges can divide; 0 if every range would scan everything, as before
         version 14."""
         return self.blocks if self.tid_range_scan else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What follows for a relation from its parents, partition roots and children."""
+
+    has_children: bool = False  # COPY needs ONLY
+    root: Name | None = None  # rows must enter here: each server divides them differently
+    text_root: Name | None = None  # they must where the encodings differ
+    reordered: bool = False  # an inherited column comes after one that is not
+    loosened: tuple[str, ...] = ()  # inherited columns that may be NULL, though not the parent's
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRelation(Relation):
+    """`plain` is the part that a plan keeps."""
+
+    storage: Storage = Storage()
+    family: Family = Family()
+    has_triggers: bool = False  # its own, or of a foreign key from or to it
+    unique: tuple[tuple[str, ...], ...] = ()  # columns that a foreign key can refer to
+
+    @property
+    def is_populated_view(self) -> bool:
+        """Whether it is a materialised view that holds the rows of its query."""
+        return self.kind is Kind.MATERIALIZED_VIEW and self.storage.populated
 
     @property
     def plain(self) -> Relation:

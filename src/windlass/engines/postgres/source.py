@@ -3,6 +3,7 @@ read."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -153,10 +154,21 @@ class PostgresSource:
             key=relation.keyset,
             not_null=frozenset(one.name for one in relation.columns if one.not_null),
             rows=relation.rows,
-            size_bytes=relation.size_bytes,
+            size_bytes=self._sizes[name],
             faults=tuple(faults),
             is_ours=name.schema in self._own.names or name in self._own_tables,
         )
+
+    @cached_property
+    def _sizes(self) -> Mapping[Name, int]:
+        """In bytes, with those of all partitions."""
+        sizes: Counter[Name] = Counter()
+        for relation in self._catalog.relations:
+            above: CatalogRelation | None = relation
+            while above:
+                sizes[above.name] += relation.size_bytes
+                above = self._relations.get(above.partition_of) if above.partition_of else None
+        return sizes
 
     @cached_property
     def _pieces(self) -> Pieces:
@@ -196,7 +208,7 @@ class PostgresSource:
     def item(self, request: Request) -> str:
         """Children of a relation are separate relations, unless they are its partitions."""
         found = self._relations[request.relation.name] if request.relation else None
-        only = found is not None and found.has_children and found.kind is Kind.TABLE
+        only = found is not None and found.family.has_children and found.kind is Kind.TABLE
         return statements.from_item(request, only=only)
 
     def keep(self, names: Collection[str]) -> None:

@@ -32,7 +32,14 @@ from windlass.flows.export.preparing import (
     resuming,
     with_watermarks,
 )
-from windlass.flows.export.records import RUN, Record, Recording, begun, config_hash
+from windlass.flows.export.records import (
+    RUN,
+    Record,
+    Recording,
+    begun,
+    check_options,
+    config_hash,
+)
 from windlass.flows.export.reporting import (
     differences_of,
     fill_in,
@@ -45,7 +52,16 @@ from windlass.flows.export.threads import Threads
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import (
+    A_COMMAND,
+    NO_REASON,
+    Course,
+    Outcome,
+    Proof,
+    Reason,
+    StartedBy,
+    State,
+)
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.snapshot import Snapshot
@@ -66,13 +82,12 @@ class Exporting(Reporting):
         spec: ExportSpec,
         emit: Emit = ignore,
         *,
-        external_run: str = "",
-        external_url: str = "",
+        started_by: StartedBy = A_COMMAND,
         patient: bool = False,
         run: str = "",
         restart: bool = False,
     ) -> None:
-        """Connects to nothing yet. A run belongs to its `external_run`, or has its own id; without
+        """Connects to nothing yet. A run belongs to its scheduler's, or has its own id; without
         either it is the unfinished run of this spec, if there is one and not `restart`.
 
         Raises:
@@ -95,6 +110,7 @@ class Exporting(Reporting):
             url = spec.warehouse.get_secret_value()
             self.target = _opened("warehouse", open_target, url, spec.into)
         self._named = bool(run) and not patient  # given by a person, who may have mistyped it
+        external_run = started_by.external_run
         self.run = run or (
             run_of(external_run, self._destination) if external_run else new_run_id()
         )
@@ -104,7 +120,7 @@ class Exporting(Reporting):
         self._planned_elsewhere = False  # and no snapshot taken here yet
         self._taking = threading.Lock()
         seeks = not (run or restart or external_run)  # a scheduler knows its own runs
-        self.recording = Recording(self.store, seeks=seeks, external=(external_run, external_url))
+        self.recording = Recording(self.store, seeks=seeks, started_by=started_by)
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +176,7 @@ class Exporting(Reporting):
             return
         if not self.exports:
             self.prepare()  # with all that is wrong with the store
-        self.recording.check(self.run)
+        self.recording.check(self.run, self._config)
         unfinished = self._named and self.recording.is_unfinished(self.run, self._config)
         given = self.run, self.exports, self.manifests, self.target
         named = resuming(*given, is_unfinished=unfinished) if self._named else ""
@@ -283,16 +299,16 @@ class Exporting(Reporting):
 
     @property
     def handle(self) -> Result:
-        plan = base64.b85encode(zlib.compress(_EXPORTS.dump_json(self.exports))).decode()
-        return {"run": self.run, "plan": plan, "unfit": [one.to_json() for one in self.unfit]}
+        return _handle(self)
 
     def join(self, handle: Result) -> None:
-        """Work in the run that another process has planned."""
+        """Work in the run that another process has planned; refused with other options."""
+        check_options(handle["run"], self.spec.config(), handle.get("options", ""))
         self.run = handle["run"]
         self.exports = _EXPORTS.validate_json(zlib.decompress(base64.b85decode(handle["plan"])))
         self.unfit = tuple(Problem(**one) for one in handle["unfit"])
         self._planned_elsewhere = True
-        self.recording.join(self.run)
+        self.story.began(self.recording.join(self.run))
 
     def take_snapshot(self) -> None:
         """Take the snapshot that relations are read in from now on, unless this process has
@@ -324,24 +340,23 @@ class Exporting(Reporting):
         if self.unfit:
             raise Different(differences_of(self.unfit))
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         proof = "rows" if self.target else "files"
         if self.recording.is_joined:
             fill_in(self.results, self.exports, self.manifests)
         relations = relations_of(self.exports, self.results, proof, self._arrival)
+        verified = proof if state is State.DONE else ""
         outcome = Outcome(
             run=self.run,
             state=state,
             relations=relations + left_out(self.unfit),
             losses=losses_of(self.results),
-            differences=differences_of(self.unfit),
             snapshots=used(self.snapshots, relations),
-            verified=proof if state is State.DONE else "",
-            source=self.source.place,
+            source=self.recording.source or self.source.place,
             target=self.place,
-            resumed=self._is_resumed,
-            message=message,
-            hint=hint,
+            reason=reason,
+            proof=Proof(verified, differences=differences_of(self.unfit)),
+            course=Course(resumed=self._is_resumed),
         )
         return self.story.complete(outcome)
 
@@ -358,6 +373,13 @@ class Exporting(Reporting):
 
     def _arrival(self, export: Export) -> str:
         return export.table if self.target else self.manifests.place(export)
+
+
+def _handle(run: Exporting) -> Result:
+    plan = base64.b85encode(zlib.compress(_EXPORTS.dump_json(run.exports))).decode()
+    unfit = [one.to_json() for one in run.unfit]
+    options = config_hash(run.spec.config())
+    return {"run": run.run, "plan": plan, "unfit": unfit, "options": options}
 
 
 def _opened(side: str, open_it: Callable[..., T], *given: Any) -> T:

@@ -16,7 +16,7 @@ from windlass.flows.export.publishing import Published
 from windlass.flows.export.records import UNFINISHED, Record, Records, in_progress
 from windlass.model.event import Emit
 from windlass.model.export import Manifest
-from windlass.model.outcome import Progress, RunDetail, RunStatus, StartedBy, State
+from windlass.model.outcome import Outcome, Progress, RunDetail, RunStatus, StartedBy, State
 from windlass.model.past import Foreseen, Left, Others, Undone, cannot_skip
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -59,7 +59,7 @@ class ExportPast:
     def _status(self, record: Record) -> RunStatus:
         outcome = record.outcome
         is_running = record.state is State.RUNNING
-        done = self._written(record) if outcome is None else len(outcome.relations)
+        done = _arrived(outcome) if outcome else self._written(record)
         return RunStatus(
             run=record.run,
             state=record.state,
@@ -69,7 +69,7 @@ class ExportPast:
             flow="export",
             # a scheduler's run has no process between two tasks
             active=record.is_alive() or bool(record.external_run and is_running),
-            verified=outcome.verified if outcome else "",
+            verified=outcome.proof.verified if outcome else "",
             progress=Progress(
                 relations_done=done,
                 relations=len(record.folders),
@@ -203,3 +203,8 @@ def _superseded(records: Sequence[Record]) -> list[Record]:
 def past_of(spec: ExportSpec, purpose: str, emit: Emit | None = None) -> ExportPast:
     """The past runs in the store that a spec writes to."""
     return ExportPast(ObjectStore(spec.to, spec.store_options))
+
+
+def _arrived(outcome: Outcome) -> int:
+    """Relations whose rows are where they should be."""
+    return sum(1 for one in outcome.relations if one.verified)

@@ -122,10 +122,10 @@ class PlannedExport:
             else ""
         )
         since = f", from {export.watermark} {export.span.since}" if export.span.since else ""
-        size = f"{rows}{bytes_text(export.size_bytes)}"
+        size = f"{bytes_text(export.size_bytes)}, " if export.size_bytes else ""
         if not self.loads:
-            return f"{export.name}: {size}"
-        return f"{export.name} → {export.table}: {size}, {export.disposition}{since}"
+            return f"{export.name}: {rows}{size}".rstrip(", :")
+        return f"{export.name} → {export.table}: {rows}{size}{export.disposition}{since}"
 
 
 def _columns(export: Export) -> list[str]:

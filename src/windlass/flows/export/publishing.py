@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,6 +29,9 @@ from windlass.model.published import (
 from windlass.model.report import Problem
 
 FOLDER, LATEST = "_windlass_manifests", "latest.json"
+# Between a run's manifest and its turn as the latest are three requests, each tried for half a
+# minute. Earlier manifests were there when `latest.json` was read.
+_AT_ONCE = timedelta(minutes=5)
 _RUN_MANIFEST = TypeAdapter(RunManifest)
 
 
@@ -101,7 +104,7 @@ class Published:
     def publish(self, manifest: RunManifest) -> bool:
         """Returns whether it is the latest: there may be a run of a later snapshot, or of another
         source."""
-        text = json.dumps(asdict(manifest), indent=1).encode()
+        text = _text(manifest)
         self.store.put(_path(manifest.run), text)
         newest = self._latest()
         if newest and newest.source_id != manifest.source_id:
@@ -109,7 +112,23 @@ class Published:
         if newest and newest.run != manifest.run and newest.read_at > manifest.read_at:
             return False
         self.store.put(LATEST, text)
-        return True
+        return self._put_later(manifest) is manifest
+
+    def _put_later(self, shown: RunManifest) -> RunManifest:
+        """Two runs that end together both read `latest.json` before either has replaced it. So
+        whoever has replaced it looks whether a run of a later snapshot was published meanwhile."""
+        while later := self._later(shown):
+            self.store.put(LATEST, _text(later))
+            shown = later
+        return shown
+
+    def _later(self, than: RunManifest) -> RunManifest | None:
+        beside = self.store.list_beside(_path(than.run), _AT_ONCE)
+        found = filter(None, (_parsed(self.store.get(path)) for path in beside))
+        later = [
+            one for one in found if one.source_id == than.source_id and one.read_at > than.read_at
+        ]
+        return max(later, key=lambda one: one.read_at, default=None)
 
     def problems(self, source: str) -> Iterator[Problem]:
         """`source` identifies the source of a run that is about to begin."""
@@ -134,12 +153,16 @@ class Published:
         others = [_parsed(self.store.get(path)) for path in self.store.list(f"{FOLDER}/")]
         left = sorted(filter(None, others), key=lambda one: one.read_at)
         if left:
-            self.store.put(LATEST, json.dumps(asdict(left[-1]), indent=1).encode())
+            self.store.put(LATEST, _text(left[-1]))
         else:
             self.store.delete([LATEST])
 
     def _latest(self) -> RunManifest | None:
         return _parsed(self.store.get(LATEST))
+
+
+def _text(manifest: RunManifest) -> bytes:
+    return json.dumps(asdict(manifest), indent=1).encode()
 
 
 def _parsed(text: bytes | None) -> RunManifest | None:

@@ -19,13 +19,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from windlass.engines.objects.store import ObjectStore
 from windlass.errors import Interrupted, Refused, RunLost, WindlassError
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import A_COMMAND, Outcome, StartedBy, State, with_parts
 from windlass.model.report import Problem
 from windlass.model.wording import word
 from windlass.version import __version__
@@ -57,7 +57,7 @@ class Record:
     process: str = ""  # "pid on host"
     external_run: str = ""  # the scheduler's run that it is, whose tasks are processes
     external_url: str = ""  # of that, in a browser
-    outcome: Outcome | None = None
+    outcome: Annotated[Outcome | None, BeforeValidator(with_parts)] = None
     version: str = __version__
 
     def is_alive(self) -> bool:
@@ -135,7 +135,10 @@ class Records:
         return None
 
     def write(self, record: Record) -> None:
-        text = json.dumps(asdict(record), indent=1, default=str)
+        fields = asdict(record)
+        if record.outcome:
+            fields["outcome"] = record.outcome.as_dict()  # flat, as every version has written it
+        text = json.dumps(fields, indent=1, default=str)
         self._store.put(_path(record.run), text.encode())
 
     def begin(self, record: Record) -> None:
@@ -196,12 +199,12 @@ class Recording:
     """The record of the run that this process works on."""
 
     def __init__(
-        self, store: ObjectStore, *, seeks: bool, external: tuple[str, str] = ("", "")
+        self, store: ObjectStore, *, seeks: bool, started_by: StartedBy = A_COMMAND
     ) -> None:
-        """`seeks`: whether to resume an unfinished run. `external` is a scheduler's run, and its
-        URL: its tasks are processes of one run, one after the other."""
+        """`seeks`: whether to resume an unfinished run. A scheduler's tasks are processes of one
+        run, one after the other."""
         self._records, self._seeks = Records(store), seeks
-        self._external_run, self._external_url = external
+        self._started_by, self._external_run = started_by, started_by.external_run
         self.may_resume = not seeks  # a run of this name may be there
         self._before: Record | None = None  # as it was when this process joined
         self._stack = ExitStack()
@@ -213,13 +216,19 @@ class Recording:
         found = self._records.unfinished(config) if self._seeks else None
         return None if found is None or found.is_alive() else found
 
-    def check(self, run: str) -> None:
+    def check(self, run: str, config: str) -> None:
         """Raises:
-        Refused: another process is at work on the run.
+        Refused: another process is at work on the run; or it is a scheduler's, and its spec was
+            changed since it began.
         """
-        there = None if self._external_run else self._records.read(run)
-        if there is not None and there.is_alive():
-            raise Refused([in_progress(there)])
+        there = self._records.read(run)
+        if there is None:
+            return
+        if not self._external_run:
+            if there.is_alive():
+                raise Refused([in_progress(there)])
+        elif there.config != config:
+            raise Refused([other_options(run)])
 
     def is_unfinished(self, run: str, config: str) -> bool:
         """Whether a run of this name, of the same export, has stopped before its end."""
@@ -228,17 +237,16 @@ class Recording:
 
     def begin(self, record: Record, resumed: Record | None) -> None:
         """Raises:
-        Refused: another process is at work on the run.
+        Refused: as `check`.
         """
-        self.check(record.run)  # again: to prepare may have taken long
+        self.check(record.run, record.config)  # again: to prepare may have taken long
         self.resumed = resumed is not None
         earlier = self._records.read(record.run) if self._external_run else resumed
         started_at = earlier.started_at if earlier else record.started_at
         made = replace(
             record,
             started_at=started_at,
-            external_run=self._external_run,
-            external_url=self._external_url,
+            **asdict(self._started_by),
         )
         self._records.begin(made)
         self.has_begun = True
@@ -262,13 +270,19 @@ class Recording:
         """Whether this process does a part of a run that another one has begun."""
         return self._before is not None
 
-    def join(self, run: str) -> None:
-        """Work on a run that another task of the external run has begun."""
+    @property
+    def source(self) -> str:
+        """As the task that has begun the run has found it, for people; empty: it is this one."""
+        return self._before.source if self._before else ""
+
+    def join(self, run: str) -> float:
+        """Work on a run that another task of the external run has begun; how many seconds ago."""
         found = self._before = self._records.read(run)
         if found is None or found.state not in UNFINISHED:  # done, and its tasks were cleared
-            return
+            return 0.0
         self._records.write(replace(found, state=State.RUNNING, alive_at=now(), process=_me()))
         self._stack.enter_context(self._records.alive(run))
+        return (datetime.now(UTC) - datetime.fromisoformat(found.started_at)).total_seconds()
 
     def leave(
         self, run: str, fault: BaseException | None, ending: Callable[[], Outcome | None]
@@ -294,6 +308,22 @@ class Recording:
 def in_progress(record: Record) -> Problem:
     message = f"is in progress: process {record.process}"
     return Problem(f"run {record.run}", message, "wait for it, or stop it")
+
+
+def check_options(run: str, config: Mapping[str, Any], planned: str) -> None:
+    """`planned` is the hash of the config that a scheduler's run was planned with; empty: unknown.
+
+    Raises:
+        Refused: the spec was changed since.
+    """
+    if planned and planned != config_hash(config):
+        raise Refused([other_options(run)])
+
+
+def other_options(run: str) -> Problem:
+    """As `windlass.journal.records.other_options`."""
+    message = "began with other options, and this is still the same run"
+    return Problem(f"run {run}", message, "give it those options, or begin a new run")
 
 
 def finished(run: str) -> Problem:

@@ -125,7 +125,8 @@ def _publish(run: Exporting) -> None:
     complete = [(export, manifest) for export, manifest in found if manifest is not None]
     if len(complete) < len(found):  # the run was loaded before, without keeping all files
         return
-    manifest = run_manifest(run.run, run.source.place, complete)
+    source = run.recording.source or run.source.place
+    manifest = run_manifest(run.run, source, complete)
     if not Published(run.store).publish(manifest):
         run.emit(
             Noticed(

@@ -16,7 +16,6 @@ from windlass.flows.load.outline import LOAD
 from windlass.flows.load.reading import Prepared, prepare
 from windlass.flows.load.reporting import counts_of, relations_of
 from windlass.flows.load.runs import (
-    Started,
     has_config,
     journalled_plan,
     loaded_by,
@@ -29,7 +28,18 @@ from windlass.loading.made import LoadPlan
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.flow import Handover, Result
 from windlass.model.load import Counts
-from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.outcome import (
+    A_COMMAND,
+    NO_REASON,
+    UNFINISHED,
+    Course,
+    Outcome,
+    Proof,
+    Reason,
+    StartedBy,
+    State,
+    Totals,
+)
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
 from windlass.model.wording import word
@@ -48,13 +58,12 @@ class Loading(Reporting):
         spec: LoadSpec,
         emit: Emit = ignore,
         *,
-        external_run: str = "",
-        external_url: str = "",
+        started_by: StartedBy = A_COMMAND,
         patient: bool = False,
         run: str = "",
     ) -> None:
-        """Connects to nothing yet. A run belongs to its `external_run`, or is the unfinished run of
-        this spec, or a new one; `run` is one that this process worked on before.
+        """Connects to nothing yet. A run belongs to the scheduler's run in `started_by`, or is the
+        unfinished run of this spec, or a new one; `run` is one that this process worked on before.
 
         Raises:
             BadSpec: no target is given, or it cannot be understood.
@@ -64,7 +73,7 @@ class Loading(Reporting):
             raise BadSpec([f"no target: give {word(TARGET)}, or set WINDLASS_TARGET"])
         self.spec, self.patient = spec, patient
         self.story = Story(emit)
-        self.started = Started(external_run, external_url)
+        self.started_by = started_by
         self.target: Landing = _opened(spec.target.get_secret_value())
         self.prepared = Prepared()
         self.run = run
@@ -132,7 +141,7 @@ class Loading(Reporting):
             WindlassError: something cannot be read.
         """
         runs = self.target.runs()
-        found = to_resume(runs, self.spec.config(), self.started.external_run)
+        found = to_resume(runs, self.spec.config(), self.started_by.external_run)
         self._check_external(found)
         self.run = self.run or (found.run if found else new_run_id())
         self._fetched = self._stack.enter_context(Fetched(self.run))
@@ -167,14 +176,15 @@ class Loading(Reporting):
         Refused: the scheduler's run began with other options.
         AlreadyFinished: it is finished.
         """
-        if found is None or not self.started.external_run:
+        if found is None or not self.started_by.external_run:
             return
         if not has_config(found, self.spec.config()):
             message = "began with other options, and this is still the same run"
             hint = "give it those options, or begin a new run"
             raise Refused([Problem(f"run {found.run}", message, hint)])
         if found.state is State.DONE and found.outcome is not None:
-            raise AlreadyFinished(replace(found.outcome, already=True))
+            course = replace(found.outcome.course, already=True)
+            raise AlreadyFinished(replace(found.outcome, course=course))
 
     @staticmethod
     def _is_unchanged(found: LoadRun, plans: Sequence[LoadPlan]) -> bool:
@@ -191,7 +201,7 @@ class Loading(Reporting):
         kept = self.target.read(found.run) or found
         state = State.STOPPED if kept.lines.get(APPLIED) else State.REFUSED  # it changed nothing
         outcome = found.outcome or Outcome(found.run, state, target=self.target.place)
-        self.target.end(found.run, state, replace(outcome, state=state, message=message, hint=""))
+        self.target.end(found.run, state, replace(outcome, state=state, reason=Reason(message)))
 
     def is_applied(self, name: str) -> bool:
         """Whether an earlier process has loaded it in this run."""
@@ -206,8 +216,8 @@ class Loading(Reporting):
             source=f"{places[0]}{more}" if places else "",
             config=self.spec.config(),
             plan=journalled_plan(self.prepared.plans),
-            external_run=self.started.external_run,
-            external_url=self.started.external_url,
+            external_run=self.started_by.external_run,
+            external_url=self.started_by.external_url,
         )
 
     def _planned(self, *, is_resumed: bool) -> FlowPlanned:
@@ -238,10 +248,9 @@ class Loading(Reporting):
             State.DONE,
             source=self._source,
             target=self.target.place,
-            counts=Counts().as_dict(),
-            message=message,
-            hint=f"{word('again')} loads it anyway",
-            already=True,
+            reason=Reason(message, f"{word('again')} loads it anyway"),
+            totals=Totals(counts=Counts().as_dict()),
+            course=Course(already=True),
         )
 
     # what conducts it asks for
@@ -316,18 +325,17 @@ class Loading(Reporting):
 
     # the end
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         outcome = Outcome(
             run=self.run,
             state=state,
             relations=relations_of(self.plans, self.results),
-            counts=counts_of(self.results),
-            verified="rows" if state is State.DONE else "",
             source=self._source,
             target=self.target.place,
-            resumed=self.at is not None and bool(self.at.lines),
-            message=message,
-            hint=hint,
+            reason=reason,
+            proof=Proof(verified="rows" if state is State.DONE else ""),
+            totals=Totals(counts=counts_of(self.results)),
+            course=Course(resumed=self.at is not None and bool(self.at.lines)),
         )
         return self.story.complete(outcome)
 

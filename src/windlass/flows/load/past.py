@@ -112,7 +112,7 @@ def status_of(run: LoadRun) -> RunStatus:
         started_at=run.started_at,
         finished_at=run.finished_at,
         flow=LOAD.name,
-        verified=outcome.verified if outcome else "",
+        verified=outcome.proof.verified if outcome else "",
         progress=Progress(
             relations_done=done,
             relations=sum(not one["loaded_by"] for one in loads.values()),

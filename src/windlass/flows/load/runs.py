@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from windlass.engines.landing import APPLIED, Landing, LoadRun
 from windlass.loading.made import LoadPlan
 from windlass.model.outcome import UNFINISHED, State
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """What started a run, if not a command."""
-
-    external_run: str = ""
-    external_url: str = ""
 
 
 def to_resume(

@@ -34,7 +34,16 @@ from windlass.journal.journal import Journal
 from windlass.journal.records import Line
 from windlass.model.event import Emit, RunEnded, ignore
 from windlass.model.flow import ONE, Handover, Result
-from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.outcome import (
+    A_COMMAND,
+    NO_REASON,
+    UNFINISHED,
+    Course,
+    Outcome,
+    Reason,
+    StartedBy,
+    State,
+)
 from windlass.model.plan import Plan, Purpose
 from windlass.model.report import Loss, Problem, unaccepted
 from windlass.model.snapshot import Snapshot
@@ -56,8 +65,7 @@ class Migration(Sides):
         spec: Spec,
         emit: Emit = ignore,
         *,
-        external_run: str = "",
-        external_url: str = "",
+        started_by: StartedBy = A_COMMAND,
         restart: bool = False,
         hold: Hold | None = None,
         holder: SnapshotHolder | None = None,
@@ -71,7 +79,7 @@ class Migration(Sides):
             BadSpec: source or target is missing or cannot be read.
         """
         super().__init__(spec, emit, hold or hold_of(spec, holder))
-        self.request = Request(external_run, restart, patient, reviewed, external_url)
+        self.request = Request(started_by, restart, patient, reviewed)
         self.stage = Stage.UNKNOWN
         self.ended: State | None = None  # how it ended, if this process journalled that
         self._finder = Finder(spec, self.hold, self.request, self.emit, self.keep_dump)
@@ -165,12 +173,12 @@ class Migration(Sides):
         given = {"holder": holder, "restart": False}
         return Handover(given, f"resuming from the journal{snapshot}")
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         """What this run has done, according to its journal."""
         if self._index is None:
-            return Outcome("", state, self.story.seconds, message=message, hint=hint)
-        resumed = self.stage is Stage.RESUMED
-        known = Outcome(self.plan.run, state, message=message, hint=hint, resumed=resumed)
+            return Outcome("", state, self.story.seconds, reason=reason)
+        course = Course(resumed=self.stage is Stage.RESUMED)
+        known = Outcome(self.plan.run, state, reason=reason, course=course)
         return outcome_of(self, self.journal, known)
 
     def end(self, state: State, outcome: Outcome) -> None:
@@ -226,10 +234,10 @@ class Migration(Sides):
             self.hold.take_lock_of(self.plan.run)
         if self._found:
             self.stage = Stage.RESUMED
-            resume(self, self.journal, self._found, self.request.external)
+            resume(self, self.journal, self._found, self.request.started_by)
         else:
             if self.stage is Stage.PLANNED:
-                begin_new(self, self.request.external)
+                begin_new(self, self.request.started_by)
                 self.stage = Stage.BEGUN
             self.hold.lock_relations(relation_names(self.plan))
         self.announce(resumed=self.stage is Stage.RESUMED)

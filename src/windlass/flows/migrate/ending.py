@@ -18,7 +18,7 @@ from windlass.journal import records
 from windlass.journal.journal import Journal
 from windlass.journal.records import Line
 from windlass.model.event import Noticed
-from windlass.model.outcome import Compared, Outcome, RelationOutcome, State
+from windlass.model.outcome import Compared, Outcome, RelationOutcome, State, Totals
 from windlass.model.report import Loss
 from windlass.model.snapshot import Snapshot
 
@@ -29,13 +29,16 @@ def outcome_of(run: Sides, journal: Journal, outcome: Outcome) -> Outcome:
         journal.read(run.control)
     plan = run.plan
     if run.story.is_shared:
-        outcome = replace(outcome, phases=_phases(run))
+        outcome = replace(outcome, course=replace(outcome.course, phases=_phases(run)))
+    totals = Totals(
+        sequences=len(plan.sequences) if journal.lines(SET_SEQUENCES) else 0,
+        set_aside=len(plan.set_aside) if journal.lines("create_target_schema") else 0,
+    )
     return replace(
         verdict.with_findings(run, outcome),
         relations=tuple(_relations(run, journal)),
         snapshots=tuple(_snapshots(run)),
-        sequences=len(plan.sequences) if journal.lines(SET_SEQUENCES) else 0,
-        set_aside=len(plan.set_aside) if journal.lines("create_target_schema") else 0,
+        totals=totals,
     )
 
 

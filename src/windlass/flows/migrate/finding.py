@@ -21,7 +21,7 @@ from windlass.flows.sides import reading_journal
 from windlass.journal import door, records
 from windlass.journal.records import Run
 from windlass.model.event import Emit, Noticed
-from windlass.model.outcome import UNFINISHED, State
+from windlass.model.outcome import A_COMMAND, UNFINISHED, StartedBy, State
 from windlass.model.plan import Plan, Purpose
 from windlass.model.report import Problem
 from windlass.model.run_id import new_run_id
@@ -59,20 +59,17 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks for a migration, and how. `external_run` is a scheduler's id of its run, at
-    `external_url`; `patient` waits for servers that have been reached before; `reviewed` is the
-    only plan to carry out."""
+    """Who asks for a migration, and how. `patient` waits for servers that have been reached
+    before; `reviewed` is the only plan to carry out."""
 
-    external_run: str = ""
+    started_by: StartedBy = A_COMMAND
     restart: bool = False
     patient: bool = False
     reviewed: Reviewed | None = None
-    external_url: str = ""
 
     @property
-    def external(self) -> tuple[str, str]:
-        """The scheduler's run, and its URL."""
-        return self.external_run, self.external_url
+    def external_run(self) -> str:
+        return self.started_by.external_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +162,7 @@ class Finder:
         """Who has the target's lock."""
         holder, control = self._hold.who_has_lock(), self._hold.control
         runs = records.read_runs(control) if door.exists(control) else []
-        named = {f"{control_name(run.run)} ": run for run in runs if run.external_run}
+        named = {f"{control_name(run.run)} ": run for run in runs if run.started_by.external_run}
         external = [run for name, run in named.items() if holder.startswith(name)]
         return _in_progress(holder, external[0] if external else None)
 
@@ -196,10 +193,9 @@ class Finder:
             raise WindlassError(f"run {name} is not in the target's journal", side="target")
         if found[0].state is State.ROLLED_BACK:
             raise WindlassError(f"run {name} has been rolled back", hint="begin a new one")
-        if found[0].external_run != self._request.external_run:
-            raise WindlassError(
-                f"run {name} has been taken over by {found[0].external_run or 'the command line'}"
-            )
+        by = found[0].started_by.external_run
+        if by != self._request.external_run:
+            raise WindlassError(f"run {name} has been taken over by {by or 'the command line'}")
         return found[0]
 
     def _check_finished(self) -> None:
@@ -219,7 +215,7 @@ class Finder:
         """The newest run of this external run, if there is one."""
         external_run = self._request.external_run
         runs = self._runs() if external_run else []
-        return next((run for run in runs if run.external_run == external_run), None)
+        return next((run for run in runs if run.started_by.external_run == external_run), None)
 
     def _unfinished(self) -> Run | None:
         """The run that these options resume; None after a restart has undone it.
@@ -282,10 +278,11 @@ class Finder:
 def _in_progress(holder: str, run: Run | None = None) -> Problem:
     """`run` is given if a scheduler has started it."""
     if run:
-        where = f": {run.external_url}" if run.external_url else ""
+        by = run.started_by
+        where = f": {by.external_url}" if by.external_url else ""
         return Problem(
             "target",
-            f"another run is in progress: {run.external_run} ({holder})",
+            f"another run is in progress: {by.external_run} ({holder})",
             f"wait for it, or stop it where it was started{where}",
         )
     return Problem(

@@ -10,7 +10,7 @@ from windlass.engines.postgres.presence import read_presence
 from windlass.engines.postgres.session import Connection
 from windlass.errors import AlreadyFinished, Refused
 from windlass.journal import door, records
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, Reason, State
 from windlass.model.plan import Plan
 from windlass.model.relation import Name
 from windlass.model.report import Problem, unaccepted
@@ -54,8 +54,8 @@ def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool
         message = f"has finished this migration; {word('restart')} undoes only what is unfinished"
         way = f"undo it first: windlass rollback {found.run}"
         raise Refused([Problem(f"run {found.run}", message, way)])
-    if plan.how.copies_rows and _LEVELS.index(outcome.verified) < _level(spec):
-        compared = outcome.verified or "nothing"
+    if plan.how.copies_rows and _LEVELS.index(outcome.proof.verified) < _level(spec):
+        compared = outcome.proof.verified or "nothing"
         message = f"finished this migration at {_when(found)}, and compared {compared}"
         raise Refused([Problem(f"run {found.run}", message, "compare now: windlass verify")])
     raise AlreadyFinished(_as_finished(found, outcome, spec))
@@ -72,9 +72,11 @@ def _as_finished(run: records.Run, outcome: Outcome, spec: Spec) -> Outcome:
     return replace(
         outcome,
         state=state,
-        already=True,
-        message=f"run {run.run} finished this migration at {_when(run)}",
-        hint=f"to undo it: windlass rollback {run.run}",
+        course=replace(outcome.course, already=True),
+        reason=Reason(
+            f"run {run.run} finished this migration at {_when(run)}",
+            f"to undo it: windlass rollback {run.run}",
+        ),
     )
 
 

@@ -17,20 +17,21 @@ from windlass.flows.sides import Sides, relation_names
 from windlass.journal import door, records
 from windlass.journal.journal import Journal
 from windlass.journal.records import Run
+from windlass.model.outcome import StartedBy
 
 
-def begin_new(run: Sides, external: tuple[str, str]) -> None:
+def begin_new(run: Sides, started_by: StartedBy) -> None:
     """Journal the plan and its snapshot."""
     with run.control.transaction():
         door.create(run.control)
-        records.insert_run(run.control, run.plan, run.spec.config(), external)
+        records.insert_run(run.control, run.plan, run.spec.config(), started_by)
         _journal_snapshot(run)
         records.insert_crash_marker(run.control, run.plan.run)
 
 
-def resume(run: Sides, journal: Journal, found: Run, external: tuple[str, str]) -> None:
-    """Take over a stopped run, if its plan still fits both databases. `external` is the
-    scheduler's run that does, and its URL.
+def resume(run: Sides, journal: Journal, found: Run, started_by: StartedBy) -> None:
+    """Take over a stopped run, if its plan still fits both databases. `started_by` is
+    what resumes it.
 
     Raises:
         CannotResume: it does not.
@@ -50,7 +51,7 @@ def resume(run: Sides, journal: Journal, found: Run, external: tuple[str, str]) 
     hold.take_snapshot(handed_over[-1].number if handed_over else len(before) + 1)
     with run.control.transaction():
         door.create(run.control)
-        journal.epoch = records.take_over(run.control, found.run, *external)
+        journal.epoch = records.take_over(run.control, found.run, started_by)
         if not handed_over:
             hold.lock_relations(relation_names(plan))
             _journal_snapshot(run)

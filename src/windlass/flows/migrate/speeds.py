@@ -60,7 +60,7 @@ def _ratios(target: Connection, speeds: Speeds) -> list[float]:
     ratios: list[float] = []
     for run in runs:
         outcome = run.outcome
-        if run.state is not State.DONE or outcome is None or outcome.resumed:
+        if run.state is not State.DONE or outcome is None or outcome.course.resumed:
             continue
         expected = estimate(work_of(records.read_plan(target, run.run)), speeds).seconds
         if expected >= LEAST_SECONDS:

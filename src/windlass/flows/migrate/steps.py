@@ -439,7 +439,7 @@ def summary(outcome: Outcome) -> Result:
         "total_row_count": outcome.rows,
         "total_bytes": outcome.bytes,
         "seconds": round(outcome.seconds, 1),
-        "verified": outcome.verified,
+        "verified": outcome.proof.verified,
         "snapshots": len({number for one in outcome.relations for number in one.snapshots}),
         "losses": [str(loss) for loss in outcome.losses[:MOST_NAMED]],
         "notices": list(outcome.notices[:MOST_NAMED]),

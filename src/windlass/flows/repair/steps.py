@@ -161,9 +161,7 @@ class _Repairs:
         with run.control.transaction():
             door.create(run.control)
             if found:
-                self.journal.epoch = records.take_over(
-                    run.control, found.run, how.external_run, how.external_url
-                )
+                self.journal.epoch = records.take_over(run.control, found.run, how.started_by)
                 self._check_schema()
             else:
                 self._begin()
@@ -180,7 +178,7 @@ class _Repairs:
             (plan.source.identity, str(plan.source)),
             _config(self.run, self.how),
             records.plan_of(plan),
-            (self.how.external_run, self.how.external_url),
+            self.how.started_by,
         )
         # never an existing one, whose owner could drop what is set aside
         make_schema_aside(self.run.control, self.schema)

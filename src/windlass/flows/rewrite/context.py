@@ -29,7 +29,17 @@ from windlass.journal.journal import Journal
 from windlass.journal.records import Line
 from windlass.model.event import Emit, FlowPlanned, ignore
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.outcome import (
+    A_COMMAND,
+    NO_REASON,
+    UNFINISHED,
+    Course,
+    Outcome,
+    Reason,
+    StartedBy,
+    State,
+    Totals,
+)
 from windlass.model.report import Problem
 from windlass.model.rewrite import RewritePlan
 from windlass.model.run_id import new_run_id
@@ -45,18 +55,17 @@ class Rewriting(Reporting):
         spec: RewriteSpec,
         emit: Emit = ignore,
         *,
-        external_run: str = "",
-        external_url: str = "",
+        started_by: StartedBy = A_COMMAND,
         patient: bool = False,
     ) -> None:
-        """Connects to nothing yet. For `external_run` and its URL see `windlass.run.context`.
+        """Connects to nothing yet. For `started_by` see `windlass.run.context`.
 
         Raises:
             BadSpec: the connection is missing or cannot be read.
         """
         self.spec = spec
         self.story = Story(emit)
-        self.hold = TableHold(spec, external_run, external_url)
+        self.hold = TableHold(spec, started_by)
         self._found: records.Run | None = None
         self._plan: RewritePlan | None = None
         self._journal: Journal | None = None
@@ -197,7 +206,7 @@ class Rewriting(Reporting):
                 raise Refused([records.other_options(mine)])
             self._resume(mine)
             # What an earlier command read may be out of date.
-            is_old = self.is_stale() or (is_first and not self.hold.external_run)
+            is_old = self.is_stale() or (is_first and not self.hold.started_by.external_run)
             if not self.is_over and not self.has_changed_table and is_old:
                 settle(self)  # as if another scheduler's
                 mine, self._found, self.resumed = None, None, False
@@ -220,11 +229,12 @@ class Rewriting(Reporting):
         self._use(run)
         self.resumed = True
         if not self.is_over:
+            if self.hold.started_by.external_run:
+                self.story.began(run.age_seconds)
             with self.connection.transaction():
                 door.create(self.connection)
-                self.journal.epoch = records.take_over(
-                    self.connection, run.run, self.hold.external_run, self.hold.external_url
-                )
+                started_by = self.hold.started_by
+                self.journal.epoch = records.take_over(self.connection, run.run, started_by)
 
     def _use(self, run: records.Run) -> None:
         self._plan = read_rewrite_plan(self.connection, run.run)
@@ -263,7 +273,7 @@ class Rewriting(Reporting):
         with explaining("making the journal", side="database"), connection.transaction():
             door.create(connection)
         name_session(connection, session_name(plan.run))
-        origin = self.hold.table, (self.hold.external_run, self.hold.external_url)
+        origin = self.hold.table, self.hold.started_by
         line = begin_run(connection, plan, origin, self.spec.config(), read)
         self._journal.keep([line])
         (self._found,) = records.read_runs(connection, plan.run)
@@ -314,19 +324,17 @@ class Rewriting(Reporting):
         self.journal.end(self.hold.session, state, outcome)
         (self._found,) = records.read_runs(self.hold.session, self.plan.run)
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         if self._plan is None or self._found is None:
-            return Outcome("", state, self.story.seconds, message=message, hint=hint)
+            return Outcome("", state, self.story.seconds, reason=reason)
         return self.story.complete(
             Outcome(
                 run=self.plan.run,
                 state=state,
-                counts=self.counts(),
-                phases=seconds_by_step(self.journal.by_step),
-                resumed=self.resumed,
                 source=self.plan.title,
-                message=message,
-                hint=hint,
+                reason=reason,
+                totals=Totals(counts=self.counts()),
+                course=Course(seconds_by_step(self.journal.by_step), resumed=self.resumed),
             )
         )
 

@@ -20,7 +20,7 @@ from windlass.inplace.access import enter
 from windlass.inplace.check import find_table
 from windlass.journal import door, records
 from windlass.journal.records import Run
-from windlass.model.outcome import UNFINISHED
+from windlass.model.outcome import UNFINISHED, StartedBy
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.spec.rewrite import RewriteSpec
@@ -31,15 +31,13 @@ PATIENCE_SECONDS = 3.0  # for the lock of a client that was killed just now
 class TableHold:
     """Connects when entered; used by one thread, cancelled by any."""
 
-    def __init__(self, spec: RewriteSpec, external_run: str, external_url: str = "") -> None:
-        """`external_run` is a scheduler's id of its run, at `external_url`.
-
-        Raises:
-            BadSpec: the connection cannot be read.
+    def __init__(self, spec: RewriteSpec, started_by: StartedBy) -> None:
+        """Raises:
+        BadSpec: the connection cannot be read.
         """
         assert spec.connection is not None
         self.address = Address.parse("database", spec.connection.get_secret_value())
-        self.external_run, self.external_url = external_run, external_url
+        self.started_by = started_by
         self.table = str(Name(spec.schema_, spec.table))
         self._spec = spec
         self._connection: Connection | None = None
@@ -104,7 +102,7 @@ class TableHold:
         key = relation_key(table.oid)
         mine = self.mine(self._runs(connection), known)
         locked = try_lock(connection, key, PATIENCE_SECONDS)
-        if not locked and mine and self.external_run:
+        if not locked and mine and self.started_by.external_run:
             # the run's last process, which the scheduler believes is dead
             end_sessions(connection, session_name(mine.run))
             locked = try_lock(connection, key, PATIENCE_SECONDS)
@@ -119,8 +117,8 @@ class TableHold:
 
     def mine(self, runs: list[Run], known: str = "") -> Run | None:
         """The run of this external run; without one, the unfinished run with the same options."""
-        if self.external_run:
-            return next((run for run in runs if run.external_run == self.external_run), None)
+        if by := self.started_by.external_run:
+            return next((run for run in runs if run.started_by.external_run == by), None)
         if known:  # before the session was lost
             return next((run for run in runs if run.run == known), None)
         same = self._spec.config()
@@ -128,7 +126,7 @@ class TableHold:
             (
                 run
                 for run in runs
-                if run.state in UNFINISHED and not run.external_run and run.config == same
+                if run.state in UNFINISHED and run.config == same and not _is_of_scheduler(run)
             ),
             None,
         )
@@ -140,9 +138,10 @@ class TableHold:
         Raises:
             Refused: it is between two of its steps.
         """
-        is_others = run.external_run and _family(run.external_run) != _family(self.external_run)
+        by, mine = run.started_by.external_run, self.started_by.external_run
+        is_others = by and _family(by) != _family(mine)
         if is_others and said_lately(self.connection, run):
-            raise Refused([self._in_progress(f"run {run.run} of {run.external_run}")])
+            raise Refused([self._in_progress(f"run {run.run} of {by}")])
 
     def _in_progress(self, holder: str) -> Problem:
         return Problem(
@@ -163,6 +162,10 @@ class TableHold:
         if self._connection is not None and not self._connection.closed:
             with suppress(psycopg.Error):
                 self._connection.cancel_safe(timeout=5)
+
+
+def _is_of_scheduler(run: Run) -> bool:
+    return bool(run.started_by.external_run)
 
 
 def _family(external_run: str) -> str:

@@ -15,11 +15,11 @@ def lineage_of(run: Rewriting, outcome: Outcome) -> Sequence[Arrived]:
     """The table is read and written: only the changed columns have origins."""
     plan = run.plan
     table = relation_dataset(plan.where.place, plan.where.database, plan.table)
-    if table is None or not outcome.counts.get("written"):
+    if table is None or not outcome.totals.counts.get("written"):
         return ()
     columns = tuple(_columns(plan))
     read = tuple((one.name, one.type) for one in plan.columns)
-    return [Arrived((table,), table, columns, read, rows=outcome.counts["written"])]
+    return [Arrived((table,), table, columns, read, rows=outcome.totals.counts["written"])]
 
 
 def _columns(plan: RewritePlan) -> Iterator[ColumnLineage]:

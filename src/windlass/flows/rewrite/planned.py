@@ -70,6 +70,7 @@ class PlannedRewrite:
                 more = "up to" if plan.kept.level == "full" else "more than"
                 size = bytes_text(FULL_BACKUP_BYTES)
                 found[-1] += f" (backup: auto, as the table has {more} {size})"
+            found += [] if self.preview.has_key else [self._without_key()]
         if plan.stamp:
             found.append(f"stamps {plan.stamp} with the statement that writes the row")
         found.append(self._costs())
@@ -77,6 +78,11 @@ class PlannedRewrite:
             whose = f"backup{'s' if len(replaced) > 1 else ''} of {' and '.join(replaced)}"
             found.append(f"replaces the {whose}, which cannot be undone then")
         return found
+
+    def _without_key(self) -> str:
+        """The backup is of use all the same: it can be restored beside the table."""
+        by = f" unless {self.preview.plan.id} is different in each" if self.preview.plan.id else ""
+        return f"cannot be rolled back{by}, as no key that stays tells its rows apart"
 
     def _costs(self) -> str:
         costs = self.preview.costs

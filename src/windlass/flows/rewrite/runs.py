@@ -16,6 +16,7 @@ from windlass.inplace.writing import Kind
 from windlass.journal import door, records
 from windlass.journal.records import Line, Lines, note_of
 from windlass.model.flow import Result
+from windlass.model.outcome import StartedBy
 from windlass.model.rewrite import RewritePlan
 
 FLOW = "rewrite"
@@ -39,13 +40,13 @@ def read_rewrite_plan(connection: Connection, run: str) -> RewritePlan:
 def begin_run(
     connection: Connection,
     plan: RewritePlan,
-    origin: tuple[str, tuple[str, str]],
+    origin: tuple[str, StartedBy],
     config: Mapping[str, Any],
     read: Callable[[Connection], Result],
 ) -> Line:
     """Journal a new run together with its first piece of work, `read`; returns the line of that.
-    `origin` is the table, and the external run with its URL."""
-    started, step, (source, external) = time.perf_counter(), "read_rows", origin
+    `origin` is the table, and what started the run."""
+    started, step, (source, started_by) = time.perf_counter(), "read_rows", origin
     with working_in_place(connection, step, ONE_SNAPSHOT) as transaction:
         records.insert_any_run(
             connection,
@@ -54,7 +55,7 @@ def begin_run(
             (source, plan.title),
             config,
             _PLAN.dump_json(plan),
-            external,
+            started_by,
         )
         _forget_old(connection, source, [one.run for one in list_backups(connection, plan)])
         result = read(connection)
@@ -150,7 +151,7 @@ def said_lately(connection: Connection, run: records.Run) -> bool:
         " where run = %s",
         (BETWEEN_STEPS_SECONDS, run.run),
     ).fetchone()
-    return bool(run.external_run and row and row[0])
+    return bool(run.started_by.external_run and row and row[0])
 
 
 def session_name(run: str) -> str:

@@ -30,7 +30,7 @@ def rewrite_status(connection: Connection, found: records.Run) -> RunStatus:
     try:
         plan = read_rewrite_plan(connection, found.run)
     except WindlassError:
-        rows = found.outcome.counts.get("written", 0) if found.outcome else 0
+        rows = found.outcome.totals.counts.get("written", 0) if found.outcome else 0
         return replace(known, progress=replace(progress, rows=rows))
     lines = read_lines(connection, found.run)
     holder = read_holder(connection, relation_key(plan.oid))

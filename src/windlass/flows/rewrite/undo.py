@@ -21,7 +21,7 @@ from windlass.inplace.access import enter
 from windlass.inplace.staging import Staging
 from windlass.journal import records
 from windlass.journal.records import Lines, note_of
-from windlass.model.outcome import UNFINISHED, Outcome, State
+from windlass.model.outcome import UNFINISHED, Outcome, Reason, State
 from windlass.model.past import Foreseen, Others, Undone
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -104,13 +104,13 @@ def undo_rewrite(
     )
     if restored.dropped_columns:
         message += f"; without {', '.join(restored.dropped_columns)}"
-    stayed = [f"column {name}" for name in restored.kept_columns]
+    stayed = [f"column {name} stays, as others use it" for name in restored.kept_columns]
     if restored.skipped:
         rows = plural(restored.skipped, "row")
-        stayed.append(f"{rows} of {plan.table}, as others have changed or deleted them since")
+        stayed.append(f"{plan.table}: {rows} not put back: changed or deleted by others since")
     if restored.altered:
         rows = plural(restored.altered, "row")
-        stayed.append(f"{rows} of {plan.table} as triggers have made them, not as in the backup")
+        stayed.append(f"{plan.table}: {rows} as triggers have made them, not as in the backup")
     return Undone(message, stayed)
 
 
@@ -170,7 +170,8 @@ def drop_run(connection: Connection, plan: RewritePlan, added: Sequence[str]) ->
     message = "dropped: it had not changed a row"
     if added:  # and stays: the next such run would add it again
         message += f"; {', '.join(added)}, which it had added, stays"
-    outcome = Outcome(plan.run, State.ROLLED_BACK, source=plan.title, message=message)
+    reason = Reason(message)
+    outcome = Outcome(plan.run, State.ROLLED_BACK, source=plan.title, reason=reason)
     with explaining(f"dropping run {plan.run}", side="database"), connection.transaction():
         Staging(plan).drop(connection)
         backup.drop_unfinished(connection, plan)

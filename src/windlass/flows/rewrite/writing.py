@@ -33,7 +33,7 @@ from windlass.inplace.triggers import (
 from windlass.inplace.writing import Kind, Span, Stamp, change
 from windlass.model.event import Noticed
 from windlass.model.flow import Result
-from windlass.model.outcome import State
+from windlass.model.outcome import Reason, State
 from windlass.model.rewrite import RewritePlan
 from windlass.model.units import plural
 
@@ -228,7 +228,7 @@ def close(run: Rewriting, error: WindlassError) -> None:
     finish(run)
     run.once("stamp_rows", "", lambda found: clear(run, found))
     message = f"{plural(written_rows(run.journal.by_step), 'row')} written; then {error}"
-    run.end(State.DONE, run.outcome(State.DONE, message))
+    run.end(State.DONE, run.outcome(State.DONE, Reason(message)))
     run.emit(Noticed(f"run {run.plan.run} is over: {message}"))
 
 
@@ -250,7 +250,7 @@ def _undo_deletes(run: Rewriting, error: WindlassError) -> None:
         staging.drop(connection)
         backup.drop_unfinished(connection, plan)
         message = f"{error}; {plural(returned.rows, 'row')} that it had deleted are back"
-        run.end(State.ROLLED_BACK, run.outcome(State.ROLLED_BACK, message))
+        run.end(State.ROLLED_BACK, run.outcome(State.ROLLED_BACK, Reason(message)))
     run.emit(Noticed(f"{plural(returned.rows, 'row')} that run {plan.run} had deleted are back"))
 
 

@@ -19,7 +19,7 @@ from windlass.flows.validate.verdict import relation_outcomes, with_findings
 from windlass.journal import records
 from windlass.model.event import Emit, ignore
 from windlass.model.flow import Handover, Result
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import A_COMMAND, NO_REASON, Outcome, Reason, StartedBy, State
 from windlass.model.plan import Plan, Purpose, RelationPlan
 from windlass.model.repair import Repairing
 from windlass.model.report import Problem
@@ -39,14 +39,13 @@ class Comparison(Sides):
         spec: Spec,
         emit: Emit = ignore,
         *,
-        external_run: str = "",
-        external_url: str = "",
+        started_by: StartedBy = A_COMMAND,
         patient: bool = False,
         repair: Repairing | None = None,
         repaired: str = "",
     ) -> None:
         """Connects to nothing yet. `repair` is how to repair differences; `repaired` is a finished
-        repair, whose run this comparison ends. No journal records its `external_run`.
+        repair, whose run this comparison ends. No journal records what it was `started_by`.
 
         Raises:
             BadSpec: source or target is missing or cannot be read.
@@ -177,13 +176,16 @@ class Comparison(Sides):
 
     # the end
 
-    def outcome(self, state: State, message: str = "", hint: str = "") -> Outcome:
+    def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         """What the comparison found, and the repair that it belongs to."""
-        known = Outcome("", state, self.story.seconds, message=message, hint=hint)
+        known = Outcome("", state, self.story.seconds, reason=reason)
         if self._index is not None:
             known = replace(known, run=self.plan.run, relations=tuple(relation_outcomes(self)))
             known = with_findings(self, known)
-        return replace(known, run=self.repair_run, repaired=True) if self.has_begun else known
+        if not self.has_begun:
+            return known
+        course = replace(known.course, repaired=True)
+        return replace(known, run=self.repair_run, course=course)
 
     def end(self, state: State, outcome: Outcome) -> None:
         """Journal how the repair ended. A complete repair is ended by the comparison after it."""

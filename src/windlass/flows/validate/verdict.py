@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from windlass.flows.sides import Sides
 from windlass.model.flow import Result
-from windlass.model.outcome import Compared, Outcome, RelationOutcome
+from windlass.model.outcome import Compared, Outcome, Proof, RelationOutcome
 from windlass.model.plan import RelationPlan
 from windlass.model.report import Difference, DifferenceKind, Differs
 from windlass.run.story import Story
@@ -22,16 +22,14 @@ _OF_ROWS = {DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.CHANGED
 
 def with_findings(run: Sides, outcome: Outcome) -> Outcome:
     """The outcome, with what the steps found so far."""
-    parts, differences = parts_of(run.story), run.differences
+    parts, differences = parts_of(run.story), tuple(run.differences)
+    proof = Proof(level_of(parts), parts, differences, differing_rows(differences))
     return run.story.complete(
         replace(
             outcome,
             losses=tuple(dict.fromkeys(run.losses())),
-            differences=tuple(differences),
-            differing_rows=differing_rows(differences),
+            proof=proof,
             notices=run.plan.findings.notices,
-            verified=level_of(parts),
-            compared=parts,
             source=str(run.plan.source),
             target=str(run.plan.target),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from windlass.engines.postgres.archive import PARTS, RELATION_KINDS, Entry
 from windlass.engines.postgres.catalog import Catalog
 from windlass.model.plan import Arrival
-from windlass.model.relation import Kind, Name
+from windlass.model.relation import Name
 from windlass.model.report import Loss
 from windlass.planning.chunks import SMALL_BYTES
 from windlass.planning.naming import target_name
@@ -108,7 +108,7 @@ def _write(
         return Written((), (), ())
     source = read.source
     large = {
-        relation.oid
+        relation.identity
         for relation in source.catalog.relations
         if relation.size_bytes >= SMALL_BYTES and relation.name in arriving
     }
@@ -116,7 +116,7 @@ def _write(
         entries,
         _around(read, scope.renamed),
         skip=kept,
-        apart={key.oid: key for key in source.key_constraints if key.relation_oid in large},
+        apart={key.oid: key for key in source.key_constraints if str(key.relation_oid) in large},
         foreign_keys={key.oid: key for key in source.foreign_keys},
     )
 
@@ -166,11 +166,7 @@ def _repoint(
             references=read.ask.references(),
             archive=read.ask.target_archive,
             foreign_keys=target.foreign_keys,
-            populated={
-                one.name
-                for one in target.catalog.relations
-                if one.kind is Kind.MATERIALIZED_VIEW and one.populated
-            },
+            populated={one.name for one in target.catalog.relations if one.is_populated_view},
             around=_around(read, {}),
         )
     )

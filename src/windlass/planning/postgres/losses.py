@@ -76,12 +76,12 @@ def _inherited(relations: Iterable[CatalogRelation]) -> list[Loss]:
         "may be NULL although the parent's may not, and becomes NOT NULL: rows without it will stop"
     )
     reordered = [
-        Loss(str(one.name), order, LossClass.BEHAVIOUR) for one in relations if one.reordered
+        Loss(str(one.name), order, LossClass.BEHAVIOUR) for one in relations if one.family.reordered
     ]
     loosened = [
         Loss(str(one.name), f"column {column} {nulls} the run", LossClass.BEHAVIOUR)
         for one in relations
-        for column in one.loosened
+        for column in one.family.loosened
     ]
     return [*reordered, *loosened]
 

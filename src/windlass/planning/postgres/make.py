@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from windlass.model.plan import Estimate, Findings, How, Load, Made, Objects, Plan
-from windlass.model.relation import Kind, Name
+from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.planning.chunks import plan_loads
 from windlass.planning.estimate import Work, estimate
@@ -91,7 +91,7 @@ def _refreshed(decided: Decided) -> tuple[Name, ...]:
     populated = {
         target_name(relation.name, decided.scope.renamed)
         for relation in decided.read.source.catalog.relations
-        if relation.kind is Kind.MATERIALIZED_VIEW and relation.populated
+        if relation.is_populated_view
     }
     return tuple(
         statement.name

@@ -101,7 +101,7 @@ def _left_stale(decided: Decided) -> Iterator[str]:
         for one in decided.read.target.catalog.relations
         if one.kind is Kind.MATERIALIZED_VIEW
     }
-    views = (one for one in scope.relations if one.kind is Kind.MATERIALIZED_VIEW and one.populated)
+    views = (one for one in scope.relations if one.is_populated_view)
     arriving = (target_name(one.name, scope.schemas) for one in views)
     if names := [str(name) for name in arriving if name in there]:
         yield f"{several(names, MOST_NAMED)} {_are(names)} not refreshed, as only rows are migrated"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from windlass.engines.postgres.archive import RELATION_KINDS, Entry
 from windlass.engines.postgres.relation import CatalogRelation
-from windlass.model.relation import Kind, Name
+from windlass.model.relation import Name
 
 
 def refreshed_bytes(entries: Sequence[Entry], relations: Iterable[CatalogRelation]) -> int:
@@ -19,7 +19,7 @@ def refreshed_bytes(entries: Sequence[Entry], relations: Iterable[CatalogRelatio
         sizes[relation.name] += relation.size_bytes
         if relation.partition_of:
             sizes[relation.partition_of] += relation.size_bytes
-        if relation.kind is Kind.MATERIALIZED_VIEW and relation.populated:
+        if relation.is_populated_view:
             populated.add(relation.name)
     by_id = {entry.id: entry for entry in entries if entry.kind in RELATION_KINDS}
     return sum(

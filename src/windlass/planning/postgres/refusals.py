@@ -46,9 +46,9 @@ def empty_source_problems(spec: Spec, sides: Sides) -> list[Problem]:
         message = f"has no tables, and the target has {len(there):,}"
         return [Problem("source", message, hint)]
     names = {target_name(one.name, sides.schemas) for one in sides.relations}
-    replaced = [one for one in there if one.name in names and one.blocks]
-    holding = [one for one in sides.relations if one.holds_rows]
-    if spec.existing is not OnExisting.REPLACE or not replaced or any(o.blocks for o in holding):
+    replaced = [one for one in there if one.name in names and one.storage.blocks]
+    has_rows = any(one.storage.blocks for one in sides.relations if one.holds_rows)
+    if spec.existing is not OnExisting.REPLACE or not replaced or has_rows:
         return []
     message = f"has no rows, and {plural(len(replaced), 'table')} with rows would be replaced"
     return [Problem("source", message, hint)]

@@ -63,12 +63,12 @@ def _plan_tables(
                 spec.chunk_size,
                 read.ask.bounds,
                 limits,
-                blocks=relation.divisible_blocks,
+                blocks=relation.storage.divisible_blocks,
             ),
             batch=batch,
             enters=target_name(route, schemas) if route else name,
             root=route,
-            reordered=relation.reordered,
+            reordered=relation.family.reordered,
         )
 
 
@@ -76,7 +76,8 @@ def _routes(read: Read, relations: Iterable[CatalogRelation]) -> dict[Name, Name
     """Where the rows of each enter, if it is a partition that the target may divide differently."""
     sides = read.source.catalog.server, read.target.catalog.server
     is_same_text = len({side.encoding for side in sides}) == 1
-    return {one.name: one.route if is_same_text else one.text_route for one in relations}
+    families = ((one.name, one.family) for one in relations)
+    return {name: one.root if is_same_text else one.text_root for name, one in families}
 
 
 def _chunk_by(spec: Spec, relation: Relation, total_bytes: int) -> ChunkBy:

@@ -104,11 +104,57 @@ class Entry:
         return self.about or self.help
 
 
+EVERY_FLOW = (
+    Entry(
+        word="metrics-file",
+        kind=Kind.TEXT,
+        help="Add how the run ended to FILE, for Prometheus: the textfile collector reads *.prom.",
+        about="A file to which the end of the run is added in Prometheus' text format, as"
+        " node-exporter's textfile collector reads it (`*.prom`). What other runs wrote into it"
+        " stays.",
+        compares=True,
+        example="/var/lib/prometheus/node-exporter/windlass.prom",
+        default="",
+        section=Section.HOW,
+        option=Option(metavar="FILE"),
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="pushgateway",
+        kind=Kind.TEXT,
+        help="Push the same to a Prometheus Pushgateway; the login is in $WINDLASS_PUSHGATEWAY_USER"
+        " and _PASSWORD, or _TOKEN.",
+        about="URL of a Prometheus Pushgateway, to which the end of the run is pushed. The login is"
+        " in the environment: WINDLASS_PUSHGATEWAY_USER and WINDLASS_PUSHGATEWAY_PASSWORD, or"
+        " WINDLASS_PUSHGATEWAY_TOKEN.",
+        compares=True,
+        example="http://pushgateway.example.com:9091",
+        default="",
+        section=Section.HOW,
+        option=Option(metavar="URL"),
+        tells_runs_apart=False,
+    ),
+    Entry(
+        word="metrics-name",
+        kind=Kind.TEXT,
+        help="Label `name` of these metrics, where several specs are for the same databases.",
+        about="The label `name` of these metrics, which tells specs for the same databases apart.",
+        compares=True,
+        example="nightly",
+        default="",
+        section=Section.HOW,
+        option=Option(metavar="NAME"),
+        tells_runs_apart=False,
+    ),
+)
+"""The options that every flow has without naming them; they come last."""
+
+
 class Entries(Mapping[str, Entry]):
-    """A flow's entries by name, in display order."""
+    """A flow's entries by name, in display order, and those of every flow."""
 
     def __init__(self, *entries: Entry) -> None:
-        self._by_word = {entry.word: entry for entry in entries}
+        self._by_word = {entry.word: entry for entry in (*entries, *EVERY_FLOW)}
 
     def __getitem__(self, word: str) -> Entry:
         return self._by_word[word]
