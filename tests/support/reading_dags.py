@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from needs import needs_airflow
 from paths import EXAMPLE_DAGS
@@ -25,6 +25,8 @@ from windlass.errors import BadSpec, WindlassError
 from windlass.model.event import Event
 from windlass.model.flow import Flow, Item, Result, Step
 from windlass.model.outcome import StartedBy
+from windlass.spec.fields.entry import Entries
+from windlass.spec.model import SpecModel
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -175,8 +177,11 @@ def read_folder(folder: Path, env: Mapping[str, str] | None = None) -> dict[str,
 # any flow
 
 
-class Party(BaseModel):
+class Party(SpecModel):
     """What a user may ask for."""
+
+    flow: ClassVar = "party"
+    entries: ClassVar = Entries()
 
     guests: list[str]
     jobs: int = Field(default=2, ge=1)
