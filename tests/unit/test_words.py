@@ -109,7 +109,7 @@ def test_no_message_has_one() -> None:
         "if that may be",
         "what stands there",
         "it ought to be",
-        "the backup no longer exists",
+        "the backup is not there any more",
     ],
 )
 def test_one_that_comes_back_is_found(text: str) -> None:
