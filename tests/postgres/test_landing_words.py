@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from landings import LAST, Loads, Record, Records, words
+from landings import LAST, Loaded, Loads, Record, Records, words
 from servers import Database
-from windlass.errors import Refused
+from windlass.errors import BadRecord, ConstraintViolated, Refused
 from windlass.model.load import Counts, Matched, Missing
 
 VERSION = 16
@@ -178,4 +179,57 @@ def test_several_inputs_are_one_load(loads: Loads, shop: Database) -> None:
     loaded = loads.run("shop.orders", words("merge", "id"), *sources)
     assert [row[0] for row in rows(shop)] == list(range(1, 9))
     loads.undo(loaded.run)
+    assert rows(shop) == BEFORE
+
+
+# rows that are only added need no staging
+
+
+def direct(loads: Loads, *records: Record, is_raw: bool = True, **more: Any) -> Loaded:
+    source = Records((*FIELDS, "state"), records, is_raw=is_raw)
+    return loads.run("shop.orders", words("append"), source, at_once=True, **more)
+
+
+def is_staged(shop: Database) -> bool:
+    return bool(shop.value("select count(*) from windlass.line where step = 'stage_rows'"))
+
+
+@pytest.mark.parametrize("is_raw", [False, True])
+def test_rows_that_are_only_added_go_straight_into_the_table(
+    is_raw: bool, loads: Loads, shop: Database
+) -> None:
+    loaded = direct(loads, ("7", "7.10", 'a "b"\nc', "new"), ("8", None, "", "x"), is_raw=is_raw)
+    assert not is_staged(shop)
+    assert loaded.counts == Counts(2, 2, 0, 0, 0)
+    assert rows(shop)[3:] == [(7, "7.10", 'a "b"\nc', "new"), (8, None, "", "x")]
+    assert loaded.staged[0].rows == 2
+    loads.undo(loaded.run)
+    assert rows(shop) == BEFORE
+
+
+@pytest.mark.parametrize("is_raw", [False, True])
+@pytest.mark.parametrize("total", ["1e1", "10.000"])
+def test_what_looks_as_if_it_were_cut_is_looked_at_and_loaded(
+    total: str, is_raw: bool, loads: Loads, shop: Database
+) -> None:
+    loaded = direct(loads, ("7", total, None, "new"), is_raw=is_raw)
+    assert is_staged(shop) is (total == "1e1")
+    assert loaded.counts == Counts(1, 1, 0, 0, 0)
+    assert rows(shop)[3:] == [(7, "10.00", None, "new")]
+
+
+@pytest.mark.parametrize("is_raw", [False, True])
+@pytest.mark.parametrize(("total", "id_"), [("1.005", "7"), ("1", "x"), ("1", None)])
+def test_a_bad_value_is_named_as_if_it_were_staged(
+    total: str, id_: str | None, is_raw: bool, loads: Loads, shop: Database
+) -> None:
+    with pytest.raises(BadRecord) as caught:
+        direct(loads, ("6", "1", None, "new"), (id_, total, None, "new"), is_raw=is_raw)
+    assert [one.line for one in caught.value.bad] == [3]
+    assert rows(shop) == BEFORE
+
+
+def test_a_key_that_is_there_stops_rows_that_are_only_added(loads: Loads, shop: Database) -> None:
+    with pytest.raises(ConstraintViolated):
+        direct(loads, ("9", "1", None, "new"), ("1", "1", None, "new"))
     assert rows(shop) == BEFORE

@@ -251,6 +251,9 @@ class Load:
     function: str = ""  # of the user's, over batches: "package.module:name"
     watermark: str = ""  # the field; take is since
     inputs: tuple[str, ...] = ()  # their places, in the order of staging
+    at_once: bool = (
+        False  # the run has no other load: staging it may load it, if nothing is checked
+    )
 
     @property
     def name(self) -> str:

@@ -30,7 +30,10 @@ class Prepared:
     @property
     def to_do(self) -> tuple[LoadPlan, ...]:
         """Those that have not been loaded before."""
-        return tuple(one for one in self.plans if not one.loaded_by)
+        found = tuple(one for one in self.plans if not one.loaded_by)
+        if len(found) == 1:
+            return (replace(found[0], load=replace(found[0].load, at_once=True)),)
+        return found
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -34,6 +34,13 @@ def csv_of(batch: pa.RecordBatch, fields: Sequence[Field]) -> memoryview:
     return memoryview(out.getvalue())
 
 
+def text_of(array: Any, field: Field) -> Any:
+    """Values as COPY gets them, as Arrow text."""
+    import pyarrow as pa
+
+    return _of_field(array, field).cast(pa.string())
+
+
 def _of_field(array: Any, field: Field) -> Any:
     import pyarrow as pa
 

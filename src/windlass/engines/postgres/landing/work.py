@@ -20,6 +20,7 @@ from windlass.engines.postgres.landing.columns import (
     read_columns,
     read_columns_of_types,
 )
+from windlass.engines.postgres.landing.direct import Direct, Suspicious, can_be_direct
 from windlass.engines.postgres.landing.expecting import check_rows
 from windlass.engines.postgres.landing.locking import lock_patiently, needs_lock
 from windlass.engines.postgres.landing.rows import (
@@ -54,6 +55,9 @@ class LoadWork:
     # staging
 
     def stage(self, number: int, source: Input) -> Staged:
+        if (APPLY, self.load.name) in self.journal or self._load_at_once(source):
+            counts = _counts(self.journal.note(APPLY, self.load.name))
+            return Staged(counts.read, counts.refused)
         item = names.item(self.load.name, number)
         self._forget_lost(item)
         try:
@@ -62,6 +66,26 @@ class LoadWork:
             note = self._once(STAGE, item, lambda: self._stage(stage_texts, number, source))
         bad = tuple(BadValue(**one) for one in note.get("bad", ()))
         return Staged(int(note["rows"]), int(note["refused"]), bad)
+
+    def _load_at_once(self, source: Input) -> bool:
+        """Load without staging, if that can be; whether it is done."""
+        with self.connection.transaction(force_rollback=True):
+            known = self._known()
+        given = named(known, [one.column for one in self.load.assigned])
+        if not can_be_direct(self.load, given):
+            return False
+        try:
+            self._once(APPLY, self.load.name, lambda: self._copy(given, known, source))
+        except Suspicious:
+            return False
+        return True
+
+    def _copy(self, given: Sequence[Column], known: Sequence[Column], source: Input) -> Result:
+        by_field = dict(zip((one.field for one in self.load.assigned), given, strict=True))
+        ordered = [by_field[one.name] for one in self.load.fields]
+        rows = Direct(self.connection, self.load.table.name, ordered, source).copy()
+        self._set_sequences(known, given)
+        return self._note(Counts(read=rows, inserted=rows), known, (), None)
 
     def _stage(self, way: Callable[..., Result], number: int, source: Input) -> Result:
         result = way(self.connection, self.run, self.load, number, source, self._staging())
@@ -163,6 +187,8 @@ class LoadWork:
     # checking and applying
 
     def check(self) -> Sequence[Finding]:
+        if (APPLY, self.load.name) in self.journal:
+            return ()
         rows = self.rows()
         table = self.load.table.name
         settings = self.sessions.settings(self.connection, table.schema, table.name)
@@ -201,12 +227,16 @@ class LoadWork:
         ident = identifying(load, columns, rows)
         change = Change(self.connection, load, load.table.name, columns, rows, undo, ident)
         counts = change.apply()
-        self._set_sequences(columns, rows)
+        self._set_sequences(columns, rows.columns)
         self.books.keep_private(self.connection)
         return self._note(counts, columns, ident, rows)
 
     def _note(
-        self, counts: Counts, columns: Sequence[Column], ident: Sequence[Column], rows: Rows
+        self,
+        counts: Counts,
+        columns: Sequence[Column],
+        ident: Sequence[Column],
+        rows: Rows | None,
     ) -> Result:
         load, table = self.load, self.load.table.name
         row = self.connection.execute("select pg_catalog.txid_current()").fetchone()
@@ -214,7 +244,7 @@ class LoadWork:
         return {
             **counts.as_dict(),
             "table": str(table),
-            "undo": str(names.undo(self.run, load.name)),
+            "undo": str(names.undo(self.run, load.name)) if rows else "",
             "ident": [one.name for one in ident],
             "columns": [one.name for one in columns],
             "xid": str(row[0]),
@@ -223,7 +253,7 @@ class LoadWork:
             "added": [one.name for one in load.adds],
             "from": list(load.inputs),
             "by": load.watermark,
-            "watermark": self._watermark(rows),
+            "watermark": self._watermark(rows) if rows else "",
         }
 
     def _watermark(self, rows: Rows) -> str:
@@ -270,12 +300,12 @@ class LoadWork:
         table = names.identifier(self.load.table.name)
         self.connection.execute(sql.SQL("alter table {} {}").format(table, added))
 
-    def _set_sequences(self, columns: Sequence[Column], rows: Rows) -> None:
+    def _set_sequences(self, columns: Sequence[Column], given: Sequence[Column]) -> None:
         """Past the values that were loaded, so that the next row that an application inserts has
         another one. Never lowered; not undone."""
-        given = {one.name for one in rows.columns}
+        filled = {one.name for one in given}
         for column in columns:
-            if column.sequence and column.name in given:
+            if column.sequence and column.name in filled:
                 self.connection.execute(
                     sql.SQL(
                         "select pg_catalog.setval({sequence}, top) from"
