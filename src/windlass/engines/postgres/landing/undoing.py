@@ -112,6 +112,7 @@ class Undoing:
         """
         if not self._ident:
             return self._changed_by_transaction()
+        self._run(sql.SQL("analyze {}").format(self._undo))  # autovacuum may not have been there
         keys = [sql.SQL("u.{}::text").format(one.identifier) for one in self._ident]
         query = sql.SQL(
             "select pg_catalog.count(*) over (), array[{}] from ({}) u limit {}"
@@ -169,6 +170,7 @@ class Undoing:
                 sql.Identifier(kept), rows
             )
         )
+        self._run(sql.SQL("analyze {}").format(sql.Identifier("pg_temp", kept)))
         return self._restore(sql.Identifier("pg_temp", kept), loses=others is Others.LOSE)
 
     def _restore(self, kept: sql.Identifier, *, loses: bool) -> int:
