@@ -203,6 +203,31 @@ def test_what_nothing_can_be_loaded_into_says_why(name: str, said: str, loads: L
     assert said in loads.table(name).problems[0].text
 
 
+def test_code_of_a_role_that_is_not_trusted_is_named_and_the_servers_own_is_not(
+    loads: Loads,
+) -> None:
+    shop = loads.database
+    shop.run(
+        "create role planter",
+        "create function shop.f() returns trigger language plpgsql as $$ begin return new; end $$",
+        "create function shop.g(int) returns int language sql immutable as 'select 1'",
+        "alter function shop.f() owner to planter",
+        "alter function shop.g(int) owner to planter",
+        "create table shop.plants (id int default 1 + 1 check (id < 9), n int default shop.g(1),"
+        " m int check (shop.g(m) = 1), at timestamptz default now())",
+        "create trigger t before insert on shop.plants for each row execute function shop.f()",
+        "create index on shop.plants (shop.g(id))",
+    )
+    try:
+        found = [
+            one.message.partition(" would run")[0] for one in loads.table("shop.plants").problems
+        ]
+        wanted = ["constraint plants_m_check", "default of n", "index plants_g_idx", "trigger t"]
+        assert found == wanted
+    finally:
+        shop.run("drop owned by planter cascade", "drop role planter")
+
+
 def test_row_security_that_applies_to_us_is_a_problem(loads: Loads) -> None:
     loads.database.run("alter table shop.orders enable row level security")
     assert loads.table("shop.orders").problems == (), "it does not apply to a superuser"

@@ -17,7 +17,6 @@ from windlass.engines.postgres.users_sql import read_path
 from windlass.model.load import Table
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-from windlass.trust.planted import Room, quoted_pattern, read_others_code
 
 _KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
@@ -58,7 +57,7 @@ def read_table(connection: Connection, name: str) -> Table | None:
     by_key = [(tuple(map(str, key)), is_primary) for key, is_primary in keys]
     taken = [one.name for one in columns if one.name in RESERVED]
     place = Name(facts.schema, facts.name)
-    problems = list(_problems(connection, place, facts))
+    problems = [*_problems(place, facts), *_others_code(connection, place, oid)]
     problems += [Problem(str(place), f"has a column {one}, a name of ours") for one in taken]
     return Table(
         name=place,
@@ -89,7 +88,7 @@ def find_name(connection: Connection, text: str) -> Name | None:
     return None
 
 
-def _problems(connection: Connection, name: Name, facts: Facts) -> Iterator[Problem]:
+def _problems(name: Name, facts: Facts) -> Iterator[Problem]:
     what = str(name)
     if facts.is_system:
         yield Problem(what, "is a table of the server or of Windlass")
@@ -108,5 +107,14 @@ def _problems(connection: Connection, name: Name, facts: Facts) -> Iterator[Prob
         yield Problem(what, "may not be read", f"GRANT SELECT ON {what}")
     if not facts.can_insert:
         yield Problem(what, "may not be inserted into", f"GRANT INSERT ON {what}")
-    room = Room(name.schema, quoted_pattern(name.name), shared=True, hint="load as its owner")
-    yield from read_others_code(connection, room)
+
+
+def _others_code(connection: Connection, name: Name, oid: int) -> Iterator[Problem]:
+    """Functions of roles that we do not trust."""
+    with psycopg.RawCursor(connection) as cursor:
+        query = load("landing_code").as_bytes(connection)
+        rows: list[Any] = cursor.execute(query, (oid,)).fetchall()
+    for what, function, role in rows:
+        message = f"{what} would run the function {function} of {role} as the role that loads"
+        hint = f"load as {role}, or give the function to a superuser"
+        yield Problem(str(name), message, hint)
