@@ -156,6 +156,14 @@ def test_up_to_so_many_rows_are_set_aside_with_their_reasons(loads: Loads, is_ra
     ]
 
 
+def test_what_may_be_set_aside_is_of_all_inputs_together(loads: Loads) -> None:
+    sources = [Records(("id", "name"), [("x", "a"), (str(at), "b")]) for at in range(3)]
+    with pytest.raises(BadRecord):
+        loads.run("public.kept", words("append"), *sources, bad=BadRules(most=2))
+    counts = loads.run("public.kept", words("append"), *sources, bad=BadRules(most=3)).counts
+    assert (counts.inserted, counts.refused) == (3, 3)
+
+
 def test_one_bad_row_too_many_stops_and_all_of_them_are_named(loads: Loads) -> None:
     records: list[Record] = [("1", "a"), ("x", "b"), ("y", "c"), ("2", "abcde")]
     with pytest.raises(BadRecord) as caught:

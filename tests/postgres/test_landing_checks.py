@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from landings import Loads, Record, Records, load_of, words
-from servers import Database
+from servers import PASSWORD, Database, verifier
 from windlass.errors import WindlassError
 from windlass.model.load import (
     BadRules,
@@ -201,6 +201,33 @@ def test_what_a_role_may_not_do_is_named(loads: Loads) -> None:
 )
 def test_what_nothing_can_be_loaded_into_says_why(name: str, said: str, loads: Loads) -> None:
     assert said in loads.table(name).problems[0].text
+
+
+def test_the_owner_of_a_table_needs_no_more_than_a_schema_for_the_journal(
+    loads: Loads,
+) -> None:
+    shop = loads.database
+    shop.run(
+        "create role owning login",
+        f"alter role owning password '{verifier(PASSWORD)}'",
+        "alter table shop.orders owner to owning",
+        "grant usage on schema shop to owning",
+    )
+    source = Records(("id", "total"), [("1", "5"), ("2", "6")])
+    try:
+        with Loads(shop, "owning") as theirs:
+            load = load_of(theirs.table("shop.orders"), words("mirror", "id"), source)
+            assert load.table.problems == ()
+            (problem,) = theirs.landing.survey([load])
+            assert problem.hint == f"GRANT CREATE ON DATABASE {shop.name}"
+            shop.run(f"grant create on database {shop.name} to owning")
+            assert theirs.landing.survey([load]) == []
+            loaded = theirs.run_load(load, source)
+            assert loaded.counts.inserted == 2
+            theirs.undo(loaded.run)
+        assert shop.value("select count(*) from shop.orders") == 0
+    finally:
+        shop.run("drop owned by owning cascade", "drop role owning")
 
 
 def test_code_of_a_role_that_is_not_trusted_is_named_and_the_servers_own_is_not(

@@ -84,7 +84,6 @@ class BadRows:
     ) -> None:
         self._connection, self._run, self._load = connection, run, load
         self._number, self.source, self._staging = number, source, staging
-        self.earlier = 0  # rows that other inputs of the load have set aside
         self._lines: dict[int, int] = {}
 
     # finding
@@ -220,7 +219,7 @@ class BadRows:
         BadRecord: more rows are bad than may be.
         """
         bad = Bad.of(found)
-        if not bad.rows or bad.rows + self.earlier <= self._load.bad.most:
+        if not bad.rows or bad.rows <= self._load.bad.most:
             return
         values = [BadValue(**self.described(one)) for one in bad.first]
         hint = f"correct them, or set up to that many aside with {word('max-bad', str(bad.rows))}"

@@ -40,7 +40,7 @@ class Column:
     identity: str  # "": none, "a": always, "d": by default
     generated: bool
     sequence: str  # that gives its values
-    rights: str  # "i" to insert it, "u" to update it
+    rights: str  # "i" to insert it, "u" to update it, "s" to set its sequence
 
     @property
     def identifier(self) -> sql.Identifier:

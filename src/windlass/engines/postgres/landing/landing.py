@@ -19,7 +19,7 @@ from windlass.engines.postgres.landing.books import Books, Journal
 from windlass.engines.postgres.landing.describing import read_table
 from windlass.engines.postgres.landing.hold import RunHold
 from windlass.engines.postgres.landing.sessions import Sessions
-from windlass.engines.postgres.landing.surveying import survey_load
+from windlass.engines.postgres.landing.surveying import journal_problems, survey_load
 from windlass.engines.postgres.landing.work import LoadWork
 from windlass.engines.postgres.session import Address, Connection
 from windlass.engines.postgres.transaction import working_on_target
@@ -64,6 +64,9 @@ class PostgresLanding:
         found: list[Problem] = []
         with self._sessions.one("checking what is to be loaded") as connection:
             self._books.exists(connection)  # or it is not ours
+            found += journal_problems(connection)
+            if found:
+                return found
             for load in loads:
                 found += survey_load(self._sessions, connection, load)
         return found

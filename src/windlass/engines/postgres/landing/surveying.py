@@ -72,6 +72,26 @@ def _creating(connection: Connection, load: Load) -> Iterator[Problem]:
         yield Problem(load.name, f"may not create in schema {schema}", "grant CREATE on it")
 
 
+def journal_problems(connection: Connection) -> list[Problem]:
+    """Why the journal cannot be made, where there is none."""
+    row = connection.execute(
+        "select pg_catalog.to_regnamespace('windlass') is null"
+        " and not pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create'),"
+        " pg_catalog.quote_ident(pg_catalog.current_database()),"
+        " not pg_catalog.has_database_privilege(pg_catalog.current_database(), 'temporary')"
+    ).fetchone()
+    assert row is not None
+    cannot_create, database, has_no_temporary = row
+    found = []
+    if cannot_create:
+        message = "the schema windlass, with the journal of loads, cannot be created"
+        found.append(Problem("target", message, f"GRANT CREATE ON DATABASE {database}"))
+    if has_no_temporary:
+        message = "temporary tables may not be created"
+        found.append(Problem("target", message, f"GRANT TEMPORARY ON DATABASE {database}"))
+    return found
+
+
 def _rights(load: Load, facts: Facts, columns: Sequence[Column]) -> Iterator[Problem]:
     words, what = load.words, load.name
     given = {one.column for one in load.assigned}
@@ -92,6 +112,11 @@ def _rights(load: Load, facts: Facts, columns: Sequence[Column]) -> Iterator[Pro
             yield Problem(f"{what}.{column.name}", "may not be inserted", f"GRANT INSERT ON {what}")
         if updates and column.name in given and column.is_settable and "u" not in column.rights:
             yield Problem(f"{what}.{column.name}", "may not be updated", f"GRANT UPDATE ON {what}")
+        if column.name in given and column.sequence and "s" not in column.rights:
+            message = (
+                f"its sequence {column.sequence} may not be set past the values that are loaded"
+            )
+            yield Problem(f"{what}.{column.name}", message, f"GRANT UPDATE ON {column.sequence}")
         if column.name in given and column.generated:
             yield Problem(f"{what}.{column.name}", "is generated: the server computes it")
         has_value = column.has_default or column.identity or column.generated

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import sql
@@ -88,7 +88,10 @@ class LoadWork:
         return self._note(Counts(read=rows, inserted=rows), known, (), None)
 
     def _stage(self, way: Callable[..., Result], number: int, source: Input) -> Result:
-        result = way(self.connection, self.run, self.load, number, source, self._staging())
+        refused = sum(one.refused for one in staged_inputs(self.load, self._notes()))
+        bad = replace(self.load.bad, most=max(self.load.bad.most - refused, 0))
+        load = replace(self.load, bad=bad)
+        result = way(self.connection, self.run, load, number, source, self._staging())
         self.books.keep_private(self.connection)
         return result
 

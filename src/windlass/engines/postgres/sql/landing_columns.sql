@@ -33,7 +33,11 @@ select a.attname::text                                                      as n
          pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), a.attname), '')
                                                                             as sequence,
        case when pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'insert') then 'i' else '' end ||
-       case when pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'update') then 'u' else '' end
+       case when pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'update') then 'u' else '' end ||
+       case when pg_catalog.has_sequence_privilege(
+                   pg_catalog.pg_get_serial_sequence(
+                     pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), a.attname),
+                   'update') then 's' else '' end
                                                                             as rights
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid
