@@ -15,6 +15,7 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
 from windlass.model.load import Duplicates, Expect, Expectation, Finding, Load
 from windlass.model.relation import Name
+from windlass.model.units import plural
 
 SHOWN = 20  # rows of a finding
 
@@ -126,7 +127,9 @@ def _find(connection: Connection, rows: Rows, test: Test) -> Finding | None:
     count = _number(connection, rows, test.failing)
     if not count:
         return None
-    return Finding(test.expectation, count, tuple(_shown(connection, rows, test.failing)))
+    return Finding(
+        test.expectation, count, tuple(dict.fromkeys(_shown(connection, rows, test.failing)))
+    )
 
 
 def _number(connection: Connection, rows: Rows, failing: sql.Composable) -> int:
@@ -137,7 +140,7 @@ def _number(connection: Connection, rows: Rows, failing: sql.Composable) -> int:
 
 
 def _shown(connection: Connection, rows: Rows, failing: sql.Composable) -> Iterator[str]:
-    """Where some of the rows come from, and their keys."""
+    """The keys of some of the rows; where they come from, if they have none."""
     keys = [sql.SQL("s.{}::text").format(one.identifier) for one in rows.key]
     query = sql.SQL(
         "select s.{input}, s.{place}::text, array[{keys}]::text[] from {rows} s where {failing}"
@@ -151,10 +154,11 @@ def _shown(connection: Connection, rows: Rows, failing: sql.Composable) -> Itera
         shown=sql.Literal(SHOWN),
     )
     for number, place, values in connection.execute(query).fetchall():
-        where = rows.described(connection, int(str(number)), str(place))
         found = values if isinstance(values, list) else []
-        key = described_key([one.name for one in rows.key], found)
-        yield f"{key} ({where})" if key else where
+        if found and None not in found:
+            yield described_key([one.name for one in rows.key], found)
+        else:
+            yield rows.described(connection, int(str(number)), str(place))
 
 
 def described_key(columns: Sequence[str], values: Sequence[object]) -> str:
@@ -187,15 +191,14 @@ def _count(connection: Connection, rows: Rows, one: Expectation) -> Finding | No
     return None
 
 
-def refuse_broken(findings: Sequence[Finding], load: Load) -> None:
-    """Of what the words ask; for a load that is applied without a look at what `check` found.
+def refuse_bad_keys(connection: Connection, load: Load, rows: Rows) -> None:
+    """For rows that nobody has checked.
 
     Raises:
-        WindlassError: the rows may not be loaded.
+        WindlassError: a key is NULL, or there twice, which `check` finds and names.
     """
-    broken = [replace(one, keys=one.keys[:5]) for one in findings if not one.expectation.warns]
-    if broken:
-        said = "; ".join(
-            f"{one.expectation.described} is broken by {one.rows:,} row(s)" for one in broken
-        )
+    alone = replace(load, expectations=())
+    found = [one for test in _tests(alone, rows) if (one := _find(connection, rows, test))]
+    if found:
+        said = "; ".join(f"{one.expectation.described}: {plural(one.rows, 'row')}" for one in found)
         raise WindlassError(f"{load.name}: {said}", hint="nothing was changed; correct the input")

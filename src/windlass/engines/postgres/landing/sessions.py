@@ -28,6 +28,7 @@ class Sessions:
         self.stops = Stops()
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
+        self.checked: set[tuple[str, str]] = set()  # loads of runs, in which nothing was found
         self._settings: dict[tuple[str, str], str] = {}
 
     @contextmanager

@@ -21,7 +21,7 @@ from windlass.engines.postgres.landing.columns import (
     read_columns_of_types,
 )
 from windlass.engines.postgres.landing.direct import Direct, Suspicious, can_be_direct
-from windlass.engines.postgres.landing.expecting import check_rows
+from windlass.engines.postgres.landing.expecting import check_rows, refuse_bad_keys
 from windlass.engines.postgres.landing.locking import lock_patiently, needs_lock
 from windlass.engines.postgres.landing.rows import (
     Rows,
@@ -59,6 +59,7 @@ class LoadWork:
             counts = _counts(self.journal.note(APPLY, self.load.name))
             return Staged(counts.read, counts.refused)
         item = names.item(self.load.name, number)
+        self.sessions.checked.discard((self.run, self.load.name))
         self._forget_lost(item)
         try:
             note = self._once(STAGE, item, lambda: self._stage(stage_typed, number, source))
@@ -199,6 +200,8 @@ class LoadWork:
             self.connection.execute(settings.encode())
             found = check_rows(self.connection, self.run, self.load, rows)
             self.books.keep_private(self.connection)
+        if not found:
+            self.sessions.checked.add((self.run, self.load.name))
         return found
 
     def apply(self) -> Counts:
@@ -216,6 +219,8 @@ class LoadWork:
 
     def _apply(self, rows: Rows, lock: Callable[[Connection], None]) -> Result:
         load = self.load
+        if (self.run, load.name) not in self.sessions.checked:
+            refuse_bad_keys(self.connection, load, rows)
         if load.creates:
             self._create(rows)
         lock(self.connection)
