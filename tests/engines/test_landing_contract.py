@@ -3,8 +3,10 @@ a table has to hold."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import load_model
+from engines import notimpl
 from landing_targets import (
     Target,
     begin,
@@ -22,6 +25,7 @@ from landing_targets import (
     planned,
     postgres_target,
     sqlite_target,
+    table_of,
     words_of,
 )
 from landings import LAST, Records
@@ -29,6 +33,7 @@ from load_model import Refuses, counted
 from rooms import make_room
 from servers import Database
 from windlass.errors import BadRecord, Refused, WindlassError
+from windlass.model.load import Assigned, Expect, Expectation, Load, Mask, Take
 from windlass.model.past import Others
 from windlass.model.report import Problem
 
@@ -96,12 +101,25 @@ def test_loads_without_a_key_do_what_their_words_say_and_can_be_undone(
     target.fresh("events", KEYLESS)
     target.fill("events", rows)
 
-    def model(word: str, rows: list[Any], records: list[Any]) -> list[Any]:
-        return load_model.keyless(word, rows, records, 2)
-
     with target.open() as landing:
-        states = _run_all(target, landing, "events", events, runs, model)
+        states = _run_all(target, landing, "events", events, runs, _model)
+        known = states[-1:] if target.name == "postgresql" else states  # see the next test
+        _undo_all(target, landing, events, known)
+
+
+@over_targets(
+    postgresql=notimpl("what an undo puts back is not known as the rows of the load before")
+)
+def test_loads_without_a_key_are_undone_one_after_the_other(target: Target) -> None:
+    target.fresh("events", KEYLESS)
+    with target.open() as landing:
+        runs: list[Any] = [("append", [(6, 3), (None, 2)]), ("replace", [])]
+        states = _run_all(target, landing, "events", events, runs, _model)
         _undo_all(target, landing, events, states)
+
+
+def _model(word: str, rows: list[Any], records: list[Any]) -> list[Any]:
+    return load_model.keyless(word, rows, records, 2)
 
 
 def events(target: Target) -> list[tuple[Any, ...]]:
@@ -214,8 +232,186 @@ def test_null_and_doubled_keys_are_found_and_named(target: Target) -> None:
         begin(landing, "bad")
         landing.stage("bad", what, 0, source)
         found = {one.expectation.described: one for one in landing.check("bad", what)}
-        assert found["not-null(id)"].keys == ("orders.csv: record 2",)
-        assert (found["unique(id)"].rows, found["unique(id)"].keys) == (2, ("id = 1",))
+        assert found["not-null(id)"].keys == ("id = NULL (orders.csv: record 2)",)
+        assert found["unique(id)"].rows == 2
+        assert found["unique(id)"].keys == (
+            "id = 1 (orders.csv: record 1)", "id = 1 (orders.csv: record 3)",
+        )  # fmt: skip
         with pytest.raises(WindlassError):
             landing.apply("bad", what)
     assert target.rows("select * from kept") == []
+
+
+# undo after others' writes
+
+
+@over_targets()
+@examples
+@given(
+    rows=st.lists(st.tuples(keys, numbers), max_size=5, unique_by=lambda row: row[0]),
+    word=st.sampled_from(["insert", "merge", "mirror"]),
+    records=distinct,
+    writes=st.lists(st.tuples(st.sampled_from(["put", "delete"]), keys), max_size=4),
+    others=st.sampled_from(Others),
+)
+def test_an_undo_puts_back_only_what_others_have_left_alone(
+    target: Target,
+    rows: list[Any],
+    word: str,
+    records: list[Any],
+    writes: list[Any],
+    others: Others,
+) -> None:
+    target.fresh("kept", "id {int} not null primary key, n {int}")
+    target.fill("kept", rows)
+    read = "select id, n from kept"
+    before, run = dict(target.rows(read)), new_run()
+    source = Records(("id", "n"), texts(records))
+    with target.open() as landing:
+        load(landing, run, planned(landing, "kept", words_of(word), source), source)
+    made = dict(target.rows(read))
+    for number, (what, key) in enumerate(writes):
+        target.run(f"delete from kept where id = {key}")
+        if what == "put":
+            target.run(f"insert into kept values ({key}, {100 + number})")
+    now = dict(target.rows(read))
+    wanted, changed = load_model.undone(before, made, now, others)
+    with target.open() as landing:
+        if changed and others is Others.REFUSE:
+            foreseen = landing.foresee(run)
+            assert foreseen is not None and foreseen.written
+            with pytest.raises(Refused):
+                landing.undo(run, others)
+        else:
+            done = landing.undo(run, others)
+            assert bool(done.stayed) == (bool(changed) and others is Others.SKIP)
+    assert dict(target.rows(read)) == wanted
+
+
+# expectations
+
+
+EXPECTATIONS = [
+    (Expectation(Expect.NOT_NULL, ("name",)), 1),
+    (Expectation(Expect.UNIQUE, ("name",)), 2),
+    (Expectation(Expect.UNIQUE, ("id", "name")), 0),
+    (Expectation(Expect.RANGE, ("id",), low="2", high="100"), 1),
+    (Expectation(Expect.RANGE, ("total",), low="1e0", high="4.5"), 1),
+    (Expectation(Expect.RANGE, ("day",), low="2024-01-02"), 1),
+    (Expectation(Expect.ACCEPTED, ("name",), accepted=("a", "b'")), 1),
+    (Expectation(Expect.ACCEPTED, ("id",), accepted=("1", "2", "3", "4", "5")), 0),
+    (Expectation(Expect.FOREIGN_KEY, ("id",), refers_to="{schema}.others.id"), 3),
+    (Expectation(Expect.ROWS, low="5", high="5"), 0),
+    (Expectation(Expect.ROWS, low="6"), 5),
+    (Expectation(Expect.ROWS, high="4"), 5),
+    (Expectation(Expect.SQL, sql="total < 5 -- or none"), 1),
+]
+
+
+@over_targets()
+@pytest.mark.parametrize(("expectation", "rows"), EXPECTATIONS)
+def test_rows_that_break_an_expectation_are_counted_and_nothing_is_changed(
+    expectation: Expectation, rows: int, target: Target
+) -> None:
+    target.fresh("others", "id {int}")
+    target.fill("others", [(1,), (2,), (None,)])
+    target.fresh("kept", "id {int}, name {text}, total {decimal}, day {date}")
+    source = Records(
+        ("id", "name", "total", "day"),
+        [("1", "a", "1.50", "2024-01-01"), ("2", "b'", "2", "2024-01-02"), ("3", None, None, None),
+         ("4", "a", "4.5", None), ("5", "c", "5.01", "2025-01-01")],
+    )  # fmt: skip
+    with target.open() as landing:
+        refers = expectation.refers_to.format(schema=landing.default_schema)
+        expectation = replace(expectation, refers_to=refers)
+        words = words_of("append")
+        what = planned(landing, "kept", words, source, expect=[expectation])
+        assert not landing.survey([what])
+        run = new_run()
+        begin(landing, run)
+        landing.stage(run, what, 0, source)
+        found = landing.check(run, what)
+        assert [one.rows for one in found] == ([rows] if rows else [])
+        assert all(one.keys for one in found if one.expectation.kind is not Expect.ROWS)
+    assert target.rows("select * from kept") == []
+
+
+# how values are made
+
+
+@over_targets()
+def test_columns_are_computed_masked_renamed_and_left_out(target: Target) -> None:
+    target.fresh("kept", "id {int}, twice {int}, name {text}, mail {text}, note {text}")
+    source = Records(
+        ("key", "id", "name", "mail"), [("k", "7", " Ann ", "a@b.c"), ("x", "8", None, None)]
+    )
+    with target.open() as landing:
+        table = table_of(landing, "kept")
+        types = {one.name: one.type for one in table.columns}
+        assigned = (
+            Assigned("id", types["id"], field="id"),
+            Assigned("twice", types["twice"], sql="id * 2"),
+            Assigned("name", types["name"], sql="lower(trim(name)) || key"),
+            Assigned("mail", types["mail"], field="mail", mask=Mask.HASH),
+            Assigned("note", types["note"], mask=Mask.NULL),
+        )
+        what = Load(
+            table, words_of("append"), tuple(source.fields), assigned, inputs=(source.place,)
+        )
+        assert not landing.survey([what])
+        load(landing, new_run(), what, source)
+    hashed = hashlib.sha256(b"a@b.c").hexdigest()
+    assert target.rows("select * from kept order by id") == [
+        (7, 14, "annk", hashed, None), (8, 16, None, None, None),
+    ]  # fmt: skip
+
+
+@over_targets()
+def test_what_cannot_be_loaded_is_found_before_anything_is_written(target: Target) -> None:
+    target.fresh("kept", "id {int} primary key, needed {int} not null, name {text}")
+    source = Records(("id", "name"), [])
+    with target.open() as landing:
+        table = table_of(landing, "kept")
+        types = {one.name: one.type for one in table.columns}
+        good = Assigned("id", types["id"], field="id")
+        for assigned in (
+            (good,),  # and nothing that is needed
+            (good, Assigned("needed", types["needed"], sql="no such thing")),
+            (good, Assigned("needed", types["needed"], sql='"missing" + 1')),
+        ):
+            what = Load(table, words_of("append"), tuple(source.fields), assigned)
+            assert landing.survey([what]) != []
+        fine = Assigned("needed", types["needed"], sql="1 -- as nobody knows")
+        what = Load(table, words_of("append"), tuple(source.fields), (good, fine))
+        assert not landing.survey([what])
+        for expect in (
+            Expectation(Expect.SQL, sql="missing > 1"),
+            Expectation(Expect.FOREIGN_KEY, ("id",), refers_to="nowhere.at.all"),
+        ):
+            assert landing.survey([replace(what, expectations=(expect,))]) != []
+        slice_ = words_of("slice", slice="missing > 1")
+        assert landing.survey([replace(what, words=slice_)]) != []
+        assert not landing.runs()
+
+
+# watermarks
+
+
+@over_targets()
+def test_the_watermark_is_the_highest_that_was_loaded_and_not_undone(target: Target) -> None:
+    target.fresh("kept", "id {int} primary key, n {int}")
+    marks = []
+    with target.open() as landing:
+        runs = []
+        for records in ([("1", "9"), ("2", "10")], [("3", "100"), ("4", None)], [("5", "11")]):
+            source = Records(("id", "n"), records)
+            words = words_of("merge", take=Take.SINCE)
+            what = planned(landing, "kept", words, source, watermark="n")
+            marks.append(landing.watermark(what))
+            runs.append(new_run())
+            load(landing, runs[-1], what, source)
+        assert marks == ["", "10", "100"]
+        landing.undo(runs[2], Others.REFUSE)
+        landing.undo(runs[1], Others.REFUSE)
+        assert landing.watermark(what) == "10"
+        assert landing.watermark(replace(what, inputs=("another.csv",))) == ""

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from windlass.model.past import Others
+
 Row = tuple[int | None, int | None]  # id, and a number; either may be NULL
 Kept = tuple[int | None, int | None, bool]  # with its mark
 
@@ -71,6 +73,28 @@ def history(rows: Sequence[Version], records: Sequence[Row]) -> list[Version]:
     same = {key for key, number in open_rows.items() if key in new and new[key] == number}
     kept: list[Version] = [(key, number, is_open and key in same) for key, number, is_open in rows]
     return [*kept, *((key, number, True) for key, number in new.items() if key not in same)]
+
+
+Known = dict[int, int | None]
+
+
+def undone(before: Known, made: Known, now: Known, others: Others) -> tuple[Known, set[int]]:
+    """What a table holds after an undo, and the keys of rows that others have changed since. A row
+    that others have put back themselves is no matter."""
+    touched = {key for key in before.keys() | made.keys() if _of(before, key) != _of(made, key)}
+    changed = {key for key in touched if _of(now, key) not in (_of(made, key), _of(before, key))}
+    if changed and others is Others.REFUSE:
+        return now, changed
+    wanted = dict(now)
+    for key in touched if others is Others.LOSE else touched - changed:
+        wanted.pop(key, None)
+        if key in before:
+            wanted[key] = before[key]
+    return wanted, changed
+
+
+def _of(rows: Known, key: int) -> tuple[int | None, ...]:
+    return (rows[key],) if key in rows else ()
 
 
 def counted(rows: Sequence[tuple[object, ...]]) -> Counter[tuple[object, ...]]:

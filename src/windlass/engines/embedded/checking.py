@@ -21,7 +21,7 @@ from windlass.engines.statements import each, listed, names, statement, verbatim
 from windlass.model.load import Duplicates, Expect, Expectation, Finding, Load
 from windlass.model.relation import Name
 
-MOST_SHOWN = 10  # keys of a finding
+MOST_SHOWN = 20  # keys of a finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +82,28 @@ class Checking:
             case Expect.NOT_NULL:
                 return each("{} is null", columns, " or ")
             case Expect.RANGE:
-                (column,) = one.columns
-                parts = []
-                for bound, how in ((one.low, "{} < {}"), (one.high, "{} > {}")):
-                    if bound:
-                        parts.append(self._against(how, column, bound, given))
-                return listed(parts or [sql.SQL("1 = 0")], " or ")
+                return listed(self._outside(one, given) or [sql.SQL("1 = 0")], " or ")
             case Expect.ACCEPTED:
-                (column,) = one.columns
-                marks = [self._given(column, text, given) for text in one.accepted]
-                return sql.SQL("{} is not null and {} not in ({})").format(
-                    names("s", column), names("s", column), listed(marks or [sql.SQL("null")])
-                )
+                return listed([self._other(one, column, given) for column in one.columns], " or ")
             case Expect.FOREIGN_KEY:
-                return self._dangling(one)
+                return listed([self._dangling(one, column) for column in one.columns], " or ")
             case _:
                 return sql.SQL("not coalesce({}, true)").format(self._user(one.sql))
+
+    def _outside(self, one: Expectation, given: list[Any]) -> list[sql.Composable]:
+        parts = []
+        for column in one.columns:
+            if one.low:
+                parts.append(self._against("{} < {}", column, one.low, given))
+            if one.high:
+                parts.append(self._against("{} > {}", column, one.high, given))
+        return parts
+
+    def _other(self, one: Expectation, column: str, given: list[Any]) -> sql.Composable:
+        marks = [self._given(column, text, given) for text in one.accepted]
+        return sql.SQL("({0} is not null and {0} not in ({1}))").format(
+            names("s", column), listed(marks or [sql.SQL("null")])
+        )
 
     def _against(
         self, how: LiteralString, column: str, bound: str, given: list[Any]
@@ -109,19 +115,19 @@ class Checking:
         given.append(self.dialect.given(found, text))
         return self.dialect.typed(found)
 
-    def _dangling(self, one: Expectation) -> sql.Composable:
-        (column,) = one.columns
+    def _dangling(self, one: Expectation, column: str) -> sql.Composable:
         table, _, referred = one.refers_to.rpartition(".")
         name = Name.read(table) if "." in table else Name(self.load.table.name.schema, table)
-        there: sql.Composable = sql.SQL("select {} from {}").format(names(referred), table_of(name))
+        there: sql.Composable = sql.SQL("select {} as r from {}").format(
+            names(referred), table_of(name)
+        )
         if name == self.load.table.name and referred in assigned(self.load):
             there = sql.SQL("{} union all select {} from {}").format(
                 there, names(referred), staged_rows()
             )
-        return sql.SQL("{0} is not null and {0} not in"
-                       " (select r from ({1}) as f(r) where r is not null)").format(
-            names("s", column), there
-        )  # fmt: skip
+        return sql.SQL(
+            "({0} is not null and {0} not in (select r from ({1}) as f where r is not null))"
+        ).format(names("s", column), there)
 
     def _user(self, text: str) -> sql.Composable:
         return user_sql(self.dialect.own_sql(text))
@@ -169,12 +175,12 @@ class Checking:
         )  # fmt: skip
         found = []
         for number, record, *values in fetch(self.session, text, given):
-            if key and all(value is not None for value in values):
-                found.append(key_text(key, values))
-            else:
-                found.append(f"{self.inputs.get(number, '')}: record {record:,}")
+            where = f"{self.inputs.get(number, '')}: record {record:,}"
+            found.append(f"{key_text(key, values)} ({where})" if key else where)
         return tuple(dict.fromkeys(found))
 
 
 def key_text(key: Sequence[str], values: Sequence[Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in zip(key, values, strict=True))
+    """For people: ``id = 5, kind = a``."""
+    pairs = zip(key, values, strict=True)
+    return ", ".join(f"{name} = {'NULL' if one is None else one}" for name, one in pairs)
