@@ -49,8 +49,9 @@ def target(request: pytest.FixtureRequest, database: Callable[[int], Database]) 
     shutil.rmtree(room)
 
 
-examples = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+examples = settings(  # several statements each, on a real database
+    max_examples=settings().max_examples // 4,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 keys = st.integers(0, 6)
 numbers = st.none() | st.integers(0, 3)

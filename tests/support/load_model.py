@@ -80,7 +80,7 @@ Known = dict[int, int | None]
 
 def undone(before: Known, made: Known, now: Known, others: Others) -> tuple[Known, set[int]]:
     """What a table holds after an undo, and the keys of rows that others have changed since. A row
-    that others have put back themselves is no matter."""
+    that others have put back themselves is no matter; one that they have deleted is theirs."""
     touched = {key for key in before.keys() | made.keys() if _of(before, key) != _of(made, key)}
     changed = {key for key in touched if _of(now, key) not in (_of(made, key), _of(before, key))}
     if changed and others is Others.REFUSE:

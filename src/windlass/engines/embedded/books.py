@@ -45,6 +45,7 @@ class Books:
 
     def __init__(self, dialect: Dialect, schema: str) -> None:
         self._dialect, self._schema = dialect, schema
+        self._are_ours = False  # once looked at
 
     def _name(self, table: str) -> Name:
         return Name(self._schema, table)
@@ -56,8 +57,9 @@ class Books:
         """Raises:
         WindlassError: there are tables with our names that are not ours.
         """
-        found = [self._check(session, table) for table in (RUNS, LINES)]
-        return all(found)
+        if not self._are_ours:
+            self._are_ours = all([self._check(session, table) for table in _TABLES])
+        return self._are_ours
 
     def _check(self, session: Session, table: str) -> bool:
         columns = self._dialect.columns(session, self._name(table))
@@ -70,6 +72,8 @@ class Books:
 
     def create(self, session: Session) -> None:
         """What is missing."""
+        if self.is_there(session):
+            return
         for table in _TABLES:
             if not self._check(session, table):
                 self._make(session, table)

@@ -59,27 +59,27 @@ class Undoing:
     table: Table  # as it is now
 
     def changed_by_others(self) -> list[Problem]:
-        """Rows that are no longer what the load made of them, and not what they were before."""
+        """Rows that are no longer what the load made of them, and not what they were before. One
+        that was inserted, and that others have deleted, is theirs, too."""
         if not self.made.key:
             missing = self._gone()
             return [self._problem(plural(missing, "row"))] if missing else []
         found = [
             *self._conflicts(
                 "select {key} from {undo} as u where u.{what} = 'inserted'"
-                " and exists (select 1 from {table} as t where {same} and not ({as_made}))"
-                " {limit}"
+                " and not exists (select 1 from {table} as t where {same} and ({as_made}))"
             ),
             *self._conflicts(
                 "select {key} from {undo} as u where u.{side} = 'new' and u.{what} in {known}"
                 " and not exists (select 1 from {table} as t where {same} and ({as_made}))"
                 " and not exists (select 1 from {table} as t join {undo} as o on {same_old}"
-                " and o.{side} = 'old' where {same} and {as_it_was}) {limit}"
+                " and o.{side} = 'old' where {same} and {as_it_was})"
             ),
             *self._conflicts(
                 "select {key} from {undo} as u where u.{what} = 'deleted'"
                 " and exists (select 1 from {table} as t where {same} and not ({as_made}))"
                 " and not exists (select 1 from {undo} as n where n.{what} = 'inserted'"
-                " and {same_new}) {limit}"
+                " and {same_new})"
             ),
         ]
         shown = [self._problem(one) for one in dict.fromkeys(found)]
@@ -91,7 +91,7 @@ class Undoing:
             template, key=of("u", key), same=by_key("t", "u", key),
             same_old=by_key("t", "o", key), same_new=by_key("n", "u", key),
             as_made=self.dialect.equal("u", "t", self._all), known=_KNOWN,
-            as_it_was=self.dialect.equal("o", "t", self._all), limit=sql.SQL(""),
+            as_it_was=self.dialect.equal("o", "t", self._all),
         )  # fmt: skip
         return [key_text(key, row) for row in fetch(self.session, query)]
 
