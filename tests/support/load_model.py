@@ -82,7 +82,7 @@ def undone(before: Known, made: Known, now: Known, others: Others) -> tuple[Know
     """What a table holds after an undo, and the keys of rows that others have changed since. A row
     that others have put back themselves is no matter; one that they have deleted is theirs."""
     touched = {key for key in before.keys() | made.keys() if _of(before, key) != _of(made, key)}
-    changed = {key for key in touched if _of(now, key) not in (_of(made, key), _of(before, key))}
+    changed = {key for key in touched if _is_others(before, made, now, key)}
     if changed and others is Others.REFUSE:
         return now, changed
     wanted = dict(now)
@@ -91,6 +91,11 @@ def undone(before: Known, made: Known, now: Known, others: Others) -> tuple[Know
         if key in before:
             wanted[key] = before[key]
     return wanted, changed
+
+
+def _is_others(before: Known, made: Known, now: Known, key: int) -> bool:
+    is_back = key in now and _of(now, key) == _of(before, key)
+    return _of(now, key) != _of(made, key) and not is_back
 
 
 def _of(rows: Known, key: int) -> tuple[int | None, ...]:

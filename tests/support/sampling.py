@@ -147,6 +147,22 @@ SAMPLED = {
     "test_iceberg": {
         "test_a_killed_run_is_resumed_and_loads_once": 3,
     },
+    "test_landing_kill": {
+        "test_a_load_killed_at_any_moment_is_as_if_it_had_run_once": 3,
+    },
+    "test_landing_contract": {
+        "test_rows_that_break_an_expectation_are_counted_and_nothing_is_changed": 9,
+        "test_loads_by_a_key_do_what_their_words_say_and_can_be_undone": 2,
+        "test_loads_without_a_key_do_what_their_words_say_and_can_be_undone": 2,
+        "test_an_undo_puts_back_only_what_others_have_left_alone": 2,
+        "test_a_history_keeps_every_version": 1,
+        "test_the_last_of_several_rows_with_one_key_is_loaded": 1,
+    },
+    "test_landing_values": {
+        "test_a_bad_value_is_refused_by_file_record_and_column": 24,
+        "test_a_value_arrives_as_it_is": 9,
+        "test_any_value_of_a_type_comes_back": 1,
+    },
     "test_landing_bad": {
         "test_a_value_that_a_column_cannot_keep_is_named_by_line_and_column": 2,
         "test_good_values_arrive_as_they_are": 1,

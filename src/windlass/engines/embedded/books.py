@@ -58,7 +58,8 @@ class Books:
         WindlassError: there are tables with our names that are not ours.
         """
         if not self._are_ours:
-            self._are_ours = all([self._check(session, table) for table in _TABLES])
+            found = [self._check(session, table) for table in _TABLES]  # each of them
+            self._are_ours = all(found)
         return self._are_ours
 
     def _check(self, session: Session, table: str) -> bool:

@@ -249,7 +249,6 @@ class Filling:
         bad = each("{} is not null", [names("w", name) for name, _ in faulty], " or ")
         count = statement("select count(*) from windlass_new as w where {bad}", bad=bad)
         ((rows,),) = self.session.execute(count).fetchall()
-        self.rows -= rows
         if not rows:
             return
         fields = [one.name for one in self.source.fields]
