@@ -76,16 +76,12 @@ SAMPLED = {
         "test_a_security_label_without_its_provider_is_a_loss": 1,
         "test_a_file_of_a_text_search_dictionary_that_the_target_lacks_is_refused": 1,
     },
-    "test_campaign": {
-        "test_a_round_of_kills_ends_equal": 1,
-    },
+    "test_campaign": {"test_a_round_of_kills_ends_equal": 1},
     "test_chunks": {
         "test_every_row_arrives_once_by_every_way_of_cutting": 1,
         "test_any_number_of_jobs_moves_the_same": 1,
     },
-    "test_clean": {
-        "test_whatever_was_set_aside_is_listed_and_removed": 1,
-    },
+    "test_clean": {"test_whatever_was_set_aside_is_listed_and_removed": 1},
     "test_connection_parameters": {
         "test_a_parameter_is_kept_where_rows_move": 10,
         "test_a_migration_through_libpq_says_so_in_its_plan": 1,
@@ -101,15 +97,11 @@ SAMPLED = {
         "test_all_else_that_can_be_made_again_refers_to_the_new_table": 1,
         "test_what_cannot_be_pointed_at_the_new_table_is_refused_by_name": 2,
     },
-    "test_differences": {
-        "test_every_type_of_key_is_found_again": 5,
-    },
+    "test_differences": {"test_every_type_of_key_is_found_again": 5},
     "test_existing_large_objects": {
         "test_replace_keeps_them_under_other_ids_and_rollback_restores_them": 1,
     },
-    "test_exit_four": {
-        "test_a_change_while_a_run_is_stopped_is_undone_or_it_starts_over": 1,
-    },
+    "test_exit_four": {"test_a_change_while_a_run_is_stopped_is_undone_or_it_starts_over": 1},
     "test_export_clouds": {
         "test_s3_holds_the_files_until_they_are_loaded": 1,
         "test_bigquery_gets_the_schema_and_every_value": 1,
@@ -118,9 +110,7 @@ SAMPLED = {
         "test_a_table_that_is_replaced_keeps_how_it_is_stored": 1,
         "test_texts_that_others_write_for_null_arrive_as_texts": 1,
     },
-    "test_export_conditions": {
-        "test_a_condition_finds_the_rows_that_psql_finds": 4,
-    },
+    "test_export_conditions": {"test_a_condition_finds_the_rows_that_psql_finds": 4},
     "test_export_faults": {
         "test_a_killed_run_is_resumed": 3,
         "test_rows_appended_to_duckdb_are_there_once_after_a_kill": 2,
@@ -138,18 +128,10 @@ SAMPLED = {
         "test_no_two_values_of_a_type_share_a_hash": 2,
         "test_a_value_has_the_same_hash_on_the_newest_version": 2,
     },
-    "test_identifiers": {
-        "test_oddly_named_objects_arrive": 1,
-    },
-    "test_kill": {
-        "test_a_server_that_dies_under_a_move_changes_nothing": 1,
-    },
-    "test_iceberg": {
-        "test_a_killed_run_is_resumed_and_loads_once": 3,
-    },
-    "test_landing_kill": {
-        "test_a_load_killed_at_any_moment_is_as_if_it_had_run_once": 3,
-    },
+    "test_identifiers": {"test_oddly_named_objects_arrive": 1},
+    "test_kill": {"test_a_server_that_dies_under_a_move_changes_nothing": 1},
+    "test_iceberg": {"test_a_killed_run_is_resumed_and_loads_once": 3},
+    "test_landing_kill": {"test_a_load_killed_at_any_moment_is_as_if_it_had_run_once": 3},
     "test_landing_contract": {
         "test_rows_that_break_an_expectation_are_counted_and_nothing_is_changed": 9,
         "test_loads_by_a_key_do_what_their_words_say_and_can_be_undone": 2,
@@ -168,9 +150,7 @@ SAMPLED = {
         "test_good_values_arrive_as_they_are": 1,
         "test_up_to_so_many_rows_are_set_aside_with_their_reasons": 1,
     },
-    "test_landing_busy": {
-        "test_a_load_killed_at_any_moment_is_done_once_by_the_next": 4,
-    },
+    "test_landing_busy": {"test_a_load_killed_at_any_moment_is_done_once_by_the_next": 4},
     "test_landing_checks": {
         "test_an_expectation_finds_exactly_the_rows_that_break_it": 4,
         "test_columns_that_the_words_need_must_fit": 2,
@@ -179,26 +159,14 @@ SAMPLED = {
         "test_a_row_that_others_changed_refuses_is_left_or_is_lost": 2,
         "test_with_force_everything_is_as_it_was": 2,
     },
-    "test_landing_words": {
-        "test_each_word_does_what_it_says_and_is_undone": 4,
-    },
+    "test_landing_words": {"test_each_word_does_what_it_says_and_is_undone": 4},
     "test_load_command": {"test_a_load_word_leaves_the_rows_that_it_says_and_is_undone": 6},
     "test_load_faults": {"test_killed_at_any_step_the_same_command_adds_each_row_once": 3},
-    "test_lock_watch": {
-        "test_a_lock_on_a_table_of_the_source_is_reported_with_who_holds_it": 1,
-    },
-    "test_locks": {
-        "test_what_pg_dump_can_dump_by_default_settings_is_migrated": 1,
-    },
-    "test_map_schema": {
-        "test_a_family_moves_into_a_schema_of_another_name": 1,
-    },
-    "test_narrowing": {
-        "test_a_wider_type_takes_every_value_and_a_change_is_seen_there": 1,
-    },
-    "test_object_states": {
-        "test_the_state_of_each_kind_is_another_after_it_was_altered": 1,
-    },
+    "test_lock_watch": {"test_a_lock_on_a_table_of_the_source_is_reported_with_who_holds_it": 1},
+    "test_locks": {"test_what_pg_dump_can_dump_by_default_settings_is_migrated": 1},
+    "test_map_schema": {"test_a_family_moves_into_a_schema_of_another_name": 1},
+    "test_narrowing": {"test_a_wider_type_takes_every_value_and_a_change_is_seen_there": 1},
+    "test_object_states": {"test_the_state_of_each_kind_is_another_after_it_was_altered": 1},
     "test_objects": {
         "test_a_family_of_objects_arrives_whole": 2,  # all of them arrive together in the next
         "test_all_families_arrive_together": 1,
@@ -207,15 +175,9 @@ SAMPLED = {
         "test_a_copy_by_pg_dump_is_found_equal": 2,
         "test_every_planted_change_is_found": 1,
     },
-    "test_own_schemas": {
-        "test_what_earlier_runs_have_kept_on_the_source_is_left_out_and_named": 1,
-    },
-    "test_planted": {
-        "test_an_overload_that_a_migrated_definition_would_call_is_refused": 2,
-    },
-    "test_pooler": {
-        "test_a_pooler_that_shares_sessions_is_refused_soon": 2,
-    },
+    "test_own_schemas": {"test_what_earlier_runs_have_kept_on_the_source_is_left_out_and_named": 1},
+    "test_planted": {"test_an_overload_that_a_migrated_definition_would_call_is_refused": 2},
+    "test_pooler": {"test_a_pooler_that_shares_sessions_is_refused_soon": 2},
     "test_printing": {
         "test_a_plain_restore_is_equal": 1,
         "test_a_migration_is_equal_under_another_name_of_the_schema": 1,
@@ -225,9 +187,7 @@ SAMPLED = {
         "test_a_closed_public_is_closed_on_an_old_target_until_rolled_back": 1,
         "test_an_open_public_stays_open_on_every_target": 1,
     },
-    "test_queries": {
-        "test_a_server_of_each_version_understands_every_query": 3,
-    },
+    "test_queries": {"test_a_server_of_each_version_understands_every_query": 3},
     "test_refusals": {
         "test_a_server_that_cannot_be_used": 3,
         "test_an_unknown_or_senseless_option": 4,
@@ -242,9 +202,7 @@ SAMPLED = {
     "test_repair": {
         "test_rows_that_each_server_puts_in_another_partition_are_distinguished_at_the_root": 4,
     },
-    "test_replace_corpus": {
-        "test_replaced_and_rolled_back_twice": 2,
-    },
+    "test_replace_corpus": {"test_replaced_and_rolled_back_twice": 2},
     "test_replace_kinds": {
         "test_hard_kinds_are_replaced_and_come_back": 1,
         "test_default_privileges_of_the_target_grant_nothing_on_what_is_created": 1,
@@ -258,18 +216,10 @@ SAMPLED = {
         "test_the_next_run_of_the_same_dag_ends_the_one_before": 2,
         "test_rows_that_others_change_before_the_write_are_left_as_they_made_them": 2,
     },
-    "test_rewrite_functions": {
-        "test_every_type_comes_back_as_it_went": 3,
-    },
-    "test_rollback_locks": {
-        "test_what_the_run_has_written_is_nobody_else_s": 1,
-    },
-    "test_same_command": {
-        "test_a_signal_at_the_very_end_leaves_exit_code_and_state_agreed": 1,
-    },
-    "test_shop": {
-        "test_the_smallest_shops_are_whole_ones": 1,
-    },
+    "test_rewrite_functions": {"test_every_type_comes_back_as_it_went": 3},
+    "test_rollback_locks": {"test_what_the_run_has_written_is_nobody_else_s": 1},
+    "test_same_command": {"test_a_signal_at_the_very_end_leaves_exit_code_and_state_agreed": 1},
+    "test_shop": {"test_the_smallest_shops_are_whole_ones": 1},
     "test_source_contract": {
         "test_values_are_the_same_on_both_sides": 4,
         "test_an_empty_table_is_a_table": 1,
@@ -283,16 +233,12 @@ SAMPLED = {
         "test_the_same_run_loads_nothing_twice": 1,
         "test_merging_reads_from_the_watermark_on": 1,
     },
-    "test_spec_faults": {
-        "test_a_hostile_file_is_a_bad_spec": 12,
-    },
+    "test_spec_faults": {"test_a_hostile_file_is_a_bad_spec": 12},
     "test_standing": {
         "test_a_standby_is_no_source_for_its_own_primary": 1,
         "test_a_target_that_is_closed_for_writing_is_refused": 1,
     },
-    "test_status": {
-        "test_a_run_of_a_version_whose_plans_are_unknown_is_named": 1,
-    },
+    "test_status": {"test_a_run_of_a_version_whose_plans_are_unknown_is_named": 1},
     "test_trust": {
         "test_a_journal_that_has_been_changed_is_refused_whoever_owns_it": 2,
         "test_a_planted_journal_is_refused_by_every_command": 2,
@@ -310,9 +256,7 @@ SAMPLED = {
         "test_differences_of_definition_are_found": 1,
         "test_every_corpus_is_called_equal_after_its_move": 1,
     },
-    "test_verify_access": {
-        "test_what_is_missing_is_reported_once": 2,
-    },
+    "test_verify_access": {"test_what_is_missing_is_reported_once": 2},
     "test_warehouse_increments": {
         "test_only_new_rows_are_appended": 2,
         "test_rows_that_have_the_last_value_too_are_appended": 1,

@@ -171,7 +171,7 @@ class FileLanding:
         positions = dialect.by_position(session, load.table)
         Matching(session, dialect, run, load, positions).match()
         counts = Changing(session, dialect, run, load, positions, at).change()
-        counts = replace(counts, read=rows, refused=refused)
+        counts = replace(counts, read=rows + refused, refused=refused)
         keep_refused(session, self._file.schema, run, load)
         made = Made(
             load.name, load.table.name, undo_table(run, load.name),

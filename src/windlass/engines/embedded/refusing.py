@@ -13,6 +13,7 @@ from windlass.engines.landing import Input
 from windlass.engines.statements import names, statement
 from windlass.errors import BadRecord
 from windlass.model.load import BadValue, Load
+from windlass.model.wording import word
 
 MOST_SHOWN = 20  # bad values of an input
 
@@ -58,10 +59,10 @@ class Refusing:
         """
         if not self._too_many:
             return
-        most = self.load.bad.most
-        hint = "nothing was loaded; correct the input"
-        if most:
-            hint += f": more than {most:,} records are bad"
+        more = word("max-bad", str(self.rows + self._before))
+        hint = f"nothing was loaded; correct them, or set that many aside with {more}"
+        if self.is_over:  # and the rest was not read
+            hint = "nothing was loaded; correct the input"
         raise BadRecord(self.shown[:MOST_SHOWN], hint=hint)
 
     def add(self, record: int, faults: Sequence[Fault], row: Mapping[str, Any]) -> None:
