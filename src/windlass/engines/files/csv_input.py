@@ -10,8 +10,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain, islice
+from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +21,8 @@ import pyarrow.csv
 from windlass.engines.files.csv_blocks import MOST_RECORD_BYTES, Rows, is_right, returns, rows_of
 from windlass.engines.files.csv_dialect import dialect_of
 from windlass.engines.files.csv_tokens import Malformed, Tokens, Values
+from windlass.engines.files.lines import Block as Numbered
+from windlass.engines.files.lines import Lines
 from windlass.engines.files.names import named
 from windlass.engines.files.stored import BLOCK_BYTES, Stored
 from windlass.engines.files.text_blocks import as_utf8, without_lines
@@ -57,6 +59,7 @@ class CsvInput:
         self._tokens = Tokens(self._dialect)
         self.place = stored.place
         self._start = self._read_start()
+        self._lines = Lines(self._numbered)
         self.fields: Sequence[Field] = [Field(name) for name in self._start.names]
 
     @cached_property
@@ -90,14 +93,16 @@ class CsvInput:
         )
 
     def line_of(self, record: int) -> int:
+        return self._lines.of(record)
+
+    def _numbered(self) -> Iterator[Numbered]:
         if self._dialect.is_simple:
             for rows, first, line in self._blocks():
-                if record < first + len(rows.ends):
-                    start = int(rows.ends[record - first - 1]) + 1 if record > first else 0
-                    return line + rows.data.count(b"\n", 0, start)
-            return 0
+                yield first, len(rows.ends), partial(_line_in, rows, first, line)
+            return
         lines = (line for values, line in self._rows() if values is not None)
-        return next(islice(lines, record - 1, None), 0)
+        for record, line in enumerate(lines, 1):
+            yield record, 1, partial(_same, line)
 
     # the beginning
 
@@ -312,6 +317,15 @@ class CsvInput:
                 raise BadRecord([BadValue(self.place, record, reason, line, name)])
             columns[at] = pc.replace_substring(columns[at], ",", ".")
         return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _same(line: int, record: int) -> int:
+    return line
+
+
+def _line_in(rows: Rows, first: int, line: int, record: int) -> int:
+    start = int(rows.ends[record - first - 1]) + 1 if record > first else 0
+    return line + rows.data.count(b"\n", 0, start)
 
 
 def _is_text(value: str) -> bool:
