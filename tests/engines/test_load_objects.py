@@ -59,6 +59,22 @@ def test_parquet_in_a_bucket_has_its_types(bucket: Any, tmp_path: Path) -> None:
     assert rows(tmp_path / "run", "s3://lake/x.parquet") == [1, None]
 
 
+def test_the_store_is_configured_by_options(
+    s3: dict[str, str], bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put_object(Key="a.csv", Body=b"a\nx\n")
+    for name in s3:
+        monkeypatch.delenv(name)
+    options = {
+        "endpoint": s3["AWS_ENDPOINT_URL"], "access_key_id": "test", "secret_access_key": "hidden",
+        "region": "us-east-1",
+    }  # fmt: skip
+    source = FilesFrom(("s3://lake/*.csv",), store_options=tuple(options.items()))
+    (one,) = open_inputs(source, tmp_path)
+    assert sum(batch.num_rows for batch in one.batches()) == 1
+    assert "hidden" not in repr(source)
+
+
 def test_an_object_whose_name_is_a_pattern_is_itself(bucket: Any, tmp_path: Path) -> None:
     bucket.put_object(Key="[1].csv", Body=b"a\nx\n")
     assert rows(tmp_path, "s3://lake/[1].csv") == ["x"]

@@ -4,7 +4,7 @@ an API, a query of a database."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def _fetched(source: FilesFrom, folder: Path, is_stopped: Callable[[], bool]) ->
             if scheme in WEB:
                 here.append(_from_web(location, folder, is_stopped))
             elif scheme in STORES:
-                here += _from_store(location, folder, is_stopped)
+                here += _from_store(location, dict(source.store_options), folder, is_stopped)
             else:
                 here += [_Here(path, place, place) for path, place in local_files([location])]
         except Refused as error:
@@ -122,10 +122,12 @@ def _from_web(url: str, folder: Path, is_stopped: Callable[[], bool]) -> _Here:
     return _Here(found.path, found.place, found.name, found.identity)
 
 
-def _from_store(location: str, folder: Path, is_stopped: Callable[[], bool]) -> Iterator[_Here]:
+def _from_store(
+    location: str, options: Mapping[str, str], folder: Path, is_stopped: Callable[[], bool]
+) -> Iterator[_Here]:
     from windlass.engines.objects.fetching import fetch, find
 
-    found = find(location)
+    found = find(location, options)
     if not found:
         raise Refused([Problem(location, "there is no such object", "check bucket and path")])
     for one in found:
@@ -141,7 +143,9 @@ def _made(folder: Path | None) -> Path:
     return folder
 
 
-def is_unchanged(location: str, known: Identity, folder: Path) -> bool:
+def is_unchanged(
+    location: str, known: Identity, folder: Path, options: Mapping[str, str] | None = None
+) -> bool:
     """Whether a file is as it was: for a URL by what the server says of its ETag or date, without
     fetching it again. What has changed is in the folder then, for `open_inputs`.
 
@@ -158,7 +162,7 @@ def is_unchanged(location: str, known: Identity, folder: Path) -> bool:
     if scheme in STORES:
         from windlass.engines.objects.fetching import fetch, find
 
-        objects = find(location)
+        objects = find(location, options)
         if len(objects) != 1:
             return False
         path, identity = fetch(objects[0], _made(folder), known)

@@ -5,7 +5,7 @@ Nothing here is guessed from the beginning of a file: what is not given has the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -80,13 +80,14 @@ class FilesFrom:
     json: Json = Json()
     excel: Excel = Excel()
     unlimited: bool = False  # decompress without a limit
+    store_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may be secret
 
 
 @dataclass(frozen=True, slots=True)
 class ApiFrom:
     """Pages of JSON over HTTP. At most one of `next`, `cursor` and `page` is used."""
 
-    url: str
+    url: str = field(repr=False)  # which may have a password
     records: str = ""  # path to the list of rows in a page, as `data.items`; empty: the page itself
     next: str = ""  # path to the next page's URL; or "link": the header of that name
     cursor: str = ""  # path to the next page's cursor; a page without one is the last
@@ -103,7 +104,7 @@ class ApiFrom:
 class QueryFrom:
     """A relation or a query of a database that an export can read."""
 
-    source: str  # its URL
+    source: str = field(repr=False)  # its URL, which may have a password
     relation: str = ""  # schema.table
     query: str = ""
     where: str = ""  # of a relation

@@ -58,6 +58,7 @@ class OneLoad(BaseModel):
     csv: Annotated[CsvSpec, Field(validate_default=True)] = field("csv")
     sheet: str = field("sheet")
     member: str = field("member")
+    unlimited: bool = field("unlimited")
     columns: dict[str, ColumnSpec] = field("columns")
     types: dict[str, str] = field("types")
     census: bool = field("census")

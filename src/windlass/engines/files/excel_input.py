@@ -24,6 +24,7 @@ from windlass.engines.files.stored import FREE_BYTES, MOST_RATIO, Stored
 from windlass.errors import BadRecord, WindlassError
 from windlass.model.inputs import Excel
 from windlass.model.load import BadValue, Field, Identity
+from windlass.model.wording import word
 
 if TYPE_CHECKING:
     from windlass.engines.landing import RawCsv
@@ -174,7 +175,7 @@ class ExcelInput:
         if size > MOST_BYTES or size > max(FREE_BYTES, MOST_RATIO * path.stat().st_size):
             raise WindlassError(
                 f"{self.place}: decompresses to {size >> 20:,} MB",
-                hint="if it is what you expect, lift the limit: unlimited",
+                hint=f"if it is what you expect, lift the limit: {word('unlimited')}",
                 side="source",
             )
 

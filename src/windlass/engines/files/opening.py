@@ -15,6 +15,7 @@ from windlass.errors import Refused, WindlassError
 from windlass.model.inputs import Compression, FilesFrom, Format
 from windlass.model.load import Field, Identity
 from windlass.model.report import Problem
+from windlass.model.wording import word
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +51,7 @@ def open_file(
         names = ", ".join(one.value for one in Format if one)
         raise WindlassError(
             f"{place}: its name does not say which format it has",
-            hint=f"give the format: {names}",
+            hint=f"give {word('format')}: {names}",
             side="source",
         )
     return _opened(source, stored, format_)

@@ -22,6 +22,7 @@ from typing import IO, Any
 from windlass.errors import WindlassError
 from windlass.model.inputs import Compression
 from windlass.model.load import Identity
+from windlass.model.wording import word
 
 BLOCK_BYTES = 4 << 20
 _ENDS = {
@@ -99,7 +100,7 @@ class Stored:
             raise WindlassError(
                 f"{self.place}: decompresses to more than {out >> 20:,} MB, from"
                 f" {file.tell() / (1 << 20):,.1f} MB",
-                hint="if it is what you expect, lift the limit: unlimited",
+                hint=f"if it is what you expect, lift the limit: {word('unlimited')}",
                 side="source",
             )
 
@@ -213,7 +214,7 @@ def member_of(stored: Stored, archive: zipfile.ZipFile) -> str:
     shown = ", ".join(sorted(names)[:10])
     raise WindlassError(
         f"{stored.place}: has {len(names):,} files{f': {shown}' if shown else ''}",
-        hint="name one of them: member",
+        hint=f"name one of them: {word('member')}",
         side="source",
     )
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,7 +30,7 @@ class Found:
         return self.store.place(self.path)
 
 
-def find(location: str) -> list[Found]:
+def find(location: str, options: Mapping[str, str] | None = None) -> list[Found]:
     """The objects that a URL or a pattern means, by name. `*` and `?` match within a part of the
     path, and `**` any parts.
 
@@ -44,7 +44,7 @@ def find(location: str) -> list[Found]:
     if not parts.netloc or not path or path.endswith("/"):
         raise BadSpec([f"{location}: names no object"])
     host = location.partition("://")[2].partition("/")[0]
-    store = ObjectStore(f"{parts.scheme}://{host}")
+    store = ObjectStore(f"{parts.scheme}://{host}", options)
     if not glob.has_magic(path) or store.size(path) is not None:
         return [Found(store, path)] if store.size(path) is not None else []
     before = re.split(r"[*?\[]", path, maxsplit=1)[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def fetch_pages(
         Interrupted: `is_stopped` says so.
     """
     checked(api.url)
-    what = hashlib.sha256(repr(api).encode()).hexdigest()[:16]
+    what = hashlib.sha256(repr(astuple(api)).encode()).hexdigest()[:16]
     path = folder / f"{what}-pages.jsonl"
     begun = path.with_name(f"{path.name}.part")
     if not path.is_file():

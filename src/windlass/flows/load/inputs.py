@@ -117,6 +117,8 @@ def _files(one: OneLoad, locations: Sequence[str], table: Table) -> FilesFrom:
         one.member,
         _csv(csv, list(_numbers(one, table)) if csv.decimal != "." else ()),
         excel=Excel(sheet, csv.header, csv.names, csv.skip),
+        unlimited=one.unlimited,
+        store_options=tuple(one.store_options.items()),
     )
 
 

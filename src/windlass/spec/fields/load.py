@@ -207,6 +207,14 @@ _ONE_LOAD = (
         option=Option(metavar="NAME"),
     ),
     Entry(
+        word="unlimited",
+        kind=Kind.FLAG,
+        help="Decompress files however large they become. Default: one that becomes 250 times as"
+        " large as it is, or larger than 100 GB, is refused.",
+        example="false",
+        default=False,
+    ),
+    Entry(
         word="columns",
         kind=Kind.PAIRS,
         help="Load a field into a column of another name; FIELD= drops the field. May be repeated."
