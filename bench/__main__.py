@@ -4,13 +4,14 @@ import argparse
 import logging
 import signal
 import sys
+from itertools import chain
 from pathlib import Path
 
 from bench.compare import Change, Verdict, compare, unlike
 from bench.data import Scale
 from bench.measure import RunFailed
 from bench.pages.markdown import goals_table, number, table
-from bench.registry import BENCHMARKS, Benchmark
+from bench.registry import BENCHMARKS, Benchmark, named
 from bench.render import DOCS, render
 from bench.result import RESULTS, Result, read_result, read_results
 from bench.run import Request, missing_programs, run
@@ -47,7 +48,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "names", nargs="*", metavar="NAME", type=_benchmark, help="which; all without one"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        type=_benchmarks,
+        help="which, or the beginning of several names, such as load; all without one",
     )
     command.add_argument("--repeat", type=int, metavar="N", help="instead of each one's own number")
     command.add_argument(
@@ -67,10 +72,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.set_defaults(error=command.error)
 
 
-def _benchmark(name: str) -> Benchmark:
-    for one in BENCHMARKS:
-        if one.name == name:
-            return one
+def _benchmarks(name: str) -> list[Benchmark]:
+    if found := named(name):
+        return found
     known = ", ".join(one.name for one in BENCHMARKS)
     raise argparse.ArgumentTypeError(f"there is no benchmark {name}; there are {known}")
 
@@ -92,8 +96,9 @@ def _run(options: argparse.Namespace) -> int:
         options.error("figures of --scale small are not for the pages: name a folder with --into")
     into: Path = options.into or RESULTS
     into.mkdir(parents=True, exist_ok=True)
+    wanted = list(chain.from_iterable(options.names)) or BENCHMARKS
     request = Request(into, options.repeat, options.scale, options.bin, options.keep)
-    return max(_run_one(one, request) for one in options.names or BENCHMARKS)
+    return max(_run_one(one, request) for one in wanted)
 
 
 def _run_one(benchmark: Benchmark, request: Request) -> int:

@@ -33,6 +33,7 @@ class Page:
 
 
 _COPYING = "benchmarks.md"
+_LOADING = "benchmarks-load.md"
 _PEERS = ("pgcopydb", "pg_restore", "psql")
 
 BENCHMARKS = (
@@ -89,6 +90,42 @@ BENCHMARKS = (
         needs=("psql",),
     ),
     Benchmark(
+        "load-append",
+        "a CSV file appended to a table, against psql",
+        _LOADING,
+        "bench.benchmarks.load_append:measure_append",
+        repeat=2,
+        needs=("psql",),
+        never_run="measured when loads are finished",
+    ),
+    Benchmark(
+        "load-merge",
+        "changed rows merged into a table, against dlt and Django",
+        _LOADING,
+        "bench.benchmarks.load_merge:measure_merge",
+        repeat=2,
+        needs=("psql",),
+        never_run="measured when loads are finished",
+    ),
+    Benchmark(
+        "load-memory",
+        "client memory of loads, by the number of rows",
+        _LOADING,
+        "bench.benchmarks.load_memory:measure_memory",
+        repeat=1,
+        needs=("psql",),
+        never_run="measured when loads are finished",
+    ),
+    Benchmark(
+        "load-files",
+        "JSON lines and Parquet loaded, beside dlt and DuckDB",
+        _LOADING,
+        "bench.benchmarks.load_files:measure_files",
+        repeat=1,
+        needs=("psql",),
+        never_run="measured when loads are finished",
+    ),
+    Benchmark(
         "slow-link",
         "many small relations over a slow link",
         "benchmarks-slow-link.md",
@@ -116,7 +153,13 @@ PAGES = (
     Page("benchmarks-airflow.md", "bench.pages.airflow:render"),
     Page("benchmarks-rewrite.md", "bench.pages.rewrite:render"),
     Page("benchmarks-export.md", "bench.pages.export:render"),
+    Page(_LOADING, "bench.pages.load:render"),
     Page("benchmarks-slow-link.md", "bench.pages.slow_link:render"),
     Page("benchmarks-startup.md", "bench.pages.startup:render"),
     Page("estimates.md", "bench.pages.estimates:render"),
 )
+
+
+def named(name: str) -> list[Benchmark]:
+    """The one of this name, or all whose names begin with it: `load` is all of loads."""
+    return [one for one in BENCHMARKS if one.name == name or one.name.startswith(f"{name}-")]

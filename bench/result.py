@@ -34,6 +34,7 @@ class Metric(Enum):
     TARGET_ROUND_TRIPS = "target_round_trips"
     MOST_ROUND_TRIPS = "most_round_trips"
     LONGEST_STATEMENT_SECONDS = "longest_statement_seconds"
+    DEAD_ROWS = "dead_rows"
 
     @property
     def title(self) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from bench.compare import Verdict, compare, unlike
 from bench.pages.markdown import notes
-from bench.registry import BENCHMARKS, PAGES, Benchmark, Page
+from bench.registry import BENCHMARKS, PAGES, Benchmark, Page, named
 from bench.render import DOCS, page_text
 from bench.result import (
     RESULTS,
@@ -73,6 +73,13 @@ def test_a_result_names_no_folder_of_the_machine(path: Path) -> None:
 def test_a_benchmark_has_a_function_and_a_page(one: Benchmark) -> None:
     assert callable(load(one.function))
     assert [page.file for page in PAGES].count(one.page) == 1
+
+
+def test_the_beginning_of_several_names_means_all_of_them() -> None:
+    assert [one.name for one in named("load")] == [
+        "load-append", "load-merge", "load-memory", "load-files",
+    ]  # fmt: skip
+    assert [one.name for one in named("small")] == ["small"]
 
 
 def test_a_benchmark_has_a_result_unless_it_never_ran() -> None:

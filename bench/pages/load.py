@@ -1,0 +1,90 @@
+"""The page on loads: a section for each benchmark that has been run."""
+
+from collections.abc import Sequence
+
+from bench.pages.markdown import (
+    cases_table,
+    data_text,
+    document,
+    goals_table,
+    made_from,
+    measured_on,
+    median_column,
+    notes,
+    seconds_column,
+    span_column,
+    surroundings_list,
+)
+from bench.result import Metric, Result
+
+HEAD = """\
+# Loading
+
+`windlass load` stages an input, checks it, keeps what a rollback needs, and journals the run; all
+of that is in its time, as is starting the program. Peers get the way of theirs that is the fastest.
+After every run the rows are compared with what they have to be; other rows get no figures.
+"""
+
+SECTIONS = {
+    "load-append": (
+        "A CSV file appended",
+        "Into a table with a primary key and two indexes. All rows are compared by count and"
+        "\nfingerprint.",
+    ),
+    "load-merge": (
+        "Changed rows merged",
+        """\
+Each begins with a copy of the same table with the same three indexes, and gets the same CSV file;
+every row of the table is compared at the end. dlt reads the file as Arrow tables with their types
+given, and loads by COPY (`loader_file_format="csv"`). Its table has the same indexes, which dlt
+itself would not make. Django works in one transaction in batches of 1,000 objects. It gets a
+tenth of the rows: what it takes longer than for an empty file is multiplied by ten.
+
+The equal rows are a file of as many unchanged ones. Dead rows are counted by `pgstattuple`.""",
+    ),
+    "load-memory": (
+        "Memory",
+        """\
+The peak of all client processes, one run each. DuckDB works in the client's process, so its memory
+is in it. The tables have no keys.""",
+    ),
+    "load-files": (
+        "JSON lines and Parquet",
+        """\
+Into tables without keys. dlt gets a tenth of the rows: what it takes longer than for one row is
+multiplied by ten. DuckDB's own reader is one INSERT, without a journal, checks or a way back; it
+infers the types of JSON from its first rows. Sums over every column are compared at the end.""",
+    ),
+}
+
+
+def render(results: Sequence[Result]) -> str:
+    return document(HEAD, made_from(results), *(block for one in results for block in _of(one)))
+
+
+def _of(result: Result) -> list[str]:
+    title, text = SECTIONS[result.benchmark]
+    groups = list(dict.fromkeys(case.group for case in result.cases))
+    return [
+        f"## {title}",
+        text,
+        data_text(result),
+        measured_on(result),
+        surroundings_list(result),
+        *(_table(result, group) for group in groups),
+        goals_table(result),
+        notes(result),
+    ]
+
+
+def _table(result: Result, group: str) -> str:
+    return cases_table(
+        "",
+        result.group(group),
+        seconds_column(),
+        span_column(Metric.SECONDS, 1),
+        median_column(Metric.ROWS_PER_SECOND, 0),
+        median_column(Metric.CPU_SECONDS, 1),
+        median_column(Metric.PEAK_MB, 0),
+        median_column(Metric.DEAD_ROWS, 0),
+    )
