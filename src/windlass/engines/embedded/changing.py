@@ -115,7 +115,7 @@ class Changing(Work):
     def _update(self) -> None:
         words = self.load.words
         changes = [
-            sql.SQL("{} = {}").format(names(one), names("s", one)) for one in compared(self.load)
+            sql.SQL("{} = {}").format(names(one), names("s", one)) for one in self._changed()
         ]
         if words.missing is Missing.MARK and words.mark not in assigned(self.load):
             boolean = column_of(self.load, words.mark).kind is Kind.BOOLEAN
@@ -129,6 +129,26 @@ class Changing(Work):
             changes=listed(changes), staged=staged_rows(), number=names(NUMBER),
             same=self.at(),
         )  # fmt: skip
+
+    def _changed(self) -> list[str]:
+        """The columns that differ in any row. DuckDB deletes and inserts a row if an indexed column
+        is set, even to what it is, and then its references do not hold."""
+        columns = compared(self.load)
+        if not columns or not matching_key(self.load):
+            return []
+        tests = [
+            sql.SQL("max(case when {} then 1 else 0 end)").format(
+                self.dialect.distinct("s", "t", [one])
+            )
+            for one in columns
+        ]
+        query = self.text(
+            "select {tests} from {change} as c join {staged} as s on s.{number} = c.s"
+            " join {table} as t on {same} where c.what = 'updated'",
+            tests=listed(tests), staged=staged_rows(), number=names(NUMBER), same=self.at(),
+        )  # fmt: skip
+        (row,) = fetch(self.session, query)
+        return [one for one, is_changed in zip(columns, row, strict=True) if is_changed]
 
     def _insert(self) -> None:
         words, columns = self.load.words, assigned(self.load)

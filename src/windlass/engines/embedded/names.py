@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final, LiteralString
 
@@ -54,9 +55,11 @@ def table_of(name: Name) -> sql.Identifier:
 
 def name_of(text: str, schema: str) -> Name:
     """Of ``schema.table`` or ``table``, in which names may be quoted."""
-    if text.count(".") == 0 or (text.startswith('"') and text.endswith('"') and '"."' not in text):
-        return Name(schema, text.strip('"') if text.startswith('"') else text)
-    return Name.read(text)
+    parts = [one.group() for one in re.finditer(r'"(?:[^"]|"")*"|[^."]+', text)]
+    if len(parts) == 2:
+        return Name.read(text)
+    quoted = text.startswith('"') and text.endswith('"')
+    return Name(schema, text[1:-1].replace('""', '"') if quoted else text)
 
 
 def bad_rows() -> sql.Identifier:

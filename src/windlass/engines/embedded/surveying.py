@@ -61,7 +61,9 @@ class _Survey:
             return [self._problem("there is no such table")]
         if there is not None and load.creates:
             return [self._problem("the table is there already")]
-        found = [*(there.problems if there else ()), *self._of_columns(), *self._of_words()]
+        if there is not None and there.problems:
+            return list(there.problems)
+        found = [*self._of_columns(), *self._of_words()]
         if found:
             return found
         return [*self._of_sql(), *self._file.problems(self._session, load)]

@@ -124,7 +124,7 @@ class Undoing:
             " join {undo} as u on {same} where u.{what} = 'inserted' and {as_made})",
             row=of("t", positions), same=same, as_made=as_made,
         )  # fmt: skip
-        changes = [one for one in self.made.columns if one not in key]
+        changes = self._changed(loses=loses)
         if changes:
             self._run(
                 "update {table} as t set {changes} from {undo} as u, {undo} as o"
@@ -152,6 +152,25 @@ class Undoing:
             which=sql.SQL("1 = 1") if loses else sql.SQL("u.{} = 'deleted'").format(names(WHAT)),
             same=same,
         )  # fmt: skip
+
+    def _changed(self, *, loses: bool) -> list[str]:
+        """The columns to put back: see `windlass.engines.embedded.changing`."""
+        columns = [one for one in self.made.columns if one not in self.made.key]
+        if loses or not columns:
+            return columns
+        tests = [
+            sql.SQL("max(case when {} then 1 else 0 end)").format(
+                self.dialect.distinct("u", "o", [one])
+            )
+            for one in columns
+        ]
+        query = self._text(
+            "select {tests} from {undo} as u join {undo} as o on {same} and o.{what} = u.{what}"
+            " where u.{side} = 'new' and o.{side} = 'old'",
+            tests=listed(tests), same=by_key("u", "o", self.made.key),
+        )  # fmt: skip
+        (row,) = fetch(self.session, query)
+        return [one for one, is_changed in zip(columns, row, strict=True) if is_changed]
 
     # rows without a key: as many as are the same
 

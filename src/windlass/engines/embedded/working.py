@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from windlass.engines.embedded.names import lock_file
 from windlass.errors import Refused
 from windlass.model.report import Problem
 
+_ATTEMPTS = 5
+_LOOK_SECONDS = 0.02
+
 
 @contextmanager
 def working(place: str, path: str, run: str) -> Iterator[None]:
@@ -19,7 +23,7 @@ def working(place: str, path: str, run: str) -> Iterator[None]:
     Refused: another process, or another landing of this one, works on the run.
     """
     beside = lock_file(path, run)
-    descriptor = _locked(beside)
+    descriptor = _locked_soon(beside)
     if descriptor is None:
         raise being_worked_on(place, run)
     try:
@@ -44,6 +48,16 @@ def is_worked_on(path: str, run: str) -> bool:
 def being_worked_on(place: str, run: str) -> Refused:
     hint = "wait until it has ended, or stop it; then run the same command again"
     return Refused([Problem(f"run {run}", f"another process works on it, in {place}", hint)])
+
+
+def _locked_soon(beside: Path) -> int | None:
+    """As others look, for a moment, whether it is locked."""
+    for _ in range(_ATTEMPTS):
+        descriptor = _locked(beside)
+        if descriptor is not None:
+            return descriptor
+        time.sleep(_LOOK_SECONDS)
+    return None
 
 
 def _locked(beside: Path) -> int | None:
