@@ -170,9 +170,23 @@ def test_one_bad_row_too_many_stops_and_all_of_them_are_named(loads: Loads) -> N
         loads.run(
             "public.kept", words("append"), Records(("id", "name"), records), bad=BadRules(most=1)
         )
-    assert [one.record for one in caught.value.bad][:2] == [2, 3]
+    assert [one.record for one in caught.value.bad] == [2, 3, 4]
+    assert "max-bad=3" in caught.value.hint
     tables = "select count(*) from pg_class where relname ~ '^(stage|refused)_' and relkind = 'r'"
     assert loads.database.value(tables) == 0
+
+
+@pytest.mark.parametrize("is_raw", [False, True])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_no_value_is_in_a_log_or_an_error(
+    is_raw: bool, at_once: bool, loads: Loads, caplog: pytest.LogCaptureFixture
+) -> None:
+    for column, text in (("small", "s3cret"), ("total", "123.4567"), ("name", "s3crets")):
+        source = Records(("id", column), [("1", text)], is_raw=is_raw)
+        with pytest.raises(BadRecord) as caught:
+            loads.run("public.kept", words("append"), source, at_once=at_once)
+        assert text not in str(caught.value)
+        assert text not in caplog.text
 
 
 def test_a_computed_value_that_fails_is_named_by_its_record(loads: Loads) -> None:

@@ -28,8 +28,8 @@ INPUT: list[Record] = [("2", "2.50", None), ("3", "9.99", ""), ("4", "4.00", "fo
 
 
 @pytest.fixture
-def shop(database: Callable[[int], Database]) -> Database:
-    made = database(VERSION)
+def shop(database: Callable[[int], Database], request: pytest.FixtureRequest) -> Database:
+    made = database(getattr(request, "param", VERSION))
     made.run(ORDERS)
     return made
 
@@ -49,6 +49,7 @@ CHANGED = (3, "9.99", "", "new")
 NEW = (4, "4.00", "four", "new")
 
 
+@pytest.mark.parametrize("shop", [12, 15, 16, 18], indirect=True)
 @pytest.mark.parametrize("is_raw", [False, True])
 @pytest.mark.parametrize(
     ("how", "after", "counts"),

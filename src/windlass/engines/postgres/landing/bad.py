@@ -8,6 +8,7 @@ that fails.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from windlass.model.relation import Name
 from windlass.model.wording import word
 
 SHOWN = 20  # bad values in an error
+LINES_SECONDS = 20.0  # each line is looked for in the file; then records have their number alone
 _SOFT = 160000  # the first version with pg_input_error_info
 _REASONS = {
     "22P02": "not a valid {}",
@@ -85,6 +87,7 @@ class BadRows:
         self._connection, self._run, self._load = connection, run, load
         self._number, self.source, self._staging = number, source, staging
         self._lines: dict[int, int] = {}
+        self._patience = 0.0
 
     # finding
 
@@ -105,14 +108,15 @@ class BadRows:
         return found
 
     def invalid(self, table: Name) -> list[Trouble]:
-        """Texts that are no values of what they are staged as.
+        """Texts that are no values of what they are staged as. `find` refuses them, with others.
 
         Raises:
-            BadRecord: more rows are bad than may be.
+            BadRecord: so many rows are bad that not all of them were looked for.
         """
         pairs = [(one, one.type) for one in self._staging.columns if one.type != "text"]
         found = self._numbered(table, self._invalid(table, pairs), [])
-        self._refuse_more(found)
+        if len(found) >= self._most:  # there may be more, which cannot be staged
+            self._refuse_more(found)
         return found
 
     def _invalid(self, table: Name, pairs: Sequence[tuple[StagedColumn, str]]) -> list[Trouble]:
@@ -203,7 +207,8 @@ class BadRows:
 
     def described(self, one: Trouble, *, with_line: bool = True) -> dict[str, Any]:
         """As `windlass.model.load.BadValue` has it. The line is looked for in the file."""
-        if with_line and one.record not in self._lines:
+        self._patience = self._patience or time.monotonic() + LINES_SECONDS
+        if with_line and one.record not in self._lines and time.monotonic() < self._patience:
             self._lines[one.record] = self.source.line_of(one.record)
         return {
             "place": self.source.place,
@@ -222,7 +227,9 @@ class BadRows:
         if not bad.rows or bad.rows <= self._load.bad.most:
             return
         values = [BadValue(**self.described(one)) for one in bad.first]
-        hint = f"correct them, or set up to that many aside with {word('max-bad', str(bad.rows))}"
+        hint = "correct them; there may be more"
+        if len(found) < self._most:
+            hint = f"correct them, or set that many aside with {word('max-bad', str(bad.rows))}"
         raise BadRecord(values, hint=hint)
 
     # setting aside

@@ -19,7 +19,7 @@ from windlass.engines.landing import Input, RawCsv
 from windlass.engines.postgres.landing.columns import Column
 from windlass.engines.postgres.landing.encode import csv_of, text_of
 from windlass.engines.postgres.landing.staged_columns import kept_in
-from windlass.engines.postgres.landing.staging import copy_statement
+from windlass.engines.postgres.landing.staging import copy_statement, feed
 from windlass.engines.postgres.session import Connection
 from windlass.model.load import Load, Missing
 from windlass.model.relation import Name
@@ -89,11 +89,7 @@ class Direct:
         blocks = _watched(raw, len(self.given), patterns) if raw else self._batches(patterns)
         statement = copy_statement(self.table, [one.identifier for one in self.given], raw)
         try:
-            with self.connection.cursor() as cursor:
-                with cursor.copy(statement) as out:
-                    for block in blocks:
-                        out.write(block)
-                return cursor.rowcount
+            return feed(self.connection, statement, blocks)
         except psycopg.DataError as error:
             raise Suspicious from error
         except psycopg.IntegrityError as error:

@@ -130,10 +130,28 @@ def copy(
     """
     raw = None if by_batches else source.raw()
     statement = copy_statement(table, [one.identifier for one in columns], raw)
+    return feed(connection, statement, raw.blocks if raw else _blocks(source))
+
+
+def feed(
+    connection: Connection, statement: sql.Composed, blocks: Iterator[bytes] | Iterator[memoryview]
+) -> int:
+    """COPY from stdin; the number of rows that arrived. What the blocks raise is raised when the
+    COPY has ended: psycopg would log the server's message, which shows a value."""
+    failure: BaseException | None = None
     with connection.cursor() as cursor:
         with cursor.copy(statement) as out:
-            for block in raw.blocks if raw else _blocks(source):
+            while failure is None:
+                try:
+                    block = next(blocks, None)
+                except BaseException as error:
+                    failure = error
+                    continue
+                if block is None:
+                    break
                 out.write(block)
+        if failure is not None:
+            raise failure
         return cursor.rowcount
 
 
