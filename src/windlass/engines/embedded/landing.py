@@ -107,6 +107,9 @@ class FileLanding:
             assert begun is not None
             return begun
 
+    def is_active(self, run: str) -> bool:
+        return is_worked_on(self._file.path, run)
+
     def working(self, run: str) -> AbstractContextManager[None]:
         return self._file.working(run)
 
