@@ -90,7 +90,7 @@ FAULTS: list[tuple[list[str], dict[str, Any], str]] = [
     (["id"], {"columns": {"totals": {"sql": "1"}}}, "did you mean total?"),
     (["id"], {"columns": {"total": {"from": "x"}}}, "comes from field x, which the input lacks"),
     (["id", "x"], {"schema": "add"}, "its type is not known"),
-    (["id"], {"types": {"total": "text"}}, "which is not a column that is created"),
+    (["id"], {"types": {"totals": "text"}}, "did you mean total?"),
     (["id"], {"load": "merge", "key": "nr"}, "the key's column nr is not in the table"),
     (["total"], {"load": "merge", "key": "id"}, "the key's column id is not filled"),
     (["id"], {"load": "merge", "key": "id"}, "nothing could be updated (give load='insert')"),

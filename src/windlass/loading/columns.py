@@ -201,10 +201,11 @@ class _Fitting:
                     _near(name, self.names),
                 )
         for name in self.spec.types:
-            if name not in {one.name for one in self.added}:
+            known = [one.name for one in (*self.table.columns, *self.added)]
+            if name not in known:  # of one that is there already the table has the type
                 self.complain(
-                    f"{word('types')} names {name}, which is not a column that is created",
-                    "the types of other columns are the table's",
+                    f"{word('types')} names {name}, which is no column of the table or the input",
+                    _near(name, known),
                 )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from windlass.engines.landing import APPLIED, STAGED, Input, Landing, LoadRun
 from windlass.engines.registry import open_landing
-from windlass.errors import AlreadyFinished, BadSpec, Refused, WindlassError
+from windlass.errors import AlreadyFinished, BadSpec, CannotResume, Refused, WindlassError
 from windlass.flows.load.fetched import Fetched
 from windlass.flows.load.outline import LOAD
 from windlass.flows.load.reading import Prepared, prepare
@@ -118,7 +118,7 @@ class Loading(Reporting):
         found = self.prepare()
         if self.prepared.problems:
             raise Refused(self.prepared.problems)
-        if not self.plans:
+        if not self.plans and not self.started.external_run:
             raise AlreadyFinished(self._nothing_to_do())
         resumed = found if found and found.run == self.run else None
         self.at = self.target.begin(resumed or self._record())
@@ -174,7 +174,6 @@ class Loading(Reporting):
     def _check_external(self, found: LoadRun | None) -> None:
         """Raises:
         Refused: the scheduler's run began with other options.
-        AlreadyFinished: it is finished.
         """
         if found is None or not self.started_by.external_run:
             return
@@ -182,9 +181,6 @@ class Loading(Reporting):
             message = "began with other options, and this is still the same run"
             hint = "give it those options, or begin a new run"
             raise Refused([Problem(f"run {found.run}", message, hint)])
-        if found.state is State.DONE and found.outcome is not None:
-            course = replace(found.outcome.course, already=True)
-            raise AlreadyFinished(replace(found.outcome, course=course))
 
     @staticmethod
     def _is_unchanged(found: LoadRun, plans: Sequence[LoadPlan]) -> bool:
@@ -315,15 +311,32 @@ class Loading(Reporting):
         return {"run": self.run}
 
     def join(self, handle: Result) -> None:
-        """Work in the run that another process has begun."""
+        """Work in the run that another process has begun.
+
+        Raises:
+            CannotResume: its inputs have changed since.
+        """
         self.run = handle["run"]
-        self.prepare()
         self.at = self.target.read(self.run)
+        kept = loads_of(self.at) if self.at else {}
+        self._fetched = self._stack.enter_context(Fetched(self.run))
+        self._fetched.is_kept = True
+        prepared = prepare(self.spec, self.target, self._fetched)
+        for one in prepared.plans:
+            if kept[one.name]["mark"] != one.mark and not self.is_applied(one.name):
+                message = f"{one.name}: its input has changed since run {self.run} began"
+                raise CannotResume(message, hint="clear all tasks, or begin a new run")
+        plans = (replace(one, loaded_by=kept[one.name]["loaded_by"]) for one in prepared.plans)
+        self.prepared = replace(prepared, plans=tuple(plans))
+        self._stack.enter_context(self.target.working(self.run))
 
     def lacking(self, steps: Collection[str]) -> Mapping[str, Sequence[str]]:
         return {}
 
     # the end
+
+    def conclude(self) -> None:
+        self.end(State.DONE, self.outcome(State.DONE))
 
     def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         outcome = Outcome(

@@ -51,6 +51,7 @@ LOAD: Flow[Any] = Flow(
             "clean_up",
             "apply_rows",
             items="load_items",
+            reads=("read_inputs", "stage_rows", "judge_rows", "apply_rows"),
             doc="Drops the staging tables.",
         ),
     ),

@@ -16,8 +16,9 @@ def to_resume(
     """The newest run of this external run; without one the newest of the same config, if it has
     not ended. `runs` are the newest first."""
     if external_run:
+        over = (State.ROLLED_BACK, State.REFUSED)
         same = (one for one in runs if one.external_run == external_run)
-        return next((one for one in same if one.state is not State.ROLLED_BACK), None)
+        return next((one for one in same if one.state not in over), None)
     newest = next((one for one in runs if _same(one.config, config)), None)
     return newest if newest and newest.state in UNFINISHED and not newest.external_run else None
 

@@ -18,7 +18,7 @@ from windlass.model.wording import word
 def read_inputs(run: Loading, _: Item) -> Result:
     """Plan the loads, refuse what is not possible, and journal the run."""
     run.begin()
-    return run.handle
+    return {**run.handle, "notices": list(run.notices)}
 
 
 def staged_items(run: Loading) -> list[Item]:
@@ -100,7 +100,7 @@ def judge_rows(run: Loading, _: Item) -> Result:
             problems.append(empty)
     if problems:
         raise RowsRefused(problems)
-    return {}
+    return {"notices": list(run.notices)}
 
 
 def _emptied(run: Loading, name: str) -> Problem | None:
