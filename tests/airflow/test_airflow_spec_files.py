@@ -210,6 +210,7 @@ SPECS = {
     "repair": "",
     "rewrite": "connections: {connection: shop}\nspec: {table: review, select: 'true'}",
     "export": "connections: {source: shop}\nspec: {to: 'file:///x'}",
+    "load": "connections: {target: shop}\nspec: {from: /x.csv, into: a, load: append}",
 }
 
 
