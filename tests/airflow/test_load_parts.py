@@ -13,7 +13,7 @@ from windlass.airflow.work import Part
 from windlass.errors import CannotResume, RowsRefused
 from windlass.flows.load.outline import LOAD
 from windlass.model.flow import ONE, Result, Step
-from windlass.model.outcome import Outcome
+from windlass.model.outcome import Outcome, StartedBy
 from windlass.spec.load import LoadSpec
 
 __all__ = ["target"]  # fixtures
@@ -27,8 +27,7 @@ NEW = "id,total,note\n2,20,b\n3,33,cc\n4,40,d\n"
 class Others:
     """The results of the other tasks, as Airflow would show them to a task."""
 
-    external_run: str = EXTERNAL
-    external_url: str = "http://airflow/dags/load_shop"
+    started_by: StartedBy = StartedBy(EXTERNAL, "http://airflow/dags/load_shop")
     found: dict[str, Mapping[str, Result]] = field(default_factory=dict)
 
     def has_ended(self, task: str) -> bool:
@@ -41,7 +40,8 @@ class Others:
         return []
 
     def results(self, step: Step[Any]) -> Mapping[str, Result]:
-        return self.found.get(step.task, {})
+        found = self.result(step.task)  # of items a task keeps nothing
+        return {ONE.id: found} if found else {}
 
 
 @dataclass
@@ -73,7 +73,7 @@ def test_its_tasks_do_what_the_command_does_and_each_again_changes_nothing(run: 
     for name in STEPS:
         run.do(name)
         run.do(name)
-    assert run.outcome is not None and run.outcome.counts["updated"] == 1
+    assert run.outcome is not None and run.outcome.totals.counts["updated"] == 1
     assert run.target.orders() == ["1 10 a", "2 20 b", "3 33 cc", "4 40 d"]
     (status,) = run.target.windlass("status", "--json").expect(0).result["runs"]
     assert (status["state"], status["external_run"]) == ("done", EXTERNAL)
@@ -81,7 +81,7 @@ def test_its_tasks_do_what_the_command_does_and_each_again_changes_nothing(run: 
 
 def test_the_next_run_of_the_dag_has_nothing_to_do_and_is_done(run: DagRun) -> None:
     run.do(*STEPS)
-    later = DagRun(run.target, Others(external_run=f"{EXTERNAL} later"))
+    later = DagRun(run.target, Others(StartedBy(f"{EXTERNAL} later")))
     later.do(*STEPS)
     assert later.outcome is not None and later.outcome.state == "done"
     assert any("is as run" in one for one in later.others.found["read_inputs"][ONE.id]["notices"])

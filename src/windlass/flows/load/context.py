@@ -14,7 +14,7 @@ from windlass.errors import AlreadyFinished, BadSpec, CannotResume, Refused, Win
 from windlass.flows.load.fetched import Fetched
 from windlass.flows.load.outline import LOAD
 from windlass.flows.load.reading import Prepared, prepare
-from windlass.flows.load.reporting import counts_of, relations_of
+from windlass.flows.load.reporting import counts_of, noted, relations_of
 from windlass.flows.load.runs import (
     has_config,
     journalled_plan,
@@ -118,7 +118,7 @@ class Loading(Reporting):
         found = self.prepare()
         if self.prepared.problems:
             raise Refused(self.prepared.problems)
-        if not self.plans and not self.started.external_run:
+        if not self.plans and not self.started_by.external_run:
             raise AlreadyFinished(self._nothing_to_do())
         resumed = found if found and found.run == self.run else None
         self.at = self.target.begin(resumed or self._record())
@@ -318,7 +318,9 @@ class Loading(Reporting):
         """
         self.run = handle["run"]
         self.at = self.target.read(self.run)
-        kept = loads_of(self.at) if self.at else {}
+        kept, lines = (loads_of(self.at), self.at.lines) if self.at else ({}, {})
+        for step, results in noted(lines).items():
+            self.results[step].update(results)
         self._fetched = self._stack.enter_context(Fetched(self.run))
         self._fetched.is_kept = True
         prepared = prepare(self.spec, self.target, self._fetched)

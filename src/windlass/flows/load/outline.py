@@ -36,7 +36,6 @@ LOAD: Flow[Any] = Flow(
             _LOAD,
             "judge_rows",
             "check_rows",
-            reads=("check_rows", "stage_rows"),
             doc="Refuses the run if rows of any load cannot be loaded: nothing has changed yet.",
         ),
         step_in(
@@ -51,7 +50,7 @@ LOAD: Flow[Any] = Flow(
             "clean_up",
             "apply_rows",
             items="load_items",
-            reads=("read_inputs", "stage_rows", "judge_rows", "apply_rows"),
+            reads=("read_inputs", "judge_rows"),
             doc="Drops the staging tables.",
         ),
     ),

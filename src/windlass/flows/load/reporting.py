@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from windlass.engines.landing import APPLIED, STAGED
 from windlass.loading.made import LoadPlan
 from windlass.model.flow import Result
 from windlass.model.load import BadValue, Counts, Expect, Finding, summed
@@ -26,6 +27,17 @@ def counts_of(results: Results) -> dict[str, int]:
 
 def _counts(result: Result) -> Counts:
     return Counts(**{name: int(result.get(name, 0)) for name in Counts().as_dict()})
+
+
+def noted(lines: Results) -> dict[str, dict[str, Result]]:
+    """The results of pieces of work that other processes have done, by the journal's lines."""
+    staged: dict[str, Result] = dict(lines.get(STAGED, {}))
+    applied: dict[str, Result] = {
+        item: {"rows": counts.get("read", 0), **counts}
+        for item, note in lines.get(APPLIED, {}).items()
+        for counts in (note.get("counts", note),)
+    }
+    return {STAGED: staged, APPLIED: applied}
 
 
 def relations_of(plans: Sequence[LoadPlan], results: Results) -> tuple[RelationOutcome, ...]:
