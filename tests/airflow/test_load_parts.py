@@ -27,7 +27,7 @@ NEW = "id,total,note\n2,20,b\n3,33,cc\n4,40,d\n"
 class Others:
     """The results of the other tasks, as Airflow would show them to a task."""
 
-    started_by: StartedBy = StartedBy(EXTERNAL, "http://airflow/dags/load_shop")
+    started_by: StartedBy = field(default_factory=lambda: StartedBy(EXTERNAL, "http://airflow"))
     found: dict[str, Mapping[str, Result]] = field(default_factory=dict)
 
     def has_ended(self, task: str) -> bool:
