@@ -103,7 +103,7 @@ def test_a_bad_value_stops_the_load_with_its_place_and_is_not_shown(target: Load
 
 def test_up_to_so_many_bad_records_are_put_aside_with_their_reason(target: LoadTarget) -> None:
     words = (
-        target.file("orders.csv", "id,total,note\n4,40,d\n5,x,e\n6,60,far too long a note\n"),
+        target.file("orders.csv", "id,total,note\n4,40,d\n5,x,e\nsix,60,f\n"),
         *("--into", "orders", "--load", "merge", "--key", "id"),
     )
     target.load(*words, "--max-bad", "1").expect(3)
@@ -258,7 +258,9 @@ def test_a_field_that_is_gone_is_refused(target: LoadTarget) -> None:
 
 
 def test_several_loads_run_in_their_order_and_are_undone_together(target: LoadTarget) -> None:
-    target.run("create table lines (id integer primary key, order_id integer references orders)")
+    # DuckDB checks a foreign key against rows that the same transaction has deleted
+    refers = "" if target.engine == "duckdb" else " references orders"
+    target.run(f"create table lines (id integer primary key, order_id integer{refers})")
     target.file("orders.csv", "id,total,note\n4,40,d\n")
     target.file("lines.csv", "id,order_id\n1,4\n")
     target.file(

@@ -14,6 +14,7 @@ from windlass.model.load import BadRules, Field, Identity, Load, LoadWords, Tabl
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.wording import word
+from windlass.spec.choices import LoadSchema
 from windlass.spec.load import OneLoad, config_of
 
 
@@ -49,6 +50,7 @@ class LoadPlan:
     size_bytes: int = 0  # of all inputs, as far as known
     loaded_by: str = ""  # the run that has loaded the same, if nothing is to be done
     allows_empty: bool = False
+    may_drift: bool = False  # fields that the last load had may be gone
 
     @property
     def name(self) -> str:
@@ -102,6 +104,7 @@ def make(
         notices=tuple(notices(words, known)),
         size_bytes=sum(max(one.size_bytes, 0) for one in opened.identities),
         allows_empty=spec.allow_empty,
+        may_drift=spec.schema_ is LoadSchema.ADD,
     )
 
 

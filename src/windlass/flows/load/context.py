@@ -16,12 +16,12 @@ from windlass.flows.load.outline import LOAD
 from windlass.flows.load.reading import Prepared, prepare
 from windlass.flows.load.reporting import counts_of, noted, relations_of
 from windlass.flows.load.runs import (
+    drift_of,
     has_config,
-    journalled_plan,
     loaded_by,
     loads_of,
+    new_run,
     to_resume,
-    vanished_fields,
 )
 from windlass.flows.load.turns import Turns
 from windlass.loading.made import LoadPlan
@@ -156,19 +156,8 @@ class Loading(Reporting):
                 replace(one, loaded_by=loaded_by(one, earlier, self.target))
                 for one in prepared.plans
             ),
-            problems=(*prepared.problems, *self._drift(prepared.plans, runs)),
+            problems=(*prepared.problems, *drift_of(prepared.plans, runs)),
         )
-        return found
-
-    def _drift(self, plans: Sequence[LoadPlan], runs: Sequence[LoadRun]) -> list[Problem]:
-        found = []
-        for plan in plans:
-            for name in vanished_fields(plan, runs):
-                message = f"field {name}, which the last load had, is not in the input any more"
-                hint = (
-                    f"its column would get no more values; {word('schema', 'add')} if that is right"
-                )
-                found.append(Problem(plan.name, message, hint))
         return found
 
     def _check_external(self, found: LoadRun | None) -> None:
@@ -204,17 +193,7 @@ class Loading(Reporting):
         return self.at is not None and name in self.at.lines.get(APPLIED, {})
 
     def _record(self) -> LoadRun:
-        places = [place for one in self.plans for place in one.load.inputs]
-        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        return LoadRun(
-            run=self.run,
-            state=State.RUNNING,
-            source=f"{places[0]}{more}" if places else "",
-            config=self.spec.config(),
-            plan=journalled_plan(self.prepared.plans),
-            external_run=self.started_by.external_run,
-            external_url=self.started_by.external_url,
-        )
+        return new_run(self.run, self.spec.config(), self.prepared.plans, self.started_by)
 
     def _planned(self, *, is_resumed: bool) -> FlowPlanned:
         return FlowPlanned(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from windlass.engines.landing import APPLIED, Landing, LoadRun
 from windlass.loading.made import LoadPlan
-from windlass.model.outcome import UNFINISHED, State
+from windlass.model.outcome import UNFINISHED, StartedBy, State
+from windlass.model.report import Problem
+from windlass.model.wording import word
 
 
 def to_resume(
@@ -79,12 +81,37 @@ def _is_applied(run: LoadRun, name: str, target: Landing) -> bool:
     return found is not None and name in found.lines.get(APPLIED, {})
 
 
-def vanished_fields(plan: LoadPlan, runs: Iterable[LoadRun]) -> tuple[str, ...]:
-    """Fields that the newest finished run of this load had, and its input now lacks: their columns
-    would silently get no more values."""
+def drift_of(plans: Iterable[LoadPlan], runs: Sequence[LoadRun]) -> Iterator[Problem]:
+    """Fields that the newest finished run of a load had, and that its input now lacks: their
+    columns would silently get no more values."""
+    for plan in plans:
+        for name in () if plan.may_drift else _vanished(plan, runs):
+            message = f"field {name}, which the last load had, is not in the input any more"
+            hint = f"its column would get no more values; {word('schema', 'add')} if that is right"
+            yield Problem(plan.name, message, hint)
+
+
+def _vanished(plan: LoadPlan, runs: Iterable[LoadRun]) -> tuple[str, ...]:
     for run in runs:
         kept = loads_of(run).get(plan.name)
         if kept and kept["config"] == plan.config and run.state is State.DONE:
             now = {one.name for one in plan.load.fields}
             return tuple(name for name in kept["fields"] if name not in now)
     return ()
+
+
+def new_run(
+    run: str, config: Mapping[str, Any], plans: Sequence[LoadPlan], started_by: StartedBy
+) -> LoadRun:
+    """What is journalled when a run begins."""
+    places = [place for one in plans if not one.loaded_by for place in one.load.inputs]
+    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    return LoadRun(
+        run=run,
+        state=State.RUNNING,
+        source=f"{places[0]}{more}" if places else "",
+        config=config,
+        plan=journalled_plan(plans),
+        external_run=started_by.external_run,
+        external_url=started_by.external_url,
+    )
