@@ -113,9 +113,6 @@ class FileLanding:
     def working(self, run: str) -> AbstractContextManager[None]:
         return self._file.working(run)
 
-    def is_active(self, run: str) -> bool:
-        return is_worked_on(self._file.path, run)
-
     def end(self, run: str, state: State, outcome: Outcome) -> None:
         with self._file.writing(f"ending run {run}") as session:
             self._books.set_state(session, run, state, outcome)

@@ -144,7 +144,7 @@ class Loading(Reporting):
         found = to_resume(runs, self.spec.config(), self.started_by.external_run)
         self._check_external(found)
         self.run = self.run or (found.run if found else new_run_id())
-        self._fetched = self._stack.enter_context(Fetched(self.run))
+        self._fetched = self._stack.enter_context(self._fetching())
         prepared = prepare(self.spec, self.target, self._fetched)
         earlier = [] if self.spec.again else [one for one in runs if one.run != self.run]
         if found and not self._is_unchanged(found, prepared.plans):
@@ -159,6 +159,9 @@ class Loading(Reporting):
             problems=(*prepared.problems, *drift_of(prepared.plans, runs)),
         )
         return found
+
+    def _fetching(self) -> Fetched:
+        return Fetched(self.run, lambda: self.turns.are_over)
 
     def _check_external(self, found: LoadRun | None) -> None:
         """Raises:
@@ -300,7 +303,7 @@ class Loading(Reporting):
         kept, lines = (loads_of(self.at), self.at.lines) if self.at else ({}, {})
         for step, results in noted(lines).items():
             self.results[step].update(results)
-        self._fetched = self._stack.enter_context(Fetched(self.run))
+        self._fetched = self._stack.enter_context(self._fetching())
         self._fetched.is_kept = True
         prepared = prepare(self.spec, self.target, self._fetched)
         for one in prepared.plans:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -11,8 +12,9 @@ class Fetched:
     """The folder of one run, readable by this user only. A context manager: leaving it removes the
     folder, unless the run is to be resumed."""
 
-    def __init__(self, run: str) -> None:
-        self.folder = _root() / run
+    def __init__(self, run: str, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        """`is_stopped` is asked while something is fetched."""
+        self.folder, self.is_stopped = _root() / run, is_stopped
         self.is_kept = False
 
     def made(self) -> Path:

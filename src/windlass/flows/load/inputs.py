@@ -57,7 +57,8 @@ def opened_of(
 def _opened(
     one: OneLoad, given: From, table: Table, target: Landing, fetched: Fetched
 ) -> Sequence[Input]:
-    found = open_inputs(given, fetched.made() if _is_remote(given) else None)
+    folder = fetched.made() if _is_remote(given) else None
+    found = open_inputs(given, folder, is_stopped=fetched.is_stopped)
     if not (one.since and isinstance(given, QueryFrom)):
         return found
     places = tuple(it.place for it in found)
