@@ -81,6 +81,15 @@ class OneLoad(BaseModel):
             return {**{key: one for key, one in data.items() if key != "types"}, "census": True}
         return data
 
+    def fitted(self, inputs: Sequence[Any]) -> tuple[OneLoad, Sequence[Any]]:
+        """This load and its inputs, once they are open: a `windlass.engines.landing.Input` each.
+        For a shell that knows more of the table than its database does, in a class of its own.
+
+        Raises:
+            Refused: with every problem.
+        """
+        return self, inputs
+
     @property
     def inputs_described(self) -> str:
         """For people."""

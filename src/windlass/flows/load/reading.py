@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from windlass.engines.landing import Input, Landing
+from windlass.errors import Refused
 from windlass.flows.load.fetched import Fetched
 from windlass.flows.load.inputs import opened_of
 from windlass.loading.created import types_for
 from windlass.loading.made import LoadPlan, make
-from windlass.model.load import Field, Table
+from windlass.loading.words import words_of
+from windlass.model.load import Field, Load, Table
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.spec.choices import LoadSchema
@@ -63,6 +65,13 @@ def _prepared(one: OneLoad, target: Landing, fetched: Fetched) -> tuple[LoadPlan
     name = table.name if table else name_of(one.into, target.default_schema)
     known = table or Table(name, ())
     inputs, opened = opened_of(one, known, target, fetched)
+    if inputs and not opened.problems:
+        try:
+            one, inputs = one.fitted(inputs)
+        except Refused as error:
+            nothing = Load(Table(name, ()), words_of(one), (), ())
+            return LoadPlan(nothing, config="", problems=error.problems), inputs
+        opened = replace(opened, fields=tuple(inputs[0].fields))
     types: dict[str, str] = {}
     if table is None or one.schema_ is LoadSchema.ADD:
         engine = target.facts.engine

@@ -1,0 +1,186 @@
+"""An input as a model's table takes it: its fields under the columns' names, lookups resolved.
+A `windlass.engines.landing.Input` around another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+
+from windlass.django.converting import Convert, Unfit, converter
+from windlass.django.headers import Given, Looked
+from windlass.django.lookups import Key, find_keys
+from windlass.engines.landing import Input, RawCsv
+from windlass.errors import BadRecord
+from windlass.model.load import BadValue, Field, Identity
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What of an input goes into one table."""
+
+    given: tuple[Given, ...]
+    looked: tuple[Looked, ...]
+    extra: tuple[str, ...] = ()  # fields that only expressions use
+    alias: str = "default"
+
+
+class ModelInput:
+    """Reads the other input each time."""
+
+    def __init__(self, source: Input, filling: Filling) -> None:
+        self._source, self._filling = source, filling
+        by_name = {one.name: one for one in source.fields}
+        self._fields = tuple(_fields(filling, by_name))
+        self._is_text = {one.name: one.column is None for one in source.fields}
+
+    @property
+    def place(self) -> str:
+        return self._source.place
+
+    @property
+    def fields(self) -> Sequence[Field]:
+        return self._fields
+
+    @property
+    def identity(self) -> Identity:
+        return self._source.identity
+
+    def line_of(self, record: int) -> int:
+        return self._source.line_of(record)
+
+    def raw(self) -> RawCsv | None:
+        """Of a file whose fields go into columns one by one, as they are."""
+        given = self._filling.given
+        sources = [one.source for one in given]
+        if self._filling.looked or sources != [one.name for one in self._source.fields]:
+            return None
+        connection = connections[self._filling.alias]
+        if any(_work(one, connection).is_needed for one in given):
+            return None
+        return self._source.raw()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        record = 0
+        connection = connections[self._filling.alias]
+        work = [_work(one, connection) for one in self._filling.given]
+        try:
+            for batch in self._source.batches():
+                making = _Batch(self, batch, record)
+                yield making.made(work, self._filling)
+                record += batch.num_rows
+        finally:
+            if self._filling.looked and not connection.in_atomic_block:
+                connection.close()  # this thread's
+
+    def refuse(self, bad: Sequence[tuple[int, str, str]]) -> None:
+        """Raises:
+        BadRecord: for records, columns and reasons.
+        """
+        found = [
+            BadValue(self.place, record, reason, self.line_of(record), column)
+            for record, column, reason in sorted(bad)[:SHOWN]
+        ]
+        if found:
+            raise BadRecord(found, hint="correct them; nothing was loaded")
+
+    def is_text(self, source: str) -> bool:
+        return self._is_text[source]
+
+
+def _fields(filling: Filling, by_name: Mapping[str, Field]) -> Iterator[Field]:
+    for one in filling.given:
+        yield Field(one.column, by_name[one.source].column)
+    for found in filling.looked:
+        yield Field(found.column)
+    for name in filling.extra:
+        yield by_name[name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    given: Given
+    convert: Convert | None
+    fills: bool  # a missing text is an empty one
+
+    @property
+    def is_needed(self) -> bool:
+        return self.fills or self.convert is not None
+
+
+def _work(given: Given, connection: Any) -> _Work:
+    one = given.field
+    fills = bool(one.empty_strings_allowed and not one.null and one.blank and not one.primary_key)
+    return _Work(given, converter(one, connection), fills)
+
+
+@dataclass
+class _Batch:
+    """One batch on its way."""
+
+    owner: ModelInput
+    batch: pa.RecordBatch
+    first: int  # records before it
+    bad: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def made(self, work: Sequence[_Work], filling: Filling) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        columns = [self._given(one) for one in work]
+        columns += [self._looked(one, filling.alias) for one in filling.looked]
+        columns += [self.batch.column(name) for name in filling.extra]
+        self.owner.refuse(self.bad)
+        names = [one.name for one in self.owner.fields]
+        return pa.RecordBatch.from_arrays(columns, names=names)
+
+    def _given(self, work: _Work) -> pa.Array:
+        import pyarrow as pa
+
+        values = self.batch.column(work.given.source)
+        if not self.owner.is_text(work.given.source) or not work.is_needed:
+            return values
+        if work.fills:
+            values = values.fill_null("")
+        if work.convert is None:
+            return values
+        made: list[str | None] = []
+        for at, text in enumerate(values.to_pylist()):
+            try:
+                made.append(None if text is None else work.convert(text))
+            except Unfit as error:
+                made.append(None)
+                self._refuse(at, work.given.source, str(error))
+        return pa.array(made, pa.string())
+
+    def _looked(self, looked: Looked, alias: str) -> pa.Array:
+        """The foreign key's values; NULL where every part of the natural key is."""
+        import pyarrow as pa
+
+        parts = [self.batch.column(name).to_pylist() for name in looked.by.values()]
+        keys: list[Key] = [tuple(map(_text, one)) for one in zip(*parts, strict=True)]
+        absent = (None,) * len(parts)
+        found = find_keys(looked, dict.fromkeys(key for key in keys if key != absent), alias)
+        made: list[str | None] = []
+        for at, key in enumerate(keys):
+            made.append(found.get(key))
+            if key == absent:
+                if not looked.field.null:
+                    self._refuse(at, ", ".join(looked.by.values()), "is empty, and is needed")
+            elif key not in found:
+                label = looked.field.remote_field.model._meta.label
+                self._refuse(at, ", ".join(looked.by.values()), f"no {label} has it")
+        return pa.array(made, pa.string())
+
+    def _refuse(self, at: int, column: str, reason: str) -> None:
+        self.bad.append((self.first + at + 1, column, reason))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
