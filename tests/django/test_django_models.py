@@ -211,7 +211,7 @@ def test_keys_that_were_given_are_not_given_again(project: Project) -> None:
     ("row", "reason"),
     [
         ("nobody,A,plain,1", "line 2, column email: does not pass email validator"),
-        ("a@x.de,A,silver,1", "accepted(level) does not hold for 1 row"),
+        ("a@x.de,A,iron,1", "accepted(level) does not hold for 1 row"),
         ("a@x.de,A,plain,-1", "range(credit) does not hold for 1 row"),
         (f"a@x.de,{'A' * 51},plain,1", "name"),
         ("a@x.de,,plain,1", "name"),

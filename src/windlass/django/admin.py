@@ -142,7 +142,7 @@ def _database(alias: str) -> dict[str, Any]:
 def _row(alias: str, one: RunStatus) -> dict[str, Any]:
     detail: RunDetail = read_run(alias, one.run)
     outcome = detail.outcome
-    counts = outcome.counts if outcome else {}
+    counts = outcome.totals.counts if outcome else {}
     tables = ", ".join(it.target for it in outcome.relations) if outcome else ""
     return {
         "run": one.run,

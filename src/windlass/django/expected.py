@@ -19,6 +19,7 @@ from django.db import models
 from windlass.django.converting import is_limit
 from windlass.django.headers import unique_sets
 from windlass.django.tables import Model, ModelField, Part
+from windlass.model.relation import Name
 
 # limits of integer types, which the type itself has
 _OF_TYPES = {sign * (1 << bits) - (sign > 0) for bits in (15, 31, 63) for sign in (1, -1)}
@@ -100,7 +101,7 @@ def _place(field: ModelField, connection: Any) -> str:
     target = field.target_field
     table = target.model._meta.db_table
     if connection.vendor == "sqlite":
-        return f'main."{table}"."{target.column}"'
+        return f"{Name('main', table)}.{target.column}"
     with connection.cursor() as cursor:
         cursor.execute(
             "select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
@@ -109,7 +110,7 @@ def _place(field: ModelField, connection: Any) -> str:
         )
         row = cursor.fetchone()
     schema = row[0] if row else "public"
-    return f'"{schema}"."{table}"."{target.column}"'
+    return f"{Name(schema, table)}.{target.column}"
 
 
 def _of_constraint(

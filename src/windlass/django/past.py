@@ -131,14 +131,14 @@ def _undone(outcomes: Iterator[Outcome]) -> Result:
     done = list(outcomes)
     last = done[-1]
     good = [one for one in done if one.state is State.ROLLED_BACK]
-    said = tuple(one.message for one in good if one.message)
+    said = tuple(one.reason.message for one in good if one.reason.message)
     stayed = tuple(text for one in done for text in one.notices)
-    message = "" if last.state is State.ROLLED_BACK else last.message
+    message = "" if last.state is State.ROLLED_BACK else last.reason.message
     return Result(
         last.state,
         runs=tuple(one.run for one in good),
-        problems=last.problems,
+        problems=last.reason.problems,
         notices=(*said, *stayed),
         message=message,
-        hint=last.hint,
+        hint=last.reason.hint,
     )

@@ -21,7 +21,7 @@ from windlass.django.signals import refreshed
 from windlass.django.updates import Update, read_updates
 from windlass.errors import Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.event import Emit, ignore
-from windlass.model.outcome import Outcome, State
+from windlass.model.outcome import Outcome, StartedBy, State
 from windlass.model.report import Problem
 from windlass.spec.load import LoadSpec
 
@@ -82,8 +82,8 @@ def refresh(
         return refreshing.result(state, problems=error.problems)
     except _Ended as ended:
         one = ended.outcome
-        problems = tuple(explained(one.problems))
-        return refreshing.result(one.state, problems, one.message, one.hint)
+        problems = tuple(explained(one.reason.problems))
+        return refreshing.result(one.state, problems, one.reason.message, one.reason.hint)
     except Interrupted as error:
         return refreshing.result(State.INTERRUPTED, message=str(error))
     except WindlassError as error:
@@ -95,7 +95,7 @@ class _Ended(Exception):
     """A run did not end well: those after it do not begin."""
 
     def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.message)
+        super().__init__(outcome.reason.message)
         self.outcome = outcome
 
 
@@ -161,7 +161,7 @@ class _Refreshing:
             self.notices += [one for one in outcome.notices if one not in self.notices]
             if outcome.state is not State.DONE:
                 raise _Ended(outcome)
-            if outcome.run and not outcome.already:
+            if outcome.run and not outcome.course.already:
                 self.runs.append(outcome.run)
             for load in run:
                 name = load.purpose.part.table
@@ -176,7 +176,7 @@ class _Refreshing:
         outcome = windlass.run_spec(
             spec_of(plan.alias, run, again=self.options.again),
             self.emit,
-            external_run=external,
+            started_by=StartedBy(external),
             opened=contexts.append,
         )
         counts: dict[str, dict[str, int]] = {}
