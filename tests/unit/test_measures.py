@@ -79,7 +79,7 @@ def test_no_modules_import_each_other_in_a_loop() -> None:
 
 def test_every_test_is_in_a_folder_of_its_kind() -> None:
     kinds = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")}
-    assert kinds == {"unit", "engines", "postgres", "faults", "airflow"}
+    assert kinds == {"unit", "engines", "postgres", "faults", "airflow", "django"}
 
 
 def over(found: Mapping[str, int], limit: int) -> dict[str, int]:

@@ -37,7 +37,7 @@ def alone(alias: str, what: str, wait_seconds: float = 0) -> Iterator[None]:
 
 @contextmanager
 def _in_server(alias: str, what: str, wait_seconds: float) -> Iterator[None]:
-    """In a session of its own: Django's may be closed, or shared by a pool, meanwhile."""
+    """In a separate session: Django's may be closed, or shared by a pool."""
     with psycopg.connect(url_of(alias), autocommit=True) as session:
         session.execute("select set_config('application_name', %s, false)", (f"windlass {what}",))
         until = time.monotonic() + wait_seconds

@@ -110,7 +110,7 @@ def migrate_if_needed(
     if not _checked(alias).migrations:
         return Needed()
     with alone(alias, MIGRATE, wait_seconds):
-        needed = _checked(alias)  # another process may have done it meanwhile
+        needed = _checked(alias)  # another process may have done it
         if needed.migrations:
             with _lock_timeout(alias, lock_seconds):
                 _migrate(alias, out)

@@ -8,7 +8,7 @@ from django.db import connections, models
 
 from windlass.django.tables import Part
 
-# one that is further on stays: others take numbers meanwhile
+# one that is further on stays: others take numbers too
 _RAISE = (
     "select setval({sequence}, highest.value) from (select max({column}) as value from {table})"
     " highest, {sequence_name} last where highest.value > last.last_value"

@@ -83,7 +83,7 @@ class OneLoad(BaseModel):
 
     def fitted(self, inputs: Sequence[Any]) -> tuple[OneLoad, Sequence[Any]]:
         """This load and its inputs, once they are open: a `windlass.engines.landing.Input` each.
-        For a shell that knows more of the table than its database does, in a class of its own.
+        For a shell that knows more of the table than its database does.
 
         Raises:
             Refused: with every problem.
