@@ -1,4 +1,4 @@
-"""The project with a database of its own for each test: a copy of one that is migrated once."""
+"""The project with a separate database for each test: a copy of one that is migrated once."""
 
 from __future__ import annotations
 
