@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import random
 import threading
@@ -87,6 +88,14 @@ def test_a_body_whose_length_nobody_knows_is_refused(tmp_path: Path) -> None:
 def test_a_chunked_body_arrives(tmp_path: Path) -> None:
     with serving(in_turn(Answer(BODY, chunked=True))) as server:
         assert content(fetch(server, tmp_path)) == BODY
+
+
+def test_what_the_server_compresses_is_refused_unless_the_file_is(tmp_path: Path) -> None:
+    data = gzip.compress(b"a\n1\n")
+    with serving(in_turn(Answer(data, 200, {"Content-Encoding": "gzip"}))) as server:
+        assert content(fetch(server, tmp_path, "/rows.csv.gz")) == data
+        with pytest.raises(WindlassError, match="compresses what it sends"):
+            fetch(server, tmp_path, "/rows.csv")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429, 408])

@@ -33,20 +33,25 @@ class Rows:
 
 def rows_of(blocks: Iterable[bytes], dialect: Dialect) -> Iterator[Rows]:
     """Cut a file at row ends. The last row may lack its LF, and has it here."""
-    rest, wanted = b"", 0
+    pieces: list[bytes] = []  # of rows that are not complete
+    size = wanted = 0
     for block in blocks:
-        rest += block
-        if len(rest) < wanted:
+        pieces.append(block)
+        size += len(block)
+        if size < wanted:
             continue
+        rest = b"".join(pieces)
         rows = _whole(rest, dialect)
         if rows is not None:
             yield rows
             rest, wanted = rest[len(rows.data) :], 0
-        elif len(rest) > MOST_RECORD_BYTES:
+        elif size > MOST_RECORD_BYTES:
             yield _unfinished(rest)
             return
         else:
-            wanted = 2 * len(rest)
+            wanted = 2 * size
+        pieces, size = [rest], len(rest)
+    rest = b"".join(pieces)
     if rest:
         rest += b"" if rest.endswith(b"\n") else b"\n"
         rows = _whole(rest, dialect)

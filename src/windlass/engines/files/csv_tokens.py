@@ -36,11 +36,12 @@ class Tokens:
             stops = f"(?:{stops}|(?!{delimiter}){re.escape(dialect.delimiter[0])})"
         self._plain = re.compile(f"{stops}*")
         self._loose = re.compile(f"(?:(?!{delimiter})[^\r\n])*")
+        # possessive: to go back through 128 MB without a closing quote takes a minute
         if escape:
-            body = f"[^{quote}{escape}]*(?:{escape}.[^{quote}{escape}]*)*"
+            body = f"[^{quote}{escape}]*+(?:{escape}.[^{quote}{escape}]*+)*+"
             self._escaped = re.compile(f"{escape}([{quote}{escape}])")
         else:
-            body = f"[^{quote}]*(?:{quote}{quote}[^{quote}]*)*"
+            body = f"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+"
         self._quoted = re.compile(f"{quote}({body}){quote}", re.DOTALL) if quote else None
         self._end = re.compile(f"({delimiter})|\r?\n")
 

@@ -15,6 +15,7 @@ from itertools import chain
 from windlass.errors import BadRecord
 from windlass.model.load import BadValue
 
+BLOCK_BYTES = 1 << 20
 MOST_RECORD_BYTES = 128 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -34,7 +35,7 @@ def lines_of(blocks: Iterable[bytes], place: str) -> Iterator[Block]:
     rest, line = b"", 1
     pieces: list[bytes] = []
     size = 0
-    for block in chain(blocks, [b""]):
+    for block in chain(_divided(blocks), [b""]):
         cut = block.rfind(b"\n") + 1 if block else 0
         if block and not cut:
             pieces.append(block)
@@ -49,11 +50,18 @@ def lines_of(blocks: Iterable[bytes], place: str) -> Iterator[Block]:
             line += rest.count(b"\n")
 
 
+def _divided(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """An object of Python takes many times the bytes that it has in the file."""
+    for block in blocks:
+        for at in range(0, len(block), BLOCK_BYTES):
+            yield block[at : at + BLOCK_BYTES]
+
+
 def objects_of(blocks: Iterable[bytes], place: str) -> Iterator[Block]:
     """Of a file that is an array of objects, or has objects one after another."""
     scan = _Scan(place)
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    for block in chain(blocks, [b""]):
+    for block in chain(_divided(blocks), [b""]):
         scan.text += decoder.decode(block, not block)
         found = list(scan.objects(final=not block))
         if found:

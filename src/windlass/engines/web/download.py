@@ -155,7 +155,7 @@ class _Download:
         here."""
         headers = response.headers
         found = _Version(headers.get("ETag", ""), headers.get("Last-Modified", ""))
-        if headers.get("Content-Encoding", "identity") != "identity":
+        if not _is_as_stored(headers.get("Content-Encoding", "identity"), self._name):
             raise WindlassError(
                 f"{shown(self._url)}: the server compresses what it sends, though it was asked not"
                 " to",
@@ -228,6 +228,11 @@ class _Download:
         new = self._note.with_name(f"{self._note.name}.new")
         new.write_text(json.dumps(note))
         new.replace(self._note)
+
+
+def _is_as_stored(encoding: str, name: str) -> bool:
+    """Many servers call a file that ends in .gz encoded, and send it as it is."""
+    return encoding == "identity" or (encoding in ("gzip", "x-gzip") and name.endswith(".gz"))
 
 
 def _hash(file: IO[bytes], size: int, digest: Any) -> None:
