@@ -20,18 +20,25 @@ FLOW = "load"
 
 
 class LoadBooks:
-    """Keeps no session: each method is given one."""
+    """Of one database. Keeps no session: each method is given one."""
+
+    def __init__(self) -> None:
+        self._is_there = False
 
     def exists(self, connection: Session) -> bool:
-        """See `windlass.journal.door.exists`, which upgrades an older journal."""
-        return door.exists(connection)
+        """See `windlass.journal.door.exists`, which upgrades an older journal. Looked at once: that
+        takes ten times as long as all else that is read of it."""
+        self._is_there = self._is_there or door.exists(connection)
+        return self._is_there
 
     def create(self, connection: Session) -> None:
         """Raises:
         Refused: the schema is not ours.
         """
-        with connection.transaction():
-            door.create(connection)
+        if not self._is_there:
+            with connection.transaction():
+                door.create(connection)
+            self._is_there = True
 
     def keep_private(self, connection: Session) -> None:
         """Of tables that the open transaction has made."""
@@ -39,13 +46,13 @@ class LoadBooks:
 
     def runs(self, connection: Session) -> Sequence[LoadRun]:
         """The newest first, without their lines."""
-        if not door.exists(connection):
+        if not self.exists(connection):
             return ()
         return [_load_run(connection, one) for one in records.read_runs(connection, flow=FLOW)]
 
     def read(self, connection: Session, run: str) -> LoadRun | None:
         """One run, with its lines."""
-        if not door.exists(connection):
+        if not self.exists(connection):
             return None
         found = records.read_runs(connection, run, flow=FLOW)
         if not found:
