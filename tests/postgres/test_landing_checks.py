@@ -75,7 +75,7 @@ def test_an_expectation_finds_exactly_the_rows_that_break_it(
     expectation: Expectation, records: list[int], loads: Loads
 ) -> None:
     found = findings(loads, words("merge", "id"), RECORDS, expectation)
-    keys = tuple(f"id = {one}" for one in records)
+    keys = tuple(f"id = {one} (orders.csv: record {one})" for one in records)
     if records:
         (one,) = found
         assert (one.expectation, one.rows, one.keys) == (expectation, len(records), keys)
@@ -101,7 +101,8 @@ def test_a_key_that_is_null_or_there_twice_is_found(loads: Loads) -> None:
         (Expect.NOT_NULL, 1),
         (Expect.UNIQUE, 2),
     ]
-    assert (found[0].keys, found[1].keys) == (("orders.csv: record 1",), ("id = 7",))
+    assert found[0].keys == ("id = NULL (orders.csv: record 1)",)
+    assert found[1].keys == ("id = 7 (orders.csv: record 2)", "id = 7 (orders.csv: record 3)")
 
 
 def test_rows_outside_of_the_slice_are_found(loads: Loads) -> None:

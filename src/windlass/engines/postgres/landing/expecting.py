@@ -140,7 +140,7 @@ def _number(connection: Connection, rows: Rows, failing: sql.Composable) -> int:
 
 
 def _shown(connection: Connection, rows: Rows, failing: sql.Composable) -> Iterator[str]:
-    """The keys of some of the rows; where they come from, if they have none."""
+    """The keys of some of the rows, and where they come from."""
     keys = [sql.SQL("s.{}::text").format(one.identifier) for one in rows.key]
     query = sql.SQL(
         "select s.{input}, s.{place}::text, array[{keys}]::text[] from {rows} s where {failing}"
@@ -155,10 +155,9 @@ def _shown(connection: Connection, rows: Rows, failing: sql.Composable) -> Itera
     )
     for number, place, values in connection.execute(query).fetchall():
         found = values if isinstance(values, list) else []
-        if found and None not in found:
-            yield described_key([one.name for one in rows.key], found)
-        else:
-            yield rows.described(connection, int(str(number)), str(place))
+        where = rows.described(connection, int(str(number)), str(place))
+        key = described_key([one.name for one in rows.key], found)
+        yield f"{key} ({where})" if key else where
 
 
 def described_key(columns: Sequence[str], values: Sequence[object]) -> str:
