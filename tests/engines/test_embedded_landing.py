@@ -13,7 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from landing_targets import (
     Target,
@@ -28,7 +31,10 @@ from landing_targets import (
 )
 from landings import LAST, Records
 from rooms import make_room
+from windlass.engines.sqlite.landing.catalog import column as column_of
 from windlass.engines.sqlite.landing.file import open_landing
+from windlass.engines.sqlite.landing.quick import quickly
+from windlass.engines.sqlite.landing.values import converter
 from windlass.errors import BadRecord, ConnectionLost, Refused, WindlassError
 from windlass.model.export import Kind
 from windlass.model.load import Assigned, Load, Table, TableColumn
@@ -382,3 +388,24 @@ def test_many_rows_take_little_memory(duck: Target) -> None:
         what = planned(landing, "kept", words_of("merge"), source)
         counts = load(landing, new_run(), what, source)
     assert (counts.inserted, counts.updated) == (50_000, 150_000)
+
+
+TEXTS = (
+    st.from_regex(r"[+-]?[0-9]{0,20}", fullmatch=True),
+    st.from_regex(r"-?[0-9]{1,8}(\.[0-9]{0,8})?", fullmatch=True),
+    st.dates().map(str),
+    st.datetimes().map(str),
+    st.text(max_size=8),
+)
+TYPES = (
+    "integer", "real", "decimal(8,2)", "decimal", "varchar(5)", "date", "datetime", "numeric(3,3)",
+)  # fmt: skip
+
+
+@given(st.one_of([st.lists(st.none() | one, max_size=4) for one in TEXTS]), st.sampled_from(TYPES))
+def test_whole_arrays_are_converted_as_single_values_are(values: list[Any], type_: str) -> None:
+    column = column_of("v", type_)
+    found = quickly(pa.array(values, pa.string()), column)
+    if found is not None:
+        convert = converter(column)
+        assert found == [None if one is None else convert(one) for one in values]

@@ -26,6 +26,7 @@ from windlass.engines.embedded.shape import assigned, column_of, field_column
 from windlass.engines.landing import Input
 from windlass.engines.sqlite.identifiers import strictly_named
 from windlass.engines.sqlite.landing.catalog import collations, column
+from windlass.engines.sqlite.landing.quick import quickly
 from windlass.engines.sqlite.landing.values import Convert, Plain, Unfit, converter, plain
 from windlass.engines.statements import each, listed, names, statement
 from windlass.engines.stopping import Stops
@@ -83,6 +84,20 @@ def find_done(session: sqlite3.Connection, number: int) -> Staged | None:
     query = statement("select rows, refused from {done} where number = ?", done=done_inputs())
     row = session.execute(query, (number,)).fetchone()
     return Staged(*row) if row else None
+
+
+class Fields:
+    """The values of a batch, by field; those that are asked for."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._batch, self._made = batch, dict[str, Values]()
+        self.names = list(batch.schema.names)
+
+    def __getitem__(self, name: str) -> Values:
+        if name not in self._made:
+            values = self._batch.column(name).to_pylist()
+            self._made[name] = [None if one is None else plain(one) for one in values]
+        return self._made[name]
 
 
 @dataclass
@@ -156,10 +171,7 @@ class Filling:
     def _add(self, batch: pa.RecordBatch) -> None:
         first, count = self.record + 1, batch.num_rows
         self.record += count
-        fields: dict[str, Values] = {
-            name: [None if one is None else plain(one) for one in values.to_pylist()]
-            for name, values in zip(batch.schema.names, batch.columns, strict=True)
-        }
+        fields = Fields(batch)
         if self.load.watermark:
             values = batch.column(self.load.watermark).to_pylist()
             self.mark = mark_of(self.load, self.mark, values)
@@ -167,9 +179,14 @@ class Filling:
         computed = self._computed(fields, first, count, faults) if self._has_sql else {}
         columns = []
         for one in self.load.assigned:
-            given = computed[one.column] if one.sql else _given(one, fields, count)
             wanted = target_column(self.load, one)
-            columns.append(_converted(one.field or one.column, wanted, given, faults))
+            quick: Values | None = None
+            if one.field and not one.sql and not one.mask:
+                quick = quickly(batch.column(one.field), wanted)
+            if quick is None:
+                given = computed[one.column] if one.sql else _given(one, fields, count)
+                quick = _converted(one.field or one.column, wanted, given, faults)
+            columns.append(quick)
         rows = (
             (self.number * PER_INPUT + first + at, self.number, first + at, *row)
             for at, row in zip(range(count), zip(*columns, strict=True), strict=True)
@@ -184,20 +201,20 @@ class Filling:
         self.session.executemany(insert, rows)
         self.rows += count - len(faults)
         for at, found in sorted(faults.items()):
-            row = {name: values[at] for name, values in fields.items()}
+            row = {name: fields[name][at] for name in fields.names}
             self.refusing.add(first + at, list(dict.fromkeys(found)), row)
 
     def _computed(
-        self, fields: dict[str, Values], first: int, count: int, faults: Faults
+        self, fields: Fields, first: int, count: int, faults: Faults
     ) -> dict[str, Values]:
         """The expressions over the batch, by column. Fields that go into a column, or have the
         name of one, are as that column has them."""
         self.session.execute("delete from temp.windlass_batch")
         converted = []
-        for name, values in fields.items():
-            wanted = field_column(self.load, name)
+        for name in fields.names:
+            values, wanted = fields[name], field_column(self.load, name)
             converted.append(_converted(name, wanted, values, faults) if wanted else values)
-        marks = each("{}", [sql.SQL("?")] * (1 + len(fields)))
+        marks = each("{}", [sql.SQL("?")] * (1 + len(fields.names)))
         self.session.executemany(
             statement("insert into temp.windlass_batch values ({marks})", marks=marks),
             zip(range(first, first + count), *converted, strict=True),
@@ -212,7 +229,7 @@ class Filling:
         return {one.column: [row[at] for row in found] for at, one in enumerate(some)}
 
 
-def _given(one: Assigned, fields: dict[str, Values], count: int) -> Values:
+def _given(one: Assigned, fields: Fields, count: int) -> Values:
     if one.mask is Mask.NULL or not one.field:
         return [None] * count
     values = fields[one.field]
