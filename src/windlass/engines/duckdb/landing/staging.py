@@ -139,47 +139,48 @@ class Filling:
         numbered = table.append_column(
             RECORD, pa.array(range(first, first + table.num_rows), pa.int64())
         )
-        self.session.register("windlass_batch", numbered)
-        try:
-            self._convert()
-            self._refuse()
-            self._insert()
-        finally:
-            self.session.unregister("windlass_batch")
+        new = self._converted(numbered)
+        inserted = self._insert(new, numbered)
+        if inserted < table.num_rows:
+            self._refuse(new, numbered)
+        self.rows += inserted
 
     # what becomes of a batch
 
-    def _convert(self) -> None:
-        """Into a table of values `c0`..., and of what is wrong with them, `x0`..., and with the
-        fields that expressions read, `f0`..."""
-        types = self._types()
+    def _fetch(self, query: str, batch: pa.Table) -> Any:
+        """All rows of a query of `_windlass_batch`, which DuckDB finds among the variables here.
+        What is registered would be kept until the transaction ends: all of the input."""
+        _windlass_batch = batch
+        return self.session.execute(query).fetchall()
+
+    def _converted(self, batch: pa.Table) -> sql.Composed:
+        """A query of values `c0`..., and of what is wrong with them, `x0`..., and with the fields
+        that expressions read, `f0`... Not a table: those of all batches would stay in memory until
+        the transaction ends."""
+        types = self._types(batch)
         parts: list[sql.Composable] = []
         for at, one in enumerate(self.load.assigned):
             if one.sql:
                 given = names("e", f"e{at}")
-                found = _converted(given, self._type_of(one, types), target_column(self.load, one))
+                found = _converted(
+                    given, self._type_of(one, types, batch), target_column(self.load, one)
+                )
             else:
                 found = self._given(one, types)
             parts += [
                 sql.SQL("{} as {}").format(found.value, names(f"c{at}")),
                 sql.SQL("{} as {}").format(found.fault, names(f"x{at}")),
             ]
-        joined: sql.Composable = sql.SQL("windlass_batch as s")
+        joined: sql.Composable = sql.SQL("_windlass_batch as s")
         if self._has_sql:
-            joined = sql.SQL("windlass_batch as s join {} as e using ({})").format(
+            joined = sql.SQL("_windlass_batch as s join {} as e using ({})").format(
                 self._expressions(types), names(RECORD)
             )
             parts += [
                 sql.SQL("{} as {}").format(self._as_field(name, type_).fault, names(f"f{at}"))
                 for at, (name, type_) in enumerate(types.items())
             ]
-        self.session.execute(
-            statement(
-                "create or replace temp table windlass_new as select s.{record}, {parts}"
-                " from {joined}",
-                record=names(RECORD), parts=listed(parts), joined=joined,
-            )
-        )  # fmt: skip
+        return sql.SQL("(select s.{}, {} from {})").format(names(RECORD), listed(parts), joined)
 
     @property
     def _has_sql(self) -> bool:
@@ -191,7 +192,7 @@ class Filling:
             sql.SQL("{} as {}").format(self._as_field(name, type_).value, names(name))
             for name, type_ in types.items()
         ]
-        return sql.SQL("(select {}, {} from windlass_batch as s)").format(
+        return sql.SQL("(select {}, {} from _windlass_batch as s)").format(
             names(RECORD), listed(values)
         )
 
@@ -205,17 +206,17 @@ class Filling:
             names(RECORD), listed(values), self._fields(types)
         )
 
-    def _type_of(self, one: Assigned, types: dict[str, str]) -> str:
+    def _type_of(self, one: Assigned, types: dict[str, str], batch: pa.Table) -> str:
         """Of an expression."""
         query = statement(
             "describe select {text} as v from {item} as s",
             text=user_sql(one.sql), item=self._fields(types),
         )  # fmt: skip
-        return str(self.session.execute(query).fetchall()[0][1])
+        return str(self._fetch(query, batch)[0][1])
 
-    def _types(self) -> dict[str, str]:
+    def _types(self, batch: pa.Table) -> dict[str, str]:
         """Of the fields, as DuckDB reads the batch."""
-        found = self.session.execute("describe windlass_batch").fetchall()
+        found = self._fetch("describe _windlass_batch", batch)
         return {name: type_ for name, type_, *_ in found if name != RECORD}
 
     def _as_field(self, name: str, type_: str) -> Converted:
@@ -244,22 +245,19 @@ class Filling:
             found += [(f"f{at}", one.name) for at, one in enumerate(self.source.fields)]
         return found
 
-    def _refuse(self) -> None:
+    def _refuse(self, new: sql.Composed, batch: pa.Table) -> None:
         faulty = self._faulty()
         bad = each("{} is not null", [names("w", name) for name, _ in faulty], " or ")
-        count = statement("select count(*) from windlass_new as w where {bad}", bad=bad)
-        ((rows,),) = self.session.execute(count).fetchall()
-        if not rows:
-            return
         fields = [one.name for one in self.source.fields]
         query = statement(
-            "select w.{record}, {faults}, {fields} from windlass_new as w join windlass_batch as s"
+            "select w.{record}, {faults}, {fields} from {new} as w join _windlass_batch as s"
             " using ({record}) where {bad} order by 1 limit {most}",
-            record=names(RECORD), faults=each("{}", [names("w", one) for one, _ in faulty]),
+            record=names(RECORD), new=new,
+            faults=each("{}", [names("w", one) for one, _ in faulty]),
             fields=each("cast({} as varchar)", [names("s", one) for one in fields]), bad=bad,
             most=sql.Literal(self.load.bad.most + MOST_SHOWN + 1),
         )  # fmt: skip
-        for record, *values in self.session.execute(query).fetchall():
+        for record, *values in self._fetch(query, batch):
             row = dict(zip(fields, values[len(faulty) :], strict=True))
             faults = [
                 Fault(name, reason, row.get(name))
@@ -268,20 +266,22 @@ class Filling:
             ]
             self.refusing.add(record, list(dict.fromkeys(faults)), row)
 
-    def _insert(self) -> None:
+    def _insert(self, new: sql.Composed, batch: pa.Table) -> int:
+        """How many of the rows are good."""
         good = each("{} is null", [names(name) for name, _ in self._faulty()], " and ")
         columns = [NUMBER, INPUT, RECORD, *assigned(self.load)]
         values = [names(f"c{at}") for at in range(len(self.load.assigned))]
-        ((count,),) = self.session.execute(
+        ((count,),) = self._fetch(
             statement(
                 "insert into {staged} ({columns}) select {base} + {record}, {input}, {record},"
-                " {values} from windlass_new where {good}",
+                " {values} from {new} where {good}",
                 staged=staged_rows(), columns=each("{}", map(names, columns)),
                 base=sql.Literal(self.number * PER_INPUT), record=names(RECORD),
-                input=sql.Literal(self.number), values=listed(values), good=good,
-            )
-        ).fetchall()  # fmt: skip
-        self.rows += count
+                input=sql.Literal(self.number), values=listed(values), new=new, good=good,
+            ),
+            batch,
+        )  # fmt: skip
+        return int(count)
 
 
 def _converted(given: sql.Composable, type_: str, wanted: TableColumn) -> Converted:
