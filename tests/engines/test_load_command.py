@@ -101,6 +101,15 @@ def test_a_bad_value_stops_the_load_with_its_place_and_is_not_shown(target: Load
     assert "secret" in target.load(*words, "--show-values").expect(3).said
 
 
+def test_an_empty_field_that_is_no_number_says_how_to_make_it_null(target: LoadTarget) -> None:
+    words = (
+        target.file("orders.csv", "id,total,note\n4,,d\n"),
+        *("--into", "orders", "--load", "merge", "--key", "id"),
+    )
+    assert "--csv null=" in target.load(*words).expect(3).said
+    assert target.counts(*words, "--csv", "null=") == {"read": 1, "inserted": 1}
+
+
 def test_up_to_so_many_bad_records_are_put_aside_with_their_reason(target: LoadTarget) -> None:
     words = (
         target.file("orders.csv", "id,total,note\n4,40,d\n5,x,e\nsix,60,f\n"),

@@ -116,7 +116,7 @@ def test_all_that_does_not_fit_is_named_at_once() -> None:
 
 
 def test_without_the_table_only_create_makes_one() -> None:
-    assert "there is no such table" in faults("id", table=None)
+    assert "there is no such table in the target" in faults("id", table=None)
     made = plan(
         ["id", "at"], None, {"id": "bigint", "at": "date"}, create=True, load="merge", key="id"
     )

@@ -26,6 +26,7 @@ from windlass.model.outcome import Outcome, State
 from windlass.model.past import Foreseen, Left, Others, Undone
 from windlass.model.relation import Name
 from windlass.model.report import Problem
+from windlass.model.wording import word
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,6 +82,15 @@ class Input(Protocol):
     def line_of(self, record: int) -> int:
         """Where a record (from 1) begins, as a line of the file from 1; 0 if it has none. Reads the
         file again."""
+
+
+def ways_with_bad_records(count: int, *, some_empty: bool) -> str:
+    """What to do about so many records with bad values; `some_empty` if some of those are empty
+    texts."""
+    ways = f"correct them, or set up to that many aside with {word('max-bad', str(count))}"
+    if some_empty:
+        ways += f"; an empty field is an empty text, and NULL only with {word('csv', 'null=')}"
+    return ways
 
 
 class Landing(Protocol):

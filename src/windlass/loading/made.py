@@ -63,16 +63,17 @@ def make(
     table: Table | None,
     opened: Opened,
     types: Mapping[str, str] | None = None,
+    place: str = "the target",
 ) -> LoadPlan:
     """The plan of a load into a table, which is None if there is none of this name. `types` are the
-    target's for fields that columns are created for."""
+    target's for fields that columns are created for; `place` is the target, for people."""
     words = words_of(spec)
     problems = [*contradictions(spec, subject=str(name)), *opened.problems]
     creates = table is None
     known = table or Table(name, ())
     problems += known.problems
     if creates and not spec.create:
-        problems.append(_no_table(name))
+        problems.append(_no_table(name, place))
     fitted = Fitted()
     if opened.fields and (table is not None or spec.create):
         fitted = fit(spec, opened.fields, known, types or {}, creates=creates)
@@ -108,9 +109,9 @@ def make(
     )
 
 
-def _no_table(name: Name) -> Problem:
+def _no_table(name: Name, place: str) -> Problem:
     hint = f"create it, or let the load do so with {word('create')}"
-    return Problem(str(name), "there is no such table in the target", hint)
+    return Problem(str(name), f"there is no such table in {place}", hint)
 
 
 def _meant(table: Table, fitted: Fitted) -> Sequence[TableColumn]:

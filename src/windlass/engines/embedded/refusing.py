@@ -9,11 +9,10 @@ from typing import Any
 
 from windlass.engines.embedded.dialect import Session, number
 from windlass.engines.embedded.names import REFUSED, bad_rows, done_inputs
-from windlass.engines.landing import Input
+from windlass.engines.landing import Input, ways_with_bad_records
 from windlass.engines.statements import names, statement
 from windlass.errors import BadRecord
 from windlass.model.load import BadValue, Load
-from windlass.model.wording import word
 
 MOST_SHOWN = 20  # bad values of an input
 
@@ -39,6 +38,7 @@ class Refusing:
     rows: int = 0  # that were set aside
     shown: list[BadValue] = field(default_factory=list)
     _before: int = 0  # in other inputs
+    _some_empty: bool = False  # of the bad values
 
     def begin(self) -> None:
         query = statement("select coalesce(sum(refused), 0) from {done}", done=done_inputs())
@@ -59,8 +59,8 @@ class Refusing:
         """
         if not self._too_many:
             return
-        more = word("max-bad", str(self.rows + self._before))
-        hint = f"nothing was loaded; correct them, or set that many aside with {more}"
+        ways = ways_with_bad_records(self.rows + self._before, some_empty=self._some_empty)
+        hint = f"nothing was loaded; {ways}"
         if self.is_over:  # and the rest was not read
             hint = "nothing was loaded; correct the input"
         raise BadRecord(self.shown[:MOST_SHOWN], hint=hint)
@@ -71,6 +71,7 @@ class Refusing:
         is_shown = len(self.shown) < MOST_SHOWN
         line = self.source.line_of(record) if is_shown else 0
         for one in faults:
+            self._some_empty |= one.value == ""
             if is_shown:
                 value = one.value or "" if self.load.bad.shows_values else ""
                 self.shown.append(

@@ -76,7 +76,7 @@ def _prepared(one: OneLoad, target: Landing, fetched: Fetched) -> tuple[LoadPlan
     if table is None or one.schema_ is LoadSchema.ADD:
         engine = target.facts.engine
         types = types_for(one, opened.fields, table, engine, partial(_counted, inputs))
-    return make(one, name, table, opened, types), inputs
+    return make(one, name, table, opened, types, target.place), inputs
 
 
 def _counted(inputs: Sequence[Input]) -> Sequence[Field]:

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from windlass.engines.landing import Input
+from windlass.engines.landing import Input, ways_with_bad_records
 from windlass.engines.postgres.errors import without_values
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.columns import listed
@@ -26,7 +26,6 @@ from windlass.engines.postgres.session import Connection
 from windlass.errors import BadRecord
 from windlass.model.load import BadValue, Load
 from windlass.model.relation import Name
-from windlass.model.wording import word
 
 SHOWN = 20  # bad values in an error
 LINES_SECONDS = 20.0  # each line is looked for in the file; then records have their number alone
@@ -229,7 +228,8 @@ class BadRows:
         values = [BadValue(**self.described(one)) for one in bad.first]
         hint = "correct them; there may be more"
         if len(found) < self._most:
-            hint = f"correct them, or set that many aside with {word('max-bad', str(bad.rows))}"
+            some_empty = any(one.value == "" for one in bad.first)
+            hint = ways_with_bad_records(bad.rows, some_empty=some_empty)
         raise BadRecord(values, hint=hint)
 
     # setting aside
