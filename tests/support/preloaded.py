@@ -1,7 +1,7 @@
 """Loaded where runs of the command are forked: all of windlass that a run can need, so that none of
 them loads any of it again.
 
-Left out are Airflow, which no run of the command loads, and BigQuery's client, which takes longer
+Left out are Airflow and Django, which no run of the command loads, and BigQuery's client, which takes longer
 to load than the few runs that need it are worth.
 """
 
@@ -11,7 +11,12 @@ from importlib import import_module
 
 import windlass
 
-LEFT_OUT = ("windlass.__main__", "windlass.airflow", "windlass.engines.bigquery")
+LEFT_OUT = (
+    "windlass.__main__",
+    "windlass.airflow",
+    "windlass.django",
+    "windlass.engines.bigquery",
+)
 
 for found in pkgutil.walk_packages(windlass.__path__, "windlass."):
     if not found.name.startswith(LEFT_OUT):
