@@ -106,7 +106,7 @@ def test_an_empty_field_that_is_no_number_says_how_to_make_it_null(target: LoadT
         target.file("orders.csv", "id,total,note\n4,,d\n"),
         *("--into", "orders", "--load", "merge", "--key", "id"),
     )
-    assert "--csv null=" in target.load(*words).expect(3).said
+    assert "--csv 'null='" in target.load(*words).expect(3).said
     assert target.counts(*words, "--csv", "null=") == {"read": 1, "inserted": 1}
 
 
