@@ -1,8 +1,8 @@
 """Loaded where runs of the command are forked: all of windlass that a run can need, so that none of
 them loads any of it again.
 
-Left out are Airflow and Django, which no run of the command loads, and BigQuery's client, which takes longer
-to load than the few runs that need it are worth.
+Left out are Airflow and Django, which no run of the command loads, and BigQuery's client, which
+takes longer to load than the few runs that need it are worth.
 """
 
 import gc
