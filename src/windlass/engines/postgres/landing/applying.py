@@ -16,6 +16,7 @@ from psycopg import sql
 
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.columns import Column, listed, named
+from windlass.engines.postgres.landing.found import Found
 from windlass.engines.postgres.landing.rows import Rows
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused, WindlassError
@@ -102,8 +103,9 @@ class Change:
         if words.matched is Matched.REFUSE:
             self._refuse_matched()
         if words.matched is Matched.UPDATE:
-            self._update(words)
-        self._insert(self._unmatched())
+            self._merge(words)
+        else:
+            self._insert(self._unmatched())
         self.done["matched"] = total - self.done["inserted"]
         if words.missing is Missing.DELETE:
             self._delete(sql.SQL("{} and {}").format(self._sliced("t"), self._missing()))
@@ -178,19 +180,33 @@ class Change:
             sql.Literal(kind),
         )
 
-    def _update(self, words: LoadWords) -> None:
-        given = [one for one in self.rows.columns if one.is_settable]
+    def _merge(self, words: LoadWords) -> None:
+        """Update rows that differ, and add the others."""
+        given = list(self.rows.columns)
         values = {one.name: sql.SQL("s.{}").format(one.identifier) for one in given}
-        differs: sql.Composable = _differs(given)
+        differs: sql.Composable = _differs([one for one in given if one.is_settable])
         if words.mark and words.mark not in values:
             mark = named(self.columns, [words.mark])[0]
             given.append(mark)
-            values[mark.name] = sql.SQL("null::{}").format(mark.cast)
-            if mark.plain == "bool":
-                values[mark.name] = sql.SQL("false::{}").format(mark.cast)
+            unmarked = "false::{}" if mark.plain == "bool" else "null::{}"
+            values[mark.name] = sql.SQL(unmarked).format(mark.cast)
             differs = sql.SQL("({} or {})").format(differs, _is_marked(mark))
-        if given:
-            self.done["updated"] = self._replace(given, values, differs)
+        found = self._found(given)
+        found.find(
+            sql.SQL("{} s left join {} t on {}").format(
+                self.rows.source, self._target, self._joined()
+            ),
+            values,
+            sql.SQL("(t.ctid is null or {})").format(differs),
+        )
+        self.done["updated"] = self._update(found)
+        self._insert(_TRUE, source=found.added)
+
+    def _found(self, given: Sequence[Column]) -> Found:
+        return Found(self.connection, self._target, self.columns, given)
+
+    def _update(self, found: Found) -> int:
+        return found.update(self._saved("u", self.columns), hash_of("t", self.columns))
 
     def _replace(
         self,
@@ -200,44 +216,19 @@ class Change:
         *,
         joined: bool = True,
     ) -> int:
-        """Set columns of rows, which are found once, by their position: the lock keeps it."""
-        olds = listed(
-            sql.SQL("t.{} as {}").format(one.identifier, sql.Identifier(f"o{at}"))
-            for at, one in enumerate(self.columns)
-        )
-        news = listed(
-            sql.SQL("{} as {}").format(values[one.name], sql.Identifier(f"n{at}"))
-            for at, one in enumerate(given)
-        )
+        """Set columns of rows, which are found once."""
         source = sql.SQL("{} t").format(self._target)
         if joined:
             source = sql.SQL("{} join {} s on {}").format(source, self.rows.source, self._joined())
-        return self._run(
-            sql.SQL(
-                "with found as materialized (select t.tableoid as place_in, t.ctid as place,"
-                " {olds}, {news} from {source} where {condition}),"
-                " changed as (update {table} t set {sets} from found f"
-                " where t.ctid = f.place and t.tableoid = f.place_in"
-                " returning {made} as made, {old_names})"
-                " {saved}, made, {old_names} from changed"
-            ).format(
-                olds=olds,
-                news=news,
-                source=source,
-                condition=condition,
-                table=self._target,
-                sets=listed(
-                    sql.SQL("{} = f.{}").format(one.identifier, sql.Identifier(f"n{at}"))
-                    for at, one in enumerate(given)
-                ),
-                made=hash_of("t", self.columns),
-                old_names=listed(sql.Identifier(f"o{at}") for at in range(len(self.columns))),
-                saved=self._saved("u", self.columns),
-            )
-        )
+        found = self._found(given)
+        found.find(source, values, condition)
+        return self._update(found)
 
     def _insert(
-        self, condition: sql.Composable, more: Sequence[tuple[Column, sql.Composable]] = ()
+        self,
+        condition: sql.Composable,
+        more: Sequence[tuple[Column, sql.Composable]] = (),
+        source: sql.Composable | None = None,
     ) -> None:
         columns = listed(one.identifier for one in (*self.rows.columns, *(one for one, _ in more)))
         values = listed(
@@ -248,7 +239,7 @@ class Change:
         )
         insert = sql.SQL(
             "insert into {} as t ({}) overriding system value select {} from {} s where {}"
-        ).format(self._target, columns, values, self.rows.source, condition)
+        ).format(self._target, columns, values, source or self.rows.source, condition)
         if not self.ident:
             self.done["inserted"] = self._run(insert)
             return

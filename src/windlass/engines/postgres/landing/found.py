@@ -1,0 +1,105 @@
+"""Rows of a table that change, found once and kept in a temporary table for the rest of the
+transaction, whose lock keeps them where they are.
+
+One join of the staged rows with the table serves the UPDATE and the INSERT of a merge. The UPDATE
+goes to each row by its position; a hash of the positions of the whole table took longer than the
+UPDATE itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from windlass.engines.postgres.landing.columns import Column, listed
+from windlass.engines.postgres.session import Connection
+
+_FOUND = sql.SQL("pg_temp.windlass_found")
+_MEMORY = (
+    "select pg_catalog.set_config('work_mem', pg_catalog.concat(greatest(65536,"
+    " (select setting::bigint from pg_catalog.pg_settings where name = 'work_mem')), 'kB'), true)"
+)
+"""Of the server, for sorting and hashing in the caller's transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`place` is where a row is, NULL if it is to be added; `o0`... are all `columns` of the table
+    as they were, `n0`... what the `given` ones become."""
+
+    connection: Connection
+    target: sql.Identifier
+    columns: Sequence[Column]
+    given: Sequence[Column]
+
+    def find(
+        self, source: sql.Composable, values: Mapping[str, sql.Composable], where: sql.Composable
+    ) -> None:
+        """`source` has the table as t; `values` are those of `given`, by name."""
+        olds = (
+            sql.SQL("t.{} as {}").format(one.identifier, sql.Identifier(f"o{at}"))
+            for at, one in enumerate(self.columns)
+        )
+        news = (
+            sql.SQL("{} as {}").format(values[one.name], sql.Identifier(f"n{at}"))
+            for at, one in enumerate(self.given)
+        )
+        self.connection.execute(_MEMORY)
+        self.connection.execute(sql.SQL("drop table if exists {}").format(_FOUND))
+        self._run(
+            sql.SQL(
+                "create temporary table windlass_found on commit drop as"
+                " select t.tableoid as place_in, t.ctid as place, {} from {} where {}"
+            ).format(listed([*olds, *news]), source, where)
+        )
+
+    def update(self, saved: sql.Composable, made: sql.Composable) -> int:
+        """Set the columns that an UPDATE can set, and keep how the rows were."""
+        sets = [
+            sql.SQL("{} = f.{}").format(one.identifier, sql.Identifier(f"n{at}"))
+            for at, one in enumerate(self.given)
+            if one.is_settable
+        ]
+        if not sets:
+            return 0
+        # to plan for reading rows by their position; what triggers do is not planned much worse
+        cost = self._set_cost("0")
+        rows = self._run(
+            sql.SQL(
+                "with changed as (update {table} t set {sets} from {found} f"
+                " where t.ctid = f.place and t.tableoid = f.place_in"
+                " returning {made} as made, {olds}) {saved}, made, {olds} from changed"
+            ).format(
+                table=self.target,
+                sets=listed(sets),
+                found=_FOUND,
+                made=made,
+                olds=listed(sql.Identifier(f"o{at}") for at in range(len(self.columns))),
+                saved=saved,
+            )
+        )
+        self._set_cost(cost)
+        return rows
+
+    @property
+    def added(self) -> sql.Composed:
+        """A FROM item of rows to add, with the given columns."""
+        values = listed(
+            sql.SQL("{} as {}").format(sql.Identifier(f"n{at}"), one.identifier)
+            for at, one in enumerate(self.given)
+        )
+        return sql.SQL("(select {} from {} where place is null)").format(values, _FOUND)
+
+    def _set_cost(self, value: str) -> str:
+        """Returns what it was."""
+        query = "select pg_catalog.current_setting('random_page_cost')"
+        row = self.connection.execute(query).fetchone()
+        self.connection.execute(
+            "select pg_catalog.set_config('random_page_cost', %s, true)", (value,), prepare=False
+        )
+        return str(row[0]) if row else ""
+
+    def _run(self, statement: sql.Composed) -> int:
+        return self.connection.execute(statement, prepare=False).rowcount
