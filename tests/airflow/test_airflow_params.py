@@ -355,3 +355,36 @@ def empty_and_required() -> list[str]:
             if param.value in ("", None) and not optional:
                 found.append(name)
     return found
+
+
+def conf_faults(conf: dict[str, Any]) -> str:
+    from types import SimpleNamespace
+
+    from windlass.airflow.presets.earlier import postgres_to_postgres_migration
+    from windlass.airflow.slips import check_conf
+
+    context: Any = {"dag": postgres_to_postgres_migration(), "dag_run": SimpleNamespace()}
+    context["dag_run"].conf = conf
+    try:
+        check_conf(context)
+    except BadSpec as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        (
+            {"drop_existing_table": True},
+            "'drop_existing_table'; did you mean 'drop_existing_tables'?",
+        ),
+        ({"exclude": ["*.tmp"]}, "'exclude'; did you mean 'exclude_tables'?"),
+        ({"source_schema": "shop", "for_my_own_gate": 1}, ""),
+    ],
+)
+def test_a_slip_in_the_conf_of_a_run_is_refused_as_airflow_would_ignore_it(
+    process: Executor, conf: dict[str, Any], said: str
+) -> None:
+    found = process.submit(conf_faults, conf).result()
+    assert said in found and bool(said) == bool(found)

@@ -19,6 +19,7 @@ from windlass.airflow.factory import dag_options_of, new_dag
 from windlass.airflow.findings import CLEAN_DAG, REPAIR_DAG, ROLLBACK_DAG, STATUS_DAG
 from windlass.airflow.gates import AskingApproval
 from windlass.airflow.operators import WindlassOperator
+from windlass.airflow.slips import check_conf
 from windlass.airflow.tuning import Ending, Tuning
 from windlass.flows.registry import FLOWS
 from windlass.model.flow import resolve
@@ -57,6 +58,7 @@ class ActOperator(WindlassOperator):
             from windlass.airflow.acts import Order, log_lines
             from windlass.airflow.board import Board, small
 
+            check_conf(context)
             board, params = Board(context["ti"]), dict(context["params"])
             if self.only_if_asked and params.get("yes"):
                 return {TEXT: "The form says yes, so nobody is asked.", NEEDLESS: False}

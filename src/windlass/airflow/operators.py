@@ -34,6 +34,7 @@ from windlass.airflow.links import ReportLink
 from windlass.airflow.pools import DEFAULT_POOL, PATIENCE, NoSlot, PoolWatch
 from windlass.airflow.shares import Share, count_shares, divide
 from windlass.airflow.skipping import skip_gates
+from windlass.airflow.slips import check_conf
 from windlass.airflow.templates import check_same, has_template
 from windlass.errors import Different, Interrupted, WindlassError
 from windlass.model.flow import Item, resolve
@@ -116,6 +117,8 @@ class FlowOperator(WindlassOperator):
         from windlass.run.measuring import check as check_measuring
 
         flow: Any = resolve_place(self.flow)
+        if self.step == flow.steps[0].name and not self.group:  # else the DAG is somebody's own
+            check_conf(context)
         words = self.spec_words(context)
         words |= addresses({key: words[key] for key in self.connections})
         spec = read_words(flow.spec, with_logins(words))

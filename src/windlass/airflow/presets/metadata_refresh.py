@@ -78,6 +78,8 @@ class RefreshOperator(BaseOperator):
             write_list(Path(self.file), tables)
         else:
             Variable.set(self.variable, tables, serialize_json=True)
+        where = self.file or f"the Variable {self.variable}"
+        log.info("%d tables are in %s; DAGs follow when the DAG file is read", len(tables), where)
         return tables
 
     def _listed(self) -> Sequence[str]:
