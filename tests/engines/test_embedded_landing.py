@@ -409,3 +409,16 @@ def test_whole_arrays_are_converted_as_single_values_are(values: list[Any], type
     if found is not None:
         convert = converter(column)
         assert found == [None if one is None else convert(one) for one in values]
+
+
+def test_rows_are_found_again_without_an_index(sqlite: Target) -> None:
+    """In minutes, if each were looked for in the whole table."""
+    sqlite.fresh("kept", "id {int}, n {int}, valid_from {moment}, valid_to {moment}")
+    with sqlite.open() as landing:
+        for number in range(2):
+            records = [(str(at), str(number)) for at in range(10_000)]
+            source = Records(("id", "n"), records, batch_rows=5000)
+            run = new_run()
+            load(landing, run, planned(landing, "kept", words_of("history"), source), source)
+        assert not landing.undo(run, Others.REFUSE).stayed
+    assert sqlite.rows("select count(*), max(n), max(valid_to) from kept") == [(10_000, 0, None)]

@@ -32,6 +32,7 @@ class Dialect:
     type_text: Callable[[str], sql.Composable]  # a type's name, in a statement
     field_type: Callable[[Load, Field], sql.Composable]  # as expressions find it
     compiles: Callable[[Session, str], str]  # why it does not accept a query; empty if it does
+    indexes: bool  # whether it needs some, to look for rows by a key
     by_position: Callable[[Session, Table], tuple[str, ...]]  # columns that tell all rows apart
 
     def equal(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:

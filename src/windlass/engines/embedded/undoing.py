@@ -64,20 +64,21 @@ class Undoing:
         if not self.made.key:
             missing = self._gone()
             return [self._problem(plural(missing, "row"))] if missing else []
+        self._look()
         found = [
             *self._conflicts(
                 "select {key} from {undo} as u where u.{what} = 'inserted'"
-                " and not exists (select 1 from {table} as t where {same} and ({as_made}))"
+                " and not exists (select 1 from {now} as t where {same} and ({as_made}))"
             ),
             *self._conflicts(
                 "select {key} from {undo} as u where u.{side} = 'new' and u.{what} in {known}"
-                " and not exists (select 1 from {table} as t where {same} and ({as_made}))"
-                " and not exists (select 1 from {table} as t join {undo} as o on {same_old}"
+                " and not exists (select 1 from {now} as t where {same} and ({as_made}))"
+                " and not exists (select 1 from {now} as t join {undo} as o on {same_old}"
                 " and o.{side} = 'old' where {same} and {as_it_was})"
             ),
             *self._conflicts(
                 "select {key} from {undo} as u where u.{what} = 'deleted'"
-                " and exists (select 1 from {table} as t where {same} and not ({as_made}))"
+                " and exists (select 1 from {now} as t where {same} and not ({as_made}))"
                 " and not exists (select 1 from {undo} as n where n.{what} = 'inserted'"
                 " and {same_new})"
             ),
@@ -85,11 +86,36 @@ class Undoing:
         shown = [self._problem(one) for one in dict.fromkeys(found)]
         return shown
 
+    def _look(self) -> None:
+        """Copies of what is to be undone, and of the same rows as they are now, by their key: the
+        table itself may have no index that finds them."""
+        for name in ("windlass_undo", "windlass_now"):
+            self.session.execute(statement("drop table if exists temp.{n}", n=names(name)))
+        key = self.made.key
+        self.session.execute(
+            statement("create temp table windlass_undo as select * from {t}", t=self._kept)
+        )
+        parts = {"key": each("{}", map(names, key))}
+        if self.dialect.indexes:
+            self.session.execute(statement(
+                "create index temp.windlass_by_undo on windlass_undo ({key})", **parts
+            ))  # fmt: skip
+        self._run(
+            "create temp table windlass_now as select t.* from {table} as t"
+            " where exists (select 1 from {undo} as u where {same})",
+            same=by_key("t", "u", key),
+        )
+        if self.dialect.indexes:
+            self.session.execute(statement(
+                "create index temp.windlass_by_now on windlass_now ({key})", **parts
+            ))  # fmt: skip
+
     def _conflicts(self, template: LiteralString) -> list[str]:
         key = self.made.key
         query = self._text(
-            template, key=of("u", key), same=by_key("t", "u", key),
-            same_old=by_key("t", "o", key), same_new=by_key("n", "u", key),
+            template, now=sql.SQL("temp.windlass_now"), key=of("u", key),
+            same=by_key("t", "u", key), same_old=by_key("t", "o", key),
+            same_new=by_key("n", "u", key),
             as_made=self.dialect.equal("u", "t", self._all), known=_KNOWN,
             as_it_was=self.dialect.equal("o", "t", self._all),
         )  # fmt: skip
@@ -111,7 +137,7 @@ class Undoing:
             self._undo_by_key(positions, loses=others is Others.LOSE)
         else:
             self._undo_by_value(positions)
-        self._run("drop table {undo}")
+        self.session.execute(statement("drop table {t}", t=self._kept))
         keeps = others is Others.SKIP or not self.made.key
         return [] if not keeps else problems
 
@@ -146,8 +172,9 @@ class Undoing:
             )  # fmt: skip
         self._run(
             "insert into {table} ({columns}) select {values} from {undo} as u"
-            " where u.{side} = 'old' and ({which}) and not exists"
-            " (select 1 from {table} as t where {same})",
+            " left join {table} as t on {same} where u.{side} = 'old' and ({which})"
+            " and {none} is null",
+            none=names("t", key[0]),
             columns=each("{}", map(names, self.made.columns)), values=of("u", self.made.columns),
             which=sql.SQL("1 = 1") if loses else sql.SQL("u.{} = 'deleted'").format(names(WHAT)),
             same=same,
@@ -219,12 +246,21 @@ class Undoing:
     # statements
 
     @property
-    def _undo(self) -> sql.Identifier:
+    def _kept(self) -> sql.Identifier:
         return names(self.made.table.schema, self.made.undo)
+
+    @property
+    def _undo(self) -> sql.Composable:
+        return sql.SQL("temp.windlass_undo") if self.made.key else self._kept
 
     def _text(self, template: LiteralString, **parts: sql.Composable) -> str:
         table = names(self.made.table.schema, self.made.table.name)
-        words = {"undo": self._undo, "table": table, "what": names(WHAT), "side": names(SIDE)}
+        words: dict[str, sql.Composable] = {
+            "undo": self._undo,
+            "table": table,
+            "what": names(WHAT),
+            "side": names(SIDE),
+        }
         return statement(template, **words, **parts)
 
     def _run(self, template: LiteralString, **parts: sql.Composable) -> None:

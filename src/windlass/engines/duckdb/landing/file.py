@@ -154,5 +154,5 @@ def _compiles(session: Session, query: str) -> str:
 DIALECT = Dialect(
     same="{} is not distinct from {}", other="{} is distinct from {}", columns=columns,
     given=_given, typed=_typed, own_sql=_own, type_text=verbatim, field_type=_field_type,
-    compiles=_compiles, by_position=positions,
+    compiles=_compiles, indexes=False, by_position=positions,
 )  # fmt: skip

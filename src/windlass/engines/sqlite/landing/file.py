@@ -140,5 +140,5 @@ def _positions(session: Any, table: Table) -> tuple[str, ...]:
 DIALECT = Dialect(
     same="{} is {}", other="{} is not {}", columns=columns, given=_given,
     typed=_typed, own_sql=strictly_named, type_text=_type, field_type=_field_type,
-    compiles=_compiles, by_position=_positions,
+    compiles=_compiles, indexes=True, by_position=_positions,
 )  # fmt: skip
