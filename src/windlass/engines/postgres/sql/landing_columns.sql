@@ -13,6 +13,18 @@ select m.attnum, t.oid, t.typtype, t.typbasetype,
  where m.typtype = 'd'
 ), base as (
 select distinct on (attnum) attnum, oid, typtype, modifier, depth from made order by attnum, depth desc
+), equalities as (
+select k.opcintype                                               as type,
+       m.amname                                                  as method,
+       pg_catalog.quote_ident(p.nspname) || '.' || o.oprname     as equality
+  from pg_catalog.pg_opclass k
+  join pg_catalog.pg_am m on m.oid = k.opcmethod and m.amname in ('btree', 'hash')
+  join pg_catalog.pg_amop f on f.amopfamily = k.opcfamily and f.amoplefttype = k.opcintype
+   and f.amoprighttype = k.opcintype and f.amopstrategy = case m.amname when 'btree' then 3 else 1 end
+  join pg_catalog.pg_operator o on o.oid = f.amopopr
+  join pg_catalog.pg_namespace p on p.oid = o.oprnamespace
+ where k.opcdefault
+offset 0 -- once, not for each column
 )
 select a.attname::text                                                      as name,
        pg_catalog.format_type(a.atttypid, a.atttypmod)                      as type,
@@ -47,19 +59,13 @@ select a.attname::text                                                      as n
   left join pg_catalog.pg_collation l on l.oid = a.attcollation
   left join pg_catalog.pg_namespace s on s.oid = l.collnamespace
   left join lateral (
-    select pg_catalog.quote_ident(p.nspname) || '.' || o.oprname as equality
-      from pg_catalog.pg_opclass k
-      join pg_catalog.pg_am m on m.oid = k.opcmethod and m.amname in ('btree', 'hash')
-      join pg_catalog.pg_amop f on f.amopfamily = k.opcfamily and f.amoplefttype = k.opcintype
-       and f.amoprighttype = k.opcintype and f.amopstrategy = case m.amname when 'btree' then 3 else 1 end
-      join pg_catalog.pg_operator o on o.oid = f.amopopr
-      join pg_catalog.pg_namespace p on p.oid = o.oprnamespace
-     where k.opcdefault
-       and (k.opcintype = b.oid
-            or exists (select from pg_catalog.pg_cast x
-                        where x.castsource = b.oid and x.casttarget = k.opcintype and x.castmethod = 'b'
-                          and x.castcontext = 'i'))
-     order by k.opcintype = b.oid desc, m.amname
+    select k.equality
+      from equalities k
+     where k.type = b.oid
+        or exists (select from pg_catalog.pg_cast x
+                    where x.castsource = b.oid and x.casttarget = k.type and x.castmethod = 'b'
+                      and x.castcontext = 'i')
+     order by k.type = b.oid desc, k.method
      limit 1) e on true
  where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
  order by a.attnum
