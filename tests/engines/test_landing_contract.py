@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import load_model
-from engines import notimpl
 from landing_targets import (
     Target,
     begin,
@@ -108,9 +107,7 @@ def test_loads_without_a_key_do_what_their_words_say_and_can_be_undone(
         _undo_all(target, landing, events, known)
 
 
-@over_targets(
-    postgresql=notimpl("what an undo puts back is not known as the rows of the load before")
-)
+@over_targets()
 def test_loads_without_a_key_are_undone_one_after_the_other(target: Target) -> None:
     target.fresh("events", KEYLESS)
     with target.open() as landing:

@@ -192,3 +192,22 @@ def test_what_a_run_left_is_listed_and_removed(loads: Loads, shop: Database) -> 
     assert loads.landing.runs() == []
     assert shop.value("select count(*) from pg_class where relname ~ '^undo_'") == 0
     assert shop.rows(ALL) == AFTER
+
+
+def test_rows_known_by_their_transaction_are_known_again_when_they_are_put_back(
+    loads: Loads, shop: Database
+) -> None:
+    added = Records(("id", "total", "at"), [("6", "6", None), ("7", "7", None)])
+    first = loads.run("shop.orders", words("append"), added, at_once=True).run
+    lines = loads.run("shop.log", words("append"), Records(("line",), [("a",), ("b",)])).run
+    for _ in range(2):
+        merged = loads.run("shop.orders", words("mirror", "id"), Records(FIELDS, [("6", "60")])).run
+        replaced = loads.run("shop.log", words("replace"), Records(("line",), [("c",)])).run
+        assert shop.rows(ALL) == [(6, 60)]
+        loads.undo(merged)
+        loads.undo(replaced)
+    assert shop.rows(ALL) == [*BEFORE, (6, 6), (7, 7)]
+    loads.undo(first)
+    loads.undo(lines)
+    assert shop.rows(ALL) == BEFORE
+    assert shop.rows("select line from shop.log") == []

@@ -86,6 +86,20 @@ class LoadBooks:
         journal.read(connection)
         return journal
 
+    def history(
+        self, connection: Session, steps: Sequence[str]
+    ) -> Sequence[tuple[str, State, str, str, Mapping[str, Any]]]:
+        """Lines of these steps of all runs of loads, the earliest first."""
+        rows = connection.execute(
+            "select run, state, step, item, note from windlass.line join windlass.run using (run)"
+            " where flow = %s and step = any (%s) order by at",
+            (FLOW, list(steps)),
+        ).fetchall()
+        return [
+            (str(run), State(state), str(step), str(item), note or {})
+            for run, state, step, item, note in rows
+        ]
+
     def forget(self, connection: Session, run: str) -> None:
         """For good: it can be neither resumed nor undone."""
         connection.execute("delete from windlass.run where run = %s", (run,))

@@ -32,10 +32,18 @@ def read(connection: Connection, books: Books, run: str) -> LoadRun:
     return found
 
 
-def _applied(run: LoadRun) -> list[Applied]:
-    """The last one first, as they are undone."""
-    notes = run.lines.get(APPLY, {})
-    return [Applied.of(load, note) for load, note in reversed(list(notes.items()))]
+def _applied(connection: Connection, books: Books, run: str = "") -> list[Applied]:
+    """Loads of a run, or of all that are not undone; the last one first, as they are undone."""
+    history = books.history(connection, [APPLY, UNDOING])
+    restored: dict[str, list[int]] = {}
+    for _, _, step, _, note in history:
+        for xid, writer in note.get("written", {}).items() if step == UNDOING else ():
+            restored.setdefault(xid, []).append(int(writer))
+    return [
+        Applied.of(load, note, restored.get(str(note["xid"]), ()))
+        for one, state, step, load, note in reversed(history)
+        if step == APPLY and run in ("", one) and (run or state is not State.ROLLED_BACK)
+    ]
 
 
 def foresee(connection: Connection, books: Books, run: str) -> Foreseen | None:
@@ -43,7 +51,7 @@ def foresee(connection: Connection, books: Books, run: str) -> Foreseen | None:
     found = read(connection, books, run)
     if found.state is State.ROLLED_BACK:
         return None
-    applied = _applied(found)
+    applied = _applied(connection, books, run)
     with connection.transaction(force_rollback=True):
         changed = {one.load: _undoing(connection, one).changed() for one in applied}
     written = [problem for load, one in changed.items() for problem in one.problems(load)]
@@ -75,7 +83,7 @@ def undo(
     stops: Stops,
 ) -> Undone:
     """See `windlass.engines.landing.Landing.undo`: all loads of the run in one transaction."""
-    applied = _applied(run)
+    applied = _applied(connection, books, run.run)
     there = [one for one in applied if find_oid(connection, one.table) is not None]
 
     def work(lock: Callable[[Connection], None]) -> Result:
@@ -113,12 +121,17 @@ def _undo(
             raise Refused(problems)
     rows = 0
     stayed = stayed_of(changed, others, applied)
+    written: dict[str, str] = {}
+    mine = {one.xid for one in applied}
+    known = [one for one in _applied(connection, books) if not one.ident and one.xid not in mine]
     for one in applied:
-        rows += _undoing(connection, one).restore(others)
+        undoing = _undoing(connection, one)
+        rows += undoing.restore(others, [it for it in known if it.table == one.table])
+        written.update(undoing.written)
         if one.created:
             stayed += _drop(connection, one)
     books.mark_undone(connection, run.run)
-    return {"rows": rows, "stayed": stayed}
+    return {"rows": rows, "stayed": stayed, "written": written}
 
 
 def _drop(connection: Connection, one: Applied) -> list[str]:

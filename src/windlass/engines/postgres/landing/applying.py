@@ -162,20 +162,22 @@ class Change:
             for one in self.columns
         ]
         self._run(
-            sql.SQL('create table {} ({} "char", {} bigint, {})').format(
+            sql.SQL('create table {} ({} "char", {} bigint, {} xid, {})').format(
                 names.identifier(self.undo),
                 sql.Identifier(names.KIND),
                 sql.Identifier(names.MADE),
+                sql.Identifier(names.WROTE),
                 listed(columns),
             )
         )
 
     def _saved(self, kind: str, columns: Sequence[Column]) -> sql.Composed:
         """The beginning of an INSERT of before-images."""
-        return sql.SQL('insert into {} ({}, {}, {}) select {}::"char"').format(
+        return sql.SQL('insert into {} ({}, {}, {}, {}) select {}::"char"').format(
             names.identifier(self.undo),
             sql.Identifier(names.KIND),
             sql.Identifier(names.MADE),
+            sql.Identifier(names.WROTE),
             listed(one.identifier for one in columns),
             sql.Literal(kind),
         )
@@ -245,7 +247,9 @@ class Change:
             return
         ident = listed(sql.SQL("t.{}").format(one.identifier) for one in self.ident)
         self.done["inserted"] = self._run(
-            sql.SQL("with added as ({} returning {} as made, {}) {}, made, {} from added").format(
+            sql.SQL(
+                "with added as ({} returning {} as made, {}) {}, made, null, {} from added"
+            ).format(
                 insert,
                 hash_of("t", self.columns),
                 ident,
@@ -258,7 +262,8 @@ class Change:
         olds = listed(sql.SQL("t.{}").format(one.identifier) for one in self.columns)
         self.done["deleted"] = self._run(
             sql.SQL(
-                "with gone as (delete from {} t where {} returning {}) {}, null, {} from gone"
+                "with gone as (delete from {} t where {} returning t.xmin as wrote, {})"
+                " {}, null, wrote, {} from gone"
             ).format(
                 self._target,
                 condition,

@@ -52,6 +52,9 @@ class Journal(Protocol):
     def end(self, connection: Session, state: State, outcome: Outcome) -> None: ...
 
 
+Note = tuple[str, State, str, str, Mapping[str, Any]]  # run, its state, step, item, note
+
+
 class Books(Protocol):
     """Every run of loads into a database."""
 
@@ -75,6 +78,9 @@ class Books(Protocol):
         run: str,
         begin: Callable[..., AbstractContextManager[Any]],
     ) -> Journal: ...
+
+    def history(self, connection: Session, steps: Sequence[str]) -> Sequence[Note]:
+        """Lines of these steps of all runs of loads, the earliest first."""
 
     def forget(self, connection: Session, run: str) -> None: ...
 

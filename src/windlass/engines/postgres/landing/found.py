@@ -26,7 +26,8 @@ _MEMORY = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`place` is where a row is, NULL if it is to be added; `o0`... are all `columns` of the table
+    """`place` is where a row is, NULL if it is to be added; `wrote` the transaction that has written
+    it; `o0`... are all `columns` of the table
     as they were, `n0`... what the `given` ones become."""
 
     connection: Connection
@@ -51,7 +52,8 @@ class Found:
         self._run(
             sql.SQL(
                 "create temporary table windlass_found on commit drop as"
-                " select t.tableoid as place_in, t.ctid as place, {} from {} where {}"
+                " select t.tableoid as place_in, t.ctid as place, t.xmin as wrote, {} from {}"
+                " where {}"
             ).format(listed([*olds, *news]), source, where)
         )
 
@@ -70,7 +72,8 @@ class Found:
             sql.SQL(
                 "with changed as (update {table} t set {sets} from {found} f"
                 " where t.ctid = f.place and t.tableoid = f.place_in"
-                " returning {made} as made, {olds}) {saved}, made, {olds} from changed"
+                " returning {made} as made, f.wrote, {olds})"
+                " {saved}, made, wrote, {olds} from changed"
             ).format(
                 table=self.target,
                 sets=listed(sets),

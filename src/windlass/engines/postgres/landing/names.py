@@ -9,8 +9,9 @@ from windlass.model.relation import Name
 
 SCHEMA = "windlass"
 INPUT, PLACE = "windlass_input", "windlass_place"  # where a row comes from: input and position
-KIND, MADE = "windlass_kind", "windlass_made"  # of a row of a before-image
-RESERVED = (INPUT, PLACE, KIND, MADE)
+# of a row of a before-image: what became of the row, its hash then, and who wrote it before
+KIND, MADE, WROTE = "windlass_kind", "windlass_made", "windlass_wrote"
+RESERVED = (INPUT, PLACE, KIND, MADE, WROTE)
 
 
 def short(load: str) -> str:

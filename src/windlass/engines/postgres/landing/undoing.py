@@ -6,7 +6,7 @@ or, of rows that no columns identify, by the transaction that wrote them (xmin).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from windlass.model.report import Problem
 from windlass.model.units import plural
 
 SHOWN = 20
+_XMIN = (1 << 32) - 1
 _OLDEST = 1 << 31  # transactions: from then on an xmin may be of another one
 
 
@@ -41,9 +42,10 @@ class Applied:
     inserted: int
     created: bool
     added: tuple[str, ...]
+    restored: tuple[int, ...] = ()  # transactions that have put rows of it back, as xmin has them
 
     @classmethod
-    def of(cls, load: str, note: Mapping[str, Any]) -> Applied:
+    def of(cls, load: str, note: Mapping[str, Any], restored: Sequence[int] = ()) -> Applied:
         return cls(
             load,
             Name.read(note["table"]),
@@ -55,7 +57,13 @@ class Applied:
             int(note["inserted"]),
             bool(note.get("created")),
             tuple(note.get("added", ())),
+            tuple(restored),
         )
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """Transactions of rows that are still what the load made, as xmin has them."""
+        return (self.xid & _XMIN, *self.restored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ class Undoing:
         WindlassError: the table, or a column of it, is gone.
         """
         self._connection, self.applied = connection, applied
+        self.written: dict[str, str] = {}  # by a load's transaction, the one that put rows back
         oid = find_oid(connection, applied.table)
         if oid is None:
             raise WindlassError(
@@ -150,15 +159,21 @@ class Undoing:
 
     # statements
 
-    def restore(self, others: Others) -> int:
+    def restore(self, others: Others, before: Sequence[Applied] = ()) -> int:
         """How many rows are as they were before. With `Others.SKIP`, without those that others have
-        changed; with `Others.LOSE`, with them."""
+        changed; with `Others.LOSE`, with them. Rows of the loads `before`, which are known by their
+        transactions, are put back in a subtransaction for each: `written` has it then."""
         if not self._ident:
             self._check_age()
-            restored = self._run(
+            done = self._run(
                 sql.SQL("delete from {} t where {}").format(self._target, self._is_ours)
             )
-            return restored + (self._insert_deleted(sql.SQL("true")) if self.applied.undo else 0)
+            if self.applied.undo is None:
+                return done
+            is_deleted = sql.SQL("u.{} = 'd'").format(sql.Identifier(names.KIND))
+            return done + self._by_writer(
+                before, lambda wrote: self._insert_from(self._undo, _both(is_deleted, wrote))
+            )
         assert self.applied.undo is not None
         kept = f"{self.applied.undo.name}_now"
         rows = sql.SQL("select * from {}").format(self._undo)
@@ -171,42 +186,60 @@ class Undoing:
             )
         )
         self._run(sql.SQL("analyze {}").format(sql.Identifier("pg_temp", kept)))
-        return self._restore(sql.Identifier("pg_temp", kept), loses=others is Others.LOSE)
+        return self._restore(sql.Identifier("pg_temp", kept), before, loses=others is Others.LOSE)
 
-    def _restore(self, kept: sql.Identifier, *, loses: bool) -> int:
+    def _restore(self, kept: sql.Identifier, before: Sequence[Applied], *, loses: bool) -> int:
         same = same_key("t", "u", self._ident)
-        still = same if loses else sql.SQL("{} and {}").format(same, self._is_as_made)
+        still = same if loses else _both(same, self._is_as_made)
         kind = sql.Identifier(names.KIND)
-        done = 0
+        delete = sql.SQL("delete from {} t using {} u where u.{} = {} and {}")
         if loses:  # rows that others have put in the place of deleted ones
-            self._run(
-                sql.SQL("delete from {} t using {} u where u.{} = 'd' and {}").format(
-                    self._target, kept, kind, same
-                )
-            )
-        done += self._run(
-            sql.SQL("delete from {} t using {} u where u.{} = 'i' and {}").format(
-                self._target, kept, kind, still
-            )
-        )
+            self._run(delete.format(self._target, kept, kind, sql.Literal("d"), same))
+        done = self._run(delete.format(self._target, kept, kind, sql.Literal("i"), still))
         settable = [one for one in self._columns if one.is_settable]
+        update = sql.SQL("update {} t set {} from {} u where u.{} = 'u' and {} and {}")
         sets = listed(sql.SQL("{0} = u.{0}").format(one.identifier) for one in settable)
-        if settable:
-            done += self._run(
-                sql.SQL("update {} t set {} from {} u where u.{} = 'u' and {}").format(
-                    self._target, sets, kept, kind, still
-                )
-            )
-        condition = sql.SQL("{} = 'd'").format(kind)
+        lost = sql.SQL("u.{} = 'd'").format(kind)
         if loses:  # deleted by others since they were updated
-            condition = sql.SQL(
-                "({0} = 'd' or ({0} = 'u' and not exists (select from {1} t where {2})))"
+            lost = sql.SQL(
+                "(u.{0} = 'd' or (u.{0} = 'u' and not exists (select from {1} t where {2})))"
             ).format(kind, self._target, same)
-        return done + self._insert_from(kept, condition)
 
-    def _insert_deleted(self, condition: sql.Composable) -> int:
-        is_deleted = sql.SQL("{} = 'd' and {}").format(sql.Identifier(names.KIND), condition)
-        return self._insert_from(self._undo, is_deleted)
+        def put_back(wrote: sql.Composable) -> int:
+            rows = 0
+            if settable:
+                rows = self._run(update.format(self._target, sets, kept, kind, still, wrote))
+            return rows + self._insert_from(kept, _both(lost, wrote))
+
+        return done + self._by_writer(before, put_back)
+
+    def _by_writer(
+        self, before: Sequence[Applied], put_back: Callable[[sql.Composable], int]
+    ) -> int:
+        """Put rows back apart by the load that had written them, so that they are known by a
+        transaction again."""
+        wrote = sql.Identifier("u", names.WROTE)
+        rest: sql.Composable = sql.SQL("true")
+        done = 0
+        for one in before:
+            own = sql.Literal([str(xid) for xid in one.own])
+            with self._connection.transaction():
+                rows = put_back(sql.SQL("{} = any ({}::xid[])").format(wrote, own))
+                if rows:
+                    self.written[str(one.xid)] = self._subtransaction()
+            done += rows
+            apart = sql.SQL("({} is null or {} <> all ({}::xid[]))").format(wrote, wrote, own)
+            rest = _both(rest, apart)
+        return done + put_back(rest)
+
+    def _subtransaction(self) -> str:
+        """The id of the open subtransaction, as xmin has it: of a row that it writes."""
+        make = "create temporary table windlass_wrote on commit drop as select 1 as one"
+        self._connection.execute(make)
+        row = self._connection.execute("select xmin::text from pg_temp.windlass_wrote").fetchone()
+        self._connection.execute("drop table pg_temp.windlass_wrote")
+        assert row is not None
+        return str(row[0])
 
     def _insert_from(self, source: sql.Identifier, condition: sql.Composable) -> int:
         given = [one for one in self._columns if not one.generated]
@@ -263,8 +296,8 @@ class Undoing:
 
     @property
     def _is_ours(self) -> sql.Composed:
-        return sql.SQL("t.xmin = {}::xid").format(
-            sql.Literal(str(self.applied.xid & ((1 << 32) - 1)))
+        return sql.SQL("t.xmin = any ({}::xid[])").format(
+            sql.Literal([str(one) for one in self.applied.own])
         )
 
     @property
@@ -278,6 +311,10 @@ class Undoing:
 
     def _run(self, statement: sql.Composed) -> int:
         return self._connection.execute(statement, prepare=False).rowcount
+
+
+def _both(one: sql.Composable, other: sql.Composable) -> sql.Composed:
+    return sql.SQL("{} and {}").format(one, other)
 
 
 def refuse_changed(found: Mapping[str, Changed]) -> None:
