@@ -26,9 +26,8 @@ _MEMORY = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`place` is where a row is, NULL if it is to be added; `wrote` the transaction that has written
-    it; `o0`... are all `columns` of the table
-    as they were, `n0`... what the `given` ones become."""
+    """`place` is where a row is, NULL if it is to be added; `wrote` the transaction that wrote it;
+    `o0`... are all `columns` of the table as they were, `n0`... what the `given` ones become."""
 
     connection: Connection
     target: sql.Identifier
