@@ -32,6 +32,9 @@ UPSERT = Loader("dlt-upsert", f"dlt {DLT}, upsert", _DLT.format("upsert"))
 DELETE_INSERT = Loader(
     "dlt-delete-insert", f"dlt {DLT}, delete-insert", _DLT.format("delete-insert")
 )
+INSERTS = Loader(
+    "dlt-inserts", f"dlt {DLT}, upsert, its default loader", _DLT.format("upsert insert_values")
+)
 _DJANGO = 'python "$PROGRAMS/django_rows.py" "$TARGET" "{}.csv" {}'
 CREATE = Loader(
     "bulk-create",
@@ -42,7 +45,7 @@ CREATE = Loader(
 UPDATE = Loader(
     "bulk-update", "Django, bulk_update", _DJANGO.format("$SHARE", "update"), scaled=True
 )
-LOADERS = (WINDLASS, UNCHANGED, UPSERT, DELETE_INSERT, CREATE, UPDATE)
+LOADERS = (WINDLASS, UNCHANGED, UPSERT, DELETE_INSERT, INSERTS, CREATE, UPDATE)
 STARTING = Loader("starting", "Django, without rows", _DJANGO.format("$FILES/none", "create"))
 
 GOALS = (

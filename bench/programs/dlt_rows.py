@@ -4,7 +4,7 @@ Files go the way that is fastest for dlt: CSV and Parquet as Arrow tables, JSON 
 dictionaries, and into PostgreSQL by COPY (loader_file_format="csv") instead of INSERT. Types are
 given, so that nothing is inferred.
 
-    PIPELINES=FOLDER python dlt_rows.py URL FILE append|delete-insert|upsert
+    PIPELINES=FOLDER python dlt_rows.py URL FILE append|delete-insert|upsert [insert_values]
 """
 
 import os
@@ -39,13 +39,13 @@ HINTS: dict[str, dict[str, Any]] = {
 }
 
 
-def main(url: str, file: str, way: str) -> None:
+def main(url: str, file: str, way: str, loader: str = "csv") -> None:
     if url.startswith("duckdb:///"):
         destination, options = dlt.destinations.duckdb(url.removeprefix("duckdb:///")), {}
     else:
         # it refuses a URL without a password; the server asks for none
         destination = dlt.destinations.postgres(url.replace("@", ":none@"))
-        options = {"loader_file_format": "csv"}
+        options = {"loader_file_format": loader}
     pipeline = dlt.pipeline(
         "peer",
         pipelines_dir=os.environ["PIPELINES"],
