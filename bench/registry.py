@@ -96,7 +96,6 @@ BENCHMARKS = (
         "bench.benchmarks.load_append:measure_append",
         repeat=2,
         needs=("psql",),
-        never_run="measured when loads are finished",
     ),
     Benchmark(
         "load-merge",

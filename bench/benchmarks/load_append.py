@@ -1,6 +1,5 @@
 """Rows of a CSV file appended to a table with its indexes, beside psql's \\copy, in turn."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from bench.data import psql
@@ -38,12 +37,12 @@ def measure_append(setup: Setup) -> Measured:
         def run(one: Loader) -> Figures:
             return _run(server, one, expected, files, setup)
 
-        cases = [with_rate(one, rows) for one in take_turns((PSQL, WINDLASS), run, setup.repeat)]
+        found = take_turns((PSQL, WINDLASS), run, setup.repeat)
+        cases = tuple(with_rate(one, rows) for one in found)
         size_mb = (files / "all.csv").stat().st_size / 1e6
     goals = (ratio(WINDLASS.name, PSQL.name, Metric.SECONDS, at_most=MOST_TIMES),)
-    found = tuple(replace(one, group="append") for one in cases)
     data = f"`events`, {rows:,} rows, a CSV file of {size_mb:,.0f} MB"
-    return Measured(data=data, cases=found, goals=judged(goals, found))
+    return Measured(data=data, cases=cases, goals=judged(goals, cases))
 
 
 def _run(server: Server, one: Loader, expected: object, files: Path, setup: Setup) -> Figures:

@@ -194,4 +194,4 @@ def measure_merge(setup: Setup) -> Measured:
 def _titled(case: Case) -> Case:
     is_scaled = any(one.scaled for one in LOADERS if one.name == case.name)
     title = f"{case.title}, a tenth of the rows, times 10" if is_scaled else case.title
-    return replace(case, title=title, group="merge")
+    return replace(case, title=title)

@@ -20,8 +20,8 @@ from bench.result import Metric, Result
 HEAD = """\
 # Loading
 
-`windlass load` stages an input, checks it, keeps what a rollback needs, and journals the run; all
-of that is in its time, as is starting the program. Peers get the way of theirs that is the fastest.
+What `windlass load` does to check an input, to journal the run and to be able to undo it is in its
+time, as is starting the program. Peers get the way of theirs that is the fastest.
 After every run the rows are compared with what they have to be; other rows get no figures.
 """
 
