@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from windlass.airflow.factory import (
         export_dag,
         flow_dag,
+        load_dag,
         migration_dag,
         rewrite_dag,
         validation_dag,
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from windlass.airflow.groups import (
         ExportTaskGroup,
         FlowTaskGroup,
+        LoadTaskGroup,
         MigrateTaskGroup,
         RewriteTaskGroup,
         VerifyTaskGroup,
     )
+    from windlass.airflow.load_operator import LoadOperator
     from windlass.airflow.maintenance import clean_dag, repair_dag, rollback_dag, status_dag
     from windlass.airflow.notices import Notices
     from windlass.airflow.specs import load_specs
@@ -37,6 +40,8 @@ __all__ = [
     "ExportOperator",
     "ExportTaskGroup",
     "FlowTaskGroup",
+    "LoadOperator",
+    "LoadTaskGroup",
     "MigrateOperator",
     "MigrateTaskGroup",
     "Notices",
@@ -50,6 +55,7 @@ __all__ = [
     "clean_dag",
     "export_dag",
     "flow_dag",
+    "load_dag",
     "load_specs",
     "migration_dag",
     "repair_dag",
@@ -60,6 +66,7 @@ __all__ = [
 ]
 _MODULES = {
     "Ending": "tuning",
+    "LoadOperator": "load_operator",
     "Notices": "notices",
     "Tuning": "tuning",
     "clean_dag": "maintenance",
@@ -80,6 +87,8 @@ def __getattr__(name: str) -> Any:
 
 
 def _module_of(name: str) -> str:
+    if name in _MODULES:
+        return _MODULES[name]
     if name.endswith("Operator"):
         return "commands"
-    return "groups" if name.endswith("TaskGroup") else _MODULES.get(name, "factory")
+    return "groups" if name.endswith("TaskGroup") else "factory"

@@ -9,7 +9,8 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_KNOWN = ("run", "rows", "bytes", "snapshot", "lsn")  # of a relation, as far as its flow knows them
+# of a relation, as far as its flow knows them; the last of loads
+_KNOWN = ("run", "rows", "bytes", "snapshot", "lsn", "inserted", "updated", "unchanged", "deleted")
 MOST_ASSETS = 500  # of one run; a scheduler writes an event for each
 
 

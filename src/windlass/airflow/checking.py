@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from windlass.airflow.clouds import STORE, WAREHOUSE
 from windlass.airflow.connections import ADDRESS, BY_ID, is_address
+from windlass.airflow.inputs import addresses_in, store_of, with_sources
 from windlass.airflow.operators import read_words, resolve_place
 from windlass.airflow.templates import has_template, template_faults
 from windlass.errors import BadSpec
@@ -42,6 +43,37 @@ def checked_export(
             raise BadSpec(["warehouse: holds a password; use a connection, warehouse_conn_id"])
     check_store(given)
     return {**given, **logins}
+
+
+def checked_load(
+    spec: SpecLike, target_conn_id: str = "", store_conn_id: str = ""
+) -> dict[str, Any]:
+    """The options of a load. Without a connection its target is a file that the spec names."""
+    spec = read_spec(spec)
+    sides = ("target",) if target_conn_id else ()
+    if not sides and "target" not in spec:
+        raise BadSpec(["target: not given; give target_conn_id, or a file such as sqlite:///path"])
+    given = checked(FLOWS["load"], spec, sides, dict.fromkeys(sides, PLACED))
+    check_inputs(given, store_conn_id)
+    return {**given, **({STORE: store_conn_id} if store_conn_id else {})}
+
+
+def check_inputs(words: Mapping[str, Any], store_conn_id: str = "") -> None:
+    """Raises:
+    BadSpec: an address has a password, or the store's connection is for none of the inputs.
+    """
+    places = [*addresses_in(words), ("target", str(words.get("target") or ""))]
+    faults = [
+        f"{place}: holds a password; use a connection"
+        for place, address in places
+        if has_password(address)
+    ]
+    if store_conn_id and not store_of(words):
+        faults.append("store_conn_id: no input is of an object store")
+    if faults:
+        raise BadSpec(faults)
+    for one in (words, *(words.get("loads") or ())):
+        check_store(one)
 
 
 def check_store(words: Mapping[str, Any]) -> None:
@@ -124,7 +156,7 @@ def checked(
         raise BadSpec([f"{side}: give the id of a connection instead" for side in sides])
     if faults := list(template_faults(words)):
         raise BadSpec(faults)
-    _check_plain(model, words, placed or {})
+    _check_plain(model, with_sources(words, lambda _: PLACED), placed or {})
     return words
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Words = dict[str, str]
 GOOGLE = "google_cloud_platform"
-# options of an export on Airflow that name a connection of a cloud
+# options of an export or a load on Airflow that name a connection of a cloud
 STORE, WAREHOUSE = "store_login", "warehouse_login"
 
 # extras that are for other services than a store, or for Airflow's own hooks
@@ -33,12 +33,14 @@ _NEEDLESS = {
 }
 
 
-def with_logins(words: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of an export with the credentials of the connections that they name."""
+def with_logins(words: Mapping[str, Any], store: str = "") -> dict[str, Any]:
+    """The options of an export or a load with the credentials of the connections that they name.
+    `store` is the address of the store, if it is not where an export's files go to."""
     found = dict(words)
     if conn_id := found.pop(STORE, ""):
         given = dict(found.get("store_options") or {})
-        found["store_options"] = {**store_login(conn_id, str(found["to"])), **given}
+        url = store or str(found["to"])
+        found["store_options"] = {**store_login(conn_id, url), **given}
     if conn_id := found.pop(WAREHOUSE, ""):
         found["warehouse"] = bigquery_login(conn_id, str(found["warehouse"]))
     return found

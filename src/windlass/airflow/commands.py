@@ -161,7 +161,7 @@ def _part(context: Context) -> str:
     return f"{ti.task_id}[{index}]" if index is not None and index >= 0 else str(ti.task_id)
 
 
-class _SpecOperator(Traced, RunOperator):
+class SpecOperator(Traced, RunOperator):
     """A run of a flow with a spec. Options of the spec may be given by their names, too:
     ``schema="shop"``."""
 
@@ -187,8 +187,13 @@ class _SpecOperator(Traced, RunOperator):
             **self._given(),
         )
         metrics.end(outcome)
-        self.arrived = arrived_of(flow, opened[-1], outcome) if opened else ()
+        if opened:
+            self._keep(context, opened[-1], outcome)
         return outcome
+
+    def _keep(self, context: Context, ran: Any, outcome: Outcome) -> None:
+        """What is told to others of a run: `ran` is its context, which may be closed."""
+        self.arrived = arrived_of(flow_named(self.flow_name), ran, outcome)
 
     def _given(self) -> dict[str, Any]:
         """More keywords of the flow's context."""
@@ -204,14 +209,14 @@ def read_with_connections(
         BadSpec: with every fault.
         WindlassError: there is no such connection.
     """
-    from windlass.airflow.clouds import with_logins
     from windlass.airflow.connections import addresses
+    from windlass.airflow.inputs import with_connections
 
-    found: SpecModel = read_words(flow.spec, with_logins({**words, **addresses(connections)}))
+    found: SpecModel = read_words(flow.spec, with_connections({**words, **addresses(connections)}))
     return found
 
 
-def _words(flow: str, spec: SpecLike | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+def spec_words(flow: str, spec: SpecLike | None, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The options of a spec, with those among the keywords, which are taken out of them."""
     entries = entries_of(flow_named(flow if flow_named(flow).entries else "migrate"))
     keys = [entry.key for entry in entries.values() if entry.key in kwargs]
@@ -228,7 +233,7 @@ def _checked(flow: str, words: Mapping[str, Any], sides: Collection[str]) -> dic
     return checked(FLOWS[flow], words, list(sides), dict.fromkeys(sides, PLACED))
 
 
-class _TwoSides(_SpecOperator):
+class _TwoSides(SpecOperator):
     def __init__(
         self,
         *,
@@ -238,7 +243,7 @@ class _TwoSides(_SpecOperator):
         **kwargs: Any,
     ) -> None:
         sides = {"source": source_conn_id, "target": target_conn_id}
-        words = _checked(self.flow_name, _words(self.flow_name, spec, kwargs), sides)
+        words = _checked(self.flow_name, spec_words(self.flow_name, spec, kwargs), sides)
         super().__init__(connections=sides, spec={**STANDING, **words}, **kwargs)
 
 
@@ -312,7 +317,7 @@ class VerifyOperator(_TwoSides):
         return outcome
 
 
-class RewriteOperator(_SpecOperator):
+class RewriteOperator(SpecOperator):
     """A rewrite of rows of a table in place.
 
     Raises:
@@ -330,11 +335,11 @@ class RewriteOperator(_SpecOperator):
         **kwargs: Any,
     ) -> None:
         sides = {"connection": db_conn_id}
-        words = _checked("rewrite", _words("rewrite", spec, kwargs), sides)
+        words = _checked("rewrite", spec_words("rewrite", spec, kwargs), sides)
         super().__init__(connections=sides, spec=words, **kwargs)
 
 
-class ExportOperator(_SpecOperator):
+class ExportOperator(SpecOperator):
     """An export into files and a warehouse; for the connections see `windlass.airflow.export_dag`.
 
     Raises:
@@ -353,7 +358,7 @@ class ExportOperator(_SpecOperator):
         spec: SpecLike | None = None,
         **kwargs: Any,
     ) -> None:
-        words = _words("export", spec, kwargs)
+        words = spec_words("export", spec, kwargs)
         found = checked_export(words, warehouse_conn_id, store_conn_id)
         sides = {"source": source_conn_id}
         if warehouse_conn_id and WAREHOUSE not in found:
@@ -387,7 +392,7 @@ class PlanOperator(CommandOperator):
         required = [one.key for one in entries if one.variable and one.key not in sides]
         if required:
             raise BadSpec([f"connections: {key}: not given" for key in required])
-        words = _checked(flow, _words(flow, spec, kwargs), sides)
+        words = _checked(flow, spec_words(flow, spec, kwargs), sides)
         standing = STANDING if flow == "migrate" else {}
         super().__init__(connections=sides, spec={**standing, **words}, **kwargs)
         self.flow = flow

@@ -18,14 +18,17 @@ from windlass.airflow import params as forms
 from windlass.airflow.checking import (
     PLACED,
     SpecLike,
+    check_inputs,
     check_store,
     checked,
     checked_export,
+    checked_load,
     has_password,
     read_spec,
     take_logins,
 )
-from windlass.airflow.clouds import WAREHOUSE
+from windlass.airflow.clouds import STORE, WAREHOUSE
+from windlass.airflow.inputs import is_file
 from windlass.airflow.notices import Notices, macros
 from windlass.airflow.operators import resolve_place
 from windlass.airflow.tasks import Build, Gate
@@ -35,7 +38,7 @@ from windlass.flows.registry import FLOWS, entries_of, flow_named
 from windlass.model.flow import Flow
 
 MIGRATE, VALIDATE = FLOWS["migrate"], FLOWS["validate"]
-REWRITE, EXPORT = FLOWS["rewrite"], FLOWS["export"]
+REWRITE, EXPORT, LOAD = FLOWS["rewrite"], FLOWS["export"], FLOWS["load"]
 _PARAMS = "windlass.airflow.params"
 _CALLBACKS = {"on_success_callback", "on_failure_callback"}
 _MERGED = {"default_args", "params", *_CALLBACKS}
@@ -315,6 +318,40 @@ def export_dag(
     )
 
 
+def load_dag(
+    dag_id: str,
+    *,
+    spec: SpecLike,
+    target_conn_id: str = "postgres_target",
+    store_conn_id: str = "",
+    tuning: Tuning | None = None,
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """The flow `load`. `target_conn_id` is the connection of the database; empty: the spec's
+    `target` is a file. ``from: {source: ...}`` is the id of a connection, too, or
+    ``variable:NAME``, or a file. `store_conn_id` has the credentials of object stores that are
+    read. The tables that were loaded are assets.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+    params = {}
+    if target_conn_id:
+        params["target_conn_id"] = forms.connection(target_conn_id, "The database to load into.")
+    return flow_dag(
+        LOAD,
+        dag_id,
+        words=f"{_PARAMS}:connected_words",
+        given=checked_load(spec, target_conn_id, store_conn_id),
+        connections=("target",) if target_conn_id else (),
+        params=forms.with_params(params, dag_options.pop("params", {})),
+        tuning=tuning,
+        ending=ending,
+        **{"description": "Files, URLs and queries into tables in use.", **dag_options},
+    )
+
+
 def spec_dag(
     flow: str,
     dag_id: str,
@@ -335,9 +372,10 @@ def spec_dag(
     place, entries = FLOWS[flow], entries_of(flow_named(flow))
     spec = read_spec(spec)
     given = {key.replace("-", "_"): value for key, value in connections.items()}
-    logins = take_logins(given, spec) if "to" in entries else {}
+    logins = take_logins(given, spec) if {"to", "from"} & entries.keys() else {}
     databases = [entry.key for entry in entries.values() if entry.variable]
-    lacking = [f"connections: {key}: not given" for key in databases if key not in given]
+    lacking = [f"connections: {key}: not given" for key in databases
+               if key not in given and not is_file(spec.get(key))]  # fmt: skip
     if lacking:
         raise BadSpec(lacking)
     params = {f"{key}_conn_id": forms.connection(value, entries[key.replace("_", "-")].help)
@@ -349,6 +387,8 @@ def spec_dag(
     if secret:
         raise BadSpec([f"{key}: holds a password; use a connection" for key in secret])
     check_store(words)
+    if place == LOAD:
+        check_inputs(words, logins.get(STORE, ""))
     return flow_dag(
         place,
         dag_id,

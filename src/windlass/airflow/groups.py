@@ -13,10 +13,11 @@ from airflow.sdk import DAG, BaseOperator, TaskGroup
 from airflow.sdk.definitions._internal.node import DAGNode
 
 from windlass.airflow import params as forms
-from windlass.airflow.checking import SpecLike, check_ids, checked, checked_export
+from windlass.airflow.checking import SpecLike, check_ids, checked, checked_export, checked_load
 from windlass.airflow.clouds import WAREHOUSE
 from windlass.airflow.factory import (
     EXPORT,
+    LOAD,
     MIGRATE,
     REWRITE,
     VALIDATE,
@@ -204,6 +205,27 @@ class ExportTaskGroup(FlowTaskGroup):
             connections=("source", "warehouse") if is_database else ("source",),
             **words,
         )
+
+
+class LoadTaskGroup(FlowTaskGroup):
+    """The flow `load`; for the connections see `windlass.airflow.load_dag`.
+
+    Raises:
+        BadSpec: with every fault of the spec.
+    """
+
+    def __init__(
+        self,
+        group_id: str,
+        *,
+        spec: SpecLike,
+        target_conn_id: str = "postgres_target",
+        store_conn_id: str = "",
+        **words: Any,
+    ) -> None:
+        sides = {"target": target_conn_id} if target_conn_id else {}
+        given = {**checked_load(spec, target_conn_id, store_conn_id), **sides}
+        super().__init__(group_id, flow=LOAD, given=given, connections=tuple(sides), **words)
 
 
 def _approval(group: TaskGroup) -> BaseOperator:

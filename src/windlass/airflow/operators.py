@@ -110,8 +110,8 @@ class FlowOperator(WindlassOperator):
         """This task's part in the run, with the connections resolved."""
         # a full collection would walk all that Airflow has loaded, for 0.1 s, and free nothing
         gc.freeze()
-        from windlass.airflow.clouds import with_logins
         from windlass.airflow.connections import addresses
+        from windlass.airflow.inputs import with_connections
         from windlass.airflow.metrics import Metrics
         from windlass.airflow.work import SLOT_SECONDS, Part, log_event
         from windlass.run.measuring import check as check_measuring
@@ -121,7 +121,7 @@ class FlowOperator(WindlassOperator):
             check_conf(context)
         words = self.spec_words(context)
         words |= addresses({key: words[key] for key in self.connections})
-        spec = read_words(flow.spec, with_logins(words))
+        spec = read_words(flow.spec, with_connections(words))
         if self.step == flow.steps[0].name:
             check_measuring(spec)
         return Part(
