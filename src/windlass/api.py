@@ -27,6 +27,7 @@ from windlass.run.hints import SAME, way_on
 from windlass.spec.model import SpecModel
 
 if TYPE_CHECKING:  # a command needs one flow's spec, and few of the nouns
+    from windlass.engines.landing import Input
     from windlass.model.past import Foreseen, Left, Past
     from windlass.model.planned import Planned
     from windlass.model.repair import Repairing
@@ -76,6 +77,18 @@ def run_spec(spec: SpecModel, emit: Emit = ignore, **given: Any) -> Outcome:
         BadSpec: the spec names no databases.
     """
     return _run(flow_named(spec.flow), spec, emit, **given)
+
+
+def fetch(spec: LoadSpec, folder: Path) -> Sequence[Input]:
+    """Fetch what a run of loads reads from elsewhere, before it begins: ``run_spec(spec,
+    fetched=folder)`` takes it from that folder. What is there already is not fetched again.
+
+    Raises:
+        WindlassError: an input is not there, cannot be reached, or cannot be read.
+    """
+    from windlass.flows.load.fetching import fetch_inputs
+
+    return fetch_inputs(spec, folder)
 
 
 def migrate(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 from windlass.engines.landing import APPLIED, STAGED, Input, Landing, LoadRun
@@ -61,9 +62,11 @@ class Loading(Reporting):
         started_by: StartedBy = A_COMMAND,
         patient: bool = False,
         run: str = "",
+        fetched: Path | None = None,
     ) -> None:
         """Connects to nothing yet. A run belongs to the scheduler's run in `started_by`, or is the
-        unfinished run of this spec, or a new one; `run` is one that this process worked on before.
+        unfinished run of this spec, or a new one; `run` is one that this process worked on before. `fetched` is a folder that
+        files were fetched into before.
 
         Raises:
             BadSpec: no target is given, or it cannot be understood.
@@ -81,7 +84,8 @@ class Loading(Reporting):
         self.ended: State | None = None
         self.undone: Sequence[Problem] = ()
         self.turns = Turns()
-        self._fetched = Fetched(run)
+        self._given = fetched
+        self._fetched = Fetched(run, given=fetched)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -161,7 +165,7 @@ class Loading(Reporting):
         return found
 
     def _fetching(self) -> Fetched:
-        return Fetched(self.run, lambda: self.turns.are_over)
+        return Fetched(self.run, lambda: self.turns.are_over, self._given)
 
     def _check_external(self, found: LoadRun | None) -> None:
         """Raises:

@@ -10,11 +10,18 @@ from pathlib import Path
 
 class Fetched:
     """The folder of one run, readable by this user only. A context manager: leaving it removes the
-    folder, unless the run is to be resumed."""
+    folder, unless the run is to be resumed. A folder that is `given`, as another process has
+    fetched files into it, is left to whoever gave it."""
 
-    def __init__(self, run: str, is_stopped: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        run: str,
+        is_stopped: Callable[[], bool] = lambda: False,
+        given: Path | None = None,
+    ) -> None:
         """`is_stopped` is asked while something is fetched."""
-        self.folder, self.is_stopped = _root() / run, is_stopped
+        self.folder, self.is_stopped = given or _root() / run, is_stopped
+        self.is_given = given is not None
         self.is_kept = False
 
     def made(self) -> Path:
@@ -25,7 +32,7 @@ class Fetched:
         return self
 
     def __exit__(self, *fault: object) -> None:
-        if not self.is_kept:
+        if not self.is_kept and not self.is_given:
             forget(self.folder.name)
 
 

@@ -57,7 +57,7 @@ def opened_of(
 def _opened(
     one: OneLoad, given: From, table: Table, target: Landing, fetched: Fetched
 ) -> Sequence[Input]:
-    folder = fetched.made() if _is_remote(given) else None
+    folder = fetched.made() if is_remote(given) else None
     found = open_inputs(given, folder, is_stopped=fetched.is_stopped)
     if not (one.since and isinstance(given, QueryFrom)):
         return found
@@ -69,7 +69,7 @@ def _opened(
     return open_inputs(from_watermark(given, one.since, last, one.overlap_seconds))
 
 
-def _is_remote(given: From) -> bool:
+def is_remote(given: From) -> bool:
     if isinstance(given, FilesFrom):
         return any("://" in one for one in given.locations)
     return isinstance(given, ApiFrom)

@@ -1,0 +1,128 @@
+"""A step that a scheduler asks for, from JSON to JSON. The project is set up here, with the
+database that the environment names."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
+from windlass.model.wording import spelled
+
+DATABASE = "WINDLASS_DATABASE"  # a conninfo string, in place of what the settings say
+SETTINGS = "DJANGO_SETTINGS_MODULE"
+DONE, BAD_SPEC, REFUSED, STOPPED, INTERRUPTED = 0, 2, 3, 4, 130
+Answer = dict[str, Any]
+
+
+def answered(line: str) -> tuple[int, Answer]:
+    """The exit code and the answer to a request. Never raises what a project does wrong.
+
+    Raises:
+        Interrupted: the caller has stopped it.
+    """
+    try:
+        request = json.loads(line)
+    except ValueError as error:
+        return BAD_SPEC, _failed("bad spec", faults=[f"stdin: {error}"])
+    try:
+        set_up(request.get("database", ""))
+        from windlass.django.steps import STEPS
+
+        found = STEPS[request["step"]](request)
+    except Interrupted:
+        raise
+    except BadSpec as error:
+        return BAD_SPEC, _failed("bad spec", faults=[spelled(one) for one in error.faults])
+    except Refused as error:
+        problems = [{key: spelled(str(it)) for key, it in one.to_json().items()}
+                    for one in error.problems]  # fmt: skip
+        return REFUSED, _failed("refused", problems=problems)
+    except Unreachable as error:
+        problems = [one.to_json() for one in error.problems]
+        return STOPPED, _failed("stopped", problems=problems, hint=spelled(error.hint))
+    except WindlassError as error:
+        return STOPPED, _failed("stopped", message=spelled(error), hint=spelled(error.hint))
+    except Exception as error:
+        return STOPPED, _failed("stopped", message=_described(error))
+    return int(found.pop("exit_code", DONE)), _clean(found)
+
+
+def set_up(alias: str) -> None:
+    """Django, with the database of the environment under this alias.
+
+    Raises:
+        BadSpec: the project cannot be set up.
+    """
+    name = os.environ.get(SETTINGS, "")
+    if not name:
+        raise BadSpec([f"{SETTINGS} is not set"])
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        import django
+        from django.conf import settings
+
+        if given := os.environ.pop(DATABASE, ""):
+            databases = settings.DATABASES
+            key = alias or "default"
+            databases[key] = database_of(given, databases.get(key, {}))
+        django.setup()
+        if "windlass.django" not in settings.INSTALLED_APPS:
+            raise BadSpec(["INSTALLED_APPS: does not have windlass.django"])
+    except (BadSpec, Interrupted):
+        raise
+    except Exception as error:
+        raise BadSpec([f"{name} cannot be set up: {_described(error)}"]) from error
+
+
+def database_of(conninfo: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of DATABASES: that of the settings, connected as the conninfo string says."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    words = {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
+    is_postgres = "postg" in str(settings.get("ENGINE", ""))  # PostGIS has its own
+    kept = dict(settings) if is_postgres else {}
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST",
+             "port": "PORT"}  # fmt: skip
+    own = {django: words.pop(libpq, "") for libpq, django in names.items()}
+    options = {**(kept.get("OPTIONS") or {}), **words}
+    return {"ENGINE": "django.db.backends.postgresql", **kept, **own, "OPTIONS": options}
+
+
+def _described(error: BaseException) -> str:
+    """In one line: what, and where in the project."""
+    text = str(error).partition("\n")[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    here = [one for one in frames if one.filename.startswith(str(Path.cwd()))]
+    place = f" ({Path(here[-1].filename).name}, line {here[-1].lineno})" if here else ""
+    return f"{type(error).__name__}: {text}{place}"
+
+
+def _failed(state: str, **words: Any) -> Answer:
+    return _clean({"state": state, **words})
+
+
+def _clean(found: Answer) -> Answer:
+    """Without passwords of the project's databases, whatever an error's text holds."""
+    from django.conf import settings
+
+    if not settings.configured:
+        return found
+    from windlass.django.answers import without_secrets
+
+    def cleaned(value: Any) -> Any:
+        if isinstance(value, str):
+            return without_secrets(value)
+        if isinstance(value, list | tuple):
+            return [cleaned(one) for one in value]
+        if isinstance(value, dict):
+            return {key: cleaned(one) for key, one in value.items()}
+        return value
+
+    return {key: cleaned(value) for key, value in found.items()}
