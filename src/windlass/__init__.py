@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from windlass.api import (
         clean,
         export,
+        fetch,
         foresee_rollback,
         load,
         migrate,
@@ -54,6 +55,7 @@ _FOUND_IN = {
     "windlass.api": (
         "clean",
         "export",
+        "fetch",
         "foresee_rollback",
         "load",
         "migrate",

@@ -22,6 +22,7 @@ class Refreshed:
     source: str
     run: str
     counts: Mapping[str, int] | None = None
+    asset: Mapping[str, str] | None = None  # under which a scheduler's other jobs find the table
 
     @property
     def text(self) -> str:
@@ -37,6 +38,7 @@ class Refreshed:
             "from": self.source,
             "run": self.run,
             "unchanged": self.counts is None,
+            "asset": dict(self.asset) if self.asset else None,
             "counts": dict(self.counts) if self.counts else Counts().as_dict(),
         }
 

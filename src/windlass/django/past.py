@@ -33,10 +33,13 @@ class Marks:
     config: str
 
     @classmethod
-    def of(cls, plan: DatabasePlan) -> Marks:
-        """Of a new refresh, or of the last one with the same updates, if it did not end."""
+    def of(cls, plan: DatabasePlan, refresh: str = "") -> Marks:
+        """Of a new refresh, or of the last one with the same updates, if it did not end; or of the
+        one with this name, which has no spaces."""
         wanted = [config_of(load) for run in plan.runs for load in run]
         config = digest(wanted)[:12]
+        if refresh:
+            return cls(refresh, config)
         last = next((one for one in runs_of(plan.alias) if _mark(one)), None)
         if last is not None and last.state in UNFINISHED:
             _, refresh, same, _ = last.started_by.external_run.split()

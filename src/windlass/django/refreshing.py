@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import windlass
@@ -35,6 +36,9 @@ class Options:
     migrate: bool = False  # apply migrations that are missing, also if every table is there
     again: bool = False  # also load what has not changed
     wait_seconds: float = 0  # for another refresh
+    refresh: str = ""  # its name, if a scheduler does it in several parts
+    url: str = ""  # of the scheduler's run, in a browser
+    fetched: Path | None = None  # a folder that files were fetched into before
 
 
 def updates_given(updates: object = None, database: str = "") -> tuple[tuple[Update, ...], str]:
@@ -108,6 +112,7 @@ class _Refreshing:
     runs: list[str] = field(default_factory=list)
     migrations: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    assets: dict[str, Mapping[str, str]] = field(default_factory=dict)  # by table
 
     def begin(
         self, updates: Sequence[Update], database: str, stack: ExitStack
@@ -152,7 +157,7 @@ class _Refreshing:
         """Raises:
         _Ended: a run was refused, or stopped.
         """
-        marks = Marks.of(plan)
+        marks = Marks.of(plan, self.options.refresh)
         self.refresh = self.refresh or marks.refresh
         for number, run in enumerate(plan.runs, start=1):
             if is_needless(run):
@@ -176,7 +181,8 @@ class _Refreshing:
         outcome = windlass.run_spec(
             spec_of(plan.alias, run, again=self.options.again),
             self.emit,
-            started_by=StartedBy(external),
+            started_by=StartedBy(external, self.options.url),
+            fetched=self.options.fetched,
             opened=contexts.append,
         )
         counts: dict[str, dict[str, int]] = {}
@@ -187,6 +193,8 @@ class _Refreshing:
                 earlier[name] = one.loaded_by
                 if result := context.results["apply_rows"].get(one.name):
                     counts[name] = {word: int(result.get(word, 0)) for word in _COUNTED}
+                for asset in context.target.assets(one.load.table.name):
+                    self.assets[name] = asset
         tables = {one.purpose.part.bare: one.purpose.part.table for one in run}
         named = {tables[name]: one for name, one in counts.items() if name in tables}
         return outcome, named, {tables[one]: it for one, it in earlier.items() if one in tables}
@@ -195,7 +203,9 @@ class _Refreshing:
         part = load.purpose.part
         set_sequences(part, alias)
         source = load.inputs_described
-        self.tables.append(Refreshed(part.label, part.table, source, run, counts))
+        self.tables.append(
+            Refreshed(part.label, part.table, source, run, counts, self.assets.get(part.bare))
+        )
         if counts is not None:
             refreshed.send(part.model, run=run, counts=counts, using=alias)
 

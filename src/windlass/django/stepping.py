@@ -47,7 +47,7 @@ def answered(line: str) -> tuple[int, Answer]:
         problems = [one.to_json() for one in error.problems]
         return STOPPED, _failed("stopped", problems=problems, hint=spelled(error.hint))
     except WindlassError as error:
-        return STOPPED, _failed("stopped", message=spelled(error), hint=spelled(error.hint))
+        return STOPPED, _failed("stopped", message=spelled(str(error)), hint=spelled(error.hint))
     except Exception as error:
         return STOPPED, _failed("stopped", message=_described(error))
     return int(found.pop("exit_code", DONE)), _clean(found)

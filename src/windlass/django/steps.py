@@ -13,14 +13,14 @@ from typing import Any
 
 import django
 from django.db import DatabaseError, connections
+
+import windlass
 from windlass.django.databases import place_of, url_of
 from windlass.django.needed import migrate_if_needed, read_needed
 from windlass.django.order import Target
 from windlass.django.planning import plan_databases, targets_of
 from windlass.django.refreshing import Options, refresh, updates_given
 from windlass.django.showing import migrated
-
-import windlass
 from windlass.errors import Refused, Unreachable
 from windlass.model.report import Problem
 from windlass.spec.load import LoadSpec

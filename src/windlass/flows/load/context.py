@@ -65,8 +65,8 @@ class Loading(Reporting):
         fetched: Path | None = None,
     ) -> None:
         """Connects to nothing yet. A run belongs to the scheduler's run in `started_by`, or is the
-        unfinished run of this spec, or a new one; `run` is one that this process worked on before. `fetched` is a folder that
-        files were fetched into before.
+        unfinished run of this spec, or a new one; `run` is one that this process worked on before.
+        `fetched` is a folder that files were fetched into before.
 
         Raises:
             BadSpec: no target is given, or it cannot be understood.

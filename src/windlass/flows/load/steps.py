@@ -133,6 +133,8 @@ def apply_rows(run: Loading, item: Item) -> Result:
 
 
 def clean_up(run: Loading, item: Item) -> Result:
-    """Drop what staging made."""
+    """Drop what staging made. The result has what was loaded, and the assets that it is."""
+    name = run.plan(item.id).load.table.name
     run.target.clean_up(run.run, run.plan(item.id).load)
-    return {}
+    loaded = {"run": run.run, **run.results["apply_rows"].get(item.id, {})}
+    return {**loaded, "assets": [{**one, **loaded} for one in run.target.assets(name)]}
