@@ -103,6 +103,7 @@ __all__ = [  # noqa: RUF022 (grouped)
     "verify",
     "rewrite",
     "export",
+    "fetch",
     "load",
     "run_spec",
     # with runs of the past
