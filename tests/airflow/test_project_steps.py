@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,22 @@ def test_rows_that_are_wrong_are_refused_with_their_place_and_nothing_is_loaded(
     assert updating.countries() == []
 
 
-def ask_in_vain(project: Project, request: dict[str, Any], url: str) -> None:
-    project.ask(request, url)
+ASKED = """
+import json, sys
+from windlass.airflow.project import Project
+project, request, url = json.load(sys.stdin)
+Project(**project).ask(request, url)
+"""
+
+
+def started(*words: Any) -> subprocess.Popen[str]:
+    """A process that asks, as a task does."""
+    task = subprocess.Popen([sys.executable, "-c", ASKED], stdin=subprocess.PIPE, text=True,
+                            stderr=subprocess.DEVNULL)  # fmt: skip
+    assert task.stdin is not None
+    task.stdin.write(json.dumps(words))
+    task.stdin.close()
+    return task
 
 
 @pytest.mark.parametrize("killed", ["the task", "the project's process"])
@@ -144,18 +159,15 @@ def test_a_kill_in_the_middle_leaves_nothing_running_and_the_next_try_loads_once
     updating.ask("apply_migrations", countries)
     request = {"step": "update", "updates": [countries], "folder": str(updating.folder / "f"),
                "refresh": "quarterly/first"}  # fmt: skip
-    fork = multiprocessing.get_context("fork")
     with psycopg.connect(updating.database.url) as other:
         other.execute("lock table shop_country in share mode")
-        task = fork.Process(target=ask_in_vain, args=(updating.project, request,
-                                                      updating.database.url))  # fmt: skip
-        task.start()
+        task = started(asdict(updating.project), request, updating.database.url)
         waits = "select count(*) from pg_locks where not granted"
         until(lambda: updating.database.value(waits), "the load waits for the table")
         (child,) = psutil.Process(task.pid).children()
         assert PASSWORD not in " ".join(child.cmdline())
         os.kill(task.pid if killed == "the task" else child.pid, signal.SIGKILL)
-        task.join()
+        task.wait()
         psutil.wait_procs([child], timeout=40)
         assert not child.is_running()
     (loaded,) = updating.ask("update", countries)["tables"]
@@ -171,7 +183,7 @@ def test_what_is_missing_on_a_worker_is_said(project: Project, tmp_path: Path) -
         replace(project, folder="/nowhere").ask(request)
     with pytest.raises(WindlassError, match="cannot be started"):
         replace(project, python="/nowhere/python").ask(request)
-    with pytest.raises(BadSpec, match="No module named 'project.other'"):
+    with pytest.raises(BadSpec, match="No module named"):
         replace(project, settings="project.other").ask(request)
     (tmp_path / "broken.py").write_text("raise ValueError('SECRET_KEY is not set')")
     with pytest.raises(BadSpec, match=r"SECRET_KEY is not set \(broken.py, line 1\)"):

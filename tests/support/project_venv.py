@@ -43,7 +43,7 @@ def make_project(folder: Path) -> Path:
 
 def lacks(project: Path, module: str) -> bool:
     """Whether the project's interpreter cannot import it."""
-    command = [project / "venv" / "bin" / "python", "-c", f"import {module}"]
+    command = [str(project / "venv" / "bin" / "python"), "-c", f"import {module}"]
     kept = {key: one for key, one in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(command, env=kept, capture_output=True).returncode != 0
 
