@@ -128,12 +128,18 @@ def _described(source: Source, wanted: QueryFrom) -> Export:
 
 
 def _relation(source: Source, name: str) -> Readable:
+    """By ``schema.name``, or by a name that only one relation has."""
     relations = source.relations()
-    for one in relations:
-        if name in (str(one.name), one.name.plain):
-            if one.faults:
-                raise Refused([Problem(name, *fault) for fault in one.faults])
-            return one
+    found = [one for one in relations if name in (str(one.name), one.name.plain)]
+    found = found or [one for one in relations if name == one.name.name]
+    if len(found) == 1:
+        if faults := found[0].faults:
+            raise Refused([Problem(name, *fault) for fault in faults])
+        return found[0]
+    if found:
+        several = ", ".join(str(one.name) for one in found)
+        hint = f"name one of {several}"
+        raise Refused([Problem(f"{source.place}: {name}", "is in several schemas", hint)])
     names = [str(one.name) for one in relations]
     near = get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names[:_SHOWN]) or 'none'}"

@@ -190,6 +190,13 @@ class _Fitting:
         self.complain(f"{subject} no column in the table", "; ".join(ways))
 
     def look_for_faults(self, assigned: Sequence[Assigned]) -> None:
+        since = self.spec.since
+        if since and since not in [one.field for one in assigned if not one.mask]:
+            lacks = "is in no column of the table" if since in self.names else "is not in the input"
+            self.complain(
+                f"the watermark {since} {lacks}, so that rows without one would not be noticed",
+                _near(since, self.names) or f"load it: {_rename(since, 'COLUMN')}",
+            )
         for name in _twice(self.names):
             self.complain(f"two fields of the input are called {name}", "rename one of them")
         for name in _twice([one.column for one in assigned]):

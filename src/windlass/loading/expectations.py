@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from windlass.loading.columns import literal
-from windlass.model.load import Expect, Expectation
+from windlass.model.load import Assigned, Expect, Expectation
 from windlass.spec.inputs import ExpectSpec
 from windlass.spec.load import OneLoad
 
 
-def expectations_of(spec: OneLoad) -> tuple[Expectation, ...]:
-    """The user's; those of a key or a slice are the target's."""
-    return tuple(made for one in spec.expect for made in _of(one))
+def expectations_of(spec: OneLoad, assigned: Sequence[Assigned] = ()) -> tuple[Expectation, ...]:
+    """The user's, and that every row has a watermark, as the next load would miss it without; those
+    of a key or a slice are the target's."""
+    found = [made for one in spec.expect for made in _of(one)]
+    for one in assigned:
+        if spec.since and one.field == spec.since and not one.mask:
+            found.append(Expectation(Expect.NOT_NULL, (one.column,)))
+    return tuple(dict.fromkeys(found))
 
 
 def _of(one: ExpectSpec) -> Iterator[Expectation]:

@@ -88,7 +88,7 @@ def make(
         words=words,
         fields=opened.fields,
         assigned=fitted.assigned,
-        expectations=expectations_of(spec),
+        expectations=expectations_of(spec, fitted.assigned),
         creates=creates,
         adds=() if creates else fitted.adds,
         bad=BadRules(spec.max_bad, spec.show_values, spec.keep_failing),

@@ -49,7 +49,7 @@ def opened_of(
             problems += _problems(error, one.into)
     problems += _other_fields(inputs)
     fields: tuple[Field, ...] = tuple(inputs[0].fields) if inputs else ()
-    places = tuple(it.place for it in inputs)
+    places = tuple(it.place for it in inputs) or tuple(it.described for it in one.from_)
     identities = () if problems else tuple(it.identity for it in inputs)
     return inputs, Opened(places, fields, identities, tuple(problems))
 

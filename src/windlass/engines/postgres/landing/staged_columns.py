@@ -9,7 +9,7 @@ in a type that keeps the value, and looked at there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from psycopg import sql
 
@@ -99,11 +99,24 @@ def _staged(
     if is_hashed or len(types) > 1:
         return StagedColumn(of.name, name, "text", checks=_absent(columns))
     if columns:
-        return _as_column(of, name, columns[0], _absent(columns))
+        made = _as_column(of, name, columns[0], _absent(columns))
+        return _kept_as_text(made) if _is_text_mark(load, of) else made
     if of.column is None and (same := known.get(of.name)):
         return _as_column(of, name, same, ())
     kind = of.column.kind if of.column and not of.column.is_list else None
     return StagedColumn(of.name, name, _OF_KINDS.get(kind, "text") if kind else "text")
+
+
+def _is_text_mark(load: Load, of: Field) -> bool:
+    """Whether it is a watermark whose texts the source compares as texts."""
+    return of.name == load.watermark and of.column is None
+
+
+def _kept_as_text(made: StagedColumn) -> StagedColumn:
+    if made.type == "text":
+        return made
+    checks = tuple(_cast_first(one, made.type) for one in made.checks)
+    return replace(made, type="text", cast=made.type, checks=checks)
 
 
 def _absent(columns: Sequence[Column]) -> tuple[Check, ...]:

@@ -270,15 +270,21 @@ class LoadWork:
             return ""
         staging = self._staging()
         column = staging.by_field[self.load.watermark]
+        (field,) = (one for one in self.load.fields if one.name == self.load.watermark)
+        value = column.value
+        if field.column is None:  # text, which the source compares as text
+            value = sql.SQL('{}::text collate "C"').format(column.identifier)
         found = []
         for one in rows.inputs:
             query = sql.SQL("select pg_catalog.max({})::text from {}").format(
-                column.value, names.identifier(one.table)
+                value, names.identifier(one.table)
             )
             row = self.connection.execute(query).fetchone()
             found += [str(row[0])] if row and row[0] is not None else []
         if len(found) < 2:
             return "".join(found)
+        if field.column is None:
+            return max(found)
         type_ = sql.SQL(column.valid_for)
         highest = sql.SQL(
             "select pg_catalog.max(one::{})::text from pg_catalog.unnest({}::text[]) one"
