@@ -270,10 +270,9 @@ class LoadWork:
             return ""
         staging = self._staging()
         column = staging.by_field[self.load.watermark]
-        (field,) = (one for one in self.load.fields if one.name == self.load.watermark)
-        value = column.value
-        if field.column is None:  # text, which the source compares as text
-            value = sql.SQL('{}::text collate "C"').format(column.identifier)
+        is_text = any(one.name == column.field and not one.column for one in self.load.fields)
+        as_text = sql.SQL('{}::text collate "C"').format(column.identifier)
+        value = as_text if is_text else column.value  # as the source compares it
         found = []
         for one in rows.inputs:
             query = sql.SQL("select pg_catalog.max({})::text from {}").format(
@@ -281,10 +280,8 @@ class LoadWork:
             )
             row = self.connection.execute(query).fetchone()
             found += [str(row[0])] if row and row[0] is not None else []
-        if len(found) < 2:
-            return "".join(found)
-        if field.column is None:
-            return max(found)
+        if len(found) < 2 or is_text:
+            return max(found, default="")
         type_ = sql.SQL(column.valid_for)
         highest = sql.SQL(
             "select pg_catalog.max(one::{})::text from pg_catalog.unnest({}::text[]) one"
