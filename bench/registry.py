@@ -104,7 +104,6 @@ BENCHMARKS = (
         "bench.benchmarks.load_merge:measure_merge",
         repeat=2,
         needs=("psql",),
-        never_run="measured when loads are finished",
     ),
     Benchmark(
         "load-memory",
