@@ -267,3 +267,40 @@ def test_columns_rename_drop_and_compute(project: Project) -> None:
     project.refreshed()
     (one,) = model("Customer").objects.all()
     assert (one.email, one.country.code, one.level, one.notes) == ("a@x.de", "DE", "gold", "ANNA")
+
+
+@pytest.mark.parametrize(
+    ("email", "said"), [("nobody", "does not pass email validator"), ("a@x.de", "")]
+)
+def test_typed_inputs_are_checked_and_stored_like_texts(
+    project: Project, email: str, said: str
+) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = project.folder / "customers.parquet"
+    token = "0c1d4a7e-5b1f-4a39-9a55-0f8a4c1d2e3f"
+    columns = {"email": [email], "name": ["A"], "credit": [Decimal("1.50")], "active": [False],
+               "token": [token], "notes": pa.array([None], pa.string())}  # fmt: skip
+    parquet.write_table(pa.table(columns), path)
+    project.updates.append({"url": str(path), "table": "shop.Customer"})
+    if said:
+        assert said in project.refused()
+        return
+    project.refreshed()
+    (one,) = model("Customer").objects.all()
+    assert (one.credit, one.active, one.notes) == (Decimal("1.50"), False, "")
+    assert one.token == UUID(token)
+
+
+def test_many_rows_with_defaults_and_lookups_are_merged_by_batches(project: Project) -> None:
+    countries = [f"{a}{b}" for a in "ABCDEFGHIJ" for b in "ABCDEFGHIJ"]
+    project.update("shop.Country", "code,name", *(f"{one},{one}" for one in countries))
+    rows = [f"c{at}@x.de,C{at},{countries[at % 100]}" for at in range(3_000)]
+    project.update("shop.Customer", "email,name,country.code", *rows)
+    assert project.refreshed()["Customer"] == {"inserted": 3_000}
+    before = dict(model("Customer").objects.values_list("email", "token"))
+    rows[7] = "c7@x.de,Seven,AA"
+    project.update("shop.Customer", "email,name,country.code", *rows)
+    assert project.refreshed()["Customer"] == {"updated": 1, "unchanged": 2_999}
+    assert dict(model("Customer").objects.values_list("email", "token")) == before

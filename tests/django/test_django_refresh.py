@@ -266,6 +266,16 @@ def test_a_password_is_in_no_argument_and_no_output(pg_project: Project) -> None
     assert PASSWORD not in "".join(shown) and PASSWORD not in place_of("default")
 
 
+def test_an_address_instead_of_an_alias_is_refused_and_not_repeated(project: Project) -> None:
+    from windlass.django.refreshing import refresh
+    from windlass.errors import BadSpec
+
+    project.update("shop.Country", *COUNTRIES)
+    with pytest.raises(BadSpec) as caught:
+        refresh(database=f"postgresql://app:{PASSWORD}@host/shop")
+    assert "give its alias" in str(caught.value) and PASSWORD not in str(caught.value)
+
+
 def test_a_database_in_memory_is_refused(tmp_path: Path) -> None:
     memory = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     project = Project({"default": memory}, tmp_path)

@@ -128,6 +128,19 @@ SAMPLED = {
         "test_no_two_values_of_a_type_share_a_hash": 2,
         "test_a_value_has_the_same_hash_on_the_newest_version": 2,
     },
+    "test_django_models": {
+        "test_a_row_that_the_model_would_not_take_stops_the_load": 3,
+        "test_validators_and_check_constraints_are_looked_at_before_the_load": 1,
+        "test_many_rows_with_defaults_and_lookups_are_merged_by_batches": 1,
+    },
+    "test_django_refresh": {
+        "test_a_second_refresh_is_refused_while_one_runs_and_waits_if_asked_to": 1,
+        "test_updates_are_read_from_a_file_or_stdin_and_answered_in_json": 1,
+        "test_the_setting_is_checked_with_every_fault_at_once": 4,
+    },
+    "test_django_migrations": {
+        "test_a_missing_table_is_made_by_the_projects_migrations_before_rows_are_loaded": 1
+    },
     "test_identifiers": {"test_oddly_named_objects_arrive": 1},
     "test_kill": {"test_a_server_that_dies_under_a_move_changes_nothing": 1},
     "test_iceberg": {"test_a_killed_run_is_resumed_and_loads_once": 3},

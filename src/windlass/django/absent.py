@@ -148,6 +148,8 @@ def _kept_or(
     ]
     # the row is named first, as in a subquery its columns are hidden by those of the table
     source = f"from {name(part.table)} t, (select {row}) w where {' and '.join(tests)}"
+    if not field.null:
+        return f"coalesce((select t.{name(field.column)} {source}), {value})"
     return (
         f"case when exists (select 1 {source}) then (select t.{name(field.column)} {source})"
         f" else {value} end"

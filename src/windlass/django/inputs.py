@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
@@ -38,8 +40,8 @@ class ModelInput:
     def __init__(self, source: Input, filling: Filling) -> None:
         self._source, self._filling = source, filling
         by_name = {one.name: one for one in source.fields}
-        self._fields = tuple(_fields(filling, by_name))
-        self._is_text = {one.name: one.column is None for one in source.fields}
+        connection = connections[filling.alias]
+        self._fields = tuple(_fields(filling, by_name, connection))
 
     @property
     def place(self) -> str:
@@ -91,13 +93,12 @@ class ModelInput:
         if found:
             raise BadRecord(found, hint="correct them; nothing was loaded")
 
-    def is_text(self, source: str) -> bool:
-        return self._is_text[source]
 
-
-def _fields(filling: Filling, by_name: Mapping[str, Field]) -> Iterator[Field]:
+def _fields(filling: Filling, by_name: Mapping[str, Field], connection: Any) -> Iterator[Field]:
+    """What is converted or checked is text then, whatever the input has."""
     for one in filling.given:
-        yield Field(one.column, by_name[one.source].column)
+        is_text = _work(one, connection).is_needed
+        yield Field(one.column, None if is_text else by_name[one.source].column)
     for found in filling.looked:
         yield Field(found.column)
     for name in filling.extra:
@@ -144,16 +145,14 @@ class _Batch:
         import pyarrow as pa
 
         values = self.batch.column(work.given.source)
-        if not self.owner.is_text(work.given.source) or not work.is_needed:
+        if not work.is_needed:
             return values
-        if work.fills:
-            values = values.fill_null("")
-        if work.convert is None:
-            return values
+        missing = "" if work.fills else None
         made: list[str | None] = []
-        for at, text in enumerate(values.to_pylist()):
+        for at, value in enumerate(values.to_pylist()):
             try:
-                made.append(None if text is None else work.convert(text))
+                text = missing if value is None else _text(value)
+                made.append(work.convert(text) if work.convert and text is not None else text)
             except Unfit as error:
                 made.append(None)
                 self._refuse(at, work.given.source, str(error))
@@ -183,4 +182,14 @@ class _Batch:
 
 
 def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+    """A value of a typed input as text, exactly."""
+    match value:
+        case None | str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case bytes():
+            return "\\x" + value.hex()
+        case datetime() | date() | time():
+            return value.isoformat()
+    return format(value, "f") if isinstance(value, Decimal) else str(value)

@@ -14,8 +14,8 @@ from pathlib import Path
 import psycopg
 from django.db import connections
 
-from windlass.django.databases import url_of
-from windlass.errors import Refused
+from windlass.django.databases import place_of, url_of
+from windlass.errors import Refused, Unreachable
 from windlass.model.report import Problem
 
 REFRESH, MIGRATE = "refresh", "migrate"
@@ -38,7 +38,7 @@ def alone(alias: str, what: str, wait_seconds: float = 0) -> Iterator[None]:
 @contextmanager
 def _in_server(alias: str, what: str, wait_seconds: float) -> Iterator[None]:
     """In a separate session: Django's may be closed, or shared by a pool."""
-    with psycopg.connect(url_of(alias), autocommit=True) as session:
+    with _session(alias) as session:
         session.execute("select set_config('application_name', %s, false)", (f"windlass {what}",))
         until = time.monotonic() + wait_seconds
         while True:
@@ -47,6 +47,17 @@ def _in_server(alias: str, what: str, wait_seconds: float) -> Iterator[None]:
                 break
             _wait(alias, what, until)
         yield
+
+
+def _session(alias: str) -> psycopg.Connection[tuple[object, ...]]:
+    """Raises:
+    Unreachable: the server cannot be reached now.
+    """
+    try:
+        return psycopg.connect(url_of(alias), autocommit=True)
+    except psycopg.OperationalError as error:
+        message = str(error).partition("\n")[0]
+        raise Unreachable([Problem(f"database {place_of(alias)}", message)]) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any
 
 from django.apps import apps
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.exceptions import InconsistentMigrationHistory
@@ -129,6 +129,8 @@ def _migrate(alias: str, out: Any) -> None:
     try:
         call_command("migrate", database=alias, interactive=False, verbosity=1 if out else 0,
                      stdout=out or StringIO(), no_color=True)  # fmt: skip
+    except CommandError as error:
+        raise WindlassError(f"{place_of(alias)}: {error}") from error
     except DatabaseError as error:
         cause = error.__cause__ or error
         message = f"{place_of(alias)}: a migration failed: {_first_line(cause)}"

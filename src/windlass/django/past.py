@@ -13,7 +13,7 @@ from windlass.django.databases import url_of
 from windlass.django.locks import REFRESH, alone
 from windlass.django.outcome import Result
 from windlass.django.planning import DatabasePlan
-from windlass.errors import Refused
+from windlass.errors import Refused, Unreachable, WindlassError
 from windlass.model.digest import digest
 from windlass.model.event import Emit, ignore
 from windlass.model.outcome import UNFINISHED, Outcome, RunDetail, RunStatus, State
@@ -112,6 +112,10 @@ def undo(
             return _undone(_each(alias, runs, force=force, skip_changed=skip_changed, emit=emit))
     except Refused as error:
         return Result(State.REFUSED, problems=error.problems)
+    except Unreachable as error:
+        return Result(State.STOPPED, problems=error.problems)
+    except WindlassError as error:
+        return Result(State.STOPPED, message=str(error), hint=error.hint)
 
 
 def _nothing(alias: str) -> Problem:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.db import DatabaseError
+
 import windlass
 from windlass.django.databases import url_of
 from windlass.django.filled import explained, filled_problems
@@ -20,7 +22,7 @@ from windlass.django.planning import DatabasePlan, plan_databases, read_configur
 from windlass.django.sequences import set_sequences
 from windlass.django.signals import refreshed
 from windlass.django.updates import Update, read_updates
-from windlass.errors import Interrupted, Refused, Unreachable, WindlassError
+from windlass.errors import BadSpec, Interrupted, Refused, Unreachable, WindlassError
 from windlass.model.event import Emit, ignore
 from windlass.model.outcome import Outcome, StartedBy, State
 from windlass.model.report import Problem
@@ -48,6 +50,8 @@ def updates_given(updates: object = None, database: str = "") -> tuple[tuple[Upd
         BadSpec: with every fault.
     """
     configured = read_configured()
+    if "://" in database or "=" in database:  # may have a password, so it is not repeated
+        raise BadSpec(["database: give its alias in DATABASES, not its address"])
     found = read_updates(updates) if updates is not None else configured.updates
     return found, database or configured.database
 
@@ -92,7 +96,13 @@ def refresh(
         return refreshing.result(State.INTERRUPTED, message=str(error))
     except WindlassError as error:
         return refreshing.result(State.STOPPED, message=str(error), hint=error.hint)
+    except DatabaseError as error:  # of Django's session
+        message = str(error).partition("\n")[0]
+        return refreshing.result(State.STOPPED, message=message, hint=_AGAIN)
     return refreshing.result(State.DONE)
+
+
+_AGAIN = "remove the cause; then run the same command again"
 
 
 class _Ended(Exception):
