@@ -44,9 +44,11 @@ The equal rows are a file of as many unchanged ones. Dead rows are counted by `p
     ),
     "load-memory": (
         "Memory",
-        """\
-The peak of all client processes, one run each. DuckDB works in the client's process, so its memory
-is in it. The tables have no keys.""",
+        "The peak of all client processes. The tables have no keys.",
+    ),
+    "load-duckdb": (
+        "Memory, into DuckDB",
+        "DuckDB works in the client's process: its memory is in the peak. The tables have no keys.",
     ),
     "load-files": (
         "JSON lines and Parquet",

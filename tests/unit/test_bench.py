@@ -77,7 +77,7 @@ def test_a_benchmark_has_a_function_and_a_page(one: Benchmark) -> None:
 
 def test_the_beginning_of_several_names_means_all_of_them() -> None:
     assert [one.name for one in named("load")] == [
-        "load-append", "load-merge", "load-memory", "load-files",
+        "load-append", "load-merge", "load-memory", "load-duckdb", "load-files",
     ]  # fmt: skip
     assert [one.name for one in named("small")] == ["small"]
 
