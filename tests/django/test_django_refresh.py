@@ -68,6 +68,23 @@ def test_a_signal_per_model_says_what_was_loaded(project: Project) -> None:
     assert (words["run"], words["using"], words["counts"]["inserted"]) == (run, "default", 2)
 
 
+def test_a_receiver_that_fails_is_reported_and_stops_nothing(project: Project) -> None:
+    from windlass.django.signals import refreshed
+
+    def fail(**_: Any) -> None:
+        raise ValueError("of the test")
+
+    project.update("shop.Country", *COUNTRIES)
+    project.update("shop.Customer", "email,name,country.code", "a@x.de,A,FR")
+    refreshed.connect(fail)
+    try:
+        result = project.refresh()
+    finally:
+        refreshed.disconnect(fail)
+    assert result.state == "done" and len(values("Customer", "pk")) == 1
+    assert any("a receiver of the signal refreshed: ValueError" in one for one in result.notices)
+
+
 def test_a_plan_says_what_would_happen_and_writes_nothing(project: Project) -> None:
     project.update("shop.Country", *COUNTRIES)
     code, said = project.command("windlass_refresh", "--plan")

@@ -16,15 +16,17 @@ from django.urls import path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_protect
 
+import windlass
 from windlass.django.answers import without_secrets
+from windlass.django.databases import url_of
 from windlass.django.models import Run
 from windlass.django.outcome import described
-from windlass.django.past import foresee, read_run, runs_of, undo
+from windlass.django.past import foresee, runs_of, undo
 from windlass.django.planning import read_configured
 from windlass.errors import Refused, WindlassError
 from windlass.model.outcome import RunDetail, RunStatus, State
 
-MOST = 100  # runs on the page, the newest
+MOST = 25  # runs on the page, the newest: each is read from the journal
 
 
 @admin.register(Run)
@@ -117,8 +119,6 @@ def _log(request: HttpRequest, run: str, message: str) -> None:
 
 def _aliases() -> list[str]:
     """Databases that updates go to, or could."""
-    from windlass.django.databases import url_of
-
     found = []
     for alias in dict.fromkeys([read_configured().database or "default", *settings.DATABASES]):
         try:
@@ -140,7 +140,7 @@ def _database(alias: str) -> dict[str, Any]:
 
 
 def _row(alias: str, one: RunStatus) -> dict[str, Any]:
-    detail: RunDetail = read_run(alias, one.run)
+    detail: RunDetail = windlass.read_run(url_of(alias), one.run)
     outcome = detail.outcome
     counts = outcome.totals.counts if outcome else {}
     tables = ", ".join(it.target for it in outcome.relations) if outcome else ""

@@ -217,7 +217,15 @@ class _Refreshing:
             Refreshed(part.label, part.table, source, run, counts, self.assets.get(part.bare))
         )
         if counts is not None:
-            refreshed.send(part.model, run=run, counts=counts, using=alias)
+            self._tell(part.model, run=run, counts=counts, using=alias)
+
+    def _tell(self, model: Any, **words: Any) -> None:
+        """The rows are committed: a receiver that fails stops nothing, and is reported."""
+        for receiver, answer in refreshed.send_robust(model, **words):
+            if isinstance(answer, Exception):
+                name = getattr(receiver, "__qualname__", type(receiver).__name__)
+                fault = type(answer).__name__
+                self.notices.append(f"{name}, a receiver of the signal refreshed: {fault}")
 
     def result(
         self, state: State, problems: Sequence[Problem] = (), message: str = "", hint: str = ""
