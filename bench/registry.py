@@ -129,7 +129,6 @@ BENCHMARKS = (
         "bench.benchmarks.load_files:measure_files",
         repeat=1,
         needs=("psql",),
-        never_run="measured when loads are finished",
     ),
     Benchmark(
         "slow-link",

@@ -54,7 +54,8 @@ The equal rows are a file of as many unchanged ones. Dead rows are counted by `p
         "JSON lines and Parquet",
         """\
 Into tables without keys. dlt gets a tenth of the rows: what it takes longer than for one row is
-multiplied by ten. DuckDB's own reader is one INSERT, without a journal, checks or a way back; it
+multiplied by ten. Into PostgreSQL it loads by COPY, into DuckDB by its default, which for JSON
+lines is INSERTs. DuckDB's own reader is one INSERT, without a journal, checks or a way back; it
 infers the types of JSON from its first rows. Sums over every column are compared at the end.""",
     ),
 }
