@@ -27,8 +27,8 @@ _ONE_AT_A_TIME = threading.Lock()  # of a process; another process finds the fil
 class KeptFile:
     """One connection, lent to one call at a time."""
 
-    def __init__(self, path: str, memory: str = MEMORY) -> None:
-        self._path, self._memory = path, memory
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._connection: Any = None
         self._opened_at = self._free_until = 0.0
         self._calls = 0
@@ -78,7 +78,7 @@ class KeptFile:
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                connection = duckdb.connect(self._path, config={"memory_limit": self._memory})
+                connection = duckdb.connect(self._path, config={"memory_limit": MEMORY})
                 break
             except duckdb.Error as error:
                 if not is_locked(error) or time.monotonic() > until or self._stopped.is_set():

@@ -32,8 +32,6 @@ from windlass.model.load import Field, Load, Staged, Table, TableColumn
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
-MEMORY = "512MB"  # limit of a session, which spills to disk; with 128 MB, 20M rows did not fit
-
 
 def open_landing(url: str) -> FileLanding:
     """Connects to nothing yet.
@@ -57,7 +55,7 @@ class DuckDbFile:
     def __init__(self, path: str) -> None:
         self.path, self.place = path, f"DuckDB {path}"
         self.dialect = DIALECT
-        self._kept, self._stops = KeptFile(path, MEMORY), Stops()
+        self._kept, self._stops = KeptFile(path), Stops()
 
     @property
     def is_there(self) -> bool:
