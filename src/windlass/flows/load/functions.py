@@ -63,10 +63,16 @@ class Called:
 
         given = self._run(_frame_of(batch, self._frame), number)
         table = self._table(given, number)
+        try:
+            columns = [_canonical(column) for column in table.columns]
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            hint = "round them in the function: to microseconds, to 38 digits"
+            raise self._fault(
+                number, "gave values that are more precise than a database keeps", hint
+            ) from None  # its text has the value
+        table = pa.table(columns, names=table.column_names)
         if self._schema is None:
-            return pa.table(
-                [_canonical(column) for column in table.columns], names=table.column_names
-            )
+            return table
         wanted = self._schema.names
         if sorted(table.column_names) != sorted(wanted):
             raise self._fault(
