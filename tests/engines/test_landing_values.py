@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engines import never, notimpl
+from engines import never
 from landing_targets import (
     Target,
     begin,
@@ -150,7 +150,7 @@ def test_up_to_a_number_of_bad_records_are_set_aside(target: Target) -> None:
     assert sorted(target.rows("select id, v from kept")) == [(1, 1), (3, 3), (4, 4)]
 
 
-@over_targets(postgresql=notimpl("the number is of an input"))
+@over_targets()
 def test_one_bad_record_too_many_of_all_inputs_stops_the_load(target: Target) -> None:
     target.fresh("kept", "id {int}")
     first, second = Records(("id",), [("x",)], "a.csv"), Records(("id",), [("y",)], "b.csv")
