@@ -45,6 +45,7 @@ AIRFLOW = (
     "test_airflow_within",
     "test_rewrite_airflow",
     "test_export_airflow",
+    "test_airflow_update",
     "test_airflow_local",
 )
 LONG = (*AIRFLOW, "test_airflow_celery", "test_kill", "test_verify", "test_oracle", "test_wire")
