@@ -93,6 +93,7 @@ def shop(running: LocalAirflow, database: Callable[[int], Database], tmp_path: P
     return made
 
 
+@pytest.mark.full
 def test_a_project_is_updated_once_though_it_is_killed_and_a_changed_variable_needs_no_new_file(
     running: LocalAirflow, shop: Database, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from airflow_runs import until
+from django_project import postgres
 from needs import needs_module
 from project_venv import lacks, make_project
 from servers import PASSWORD, Database
@@ -53,6 +54,15 @@ class Updating:
     def ask(self, step: str, *updates: Update, run: str = "quarterly/first", **more: Any) -> Any:
         words = {"step": step, "updates": list(updates), "folder": str(self.folder / "fetched")}
         return self.project.ask({**words, "refresh": run, **more}, self.database.url)
+
+    def undo(self) -> None:
+        """As a person does in the project."""
+        command = [self.project.interpreter, "manage.py", "windlass_refresh", "--undo"]
+        databases = json.dumps({"default": postgres(self.database)})
+        env = {**self.project.variables(""), "PROJECT_DATABASES": databases}
+        folder = self.project.folder
+        ran = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
 
     def countries(self) -> list[Any]:
         return [tuple(row) for row in
@@ -91,6 +101,8 @@ def test_the_steps_make_the_tables_and_load_them_and_all_of_it_can_be_undone(
     (again,) = updating.ask("update", countries, run="quarterly/second")["tables"]
     assert again["unchanged"] and again["run"] == loaded["run"]
     assert PASSWORD not in caplog.text
+    updating.undo()
+    assert updating.countries() == []
 
 
 def test_every_fault_of_every_update_is_found_before_anything_is_written(

@@ -76,9 +76,10 @@ def read_run(alias: str, run: str) -> RunDetail:
 
 
 def last_runs(alias: str) -> list[str]:
-    """The runs of the last refresh that can be undone, the newest first."""
+    """The runs of the last refresh that can be undone, the newest first. One that found nothing to
+    do is passed over."""
     runs = [one for one in runs_of(alias) if one.state is not State.ROLLED_BACK]
-    changed = [one for one in runs if one.state is not State.REFUSED]
+    changed = [one for one in runs if one.state is not State.REFUSED and one.progress.relations]
     last = next((_mark(one) for one in changed if _mark(one)), "")
     return [one.run for one in changed if last and _mark(one) == last]
 
