@@ -218,7 +218,7 @@ def _work(database: Database, run: str, name: str) -> None:
         landing.begin(LoadRun(run, State.RUNNING, "", {}, {}))
         for number, part in enumerate(parts):
             landing.stage(run, load, number, part)
-        assert landing.check(run, load) == []
+        assert not landing.check(run, load)
         landing.apply(run, load)
         landing.clean_up(run, load)
         landing.end(run, State.DONE, Outcome(run, State.DONE))

@@ -12,9 +12,11 @@ import psycopg
 import pytest
 
 from windlass.airflow.pools import NoSlot
+from windlass.airflow.project import Stopped
 from windlass.cli.spelling import as_option
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.syntax import SyntaxProblem
+from windlass.engines.web.client import Failed
 from windlass.errors import (
     AlreadyDone,
     AlreadyFinished,
@@ -62,6 +64,8 @@ SAMPLES = [
     ConstraintViolated("rows violate it", side="target"),
     Interrupted("stopped on request"),
     NoSlot("no task of it has started", hint="make the pool"),
+    Failed("the server answers with 503"),
+    Stopped("the project's process ended", hint="see its log"),
     SyntaxProblem('syntax error at or near "form"'),
 ]
 

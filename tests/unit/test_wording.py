@@ -18,7 +18,7 @@ from windlass.model.wording import PASSWORD, Spelling, all_spelled, as_keyword, 
 
 ROOT = Path(package.__file__).parent
 # Shells speak as they like; these speak to pg_dump and to the server.
-OTHERS = {"cli", "airflow", "demo"}
+OTHERS = {"cli", "airflow", "django", "demo"}
 TO_PROGRAMS = {"pg_dump.py", "archive.py", "embedded.py"}
 # Made into a page of the documentation, which is about the command line.
 PAGES = {"privileges.py"}

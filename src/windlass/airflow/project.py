@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-from windlass.errors import BadSpec, Interrupted, Refused, WindlassError
+from windlass.errors import BadSpec, ConnectionLost, Interrupted, Refused, WindlassError
 from windlass.model.report import Problem
 
 MODULE = "windlass.django"
@@ -31,10 +31,8 @@ log = logging.getLogger(__name__)
 Answer = dict[str, Any]
 
 
-class Stopped(WindlassError):
+class Stopped(ConnectionLost):
     """A step that another try may help."""
-
-    retryable = True
 
 
 @dataclass(frozen=True, slots=True)
