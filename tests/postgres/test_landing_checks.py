@@ -10,17 +10,8 @@ import pytest
 from landings import Loads, Record, Records, load_of, words
 from servers import PASSWORD, Database, verifier
 from windlass.errors import WindlassError
-from windlass.model.load import (
-    BadRules,
-    Expect,
-    Expectation,
-    Finding,
-    LoadWords,
-    Matched,
-    Missing,
-    Table,
-    TableColumn,
-)
+from windlass.model.load import BadRules, Expect, Expectation, Finding, Table, TableColumn
+from windlass.model.load_words import LoadWords, Matched, Missing
 from windlass.model.relation import Name
 
 TABLES = """

@@ -12,7 +12,8 @@ import pytest
 from landings import LAST, Loaded, Loads, Record, Records, words
 from servers import Database
 from windlass.errors import BadRecord, ConstraintViolated, Refused
-from windlass.model.load import Counts, Matched, Missing
+from windlass.model.load import Counts
+from windlass.model.load_words import Matched, Missing
 
 VERSION = 16
 ORDERS = """

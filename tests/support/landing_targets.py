@@ -18,7 +18,8 @@ from servers import Database
 from windlass.engines.duckdb.session import MEMORY
 from windlass.engines.landing import Landing
 from windlass.engines.registry import open_landing
-from windlass.model.load import Counts, Load, LoadRun, LoadWords, Matched, Missing, Table
+from windlass.model.load import Counts, Load, LoadRun, Table
+from windlass.model.load_words import LoadWords, Matched, Missing
 from windlass.model.outcome import State
 
 TARGETS = ("postgresql", "sqlite", "duckdb")

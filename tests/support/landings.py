@@ -18,19 +18,15 @@ from windlass.model.export import Column
 from windlass.model.load import (
     Assigned,
     Counts,
-    Duplicates,
     Expectation,
     Field,
     Finding,
     Identity,
     Load,
-    LoadWords,
-    Matched,
-    Missing,
     Staged,
     Table,
-    Take,
 )
+from windlass.model.load_words import Duplicates, LoadWords, Matched, Missing, Take
 from windlass.model.outcome import Outcome, State
 from windlass.model.past import Others, Undone
 

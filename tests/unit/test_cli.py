@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -277,6 +278,30 @@ print(sorted({"pydantic", "psycopg", "asyncpg", "rich", "yaml", "postgast"} & se
     assert out.splitlines()[-1] == "[]"
 
 
+# what the command line needs of the package before it knows what to do: each dataclass takes about
+# 0.4 ms to make, so a module of nouns that slips in here is felt
+LIGHT = r"""windlass(\.version|\.errors
+    |\.cli(\.\w+)?
+    |\.spec(\.choices|\.fields(\.\w+)?)?
+    |\.flows(\.registry|\.\w+(\.outline)?)?
+    |\.run(\.hints)?|\.progress(\.wrapping)?|\.engines(\.scratch)?
+    |\.model(\.flow|\.load_words|\.outcome|\.report|\.snapshot|\.text|\.units|\.wording)?
+)?"""
+
+
+def test_help_loads_none_of_what_runs() -> None:
+    code = """
+import sys
+from windlass.cli.main import run
+run(["--version"]); run(["--help"]); run(["load", "--help"])
+print(*(name for name in sys.modules if name.partition(".")[0] == "windlass"))
+"""
+    out, _ = python(code).communicate(timeout=30)
+    loaded = out.splitlines()[-1].split()
+    assert "windlass.cli.main" in loaded
+    assert [name for name in loaded if not re.fullmatch(LIGHT, name, re.VERBOSE)] == []
+
+
 def test_a_plan_connects_before_it_loads_what_plans() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and nobody listens
@@ -285,7 +310,10 @@ def test_a_plan_connects_before_it_loads_what_plans() -> None:
 import sys
 from windlass.cli.main import run
 run(["plan", "--source", "{url}", "--target", "{url}"])
-late = "windlass.planning", "windlass.journal", "windlass.flows.migrate.context", "tenacity"
+late = (
+    *("windlass.planning", "windlass.journal", "windlass.flows.migrate.context", "tenacity"),
+    *("windlass.loading", "windlass.metrics", "windlass.model.export", "windlass.model.plan"),
+)
 print("psycopg" in sys.modules, [name for name in sys.modules if name.startswith(late)])
 """
         out, err = python(code).communicate(timeout=30)

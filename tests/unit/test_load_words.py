@@ -9,7 +9,7 @@ import pytest
 
 from windlass.errors import BadSpec
 from windlass.loading.words import SHORT, contradictions, in_sentences, short_name, words_of
-from windlass.model.load import Duplicates, Matched, Missing, Take
+from windlass.model.load_words import Duplicates, Matched, Missing, Take
 from windlass.model.wording import spelled
 from windlass.spec.choices import LoadName
 from windlass.spec.load import LoadSpec, OneLoad

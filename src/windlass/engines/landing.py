@@ -12,16 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 from windlass.engines.base import Facts
-from windlass.model.load import (
-    Counts,
-    Field,
-    Finding,
-    Identity,
-    Load,
-    LoadRun,
-    Staged,
-    Table,
-)
+from windlass.model.load import Counts, Field, Finding, Identity, Load, LoadRun, Staged, Table
 from windlass.model.outcome import Outcome, State
 from windlass.model.past import Foreseen, Left, Others, Undone
 from windlass.model.relation import Name

@@ -7,7 +7,8 @@ import difflib
 from collections.abc import Iterator, Sequence
 
 from windlass.model.export import Kind
-from windlass.model.load import Expect, Expectation, LoadWords, Matched, Missing, Table
+from windlass.model.load import Expect, Expectation, Table
+from windlass.model.load_words import LoadWords, Matched, Missing
 from windlass.model.report import Problem
 from windlass.model.wording import word
 

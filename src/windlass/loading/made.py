@@ -10,7 +10,8 @@ from windlass.loading.columns import Fitted, fit
 from windlass.loading.expectations import expectations_of
 from windlass.loading.words import contradictions, words_of
 from windlass.model.digest import digest
-from windlass.model.load import BadRules, Field, Identity, Load, LoadWords, Table, TableColumn
+from windlass.model.load import BadRules, Field, Identity, Load, Table, TableColumn
+from windlass.model.load_words import LoadWords
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.wording import word

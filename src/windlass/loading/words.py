@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from windlass.model.load import Duplicates, LoadWords, Matched, Missing, Take
+from windlass.model.load_words import Duplicates, LoadWords, Matched, Missing, Take
 from windlass.model.report import Problem
 from windlass.model.wording import word
 from windlass.spec.choices import LoadName

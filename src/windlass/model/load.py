@@ -12,60 +12,10 @@ from enum import StrEnum
 from typing import Any
 
 from windlass.model.export import Column, Kind
+from windlass.model.load_words import LoadWords
 from windlass.model.outcome import Outcome, State
 from windlass.model.relation import Name
 from windlass.model.report import Problem
-
-
-class Take(StrEnum):
-    """Which rows an input has."""
-
-    ALL = "all"  # all that there are: what it lacks is gone
-    SINCE = "since"  # those from a watermark on
-    WHERE = "where"  # those of a slice: all that the slice has
-
-
-class Matched(StrEnum):
-    """What becomes of a row whose key is in the table already."""
-
-    UPDATE = "update"
-    SKIP = "skip"
-    REFUSE = "refuse"  # nothing is loaded
-
-
-class Missing(StrEnum):
-    """What becomes of a row of the table that the input lacks."""
-
-    KEEP = "keep"
-    DELETE = "delete"
-    MARK = "mark"
-
-
-class Duplicates(StrEnum):
-    """What becomes of several rows of the input with one key."""
-
-    REFUSE = "refuse"  # nothing is loaded
-    LAST = "last"  # the last one is loaded
-
-
-@dataclass(frozen=True, slots=True)
-class LoadWords:
-    """The orthogonal words, and the short name that gave them, if one did."""
-
-    take: Take = Take.ALL
-    key: tuple[str, ...] = ()  # columns of the table; empty: rows are not looked for
-    matched: Matched = Matched.REFUSE
-    missing: Missing = Missing.KEEP
-    duplicates: Duplicates = Duplicates.REFUSE
-    history: bool = False  # a changed row is closed, and a new one added
-    name: str = ""  # "merge"; empty if the words were given one by one
-    last_by: str = ""  # the field by which the last duplicate is chosen; empty: the input's order
-    slice: str = ""  # SQL of the target over the table: which of its rows may be deleted
-    mark: str = ""  # the column that is set in rows that are missing
-    valid_from: str = (
-        "valid_from"  # columns of a history: when a row became true, and no longer was
-    )
-    valid_to: str = "valid_to"  # and when it no longer was
 
 
 @dataclass(frozen=True, slots=True)

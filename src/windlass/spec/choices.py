@@ -142,7 +142,7 @@ class Unmatched(StrEnum):
 
 
 class LoadName(StrEnum):
-    """Short names of what a load does with rows, each a set of `windlass.model.load` words."""
+    """Short names, each for a set of the words in `windlass.model.load_words`."""
 
     APPEND = "append"
     INSERT = "insert"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from windlass.model.load import Duplicates, Matched, Missing, Take
+from windlass.model.load_words import Duplicates, Matched, Missing, Take
 from windlass.spec.choices import Frame, InputFormat, LoadName, LoadSchema, Packing
 from windlass.spec.fields.load import LOAD
 from windlass.spec.inputs import ColumnSpec, CsvSpec, ExpectSpec, InputSpec

@@ -21,7 +21,8 @@ from windlass.engines.embedded.shape import (
 from windlass.engines.embedded.work import Work
 from windlass.engines.statements import each, listed, names
 from windlass.model.export import Kind
-from windlass.model.load import Counts, Missing
+from windlass.model.load import Counts
+from windlass.model.load_words import Missing
 
 
 @dataclass(frozen=True, slots=True)

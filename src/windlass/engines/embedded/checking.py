@@ -18,7 +18,8 @@ from windlass.engines.embedded.names import (
 )
 from windlass.engines.embedded.shape import assigned, column_of, matching_key
 from windlass.engines.statements import each, listed, names, statement, verbatim
-from windlass.model.load import Duplicates, Expect, Expectation, Finding, Load
+from windlass.model.load import Expect, Expectation, Finding, Load
+from windlass.model.load_words import Duplicates
 from windlass.model.relation import Name
 
 MOST_SHOWN = 20  # keys of a finding

@@ -21,7 +21,8 @@ from windlass.engines.embedded.work import Work
 from windlass.engines.statements import each, listed, names
 from windlass.errors import Refused, WindlassError
 from windlass.model.export import Kind
-from windlass.model.load import Load, Matched, Missing
+from windlass.model.load import Load
+from windlass.model.load_words import Matched, Missing
 from windlass.model.report import Problem
 
 

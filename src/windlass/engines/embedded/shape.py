@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from windlass.engines.embedded.names import INPUT, NUMBER, RECORD
-from windlass.model.load import Load, Missing, TableColumn
+from windlass.model.load import Load, TableColumn
+from windlass.model.load_words import Missing
 
 
 def assigned(load: Load) -> list[str]:

@@ -19,7 +19,8 @@ from windlass.engines.paths import cannot_make
 from windlass.engines.statements import listed, names, statement
 from windlass.errors import ConnectionLost, WindlassError
 from windlass.model.export import Kind
-from windlass.model.load import Assigned, Expect, Load, Mask, Missing
+from windlass.model.load import Assigned, Expect, Load, Mask
+from windlass.model.load_words import Missing
 from windlass.model.report import Problem
 
 _MOMENTS = (Kind.TIMESTAMP, Kind.INSTANT, Kind.DATE)

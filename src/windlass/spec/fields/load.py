@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windlass.model.load import Duplicates, Matched, Missing, Take
+from windlass.model.load_words import Duplicates, Matched, Missing, Take
 from windlass.spec.choices import Frame, InputFormat, LoadName, LoadSchema, Packing
 from windlass.spec.fields.entry import Entries, Entry, Kind, Option, Section
 from windlass.spec.fields.migrate import CONNECTION, cores

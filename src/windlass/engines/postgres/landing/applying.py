@@ -20,7 +20,8 @@ from windlass.engines.postgres.landing.found import Found
 from windlass.engines.postgres.landing.rows import Rows
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused, WindlassError
-from windlass.model.load import Counts, Load, LoadWords, Matched, Missing
+from windlass.model.load import Counts, Load
+from windlass.model.load_words import LoadWords, Matched, Missing
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.model.units import plural

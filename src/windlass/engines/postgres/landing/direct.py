@@ -21,7 +21,8 @@ from windlass.engines.postgres.landing.encode import csv_of, text_of
 from windlass.engines.postgres.landing.staged_columns import kept_in
 from windlass.engines.postgres.landing.staging import copy_statement, feed
 from windlass.engines.postgres.session import Connection
-from windlass.model.load import Load, Missing
+from windlass.model.load import Load
+from windlass.model.load_words import Missing
 from windlass.model.relation import Name
 
 _WAITING_BLOCKS = 16

@@ -13,7 +13,8 @@ from windlass.engines.postgres.landing.columns import Column, listed, named
 from windlass.engines.postgres.landing.rows import Rows
 from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
-from windlass.model.load import Duplicates, Expect, Expectation, Finding, Load
+from windlass.model.load import Expect, Expectation, Finding, Load
+from windlass.model.load_words import Duplicates
 from windlass.model.relation import Name
 from windlass.model.units import plural
 

@@ -20,7 +20,8 @@ from windlass.engines.postgres.session import Connection
 from windlass.engines.stopping import Stops
 from windlass.errors import ConnectionLost, Interrupted
 from windlass.model.flow import Result
-from windlass.model.load import Load, Missing
+from windlass.model.load import Load
+from windlass.model.load_words import Missing
 from windlass.model.relation import Name
 
 TRIES = 20

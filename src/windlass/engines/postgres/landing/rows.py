@@ -19,7 +19,8 @@ from windlass.engines.postgres.landing.columns import Column, listed, named
 from windlass.engines.postgres.landing.staged_columns import Staging, hashed, kept_in
 from windlass.engines.postgres.session import Connection
 from windlass.errors import BadRecord
-from windlass.model.load import Assigned, BadValue, Duplicates, Load, Mask
+from windlass.model.load import Assigned, BadValue, Load, Mask
+from windlass.model.load_words import Duplicates
 from windlass.model.relation import Name
 
 _LAST = "windlass_last"

@@ -26,7 +26,8 @@ from windlass.engines.postgres.landing.sessions import Sessions
 from windlass.engines.postgres.landing.staged_columns import Staging, plan_staged
 from windlass.engines.postgres.session import Connection
 from windlass.errors import Refused
-from windlass.model.load import Load, Matched, Missing
+from windlass.model.load import Load
+from windlass.model.load_words import Matched, Missing
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 
