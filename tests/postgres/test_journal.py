@@ -112,7 +112,9 @@ def test_an_upgraded_journal_is_as_a_new_one_and_keeps_what_it_has(pair: Pair) -
     assert version_of(old) == version_of(new) == versions.VERSION
     assert old.rows(lines) == before
     assert old.rows("select run from windlass.crash_marker") == [(RUN,)]
-    assert old.rows("select version from windlass.schema_version order by 1") == [(1,), (2,), (3,)]
+    assert old.rows("select version from windlass.schema_version order by 1") == [
+        (version,) for version in range(1, versions.VERSION + 1)
+    ]
     assert old.rows("select step, note->'source', note->'xids' from windlass.line order by 1") == [
         ("copy_tables", [7, "a"], [writer]),  # which still tells whose the copied rows are
         ("create_indexes", None, None),
@@ -203,7 +205,8 @@ def test_a_run_that_stopped_under_an_older_version_resumes(pair: Pair) -> None:
     pair.source.run("create table t as select 1 as a")
     run = migrate(pair).expect(DONE).result["run"]
     pair.target.run(
-        "drop table windlass.schema_version, windlass.watermark",
+        "drop table windlass.schema_version, windlass.watermark, windlass.following,"
+        " windlass.applied, windlass.marker, windlass.request, windlass.ddl",
         "alter table windlass.run drop column caller_url",
         "alter table windlass.crash_marker rename to survivor",
         "alter index windlass.crash_marker_pkey rename to survivor_pkey",

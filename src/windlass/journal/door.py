@@ -14,7 +14,10 @@ from windlass.model.report import Problem
 from windlass.trust.planted import Room, read_planted
 
 Session = Connection[Any]
-_TABLES = "run|snapshot|line|crash_marker|survivor|watermark|schema_version"
+_TABLES = (
+    "run|snapshot|line|crash_marker|survivor|watermark|schema_version"
+    "|following|applied|marker|request|ddl"
+)
 ROOM = Room(
     "windlass",
     tables=f"^({_TABLES}|rewrite_.*|kept_.*|deleted_.*|repair_.*|stage_.*|undo_.*|refused_.*)$",

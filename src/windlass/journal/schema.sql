@@ -64,10 +64,68 @@ create table if not exists windlass.watermark (
     primary key (run, name)
 );
 
+-- Runs that follow their source: where each is. Only in the target's journal.
+create table if not exists windlass.following (
+    run    text        primary key references windlass.run on delete cascade,
+    phase  text        not null,
+    detail jsonb       not null,  -- what the phase needs to be undone or taken up again
+    at     timestamptz not null default clock_timestamp()
+);
+
+-- How far a stream of changes is applied, in the database to which it is applied. Written first in
+-- every transaction that applies changes, and published: by it the reader of the other direction
+-- recognizes that transaction, and leaves it out. No reference to a run: the source has none.
+create table if not exists windlass.applied (
+    run          text        not null,
+    direction    text        not null,
+    epoch        int         not null,  -- raised by every process that takes the stream over
+    commit_lsn   pg_lsn      not null,
+    end_lsn      pg_lsn      not null,
+    transactions bigint      not null default 0,
+    changes      bigint      not null default 0,
+    marker       bigint      not null default 0,  -- the last marker that has arrived
+    late         jsonb,  -- what others wrote after a seal
+    lag_ms       float8,  -- of the last marker
+    at           timestamptz not null default clock_timestamp(),
+    primary key (run, direction)
+);
+
+-- Marks in a stream of changes, written in the database that is read.
+create table if not exists windlass.marker (
+    run       text        not null,
+    direction text        not null,
+    number    bigint      not null,
+    purpose   text        not null,
+    at        timestamptz not null default clock_timestamp(),
+    primary key (run, direction)
+);
+
+-- What commands ask of the process that follows. Only in the target's journal.
+create table if not exists windlass.request (
+    id          text        primary key,
+    run         text        not null references windlass.run on delete cascade,
+    what        text        not null,
+    given       jsonb       not null,
+    asked_at    timestamptz not null default clock_timestamp(),
+    answered_at timestamptz,
+    answer      jsonb
+);
+
+-- Statements that changed definitions on the source, in the order of its commits.
+create table if not exists windlass.ddl (
+    run       text        not null,
+    id        text        not null,
+    tag       text        not null,
+    objects   text        not null,
+    statement text        not null,
+    at        timestamptz not null default clock_timestamp(),
+    primary key (run, id)
+);
+
 -- The versions of this schema that the journal has had; the highest is its present one.
 create table if not exists windlass.schema_version (
     version    int         primary key,
     applied_at timestamptz not null default clock_timestamp()
 );
 
-insert into windlass.schema_version (version) values (3) on conflict do nothing;
+insert into windlass.schema_version (version) values (4) on conflict do nothing;

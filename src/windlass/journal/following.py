@@ -1,0 +1,192 @@
+"""Rows of the journal of runs that follow their source: phase, position, markers, requests.
+
+Composes and reads; the transaction is the caller's. `windlass.applied` and `windlass.marker` exist
+on both sides: a position is where the changes are applied, a marker where the stream is read.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import Connection, sql
+from psycopg.rows import class_row
+
+from windlass.errors import RunLost
+from windlass.model.following import Applied, Asked, Direction, Phase, Purpose
+
+Session = Connection[Any]
+
+
+# the phase, in the target's journal
+
+
+def begin_following(connection: Session, run: str, detail: Mapping[str, Any]) -> None:
+    """A run that will follow; it begins with copying."""
+    connection.execute(
+        "insert into windlass.following (run, phase, detail) values (%s, %s, %s)"
+        " on conflict (run) do nothing",
+        (run, Phase.COPYING, json.dumps(detail)),
+    )
+
+
+def read_phase(connection: Session, run: str) -> tuple[Phase, dict[str, Any]] | None:
+    """A run's phase with its details; None if it does not follow."""
+    row = connection.execute(
+        "select phase, detail from windlass.following where run = %s", (run,)
+    ).fetchone()
+    return (Phase(row[0]), row[1]) if row else None
+
+
+def change_phase(
+    connection: Session, run: str, old: Phase, new: Phase, detail: Mapping[str, Any]
+) -> bool:
+    """Change a run's phase, on disk once the caller's transaction has committed. `detail` is added
+    to what is there. False if the run is not in the phase `old`: another process was faster.
+    """
+    connection.execute("set local synchronous_commit = on")
+    changed = connection.execute(
+        "update windlass.following set phase = %s, detail = detail || %s::jsonb,"
+        " at = clock_timestamp() where run = %s and phase = %s",
+        (new, json.dumps(detail), run, old),
+    )
+    return changed.rowcount == 1
+
+
+# the position of a stream, in the database to which it is applied
+
+
+def begin_applied(connection: Session, run: str, direction: Direction, lsn: int) -> None:
+    """The position of a stream of which nothing is applied yet: changes count from `lsn`."""
+    connection.execute(
+        "insert into windlass.applied (run, direction, epoch, commit_lsn, end_lsn)"
+        " values (%s, %s, 0, '0/0'::pg_lsn + %s::numeric, '0/0'::pg_lsn + %s::numeric)"
+        " on conflict (run, direction) do nothing",
+        (run, direction, lsn, lsn),
+    )
+
+
+def read_applied(connection: Session, run: str, direction: Direction) -> Applied | None:
+    with connection.cursor(row_factory=class_row(Applied)) as cursor:
+        return cursor.execute(
+            "select run, direction, epoch, (commit_lsn - '0/0')::bigint as commit_lsn,"
+            " (end_lsn - '0/0')::bigint as end_lsn, transactions, changes, marker, late, lag_ms,"
+            " extract(epoch from clock_timestamp() - at)::float8 as age_seconds"
+            " from windlass.applied where run = %s and direction = %s",
+            (run, direction),
+        ).fetchone()
+
+
+def take_stream(connection: Session, run: str, direction: Direction) -> Applied:
+    """Take a stream over: from now on no other process can move its position.
+
+    Raises:
+        RunLost: there is no such stream, because the run is over.
+    """
+    with connection.transaction():
+        connection.execute("set local synchronous_commit = on")
+        connection.execute(
+            "update windlass.applied set epoch = epoch + 1 where run = %s and direction = %s",
+            (run, direction),
+        )
+        found = read_applied(connection, run, direction)
+    if found is None:
+        raise RunLost(f"run {run} follows nothing {direction} any more")
+    return found
+
+
+ADVANCE = (
+    "update windlass.applied set commit_lsn = '0/0'::pg_lsn + %(commit_lsn)s::numeric,"
+    " end_lsn = '0/0'::pg_lsn + %(end_lsn)s::numeric,"
+    " transactions = transactions + %(transactions)s, changes = changes + %(changes)s,"
+    " marker = greatest(marker, %(marker)s), lag_ms = coalesce(%(lag_ms)s::float8, lag_ms),"
+    " at = clock_timestamp()"
+    " where run = %(run)s and direction = %(direction)s and epoch = %(epoch)s"
+    " and commit_lsn = '0/0'::pg_lsn + %(previous)s::numeric"
+)
+"""Moves a position: the first statement of each transaction that applies changes. It changes one
+row; none if another process has taken the stream over. `previous` is the `commit_lsn` until now."""
+
+
+def note_late(
+    connection: Session, run: str, direction: Direction, late: Mapping[str, Any] | None
+) -> None:
+    """What others wrote after a seal; None forgets it."""
+    connection.execute(
+        "update windlass.applied set late = %s, at = clock_timestamp()"
+        " where run = %s and direction = %s",
+        (json.dumps(late) if late else None, run, direction),
+    )
+
+
+# markers, in the database that is read
+
+
+def write_marker(connection: Session, run: str, direction: Direction, purpose: Purpose) -> int:
+    """The next marker of a stream; returns its number. It counts once the caller's transaction has
+    committed."""
+    row = connection.execute(
+        "insert into windlass.marker as there (run, direction, number, purpose)"
+        " values (%s, %s, 1, %s) on conflict (run, direction) do update"
+        " set number = there.number + 1, purpose = excluded.purpose, at = clock_timestamp()"
+        " returning number",
+        (run, direction, purpose),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+# requests, in the target's journal
+
+
+def ask(connection: Session, run: str, what: str, given: Mapping[str, Any]) -> str:
+    """Ask the process that follows for something; it finds out by `channel`. Returns the id by
+    which to read its answer."""
+    name = uuid.uuid4().hex
+    connection.execute(
+        "insert into windlass.request (id, run, what, given) values (%s, %s, %s, %s)",
+        (name, run, what, json.dumps(given)),
+    )
+    connection.execute("select pg_catalog.pg_notify(%s, %s)", (channel(run), name))
+    return name
+
+
+def answer(connection: Session, request: str, given: Mapping[str, Any]) -> None:
+    """Answer a request; whoever asked listens to `channel`."""
+    row = connection.execute(
+        "update windlass.request set answer = %s, answered_at = clock_timestamp() where id = %s"
+        " returning run",
+        (json.dumps(given), request),
+    ).fetchone()
+    if row:
+        connection.execute("select pg_catalog.pg_notify(%s, %s)", (channel(row[0]), request))
+
+
+def read_asked(connection: Session, run: str) -> list[Asked]:
+    """Requests without an answer, the oldest first."""
+    rows = connection.execute(
+        "select id, what, given from windlass.request"
+        " where run = %s and answer is null order by asked_at",
+        (run,),
+    ).fetchall()
+    return [Asked(name, what, given, None) for name, what, given in rows]
+
+
+def read_answer(connection: Session, request: str) -> Mapping[str, Any] | None:
+    """The answer to a request; None if there is none yet."""
+    row = connection.execute(
+        "select answer from windlass.request where id = %s", (request,)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def channel(run: str) -> str:
+    """The channel of NOTIFY on which a run's requests and answers are announced."""
+    return f"windlass_{run}"
+
+
+def listen(connection: Session, run: str) -> None:
+    """Hear of requests and answers in this session, which is not in a transaction."""
+    connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel(run))))
