@@ -1,0 +1,1 @@
+"""Follow a database: what its stream brings is applied to another one, exactly once."""
