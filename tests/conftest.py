@@ -7,6 +7,7 @@ that the test makes itself, with `own_server`.
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -66,6 +67,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: without searching it for garbage again and again, the tests in
+    tests/unit take a tenth less."""
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:

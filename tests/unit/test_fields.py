@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from typing import Any, get_args, get_origin
 
 import click
@@ -23,6 +24,15 @@ from windlass.spec.schema import json_schema
 ENTRIES = {flow.name: entries_of(flow) for flow in spec_flows()}
 EVERY = [(flow, entry) for flow, entries in ENTRIES.items() for entry in entries.values()]
 OFFERED = [(flow, entry) for flow, entry in EVERY if entry.option]
+
+
+# made once for all entries
+reference, example = cache(reference), cache(example)
+
+
+@cache
+def properties_of(flow: str) -> Any:
+    return json_schema(model_of(flow))["properties"]
 
 
 def named(value: object) -> str | None:
@@ -72,7 +82,7 @@ def test_the_reference_has_each_entry(flow: str, entry: Entry) -> None:
 @pytest.mark.parametrize(("flow", "entry"), EVERY, ids=named)
 def test_the_example_and_the_json_schema_have_each_entry(flow: str, entry: Entry) -> None:
     assert f"{entry.word}: {entry.example}\n" in example(flow)
-    assert json_schema(model_of(flow))["properties"][entry.word]["description"] == entry.text
+    assert properties_of(flow)[entry.word]["description"] == entry.text
 
 
 @pytest.mark.parametrize("entry", ENTRIES["migrate"].values(), ids=named)

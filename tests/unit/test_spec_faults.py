@@ -13,7 +13,6 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from command import windlass
 from windlass.cli.endings import ending_of
 from windlass.cli.main import run
 from windlass.spec.export import ExportSpec
@@ -128,8 +127,10 @@ def test_a_file_that_cannot_be_written_is_a_separate_problem() -> None:
     assert (ending.exit, ending.message) == (3, "/there: Permission denied")
 
 
-def test_a_demo_where_nothing_can_be_written_is_refused() -> None:
-    ran = windlass("demo", "--json", "--folder", "/proc/windlass-demo").expect(3)
-    (problem,) = ran.result["problems"]
+def test_a_demo_where_nothing_can_be_written_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["demo", "--json", "--folder", "/proc/windlass-demo"]) == 3
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
     assert problem["object"] == "/proc/windlass-demo"
     assert "--folder" in problem["hint"]

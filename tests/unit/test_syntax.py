@@ -139,7 +139,9 @@ def name(text: str) -> Node:
 def patterns() -> Iterator[tuple[str, str, str]]:
     """Every ``Node("Tag", field=...)`` of the code: its file, the tag, each field."""
     for file in Path(windlass.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        text = file.read_text()
+        named = "Node(" in text or ".tag" in text
+        for node in ast.walk(ast.parse(text)) if named else ():
             match node:
                 case ast.MatchClass(
                     cls=ast.Name(id="Node"),

@@ -98,7 +98,8 @@ def sources(but: set[str] | tuple[()]) -> Iterator[Path]:
 
 def words_in(path: Path) -> Iterator[str]:
     """The first argument of every call of `word`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    text = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)) if "word(" in text else ():
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "word":
             match node.args[0]:
                 case ast.Constant(value=str(name)):
@@ -111,15 +112,13 @@ def texts_in(path: Path) -> Iterator[str]:
     """Every string but docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    docstrings = {
-        id(statement.value)
-        for node in ast.walk(tree)
-        if isinstance(node, documented)
-        for statement in node.body
-        if isinstance(statement, ast.Expr)
-    }
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or id(node) in docstrings:
-            continue
-        if isinstance(node.value, str):
+    docstrings = set()
+    for node in ast.walk(tree):  # a docstring comes after what it is about
+        if isinstance(node, documented):
+            docstrings |= {id(one.value) for one in node.body if isinstance(one, ast.Expr)}
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
+        ):
             yield node.value

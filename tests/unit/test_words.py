@@ -64,13 +64,12 @@ def strings(path: Path) -> Iterator[str]:
     """What code says, without docstrings; both halves of a string with values in it together."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     bodies = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    hidden = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, bodies) and node.body and isinstance(node.body[0], ast.Expr)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
+    hidden = set()
+    for node in ast.walk(tree):  # a docstring comes after what it is about
+        if isinstance(node, bodies):
+            if node.body and isinstance(node.body[0], ast.Expr):
+                hidden.add(id(node.body[0].value))
+        elif isinstance(node, ast.JoinedStr):
             yield "".join(
                 str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values
             )
