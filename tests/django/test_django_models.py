@@ -65,6 +65,41 @@ def test_rows_that_are_there_keep_their_defaults_and_only_changed_ones_get_a_new
         assert (one.updated > was.updated) == (one.email == "a@x.de")
 
 
+@pytest.mark.parametrize("uses_zones", [True, False])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC"])
+def test_a_file_stays_unchanged_in_every_time_zone(
+    project: Project, zone: str, uses_zones: bool
+) -> None:
+    from django.test import override_settings
+    from django.utils import timezone
+
+    project.update("shop.Price", "label,amount", "a,1")
+    with override_settings(TIME_ZONE=zone, USE_TZ=uses_zones):
+        project.use()
+        project.refreshed()
+        assert project.refreshed() == {"Price": None}
+        (one,) = model("Price").objects.all()
+        now = timezone.now()
+        here = now.astimezone(timezone.get_default_timezone()) if uses_zones else now
+        hour = datetime.timedelta(hours=1)
+        assert abs(now - one.at) < hour
+        assert abs(here.replace(tzinfo=None) - datetime.datetime.combine(one.day, one.time)) < hour
+        project.use()
+
+
+def test_a_masked_or_computed_column_alone_makes_no_row_differ(project: Project) -> None:
+    rules = {"notes": {"from": "notes", "mask": "hash"}, "name": {"sql": 'upper("name")'}}
+    for name in ("bert", "bob"):
+        project.update("shop.Customer", "email,name,notes", "a@x.de,ann,x", f"b@x.de,{name},y",
+                       columns=rules)  # fmt: skip
+        counts = project.refreshed()["Customer"]
+        stamps = dict(values("Customer", "email", "updated"))
+    assert counts == {"updated": 1, "unchanged": 1}
+    assert stamps["a@x.de"] < stamps["b@x.de"]
+    assert project.refreshed(again=True)["Customer"] == {"unchanged": 2}
+    assert dict(values("Customer", "email", "updated")) == stamps
+
+
 def test_values_are_stored_as_the_fields_store_them(project: Project) -> None:
     token = "0c1d4a7e-5b1f-4a39-9a55-0f8a4c1d2e3f"
     project.update(

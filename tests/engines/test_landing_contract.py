@@ -366,6 +366,27 @@ def test_columns_are_computed_masked_renamed_and_left_out(target: Target) -> Non
 
 
 @over_targets()
+def test_a_column_that_is_not_compared_is_set_in_new_and_in_changed_rows_only(
+    target: Target,
+) -> None:
+    target.fresh("kept", "id {int} primary key, name {text}, made {text}")
+    before = [("1", "same"), ("2", "old")]
+    with target.open() as landing:
+        for made, records in (("x", before), ("y", [("1", "same"), ("2", "new"), ("3", "added")])):
+            source = Records(("id", "name"), records)
+            what = planned(landing, "kept", words_of("merge"), source)
+            types = {one.name: one.type for one in what.table.columns}
+            stamp = Assigned("made", types["made"], sql=f"'{made}'", compared=False)
+            counts = load(
+                landing, new_run(), replace(what, assigned=(*what.assigned, stamp)), source
+            )
+    assert (counts.inserted, counts.updated, counts.unchanged) == (1, 1, 1)
+    assert target.rows("select * from kept order by id") == [
+        (1, "same", "x"), (2, "new", "y"), (3, "added", "y"),
+    ]  # fmt: skip
+
+
+@over_targets()
 def test_what_cannot_be_loaded_is_found_before_anything_is_written(target: Target) -> None:
     target.fresh("kept", "id {int} primary key, needed {int} not null, name {text}")
     source = Records(("id", "name"), [])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.db import models
 from django.db.models.fields import NOT_PROVIDED
 from django.utils import timezone
 
+from windlass.django.converting import kept_zone
 from windlass.django.tables import ModelField, Part
 from windlass.errors import Refused
 from windlass.model.report import Problem
@@ -31,11 +32,11 @@ _UUID_OF_SQLITE = (
 
 def absent_columns(
     part: Part, filled: Sequence[str], ruled: Sequence[str], key: Sequence[str], connection: Any
-) -> tuple[dict[str, str], tuple[Problem, ...]]:
-    """SQL by column, and the fields that nothing can fill. `filled` are the columns that the
-    input fills, `ruled` others that are no concern of ours, `key` those by which its rows are
-    found; empty: they are all new."""
-    found: dict[str, str] = {}
+) -> tuple[dict[str, dict[str, Any]], tuple[Problem, ...]]:
+    """Rules by column, as in a spec, and the fields that nothing can fill. `filled` are the columns
+    that the input fills, `ruled` others that are no concern of ours, `key` those by which its rows
+    are found; empty: they are all new."""
+    found: dict[str, dict[str, Any]] = {}
     problems: list[Problem] = []
     for field in part.fields:
         if field.column in (*filled, *ruled) or _is_the_databases(field):
@@ -45,9 +46,12 @@ def absent_columns(
         except Refused as error:
             problems += error.problems
             continue
-        if value is not None:
-            same = filled if getattr(field, "auto_now", False) else ()
-            found[field.column] = _kept_or(part, field, key, same, value, connection)
+        if value is None:
+            continue
+        if getattr(field, "auto_now", False):
+            found[field.column] = {"sql": value, "compare": False}
+        else:
+            found[field.column] = {"sql": _kept_or(part, field, key, value, connection)}
     return found, tuple(problems)
 
 
@@ -97,13 +101,18 @@ def _now(field: ModelField, connection: Any) -> str:
         if isinstance(field, models.DateTimeField):
             return "now()"
         return f"{here}::{'date' if isinstance(field, models.DateField) else 'time'}"
-    if str(zone) == "UTC" and isinstance(field, models.DateTimeField):
-        return "strftime('%Y-%m-%d %H:%M:%f', 'now')"
-    now = datetime.now(zone)
     if isinstance(field, models.DateTimeField):
-        return literal(field, now, connection)
-    value: date | time = now.date() if isinstance(field, models.DateField) else now.time()
-    return literal(field, value, connection)
+        return _now_in(kept_zone(connection))
+    here = _now_in(zone)
+    is_date = isinstance(field, models.DateField)
+    return f"substr({here}, 1, 10)" if is_date else f"substr({here}, 12)"
+
+
+def _now_in(zone: tzinfo) -> str:
+    """The same text in every run: a text with the time in it would be another load each time."""
+    if str(zone) == "UTC":
+        return "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+    return f"windlass_now({_quoted(str(zone))})"  # windlass.engines.sqlite.landing.session
 
 
 def literal(field: ModelField, value: Any, connection: Any) -> str:
@@ -127,25 +136,13 @@ def literal(field: ModelField, value: Any, connection: Any) -> str:
     raise Refused([Problem(field.model._meta.label, message, hint)])
 
 
-def _kept_or(
-    part: Part,
-    field: ModelField,
-    key: Sequence[str],
-    same: Sequence[str],
-    value: str,
-    connection: Any,
-) -> str:
-    """What the row with the same key has; with `same` columns only if these are equal as well."""
+def _kept_or(part: Part, field: ModelField, key: Sequence[str], value: str, connection: Any) -> str:
+    """What the row with the same key has; the value if there is none."""
     if not key:
         return value
     name = connection.ops.quote_name
-    compared = list(dict.fromkeys([*key, *same]))
-    row = ", ".join(f"{name(one)} as w{at}" for at, one in enumerate(compared))
-    distinct = "is" if connection.vendor == "sqlite" else "is not distinct from"
-    tests = [
-        f"t.{name(one)} {'=' if one in key else distinct} w.w{at}"
-        for at, one in enumerate(compared)
-    ]
+    row = ", ".join(f"{name(one)} as w{at}" for at, one in enumerate(key))
+    tests = [f"t.{name(one)} = w.w{at}" for at, one in enumerate(key)]
     # the row is named first, as in a subquery its columns are hidden by those of the table
     source = f"from {name(part.table)} t, (select {row}) w where {' and '.join(tests)}"
     if not field.null:

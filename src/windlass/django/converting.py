@@ -159,7 +159,7 @@ def _moment(connection: Any) -> Convert | None:
     """A time without a zone is meant in TIME_ZONE, as Django reads it."""
     ours: tzinfo = get_default_timezone()
     is_file = connection.vendor == "sqlite"
-    kept: tzinfo = connection.timezone if settings.USE_TZ and connection.timezone else ours
+    kept = kept_zone(connection)
     if _is_utc(ours) and (not is_file or _is_utc(kept)):
         return None
 
@@ -174,6 +174,12 @@ def _moment(connection: Any) -> Convert | None:
         return moment.astimezone(UTC).isoformat(sep=" ")
 
     return convert
+
+
+def kept_zone(connection: Any) -> tzinfo:
+    """Of moments in a database whose types have no zone."""
+    here: tzinfo = get_default_timezone()
+    return connection.timezone if settings.USE_TZ and connection.timezone else here
 
 
 def _parsed(text: str) -> datetime | None:

@@ -206,8 +206,7 @@ class Fitting:
         absent, more = absent_columns(
             self.part, filled, [*rules, *later], self.key, self.connection
         )
-        for column, sql in absent.items():
-            rules |= _made("columns", {column: {"sql": sql}})
+        rules |= _made("columns", absent)
         return rules, [*problems, *more]
 
     def _word_problems(self) -> list[Problem]:

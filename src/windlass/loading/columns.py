@@ -107,13 +107,13 @@ class _Fitting:
         for one in self.fields:
             rule = self.spec.columns.get(one.name)
             if rule is not None and rule.to:
-                yield from self._given(one, rule.to)
+                yield from self._given(one, rule.to, compared=rule.compare)
             elif one.name not in (*self.dropped, *computed, *used):
                 yield from self._given(one, one.name)
         for name, rule in computed.items():
             yield from self._computed(name, rule)
 
-    def _given(self, one: Field, name: str) -> Iterator[Assigned]:
+    def _given(self, one: Field, name: str, *, compared: bool = True) -> Iterator[Assigned]:
         column = self._column(name, one)
         if column is None:
             return
@@ -123,7 +123,7 @@ class _Fitting:
                 f" {column.type}, {why}",
                 f"convert it in {word('columns')}: {{{name}: {{sql: ...}}}}",
             )
-        yield Assigned(name, column.type, field=one.name)
+        yield Assigned(name, column.type, field=one.name, compared=compared)
 
     def _computed(self, name: str, rule: ColumnSpec) -> Iterator[Assigned]:
         source = rule.from_ or name
@@ -136,11 +136,12 @@ class _Fitting:
         if column is None:
             return
         if rule.sql or "value" in rule.model_fields_set:
-            yield Assigned(name, column.type, sql=rule.sql or literal(rule.value))
+            value = rule.sql or literal(rule.value)
+            yield Assigned(name, column.type, sql=value, compared=rule.compare)
         elif rule.mask is Mask.NULL:
-            yield Assigned(name, column.type, mask=Mask.NULL)
+            yield Assigned(name, column.type, mask=Mask.NULL, compared=rule.compare)
         else:
-            yield Assigned(name, column.type, field=source, mask=rule.mask)
+            yield Assigned(name, column.type, field=source, mask=rule.mask, compared=rule.compare)
 
     def _column(self, name: str, one: Field | None) -> TableColumn | None:
         """The table's column; one that is added, if the table lacks it and may get it."""

@@ -109,6 +109,10 @@ def _described(plan: LoadPlan, *, brief: bool) -> Iterator[str]:
 
 
 def _column(one: Assigned) -> str:
+    return _source(one) + ("" if one.compared else ", not compared")
+
+
+def _source(one: Assigned) -> str:
     if one.sql:
         return f"{one.column} {one.type} = {one.sql}"
     if one.mask is Mask.NULL:

@@ -77,7 +77,8 @@ class Mask(StrEnum):
 class Assigned:
     """How a column of the table gets its value: from a field, by SQL over the staged row, or NULL.
 
-    `type` is the table's, or the one that the column is created with.
+    `type` is the table's, or the one that the column is created with. One that is not `compared`
+    is set in new rows and in those that differ in another column; it makes no row differ.
     """
 
     column: str
@@ -85,6 +86,7 @@ class Assigned:
     field: str = ""
     sql: str = ""
     mask: Mask | None = None
+    compared: bool = True
 
 
 class Expect(StrEnum):

@@ -238,6 +238,8 @@ class ColumnSpec(BaseModel):
     """The same value for every row."""
     mask: Mask | None = None
     """`hash`: an HMAC with the key in $WINDLASS_HASH_KEY; `null`: no value."""
+    compare: bool = True
+    """False: a row does not differ by this column alone; it is set in new and in changed rows."""
 
     @model_validator(mode="before")
     @classmethod
@@ -254,6 +256,8 @@ class ColumnSpec(BaseModel):
         given = (self.to, self.drop, self.sql, fixed, self.from_ or self.mask)
         if sum(map(bool, given)) != 1:
             raise ValueError("is one of to, drop, sql and value, or from and mask")
+        if self.drop and not self.compare:
+            raise ValueError("a field that is left out is never compared: leave out compare")
         return self
 
 

@@ -13,8 +13,8 @@ from windlass.engines.embedded.names import NUMBER, SIDE, WHAT, staged_rows
 from windlass.engines.embedded.shape import (
     all_columns,
     assigned,
+    changeable,
     column_of,
-    compared,
     lasting_key,
     matching_key,
 )
@@ -134,7 +134,7 @@ class Changing(Work):
     def _changed(self) -> list[str]:
         """The columns that differ in any row. DuckDB deletes and inserts a row if an indexed column
         is set, even to what it is, and then its references do not hold."""
-        columns = compared(self.load)
+        columns = changeable(self.load)
         if not columns or not matching_key(self.load):
             return []
         tests = [

@@ -60,6 +60,12 @@ def lasting_key(load: Load) -> tuple[str, ...]:
 
 def compared(load: Load) -> list[str]:
     """The columns in which a row of the input may differ from the row with its key."""
+    outside = {one.column for one in load.assigned if not one.compared}
+    return [one for one in changeable(load) if one not in outside]
+
+
+def changeable(load: Load) -> list[str]:
+    """The columns of a row with the same key that may become others."""
     outside = {*matching_key(load)}
     if load.words.history:
         outside |= {load.words.valid_from, load.words.valid_to}

@@ -222,7 +222,8 @@ _ONE_LOAD = (
         about="Fields to columns of other names: `created: created_at`; `note: null` drops the"
         " field. Or columns to how they are computed: `{sql: 'round(total, 2)'}`, in the target's"
         " SQL over the fields, `{value: web}`, or `{from: mail, mask: hash}`; masks are `hash`,"
-        " with the key in $WINDLASS_HASH_KEY, and `null`.",
+        " with the key in $WINDLASS_HASH_KEY, and `null`. A column with `compare: false` is set in"
+        " new rows and in those that differ in another one.",
         example="{created: created_at, note: null, total: {sql: 'round(total, 2)'}}",
         default=dict,
         option=Option(metavar="FIELD=COLUMN", flag="--column", empty=True),

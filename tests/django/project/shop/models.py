@@ -115,6 +115,16 @@ class Visit(models.Model):
     at = models.DateTimeField()
 
 
+class Price(models.Model):
+    """Says when it was last changed, in every way."""
+
+    label = models.CharField(max_length=20, unique=True)
+    amount = models.IntegerField()
+    at = models.DateTimeField(auto_now=True)
+    day = models.DateField(auto_now=True)
+    time = models.TimeField(auto_now=True)
+
+
 class Rate(models.Model):
     """Somebody else's table."""
 

@@ -143,6 +143,10 @@ class Change:
             alias=sql.Identifier(alias), table=self._target, slice=sql.SQL(self.load.words.slice)
         )
 
+    def _differs(self, given: Sequence[Column]) -> sql.Composed:
+        compared = {one.column for one in self.load.assigned if one.compared}
+        return _differs([one for one in given if one.name in compared])
+
     @property
     def _target(self) -> sql.Identifier:
         return names.identifier(self.table)
@@ -187,7 +191,7 @@ class Change:
         """Update rows that differ, and add the others."""
         given = list(self.rows.columns)
         values = {one.name: sql.SQL("s.{}").format(one.identifier) for one in given}
-        differs: sql.Composable = _differs([one for one in given if one.is_settable])
+        differs: sql.Composable = self._differs([one for one in given if one.is_settable])
         if words.mark and words.mark not in values:
             mark = named(self.columns, [words.mark])[0]
             given.append(mark)
@@ -293,7 +297,7 @@ class Change:
         total = self._staged()
         given = [one for one in self.rows.columns if one.name not in (start.name, end.name)]
         closes = {end.name: sql.SQL("now()::{}").format(end.cast)}
-        changed = sql.SQL("{} and {}").format(is_open, _differs(given))
+        changed = sql.SQL("{} and {}").format(is_open, self._differs(given))
         self.done["updated"] = self._replace([end], closes, changed)
         unknown = sql.SQL("not exists (select from {} t where {} and {})").format(
             self._target, self._joined(), is_open

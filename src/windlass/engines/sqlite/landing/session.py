@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from windlass.engines.embedded.names import STAGE
 from windlass.engines.paths import path_alone
@@ -48,6 +50,11 @@ def path_of_url(url: str) -> str:
     if not path:
         raise BadSpec(["target: sqlite needs the path of a file: sqlite:///folder/file.db"])
     return path
+
+
+def now_in(zone: str) -> str:
+    """For expressions: the time in a zone, which SQLite knows only for UTC and its own."""
+    return datetime.now(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 class Opener:
@@ -108,6 +115,7 @@ class Opener:
         if not _takes_json_for_unsafe():  # only SQLite's own functions are there to be called
             connection.execute("pragma trusted_schema = off")
         connection.execute("pragma cell_size_check = on")
+        connection.create_function("windlass_now", 1, now_in)
         return connection
 
     @contextmanager

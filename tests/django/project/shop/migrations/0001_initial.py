@@ -103,6 +103,22 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Price",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("label", models.CharField(max_length=20, unique=True)),
+                ("amount", models.IntegerField()),
+                ("at", models.DateTimeField(auto_now=True)),
+                ("day", models.DateField(auto_now=True)),
+                ("time", models.TimeField(auto_now=True)),
+            ],
+        ),
+        migrations.CreateModel(
             name="Category",
             fields=[
                 (
