@@ -325,6 +325,16 @@ def test_a_repair_changes_no_more_than_what_was_approved(desk: Desk) -> None:
     assert desk.pair.target.value("select count(*) from t") == 8
 
 
+def test_a_repair_of_other_rows_than_those_approved_is_refused(desk: Desk) -> None:
+    desk.pair.target.run("delete from t where id = 1")
+    seen = desk.trigger("windlass_repair")
+    desk.pair.target.run("insert into t values (1, 1)", "delete from t where id = 2")
+    refused = desk.trigger("windlass_repair", seen)  # as many rows as before
+    assert refused.failed == "repair"
+    assert "public.t: what this would do has changed since it was approved" in refused.problems
+    assert desk.pair.target.value("select count(*) from t") == 9
+
+
 def test_a_repair_that_nobody_has_to_approve_compares_once(desk: Desk) -> None:
     desk.pair.target.run("delete from t where id = 1", "insert into t values (11, 11)")
     done = desk.trigger("windlass_repair", kinds=["insert"], yes=True)
