@@ -245,6 +245,7 @@ def test_a_repair_shows_what_it_would_change_and_then_compares_again(desk: Desk)
     desk.pair.target.run("delete from t where id = 1", "update t set x = 0 where id = 2")
     seen = desk.trigger("windlass_repair")
     assert "updates" in seen.asked
+    assert seen.asked.startswith("```text\n")  # else the web UI shows the lines as one
     assert seen.xcoms["compare_both_sides"]["forecast"]["relations"] == {
         "public.t": {"insert": 1, "update": 1}
     }
