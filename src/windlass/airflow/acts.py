@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from windlass import api
 from windlass.airflow.ending import WIDTH, block_lines, rollback_text
 from windlass.airflow.findings import MOST_SHOWN
@@ -216,8 +218,8 @@ def _beyond(now: Mapping[str, Any], approved: Mapping[str, Any]) -> list[str]:
 
 
 def log_lines(text: str) -> None:
-    """One entry for each line."""
-    for line in text.splitlines():
+    """One entry for each line, without colours, which the web UI does not show."""
+    for line in click.unstyle(text).splitlines():
         log.info("%s", line)
 
 
