@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from following import drop_slots
 from needs import needs_version
 from paths import BUSY, CORPUS, ROOT
 from rewriting import rewrite_part
@@ -191,6 +192,20 @@ def database(server: Callable[[int], Server]) -> Iterator[Callable[[int], Databa
         def make(version: int) -> Database:
             made = server(version).create_database()
             stack.callback(server(version).drop_database, made)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def logical(server: Callable[[int], Server]) -> Iterator[Callable[[int], Database]]:
+    """Makes empty databases that may have replication slots; both are dropped afterwards."""
+    with ExitStack() as stack:
+
+        def make(version: int) -> Database:
+            made = server(version).create_database()
+            stack.callback(server(version).drop_database, made)
+            stack.callback(drop_slots, made)
             return made
 
         yield make

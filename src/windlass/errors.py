@@ -10,6 +10,7 @@ WindlassError              anything we can explain; `hint` says what to do
 │   ├── ServerStarting     a server is there, and not up yet
 │   └── RunLost            the target forgot work of this run, or its lock; read the journal
 ├── TargetFull             no space left on the target; resumes after space is made
+├── SlotLost               the server no longer keeps the changes that are missing
 ├── CannotResume           the run cannot be resumed as it is; its hint says what to do instead
 ├── AlreadyFinished        the run that would begin is finished; holds its outcome
 ├── AlreadyDone            another process committed this item first
@@ -110,6 +111,11 @@ class RunLost(ConnectionLost):
 
 class TargetFull(WindlassError):
     """The target has no space left. What was committed stays; resumes after space is made."""
+
+
+class SlotLost(WindlassError):
+    """The replication slot is gone, or the server has removed what it needs: no connection brings
+    the changes that are missing."""
 
 
 class CannotResume(WindlassError):

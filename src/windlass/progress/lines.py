@@ -122,17 +122,14 @@ class LineProgress:
             self._progress(now)
 
     def _planned(self, event: FlowPlanned) -> None:
-        words: dict[str, Value] = {
-            "relations": self.tally.relations,
-            "bytes": self.tally.size_bytes,
-            "rows": sum(event.rows.values()),
-            "source": event.source,
-            "target": event.target,
-        }
+        names: dict[str, Value] = {"source": event.source, "target": event.target}
         self._write(
             run=event.run,
             state="resumed" if event.resumed else "planned",
-            **{key: value for key, value in words.items() if value},  # a rewrite knows no sizes yet
+            relations=self.tally.relations,
+            bytes=self.tally.size_bytes,
+            rows=sum(event.rows.values()),
+            **{key: value for key, value in names.items() if value},
         )
 
     def _finished(self, event: ItemFinished) -> None:

@@ -1,0 +1,254 @@
+"""The stream of a logical replication slot: its frames, and what the server hears of our progress.
+
+Decides when the server hears of it; what is decoded, and what counts as safe, is left to others.
+psycopg starts the stream (its pull request 1219), and libpq's COPY functions read and write it.
+One thread reads; `confirm` and `wake` may be called from any.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from struct import Struct
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import pq, sql
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.replication.connecting import SENDER_TIMEOUT_SECONDS, connect
+from windlass.engines.postgres.replication.lsn import NOWHERE, Lsn, text
+from windlass.engines.postgres.replication.slots import explain_slot
+from windlass.errors import ConnectionLost
+
+if TYPE_CHECKING:
+    from windlass.engines.postgres.session import Address, Connection
+
+REPORT_SECONDS = 10.0  # at the least; the server ends a stream that is silent for a minute
+_PROGRESS_SECONDS = 1.0  # between reports of progress
+_MOST_BYTES = 1 << 20  # of one read, if more is there
+_END_SECONDS = 5.0  # that the server has to end the stream
+_EPOCH = 946_684_800  # 2000-01-01 UTC
+
+_XLOG, _KEEPALIVE = b"wk"
+_LOG_END = Struct("!xQQ")  # of both kinds: the second number of 'w', the first of 'k'
+_ALIVE = Struct("!xQqB")
+_STATUS = Struct("!cQQQqB")
+
+
+class Stream:
+    """What a slot sends, until it ends or is closed."""
+
+    def __init__(self, connection: Connection, slot: str, *, side: str) -> None:
+        self._connection, self._pgconn = connection, connection.pgconn
+        self.slot, self.side = slot, side
+        self.log_end: Lsn = NOWHERE  # of the server, as far as it has said
+        self.quiet_lsn: Lsn = NOWHERE  # of the keepalive that ended the last read, else NOWHERE
+        self._written = self._confirmed = self._reported = NOWHERE
+        self._reported_at = time.monotonic()
+        self._woken, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(self._pgconn.socket, select.POLLIN)
+        self._poll.register(self._woken, select.POLLIN)
+
+    def read(self, timeout_seconds: float) -> list[bytes]:
+        """Frames that have arrived, in their order, each with its header; waits for the first.
+
+        There are none if the time is over, if `wake` was called, or if the server only showed that
+        it is alive: then `quiet_lsn` is as far as its log had nothing more for us.
+
+        Raises:
+            ConnectionLost: the server has ended the stream, or is gone.
+        """
+        with self._explaining():
+            deadline = time.monotonic() + timeout_seconds
+            self.quiet_lsn = NOWHERE
+            while True:
+                self.report()
+                frames = self._take()
+                left = deadline - time.monotonic()
+                if frames or self.quiet_lsn or left <= 0 or self._await(left):
+                    return frames
+
+    def confirm(self, lsn: Lsn) -> None:
+        """All before `lsn` is safe on the other side: the server may forget it."""
+        if lsn > self._confirmed:
+            self._confirmed = lsn
+
+    def report(self, *, now: bool = False) -> None:
+        """Let the server know of our progress, if it is time to."""
+        if now or time.monotonic() >= self._due_at:
+            self._send_status()
+
+    def wake(self) -> None:
+        """Make a `read` of another thread return."""
+        with suppress(OSError):  # full: it will wake; closed: there is nothing to wake
+            self._waker.send(b"x")
+
+    def close(self) -> None:
+        """End the stream in order if the server plays along, else at once."""
+        with suppress(psycopg.Error, ConnectionLost, OSError):
+            self._send_status()
+            self._pgconn.put_copy_end()
+            self._flush(_END_SECONDS)
+            self._drain()
+        self._connection.close()
+        self._woken.close()
+        self._waker.close()
+
+    def _take(self) -> list[bytes]:
+        """What has arrived. Whatever libpq or TLS hold in memory is taken before the socket is
+        waited for, which would not show it."""
+        frames: list[bytes] = []
+        take, add = self._pgconn.get_copy_data, frames.append
+        size = 0
+        has_looked = False
+        while size < _MOST_BYTES:
+            length, data = take(1)
+            if length > 0:
+                frame = bytes(data)
+                if frame[0] == _XLOG:
+                    add(frame)
+                    size += length
+                    self.quiet_lsn = NOWHERE
+                else:
+                    self._hear(frame)
+            elif length < 0:
+                self._ended()
+            elif has_looked:
+                break
+            else:
+                self._pgconn.consume_input()
+                has_looked = True
+        if frames:
+            start, end = _LOG_END.unpack_from(frames[-1])
+            self._written = max(self._written, Lsn(start))
+            self.log_end = max(self.log_end, Lsn(end))
+        return frames
+
+    def _hear(self, frame: bytes) -> None:
+        """A keepalive. The log up to there holds nothing for us that was not sent."""
+        if frame[0] != _KEEPALIVE:
+            raise ConnectionLost(
+                f"the change stream has a frame of an unknown kind {chr(frame[0])!r}",
+                side=self.side,
+            )
+        end, _, asks = _ALIVE.unpack(frame)
+        self.log_end = max(self.log_end, Lsn(end))
+        self.quiet_lsn = Lsn(end)
+        if asks:
+            self._send_status()
+
+    def _await(self, seconds: float) -> bool:
+        """Wait for the server, at most until the next report; whether somebody has woken us."""
+        until_report = max(0.0, self._due_at - time.monotonic())
+        ready = self._poll.poll(min(seconds, until_report) * 1000)
+        if any(handle == self._woken.fileno() for handle, _ in ready):
+            self._woken.recv(4096)
+            return True
+        return False
+
+    def _send_status(self) -> None:
+        confirmed = self._confirmed
+        now = int((time.time() - _EPOCH) * 1_000_000)
+        written = max(self._written, confirmed)
+        self._pgconn.put_copy_data(_STATUS.pack(b"r", written, confirmed, confirmed, now, 0))
+        self._flush(REPORT_SECONDS)
+        self._reported, self._reported_at = confirmed, time.monotonic()
+
+    def _flush(self, seconds: float) -> None:
+        """Give the kernel what libpq holds: a server that is busy sending may not read at once."""
+        deadline = time.monotonic() + seconds
+        while self._pgconn.flush():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ConnectionLost("the server takes no status messages", side=self.side)
+            self._pgconn.consume_input()  # it may wait for us to read
+            select.select([], [self._pgconn.socket], [], min(left, 0.1))
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + _END_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            length, _ = self._pgconn.get_copy_data(1)
+            if length < 0:
+                return
+            if length == 0:
+                select.select([self._pgconn.socket], [], [], left)
+                self._pgconn.consume_input()
+
+    def _ended(self) -> None:
+        """Raise why the server has ended the stream."""
+        while result := self._pgconn.get_result():
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                error = psycopg.errors.error_from_result(result, "utf-8")
+                raise explain(error, f"reading slot {self.slot}", side=self.side)
+            if result.status == pq.ExecStatus.COPY_IN:  # it waits for the end of ours
+                break
+        raise ConnectionLost(
+            f"the {self.side} has ended the change stream of slot {self.slot}", side=self.side
+        )
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.OperationalError as error:
+            if isinstance(found := explain(error, self._doing, side=self.side), ConnectionLost):
+                raise found from error
+            raise ConnectionLost(str(found), hint=found.hint, side=self.side) from error
+        except psycopg.Error as error:
+            raise explain(error, self._doing, side=self.side) from error
+
+    @property
+    def _due_at(self) -> float:
+        """When the next report is to be sent."""
+        has_progress = self._confirmed > self._reported
+        return self._reported_at + (_PROGRESS_SECONDS if has_progress else REPORT_SECONDS)
+
+    @property
+    def _doing(self) -> str:
+        return f"reading slot {self.slot}"
+
+
+def start(
+    address: Address,
+    like: Connection,
+    purpose: str,
+    slot: str,
+    publications: Sequence[str],
+    *,
+    after: Lsn = NOWHERE,
+    with_messages: bool = False,
+    sender_timeout_seconds: int = SENDER_TIMEOUT_SECONDS,
+) -> Stream:
+    """Begin to read `slot`, through a new session to the server that `like` reached.
+
+    Transactions that end before `after`, or before what was confirmed earlier, are not sent.
+
+    Raises:
+        SlotLost: the slot is gone, or the server has removed what it needs.
+        ConnectionLost: another process reads it, or the server is gone.
+    """
+    settings = {"wal_sender_timeout": f"{sender_timeout_seconds}s"}
+    connection = connect(address, like, purpose, settings)
+    names = sql.SQL(",").join(map(sql.Identifier, publications)).as_string(connection)
+    options: list[sql.Composable] = [
+        sql.SQL("proto_version '1', publication_names {}").format(sql.Literal(names))
+    ]
+    if with_messages and like.info.server_version >= 140000:
+        options.append(sql.SQL("messages 'true'"))
+    command = sql.SQL("START_REPLICATION SLOT {} LOGICAL {} ({})").format(
+        sql.Identifier(slot), sql.SQL(text(after)), sql.SQL(", ").join(options)
+    )
+    try:
+        connection.execute(command)
+        found = Stream(connection, slot, side=address.side)
+    except psycopg.Error as error:
+        connection.close()
+        raise explain_slot(error, like, slot, side=address.side) from error
+    found.confirm(after)
+    return found
