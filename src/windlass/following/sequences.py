@@ -53,7 +53,7 @@ def sequence_problems(old: Session, new: Session, pairs: Pairs) -> Iterator[Prob
         read, set_ = here.get(name), there.get(to)
         if read is None or set_ is None:
             missing = name if read is None else to
-            yield Problem(str(missing), "is not there any more", "create the sequence again")
+            yield Problem(str(missing), "no longer exists", "create the sequence again")
         elif read.clauses != set_.clauses:
             yield Problem(
                 str(to),
