@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 
+import duckdb
 import pytest
 
 from load_targets import LoadTarget, target
@@ -20,6 +21,10 @@ TYPES: dict[str, tuple[str, str, Sequence[object]]] = {
                                              "2026-01-02 10:00:00", "2026-01-03 10:00:00"]),
     "integer": ("integer", "bigint", [8, 9, 9, 10]),
     "version": ("text", "varchar(10)", ["v1", "v2", "v2", "v3"]),
+    "number as text": ("text", "bigint", ["8", "9", "9", "10"]),
+    "time as text": ("text", "timestamp", ["2026-01-01T10:00:00", "2026-01-02T10:00:00",
+                                           "2026-01-02 10:00:00", "2026-01-02 10:00:01"]),
+    "text of a collation": ("text collate nocase", "varchar(10)", ["A", "B", "B", "a"]),
 }  # fmt: skip
 SPEC = """
 flow: load
@@ -88,3 +93,23 @@ def test_a_rollback_takes_the_watermark_back(target: LoadTarget) -> None:
     target.load("-f", "load.yaml").expect(0)
     target.windlass("rollback", target.newest_run(), "--yes").expect(0)
     assert target.counts("-f", "load.yaml") == {"read": 2, "inserted": 2}
+
+
+def test_a_text_that_stands_for_a_number_is_refused_where_the_source_compares_it_as_text(
+    target: LoadTarget,
+) -> None:
+    """Of '9' and '10' the source would take '9' for the later one, and never read '10'."""
+    target.run("create table events (id integer primary key, seen bigint)")
+    with closing(duckdb.connect(str(target.folder / "old.duckdb"))) as old:
+        old.execute("create table events (id integer primary key, seen varchar)")
+        old.execute("insert into events values (1, '9')")
+    spec = SPEC.replace("sqlite:", "duckdb:").replace("old.db", "old.duckdb")
+    target.file("load.yaml", spec.format(folder=target.folder))
+    (problem,) = target.load("-f", "load.yaml").expect(3).result["problems"]
+    assert "text in the source" in problem["message"] and "cast(seen as" in problem["hint"]
+
+
+def test_the_plan_names_a_watermark_that_is_compared_as_text(target: LoadTarget) -> None:
+    make(target, "version")
+    plan = target.windlass("plan", "-f", "load.yaml").expect(0).said
+    assert "the watermark seen is text, compared as bytes: v10 comes before v9" in plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from windlass.loading.checks import notices, table_problems
@@ -10,6 +10,7 @@ from windlass.loading.columns import Fitted, fit
 from windlass.loading.expectations import expectations_of
 from windlass.loading.words import contradictions, words_of
 from windlass.model.digest import digest
+from windlass.model.export import Kind
 from windlass.model.load import BadRules, Field, Identity, Load, Table, TableColumn
 from windlass.model.load_words import LoadWords
 from windlass.model.relation import Name
@@ -103,11 +104,19 @@ def make(
         mark=opened.mark,
         fitted=fitted,
         problems=tuple(dict.fromkeys(problems)),
-        notices=tuple(notices(words, known)),
+        notices=(*notices(words, known), *_of_texts(spec, known, opened.fields)),
         size_bytes=sum(max(one.size_bytes, 0) for one in opened.identities),
         allows_empty=spec.allow_empty,
         may_drift=spec.schema_ is LoadSchema.ADD,
     )
+
+
+def _of_texts(spec: OneLoad, table: Table, fields: Sequence[Field]) -> Iterator[str]:
+    """A watermark that is text on both sides."""
+    for one in fields:
+        is_text = one.name == spec.since and one.column and one.column.kind is Kind.TEXT
+        if is_text and (column := table.column(one.name)) and column.kind is Kind.TEXT:
+            yield f"the watermark {one.name} is text, compared as bytes: v10 comes before v9"
 
 
 def _no_table(name: Name, place: str) -> Problem:

@@ -9,6 +9,7 @@ from typing import Any, LiteralString, Protocol
 from psycopg import sql
 
 from windlass.engines.statements import each, names
+from windlass.model.export import Column
 from windlass.model.load import Field, Load, Table, TableColumn
 from windlass.model.relation import Name
 
@@ -33,7 +34,11 @@ class Dialect:
     field_type: Callable[[Load, Field], sql.Composable]  # as expressions find it
     compiles: Callable[[Session, str], str]  # why it does not accept a query; empty if it does
     indexes: bool  # whether it needs some, to look for rows by a key
+    undoes_singly: bool  # whether it checks references against rows that are deleted already
     by_position: Callable[[Session, Table], tuple[str, ...]]  # columns that tell all rows apart
+    exact_text: Callable[[sql.Composable], sql.Composable]  # a value, or what Python writes exactly
+    ordered: Callable[[sql.Composable, TableColumn, Column | None], sql.Composable]
+    # a value of the column as values of the given type are compared, or of the column's own
 
     def equal(self, one: str, other: str, columns: Iterable[str]) -> sql.Composable:
         """Equal in all of these columns, NULLs too."""

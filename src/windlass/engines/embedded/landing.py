@@ -20,6 +20,7 @@ from windlass.engines.embedded.failing import keep_failing
 from windlass.engines.embedded.file import File
 from windlass.engines.embedded.leaving import remove_staged
 from windlass.engines.embedded.making import add_columns, make_table
+from windlass.engines.embedded.marks import highest
 from windlass.engines.embedded.matching import Matching
 from windlass.engines.embedded.names import (
     done_inputs,
@@ -156,7 +157,8 @@ class FileLanding:
 
     def _applied(self, session: Session, run: str, load: Load) -> tuple[Counts, dict[str, Any]]:
         dialect = self._file.dialect
-        rows, refused, mark = _done(session, load)
+        rows, refused = _done(session, load)
+        mark = highest(session, dialect, load)
         if load.creates:
             make_table(session, dialect, load)
         add_columns(session, dialect, load)
@@ -242,22 +244,17 @@ def _places(session: Session) -> dict[int, str]:
     return dict(fetch(session, query))
 
 
-def _done(session: Session, load: Load) -> tuple[int, int, str]:
-    """Rows, refused records and the highest watermark of what is staged.
+def _done(session: Session, load: Load) -> tuple[int, int]:
+    """Rows and refused records of what is staged.
 
     Raises:
         CannotResume: not every input is.
     """
-    query = statement(
-        "select rows, refused, watermark from {done} order by number", done=done_inputs()
-    )
+    query = statement("select rows, refused from {done} order by number", done=done_inputs())
     found = fetch(session, query)
     if len(found) < len(load.inputs):
         raise CannotResume(
             f"{load.name}: {len(found)} of {len(load.inputs)} inputs are staged",
             hint="nothing was loaded; run the same command again",
         )
-    from windlass.engines.embedded.marks import highest
-
-    rows, refused, marks = zip(*found, strict=True) if found else ((), (), ())
-    return sum(rows), sum(refused), highest(load, [one for one in marks if one])
+    return sum(rows for rows, _ in found), sum(refused for _, refused in found)

@@ -1,44 +1,55 @@
-"""Watermarks of what is loaded, as exact text of the source's type. Pure."""
+"""The watermark of what is staged: the highest value, as exact text.
+
+Values are compared by the type that the source declares, a text by that of the column that it goes
+into, and as bytes if that is text as well: so the source compares them, too
+(`windlass.flows.load.since`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from windlass.model.export import NUMBERS, Kind
-from windlass.model.load import Load
+from windlass.engines.embedded.dialect import Dialect, Session, fetch
+from windlass.engines.embedded.names import staged_rows
+from windlass.engines.embedded.shape import column_of
+from windlass.engines.statements import names, statement
+from windlass.model.export import Column, Kind
+from windlass.model.load import Load, TableColumn
 
 
-def kind_of_mark(load: Load) -> Kind | None:
-    """The watermark's kind: its own, or that of the column that it goes into."""
-    for one in load.fields:
-        if one.name == load.watermark and one.column:
-            return one.column.kind
-    for given in load.assigned:
-        if given.field == load.watermark and not given.sql and not given.mask:
-            column = load.table.column(given.column)
-            return column.kind if column else None
+def column_of_mark(load: Load) -> TableColumn | None:
+    """The column that takes the watermark as it is."""
+    for one in load.assigned:
+        if one.field == load.watermark and not one.sql and not one.mask:
+            return column_of(load, one.column)
     return None
 
 
-def highest(load: Load, texts: Sequence[str]) -> str:
-    """The highest of several; empty if there is none."""
-    number = kind_of_mark(load) in NUMBERS
-    if number:
-        return max(texts, key=Decimal, default="")
-    return max(texts, default="")
+def declared(load: Load) -> Column | None:
+    """The source's own type of the watermark, if that is more than text."""
+    for one in load.fields:
+        if one.name == load.watermark and one.column and one.column.kind is not Kind.TEXT:
+            return one.column
+    return None
 
 
-def mark_of(load: Load, so_far: str, values: Iterable[Any]) -> str:
-    """The highest of a batch, and of what was before."""
-    texts = [mark_text(one) for one in values if one is not None]
-    return highest(load, [one for one in (so_far, *texts) if one])
+def highest(session: Session, dialect: Dialect, load: Load) -> str:
+    """Of the staged rows; empty if none has a value."""
+    column = column_of_mark(load) if load.watermark else None
+    if column is None:
+        return ""
+    value = names(column.name)
+    query = statement(
+        "select {text} from {staged} where {value} is not null order by {order} desc limit 1",
+        text=dialect.exact_text(value), staged=staged_rows(), value=value,
+        order=dialect.ordered(value, column, declared(load)),
+    )  # fmt: skip
+    return next((_written(value) for (value,) in fetch(session, query)), "")
 
 
-def mark_text(value: Any) -> str:
-    """Exact, and such that texts of one type sort as the values do, but for numbers."""
+def _written(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="microseconds")
     if isinstance(value, date | time):

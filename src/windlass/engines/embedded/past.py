@@ -44,8 +44,9 @@ class Undos:
         return Foreseen(_summary(loads), written, blocked)
 
     def undo(self, run: str, others: Others) -> Undone:
-        """The rows in one transaction, and then, as not every engine can do both in one, what the
-        run added to tables; a command that comes after a kill does the rest."""
+        """The rows in one transaction, if the engine can undo related tables in one, else those of
+        each load, the last first; and then, as not every engine can do both in one, what the run
+        added to tables. A command that comes after a kill does the rest."""
         stayed: list[str] = []
         with self._file.writing(f"undoing run {run}") as session:
             found = self._found(session, run)
@@ -56,7 +57,15 @@ class Undos:
             loads = self._made(found)
             if blocked := self._blocked(session, loads):
                 raise Refused(blocked)
-            stayed += self._undo_rows(session, run, loads, others)
+            if others is Others.REFUSE:
+                self._refuse_written(session, loads)
+            at_once = 1 if self._file.dialect.undoes_singly else len(loads)
+            stayed += self._undo_rows(session, run, loads[:at_once], others)
+        for one in loads[at_once:]:
+            with self._file.writing(f"undoing run {run}") as session:
+                if others is Others.REFUSE:
+                    self._refuse_written(session, [one])
+                stayed += self._undo_rows(session, run, [one], others)
         stayed += self._undo_tables(run, [Made.of(item, note) for item, note in _applied(found)])
         return Undone(f"run {run} is rolled back: {_done(loads)}", tuple(stayed))
 
@@ -92,16 +101,21 @@ class Undos:
     def _undo_rows(
         self, session: Session, run: str, loads: Sequence[Made], others: Others
     ) -> list[str]:
-        undoings = [self._undoing(session, made) for made in loads]
-        if others is Others.REFUSE:
-            written = [one for undoing in undoings for one in undoing.changed_by_others()]
-            if written:
-                raise Refused(written)
         stayed: list[str] = []
-        for undoing in undoings:
-            stayed += undoing.undo(others)
-            self._books.add_line(session, run, UNDOING, undoing.made.load, {})
+        for made in loads:
+            stayed += self._undoing(session, made).undo(others)
+            self._books.add_line(session, run, UNDOING, made.load, {})
         return stayed
+
+    def _refuse_written(self, session: Session, loads: Sequence[Made]) -> None:
+        """Raises:
+        Refused: others have changed rows since.
+        """
+        written = [
+            one for made in loads for one in self._undoing(session, made).changed_by_others()
+        ]
+        if written:
+            raise Refused(written)
 
     def _undo_tables(self, run: str, loads: Sequence[Made]) -> list[str]:
         stayed: list[str] = []

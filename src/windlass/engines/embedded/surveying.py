@@ -12,7 +12,7 @@ from windlass.engines.embedded.arriving import last_by_column, user_sql
 from windlass.engines.embedded.books import Books
 from windlass.engines.embedded.dialect import Session
 from windlass.engines.embedded.file import File
-from windlass.engines.embedded.marks import kind_of_mark
+from windlass.engines.embedded.marks import column_of_mark
 from windlass.engines.embedded.names import RESERVED, name_of, table_of
 from windlass.engines.embedded.shape import all_columns, assigned, matching_key
 from windlass.engines.paths import cannot_make
@@ -113,8 +113,8 @@ class _Survey:
             yield self._problem(
                 f"the last row by {words.last_by} is not known: no column takes this field as it is"
             )
-        if load.watermark and kind_of_mark(load) is None:
-            yield self._problem(f"watermark {load.watermark}: the type of this field is not known")
+        if load.watermark and column_of_mark(load) is None:
+            yield self._problem(f"watermark {load.watermark}: no column takes this field as it is")
         if (words.history or words.missing is Missing.MARK) and not matching_key(load):
             yield self._problem("rows that are closed or marked need a key")
 

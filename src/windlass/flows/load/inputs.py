@@ -9,7 +9,7 @@ from windlass.engines.landing import Input, Landing
 from windlass.errors import BadRecord, BadSpec, Refused, WindlassError
 from windlass.flows.load.fetched import Fetched
 from windlass.flows.load.functions import Called
-from windlass.flows.load.since import from_watermark
+from windlass.flows.load.since import CannotCompare, from_watermark, order_of
 from windlass.loading.made import Opened
 from windlass.loading.words import words_of
 from windlass.model.export import NUMBERS
@@ -61,12 +61,26 @@ def _opened(
     found = open_inputs(given, folder, is_stopped=fetched.is_stopped)
     if not (one.since and isinstance(given, QueryFrom)):
         return found
+    source = next((it.column for it in found[0].fields if it.name == one.since), None)
+    column = table.column(_column_of(one, one.since))
+    try:
+        order = order_of(given, source, column, one.overlap_seconds)
+    except CannotCompare as error:
+        raise Refused([Problem(one.into, str(error), error.hint)]) from error
     places = tuple(it.place for it in found)
     load = Load(table, words_of(one), (), (), watermark=one.since, inputs=places)
     last = target.watermark(load)
     if not last:
         return found
-    return open_inputs(from_watermark(given, one.since, last, one.overlap_seconds))
+    return open_inputs(from_watermark(given, one.since, last, one.overlap_seconds, order))
+
+
+def _column_of(one: OneLoad, field: str) -> str:
+    """The column that a field goes into."""
+    if (rule := one.columns.get(field)) and rule.to:
+        return rule.to
+    from_it = (name for name, rule in one.columns.items() if rule.from_ == field and not rule.mask)
+    return next(from_it, field)
 
 
 def is_remote(given: From) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from windlass.engines.landing import APPLIED, Landing, LoadRun
 from windlass.loading.made import LoadPlan
-from windlass.model.outcome import UNFINISHED, StartedBy, State
+from windlass.model.outcome import UNDOING, UNFINISHED, StartedBy, State
 from windlass.model.report import Problem
 from windlass.model.wording import word
 
@@ -75,10 +75,10 @@ def loaded_by(plan: LoadPlan, runs: Iterable[LoadRun], target: Landing) -> str:
 
 
 def _is_applied(run: LoadRun, name: str, target: Landing) -> bool:
-    if run.state is State.DONE:
-        return True
     found = target.read(run.run)
-    return found is not None and name in found.lines.get(APPLIED, {})
+    if found is None or name in found.lines.get(UNDOING, {}):  # a rollback was killed
+        return False
+    return run.state is State.DONE or name in found.lines.get(APPLIED, {})
 
 
 def drift_of(plans: Iterable[LoadPlan], runs: Sequence[LoadRun]) -> Iterator[Problem]:

@@ -1,7 +1,9 @@
-"""Where reading begins in a source whose rows have a watermark. Pure.
+"""Where reading begins in a source whose rows have a watermark, and which watermarks it cannot
+compare. Pure.
 
 Rather some rows twice than one not at all: what is read again has the same key. Rows without a
-watermark are always read, and stop the load (`windlass.loading.expectations`).
+watermark are always read, and stop the load (`windlass.loading.expectations`). Texts are compared
+as bytes, on both sides, whatever the collation of their columns.
 """
 
 from __future__ import annotations
@@ -10,21 +12,70 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 
 from windlass.engines.registry import engine_of
 from windlass.loading.columns import literal
+from windlass.model.export import NUMBERS, Column, Kind
 from windlass.model.inputs import QueryFrom
+from windlass.model.load import TableColumn
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_MOMENTS = (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.INSTANT)
 
 
-def from_watermark(given: QueryFrom, column: str, last: str, overlap_seconds: float) -> QueryFrom:
+class Order(Enum):
+    """By which the source compares a watermark."""
+
+    OWN = "own"  # its type's
+    BYTES = "bytes"  # of a text
+    NUMBERS = "numbers"  # that texts stand for; in SQLite, whose columns have no types
+    MOMENTS = "moments"  # the same
+
+
+class CannotCompare(ValueError):
+    """The source would not find later rows. `hint` is what to do about it."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def order_of(
+    given: QueryFrom, field: Column | None, column: TableColumn | None, overlap_seconds: float
+) -> Order:
+    """How a source compares a field that goes into a column, which is None if it is created.
+
+    Raises:
+        CannotCompare: the texts of the field have another order than the values of the column.
+    """
+    if field is None or field.kind is not Kind.TEXT or field.is_list:
+        return Order.OWN
+    kind = column.kind if column else Kind.TEXT
+    if kind in NUMBERS or kind in _MOMENTS:
+        if _is_sqlite(given):
+            return Order.NUMBERS if kind in NUMBERS else Order.MOMENTS
+        assert column is not None
+        raise CannotCompare(
+            f"the watermark {field.name} is text in the source, which would compare it as text, and"
+            f" {column.type} in the table: as a text, 10 comes before 9",
+            f"read a query in which it is a {column.type}: select ..., cast({field.name} as ...)",
+        )
+    if overlap_seconds:
+        raise CannotCompare(
+            f"the watermark {field.name} is text: no seconds can be taken off it",
+            "read a query in which it is a timestamp, or leave out overlap-seconds",
+        )
+    return Order.BYTES
+
+
+def from_watermark(
+    given: QueryFrom, column: str, last: str, overlap_seconds: float, order: Order = Order.OWN
+) -> QueryFrom:
     """The rows from the last value on, that value included; `overlap_seconds` before it."""
     quoted = '"' + column.replace('"', '""') + '"'
     since = earlier(last, overlap_seconds)
-    is_sqlite = engine_of(given.source, "source").schemes[0] == "sqlite"
-    later = _in_sqlite(quoted, since) if is_sqlite else f"{quoted} >= {literal(since)}"
-    condition = f"({later} or {quoted} is null)"
+    condition = f"({_later(given, quoted, since, order)} or {quoted} is null)"
     if given.relation:
         where = f"({given.where}) and {condition}" if given.where else condition
         return replace(given, where=where)
@@ -33,17 +84,30 @@ def from_watermark(given: QueryFrom, column: str, last: str, overlap_seconds: fl
     return replace(given, query="".join(parts))
 
 
-def _in_sqlite(quoted: str, since: str) -> str:
-    """SQLite compares times as text, however they are written, and any number is less than any
-    text."""
-    if _NUMBER.fullmatch(since):
-        return f"{quoted} >= {since}"
-    text = f"{quoted} >= {literal(since)}"
+def _is_sqlite(given: QueryFrom) -> bool:
+    return engine_of(given.source, "source").schemes[0] == "sqlite"
+
+
+def _later(given: QueryFrom, quoted: str, since: str, order: Order) -> str:
+    match order:
+        case Order.BYTES:
+            bytes_ = "binary" if _is_sqlite(given) else '"C"'
+            return f"{quoted} collate {bytes_} >= {literal(since)}"
+        case Order.NUMBERS:  # what is no number is read, and refused by the table
+            return f"cast({quoted} as numeric) >= {since} or {quoted} glob '*[^0-9.+-]*'"
+        case Order.MOMENTS:  # and what is no time to SQLite
+            return _later_moment(quoted, since)
+    is_number = _is_sqlite(given) and _NUMBER.fullmatch(since)
+    return f"{quoted} >= {since if is_number else literal(since)}"
+
+
+def _later_moment(quoted: str, since: str) -> str:
+    """However its text is written."""
     try:
         moment = datetime.fromisoformat(since).isoformat(sep=" ")
     except ValueError:
-        return text
-    return f"({text} or datetime({quoted}) >= datetime({literal(moment)}))"
+        return f"{quoted} >= {literal(since)}"
+    return f"datetime({quoted}) >= datetime({literal(moment)}) or datetime({quoted}) is null"
 
 
 def earlier(last: str, overlap_seconds: float) -> str:

@@ -27,7 +27,7 @@ from windlass.engines.paths import path_alone
 from windlass.engines.statements import names, statement, verbatim
 from windlass.engines.stopping import Stops
 from windlass.errors import BadSpec, WindlassError
-from windlass.model.export import NUMBERS, Kind
+from windlass.model.export import NUMBERS, Column, Kind
 from windlass.model.load import Field, Load, Staged, Table, TableColumn
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -151,8 +151,21 @@ def _compiles(session: Session, query: str) -> str:
     return ""
 
 
+def _ordered(value: sql.Composable, column: TableColumn, given: Column | None) -> sql.Composable:
+    if column.kind is not Kind.TEXT:
+        return value
+    if given is None or given.kind is Kind.NESTED:
+        return sql.SQL('{} collate "C"').format(value)
+    return sql.SQL("cast({} as {})").format(value, verbatim(type_of(given)))
+
+
+def _exact_text(value: sql.Composable) -> sql.Composable:
+    return sql.SQL("cast({} as varchar)").format(value)
+
+
 DIALECT = Dialect(
     same="{} is not distinct from {}", other="{} is distinct from {}", columns=columns,
     given=_given, typed=_typed, own_sql=_own, type_text=verbatim, field_type=_field_type,
-    compiles=_compiles, indexes=False, by_position=positions,
+    compiles=_compiles, indexes=False, undoes_singly=True, by_position=positions,
+    exact_text=_exact_text, ordered=_ordered,
 )  # fmt: skip

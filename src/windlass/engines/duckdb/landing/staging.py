@@ -14,7 +14,6 @@ from psycopg import sql
 from windlass.engines.duckdb.landing.catalog import column
 from windlass.engines.duckdb.landing.values import Converted, from_text, from_value, not_null
 from windlass.engines.embedded.arriving import user_sql
-from windlass.engines.embedded.marks import mark_of
 from windlass.engines.embedded.names import (
     INPUT,
     NUMBER,
@@ -68,7 +67,7 @@ def prepare(session: Any, load: Load) -> None:
     session.execute(
         statement(
             "create table if not exists {done} (number integer primary key, place varchar,"
-            " rows bigint, refused bigint, watermark varchar)", done=done_inputs(),
+            " rows bigint, refused bigint)", done=done_inputs(),
         )
     )  # fmt: skip
 
@@ -91,7 +90,6 @@ class Filling:
     stops: Stops
     record: int = 0  # the last one that was read
     rows: int = 0
-    mark: str = ""
     refusing: Refusing = field(init=False)
 
     def fill(self) -> Staged:
@@ -108,8 +106,8 @@ class Filling:
                 break
         self.refusing.check()
         self.session.execute(
-            statement("insert into {done} values (?, ?, ?, ?, ?)", done=done_inputs()),
-            [self.number, self.source.place, self.rows, self.refusing.rows, self.mark],
+            statement("insert into {done} values (?, ?, ?, ?)", done=done_inputs()),
+            [self.number, self.source.place, self.rows, self.refusing.rows],
         )
         return Staged(self.rows, self.refusing.rows, tuple(self.refusing.shown))
 
@@ -133,9 +131,6 @@ class Filling:
 
         first = self.record + 1
         self.record += table.num_rows
-        if self.load.watermark:
-            column_ = table.column(self.load.watermark)
-            self.mark = mark_of(self.load, self.mark, column_.to_pylist())
         numbered = table.append_column(
             RECORD, pa.array(range(first, first + table.num_rows), pa.int64())
         )

@@ -9,7 +9,7 @@ in a type that keeps the value, and looked at there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from psycopg import sql
 
@@ -99,24 +99,11 @@ def _staged(
     if is_hashed or len(types) > 1:
         return StagedColumn(of.name, name, "text", checks=_absent(columns))
     if columns:
-        made = _as_column(of, name, columns[0], _absent(columns))
-        return _kept_as_text(made) if _is_text_mark(load, of) else made
+        return _as_column(of, name, columns[0], _absent(columns))
     if of.column is None and (same := known.get(of.name)):
         return _as_column(of, name, same, ())
     kind = of.column.kind if of.column and not of.column.is_list else None
     return StagedColumn(of.name, name, _OF_KINDS.get(kind, "text") if kind else "text")
-
-
-def _is_text_mark(load: Load, of: Field) -> bool:
-    """Whether it is a watermark whose texts the source compares as texts."""
-    return of.name == load.watermark and of.column is None
-
-
-def _kept_as_text(made: StagedColumn) -> StagedColumn:
-    if made.type == "text":
-        return made
-    checks = tuple(_cast_first(one, made.type) for one in made.checks)
-    return replace(made, type="text", cast=made.type, checks=checks)
 
 
 def _absent(columns: Sequence[Column]) -> tuple[Check, ...]:
@@ -202,6 +189,25 @@ def _lost_digits(column: Column, precision: int, scale: int) -> list[Check]:
             (sql.Literal(f"1e{precision - scale}"),),
         ),
     ]
+
+
+def ordered_mark(load: Load, staging: Staging) -> sql.Composable:
+    """The watermark in a staging table: of the type that the source declares; a text of that of the
+    column it goes into, and compared as bytes if that is text as well."""
+    staged = staging.by_field[load.watermark]
+    own = next(
+        (one.column for one in load.fields if one.name == load.watermark and one.column), None
+    )
+    column = next(
+        column
+        for one, column in zip(load.assigned, staging.given, strict=True)
+        if one.field == load.watermark and not one.sql and not one.mask
+    )
+    if not column.collation:
+        return sql.SQL("{}::{}").format(staged.value, column.cast)
+    if own is not None and own.kind in _OF_KINDS and not own.is_list and own.kind is not Kind.TEXT:
+        return sql.SQL("{}::text::{}").format(staged.value, sql.SQL(_OF_KINDS[own.kind]))
+    return sql.SQL('{}::text collate "C"').format(staged.value)
 
 
 def hashed(value: sql.Composable) -> sql.Composed:

@@ -32,7 +32,7 @@ from windlass.engines.postgres.landing.rows import (
     staged_inputs,
 )
 from windlass.engines.postgres.landing.sessions import Sessions
-from windlass.engines.postgres.landing.staged_columns import Staging, plan_staged
+from windlass.engines.postgres.landing.staged_columns import Staging, ordered_mark, plan_staged
 from windlass.engines.postgres.landing.staging import Misfit, stage_texts, stage_typed
 from windlass.engines.postgres.session import Connection
 from windlass.errors import RunLost, WindlassError
@@ -265,28 +265,19 @@ class LoadWork:
         }
 
     def _watermark(self, rows: Rows) -> str:
-        """The highest value of the field, as its type writes it."""
+        """The highest that was staged, as its type writes it."""
         if not self.load.watermark:
             return ""
-        staging = self._staging()
-        column = staging.by_field[self.load.watermark]
-        is_text = any(one.name == column.field and not one.column for one in self.load.fields)
-        as_text = sql.SQL('{}::text collate "C"').format(column.identifier)
-        value = as_text if is_text else column.value  # as the source compares it
-        found = []
-        for one in rows.inputs:
-            query = sql.SQL("select pg_catalog.max({})::text from {}").format(
-                value, names.identifier(one.table)
-            )
-            row = self.connection.execute(query).fetchone()
-            found += [str(row[0])] if row and row[0] is not None else []
-        if len(found) < 2 or is_text:
-            return max(found, default="")
-        type_ = sql.SQL(column.valid_for)
-        highest = sql.SQL(
-            "select pg_catalog.max(one::{})::text from pg_catalog.unnest({}::text[]) one"
-        )
-        row = self.connection.execute(highest.format(type_, sql.Literal(found))).fetchone()
+        value = ordered_mark(self.load, self._staging())
+        parts = [
+            sql.SQL("select {} as mark from {}").format(value, names.identifier(one.table))
+            for one in rows.inputs
+        ]
+        query = sql.SQL(
+            "select marks.mark::text from ({}) marks where marks.mark is not null"
+            " order by marks.mark desc limit 1"
+        ).format(sql.SQL(" union all ").join(parts))
+        row = self.connection.execute(query).fetchone()
         return str(row[0]) if row else ""
 
     def _create(self, rows: Rows) -> None:

@@ -24,7 +24,7 @@ from windlass.engines.sqlite.landing.staging import Filling, find_done, prepare
 from windlass.engines.sqlite.landing.values import Unfit, converter
 from windlass.engines.statements import names
 from windlass.errors import WindlassError
-from windlass.model.export import NUMBERS
+from windlass.model.export import NUMBERS, Column, Kind
 from windlass.model.load import Field, Load, Staged, Table, TableColumn
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -137,8 +137,22 @@ def _positions(session: Any, table: Table) -> tuple[str, ...]:
     return positions(session, table.name)
 
 
+def _ordered(value: sql.Composable, column: TableColumn, given: Column | None) -> sql.Composable:
+    if column.kind is not Kind.TEXT:
+        return value
+    if given is not None and given.kind in NUMBERS:
+        return sql.SQL("cast({} as numeric)").format(value)
+    return sql.SQL("{} collate binary").format(value)
+
+
+def _exact_text(value: sql.Composable) -> sql.Composable:
+    """As it is: SQLite writes 15 digits of a number, Python all."""
+    return value
+
+
 DIALECT = Dialect(
     same="{} is {}", other="{} is not {}", columns=columns, given=_given,
     typed=_typed, own_sql=strictly_named, type_text=_type, field_type=_field_type,
-    compiles=_compiles, indexes=True, by_position=_positions,
+    compiles=_compiles, indexes=True, undoes_singly=False, by_position=_positions,
+    exact_text=_exact_text, ordered=_ordered,
 )  # fmt: skip

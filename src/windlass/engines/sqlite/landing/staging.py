@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from windlass.engines.embedded.arriving import user_sql
-from windlass.engines.embedded.marks import mark_of
 from windlass.engines.embedded.names import (
     INPUT,
     NUMBER,
@@ -75,7 +74,7 @@ def prepare(session: sqlite3.Connection, load: Load) -> None:
     session.execute(
         statement(
             "create table if not exists {done} (number integer primary key, place text,"
-            " rows integer, refused integer, watermark text)", done=done_inputs(),
+            " rows integer, refused integer)", done=done_inputs(),
         )
     )  # fmt: skip
 
@@ -112,7 +111,6 @@ class Filling:
     stops: Stops
     record: int = 0  # the last one that was read
     rows: int = 0
-    mark: str = ""
     refusing: Refusing = field(init=False)
 
     def fill(self) -> Staged:
@@ -134,8 +132,8 @@ class Filling:
                 break
         self.refusing.check()
         self.session.execute(
-            statement("insert into {done} values (?, ?, ?, ?, ?)", done=done_inputs()),
-            (self.number, self.source.place, self.rows, self.refusing.rows, self.mark),
+            statement("insert into {done} values (?, ?, ?, ?)", done=done_inputs()),
+            (self.number, self.source.place, self.rows, self.refusing.rows),
         )
         return Staged(self.rows, self.refusing.rows, tuple(self.refusing.shown))
 
@@ -172,9 +170,6 @@ class Filling:
         first, count = self.record + 1, batch.num_rows
         self.record += count
         fields = Fields(batch)
-        if self.load.watermark:
-            values = batch.column(self.load.watermark).to_pylist()
-            self.mark = mark_of(self.load, self.mark, values)
         faults: Faults = {}
         computed = self._computed(fields, first, count, faults) if self._has_sql else {}
         columns = []
