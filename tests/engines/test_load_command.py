@@ -122,6 +122,63 @@ def test_up_to_so_many_bad_records_are_put_aside_with_their_reason(target: LoadT
     assert target.orders()[3:] == ["4 40 d"]
 
 
+RAGGED = """id,total,note
+4,40,"d
+e"
+5,50
+6,60,2" pipe
+7,x,f
+8,80,"g" h
+9,90,i,j
+10,100,k
+"""
+
+
+@pytest.mark.parametrize("dialect", [(), ("--csv", "comment=#")])  # read in blocks, and by rows
+def test_records_that_are_none_are_put_aside_with_their_lines(
+    target: LoadTarget, dialect: tuple[str, ...]
+) -> None:
+    words = (
+        target.file("orders.csv", RAGGED),
+        *("--into", "orders", "--load", "merge", "--key", "id", *dialect),
+    )
+    target.load(*words, "--max-bad", "4").expect(3)
+    assert target.orders() == BEFORE
+    ran = target.load(*words, "--max-bad", "5").expect(0).result
+    assert (ran["counts"]["read"], ran["counts"]["refused"]) == (7, 5)
+    said = "\n".join(ran["notices"])
+    for line, why in (
+        (4, "2 values, expected 3"),
+        (5, "a quote inside of a value that is not quoted"),
+        (7, "something follows a closing quote"),
+        (8, "4 values, expected 3"),
+    ):
+        assert f"orders.csv: line {line}: {why}" in said
+    assert "orders.csv: line 6, column total" in said
+    assert target.orders()[3:] == ["4 40 d\ne", "10 100 k"]
+    assert [row[0] for row in target.refused() if row[1] == 5] == ['"6,60,2\\" pipe"']
+
+
+def test_lines_that_are_not_json_are_put_aside(target: LoadTarget) -> None:
+    lines = ['{"id": 4, "total": 40}', '{"id": 5', "[1]", '{"id": 6, "total": 60}']
+    words = (
+        target.file("orders.jsonl", "\n".join(lines)),
+        *("--into", "orders", "--load", "merge", "--key", "id"),
+    )
+    target.load(*words, "--max-bad", "1").expect(3)
+    ran = target.load(*words, "--max-bad", "2").expect(0).result
+    assert (ran["counts"]["inserted"], ran["counts"]["refused"]) == (2, 2)
+    assert any("orders.jsonl: line 3: not an object" in one for one in ran["notices"])
+    assert [row[0] for row in target.refused()] == ['"{\\"id\\": 5"', '"[1]"']
+
+
+def test_a_quote_that_is_never_closed_is_not_put_aside(target: LoadTarget) -> None:
+    """All of the rest would be."""
+    file = target.file("orders.csv", 'id,total,note\n4,40,"d\n5,50,e\n')
+    words = (file, "--into", "orders", "--load", "append", "--max-bad", "9")
+    assert "line 2: a quote is not closed" in target.load(*words).expect(3).said
+
+
 def test_rows_with_one_key_are_refused_or_the_last_is_taken(target: LoadTarget) -> None:
     words = (
         target.file("orders.csv", "id,total,note\n4,40,d\n4,41,e\n"),

@@ -3,9 +3,13 @@ the load or is set aside; none becomes another value."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from landings import Loads, Record, Records, load_of, words
@@ -162,6 +166,29 @@ def test_what_may_be_set_aside_is_of_all_inputs_together(loads: Loads) -> None:
         loads.run("public.kept", words("append"), *sources, bad=BadRules(most=2))
     counts = loads.run("public.kept", words("append"), *sources, bad=BadRules(most=3)).counts
     assert (counts.inserted, counts.refused) == (3, 3)
+
+
+def test_inputs_that_are_staged_side_by_side_set_aside_no_more_together(loads: Loads) -> None:
+    """Neither finds the other's in the journal when it begins."""
+    begun = threading.Barrier(2, timeout=60)
+
+    class Beside(Records):
+        def batches(self) -> Iterator[pa.RecordBatch]:
+            yield from super().batches()
+            if begun.n_waiting or not begun.broken:
+                with suppress(threading.BrokenBarrierError):
+                    begun.wait()
+                begun.abort()  # the second reading, as texts, waits for nobody
+
+    sources = [Beside(("id", "name"), [("x", "a"), ("1", "b")], place=at) for at in "ab"]
+    load = load_of(loads.table("public.kept"), words("append"), sources[0], bad=BadRules(most=1))
+    load = replace(load, inputs=("a", "b"))
+    run = loads.begin()
+    with ThreadPoolExecutor(2) as pool:
+        staged = [pool.submit(loads.landing.stage, run, load, at, sources[at]) for at in range(2)]
+        failures = [one.exception() for one in staged]
+    (failure,) = [one for one in failures if one is not None]
+    assert isinstance(failure, BadRecord) and "max-bad=2" in failure.hint
 
 
 def test_one_bad_row_too_many_stops_and_all_of_them_are_named(loads: Loads) -> None:

@@ -72,6 +72,15 @@ class LoadTarget:
         found = self.load(*words).expect(0).result["counts"]
         return {name: number for name, number in found.items() if number}
 
+    def refused(self) -> Rows:
+        """Records that the newest run has put aside, as JSON, with their lines."""
+        if self.database:
+            (table,) = self.database.rows(
+                "select relname from pg_class where relname ~ '^refused_' order by oid desc limit 1"
+            )[0]
+            return self.rows(f'select fields::text, line from windlass."{table}" order by record')
+        return self.rows("select fields, line from _windlass_refused order by record")
+
     def newest_run(self) -> str:
         name: str = self.windlass("status", "--json").expect(0).result["runs"][0]["run"]
         return name

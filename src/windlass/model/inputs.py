@@ -80,6 +80,7 @@ class FilesFrom:
     json: Json = Json()
     excel: Excel = Excel()
     unlimited: bool = False  # decompress without a limit
+    most_bad: int = 0  # records of a file that may be none
     store_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may be secret
 
 

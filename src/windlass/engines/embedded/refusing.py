@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from windlass.engines.aside import Aside, Unreadable
 from windlass.engines.embedded.dialect import Session, number
 from windlass.engines.embedded.names import REFUSED, bad_rows, done_inputs
 from windlass.engines.landing import Input, ways_with_bad_records
@@ -37,8 +38,12 @@ class Refusing:
     source: Input
     rows: int = 0  # that were set aside
     shown: list[BadValue] = field(default_factory=list)
+    aside: Aside = field(init=False)  # records that are none, which are not among the rows
     _before: int = 0  # in other inputs
     _some_empty: bool = False  # of the bad values
+
+    def __post_init__(self) -> None:
+        self.aside = Aside(self.load.bad.most)
 
     def begin(self) -> None:
         query = statement("select coalesce(sum(refused), 0) from {done}", done=done_inputs())
@@ -54,9 +59,14 @@ class Refusing:
         return self.rows + self._before > self.load.bad.most
 
     def check(self) -> None:
-        """Raises:
-        BadRecord: more records are bad than may be.
+        """The last of what stages an input: others may have been staged beside it.
+
+        Raises:
+            BadRecord: more records are bad than may be.
         """
+        for one in self.aside.found:
+            self._add_unreadable(one)
+        self.begin()
         if not self._too_many:
             return
         ways = ways_with_bad_records(self.rows + self._before, some_empty=self._some_empty)
@@ -64,6 +74,18 @@ class Refusing:
         if self.is_over:  # and the rest was not read
             hint = "nothing was loaded; correct the input"
         raise BadRecord(self.shown[:MOST_SHOWN], hint=hint)
+
+    def _add_unreadable(self, one: Unreadable) -> None:
+        self.rows += 1
+        self.shown = sorted([*self.shown, one.bad], key=lambda bad: bad.record)[:MOST_SHOWN]
+        self._keep(one.bad.record, one.bad.line, Fault("", one.bad.reason), one.text)
+
+    def _keep(self, record: int, line: int, fault: Fault, fields: object) -> None:
+        if not self._too_many:
+            self.session.execute(
+                statement("insert into {bad} values (?, ?, ?, ?, ?, ?)", bad=bad_rows()),
+                [self.number, record, line, fault.field, fault.reason, _json(fields)],
+            )
 
     def add(self, record: int, faults: Sequence[Fault], row: Mapping[str, Any]) -> None:
         """One record, with its fields as text."""
@@ -77,14 +99,10 @@ class Refusing:
                 self.shown.append(
                     BadValue(self.source.place, record, one.reason, line, one.field, value)
                 )
-            if not self._too_many:
-                self.session.execute(
-                    statement("insert into {bad} values (?, ?, ?, ?, ?, ?)", bad=bad_rows()),
-                    [self.number, record, line, one.field, one.reason, _json(row)],
-                )
+            self._keep(record, line, one, row)
 
 
-def _json(row: Mapping[str, Any]) -> str:
+def _json(row: object) -> str:
     return json.dumps(row, ensure_ascii=False, default=_text)
 
 

@@ -41,7 +41,7 @@ def rows_of(blocks: Iterable[bytes], dialect: Dialect) -> Iterator[Rows]:
         if size < wanted:
             continue
         rest = b"".join(pieces)
-        rows = _whole(rest, dialect)
+        rows = whole(rest, dialect)
         if rows is not None:
             yield rows
             rest, wanted = rest[len(rows.data) :], 0
@@ -54,7 +54,7 @@ def rows_of(blocks: Iterable[bytes], dialect: Dialect) -> Iterator[Rows]:
     rest = b"".join(pieces)
     if rest:
         rest += b"" if rest.endswith(b"\n") else b"\n"
-        rows = _whole(rest, dialect)
+        rows = whole(rest, dialect)
         if rows is not None:
             yield rows
             rest = rest[len(rows.data) :]
@@ -62,7 +62,7 @@ def rows_of(blocks: Iterable[bytes], dialect: Dialect) -> Iterator[Rows]:
             yield _unfinished(rest)
 
 
-def _whole(data: bytes, dialect: Dialect) -> Rows | None:
+def whole(data: bytes, dialect: Dialect) -> Rows | None:
     """The rows that are complete; None if none is."""
     array = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(array == LF)

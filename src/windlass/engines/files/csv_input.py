@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
@@ -18,8 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from windlass.engines.aside import Aside
 from windlass.engines.files.csv_blocks import MOST_RECORD_BYTES, Rows, is_right, returns, rows_of
 from windlass.engines.files.csv_dialect import dialect_of
+from windlass.engines.files.csv_sifting import Endless, Sifted, Sifting, Take
 from windlass.engines.files.csv_tokens import Malformed, Tokens, Values
 from windlass.engines.files.lines import Block as Numbered
 from windlass.engines.files.lines import Lines
@@ -45,6 +48,17 @@ class Start:
     bytes: int  # of the header's row
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of any dialect. A comment has no values. What is wrong with it is the `reason`, and its
+    text is None if it has no end."""
+
+    values: Values | None
+    line: int
+    reason: str
+    text: str | None
+
+
 class CsvInput:
     """See `windlass.engines.landing.Input`."""
 
@@ -60,7 +74,14 @@ class CsvInput:
         self.place = stored.place
         self._start = self._read_start()
         self._lines = Lines(self._numbered)
+        self._aside: Aside | None = None
         self.fields: Sequence[Field] = [Field(name) for name in self._start.names]
+
+    def setting_aside(self, aside: Aside) -> CsvInput:
+        """See `windlass.engines.aside`."""
+        made = copy(self)
+        made._aside = aside
+        return made
 
     @cached_property
     def identity(self) -> Identity:
@@ -97,10 +118,10 @@ class CsvInput:
 
     def _numbered(self) -> Iterator[Numbered]:
         if self._dialect.is_simple:
-            for rows, first, line in self._blocks():
-                yield first, len(rows.ends), partial(_line_in, rows, first, line)
+            for one in self._sifted(_ignore):
+                yield one.record, one.records, partial(_line_in, one)
             return
-        lines = (line for values, line in self._rows() if values is not None)
+        lines = (one.line for one in self._rows() if one.values is not None)
         for record, line in enumerate(lines, 1):
             yield record, 1, partial(_same, line)
 
@@ -149,14 +170,39 @@ class CsvInput:
 
     # simple dialects
 
-    def _blocks(self) -> Iterator[tuple[Rows, int, int]]:
-        """Blocks that are right, with the record and the line that each begins with."""
+    def _blocks(self) -> Iterator[Rows]:
+        """Blocks that are right."""
+        if self._aside is not None:
+            yield from (one.rows for one in self._sifted(self._take) if one.rows is not None)
+            return
         record, line = 1, self._start.line
         for rows in rows_of(self._body(), self._dialect):
             if not is_right(rows, self._dialect, len(self.fields)):
                 self._explain(rows, record, line)
-            yield rows, record, line
+            yield rows
             record, line = record + len(rows.ends), line + rows.data.count(b"\n")
+
+    def _sifted(self, take: Take) -> Iterator[Sifted]:
+        """Raises:
+        BadRecord: the rest of the file cannot be read as rows.
+        """
+        columns, line = len(self.fields), self._start.line
+        sifting = Sifting(
+            self._dialect, self._tokens, columns, lambda values: self._fault(values, columns), take,
+            1, line,
+        )  # fmt: skip
+        try:
+            yield from sifting.sifted(self._body())
+        except Endless as error:
+            raise self._endless(error.record, error.line, is_long=error.is_long) from None
+
+    def _endless(self, record: int, line: int, *, is_long: bool) -> BadRecord:
+        reason = TOO_LONG if is_long else "a quote is not closed"
+        return BadRecord([BadValue(self.place, record, reason, line)])
+
+    def _take(self, reason: str, record: int, line: int, text: str) -> None:
+        assert self._aside is not None
+        self._aside.take(BadValue(self.place, record, reason, line), text)
 
     def _parsed(self) -> Iterator[pa.RecordBatch]:
         columns = [f"f{at}" for at in range(len(self.fields))]
@@ -174,7 +220,7 @@ class CsvInput:
             newlines_in_values=bool(self._dialect.quote),
             ignore_empty_lines=False,
         )
-        for rows, _, _ in self._blocks():
+        for rows in self._blocks():
             read = pa.csv.ReadOptions(
                 use_threads=False, column_names=columns, block_size=len(rows.data) + 1
             )
@@ -186,7 +232,7 @@ class CsvInput:
             yield from table.rename_columns(self._start.names).to_batches()
 
     def _raw_blocks(self) -> Iterator[bytes]:
-        for rows, _, _ in self._blocks():
+        for rows in self._blocks():
             data = rows.data
             places = returns(rows)
             if len(places):  # COPY wants one kind of line end
@@ -233,44 +279,49 @@ class CsvInput:
 
     # all dialects
 
-    def _rows(self) -> Iterator[tuple[Values | None, int]]:
-        """Rows, None for a comment, with their lines."""
+    def _rows(self) -> Iterator[Row]:
+        """Rows that are wrong as well. One that has no end is the last."""
         line, text, wanted = self._start.line, "", 0
         decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         for block in chain(self._body(), [b""]):
             text += decoder.decode(block, not block)
             if block and len(text) < wanted:
                 continue
-            final = not block or len(text) > MOST_RECORD_BYTES
+            if not block and text and not text.endswith("\n"):
+                text += "\n"
             done = 0
-            try:
-                for values, start, end in self._tokens.rows(text, final=final):
-                    line, done = line + text.count("\n", done, start), start
-                    yield values, line
-                    line, done = line + text.count("\n", start, end), end
-            except Malformed as error:
-                line += text.count("\n", done, error.start)
-                yield [error.reason], -line
+            for values, start, end in self._tokens.sifted(text):
+                reason = values.reason if isinstance(values, Malformed) else ""
+                if values is not None and not isinstance(values, Malformed):
+                    reason = self._fault(values, len(self.fields))
+                found = [] if isinstance(values, Malformed) else values
+                yield Row(found, line, reason, text[start:end] if reason else "")
+                line, done = line + text.count("\n", start, end), end
+            if len(text) - done > MOST_RECORD_BYTES or (not block and done < len(text)):
+                yield Row([], line, TOO_LONG if block else "a quote is not closed", None)
                 return
             text, wanted = text[done:], (0 if done else 2 * len(text))
 
     def _tokenised(self) -> Iterator[pa.RecordBatch]:
         rows: list[Values] = []
-        record, size = 1, 0
+        record = size = 0
         bad: list[BadValue] = []
-        for values, line in self._rows():
-            if values is None:
+        for one in self._rows():
+            if one.values is None:
                 continue
-            reason = values[0] if line < 0 else self._fault(values, len(self.fields))
-            if reason:
-                bad.append(BadValue(self.place, record, reason, abs(line)))
+            record += 1
+            if one.reason:
+                found = BadValue(self.place, record, one.reason, one.line)
+                if self._aside is not None and one.text is not None:
+                    self._aside.take(found, one.text)
+                    continue
+                bad.append(found)
                 if len(bad) == MOST_BAD:
                     break
-            record += 1
             if bad:
                 continue
-            rows.append(values)
-            size += sum(len(value) for value in values if value)
+            rows.append(one.values)
+            size += sum(len(value) for value in one.values if value)
             if size > BLOCK_BYTES or len(rows) == BATCH_ROWS:
                 yield self._batch(rows)
                 rows, size = [], 0
@@ -323,9 +374,16 @@ def _same(line: int, record: int) -> int:
     return line
 
 
-def _line_in(rows: Rows, first: int, line: int, record: int) -> int:
+def _ignore(reason: str, record: int, line: int, text: str) -> None:
+    """Where records begin does not depend on what becomes of them."""
+
+
+def _line_in(block: Sifted, record: int) -> int:
+    first, rows = block.record, block.rows
+    if block.lines is not None or rows is None:
+        return (block.lines or ())[record - first]
     start = int(rows.ends[record - first - 1]) + 1 if record > first else 0
-    return line + rows.data.count(b"\n", 0, start)
+    return block.line + rows.data.count(b"\n", 0, start)
 
 
 def _is_text(value: str) -> bool:

@@ -17,10 +17,11 @@ Values = list[str | None]
 
 @dataclass(frozen=True, slots=True)
 class Malformed(Exception):
-    """At `start` of the text is a row that is none."""
+    """At `start` of the text is a row that is none, for what is found `at` a place in it."""
 
     start: int
     reason: str
+    at: int = -1  # -1: it has no end
 
 
 class Tokens:
@@ -45,14 +46,38 @@ class Tokens:
         self._quoted = re.compile(f"{quote}({body}){quote}", re.DOTALL) if quote else None
         self._end = re.compile(f"({delimiter})|\r?\n")
 
-    def rows(self, text: str, *, final: bool) -> Iterator[tuple[Values | None, int, int]]:
+    def sifted(self, text: str) -> Iterator[tuple[Values | Malformed | None, int, int]]:
+        """As `rows` of a text that is not final, beyond rows that are wrong: such a one ends with
+        the line in which that is seen."""
+        at = 0
+        while at < len(text):
+            for values, start, end in self.rows(text, final=False, start=at):
+                yield values, start, end
+                at = end
+            fault = self._fault(text, at)
+            end = text.find("\n", fault.at) + 1 if fault and fault.at >= 0 else 0
+            if fault is None or not end:
+                return
+            yield fault, at, end
+            at = end
+
+    def _fault(self, text: str, start: int) -> Malformed | None:
+        try:
+            self._row(text, start, final=True)
+        except Malformed as fault:
+            return fault
+        return None
+
+    def rows(
+        self, text: str, *, final: bool, start: int = 0
+    ) -> Iterator[tuple[Values | None, int, int]]:
         """Values, or None for a comment, with where a row begins and where the next does. Stops
         before a row that is not complete, which the `final` text has not.
 
         Raises:
             Malformed: a row is wrong; only in the `final` text, as elsewhere it may be incomplete.
         """
-        at, size = 0, len(text)
+        at, size = start, len(text)
         while at < size:
             if self._dialect.comment and text.startswith(self._dialect.comment, at):
                 end = text.find("\n", at) + 1
@@ -91,7 +116,7 @@ class Tokens:
             if end is None:
                 if final and text[at : at + 2] in ("", "\r"):
                     return values, size
-                return self._unfinished(start, self._reason(text, at, found), final=final)
+                return self._unfinished(start, self._reason(text, at, found), final=final, at=at)
             at = end.end()
             if end[1] is None:
                 return values, at
@@ -120,7 +145,7 @@ class Tokens:
         return "a quote inside of a value that is not quoted"
 
     @staticmethod
-    def _unfinished(start: int, reason: str, *, final: bool) -> None:
+    def _unfinished(start: int, reason: str, *, final: bool, at: int = -1) -> None:
         """None: the rest of the row may follow."""
         if final:
-            raise Malformed(start, reason)
+            raise Malformed(start, reason, at)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Sequence
+from copy import copy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -19,6 +20,7 @@ import fastexcel
 import pyarrow as pa
 import python_calamine as calamine
 
+from windlass.engines.aside import Aside
 from windlass.engines.files.names import named
 from windlass.engines.files.stored import FREE_BYTES, MOST_RATIO, Stored
 from windlass.errors import BadRecord, WindlassError
@@ -45,6 +47,7 @@ class ExcelInput:
         BadRecord: the header is wrong, or a cell has an error.
         """
         self._stored, self._excel = stored, excel
+        self._aside: Aside | None = None
         self.place = stored.place
         self._check_size()
         self._sheet_name = self._find_sheet()
@@ -60,7 +63,8 @@ class ExcelInput:
         names = [field.name for field in self.fields]
         rows: list[Sequence[str | None]] = []
         for record, (number, values) in enumerate(self._records(), 1):
-            self._check_row(record, number, values)
+            if self._is_aside(record, number, values):
+                continue
             rows.append([*values[: len(names)], *[None] * (len(names) - len(values))])
             if len(rows) == BATCH_ROWS:
                 yield _batch(rows, names)
@@ -77,12 +81,28 @@ class ExcelInput:
                 return number
         return 0
 
-    def _check_row(self, record: int, number: int, values: Sequence[str | None]) -> None:
+    def setting_aside(self, aside: Aside) -> ExcelInput:
+        """See `windlass.engines.aside`."""
+        made = copy(self)
+        made._aside = aside
+        return made
+
+    def _is_aside(self, record: int, number: int, values: Sequence[str | None]) -> bool:
+        """Raises:
+        BadRecord: a row cannot be loaded, and may not be set aside.
+        """
+        reason = ""
         if any(value is not None for value in values[len(self.fields) :]):
             reason = f"has a value beyond the last of {len(self.fields)} fields"
-            raise BadRecord([BadValue(self.place, record, reason, number)])
-        if any(value and "\0" in value for value in values):
-            raise BadRecord([BadValue(self.place, record, "NUL in text", number)])
+        elif any(value and "\0" in value for value in values):
+            reason = "NUL in text"
+        if not reason:
+            return False
+        bad = BadValue(self.place, record, reason, number)
+        if self._aside is None:
+            raise BadRecord([bad])
+        self._aside.take(bad, "\t".join(value or "" for value in values))
+        return True
 
     def _records(self) -> Iterator[Row]:
         return (row for row in self._rows() if row[0] >= self._first)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 from operator import itemgetter
@@ -18,6 +19,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from windlass.engines.aside import Aside
 from windlass.engines.files.json_blocks import Block, lines_of, objects_of
 from windlass.engines.files.lines import Block as Numbered
 from windlass.engines.files.lines import Lines
@@ -40,24 +42,35 @@ Object = dict[str, msgspec.Raw]
 class JsonInput:
     """See `windlass.engines.landing.Input`."""
 
-    def __init__(self, stored: Stored, keys: Sequence[str] = (), *, lines: bool) -> None:
-        """Reads the whole file, unless the `keys` are known.
+    def __init__(
+        self, stored: Stored, keys: Sequence[str] = (), *, lines: bool, most_bad: int = 0
+    ) -> None:
+        """Reads the whole file, unless the `keys` are known; past `most_bad` objects that are none.
 
         Raises:
             WindlassError: the file cannot be read.
             BadRecord: it is not JSON.
         """
-        self._stored, self._lines = stored, lines
+        self._stored, self._lines, self._most_bad = stored, lines, most_bad
+        self._aside = Aside(most_bad) if most_bad else None
         self.place = stored.place
         self._known: frozenset[str] | None = None
         self._places = Lines(self._numbered)
         names = list(keys) if keys else self._names()
         self.fields: Sequence[Field] = [Field(name) for name in names]
         self._known = frozenset(names)
+        self._aside = None
+
+    def setting_aside(self, aside: Aside) -> JsonInput:
+        """See `windlass.engines.aside`."""
+        made = copy(self)
+        made._aside = aside
+        return made
 
     def with_fields(self, names: Iterable[str]) -> JsonInput:
         """The same with these fields, of which a file may lack some."""
-        return JsonInput(self._stored, list(names), lines=self._lines)
+        keys, most = list(names), self._most_bad
+        return JsonInput(self._stored, keys, lines=self._lines, most_bad=most)
 
     @cached_property
     def identity(self) -> Identity:
@@ -67,14 +80,15 @@ class JsonInput:
         names = [field.name for field in self.fields]
         record = 1
         for block in self._blocks():
-            rows = self._objects(block, record)
+            rows, count = self._objects(block, record)
             columns = _columns(rows, names)
-            if not self._is_right(block, rows, columns):
-                self._explain(block, record)
+            if count == len(rows) and not self._is_right(block, rows, columns):
+                rows, count = self._sifted(block, record)
+                columns = _columns(rows, names)
             if rows and names:
                 arrays = [one.texts() for one in columns]
                 yield pa.RecordBatch.from_arrays(arrays, names=names)
-            record += len(rows)
+            record += count
 
     def raw(self) -> RawCsv | None:
         return None
@@ -97,23 +111,43 @@ class JsonInput:
         names: dict[str, None] = {}
         record = 1
         for block in self._blocks():
-            rows = self._objects(block, record)
+            rows, count = self._objects(block, record)
             for row in rows:
                 if not row.keys() <= names.keys():
                     names.update(dict.fromkeys(row))
-            record += len(rows)
+            record += count
         return list(names)
 
-    def _objects(self, block: Block, record: int) -> list[Object]:
+    def _objects(self, block: Block, record: int) -> tuple[list[Object], int]:
+        """Those of a block, and how many records it has: more, if some are set aside."""
         try:
             rows: list[Object] = _OBJECTS.decode_lines(block.data)
         except (msgspec.DecodeError, RecursionError):
-            self._explain(block, record)
-            raise
+            return self._sifted(block, record)
         lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
         if len(rows) != lines and len(rows) != sum(1 for _ in _numbered(block)):
-            self._explain(block, record)  # two objects on a line
-        return rows
+            return self._sifted(block, record)  # two objects on a line
+        return rows, len(rows)
+
+    def _sifted(self, block: Block, record: int) -> tuple[list[Object], int]:
+        """As `_objects`, of a block in which something may be wrong.
+
+        Raises:
+            BadRecord: something is, and none of it may be set aside.
+        """
+        if self._aside is None:
+            self._explain(block, record)
+        good: list[bytes] = []
+        count = 0
+        for line, number in _numbered(block):
+            if found := self._fault(line):
+                assert self._aside is not None, "`_explain` has found nothing"
+                text = line.decode("utf-8", "surrogateescape")
+                self._aside.take(replace(found, record=record + count, line=number), text)
+            else:
+                good.append(line)
+            count += 1
+        return _OBJECTS.decode_lines(b"\n".join(good)), count
 
     def _is_right(self, block: Block, rows: Sequence[Object], columns: Sequence[_Values]) -> bool:
         """Whether no object has a key twice or one that is no field, and all is text.

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from windlass.engines.aside import Aside, setting_aside
 from windlass.engines.files.locations import format_of, local_files
 from windlass.engines.files.stored import Stored, compression_of, zip_member
 from windlass.engines.landing import Input, RawCsv
@@ -64,7 +65,8 @@ def _opened(source: FilesFrom, stored: Stored, format_: Format) -> Input:
     if format_ in (Format.JSON, Format.JSON_LINES):
         from windlass.engines.files.json_input import JsonInput
 
-        return JsonInput(stored, source.json.keys, lines=format_ is Format.JSON_LINES)
+        lines = format_ is Format.JSON_LINES
+        return JsonInput(stored, source.json.keys, lines=lines, most_bad=source.most_bad)
     if stored.compression is not Compression.NONE:
         raise WindlassError(
             f"{stored.place}: {format_} is compressed inside, and cannot be in a compressed file",
@@ -95,6 +97,10 @@ class Reordered:
         names = [one.name for one in self.fields]
         for batch in self._source.batches():
             yield batch.select(names)
+
+    def setting_aside(self, aside: Aside) -> Reordered:
+        """See `windlass.engines.aside`."""
+        return Reordered(setting_aside(self._source, aside), self.fields)
 
     def raw(self) -> RawCsv | None:
         return None

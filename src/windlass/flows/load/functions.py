@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from windlass.engines.aside import Aside, setting_aside
 from windlass.engines.landing import Input, RawCsv
 from windlass.errors import WindlassError
 from windlass.model.export import Column, Kind
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 class Called:
     """An input whose batches are what a function makes of another's."""
 
-    def __init__(self, source: Input, function: str, frame: Frame) -> None:
+    def __init__(self, source: Input, function: str, frame: Frame, most_bad: int = 0) -> None:
         """Calls the function with the first batch, to know its columns.
 
         Raises:
@@ -34,7 +36,7 @@ class Called:
         self._function = _imported(function)
         self._schema: pa.Schema | None = None
         self.place = source.place
-        first = next(iter(source.batches()), None)
+        first = next(iter(setting_aside(source, Aside(most_bad)).batches()), None)
         if first is None:
             raise WindlassError(
                 f"{self.place}: there are no records, so that nothing is known of what function"
@@ -43,6 +45,12 @@ class Called:
             )
         self._schema = self._called(first, 1).schema
         self.fields: Sequence[Field] = tuple(map(self._field, self._schema))
+
+    def setting_aside(self, aside: Aside) -> Called:
+        """See `windlass.engines.aside`."""
+        made = copy(self)
+        made._source = setting_aside(self._source, aside)
+        return made
 
     @property
     def identity(self) -> Identity:

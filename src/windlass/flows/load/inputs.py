@@ -44,7 +44,7 @@ def opened_of(
             problems += _problems(error, one.into)
     if one.function and not problems:
         try:
-            inputs = [Called(it, one.function, one.frame) for it in inputs]
+            inputs = [Called(it, one.function, one.frame, one.max_bad) for it in inputs]
         except WindlassError as error:
             problems += _problems(error, one.into)
     problems += _other_fields(inputs)
@@ -133,6 +133,7 @@ def _files(one: OneLoad, locations: Sequence[str], table: Table) -> FilesFrom:
         _csv(csv, list(_numbers(one, table)) if csv.decimal != "." else ()),
         excel=Excel(sheet, csv.header, csv.names, csv.skip),
         unlimited=one.unlimited,
+        most_bad=one.max_bad,
         store_options=tuple(one.store_options.items()),
     )
 

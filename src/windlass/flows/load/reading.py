@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from windlass.engines.aside import Aside, setting_aside
 from windlass.engines.landing import Input, Landing
 from windlass.errors import Refused
 from windlass.flows.load.fetched import Fetched
@@ -75,7 +76,8 @@ def _prepared(one: OneLoad, target: Landing, fetched: Fetched) -> tuple[LoadPlan
     types: dict[str, str] = {}
     if table is None or one.schema_ is LoadSchema.ADD:
         engine = target.facts.engine
-        types = types_for(one, opened.fields, table, engine, partial(_counted, inputs))
+        read = [setting_aside(it, Aside(one.max_bad)) for it in inputs]
+        types = types_for(one, opened.fields, table, engine, partial(_counted, read))
     return make(one, name, table, opened, types, target.place), inputs
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from windlass.engines.aside import Aside, setting_aside
 from windlass.engines.landing import Input, RawCsv
 from windlass.model.load import Field, Identity
 
@@ -32,6 +33,10 @@ class Watched:
         for batch in self._source.batches():
             self._passed(batch.nbytes)
             yield batch
+
+    def setting_aside(self, aside: Aside) -> Watched:
+        """See `windlass.engines.aside`."""
+        return Watched(setting_aside(self._source, aside), self._report)
 
     def raw(self) -> RawCsv | None:
         found = self._source.raw()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from windlass.engines.aside import setting_aside
 from windlass.engines.duckdb.landing.catalog import column
 from windlass.engines.duckdb.landing.values import Converted, from_text, from_value, not_null
 from windlass.engines.embedded.arriving import user_sql
@@ -117,7 +118,7 @@ class Filling:
 
         some: list[pa.RecordBatch] = []
         rows = size = 0
-        for batch in self.source.batches():
+        for batch in setting_aside(self.source, self.refusing.aside).batches():
             some.append(batch)
             rows, size = rows + batch.num_rows, size + batch.nbytes
             if rows >= BATCH_ROWS or size >= BATCH_BYTES:
@@ -129,11 +130,9 @@ class Filling:
     def _add(self, table: pa.Table) -> None:
         import pyarrow as pa
 
-        first = self.record + 1
-        self.record += table.num_rows
-        numbered = table.append_column(
-            RECORD, pa.array(range(first, first + table.num_rows), pa.int64())
-        )
+        records = self.refusing.aside.numbers(self.record, table.num_rows)
+        self.record = records[-1]
+        numbered = table.append_column(RECORD, pa.array(records, pa.int64()))
         new = self._converted(numbered)
         inserted = self._insert(new, numbered)
         if inserted < table.num_rows:

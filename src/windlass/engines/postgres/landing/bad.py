@@ -8,15 +8,17 @@ that fails.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from windlass.engines.aside import Unreadable
 from windlass.engines.landing import Input, ways_with_bad_records
 from windlass.engines.postgres.errors import without_values
 from windlass.engines.postgres.landing import names
@@ -82,9 +84,12 @@ class BadRows:
         number: int,
         source: Input,
         staging: Staging,
+        unreadable: Sequence[Unreadable] = (),
     ) -> None:
+        """`unreadable` are records that are not in the table, as they are none."""
         self._connection, self._run, self._load = connection, run, load
         self._number, self.source, self._staging = number, source, staging
+        self._unreadable = unreadable
         self._lines: dict[int, int] = {}
         self._patience = 0.0
 
@@ -102,7 +107,7 @@ class BadRows:
         found = self._invalid(table, [(one, one.cast) for one in columns if one.cast])
         # a check of those might cast a text that is no value
         found += self._checked(table, columns, [one.place for one in found])
-        found = self._numbered(table, found, sorted({one.record for one in gone}))
+        found = self._numbered(table, found, [one.record for one in gone])
         self._refuse_more([*gone, *found])
         return found
 
@@ -196,9 +201,10 @@ class BadRows:
     # naming
 
     def _numbered(
-        self, table: Name, found: Sequence[Trouble], skipped: Sequence[int]
+        self, table: Name, found: Sequence[Trouble], gone: Sequence[int]
     ) -> list[Trouble]:
         places = {one.place for one in found}
+        skipped = sorted({*gone, *self.unreadable_records})
         records = records_of(self._connection, table, places, skipped)
         return sorted(
             (replace(one, record=records[one.place]) for one in found), key=lambda one: one.record
@@ -223,14 +229,24 @@ class BadRows:
         BadRecord: more rows are bad than may be.
         """
         bad = Bad.of(found)
-        if not bad.rows or bad.rows <= self._load.bad.most:
+        rows = bad.rows + len(self._unreadable)
+        if rows <= self._load.bad.most:
             return
-        values = [BadValue(**self.described(one)) for one in bad.first]
+        values = [BadValue(**one) for one in self.all_described(bad.first)]
         hint = "correct them; there may be more"
         if len(found) < self._most:
             some_empty = any(one.value == "" for one in bad.first)
-            hint = ways_with_bad_records(bad.rows, some_empty=some_empty)
+            hint = ways_with_bad_records(rows, some_empty=some_empty)
         raise BadRecord(values, hint=hint)
+
+    @property
+    def unreadable_records(self) -> list[int]:
+        return [one.bad.record for one in self._unreadable]
+
+    def all_described(self, found: Sequence[Trouble]) -> list[dict[str, Any]]:
+        """With the records that are none, in the order of the input; the first of them."""
+        all_ = [*map(self.described, found), *(asdict(one.bad) for one in self._unreadable[:SHOWN])]
+        return sorted(all_, key=lambda one: one["record"])[:SHOWN]
 
     # setting aside
 
@@ -238,17 +254,7 @@ class BadRows:
         """Move the rows into the load's table of refused ones."""
         if not found:
             return
-        into = names.identifier(names.refused(self._run, self._load.name))
-        self._connection.execute(
-            "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0))",
-            (f"{self._run} {self._load.name}",),
-        )
-        self._connection.execute(
-            sql.SQL(
-                "create table if not exists {} (input text, record bigint, line bigint,"
-                " field text, reason text, fields jsonb)"
-            ).format(into)
-        )
+        into = self._refused()
         columns = self._staging.columns
         taken = sql.SQL(
             "insert into {into} select %s, %s, %s, %s, %s,"
@@ -269,6 +275,36 @@ class BadRows:
             sql.SQL("delete from {} where ctid = any (%s::tid[])").format(names.identifier(table)),
             (list({one.place for one in found}),),
         )
+
+    def keep_unreadable(self) -> None:
+        """Put them into the load's table of refused ones."""
+        if not self._unreadable:
+            return
+        into = self._refused()
+        with self._connection.cursor() as cursor:
+            cursor.executemany(
+                sql.SQL("insert into {} values (%s, %s, %s, %s, %s, %s)").format(into),
+                [
+                    (one.bad.place, one.bad.record, one.bad.line or None, one.bad.column,
+                     one.bad.reason, json.dumps(one.text, ensure_ascii=False))
+                    for one in self._unreadable
+                ],
+            )  # fmt: skip
+
+    def _refused(self) -> sql.Identifier:
+        """The table of all inputs of the load, in which one at a time writes."""
+        into = names.identifier(names.refused(self._run, self._load.name))
+        self._connection.execute(
+            "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0))",
+            (f"{self._run} {self._load.name}",),
+        )
+        self._connection.execute(
+            sql.SQL(
+                "create table if not exists {} (input text, record bigint, line bigint,"
+                " field text, reason text, fields jsonb)"
+            ).format(into)
+        )
+        return into
 
 
 def records_of(

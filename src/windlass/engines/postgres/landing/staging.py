@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import psycopg
 from psycopg import sql
 
+from windlass.engines.aside import Aside, setting_aside
 from windlass.engines.landing import Input, RawCsv
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.bad import Bad, BadRows, Trouble
@@ -38,12 +39,13 @@ def stage_typed(
     """
     table = names.staged(run, load.name, number)
     create(connection, table, [one.defined for one in staging.columns])
+    aside = Aside(load.bad.most)
     try:
-        rows = copy(connection, table, staging.columns, source)
+        rows = copy(connection, table, staging.columns, setting_aside(source, aside))
     except (psycopg.DataError, psycopg.IntegrityError) as error:  # a domain's CHECK
         raise Misfit from error
     analyze(connection, table)
-    rows_of = BadRows(connection, run, load, number, source, staging)
+    rows_of = BadRows(connection, run, load, number, source, staging, aside.found)
     bad = rows_of.find(table, staging.columns, [])
     return _staged(connection, rows_of, table, rows, bad)
 
@@ -57,9 +59,10 @@ def stage_texts(
     raw, table = names.texts(run, load.name, number), names.staged(run, load.name, number)
     texts = [StagedColumn(one.field, one.name, "text") for one in staging.columns]
     create(connection, raw, [one.defined for one in texts])
-    rows = copy(connection, raw, texts, source, by_batches=True)
+    aside = Aside(load.bad.most)
+    rows = copy(connection, raw, texts, setting_aside(source, aside), by_batches=True)
     analyze(connection, raw)
-    rows_of = BadRows(connection, run, load, number, source, staging)
+    rows_of = BadRows(connection, run, load, number, source, staging, aside.found)
     invalid = rows_of.invalid(raw)
     rows_of.set_aside(raw, invalid)
     values = listed(
@@ -91,14 +94,16 @@ def _staged(
     aside: int = 0,
 ) -> Result:
     rows_of.set_aside(table, bad[aside:])
+    rows_of.keep_unreadable()
     found = Bad.of(bad)
+    skipped = rows_of.unreadable_records
     return {
         "rows": rows - found.rows,
-        "refused": found.rows,
+        "refused": found.rows + len(skipped),
         "table": str(table),
         "place": rows_of.source.place,
-        "bad": [rows_of.described(one) for one in found.first],
-        "bad_records": sorted({one.record for one in bad}),
+        "bad": rows_of.all_described(found.first),
+        "bad_records": sorted({*skipped, *(one.record for one in bad)}),
     }
 
 

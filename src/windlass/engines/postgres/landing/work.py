@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
 
-from windlass.engines.landing import Input
+from windlass.engines.landing import Input, ways_with_bad_records
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.applying import Change, check_columns, identifying
 from windlass.engines.postgres.landing.books import APPLY, SHAPE, STAGE, Books, Journal
@@ -35,7 +35,7 @@ from windlass.engines.postgres.landing.sessions import Sessions
 from windlass.engines.postgres.landing.staged_columns import Staging, ordered_mark, plan_staged
 from windlass.engines.postgres.landing.staging import Misfit, stage_texts, stage_typed
 from windlass.engines.postgres.session import Connection
-from windlass.errors import RunLost, WindlassError
+from windlass.errors import BadRecord, RunLost, WindlassError
 from windlass.model.flow import Result
 from windlass.model.load import BadValue, Counts, Finding, Load, Staged
 from windlass.model.relation import Name
@@ -89,12 +89,25 @@ class LoadWork:
         return self._note(Counts(read=rows, inserted=rows), known, (), None)
 
     def _stage(self, way: Callable[..., Result], number: int, source: Input) -> Result:
-        refused = sum(one.refused for one in staged_inputs(self.load, self._notes()))
-        bad = replace(self.load.bad, most=max(self.load.bad.most - refused, 0))
-        load = replace(self.load, bad=bad)
-        result = way(self.connection, self.run, load, number, source, self._staging())
+        result = way(self.connection, self.run, self.load, number, source, self._staging())
+        if result["refused"]:
+            self._refuse_together(names.item(self.load.name, number), result)
         self.books.keep_private(self.connection)
         return result
+
+    def _refuse_together(self, item: str, result: Result) -> None:
+        """What is set aside of this input, and of those that were staged beside it, of which one at
+        a time gets here.
+
+        Raises:
+            BadRecord: it is more than may be.
+        """
+        found = self.books.read(self.connection, self.run)
+        lines = {**(found.lines.get(STAGE, {}) if found else {}), item: result}
+        rows = sum(one.refused for one in staged_inputs(self.load, lines))
+        if rows > self.load.bad.most:
+            hint = ways_with_bad_records(rows, some_empty=False)
+            raise BadRecord([BadValue(**one) for one in result["bad"]], hint=hint)
 
     def _once(self, step: str, item: str, work: Callable[[], Result]) -> Result:
         table = self.load.table.name

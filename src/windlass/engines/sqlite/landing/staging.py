@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from windlass.engines.aside import setting_aside
 from windlass.engines.embedded.arriving import user_sql
 from windlass.engines.embedded.names import (
     INPUT,
@@ -122,7 +123,7 @@ class Filling:
         self.refusing.begin()
         if self._has_sql:
             self._make_batch()
-        for batch in self.source.batches():
+        for batch in setting_aside(self.source, self.refusing.aside).batches():
             if self.stops.cancelled:
                 raise Interrupted("stopped on request")
             self.session.execute("begin")
@@ -130,11 +131,13 @@ class Filling:
             self.session.execute("commit")
             if self.refusing.is_over:
                 break
+        self.session.execute("begin immediate")  # so that of two inputs one counts the other's
         self.refusing.check()
         self.session.execute(
             statement("insert into {done} values (?, ?, ?, ?)", done=done_inputs()),
             (self.number, self.source.place, self.rows, self.refusing.rows),
         )
+        self.session.execute("commit")
         return Staged(self.rows, self.refusing.rows, tuple(self.refusing.shown))
 
     def _forget_earlier(self) -> None:
@@ -167,11 +170,12 @@ class Filling:
         return found.type if found else ""
 
     def _add(self, batch: pa.RecordBatch) -> None:
-        first, count = self.record + 1, batch.num_rows
-        self.record += count
+        count = batch.num_rows
+        records = self.refusing.aside.numbers(self.record, count)
+        self.record = records[-1] if records else self.record
         fields = Fields(batch)
         faults: Faults = {}
-        computed = self._computed(fields, first, count, faults) if self._has_sql else {}
+        computed = self._computed(fields, records, faults) if self._has_sql else {}
         columns = []
         for one in self.load.assigned:
             wanted = target_column(self.load, one)
@@ -183,8 +187,10 @@ class Filling:
                 quick = _converted(one.field or one.column, wanted, given, faults)
             columns.append(quick)
         rows = (
-            (self.number * PER_INPUT + first + at, self.number, first + at, *row)
-            for at, row in zip(range(count), zip(*columns, strict=True), strict=True)
+            (self.number * PER_INPUT + record, self.number, record, *row)
+            for at, record, row in zip(
+                range(count), records, zip(*columns, strict=True), strict=True
+            )
             if at not in faults
         )
         marks = each("{}", [sql.SQL("?")] * (3 + len(columns)))
@@ -197,10 +203,10 @@ class Filling:
         self.rows += count - len(faults)
         for at, found in sorted(faults.items()):
             row = {name: fields[name][at] for name in fields.names}
-            self.refusing.add(first + at, list(dict.fromkeys(found)), row)
+            self.refusing.add(records[at], list(dict.fromkeys(found)), row)
 
     def _computed(
-        self, fields: Fields, first: int, count: int, faults: Faults
+        self, fields: Fields, records: Sequence[int], faults: Faults
     ) -> dict[str, Values]:
         """The expressions over the batch, by column. Fields that go into a column, or have the
         name of one, are as that column has them."""
@@ -212,7 +218,7 @@ class Filling:
         marks = each("{}", [sql.SQL("?")] * (1 + len(fields.names)))
         self.session.executemany(
             statement("insert into temp.windlass_batch values ({marks})", marks=marks),
-            zip(range(first, first + count), *converted, strict=True),
+            zip(records, *converted, strict=True),
         )
         some = [one for one in self.load.assigned if one.sql]
         query = statement(
