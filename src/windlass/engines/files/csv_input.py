@@ -71,6 +71,7 @@ class CsvInput:
         self._stored, self._csv = stored, csv
         self._dialect = dialect_of(csv, tabs=tabs)
         self._tokens = Tokens(self._dialect)
+        self._fault = partial(_fault_in, encoding=csv.encoding)
         self.place = stored.place
         self._start = self._read_start()
         self._lines = Lines(self._numbered)
@@ -334,17 +335,6 @@ class CsvInput:
         columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
         return pa.RecordBatch.from_arrays(columns, names=list(self._start.names))
 
-    def _fault(self, values: Values, expected: int) -> str:
-        if len(values) != expected:
-            count = f"{len(values)} value{'s' if len(values) != 1 else ''}"
-            return f"{count}, expected {expected}"
-        for value in values:
-            if value and "\0" in value:
-                return "NUL in text"
-            if value and not _is_text(value):
-                return f"not valid {self._csv.encoding}"
-        return ""
-
     def _check(self, values: Values, record: int, line: int, expected: int) -> None:
         if reason := self._fault(values, expected):
             raise BadRecord([BadValue(self.place, record, reason, line)])
@@ -384,6 +374,19 @@ def _line_in(block: Sifted, record: int) -> int:
         return (block.lines or ())[record - first]
     start = int(rows.ends[record - first - 1]) + 1 if record > first else 0
     return block.line + rows.data.count(b"\n", 0, start)
+
+
+def _fault_in(values: Values, expected: int, encoding: str) -> str:
+    """What is wrong with the values of a row; empty: nothing."""
+    if len(values) != expected:
+        count = f"{len(values)} value{'s' if len(values) != 1 else ''}"
+        return f"{count}, expected {expected}"
+    for value in values:
+        if value and "\0" in value:
+            return "NUL in text"
+        if value and not _is_text(value):
+            return f"not valid {encoding}"
+    return ""
 
 
 def _is_text(value: str) -> bool:

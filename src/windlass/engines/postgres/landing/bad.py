@@ -26,6 +26,7 @@ from windlass.engines.postgres.landing.columns import listed
 from windlass.engines.postgres.landing.staged_columns import StagedColumn, Staging
 from windlass.engines.postgres.session import Connection
 from windlass.errors import BadRecord
+from windlass.model.flow import Result
 from windlass.model.load import BadValue, Load
 from windlass.model.relation import Name
 
@@ -71,6 +72,15 @@ def reason_of(state: str | None, message: str, type_: str) -> str:
     if state in _REASONS:
         return _REASONS[state].format(type_)
     return without_values(state, message)
+
+
+def refuse_more(load: Load, rows: int, note: Result) -> None:
+    """Raises:
+    BadRecord: so many rows of all inputs of a load are more than may be set aside.
+    """
+    if rows > load.bad.most:
+        hint = ways_with_bad_records(rows, some_empty=False)
+        raise BadRecord([BadValue(**one) for one in note["bad"]], hint=hint)
 
 
 class BadRows:

@@ -8,9 +8,10 @@ from typing import Any
 
 from psycopg import sql
 
-from windlass.engines.landing import Input, ways_with_bad_records
+from windlass.engines.landing import Input
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.applying import Change, check_columns, identifying
+from windlass.engines.postgres.landing.bad import refuse_more
 from windlass.engines.postgres.landing.books import APPLY, SHAPE, STAGE, Books, Journal
 from windlass.engines.postgres.landing.columns import (
     Column,
@@ -35,7 +36,7 @@ from windlass.engines.postgres.landing.sessions import Sessions
 from windlass.engines.postgres.landing.staged_columns import Staging, ordered_mark, plan_staged
 from windlass.engines.postgres.landing.staging import Misfit, stage_texts, stage_typed
 from windlass.engines.postgres.session import Connection
-from windlass.errors import BadRecord, RunLost, WindlassError
+from windlass.errors import RunLost, WindlassError
 from windlass.model.flow import Result
 from windlass.model.load import BadValue, Counts, Finding, Load, Staged
 from windlass.model.relation import Name
@@ -104,10 +105,7 @@ class LoadWork:
         """
         found = self.books.read(self.connection, self.run)
         lines = {**(found.lines.get(STAGE, {}) if found else {}), item: result}
-        rows = sum(one.refused for one in staged_inputs(self.load, lines))
-        if rows > self.load.bad.most:
-            hint = ways_with_bad_records(rows, some_empty=False)
-            raise BadRecord([BadValue(**one) for one in result["bad"]], hint=hint)
+        refuse_more(self.load, sum(one.refused for one in staged_inputs(self.load, lines)), result)
 
     def _once(self, step: str, item: str, work: Callable[[], Result]) -> Result:
         table = self.load.table.name
