@@ -16,7 +16,8 @@ WindlassError              anything we can explain; `hint` says what to do
 ├── AlreadyDone            another process committed this item first
 ├── Different              the run is over: verification found differences, or rows made losses
 ├── ConstraintViolated     the data do not satisfy a constraint that is being made
-├── TakenBack              a cutover was undone before it was decided (exit 5)
+├── SchemaChanged          the source's schema is not what the target's was made from; resumes after
+├── Conflict               a change of the source does not fit the target's rows; resumes after
 ├── BadRecord              an input has records that cannot be loaded; nothing was changed
 └── Interrupted            the user said stop
 """
@@ -157,6 +158,17 @@ class ConstraintViolated(WindlassError):
     """Rows on the target break a constraint that is being made."""
 
 
+class SchemaChanged(WindlassError):
+    """The source's schema changed while it is followed. Nothing of the change or of what came after
+    it was applied; resumes once the target has the same change."""
+
+
+class Conflict(WindlassError):
+    """A change of the source does not fit the rows of the target: the row to change is not there,
+    or what it would become breaks a constraint. `where` has relation, key and lsn; nothing of its
+    transaction was applied."""
+
+
 class BadRecord(WindlassError):
     """Records of an input cannot be loaded, and no more may be set aside. The table is as it was.
     `bad` has the first of them."""
@@ -164,11 +176,6 @@ class BadRecord(WindlassError):
     def __init__(self, bad: Sequence[BadValue], *, hint: str = "") -> None:
         super().__init__("; ".join(one.described for one in bad), hint=hint)
         self.bad = tuple(bad)
-
-
-class TakenBack(WindlassError):
-    """A cutover did not succeed in time and was undone. Nothing has changed for applications, but
-    some of their sessions may have been ended."""
 
 
 class Interrupted(WindlassError):

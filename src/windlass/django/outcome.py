@@ -102,7 +102,6 @@ _EXITS = {
     State.REFUSED: 3,
     State.STOPPED: 4,
     State.RUNNING: 4,
-    State.TAKEN_BACK: 5,
     State.INTERRUPTED: 130,
 }
 
