@@ -388,12 +388,12 @@ class PlanOperator(CommandOperator):
         keywords, too."""
         sides = {"source": source_conn_id, "target": target_conn_id, **(connections or {})}
         sides = {side: conn_id for side, conn_id in sides.items() if conn_id}
-        entries = entries_of(flow_named(flow)).values()
-        required = [one.key for one in entries if one.variable and one.key not in sides]
+        entries = {one.key: one for one in entries_of(flow_named(flow)).values()}
+        required = [key for key, one in entries.items() if one.variable and key not in sides]
         if required:
             raise BadSpec([f"connections: {key}: not given" for key in required])
         words = _checked(flow, spec_words(flow, spec, kwargs), sides)
-        standing = STANDING if flow == "migrate" else {}
+        standing = {key: value for key, value in STANDING.items() if key in entries}
         super().__init__(connections=sides, spec={**standing, **words}, **kwargs)
         self.flow = flow
 

@@ -95,11 +95,8 @@ class Migration(Sides):
         return self._journal
 
     def once(self, step: str, item: str, work: Callable[[Connection], Result]) -> Result:
-        """Do a piece of work and journal it, in one target transaction; do nothing if it is already
-        done.
-
-        The result is kept as the line's note.
-        """
+        """Do a piece of work and journal it, in one target transaction; do nothing if it is done.
+        The result is kept as the line's note."""
         like = Line(step, item, snapshot=self.snapshot.number)
         return self.journal.once(self.sessions().target(), step, item, work, like=like)
 
