@@ -24,7 +24,7 @@ _JOBS = {
 }
 _WHAT_FOR = {
     "scheduler": "no task is started",
-    "triggerer": "approvals, the wait for another DAG, and deadlines stand still",
+    "triggerer": "approvals, waits for other DAGs, deadlines, and runs that it holds stand still",
     "dag-processor": "changed DAG files are not read",
 }
 
