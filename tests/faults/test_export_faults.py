@@ -16,6 +16,7 @@ from command import finish, start, windlass
 from export_shop import SLEEPING, shop, table
 from exporting import export, files, rows, spec_file
 from killing import kill
+from locking import holding
 from servers import Database
 from windlass.errors import ConnectionLost
 from windlass.flows.export.records import FOLDER, Records
@@ -236,6 +237,20 @@ def test_a_run_that_is_interrupted_cleans_up(shop: Database, tmp_path: Path) -> 
     (listed,) = windlass("status", "--json", "--to", to).expect(0).result["runs"]
     assert (listed["relations_done"], listed["relations"]) == (0, 1)
     until(lambda: not shop.value(SLEEPING))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_waits_for_a_lock_while_it_plans_can_be_interrupted(
+    number: signal.Signals, shop: Database, tmp_path: Path
+) -> None:
+    path = spec_file(tmp_path, relations="shop.orders")
+    waiting = f"{HOLDERS} and wait_event_type = 'Lock'"
+    with holding(shop, "lock table shop.orders in access exclusive mode"):
+        process = start("export", "--json", "-f", str(path), env={"WINDLASS_SOURCE": shop.url})
+        until(lambda: shop.value(waiting))
+        os.kill(process.pid, number)
+        finish(process, 30).expect(130)
+    assert not shop.value(HOLDERS)
 
 
 def test_a_source_that_hangs_up_is_read_again_in_a_new_snapshot(

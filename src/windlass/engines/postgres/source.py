@@ -121,7 +121,10 @@ class PostgresSource:
 
     @cached_property
     def _catalog(self) -> catalog.Catalog:
-        return catalog.read_catalog(self._held)
+        """It can wait: a definition is read behind whoever wants to alter the relation."""
+        held = self._held
+        with self._stops.during(lambda: cancel_active(held)):
+            return catalog.read_catalog(held)
 
     @cached_property
     def _relations(self) -> dict[Name, CatalogRelation]:
