@@ -245,6 +245,7 @@ def test_a_repair_shows_what_it_would_change_and_then_compares_again(desk: Desk)
     desk.pair.target.run("delete from t where id = 1", "update t set x = 0 where id = 2")
     seen = desk.trigger("windlass_repair")
     assert "updates" in seen.asked
+    assert seen.asked.startswith("```text\n")  # else the web UI shows the lines as one
     assert seen.xcoms["compare_both_sides"]["forecast"]["relations"] == {
         "public.t": {"insert": 1, "update": 1}
     }
@@ -323,6 +324,16 @@ def test_a_repair_changes_no_more_than_what_was_approved(desk: Desk) -> None:
     assert refused.failed == "repair"
     assert "public.t: what this would do has changed since it was approved" in refused.problems
     assert desk.pair.target.value("select count(*) from t") == 8
+
+
+def test_a_repair_of_other_rows_than_those_approved_is_refused(desk: Desk) -> None:
+    desk.pair.target.run("delete from t where id = 1")
+    seen = desk.trigger("windlass_repair")
+    desk.pair.target.run("insert into t values (1, 1)", "delete from t where id = 2")
+    refused = desk.trigger("windlass_repair", seen)  # as many rows as before
+    assert refused.failed == "repair"
+    assert "public.t: what this would do has changed since it was approved" in refused.problems
+    assert desk.pair.target.value("select count(*) from t") == 9
 
 
 def test_a_repair_that_nobody_has_to_approve_compares_once(desk: Desk) -> None:

@@ -225,6 +225,11 @@ def listed(items: int, most: int) -> int:
         ([Item(f"i{n}") for n in range(5_000)], "i0, i1 and 4,998 more"),
         ([Item("1", detail={"name": "shop.item 0 <= ctid < 9"})], "shop.item 0 <= ctid < 9"),
         ([Item("1", detail={"name": "shop.item"}), Item("b")], "shop.item, b"),
+        (
+            [Item("1", detail={"name": "a, b and 7 more", "names": [*"abcdefghi"]}), Item("j")],
+            "a, b and 8 more",
+        ),
+        ([Item("1", detail={"name": "a, b and 1 more", "names": [*"abc"]})], "a, b and 1 more"),
     ],
 )
 def test_a_share_is_called_after_its_first_items(
@@ -251,6 +256,12 @@ def test_one_item_alone_shows_its_detail_and_several_each_their_own(divide: Divi
             "details": [{"rows": 5}, {"rows": 7}],
         }
     ]
+
+
+def test_what_a_share_is_named_after_is_not_shown_again(divide: Divide) -> None:
+    one, two = (Item(name, detail={"names": [name]}) for name in "ab")
+    assert divide([one, two], 1) == [{"name": "a, b", "items": ["a", "b"]}]
+    assert divide([one], 1) == [{"name": "a", "items": ["a"]}]
 
 
 def test_a_detail_does_not_hide_what_a_share_is(divide: Divide) -> None:

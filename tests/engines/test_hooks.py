@@ -105,6 +105,29 @@ def test_a_relation_has_its_own_hooks_and_they_may_change_its_rows(
     assert warehouse.rows(f"select count(*) from {warehouse.named('orders')}") == [(9,)]
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_role_or_setting_of_a_hook_is_that_of_its_load_only(
+    form: str, orders: File, database: Callable[[int], Database], tmp_path: Path
+) -> None:
+    orders.run("create table visits as from orders")
+    there, role = database(18), f"loader_{form}"
+    there.run("create table log (said text)", f"create role {role} superuser")
+    words: dict[str, Any] = {
+        "relations": [
+            {"name": "main.orders", "before_load": f"set role {role}",
+             "after_load": "set application_name = 'left behind'"},
+            {"name": "main.visits", "after_load": "insert into log select current_user"
+             " || ' ' || current_setting('application_name')"},
+        ],
+        "after_run": f"set role {role}",
+        "format": form,
+        "warehouse": there.url,
+    }  # fmt: skip
+    export(orders, tmp_path, "--jobs", "1", **words).expect(0)
+    assert there.rows("select tableowner from pg_tables where tablename = 'orders'") == [(role,)]
+    assert there.rows("select said from log") == [("postgres windlass warehouse",)]
+
+
 @pytest.mark.parametrize(
     "place",
     [

@@ -251,6 +251,18 @@ def test_columns_are_added_and_widened(orders: File, tmp_path: Path) -> None:
     assert len(rows(tmp_path)) == 6
 
 
+def test_a_column_that_is_there_in_another_case_is_not_added(orders: File, tmp_path: Path) -> None:
+    load(orders, tmp_path).expect(0)
+    renamed = {"name": "orders", "rename": {"id": "ID"}}
+    for schema in ("refuse", "add"):
+        ran = load(orders, tmp_path, relations=renamed, schema=schema).expect(3)
+        (problem,) = ran.result["problems"]
+        assert problem["message"] == "ID is there as id: only their case differs"
+        assert "rename" in problem["hint"]
+    load(orders, tmp_path, relations=renamed, schema="replace").expect(0)
+    assert [one.name for one in table(tmp_path).schema().fields] == ["note", "price", "ID"]
+
+
 def test_columns_are_replaced_on_request(orders: File, tmp_path: Path) -> None:
     load(orders, tmp_path).expect(0)
     orders.run("alter table orders alter price type varchar", "alter table orders drop note")

@@ -77,6 +77,17 @@ def test_columns_are_added_and_types_widened(
     assert load(orders, warehouse, tmp_path, **words).expect(0).result["notices"] == []
 
 
+@pytest.mark.parametrize("warehouse", ["duckdb", "bigquery"], indirect=True)
+def test_a_column_that_is_there_in_another_case_is_not_added(
+    orders: File, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    load(orders, warehouse, tmp_path).expect(0)
+    renamed = {**ORDERS, "rename": {"small": "Small"}}
+    ran = load(orders, warehouse, tmp_path, relations=renamed, schema="add").expect(3)
+    (problem,) = ran.result["problems"]
+    assert problem["message"] == "Small is there as small: only their case differs"
+
+
 def test_what_cannot_be_widened_is_refused_and_replaced_on_request(
     orders: File, warehouse: Warehouse, tmp_path: Path
 ) -> None:

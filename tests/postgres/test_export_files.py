@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import jsonschema
@@ -16,7 +18,7 @@ import pytest
 from awaiting import until
 from command import windlass
 from export_shop import shop
-from exporting import export, spec_file
+from exporting import export, rows, spec_file
 from killing import kill
 from paths import DOCS
 from servers import Database
@@ -352,6 +354,12 @@ def test_a_value_that_would_read_as_null_is_refused(shop: Database, tmp_path: Pa
 # columns
 
 
+class At(NamedTuple):
+    """A source's address."""
+
+    url: str
+
+
 KEY = {"WINDLASS_HASH_KEY": "0123456789abcdef, long"}
 
 
@@ -393,6 +401,27 @@ def test_hashes_depend_on_the_key_and_merge_by_it(shop: Database, tmp_path: Path
     assert export(shop, tmp_path, env=KEY, **words).expect(0).result["rows"] == 2
     other = {"WINDLASS_HASH_KEY": "another key, also long"}
     assert export(shop, tmp_path, env=other, **words).expect(0).result["rows"] == 100
+
+
+def test_a_float_has_one_hash_in_every_source(shop: Database, tmp_path: Path) -> None:
+    values = "(1, 1e-07), (2, 1e20), (3, 0.1), (4, 123456789012345680.0), (5, -0.0), (6, 1e300)"
+    shop.run("create table shop.f (id int, x float8)", f"insert into shop.f values {values}")
+    with duckdb.connect(str(tmp_path / "source.duckdb")) as file:
+        file.execute("create table f (id int, x double)")
+        file.execute(f"insert into f values {values}")
+    with closing(sqlite3.connect(tmp_path / "source.sqlite")) as lite:
+        lite.execute("create table f (id integer, x real)")
+        lite.execute(f"insert into f values {values}")
+        lite.commit()
+    found = []
+    for url, name in [(shop.url, "shop.f"), (f"duckdb:///{tmp_path}/source.duckdb", "main.f"),
+                      (f"sqlite:///{tmp_path}/source.sqlite", "main.f")]:  # fmt: skip
+        folder = tmp_path / url.partition(":")[0]
+        folder.mkdir()
+        export(At(url), folder, env=KEY, relations=name, hash="*.x").expect(0)
+        found.append(rows(folder, "select id, x from f order by id"))
+    assert found[0] == found[1] == found[2]
+    assert len({hashed for _, hashed in found[0]}) == 6
 
 
 def test_wrong_renames_and_casts_are_refused(shop: Database, tmp_path: Path) -> None:

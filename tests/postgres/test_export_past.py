@@ -145,6 +145,14 @@ def test_status_lists_exports_and_shows_one(shop: Database, tmp_path: Path) -> N
     assert run in shown and "1 of 1" in shown
 
 
+def test_past_exports_are_found_without_their_databases(shop: Database, tmp_path: Path) -> None:
+    run = export(shop, tmp_path, **FILES).expect(0).result["run"]
+    file = str(spec_file(tmp_path, **FILES))
+    assert run in windlass("status", "-f", file).expect(0).said
+    assert "Nothing to remove" in windlass("clean", "-f", file).expect(0).said
+    assert "1 file" in windlass("rollback", "--yes", run, "-f", file).expect(0).said
+
+
 def test_rollback_removes_the_files_of_an_export(shop: Database, tmp_path: Path) -> None:
     run = export(shop, tmp_path, **FILES).expect(0).result["run"]
     assert files(tmp_path)

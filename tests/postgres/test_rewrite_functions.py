@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import windlass
 from functions import Call, calling
 from rewrites import STEPS, done, fill, problems, rows, run, step
 from servers import Database
@@ -68,6 +69,19 @@ def test_a_function_changes_rows_in_batches(
     assert sizes == [7, 7, 6]
     assert outcome.totals.counts["written"] == outcome.totals.counts["stamped"] == 20
     assert rows(messages, "message_id", "body = upper(body)") == [(n,) for n in range(2, 41, 2)]
+
+
+def test_a_function_that_changes_no_row_writes_none_and_keeps_the_backup(
+    messages: Database, call: Call
+) -> None:
+    before = done(messages, call(upper_pandas, "pandas", **ALL))
+    versions = rows(messages, "message_id, xmin::text, ctid::text", "true")
+    outcome = done(messages, call(lambda frame: frame, "pandas", **ALL))
+    assert outcome.totals.counts["selected"] == len(versions)
+    assert outcome.totals.counts["written"] == outcome.totals.counts["backed up"] == 0
+    assert "has changed no row: nothing was written" in outcome.notices[0]
+    assert rows(messages, "message_id, xmin::text, ctid::text", "true") == versions
+    windlass.rollback(messages.url, before.run)  # its backup is there
 
 
 def test_set_and_add_come_before_the_function(messages: Database, call: Call) -> None:

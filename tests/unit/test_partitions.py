@@ -82,7 +82,11 @@ def test_a_number_has_one_hash_whatever_its_type_and_scale() -> None:
     (zero,) = hasher.array(pa.array(["0"]), "bigint").to_pylist()
     (large,) = hasher.array(pa.array(["1.50e+20"]), "numeric").to_pylist()
     assert hasher.array(pa.array(["-0", "0.000", "-0.0"]), "numeric").to_pylist() == [zero] * 3
-    assert large == hasher.text("1.50e+20")
+    assert large == hasher.text("150000000000000000000")
+    small = hasher.array(pa.array(["1e-07", "1.0E-7", "0.0000001"]), "double precision")
+    assert set(small.to_pylist()) == {hasher.text("0.0000001")}
+    infinite = hasher.array(pa.array(["inf", "Infinity"]), "double precision").to_pylist()
+    assert infinite == [hasher.text("Infinity")] * 2
     assert hasher.array(pa.array(["5.00", "v1.0"]), "text").to_pylist() == [
         hasher.text("5.00"), hasher.text("v1.0"),
     ]  # fmt: skip

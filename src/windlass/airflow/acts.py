@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from windlass import api
 from windlass.airflow.ending import WIDTH, block_lines, rollback_text
@@ -176,7 +177,7 @@ def repair(order: Order) -> Result:
     """Make the target match the source, and compare again.
 
     Raises:
-        Refused: it would change more than what was approved; nothing was changed.
+        Refused: it would change others than what was approved; nothing was changed.
         Different: they still differ.
     """
 
@@ -201,26 +202,24 @@ def _of_forecast(forecast: Forecast) -> dict[str, Any]:
     }
     return {
         "relations": {name: found for name, found in changes.items() if found},
+        "digests": {name: forecast.digests[name] for name, found in changes.items() if found},
         "sequences": forecast.sequences,
         "large_objects": forecast.large_objects,
     }
 
 
 def _beyond(now: Mapping[str, Any], approved: Mapping[str, Any]) -> list[str]:
-    """The relations, and kinds of objects, of which more would be changed than was approved."""
-    known = approved["relations"]
-    more = [
-        name
-        for name, found in now["relations"].items()
-        if Counter(found) - Counter(known.get(name, {}))
-    ]
-    return more + [kind.replace("_", " ") for kind in ("sequences", "large_objects")
-                   if now[kind] > approved[kind]]  # fmt: skip
+    """The relations of which other rows would be changed than those that were approved, and the
+    kinds of objects of which more would. What is repaired already needs nothing."""
+    known = approved.get("digests", {})
+    others = [name for name, digest in now["digests"].items() if digest != known.get(name)]
+    return others + [kind.replace("_", " ") for kind in ("sequences", "large_objects")
+                     if now[kind] > approved[kind]]  # fmt: skip
 
 
 def log_lines(text: str) -> None:
-    """One entry for each line."""
-    for line in text.splitlines():
+    """One entry for each line, without colours, which the web UI does not show."""
+    for line in click.unstyle(text).splitlines():
         log.info("%s", line)
 
 

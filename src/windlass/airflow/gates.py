@@ -88,7 +88,9 @@ class AskingApproval(Asking):
 
     def __init__(self, *, asked_about: str, **kwargs: Any) -> None:
         text = f"{{{{ ti.xcom_pull(task_ids='{asked_about}', key='text', map_indexes=-1) }}}}"
-        super().__init__(body=f"```\n{text}\n```", fail_on_reject=True, retries=0, **kwargs)
+        # without a language the web UI shows a block's lines as one
+        body = f"```text\n{text}\n```"
+        super().__init__(body=body, fail_on_reject=True, retries=0, **kwargs)
         self.asked_about = asked_about
 
     def execute(self, context: Context) -> Any:

@@ -70,7 +70,7 @@ class ActOperator(WindlassOperator):
                 log_lines(seen[TEXT])
                 return seen
             result = small(resolve(self.act)(order))
-            text = click.unstyle(str(result[TEXT]))  # the web UI shows no colours
+            text = click.unstyle(str(result[TEXT]))
             log_lines(text)
             return {**result, TEXT: text}
 

@@ -14,6 +14,7 @@ Share = dict[str, Any]  # JSON: name, items (ids), and the detail of each item
 
 # A task costs half a second of a core (docs/benchmarks-airflow.md); copying this much, about two.
 SHARE_BYTES = 256 << 20
+_NAMES = "names"  # of a detail
 MOST_NAMED = 250  # characters, in Airflow's database
 
 
@@ -39,9 +40,16 @@ def divide(items: Sequence[Item], count: int) -> list[Share]:
 
 
 def _share(items: Sequence[Item]) -> Share:
-    names = [str(item.detail.get("name", item.id)) for item in items]
-    share = {"name": several(names)[:MOST_NAMED], "items": [item.id for item in items]}
+    """Named after all that its items are made of, if they say so: `names`."""
+    names = [str(one) for item in items for one in item.detail.get(_NAMES, [_name(item)])]
+    name = _name(items[0]) if len(items) == 1 else several(names)
+    share = {"name": name[:MOST_NAMED], "items": [item.id for item in items]}
+    details = [{key: one for key, one in it.detail.items() if key != _NAMES} for it in items]
     if len(items) == 1:
-        return {**items[0].detail, **share}
-    details = [dict(item.detail) for item in items if item.detail.keys() - {"name"}]
+        return {**details[0], **share}
+    details = [detail for detail in details if detail.keys() - {"name"}]
     return {**share, "details": details} if details else share
+
+
+def _name(item: Item) -> str:
+    return str(item.detail.get("name", item.id))

@@ -223,8 +223,8 @@ def read_where(voice: Voice, words: Mapping[str, Any]) -> str | SpecModel:
         return cast("SpecModel", read_spec(voice, "export", {**words, "target": None}, []))
     flow = flow_of_file(file) if file is not None else "migrate"
     written = [one for one in entries_of(flow_named(flow)).values() if one.flag == "--target"]
-    if not written:
-        return read_any_spec(voice, words)
+    if not written:  # the runs are in its store: its databases are not needed
+        return cast("SpecModel", read_spec(voice, flow, words, []))
     spec = read_spec(voice, flow, words, [one.word for one in written])
     secret: str = spec.written_database.get_secret_value()
     return secret

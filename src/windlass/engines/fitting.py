@@ -8,7 +8,7 @@ translates its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from windlass.model.export import Export
 from windlass.model.fit import Fit, TableColumn
@@ -25,9 +25,11 @@ def fit(
     *,
     loaded: Collection[str] = (),
     faults: Sequence[Problem] = (),
+    by_case: bool = True,
 ) -> Fit:
     """`types` are those that the export's columns would be created with, `there` the table's
-    columns, `loaded` those that earlier loads have filled, `faults` what else is wrong with it."""
+    columns, `loaded` those that earlier loads have filled, `faults` what else is wrong with it;
+    `by_case`: whether names that differ by case only are two."""
     wanted = dict(zip([one.name for one in export.columns], types, strict=True))
     added = {name: type_ for name, type_ in wanted.items() if name not in there}
     others = {
@@ -40,6 +42,11 @@ def fit(
     if export.rules.schema == "replace":
         dropped = {name: column.type for name, column in rest.items()}
         return Fit(export.name, export.table, tuple(faults), added, others, dropped)
+    if not by_case and (alike := _alike(added, rest)):
+        written = " and ".join(f"{name} is there as {other}" for name, other in alike.items())
+        hint = "`rename` them to the names that they have there, or alter or drop the table"
+        faults = [*faults, Problem(export.table, f"{written}: only their case differs", hint)]
+        added = {name: type_ for name, type_ in added.items() if name not in alike}
     wider = {name: pair for name, pair in others.items() if widens(*pair)}
     narrower = {name for name, (old, new) in others.items() if widens(new, old)}
     stuck = {name: pair for name, pair in others.items() if name not in {*wider, *narrower}}
@@ -55,6 +62,12 @@ def fit(
     if faults or export.rules.schema != "add":
         return Fit(export.name, export.table, tuple(faults), kept=kept)
     return Fit(export.name, export.table, (), added, wider, kept=kept)
+
+
+def _alike(added: Iterable[str], rest: Iterable[str]) -> dict[str, str]:
+    """The names that the table has, but for their case."""
+    there = {name.casefold(): name for name in rest}
+    return {name: there[name.casefold()] for name in added if name.casefold() in there}
 
 
 def _misfits(

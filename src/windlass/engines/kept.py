@@ -19,8 +19,8 @@ class Kept(Generic[T]):
         self._idle: list[T] = []
 
     @contextmanager
-    def one(self, open_one: Callable[[], T]) -> Iterator[T]:
-        """An idle session, or a new one."""
+    def one(self, open_one: Callable[[], T], *, keep: bool = True) -> Iterator[T]:
+        """An idle session, or a new one. Unless `keep`, no later call gets it."""
         with self._lock:
             idle = self._idle.pop() if self._idle else None
         session = open_one() if idle is None else idle
@@ -29,6 +29,9 @@ class Kept(Generic[T]):
         except BaseException:
             self._close(session)
             raise
+        if not keep:
+            self._close(session)
+            return
         with self._lock:
             self._idle.append(session)
 

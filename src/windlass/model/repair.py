@@ -28,6 +28,8 @@ class Forecast:
     source: str
     target: str
     relations: Mapping[str, Counter[Change]]
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of which rows of a relation these are: another set of rows has another one."""
     sequences: int = 0
     large_objects: int = 0
 

@@ -122,14 +122,17 @@ class LineProgress:
             self._progress(now)
 
     def _planned(self, event: FlowPlanned) -> None:
-        names: dict[str, Value] = {"source": event.source, "target": event.target}
+        words: dict[str, Value] = {
+            "relations": self.tally.relations,
+            "bytes": self.tally.size_bytes,
+            "rows": sum(event.rows.values()),
+            "source": event.source,
+            "target": event.target,
+        }
         self._write(
             run=event.run,
             state="resumed" if event.resumed else "planned",
-            relations=self.tally.relations,
-            bytes=self.tally.size_bytes,
-            rows=sum(event.rows.values()),
-            **{key: value for key, value in names.items() if value},
+            **{key: value for key, value in words.items() if value},  # a rewrite knows no sizes yet
         )
 
     def _finished(self, event: ItemFinished) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,13 +39,18 @@ class Hasher:
         encoded = texts.dictionary_encode()
         values = encoded.dictionary.to_pylist()
         if _FRACTIONS.match(type_):
-            values = [_without_zeros(text) for text in values]
+            values = [_in_one_form(text) for text in values]
         hashes = [self.text(text) for text in values]
         return pa.array(hashes, pa.string()).take(encoded.indices)
 
 
-def _without_zeros(number: str) -> str:
-    """`5.00` as `5`, as an integer is written."""
-    if "." in number and "e" not in number.lower():
+def _in_one_form(number: str) -> str:
+    """`5.00` as `5`, as an integer is written, and `1e-07` as `0.0000001`, as a decimal is.
+    Databases differ in when they write an exponent, and in how they write infinity."""
+    try:
+        number = format(Decimal(number), "f")
+    except InvalidOperation:
+        return number
+    if "." in number:
         number = number.rstrip("0").rstrip(".")
     return "0" if number == "-0" else number

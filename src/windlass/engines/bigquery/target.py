@@ -174,9 +174,8 @@ class BigQueryTarget:
         found = {
             one.name: TableColumn(type_of(one), one.mode == "REQUIRED") for one in there.schema
         }
-        found_fit = fit(
-            export, types, found, holds_all, loaded=loaded, faults=misfits(export, there)
-        )
+        wrong = misfits(export, there)
+        found_fit = fit(export, types, found, holds_all, loaded=loaded, faults=wrong, by_case=False)
         return replace(found_fit, remarks=tuple(remarks(export, there)))
 
     def _loaded_columns(self, export: Export) -> Collection[str]:

@@ -103,7 +103,7 @@ class DuckDbTarget:
         types = [_written(connection, column) for column in export.columns]
         there = self._columns(connection, export.table)
         loaded = self._loaded_columns(connection, export)
-        return fit(export, types, there, holds_all, loaded=loaded)
+        return fit(export, types, there, holds_all, loaded=loaded, by_case=False)
 
     def _loaded_columns(self, connection: Any, export: Export) -> frozenset[str]:
         if not self._columns(connection, RECORDS):

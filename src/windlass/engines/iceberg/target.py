@@ -129,7 +129,9 @@ class IcebergTarget:
             message = f"is required, and exported columns can be NULL: {', '.join(needed)}"
             faults.append(Problem(export.table, message, "make it optional"))
         before = records.loaded_columns(there, export)
-        return fitting.fit(export, types, found, holds_all, loaded=before, faults=faults)
+        return fitting.fit(
+            export, types, found, holds_all, loaded=before, faults=faults, by_case=False
+        )
 
     def watermark(self, export: Export) -> str:
         """There are none: a load could not tell new rows from those that the table has."""

@@ -61,11 +61,12 @@ class PostgresTarget:
         self._stops.cancel()
 
     @contextmanager
-    def _session(self, doing: str) -> Iterator[Connection]:
-        """A session with no open transaction, which stays open for the next call."""
+    def _session(self, doing: str, *, keep: bool = True) -> Iterator[Connection]:
+        """A session with no open transaction, which stays open for the next call, unless users'
+        statements run in it: roles and settings that these leave are of this session only."""
         try:
             with (
-                self._kept.one(self._connect) as connection,
+                self._kept.one(self._connect, keep=keep) as connection,
                 self._stops.during(lambda: cancel_active(connection)),
             ):
                 yield connection
@@ -185,7 +186,8 @@ class PostgresTarget:
         return Tables(run, self._schema)
 
     def load(self, export: Export, manifest: Manifest, store: ObjectStore) -> Loaded:
-        with self._session(f"loading {export.table}") as connection:
+        keep = not export.rules.hooks
+        with self._session(f"loading {export.table}", keep=keep) as connection:
             tables = self._tables(connection)
             done = tables.loaded(manifest.run, export)
             if done:
@@ -199,6 +201,8 @@ class PostgresTarget:
 
                 with connection.transaction():
                     _load(tables, hooks, export, manifest, stage)
+                # the role of a hook need not see the records
+                connection.execute("reset session authorization")
             else:
                 self._load_parquet(connection, export, manifest, store)
             found = tables.loaded(manifest.run, export)
@@ -206,7 +210,7 @@ class PostgresTarget:
             return replace(found, is_new=True)
 
     def run_once(self, run: str, source: str, when: str, texts: Sequence[str]) -> bool:
-        with self._session(f"running {when}") as connection:
+        with self._session(f"running {when}", keep=False) as connection:
             self._make_records(connection)
             tables = self._tables(connection)
             hooks = self._hooks(connection, tables)
@@ -238,7 +242,8 @@ class PostgresTarget:
 
         settings = read_settings(like, self._schema) if export.rules.hooks else {}
         try:
-            with self._loaders.one(lambda: self._open_loader(like)) as connection:
+            keep = not export.rules.hooks
+            with self._loaders.one(lambda: self._open_loader(like), keep=keep) as connection:
                 with connection.cursor() as cursor:
 
                     def run(statement: sql.SQL | sql.Composed) -> Fetched:

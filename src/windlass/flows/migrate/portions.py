@@ -172,9 +172,9 @@ def _of_batch(
     batch: str, statements: Sequence[Statement], sizes: Mapping[str, int], most: int
 ) -> Iterator[Portion]:
     for number, portion in enumerate(_in_order(statements, most), 1):
-        made = dict.fromkeys(str(one.relation or one.name) for one in portion.statements)
+        made = list(dict.fromkeys(str(one.relation or one.name) for one in portion.statements))
         id_ = f"{batch or 'relations without rows'} {number}"
-        item = Item(id_, batch, sizes[batch], {"name": several(list(made))})
+        item = Item(id_, batch, sizes[batch], {"name": several(made), "names": made})
         yield Portion(item, portion.statements)
 
 

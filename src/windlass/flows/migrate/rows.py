@@ -40,7 +40,7 @@ def _whole_detail(run: Migration, load: Load) -> Result:
     tables = [_described_table(run.relation(chunk.relation)) for chunk in load.chunks]
     names = [one["table_name"] for one in tables]
     rows = sum(one["estimated_rows"] for one in tables)
-    found = {"name": several(names), "tables": names, "estimated_rows": rows}
+    found = {"name": several(names), "names": names, "tables": names, "estimated_rows": rows}
     return {**found, "regular_tables": tables}
 
 

@@ -3,8 +3,7 @@ that can be resumed and undone."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any
 
@@ -47,7 +46,7 @@ from windlass.model.report import DifferenceKind
 from windlass.model.run_id import new_run_id
 from windlass.model.units import plural
 from windlass.trust.planted import Room, read_planted
-from windlass.verifying.postgres.repair import count_changes, repair
+from windlass.verifying.postgres.repair import read_changes, repair
 
 FLOW = "repair"
 ROWS, LARGE_OBJECTS, SEQUENCES = "repair_rows", "repair_large_objects", "repair_sequences"
@@ -90,8 +89,8 @@ def _repair(run: Comparison, how: Repairing) -> None:
         repairs = _Repairs(run, how, unfinished)
         for item in run.differing:
             if forecast.relations.get(str(item.enters)):
-                expected = forecast.relations[str(item.enters)]
-                repair_rows(repairs, Item(str(item.enters)), expected)
+                digest = forecast.digests[str(item.enters)]
+                repair_rows(repairs, Item(str(item.enters)), digest)
         if forecast.large_objects:
             repair_large_objects(repairs, Item(""))
         if forecast.sequences:
@@ -100,15 +99,16 @@ def _repair(run: Comparison, how: Repairing) -> None:
 
 def _forecast(run: Comparison, allowed: Collection[Change]) -> Forecast:
     source, target = run.sessions().source(run.snapshot.id), run.sessions().target()
-    relations = {}
-    for item in run.differing:
-        found = count_changes(source, target, row_pair(run, item))
-        relations[str(item.enters)] = Counter({k: n for k, n in found.items() if k in allowed})
+    found = {
+        str(item.enters): read_changes(source, target, row_pair(run, item), allowed)
+        for item in run.differing
+    }
     updates = Change.UPDATE in allowed
     return Forecast(
         str(run.plan.source),
         str(run.plan.target),
-        relations,
+        {name: one.counts for name, one in found.items()},
+        {name: one.digest for name, one in found.items()},
         len(_sequences(run)) if updates else 0,
         len(_large_objects(run)) if updates else 0,
     )
@@ -201,8 +201,8 @@ class _Repairs:
         return self.journal.once(target, step, item, lambda one: work(one, number), like=like)
 
 
-def repair_rows(repairs: _Repairs, item: Item, expected: Mapping[Change, int]) -> Result:
-    """Repair one relation's rows, at most `expected`; deleted and changed rows are set aside."""
+def repair_rows(repairs: _Repairs, item: Item, digest: str) -> Result:
+    """Repair one relation's rows, those of `digest`; deleted and changed ones are set aside."""
     run = repairs.run
     planned = next(one for one in run.differing if str(one.enters) == item.id)
     sides = row_pair(run, planned)
@@ -211,7 +211,7 @@ def repair_rows(repairs: _Repairs, item: Item, expected: Mapping[Change, int]) -
     def work(target: Connection, number: int) -> Result:
         aside = Aside(repairs.schema, number)
         done = repair(
-            source, target, sides, allowed=repairs.how.allowed, aside=aside, most=expected
+            source, target, sides, allowed=repairs.how.allowed, aside=aside, digest=digest
         )
         return {
             "table": read_oid(target, planned.enters),

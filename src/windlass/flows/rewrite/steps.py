@@ -141,7 +141,7 @@ def back_up_rows(run: Rewriting, _: Item) -> Result:
     """Back up and count the rows. The write replaces the previous backup: a run that writes nothing
     leaves that in place."""
     run.join()
-    if not run.selected or run.is_over or not run.plan.keeps_backup:
+    if not _has_work(run) or not run.plan.keeps_backup:
         return _counted(run, "back_up_rows")
 
     def copy(connection: Connection) -> Result:
@@ -157,7 +157,7 @@ def delete_rows(run: Rewriting, _: Item) -> Result:
     """Delete what is not written back: duplicates and, if requested, rows with the same key; never
     rows changed since they were read."""
     run.join()
-    if not run.selected or run.is_over:
+    if not _has_work(run):
         return _counted(run, "delete_rows")
 
     def sum_up(_: Connection) -> Result:
@@ -189,7 +189,9 @@ def write_rows(run: Rewriting, _: Item) -> Result:
     If no row can be written, for example because of a constraint, deleted rows are restored.
     """
     run.join()
-    if not run.selected or run.is_over:
+    if not _has_work(run):
+        if run.selected and not run.is_over:
+            run.emit(Noticed(f"{run.plan.call.function} has changed no row: nothing was written"))
         return _counted(run, "write_rows")
     try:
         if ("write_rows", "") not in run.journal:
@@ -203,6 +205,16 @@ def write_rows(run: Rewriting, _: Item) -> Result:
         raise
     _tell_left(run, done)
     return done
+
+
+def _has_work(run: Rewriting) -> bool:
+    """Whether there are rows to delete, write or stamp: a function may leave all as they are. Then
+    the backup stays as well, which may be that of a run which changed rows."""
+    if not run.selected or run.is_over:
+        return False
+    plan, staging = run.plan, run.staging
+    sets = staging.written_columns or plan.stamp or plan.missing
+    return bool(sets or staging.extras or plan.deletes_by_key)
 
 
 def _end_if_final(run: Rewriting, error: WindlassError) -> None:

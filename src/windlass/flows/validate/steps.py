@@ -73,16 +73,20 @@ def content_items(run: Sides) -> list[Item]:
     if run.spec.verify_ is Verify.NONE or not run.plan.how.copies_rows:
         return []
     return [
-        Item(f"{side} {load.id}", load.batch, load.size_bytes, {"name": _content_name(side, load)})
+        Item(f"{side} {load.id}", load.batch, load.size_bytes, _content_detail(side, load))
         for load in run.plan.loads
         for side in (SIDES[1:] if is_noted(run) else SIDES)
     ]
 
 
-def _content_name(side: str, load: Load) -> str:
+def _content_detail(side: str, load: Load) -> Result:
     chunks = load.chunks
     part = f" {chunks[0].range}" if len(chunks) == 1 and chunks[0].range != Whole() else ""
-    return f"{several([str(one.relation) for one in chunks])}{part} on the {side}"
+    names = [str(one.relation) for one in chunks]
+    return {
+        "name": f"{several(names)}{part} on the {side}",
+        "names": [f"{name}{part} on the {side}" for name in names],
+    }
 
 
 def validate_content(run: Sides, item: Item) -> Result:

@@ -5,11 +5,12 @@ Definitions are not repaired, only reported.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TextIO
 
@@ -55,11 +56,39 @@ _CHANGES = {
 }
 
 
-def count_changes(source: Connection, target: Connection, pair: Pair) -> Counter[Change]:
-    """The number of rows that a repair would change. Reads only."""
-    found: Counter[Change] = Counter()
+@dataclass(slots=True)
+class Changes:
+    """The rows that a repair would change: how many, and which."""
+
+    allowed: Collection[Change] = ALL
+    counts: Counter[Change] = field(default_factory=Counter)
+    _sum: int = 0  # of hashes, so that the order of the rows does not matter
+
+    def add(self, row: RowDifference) -> bool:
+        """Whether the row would be changed."""
+        change = _CHANGES[row.kind]
+        if change not in self.allowed:
+            return False
+        copies = _copies(row)
+        # with a key, others may write to the same row: that is what a repair takes back
+        which = [change.value, row.key or row.row_hash, copies]
+        hashed = hashlib.sha256(json.dumps(which).encode()).digest()
+        self.counts[change] += copies
+        self._sum = (self._sum + int.from_bytes(hashed)) % (1 << 256)
+        return True
+
+    @property
+    def digest(self) -> str:
+        return f"{self._sum:064x}"
+
+
+def read_changes(
+    source: Connection, target: Connection, pair: Pair, allowed: Collection[Change] = ALL
+) -> Changes:
+    """The rows that a repair would change. Reads only."""
+    found = Changes(allowed)
     for row in scan_differences(source, target, pair):
-        found[_CHANGES[row.kind]] += _copies(row)
+        found.add(row)
     return found
 
 
@@ -67,13 +96,14 @@ def _copies(row: RowDifference) -> int:
     return max(row.source_copies, row.target_copies) if row.key else abs(row.surplus)
 
 
-def _check_growth(pair: Pair, found: Mapping[Change, int], most: Mapping[Change, int]) -> None:
-    """Check that nobody has written to the target since it was compared."""
-    if any(count > most.get(change, 0) for change, count in found.items()):
-        counts = ", ".join(f"{change.value}s {found.get(change, 0):,}" for change in Change)
+def _check_same(pair: Pair, found: Changes, digest: str) -> None:
+    """Check that nobody has written to the target since it was compared. What is equal by now needs
+    nothing."""
+    if found.counts and found.digest != digest:
+        counts = ", ".join(f"{change.value}s {found.counts[change]:,}" for change in Change)
         raise WindlassError(
-            f"{pair.target.name} was written to since it was compared: a repair would now make"
-            f" {counts}",
+            f"{pair.target.name} was written to since it was compared: a repair would change other"
+            f" rows ({counts})",
             hint="stop what writes there, then run the same command again",
             side="target",
         )
@@ -86,7 +116,7 @@ def repair(
     *,
     allowed: Collection[Change] = ALL,
     aside: Aside | None = None,
-    most: Mapping[Change, int] | None = None,
+    digest: str | None = None,
 ) -> Repaired:
     """Copy what differs again, in one target transaction that fires no trigger.
 
@@ -96,9 +126,9 @@ def repair(
     what takes its place is kept `aside`, if that is given, for `give_back`.
 
     Raises:
-        WindlassError: more would be changed than `most`, which somebody has agreed to; foreign keys
-            would act and this user may not prevent it, or a server's
-            reason; the target is as it was.
+        WindlassError: other rows would be changed than those of `digest`, which somebody has agreed
+            to; foreign keys would act and this user may not prevent it, or a server's reason; the
+            target is as it was.
     """
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as spool,
@@ -106,13 +136,12 @@ def repair(
         target.transaction(),
         undisturbed(target, pair.target),
     ):
-        found: Counter[Change] = Counter()
+        found = Changes(allowed)
         for row in scan_differences(source, target, pair):
-            if _CHANGES[row.kind] in allowed:
-                found[_CHANGES[row.kind]] += _copies(row)
+            if found.add(row):
                 spool.write(json.dumps([row.key, row.row_hash, row.surplus]) + "\n")
-        if most is not None:
-            _check_growth(pair, found, most)
+        if digest is not None:
+            _check_same(pair, found, digest)
         if aside is not None:
             aside.make(target, pair.target)
         mend = _mend_by_key if pair.source.keyset else _mend_by_content
