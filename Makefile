@@ -11,8 +11,8 @@ WITHOUT_OLD_NAME := $(BIN)/python -m pip uninstall --quiet --yes windlass 2>/dev
 # set in many images; without what is compiled being kept, every process compiles it all again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo airflow airflow-celery airflow-stop test test-unit test-all check format docs \
-        docs-serve release bench system-packages clean
+.PHONY: help demo airflow airflow-celery airflow-stop test test-unit test-all test-django check \
+        format docs docs-serve release bench system-packages clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,12 @@ test-unit: .venv/.for-dev ## Run the tests that need no server
 
 test-all: .venv/.for-dev ## Run all of them: every pair of versions, every kind of change
 	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "full or not full"
+
+test-django: ## Run Django's tests with the newest Django: make test-django PYTHON=python3.12
+	@$(PYTHON) -m venv .venv-django
+	@.venv-django/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -e '.[demo,django,dev,export,load]' redis flower
+	@.venv-django/bin/python -m pytest -q -m "full or not full" tests/django
 
 check: .venv/.for-dev ## Lint, format, types, the floors of the house, and licences
 	@$(BIN)/ruff check

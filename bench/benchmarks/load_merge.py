@@ -1,4 +1,4 @@
-"""New versions of a tenth of a table's rows, merged: by Windlass, dlt and Django, in turn.
+"""New versions of a tenth of a table's rows, merged: by Windlass, dlt, Django and by hand, in turn.
 
 Each begins with the same table and the same indexes, and gets the same file. At the end every row
 of the table is compared with what it has to be. Slow peers get a tenth of the file, and what takes
@@ -27,6 +27,15 @@ WINDLASS = Loader("windlass", "windlass load, merge", _MERGE.format("$SHARE.csv"
 UNCHANGED = Loader(
     "unchanged", "windlass load, merge of equal rows", _MERGE.format("$FILES/equal.csv")
 )
+BY_HAND = Loader(
+    "by-hand",
+    "psql, COPY and one UPDATE",
+    'psql -qX -v ON_ERROR_STOP=1 "$TARGET" -c "create unlogged table staged (like events)"'
+    ' -c "\\copy staged from \'$SHARE.csv\' (format csv, header)" -c "analyze staged"'
+    ' -c "update events t set happened_at = s.happened_at, account_id = s.account_id,'
+    " kind = s.kind, amount = s.amount, details = s.details, billed = s.billed, score = s.score,"
+    ' token = s.token from staged s where s.id = t.id" -c "drop table staged"',
+)
 _DLT = '"$PEERS" "$PROGRAMS/dlt_rows.py" "$TARGET" "$SHARE.csv" {}'
 UPSERT = Loader("dlt-upsert", f"dlt {DLT}, upsert", _DLT.format("upsert"))
 DELETE_INSERT = Loader(
@@ -45,7 +54,7 @@ CREATE = Loader(
 UPDATE = Loader(
     "bulk-update", "Django, bulk_update", _DJANGO.format("$SHARE", "update"), scaled=True
 )
-LOADERS = (WINDLASS, UNCHANGED, UPSERT, DELETE_INSERT, INSERTS, CREATE, UPDATE)
+LOADERS = (WINDLASS, UNCHANGED, BY_HAND, UPSERT, DELETE_INSERT, INSERTS, CREATE, UPDATE)
 STARTING = Loader("starting", "Django, without rows", _DJANGO.format("$FILES/none", "create"))
 
 GOALS = (

@@ -16,6 +16,7 @@ WindlassError              anything we can explain; `hint` says what to do
 ├── AlreadyDone            another process committed this item first
 ├── Different              the run is over: verification found differences, or rows made losses
 ├── ConstraintViolated     the data do not satisfy a constraint that is being made
+├── TakenBack              a cutover was undone before it was decided (exit 5)
 ├── SchemaChanged          the source's schema is not what the target's was made from; resumes after
 ├── Conflict               a change of the source does not fit the target's rows; resumes after
 ├── BadRecord              an input has records that cannot be loaded; nothing was changed
@@ -176,6 +177,11 @@ class BadRecord(WindlassError):
     def __init__(self, bad: Sequence[BadValue], *, hint: str = "") -> None:
         super().__init__("; ".join(one.described for one in bad), hint=hint)
         self.bad = tuple(bad)
+
+
+class TakenBack(WindlassError):
+    """A cutover did not succeed in time and was undone. Nothing has changed for applications, but
+    some of their sessions may have been ended."""
 
 
 class Interrupted(WindlassError):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from demo.airflow.local import LocalAirflow
 from paths import EXAMPLE_DAGS
+from post import Post, receiving
 from reading_dags import MIGRATION, VALIDATION, Read, airflow_process, dag_file
 
 
@@ -41,3 +43,9 @@ def dags(process: Executor) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def migration(dags: Mapping[str, str]) -> Read:
     return Read.of(dags[MIGRATION])
+
+
+@pytest.fixture
+def post(running: LocalAirflow) -> Iterator[Post]:
+    with receiving(running) as found:
+        yield found

@@ -18,6 +18,7 @@ import pytest
 from airflow_runs import expect_no_secret, run_dag, until, wait
 from demo.airflow.local import LocalAirflow
 from needs import needs_module
+from post import Post
 from project_venv import make_project
 from reading_dags import Read, dag_file
 from servers import Database
@@ -26,12 +27,13 @@ from windlass.errors import BadSpec
 
 TASKS = ["setup_django_env", "apply_migrations", "download", "check_create", "update"]
 FILE = """
-from quick import QUICK
+from quick import QUICK, TOLD
 from windlass.airflow.presets.data_update import quarterly_data_update
 from windlass.airflow.project import Project
 
 dag = quarterly_data_update(
-    Project({folder!r}, "project.settings"), dag_id="update_shop", schedule=None, tuning=QUICK
+    Project({folder!r}, "project.settings"), dag_id="update_shop", schedule=None, tuning=QUICK,
+    ending=TOLD,
 )
 """
 COUNTRIES = b"code,name\nde,Germany\nfr,France\n"
@@ -131,6 +133,25 @@ def test_a_project_is_updated_once_though_it_is_killed_and_a_changed_variable_ne
     refreshes = shop.rows("select distinct split_part(caller, ' ', 2) from windlass.run")
     assert {one[0] for one in refreshes} == {f"update_shop/{it.run_id}" for it in (first, second)}
     expect_no_secret(second.said())
+
+
+@pytest.mark.full
+def test_a_failed_update_sends_one_mail_that_says_what_failed_and_where_to_look(
+    running: LocalAirflow, shop: Database, tmp_path: Path, post: Post
+) -> None:
+    customers = tmp_path / "customers.csv"
+    customers.write_text("email,name,country.code\na@example.com,Ann,xx\n")
+    update = {"url": customers.as_uri(), "table": "shop.Customer", "key": ["email"]}
+    running.client.set_variable("DATA_UPDATE_URLS", json.dumps([update]))
+    ended = run_dag(running, "update_shop", {}, timeout=600).expect("failed")
+    mail, _ = post.about(ended.run_id)
+    subject, _, body = mail.partition("\n")
+    assert subject == "update_shop: failed"
+    assert "line 2, column country.code: no shop.Country has it" in body
+    assert f"/dags/update_shop/runs/{ended.run_id}" in body
+    assert len([one for one in post.mails if "update_shop" in one]) == 1
+    assert shop.value("select count(*) from shop_customer") == 0
+    expect_no_secret(iter([("mail", mail)]))
 
 
 def at_work(folder: Path) -> tuple[psutil.Process, psutil.Process]:

@@ -1,4 +1,5 @@
-"""The task for Celery, with a real Redis and a real worker."""
+"""The task for Celery, with a real Redis and a real worker, started by a view and by beat; and what
+Flower has of it for Prometheus."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 
 from awaiting import until
 from django_project import PROJECT, Project, values
+from monitoring import prometheus
 from needs import needs_module, needs_program
 from servers import PASSWORD, free_port
 
@@ -25,6 +28,17 @@ from project.celery import app
 sent = app.send_task("windlass.django.tasks.run_quarterly_update", args=json.loads(sys.argv[1]))
 print(json.dumps(sent.get(timeout=40, propagate=False), default=str))
 """
+
+
+POST = """
+import sys
+import django
+django.setup()
+from django.test import Client
+answer = Client().post(sys.argv[1])
+print(answer.status_code, answer.content.decode())
+"""
+TASK = "windlass.django.tasks.run_quarterly_update"
 
 
 @dataclass
@@ -49,6 +63,29 @@ class Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+    @contextmanager
+    def beside(self, *words: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Another of Celery's programs."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "project.celery", *words], cwd=PROJECT,
+            env=self.project.variables(PROJECT_BROKER=self.broker, **more),
+            stdout=self.log.open("a"), stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    def post(self, path: str) -> str:
+        """Have the project's view at this path answer."""
+        ran = subprocess.run(
+            [sys.executable, "-c", POST, path], cwd=PROJECT, text=True, capture_output=True,
+            env=self.project.variables(PROJECT_BROKER=self.broker), check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
 
     def send(self, arguments: str = "[]") -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -96,6 +133,29 @@ def test_a_worker_refreshes_one_at_a_time(worker: Worker) -> None:
     failed = answer(worker.send('[[{"url": "x.csv", "table": "shop.Nobody"}]]'))
     assert "is neither a model nor the table of one" in failed
     assert PASSWORD not in worker.log.read_text()
+
+
+@pytest.mark.full
+def test_a_view_starts_a_refresh_which_flower_shows_to_prometheus(
+    worker: Worker, tmp_path: Path
+) -> None:
+    needs_module("flower")
+    place = f"127.0.0.1:{free_port()}"
+    address, _, port = place.partition(":")
+    done = f'flower_events_total{{task="{TASK}", type="task-succeeded"}}'
+    flower = worker.beside("flower", f"--address={address}", f"--port={port}")
+    with flower, prometheus(tmp_path, {"flower": place}) as monitoring:
+        until(lambda: monitoring.value("sum(flower_worker_online)") == 1, "Flower sees the worker")
+        assert worker.post("/refresh/").startswith("202 ")
+        until(lambda: monitoring.value(f"sum({done})") == 1, "Prometheus has the task's end")
+    assert values("Visit", "page") == ["/"]
+
+
+@pytest.mark.full
+def test_beat_starts_a_refresh(worker: Worker, tmp_path: Path) -> None:
+    schedule = f"--schedule={tmp_path / 'beat'}"
+    with worker.beside("beat", schedule, "--pidfile=", PROJECT_BEAT_SECONDS="1"):
+        until(lambda: values("Visit", "page") == ["/"], "beat has started it")
 
 
 def test_a_task_whose_process_dies_is_delivered_again_and_loads_once(worker: Worker) -> None:

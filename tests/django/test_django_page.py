@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
-from paths import DOCS, ROOT
+from forked_python import programs
+from paths import DOCS
 from windlass.django.updates import read_setting
 
 PAGE = (DOCS / "django.md").read_text()
@@ -17,24 +17,19 @@ SETTING = re.findall(r"```python\n(WINDLASS = .*?)```", PAGE, re.DOTALL)
 
 
 def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name, words in (("python", ""), ("django-admin", "-m django")):
-        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
-        (programs / name).chmod(0o755)
     folder = tmp_path / "here"
     folder.mkdir()
-    environment = {
-        **os.environ,
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT / "src"),
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    ran = subprocess.run(
-        ["bash", "-ec", "\n".join(COMMANDS)],
-        env=environment, cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    with programs(tmp_path, {"python": [], "django-admin": ["-m", "django"]}) as found:
+        environment = {
+            **os.environ,
+            "PATH": f"{found}:{os.environ['PATH']}",
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        }
+        environment.pop("DJANGO_SETTINGS_MODULE", None)
+        ran = subprocess.run(
+            ["bash", "-ec", "\n".join(COMMANDS)],
+            env=environment, cwd=folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
     said = ran.stdout + ran.stderr
     assert ran.returncode == 0, said[-3000:]
     for part in (

@@ -4,6 +4,7 @@ that are checked."""
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +162,23 @@ def test_urls_of_files_are_inputs_too(project: Project) -> None:
     path = project.file("countries.csv", *COUNTRIES)
     project.updates.append({"url": Path(path).as_uri(), "table": "shop.Country"})
     assert project.refreshed() == {"Country": {"inserted": 2}}
+
+
+def test_the_metrics_of_its_runs_are_where_the_setting_says(project: Project) -> None:
+    file = project.folder / "windlass.prom"
+    project.words |= {"metrics-file": str(file), "metrics-name": "shop"}
+    project.use()
+    project.update("shop.Country", *COUNTRIES)
+    project.refreshed()
+    text = file.read_text()
+    runs = re.findall(r"(?m)^windlass_runs_total\{(.*)\} 1$", text)
+    assert len(runs) == 1 and 'flow="load"' in runs[0] and 'name="shop"' in runs[0]
+    assert re.findall(r"(?m)^windlass_rows_total\{.*\} (\d)$", text) == ["2"]
+    assert PASSWORD not in text
+    project.words |= {"metrics-file": str(file.parent), "pushgateway": "http://me:hush@x.example"}
+    project.use()
+    code, said = project.command("windlass_refresh")
+    assert code == 2 and "pushgateway: holds a login" in said and "hush" not in said
 
 
 def test_a_time_without_a_zone_is_of_the_projects_zone(project: Project) -> None:

@@ -159,7 +159,7 @@ def test_an_export_follows_the_schema(shop: Pair, tmp_path: Path) -> None:
     "spoilt",
     [
         {"state": "finished"},
-        {"exit_code": 5},
+        {"exit_code": 6},
         {"seconds": "long"},
         {"losses": [{"object": "a", "message": "b", "kind": "values"}]},
         {"differences": [{"kind": "changed"}]},

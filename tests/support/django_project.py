@@ -80,6 +80,7 @@ class Project:
     def __init__(self, databases: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
         self.databases, self.folder = databases, folder
         self.updates: list[dict[str, Any]] = []
+        self.words: dict[str, Any] = {}  # more of the setting
         self.use()
 
     @property
@@ -95,7 +96,7 @@ class Project:
 
         self.leave()
         settings.DATABASES = {key: dict(one) for key, one in self.databases.items()}
-        settings.WINDLASS = {"updates": self.updates}
+        settings.WINDLASS = {"updates": self.updates, **self.words}
         connections.__dict__["settings"] = connections.configure_settings(settings.DATABASES)
 
     @staticmethod
@@ -156,7 +157,7 @@ class Project:
             "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(PROJECT)]),
             "DJANGO_SETTINGS_MODULE": "project.settings",
             "PROJECT_DATABASES": json.dumps(self.databases),
-            "PROJECT_WINDLASS": json.dumps({"updates": self.updates}),
+            "PROJECT_WINDLASS": json.dumps({"updates": self.updates, **self.words}),
             **more,
         }
 

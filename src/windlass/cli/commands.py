@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     cls=InOrder,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done (and verified), 1 differences or losses found, "
-    "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, 130 interrupted. "
+    "2 bad options or spec, 3 refused and nothing written, 4 stopped part-way, "
+    "5 cutover taken back, 130 interrupted. "
     "After 4 and 130 the last lines say what to do: mostly the same command.",
 )
 @click.version_option(__version__, message="windlass %(version)s")

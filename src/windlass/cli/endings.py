@@ -24,6 +24,7 @@ class Exit(IntEnum):
     BAD_SPEC = 2
     REFUSED = 3
     STOPPED = 4
+    TAKEN_BACK = 5
     INTERRUPTED = 130
 
 
@@ -34,6 +35,7 @@ EXIT_OF = {
     State.LOSSY: Exit.DIFFERENT,
     State.REFUSED: Exit.REFUSED,
     State.STOPPED: Exit.STOPPED,
+    State.TAKEN_BACK: Exit.TAKEN_BACK,
     State.RUNNING: Exit.STOPPED,
     State.INTERRUPTED: Exit.INTERRUPTED,
 }

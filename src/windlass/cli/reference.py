@@ -35,6 +35,7 @@ elsewhere, nothing under `-q`. With `--json` stdout holds one JSON object, also 
 | 2 | bad options or spec; nothing was tried |
 | 3 | refused; nothing was written; every problem is listed |
 | 4 | stopped part-way, or a server cannot be reached; the last lines say what to do |
+| 5 | a cutover was taken back in time: applications write where they did before |
 | 130 | interrupted (Ctrl-C); run it again to resume |
 """
 

@@ -34,7 +34,7 @@ def absent_columns(
     part: Part, filled: Sequence[str], ruled: Sequence[str], key: Sequence[str], connection: Any
 ) -> tuple[dict[str, dict[str, Any]], tuple[Problem, ...]]:
     """Rules by column, as in a spec, and the fields that nothing can fill. `filled` are the columns
-    that the input fills, `ruled` others that are no concern of ours, `key` those by which its rows
+    that the input fills, `ruled` those of the rules in the setting, `key` those by which its rows
     are found; empty: they are all new."""
     found: dict[str, dict[str, Any]] = {}
     problems: list[Problem] = []

@@ -1,5 +1,5 @@
 """How the commands answer: as text or JSON, with the exit codes of `windlass`. Passwords of the
-project's databases are never part of an answer, whatever an error's text holds."""
+project's databases are never part of an answer, even if an error's text holds them."""
 
 from __future__ import annotations
 

@@ -39,11 +39,11 @@ _MICROSECONDS = 1_000_000
 
 
 class Unfit(ValueError):
-    """Why a value is none of the field's; never the value."""
+    """Why a value does not fit the field; without the value."""
 
 
 def converter(field: ModelField, connection: Any) -> Convert | None:
-    """What has to be done with a field's texts; None: nothing."""
+    """Converts a field's texts; None: they are stored as they are."""
     checks = [one for one in field.validators if not _is_for_database(one, connection)]
     convert = _conversion(field, connection)
     if not checks:
@@ -119,7 +119,7 @@ def _conversion(field: ModelField, connection: Any) -> Convert | None:
 
 
 def _is_plain(field: ModelField) -> bool:
-    """A class of Django's stores what it is given; one of somebody else's may change it."""
+    """Django's own fields store what they are given; those of other packages may change it."""
     meant = ("to_python", "get_prep_value", "get_db_prep_value", "get_db_prep_save", "pre_save")
     for name in meant:
         owner = next(one for one in type(field).__mro__ if name in vars(one))

@@ -95,7 +95,7 @@ class ModelInput:
 
 
 def _fields(filling: Filling, by_name: Mapping[str, Field], connection: Any) -> Iterator[Field]:
-    """What is converted or checked is text then, whatever the input has."""
+    """The fields by column. Those that are converted or checked arrive as text."""
     for one in filling.given:
         is_text = _work(one, connection).is_needed
         yield Field(one.column, None if is_text else by_name[one.source].column)

@@ -25,10 +25,10 @@ _POLL_SECONDS = 0.1
 
 @contextmanager
 def alone(alias: str, what: str, wait_seconds: float = 0) -> Iterator[None]:
-    """While it lasts, nobody else does the same in this database.
+    """While it is open, no other process does the same in this database.
 
     Raises:
-        Refused: somebody still does after that time.
+        Refused: another one still does after `wait_seconds`.
     """
     is_file = connections[alias].vendor == "sqlite"
     with _in_file(alias, what, wait_seconds) if is_file else _in_server(alias, what, wait_seconds):

@@ -20,7 +20,7 @@ Key = tuple[str | None, ...]
 
 
 def looked_problems(model: Model, looked: Looked) -> Iterator[Problem]:
-    """A lookup has to find one row at most."""
+    """A lookup must find at most one row."""
     other = looked.field.remote_field.model
     roots = {path[0] for path in looked.paths}
     fields = {field_named(other, name) for name in roots}

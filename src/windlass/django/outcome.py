@@ -102,6 +102,7 @@ _EXITS = {
     State.REFUSED: 3,
     State.STOPPED: 4,
     State.RUNNING: 4,
+    State.TAKEN_BACK: 5,
     State.INTERRUPTED: 130,
 }
 

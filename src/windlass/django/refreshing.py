@@ -57,7 +57,8 @@ def updates_given(updates: object = None, database: str = "") -> tuple[tuple[Upd
 
 
 def spec_of(alias: str, run: Run, *, again: bool = False) -> LoadSpec:
-    return LoadSpec.of(target=url_of(alias), loads=list(run), again=again)
+    metrics = {key.replace("-", "_"): one for key, one in read_configured().metrics.items()}
+    return LoadSpec.of(target=url_of(alias), loads=list(run), again=again, **metrics)
 
 
 def refresh(

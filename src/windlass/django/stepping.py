@@ -109,7 +109,7 @@ def _failed(state: str, **words: Any) -> Answer:
 
 
 def _clean(found: Answer) -> Answer:
-    """Without passwords of the project's databases, whatever an error's text holds."""
+    """Without passwords of the project's databases, even if an error's text holds them."""
     if "django" not in sys.modules:
         return found
     from django.conf import settings

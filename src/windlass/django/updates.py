@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from windlass.errors import BadSpec
-from windlass.spec.load import OneLoad
+from windlass.spec.load import LoadSpec, OneLoad
 from windlass.spec.model import validated, word_of
 
-KEYS = ("updates", "database")
+METRICS = ("metrics-file", "pushgateway", "metrics-name")
+KEYS = ("updates", "database", *METRICS)
 _OWN = ("url", "table")
 _NOT_HERE = ("from", "into", "create", "census", "types", "function", "frame")
 DEFAULT = "default"
@@ -39,21 +40,27 @@ class Configured:
     updates: tuple[Update, ...] = ()
     database: str = ""  # an alias; empty: the routers', or the default one
     faults: tuple[str, ...] = field(default=())
+    metrics: Mapping[str, str] = field(default_factory=dict)  # as in a spec: where they go
 
 
 def read_setting(value: object) -> Configured:
     """The setting, with every fault of it."""
     if not isinstance(value, Mapping):
         return Configured(faults=("is not a dict with the keys updates and database",))
-    unknown = [_unknown(str(key), KEYS) for key in value if key not in KEYS]
-    database = value.get("database") or ""
+    words = {str(key).replace("_", "-"): one for key, one in value.items()}
+    faults = [_unknown(key, KEYS) for key in words if key not in KEYS]
+    database = words.get("database") or ""
     if not isinstance(database, str):
-        unknown.append("database: is not the alias of a database, a string")
+        faults.append("database: is not the alias of a database, a string")
         database = ""
+    updates: tuple[Update, ...] = ()
+    metrics = {key: str(words[key]) for key in METRICS if words.get(key)}
     try:
-        return Configured(read_updates(value.get("updates", ())), database, tuple(unknown))
+        updates = read_updates(words.get("updates", ()))
+        validated(LoadSpec, {"target": "-", "from": "-", "into": "-", **metrics})
     except BadSpec as error:
-        return Configured((), database, (*unknown, *error.faults))
+        faults += error.faults
+    return Configured(updates, database, tuple(faults), metrics)
 
 
 def read_updates(value: object) -> tuple[Update, ...]:

@@ -1,5 +1,5 @@
 """A relation or a query of a database as an input: read in one snapshot, with the types that the
-source gives its columns. What a column of the source cannot be told to be is exact text."""
+source gives its columns. A column whose type has no equivalent is exact text."""
 
 from __future__ import annotations
 

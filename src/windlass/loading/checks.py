@@ -1,5 +1,5 @@
-"""What of a load's words the table cannot do. Pure; see `windlass.loading.words` for what cannot be
-right whatever the table is."""
+"""Which of a load's words do not work with its table. Pure; `windlass.loading.words` finds faults
+that do not depend on the table."""
 
 from __future__ import annotations
 

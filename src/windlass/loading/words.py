@@ -176,7 +176,7 @@ def _wrong_take(name: LoadName, short: Short, words: LoadWords) -> Fault:
 
 
 def _wrong(spec: OneLoad, words: LoadWords) -> Iterator[Fault]:
-    """What cannot be right, whatever it is called."""
+    """Faults that do not depend on the short name."""
     named = spec.load is not None  # then the name's own rules have said it
     yield from _wrong_takes(spec, words, named=named)
     if not named and spec.matched and not words.key:

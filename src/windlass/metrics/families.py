@@ -84,7 +84,7 @@ def series(family: str, labels: Mapping[str, str]) -> Key:
 
 
 def is_of(key: Key, labels: Mapping[str, str]) -> bool:
-    """Whether a series is of the runs with these labels, whatever labels it has besides."""
+    """Whether a series is of the runs with these labels; it may have others besides."""
     found = dict(key[1])
     return all(found.get(name, "") == value for name, value in labels.items())
 

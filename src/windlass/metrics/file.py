@@ -2,7 +2,7 @@
 those of others stay.
 
 A reader sees the old file or the new one, never a part. Two runs that end at once take turns: the
-folder is locked, which leaves no file behind as a lock of its own would.
+folder is locked, as a separate lock file would be left behind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class MetricsFile:
     path: Path
 
     def fault(self) -> str:
-        """Why it cannot be written; empty if it can. Whatever is in it stays."""
+        """Why it cannot be written; empty if it can. Its content stays."""
         try:
             with _locked(self._place.parent):
                 self._read()
@@ -77,7 +77,7 @@ class MetricsFile:
 
     def _write_new(self, text: str) -> None:
         """With the old file's mode: its reader is mostly another user. What a killed run has left
-        is removed first, so that nobody else's file or link is followed."""
+        is removed first: a link that somebody put there is not followed."""
         self._new.unlink(missing_ok=True)
         handle = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:

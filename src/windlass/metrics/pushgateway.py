@@ -33,7 +33,7 @@ class Pushgateway:
     url: str
 
     def fault(self) -> str:
-        """What is wrong with the login in the environment; empty if nothing is. Nobody is asked."""
+        """What is wrong with the login in the environment; empty: nothing. Sends no request."""
         user, password, token = (os.environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
         if token and (user or password):
             return f"{TOKEN} and {USER} or {PASSWORD} are both set"

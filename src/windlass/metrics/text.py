@@ -21,8 +21,7 @@ _KINDS = {family.name: family for family in FAMILIES}
 
 
 class NotOurs(ValueError):
-    """A line that is no sample, or one of somebody else. The message shows no more than its
-    number."""
+    """A line that is no sample of ours. The message shows only its number."""
 
 
 def written(samples: Samples) -> str:

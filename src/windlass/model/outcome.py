@@ -24,6 +24,7 @@ class State(StrEnum):
     LOSSY = "done, with losses"  # that its rows caused and nobody accepted
     DONE = "done"  # and verified, as far as requested
     ROLLED_BACK = "rolled back"  # the target is as it was before the run
+    TAKEN_BACK = "taken back"  # of a cutover: undone, applications write where they did before
 
 
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
@@ -71,6 +72,7 @@ class Reason:
     message: str = ""  # why it stopped
     hint: str = ""  # what to do now
     problems: tuple[Problem, ...] = ()  # why it was refused
+    stopped_by: str = ""  # of a run that follows: what stopped it, in a word, such as late_write
 
 
 NO_REASON = Reason()
@@ -97,6 +99,30 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
+class Cutover:
+    """What a cutover did, or what its rehearsal measured."""
+
+    direction: str  # "forward": to the target; "back": to the source again
+    phase: str  # of the run, at the end: "following", "switched"
+    is_rehearsal: bool = False  # nothing was closed; `freeze_ms` is a prediction
+    freeze_ms: float = 0.0  # from when writers were stopped until the other side was open
+    parts_ms: dict[str, float] = field(default_factory=dict)  # of `freeze_ms`, in order
+    sequences: int = 0  # how many were set
+    sessions: int = 0  # how many were ended; of a rehearsal: would be
+    late: dict[str, str] = field(default_factory=dict)  # what others wrote after the seal
+    at: str = ""  # when, in UTC
+    next_steps: tuple[str, ...] = ()  # commands that make sense now
+
+    def to_json(self) -> dict[str, Any]:
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**found, "next_steps": list(self.next_steps)}
+
+    @classmethod
+    def from_json(cls, json: Mapping[str, Any]) -> Cutover:
+        return cls(**{**json, "next_steps": tuple(json["next_steps"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended."""
 
@@ -113,6 +139,7 @@ class Outcome:
     proof: Proof = field(default_factory=Proof)
     totals: Totals = field(default_factory=Totals)
     course: Course = field(default_factory=Course)
+    cutover: Cutover | None = None  # of a cutover: what it did
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, those of its parts beside its own: the published and the stored form."""

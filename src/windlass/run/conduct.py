@@ -20,6 +20,7 @@ from windlass.errors import (
     RowsRefused,
     RunLost,
     SnapshotLost,
+    TakenBack,
     Unreachable,
     WindlassError,
 )
@@ -27,7 +28,7 @@ from windlass.model.event import Emit, Event, Noticed
 from windlass.model.flow import Flow, Handover, resolve
 from windlass.model.outcome import NO_REASON, Outcome, Reason, State
 from windlass.model.report import Problem, accepting
-from windlass.run.failures import not_begun, refused, unreachable, with_side
+from windlass.run.failures import not_begun, reason_of, refused, unreachable, with_side
 from windlass.run.hints import RESUME, SAME, way_on
 from windlass.run.local import Workplace, run_flow
 
@@ -149,6 +150,8 @@ def _attempt(flow: Flow[Any], run: Conducted, jobs: int) -> tuple[Outcome, Windl
         return _different(run, error), None
     except RowsRefused as error:
         return _rows_refused(run, error), None
+    except TakenBack as error:
+        return _ended(run, State.TAKEN_BACK, reason_of(error, str(error), error.hint)), None
     except Interrupted:
         return _interrupted(flow, run), None
     except WindlassError as error:
@@ -198,7 +201,7 @@ def _failed(
         return _ended(run, State.STOPPED, _refused_late(flow, run, error)), None
     undo = run.run_id if run.has_begun and flow.journalled else ""
     resume = RESUME if run.has_begun else SAME
-    reason = Reason(with_side(error), way_on(error, undo, resume=resume))
+    reason = reason_of(error, with_side(error), way_on(error, undo, resume=resume))
     outcome = _ended(run, State.STOPPED, reason)
     may_resume = flow.resumes and isinstance(error, SnapshotLost | RunLost)
     return outcome, error if may_resume else None

@@ -14,6 +14,11 @@ def with_side(error: WindlassError) -> str:
     return message if not side or side in message else f"{side}: {message}"
 
 
+def reason_of(error: WindlassError, message: str, hint: str) -> Reason:
+    """Why a run stopped, with what stopped it if the error knows a word for that."""
+    return Reason(message, hint, stopped_by=str(error.where.get("stopped_by", "")))
+
+
 def refused(error: Refused, run: str = "") -> Outcome:
     """Of `run`, if it has a name already."""
     return Outcome(run, State.REFUSED, reason=Reason(problems=error.problems))

@@ -31,11 +31,11 @@ class File(Protocol):
         """A session, with a file of staged rows if one is given."""
 
     def writing(self, doing: str, staged: Path | None = None) -> AbstractContextManager[Session]:
-        """A session in a transaction that nobody else's can change the file during. It is
-        committed at the end, and rolled back by an error.
+        """A session in a transaction: while it is open, no other process can change the file.
+        It is committed at the end, and rolled back by an error.
 
         Raises:
-            ConnectionLost: somebody else has the file locked; retryable.
+            ConnectionLost: another process has the file locked; retryable.
         """
 
     def describe(self, session: Session, name: Name) -> Table | None:

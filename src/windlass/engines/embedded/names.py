@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final, LiteralString
+from typing import Final
 
 from psycopg import sql
 
@@ -28,7 +28,6 @@ NUMBER, INPUT, RECORD = "_windlass_n", "_windlass_input", "_windlass_record"
 PER_INPUT = 10**12  # numbers of rows, so that they are in the order of the inputs
 WHAT, SIDE, PAIR = "_windlass_what", "_windlass_side", "_windlass_pair"  # of a before-image
 RESERVED = frozenset((NUMBER, INPUT, RECORD, WHAT, SIDE, PAIR, "_windlass_rank"))
-ROW_ID: LiteralString = "rowid"
 
 
 def undo_table(run: str, load: str) -> str:

@@ -1,6 +1,6 @@
 """Objects of a JSON file as blocks of whole lines, one object in each line that is not blank.
 
-Of an array, or of objects that span lines, each object is found and put on a line of its own.
+Of an array, or of objects that span lines, each object is found and put on a separate line.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,8 +157,3 @@ def _differences(first: Input, other: Input) -> Iterator[Problem]:
 
 def _type(field: Field) -> str:
     return field.column.described if field.column else "text"
-
-
-def with_numbers(source: FilesFrom, numbers: Sequence[str]) -> FilesFrom:
-    """With the fields whose decimal sign becomes a point: those of columns that are numbers."""
-    return replace(source, csv=replace(source.csv, numbers=tuple(numbers)))

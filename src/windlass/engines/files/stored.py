@@ -34,7 +34,7 @@ _ENDS = {
     ".xz": Compression.XZ,
     ".zip": Compression.ZIP,
 }
-# Text rarely shrinks to a hundredth; a bomb of gzip to a thousandth. Small ones harm nobody.
+# Text rarely shrinks to a hundredth; a bomb of gzip to a thousandth. Small ones do no harm.
 MOST_RATIO = 250
 FREE_BYTES = 256 << 20
 MOST_BYTES = 100 << 30

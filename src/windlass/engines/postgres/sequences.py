@@ -17,14 +17,14 @@ _PER_QUERY = 50  # a query holds a lock on each that it reads
 
 
 def read_sequences(
-    connection: Connection, names: Sequence[Name], *, side: str
+    connection: Connection, names: Sequence[Name], *, side: str, per_query: int = _PER_QUERY
 ) -> list[SequenceState]:
     """In the order of `names`."""
     found = []
     one = sql.SQL("select {}::int, last_value, is_called from {}")
     try:
-        for start in range(0, len(names), _PER_QUERY):
-            some = names[start : start + _PER_QUERY]
+        for start in range(0, len(names), per_query):
+            some = names[start : start + per_query]
             queries = [
                 one.format(sql.Literal(place), sql.Identifier(name.schema, name.name))
                 for place, name in enumerate(some)

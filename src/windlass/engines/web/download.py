@@ -175,8 +175,8 @@ class _Download:
         length = headers.get("Content-Length", "")
         if not length.isdigit() and "chunked" not in headers.get("Transfer-Encoding", ""):
             raise WindlassError(
-                f"{shown(self._url)}: the server does not say how long the file is, so that nobody"
-                " can tell whether it is whole",
+                f"{shown(self._url)}: the server does not say how long the file is: a part of it"
+                " would look complete",
                 hint="fetch it with another program, check it, and give the file",
                 side="source",
             )

@@ -60,7 +60,7 @@ class Called:
         return None
 
     def line_of(self, record: int) -> int:
-        return 0  # of a row that the function made nobody knows where it came from
+        return 0  # where a row that the function made comes from is not known
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         for number, batch in enumerate(self._source.batches(), 1):
@@ -142,7 +142,7 @@ class Called:
 def _imported(name: str) -> Callable[[Any], Any]:
     try:
         found: object = resolve(name)
-    except (Exception, SystemExit) as error:  # whatever its module raises
+    except (Exception, SystemExit) as error:  # anything that its module raises
         raise WindlassError(
             f"function {name}: cannot be imported here: {type(error).__name__}",
             hint="its folder has to be in PYTHONPATH",

@@ -83,11 +83,11 @@ def _is_applied(run: LoadRun, name: str, target: Landing) -> bool:
 
 def drift_of(plans: Iterable[LoadPlan], runs: Sequence[LoadRun]) -> Iterator[Problem]:
     """Fields that the newest finished run of a load had, and that its input now lacks: their
-    columns would silently get no more values."""
+    columns would silently no longer be filled."""
     for plan in plans:
         for name in () if plan.may_drift else _vanished(plan, runs):
-            message = f"field {name}, which the last load had, is not in the input any more"
-            hint = f"its column would get no more values; {word('schema', 'add')} if that is right"
+            message = f"field {name}, which the last load had, is missing from the input"
+            hint = f"its column would no longer be filled; {word('schema', 'add')} if that is right"
             yield Problem(plan.name, message, hint)
 
 

@@ -10,8 +10,8 @@ from windlass.errors import Interrupted
 
 
 class Turns:
-    """Who is done, and who waits. A runner starts items in their order, so that the first one is
-    never kept waiting by those after it."""
+    """Which items are done, and which wait. A runner starts items in their order: the first one
+    never waits for those after it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -36,7 +36,7 @@ class Turns:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let nobody begin any more."""
+        """Let no other item begin."""
         with self._changed:
             self.are_over = True
             self._changed.notify_all()

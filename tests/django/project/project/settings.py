@@ -49,3 +49,10 @@ DATABASES = json.loads(os.environ.get("PROJECT_DATABASES", "{}")) or {
 WINDLASS = json.loads(os.environ.get("PROJECT_WINDLASS", "{}")) or {"updates": []}
 CELERY_BROKER_URL = os.environ.get("PROJECT_BROKER", "")
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL
+CELERY_WORKER_SEND_TASK_EVENTS = True  # for Flower
+CELERY_BEAT_SCHEDULE = {
+    "refresh": {
+        "task": "windlass.django.tasks.run_quarterly_update",
+        "schedule": float(os.environ.get("PROJECT_BEAT_SECONDS", "3600")),
+    }
+}

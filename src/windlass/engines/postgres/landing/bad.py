@@ -164,7 +164,7 @@ class BadRows:
 
     @property
     def _most(self) -> int:
-        """As many as have to be found: one more than may be, and those that are shown."""
+        """How many to look for: one more than may be set aside, and those that are shown."""
         return self._load.bad.most + SHOWN + 1
 
     def _soft(self, table: Name, column: StagedColumn, type_: str) -> list[Trouble]:

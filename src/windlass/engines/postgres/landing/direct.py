@@ -172,7 +172,7 @@ class _Pipe:
         return found
 
     def close(self) -> None:
-        """Nobody writes or reads any more."""
+        """End both sides: nothing more is written or read."""
         self._is_over.set()
 
 
@@ -187,7 +187,7 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         try:
             self._look()
-        except Exception:  # of whatever kind: then the rows are staged
+        except Exception:  # any: then the rows are staged
             self.found = True
         finally:
             self._pipe.close()

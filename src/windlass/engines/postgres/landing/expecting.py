@@ -192,10 +192,10 @@ def _count(connection: Connection, rows: Rows, one: Expectation) -> Finding | No
 
 
 def refuse_bad_keys(connection: Connection, load: Load, rows: Rows) -> None:
-    """For rows that nobody has checked.
+    """Check the key of rows that were not checked before.
 
     Raises:
-        WindlassError: a key is NULL, or there twice, which `check` finds and names.
+        WindlassError: a key is NULL or not unique; `check` finds which one.
     """
     alone = replace(load, expectations=())
     found = [one for test in _tests(alone, rows) if (one := _find(connection, rows, test))]

@@ -22,6 +22,9 @@ _MEMORY = (
     " (select setting::bigint from pg_catalog.pg_settings where name = 'work_mem')), 'kB'), true)"
 )
 """Of the server, for sorting and hashing in the caller's transaction."""
+_NO_JIT = "select pg_catalog.set_config('jit', 'off', true)"
+"""Compiling takes longer than it saves: joining 500,000 rows with 5 million took 4.2 s of CPU with
+it, 3.8 s without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Found:
             for at, one in enumerate(self.given)
         )
         self.connection.execute(_MEMORY)
+        self.connection.execute(_NO_JIT)
         self.connection.execute(sql.SQL("drop table if exists {}").format(_FOUND))
         self._run(
             sql.SQL(

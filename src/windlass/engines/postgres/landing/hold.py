@@ -28,7 +28,7 @@ class RunHold:
         self._held: dict[str, int] = {}  # by run, how often
 
     def take(self, run: str) -> None:
-        """Begin to work on a run that nobody else works on, until it is released.
+        """Claim a run, which no other process may work on until it is released.
 
         Raises:
             Refused: another process is at work on it.
@@ -76,7 +76,7 @@ class RunHold:
 
     @contextmanager
     def alone(self, run: str) -> Iterator[None]:
-        """Nobody else works on it.
+        """While it is open, no other process works on the run.
 
         Raises:
             Refused: another process does.

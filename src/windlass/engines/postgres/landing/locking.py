@@ -1,9 +1,10 @@
-"""The lock of a table that is changed, for which an application never has to die.
+"""Locks a table that is to be changed. In a deadlock it is the load that gives way, never an
+application.
 
-SHARE ROW EXCLUSIVE lets others read, and lock rows for foreign keys. Writers wait for the load, in
-which nothing waits long for them: it gives everything back and tries again instead of being in a
-deadlock. A session that has locked rows (SELECT FOR UPDATE) and then waits for the table could be
-in one: from the third attempt the lock is EXCLUSIVE, which waits for such sessions first.
+SHARE ROW EXCLUSIVE lets others read, and lock rows for foreign keys. Writers wait for the load, and
+the load waits only briefly for them: before that becomes a deadlock it rolls back and tries again.
+A session that has locked rows (SELECT FOR UPDATE) and then waits for the table could still be in a
+deadlock with it: from the third attempt the lock is EXCLUSIVE, which waits for such sessions first.
 """
 
 from __future__ import annotations

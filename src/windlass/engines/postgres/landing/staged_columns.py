@@ -46,8 +46,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class StagedColumn:
-    """A field in the staging table. `type` is what it is staged as; `cast` what its texts have to
-    be valid for, where that is looked at later than by COPY."""
+    """A field in the staging table. It is staged as `type`; its texts must be values of
+    `cast`, if that is checked after COPY."""
 
     field: str
     name: str  # in the staging table
@@ -62,7 +62,7 @@ class StagedColumn:
 
     @property
     def value(self) -> sql.Composable:
-        """As its type is meant to be."""
+        """Cast to the type that it is meant to have."""
         if not self.cast:
             return self.identifier
         return sql.SQL("{}::{}").format(self.identifier, sql.SQL(self.cast))
@@ -74,7 +74,7 @@ class StagedColumn:
 
     @property
     def valid_for(self) -> str:
-        """The type that a text of it has to be a value of."""
+        """The type that its texts must be values of."""
         return self.cast or self.type
 
 

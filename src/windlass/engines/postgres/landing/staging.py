@@ -27,7 +27,7 @@ from windlass.model.relation import Name
 
 
 class Misfit(Exception):
-    """A value is not of its type: it has to be found among texts."""
+    """A value is not of its type: the input is staged as text, to find it."""
 
 
 def stage_typed(

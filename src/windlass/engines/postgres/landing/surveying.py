@@ -1,5 +1,4 @@
-"""What would prevent a load, as far as only the server knows. Whatever is made to find out is
-taken back."""
+"""Asks the server what would prevent a load. What is created to find out is rolled back."""
 
 from __future__ import annotations
 

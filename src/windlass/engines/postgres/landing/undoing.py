@@ -17,7 +17,7 @@ from windlass.engines.postgres.landing.applying import hash_of, same_key
 from windlass.engines.postgres.landing.columns import find_oid, listed, named, read_columns
 from windlass.engines.postgres.landing.expecting import described_key
 from windlass.engines.postgres.session import Connection
-from windlass.errors import Refused, WindlassError
+from windlass.errors import WindlassError
 from windlass.model.past import Others
 from windlass.model.relation import Name
 from windlass.model.report import Problem
@@ -117,7 +117,7 @@ class Undoing:
         """Rows that are no longer what the load made of them.
 
         Raises:
-            WindlassError: the load is so old that nobody knows them from others.
+            WindlassError: the load is so old that they cannot be told from others.
         """
         if not self._ident:
             return self._changed_by_transaction()
@@ -315,15 +315,6 @@ class Undoing:
 
 def _both(one: sql.Composable, other: sql.Composable) -> sql.Composed:
     return sql.SQL("{} and {}").format(one, other)
-
-
-def refuse_changed(found: Mapping[str, Changed]) -> None:
-    """Raises:
-    Refused: others have changed rows of some loads.
-    """
-    problems = [problem for load, one in found.items() for problem in one.problems(load)]
-    if problems:
-        raise Refused(problems)
 
 
 def stayed_of(

@@ -90,7 +90,7 @@ def read_table(session: sqlite3.Connection, name: Name) -> Table | None:
 
 
 def _alias_of_rowid(session: sqlite3.Connection, name: Name, primary: Sequence[str]) -> str:
-    """The column that is the position: a primary key that has no index of its own."""
+    """The column that is the position: a primary key without an index."""
     query = "select 1 from pragma_index_list(?, ?) where origin = 'pk'"
     has_index = session.execute(query, (name.name, name.schema)).fetchone() is not None
     return primary[0] if len(primary) == 1 and not has_index else ""

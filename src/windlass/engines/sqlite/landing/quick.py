@@ -18,7 +18,7 @@ _MOMENT = "^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
 
 
 def quickly(texts: pa.Array, column: TableColumn) -> list[Any] | None:
-    """What is stored; None if a value has to be looked at."""
+    """The values to store; None if they must be converted one by one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -85,7 +85,7 @@ class Opener:
 
     @contextmanager
     def transaction(self, doing: str, staged: Path | None = None) -> Iterator[sqlite3.Connection]:
-        """Nobody else writes to the file while it lasts."""
+        """While it is open, no other process writes to the file."""
         with self.session(doing, staged, writes=True) as connection:
             connection.execute("pragma foreign_keys = on")
             connection.execute("begin immediate")

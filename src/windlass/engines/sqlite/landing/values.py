@@ -1,5 +1,5 @@
-"""Converts what an input has to what a column of SQLite is declared to hold. Pure, and strict: what
-does not fit exactly is refused, as SQLite itself would store anything.
+"""Converts values of an input to the declared type of a SQLite column. Pure, and strict: a value
+that does not fit exactly is refused, as SQLite itself would store anything.
 
 Declarations are read as https://www.sqlite.org/datatype3.html says, and beyond that: the length of
 a VARCHAR, the digits of a DECIMAL, and dates, times and UUIDs, which are stored as text. A moment

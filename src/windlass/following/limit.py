@@ -1,0 +1,52 @@
+"""How long writers may wait: the clock of a freeze. Whoever waits looks at it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from windlass.errors import TakenBack
+from windlass.model.units import seconds_text
+
+
+class Limit:
+    """Runs from when it is made. `stop` is set by whoever wants it to end early."""
+
+    def __init__(self, seconds: float, stop: threading.Event | None = None) -> None:
+        self.seconds = seconds
+        self._stop = stop or threading.Event()
+        self._started = time.monotonic()
+
+    @property
+    def passed_seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def left_seconds(self) -> float:
+        """What is left of it; 0 once it is over."""
+        return max(self.seconds - self.passed_seconds, 0.0)
+
+    def check(self, doing: str, who: str = "") -> None:
+        """`doing` is what it still waits for, `who` keeps it from that.
+
+        Raises:
+            TakenBack: the time is over, or somebody wants it to stop.
+        """
+        if self._stop.is_set():
+            raise TakenBack("interrupted", stopped_by="interrupted")
+        if not self.left_seconds:
+            because = f": {who}" if who else ""
+            raise TakenBack(
+                f"{doing} took longer than {seconds_text(self.seconds)}{because}",
+                stopped_by="time",
+            )
+
+    def wait(self, seconds: float, doing: str, who: str = "") -> None:
+        """Wait so long at most.
+
+        Raises:
+            TakenBack: as `check`.
+        """
+        self.check(doing, who)
+        self._stop.wait(min(seconds, self.left_seconds))
+        self.check(doing, who)

@@ -1,0 +1,184 @@
+"""What a cutover that died has left behind: undone, or completed, by the phase in the journal.
+
+Only one process at a time cuts over: it holds a lock on the target. Whoever has that lock and finds
+a run in the middle of a cutover knows that the process has died. Before the point of no return the
+side that was to be closed is opened again, after it the other side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from psycopg import Connection
+
+from windlass.engines.postgres.fencing import write_regardless
+from windlass.engines.postgres.lock import read_holder, try_lock
+from windlass.engines.postgres.pgbouncer import Pool
+from windlass.errors import Refused
+from windlass.following.fence import Before, Fence
+from windlass.following.limit import Limit
+from windlass.journal.following import change_phase, channel, note_late, read_phase
+from windlass.model.following import Direction, Phase
+from windlass.model.report import Problem
+
+Session = Connection[Any]
+LOCK = int.from_bytes(b"wcutover", "big", signed=True)
+PATIENCE_SECONDS = 2.0  # for the lock of a process that was killed just now
+OPENING_SECONDS = 60.0
+OPENING = "opening"
+"""In a run's details from the decision until the other side is open: the pool that is paused."""
+
+
+class Side(StrEnum):
+    """Of a pair, with the key under which the journal keeps how it was before its fence."""
+
+    SOURCE = "fence_source"
+    TARGET = "fence_target"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A cutover in one direction: which side it closes, which it opens, and its phases."""
+
+    direction: Direction
+    closes: Side
+    opens: Side
+    begins: Phase
+    freezes: Phase
+    ends: Phase
+
+
+FORTH = Leaving(
+    Direction.FORWARD, Side.SOURCE, Side.TARGET, Phase.FOLLOWING, Phase.FREEZING, Phase.SWITCHED
+)
+BACK = Leaving(
+    Direction.BACK, Side.TARGET, Side.SOURCE, Phase.SWITCHED, Phase.FREEZING_BACK, Phase.FOLLOWING
+)
+WAYS = (FORTH, BACK)
+
+
+@contextmanager
+def cutting_over(target: Session) -> Iterator[None]:
+    """Hold the lock of cutovers in this database.
+
+    Raises:
+        Refused: another process cuts over.
+    """
+    if not try_lock(target, LOCK, PATIENCE_SECONDS):
+        message = f"another cutover is in progress: {read_holder(target, LOCK)}"
+        raise Refused([Problem("target", message, "wait for it")])
+    try:
+        yield
+    finally:
+        if not target.closed and not target.broken:
+            target.execute("select pg_advisory_unlock(%s)", (LOCK,))
+
+
+def reopen(
+    run: str,
+    target: Session,
+    source: Callable[[], Session],
+    notice: Callable[[str], None],
+    *,
+    pool: Pool | None = None,
+) -> Phase | None:
+    """Undo or complete what a cutover that died has left; returns the phase of the run, None if it
+    follows nothing. The caller holds the lock of `cutting_over`. `source` opens a session there,
+    which is closed again.
+
+    Does nothing, and opens nothing, in the usual case.
+    """
+    found = read_phase(target, run)
+    if found is None:
+        return None
+    phase, detail = found
+    left = _Left(run, target, source, notice, pool)
+    for way in WAYS:
+        if phase is way.freezes:
+            left.take_back(way, detail)
+            return way.begins
+        if phase is way.ends and detail.get(OPENING) is not None:
+            left.complete(way, detail)
+    return phase
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What a process that died has left."""
+
+    run: str
+    target: Session
+    source: Callable[[], Session]
+    notice: Callable[[str], None]
+    pool: Pool | None
+
+    @contextmanager
+    def session(self, side: Side) -> Iterator[Session]:
+        session = self.target if side is Side.TARGET else self.source()
+        try:
+            write_regardless(session)
+            yield session
+        finally:
+            if side is not Side.TARGET:
+                session.close()
+
+    def take_back(self, way: Leaving, detail: Mapping[str, Any]) -> None:
+        """Before the point of no return: writers continue where they were."""
+        before = Before.from_json(detail.get(way.closes) or {})
+        with self.session(way.closes) as closed:
+            Fence(closed, self.run).restore(before, Limit(OPENING_SECONDS))
+        self.let_go(before.pool)
+        with self.session(way.opens) as applied:
+            go_back(self.run, way, self.target, applied)
+        side = way.closes.name.lower()
+        self.notice(f"a cutover had died before it was decided: the {side} is open again")
+
+    def complete(self, way: Leaving, detail: Mapping[str, Any]) -> None:
+        """After it: writers continue on the other side."""
+        with self.session(way.opens) as opened:
+            open_side(opened, self.run, way, detail, Limit(OPENING_SECONDS))
+        self.let_go(detail[OPENING])
+        note_opened(self.run, way, self.target)
+        side = way.opens.name.lower()
+        self.notice(f"a cutover had died once it was decided: the {side} is open")
+
+    def let_go(self, pool: str) -> None:
+        """Let the clients of a pool continue, if it is known how."""
+        if pool and self.pool is not None and pool == str(self.pool):
+            self.pool.reload()
+            self.pool.resume()
+        elif pool:
+            self.notice(f"{pool} may still be paused: RESUME it by its console")
+
+
+def go_back(run: str, way: Leaving, target: Session, applied: Session) -> None:
+    """Journal that a cutover was taken back, once its fence is undone. What came after the seal is
+    applied again: `applied` is a session of the side where the changes of this direction go."""
+    note_late(applied, run, way.direction, None)
+    with target.transaction():
+        change_phase(target, run, way.freezes, way.begins, {way.closes.value: None})
+        announce(target, run)
+
+
+def open_side(
+    session: Session, run: str, way: Leaving, detail: Mapping[str, Any], limit: Limit
+) -> None:
+    """Open the side to which a cutover leads, by a session of it."""
+    fence = Fence(session, run)
+    kept = detail.get(way.opens)
+    fence.open(Before.from_json(kept) if kept else fence.read_before(), limit)
+
+
+def note_opened(run: str, way: Leaving, target: Session) -> None:
+    """Journal that nothing is left to do of a cutover."""
+    with target.transaction():
+        change_phase(target, run, way.ends, way.ends, {way.opens.value: None, OPENING: None})
+
+
+def announce(target: Session, run: str) -> None:
+    """Let the process that follows look at the phase, in the caller's transaction."""
+    target.execute("select pg_catalog.pg_notify(%s, 'phase')", (channel(run),))
