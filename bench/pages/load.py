@@ -21,8 +21,9 @@ HEAD = """\
 # Loading
 
 What `windlass load` does to check an input, to journal the run and to be able to undo it is in its
-time, as is starting the program. Peers get the way of theirs that is the fastest.
-After every run the rows are compared with what they have to be; other rows get no figures.
+time, as is starting the program. Peers get the way of theirs that is the fastest, but for dlt into
+DuckDB, which gets its default. After every run the rows are compared with what they have to be;
+other rows get no figures.
 """
 
 SECTIONS = {

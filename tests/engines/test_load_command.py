@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from typing import Any
+
 import pytest
 
 from load_targets import LoadTarget, target
+from windlass.engines.registry import open_landing
 
 __all__ = ["target"]  # fixtures
 
@@ -321,6 +327,29 @@ def test_a_field_that_is_gone_is_refused(target: LoadTarget) -> None:
         "field note, which the last load had, is not in the input"
         in target.load(*words).expect(3).said
     )
+
+
+def test_what_a_killed_process_has_fetched_is_removed_by_the_next_run(target: LoadTarget) -> None:
+    """That of a process that still runs stays, and of runs into other targets."""
+    file = target.file("orders.csv", NEW)
+    with open_landing(target.url) as landing:
+        place = landing.place
+    script = (
+        "import sys; from windlass.flows.load.fetched import Fetched\n"
+        "(Fetched(sys.argv[1], target=sys.argv[2]).made() / 'part').write_text('x')\n"
+        "print('made', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script]
+    env = {**os.environ, **target.env}
+    pipes: Any = {"env": env, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    subprocess.run([*command, "killed", place], env=env, input=b"", check=True)
+    subprocess.run([*command, "other", "elsewhere"], env=env, input=b"", check=True)
+    with subprocess.Popen([*command, "alive", place], **pipes) as alive:
+        assert alive.stdout and alive.stdout.readline() == b"made\n"
+        target.load(file, "--into", "orders", "--load", "merge", "--key", "id").expect(0)
+        left = sorted(one.name for one in (target.folder / "cache/windlass/loads").iterdir())
+        assert left == ["alive", "other"]
+        alive.communicate(b"")
 
 
 def test_several_loads_run_in_their_order_and_are_undone_together(target: LoadTarget) -> None:

@@ -41,6 +41,18 @@ def test_a_password_in_an_argument_is_no_more_to_be_seen(words: str) -> None:
     assert "a password on the command line was visible" in said and SECRET not in said
 
 
+def test_a_password_of_the_web_is_not_for_postgresql() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "windlass",
+        "status",
+        f"https://app:{SECRET}@example.com/a.csv",
+    ]
+    said = subprocess.run(command, env=environment(), capture_output=True, text=True).stderr
+    assert "put it into a spec file" in said and "PGPASSWORD" not in said and SECRET not in said
+
+
 def test_without_a_secret_nothing_is_changed() -> None:
     """In a separate process: pytest-xdist writes its workers' titles over their arguments."""
     code = (

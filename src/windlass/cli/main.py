@@ -50,9 +50,16 @@ def _hide_passwords(voice: Voice) -> None:
         return
     shown = "was visible to" if is_wiped else "is visible to"
     voice.aside(
-        f"a password on the command line {shown} every user of this machine; put it into the"
-        " password file or PGPASSWORD"
+        f"a password on the command line {shown} every user of this machine; put it into"
+        f" {' and '.join(sorted({_better(one) for one in voice.arguments if secrets_in(one)}))}"
     )
+
+
+def _better(argument: str) -> str:
+    """Where a password that an argument has could be."""
+    if "http://" in argument or "https://" in argument:
+        return "a spec file that only you can read"
+    return "the password file or PGPASSWORD"
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from windlass.engines.embedded.names import (
 )
 from windlass.engines.embedded.past import Undos
 from windlass.engines.embedded.refusing import keep_refused
-from windlass.engines.embedded.shape import all_columns, lasting_key
+from windlass.engines.embedded.shape import all_columns, lasting_key, only_adds
 from windlass.engines.embedded.surveying import survey
 from windlass.engines.embedded.undoing import Made
 from windlass.engines.embedded.working import being_worked_on, is_worked_on
@@ -174,8 +174,12 @@ class FileLanding:
             ])  # fmt: skip
         at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
         positions = dialect.by_position(session, load.table)
-        Matching(session, dialect, run, load, positions).match()
-        counts = Changing(session, dialect, run, load, positions, at).change()
+        changing = Changing(session, dialect, run, load, positions, at)
+        if only_adds(load):
+            counts = changing.add()
+        else:
+            Matching(session, dialect, run, load, positions).match()
+            counts = changing.change()
         counts = replace(counts, read=rows + refused, refused=refused)
         keep_refused(session, self._file.schema, run, load)
         made = Made(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from windlass.engines.embedded.names import INPUT, NUMBER, RECORD
 from windlass.model.load import Load, TableColumn
-from windlass.model.load_words import Missing
+from windlass.model.load_words import Duplicates, Missing
 
 
 def assigned(load: Load) -> list[str]:
@@ -44,6 +44,17 @@ def matching_key(load: Load) -> tuple[str, ...]:
     if words.missing is Missing.KEEP or words.history or not covers(load):
         return ()
     return load.table.primary if set(load.table.primary) <= set(assigned(load)) else ()
+
+
+def only_adds(load: Load) -> bool:
+    """Whether every staged row is a new one, which no row of the table has to be compared with."""
+    words = load.words
+    return (
+        not matching_key(load)
+        and words.missing is Missing.KEEP
+        and words.duplicates is Duplicates.REFUSE
+        and not words.history
+    )
 
 
 def is_scoped(load: Load) -> bool:

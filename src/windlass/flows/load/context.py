@@ -12,7 +12,7 @@ from typing import Any, Self
 from windlass.engines.landing import APPLIED, STAGED, Input, Landing, LoadRun
 from windlass.engines.registry import open_landing
 from windlass.errors import AlreadyFinished, BadSpec, CannotResume, Refused, WindlassError
-from windlass.flows.load.fetched import Fetched
+from windlass.flows.load.fetched import Fetched, sweep
 from windlass.flows.load.outline import LOAD
 from windlass.flows.load.reading import Prepared, prepare
 from windlass.flows.load.reporting import counts_of, noted, relations_of
@@ -148,6 +148,7 @@ class Loading(Reporting):
         found = to_resume(runs, self.spec.config(), self.started_by.external_run)
         self._check_external(found)
         self.run = self.run or (found.run if found else new_run_id())
+        sweep(self.target.place, {self.run, *(one.run for one in runs if one.state in UNFINISHED)})
         self._fetched = self._stack.enter_context(self._fetching())
         prepared = prepare(self.spec, self.target, self._fetched)
         earlier = [] if self.spec.again else [one for one in runs if one.run != self.run]
@@ -165,7 +166,7 @@ class Loading(Reporting):
         return found
 
     def _fetching(self) -> Fetched:
-        return Fetched(self.run, lambda: self.turns.are_over, self._given)
+        return Fetched(self.run, lambda: self.turns.are_over, self._given, self.target.place)
 
     def _check_external(self, found: LoadRun | None) -> None:
         """Raises:
