@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from load_targets import LoadTarget, target
+from web_server import serving, with_ranges
 from windlass.engines.registry import open_landing
 
 __all__ = ["target"]  # fixtures
@@ -350,6 +351,25 @@ def test_what_a_killed_process_has_fetched_is_removed_by_the_next_run(target: Lo
         left = sorted(one.name for one in (target.folder / "cache/windlass/loads").iterdir())
         assert left == ["alive", "other"]
         alive.communicate(b"")
+
+
+def test_a_file_of_the_web_with_the_same_strong_etag_is_not_downloaded_again(
+    target: LoadTarget,
+) -> None:
+    with serving(with_ranges(NEW.encode())) as server:
+        words = (f"{server.url}/rows.csv", "--into", "orders", "--load", "merge", "--key", "id")
+        target.load(*words).expect(0)
+        server.script = with_ranges(NEW.encode(), '"1"')
+        before = len(server.asked)
+        said = target.load(*words).expect(0).said
+        assert "nothing to do" in said and "the server has the same ETag" in said
+        (asked,) = server.asked[before:]
+        assert asked.headers["if-none-match"] == '"1"'
+        server.script = with_ranges(NEW.replace("33", "34").encode(), '"2"')
+        assert target.counts(*words) == {"read": 3, "updated": 1, "unchanged": 2}
+        server.script = with_ranges(NEW.encode(), 'W/"3"')
+        assert target.counts(*words) == {"read": 3, "updated": 1, "unchanged": 2}
+        assert "the server has" not in target.load(*words).expect(0).said
 
 
 def test_several_loads_run_in_their_order_and_are_undone_together(target: LoadTarget) -> None:

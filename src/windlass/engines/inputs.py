@@ -174,6 +174,19 @@ def is_unchanged(
     return len(files) == 1 and _same(Stored(*files[0]).identity(), known)
 
 
+def is_known_to_server(
+    url: str, known: Identity, folder: Path, is_stopped: Callable[[], bool] = never
+) -> bool:
+    """Whether the server of a file of the web says that it is as it was. If not, it is in the
+    folder then, for `open_inputs`.
+
+    Raises: as `open_inputs`.
+    """
+    from windlass.engines.web.download import download
+
+    return download(url, _made(folder), known, is_stopped=is_stopped).path is None
+
+
 def _same(one: Identity, other: Identity) -> bool:
     return bool(one.sha256) and replace(one, etag="", modified="") == replace(
         other, etag="", modified=""

@@ -52,6 +52,8 @@ class LoadPlan:
     size_bytes: int = 0  # of all inputs, as far as known
     loaded_by: str = ""  # the run that has loaded the same, if nothing is to be done
     allows_empty: bool = False
+    identities: tuple[Identity, ...] = ()  # of its inputs
+    is_unread: bool = False  # its inputs are unchanged, as their servers say
     may_drift: bool = False  # fields that the last load had may be gone
 
     @property
@@ -106,6 +108,7 @@ def make(
         problems=tuple(dict.fromkeys(problems)),
         notices=(*notices(words, known), *_of_texts(spec, known, opened.fields)),
         size_bytes=sum(max(one.size_bytes, 0) for one in opened.identities),
+        identities=opened.identities,
         allows_empty=spec.allow_empty,
         may_drift=spec.schema_ is LoadSchema.ADD,
     )

@@ -25,6 +25,7 @@ from windlass.flows.load.runs import (
     to_resume,
 )
 from windlass.flows.load.turns import Turns
+from windlass.flows.load.unchanged import Known
 from windlass.loading.made import LoadPlan
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.flow import Handover, Result
@@ -150,8 +151,8 @@ class Loading(Reporting):
         self.run = self.run or (found.run if found else new_run_id())
         sweep(self.target.place, {self.run, *(one.run for one in runs if one.state in UNFINISHED)})
         self._fetched = self._stack.enter_context(self._fetching())
-        prepared = prepare(self.spec, self.target, self._fetched)
         earlier = [] if self.spec.again else [one for one in runs if one.run != self.run]
+        prepared = prepare(self.spec, self.target, self._fetched, Known(tuple(earlier)))
         if found and not self._is_unchanged(found, prepared.plans):
             earlier = [self.target.read(found.run) or found, *earlier]  # what it has applied stays
             self.run = new_run_id()
@@ -345,7 +346,8 @@ class Loading(Reporting):
 def _unchanged(plan: LoadPlan) -> str:
     one = len(plan.load.inputs) == 1
     inputs, it = (f"{plan.load.inputs[0]} is", "it") if one else ("all inputs are", "them")
-    return f"{inputs} as run {plan.loaded_by} has loaded {it} into {plan.name}"
+    by = " (the server has the same ETag; nothing was downloaded)" if plan.is_unread else ""
+    return f"{inputs} as run {plan.loaded_by} has loaded {it} into {plan.name}{by}"
 
 
 def _opened(url: str) -> Landing:

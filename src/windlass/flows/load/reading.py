@@ -12,6 +12,7 @@ from windlass.engines.landing import Input, Landing
 from windlass.errors import Refused
 from windlass.flows.load.fetched import Fetched
 from windlass.flows.load.inputs import opened_of
+from windlass.flows.load.unchanged import Known
 from windlass.loading.created import types_for
 from windlass.loading.made import LoadPlan, make
 from windlass.loading.words import words_of
@@ -43,17 +44,19 @@ class Prepared:
         return tuple(text for one in self.plans for text in one.notices)
 
 
-def prepare(spec: LoadSpec, target: Landing, fetched: Fetched) -> Prepared:
+def prepare(
+    spec: LoadSpec, target: Landing, fetched: Fetched, known: Known | None = None
+) -> Prepared:
     """Find everything that would stop the loads. Writes nothing to the target.
 
     Raises:
         WindlassError: the target, or an input, cannot be reached now.
     """
-    made = [_prepared(one, target, fetched) for one in spec.wanted]
+    made = [_prepared(one, target, fetched, known or Known()) for one in spec.wanted]
     plans = [plan for plan, _ in made]
     problems = [*_twice(plans), *(fault for one in plans for fault in one.problems)]
     if not problems:
-        problems += target.survey([one.load for one in plans])
+        problems += target.survey([one.load for one in plans if not one.is_unread])
     return Prepared(
         tuple(plans),
         {plan.name: inputs for plan, inputs in made},
@@ -61,10 +64,14 @@ def prepare(spec: LoadSpec, target: Landing, fetched: Fetched) -> Prepared:
     )
 
 
-def _prepared(one: OneLoad, target: Landing, fetched: Fetched) -> tuple[LoadPlan, Sequence[Input]]:
+def _prepared(
+    one: OneLoad, target: Landing, fetched: Fetched, before: Known
+) -> tuple[LoadPlan, Sequence[Input]]:
     table = target.table(one.into)
     name = table.name if table else name_of(one.into, target.default_schema)
     known = table or Table(name, ())
+    if table and (unchanged := before.unchanged(one, table, target, fetched)):
+        return unchanged, ()
     inputs, opened = opened_of(one, known, target, fetched)
     if inputs and not opened.problems:
         try:

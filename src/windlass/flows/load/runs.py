@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from windlass.engines.landing import APPLIED, Landing, LoadRun
@@ -46,6 +47,7 @@ def journalled_plan(plans: Iterable[LoadPlan]) -> dict[str, Any]:
                 "words": one.load.words.name,
                 "bytes": one.size_bytes,
                 "loaded_by": one.loaded_by,
+                "identities": [asdict(it) for it in one.identities],
             }
             for one in plans
         }
@@ -63,15 +65,21 @@ def loaded_by(plan: LoadPlan, runs: Iterable[LoadRun], target: Landing) -> str:
     empty if it is not known whether the input has changed."""
     if not plan.mark:
         return ""
+    run = applied_by(plan.name, plan.config, runs, target)
+    return run.run if run and loads_of(run)[plan.name]["mark"] == plan.mark else ""
+
+
+def applied_by(name: str, config: str, runs: Iterable[LoadRun], target: Landing) -> LoadRun | None:
+    """The last run that has loaded anything in this way. `runs` are the newest first."""
     for run in runs:
-        kept = loads_of(run).get(plan.name)
-        if kept is None or kept["config"] != plan.config or run.state is State.ROLLED_BACK:
+        kept = loads_of(run).get(name)
+        if kept is None or kept["config"] != config or run.state is State.ROLLED_BACK:
             continue
         if kept["loaded_by"]:  # there was nothing to do
             continue
-        if _is_applied(run, plan.name, target):
-            return run.run if kept["mark"] == plan.mark else ""
-    return ""
+        if _is_applied(run, name, target):
+            return run
+    return None
 
 
 def _is_applied(run: LoadRun, name: str, target: Landing) -> bool:

@@ -1,0 +1,72 @@
+"""Loads of which the web's servers say that nothing has changed: nothing is downloaded for them.
+
+Only a strong ETag counts, which a server has to change with any byte (RFC 9110, 8.8.1). A weak one
+may stay, and a date has seconds: then the file is downloaded, and its SHA-256 compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.engines.inputs import WEB, is_known_to_server
+from windlass.engines.landing import Landing, LoadRun
+from windlass.flows.load.fetched import Fetched
+from windlass.flows.load.inputs import sources_of
+from windlass.flows.load.runs import applied_by, loads_of
+from windlass.loading.made import LoadPlan
+from windlass.loading.words import words_of
+from windlass.model.digest import digest
+from windlass.model.inputs import FilesFrom
+from windlass.model.load import Field, Identity, Load, Table
+from windlass.spec.load import OneLoad, config_of
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier runs into a target have loaded, the newest first."""
+
+    runs: tuple[LoadRun, ...] = ()
+
+    def unchanged(
+        self, one: OneLoad, table: Table, target: Landing, fetched: Fetched
+    ) -> LoadPlan | None:
+        """The plan of a load as the last run had it, if each of its inputs is as it was then; None
+        if one is not, or may not be."""
+        locations = list(_locations(one, table))
+        config = digest(config_of(one))
+        kept = self._kept(str(table.name), config, target)
+        identities = [Identity(**it) for it in kept.get("identities", ())]
+        if not locations or len(locations) != len(identities):
+            return None
+        if not all(it.etag and not it.etag.startswith("W/") for it in identities):
+            return None
+        pairs = zip(locations, identities, strict=True)
+        folder, is_stopped = fetched.made(), fetched.is_stopped
+        if not all(is_known_to_server(place, it, folder, is_stopped) for place, it in pairs):
+            return None
+        fields = tuple(Field(name) for name in kept["fields"])
+        load = Load(table, words_of(one), fields, (), inputs=tuple(kept["inputs"]))
+        return LoadPlan(
+            load, config, kept["mark"], size_bytes=kept["bytes"], identities=tuple(identities),
+            may_drift=True, is_unread=True,
+        )  # fmt: skip
+
+    def _kept(self, name: str, config: str, target: Landing) -> Mapping[str, Any]:
+        run = applied_by(name, config, self.runs, target)
+        return loads_of(run)[name] if run else {}
+
+
+def _locations(one: OneLoad, table: Table) -> Iterator[str]:
+    """Those of a load that has no other inputs than files of the web."""
+    found: list[str] = []
+    for given in sources_of(one, table):
+        if not isinstance(given, FilesFrom) or not _are_web(given.locations):
+            return
+        found += given.locations
+    yield from found
+
+
+def _are_web(locations: Iterable[str]) -> bool:
+    return all(one.partition("://")[0].lower() in WEB for one in locations)
