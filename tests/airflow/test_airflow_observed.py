@@ -22,10 +22,11 @@ from needs import needs_airflow
 from receiving import Received, http_receiver, udp_receiver
 from rooms import make_room
 from servers import Pair, Server
+from web_server import serving, with_ranges
 
 DAGS = """
 # DAGs of flows that write
-from windlass.airflow import export_dag, rewrite_dag
+from windlass.airflow import export_dag, load_dag, rewrite_dag
 
 exported = export_dag(
     "exported",
@@ -48,8 +49,17 @@ rewritten = rewrite_dag(
            "select": "item = 2", "metrics_file": "{folder}/texts/windlass.prom"}},
     db_conn_id={source!r},
 )
+loaded = load_dag(
+    "loaded",
+    spec={{"from": "{web}/notes.csv", "into": "notes", "load": "append", "create": True,
+           "types": {{"id": "int", "remark": "text", "secret": "text"}},
+           "columns": {{"note": "remark", "secret": {{"mask": "hash"}}}},
+           "metrics_file": "{folder}/texts/windlass.prom"}},
+    target_conn_id={target!r},
+)
 """
-ITEMS, SALES = 400, 50
+NOTES = b"id,note,secret\n1,a,x\n2,b,y\n3,c,z\n"
+ITEMS, SALES, LOADED = 400, 50, 3
 Datasets = Mapping[str, Mapping[str, Any]]  # by name
 
 
@@ -104,10 +114,12 @@ def run_each(airflow: LocalAirflow, pair: Pair, room: Path) -> Iterator[tuple[st
     names = connect(airflow, pair)
     for name in ("files", "texts"):
         (room / name).mkdir(mode=0o777)
-    text = DAGS.format(source=names["source_conn_id"], folder=room)
-    (airflow.dags / "each.py").write_text(text)
-    for dag_id in ("exported", "rewritten"):  # the second changes the source
-        yield dag_id, wait(airflow, dag_id, airflow.client.trigger(dag_id)).expect("success")
+    source, target = names["source_conn_id"], names["target_conn_id"]
+    with serving(with_ranges(NOTES)) as web:
+        text = DAGS.format(source=source, target=target, folder=room, web=web.url)
+        (airflow.dags / "each.py").write_text(text)
+        for dag_id in ("exported", "rewritten", "loaded"):  # the second changes the source
+            yield dag_id, wait(airflow, dag_id, airflow.client.trigger(dag_id)).expect("success")
 
 
 def place(server: Server) -> str:
@@ -148,6 +160,21 @@ def test_a_rewrite_s_lineage_has_the_columns_that_an_expression_reads(observed: 
     assert origins(outputs[name]) == {"n": changed}
 
 
+def test_a_load_s_lineage_tells_from_where_its_rows_came(observed: Observed) -> None:
+    inputs, outputs = observed.outputs("loaded", "clean_up")
+    assert set(inputs) == {"notes.csv"}
+    ((name, table),) = outputs.items()
+    assert (table["namespace"], name) == (
+        place(observed.pair.target.server), f"{observed.pair.target.name}.public.notes"
+    )  # fmt: skip
+    assert table["outputFacets"]["outputStatistics"]["rowCount"] == LOADED
+    assert origins(table) == {
+        "id": [("id", "IDENTITY", False)],
+        "remark": [("note", "IDENTITY", False)],
+        "secret": [("secret", "TRANSFORMATION", True)],
+    }
+
+
 def test_no_secret_is_in_an_event_or_in_a_metric(observed: Observed) -> None:
     assert observed.lineage.events and observed.metrics.bodies
     expect_no_secret(iter([("an event", observed.lineage.text)]))
@@ -156,9 +183,10 @@ def test_no_secret_is_in_an_event_or_in_a_metric(observed: Observed) -> None:
 
 def test_statsd_receives_rows_bytes_seconds_and_differences(observed: Observed) -> None:
     numbers = observed.metrics.numbers
-    until(lambda: numbers("airflow.windlass.run.seconds.rewritten"), "the last run's end has come")
+    until(lambda: numbers("airflow.windlass.run.seconds.loaded"), "the last run's end has come")
     assert sum(numbers("airflow.windlass.rows.exported")) == ITEMS
-    assert sum(numbers("airflow.windlass.rows")) == ITEMS  # of every DAG
+    assert sum(numbers("airflow.windlass.rows.loaded")) == LOADED
+    assert sum(numbers("airflow.windlass.rows")) == ITEMS + LOADED  # of every DAG
     assert sum(numbers("airflow.windlass.bytes.exported")) > 0
     assert numbers("airflow.windlass.run.rows.exported") == [ITEMS]
     assert numbers("airflow.windlass.run.bytes.exported")[0] > 0
@@ -168,15 +196,16 @@ def test_statsd_receives_rows_bytes_seconds_and_differences(observed: Observed) 
     assert numbers("airflow.windlass.run.rows.rewritten") == [SALES / 10]
 
 
-def test_a_metrics_file_has_the_same_of_both_flows(observed: Observed) -> None:
+def test_a_metrics_file_has_the_same_of_all_flows(observed: Observed) -> None:
     text = (observed.folder / "texts" / "windlass.prom").read_text()
     expect_no_secret(iter([("a file", text)]))
     assert re.findall(r'(?m)^windlass_runs_total\{flow="(\w+)",.*state="done".*\} (\d)$', text) == [
         ("export", "1"),
+        ("load", "1"),
         ("rewrite", "1"),
     ]
     rows = dict(re.findall(r'(?m)^windlass_run_rows\{flow="(\w+)",.*\} (\d+)$', text))
-    assert rows == {"export": f"{ITEMS}", "rewrite": f"{SALES // 10}"}
+    assert rows == {"export": f"{ITEMS}", "load": f"{LOADED}", "rewrite": f"{SALES // 10}"}
 
 
 SENDING = """

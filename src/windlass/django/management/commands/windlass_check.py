@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from windlass.django.answers import answer, bad_spec
+from windlass.django.commanding import AnsweringCommand
 from windlass.django.showing import checked
 from windlass.errors import BadSpec
 
 
-class Command(BaseCommand):
+class Command(AnsweringCommand):
     help = "Check the setting WINDLASS, its models, their tables and migrations."
 
     def add_arguments(self, parser: CommandParser) -> None:

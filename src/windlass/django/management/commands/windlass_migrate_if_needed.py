@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from windlass.django.answers import answer
+from windlass.django.commanding import AnsweringCommand
 from windlass.django.needed import LOCK_SECONDS, WAIT_SECONDS
 from windlass.django.showing import migrated
 
 
-class Command(BaseCommand):
+class Command(AnsweringCommand):
     help = (
         "Apply migrations that are missing, one process at a time. Refuses models that are ahead of"
         " their migrations, conflicts and an inconsistent history; never makes migrations."

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from windlass.django.answers import answer, bad_spec
+from windlass.django.commanding import AnsweringCommand
 from windlass.django.outcome import Result
 from windlass.django.past import undo
 from windlass.django.refreshing import Options, refresh, updates_given
@@ -18,7 +19,7 @@ from windlass.errors import BadSpec, Refused, Unreachable
 from windlass.model.outcome import State
 
 
-class Command(BaseCommand):
+class Command(AnsweringCommand):
     help = (
         "Load the files and URLs of the setting WINDLASS into the models' tables: what has not"
         " changed is left alone, and the same command resumes what was killed."
