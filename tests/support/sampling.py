@@ -67,6 +67,7 @@ LEFT = {
 
 # by file: how many variants of a test run
 SAMPLED = {
+    "test_applying_values": {"test_extreme_values_are_streamed_to_the_last_bit": 1},
     "test_build": {
         "test_objects_that_need_icu_are_refused_by_name": 1,
         "test_what_needs_xml_is_refused_by_name": 1,
@@ -309,6 +310,7 @@ SAMPLED = {
 SHARES = {
     "test_airflow_commands": 4,
     "test_airflow_health": 1,
+    "test_applying": 7,
     "test_attributes": 2,
     "test_build": 3,
     "test_claims": 5,

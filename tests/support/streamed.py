@@ -6,13 +6,12 @@ a test says when to read.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servers import Database, Pair, tool
+from servers import Database, Pair
 from windlass.engines.postgres.replication.decode import HEADER_BYTES, Decoder
 from windlass.engines.postgres.replication.lsn import Lsn
 from windlass.engines.postgres.replication.messages import (
@@ -123,7 +122,7 @@ def streamed(
         source.execute("select pg_create_logical_replication_slot('followed', 'pgoutput', true)")
         if files:
             pair.source.load(*files)
-            copy_schema(pair.source, pair.target)
+            make_empty(pair.target, *files)
         types: dict[int, Name] = {}
         routes = Routes(*_names(pair.source, renamed or {}), types)
         assert settle(target)
@@ -143,18 +142,8 @@ def _names(
     return names, ids
 
 
-def copy_schema(source: Database, target: Database) -> None:
-    """Make the source's schema on the target, without rows."""
-    dumped = subprocess.run(
-        [tool("pg_dump"), "--schema-only", "--no-publications"],
-        env=source.variables,
-        capture_output=True,
-        check=True,
-    )
-    subprocess.run(
-        [tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1"],
-        env=target.variables,
-        input=dumped.stdout,
-        capture_output=True,
-        check=True,
-    )
+def make_empty(target: Database, *files: Path) -> None:
+    """Make what the files make, without its rows."""
+    target.load(*files)
+    names = [f"{Name(schema, name)}" for schema, name, _ in target.rows(RELATIONS)]
+    target.run(f"truncate {', '.join(names)} cascade")

@@ -114,12 +114,16 @@ class Applier:
         self._check_relations(batch)
         if batch.opens:
             self._stagings.begin()
-        with explaining("applying changes", side="target"):
+        try:
             run(self._session, _SAVE)
             counts = None if self._in_order else self._attempt(batch.changes)
             if counts is None:
                 counts = self._apply_in_order(batch)
             run(self._session, _RELEASE)
+        except Rejected as error:  # of what is no change
+            raise explain(error.error, "applying changes", side="target") from error
+        except psycopg.Error as error:
+            raise explain(error, "applying changes", side="target") from error
         return counts
 
     def _attempt(self, changes: Sequence[Change]) -> Counts | None:
