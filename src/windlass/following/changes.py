@@ -5,8 +5,8 @@ Decides nothing about how they are applied.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,8 +19,9 @@ from windlass.engines.postgres.replication.messages import (
     Update,
 )
 
-# a Relation stands where the source describes a relation for the first time, or differently
+# a Relation stands before the first change that refers to it
 Change = Insert | Update | Delete | Truncate | Relation
+_OF_ROWS = frozenset({Insert, Update, Delete})
 
 
 class Marker(NamedTuple):
@@ -60,7 +61,8 @@ class Batch:
     changes: list[Change] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)  # index of each transaction's first change
     commits: list[Lsn] = field(default_factory=list)  # the commit_lsn of each of `starts`
-    transactions: int = 0  # that end here, also those without a change that we apply
+    ends: list[Lsn] = field(default_factory=list)  # its end_lsn; NOWHERE before it closes
+    transactions: int = 0  # that end here
     rows: int = 0  # inserts, updates and deletes
     size_bytes: int = 0
     commit_lsn: Lsn = NOWHERE  # of its last transaction
@@ -76,11 +78,57 @@ class Batch:
         """Whether it holds whole transactions only."""
         return self.opens and self.closes
 
+    def add(self, changes: Sequence[Change], commit_lsn: Lsn, end_lsn: Lsn) -> None:
+        """Add a transaction, or what is there of one."""
+        self.starts.append(len(self.changes))
+        self.commits.append(commit_lsn)
+        self.ends.append(end_lsn)
+        self.changes += changes
+        self.rows += sum(type(one) in _OF_ROWS for one in changes)
+        self.commit_lsn, self.end_lsn = commit_lsn, end_lsn
+        self.transactions += end_lsn != NOWHERE
+
     def commit_of(self, index: int) -> Lsn:
         """The commit_lsn of the transaction to which the change at `index` belongs."""
         return self.commits[bisect_right(self.starts, index) - 1]
 
     def each_transaction(self) -> Iterator[Transaction]:
-        """The source transactions that have changes, in their order."""
+        """The source transactions, in their order; one with nothing but a marker has no changes."""
         ends = [*self.starts[1:], len(self.changes)]
         yield from map(Transaction, self.starts, ends, self.commits)
+
+    def count_before(self, lsn: int) -> int:
+        """How many of its transactions were committed before `lsn`."""
+        return bisect_left(self.commits, lsn)
+
+    def count_idle(self) -> int:
+        """How many transactions there are before the first that changes something."""
+        if self.schema_changes:
+            return 0
+        first = next((at for at, one in enumerate(self.changes) if type(one) is not Relation), None)
+        return len(self.starts) if first is None else bisect_right(self.starts, first) - 1
+
+    def split(self, count: int) -> tuple[Batch | None, Batch | None]:
+        """The first `count` transactions of a batch of whole ones, and the others. None if there
+        are none."""
+        if count <= 0:
+            return None, self
+        if count >= len(self.starts):
+            return self, None
+        return self._part(0, count), self._part(count, len(self.starts))
+
+    def singles(self) -> Iterator[Batch]:
+        """Each transaction of a batch of whole ones as a batch."""
+        yield from (self._part(at, at + 1) for at in range(len(self.starts)))
+
+    def _part(self, low: int, high: int) -> Batch:
+        """Batches with a schema change have only one transaction, and are never cut."""
+        part = Batch(committed_at=self.committed_at)
+        bounds = [*self.starts, len(self.changes)]
+        for at in range(low, high):
+            changes = self.changes[bounds[at] : bounds[at + 1]]
+            part.add(changes, self.commits[at], self.ends[at])
+        part.size_bytes = self.size_bytes * len(part.changes) // max(len(self.changes), 1)
+        part.markers = tuple(one for one in self.markers if one.commit_lsn in part.commits)
+        part.schema_changes = self.schema_changes
+        return part

@@ -59,12 +59,13 @@ def change_phase(
 
 
 def begin_applied(connection: Session, run: str, direction: Direction, lsn: int) -> None:
-    """The position of a stream of which nothing is applied yet: changes count from `lsn`."""
+    """The position of a stream of which nothing is applied yet: changes count from `lsn`, where a
+    slot begins. A transaction whose commit record begins just there counts."""
     connection.execute(
         "insert into windlass.applied (run, direction, epoch, commit_lsn, end_lsn)"
         " values (%s, %s, 0, '0/0'::pg_lsn + %s::numeric, '0/0'::pg_lsn + %s::numeric)"
         " on conflict (run, direction) do nothing",
-        (run, direction, lsn, lsn),
+        (run, direction, lsn - 1, lsn),
     )
 
 
@@ -79,21 +80,27 @@ def read_applied(connection: Session, run: str, direction: Direction) -> Applied
         ).fetchone()
 
 
-def take_stream(connection: Session, run: str, direction: Direction) -> Applied:
-    """Take a stream over: from now on no other process can move its position.
+def take_stream(
+    connection: Session, run: str, direction: Direction, epoch: int | None = None
+) -> Applied:
+    """Take a stream over: from now on no other session can move its position. With `epoch`, only if
+    nobody has taken it since it was given.
 
     Raises:
-        RunLost: there is no such stream, because the run is over.
+        RunLost: there is no such stream, because the run is over; or somebody has taken it.
     """
     with connection.transaction():
         connection.execute("set local synchronous_commit = on")
-        connection.execute(
-            "update windlass.applied set epoch = epoch + 1 where run = %s and direction = %s",
-            (run, direction),
+        taken = connection.execute(
+            "update windlass.applied set epoch = epoch + 1 where run = %s and direction = %s"
+            " and epoch = coalesce(%s, epoch)",
+            (run, direction, epoch),
         )
         found = read_applied(connection, run, direction)
     if found is None:
         raise RunLost(f"run {run} follows nothing {direction} any more")
+    if not taken.rowcount:
+        raise RunLost(f"another process has taken over the stream {direction} of run {run}")
     return found
 
 

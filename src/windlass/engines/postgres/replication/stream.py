@@ -21,8 +21,8 @@ from psycopg import pq, sql
 from windlass.engines.postgres.errors import explain
 from windlass.engines.postgres.replication.connecting import SENDER_TIMEOUT_SECONDS, connect
 from windlass.engines.postgres.replication.lsn import NOWHERE, Lsn, text
-from windlass.engines.postgres.replication.slots import explain_slot
-from windlass.errors import ConnectionLost
+from windlass.engines.postgres.replication.slots import explain_slot, read_slot
+from windlass.errors import ConnectionLost, SlotLost
 
 if TYPE_CHECKING:
     from windlass.engines.postgres.session import Address, Connection
@@ -185,7 +185,9 @@ class Stream:
         while result := self._pgconn.get_result():
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 error = psycopg.errors.error_from_result(result, "utf-8")
-                raise explain(error, f"reading slot {self.slot}", side=self.side)
+                if error.sqlstate is None:  # libpq's own: the connection is gone
+                    raise psycopg.OperationalError(str(error))
+                raise error
             if result.status == pq.ExecStatus.COPY_IN:  # it waits for the end of ours
                 break
         raise ConnectionLost(
@@ -230,9 +232,12 @@ def start(
     Transactions that end before `after`, or before what was confirmed earlier, are not sent.
 
     Raises:
-        SlotLost: the slot is gone, or the server has removed what it needs.
+        SlotLost: the slot is gone, or the server has removed what it needs; or more was confirmed
+            than `after`, so that what is between them will not come again.
         ConnectionLost: another process reads it, or the server is gone.
     """
+    if after:
+        _check_confirmed(like, slot, after, address.side)
     settings = {"wal_sender_timeout": f"{sender_timeout_seconds}s"}
     connection = connect(address, like, purpose, settings)
     names = sql.SQL(",").join(map(sql.Identifier, publications)).as_string(connection)
@@ -252,3 +257,18 @@ def start(
         raise explain_slot(error, like, slot, side=address.side) from error
     found.confirm(after)
     return found
+
+
+def _check_confirmed(like: Connection, slot: str, after: Lsn, side: str) -> None:
+    """The side to which it is applied may be an older copy of what it was."""
+    state = read_slot(like, slot, side=side)
+    if state is None or state.confirmed_lsn is None or state.confirmed_lsn <= after:
+        return
+    raise SlotLost(
+        f"the {side} was assured that everything up to {text(state.confirmed_lsn)} is applied,"
+        f" and only what was before {text(after)} is: the other side has lost changes that were on"
+        " its disk, as by a restored backup",
+        hint="compare both sides and repair the rows that differ, or start over",
+        side=side,
+        slot=slot,
+    )

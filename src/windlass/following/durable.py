@@ -1,0 +1,58 @@
+"""How much of what was applied is on the target's disk.
+
+Commits do not wait for the disk (`synchronous_commit = off`). What the source may forget is what
+the target cannot: the log that the target has flushed is compared with where it was after a commit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import psycopg
+
+from windlass.engines.postgres.errors import explain
+from windlass.engines.postgres.replication.lsn import Lsn
+from windlass.engines.postgres.session import Connection
+
+# A position at the beginning of a page counts the page's header, of which nothing is written until
+# the next record is (XLogBytePosToRecPtr in xlog.c): 24 bytes, or 40 in a segment's first page.
+_POSITIONS = (
+    "select (pg_current_wal_insert_lsn() - '0/0')::bigint,"
+    " (pg_current_wal_flush_lsn() - '0/0')::bigint,"
+    " current_setting('wal_block_size')::int"
+)
+_HEADERS = (24, 40)
+
+
+class Durable:
+    """Of one stream, by the source's positions."""
+
+    def __init__(self, lsn: Lsn) -> None:
+        """All before `lsn` is on disk."""
+        self.lsn = self._newest = lsn
+        self._waiting: deque[tuple[int, Lsn]] = deque()  # the target's position, the source's
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something that was committed may not be on disk yet."""
+        return self.lsn < self._newest
+
+    def committed(self, end_lsn: Lsn) -> None:
+        """A transaction that moved the position to `end_lsn` has committed on the target."""
+        self._newest = max(self._newest, end_lsn)
+
+    def look(self, session: Connection, *, side: str) -> Lsn:
+        """Ask the target; returns the source's position before which all is on disk."""
+        try:
+            row = session.execute(_POSITIONS).fetchone()
+        except psycopg.Error as error:
+            raise explain(error, "reading the log's position", side=side) from error
+        assert row is not None
+        inserted, flushed, block = (int(str(value)) for value in row)
+        if inserted % block in _HEADERS:
+            inserted -= inserted % block
+        if not self._waiting or self._waiting[-1][1] < self._newest:
+            self._waiting.append((inserted, self._newest))
+        while self._waiting and self._waiting[0][0] <= flushed:
+            self.lsn = max(self.lsn, self._waiting.popleft()[1])
+        return self.lsn

@@ -1,0 +1,182 @@
+"""A stream's changes as batches, read by a thread beside whoever applies them.
+
+Decides when a batch is large or old enough, and how much is read ahead. What the server hears is
+only what `confirm` was given.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from windlass.engines.postgres.replication.lsn import NOWHERE, Lsn
+from windlass.errors import WindlassError
+from windlass.following.assembling import Assembler, Limits, Rules
+from windlass.following.changes import Batch
+
+_AHEAD = 2  # how many full batches are read ahead
+_IDLE_SECONDS = 1.0  # that a read waits; a stop wakes it
+_JOIN_SECONDS = 30.0
+
+
+class Frames(Protocol):
+    """What is read: a `windlass.engines.postgres.replication.stream.Stream`."""
+
+    log_end: Lsn
+    quiet_lsn: Lsn
+
+    def read(self, timeout_seconds: float) -> list[bytes]: ...
+    def confirm(self, lsn: Lsn) -> None: ...
+    def report(self) -> None: ...
+    def wake(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Reader:
+    """Reads ahead, within limits, from a stream that it opens and closes itself."""
+
+    def __init__(
+        self,
+        open_stream: Callable[[], Frames],
+        rules: Rules,
+        applied: Lsn,
+        limits: Limits | None = None,
+    ) -> None:
+        """`applied` is the commit_lsn of the last transaction that was applied."""
+        self._open_stream, self._limits = open_stream, limits or Limits()
+        self._assembler = Assembler(rules, applied, self._put, self._limits)
+        self._changed = threading.Condition()
+        self._ready: deque[Batch] = deque()
+        self._ready_rows = self._ready_bytes = 0
+        self._stopping = self._woken = False
+        self._error: WindlassError | None = None
+        self._stream: Frames | None = None
+        self._held_since: float | None = None  # when the first of the waiting transactions came
+        self._through = NOWHERE
+        self._thread = threading.Thread(target=self._run, name="windlass reader", daemon=True)
+        self._thread.start()
+
+    def take(self, timeout_seconds: float) -> Batch | None:
+        """The next batch; None if there was none in time.
+
+        Raises:
+            WindlassError: the stream has ended, after all that came before.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._ready or self._error or self._woken, timeout_seconds
+            )
+            self._woken = False
+            if self._ready:
+                batch = self._ready.popleft()
+                self._ready_rows -= batch.rows
+                self._ready_bytes -= batch.size_bytes
+                self._changed.notify_all()
+                return batch
+            if self._error is not None:
+                raise self._error
+            return None
+
+    def wake(self) -> None:
+        """Make a `take` of another thread return."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
+
+    @property
+    def through(self) -> Lsn:
+        """All that was committed before has been taken by `take`."""
+        with self._changed:
+            return NOWHERE if self._ready else self._through
+
+    @property
+    def log_end(self) -> Lsn:
+        """Of the server that is read, as far as it has said."""
+        stream = self._stream
+        return stream.log_end if stream else NOWHERE
+
+    def confirm(self, lsn: Lsn) -> None:
+        """All that was committed before `lsn` is safe: the server may forget it."""
+        if stream := self._stream:
+            stream.confirm(lsn)
+
+    def stop(self) -> None:
+        """End the stream; what was read ahead is forgotten."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if stream := self._stream:
+            stream.wake()
+        self._thread.join(_JOIN_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            self._stream = self._open_stream()
+            try:
+                while not self._stopping:
+                    self._turn(self._stream)
+            finally:
+                self._stream.close()
+        except WindlassError as error:
+            self._fail(error)
+        except Exception as error:
+            failed = WindlassError(f"the change stream cannot be read: {type(error).__name__}")
+            failed.__cause__ = error
+            self._fail(failed)
+
+    def _fail(self, error: WindlassError) -> None:
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
+
+    def _turn(self, stream: Frames) -> None:
+        assembler = self._assembler
+        due_at = self._due_at
+        seconds = _IDLE_SECONDS if due_at is None else max(due_at - time.monotonic(), 0.0)
+        frames = stream.read(seconds)
+        if frames:
+            assembler.take(frames)
+        if stream.quiet_lsn:
+            assembler.quiet(stream.quiet_lsn)
+        due_at = self._due_at
+        if due_at is not None and time.monotonic() >= due_at:
+            assembler.flush()
+        if not assembler.is_holding:
+            self._held_since = None
+            with self._changed:
+                self._through = assembler.through
+        self._wait_for_room(stream)
+
+    @property
+    def _due_at(self) -> float | None:
+        """When the whole transactions that were read are to be handed out."""
+        if not self._assembler.is_holding:
+            return None
+        if self._held_since is None:
+            self._held_since = time.monotonic()
+        return self._held_since + self._limits.linger_seconds
+
+    def _put(self, batch: Batch) -> None:
+        self._held_since = None
+        with self._changed:
+            self._ready.append(batch)
+            self._ready_rows += batch.rows
+            self._ready_bytes += batch.size_bytes
+            self._changed.notify_all()
+
+    def _wait_for_room(self, stream: Frames) -> None:
+        """Until there is, the server hears from us, and nothing is read."""
+        while True:
+            with self._changed:
+                if self._stopping or not self._is_full:
+                    return
+                self._changed.wait(_IDLE_SECONDS)
+            stream.report()
+
+    @property
+    def _is_full(self) -> bool:
+        rows, size_bytes = self._limits.rows * _AHEAD, self._limits.size_bytes * _AHEAD
+        return self._ready_rows >= rows or self._ready_bytes >= size_bytes
