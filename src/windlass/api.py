@@ -1,4 +1,5 @@
-"""What `import windlass` offers: plan, migrate, verify, rewrite, export, load; and past runs.
+"""What `import windlass` offers: plan, migrate, verify, rewrite, export, load, cutover; and past
+runs.
 
 Every function takes a spec, or the database whose journal is meant, and returns a noun of
 `windlass.model`. What happens in the meantime is passed to `emit`, as events (see
@@ -28,12 +29,14 @@ from windlass.spec.model import SpecModel
 
 if TYPE_CHECKING:  # a command needs one flow's spec, and few of the nouns
     from windlass.engines.landing import Input
+    from windlass.model.cutover import Foreseen as CuttingOver
     from windlass.model.past import Foreseen, Left, Past
     from windlass.model.planned import Planned
     from windlass.model.repair import Repairing
     from windlass.model.report import Difference
     from windlass.planning.reviewed import Reviewed
     from windlass.run.conduct import HasJobs
+    from windlass.spec.cutover import CutoverSpec
     from windlass.spec.export import ExportSpec
     from windlass.spec.load import LoadSpec
     from windlass.spec.migrate import Spec
@@ -172,6 +175,28 @@ def _measured(flow: Flow[Any], spec: SpecModel, run: Callable[[], Outcome]) -> O
     from windlass.run.measuring import measured  # a plan measures nothing
 
     return measured(flow.name, spec, run)
+
+
+def cutover(
+    spec: CutoverSpec,
+    emit: Emit = ignore,
+    *,
+    rehearse: bool = False,
+    back: bool = False,
+    ask: Callable[[CuttingOver], None] | None = None,
+) -> Outcome:
+    """Let applications write to the target, whose run follows the source; or `back` to the source
+    again. Taken back in time if it does not succeed. `rehearse` measures everything but the fence.
+    `ask` is called before anything is closed, and raises to stop.
+
+    Raises:
+        BadSpec: the spec names no databases.
+    """
+    from windlass.flows.cutover.outline import REHEARSAL
+
+    if rehearse:
+        return _measured(REHEARSAL, spec, lambda: _conduct(REHEARSAL, spec, emit, back=back))
+    return _run(flow_named("cutover"), spec, emit, back=back, ask=ask)
 
 
 def load(spec: LoadSpec, emit: Emit = ignore) -> Outcome:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import click
 
 from windlass.cli.voice import Voice
+from windlass.model.cutover import Foreseen as CuttingOver
 from windlass.model.event import Asked, Emit
 from windlass.model.past import Foreseen, Left
 from windlass.model.repair import ALL, Change, Forecast, Repairing
 from windlass.model.units import bytes_text, plural
 from windlass.progress.wrapping import hang, width_of
+from windlass.run.cutover_text import cutover_text
 from windlass.run.past_text import forecast_text, left_rows
 from windlass.run.summary import table
 
@@ -110,6 +112,21 @@ def confirm_rollback(
     if lost and skips:
         lost = ", except those that others have changed or deleted since"
     confirm(f"Rolling back run {run} {foreseen.summary}{lost}. Roll back?")
+
+
+def asking_to_cut_over(voice: Voice) -> Callable[[CuttingOver], None]:
+    """Shows what a cutover is about to do, and asks.
+
+    Raises:
+        click.ClickException: nobody could be asked.
+    """
+    require_terminal()
+
+    def ask(foreseen: CuttingOver) -> None:
+        voice.aside(cutover_text(foreseen))
+        confirm(f"Stop writers of {foreseen.left.split(' (')[0]} and open the other side?")
+
+    return ask
 
 
 def confirm_clean(left: Sequence[Left]) -> None:

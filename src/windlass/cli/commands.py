@@ -362,6 +362,32 @@ def load(voice: Voice, /, files: tuple[str, ...], dry_run: bool, **words: Any) -
 
 
 @windlass.command()
+@options.takes(*options.CUTOVER)
+@click.option("--rehearse", is_flag=True, help="Measure everything but the fence; stop nobody.")
+@click.option("--back", is_flag=True, help="Let applications write to the source again.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@options.takes(*options.OUTPUT)
+@click.pass_obj
+def cutover(voice: Voice, /, rehearse: bool, back: bool, yes: bool, **words: Any) -> int:
+    """Let applications write to the target of `migrate --follow`; or to the source again.
+
+    Looks for all that would keep it from succeeding, proves the way back, asks; stops writers,
+    waits for their last change, sets sequences, opens the other side. What takes longer than
+    --max-freeze is taken back: exit code 5, and applications write where they did before.
+    """
+    from windlass import api
+    from windlass.cli.asking import asking_to_cut_over
+
+    spec = options.read_spec(voice, "cutover", words)
+    ask = None if yes or rehearse else asking_to_cut_over(voice)
+    return _run(
+        voice,
+        "cutover",
+        lambda emit: api.cutover(spec, emit, rehearse=rehearse, back=back, ask=ask),
+    )
+
+
+@windlass.command()
 @click.option(
     "--scale",
     type=click.FloatRange(min=0, min_open=True),

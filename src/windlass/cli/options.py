@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from windlass.spec.fields.cutover import CUTOVER as CUTOVER_FIELDS
 from windlass.spec.fields.entry import EVERY_FLOW, Entry, Kind, Section
 from windlass.spec.fields.export import EXPORT as EXPORT_FIELDS
 from windlass.spec.fields.load import LOAD as LOAD_FIELDS
@@ -92,6 +93,7 @@ MOVE = _with_file(MIGRATE.values(), option)
 VERIFICATION = _with_file(MIGRATE.values(), _comparing)
 EXPORT = _with_file(EXPORT_FIELDS.values(), option)
 LOAD = _with_file(LOAD_FIELDS.values(), option)
+CUTOVER = _with_file(CUTOVER_FIELDS.values(), option)
 
 
 def of_flow(entries: Iterable[Entry]) -> tuple[Option[Any], ...]:

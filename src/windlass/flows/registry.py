@@ -17,6 +17,7 @@ FLOWS = {
     "rewrite": "windlass.flows.rewrite.outline:REWRITE",
     "export": "windlass.flows.export.outline:EXPORT",
     "load": "windlass.flows.load.outline:LOAD",
+    "cutover": "windlass.flows.cutover.outline:CUTOVER",
 }
 
 PAST_AT = "windlass.flows.load.past:past_at"

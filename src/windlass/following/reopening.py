@@ -8,11 +8,12 @@ side that was to be closed is opened again, after it the other side.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 
 from windlass.engines.postgres.fencing import write_regardless
@@ -158,10 +159,18 @@ class _Left:
 def go_back(run: str, way: Leaving, target: Session, applied: Session) -> None:
     """Journal that a cutover was taken back, once its fence is undone. What came after the seal is
     applied again: `applied` is a session of the side where the changes of this direction go."""
-    note_late(applied, run, way.direction, None)
     with target.transaction():
         change_phase(target, run, way.freezes, way.begins, {way.closes.value: None})
         announce(target, run)
+    forget_late(applied, run, way.direction)
+
+
+def forget_late(applied: Session, run: str, direction: Direction) -> None:
+    """Forget what came after an earlier seal. The process that follows does so when it goes on; it
+    may have ended, or be in the middle of a large transaction, for which nobody waits."""
+    with suppress(psycopg.errors.LockNotAvailable), applied.transaction():
+        applied.execute("set local lock_timeout to '1s'")
+        note_late(applied, run, direction, None)
 
 
 def open_side(

@@ -17,6 +17,7 @@ from windlass.model.following import Applied, Direction, Purpose
 
 Session = Connection[Any]
 POLL_SECONDS = 0.003
+SILENT_SECONDS = 1.0
 
 
 def put_marker(read: Session, run: str, direction: Direction, purpose: Purpose) -> int:
@@ -43,7 +44,13 @@ def await_marker(
             raise TakenBack(late_text(found), stopped_by="late_write", late=dict(found.late))
         if found.marker >= number:
             return found
-        limit.wait(POLL_SECONDS, doing, f"nothing has arrived for {found.age_seconds:.1f} s")
+        limit.wait(POLL_SECONDS, doing, _why_not_yet(found))
+
+
+def _why_not_yet(found: Applied) -> str:
+    if found.age_seconds < SILENT_SECONDS:
+        return "the process that follows is still behind"
+    return f"the process that follows has applied nothing for {found.age_seconds:.1f} s"
 
 
 def late_text(found: Applied) -> str:

@@ -40,6 +40,16 @@ def read_phase(connection: Session, run: str) -> tuple[Phase, dict[str, Any]] | 
     return (Phase(row[0]), row[1]) if row else None
 
 
+def read_followed(connection: Session) -> list[tuple[str, Phase]]:
+    """Runs that follow or have been switched, newest first."""
+    rows = connection.execute(
+        "select f.run, f.phase from windlass.following f join windlass.run r using (run)"
+        " where f.phase <> all (%s) order by r.started_at desc",
+        ([Phase.FINISHED, Phase.ABANDONED],),
+    ).fetchall()
+    return [(run, Phase(phase)) for run, phase in rows]
+
+
 def change_phase(
     connection: Session, run: str, old: Phase, new: Phase, detail: Mapping[str, Any]
 ) -> bool:
@@ -53,6 +63,14 @@ def change_phase(
         (new, json.dumps(detail), run, old),
     )
     return changed.rowcount == 1
+
+
+def note_detail(connection: Session, run: str, detail: Mapping[str, Any]) -> None:
+    """Add to the details of a run, whatever phase it is in."""
+    connection.execute(
+        "update windlass.following set detail = detail || %s::jsonb where run = %s",
+        (json.dumps(detail), run),
+    )
 
 
 # the position of a stream, in the database to which it is applied

@@ -16,6 +16,7 @@ from windlass.model.step_text import step_text
 from windlass.model.text import one_line
 from windlass.model.units import bytes_text, count_text, plural, seconds_text, several
 from windlass.progress.wrapping import hang
+from windlass.run.cutover_text import cutover_lines
 from windlass.run.hints import beside_the_command, resumes
 
 MOST_RELATIONS = 10
@@ -66,6 +67,7 @@ def summary_text(
     blocks = [
         [headline(outcome, words, width), *why(outcome, width, again=again)],
         list(_totals(outcome)),
+        list(cutover_lines(outcome.cutover)) if outcome.cutover else [],
         list(_phases(outcome, width)),
         list(_relations(outcome)) if outcome.rows or outcome.proof.differences else [],
         list(difference_lines(outcome, width, elsewhere)),
@@ -78,10 +80,14 @@ def summary_text(
 
 def headline(outcome: Outcome, words: Words, width: int) -> str:
     past, noun = words.done, f"The {words.noun}"
-    names = "".join((" " + outcome.source if outcome.source else "",
-                     " → " + outcome.target if outcome.target else ""))  # fmt: skip
-    if outcome.target and len(names) > width - 32:  # without the versions
-        names = f" {outcome.source.split(' (')[0]} → {outcome.target.split(' (')[0]}"
+    source, target = outcome.source, outcome.target
+    if (cutover := outcome.cutover) is not None:
+        past = "Rehearsed" if cutover.is_rehearsal else past
+        source, target = (target, source) if cutover.direction == "back" else (source, target)
+    names = "".join((" " + source if source else "",
+                     " → " + target if target else ""))  # fmt: skip
+    if target and len(names) > width - 32:  # without the versions
+        names = f" {source.split(' (')[0]} → {target.split(' (')[0]}"
     took = f" in {seconds_text(outcome.seconds)}"
     lost = count_losses(outcome.losses) if outcome.losses else ""
     if outcome.course.already:
@@ -98,6 +104,8 @@ def headline(outcome: Outcome, words: Words, width: int) -> str:
             return _styled("✗ ", "red") + bold(f"{past}{names}{took}: {count}{also}")
         case State.ROLLED_BACK:
             return _styled("✓ ", "green") + bold(f"{past} run {outcome.run}{took}")
+        case State.TAKEN_BACK:
+            return _styled("■ ", "yellow") + bold(f"{noun} was taken back after{took[3:]}")
         case State.INTERRUPTED:
             return _styled("■ ", "yellow") + bold(f"{noun} was interrupted after{took[3:]}")
         case _:
@@ -140,7 +148,7 @@ def _resumes(outcome: Outcome) -> bool:
 
 def why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
     """`again` is the command that is shown below."""
-    done = outcome.state in (State.DONE, State.LOSSY)
+    done = outcome.state in (State.DONE, State.LOSSY) and outcome.cutover is None
     if done and not outcome.totals.counts:  # which says what a rewrite has done
         yield from hang(_verdict(outcome), width, "  ")
     is_new = not outcome.course.already and outcome.reason.message not in ("", str(outcome.state))

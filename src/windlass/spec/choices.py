@@ -62,6 +62,15 @@ class Delete(StrEnum):
     ALL_WITH_KEY = "all_with_key"
 
 
+class Fencing(StrEnum):
+    """How writers are kept out of a database that is left."""
+
+    AUTO = "auto"  # a pool is paused if one is given; then as `readonly`
+    READONLY = "readonly"
+    LOCK = "lock"
+    NONE = "none"
+
+
 class Backup(StrEnum):
     """The rows that a rewrite backs up."""
 

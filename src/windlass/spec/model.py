@@ -30,6 +30,7 @@ from windlass.spec.fields.entry import REQUIRED, Entries
 
 _UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 LONGEST_SIZE = 30  # characters
+LONGEST_SECONDS = 3600
 
 
 def parse_bytes(text: object) -> int:
@@ -45,6 +46,14 @@ def parse_bytes(text: object) -> int:
     if match is None or unit not in _UNITS:
         raise ValueError(f"{text!r} is not a size such as 64MB")
     return int(Decimal(match[1]) * _UNITS[unit])
+
+
+def parse_seconds(text: str) -> float:
+    """``500ms``, ``2s`` or ``1min``."""
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|min)\s*", text)
+    if match is None:
+        raise ValueError("not a time such as 500ms or 2s")
+    return float(match[1]) * {"ms": 0.001, "s": 1.0, "min": 60.0}[match[2]]
 
 
 def list_of_one(value: Any) -> Any:
@@ -65,6 +74,15 @@ Size = Annotated[
         }
     ),
 ]
+
+
+def _time(text: str) -> str:
+    if not 0 < parse_seconds(text) <= LONGEST_SECONDS:
+        raise ValueError(f"not a time between 1ms and {LONGEST_SECONDS // 60}min")
+    return text
+
+
+Time = Annotated[str, AfterValidator(_time)]
 Words = Annotated[
     tuple[str, ...],
     BeforeValidator(list_of_one),

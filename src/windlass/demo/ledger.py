@@ -1,0 +1,229 @@
+"""A ledger that is written all the time, and a checker of what became of it.
+
+Clients transfer amounts between accounts, each transfer with an entry, and write down each
+acknowledgement. Whatever happens to the databases between: every acknowledged entry is there
+exactly once, no total ever changes, and the accounts are what the entries make them.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import psycopg
+
+ACCOUNTS = 100
+OPENING_BALANCE = 1_000
+RETRY_SECONDS = 0.02  # after a refused attempt
+CONNECT_SECONDS = 2
+
+SCHEMA = """
+create schema ledger;
+create table ledger.account (id int primary key, balance bigint not null);
+create table ledger.entry (
+    id bigint generated always as identity primary key,
+    client int not null,
+    number int not null,
+    debited int not null references ledger.account,
+    credited int not null references ledger.account,
+    amount bigint not null,
+    unique (client, number));
+"""
+TOTAL = ACCOUNTS * OPENING_BALANCE
+
+Where = Callable[[], str]  # the database that applications use now
+
+
+def make_ledger(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SCHEMA)
+        connection.execute(
+            "insert into ledger.account select n, %s from generate_series(1, %s) n",
+            (OPENING_BALANCE, ACCOUNTS),
+        )
+
+
+@dataclass
+class Client:
+    """One writer. Its file has a line for each acknowledged entry: its number, and when that was by
+    the clock of this machine."""
+
+    number: int
+    where: Where
+    file: Path
+    pause_seconds: float = 0.0  # between two transfers
+    attempts: int = 0
+    refused: int = 0
+    _written: int = 0
+
+    def write_until(self, stop: threading.Event) -> None:
+        chosen = random.Random(self.number)
+        self._written = max(acknowledgements(self.file.parent).get(self.number, {}), default=0)
+        with self.file.open("a", buffering=1) as acknowledged:
+            while not stop.is_set():
+                with suppress(psycopg.Error):
+                    self._write_with(self.where(), stop, chosen, acknowledged.write)
+                if not stop.is_set():
+                    self.refused += 1
+                    stop.wait(RETRY_SECONDS)
+
+    def _write_with(
+        self,
+        url: str,
+        stop: threading.Event,
+        chosen: random.Random,
+        write: Callable[[str], object],
+    ) -> None:
+        """Until the session is of no use any more."""
+        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
+            while not stop.is_set():
+                self._written += 1
+                self.attempts += 1
+                self._transfer(connection, self._written, chosen)
+                write(f"{self._written} {time.monotonic():.6f}\n")
+                if self.pause_seconds:
+                    stop.wait(self.pause_seconds)
+
+    def _transfer(
+        self, connection: psycopg.Connection[tuple[object, ...]], number: int, chosen: random.Random
+    ) -> None:
+        debited, credited = sorted(chosen.sample(range(1, ACCOUNTS + 1), 2))
+        amount = chosen.randint(-50, 50)
+        move = "update ledger.account set balance = balance + %s where id = %s"
+        with connection.transaction():
+            connection.execute(move, (-amount, debited))  # in one order, so nobody deadlocks
+            connection.execute(move, (amount, credited))
+            connection.execute(
+                "insert into ledger.entry (client, number, debited, credited, amount)"
+                " values (%s, %s, %s, %s, %s)",
+                (self.number, number, debited, credited, amount),
+            )
+
+
+@dataclass
+class Reader:
+    """Looks at the total of a database again and again; what was wrong stays in `wrong`."""
+
+    url: str
+    looks: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def read_until(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            with (
+                suppress(psycopg.OperationalError),
+                psycopg.connect(self.url, autocommit=True, connect_timeout=2) as connection,
+            ):
+                while not stop.is_set():
+                    row = connection.execute("select sum(balance) from ledger.account").fetchone()
+                    self.looks += 1
+                    if row != (TOTAL,):
+                        self.wrong.append(f"a total of {row} instead of {TOTAL}")
+                    stop.wait(RETRY_SECONDS)
+            stop.wait(RETRY_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Clients and readers that run, in threads of this process."""
+
+    folder: Path
+    clients: tuple[Client, ...]
+    readers: tuple[Reader, ...]
+    _stop: threading.Event
+    _threads: tuple[threading.Thread, ...]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Return once nobody writes or reads any more."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(len(times) for times in acknowledgements(self.folder).values())
+
+    def longest_wait_seconds(self) -> float:
+        """The longest time between two acknowledgements that a client had to wait: how it saw a
+        cutover."""
+        waits = [0.0]
+        for times in acknowledgements(self.folder).values():
+            moments = sorted(times.values())
+            waits += [later - earlier for earlier, later in pairwise(moments)]
+        return max(waits)
+
+
+@contextmanager
+def writing(
+    folder: Path,
+    where: Where,
+    *,
+    clients: int = 4,
+    pause_seconds: float = 0.0,
+    readers: Iterable[str] = (),
+) -> Iterator[Ledger]:
+    """Clients write as long as the block lasts, and readers look at these databases."""
+    stop = threading.Event()
+    writers = tuple(
+        Client(number, where, folder / f"client-{number}", pause_seconds)
+        for number in range(1, clients + 1)
+    )
+    lookers = tuple(Reader(url) for url in readers)
+    threads = (
+        *(threading.Thread(target=one.write_until, args=(stop,)) for one in writers),
+        *(threading.Thread(target=one.read_until, args=(stop,)) for one in lookers),
+    )
+    made = Ledger(folder, writers, lookers, stop, threads)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def acknowledgements(folder: Path) -> dict[int, dict[int, float]]:
+    """By client, the numbers of its acknowledged entries, and when each was."""
+    found: dict[int, dict[int, float]] = {}
+    for file in folder.glob("client-*"):
+        lines = (line.split() for line in file.read_text().splitlines())
+        numbers = {int(words[0]): float(words[1]) for words in lines if len(words) == 2}
+        found[int(file.name.removeprefix("client-"))] = numbers
+    return found
+
+
+def faults(url: str, folder: Path) -> list[str]:
+    """What is wrong with the ledger of a database, by what clients wrote down; empty: nothing."""
+    with psycopg.connect(url) as connection:
+        entries = Counter(
+            (int(client), int(number))
+            for client, number in connection.execute("select client, number from ledger.entry")
+        )
+        total = connection.execute("select sum(balance) from ledger.account").fetchone()
+        wrong = connection.execute(
+            "select count(*) from ledger.account a where balance <> %s"
+            " + coalesce((select sum(amount) from ledger.entry where credited = a.id), 0)"
+            " - coalesce((select sum(amount) from ledger.entry where debited = a.id), 0)",
+            (OPENING_BALANCE,),
+        ).fetchone()
+    found = []
+    given = {(one, n) for one, numbers in acknowledgements(folder).items() for n in numbers}
+    if lost := sorted(given - set(entries)):
+        found.append(f"{len(lost)} acknowledged entries are lost, such as {lost[:3]}")
+    if doubled := [one for one, count in entries.items() if count > 1]:
+        found.append(f"{len(doubled)} entries are there twice, such as {doubled[:3]}")
+    if total != (TOTAL,):
+        found.append(f"the total is {total}, not {TOTAL}")
+    if wrong != (0,):
+        found.append(f"{wrong} accounts are not what their entries make them")
+    return found

@@ -1,0 +1,1 @@
+"""The flow `cutover`: applications change over to the other database, or back."""

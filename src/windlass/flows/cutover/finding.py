@@ -1,0 +1,136 @@
+"""Finds the run that is cut over, checks that both sides are those of it, and reads its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from windlass.engines.postgres.lock import name_session
+from windlass.errors import AlreadyFinished, Refused
+from windlass.flows.cutover.context import CuttingOver
+from windlass.flows.cutover.leading import lead_applications
+from windlass.following.order import Order, Session
+from windlass.following.reopening import FORTH, OPENING, cutting_over, reopen
+from windlass.following.sequences import Pairs, turned
+from windlass.journal import door, records
+from windlass.journal.following import read_followed, read_phase
+from windlass.model.event import Noticed
+from windlass.model.following import Phase
+from windlass.model.outcome import Course, Cutover, Outcome, Reason, State
+from windlass.model.plan import Plan
+from windlass.model.relation import Name
+from windlass.model.report import Problem
+from windlass.model.wording import word
+
+_IDENTITY = (
+    "select concat_ws('/', (select system_identifier from pg_control_system()), current_database())"
+)
+_BACK = f"windlass cutover {word('back')}"
+_FORTH = "windlass cutover"
+
+
+def find_run(run: CuttingOver) -> None:
+    """Open both sides, and settle what a cutover that died has left of the run.
+
+    Raises:
+        Refused: nothing follows there, or these are other databases.
+        AlreadyFinished: it is where it should be.
+    """
+    target = run.connections.open("target")
+    found = read_followed(target) if door.exists(target) else []
+    if not found:
+        message = "no run follows into it"
+        raise Refused([Problem("target", message, "begin a migration that follows its source")])
+    name = found[0][0]
+    run.connections.run = name
+    name_session(target, f"windlass cutover {name}")
+    source = run.connections.open("source")
+    plan = run.plan = records.read_plan(target, name)
+    _check_identities(plan, source, target)
+    run.names = str(plan.source), str(plan.target)
+    run.use(source, target)
+    detail = (read_phase(target, name) or (None, {}))[1]
+    with cutting_over(target):
+        phase = reopen(
+            name,
+            target,
+            lambda: run.connections.open("source"),
+            lambda text: run.emit(Noticed(text)),
+            pool=run.pool,
+        )
+    if phase is run.way.ends and detail.get(OPENING) is not None:
+        lead_applications(run, run.pair.opened)
+    _check_phase(run, phase)
+
+
+def _check_identities(plan: Plan, source: Session, target: Session) -> None:
+    found = []
+    for side, session, planned in (
+        ("source", source, plan.source),
+        ("target", target, plan.target),
+    ):
+        row: Any = session.execute(_IDENTITY).fetchone()
+        if row[0] != planned.identity:
+            message = f"is another database than that of run {plan.run}, which is {planned}"
+            found.append(Problem(side, message, f"name the {side} of that run"))
+    if found:
+        raise Refused(found)
+
+
+def _check_phase(run: CuttingOver, phase: Phase | None) -> None:
+    if phase is run.way.begins:
+        return
+    if phase is run.way.ends:
+        where = "target" if run.way is FORTH else "source"
+        message = f"applications write to the {where} already"
+        raise AlreadyFinished(
+            Outcome(
+                run.run_id,
+                State.DONE,
+                source=run.names[0],
+                target=run.names[1],
+                reason=Reason(message, f"the other way: {_BACK if run.way is FORTH else _FORTH}"),
+                course=Course(already=True),
+                cutover=Cutover(str(run.way.direction), str(phase)),
+            )
+        )
+    problem = Problem(f"run {run.run_id}", f"is {phase}", "wait until all rows are copied")
+    raise Refused([problem])
+
+
+def read_detail(run: CuttingOver) -> dict[str, Any]:
+    """What the journal knows of the run besides its phase."""
+    found = read_phase(run.pair.journal, run.run_id)
+    return found[1] if found else {}
+
+
+def order_of(run: CuttingOver) -> Order:
+    assert run.plan is not None
+    plan, spec = run.plan, run.spec
+    relations: Sequence[Name]
+    pairs: Pairs
+    if run.way is FORTH:
+        relations = [item.relation.name for item in plan.relations]
+        pairs = plan.sequences
+    else:
+        relations = [item.target for item in plan.relations]
+        pairs = turned(plan.sequences)
+    return Order(run.run_id, run.way, relations, pairs, spec.fence, run.pool, spec.spare)
+
+
+def not_in_the_stream(run: CuttingOver) -> list[str]:
+    """What of the plan no stream carries, and nothing sets in a freeze."""
+    assert run.plan is not None
+    objects = run.plan.objects
+    found: list[str] = []
+    if run.way is not FORTH:
+        return found
+    if objects.large_objects.count:
+        found.append(
+            f"{objects.large_objects.count:,} large objects are as they were when they were copied:"
+            " changes of them are in no stream"
+        )
+    if objects.materialized_views:
+        names = ", ".join(map(str, objects.materialized_views[:5]))
+        found.append(f"materialized views show what they showed after the copy: REFRESH {names}")
+    return found

@@ -1,0 +1,63 @@
+"""The flow `cutover` as data: its steps and their order. Imports no driver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from windlass.model.flow import Flow, Words, step_in
+
+_STEPS = "windlass.flows.cutover.steps"
+_LOOK = step_in(
+    _STEPS,
+    "find_hindrances",
+    doc="Looks at both sides for all that would keep the cutover from succeeding.",
+)
+_PROVE: Any = step_in(
+    _STEPS,
+    "prove_way_back",
+    "find_hindrances",
+    doc="Makes the stream in the other direction, and waits until a marker has come through it.",
+)
+
+CUTOVER: Flow[Any] = Flow(
+    "cutover",
+    (
+        _LOOK,
+        _PROVE,
+        step_in(
+            _STEPS,
+            "confirm",
+            "prove_way_back",
+            asks=True,
+            doc="Asks, if somebody is there to answer.",
+        ),
+        step_in(
+            _STEPS,
+            "switch",
+            "confirm",
+            doc="Stops writers, waits for the last change, sets sequences, opens the other side.",
+        ),
+    ),
+    context="windlass.flows.cutover.context:CuttingOver",
+    spec="windlass.spec.cutover:CutoverSpec",
+    entries="windlass.spec.fields.cutover:CUTOVER",
+    help="Let applications write to the other database, or take it back in time.",
+    words=Words("cutover", "Cutting over", "Cut over", "cutover", "Reading both databases"),
+    resumes=False,
+)
+
+REHEARSAL: Flow[Any] = replace(
+    CUTOVER,
+    steps=(
+        _LOOK,
+        _PROVE,
+        step_in(
+            _STEPS,
+            "rehearse",
+            "prove_way_back",
+            doc="Measures each part of a cutover but the fence, and predicts how long it takes.",
+        ),
+    ),
+    words=Words("cutover", "Rehearsing", "Rehearsed", "rehearsal", "Reading both databases"),
+)

@@ -1,0 +1,193 @@
+"""What the steps of `cutover` do."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import psycopg
+
+from windlass.engines.postgres.errors import explain, explaining
+from windlass.errors import CannotResume, Refused, WindlassError
+from windlass.flows.cutover.context import CuttingOver
+from windlass.flows.cutover.finding import find_run, not_in_the_stream, order_of, read_detail
+from windlass.flows.cutover.leading import lead_applications
+from windlass.flows.cutover.taking_back import after_failure
+from windlass.following.freezing import Freeze
+from windlass.following.hindering import Limits, read_hindrances
+from windlass.following.limit import Limit
+from windlass.following.rehearsing import rehearse as measure
+from windlass.following.reopening import FORTH, cutting_over
+from windlass.journal.following import ask, listen, note_detail, read_answer
+from windlass.model.cutover import Foreseen
+from windlass.model.event import Asked, Noticed
+from windlass.model.flow import Item, Result
+from windlass.model.outcome import Cutover, State
+from windlass.model.report import Problem
+from windlass.model.wording import word
+
+REVERSE_SECONDS = 120.0
+REHEARSAL = "rehearsal"
+CUTOVER = "cutover"
+
+
+def find_hindrances(run: CuttingOver, _: Item) -> Result:
+    """All that would keep the cutover from succeeding.
+
+    Raises:
+        Refused: with every hindrance, each with its remedy.
+    """
+    with explaining("looking at both sides", side="windlass"):
+        find_run(run)
+        run.announce()
+        detail = read_detail(run)
+        limits = Limits(run.spec.max_lag_seconds, run.spec.max_freeze_seconds)
+        found = list(read_hindrances(order_of(run), run.pair, limits, detail))
+    if found:
+        raise Refused(found)
+    for text in not_in_the_stream(run):
+        run.emit(Noticed(text))
+    verified = detail.get("verified")
+    run.emit(Noticed(f"last comparison while it followed: {verified or 'none'}"))
+    return {}
+
+
+def prove_way_back(run: CuttingOver, _: Item) -> Result:
+    """Ask the process that follows for the stream in the other direction; it answers once a marker
+    has come through. A flip back has it already: changes came that way.
+
+    Raises:
+        Refused: there can be no way back.
+    """
+    if run.spec.no_reverse or run.way is not FORTH:
+        return {}
+    limit = Limit(REVERSE_SECONDS, run.stop)
+    started = time.monotonic()
+    journal = run.pair.journal
+    listen(journal, run.run_id)
+    request = ask(journal, run.run_id, "reverse", {})
+    while (answer := read_answer(journal, request)) is None:
+        limit.check("proving the way back")
+        for _one in journal.notifies(timeout=min(0.5, limit.left_seconds), stop_after=1):
+            pass
+    if error := answer.get("error"):
+        hint = str(answer.get("hint") or f"or go without a way back: {word('no-reverse')}")
+        raise Refused([Problem("the way back", str(error), hint)])
+    return {"seconds": time.monotonic() - started}
+
+
+def confirm(run: CuttingOver, _: Item) -> Result:
+    """Let a person decide, who sees what is about to happen."""
+    if run.ask is None:
+        return {}
+    order, last = order_of(run), read_detail(run).get(REHEARSAL)
+    names = run.names if run.way is FORTH else run.names[::-1]
+    foreseen = Foreseen(
+        order.way.direction,
+        *names,
+        sessions=len(run.pair.fence(order).foreign()) if order.closes else 0,
+        sequences=len(order.sequences),
+        freeze_ms=last.get("freeze_ms") if last else None,
+        max_freeze_seconds=run.spec.max_freeze_seconds,
+        notices=tuple(run.notices),
+    )
+    run.emit(Asked())
+    try:
+        run.ask(foreseen)
+    finally:
+        run.emit(Asked(is_over=True))
+    return {}
+
+
+def rehearse(run: CuttingOver, _: Item) -> Result:
+    """Measure everything but the fence, and note the prediction in the journal."""
+    order = order_of(run)
+    with explaining("rehearsing", side="windlass"):
+        parts = measure(order, run.pair, Limit(run.spec.max_freeze_seconds * 10, run.stop))
+        sessions = len(run.pair.fence(order).foreign()) if order.closes else 0
+        run.done = Cutover(
+            str(order.way.direction),
+            str(order.way.begins),
+            is_rehearsal=True,
+            freeze_ms=round(sum(parts.values()), 1),
+            parts_ms=parts,
+            sequences=len(order.sequences),
+            sessions=sessions,
+            at=_now(),
+            next_steps=(_command(back=run.way is not FORTH),),
+        )
+        note_detail(run.pair.journal, run.run_id, {REHEARSAL: run.done.to_json()})
+    return {"freeze_ms": run.done.freeze_ms}
+
+
+def switch(run: CuttingOver, _: Item) -> Result:
+    """The freeze, all of it in this process.
+
+    Raises:
+        TakenBack: writers continue where they were.
+        CannotResume: it is decided, and the other side could not be opened.
+    """
+    order = order_of(run)
+    with explaining("beginning the freeze", side="target"), cutting_over(run.pair.journal):
+        freeze = Freeze(
+            order,
+            run.pair,
+            Limit(run.spec.max_freeze_seconds, run.stop),
+            lambda: run.connections.open(order.way.closes.name.lower(), "lock"),
+        )
+        _bound(run, run.spec.max_freeze_seconds)
+        try:
+            freeze.until_decided()
+        except BaseException as error:
+            after_failure(run, freeze, error)
+        run.ended = State.DONE
+        _bound(run, 0)
+        _open(run, freeze)
+    return {}
+
+
+def _bound(run: CuttingOver, seconds: float) -> None:
+    """Let no statement of ours take longer; 0: as long as it takes."""
+    for session in (run.pair.closed, run.pair.opened):
+        session.execute("select set_config('statement_timeout', %s, false)", (f"{seconds:g}s",))
+
+
+def _open(run: CuttingOver, freeze: Freeze) -> None:
+    """Open the other side, and lead applications there."""
+    try:
+        freeze.open()
+        with freeze.part("on_switch"):
+            lead_applications(run, freeze.pair.opened)
+        freeze.let_clients_continue()
+    except (psycopg.Error, WindlassError) as error:
+        found = error if isinstance(error, WindlassError) else explain(error, "opening", side="")
+        raise CannotResume(
+            f"the cutover is decided, but not all is open yet: {found}",
+            hint="run the same command again: it opens the rest",
+        ) from error
+    finally:
+        run.done = _done(run, freeze)
+    note_detail(run.pair.journal, run.run_id, {CUTOVER: run.done.to_json()})
+
+
+def _done(run: CuttingOver, freeze: Freeze) -> Cutover:
+    way = freeze.order.way
+    back = (_command(back=True), "windlass finish")
+    return Cutover(
+        str(way.direction),
+        str(way.ends),
+        freeze_ms=round(freeze.limit.passed_seconds * 1000, 1),
+        parts_ms=freeze.parts_ms,
+        sequences=freeze.sequences,
+        sessions=freeze.sessions,
+        at=_now(),
+        next_steps=back if way is FORTH else (_command(back=False), "windlass abandon"),
+    )
+
+
+def _command(*, back: bool) -> str:
+    return f"windlass cutover {word('back')}" if back else "windlass cutover"
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")

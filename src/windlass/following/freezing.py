@@ -1,0 +1,195 @@
+"""The freeze of a cutover: from the first writer that is stopped to the side that is opened.
+
+One process does it, step by step, with a clock. Before the row that decides it, everything is
+undone at once if a step fails or takes too long; after it, nothing is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from windlass.errors import TakenBack
+from windlass.following.fence import Before, Fence, WriterLock
+from windlass.following.limit import Limit
+from windlass.following.order import Order, Pairing, Session
+from windlass.following.reopening import (
+    OPENING,
+    OPENING_SECONDS,
+    announce,
+    forget_late,
+    go_back,
+    note_opened,
+    open_side,
+)
+from windlass.following.seals import await_marker, put_marker
+from windlass.following.sequences import copy_sequences
+from windlass.journal.following import change_phase, read_phase
+from windlass.model.following import Purpose
+from windlass.spec.choices import Fencing
+
+PAUSE_SECONDS = 2.0  # that transactions of a pool may take to end
+
+
+@dataclass
+class Freeze:
+    """One attempt at a cutover. `another` opens one more session of the side that is closed."""
+
+    order: Order
+    pair: Pairing
+    limit: Limit
+    another: Callable[[], Session]
+    parts_ms: dict[str, float] = field(default_factory=dict)
+    sessions: int = 0  # that were ended
+    sequences: int = 0  # that were set
+    is_decided: bool = False  # False: perhaps not known, if the target's answer was lost
+    _before: Before = field(default_factory=Before)
+    _lock: WriterLock | None = None
+
+    def until_decided(self) -> None:
+        """All up to the row that decides.
+
+        Raises:
+            TakenBack: in time; the caller undoes what was done.
+            WindlassError: the same.
+        """
+        with self.part("fence"):
+            begin(self)
+            stop_writers(self)
+        with self.part("drain"):
+            seal(self, "applying what was written before the freeze")
+        with self.part("close"):
+            close_for_good(self)
+        with self.part("sequences"):
+            set_sequences(self)
+        with self.part("seal"):
+            seal(self, "looking for late writes")
+            look_once_more(self)
+        with self.part("decide"):
+            decide(self)
+
+    def open(self) -> None:
+        """Open the other side; called again after an error, it goes on."""
+        with self.part("open"):
+            _, detail = _read(self)
+            open_side(
+                self.pair.opened, self.order.run, self.order.way, detail, Limit(OPENING_SECONDS)
+            )
+            self.release()
+
+    def release(self) -> None:
+        """Let go of those who still wait for a lock; they have been ended."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def let_clients_continue(self) -> None:
+        """Those of a pool; and journal that nothing is left to do."""
+        with self.part("clients"):
+            if self.order.pool is not None:
+                self.order.pool.reload()
+                self.order.pool.resume()
+            note_opened(self.order.run, self.order.way, self.pair.journal)
+
+    def undo(self) -> None:
+        """Open again what was closed, as it was before."""
+        self.release()
+        if self.order.closes:
+            self._fence.restore(self._before, Limit(OPENING_SECONDS))
+        if self._before.pool and self.order.pool is not None:
+            self.order.pool.resume()
+        go_back(self.order.run, self.order.way, self.pair.journal, self.pair.opened)
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Measure a part of the freeze."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.parts_ms[name] = round((time.monotonic() - started) * 1000, 3)
+
+    @property
+    def _fence(self) -> Fence:
+        return self.pair.fence(self.order)
+
+
+# Each of these can be the last that a process does: what it leaves is undone, or completed, by
+# `windlass.following.reopening`.
+
+
+def begin(freeze: Freeze) -> None:
+    """Journal what is about to be closed, and how it was before."""
+    order, pair = freeze.order, freeze.pair
+    pool = str(order.pool) if order.pool is not None else ""
+    freeze._before = before = freeze._fence.read_before(pool)
+    kept = {order.way.closes.value: before.to_json()}
+    with pair.journal.transaction():
+        if not change_phase(pair.journal, order.run, order.way.begins, order.way.freezes, kept):
+            raise TakenBack("another process has changed the phase of the run")
+        announce(pair.journal, order.run)
+    forget_late(pair.opened, order.run, order.way.direction)
+
+
+def stop_writers(freeze: Freeze) -> None:
+    """Let those who write wait, or end them."""
+    order, limit = freeze.order, freeze.limit
+    if order.pool is not None:
+        seconds = min(PAUSE_SECONDS, limit.left_seconds)
+        if not order.pool.pause(seconds, lambda: limit.check("pausing the pool")):
+            raise TakenBack(
+                f"{order.pool} could not be paused: transactions in it do not end",
+                hint="a pool in session mode is never paused while its clients stay connected",
+                stopped_by="time",
+            )
+    if order.fencing is Fencing.LOCK:
+        freeze._lock = WriterLock(freeze.another())
+        freeze._lock.take(order.relations, limit)
+    elif order.closes:
+        freeze.sessions = freeze._fence.close(limit)
+
+
+def close_for_good(freeze: Freeze) -> None:
+    """End those who wait for our locks: once these are released they would write."""
+    if freeze._lock is not None:
+        freeze.sessions = freeze._fence.close(freeze.limit)
+
+
+def seal(freeze: Freeze, doing: str) -> None:
+    """Wait until all that was written so far has arrived, and nothing of others after a seal."""
+    order, pair = freeze.order, freeze.pair
+    direction = order.way.direction
+    number = put_marker(pair.closed, order.run, direction, Purpose.SEAL)
+    await_marker(pair.opened, order.run, direction, number, freeze.limit, doing)
+
+
+def set_sequences(freeze: Freeze) -> None:
+    freeze.sequences = copy_sequences(
+        freeze.pair.closed, freeze.pair.opened, freeze.order.sequences
+    )
+
+
+def look_once_more(freeze: Freeze) -> None:
+    """Whoever has set a session to write, and not committed yet, would do so after the decision."""
+    if freeze.order.closes:
+        freeze._fence.check_quiet(freeze.limit)
+    freeze.limit.check("the freeze")
+
+
+def decide(freeze: Freeze) -> None:
+    """The point of no return: one row of the target's journal, on its disk."""
+    order, pair = freeze.order, freeze.pair
+    kept = {OPENING: freeze._before.pool}
+    with pair.journal.transaction():
+        if not change_phase(pair.journal, order.run, order.way.freezes, order.way.ends, kept):
+            raise TakenBack("another process has changed the phase of the run")
+        announce(pair.journal, order.run)
+    freeze.is_decided = True
+
+
+def _read(freeze: Freeze) -> tuple[object, dict[str, object]]:
+    found = read_phase(freeze.pair.journal, freeze.order.run)
+    assert found is not None, "a run that was decided has a phase"
+    return found

@@ -1,0 +1,181 @@
+"""What keeps a pair from being cut over now, each with its remedy. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.engines.postgres import fencing, queries
+from windlass.engines.postgres.lock import read_holder
+from windlass.errors import WindlassError
+from windlass.following.fence import CLOSED, described
+from windlass.following.order import Order, Pairing, Session
+from windlass.following.reopening import FORTH
+from windlass.following.sequences import sequence_problems
+from windlass.journal.following import read_applied
+from windlass.model.following import Direction
+from windlass.model.report import Problem
+from windlass.model.units import plural, seconds_text
+from windlass.model.wording import word
+
+SILENT_SECONDS = 5.0  # of a stream whose markers come once a second
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a user allows."""
+
+    max_lag_seconds: float
+    max_freeze_seconds: float
+
+
+def read_hindrances(
+    order: Order, pair: Pairing, limits: Limits, detail: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Every one. `detail` is what the journal knows of the run."""
+    yield from _stream_problems(order, pair, limits, detail)
+    yield from _stray_problems(order, pair, detail)
+    yield from _transaction_problems(pair.closed, _closed(order), limits)
+    if order.closes:
+        yield from _fence_problems(order, pair)
+    if order.pool is not None:
+        yield from _pool_problems(order)
+    yield from sequence_problems(pair.closed, pair.opened, order.sequences)
+    yield from _unready_problems(pair)
+
+
+def _closed(order: Order) -> str:
+    return order.way.closes.name.lower()
+
+
+def _stream_problems(
+    order: Order, pair: Pairing, limits: Limits, detail: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Of the process that follows, and how far behind it is."""
+    direction = order.way.direction
+    if order.run not in read_holder(pair.journal):
+        yield Problem(
+            "run",
+            "no process follows",
+            "start the migration that follows again: the same command resumes it",
+        )
+        return
+    found = read_applied(pair.opened, order.run, direction)
+    if found is None:
+        yield Problem("run", f"nothing is applied {direction}", "there is no way in this direction")
+        return
+    if found.age_seconds > SILENT_SECONDS:
+        message = f"has applied nothing for {seconds_text(found.age_seconds)}"
+        yield Problem("the process that follows", message, "look at what it shows, or at its log")
+    lag_ms = _lag_ms(detail, direction, found.lag_ms)
+    if lag_ms is None:
+        yield Problem("lag", "is not known yet", "wait until a marker has arrived")
+    elif lag_ms > limits.max_lag_seconds * 1000:
+        message = (
+            f"{lag_ms:,.0f} ms in the last minute (99th percentile); allowed are"
+            f" {limits.max_lag_seconds * 1000:,.0f} ms"
+        )
+        yield Problem("lag", message, f"wait until it is less, or raise {word('max-lag')}")
+
+
+def _lag_ms(detail: Mapping[str, Any], direction: Direction, last: float | None) -> float | None:
+    """As the process that follows has measured it in the last minute; else that of one marker."""
+    measured = detail.get("streams", {}).get(str(direction), {}).get("lag_p99_ms")
+    return last if measured is None else float(measured)
+
+
+def _stray_problems(order: Order, pair: Pairing, detail: Mapping[str, Any]) -> Iterator[Problem]:
+    """What others wrote to the side that is only followed."""
+    side = order.way.opens.name.lower()
+    strays = detail.get("strays")
+    other = Direction.BACK if order.way is FORTH else Direction.FORWARD
+    found = read_applied(pair.closed, order.run, other)
+    late = found.late if found else None
+    if not strays and late:
+        strays = f"{late.get('relation') or 'a table'} at {late.get('lsn', '?')}"
+    if strays:
+        yield Problem(
+            side,
+            f"others have written to it: {strays}",
+            "compare both sides with windlass verify, and delete what they wrote",
+        )
+
+
+def _transaction_problems(session: Session, side: str, limits: Limits) -> Iterator[Problem]:
+    """Transactions that would keep writers waiting, or would be lost."""
+    for one in fencing.read_prepared(session):
+        yield Problem(
+            f"prepared transaction {one.gid}",
+            f"of {one.owner}, on the {side} for {seconds_text(one.age_seconds)}",
+            "COMMIT PREPARED or ROLLBACK PREPARED it",
+        )
+    for old in fencing.read_open_sessions(session):
+        is_ours = old.application.startswith("windlass ")
+        if not is_ours and old.transaction_seconds > limits.max_freeze_seconds:
+            yield Problem(
+                f"session {old.pid} on the {side}",
+                f"a long transaction: {described([old])}",
+                f"wait for it, or end it: SELECT pg_terminate_backend({old.pid})",
+            )
+
+
+def _fence_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
+    """What we may not do, and whom we could not stop."""
+    side, access = _closed(order), fencing.read_write_access(pair.closed)
+    if not access.may_close:
+        yield Problem(
+            side,
+            "only the database's owner or a superuser can make it read-only",
+            f"connect as {access.owner}, or as a member of it; or stop the writers and give"
+            f" {word('fence', 'none')}",
+        )
+    for role in access.always_writing:
+        yield Problem(
+            f"role {role}",
+            f"its own setting lets it write on the {side}, whatever the database's is",
+            f"ALTER ROLE {role} RESET default_transaction_read_only",
+        )
+    for name in access.subscriptions:
+        yield Problem(
+            f"subscription {name}",
+            f"writes to the {side}, whatever the database's default is",
+            f"ALTER SUBSCRIPTION {name} DISABLE",
+        )
+    kept = [one for one in pair.fence(order).foreign() if not one.can_be_ended]
+    if kept:
+        yield Problem(
+            side,
+            f"{plural(len(kept), 'session')} cannot be ended by this user: {described(kept)}",
+            "GRANT pg_signal_backend to it; sessions of superusers only a superuser can end;"
+            f" {word('spare')} leaves sessions of a role alone",
+        )
+    if fencing.read_default(pair.closed) == CLOSED:
+        yield Problem(
+            side,
+            "is read-only already: ALTER DATABASE has set default_transaction_read_only",
+            f"reset it, or give {word('fence', 'none')} if you have stopped the writers so",
+        )
+
+
+def _pool_problems(order: Order) -> Iterator[Problem]:
+    assert order.pool is not None
+    try:
+        order.pool.check()
+    except WindlassError as error:
+        yield Problem("pgbouncer", str(error), error.hint)
+
+
+def _unready_problems(pair: Pairing) -> Iterator[Problem]:
+    """Constraints that do not hold yet and indexes that are not built, where the other side has
+    them."""
+    there = {what for *_, what, _ in _unready(pair.closed)}
+    for schema, name, what, remedy in _unready(pair.opened):
+        if what not in there:
+            yield Problem(f"{schema}.{name}", f"{what} is not valid", remedy)
+
+
+def _unready(session: Session) -> Collection[tuple[str, str, str, str]]:
+    rows: Any = session.execute(queries.load("unready")).fetchall()
+    found: list[tuple[str, str, str, str]] = rows
+    return found
