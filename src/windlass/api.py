@@ -21,6 +21,7 @@ from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
 from windlass.model.event import Emit, Noticed, ignore
 from windlass.model.flow import Flow, resolve
+from windlass.model.following import Ending, Phase
 from windlass.model.outcome import Course, Outcome, Reason, RunDetail, RunStatus, State, Totals
 from windlass.model.wording import word
 from windlass.run.failures import not_begun, refused, with_side
@@ -109,7 +110,7 @@ def migrate(
         BadSpec: the spec names no databases.
     """
     return _run(
-        flow_named("migrate"),
+        flow_named(spec.flow),
         spec,
         emit,
         opened=_comparing(differing),
@@ -225,6 +226,10 @@ def _comparing(differing: Differing | None, *, show_values: bool = False) -> Any
             run.on_difference = differing.add
 
     return opened
+
+
+def _no_question(ending: Ending) -> None:
+    """Do it without asking."""
 
 
 # Runs of the past. `where` is a target, whose journal has them, or a spec of any flow.
@@ -350,6 +355,43 @@ def _not_undone(run: str, error: WindlassError) -> Outcome:
         return replace(not_begun(error), run=run)
     reason = Reason(with_side(error), way_on(error, resume=SAME))
     return Outcome(run, State.STOPPED, reason=reason)
+
+
+def finish(
+    spec: Spec, run: str = "", emit: Emit = ignore, *, ask: Callable[[Ending], None] = _no_question
+) -> Outcome:
+    """End a run that follows, after its cutover: whatever it made beside the tables is removed from
+    both servers. Without `run`, the only one there is. `ask` may raise to leave all as it is.
+
+    Raises:
+        BadSpec: the spec names no databases.
+    """
+    return _end(spec, run, Phase.FINISHED, emit, ask)
+
+
+def abandon(
+    spec: Spec, run: str = "", emit: Emit = ignore, *, ask: Callable[[Ending], None] = _no_question
+) -> Outcome:
+    """Give up a run that follows, before its cutover: nothing is left on the source, and the target
+    keeps its copy. `run` and `ask` as of `finish`.
+
+    Raises:
+        BadSpec: the spec names no databases.
+    """
+    return _end(spec, run, Phase.ABANDONED, emit, ask)
+
+
+def _end(spec: Spec, run: str, end: Phase, emit: Emit, ask: Callable[[Ending], None]) -> Outcome:
+    from windlass.flows.follow.ending import end_following  # few commands need it
+
+    try:
+        return end_following(spec, run, end, emit, ask)
+    except BadSpec:
+        raise
+    except Refused as error:
+        return refused(error, run)
+    except WindlassError as error:
+        return _not_undone(run, error)
 
 
 def read_left(where: Where, run: str = "") -> list[Left]:

@@ -285,7 +285,7 @@ LIGHT = r"""windlass(\.version|\.errors
     |\.spec(\.choices|\.fields(\.\w+)?)?
     |\.flows(\.registry|\.\w+(\.outline)?)?
     |\.run(\.hints)?|\.progress(\.wrapping)?|\.engines(\.scratch)?
-    |\.model(\.flow|\.load_words|\.outcome|\.report|\.snapshot|\.text|\.units|\.wording)?
+    |\.model(\.flow|\.following|\.load_words|\.outcome|\.report|\.snapshot|\.text|\.units|\.wording)?
 )?"""
 
 

@@ -12,6 +12,7 @@ import click
 from windlass.cli.voice import Voice
 from windlass.model.cutover import Foreseen as CuttingOver
 from windlass.model.event import Asked, Emit
+from windlass.model.following import Ending, Phase
 from windlass.model.past import Foreseen, Left
 from windlass.model.repair import ALL, Change, Forecast, Repairing
 from windlass.model.units import bytes_text, plural
@@ -97,6 +98,31 @@ def _kinds(text: str) -> frozenset[Change]:
         named = ", ".join(wrong) if words else "nothing"
         raise click.UsageError(f"--repair takes update, insert and delete, not {named}")
     return frozenset(known[word] for word in words)
+
+
+def ending_question(emit: Emit, *, yes: bool) -> Callable[[Ending], None]:
+    """What `finish` and `abandon` ask.
+
+    Raises:
+        click.ClickException: nobody could be asked.
+    """
+    if not yes:
+        require_terminal()
+
+    def ask(ending: Ending) -> None:
+        if yes:
+            return
+        if ending.end is Phase.FINISHED:
+            what = f"There is no way back to {ending.source} after that. Finish run {ending.run}?"
+        else:
+            what = f"The target will not follow {ending.source} any more. Abandon run {ending.run}?"
+        emit(Asked())
+        try:
+            confirm(what)
+        finally:
+            emit(Asked(is_over=True))
+
+    return ask
 
 
 def confirm_rollback(

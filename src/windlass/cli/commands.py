@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from windlass.cli import options
+from windlass.cli.ending_commands import abandon, finish
 from windlass.cli.endings import Exit
 from windlass.cli.group import InOrder
 from windlass.cli.results import report_outcome, report_plan
@@ -20,7 +21,6 @@ from windlass.flows.registry import FLOWS, entries_of, flow_named, spec_flows
 from windlass.version import __version__
 
 if TYPE_CHECKING:
-    from windlass.api import Where
     from windlass.cli.differing import Differing
     from windlass.model.event import Emit
     from windlass.model.flow import Flow
@@ -209,7 +209,7 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
         return made, False
 
     if voice.json:
-        voice.result_json(_status_json(where, run))
+        voice.result_json(runs.status_json(where, run))
     elif watch:
         from windlass.cli.watch import repeat
 
@@ -217,15 +217,6 @@ def status(voice: Voice, /, run: str | None, watch: bool, **words: Any) -> int:
     else:
         voice.result(shown()[0])
     return Exit.DONE
-
-
-def _status_json(where: Where, run: str | None) -> dict[str, object]:
-    from windlass import api
-    from windlass.cli import runs
-
-    if run:
-        return runs.detail_json(api.read_run(where, run))
-    return runs.statuses_json(api.status(where))
 
 
 @windlass.command()
@@ -279,6 +270,10 @@ def rollback(
     with watching(voice, ROLLBACK.opening) as emit:
         outcome = api.rollback(where, run, emit, force=force, skip_changed=skip_changed)
     return report_outcome(voice, outcome, ROLLBACK)
+
+
+windlass.add_command(finish)
+windlass.add_command(abandon)
 
 
 @windlass.command()

@@ -31,6 +31,7 @@ class Exit(IntEnum):
 EXIT_OF = {
     State.DONE: Exit.DONE,
     State.ROLLED_BACK: Exit.DONE,
+    State.ABANDONED: Exit.DONE,
     State.DIFFERENT: Exit.DIFFERENT,
     State.LOSSY: Exit.DIFFERENT,
     State.REFUSED: Exit.REFUSED,

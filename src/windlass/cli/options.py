@@ -135,6 +135,15 @@ VERBOSE = click.option(
     help="Log what is done; twice for every detail. Shows the traceback of an unexpected error.",
 )
 OUTPUT = (JSON, QUIET, VERBOSE)
+SOURCE = option(MIGRATE["source"])
+ENDING = (
+    click.argument("run", default=""),
+    SOURCE,
+    TARGET,
+    FILE,
+    click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+    *OUTPUT,
+)
 
 
 def takes(*options: Option[Any]) -> Option[Any]:

@@ -1,15 +1,20 @@
-"""The runs that a database knows, as the command line shows them: as JSON, and one in detail. Pure
-functions."""
+"""The runs that a database knows, as the command line shows them: as JSON, and one in detail."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from windlass.cli.endings import EXIT_OF
 from windlass.cli.show import ELSEWHERE
+from windlass.cli.spelling import as_option
 from windlass.model.outcome import RunDetail, RunStatus
+from windlass.model.wording import all_spelled
 from windlass.run import runs_text
+
+if TYPE_CHECKING:
+    from windlass.api import Where
 
 
 def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int) -> str:
@@ -21,10 +26,11 @@ def detail_text(detail: RunDetail, *, rollback: Callable[[str], str], width: int
 
 
 def statuses_json(statuses: Sequence[RunStatus]) -> dict[str, object]:
-    return {
+    found = {
         "runs": [status.as_dict() for status in statuses],
         "exit_code": 0,
     }
+    return all_spelled(found, as_option)
 
 
 def detail_json(detail: RunDetail) -> dict[str, object]:
@@ -37,3 +43,12 @@ def detail_json(detail: RunDetail) -> dict[str, object]:
         "outcome": detail.outcome.as_dict() if detail.outcome else None,
         "exit_code": 0,
     }
+
+
+def status_json(where: Where, run: str | None) -> dict[str, object]:
+    """What `windlass status --json` prints."""
+    from windlass import api
+
+    if run:
+        return detail_json(api.read_run(where, run))
+    return statuses_json(api.status(where))

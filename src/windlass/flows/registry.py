@@ -12,6 +12,7 @@ from windlass.spec.fields.entry import Entry
 
 FLOWS = {
     "migrate": "windlass.flows.migrate.outline:MIGRATE",
+    "follow": "windlass.flows.follow.outline:FOLLOW",
     "validate": "windlass.flows.validate.outline:VALIDATE",
     "repair": "windlass.flows.repair.outline:REPAIR",
     "rewrite": "windlass.flows.rewrite.outline:REWRITE",
@@ -63,3 +64,6 @@ ROLLBACK = Words(
 )
 # for restoring rows of a run in a new table
 RESTORE = Words("restore", "Restoring", "Restored", "rollback", "Reading the backup")
+# for ending a run that follows
+FINISH = Words("finish", "Finishing", "Finished", "run", "Removing what following needed")
+ABANDON = Words("abandon", "Abandoning", "Abandoned", "run", "Removing what following needed")

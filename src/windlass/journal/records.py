@@ -38,6 +38,8 @@ from windlass.version import __version__
 
 Session = Connection[Any]
 ROLLBACK = UNDOING
+MIGRATIONS = ("migrate", "follow")
+"""The flows whose runs have a plan of a migration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +195,11 @@ def insert_run(
     plan: Plan,
     config: Mapping[str, Any],
     started_by: StartedBy = A_COMMAND,
+    flow: str = "migrate",
 ) -> None:
-    """A new run of the flow `migrate`."""
+    """A new run of one of the flows in `MIGRATIONS`."""
     source = plan.source.identity, str(plan.source)
-    insert_any_run(connection, "migrate", plan.run, source, config, plan_of(plan), started_by)
+    insert_any_run(connection, flow, plan.run, source, config, plan_of(plan), started_by)
 
 
 def insert_any_run(
@@ -272,6 +275,11 @@ def unreadable(connection: Session, run: str) -> WindlassError:
         f"run {run} was begun by {by}, {whose} cannot read",
         hint=f"finish it or undo it with {by}; DROP SCHEMA windlass CASCADE forgets all runs",
     )
+
+
+def read_migrations(connection: Session) -> list[Run]:
+    """All runs of the flows in `MIGRATIONS`, newest first."""
+    return [run for run in read_runs(connection) if run.flow in MIGRATIONS]
 
 
 def read_runs(connection: Session, run: str | None = None, *, flow: str = "") -> list[Run]:

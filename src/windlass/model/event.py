@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from windlass.model.following import Phase, StreamStatus
+
 
 @dataclass(frozen=True, slots=True)
 class FlowPlanned:
@@ -87,6 +89,14 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """How far a run that follows is; about once a second."""
+
+    phase: Phase
+    streams: tuple[StreamStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run's end is journalled: the fate of this process no longer matters."""
 
@@ -107,6 +117,7 @@ Event = (
     | ItemRetried
     | BytesCopied
     | Noticed
+    | Followed
     | RunEnded
     | Asked
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -44,6 +45,16 @@ class Purpose(StrEnum):
     PROOF = "proof"  # that the stream works from end to end
 
 
+def stream_name(run: str, direction: Direction) -> str:
+    """The name of a stream's slot, and of its publication."""
+    return f"windlass_{run}_{direction}"
+
+
+STREAM = re.compile(r"windlass_(\d{8}_\d{4}_[0-9a-f]{4})_(forward|back)(_\w+)?")
+"""Matches the names of slots, publications and event triggers of runs that follow; the first group
+is the run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """How far a stream is applied: a row that commits with the rows up to there.
@@ -62,6 +73,65 @@ class Applied:
     late: Mapping[str, Any] | None = None  # what others wrote after a seal: `lsn` and `relation`
     lag_ms: float | None = None  # of the last marker
     age_seconds: float = 0.0  # since it was written, by the clock of that server
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """How far behind a stream is, and how fast; measured about once a second."""
+
+    direction: Direction
+    applies: bool = True  # false: it only watches for what others write
+    lag_ms: float | None = None  # of the last marker that has arrived; None: none has
+    lag_p50_ms: float | None = None  # of the last minute
+    lag_p99_ms: float | None = None  # of the last minute
+    behind_bytes: int = 0  # of the log that is read
+    in_bytes_per_second: float = 0.0  # written to the log that is read
+    out_bytes_per_second: float = 0.0  # applied, or found to be of no concern
+    changes_per_second: float = 0.0  # applied
+    catch_up_seconds: float | None = 0.0  # None: never at this rate
+    changes: int = 0  # applied since the beginning
+    applied_lsn: str = ""  # up to where
+    retained_bytes: int = 0  # of the log that the slot keeps
+    room_bytes: int | None = None  # that it may keep besides; None: no limit
+    wal_status: str = ""  # of the slot, as the server calls it
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> StreamStatus:
+        """Of what this or another version has written."""
+        names = {one.name for one in fields(cls)}
+        kept = {name: value for name, value in found.items() if name in names}
+        return cls(**{**kept, "direction": Direction(kept["direction"])})
+
+
+@dataclass(frozen=True, slots=True)
+class FollowingStatus:
+    """Where a run that follows is, as the target's journal has it."""
+
+    phase: Phase
+    since_seconds: float  # that it is in this phase
+    streams: tuple[StreamStatus, ...] = ()  # as last measured by the process that follows
+    measured_seconds_ago: float | None = None  # None: never
+    verified: str = ""  # the last comparison while it followed, for people
+    strays: tuple[str, ...] = ()  # what others wrote to the side that is only followed
+    changed: tuple[str, ...] = ()  # statements that changed the source's definitions
+    hindrances: tuple[str, ...] = ()  # to a cutover now, each with its remedy
+    next_steps: tuple[str, ...] = ()  # commands that make sense now
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A run that follows is about to be finished or abandoned: what a person is asked about."""
+
+    run: str
+    phase: Phase  # that it is in
+    source: str  # for people
+    end: Phase  # that it will be in
 
 
 @dataclass(frozen=True, slots=True)

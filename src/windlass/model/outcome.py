@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from windlass.model.following import FollowingStatus
 from windlass.model.report import Difference, DifferenceKind, Differs, Loss, Problem
 from windlass.model.snapshot import Snapshot
 
@@ -25,6 +26,7 @@ class State(StrEnum):
     DONE = "done"  # and verified, as far as requested
     ROLLED_BACK = "rolled back"  # the target is as it was before the run
     TAKEN_BACK = "taken back"  # of a cutover: undone, applications write where they did before
+    ABANDONED = "abandoned"  # given up while it followed its source; the target keeps its copy
 
 
 UNFINISHED = (State.RUNNING, State.STOPPED, State.INTERRUPTED)
@@ -230,6 +232,7 @@ class RunStatus:
     progress: Progress = Progress()
     kept: Kept = Kept()
     started_by: StartedBy = StartedBy()
+    following: FollowingStatus | None = None  # of a run that follows its source
 
     @property
     def is_half_undone(self) -> bool:

@@ -16,6 +16,7 @@ from windlass.model.event import (
     BytesCopied,
     Event,
     FlowPlanned,
+    Followed,
     ItemFinished,
     ItemRetried,
     Noticed,
@@ -23,6 +24,7 @@ from windlass.model.event import (
     StepFinished,
     StepStarted,
 )
+from windlass.model.following import Phase
 from windlass.model.text import one_line
 from windlass.progress.tally import Tally
 
@@ -64,6 +66,8 @@ class LineProgress:
         self._second = 0.0  # since when items are counted against their limit
         self._in_second = 0
         self._progress_at: float | None = None
+        self._phase: Phase | None = None  # in the last line about following
+        self._followed_at = 0.0
 
     def __enter__(self) -> LineProgress:
         return self
@@ -115,9 +119,11 @@ class LineProgress:
                 )
             case Noticed():
                 self._write(notice=event.message)
+            case Followed():
+                self._followed(event, now)
             case BytesCopied() | RunEnded():
                 pass
-        if self.tally.flights and now - self._progress_at >= PROGRESS_SECONDS:
+        if self.tally.flights and not self._phase and now - self._progress_at >= PROGRESS_SECONDS:
             self._progress_at = now
             self._progress(now)
 
@@ -134,6 +140,26 @@ class LineProgress:
             state="resumed" if event.resumed else "planned",
             **{key: value for key, value in words.items() if value},  # a rewrite knows no sizes yet
         )
+
+    def _followed(self, event: Followed, now: float) -> None:
+        """One line in a while, or at once if a person should look."""
+        if event.phase is self._phase and now - self._followed_at < PROGRESS_SECONDS:
+            return
+        self._phase, self._followed_at = event.phase, now
+        for one in event.streams:
+            lag: dict[str, Value] = {} if one.lag_ms is None else {"lag_ms": round(one.lag_ms)}
+            left = one.catch_up_seconds
+            self._write(
+                phase=event.phase,
+                direction=one.direction,
+                **lag,
+                behind_bytes=one.behind_bytes,
+                in_bytes_per_second=round(one.in_bytes_per_second),
+                out_bytes_per_second=round(one.out_bytes_per_second),
+                changes=one.changes,
+                catch_up_seconds="never" if left is None else round(left),
+                retained_bytes=one.retained_bytes,
+            )
 
     def _finished(self, event: ItemFinished) -> None:
         if not event.item:  # the step's only item: the step's own lines cover it

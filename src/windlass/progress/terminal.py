@@ -18,7 +18,15 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from windlass.model.event import Asked, Event, FlowPlanned, ItemFinished, ItemRetried, Noticed
+from windlass.model.event import (
+    Asked,
+    Event,
+    FlowPlanned,
+    Followed,
+    ItemFinished,
+    ItemRetried,
+    Noticed,
+)
 from windlass.model.step_text import step_text
 from windlass.model.text import one_line
 from windlass.model.units import (
@@ -29,6 +37,7 @@ from windlass.model.units import (
     seconds_text,
     share_text,
 )
+from windlass.progress.streams import stream_text
 from windlass.progress.tally import Flight, GroupTally, StepTally, Tally
 
 REDRAWS_PER_SECOND = 8
@@ -102,6 +111,7 @@ class Screen:
         """`doing` is the title while no plan is known."""
         self.doing = doing
         self.tally = Tally()
+        self.followed: Followed | None = None  # once it follows
         self.lines = Lines()
         self.lock = threading.Lock()
         self._clock = clock
@@ -110,6 +120,8 @@ class Screen:
     def show(self, event: Event) -> None:
         with self.lock:
             self.tally.add(event, self._clock())
+            if isinstance(event, Followed):
+                self.followed = event
             if isinstance(event, ItemFinished):
                 self.lines.finish(event)
 
@@ -125,6 +137,9 @@ class Screen:
         tally = self.tally
         if not tally.planned and all(step.items < 2 for step in tally.steps.values()):
             return [_clip(_waiting(self.doing, tally, now), width)]
+        if self.followed and tally.planned:
+            rows = [_title(tally.planned, width), *_following(self.followed)]
+            return [_clip(row, width) for row in rows]
         self.lines.update(list(tally.flights.values()), most, now)
         rows = [
             _title(tally.planned, width) if tally.planned else Text(self.doing, style="bold"),
@@ -241,6 +256,15 @@ def _title(planned: FlowPlanned, width: int) -> Text:
     if len(names) + len(verb) >= width:
         names = f"{planned.source.split(' on ')[0]} → {planned.target.split(' on ')[0]}"
     return Text(f"{verb} ", style="bold").append(names, style="not bold")
+
+
+def _following(event: Followed) -> list[Text]:
+    return [
+        Text("● ", style="cyan")
+        .append(f"{event.phase}  ")
+        .append(stream_text(one), style="not bold")
+        for one in event.streams
+    ]
 
 
 def _overall(tally: Tally, now: float, width: int) -> Text:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from windlass.model.following import Phase
 from windlass.model.outcome import RunDetail, RunStatus, State
 from windlass.model.step_text import step_text
 from windlass.model.units import bytes_text, count_text, plural, seconds_text
+from windlass.progress.streams import stream_text
 from windlass.progress.wrapping import hang
 from windlass.run.summary import (
     Elsewhere,
@@ -21,7 +23,15 @@ from windlass.run.summary import (
 
 WIDE = 100
 SOURCE_WIDTH = 24
-ENDED = {State.DONE, State.DIFFERENT, State.LOSSY, State.ROLLED_BACK, State.REFUSED}
+STALE_SECONDS = 5.0  # measured figures are a second old
+ENDED = {
+    State.DONE,
+    State.DIFFERENT,
+    State.LOSSY,
+    State.ROLLED_BACK,
+    State.ABANDONED,
+    State.REFUSED,
+}
 
 
 def statuses_text(
@@ -34,6 +44,8 @@ def statuses_text(
     lines: list[tuple[str, ...]] = [header]
     lines += [_status(status, width) for status in statuses]
     blocks = list(table(lines, right={3, 4, 5}))
+    for status in statuses:
+        blocks += ["", *following_lines(status, width)] if _is_followed(status) else []
     started = [status for status in statuses if status.started_by.external_run]
     if started:
         blocks += ["", "  Started by a scheduler:"]
@@ -61,6 +73,30 @@ def statuses_text(
             blocks += ["", f"  {count}{size} set aside by {status.run}. To put them back:"]
             blocks.append(f"    {rollback(status.run)}")
     return "\n".join(blocks)
+
+
+def _is_followed(status: RunStatus) -> bool:
+    return status.following is not None and not status.following.phase.is_over
+
+
+def following_lines(status: RunStatus, width: int) -> Iterator[str]:
+    """How far a run that follows is, what hinders its cutover, and what can be done now."""
+    if (found := status.following) is None:
+        return
+    for one in found.streams:
+        yield from hang(stream_text(one), width, f"  {one.direction}  ")
+    if found.measured_seconds_ago and found.measured_seconds_ago > STALE_SECONDS:
+        yield f"  measured {seconds_text(found.measured_seconds_ago)} ago"
+    for what, texts in (
+        ("verified", (found.verified,) if found.verified else ()),
+        ("changed on the source", found.changed),
+        ("written by others", found.strays),
+        ("hinders a cutover", found.hindrances),
+    ):
+        for text in texts:
+            yield from hang(text, width, f"  {what}: ", 4)
+    if found.next_steps:
+        yield f"  next: {' | '.join(found.next_steps)}"
 
 
 def _way_on(status: RunStatus) -> str:
@@ -111,6 +147,10 @@ def _verified(status: RunStatus) -> str:
 def state_text(status: RunStatus) -> str:
     """The state, with the progress of a run that has not ended."""
     state = str(status.state)
+    if status.following and status.state not in ENDED:
+        state = str(status.following.phase)
+        if status.following.phase is not Phase.COPYING:
+            return state if status.active else f"{state}, stopped"
     if status.state is State.RUNNING:
         state = "running" if status.active else "killed"
     if status.state not in ENDED and status.progress.bytes_planned:
@@ -133,6 +173,7 @@ def detail_text(
         [bold(f"Run {status.run}: {state_text(status)}")],
         [line for word, meaning in facts for line in hang(meaning, width, pair(word, ""))],
         list(_steps(detail)),
+        list(following_lines(status, width)),
     ]
     if outcome := detail.outcome:
         blocks.append(list(difference_lines(outcome, width, elsewhere)))

@@ -26,7 +26,7 @@ MOST_LOSSES = 20  # kinds of them
 MOST_NAMES = 5
 COPY_PHASES = ("copy_tables", "copy_chunks", "extract")
 
-_GOOD = {State.DONE, State.ROLLED_BACK}
+_GOOD = {State.DONE, State.ROLLED_BACK, State.ABANDONED}
 _OVER = {*_GOOD, State.DIFFERENT, State.LOSSY}
 _UNFINISHED = {State.STOPPED, State.INTERRUPTED, State.RUNNING}
 
@@ -102,7 +102,7 @@ def headline(outcome: Outcome, words: Words, width: int) -> str:
             count = plural(_number(outcome.proof.differences), "difference")
             also = lost and f", and {lost}"
             return _styled("✗ ", "red") + bold(f"{past}{names}{took}: {count}{also}")
-        case State.ROLLED_BACK:
+        case State.ROLLED_BACK | State.ABANDONED:
             return _styled("✓ ", "green") + bold(f"{past} run {outcome.run}{took}")
         case State.TAKEN_BACK:
             return _styled("■ ", "yellow") + bold(f"{noun} was taken back after{took[3:]}")
@@ -149,7 +149,8 @@ def _resumes(outcome: Outcome) -> bool:
 def why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
     """`again` is the command that is shown below."""
     done = outcome.state in (State.DONE, State.LOSSY) and outcome.cutover is None
-    if done and not outcome.totals.counts:  # which says what a rewrite has done
+    ran = outcome.relations or outcome.course.phases  # else a run that follows was finished
+    if done and ran and not outcome.totals.counts:  # which say what a rewrite has done
         yield from hang(_verdict(outcome), width, "  ")
     is_new = not outcome.course.already and outcome.reason.message not in ("", str(outcome.state))
     if is_new and outcome.state is not State.DONE:

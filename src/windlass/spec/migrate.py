@@ -20,7 +20,7 @@ from pydantic import (
 from windlass.model.report import ACCEPTABLE, LossClass
 from windlass.spec.choices import ChunkBy, Existing, Extent, Unlogged, Verify
 from windlass.spec.fields.migrate import MIGRATE
-from windlass.spec.model import Size, SpecModel, Words, list_of_one, made_from, word_of
+from windlass.spec.model import AnySize, Size, SpecModel, Words, list_of_one, made_from, word_of
 
 _CLASS = {"enum": [one.value for one in ACCEPTABLE]}
 
@@ -39,10 +39,17 @@ Classes = Annotated[
 field = partial(made_from, MIGRATE)
 
 
+class FlowOf:
+    """The flow of a migration's spec: `follow` if it is asked for, and of the class `migrate`."""
+
+    def __get__(self, spec: Spec | None, owner: type[Spec]) -> str:
+        return "follow" if spec is not None and spec.follow else "migrate"
+
+
 class Spec(SpecModel):
     """A migration: source, target, selection and options."""
 
-    flow: ClassVar = "migrate"
+    flow: ClassVar[Any] = FlowOf()
     entries: ClassVar = MIGRATE
 
     source: SecretStr | None = field("source")
@@ -67,6 +74,8 @@ class Spec(SpecModel):
     allow_empty_source: bool = field("allow-empty-source")
     allow_unmatched: bool = field("allow-unmatched")
     snapshot: str = field("snapshot")
+    follow: bool = field("follow")
+    max_retained_wal: AnySize = field("max-retained-wal")
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Spec:
@@ -76,6 +85,12 @@ class Spec(SpecModel):
             raise ValueError("data-only fills relations that exist: it cannot replace them")
         if len(set(self.map_schema.values())) < len(self.map_schema):
             raise ValueError("map-schema gives two schemas the same new name")
+        if self.follow and self.schema_only:
+            raise ValueError("follow applies rows: schema-only excludes it")
+        if self.follow and self.snapshot:
+            raise ValueError(
+                "follow takes the snapshot in which its stream begins: leave out snapshot"
+            )
         return self
 
     @property

@@ -83,6 +83,19 @@ def _time(text: str) -> str:
 
 
 Time = Annotated[str, AfterValidator(_time)]
+AnySize = Annotated[
+    int,
+    BeforeValidator(parse_bytes),
+    Field(ge=0),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[kKmMgGtT]?[bB]?\s*$"},
+            ]
+        }
+    ),
+]
 Words = Annotated[
     tuple[str, ...],
     BeforeValidator(list_of_one),

@@ -132,6 +132,20 @@ class Hold:
         """Use the snapshot that the source session keeps, under this number."""
         self.snapshot = self._kept.numbered(number)
 
+    def read_within(self, snapshot: str, lsn: str) -> None:
+        """Keep a snapshot that another session has exported, taken at this position of the log,
+        instead of the own one. That session may end."""
+        holder = SnapshotHolder(self.source, "windlass snapshot", snapshot)
+        holder.lsn = lsn
+        self.leave_source()
+        self._holder = holder
+
+    def leave_source(self) -> None:
+        """Close the source session, and with it the snapshot: nothing is read any more."""
+        if self._holder is not None:
+            self._holder.close()
+        self._holder = None
+
     @property
     def snapshot_id(self) -> str:
         """The id of the kept snapshot, even before the run uses it."""

@@ -141,7 +141,7 @@ class Finder:
         if mine and mine.state is State.ROLLED_BACK:
             message = "has been rolled back, and this is still the same run"
             raise Refused([Problem(f"run {mine.run}", message, "begin a new one")])
-        if mine and mine.config != self._spec.config():
+        if mine and not self._is_same(mine):
             raise Refused([records.other_options(mine)])
         if mine and mine.state not in UNFINISHED:
             return Found(Stage.OVER, records.read_plan(self._hold.control, mine.run), mine)
@@ -209,7 +209,7 @@ class Finder:
 
     def _runs(self) -> list[Run]:
         control = self._hold.control
-        return records.read_runs(control, flow="migrate") if door.exists(control) else []
+        return records.read_migrations(control) if door.exists(control) else []
 
     def _of_external_run(self) -> Run | None:
         """The newest run of this external run, if there is one."""
@@ -227,7 +227,7 @@ class Finder:
         unfinished = [
             run for run in self._runs() if run.state in UNFINISHED and run.source == server.identity
         ]
-        same = [run for run in unfinished if run.config == self._spec.config()]
+        same = [run for run in unfinished if self._is_same(run)]
         if self._request.restart and same:
             self._refuse_early()
             for run in same:
@@ -238,6 +238,9 @@ class Finder:
         if others:
             raise Refused([_other_options(run.run) for run in others])
         return None
+
+    def _is_same(self, run: Run) -> bool:
+        return run.config == self._spec.config() and run.flow == self._spec.flow
 
     def _refuse_taken_over(self, run: Run) -> None:
         """Raises:

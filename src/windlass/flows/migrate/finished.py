@@ -32,13 +32,16 @@ def check_finished(target: Connection, source: str, spec: Spec, *, restart: bool
     """
     if spec.existing is Existing.REPLACE or not door.exists(target):
         return
-    runs = records.read_runs(target, flow="migrate")
+    runs = records.read_migrations(target)
     config = spec.config()
     found = next(
         (
             run
             for run in runs
-            if run.state in FINISHED and run.source == source and run.config == config
+            if run.state in FINISHED
+            and run.source == source
+            and run.config == config
+            and run.flow == spec.flow
         ),
         None,
     )

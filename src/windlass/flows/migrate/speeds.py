@@ -54,7 +54,7 @@ def _basis(found: Measured) -> str:
 def _ratios(target: Connection, speeds: Speeds) -> list[float]:
     """For the newest runs into this target: actual time divided by what would be forecast now."""
     try:
-        runs = records.read_runs(target, flow="migrate") if door.exists(target) else []
+        runs = records.read_migrations(target) if door.exists(target) else []
     except (psycopg.errors.InsufficientPrivilege, Refused):  # the journal belongs to another user
         return []
     ratios: list[float] = []

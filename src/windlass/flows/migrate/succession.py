@@ -23,7 +23,7 @@ def later_problems(
     one's aside."""
     later = [
         one
-        for one in records.read_runs(connection, flow=found.flow)
+        for one in records.read_migrations(connection)
         if one.started_at > found.started_at and one.state is not State.ROLLED_BACK
     ]
     if not (later and records.has_lines(connection, found.run)):
@@ -43,7 +43,7 @@ def later_problems(
 def earlier_problems(connection: Connection, forgotten: Iterable[str]) -> list[Problem]:
     """Problems with forgetting runs that took over objects of earlier ones: an earlier run could
     then be undone by name, which would drop the present objects."""
-    runs = records.read_runs(connection, flow="migrate")
+    runs = records.read_migrations(connection)
     names = set(forgotten)
     kept = [one for one in runs if one.run not in names and one.state is not State.ROLLED_BACK]
     plans = {one.run: records.read_plan(connection, one.run) for one in kept}

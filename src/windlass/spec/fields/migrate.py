@@ -280,4 +280,30 @@ MIGRATE = Entries(
         option=Option(metavar="ID"),
         tells_runs_apart=False,
     ),
+    Entry(
+        word="follow",
+        kind=Kind.FLAG,
+        help="After the copy, apply what is written to the source, until `windlass cutover` or"
+        " `windlass abandon`.",
+        about="After the copy, apply what is written to the source in the meantime, until `windlass"
+        " cutover` makes the target the one that is written to, or `windlass abandon` gives up. See"
+        " docs/follow.md.",
+        example="false",
+        default=False,
+        section=Section.HOW,
+        tells_runs_apart=False,  # its runs are of another flow
+    ),
+    Entry(
+        word="max-retained-wal",
+        kind=Kind.SIZE,
+        help="When following: drop the source's slot, and stop, rather than let it keep more WAL"
+        " than this. Default: the server's own limit.",
+        about="When following: drop the source's slot, and stop, rather than let it keep more WAL"
+        " than this. 0: only the server's own limit, max_slot_wal_keep_size, counts.",
+        example="50GB",
+        default=0,
+        section=Section.HOW,
+        option=Option(metavar="SIZE"),
+        tells_runs_apart=False,
+    ),
 )

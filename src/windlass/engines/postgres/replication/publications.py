@@ -37,10 +37,18 @@ class Publication:
     relations: tuple[Name, ...]
 
 
-def create(connection: Connection, name: str, relations: Sequence[Published], *, side: str) -> None:
+def create(
+    connection: Connection,
+    name: str,
+    relations: Sequence[Published],
+    *,
+    side: str,
+    via_root: bool = True,
+) -> None:
     """Publish all changes of `relations`, in one statement.
 
-    Partitions are published as their root since 13. A relation without replica identity makes the
+    With `via_root` changes of partitions come as their root's, since 13; a TRUNCATE of a single
+    partition does not come then. A relation without replica identity makes the
     applications' UPDATE and DELETE fail from now on: there should be none among these.
 
     Raises:
@@ -48,9 +56,9 @@ def create(connection: Connection, name: str, relations: Sequence[Published], *,
             lock_timeout.
     """
     version = connection.info.server_version
-    options = [sql.SQL("publish = 'insert, update, delete, truncate'")]
+    options: list[sql.Composable] = [sql.SQL("publish = 'insert, update, delete, truncate'")]
     if version >= 130000:
-        options.append(sql.SQL("publish_via_partition_root = true"))
+        options.append(sql.SQL("publish_via_partition_root = {}").format(sql.Literal(via_root)))
     tables = [_published(one, with_condition=version >= 150000) for one in relations]
     statement = sql.SQL("create publication {} for table {} with ({})").format(
         sql.Identifier(name), sql.SQL(", ").join(tables), sql.SQL(", ").join(options)

@@ -1,0 +1,74 @@
+"""Answers what other commands ask of the process that follows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from windlass.engines.postgres.session import Connection
+from windlass.errors import WindlassError
+from windlass.flows.follow.lanes import Lanes
+from windlass.journal.following import answer, read_asked
+from windlass.model.following import Asked, Phase
+
+log = logging.getLogger(__name__)
+PAUSE_SECONDS = 60.0  # after which a pause ends by itself, unless its request says otherwise
+
+Answer = Mapping[str, Any]
+
+
+class Answering:
+    """The requests of one run."""
+
+    def __init__(self, run: str, journal: Connection, lanes: Lanes) -> None:
+        self._run, self._journal, self._lanes = run, journal, lanes
+        self._paused: tuple[Asked, float] | None = None  # and when the pause ends by itself
+        self._acts: dict[str, Callable[[Asked], Answer | None]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "reverse": self._reverse,
+            "unseal": self._unseal,
+        }
+
+    def turn(self, phase: Phase) -> None:
+        """Look at what is asked; what takes a while is answered in a later turn."""
+        if self._paused and time.monotonic() > self._paused[1]:
+            self._resume(self._paused[0])
+        for asked in read_asked(self._journal, self._run):
+            self._answer(asked)
+
+    def _answer(self, asked: Asked) -> None:
+        act = self._acts.get(asked.what)
+        try:
+            found = act(asked) if act else {"error": f"nobody here can {asked.what}"}
+        except WindlassError as error:
+            log.warning("request=%s failed: %s", asked.what, error)
+            found = {"error": str(error), "hint": error.hint}
+        if found is not None:
+            with self._journal.transaction():
+                answer(self._journal, asked.id, found)
+
+    def _pause(self, asked: Asked) -> Answer | None:
+        """Stop before the first transaction that was committed at a position or later; answered
+        once it is reached."""
+        seconds = float(asked.given.get("seconds", PAUSE_SECONDS))
+        if self._paused is None or self._paused[0].id != asked.id:
+            self._lanes.forward.pause(int(asked.given["lsn"]))
+            self._paused = (asked, time.monotonic() + seconds)
+        return {} if self._lanes.forward.is_paused else None
+
+    def _resume(self, asked: Asked) -> Answer:
+        self._lanes.forward.resume()
+        self._paused = None
+        return {}
+
+    def _unseal(self, asked: Asked) -> Answer:
+        for lane in self._lanes:
+            lane.follower.unseal()
+        return {}
+
+    def _reverse(self, asked: Asked) -> Answer | None:
+        """Make the way back, and prove it; answered once a marker has come back."""
+        return self._lanes.reverse()

@@ -1,0 +1,98 @@
+"""Both ends of a stream of a run: what is read, and where it is applied."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.replication import stream
+from windlass.engines.postgres.replication.lsn import Lsn
+from windlass.engines.postgres.replication.stream import Stream
+from windlass.engines.postgres.replication.trees import read_leaves, read_user_types
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.flows.follow.published import routed
+from windlass.following.applying import Applier, settle
+from windlass.following.routes import Routes
+from windlass.model.following import Direction, stream_name
+from windlass.model.plan import Arrival, Plan
+from windlass.model.relation import Name
+
+_COLUMNS = (
+    "select attname::text from pg_attribute where attrelid = to_regclass(%s)"
+    " and attnum > 0 and not attisdropped"
+)
+
+
+class StreamEnds:
+    """Opened again after a lost connection, and then read again: partitions may have been made."""
+
+    def __init__(self, plan: Plan, direction: Direction, source: Address, target: Address) -> None:
+        self._plan, self._direction = plan, direction
+        is_forward = direction is Direction.FORWARD
+        self.read, self.applied = (source, target) if is_forward else (target, source)
+
+    @property
+    def _name(self) -> str:
+        return stream_name(self._plan.run, self._direction)
+
+    def open_stream(self, after: Lsn) -> Stream:
+        with closing(self._connect(self.read, "stream")) as like:
+            return stream.start(
+                self.read, like, self._purpose("stream"), self._name, [self._name], after=after
+            )
+
+    def open_target(self) -> tuple[Connection, Applier]:
+        """A session in autocommit, and what applies changes in it."""
+        with closing(self._connect(self.read, "catalog")) as read:
+            routes = self._routes(read)
+        session = self._connect(self.applied, "apply")
+        # psycopg would DEALLOCATE ALL after a ROLLBACK, and so what the applier has prepared
+        session.prepare_threshold = None
+        try:
+            may_silence = settle(session)
+            routes.read(session)
+        except BaseException:
+            session.close()
+            raise
+        return session, Applier(session, routes, in_order=not may_silence)
+
+    def _connect(self, address: Address, what: str) -> Connection:
+        """With the settings of a target on either side: the source is applied to as well."""
+        return address.connect(Role.TARGET, self._purpose(what))
+
+    def _purpose(self, what: str) -> str:
+        return f"windlass {self._plan.run} {self._direction} {what}"
+
+    def _routes(self, read: Connection) -> Routes:
+        side = self.read.side
+        names = routed(self._plan, self._direction, read_leaves(read, side=side))
+        if self._direction is Direction.BACK:
+            return Routes(names, types=read_user_types(read, side=side))
+        ids = {int(item.relation.identity): item.relation.name for item in self._plan.relations}
+        return Routes(
+            names,
+            ids=ids,
+            types=read_user_types(read, side=side),
+            target_only=self._target_only(),
+        )
+
+    def _target_only(self) -> frozenset[tuple[Name, str]]:
+        """Columns of tables that were there before, which the source does not have."""
+        filled = [one for one in self._plan.relations if one.arrival is Arrival.FILL]
+        if not filled:
+            return frozenset()
+        found = set()
+        with (
+            closing(self._connect(self.applied, "catalog")) as session,
+            explaining("reading columns", side=self.applied.side),
+        ):
+            for item in filled:
+                known = {column.target for column in item.columns}
+                rows: Any = session.execute(_COLUMNS, (_quoted(item.target),)).fetchall()
+                found |= {(item.relation.name, name) for (name,) in rows if name not in known}
+        return frozenset(found)
+
+
+def _quoted(name: Name) -> str:
+    return ".".join('"{}"'.format(part.replace('"', '""')) for part in (name.schema, name.name))

@@ -1,0 +1,244 @@
+"""The streams of a run: each with its follower, its markers, its pace and its slot."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, Self
+
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.errors import Conflict, ConnectionLost, SchemaChanged, SlotLost
+from windlass.flows.follow.context import Following
+from windlass.flows.follow.ends import StreamEnds
+from windlass.flows.follow.positions import read_starts
+from windlass.flows.follow.removal import writing
+from windlass.flows.follow.watching import SlotWatch, check_timeline, read_log_end
+from windlass.flows.follow.way_back import make_way_back
+from windlass.following.assembling import Rules
+from windlass.following.follower import Follower
+from windlass.following.markers import Markers
+from windlass.following.pace import Pace, Sample
+from windlass.journal.following import read_applied
+from windlass.model.event import Noticed
+from windlass.model.following import Direction, Phase, Purpose, StreamStatus, stream_name
+
+log = logging.getLogger(__name__)
+MARKER_SECONDS = 1.0
+_STOPPED_BY = {SchemaChanged: "schema_change", Conflict: "conflict", SlotLost: "slot_lost"}
+
+
+class Watch:
+    """A session on the server that a stream is read from. Opened again when it is lost: the
+    follower knows how long to wait for a server."""
+
+    def __init__(self, address: Address, name: str, timeline: int | None) -> None:
+        self._address, self._name, self._timeline = address, name, timeline
+        self._session: Connection | None = None
+
+    def session(self) -> Connection:
+        """Raises:
+        WindlassError: another server has taken over.
+        """
+        if self._session is None or self._session.closed or self._session.broken:
+            session = self._address.connect(Role.TARGET, self._name)
+            session.execute("set default_transaction_read_only = off")
+            session.execute("set synchronous_commit = on")  # as applications' sessions do
+            side = self._address.side
+            self._timeline = check_timeline(session, self._timeline, side=side)
+            self._session = session
+        return self._session
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+
+
+class Lane:
+    """One stream. Used by the thread that pursues, except for `arrived`."""
+
+    def __init__(self, run: Following, direction: Direction, *, is_sealed: bool) -> None:
+        """Begins to follow."""
+        plan = run.plan
+        self.direction = direction
+        ends = StreamEnds(plan, direction, run.hold.source, run.hold.target)
+        starts = read_starts(run) if direction is Direction.FORWARD else {}
+        rules = Rules(
+            plan.run, direction, {(one.schema, one.name): lsn for one, lsn in starts.items()}
+        )
+        self.watch = Watch(ends.read, f"windlass {plan.run} {direction} watch", None)
+        self._markers = Markers(plan.run, direction)
+        self._pace = Pace()
+        self._slot = SlotWatch(
+            stream_name(plan.run, direction),
+            ends.read.side,
+            run.spec.max_retained_wal,
+            lambda message: run.emit(Noticed(message)),
+        )
+        self._marked_at = 0.0
+        self._slot.look(self.watch.session())
+        self.follower = Follower(ends, rules, on_marker=self._markers.arrived, is_sealed=is_sealed)
+        self.follower.start()
+
+    def close(self) -> None:
+        self.follower.stop()
+        self.watch.close()
+
+    def check(self) -> None:
+        """Raises:
+        WindlassError: it cannot follow any more.
+        """
+        if (error := self.follower.error) is not None:
+            word = next((word for kind, word in _STOPPED_BY.items() if isinstance(error, kind)), "")
+            error.where = {"stopped_by": word, **error.where}
+            raise error
+
+    def mark(self) -> None:
+        """Write a marker if it is time to."""
+        now = time.monotonic()
+        if now - self._marked_at >= MARKER_SECONDS:
+            self._marked_at = now
+            self._markers.write(self.watch.session(), Purpose.LAG)
+
+    def prove(self) -> int:
+        """Write a marker that shows that the stream works; returns its number."""
+        return self._markers.write(self.watch.session(), Purpose.PROOF)
+
+    def measured(self) -> StreamStatus:
+        session, progress = self.watch.session(), self.follower.progress
+        slot = self._slot.look(session)
+        written = read_log_end(session, side=self._slot.side)
+        pace, lag = self._pace, self._markers.lag()
+        if progress.end_lsn:
+            sample = Sample(time.monotonic(), written, progress.end_lsn, progress.changes)
+            pace.add(sample)
+        return StreamStatus(
+            self.direction,
+            not self.follower.is_sealed,
+            lag.last_ms,
+            lag.p50_ms,
+            lag.p99_ms,
+            pace.behind_bytes,
+            pace.in_bytes_per_second,
+            pace.out_bytes_per_second,
+            pace.changes_per_second,
+            pace.catch_up_seconds,
+            progress.changes,
+            f"{progress.end_lsn >> 32:X}/{progress.end_lsn & 0xFFFFFFFF:X}",
+            slot.retained_bytes,
+            self._slot.room_of(slot),
+            slot.wal_status,
+        )
+
+
+class Lanes:
+    """Forward, and back as soon as there is a way back. Leaving this context manager stops both."""
+
+    def __init__(self, run: Following, phase: Phase) -> None:
+        """Connects to nothing yet."""
+        self._run, self._phase = run, phase
+        self._stack = ExitStack()
+        self._lanes: dict[Direction, Lane] = {}
+        self._proof: int | None = None  # the marker by which the way back is proven
+        self._last: dict[Direction, StreamStatus] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._stack = stack
+            self._open(Direction.FORWARD)
+            if self._has_way_back():
+                self._open(Direction.BACK)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._stack.close()
+
+    def _open(self, direction: Direction) -> None:
+        is_sealed = direction is not _applying(self._phase)
+        lane = Lane(self._run, direction, is_sealed=is_sealed)
+        self._stack.callback(lane.close)
+        self._lanes[direction] = lane
+
+    def _has_way_back(self) -> bool:
+        with writing(self._run.hold.source, "windlass follow") as source:
+            return read_applied(source, self._run.plan.run, Direction.BACK) is not None
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(tuple(self._lanes.values()))
+
+    @property
+    def forward(self) -> Follower:
+        return self._lanes[Direction.FORWARD].follower
+
+    @property
+    def sealed(self) -> frozenset[Direction]:
+        """The directions in which nothing is applied now."""
+        return frozenset(one.direction for one in self if one.follower.is_sealed)
+
+    def turn(self, phase: Phase, sealed: frozenset[Direction]) -> None:
+        """Check and mark each stream, and let that of the phase apply. `sealed` is what was sealed
+        before the phase was read: so the seal of a cutover that begins just now stays.
+
+        Raises:
+            WindlassError: a stream cannot go on.
+        """
+        for lane in self:
+            lane.check()
+        applying = _applying(phase)
+        for lane in self:
+            if lane.direction is applying and lane.direction in sealed:
+                lane.follower.unseal()
+            elif applying and lane.direction is not applying and not lane.follower.is_sealed:
+                lane.follower.seal()
+        self._phase = phase
+        for lane in self:
+            with _while_away():
+                lane.mark()
+
+    def measured(self) -> list[StreamStatus]:
+        """Of a server that is away, what was measured last."""
+        for lane in self:
+            with _while_away():
+                self._last[lane.direction] = lane.measured()
+        return list(self._last.values())
+
+    def reverse(self) -> Mapping[str, Any] | None:
+        """Make the way back, sealed until the cutover, and prove it by a marker; None until that
+        has arrived. What has been made is found again.
+
+        Raises:
+            WindlassError: it cannot be made, such as for lack of rights on the target.
+        """
+        if Direction.BACK not in self._lanes:
+            make_way_back(self._run)
+            self._open(Direction.BACK)
+        lane = self._lanes[Direction.BACK]
+        lane.check()
+        if self._proof is None:
+            self._proof = lane.prove()
+        if lane.follower.progress.marker < self._proof:
+            return None
+        proven, self._proof = self._proof, None
+        return {"proven": proven}
+
+
+def _applying(phase: Phase) -> Direction | None:
+    """The direction in which changes are applied in a phase; None while a cutover decides."""
+    if phase in (Phase.COPYING, Phase.FOLLOWING):
+        return Direction.FORWARD
+    return Direction.BACK if phase is Phase.SWITCHED else None
+
+
+class _while_away:
+    """What is lost with a connection is tried again in the next turn: the follower decides for how
+    long a server may be away."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if isinstance(error, ConnectionLost):
+            log.info("away=%s", error)
+            return True
+        return False

@@ -1,0 +1,69 @@
+"""The flow `follow` as data: the steps of `migrate`, then following. Imports no driver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from windlass.flows.migrate.outline import MIGRATE
+from windlass.model.flow import Flow, Journalled, Step, Words, step_in
+
+_STEPS = "windlass.flows.follow.steps"
+_CATCH_UP: Step[Any] = step_in(
+    _STEPS,
+    "catch_up",
+    "attach_indexes",
+    "find_differences",
+    doc=(
+        "Where rows were read from more than one snapshot: applies changes until all tables are as "
+        "of one moment, so that foreign keys hold."
+    ),
+)
+_END_COPY: Step[Any] = replace(
+    MIGRATE.step("generate_migration_summary"),
+    name="end_copy",
+    run=f"{_STEPS}:end_copy",
+    doc="Checks that the copy is complete and equal; fails, and names the differences, if not.",
+)
+_FOLLOW: Step[Any] = step_in(
+    _STEPS,
+    "follow",
+    "end_copy",
+    doc="Applies what is written to the source, until a cutover or until it is given up.",
+)
+
+
+def _steps() -> tuple[Step[Any], ...]:
+    """Those of `migrate` in an order in which each comes after what it needs: the content of the
+    copy is compared before any change is applied, and foreign keys are made after that."""
+    early = ("validate_content", "find_differences")
+    others = [step for step in MIGRATE.steps if step.name not in early]
+    at = next(n for n, step in enumerate(others) if step.name == "create_foreign_keys")
+    keys = replace(others[at], after=(*others[at].after, _CATCH_UP.name))
+    return (
+        *others[:at],
+        *map(MIGRATE.step, early),
+        _CATCH_UP,
+        keys,
+        *others[at + 1 : -1],
+        _END_COPY,
+        _FOLLOW,
+    )
+
+
+FOLLOW: Flow[Any] = replace(
+    MIGRATE,
+    name="follow",
+    steps=_steps(),
+    context="windlass.flows.follow.context:Following",
+    entries="",  # its specs are those of `migrate`, with `follow`
+    plan="windlass.flows.follow.planned:plan_following",
+    journalled=Journalled(
+        undo="windlass.flows.follow.undo:undo_following",
+        foresee="windlass.flows.migrate.written:foresee_migration",
+        status="windlass.flows.follow.status:following_status",
+        detail="windlass.flows.follow.status:following_detail",
+        left="windlass.flows.migrate.left:migration_left",
+    ),
+    words=Words("migrate", "Migrating", "Migrated", "migration", "Reading both databases"),
+)

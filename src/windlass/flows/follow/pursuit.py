@@ -1,0 +1,119 @@
+"""Follows a source: runs the streams of a run, writes markers, answers requests, reports.
+
+What a run's phase is, other commands decide: this process reads it in the target's journal, a few
+times a second and whenever it is notified.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import NoReturn
+
+from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.lock import end_sessions
+from windlass.engines.postgres.session import Connection, Role
+from windlass.errors import AlreadyFinished, Interrupted, RunLost
+from windlass.flows.follow.answering import Answering
+from windlass.flows.follow.context import Following
+from windlass.flows.follow.lanes import Lanes
+from windlass.flows.follow.removal import writing
+from windlass.journal.following import change_phase, listen, note_detail, read_phase
+from windlass.model.event import Followed
+from windlass.model.following import Phase
+from windlass.model.outcome import Reason, State
+
+TURN_SECONDS = 0.2
+REPORT_SECONDS = 1.0
+
+
+def pursue(run: Following) -> NoReturn:
+    """Follow until the run is over.
+
+    Raises:
+        AlreadyFinished: a command has finished or abandoned it.
+        Interrupted: this process has to stop; the run goes on with the next.
+        WindlassError: a stream cannot be applied further, with the reason in `stopped_by`.
+    """
+    with _journal_session(run) as journal:
+        with journal.transaction():
+            change_phase(journal, run.plan.run, Phase.COPYING, Phase.FOLLOWING, {})
+        _let_snapshot_go(run)
+        with Lanes(run, _phase(run, journal)) as lanes:
+            phase = _Pursuit(run, journal, lanes).until_over()
+    state = State.DONE if phase is Phase.FINISHED else State.ABANDONED
+    message = f"another command has ended run {run.plan.run}: it is {phase}"
+    raise AlreadyFinished(replace(run.outcome(state), reason=Reason(message)))
+
+
+def pursue_until(run: Following, lsn: int) -> None:
+    """Follow until everything up to a position of the source's log is applied."""
+    with _journal_session(run) as journal, Lanes(run, Phase.COPYING) as lanes:
+        pursuit = _Pursuit(run, journal, lanes)
+        while lanes.forward.applied_lsn < lsn:
+            pursuit.turn()
+
+
+def _phase(run: Following, journal: Connection) -> Phase:
+    found = read_phase(journal, run.plan.run)
+    if found is None:
+        raise RunLost(f"run {run.plan.run} is not in the journal any more")
+    return found[0]
+
+
+@contextmanager
+def _journal_session(run: Following) -> Iterator[Connection]:
+    with ExitStack() as stack:
+        session = run.hold.target.connect(Role.TARGET, f"windlass {run.plan.run} follow")
+        stack.callback(session.close)
+        with explaining("reading the journal", side="target"):
+            listen(session, run.plan.run)
+            yield session
+
+
+def _let_snapshot_go(run: Following) -> None:
+    """End all sessions that read the source's rows: its vacuum waits for them."""
+    run.hold.leave_source()
+    with writing(run.hold.source, "windlass end readers") as source:
+        end_sessions(source, f"windlass {run.plan.run}")
+    run.sessions().drop()
+
+
+class _Pursuit:
+    """One process that follows."""
+
+    def __init__(self, run: Following, journal: Connection, lanes: Lanes) -> None:
+        self._run, self._journal, self._lanes = run, journal, lanes
+        self._answering = Answering(run.plan.run, journal, lanes)
+        self._reported = 0.0
+
+    def until_over(self) -> Phase:
+        while not (phase := self.turn()).is_over:
+            pass
+        return phase
+
+    def turn(self) -> Phase:
+        """Look at everything once, then wait for a moment or a notification."""
+        if self._run.hold.stopping.is_set():
+            raise Interrupted("stopped on request")
+        sealed = self._lanes.sealed
+        phase = _phase(self._run, self._journal)
+        if phase.is_over:
+            return phase
+        self._lanes.turn(phase, sealed)
+        self._answering.turn(phase)
+        now = time.monotonic()
+        if now - self._reported >= REPORT_SECONDS:
+            self._reported = now
+            self._report(phase)
+        for _ in self._journal.notifies(timeout=TURN_SECONDS, stop_after=1):
+            pass
+        return phase
+
+    def _report(self, phase: Phase) -> None:
+        streams = self._lanes.measured()
+        detail = {"streams": {str(one.direction): one.as_dict() for one in streams}}
+        note_detail(self._journal, self._run.plan.run, {**detail, "reported_at": time.time()})
+        self._run.emit(Followed(phase, tuple(streams)))

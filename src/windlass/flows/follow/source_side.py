@@ -1,0 +1,92 @@
+"""Begins a run's stream on its source, or finds the one that it has: journal, publication, slot.
+
+Each part is made once and found by its name again, whenever a process is killed. Before this,
+nothing is written to the source.
+"""
+
+from __future__ import annotations
+
+from windlass.engines.postgres.replication import lsn, publications, slots
+from windlass.engines.postgres.replication.trees import read_leaves
+from windlass.errors import SlotLost
+from windlass.flows.follow.published import logged, published
+from windlass.flows.follow.removal import Session, drop_slot, remove_source_side, writing
+from windlass.flows.migrate.context import Migration
+from windlass.journal import door, records
+from windlass.journal.following import begin_applied, note_detail, read_applied, read_phase
+from windlass.model.following import Direction, stream_name
+
+
+def begin_stream(run: Migration) -> None:
+    """Let the run read its rows in a snapshot of which the position in the log is known exactly:
+    that at which its stream begins or, where it has begun before, one of a temporary slot. A
+    snapshot that this process has kept through a lost connection is used again.
+
+    Raises:
+        WindlassError: the slot of a stream that has begun is gone.
+    """
+    hold, control, name = run.hold, run.control, run.plan.run
+    if hold.snapshot_id in {one.id for one, _ in records.read_snapshots(control, name)}:
+        return
+    slot = stream_name(name, Direction.FORWARD)
+    has_begun = read_applied(control, name, Direction.FORWARD) is not None
+    with writing(hold.source, "windlass begin") as source:
+        if has_begun:
+            check_slot(source, slot)
+        else:
+            _make_journal(run, source)
+            _publish(run, source, slot)
+            drop_slot(source, slot, side="source")  # of a process that was killed right here
+        held = slots.create(
+            hold.source,
+            source,
+            f"windlass {name} slot",
+            f"{slot}_copy" if has_begun else slot,
+            is_temporary=has_begun,
+        )
+        try:
+            hold.read_within(held.snapshot, lsn.text(held.consistent_point))
+        finally:
+            held.release()
+    if not has_begun:
+        begin_applied(control, name, Direction.FORWARD, held.consistent_point)
+
+
+def check_slot(source: Session, name: str) -> None:
+    """Raises:
+    SlotLost: the slot is not there, or the server has removed the log that it needs.
+    """
+    state = slots.read_slot(source, name, side="source")
+    if state is None or state.is_lost:
+        what = "is gone" if state is None else "has lost the log that it needs"
+        raise SlotLost(
+            f"slot {name} {what}: what was written to the source since cannot be read",
+            hint="give the run up with windlass abandon, then begin again",
+            side="source",
+            slot=name,
+            stopped_by="slot_lost",
+        )
+
+
+def _make_journal(run: Migration, source: Session) -> None:
+    with source.transaction():
+        if not door.exists(source):  # journalled first, so that it is removed whatever happens
+            note_detail(run.control, run.plan.run, {"made_journal": True})
+        door.create(source)
+
+
+def _publish(run: Migration, source: Session, name: str) -> None:
+    if publications.read(source, name.replace("_", "\\_"), side="source"):
+        return
+    leaves = read_leaves(source, side="source")
+    version = source.info.server_version
+    relations = published(logged(source, run.plan, Direction.FORWARD), leaves, version)
+    publications.create(source, name, relations, side="source", via_root=False)
+
+
+def end_stream(run: Migration) -> None:
+    """Remove it: nothing is followed."""
+    with run.sessions().target().transaction():
+        found = read_phase(run.sessions().target(), run.plan.run)
+    made = bool(found and found[1].get("made_journal"))
+    remove_source_side(run.hold.source, run.plan.run, made_journal=made)

@@ -1,0 +1,117 @@
+"""Reports a run that follows: a migration's report, and how far behind it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from windlass.engines.postgres.session import Connection
+from windlass.flows.migrate.status import migration_detail, migration_status
+from windlass.journal import records
+from windlass.journal.following import read_applied, read_phase
+from windlass.model.following import (
+    Direction,
+    FollowingStatus,
+    Phase,
+    StreamStatus,
+)
+from windlass.model.outcome import RunDetail, RunStatus
+from windlass.model.units import bytes_text, seconds_text
+from windlass.model.wording import word
+
+SOON_SECONDS = 10.0  # behind by less, a cutover drains it
+FRESH_SECONDS = 10.0  # since the process that follows has measured
+
+
+def following_status(connection: Connection, run: records.Run) -> RunStatus:
+    return _with_following(connection, migration_status(connection, run))
+
+
+def following_detail(connection: Connection, run: records.Run) -> RunDetail:
+    detail = migration_detail(connection, run)
+    return replace(detail, status=_with_following(connection, detail.status))
+
+
+def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
+    found = read_phase(connection, status.run)
+    if found is None:
+        return status
+    phase, detail = found
+    since = _since(connection, status.run)
+    streams = tuple(map(StreamStatus.from_dict, detail.get("streams", {}).values()))
+    measured = detail.get("reported_at")
+    known = FollowingStatus(
+        phase,
+        since,
+        () if phase.is_over else streams,
+        max(time.time() - measured, 0.0) if measured else None,
+        verified=detail.get("verified", ""),
+        strays=tuple(_strays(connection, status.run, phase)),
+        changed=tuple(_changed(connection, status.run)),
+        next_steps=_NEXT[phase],
+    )
+    hindrances = tuple(_hindrances(status, known, detail))
+    return replace(status, following=replace(known, hindrances=hindrances))
+
+
+_NEXT = {
+    Phase.COPYING: (f"windlass migrate {word('follow')}", "windlass abandon"),
+    Phase.FOLLOWING: ("windlass cutover", "windlass abandon"),
+    Phase.FREEZING: (f"windlass status {word('watch')}",),
+    Phase.SWITCHED: ("windlass finish",),
+    Phase.FREEZING_BACK: (f"windlass status {word('watch')}",),
+    Phase.FINISHED: (),
+    Phase.ABANDONED: ("windlass rollback",),
+}
+
+
+def _since(connection: Connection, run: str) -> float:
+    row: Any = connection.execute(
+        "select extract(epoch from clock_timestamp() - at)::float8"
+        " from windlass.following where run = %s",
+        (run,),
+    ).fetchone()
+    return float(row[0])
+
+
+def _strays(connection: Connection, run: str, phase: Phase) -> Iterator[str]:
+    """What others wrote to a side that is only followed, as the streams have found it."""
+    found = read_applied(connection, run, Direction.FORWARD)
+    if found and found.late and phase.target_is_open:
+        yield f"the source, after the cutover: {_late(found.late)}"
+
+
+def _late(late: Mapping[str, Any]) -> str:
+    return f"{late.get('relation') or 'a table'} at {late.get('lsn', '?')}"
+
+
+def _changed(connection: Connection, run: str) -> Iterator[str]:
+    rows = connection.execute(
+        "select statement from windlass.ddl where run = %s order by at", (run,)
+    ).fetchall()
+    yield from (str(statement) for (statement,) in rows)
+
+
+def _hindrances(
+    status: RunStatus, known: FollowingStatus, detail: Mapping[str, Any]
+) -> Iterator[str]:
+    """Why a cutover would be refused or would take long."""
+    if known.phase is Phase.COPYING:
+        yield "rows are still copied: wait"
+    if known.phase not in (Phase.FOLLOWING, Phase.SWITCHED):
+        return
+    if not status.active:
+        yield f"no process follows: run windlass migrate {word('follow')}"
+    elif known.measured_seconds_ago is None or known.measured_seconds_ago > FRESH_SECONDS:
+        yield "the process that follows has not reported for a while: look at its log"
+    for one in known.streams:
+        if not one.applies:
+            continue
+        if one.catch_up_seconds is None:
+            yield f"{bytes_text(one.behind_bytes)} behind, and never caught up at this rate: wait"
+        elif one.catch_up_seconds > SOON_SECONDS:
+            yield f"behind: caught up in {seconds_text(one.catch_up_seconds)}"
+    if strays := detail.get("strays"):
+        yield f"others have written to the target: {strays}; delete what they wrote"

@@ -1,0 +1,258 @@
+"""A migration that follows its source: what is written there in the meantime arrives, once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from awaiting import until
+from command import DONE, INTERRUPTED, REFUSED, STOPPED, Running, finish, start, windlass
+from oracle import content_difference
+from servers import Database, Pair
+
+TABLES = (
+    "create schema shop",
+    "create table shop.accounts (id bigint primary key, name text not null, balance numeric)",
+    "create table shop.transfers (id bigint generated always as identity primary key,"
+    " account bigint not null references shop.accounts, amount numeric not null,"
+    " at timestamptz not null default clock_timestamp())",
+    "create table shop.days (day date, total bigint, primary key (day)) partition by range (day)",
+    "create table shop.days_1 partition of shop.days for values from ('2026-01-01')"
+    " to ('2026-07-01')",
+    "create table shop.days_2 partition of shop.days for values from ('2026-07-01')"
+    " to ('2027-01-01')",
+    "insert into shop.accounts select n, 'account ' || n, 100 from generate_series(1, 2000) n",
+    "insert into shop.transfers (account, amount) select n, n from generate_series(1, 1000) n",
+    "insert into shop.days select date '2026-01-01' + n, n from generate_series(0, 364) n",
+)
+FOLLOW = ("migrate", "--follow", "--jobs", "2", "--json")
+
+
+@pytest.fixture
+def followed(logical: Callable[[int], Database]) -> Pair:
+    """A source with a few tables, and an empty target."""
+    pair = Pair(logical(16), logical(18))
+    pair.source.run(*TABLES)
+    return pair
+
+
+@contextmanager
+def following(pair: Pair, *words: str) -> Iterator[Running]:
+    """A process that follows, from when it is in that phase."""
+    follower = start(*FOLLOW, *words, pair=pair)
+    try:
+        until(lambda: phase(pair) == "following" or follower.poll() is not None, "following")
+        assert follower.poll() is None, follower.said()
+        yield follower
+    finally:
+        follower.kill()
+        follower.wait()
+
+
+def phase(pair: Pair) -> str:
+    try:
+        return str(pair.target.value("select phase from windlass.following"))
+    except psycopg.errors.UndefinedTable:
+        return ""
+
+
+def write(source: Database, seed: int) -> None:
+    """Each kind of change of a row, in a few transactions."""
+    with source.connect() as connection, connection.transaction():
+        for statement in (
+            f"insert into shop.transfers (account, amount) values ({seed % 2000 + 1}, {seed})",
+            f"update shop.accounts set balance = balance + {seed} where id = {seed % 2000 + 1}",
+            f"insert into shop.accounts values ({10_000 + seed}, 'new', 0)",
+        ):
+            connection.execute(statement.encode())
+    source.run(
+        f"update shop.days set total = {seed} where day = date '2026-01-01' + {seed % 365}",
+        f"update shop.days set day = day + 365 where day = date '2026-01-01' + {seed % 365}"
+        if seed < 0
+        else f"delete from shop.transfers where id = {seed}",
+    )
+
+
+def await_equal(pair: Pair) -> None:
+    """Everything that was written before has arrived."""
+    until(lambda: not differences(pair), "the target is equal")
+
+
+def differences(pair: Pair) -> list[str]:
+    tables = ("accounts", "transfers", "days")
+    found = []
+    for name in tables:
+        query = f"select md5(string_agg(t::text, ',' order by t::text)) from shop.{name} t"
+        if pair.source.value(query) != pair.target.value(query):
+            found.append(name)
+    return found
+
+
+def left(pair: Pair) -> list[Any]:
+    """What is there of replication on either side."""
+    found = []
+    for side in (pair.source, pair.target):
+        found += side.rows(
+            "select slot_name from pg_replication_slots where database = current_database()"
+        )
+        found += side.rows("select pubname from pg_publication")
+        found += side.rows("select evtname from pg_event_trigger")
+    found += pair.source.rows("select nspname from pg_namespace where nspname = 'windlass'")
+    return found
+
+
+def test_what_is_written_during_and_after_the_copy_arrives(followed: Pair) -> None:
+    follower = start(*FOLLOW, pair=followed)
+    try:
+        seed = 0
+        while phase(followed) != "following":
+            assert follower.poll() is None, follower.said()
+            write(followed.source, seed := seed + 1)
+        for more in range(seed, seed + 20):
+            write(followed.source, more + 1)
+        await_equal(followed)
+        follower.send_signal(signal.SIGINT)
+        ran = finish(follower).expect(INTERRUPTED)
+    finally:
+        follower.kill()
+    assert seed > 1, "nothing was written during the copy"
+    assert ran.result["verified"] == "full"
+    others = content_difference(followed.source, followed.target, "windlass")
+    assert [one for one in others if not one.startswith("sequence")] == []
+
+
+def test_the_same_command_resumes_with_what_was_written_in_between(followed: Pair) -> None:
+    with following(followed) as follower:
+        write(followed.source, 1)
+        await_equal(followed)
+        follower.kill()
+        follower.wait()
+        write(followed.source, 2)
+    with following(followed) as again:
+        write(followed.source, 3)
+        await_equal(followed)
+        again.send_signal(signal.SIGTERM)
+        ran = finish(again).expect(INTERRUPTED)
+    assert ran.result["verified"] == "full"
+    assert followed.target.value("select count(*) from windlass.run") == 1
+
+
+def test_an_idle_source_moves_the_position_and_its_lag_is_known(followed: Pair) -> None:
+    with following(followed):
+        before = position(followed)
+        until(lambda: position(followed) > before, "the position moves")
+        status = windlass("status", "--json", pair=followed).expect(DONE).result["runs"][0]
+        (stream,) = status["following"]["streams"]
+        assert status["following"]["phase"] == "following"
+        assert (stream["direction"], stream["applies"]) == ("forward", True)
+        assert 0 < stream["lag_ms"] < 60_000
+        assert stream["retained_bytes"] >= 0 and stream["wal_status"] == "reserved"
+
+
+def position(pair: Pair) -> int:
+    query = "select (end_lsn - '0/0')::bigint from windlass.applied"
+    return int(pair.target.value(query))
+
+
+def test_abandon_ends_the_process_that_follows_and_leaves_nothing(followed: Pair) -> None:
+    with following(followed) as follower:
+        refused = windlass("finish", "--yes", pair=followed).expect(REFUSED)
+        assert "has not been cut over" in refused.stderr
+        refused = windlass("rollback", "--yes", run_of(followed), pair=followed).expect(REFUSED)
+        assert f"windlass abandon {run_of(followed)}" in refused.stderr
+        ran = windlass("abandon", "--yes", "--json", pair=followed).expect(DONE)
+        assert ran.result["state"] == "abandoned"
+        assert finish(follower).result["state"] == "abandoned"
+    assert left(followed) == []
+    assert differences(followed) == []
+    windlass("rollback", "--yes", run_of(followed), pair=followed).expect(DONE)
+    assert followed.target.rows("select 1 from pg_namespace where nspname = 'shop'") == []
+
+
+def run_of(pair: Pair) -> str:
+    return str(pair.target.value("select run from windlass.run"))
+
+
+def test_what_a_killed_process_left_is_abandoned_too(followed: Pair) -> None:
+    with following(followed) as follower:
+        follower.kill()
+        follower.wait()
+    windlass("abandon", "--yes", pair=followed).expect(DONE)
+    assert left(followed) == []
+
+
+def test_a_schema_of_earlier_runs_on_the_source_stays(
+    followed: Pair, logical: Callable[[int], Database]
+) -> None:
+    elsewhere = Pair(logical(16), followed.source)
+    elsewhere.source.run("create table public.note (id int primary key)")
+    windlass("migrate", pair=elsewhere).expect(DONE)
+    with following(followed, "--schema", "shop"):
+        pass
+    windlass("abandon", "--yes", pair=followed).expect(DONE)
+    assert left(followed) == [("windlass",)]
+    assert followed.source.value("select count(*) from windlass.run") == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("create table shop.notes (text text)", "shop.notes: has no primary key"),
+        ("select lo_create(0)", "large objects: 1 large object: changes after the copy"),
+        ("create unlogged table shop.notes (id int primary key)", "shop.notes: is unlogged"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_before_anything_is_written(
+    followed: Pair, statement: str, message: str
+) -> None:
+    followed.source.run(statement)
+    for command in ("plan", "migrate"):
+        ran = windlass(command, "--follow", pair=followed).expect(REFUSED)
+        assert message in " ".join(ran.said.split())
+    assert left(followed) == []
+    assert followed.target.rows("select 1 from pg_namespace where nspname = 'windlass'") == []
+
+
+def test_a_conflict_stops_with_exit_code_4_and_the_same_command_goes_on(followed: Pair) -> None:
+    with following(followed) as follower:
+        followed.target.run("delete from shop.days where total = 7")
+        followed.source.run("update shop.days set total = -7 where total = 7")
+        ran = finish(follower).expect(STOPPED)
+        assert ran.result["stopped_by"] == "conflict", ran.said
+        assert "shop.days_1" in ran.result["message"]
+    followed.target.run("insert into shop.days values (date '2026-01-01' + 7, 7)")
+    with following(followed):
+        await_equal(followed)
+
+
+def test_a_slot_that_is_gone_stops_and_says_so(followed: Pair) -> None:
+    with following(followed) as follower:
+        follower.kill()
+        follower.wait()
+    followed.source.run("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
+    ran = windlass(*FOLLOW, pair=followed).expect(STOPPED)
+    assert ran.result["stopped_by"] == "slot_lost"
+    assert "windlass abandon" in ran.result["hint"]
+
+
+def test_a_slot_that_keeps_too_much_is_dropped(followed: Pair) -> None:
+    with following(followed, "--max-retained-wal", "1") as follower:
+        ran = finish(follower).expect(STOPPED)
+    assert ran.result["stopped_by"] == "slot_lost"
+    assert left(followed) != []
+    assert followed.source.rows("select 1 from pg_replication_slots") == []
+
+
+def test_no_snapshot_of_the_source_is_held_while_it_follows(followed: Pair) -> None:
+    with following(followed):
+        query = (
+            "select application_name from pg_stat_activity where application_name ~ '^windlass'"
+            " and backend_xmin is not null and backend_type = 'client backend'"
+            " and pid <> pg_backend_pid()"
+        )
+        until(lambda: followed.source.rows(query) == [], "no snapshot is held")
