@@ -256,3 +256,31 @@ def test_no_snapshot_of_the_source_is_held_while_it_follows(followed: Pair) -> N
             " and pid <> pg_backend_pid()"
         )
         until(lambda: followed.source.rows(query) == [], "no snapshot is held")
+
+
+def test_after_a_cutover_and_back_again_it_follows_on_and_leaves_nothing(followed: Pair) -> None:
+    with following(followed) as follower:
+        windlass("cutover", "--yes", pair=followed).expect(DONE)
+        until(lambda: phase(followed) == "switched", "switched")
+        write(followed.target, 1)
+        await_equal(followed)
+        refused = windlass("abandon", "--yes", pair=followed).expect(REFUSED)
+        assert "applications write to the target" in refused.stderr
+        windlass("cutover", "--back", "--yes", pair=followed).expect(DONE)
+        write(followed.source, 2)
+        await_equal(followed)
+        windlass("abandon", "--yes", pair=followed).expect(DONE)
+        finish(follower)
+    assert left(followed) == []
+    followed.target.run("update shop.accounts set name = 'open'")  # not closed any more
+
+
+def test_finish_after_a_cutover_leaves_nothing(followed: Pair) -> None:
+    with following(followed) as follower:
+        windlass("cutover", "--yes", pair=followed).expect(DONE)
+        write(followed.target, 1)
+        await_equal(followed)
+        ran = windlass("finish", "--yes", "--json", pair=followed).expect(DONE)
+        assert ran.result["state"] == "done"
+        assert finish(follower).result["state"] == "done"
+    assert left(followed) == []

@@ -15,6 +15,9 @@ from windlass.errors import Refused, WindlassError
 from windlass.flows.follow.begin import settled_phase
 from windlass.flows.follow.removal import left_of, remove_source_side, remove_streams, writing
 from windlass.flows.holding import parse_sides
+from windlass.following.fence import Before, Fence
+from windlass.following.limit import Limit
+from windlass.following.reopening import OPENING_SECONDS, Side
 from windlass.journal import door, records
 from windlass.journal.following import change_phase, channel, note_detail, read_phase
 from windlass.model.event import Emit, Noticed
@@ -92,6 +95,8 @@ def end_following(
             ask(Ending(followed.run.run, followed.phase, followed.run.source_name, end))
             _settle(session, followed, end)
             stop_follower(session, followed.run.run)
+            if end is Phase.ABANDONED:
+                _open_target(session, followed)
             _remove(session, source, followed)
             records.set_state(session, followed.run.run, _STATES[end])
             note_detail(session, followed.run.run, {REMOVED: True})
@@ -167,6 +172,13 @@ def stop_follower(session: Session, run: str) -> None:
         if not try_lock(session):
             raise WindlassError("another run has taken the target's lock", hint="wait for it")
     end_sessions(session, f"windlass {run}")
+
+
+def _open_target(session: Session, followed: Followed) -> None:
+    """After a flip back the target is still closed to all but us: it gets back what was set."""
+    if kept := followed.detail.get(Side.TARGET):
+        fence = Fence(session, followed.run.run)
+        fence.restore(Before.from_json(kept), Limit(OPENING_SECONDS))
 
 
 def _remove(session: Session, source: Address, followed: Followed) -> None:
