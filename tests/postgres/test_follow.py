@@ -12,6 +12,7 @@ import pytest
 
 from awaiting import until
 from command import DONE, INTERRUPTED, REFUSED, STOPPED, Running, finish, start, windlass
+from killing import kill
 from oracle import content_difference
 from servers import Database, Pair
 
@@ -284,3 +285,31 @@ def test_finish_after_a_cutover_leaves_nothing(followed: Pair) -> None:
         assert ran.result["state"] == "done"
         assert finish(follower).result["state"] == "done"
     assert left(followed) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "windlass.flows.follow.context.begin_stream",
+        "windlass.engines.postgres.replication.publications.create",
+        "windlass.engines.postgres.replication.slots.create",
+        "windlass.flows.follow.source_side.begin_applied",
+        "windlass.flows.follow.context.resume",
+        "windlass.flows.migrate.rows._copy_load",
+        "windlass.flows.follow.steps.end_copy",
+        "windlass.flows.follow.pursuit._let_snapshot_go",
+        "windlass.following.position:Position.commit 3",
+    ],
+)
+def test_killed_at_any_mark_the_same_command_loses_nothing(followed: Pair, place: str) -> None:
+    kill(f"call {place}", FOLLOW, variables(followed))
+    write(followed.source, 1)
+    with following(followed):
+        write(followed.source, 2)
+        await_equal(followed)
+    windlass("abandon", "--yes", pair=followed).expect(DONE)
+    assert left(followed) == []
+
+
+def variables(pair: Pair) -> dict[str, str]:
+    return {"WINDLASS_SOURCE": pair.source.url, "WINDLASS_TARGET": pair.target.url}
