@@ -231,6 +231,33 @@ def test_a_conflict_stops_with_exit_code_4_and_the_same_command_goes_on(followed
         await_equal(followed)
 
 
+def test_a_partition_that_is_new_stops_until_the_target_has_it(followed: Pair) -> None:
+    made = (
+        "create table shop.days_3 partition of shop.days for values from ('2027-01-01')"
+        " to ('2028-01-01')"
+    )
+    with following(followed) as follower:
+        followed.source.run(made, "insert into shop.days values ('2027-02-02', 1)")
+        ran = finish(follower).expect(STOPPED)
+        assert ran.result["stopped_by"] == "schema_change"
+        assert "shop.days_3" in ran.result["message"]
+    followed.target.run(made)
+    with following(followed):
+        await_equal(followed)
+
+
+def test_another_timeline_of_the_source_stops(followed: Pair) -> None:
+    """As after a failover to a standby."""
+    with following(followed) as follower:
+        follower.kill()
+        follower.wait()
+    followed.target.run(
+        "update windlass.following set detail = detail || jsonb_build_object('timeline', 7)"
+    )
+    ran = windlass(*FOLLOW, pair=followed).expect(STOPPED)
+    assert ran.result["stopped_by"] == "timeline"
+
+
 def test_a_slot_that_is_gone_stops_and_says_so(followed: Pair) -> None:
     with following(followed) as follower:
         follower.kill()

@@ -115,6 +115,7 @@ class Routes:
     ids: Mapping[int, Name] = field(default_factory=dict)
     types: Mapping[int, Name] = field(default_factory=dict)
     target_only: frozenset[tuple[Name, str]] = frozenset()  # columns that the source lacks
+    is_complete: bool = False  # whether nothing comes but what `names` has
     _session: Connection | None = None
     _targets: dict[Name, _Target] = field(default_factory=dict)
     _known: dict[Relation, Route | None] = field(default_factory=dict)
@@ -130,7 +131,8 @@ class Routes:
         """Where changes of this relation go; None if the run does not follow it.
 
         Raises:
-            SchemaChanged: the source's relation is not what the target's was made from.
+            SchemaChanged: the source's relation is not what the target's was made from; or
+                nothing but what is followed should come, and this is something else.
         """
         try:
             return self._known[relation]
@@ -143,6 +145,8 @@ class Routes:
         was = self.ids.get(relation.id)
         if was is not None and was != source:
             raise _changed(was, [f"it is now called {source}"])
+        if source not in self.names and self.is_complete:
+            raise _changed(source, ["it is new: a partition, or published by somebody else"])
         if source not in self.names:
             return None
         target = self._targets.get(self.names[source])

@@ -68,13 +68,14 @@ class StreamEnds:
         side = self.read.side
         names = routed(self._plan, self._direction, read_leaves(read, side=side))
         if self._direction is Direction.BACK:
-            return Routes(names, types=read_user_types(read, side=side))
+            return Routes(names, types=read_user_types(read, side=side), is_complete=True)
         ids = {int(item.relation.identity): item.relation.name for item in self._plan.relations}
         return Routes(
             names,
             ids=ids,
             types=read_user_types(read, side=side),
             target_only=self._target_only(),
+            is_complete=True,
         )
 
     def _target_only(self) -> frozenset[tuple[Name, str]]:

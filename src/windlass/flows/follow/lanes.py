@@ -14,13 +14,14 @@ from windlass.flows.follow.context import Following
 from windlass.flows.follow.ends import StreamEnds
 from windlass.flows.follow.positions import read_starts
 from windlass.flows.follow.removal import writing
+from windlass.flows.follow.source_side import TIMELINE
 from windlass.flows.follow.watching import SlotWatch, check_timeline, read_log_end
 from windlass.flows.follow.way_back import make_way_back
 from windlass.following.assembling import Rules
 from windlass.following.follower import Follower
 from windlass.following.markers import Markers
 from windlass.following.pace import Pace, Sample
-from windlass.journal.following import read_applied
+from windlass.journal.following import read_applied, read_phase
 from windlass.model.event import Noticed
 from windlass.model.following import Direction, Phase, Purpose, StreamStatus, stream_name
 
@@ -58,8 +59,10 @@ class Watch:
 class Lane:
     """One stream. Used by the thread that pursues, except for `arrived`."""
 
-    def __init__(self, run: Following, direction: Direction, *, is_sealed: bool) -> None:
-        """Begins to follow."""
+    def __init__(
+        self, run: Following, direction: Direction, timeline: int | None, *, is_sealed: bool
+    ) -> None:
+        """Begins to follow a server that is on this timeline, if that is known."""
         plan = run.plan
         self.direction = direction
         ends = StreamEnds(plan, direction, run.hold.source, run.hold.target)
@@ -67,7 +70,7 @@ class Lane:
         rules = Rules(
             plan.run, direction, {(one.schema, one.name): lsn for one, lsn in starts.items()}
         )
-        self.watch = Watch(ends.read, f"windlass {plan.run} {direction} watch", None)
+        self.watch = Watch(ends.read, f"windlass {plan.run} {direction} watch", timeline)
         self._markers = Markers(plan.run, direction)
         self._pace = Pace()
         self._slot = SlotWatch(
@@ -157,7 +160,9 @@ class Lanes:
 
     def _open(self, direction: Direction) -> None:
         is_sealed = direction is not _applying(self._phase)
-        lane = Lane(self._run, direction, is_sealed=is_sealed)
+        found = read_phase(self._run.sessions().target(), self._run.plan.run)
+        detail = found[1] if found and direction is Direction.FORWARD else {}
+        lane = Lane(self._run, direction, detail.get(TIMELINE), is_sealed=is_sealed)
         self._stack.callback(lane.close)
         self._lanes[direction] = lane
 

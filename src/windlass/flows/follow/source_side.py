@@ -11,10 +11,13 @@ from windlass.engines.postgres.replication.trees import read_leaves
 from windlass.errors import SlotLost
 from windlass.flows.follow.published import logged, published
 from windlass.flows.follow.removal import Session, drop_slot, remove_source_side, writing
+from windlass.flows.follow.watching import check_timeline
 from windlass.flows.migrate.context import Migration
 from windlass.journal import door, records
 from windlass.journal.following import begin_applied, note_detail, read_applied, read_phase
 from windlass.model.following import Direction, stream_name
+
+TIMELINE = "timeline"  # in the details of a run: that of its source when its stream began
 
 
 def begin_stream(run: Migration) -> None:
@@ -35,6 +38,8 @@ def begin_stream(run: Migration) -> None:
             check_slot(source, slot)
         else:
             _make_journal(run, source)
+            timeline = check_timeline(source, None, side="source")
+            note_detail(control, name, {TIMELINE: timeline})
             _publish(run, source, slot)
             drop_slot(source, slot, side="source")  # of a process that was killed right here
         held = slots.create(
