@@ -93,6 +93,8 @@ def observed(server: Callable[[int], Server]) -> Iterator[Observed]:
     pair = Pair(server(16).create_database(), server(18).create_database())
     pair.source.run(SHOP.format(items=ITEMS, sales=SALES))
     room = make_room()
+    environment = pytest.MonkeyPatch()
+    environment.setenv("WINDLASS_HASH_KEY", "0123456789abcdef, long")
     try:
         with http_receiver() as lineage, udp_receiver() as metrics:
             url = f"http://127.0.0.1:{lineage.port}"
@@ -105,6 +107,7 @@ def observed(server: Callable[[int], Server]) -> Iterator[Observed]:
                 runs = dict(run_each(airflow, pair, room))
                 yield Observed(airflow, pair, room, lineage, metrics, runs)
     finally:
+        environment.undo()
         shutil.rmtree(room, ignore_errors=True)
         server(16).drop_database(pair.source)
         server(18).drop_database(pair.target)

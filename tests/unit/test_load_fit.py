@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,8 +76,19 @@ def test_fields_are_renamed_dropped_computed_and_hidden() -> None:
 
 
 def test_a_masked_column_may_come_from_a_field_of_another_name() -> None:
-    columns = {"total": {"from": "amount", "mask": "hash"}}
-    assert assigned("id", "amount", columns=columns) == {"id": "id", "total": "amount"}
+    columns = {"mail": {"from": "address", "mask": "hash"}}
+    table = replace(ORDERS, columns=(*ORDERS.columns, TableColumn("mail", "text", Kind.TEXT)))
+    found = assigned("id", "address", table=table, columns=columns)
+    assert found == {"id": "id", "mail": "address"}
+
+
+def test_a_hash_goes_into_text_that_is_long_enough() -> None:
+    short = TableColumn("mail", "varchar(63)", Kind.TEXT, longest=63)
+    table = replace(ORDERS, columns=(*ORDERS.columns, short))
+    columns = {name: {"from": "address", "mask": "hash"} for name in ("mail", "total")}
+    found = faults("id", "address", table=table, columns=columns)
+    assert "column mail is varchar(63), and a hash is a text of 64 characters" in found
+    assert "column total is numeric(12,2), and a hash is a text of 64 characters" in found
 
 
 FAULTS: list[tuple[list[str], dict[str, Any], str]] = [

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 from windlass.engines.base import Facts
-from windlass.model.load import Counts, Field, Finding, Identity, Load, LoadRun, Staged, Table
+from windlass.errors import WindlassError
+from windlass.model.load import (
+    Counts,
+    Field,
+    Finding,
+    Identity,
+    Load,
+    LoadRun,
+    Mask,
+    Staged,
+    Table,
+)
 from windlass.model.outcome import Outcome, State
 from windlass.model.past import Foreseen, Left, Others, Undone
 from windlass.model.relation import Name
@@ -82,6 +93,17 @@ def ways_with_bad_records(count: int, *, some_empty: bool) -> str:
     if some_empty:
         ways += f"; an empty field is an empty text, and NULL only with {word('csv', 'null=')}"
     return ways
+
+
+def check_hidden(load: Load) -> None:
+    """A target never hashes itself: whoever reads an input does (`windlass.flows.load.hashed`).
+
+    Raises:
+        WindlassError: values would arrive as they are.
+    """
+    for one in load.assigned:
+        if one.mask is Mask.HASH:
+            raise WindlassError(f"column {one.column}: the values to be hashed are not hashed yet")
 
 
 class Landing(Protocol):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from windlass.engines.base import TEXT_FILES, Source
 from windlass.engines.registry import open_source
 from windlass.errors import BadSpec, Refused, WindlassError
-from windlass.model.export import Column, Export, Readable, Request, loss_messages
+from windlass.model.export import Column, Export, Kind, Readable, Request, loss_messages
 from windlass.model.inputs import QueryFrom
 from windlass.model.load import Field, Identity
 from windlass.model.report import Problem
@@ -39,6 +40,7 @@ class QueryInput:
         if bool(wanted.relation) == bool(wanted.query) or (wanted.where and wanted.query):
             raise BadSpec(["from: give a relation, with a condition or without, or a query"])
         self._wanted = wanted
+        self._text: tuple[str, ...] = ()
         self._opened: _Opened | None = _Opened(wanted)
         self.place = self._opened.place
         self._columns = self._opened.export.columns
@@ -52,6 +54,7 @@ class QueryInput:
     def batches(self) -> Iterator[pa.RecordBatch]:
         opened, self._opened = self._opened or _Opened(self._wanted), None
         with opened:
+            opened.cast(self._text)
             if opened.export.columns != self._columns:
                 raise WindlassError(
                     f"{self.place}: its columns have changed since it was described",
@@ -59,6 +62,15 @@ class QueryInput:
                     side="source",
                 )
             yield from opened.batches()
+
+    def as_text(self, names: Sequence[str]) -> QueryInput:
+        """The same input with the source's own text for values of these columns."""
+        made = copy(self)
+        made._text = tuple(names)
+        if made._opened:
+            made._opened.cast(made._text)
+        made._columns = with_text(self._columns, made._text)
+        return made
 
     def raw(self) -> RawCsv | None:
         return None
@@ -89,6 +101,10 @@ class _Opened:
     def __exit__(self, *fault: object) -> None:
         self._close()
 
+    def cast(self, names: Sequence[str]) -> None:
+        """Read these columns as text."""
+        self.export = replace(self.export, columns=with_text(self.export.columns, names))
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         with self._source.reading(self.export, TEXT_FILES, "load") as rows:
             yield from rows.batches()
@@ -100,6 +116,16 @@ class _Opened:
                 hint="read a query that casts these columns to text",
                 side="source",
             )
+
+
+def with_text(columns: Sequence[Column], names: Sequence[str]) -> tuple[Column, ...]:
+    """As an export has columns that it hashes."""
+    return tuple(
+        Column(one.name, one.type, Kind.TEXT, not_null=one.not_null, is_cast=True)
+        if one.name in names
+        else one
+        for one in columns
+    )
 
 
 def _described(source: Source, wanted: QueryFrom) -> Export:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from windlass.loading.kinds import cannot_hold
+from windlass.model.export import Kind
 from windlass.model.load import Assigned, Field, Mask, Table, TableColumn
 from windlass.model.report import Problem
 from windlass.model.wording import word
@@ -32,7 +33,9 @@ class Fitted:
 
 
 Types = Mapping[str, str]
-"""The target's type for fields that a column is created for."""
+"""The target's type for fields that a column is created for, and for `HASHES`."""
+HASHES = ""
+HASH_CHARACTERS = 64
 
 
 def fit(
@@ -114,7 +117,7 @@ class _Fitting:
             yield from self._computed(name, rule)
 
     def _given(self, one: Field, name: str, *, compared: bool = True) -> Iterator[Assigned]:
-        column = self._column(name, one)
+        column = self._column(name, one, one.name)
         if column is None:
             return
         if one.column and (why := cannot_hold(column, one.column)):
@@ -132,7 +135,8 @@ class _Fitting:
                           _near(source, self.names))  # fmt: skip
             return
         found = next((one for one in self.fields if one.name == source), None)
-        column = self._column(name, found if not rule.sql else None)
+        typed = HASHES if rule.mask is Mask.HASH else source
+        column = self._column(name, found if not rule.sql else None, typed)
         if column is None:
             return
         if rule.sql or "value" in rule.model_fields_set:
@@ -141,10 +145,17 @@ class _Fitting:
         elif rule.mask is Mask.NULL:
             yield Assigned(name, column.type, mask=Mask.NULL, compared=rule.compare)
         else:
+            if rule.mask is Mask.HASH and not _holds_hashes(column):
+                self.complain(
+                    f"column {name} is {column.type}, and a hash is a text of {HASH_CHARACTERS}"
+                    " characters",
+                    "mask it with null, or hash into a column that is text",
+                )
             yield Assigned(name, column.type, field=source, mask=rule.mask, compared=rule.compare)
 
-    def _column(self, name: str, one: Field | None) -> TableColumn | None:
-        """The table's column; one that is added, if the table lacks it and may get it."""
+    def _column(self, name: str, one: Field | None, typed: str) -> TableColumn | None:
+        """The table's column; one that is added, with the type for `typed`, if the table lacks it
+        and may get it."""
         if (column := self.table.column(name)) is not None:
             if column.generated:
                 self.complain(
@@ -159,7 +170,7 @@ class _Fitting:
         if _twin(name, self.table) and not self.creates:
             self._lacks(name, one)
             return None
-        type_ = self.spec.types.get(name) or (self.types.get(one.name, "") if one else "")
+        type_ = self.spec.types.get(name) or (self.types.get(typed, "") if one else "")
         if not type_:
             self.meant.append(name)
             self.complain(
@@ -215,6 +226,12 @@ class _Fitting:
                     f"{word('types')} names {name}, which is no column of the table or the input",
                     _near(name, known),
                 )
+
+
+def _holds_hashes(column: TableColumn) -> bool:
+    """A type that is none of ours may: the target decides."""
+    is_long = not column.longest or column.longest >= HASH_CHARACTERS
+    return column.kind is None or (column.kind is Kind.TEXT and is_long)
 
 
 def literal(value: object) -> str:

@@ -105,7 +105,7 @@ def _described(plan: LoadPlan, *, brief: bool) -> Iterator[str]:
     if load.bad.most:
         yield f"up to {plural(load.bad.most, 'bad record')} are put aside"
     if not brief:
-        yield from (_column(one) for one in load.assigned)
+        yield from (_column(one) for one in fitted.assigned)
 
 
 def _column(one: Assigned) -> str:

@@ -53,6 +53,7 @@ class LoadPlan:
     loaded_by: str = ""  # the run that has loaded the same, if nothing is to be done
     allows_empty: bool = False
     identities: tuple[Identity, ...] = ()  # of its inputs
+    hash_key: str = ""  # identifies the key that values are hashed with
     is_unread: bool = False  # its inputs are unchanged, as their servers say
     may_drift: bool = False  # fields that the last load had may be gone
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from windlass.engines.base import OURS, Facts
+from windlass.model import hashing
 from windlass.model.export import (
     NUMBERS,
     STAMPS,
@@ -35,8 +36,6 @@ from windlass.planning.patterns import is_matched_last, matches, matches_column
 from windlass.spec.choices import Format, PartitionUnit, Unmatched
 from windlass.spec.export import ExportSpec, RelationSpec
 
-HASH_KEY = "WINDLASS_HASH_KEY"  # of the environment: the key to hash with
-LEAST_KEY = 16  # characters of it
 NO_KEY = "none"  # in place of its id
 _SHOWN = 5  # names of what there is
 _SPELLING = "check the spelling; `unmatched: ignore` lets such patterns pass"
@@ -312,7 +311,7 @@ def _column_faults(read: Sequence[Column], described: Sequence[Column]) -> Itera
 
 def _hash_faults(columns: Sequence[Column]) -> Iterator[str]:
     if any(column.hash == NO_KEY for column in columns):
-        yield f"hash: {HASH_KEY} is not set, or has less than {LEAST_KEY} characters"
+        yield f"hash: {hashing.NO_KEY}"
 
 
 def _rename_faults(one: RelationSpec, columns: Sequence[Column]) -> list[str]:

@@ -237,7 +237,7 @@ class ColumnSpec(BaseModel):
     value: bool | int | float | str | None = None
     """The same value for every row."""
     mask: Mask | None = None
-    """`hash`: an HMAC with the key in $WINDLASS_HASH_KEY; `null`: no value."""
+    """`hash`: an HMAC with the key in $WINDLASS_HASH_KEY, as exports write it; `null`: no value."""
     compare: bool = True
     """False: a row does not differ by this column alone; it is set in new and in changed rows."""
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
+
+from windlass.model.hashing import HASH_KEY, LEAST_KEY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +45,12 @@ class Hasher:
             values = [_in_one_form(text) for text in values]
         hashes = [self.text(text) for text in values]
         return pa.array(hashes, pa.string()).take(encoded.indices)
+
+
+def hasher_of_environment() -> Hasher | None:
+    """None without a key."""
+    key = os.environ.get(HASH_KEY, "")
+    return Hasher(key) if len(key) >= LEAST_KEY else None
 
 
 def _in_one_form(number: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from windlass.engines.base import Facts
+from windlass.engines.base import TEXT_FILES, Facts
 from windlass.model.export import Column, Kind
 from windlass.transfer.shape import constant
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, in days since 1970
 _DAY = 86_400_000_000  # microseconds
+_PADDED = ("character(", "bpchar")  # their blanks at the end do not count
 
 
 def csv_lines(
@@ -52,6 +53,18 @@ def with_constants(
         yield b"%b,%b" % (bytes(line).removesuffix(b"\n"), end)
 
 
+def plain_texts(array: Any, column: Column) -> Any:
+    """PostgreSQL's text for the values of a column that is no list, as a cast to text gives it."""
+    import pyarrow as pa
+
+    if isinstance(array, pa.ExtensionArray) and column.kind is not Kind.UUID:
+        array = array.storage
+    if column.kind in (Kind.TEXT, Kind.JSON):
+        texts = array.cast(pa.string())
+        return _without_padding(texts) if column.type.startswith(_PADDED) else texts
+    return _writer(column, TEXT_FILES)(array)
+
+
 Writer = Callable[[Any], Any]
 
 
@@ -79,6 +92,12 @@ def _writer(column: Column, target: Facts) -> Writer:
         case Kind.INSTANT:
             return lambda array: _stamps(array, "+00")
     return _cast
+
+
+def _without_padding(texts: Any) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.utf8_rtrim(texts, " ")
 
 
 def _cast(array: Any) -> Any:

@@ -34,7 +34,7 @@ from windlass.engines.embedded.shape import all_columns, lasting_key, only_adds
 from windlass.engines.embedded.surveying import survey
 from windlass.engines.embedded.undoing import Made
 from windlass.engines.embedded.working import being_worked_on, is_worked_on
-from windlass.engines.landing import APPLIED, STAGED, Input, staged_item
+from windlass.engines.landing import APPLIED, STAGED, Input, check_hidden, staged_item
 from windlass.engines.statements import statement
 from windlass.errors import CannotResume, Refused
 from windlass.model.load import Counts, Finding, Load, LoadRun, Staged, Table
@@ -121,6 +121,7 @@ class FileLanding:
     # the work
 
     def stage(self, run: str, load: Load, number: int, source: Input) -> Staged:
+        check_hidden(load)
         applied = self._note(run, APPLIED, load.name)
         noted = self._note(run, STAGED, staged_item(load.name, number))
         if applied is not None and noted is not None:  # and what was staged may be gone

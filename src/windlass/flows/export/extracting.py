@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 from windlass.engines.base import Rows
 from windlass.errors import WindlassError
 from windlass.flows.export.context import Exporting
-from windlass.flows.export.preparing import hasher_of_environment
 from windlass.model.export import Export, File, Losses, Manifest, loss_messages
+from windlass.model.hashing import HASH_KEY
 from windlass.planning.chunks import slices
-from windlass.planning.exports import HASH_KEY
 from windlass.planning.load_columns import stamped
 from windlass.spec.choices import Compression, Format, LoadColumn
 from windlass.transfer.files import Layout, ahead, write_csv, write_parquet
-from windlass.transfer.hashing import Hasher
+from windlass.transfer.hashing import Hasher, hasher_of_environment
 from windlass.transfer.partitions import write_partitions
 from windlass.transfer.shape import Shaper
 from windlass.transfer.text import csv_lines, with_constants

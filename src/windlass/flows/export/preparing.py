@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,7 +21,7 @@ from windlass.planning import exports as plan
 from windlass.planning.nesting import nested_notice
 from windlass.spec.choices import Format
 from windlass.spec.export import ExportSpec
-from windlass.transfer.hashing import Hasher
+from windlass.transfer.hashing import hasher_of_environment
 
 NEW_SNAPSHOT = "what it has not read yet is read in a new snapshot"
 
@@ -95,12 +94,6 @@ def _changes(survey: Survey) -> Iterator[str]:
 
 def _left_out(name: str, problem: Problem) -> Problem:
     return Problem(name, f"is not exported: {problem.object}: {problem.message}", problem.hint)
-
-
-def hasher_of_environment() -> Hasher | None:
-    """None without a key."""
-    key = os.environ.get(plan.HASH_KEY, "")
-    return Hasher(key) if len(key) >= plan.LEAST_KEY else None
 
 
 def hold(source: Source, overlaps: Sequence[float | None]) -> Snapshot:

@@ -19,6 +19,8 @@ from windlass.flows.load.reporting import counts_of, noted, relations_of
 from windlass.flows.load.runs import (
     drift_of,
     has_config,
+    has_key,
+    is_as_kept,
     loaded_by,
     loads_of,
     new_run,
@@ -29,6 +31,7 @@ from windlass.flows.load.unchanged import Known
 from windlass.loading.made import LoadPlan
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.flow import Handover, Result
+from windlass.model.hashing import HASH_KEY
 from windlass.model.load import Counts
 from windlass.model.outcome import (
     A_COMMAND,
@@ -152,7 +155,8 @@ class Loading(Reporting):
         sweep(self.target.place, {self.run, *(one.run for one in runs if one.state in UNFINISHED)})
         self._fetched = self._stack.enter_context(self._fetching())
         earlier = [] if self.spec.again else [one for one in runs if one.run != self.run]
-        prepared = prepare(self.spec, self.target, self._fetched, Known(tuple(earlier)))
+        known = Known(tuple(earlier), self._others(runs))
+        prepared = prepare(self.spec, self.target, self._fetched, known)
         if found and not self._is_unchanged(found, prepared.plans):
             earlier = [self.target.read(found.run) or found, *earlier]  # what it has applied stays
             self.run = new_run_id()
@@ -183,12 +187,18 @@ class Loading(Reporting):
     @staticmethod
     def _is_unchanged(found: LoadRun, plans: Sequence[LoadPlan]) -> bool:
         """Whether every input is what it was when the run began."""
-        marks = {one.name: one.mark for one in plans}
-        return all(marks.get(name) == one["mark"] for name, one in loads_of(found).items())
+        by_name = {one.name: one for one in plans}
+        return all(
+            name in by_name and is_as_kept(by_name[name], kept)
+            for name, kept in loads_of(found).items()
+        )
+
+    def _others(self, runs: Sequence[LoadRun]) -> tuple[LoadRun, ...]:
+        return tuple(one for one in runs if one.run != self.run)
 
     def _supersede(self, found: LoadRun) -> None:
         """End a run whose inputs have changed since it began."""
-        message = f"inputs have changed since: run {self.run} loads them"
+        message = f"inputs, or the key to hash with, have changed since: run {self.run} loads them"
         self.emit(Noticed(f"run {found.run} stopped, and its {message}"))
         for plan in self.prepared.plans:
             self.target.clean_up(found.run, plan.load)
@@ -311,8 +321,12 @@ class Loading(Reporting):
             self.results[step].update(results)
         self._fetched = self._stack.enter_context(self._fetching())
         self._fetched.is_kept = True
-        prepared = prepare(self.spec, self.target, self._fetched)
+        known = Known(past=self._others(self.target.runs()))
+        prepared = prepare(self.spec, self.target, self._fetched, known)
         for one in prepared.plans:
+            if not has_key(one.hash_key, kept[one.name]):
+                message = f"{one.name}: {HASH_KEY} is not what it was when run {self.run} began"
+                raise CannotResume(message, hint="give every process of a run the same key")
             if kept[one.name]["mark"] != one.mark and not self.is_applied(one.name):
                 message = f"{one.name}: its input has changed since run {self.run} began"
                 raise CannotResume(message, hint="clear all tasks, or begin a new run")

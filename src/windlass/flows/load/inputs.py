@@ -30,14 +30,15 @@ from windlass.spec.load import OneLoad
 
 
 def opened_of(
-    one: OneLoad, table: Table, target: Landing, fetched: Fetched
+    one: OneLoad, table: Table, target: Landing, fetched: Fetched, *, whole: bool = False
 ) -> tuple[Sequence[Input], Opened]:
-    """The inputs of a load, and what is known of them. What cannot be opened is a problem."""
+    """The inputs of a load, and what is known of them. What cannot be opened is a problem. `whole`:
+    all rows are read, whatever the watermark of the last load is."""
     inputs: list[Input] = []
     problems: list[Problem] = []
     for given in sources_of(one, table):
         try:
-            inputs += _opened(one, given, table, target, fetched)
+            inputs += _opened(one, given, table, target, fetched, whole)
         except (Refused, BadSpec, BadRecord, WindlassError) as error:
             if error.retryable:
                 raise
@@ -55,7 +56,7 @@ def opened_of(
 
 
 def _opened(
-    one: OneLoad, given: From, table: Table, target: Landing, fetched: Fetched
+    one: OneLoad, given: From, table: Table, target: Landing, fetched: Fetched, whole: bool
 ) -> Sequence[Input]:
     folder = fetched.made() if is_remote(given) else None
     found = open_inputs(given, folder, is_stopped=fetched.is_stopped)
@@ -69,7 +70,7 @@ def _opened(
         raise Refused([Problem(one.into, str(error), error.hint)]) from error
     places = tuple(it.place for it in found)
     load = Load(table, words_of(one), (), (), watermark=one.since, inputs=places)
-    last = target.watermark(load)
+    last = "" if whole else target.watermark(load)
     if not last:
         return found
     return open_inputs(from_watermark(given, one.since, last, one.overlap_seconds, order))

@@ -30,9 +30,14 @@ def lineage_of(run: Loading, outcome: Outcome) -> Sequence[Arrived]:
 def _arrived(plan: LoadPlan, relation: RelationOutcome, target: Dataset) -> Arrived:
     sources = tuple(one for place in plan.load.inputs if (one := _source(place)))
     alone = len(sources) == 1
-    columns = tuple(_column(one, has_origin=alone) for one in plan.load.assigned)
-    fields = tuple((one.name, one.column.type if one.column else "text")
-                   for one in plan.load.fields) if alone else ()  # fmt: skip
+    beside = {one.field for one in plan.load.assigned}  # hashes
+    beside -= {one.field for one in plan.fitted.assigned}
+    columns = tuple(_column(one, has_origin=alone) for one in plan.fitted.assigned)
+    fields = tuple(
+        (one.name, one.column.type if one.column else "text")
+        for one in plan.load.fields
+        if alone and one.name not in beside
+    )
     return Arrived(sources, target, columns, fields, relation.rows, relation.bytes)
 
 

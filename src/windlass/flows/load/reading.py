@@ -11,12 +11,16 @@ from windlass.engines.aside import Aside, setting_aside
 from windlass.engines.landing import Input, Landing
 from windlass.errors import Refused
 from windlass.flows.load.fetched import Fetched
+from windlass.flows.load.hashed import with_hashes
 from windlass.flows.load.inputs import opened_of
 from windlass.flows.load.unchanged import Known
-from windlass.loading.created import types_for
+from windlass.loading.columns import HASHES
+from windlass.loading.created import TYPES, types_for
 from windlass.loading.made import LoadPlan, make
 from windlass.loading.words import words_of
-from windlass.model.load import Field, Load, Table
+from windlass.model.export import Kind
+from windlass.model.hashing import HASH_KEY
+from windlass.model.load import Field, Load, Mask, Table
 from windlass.model.relation import Name
 from windlass.model.report import Problem
 from windlass.spec.choices import LoadSchema
@@ -72,7 +76,8 @@ def _prepared(
     known = table or Table(name, ())
     if table and (unchanged := before.unchanged(one, table, target, fetched)):
         return unchanged, ()
-    inputs, opened = opened_of(one, known, target, fetched)
+    other = before.hashed_otherwise(one, str(name), target)
+    inputs, opened = opened_of(one, known, target, fetched, whole=bool(other))
     if inputs and not opened.problems:
         try:
             one, inputs = one.fitted(inputs)
@@ -85,7 +90,29 @@ def _prepared(
         engine = target.facts.engine
         read = [setting_aside(it, Aside(one.max_bad)) for it in inputs]
         types = types_for(one, opened.fields, table, engine, partial(_counted, read))
-    return make(one, name, table, opened, types, target.place), inputs
+        types[HASHES] = TYPES[engine][Kind.TEXT]
+    plan = make(one, name, table, opened, types, target.place)
+    if other:
+        plan = _hashed_anew(plan, other)
+    return with_hashes(plan, inputs)
+
+
+def _hashed_anew(plan: LoadPlan, run: str) -> LoadPlan:
+    """A plan for a table whose last load, `run`, had another key."""
+    masked = [one.column for one in plan.load.assigned if one.mask is Mask.HASH]
+    found = [one for one in masked if one in plan.load.words.key]
+    if found:
+        message = (
+            f"column {found[0]} is in the key, and run {run} has loaded the table without the key"
+            f" that is in {HASH_KEY} now: its rows would not be found"
+        )
+        hint = f"give {HASH_KEY} the value that it had, or undo that run first"
+        return replace(plan, problems=(*plan.problems, Problem(plan.name, message, hint)))
+    if not plan.load.watermark:
+        return plan
+    text = f"all rows are read, and not only those from the watermark on: run {run} had not"
+    notice = f"{plan.name}: {text} the key that is in {HASH_KEY} now"
+    return replace(plan, notices=(*plan.notices, notice))
 
 
 def _counted(inputs: Sequence[Input]) -> Sequence[Field]:

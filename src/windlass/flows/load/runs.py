@@ -48,6 +48,7 @@ def journalled_plan(plans: Iterable[LoadPlan]) -> dict[str, Any]:
                 "bytes": one.size_bytes,
                 "loaded_by": one.loaded_by,
                 "identities": [asdict(it) for it in one.identities],
+                "hash_key": one.hash_key,
             }
             for one in plans
         }
@@ -66,7 +67,32 @@ def loaded_by(plan: LoadPlan, runs: Iterable[LoadRun], target: Landing) -> str:
     if not plan.mark:
         return ""
     run = applied_by(plan.name, plan.config, runs, target)
-    return run.run if run and loads_of(run)[plan.name]["mark"] == plan.mark else ""
+    return run.run if run and is_as_kept(plan, loads_of(run)[plan.name]) else ""
+
+
+def is_as_kept(plan: LoadPlan, kept: Mapping[str, Any]) -> bool:
+    """Whether a load has the inputs that a run has kept of it, hashed with the same key."""
+    return bool(kept["mark"] == plan.mark and has_key(plan.hash_key, kept))
+
+
+def has_key(id_: str, kept: Mapping[str, Any]) -> bool:
+    """Whether a run has hashed with the key that `id_` identifies. What was hashed by versions
+    that kept no key has had none."""
+    return bool(kept.get("hash_key", "") == id_)
+
+
+def hashed_otherwise(name: str, id_: str, runs: Iterable[LoadRun], target: Landing) -> str:
+    """The run that has loaded a table last, if the key was not the one that `id_` identifies; empty
+    if it was, or nothing is hashed. `runs` are the newest first."""
+    if not id_:
+        return ""
+    for run in runs:
+        kept = loads_of(run).get(name)
+        if kept is None or kept["loaded_by"] or run.state is State.ROLLED_BACK:
+            continue
+        if _is_applied(run, name, target):
+            return "" if has_key(id_, kept) else run.run
+    return ""
 
 
 def applied_by(name: str, config: str, runs: Iterable[LoadRun], target: Landing) -> LoadRun | None:

@@ -13,8 +13,9 @@ from typing import Any
 from windlass.engines.inputs import WEB, is_known_to_server
 from windlass.engines.landing import Landing, LoadRun
 from windlass.flows.load.fetched import Fetched
+from windlass.flows.load.hashed import key_id
 from windlass.flows.load.inputs import sources_of
-from windlass.flows.load.runs import applied_by, loads_of
+from windlass.flows.load.runs import applied_by, has_key, hashed_otherwise, loads_of
 from windlass.loading.made import LoadPlan
 from windlass.loading.words import words_of
 from windlass.model.digest import digest
@@ -28,6 +29,11 @@ class Known:
     """What earlier runs into a target have loaded, the newest first."""
 
     runs: tuple[LoadRun, ...] = ()
+    past: tuple[LoadRun, ...] = ()  # as well those whose work is to be done again
+
+    def hashed_otherwise(self, one: OneLoad, name: str, target: Landing) -> str:
+        """The run that has loaded the table last, if it was with another key to hash with."""
+        return hashed_otherwise(name, key_id(one), self.past, target)
 
     def unchanged(
         self, one: OneLoad, table: Table, target: Landing, fetched: Fetched
@@ -38,7 +44,7 @@ class Known:
         config = digest(config_of(one))
         kept = self._kept(str(table.name), config, target)
         identities = [Identity(**it) for it in kept.get("identities", ())]
-        if not locations or len(locations) != len(identities):
+        if not locations or len(locations) != len(identities) or not has_key(key_id(one), kept):
             return None
         if not all(it.etag and not it.etag.startswith("W/") for it in identities):
             return None
@@ -50,7 +56,7 @@ class Known:
         load = Load(table, words_of(one), fields, (), inputs=tuple(kept["inputs"]))
         return LoadPlan(
             load, config, kept["mark"], size_bytes=kept["bytes"], identities=tuple(identities),
-            may_drift=True, is_unread=True,
+            may_drift=True, is_unread=True, hash_key=key_id(one),
         )  # fmt: skip
 
     def _kept(self, name: str, config: str, target: Landing) -> Mapping[str, Any]:

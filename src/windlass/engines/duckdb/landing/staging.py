@@ -227,9 +227,6 @@ class Filling:
             null = sql.SQL("cast(null as {})").format(verbatim(wanted.type))
             return _needed(Converted(null, sql.SQL("null")), null, wanted)
         given = names("s", one.field)
-        if one.mask is Mask.HASH:
-            hashed = sql.SQL("sha256(cast({} as varchar))").format(given)
-            return _converted(hashed, _TEXT, wanted)
         return _converted(given, types[one.field], wanted)
 
     def _faulty(self) -> list[tuple[str, str]]:

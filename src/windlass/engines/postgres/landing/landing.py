@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from windlass.engines.base import Facts
-from windlass.engines.landing import Input
+from windlass.engines.landing import Input, check_hidden
 from windlass.engines.postgres.facts import FACTS
 from windlass.engines.postgres.landing import applied_runs, leaving
 from windlass.engines.postgres.landing.books import Books, Journal
@@ -108,6 +108,7 @@ class PostgresLanding:
     # the work
 
     def stage(self, run: str, load: Load, number: int, source: Input) -> Staged:
+        check_hidden(load)
         with self._working(run, load, f"staging {source.place}") as work:
             return work.stage(number, source)
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from windlass.engines.postgres.landing import names
 from windlass.engines.postgres.landing.bad import SHOWN, halved, reason_of, records_of
 from windlass.engines.postgres.landing.columns import Column, listed, named
-from windlass.engines.postgres.landing.staged_columns import Staging, hashed, kept_in
+from windlass.engines.postgres.landing.staged_columns import Staging, kept_in
 from windlass.engines.postgres.session import Connection
 from windlass.errors import BadRecord
 from windlass.model.load import Assigned, BadValue, Load, Mask
@@ -72,7 +72,7 @@ def is_computed(load: Load, staging: Staging) -> bool:
         if one.field and one.mask is None
     }
     has_several_types = len({name for name, _ in types}) < len(types)
-    is_made = any(one.sql or one.mask is Mask.HASH for one in load.assigned)
+    is_made = any(one.sql for one in load.assigned)
     return has_several_types or is_made or load.words.duplicates is Duplicates.LAST
 
 
@@ -209,8 +209,6 @@ def _computed(one: Assigned, column: Column) -> sql.Composable:
     if one.mask is Mask.NULL or not one.field:
         return sql.SQL("null::{}").format(column.cast)
     value = sql.Identifier("staged", one.field)
-    if one.mask is Mask.HASH:
-        return hashed(value)
     return sql.SQL("{}::{}").format(value, sql.SQL(kept_in(column, is_text=False)[0]))
 
 

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from windlass.engines.postgres.landing.columns import Column
 from windlass.model.export import Kind
-from windlass.model.load import Field, Load, Mask
+from windlass.model.load import Field, Load
 
 _OF_KINDS = {
     Kind.BOOLEAN: "boolean", Kind.INT16: "smallint", Kind.INT32: "integer", Kind.INT64: "bigint",
@@ -94,9 +94,8 @@ def _staged(
     name = f"f{at}"
     direct = [one for one in load.assigned if one.field == of.name and not one.sql]
     columns = [given[one.column] for one in direct if one.mask is None]
-    is_hashed = any(one.mask is Mask.HASH for one in direct)
     types = {one.type for one in columns}
-    if is_hashed or len(types) > 1:
+    if len(types) > 1:
         return StagedColumn(of.name, name, "text", checks=_absent(columns))
     if columns:
         return _as_column(of, name, columns[0], _absent(columns))
@@ -208,14 +207,6 @@ def ordered_mark(load: Load, staging: Staging) -> sql.Composable:
     if own is not None and own.kind in _OF_KINDS and not own.is_list and own.kind is not Kind.TEXT:
         return sql.SQL("{}::text::{}").format(staged.value, sql.SQL(_OF_KINDS[own.kind]))
     return sql.SQL('{}::text collate "C"').format(staged.value)
-
-
-def hashed(value: sql.Composable) -> sql.Composed:
-    """What a mask makes of a value's text."""
-    return sql.SQL(
-        "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to({}::pg_catalog.text, 'UTF8')),"
-        " 'hex')"
-    ).format(value)
 
 
 @dataclass(frozen=True, slots=True)

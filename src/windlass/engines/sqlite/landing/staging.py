@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -233,8 +232,7 @@ class Filling:
 def _given(one: Assigned, fields: Fields, count: int) -> Values:
     if one.mask is Mask.NULL or not one.field:
         return [None] * count
-    values = fields[one.field]
-    return [_hashed(value) for value in values] if one.mask is Mask.HASH else values
+    return fields[one.field]
 
 
 def _converted(name: str, wanted: TableColumn, given: Values, faults: Faults) -> Values:
@@ -254,10 +252,3 @@ def _converted(name: str, wanted: TableColumn, given: Values, faults: Faults) ->
 
 def _shown(value: Any) -> str:
     return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
-
-
-def _hashed(value: Plain | None) -> str | None:
-    if value is None:
-        return None
-    data = value if isinstance(value, bytes) else str(value).encode()
-    return sha256(data).hexdigest()
