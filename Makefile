@@ -11,7 +11,7 @@ WITHOUT_OLD_NAME := $(BIN)/python -m pip uninstall --quiet --yes windlass 2>/dev
 # set in many images; without what is compiled being kept, every process compiles it all again
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo airflow airflow-celery airflow-stop test test-unit test-all test-django check \
+.PHONY: help demo demo-cutover airflow airflow-celery airflow-stop test test-unit test-all test-django check \
         format docs docs-serve release bench system-packages clean
 
 help: ## This list
@@ -19,6 +19,9 @@ help: ## This list
 
 demo: .venv/.for-demo ## Migrate a sample shop between two servers, and watch
 	@$(BIN)/windlass demo
+
+demo-cutover: .venv/.for-demo ## Move a ledger while clients write to it; forth, back and forth
+	@$(BIN)/windlass demo --cutover
 
 airflow: .venv/.for-airflow ## Bring up an Airflow with the DAGs and a sample shop to migrate
 	@$(BIN)/python -m demo.airflow start

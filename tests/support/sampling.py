@@ -339,6 +339,7 @@ SHARES = {
     "test_copied_sums": 4,
     "test_database_properties": 5,
     "test_demo": 2,
+    "test_demo_cutover": 1,
     "test_dependents": 5,
     "test_differences": 8,
     "test_disk_full": 1,

@@ -383,34 +383,26 @@ def cutover(voice: Voice, /, rehearse: bool, back: bool, yes: bool, **words: Any
 
 
 @windlass.command()
-@click.option(
-    "--scale",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Size of the sample; 1 is about 1.5 million rows.",
-)
-@click.option("--stop", is_flag=True, help="Stop the demo's servers and remove their folder.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the servers live. Default: windlass/demo in ~/.local/share or $XDG_DATA_HOME; for"
-    " root in /var/lib.",
-)
-@options.takes(*options.OUTPUT)
+@options.takes(*options.DEMO, *options.OUTPUT)
 @click.pass_obj
-def demo(voice: Voice, /, scale: float, stop: bool, folder: Path | None) -> int:
+def demo(voice: Voice, /, cutover: bool, scale: float, stop: bool, folder: Path | None) -> int:
     """Migrate a sample shop between two servers that it starts.
 
     Starts PostgreSQL 16 and 18, fills the first, migrates it to the second and verifies.
     The servers stay, to look at; --stop cleans up.
-    """
-    from windlass.cli import demo as show_piece
 
-    folder = folder or show_piece.default_folder()
-    if stop:
-        return show_piece.stop(voice, folder)
-    return show_piece.start(voice, folder, scale)
+    With --cutover, clients write all the time: it copies and follows, cuts over, back, and over
+    again, and checks that every write that was acknowledged is there exactly once. Nothing stays.
+    """
+    from windlass.cli import demo, demo_cutover
+
+    default, begin, end = (
+        (demo_cutover.default_folder, demo_cutover.start, demo_cutover.stop)
+        if cutover
+        else (demo.default_folder, demo.start, demo.stop)
+    )
+    folder = folder or default()
+    return end(voice, folder) if stop else begin(voice, folder, scale)
 
 
 @windlass.command()

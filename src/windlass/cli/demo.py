@@ -53,14 +53,14 @@ def default_folder() -> Path:
 
 def start(voice: Voice, folder: Path, scale: float) -> int:
     """Start or find both servers, fill the source if it is empty, migrate, and report."""
-    _check_wheel()
-    _claim(folder)
+    check_wheel()
+    claim_for(folder, MARK)
     report = None if voice.quiet else voice.aside
     both = servers.start_both(folder, report)
     if servers.filled_scale(both["source"]) != scale:
         servers.fill(both["source"], scale, report)
     source, target = both["source"].url(DATABASE), servers.emptied(both["target"])
-    _write_passwords(folder, both)
+    write_passwords(folder / "pgpass", both)
     voice.hide_passwords_of(source, target)
     spec = Spec(source=SecretStr(source), target=SecretStr(target))
     with watching(voice, "Reading both databases") as emit:
@@ -84,7 +84,7 @@ def stop(voice: Voice, folder: Path) -> int:
     return Exit.DONE
 
 
-def _check_wheel() -> None:
+def check_wheel() -> None:
     try:
         for version in SIDES.values():
             bin_directory(version)
@@ -92,11 +92,15 @@ def _check_wheel() -> None:
         raise Refused([Problem("demo", str(error), error.hint)]) from None
 
 
-def _claim(folder: Path) -> None:
-    """Mark the folder as ours, so that `stop` may clean it up."""
+def claim_for(folder: Path, mark: str) -> None:
+    """Mark the folder as ours, so that `stop` may clean it up.
+
+    Raises:
+        Refused: something else is in it, or it cannot be written to.
+    """
     hint = "give an empty or a new one with --folder"
     try:
-        mine = servers.claim(folder, MARK)
+        mine = servers.claim(folder, mark)
     except OSError as error:
         problem = f"cannot be written to: {error.strerror}"
         raise Refused([Problem(str(folder), problem, hint)]) from None
@@ -104,13 +108,12 @@ def _claim(folder: Path) -> None:
         raise Refused([Problem(str(folder), "is in use by something else", hint)])
 
 
-def _write_passwords(folder: Path, both: dict[str, EmbeddedServer]) -> None:
+def write_passwords(path: Path, both: dict[str, EmbeddedServer]) -> None:
     """Write a libpq password file, so that no command has to contain a password."""
     lines = []
     for server in both.values():
         words = conninfo.conninfo_to_dict(server.url())
         lines.append(f"{words['host']}:{words['port']}:*:{words['user']}:{words['password']}\n")
-    path = folder / "pgpass"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.writelines(lines)
@@ -120,7 +123,7 @@ def _write_passwords(folder: Path, both: dict[str, EmbeddedServer]) -> None:
 
 
 def _report(voice: Voice, outcome: Outcome, folder: Path, both: dict[str, EmbeddedServer]) -> None:
-    places = {side: _url(server) for side, server in both.items()}
+    places = {side: shown_url(server) for side, server in both.items()}
     if voice.json:
         demo: dict[str, object] = {"folder": str(folder), "password_file": str(folder / "pgpass")}
         voice.result_json({**show.outcome_json(outcome), "demo": {**demo, **places}})
@@ -137,7 +140,7 @@ def _report(voice: Voice, outcome: Outcome, folder: Path, both: dict[str, Embedd
 
 
 def _what_now(voice: Voice, folder: Path, both: dict[str, EmbeddedServer]) -> Iterator[str]:
-    source, target = _url(both["source"]), _url(both["target"])
+    source, target = shown_url(both["source"]), shown_url(both["target"])
     yield click.style("Look at both", bold=True)
     yield f"    export PGPASSFILE={shlex.quote(str(folder / 'pgpass'))}"
     for side, url in (("source", source), ("target", target)):
@@ -154,10 +157,10 @@ def _what_now(voice: Voice, folder: Path, both: dict[str, EmbeddedServer]) -> It
     yield f"    {windlass} demo --stop{where}"
 
 
-def _url(server: EmbeddedServer) -> str:
+def shown_url(server: EmbeddedServer, database: str = DATABASE) -> str:
     """The URL without its password, which is in the password file."""
-    words = conninfo.conninfo_to_dict(server.url(DATABASE))
-    return f"postgresql://{words['user']}@{words['host']}:{words['port']}/{DATABASE}"
+    words = conninfo.conninfo_to_dict(server.url(database))
+    return f"postgresql://{words['user']}@{words['host']}:{words['port']}/{database}"
 
 
 def _psql(version: Version) -> str:

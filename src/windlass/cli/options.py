@@ -144,6 +144,27 @@ ENDING = (
     click.option("-y", "--yes", is_flag=True, help="Do not ask."),
     *OUTPUT,
 )
+DEMO = (
+    click.option(
+        "--cutover",
+        is_flag=True,
+        help="Move a ledger without downtime instead, while clients write to it; and back.",
+    ),
+    click.option(
+        "--scale",
+        type=click.FloatRange(min=0, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="Size of the sample; 1 is about 1.5 million rows, or 100,000 of the ledger.",
+    ),
+    click.option("--stop", is_flag=True, help="Stop the demo's servers and remove their folder."),
+    click.option(
+        "--folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where the servers live. Default: windlass/demo in ~/.local/share or $XDG_DATA_HOME;"
+        " for root in /var/lib. With --cutover: demo-cutover.",
+    ),
+)
 
 
 def takes(*options: Option[Any]) -> Option[Any]:

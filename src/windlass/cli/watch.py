@@ -29,7 +29,7 @@ def watching(voice: Voice, doing: str) -> Iterator[Emit]:
         with _logging(voice, voice.aside):
             yield _heeding(voice, ignore)
         return
-    if _is_terminal():
+    if is_terminal():
         from windlass.progress.terminal import TerminalProgress
 
         with TerminalProgress(doing=doing) as bars, _logging(voice, bars.say):
@@ -66,7 +66,7 @@ def repeat(voice: Voice, shown: Callable[[], tuple[str, bool]]) -> None:
                 time.sleep(REPEAT_SECONDS)
 
 
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 

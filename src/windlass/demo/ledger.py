@@ -11,18 +11,23 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
+
+from windlass.model.units import several
 
 ACCOUNTS = 100
 OPENING_BALANCE = 1_000
 RETRY_SECONDS = 0.02  # after a refused attempt
 CONNECT_SECONDS = 2
+MOST_NAMED = 3
+LINE_WORDS = 3  # a line with fewer was cut off
 
 SCHEMA = """
 create schema ledger;
@@ -41,19 +46,46 @@ TOTAL = ACCOUNTS * OPENING_BALANCE
 Where = Callable[[], str]  # the database that applications use now
 
 
-def make_ledger(url: str) -> None:
+HISTORY = """
+insert into ledger.entry (client, number, debited, credited, amount)
+select 0, n, 1 + n %% %(accounts)s, 1 + (n + 1) %% %(accounts)s, 1 + n %% 7
+from generate_series(1, %(entries)s) n
+"""
+MOVED = sql.SQL("""
+select id, sum(amount) as amount
+from (select credited as id, amount from ledger.entry
+      union all
+      select debited, -amount from ledger.entry) as moves
+group by id
+""")
+BALANCES = sql.SQL("""
+update ledger.account a set balance = balance + moved.amount
+from ({moved}) as moved where moved.id = a.id
+""").format(moved=MOVED)
+WRONG = sql.SQL("""
+select count(*) from ledger.account a left join ({moved}) as moved on moved.id = a.id
+where a.balance <> %s + coalesce(moved.amount, 0)
+""").format(moved=MOVED)
+
+
+def make_ledger(url: str, history: int = 0) -> None:
+    """Make it, with so many entries that no client has written."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(SCHEMA)
         connection.execute(
             "insert into ledger.account select n, %s from generate_series(1, %s) n",
             (OPENING_BALANCE, ACCOUNTS),
         )
+        if history:
+            connection.execute(HISTORY, {"accounts": ACCOUNTS, "entries": history})
+            connection.execute(BALANCES)
+            connection.execute("analyze")
 
 
 @dataclass
 class Client:
-    """One writer. Its file has a line for each acknowledged entry: its number, and when that was by
-    the clock of this machine."""
+    """One writer. Its file has a line for each acknowledged entry: its number, when that was by the
+    clock of this machine, and the port of the server."""
 
     number: int
     where: Where
@@ -87,7 +119,7 @@ class Client:
                 self._written += 1
                 self.attempts += 1
                 self._transfer(connection, self._written, chosen)
-                write(f"{self._written} {time.monotonic():.6f}\n")
+                write(f"{self._written} {time.monotonic():.6f} {connection.info.port}\n")
                 if self.pause_seconds:
                     stop.wait(self.pause_seconds)
 
@@ -125,7 +157,7 @@ class Reader:
                     row = connection.execute("select sum(balance) from ledger.account").fetchone()
                     self.looks += 1
                     if row != (TOTAL,):
-                        self.wrong.append(f"a total of {row} instead of {TOTAL}")
+                        self.wrong.append(f"a total of {row and row[0]} was read, not {TOTAL}")
                     stop.wait(RETRY_SECONDS)
             stop.wait(RETRY_SECONDS)
 
@@ -197,33 +229,35 @@ def acknowledgements(folder: Path) -> dict[int, dict[int, float]]:
     found: dict[int, dict[int, float]] = {}
     for file in folder.glob("client-*"):
         lines = (line.split() for line in file.read_text().splitlines())
-        numbers = {int(words[0]): float(words[1]) for words in lines if len(words) == 2}
+        numbers = {int(words[0]): float(words[1]) for words in lines if len(words) == LINE_WORDS}
         found[int(file.name.removeprefix("client-"))] = numbers
     return found
 
 
 def faults(url: str, folder: Path) -> list[str]:
     """What is wrong with the ledger of a database, by what clients wrote down; empty: nothing."""
+    given = {(one, n) for one, numbers in acknowledgements(folder).items() for n in numbers}
     with psycopg.connect(url) as connection:
         entries = Counter(
             (int(client), int(number))
-            for client, number in connection.execute("select client, number from ledger.entry")
+            for client, number in connection.execute(
+                "select client, number from ledger.entry where client > 0"
+            )
         )
         total = connection.execute("select sum(balance) from ledger.account").fetchone()
-        wrong = connection.execute(
-            "select count(*) from ledger.account a where balance <> %s"
-            " + coalesce((select sum(amount) from ledger.entry where credited = a.id), 0)"
-            " - coalesce((select sum(amount) from ledger.entry where debited = a.id), 0)",
-            (OPENING_BALANCE,),
-        ).fetchone()
+        wrong = connection.execute(WRONG, (OPENING_BALANCE,)).fetchone()
     found = []
-    given = {(one, n) for one, numbers in acknowledgements(folder).items() for n in numbers}
     if lost := sorted(given - set(entries)):
-        found.append(f"{len(lost)} acknowledged entries are lost, such as {lost[:3]}")
+        found.append(f"acknowledged, and missing: {_entries(lost)}")
     if doubled := [one for one, count in entries.items() if count > 1]:
-        found.append(f"{len(doubled)} entries are there twice, such as {doubled[:3]}")
+        found.append(f"there more than once: {_entries(doubled)}")
     if total != (TOTAL,):
-        found.append(f"the total is {total}, not {TOTAL}")
+        found.append(f"the total is {total and total[0]}, not {TOTAL}")
     if wrong != (0,):
-        found.append(f"{wrong} accounts are not what their entries make them")
+        found.append(f"accounts that are not what their entries make them: {wrong and wrong[0]}")
     return found
+
+
+def _entries(found: Sequence[tuple[int, int]]) -> str:
+    names = [f"number {number} of client {client}" for client, number in found]
+    return several(names, MOST_NAMED)

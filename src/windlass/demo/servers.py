@@ -44,12 +44,14 @@ def claim(folder: Path, mark: str) -> bool:
     return True
 
 
-def start_both(folder: Path, report: Report | None) -> dict[str, EmbeddedServer]:
+def start_both(
+    folder: Path, report: Report | None, settings: Mapping[str, str] = _SETTINGS
+) -> dict[str, EmbeddedServer]:
     """Start both; returns them by side. Their contents are not changed."""
     servers = {}
     for side, version in SIDES.items():
         with doing(report, f"starting PostgreSQL {version}") as done:
-            servers[side] = server_in(folder / side, version, _SETTINGS)
+            servers[side] = server_in(folder / side, version, settings)
             servers[side].start()
             port = servers[side].port
             done.append(f"PostgreSQL {version}, the {side}, runs on 127.0.0.1:{port}")

@@ -136,10 +136,10 @@ class Screen:
         now = self._clock()
         tally = self.tally
         if not tally.planned and all(step.items < 2 for step in tally.steps.values()):
-            return [_clip(_waiting(self.doing, tally, now), width)]
+            return [clipped(_waiting(self.doing, tally, now), width)]
         if self.followed and tally.planned:
             rows = [_title(tally.planned, width), *_following(self.followed)]
-            return [_clip(row, width) for row in rows]
+            return [clipped(row, width) for row in rows]
         self.lines.update(list(tally.flights.values()), most, now)
         rows = [
             _title(tally.planned, width) if tally.planned else Text(self.doing, style="bold"),
@@ -153,7 +153,7 @@ class Screen:
             rows += [self._row(line, width, now) for line in self.lines.lines]
         if self.lines.more:
             rows.append(Text(f"  and {self.lines.more} more", style="dim"))
-        return [_clip(row, width) for row in rows]
+        return [clipped(row, width) for row in rows]
 
     def _row(self, line: Line, width: int, now: float) -> Text:
         tally = self.tally
@@ -380,7 +380,7 @@ def _safe(row: Text) -> Text:
     return row
 
 
-def _clip(row: Text, width: int) -> Text:
+def clipped(row: Text, width: int) -> Text:
     row = _safe(row)
     row.no_wrap = True
     row.truncate(width, overflow="ellipsis")
