@@ -92,6 +92,11 @@ SAMPLED = {
         "test_counts_are_those_of_the_copy": 1,
         "test_content_that_was_not_noted_is_compared_with_the_source_as_it_is_and_says_so": 1,
     },
+    "test_cutover": {
+        "test_killed_at_any_mark_nothing_is_lost": 1,
+        "test_forth_and_back_and_forth_again_under_writers": 1,
+        "test_other_fences": 1,
+    },
     "test_dependents": {
         "test_a_foreign_key_of_another_table_refers_to_the_new_one_and_is_validated": 1,
         "test_views_read_the_new_table_with_all_that_belongs_to_them": 1,
@@ -337,6 +342,8 @@ SHARES = {
     "test_connecting": 6,
     "test_connection_parameters": 12,
     "test_copied_sums": 4,
+    "test_cutover": 4,
+    "test_cutover_fence": 10,
     "test_database_properties": 5,
     "test_demo": 2,
     "test_demo_cutover": 1,

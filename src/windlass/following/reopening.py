@@ -98,6 +98,8 @@ def reopen(
         return None
     phase, detail = found
     left = _Left(run, target, source, notice, pool)
+    if phase in {way.freezes for way in WAYS} or detail.get(OPENING) is not None:
+        write_regardless(target)
     for way in WAYS:
         if phase is way.freezes:
             left.take_back(way, detail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from windlass.engines.postgres.fencing import write_regardless
 from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.snapshot import SnapshotHolder
 from windlass.flows.holding import parse_sides
@@ -23,6 +24,11 @@ class FollowHold(Hold):
         super().__init__(*parse_sides(spec), holder=holder)
         self.stopping = threading.Event()
         self.phase = Phase.COPYING  # when this process took the run up
+
+    def _connect_target(self) -> None:
+        """It writes its journal even while the target is closed to others, after a flip back."""
+        super()._connect_target()
+        write_regardless(self.control)
 
     def cancel(self) -> None:
         """Also end what waits for changes."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.fencing import write_regardless
 from windlass.engines.postgres.lock import end_sessions
 from windlass.engines.postgres.session import Connection, Role
 from windlass.errors import AlreadyFinished, Interrupted, RunLost
@@ -69,6 +70,7 @@ def _journal_session(run: Following) -> Iterator[Connection]:
         session = run.hold.target.connect(Role.TARGET, f"windlass {run.plan.run} follow")
         stack.callback(session.close)
         with explaining("reading the journal", side="target"):
+            write_regardless(session)
             listen(session, run.plan.run)
             yield session
 

@@ -58,9 +58,13 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
 
 _NEXT = {
     Phase.COPYING: (f"windlass migrate {word('follow')}", "windlass abandon"),
-    Phase.FOLLOWING: ("windlass cutover", "windlass abandon"),
+    Phase.FOLLOWING: (
+        f"windlass cutover {word('rehearse')}",
+        "windlass cutover",
+        "windlass abandon",
+    ),
     Phase.FREEZING: (f"windlass status {word('watch')}",),
-    Phase.SWITCHED: ("windlass finish",),
+    Phase.SWITCHED: (f"windlass cutover {word('back')}", "windlass finish"),
     Phase.FREEZING_BACK: (f"windlass status {word('watch')}",),
     Phase.FINISHED: (),
     Phase.ABANDONED: ("windlass rollback",),
