@@ -95,7 +95,6 @@ SAMPLED = {
     "test_cutover": {
         "test_killed_at_any_mark_nothing_is_lost": 1,
         "test_forth_and_back_and_forth_again_under_writers": 1,
-        "test_other_fences": 1,
     },
     "test_dependents": {
         "test_a_foreign_key_of_another_table_refers_to_the_new_one_and_is_validated": 1,
@@ -343,7 +342,6 @@ SHARES = {
     "test_connection_parameters": 12,
     "test_copied_sums": 4,
     "test_cutover": 4,
-    "test_cutover_fence": 10,
     "test_database_properties": 5,
     "test_demo": 2,
     "test_demo_cutover": 1,
