@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from windlass.errors import BadSpec, Refused, WindlassError
+from windlass.flows.follow.outline import VERIFY_FOLLOW
 from windlass.flows.registry import PAST_AT, flow_named
 from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
@@ -129,21 +130,23 @@ def verify(
 ) -> Outcome:
     """Compare both sides; with `repair`, make what differs on the target equal to the source, and
     compare again. `show_values` adds values to the differences, which otherwise only name columns.
+    A pair that moves is compared as of one moment, if the spec says `follow`.
 
     Raises:
         BadSpec: the spec names no databases.
     """
     started = time.perf_counter()
     opened = _comparing(differing, show_values=show_values)
+    flow = VERIFY_FOLLOW if spec.follow else VERIFY
 
     def run() -> Outcome:
-        outcome = _conduct(VERIFY, spec, emit, opened=opened, repair=repair)
+        outcome = _conduct(flow, spec, emit, opened=opened, repair=repair)
         if outcome.course.repaired and outcome.state is State.DONE:
             emit(Noticed("repaired: comparing again"))
-            outcome = _conduct(VERIFY, spec, emit, opened=opened, repaired=outcome.run)
+            outcome = _conduct(flow, spec, emit, opened=opened, repaired=outcome.run)
         return replace(outcome, seconds=time.perf_counter() - started)
 
-    return _measured(VERIFY, spec, run)
+    return _measured(flow, spec, run)
 
 
 def rewrite(spec: RewriteSpec, emit: Emit = ignore) -> Outcome:

@@ -7,7 +7,7 @@ import pytest
 from oracle import content_difference
 from servers import Pair
 from streamed import streamed
-from windlass.errors import Conflict, SchemaChanged
+from windlass.errors import Conflict, SchemaChanged, WindlassError
 
 HOW = pytest.mark.parametrize("in_order", [False, True], ids=["net", "in-order"])
 
@@ -191,6 +191,19 @@ def test_truncate_arrives_where_it_was(pair: Pair, in_order: bool) -> None:
         stream.apply(in_order=in_order)
         assert difference(pair) == []
         assert pair.target.rows("select last_value, is_called from a_id_seq") == [(1, False)]
+
+
+@HOW
+def test_a_table_that_only_the_target_has_is_not_emptied_by_a_cascade(
+    pair: Pair, in_order: bool
+) -> None:
+    made(pair, "create table a (id int primary key)", "insert into a values (1)")
+    pair.target.run("create table mine (a int references a)", "insert into mine values (1)")
+    with streamed(pair) as stream:
+        pair.source.run("truncate a cascade")
+        with pytest.raises(WindlassError, match="referenced in a foreign key"):
+            stream.apply(in_order=in_order)
+    assert pair.target.rows("select a from mine") == [(1,)]
 
 
 @HOW

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 
 from awaiting import until
-from command import DONE, INTERRUPTED, REFUSED, STOPPED, Running, finish, start, windlass
+from command import DONE, INTERRUPTED, REFUSED, STOPPED, finish, start, windlass
 from killing import kill
 from oracle import content_difference
+from pursued import FOLLOW, TABLES, following, phase, write
 from servers import Database, Pair
-
-TABLES = (
-    "create schema shop",
-    "create table shop.accounts (id bigint primary key, name text not null, balance numeric)",
-    "create table shop.transfers (id bigint generated always as identity primary key,"
-    " account bigint not null references shop.accounts, amount numeric not null,"
-    " at timestamptz not null default clock_timestamp())",
-    "create table shop.days (day date, total bigint, primary key (day)) partition by range (day)",
-    "create table shop.days_1 partition of shop.days for values from ('2026-01-01')"
-    " to ('2026-07-01')",
-    "create table shop.days_2 partition of shop.days for values from ('2026-07-01')"
-    " to ('2027-01-01')",
-    "insert into shop.accounts select n, 'account ' || n, 100 from generate_series(1, 2000) n",
-    "insert into shop.transfers (account, amount) select n, n from generate_series(1, 1000) n",
-    "insert into shop.days select date '2026-01-01' + n, n from generate_series(0, 364) n",
-)
-FOLLOW = ("migrate", "--follow", "--jobs", "2", "--json")
 
 
 @pytest.fixture
@@ -40,43 +22,6 @@ def followed(logical: Callable[[int], Database]) -> Pair:
     pair = Pair(logical(16), logical(18))
     pair.source.run(*TABLES)
     return pair
-
-
-@contextmanager
-def following(pair: Pair, *words: str) -> Iterator[Running]:
-    """A process that follows, from when it is in that phase."""
-    follower = start(*FOLLOW, *words, pair=pair)
-    try:
-        until(lambda: phase(pair) == "following" or follower.poll() is not None, "following")
-        assert follower.poll() is None, follower.said()
-        yield follower
-    finally:
-        follower.kill()
-        follower.wait()
-
-
-def phase(pair: Pair) -> str:
-    try:
-        return str(pair.target.value("select phase from windlass.following"))
-    except psycopg.errors.UndefinedTable:
-        return ""
-
-
-def write(source: Database, seed: int) -> None:
-    """Each kind of change of a row, in a few transactions."""
-    with source.connect() as connection, connection.transaction():
-        for statement in (
-            f"insert into shop.transfers (account, amount) values ({seed % 2000 + 1}, {seed})",
-            f"update shop.accounts set balance = balance + {seed} where id = {seed % 2000 + 1}",
-            f"insert into shop.accounts values ({10_000 + seed}, 'new', 0)",
-        ):
-            connection.execute(statement.encode())
-    source.run(
-        f"update shop.days set total = {seed} where day = date '2026-01-01' + {seed % 365}",
-        f"update shop.days set day = day + 365 where day = date '2026-01-01' + {seed % 365}"
-        if seed < 0
-        else f"delete from shop.transfers where id = {seed}",
-    )
 
 
 def await_equal(pair: Pair) -> None:

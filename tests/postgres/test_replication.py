@@ -23,9 +23,8 @@ from following import (
 )
 from proxy import Proxy
 from servers import Database, Server
-from windlass.engines.postgres.replication import identities, publications, slots
+from windlass.engines.postgres.replication import publications, slots
 from windlass.engines.postgres.replication.decode import Decoder
-from windlass.engines.postgres.replication.identities import IdentityKind
 from windlass.engines.postgres.replication.lsn import Lsn
 from windlass.engines.postgres.replication.messages import (
     UNCHANGED,
@@ -407,7 +406,7 @@ def test_a_slot_that_exists_is_refused(source: Database) -> None:
         slots.create(address_of(source), connection, "windlass test", SLOT)
 
 
-# publications and identities
+# publications
 
 
 def test_a_publication_is_what_was_asked_for(source: Database) -> None:
@@ -438,29 +437,6 @@ def test_changes_of_partitions_come_as_those_of_their_root(source: Database) -> 
     assert [one[1] for one in found if isinstance(one, Insert)] == [
         (b"7", b"1"), (b"8", b"2"), (b"7", b"2")
     ]  # fmt: skip
-
-
-def test_identities_are_read_as_the_server_applies_them(source: Database) -> None:
-    source.run(
-        "create table none (a int)",
-        "create table no_identity (a int primary key)",
-        "alter table no_identity replica identity nothing",
-        "create table later (a int primary key deferrable)",
-        "create table two (b int, a int, c int, primary key (c, b))",
-    )
-    with session(source) as connection:
-        found = identities.read_identities(connection, side="source")
-    got = {one.name.name: (one.kind, one.columns, one.is_usable) for one in found.values()}
-    assert got == {
-        "one": (IdentityKind.DEFAULT, ("id",), True),
-        "by_index": (IdentityKind.INDEX, ("code",), True),
-        "whole": (IdentityKind.FULL, (), True),
-        "felt": (IdentityKind.DEFAULT, ("id",), True),
-        "none": (IdentityKind.DEFAULT, (), False),
-        "no_identity": (IdentityKind.NOTHING, (), False),
-        "later": (IdentityKind.DEFAULT, (), False),
-        "two": (IdentityKind.DEFAULT, ("c", "b"), True),
-    }
 
 
 def test_two_million_bytes_of_one_value_come_whole(source: Database) -> None:

@@ -120,9 +120,7 @@ class Ordered:
         self.sender.flush()
         if not routes:
             return
-        query = truncate(
-            routes, is_cascade=change.is_cascade, restarts_identity=change.restarts_identity
-        )
+        query = truncate(routes, restarts_identity=change.restarts_identity)
         try:
             run(self._session, query)
         except Rejected as error:

@@ -131,13 +131,13 @@ def move_one(route: Route, sent: Positions, nulls: Positions) -> Statement:
 # whole relations
 
 
-def truncate(routes: Iterable[Route], *, is_cascade: bool, restarts_identity: bool) -> bytes:
+def truncate(routes: Iterable[Route], *, restarts_identity: bool) -> bytes:
+    """Never with CASCADE: the source names all relations that it has emptied, and one that only the
+    target has is not ours to empty."""
     words = "truncate {}"
     query: sql.Composable = sql.SQL(words).format(_COMMA.join(map(_only, routes)))
     if restarts_identity:
         query += sql.SQL(" restart identity")
-    if is_cascade:
-        query += sql.SQL(" cascade")
     return query.as_bytes()
 
 

@@ -75,6 +75,7 @@ class Spec(SpecModel):
     allow_unmatched: bool = field("allow-unmatched")
     snapshot: str = field("snapshot")
     follow: bool = field("follow")
+    no_reverse: bool = field("no-reverse")
     max_retained_wal: AnySize = field("max-retained-wal")
 
     @model_validator(mode="after")

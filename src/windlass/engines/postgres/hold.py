@@ -52,6 +52,7 @@ class Hold:
         self.source, self.target = source, target
         self.snapshot = Snapshot(0, "", "", "")
         self.is_locked = False  # by this process
+        self.target_within = ""  # the snapshot that a moving target is read in
         self._within = within
         self._holder = holder
         self._control: Connection | None = None

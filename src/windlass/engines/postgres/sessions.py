@@ -51,8 +51,10 @@ class Stream:
 class Sessions:
     """Owned by one thread; only `cancel` may be called from another."""
 
-    def __init__(self, source: Address, target: Address, run: str) -> None:
+    def __init__(self, source: Address, target: Address, run: str, target_within: str = "") -> None:
+        """`target_within` is a snapshot of the target in which it is only read."""
         self._source_address, self._target_address = source, target
+        self._target_within = target_within
         self._purpose = f"windlass {run}"
         self._lock = threading.Lock()
         self._cancelled = False
@@ -65,10 +67,12 @@ class Sessions:
         self._has_read = False
 
     def target(self) -> Connection:
-        """For statements on the target; autocommit."""
+        """For statements on the target; autocommit, unless it is read in a snapshot."""
         self._refuse_if_cancelled()
         if self._target is None or self._target.closed:
             self._target = self._target_address.connect(Role.TARGET, self._purpose)
+            if self._target_within:
+                enter(self._target, self._target_within)
         return self._target
 
     def source(self, snapshot_id: str) -> Connection:

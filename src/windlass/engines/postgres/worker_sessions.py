@@ -30,7 +30,8 @@ class WorkerSessions:
         mine: Sessions | None = getattr(self._mine, "sessions", None)
         if mine is None:
             source, target = self._hold.reached or (self._hold.source, self._hold.target)
-            mine = self._mine.sessions = Sessions(source, target, run)
+            within = self._hold.target_within
+            mine = self._mine.sessions = Sessions(source, target, run, within)
             with self._lock:
                 self._all.append(mine)
         return mine

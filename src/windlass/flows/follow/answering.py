@@ -10,8 +10,9 @@ from typing import Any
 from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
 from windlass.flows.follow.lanes import Lanes
+from windlass.following.follower import Follower
 from windlass.journal.following import answer, read_asked
-from windlass.model.following import Asked, Phase
+from windlass.model.following import Asked, Direction, Phase
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 60.0  # after which a pause ends by itself, unless its request says otherwise
@@ -54,15 +55,28 @@ class Answering:
         """Stop before the first transaction that was committed at a position or later; answered
         once it is reached."""
         seconds = float(asked.given.get("seconds", PAUSE_SECONDS))
+        follower = self._follower(asked)
         if self._paused is None or self._paused[0].id != asked.id:
-            self._lanes.forward.pause(int(asked.given["lsn"]))
+            follower.pause(int(asked.given["lsn"]))
             self._paused = (asked, time.monotonic() + seconds)
-        return {} if self._lanes.forward.is_paused else None
+        return {} if follower.is_paused else None
 
     def _resume(self, asked: Asked) -> Answer:
-        self._lanes.forward.resume()
+        self._follower(asked).resume()
         self._paused = None
         return {}
+
+    def _follower(self, asked: Asked) -> Follower:
+        """Of the stream that is meant.
+
+        Raises:
+            WindlassError: nothing is followed that way.
+        """
+        wanted = Direction(asked.given.get("direction", Direction.FORWARD))
+        for lane in self._lanes:
+            if lane.direction is wanted:
+                return lane.follower
+        raise WindlassError(f"nothing is followed {wanted}")
 
     def _unseal(self, asked: Asked) -> Answer:
         for lane in self._lanes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from windlass.flows.follow.checks import read_stream_losses, read_stream_problems
+from windlass.flows.follow.checks import Checks
 from windlass.flows.migrate.finding import Finder
 from windlass.model.plan import Plan, Purpose
 from windlass.model.report import loss_problems
@@ -17,11 +17,14 @@ class FollowFinder(Finder):
         self, purpose: Purpose = Purpose.MOVE, run: str = "", *, measures: bool = False
     ) -> Plan:
         plan = super()._make_plan(purpose, run, measures=measures)
-        lost = read_stream_losses(self._hold, plan)
+        checks = Checks(self._hold, plan, self._spec)
+        lost = list(checks.losses())
         problems = (
             *plan.findings.problems,
-            *read_stream_problems(self._hold, plan),
+            *checks.problems(),
             *loss_problems(lost, self._spec.accept),
         )
         losses = (*plan.findings.losses, *lost)
-        return replace(plan, findings=replace(plan.findings, problems=problems, losses=losses))
+        notices = (*plan.findings.notices, *checks.notices())
+        found = replace(plan.findings, problems=problems, losses=losses, notices=notices)
+        return replace(plan, findings=found)

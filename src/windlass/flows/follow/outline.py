@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.flows.migrate.outline import MIGRATE
+from windlass.flows.validate.outline import VALIDATE
 from windlass.model.flow import Flow, Journalled, Step, Words, step_in
 
 _STEPS = "windlass.flows.follow.steps"
@@ -66,4 +67,28 @@ FOLLOW: Flow[Any] = replace(
         left="windlass.flows.migrate.left:migration_left",
     ),
     words=Words("migrate", "Migrating", "Migrated", "migration", "Reading both databases"),
+)
+
+_COMPARING = "windlass.flows.follow.comparing"
+
+# `verify` of a pair that moves: both sides are read as of one position of the stream.
+VERIFY_FOLLOW: Flow[Any] = replace(
+    VALIDATE.replacing(
+        "validate_schema",
+        replace(VALIDATE.step("validate_schema"), run=f"{_COMPARING}:compare_definitions"),
+    )
+    .replacing(
+        "validate_sequences",
+        replace(
+            VALIDATE.step("validate_sequences"),
+            run=f"{_COMPARING}:sequences_not_in_stream",
+            doc="Says that sequences are set by a cutover.",
+        ),
+    )
+    .replacing(
+        VALIDATE.last.name,
+        replace(VALIDATE.last, run=f"{_COMPARING}:report_comparison"),
+    ),
+    context=f"{_COMPARING}:MovingComparison",
+    resumes=False,
 )

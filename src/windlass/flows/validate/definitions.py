@@ -26,6 +26,7 @@ from windlass.flows.validate.owners import differing_owners
 from windlass.flows.validate.steps import filled, reported
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
+from windlass.model.following import STREAM
 from windlass.model.plan import Purpose
 from windlass.model.relation import Name
 from windlass.model.report import Difference, DifferenceKind, LossClass
@@ -155,6 +156,7 @@ def _read_sides(run: Sides) -> _Sides:
         for dump in dumps:
             dump.close()
     entries = list(others_entries(entries, own).entries)
+    there = [entry for entry in there if not _is_published_by_us(entry)]
     if not plan.target.superuser:
         there = _without_own_grants(there, plan.target.user, entries)
     return _Sides(entries, there, existing, {one.name: one.owner for one in owners if one.owner})
@@ -264,6 +266,11 @@ def _dumped(run: Sides, pg_dump: PgDump, unreadable: Collection[Name]) -> Dumpin
 def _but_backups(found: Iterable[Statement]) -> Iterator[Statement]:
     """Without objects that runs set aside, which `status` and `clean` list."""
     return (one for one in found if not is_backup(one.name.schema or one.name.name))
+
+
+def _is_published_by_us(entry: Entry) -> bool:
+    """Whether it is a publication of a run that follows, or a table in one."""
+    return entry.kind.startswith("PUBLICATION") and STREAM.match(entry.tag) is not None
 
 
 def _without_own_grants(

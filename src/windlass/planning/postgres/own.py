@@ -42,7 +42,9 @@ def others_entries(entries: Sequence[Entry], own: OwnSchemas) -> Others:
     for entry in entries:
         missing = [gone[id_] for id_ in entry.depends_on if id_ in gone]
         of_server = entry.kind == "USER MAPPING" and entry.tag.rpartition(" SERVER ")[2] in servers
-        if _is_own(entry, own) or of_server or _belongs(entry, missing):
+        # what a run that follows has published
+        of_stream = entry.kind == "PUBLICATION TABLE" and bool(missing)
+        if _is_own(entry, own) or of_server or of_stream or _belongs(entry, missing):
             gone[entry.id] = entry
         elif missing:
             gone[entry.id] = entry

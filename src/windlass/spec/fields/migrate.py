@@ -283,6 +283,9 @@ MIGRATE = Entries(
     Entry(
         word="follow",
         kind=Kind.FLAG,
+        compares=True,
+        comparing="Compare a pair of which the target follows: both sides as of one moment,"
+        " while applications write.",
         help="After the copy, apply what is written to the source, until `windlass cutover` or"
         " `windlass abandon`.",
         about="After the copy, apply what is written to the source in the meantime, until `windlass"
@@ -292,6 +295,17 @@ MIGRATE = Entries(
         default=False,
         section=Section.HOW,
         tells_runs_apart=False,  # its runs are of another flow
+    ),
+    Entry(
+        word="no-reverse",
+        kind=Kind.FLAG,
+        help="Follow without a way back after the cutover, and without what that needs.",
+        about="Of `follow`: do without a way back after the cutover, and so without what that needs"
+        " of the target: wal_level = logical, and rights to replicate.",
+        example="false",
+        default=False,
+        section=Section.HOW,
+        tells_runs_apart=False,
     ),
     Entry(
         word="max-retained-wal",

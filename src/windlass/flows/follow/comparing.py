@@ -1,0 +1,97 @@
+"""The context of a comparison of two databases that move: as `validate`, in one moment of both."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from windlass.engines.postgres.replication.lsn import text
+from windlass.errors import Different, Refused
+from windlass.flows.follow.moment import Moment, one_moment
+from windlass.flows.follow.removal import writing
+from windlass.flows.validate.context import Comparison
+from windlass.flows.validate.definitions import validate_schema
+from windlass.flows.validate.steps import generate_validation_report
+from windlass.journal.following import note_detail
+from windlass.model.event import Noticed
+from windlass.model.flow import Item, Result
+from windlass.model.outcome import State
+from windlass.model.report import Problem
+from windlass.model.wording import word
+
+FENCE = "default_transaction_read_only"  # the setting that closes a database
+
+
+class MovingComparison(Comparison):
+    """Both sides are read as of one position of the stream, so every difference is one."""
+
+    _moment: Moment | None = None
+
+    def __init__(self, *given: Any, **words: Any) -> None:
+        super().__init__(*given, **words)
+        self._kept = ExitStack()
+
+    def __exit__(self, *fault: object) -> None:
+        super().__exit__(*fault)
+        self._kept.close()
+
+    def begin_reading(self) -> None:
+        """Raises:
+        Refused: nothing follows, or a repair was asked for.
+        """
+        if self.repair is not None:
+            message = "rows that are followed are not repaired while both sides move"
+            hint = "look at the differences: what follows has no part in a row that others changed"
+            raise Refused([Problem(word("repair"), message, hint)])
+        hold = self.hold
+        hold.connect()
+        moment = self._kept.enter_context(one_moment(hold.source, hold.target))
+        hold.read_within(moment.source_snapshot, text(moment.lsn))
+        hold.target_within = moment.target_snapshot
+        self._moment = moment
+        super().begin_reading()
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether a cutover keeps one side closed."""
+        return self._moment is not None and self._moment.is_fenced
+
+    def note(self, state: State) -> None:
+        """For `windlass status`, and for a cutover."""
+        assert self._moment is not None, "nothing has been compared"
+        level = self.spec.verify_
+        what = f"{level}, equal" if state is State.DONE else f"{level}, with differences"
+        at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        noted = {"verified": f"{what}, at {at}", "verified_at": time.time()}
+        with writing(self.hold.target, "windlass verify") as journal:
+            note_detail(journal, self._moment.run, noted)
+
+
+def compare_definitions(run: MovingComparison, item: Item) -> Result:
+    """As of `validate`, without what a cutover has set to close a side."""
+    found = validate_schema(run, item)
+    kept = [one for one in found.get("differences", ()) if FENCE not in str(one)]
+    return {**found, "differences": kept} if run.is_fenced else found
+
+
+def sequences_not_in_stream(run: MovingComparison, _: Item) -> Result:
+    """Sequences are set at a cutover: until then they are behind, which is no difference."""
+    run.emit(Noticed("sequences are not compared: a cutover sets them"))
+    return {}
+
+
+def report_comparison(run: MovingComparison, item: Item) -> Result:
+    """As of `validate`; the result is noted where following is journalled.
+
+    Raises:
+        Different: there are differences.
+    """
+    try:
+        found = generate_validation_report(run, item)
+    except Different:
+        run.note(State.DIFFERENT)
+        raise
+    run.note(State.DONE)
+    return found

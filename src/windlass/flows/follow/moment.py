@@ -1,0 +1,144 @@
+"""One moment of two databases that move: a snapshot of each, at the same position of the stream.
+
+A temporary slot on the side that is written to gives a snapshot and the position that belongs to
+it exactly. The other side has that state when all before the position is applied and nothing after:
+the process that follows pauses there, for as long as it takes to export a snapshot.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.lock import control_name, read_holder
+from windlass.engines.postgres.replication import slots
+from windlass.engines.postgres.replication.lsn import Lsn
+from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.errors import Refused, WindlassError
+from windlass.flows.follow.removal import writing
+from windlass.journal import door
+from windlass.journal.following import ask, listen, read_answer, read_phase, write_marker
+from windlass.journal.records import read_runs
+from windlass.model.following import Direction, Phase, Purpose, stream_name
+from windlass.model.outcome import UNFINISHED
+from windlass.model.report import Problem
+from windlass.model.wording import word
+
+PATIENCE_SECONDS = 60.0
+PURPOSE = "windlass moment"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The snapshots live until the block of `one_moment` ends."""
+
+    run: str
+    source_snapshot: str
+    target_snapshot: str
+    lsn: Lsn  # of the side that is written to
+    is_fenced: bool  # whether a cutover keeps the other side closed
+
+
+def following_run(target: Connection) -> tuple[str, Phase, Mapping[str, Any]]:
+    """The run that follows into this target, its phase, and what is known of that.
+
+    Raises:
+        Refused: none does.
+    """
+    runs = read_runs(target, flow="follow") if door.exists(target) else []
+    for run in runs:
+        found = read_phase(target, run.run) if run.state in UNFINISHED else None
+        if found is not None and found[0] in (Phase.FOLLOWING, Phase.SWITCHED):
+            _check_held(target, run.run)
+            return run.run, *found
+    message = "nothing follows into it now"
+    hint = f"begin with migrate and {word('follow')}; or compare without {word('follow')}"
+    raise Refused([Problem("target", message, hint)])
+
+
+def _check_held(target: Connection, run: str) -> None:
+    if not read_holder(target).startswith(f"{control_name(run)} "):
+        message = "no process follows at the moment, and both sides cannot be of one moment"
+        hint = f"begin it again: windlass migrate {word('follow')}"
+        raise Refused([Problem(f"run {run}", message, hint)])
+
+
+@contextmanager
+def one_moment(source: Address, target: Address) -> Iterator[Moment]:
+    """Raises:
+    Refused: nothing follows.
+    WindlassError: the process that follows does not answer, or the slot cannot be made.
+    """
+    with ExitStack() as stack:
+        journal = stack.enter_context(writing(target, PURPOSE))
+        run, phase, detail = following_run(journal)
+        is_back = phase is Phase.SWITCHED
+        leading, behind = (target, source) if is_back else (source, target)
+        like = stack.enter_context(_session(leading, Role.SOURCE))
+        direction = Direction.BACK if is_back else Direction.FORWARD
+        name = f"{stream_name(run, direction)}_m{os.getpid()}"
+        slot = slots.create(leading, like, PURPOSE, name, is_temporary=True)
+        stack.callback(slot.release)
+        with _paused(journal, run, direction, slot.consistent_point, leading):
+            snapshot = _exported(stack.enter_context(_session(behind, Role.SOURCE)))
+        pair = (snapshot, slot.snapshot) if is_back else (slot.snapshot, snapshot)
+        is_fenced = any(detail.get(key) for key in ("fence_source", "fence_target"))
+        yield Moment(run, *pair, slot.consistent_point, is_fenced)
+
+
+@contextmanager
+def _session(address: Address, role: Role) -> Iterator[Connection]:
+    session = address.connect(role, PURPOSE)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def _exported(session: Connection) -> str:
+    with explaining("exporting a snapshot", side="target"):
+        session.execute("begin isolation level repeatable read, read only")
+        row: Any = session.execute("select pg_export_snapshot()").fetchone()
+    return str(row[0])
+
+
+@contextmanager
+def _paused(
+    journal: Connection, run: str, direction: Direction, lsn: Lsn, leading: Address
+) -> Iterator[None]:
+    """While it lasts, the side behind has exactly what was committed before the position."""
+    listen(journal, run)
+    given = {"lsn": int(lsn), "direction": str(direction), "seconds": PATIENCE_SECONDS}
+    request = ask(journal, run, "pause", given)
+    try:
+        with writing(leading, PURPOSE) as session:
+            write_marker(session, run, direction, Purpose.PROOF)  # there is something after it
+        _wait_for(journal, request)
+        yield
+    finally:
+        ask(journal, run, "resume", {"direction": str(direction)})
+
+
+def _wait_for(journal: Connection, request: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (answer := read_answer(journal, request)) is None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise WindlassError(
+                "the process that follows has not come to the position in"
+                f" {PATIENCE_SECONDS:.0f} seconds",
+                hint="see windlass status: whether it runs, and how far it is behind",
+            )
+        for _ in journal.notifies(timeout=min(left, 1.0), stop_after=1):
+            pass
+    _check(answer)
+
+
+def _check(answer: Mapping[str, Any]) -> None:
+    if error := answer.get("error"):
+        raise WindlassError(str(error), hint=str(answer.get("hint", "")))
