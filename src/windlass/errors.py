@@ -8,6 +8,7 @@ WindlassError              anything we can explain; `hint` says what to do
 ├── ConnectionLost         a server hung up; what was in flight rolled back; run again
 │   ├── SnapshotLost       the exported snapshot died with its holder
 │   ├── ServerStarting     a server is there, and not up yet
+│   ├── GaveWay            others' DDL waited for the run, and the run behind it
 │   └── RunLost            the target forgot work of this run, or its lock; read the journal
 ├── TargetFull             no space left on the target; resumes after space is made
 ├── SlotLost               the server no longer keeps the changes that are missing
@@ -110,6 +111,11 @@ class ServerStarting(ConnectionLost):
 class RunLost(ConnectionLost):
     """What this process believes of its run may be wrong: the target restarted, or the session
     that holds its lock is gone. The journal has to be read again."""
+
+
+class GaveWay(ConnectionLost):
+    """Somebody's statement waited for a lock that the run had, and the run behind it: neither would
+    ever have ended. The run has closed its sessions; it resumes with a new snapshot."""
 
 
 class TargetFull(WindlassError):

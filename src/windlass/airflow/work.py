@@ -232,6 +232,7 @@ class Part:
             context = stack.enter_context(self._context())
             if not ended:
                 context.join(handle)
+                stack.enter_context(context.noticing())
             else:
                 try:
                     context.stand_in(handle)
@@ -265,8 +266,8 @@ class Part:
         return handle
 
     def _watching(self, context: Held) -> contextlib.AbstractContextManager[None]:
-        """Only the process that holds or plans the run watches for locks. Its log shows what keeps
-        the other tasks' sessions waiting, too."""
+        """The process that holds or plans the run watches for locks, and lets go of it where others
+        have to wait for it for ever. The other tasks only look who keeps them waiting."""
         return context.watching() if self.flow.lasting else contextlib.nullcontext()
 
     def _context(self) -> Held:

@@ -18,12 +18,15 @@ from windlass.engines.postgres.lock_waits import (
 )
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import WindlassError
+from windlass.flows.demands import Demands
 from windlass.model.event import Emit, Noticed
 
 log = logging.getLogger(__name__)
 
 # a wait seen in two checks in a row is reported: after one to two seconds
 LOOK_SECONDS = 1.0
+# of a task beside the one that holds the run: most have ended before
+LATE_SECONDS = 10.0
 # between checks, and to reconnect after an error
 PATIENCE_SECONDS = 10.0
 _LEAVE_SECONDS = 1.0
@@ -32,19 +35,27 @@ Place = Callable[[], Address | None]  # None: the command has no session yet
 
 @contextmanager
 def watching_locks(
-    reached: Callable[[], tuple[Address, Address] | None], jobs: int, emit: Emit
+    reached: Callable[[], tuple[Address, Address] | None],
+    jobs: int,
+    emit: Emit,
+    demands: Demands | None = None,
+    *,
+    late: bool = False,
 ) -> Iterator[None]:
     """Emit a notice for each session that blocks one of the run's, in any process, on either side.
     Uses one session on each side, unless the run may need that session, and never affects the
-    outcome. `reached` are source and target, once both have answered."""
+    outcome, but for what `demands` does. `reached` are source and target, once both have
+    answered. `late`: another process watches all the time; this one looks now and then, and keeps
+    no session.
+    """
 
     def at(side: int) -> Address | None:
         found = reached()
         return found[side] if found else None
 
     needed = 2 * jobs + OTHER_SESSIONS
-    source = _Watch(Role.SOURCE, lambda: at(0), emit, needed)
-    target = _Watch(Role.TARGET, lambda: at(1), emit, needed)
+    source = _Watch(Role.SOURCE, lambda: at(0), emit, needed, demands, late=late)
+    target = _Watch(Role.TARGET, lambda: at(1), emit, needed, late=late)
     with source.running(), target.running():
         yield
 
@@ -61,8 +72,18 @@ class _Watch:
     """Watches one side in a thread, so that an unresponsive server does not stop the watch of the
     other."""
 
-    def __init__(self, role: Role, place: Place, emit: Emit, needed: int) -> None:
+    def __init__(
+        self,
+        role: Role,
+        place: Place,
+        emit: Emit,
+        needed: int,
+        demands: Demands | None = None,
+        *,
+        late: bool = False,
+    ) -> None:
         self._role, self._side, self._place, self._emit = role, role.value, place, emit
+        self._demands, self._late = demands, late
         self._needed = needed  # sessions of the run, including this one
         self._over = threading.Event()
         self._connection: Connection | None = None
@@ -82,11 +103,14 @@ class _Watch:
             thread.join(_LEAVE_SECONDS)  # one that hangs ends with the process
 
     def _look_on(self) -> None:
-        pause = LOOK_SECONDS
+        pause = LATE_SECONDS if self._late else LOOK_SECONDS
         while not self._over.wait(pause):
             try:
                 self._look()
                 pause = LOOK_SECONDS
+                if self._late and not self._before:
+                    self._disconnect()
+                    pause = LATE_SECONDS
             except (psycopg.Error, WindlassError) as error:
                 log.debug("side=%s lock watch: %s", self._side, error)
                 self._disconnect()
@@ -104,6 +128,8 @@ class _Watch:
                 if not self._over.is_set():
                     self._emit(Noticed(f"{self._side}: {wait}"))
         self._before = set(waits)
+        if self._demands is not None and not self._over.is_set():
+            self._demands.look(connection, waits)
 
     def _connected(self) -> Connection | None:
         if self._connection is None and (address := self._place()):

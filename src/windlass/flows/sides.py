@@ -18,7 +18,8 @@ from windlass.engines.postgres.hold import Hold
 from windlass.engines.postgres.session import Connection
 from windlass.engines.postgres.sessions import Sessions
 from windlass.engines.postgres.worker_sessions import WorkerSessions
-from windlass.errors import ConnectionLost, RunLost
+from windlass.errors import ConnectionLost, RunLost, WindlassError
+from windlass.flows.demands import Demands
 from windlass.flows.lock_watch import watching_locks
 from windlass.model.event import Emit, FlowPlanned
 from windlass.model.flow import Flow
@@ -130,10 +131,31 @@ class Sides(Reporting):
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Report who blocks the run's sessions. A process whose control session is gone has lost
-        its run."""
-        with _as_lost(), watching_locks(lambda: self.hold.reached, self.spec.jobs, self.emit):
+        """Report who blocks the run's sessions, and end the run where others' DDL and the run wait
+        for each other. A process whose control session is gone has lost its run."""
+        demands = Demands(self._ours, self.emit, self._give_way)
+        reached = lambda: self.hold.reached  # noqa: E731
+        with _as_lost(), watching_locks(reached, self.spec.jobs, self.emit, demands):
+            try:
+                yield
+            except (WindlassError, psycopg.Error) as error:
+                if self.hold.gave_way in (None, error):
+                    raise
+                raise self.hold.gave_way from error  # it is why others failed
+
+    @contextlib.contextmanager
+    def noticing(self) -> Iterator[None]:
+        """Report who blocks the run's sessions, in a process that does not hold it."""
+        reached = lambda: self.hold.reached or (self.hold.source, self.hold.target)  # noqa: E731
+        with watching_locks(reached, self.spec.jobs, self.emit, late=True):
             yield
+
+    def _ours(self) -> tuple[int, str]:
+        return self.hold.reader_pid, self._index.plan.run if self._index else ""
+
+    def _give_way(self, error: WindlassError) -> None:
+        self.hold.give_way(error)
+        self.cancel()
 
     def cancel(self) -> None:
         """Cancel what is in flight in every thread."""

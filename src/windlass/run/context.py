@@ -48,6 +48,9 @@ class Held(Context, Protocol):
     def watching(self) -> AbstractContextManager[None]:
         """Report who blocks a session of the run, whichever process that session is in."""
 
+    def noticing(self) -> AbstractContextManager[None]:
+        """The same, of a process that has joined the run: what it waits for is in its log, too."""
+
     def join(self, handle: Result) -> None:
         """Work in the run that another process holds; `handle` is the lasting step's result.
 

@@ -57,6 +57,7 @@ class Hold:
         self._holder = holder
         self._control: Connection | None = None
         self._reached: tuple[Address, Address] | None = None
+        self._gave_way: WindlassError | None = None
 
     @property
     def reached(self) -> tuple[Address, Address] | None:
@@ -83,6 +84,20 @@ class Hold:
     def _kept(self) -> SnapshotHolder:
         assert self._holder is not None, "the source is not connected"
         return self._holder
+
+    @property
+    def reader_pid(self) -> int:
+        """The server's process of the source session; 0: this process has none."""
+        return self._holder.pid if self._holder else 0
+
+    @property
+    def gave_way(self) -> WindlassError | None:
+        """Why the run has to let go, if it has to."""
+        return self._gave_way
+
+    def give_way(self, error: WindlassError) -> None:
+        """Let `check` end the run, from any thread."""
+        self._gave_way = error
 
     # to get hold of it
 
@@ -204,7 +219,10 @@ class Hold:
         """Raises:
         SnapshotLost: the source has ended the session that held it.
         RunLost: the target has ended the session that held its lock.
+        WindlassError: it has to let go.
         """
+        if self._gave_way is not None:
+            raise self._gave_way
         if self._holder is not None and not self._holder.alive:
             raise SnapshotLost("the session that held the snapshot is gone", side="source")
         self.check_lock()

@@ -16,6 +16,7 @@ from windlass.model.relation import Name
 
 # of a run on the target, beside two for each job: control, pg_dump, lock watch, status
 OTHER_SESSIONS = 4
+_SHOWN = 100  # characters of a statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,66 @@ class LockWait:
     def __str__(self) -> str:
         lock = f"a lock on {self.relation}" if self.relation else "a lock"
         return f"waiting for {lock}, blocked by {self.blocker}"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Somebody's statement that waits for a lock which a run has until it ends, such as ALTER
+    TABLE. What the table's users run waits behind it."""
+
+    pid: int
+    application: str
+    user: str
+    since: str
+    relation: Name | None
+    query: str  # empty: this user may not see it
+
+    def __str__(self) -> str:
+        known = [self.application, f"user {self.user}" if self.user else ""]
+        known.append(f"since {self.since}" if self.since else "")
+        who = f"pid {self.pid} ({', '.join(filter(None, known))})"
+        lock = f"a lock on {self.relation}" if self.relation else "a lock"
+        what = f", for: {self.query}" if self.query else ""
+        return f"{who} waits for {lock} that this run has{what}"
+
+
+def read_demands(connection: Connection, *, holder: int, run: str, side: str) -> list[Demand]:
+    """Of others, for locks that the session `holder` of a run has, or its other sessions."""
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            words = {"holder": holder, "run": f"windlass {run}"}
+            rows = cursor.execute(load("lock_demands"), words).fetchall()
+    except psycopg.Error as error:
+        raise explain(error, "looking for sessions that we block", side=side) from error
+    return [
+        Demand(
+            row["pid"],
+            row["application"],
+            row["user_name"],
+            row["since"],
+            Name(row["schema"], row["name"]) if row["name"] else None,
+            _shown(row["query"]),
+        )
+        for row in rows
+    ]
+
+
+def end_run_sessions(connection: Connection, run: str) -> None:
+    """End every session of a run of this user in this database, in any process: none may read on
+    when the locks of the run are gone."""
+    connection.execute(
+        "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity"
+        " where usename = session_user and datname = current_database() and application_name = %s",
+        (f"windlass {run}",),
+    )
+
+
+def _shown(query: str) -> str:
+    """The beginning of a statement, in one line."""
+    text = " ".join(query.split())
+    if text == "<insufficient privilege>":
+        return ""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def read_room(connection: Connection) -> int:

@@ -44,12 +44,14 @@ class SnapshotHolder:
                 "select pg_export_snapshot(), to_char(now() at time zone 'UTC',"
                 ' \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\'),'
                 " case when pg_is_in_recovery() then pg_last_wal_replay_lsn()"
-                " else pg_current_wal_lsn() end::text"
+                " else pg_current_wal_lsn() end::text,"
+                " pg_backend_pid()"
             ).fetchone()
         except psycopg.Error as error:
             raise explain(error, "exporting a snapshot", side="source") from error
         assert row is not None
-        self.id, self.taken_at, self.lsn = (str(value) for value in row)
+        self.id, self.taken_at, self.lsn, pid = (str(value) for value in row)
+        self.pid = int(pid)  # the server's
 
     def numbered(self, number: int) -> Snapshot:
         return Snapshot(number, self.id, self.taken_at, self.lsn)

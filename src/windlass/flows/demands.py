@@ -1,0 +1,88 @@
+"""Statements of others that wait for a run, such as ALTER TABLE: the run holds the locks of its
+snapshot until it ends, and whoever uses the table waits behind that statement.
+
+The run's own sessions do as well, and then both wait for each other. No server sees that: the
+session that has the locks waits for nothing. So the run lets go.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from windlass.engines.postgres.lock_waits import Demand, LockWait, end_run_sessions, read_demands
+from windlass.engines.postgres.session import Connection
+from windlass.errors import GaveWay, WindlassError
+from windlass.model.event import Emit, Noticed
+
+# applications wait as long; a statement with a lock_timeout, as it should have one, is gone sooner
+PATIENCE_SECONDS = 30.0
+# looks between two that read all locks, while no session of ours waits
+_EVERY = 5
+SIDE = "source"
+
+
+class Demands:
+    """What a watch of the source does about them. `ours` are the process of the session that has
+    the locks, 0 if another process has it, and the run. `give_way` is called, again and again,
+    until the run has ended."""
+
+    def __init__(
+        self,
+        ours: Callable[[], tuple[int, str]],
+        emit: Emit,
+        give_way: Callable[[WindlassError], None],
+    ) -> None:
+        self._ours, self._emit, self._give_way = ours, emit, give_way
+        self._looks = 0
+        self._seen: set[int] = set()  # by process
+        self._reported: set[tuple[Demand, bool]] = set()
+        self._since: dict[int, float] = {}  # since when the run and a demand wait for each other
+        self._error: GaveWay | None = None
+
+    def look(self, connection: Connection, waits: Sequence[LockWait]) -> None:
+        """`waits` are those of our sessions."""
+        holder, run = self._ours()
+        self._looks += 1
+        if not holder or not (waits or self._seen or self._looks % _EVERY == 0):
+            return
+        found = read_demands(connection, holder=holder, run=run, side=SIDE)
+        behind = {wait.blocker.pid for wait in waits}
+        mutual = [one for one in found if one.pid in behind]
+        for one in found:
+            if one.pid in self._seen:
+                self._report(one, is_mutual=one in mutual)
+        self._seen = {one.pid for one in found}
+        self._since = {one.pid: self._since.get(one.pid, time.monotonic()) for one in mutual}
+        self._judge(connection, run, mutual)
+
+    def _report(self, one: Demand, *, is_mutual: bool) -> None:
+        if (one, is_mutual) in self._reported:
+            return
+        self._reported.add((one, is_mutual))
+        what = "what uses the table waits behind it"
+        if is_mutual:
+            seconds = f"{PATIENCE_SECONDS:.0f} s"
+            what = f"this run waits behind it, and lets go of its locks after {seconds} of that"
+        self._emit(Noticed(f"{SIDE}: {one}; {what}"))
+
+    def _judge(self, connection: Connection, run: str, mutual: Sequence[Demand]) -> None:
+        if self._error is None:
+            late = time.monotonic() - PATIENCE_SECONDS
+            over = [one for one in mutual if self._since[one.pid] <= late]
+            if not over:
+                return
+            self._error = _error(over[0])
+        if run:
+            end_run_sessions(connection, run)
+        self._give_way(self._error)
+
+
+def _error(one: Demand) -> GaveWay:
+    return GaveWay(
+        f"{one}, and this run waits behind it, as all others do who use the table: after"
+        f" {PATIENCE_SECONDS:.0f} s the run has let go of its locks and its snapshot",
+        hint="let that statement end first; if it changes the table's definition, the next run says"
+        " what that means; keep such statements for after the run, or give them a lock_timeout",
+        side=SIDE,
+    )
