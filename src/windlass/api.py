@@ -203,6 +203,21 @@ def cutover(
     return _run(flow_named("cutover"), spec, emit, back=back, ask=ask)
 
 
+def reopen(spec: CutoverSpec, emit: Emit = ignore, *, back: bool = False) -> Phase | None:
+    """Undo what a cutover that died has left: writers continue where they were. One that was
+    decided is completed instead. Does nothing in the usual case. Returns the phase of the run that
+    follows, None if there is none.
+
+    Raises:
+        BadSpec: the spec names no databases.
+        Refused: another cutover is in progress.
+        WindlassError: a server cannot be reached.
+    """
+    from windlass.flows.cutover.settling import settle
+
+    return settle(spec, emit, back=back)
+
+
 def load(spec: LoadSpec, emit: Emit = ignore) -> Outcome:
     """Load inputs into tables, or resume where an earlier run stopped. How it ended, and what has
     become of the rows, is in the outcome.

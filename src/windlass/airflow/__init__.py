@@ -21,6 +21,15 @@ if TYPE_CHECKING:
         rewrite_dag,
         validation_dag,
     )
+    from windlass.airflow.following import (
+        AbandonOperator,
+        AwaitFollowingOperator,
+        CutoverOperator,
+        FinishOperator,
+        ReopenOperator,
+        WatchLagOperator,
+    )
+    from windlass.airflow.following_dag import follow_dag
     from windlass.airflow.groups import (
         ExportTaskGroup,
         FlowTaskGroup,
@@ -36,9 +45,13 @@ if TYPE_CHECKING:
     from windlass.airflow.tuning import Ending, Tuning
 
 __all__ = [
+    "AbandonOperator",
+    "AwaitFollowingOperator",
+    "CutoverOperator",
     "Ending",
     "ExportOperator",
     "ExportTaskGroup",
+    "FinishOperator",
     "FlowTaskGroup",
     "LoadOperator",
     "LoadTaskGroup",
@@ -46,15 +59,18 @@ __all__ = [
     "MigrateTaskGroup",
     "Notices",
     "PlanOperator",
+    "ReopenOperator",
     "RewriteOperator",
     "RewriteTaskGroup",
     "RollbackOperator",
     "Tuning",
     "VerifyOperator",
     "VerifyTaskGroup",
+    "WatchLagOperator",
     "clean_dag",
     "export_dag",
     "flow_dag",
+    "follow_dag",
     "load_dag",
     "load_specs",
     "migration_dag",
@@ -65,11 +81,18 @@ __all__ = [
     "validation_dag",
 ]
 _MODULES = {
+    "AbandonOperator": "following",
+    "AwaitFollowingOperator": "following",
+    "CutoverOperator": "following",
     "Ending": "tuning",
+    "FinishOperator": "following",
     "LoadOperator": "load_operator",
     "Notices": "notices",
+    "ReopenOperator": "following",
     "Tuning": "tuning",
+    "WatchLagOperator": "following",
     "clean_dag": "maintenance",
+    "follow_dag": "following_dag",
     "load_specs": "specs",
     "repair_dag": "maintenance",
     "rollback_dag": "maintenance",

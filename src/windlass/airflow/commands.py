@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     from windlass.spec.model import SpecModel
 
 log = logging.getLogger(__name__)
-_GOOD = (State.DONE, State.ROLLED_BACK)
-_OVER = (State.REFUSED, State.DIFFERENT, State.LOSSY)  # no retry makes them good
+_GOOD = (State.DONE, State.ROLLED_BACK, State.ABANDONED)
+# no retry makes them good, nor one that stopped by something of which a person has to take care
+_OVER = (State.REFUSED, State.DIFFERENT, State.LOSSY, State.TAKEN_BACK)
 _RESUME = "the next try resumes it; without retries, clear the task"
 
 
@@ -136,9 +137,12 @@ class RunOperator(CommandOperator):
             log.info("%s=%s", key, place)
             context["ti"].xcom_push(key=key, value=place)
 
+    def _problems(self, outcome: Outcome) -> list[str]:
+        return [spelled(one, as_key) for one in _problems(outcome)]
+
     def _fail(self, context: Context, outcome: Outcome) -> NoReturn:
-        problems = [spelled(one, as_key) for one in _problems(outcome)]
-        if outcome.state in _OVER:
+        problems = self._problems(outcome)
+        if outcome.state in _OVER or outcome.reason.stopped_by:
             give_up(context, problems)
         raise WindlassError(push_problems(context, problems))
 
@@ -249,7 +253,8 @@ class _TwoSides(SpecOperator):
 
 class MigrateOperator(_TwoSides):
     """A migration. With a `fingerprint`, that of a `PlanOperator`'s result, only this plan is
-    carried out; the task fails if its template gives none.
+    carried out; the task fails if its template gives none. With ``follow=True`` it lasts until the
+    run is finished or abandoned: give it many retries, of which each resumes.
 
     Raises:
         BadSpec: with every fault of the spec.

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.exceptions import HITLRejectException
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLBranchOperator
 from airflow.sdk.exceptions import (
     AirflowRuntimeError,
     AirflowSkipException,
@@ -87,10 +87,7 @@ class AskingApproval(Asking):
     what = "what it would do"
 
     def __init__(self, *, asked_about: str, **kwargs: Any) -> None:
-        text = f"{{{{ ti.xcom_pull(task_ids='{asked_about}', key='text', map_indexes=-1) }}}}"
-        # without a language the web UI shows a block's lines as one
-        body = f"```text\n{text}\n```"
-        super().__init__(body=body, fail_on_reject=True, retries=0, **kwargs)
+        super().__init__(body=_shown(asked_about), fail_on_reject=True, retries=0, **kwargs)
         self.asked_about = asked_about
 
     def execute(self, context: Context) -> Any:
@@ -99,6 +96,27 @@ class AskingApproval(Asking):
         if context["ti"].xcom_pull(task_ids=self.asked_about, key="needless", map_indexes=-1):
             return {"approved": "not asked for: there is nothing to do"}
         return super().execute(context)
+
+
+class AskingChoice(HITLBranchOperator):
+    """Shows the XCom `text` of the task `asked_about`, and waits for a person, who chooses which of
+    the tasks after it comes next: `choices` are tasks by what the person reads."""
+
+    def __init__(self, *, asked_about: str, choices: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(
+            body=_shown(asked_about),
+            options=list(choices),
+            options_mapping=dict(choices),
+            retries=0,
+            **kwargs,
+        )
+
+
+def _shown(task: str) -> str:
+    """The template of what a task has pushed for people."""
+    text = f"{{{{ ti.xcom_pull(task_ids='{task}', key='text', map_indexes=-1) }}}}"
+    # without a language the web UI shows a block's lines as one
+    return f"```text\n{text}\n```"
 
 
 def _why_not(ti: Any, dag_id: str) -> str:

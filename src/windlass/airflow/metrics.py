@@ -18,12 +18,17 @@ from typing import Any
 from windlass.metrics.families import numbers
 from windlass.model.event import Emit, Event, ItemFinished
 from windlass.model.flow import Flow
+from windlass.model.following import StreamStatus
 from windlass.model.outcome import Outcome
 
 ROWS, BYTES = "windlass.rows", "windlass.bytes"  # counted while they are copied
 RUN_ROWS, RUN_BYTES = "windlass.run.rows", "windlass.run.bytes"
 RUN_SECONDS, RUN_DIFFERENCES = "windlass.run.seconds", "windlass.run.differences"
 RUN_LOSSES = "windlass.run.losses"
+# of a stream that is followed, each with its direction as last part of its name
+LAG_MS, BEHIND_BYTES = "windlass.follow.lag_ms", "windlass.follow.behind_bytes"
+RETAINED_BYTES = "windlass.follow.retained_bytes"
+CHANGES = "windlass.follow.changes_per_second"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,18 @@ class Metrics:
         for name in (RUN_ROWS, RUN_BYTES, RUN_LOSSES, RUN_DIFFERENCES):
             self._send(stats.gauge, name, found[name.removeprefix("windlass.run.")])
         self._send(stats.timing, RUN_SECONDS, timedelta(seconds=outcome.seconds))
+
+    def follow(self, stream: StreamStatus) -> None:
+        """Send how far a stream is behind."""
+        stats = _stats()
+        for name, value in (
+            (LAG_MS, stream.lag_ms),
+            (BEHIND_BYTES, stream.behind_bytes),
+            (RETAINED_BYTES, stream.retained_bytes),
+            (CHANGES, stream.changes_per_second),
+        ):
+            if value is not None:
+                self._send(stats.gauge, f"{name}.{stream.direction}", value)
 
     def _send(self, send: Callable[..., None], name: str, value: float | timedelta) -> None:
         from airflow.sdk.configuration import conf

@@ -41,9 +41,10 @@ class Notices:
 
     def _notifiers_of(self, verdict: str) -> list[Any]:
         texts = (text % {"verdict": verdict} for text in (SUBJECT, TEXT))
-        return list(self._notifiers(*texts))
+        return list(self.notifiers(*texts))
 
-    def _notifiers(self, subject: str, text: str) -> Sequence[Any]:
+    def notifiers(self, subject: str, text: str) -> Sequence[Any]:
+        """Airflow's notifiers for these people; both texts are templates."""
         found: list[Any] = []
         if self.email:
             from airflow.providers.smtp.notifications.smtp import SmtpNotifier

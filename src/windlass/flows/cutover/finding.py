@@ -36,11 +36,24 @@ def find_run(run: CuttingOver) -> None:
         Refused: nothing follows there, or these are other databases.
         AlreadyFinished: it is where it should be.
     """
+    phase = settle_run(run)
+    if phase is None:
+        message = "no run follows into it"
+        raise Refused([Problem("target", message, "begin a migration that follows its source")])
+    _check_phase(run, phase)
+
+
+def settle_run(run: CuttingOver) -> Phase | None:
+    """The phase of the run, once what a cutover that died has left of it is undone or completed;
+    None if nothing follows there.
+
+    Raises:
+        Refused: another cutover is in progress, or these are other databases.
+    """
     target = run.connections.open("target")
     found = read_followed(target) if door.exists(target) else []
     if not found:
-        message = "no run follows into it"
-        raise Refused([Problem("target", message, "begin a migration that follows its source")])
+        return None
     name = found[0][0]
     run.connections.run = name
     name_session(target, f"windlass cutover {name}")
@@ -60,7 +73,7 @@ def find_run(run: CuttingOver) -> None:
         )
     if phase is run.way.ends and detail.get(OPENING) is not None:
         lead_applications(run, run.pair.opened)
-    _check_phase(run, phase)
+    return phase
 
 
 def _check_identities(plan: Plan, source: Session, target: Session) -> None:
@@ -77,7 +90,7 @@ def _check_identities(plan: Plan, source: Session, target: Session) -> None:
         raise Refused(found)
 
 
-def _check_phase(run: CuttingOver, phase: Phase | None) -> None:
+def _check_phase(run: CuttingOver, phase: Phase) -> None:
     if phase is run.way.begins:
         return
     if phase is run.way.ends:

@@ -1,0 +1,205 @@
+"""The DAG of a migration that follows its source: copy and follow, watch, rehearse, cut over, and
+finish or go back.
+
+One task copies and follows, in one process: it is what `windlass migrate --follow` is. The others
+speak to it through the target's journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, BaseOperator
+
+from windlass.airflow import params as forms
+from windlass.airflow.checking import SpecLike
+from windlass.airflow.commands import MigrateOperator, PlanOperator, spec_words
+from windlass.airflow.factory import dag_options_of, new_dag
+from windlass.airflow.following import (
+    AbandonOperator,
+    AwaitFollowingOperator,
+    CutoverOperator,
+    FinishOperator,
+    ReopenOperator,
+    WatchLagOperator,
+)
+from windlass.airflow.gates import AskingChoice
+from windlass.airflow.tuning import Ending, Tuning
+
+FOLLOW_DAG = "windlass_follow"
+RETRIES = 1_000_000  # of the task that follows: it ends when somebody ends the run
+RETRY_DELAY = timedelta(seconds=15)
+_SIDES: dict[str, Any] = {
+    f"{side}_conn_id": f"{{{{ params.{side}_conn_id }}}}" for side in ("source", "target")
+}
+_TARGET = {"target_conn_id": _SIDES["target_conn_id"]}
+_BEHIND = "{{ dag.dag_id }}: {{ windlass_reason }}"
+
+
+def follow_dag(
+    dag_id: str = FOLLOW_DAG,
+    *,
+    spec: SpecLike | None = None,
+    cutover: SpecLike | None = None,
+    source_conn_id: str = "postgres_source",
+    target_conn_id: str = "postgres_target",
+    pgbouncer_conn_id: str = "",
+    lag_limit: timedelta = timedelta(minutes=1),
+    tuning: Tuning | None = None,
+    ending: Ending | None = None,
+    **dag_options: Any,
+) -> DAG:
+    """A migration that follows its source until a person has it cut over. `spec` is one of
+    `migrate`, `cutover` one of `cutover`: mappings or YAML files, without connections. Those whom
+    the ending notifies are also notified when the target is further behind than `lag_limit`.
+
+    Raises:
+        BadSpec: with every fault of the specs.
+    """
+    tuning, ending = tuning or Tuning(), ending or Ending()
+    params = forms.connection_params(source_conn_id, target_conn_id)
+    options = dag_options_of(
+        dag_id,
+        "follow",
+        tuning,
+        ending,
+        params,
+        {"description": "Copies a database in use, follows it, and switches over.", **dag_options},
+    )
+    options["default_args"] = {**options["default_args"], "trigger_rule": "all_success"}
+    words = spec_words("migrate", spec, {}) | {"follow": True}
+    with new_dag(dag_id, options) as dag:
+        _Tasks(words, spec_words("cutover", cutover, {}), pgbouncer_conn_id, ending).make(
+            tuning, lag_limit
+        )
+    return dag
+
+
+class _Tasks:
+    """The tasks of the DAG that is being made."""
+
+    def __init__(
+        self,
+        migration: Mapping[str, Any],
+        cutover: Mapping[str, Any],
+        pgbouncer_conn_id: str,
+        ending: Ending,
+    ) -> None:
+        self._migration, self._ending = dict(migration), ending
+        self._cutover: dict[str, Any] = {
+            **_SIDES,
+            "spec": dict(cutover),
+            "pgbouncer_conn_id": pgbouncer_conn_id,
+        }
+
+    def make(self, tuning: Tuning, lag_limit: timedelta) -> None:
+        plan = PlanOperator(
+            task_id="plan",
+            spec=self._migration,
+            doc_md="Looks at both sides for what is missing. Writes nothing.",
+            **_SIDES,
+        )
+        ready = AwaitFollowingOperator(
+            task_id="await_following",
+            follow_task_id="follow",
+            doc_md="Waits until all rows are copied and a cutover would have no hindrance.",
+            **_TARGET,
+        )
+        plan >> [self._follow(tuning), ready]
+        ready >> self._watch(lag_limit)
+        ready >> self._rehearse() >> self._forth()
+
+    def _follow(self, tuning: Tuning) -> BaseOperator:
+        notified = self._ending.callbacks().get("on_failure_callback", [])
+        return MigrateOperator(
+            task_id="follow",
+            spec=self._migration,
+            pool=tuning.pool,
+            retries=RETRIES,
+            retry_delay=RETRY_DELAY,
+            retry_exponential_backoff=0,
+            on_failure_callback=notified,
+            report_folder=self._ending.report_folder,
+            report_url=self._ending.report_url,
+            doc_md="Copies, then applies what is written to the source, until the run is finished"
+            " or abandoned; after a cutover it applies the other way. Another try resumes it.",
+            **_SIDES,
+        )
+
+    def _watch(self, limit: timedelta) -> BaseOperator:
+        notices = self._ending.notices
+        return WatchLagOperator(
+            task_id="watch_lag",
+            limit=limit,
+            on_behind=notices.notifiers(_BEHIND, _BEHIND) if notices else (),
+            doc_md="Logs and measures how far behind the target is; notifies if it is too far.",
+            **_TARGET,
+        )
+
+    def _rehearse(self) -> BaseOperator:
+        return CutoverOperator(
+            task_id="rehearse_cutover",
+            rehearse=True,
+            doc_md="Proves the way back, and measures all of a cutover but the fence.",
+            **self._cutover,
+        )
+
+    def _forth(self) -> BaseOperator:
+        """The cutover, after its approval, and what comes then; returns the approval."""
+        ask = AskingChoice(
+            task_id="await_cutover",
+            subject="Cut {{ params.source_conn_id }} over to {{ params.target_conn_id }}?",
+            asked_about="rehearse_cutover",
+            choices={"Cut over": "cutover", "Abandon": "abandon"},
+            doc_md="Shows the rehearsal, and waits for a person. To be asked again later, clear"
+            " rehearse_cutover.",
+        )
+        cutover = CutoverOperator(
+            task_id="cutover",
+            doc_md="Stops writers, waits for the last change, sets sequences, opens the target.",
+            **self._cutover,
+        )
+        abandon = AbandonOperator(
+            task_id="abandon",
+            doc_md="Gives up: nothing is left on the source, the target keeps its copy.",
+            **_SIDES,
+        )
+        ask >> [cutover, abandon]
+        cutover >> self._reopen("reopen_source", back=False)
+        cutover >> self._settle()
+        return ask
+
+    def _settle(self) -> BaseOperator:
+        ask = AskingChoice(
+            task_id="await_settle",
+            subject="Finish, or let applications write to {{ params.source_conn_id }} again?",
+            asked_about="cutover",
+            choices={"Finish": "finish", "Flip back": "flip_back"},
+            doc_md="Shows the cutover, and waits for a person. Until then both ways are open.",
+        )
+        finish = FinishOperator(
+            task_id="finish",
+            doc_md="Removes all that following needed. There is no way back after that.",
+            **_SIDES,
+        )
+        back = CutoverOperator(
+            task_id="flip_back",
+            back=True,
+            doc_md="Lets applications write to the source again, with what was written to the"
+            " target. It is followed again; to be asked once more, clear rehearse_cutover.",
+            **self._cutover,
+        )
+        ask >> [finish, back]
+        back >> self._reopen("reopen_target", back=True)
+        return ask
+
+    def _reopen(self, task_id: str, *, back: bool) -> BaseOperator:
+        return ReopenOperator(
+            task_id=task_id,
+            back=back,
+            doc_md="If the task before has died, lets applications write where they did. Does"
+            " nothing otherwise.",
+            **self._cutover,
+        )
