@@ -324,7 +324,7 @@ def behind(run: RunStatus, limit_seconds: float) -> str:
     if since is None or since > limit_seconds:
         return "the process that follows has not reported for too long"
     for one in found.streams:
-        lag = (one.lag_ms or 0.0) / 1000 + since
+        lag = (one.lag_ms or 0.0) / 1000
         if one.applies and lag > limit_seconds:
             return f"{one.direction} is {seconds_text(lag)} behind, {_catching_up(one)}"
     return ""
