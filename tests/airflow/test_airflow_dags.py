@@ -81,11 +81,11 @@ def validation(dags: Mapping[str, str]) -> Read:
 def test_every_file_of_the_folder_is_one_of_these() -> None:
     """`config` is what `migrate_to_db` imports; both have tests in test_rewrite_airflow. Airflow's
     own database has them in test_export_airflow, past runs in test_airflow_maintenance,
-    and a Django project in test_airflow_update."""
+    a migration that follows in test_airflow_follow, and a Django project in test_airflow_update."""
     files = {file.stem for file in EXAMPLE_DAGS.glob("*.py")}
     assert files == {
         MIGRATION, VALIDATION, "migrate_to_db", "config", "airflow_metadata_export",
-        "windlass_maintenance", "quarterly_data_update",
+        "windlass_maintenance", "quarterly_data_update", "windlass_follow",
     }  # fmt: skip
 
 

@@ -354,7 +354,7 @@ class Run:
         return found
 
 
-def test_copied_followed_cut_over_flipped_back_and_finished_while_its_processes_are_killed(
+def test_a_whole_run_whose_processes_are_killed_loses_nothing(
     running: LocalAirflow, logical: Callable[[int], Database], tmp_path: Path
 ) -> None:
     pair = Pair(logical(16), logical(18))

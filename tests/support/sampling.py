@@ -29,6 +29,10 @@ LEFT = {
         "test_machines_that_die_in_the_middle_cost_nothing_but_time": "test_airflow_runs kills"
         " a worker, and then the process that holds the snapshot"
     },
+    "test_airflow_follow": {
+        "test_a_whole_run_whose_processes_are_killed_loses_nothing": "each operator is tried by"
+        " itself, with a process that follows"
+    },
     "test_airflow_local": {"test_a_second_start_keeps_the_data_and_the_address": "the first start"},
     "test_airflow_runs": {
         "test_clearing_every_task_of_a_finished_run_changes_nothing": "test_run and test_resume"
