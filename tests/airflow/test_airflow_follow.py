@@ -53,7 +53,11 @@ def test_the_dag_asks_before_it_cuts_over_and_before_it_finishes(dag: Read) -> N
 def tries() -> dict[str, tuple[int, float, str]]:
     """Of each task: its retries, how much longer it waits before each, and its trigger rule."""
     return {
-        task.task_id: (task.retries, float(task.retry_exponential_backoff), task.trigger_rule.value)
+        task.task_id: (
+            int(task.retries or 0),
+            float(task.retry_exponential_backoff),
+            task.trigger_rule.value,
+        )
         for task in dag_of(EXAMPLE).tasks
     }
 
@@ -170,7 +174,7 @@ def tried(
     context: Any = {"ti": ti, "params": {}, "run_id": ti.run_id}
     task.render_template_fields(context)
     original = metrics.Metrics._send
-    metrics.Metrics._send = lambda _, __, name, ___: found.gauges.append(name)  # type: ignore[method-assign, assignment, misc]
+    metrics.Metrics._send = lambda _, __, name, ___: found.gauges.append(name)  # type: ignore[method-assign, assignment]
     try:
         found.result = task.execute(context) if known is None else task.look(context, **known)
     except TaskDeferred as deferred:
