@@ -358,7 +358,7 @@ class Run:
         return found
 
 
-def test_a_whole_run_whose_processes_are_killed_loses_nothing(
+def test_a_run_killed_again_and_again_loses_nothing(
     running: LocalAirflow, logical: Callable[[int], Database], tmp_path: Path
 ) -> None:
     pair = Pair(logical(16), logical(18))

@@ -29,10 +29,7 @@ LEFT = {
         "test_machines_that_die_in_the_middle_cost_nothing_but_time": "test_airflow_runs kills"
         " a worker, and then the process that holds the snapshot"
     },
-    "test_airflow_follow": {
-        "test_a_whole_run_whose_processes_are_killed_loses_nothing": "each operator is tried by"
-        " itself, with a process that follows"
-    },
+    "test_airflow_follow": {"test_a_run_killed_again_and_again_loses_nothing": "each operator"},
     "test_airflow_local": {"test_a_second_start_keeps_the_data_and_the_address": "the first start"},
     "test_airflow_runs": {
         "test_clearing_every_task_of_a_finished_run_changes_nothing": "test_run and test_resume"
@@ -54,8 +51,7 @@ LEFT = {
         " exported by a real Airflow; test_export_values has values of every type"
     },
     "test_export_parts": {
-        "test_airflow_s_own_test_of_a_dag_comes_to_its_end": "tasks that run one at a time export"
-        " all"
+        "test_airflow_s_own_test_of_a_dag_comes_to_its_end": "tasks, one at a time, export all"
     },
     "test_kill": {
         "test_a_server_that_stays_away_stops_the_move_which_resumes_later": "a server that dies and"
