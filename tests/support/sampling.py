@@ -128,6 +128,10 @@ SAMPLED = {
         "test_any_number_of_columns_has_a_fingerprint": 4,
         "test_columns_of_another_type_are_equal_where_the_value_is": 8,
     },
+    "test_follow_definitions": {
+        "test_a_statement_stops_the_run_just_before_it": 2,
+        "test_without_event_triggers_the_first_row_after_a_statement_stops_the_run": 1,
+    },
     "test_follower": {"test_a_huge_transaction_takes_no_more_memory_than_others": 1},
     "test_following_wire": {
         "test_a_wire_that_is_cut_again_and_again_loses_and_doubles_nothing": 2,
@@ -367,6 +371,7 @@ SHARES = {
     "test_export_values": 6,
     "test_export_watermarks": 5,
     "test_follow": 4,
+    "test_follow_definitions": 5,
     "test_grants_undone": 2,
     "test_identifiers": 2,
     "test_journal": 8,

@@ -111,6 +111,8 @@ class Applier:
                 open; `where` has relation, key, lsn, and the index of the change.
             WindlassError: the target failed.
         """
+        if batch.schema_changes:
+            self._ordered.forget()
         self._check_relations(batch)
         if batch.opens:
             self._stagings.begin()
@@ -124,6 +126,8 @@ class Applier:
             raise explain(error.error, "applying changes", side="target") from error
         except psycopg.Error as error:
             raise explain(error, "applying changes", side="target") from error
+        if batch.closes:
+            self._routes.settle()
         return counts
 
     def _attempt(self, changes: Sequence[Change]) -> Counts | None:

@@ -43,6 +43,9 @@ class Applies(Protocol):
     def apply(self, batch: Batch) -> object: ...
 
 
+Prepares = Callable[[Connection, Batch], None]
+
+
 class Ends(Protocol):
     """Both ends of a stream. They are opened again after a lost connection."""
 
@@ -78,11 +81,15 @@ class Follower:
         limits: Limits | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
         is_sealed: bool = False,
+        prepare: Prepares | None = None,
     ) -> None:
         """`on_marker` hears the number of each marker just before it is committed, and returns its
-        lag in milliseconds if it knows. One that begins sealed applies nothing until `unseal`."""
+        lag in milliseconds if it knows. One that begins sealed applies nothing until `unseal`.
+        `prepare` is called in the transaction that is about to apply a schema change, and refuses
+        what the target does not fit; without it, each is refused."""
         self._ends, self._rules, self._on_marker = ends, rules, on_marker
         self._limits, self._patience_seconds = limits, patience_seconds
+        self._prepare = prepare or _refuse_schema_changes
         self._control = Control(is_sealed)
         self._progress = Progress()
         self._epoch: int | None = None
@@ -196,7 +203,7 @@ class Follower:
                 self._limits,
             )
             stack.callback(reader.stop)
-            self._link = _Link(session, applier, position, reader, side)
+            self._link = _Link(session, applier, position, reader, side, self._prepare)
             stack.callback(self._unlink)
             self._link.follow(self._control, self._on_marker, self._publish)
 
@@ -233,8 +240,15 @@ class _Link:
     """Both connections of a follower, as long as both are there."""
 
     def __init__(
-        self, session: Connection, applier: Applies, position: Position, reader: Reader, side: str
+        self,
+        session: Connection,
+        applier: Applies,
+        position: Position,
+        reader: Reader,
+        side: str,
+        prepare: Prepares,
     ) -> None:
+        self._prepare = prepare
         self._session, self._applier, self._side = session, applier, side
         self._position, self._reader = position, reader
         self._durable = Durable(position.end_lsn)
@@ -369,18 +383,20 @@ class _Link:
                 self._apply(single)
 
     def _apply_whole(self, batch: Batch) -> None:
-        _refuse_schema_changes(batch)
         self._position.begin(batch, self._lag_ms(batch))
-        if batch.changes:
+        if batch.schema_changes:
+            self._prepare(self._session, batch)
+        if batch.changes or batch.schema_changes:
             self._applier.apply(batch)
         self._position.commit()
         self._durable.committed(batch.end_lsn)
 
     def _apply_portion(self, batch: Batch) -> None:
         """Of a transaction that is too large to be held: all of it is one transaction here, too."""
-        _refuse_schema_changes(batch)
         if batch.opens:
             self._position.begin(batch)
+        if batch.schema_changes:
+            self._prepare(self._session, batch)
         self._applier.apply(batch)
         if not batch.opens:
             self._position.extend(batch, self._lag_ms(batch))
@@ -418,9 +434,7 @@ class _Link:
         self._reader.confirm(self._durable.look(self._session, side=self._side))
 
 
-def _refuse_schema_changes(batch: Batch) -> None:
-    if not batch.schema_changes:
-        return
+def _refuse_schema_changes(session: Connection, batch: Batch) -> None:
     first = batch.schema_changes[0]
     raise SchemaChanged(
         f"the schema was changed at {text(batch.commit_lsn)}: {first.statement}",

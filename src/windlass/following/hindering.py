@@ -9,6 +9,7 @@ from typing import Any
 from windlass.engines.postgres import fencing, queries
 from windlass.engines.postgres.lock import read_holder
 from windlass.errors import WindlassError
+from windlass.following.definitions import APART, NEW
 from windlass.following.fence import CLOSED, described
 from windlass.following.order import Order, Pairing, Session
 from windlass.following.reopening import FORTH
@@ -43,6 +44,8 @@ def read_hindrances(
         yield from _pool_problems(order)
     yield from sequence_problems(pair.closed, pair.opened, order.sequences)
     yield from _unready_problems(pair)
+    if order.way is FORTH:
+        yield from _definition_problems(detail)
 
 
 def _closed(order: Order) -> str:
@@ -156,6 +159,16 @@ def _fence_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
             "is read-only already: ALTER DATABASE has set default_transaction_read_only",
             f"reset it, or give {word('fence', 'none')} if you have stopped the writers so",
         )
+
+
+def _definition_problems(detail: Mapping[str, Any]) -> Iterator[Problem]:
+    """What was changed on the source, as the process that follows has noted it."""
+    for one in detail.get(APART, ()):
+        name, _, what = one.partition(": ")
+        yield Problem(name, what, "make the same change on the target")
+    for one in detail.get(NEW, ()):
+        message = "is new on the source, and not followed"
+        yield Problem(one, message, "copy it yourself, or drop it")
 
 
 def _pool_problems(order: Order) -> Iterator[Problem]:

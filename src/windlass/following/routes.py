@@ -5,7 +5,7 @@ applied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -115,7 +115,9 @@ class Routes:
     ids: Mapping[int, Name] = field(default_factory=dict)
     types: Mapping[int, Name] = field(default_factory=dict)
     target_only: frozenset[tuple[Name, str]] = frozenset()  # columns that the source lacks
-    is_complete: bool = False  # whether nothing comes but what `names` has
+    # Partitioned tables: a TRUNCATE names them as well. None: what is not in `names` is left out.
+    parents: Collection[Name] | None = None
+    _changing: set[Name] = field(default_factory=set)
     _session: Connection | None = None
     _targets: dict[Name, _Target] = field(default_factory=dict)
     _known: dict[Relation, Route | None] = field(default_factory=dict)
@@ -126,6 +128,21 @@ class Routes:
         with explaining("reading the catalog", side="target"):
             self._session, self._targets = session, _read_targets(session)
         self._known.clear()
+
+    def change(self, names: Mapping[Name, Name]) -> None:
+        """The next transaction changes the definition of these relations, for which the target is
+        prepared. Rows that it has written before may lack a column, or have one more."""
+        self.names = {**names, **self.names}
+        self._changing = {*names}
+        for name in names:
+            self._first.pop(name, None)
+        self._known.clear()
+
+    def settle(self) -> None:
+        """That transaction is over."""
+        if self._changing:
+            self._changing = set()
+            self._known.clear()
 
     def route(self, relation: Relation) -> Route | None:
         """Where changes of this relation go; None if the run does not follow it.
@@ -144,10 +161,10 @@ class Routes:
         source = Name(relation.schema or "pg_catalog", relation.name)
         was = self.ids.get(relation.id)
         if was is not None and was != source:
-            raise _changed(was, [f"it is now called {source}"])
-        if source not in self.names and self.is_complete:
-            raise _changed(source, ["it is new: a partition, or published by somebody else"])
+            self._rename(was, source)
         if source not in self.names:
+            if self.parents is not None and source not in self.parents:
+                raise _changed(source, ["it is new: a partition, or published by somebody else"])
             return None
         target = self._targets.get(self.names[source])
         if target is None:
@@ -158,20 +175,31 @@ class Routes:
         self._first.setdefault(source, relation)
         return _route(source, self.names[source], relation, target)
 
+    def _rename(self, was: Name, source: Name) -> None:
+        """Follow a rename that the target has as well.
+
+        Raises:
+            SchemaChanged: it has not.
+        """
+        schemas = {old.schema: new.schema for old, new in self.names.items()}
+        renamed = Name(schemas.get(source.schema, source.schema), source.name)
+        if renamed not in self._targets or self.names[was] in self._targets:
+            raise _changed(was, [f"it is now called {source}"])
+        self.names = {**self.names, source: renamed}
+
     def _differences(self, source: Name, relation: Relation, target: _Target) -> Iterator[str]:
         """What is not as it was, as sentences."""
-        sent = {column.name: column for column in relation.columns}
+        sent = {column.name for column in relation.columns}
+        missing, more = sent - target.columns.keys(), self._more(source, sent, target)
+        # columns that were added or dropped; both could be a column that was renamed
+        if source not in self._changing or (missing and more):
+            yield from (f"the target has no column {name}" for name in sorted(missing))
+            yield from (f"column {name} is no longer sent by the source" for name in more)
         for column in relation.columns:
             there = target.columns.get(column.name)
-            if there is None:
-                yield f"the target has no column {column.name}"
-            elif not self._is_same_type(column, there):
+            if there is not None and not self._is_same_type(column, there):
                 now = self._type(column)
                 yield f"column {column.name} has type {now}, on the target {there.type}"
-        for name, there in target.columns.items():
-            is_expected = not there.is_generated and (source, name) not in self.target_only
-            if is_expected and name not in sent:
-                yield f"column {name} is no longer sent by the source"
         first = self._first.get(source)
         if first is not None and _identity(first) != _identity(relation):
             yield f"rows are identified by {_identity(relation)}, before by {_identity(first)}"
@@ -180,6 +208,16 @@ class Routes:
             if key and not any(set(unique.columns) == key for unique in target.keys):
                 yield f"rows are identified by {_listed(key)}, which no unique index of the target"
                 " has"
+
+    def _more(self, source: Name, sent: Collection[str], target: _Target) -> list[str]:
+        """Columns of the target that the source should send, and does not."""
+        return [
+            name
+            for name, there in target.columns.items()
+            if not there.is_generated
+            and (source, name) not in self.target_only
+            and name not in sent
+        ]
 
     def _is_same_type(self, column: RelationColumn, there: _Found) -> bool:
         if column.modifier != there.modifier:
@@ -215,7 +253,8 @@ def _route(source: Name, name: Name, relation: Relation, target: _Target) -> Rou
             is_exact=there.type_id in _EXACT and there.is_deterministic,
         )
         for position, sent in enumerate(relation.columns)
-        for there in [target.columns[sent.name]]
+        for there in [target.columns.get(sent.name)]
+        if there is not None  # dropped by the transaction that the row belongs to
     ]
     key, is_unique = _key(relation, target)
     generated = {name for name, there in target.columns.items() if there.is_generated}
@@ -224,7 +263,7 @@ def _route(source: Name, name: Name, relation: Relation, target: _Target) -> Rou
         target=name,
         columns=tuple(column for column in columns if column.name not in generated),
         key=tuple(column for column in columns if column.name in key),
-        width=len(columns),
+        width=len(relation.columns),
         identity=relation.identity,
         is_partitioned=target.kind == "p",
         # what has no column that UPDATE may set has no net change by one

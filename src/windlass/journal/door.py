@@ -11,6 +11,7 @@ from psycopg import Connection
 from windlass.errors import Refused
 from windlass.journal import versions
 from windlass.model.report import Problem
+from windlass.trust.noting import FUNCTION, function_body
 from windlass.trust.planted import Room, read_planted
 
 Session = Connection[Any]
@@ -24,6 +25,8 @@ ROOM = Room(
     plain=f"^({_TABLES})$",
     defaults=("'migrate'::text", "''::text", "0", "1", "clock_timestamp()"),
     events=True,
+    function=FUNCTION,
+    body=function_body(),
     hint="look at who has changed it; DROP SCHEMA windlass CASCADE forgets all runs",
 )
 _CREATING = int.from_bytes(b"windjrnl", "big")  # windlass's advisory lock key

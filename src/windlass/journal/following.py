@@ -146,6 +146,19 @@ def note_late(
     )
 
 
+# statements that changed definitions, in the database that is read
+
+
+def read_noted(connection: Session, run: str, most: int) -> list[tuple[str, str, str]]:
+    """Tag, objects and text of the last statements that the event trigger of a run has noted; the
+    oldest first."""
+    rows = connection.execute(
+        "select tag, objects, statement from windlass.ddl where run = %s order by at desc limit %s",
+        (run, most),
+    ).fetchall()
+    return [(tag, objects, statement) for tag, objects, statement in reversed(rows)]
+
+
 # markers, in the database that is read
 
 

@@ -41,6 +41,8 @@ class Room:
     shared: bool = False  # others may have their own tables there
     owner_of: tuple[str, str] = ("", "")  # a table whose owner may own the schema as well
     hint: str = ""  # the hint for a table that was altered
+    function: str = ""  # matches names of our functions there, which end with a run; "": any may be
+    body: str = ""  # of these functions, with {run}
 
 
 def quoted_pattern(*names: str) -> str:
@@ -91,6 +93,8 @@ def _rows(connection: Connection[Any], room: Room) -> list[Row]:
             "defaults": list(room.defaults),
             "events": room.events,
             "shared": room.shared,
+            "function": room.function,
+            "body": room.body,
             "owned_schema": room.owner_of[0],
             "owned_table": room.owner_of[1],
         },

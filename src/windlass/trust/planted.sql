@@ -83,6 +83,17 @@ with trusted as (
       join pg_catalog.pg_type t on t.oid = a.atttypid
      where o.plain and not a.attisdropped
        and t.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace::oid
+    union all
+    select p.oid, quote_ident(s.nspname::text) || '.'::text || quote_ident(p.proname::text),
+           'is a function'::text
+      from space s
+      join pg_catalog.pg_proc p on p.pronamespace = s.oid
+     where %(function)s::text <> ''
+       and not (p.proname::text ~ %(function)s::text
+                and p.prosrc = pg_catalog.replace(%(body)s::text, '{run}'::text,
+                  pg_catalog.substring(p.proname::text, %(function)s::text))
+                and p.prosecdef and p.pronargs = 0::int2
+                and p.proconfig = array['search_path=pg_catalog, pg_temp']::text[])
 )
 select 'owner'::text as kind, 'schema '::text || quote_ident(nspname::text) as object,
        ''::text as detail, pg_catalog.pg_get_userbyid(nspowner)::text as role

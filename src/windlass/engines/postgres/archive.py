@@ -25,6 +25,7 @@ from windlass.engines.postgres.pg_dump import PgDump
 from windlass.engines.postgres.session import ProgramAccess
 from windlass.engines.postgres.syntax import Node, split, to_text, tree_of
 from windlass.errors import ConnectionLost, WindlassError
+from windlass.model.following import STREAM
 from windlass.model.relation import Name
 from windlass.model.statement import Phase
 
@@ -164,7 +165,7 @@ class Dumping:
             if self._process.returncode:
                 raise self._failure(errors)
             found = pgdumplib.load(str(self._path)).entries
-            self._entries = [_entry(one) for one in found]
+            self._entries = [one for one in map(_entry, found) if not _is_of_stream(one)]
             return self._entries
         finally:
             self.close()
@@ -234,6 +235,14 @@ def _pattern(name: Name) -> str:
 def _last_words(errors: str) -> str:
     lines = [line.removeprefix("pg_dump: ") for line in errors.splitlines() if line.strip()]
     return "; ".join(lines[:3]) or "no error message"
+
+
+def _is_of_stream(entry: Entry) -> bool:
+    """Whether it belongs to a run that follows this database."""
+    return entry.kind in _OF_STREAMS and STREAM.match(entry.tag) is not None
+
+
+_OF_STREAMS = {"EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE"}
 
 
 def _entry(found: pgdumplib.models.Entry) -> Entry:

@@ -11,8 +11,10 @@ from windlass.engines.postgres.replication.lsn import Lsn
 from windlass.engines.postgres.replication.stream import Stream
 from windlass.engines.postgres.replication.trees import read_leaves, read_user_types
 from windlass.engines.postgres.session import Address, Connection, Role
+from windlass.flows.follow.definitions import correspondence, prepare_target
 from windlass.flows.follow.published import routed
 from windlass.following.applying import Applier, settle
+from windlass.following.changes import Batch
 from windlass.following.routes import Routes
 from windlass.model.following import Direction, stream_name
 from windlass.model.plan import Arrival, Plan
@@ -31,6 +33,8 @@ class StreamEnds:
         self._plan, self._direction = plan, direction
         is_forward = direction is Direction.FORWARD
         self.read, self.applied = (source, target) if is_forward else (target, source)
+        self._known = correspondence(plan)
+        self._now: Routes | None = None
 
     @property
     def _name(self) -> str:
@@ -55,7 +59,15 @@ class StreamEnds:
         except BaseException:
             session.close()
             raise
+        self._now = routes
         return session, Applier(session, routes, in_order=not may_silence)
+
+    def prepare(self, session: Connection, batch: Batch) -> None:
+        """Raises:
+        SchemaChanged: the target does not fit what the batch's statements left on the source.
+        """
+        assert self._now is not None  # as `open_target` was called
+        prepare_target(session, batch, self._known, self._now)
 
     def _connect(self, address: Address, what: str) -> Connection:
         """With the settings of a target on either side: the source is applied to as well."""
@@ -67,15 +79,16 @@ class StreamEnds:
     def _routes(self, read: Connection) -> Routes:
         side = self.read.side
         names = routed(self._plan, self._direction, read_leaves(read, side=side))
+        parents = _parents(read, side=side)
         if self._direction is Direction.BACK:
-            return Routes(names, types=read_user_types(read, side=side), is_complete=True)
+            return Routes(names, types=read_user_types(read, side=side), parents=parents)
         ids = {int(item.relation.identity): item.relation.name for item in self._plan.relations}
         return Routes(
             names,
             ids=ids,
             types=read_user_types(read, side=side),
             target_only=self._target_only(),
-            is_complete=True,
+            parents=parents,
         )
 
     def _target_only(self) -> frozenset[tuple[Name, str]]:
@@ -93,6 +106,15 @@ class StreamEnds:
                 rows: Any = session.execute(_COLUMNS, (_quoted(item.target),)).fetchall()
                 found |= {(item.relation.name, name) for (name,) in rows if name not in known}
         return frozenset(found)
+
+
+def _parents(read: Connection, *, side: str) -> frozenset[Name]:
+    with explaining("reading partitioned tables", side=side):
+        rows: Any = read.execute(
+            "select n.nspname::text, c.relname::text from pg_class c"
+            " join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'p'"
+        ).fetchall()
+    return frozenset(Name(*row) for row in rows)
 
 
 def _quoted(name: Name) -> str:

@@ -81,7 +81,13 @@ class Lane:
         )
         self._marked_at = 0.0
         self._slot.look(self.watch.session())
-        self.follower = Follower(ends, rules, on_marker=self._markers.arrived, is_sealed=is_sealed)
+        self.follower = Follower(
+            ends,
+            rules,
+            on_marker=self._markers.arrived,
+            is_sealed=is_sealed,
+            prepare=ends.prepare,
+        )
         self.follower.start()
 
     def close(self) -> None:
@@ -177,6 +183,10 @@ class Lanes:
     def forward(self) -> Follower:
         return self._lanes[Direction.FORWARD].follower
 
+    def source_session(self) -> Connection:
+        """The session that watches the source."""
+        return self._lanes[Direction.FORWARD].watch.session()
+
     @property
     def sealed(self) -> frozenset[Direction]:
         """The directions in which nothing is applied now."""
@@ -199,13 +209,13 @@ class Lanes:
                 lane.follower.seal()
         self._phase = phase
         for lane in self:
-            with _while_away():
+            with while_away():
                 lane.mark()
 
     def measured(self) -> list[StreamStatus]:
         """Of a server that is away, what was measured last."""
         for lane in self:
-            with _while_away():
+            with while_away():
                 self._last[lane.direction] = lane.measured()
         return list(self._last.values())
 
@@ -236,7 +246,7 @@ def _applying(phase: Phase) -> Direction | None:
     return Direction.BACK if phase is Phase.SWITCHED else None
 
 
-class _while_away:
+class while_away:
     """What is lost with a connection is tried again in the next turn: the follower decides for how
     long a server may be away."""
 

@@ -19,7 +19,8 @@ from windlass.engines.postgres.session import Connection, Role
 from windlass.errors import AlreadyFinished, Interrupted, RunLost
 from windlass.flows.follow.answering import Answering
 from windlass.flows.follow.context import Following
-from windlass.flows.follow.lanes import Lanes
+from windlass.flows.follow.definitions import OUTSIDE, Comparing
+from windlass.flows.follow.lanes import Lanes, while_away
 from windlass.flows.follow.removal import writing
 from windlass.journal.following import change_phase, listen, note_detail, read_phase
 from windlass.model.event import Followed
@@ -90,6 +91,8 @@ class _Pursuit:
         self._run, self._journal, self._lanes = run, journal, lanes
         self._answering = Answering(run.plan.run, journal, lanes)
         self._reported = 0.0
+        found = read_phase(journal, run.plan.run)
+        self._comparing = Comparing(run.plan, found[1].get(OUTSIDE, ()) if found else ())
 
     def until_over(self) -> Phase:
         while not (phase := self.turn()).is_over:
@@ -110,9 +113,17 @@ class _Pursuit:
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             self._report(phase)
+        if phase is Phase.FOLLOWING and self._comparing.is_due:
+            self._compare()
         for _ in self._journal.notifies(timeout=TURN_SECONDS, stop_after=1):
             pass
         return phase
+
+    def _compare(self) -> None:
+        """Note which definitions differ, for status and cutover."""
+        with while_away():
+            found = self._comparing.compare(self._lanes.source_session(), self._journal)
+            note_detail(self._journal, self._run.plan.run, found)
 
     def _report(self, phase: Phase) -> None:
         streams = self._lanes.measured()

@@ -13,9 +13,11 @@ from typing import Any
 from psycopg import Connection, errors, sql
 
 from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.replication.ddl_trigger import drop_triggers
 from windlass.engines.postgres.session import Address, Role
 from windlass.errors import WindlassError
 from windlass.model.following import Direction, stream_name
+from windlass.trust.noting import function_name
 
 Session = Connection[Any]
 PATIENCE_SECONDS = 30.0
@@ -47,6 +49,8 @@ def remove_source_side(address: Address, run: str, *, made_journal: bool = False
 
 def remove_streams(session: Session, run: str, *, side: str) -> None:
     """Drop the run's slots and publications in this database."""
+    if side == "source":
+        drop_triggers(session, run, stream_name(run, Direction.FORWARD), side=side)
     with explaining(f"dropping the slots of run {run}", side=side):
         for direction in Direction:
             drop_slot(session, stream_name(run, direction), side=side)
@@ -104,9 +108,10 @@ def left_of(session: Session, run: str) -> list[str]:
     rows = session.execute(
         "select 'slot ' || slot_name from pg_replication_slots where slot_name ~ %s"
         " union all select 'publication ' || pubname from pg_publication where pubname ~ %s"
+        " union all select 'function ' || proname from pg_proc where proname = %s"
         " union all select 'event trigger ' || evtname from pg_event_trigger where evtname ~ %s"
         " order by 1",
-        (pattern, pattern, pattern),
+        (pattern, pattern, function_name(run), pattern),
     ).fetchall()
     return [str(name) for (name,) in rows]
 

@@ -7,8 +7,10 @@ nothing is written to the source.
 from __future__ import annotations
 
 from windlass.engines.postgres.replication import lsn, publications, slots
+from windlass.engines.postgres.replication.ddl_trigger import make_triggers
 from windlass.engines.postgres.replication.trees import read_leaves
 from windlass.errors import SlotLost
+from windlass.flows.follow.definitions import OUTSIDE, TRIGGERS, outside_tables
 from windlass.flows.follow.published import logged, published
 from windlass.flows.follow.removal import Session, drop_slot, remove_source_side, writing
 from windlass.flows.follow.watching import check_timeline
@@ -41,6 +43,7 @@ def begin_stream(run: Migration) -> None:
             timeline = check_timeline(source, None, side="source")
             note_detail(control, name, {TIMELINE: timeline})
             _publish(run, source, slot)
+            _watch_definitions(run, source, slot)
             drop_slot(source, slot, side="source")  # of a process that was killed right here
         held = slots.create(
             hold.source,
@@ -87,6 +90,13 @@ def _publish(run: Migration, source: Session, name: str) -> None:
     version = source.info.server_version
     relations = published(logged(source, run.plan, Direction.FORWARD), leaves, version)
     publications.create(source, name, relations, side="source", via_root=False)
+
+
+def _watch_definitions(run: Migration, source: Session, slot: str) -> None:
+    """Note statements that change definitions, from before the slot on, where this role may."""
+    noted = make_triggers(source, run.plan.run, slot, side="source")
+    detail = {TRIGGERS: noted, OUTSIDE: outside_tables(source, run.plan)}
+    note_detail(run.control, run.plan.run, detail)
 
 
 def end_stream(run: Migration) -> None:

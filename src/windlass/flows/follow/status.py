@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.engines.postgres.session import Connection
+from windlass.flows.follow.definitions import SEEN
 from windlass.flows.migrate.status import migration_detail, migration_status
+from windlass.following.definitions import APART, NEW
 from windlass.journal import records
 from windlass.journal.following import read_applied, read_phase
 from windlass.model.following import (
@@ -49,7 +51,7 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
         max(time.time() - measured, 0.0) if measured else None,
         verified=detail.get("verified", ""),
         strays=tuple(_strays(connection, status.run, phase)),
-        changed=tuple(_changed(connection, status.run)),
+        changed=tuple(detail.get(SEEN, ())),
         next_steps=_NEXT[phase],
     )
     hindrances = tuple(_hindrances(status, known, detail))
@@ -91,13 +93,6 @@ def _late(late: Mapping[str, Any]) -> str:
     return f"{late.get('relation') or 'a table'} at {late.get('lsn', '?')}"
 
 
-def _changed(connection: Connection, run: str) -> Iterator[str]:
-    rows = connection.execute(
-        "select statement from windlass.ddl where run = %s order by at", (run,)
-    ).fetchall()
-    yield from (str(statement) for (statement,) in rows)
-
-
 def _hindrances(
     status: RunStatus, known: FollowingStatus, detail: Mapping[str, Any]
 ) -> Iterator[str]:
@@ -110,6 +105,11 @@ def _hindrances(
         yield f"no process follows: run windlass migrate {word('follow')}"
     elif known.measured_seconds_ago is None or known.measured_seconds_ago > FRESH_SECONDS:
         yield "the process that follows has not reported for a while: look at its log"
+    if known.phase is Phase.FOLLOWING:
+        for one in detail.get(APART, ()):
+            yield f"{one}; make the same change on the target"
+        for one in detail.get(NEW, ()):
+            yield f"{one}: is new on the source and not followed; copy it yourself, or drop it"
     for one in known.streams:
         if not one.applies:
             continue

@@ -1,0 +1,162 @@
+"""Definitions that change on the source while it is followed.
+
+Its event trigger notes a statement in the transaction that it belongs to: before that one is
+applied, the target has to fit what it left. Where there is no event trigger, the description of a
+relation that comes with its rows shows the change. In addition both catalogs are compared every few
+seconds, so that a change without rows is noticed, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from windlass.engines.postgres.errors import explaining
+from windlass.engines.postgres.replication.lsn import text
+from windlass.engines.postgres.replication.shapes import Noted, read_shapes
+from windlass.engines.postgres.session import Connection
+from windlass.errors import SchemaChanged
+from windlass.following.changes import Batch
+from windlass.following.definitions import APART, NEW, Correspondence, after, differences
+from windlass.following.noted import for_target, shown
+from windlass.following.routes import Routes
+from windlass.journal.following import read_noted
+from windlass.model.plan import Arrival, Plan
+from windlass.model.relation import Name
+
+POLL_SECONDS = 5.0
+_SHARE = 20  # a comparison takes at most one part of so many of the time
+_MOST_NAMED = 20
+OUTSIDE = "outside"  # in a run's details: tables of its schemas that it does not follow
+TRIGGERS = "event_triggers"  # whether the source has some of the run
+SEEN = "ddl"  # statements that the event triggers noted
+
+
+def correspondence(plan: Plan) -> Correspondence:
+    return Correspondence(
+        {item.relation.name: item.target for item in plan.relations},
+        dict(plan.schemas),
+        frozenset(one.relation.name for one in plan.relations if one.arrival is Arrival.FILL),
+    )
+
+
+def prepare_target(
+    session: Connection, batch: Batch, known: Correspondence, routes: Routes
+) -> None:
+    """Check that the target fits what the statements of a transaction left, within the transaction
+    in which it is about to be applied.
+
+    Raises:
+        SchemaChanged: it does not.
+    """
+    noted = [Noted.from_text(one.objects) for one in batch.schema_changes]
+    shapes, gone = after(noted)
+    names = [known.target_of(name) for name in (*shapes, *gone)]
+    targets = read_shapes(session, names, side="target")
+    if found := differences(shapes, gone, targets, known):
+        raise _changed(batch, noted, found, known)
+    routes.change({name: known.target_of(name) for name in shapes})
+    routes.read(session)
+
+
+def _changed(
+    batch: Batch, noted: list[Noted], found: list[str], known: Correspondence
+) -> SchemaChanged:
+    statements = [
+        shown(one.statement, one.tag, what.objects)
+        for one, what in zip(batch.schema_changes, noted, strict=True)
+    ]
+    theirs = [for_target(one.statement, one.tag, known.schemas) for one in batch.schema_changes]
+    what = "make the same change"
+    if all(theirs) and set(theirs) - set(statements):
+        what = f"run {'; '.join(dict.fromkeys(filter(None, theirs)))}"
+    at, statement = text(batch.commit_lsn), "; ".join(dict.fromkeys(statements))
+    return SchemaChanged(
+        f"the source was changed at {at}: {statement} ({'; '.join(found)})",
+        hint=f"{what} on the target, then run the same command again",
+        lsn=at,
+        tag=batch.schema_changes[0].tag,
+        objects=", ".join(dict.fromkeys(one for what in noted for one in what.objects)),
+        statement=statement,
+    )
+
+
+class Comparing:
+    """Compares both catalogs at intervals."""
+
+    def __init__(self, plan: Plan, outside: Iterable[str]) -> None:
+        """`outside`: tables that were there and are not followed."""
+        self._plan, self._known, self._outside = plan, correspondence(plan), frozenset(outside)
+        self._due_at = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._due_at
+
+    def compare(self, source: Connection, target: Connection) -> Mapping[str, list[str]]:
+        """What differs, as details of the run."""
+        started = time.monotonic()
+        try:
+            names = self._known.names
+            there = read_shapes(source, names, side="source")
+            here = read_shapes(target, names.values(), side="target")
+            gone = names.keys() - there.keys()
+            apart = differences(there, gone, here, self._known)
+            apart += _unpublished(source, self._plan.run, there)
+            return {
+                SEEN: _seen(source, self._plan.run),
+                APART: sorted(apart)[:_MOST_NAMED],
+                NEW: self._new_tables(source),
+            }
+        finally:
+            took = time.monotonic() - started
+            self._due_at = time.monotonic() + max(POLL_SECONDS, _SHARE * took)
+
+    def _new_tables(self, source: Connection) -> list[str]:
+        found = outside_tables(source, self._plan)
+        return [name for name in found if name not in self._outside][:_MOST_NAMED]
+
+
+_OUTSIDE = (
+    "select n.nspname::text, c.relname::text from pg_class c"
+    " join pg_namespace n on n.oid = c.relnamespace"
+    " where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence = 'p'"
+    " and n.nspname = any (%s) and c.oid <> all (%s::oid[])"
+    " and not exists (select from pg_inherits i where i.inhparent = c.oid and c.relkind = 'p')"
+    " and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass"
+    " and d.objid = c.oid and d.deptype = 'e') order by 1, 2"
+)
+
+
+def outside_tables(source: Connection, plan: Plan) -> list[str]:
+    """Tables in the schemas of a plan that it does not follow; one that was renamed is none."""
+    schemas = sorted({item.relation.name.schema for item in plan.relations})
+    ids = [int(item.relation.identity) for item in plan.relations]
+    with explaining("reading tables", side="source"):
+        rows: Any = source.execute(_OUTSIDE, (schemas, ids)).fetchall()
+    return [str(Name(schema, name)) for schema, name in rows]
+
+
+_PUBLISHED = (
+    "select schemaname::text, tablename::text from pg_publication_tables where pubname = %s"
+)
+
+
+def _unpublished(source: Connection, run: str, there: Iterable[Name]) -> list[str]:
+    """Relations whose changes the source no longer hands out."""
+    with explaining("reading publications", side="source"):
+        rows: Any = source.execute(_PUBLISHED, (f"windlass_{run}_forward",)).fetchall()
+        unlogged: Any = source.execute(
+            "select n.nspname::text, c.relname::text from pg_class c"
+            " join pg_namespace n on n.oid = c.relnamespace where c.relpersistence = 'u'"
+        ).fetchall()
+    known = {Name(*row) for row in (*rows, *unlogged)}
+    return [f"{name}: is no longer published on the source" for name in there if name not in known]
+
+
+def _seen(source: Connection, run: str) -> list[str]:
+    with explaining("reading statements", side="source"):
+        rows = read_noted(source, run, _MOST_NAMED)
+    found = (shown(statement, tag, Noted.from_text(what).objects) for tag, what, statement in rows)
+    return [*dict.fromkeys(found)]

@@ -1,0 +1,32 @@
+"""The function of ours that a followed source runs in its event triggers: what it has to be, to be
+made and to be recognized. It notes in `windlass.ddl` which statements change what a run follows.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+_PREFIX = "note_ddl_"
+FUNCTION = rf"^{_PREFIX}(\d{{8}}_\d{{4}}_[0-9a-f]{{4}})$"
+"""Matches the names of these functions; the group is the run."""
+
+
+def function_name(run: str) -> str:
+    """In schema `windlass`."""
+    return f"{_PREFIX}{run}"
+
+
+@cache
+def function_body() -> str:
+    """What the function of a run does; `{run}` stands for the run."""
+    return _text("note_ddl.sql").replace("{shapes}", shapes_query("touched"))
+
+
+def shapes_query(relations: str) -> str:
+    """The query for the shapes of relations: an array expression has their oids."""
+    return _text("shapes.sql").replace("{relations}", relations)
+
+
+def _text(name: str) -> str:
+    return (resources.files("windlass.trust") / name).read_text(encoding="utf-8")

@@ -1,0 +1,33 @@
+"""Processes of `windlass migrate --follow`, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from awaiting import until
+from command import Running, start
+from servers import Pair
+
+FOLLOW = ("migrate", "--follow", "--jobs", "2", "--json")
+
+
+@contextmanager
+def following(pair: Pair, *words: str) -> Iterator[Running]:
+    """A process that follows, from when it is in that phase; or one that has ended before."""
+    follower = start(*FOLLOW, *words, pair=pair)
+    try:
+        until(lambda: phase(pair) == "following" or follower.poll() is not None, "following")
+        yield follower
+    finally:
+        follower.kill()
+        follower.wait()
+
+
+def phase(pair: Pair) -> str:
+    try:
+        return str(pair.target.value("select phase from windlass.following"))
+    except psycopg.errors.UndefinedTable:
+        return ""
