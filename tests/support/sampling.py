@@ -479,27 +479,3 @@ def _sample(stem: str, file: str, test: str, variants: list[str], seed: str) -> 
 def named() -> set[str]:
     """The tests that the page of promises names one by one."""
     return set(re.findall(r"/test_\w+\.py::(\w+)", PAGE.read_text()))
-
-
-def left_table() -> str:
-    """What is left out as a whole, for readers."""
-    rows = [
-        f"| `{file}::{test}` | {instead} |"
-        for file, tests in LEFT.items()
-        for test, instead in tests.items()
-    ]
-    return "\n".join(["| left to `make test-all` | with each change |", "|---|---|", *rows])
-
-
-def sampled_table() -> str:
-    rows = [
-        f"| `{file}::{test}` | {count} |"
-        for file, tests in SAMPLED.items()
-        for test, count in tests.items()
-    ]
-    return "\n".join(["| test with many variants | variants per commit |", "|---|---|", *rows])
-
-
-def shares_table() -> str:
-    rows = [f"| `{file}` | {count} |" for file, count in SHARES.items()]
-    return "\n".join(["| file with many cases | tests per commit |", "|---|---|", *rows])

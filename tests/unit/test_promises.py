@@ -9,7 +9,8 @@ from functools import cache
 import pytest
 
 from paths import DOCS, TESTS
-from sampling import LEFT, left_table, sampled_table, shares_table
+from sampling import LEFT
+from sampling_tables import left_table, sampled_table, shares_table
 
 PAGE = (DOCS / "promises.md").read_text()
 ROWS = [row for row in PAGE.partition("<!-- left")[0].splitlines() if row.startswith("| ")]
