@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from awaiting import until
 from command import DIFFERENT, DONE, STOPPED, Ran, migrate, verify
+from exporting import export
 from servers import Database, Pair
 from windlass.cli.main import run
 from windlass.errors import WindlassError
@@ -105,3 +107,22 @@ def test_so_does_a_run_whose_pg_dump_waits(rows: Pair) -> None:
     with others(rows.source, "vacuum full t") as begin:
         explained(during(rows, DUMP, begin, "migrate").expect(STOPPED), "vacuum full t")
     migrate(rows).expect(DONE)
+
+
+EXTRACT = "windlass.flows.export.steps:extract"
+
+
+def test_an_export_lets_go_and_resumes(rows: Pair, tmp_path: Path) -> None:
+    work: Any = resolve(EXTRACT)
+    words = {"relations": "public.t", "warehouse": None}
+    with others(rows.source, "vacuum full t") as begin, pytest.MonkeyPatch.context() as patch:
+
+        def late(*given: Any, **more: Any) -> Any:
+            begin()
+            return work(*given, **more)
+
+        patch.setattr(demands, "PATIENCE_SECONDS", 2.0)
+        patch.setattr(EXTRACT.replace(":", "."), late)
+        explained(export(rows.source, tmp_path, **words).expect(STOPPED), "vacuum full t")
+    assert not rows.source.rows(OURS, [rows.source.name])
+    assert export(rows.source, tmp_path, **words).expect(DONE).result["rows"] == 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from windlass.engines.postgres.lock_waits import Demand, LockWait, end_run_sessions, read_demands
+from windlass.engines.postgres.lock_waits import Demand, LockWait, end_sessions_named, read_demands
 from windlass.engines.postgres.session import Connection
 from windlass.errors import GaveWay, WindlassError
 from windlass.model.event import Emit, Noticed
@@ -24,12 +24,13 @@ SIDE = "source"
 
 class Demands:
     """What a watch of the source does about them. `ours` are the process of the session that has
-    the locks, 0 if another process has it, and the run. `give_way` is called, again and again,
+    the locks, 0 if another process has it, and the names
+    of the run's other sessions. `give_way` is called, again and again,
     until the run has ended."""
 
     def __init__(
         self,
-        ours: Callable[[], tuple[int, str]],
+        ours: Callable[[], tuple[int, Sequence[str]]],
         emit: Emit,
         give_way: Callable[[WindlassError], None],
     ) -> None:
@@ -42,11 +43,11 @@ class Demands:
 
     def look(self, connection: Connection, waits: Sequence[LockWait]) -> None:
         """`waits` are those of our sessions."""
-        holder, run = self._ours()
+        holder, names = self._ours()
         self._looks += 1
         if not holder or not (waits or self._seen or self._looks % _EVERY == 0):
             return
-        found = read_demands(connection, holder=holder, run=run, side=SIDE)
+        found = read_demands(connection, holder=holder, names=names, side=SIDE)
         behind = {wait.blocker.pid for wait in waits}
         mutual = [one for one in found if one.pid in behind]
         for one in found:
@@ -54,7 +55,7 @@ class Demands:
                 self._report(one, is_mutual=one in mutual)
         self._seen = {one.pid for one in found}
         self._since = {one.pid: self._since.get(one.pid, time.monotonic()) for one in mutual}
-        self._judge(connection, run, mutual)
+        self._judge(connection, names, mutual)
 
     def _report(self, one: Demand, *, is_mutual: bool) -> None:
         if (one, is_mutual) in self._reported:
@@ -66,15 +67,16 @@ class Demands:
             what = f"this run waits behind it, and lets go of its locks after {seconds} of that"
         self._emit(Noticed(f"{SIDE}: {one}; {what}"))
 
-    def _judge(self, connection: Connection, run: str, mutual: Sequence[Demand]) -> None:
+    def _judge(
+        self, connection: Connection, names: Sequence[str], mutual: Sequence[Demand]
+    ) -> None:
         if self._error is None:
             late = time.monotonic() - PATIENCE_SECONDS
             over = [one for one in mutual if self._since[one.pid] <= late]
             if not over:
                 return
             self._error = _error(over[0])
-        if run:
-            end_run_sessions(connection, run)
+        end_sessions_named(connection, names)
         self._give_way(self._error)
 
 

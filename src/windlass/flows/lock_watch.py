@@ -68,6 +68,14 @@ def watching_target(address: Address, emit: Emit) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def watching_source(place: Place, jobs: int, emit: Emit, demands: Demands) -> Iterator[None]:
+    """As `watching_locks`, for a command that only reads a source."""
+    watch = _Watch(Role.SOURCE, place, emit, 2 * jobs + 2, demands)
+    with watch.running():
+        yield
+
+
 class _Watch:
     """Watches one side in a thread, so that an unresponsive server does not stop the watch of the
     other."""

@@ -150,8 +150,9 @@ class Sides(Reporting):
         with watching_locks(reached, self.spec.jobs, self.emit, late=True):
             yield
 
-    def _ours(self) -> tuple[int, str]:
-        return self.hold.reader_pid, self._index.plan.run if self._index else ""
+    def _ours(self) -> tuple[int, Sequence[str]]:
+        names = (f"windlass {self._index.plan.run}",) if self._index else ()
+        return self.hold.reader_pid, names
 
     def _give_way(self, error: WindlassError) -> None:
         self.hold.give_way(error)

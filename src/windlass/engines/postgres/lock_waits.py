@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,11 +77,13 @@ class Demand:
         return f"{who} waits for {lock} that this run has{what}"
 
 
-def read_demands(connection: Connection, *, holder: int, run: str, side: str) -> list[Demand]:
-    """Of others, for locks that the session `holder` of a run has, or its other sessions."""
+def read_demands(
+    connection: Connection, *, holder: int, names: Sequence[str], side: str
+) -> list[Demand]:
+    """Of others, for locks that the session `holder` of a run has, or sessions of these names."""
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
-            words = {"holder": holder, "run": f"windlass {run}"}
+            words = {"holder": holder, "names": [*names, "windlass pg_dump"]}
             rows = cursor.execute(load("lock_demands"), words).fetchall()
     except psycopg.Error as error:
         raise explain(error, "looking for sessions that we block", side=side) from error
@@ -98,13 +100,14 @@ def read_demands(connection: Connection, *, holder: int, run: str, side: str) ->
     ]
 
 
-def end_run_sessions(connection: Connection, run: str) -> None:
-    """End every session of a run of this user in this database, in any process: none may read on
-    when the locks of the run are gone."""
+def end_sessions_named(connection: Connection, names: Sequence[str]) -> None:
+    """End a run's sessions, of this user in this database, in any process: none may read on when
+    the run's locks are gone."""
     connection.execute(
         "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity"
-        " where usename = session_user and datname = current_database() and application_name = %s",
-        (f"windlass {run}",),
+        " where usename = session_user and datname = current_database()"
+        " and application_name = any(%s)",
+        (list(names),),
     )
 
 

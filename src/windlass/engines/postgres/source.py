@@ -105,6 +105,13 @@ class PostgresSource:
     def alive(self) -> bool:
         return self._holder is None or self._holder.alive
 
+    @property
+    def held_at(self) -> tuple[Address, int] | None:
+        """The server, and its process that holds the snapshot and the relations' locks, if that is
+        a session of this process."""
+        held = self._holder
+        return (self._address.at(held.connection), held.pid) if held else None
+
     def join(self, snapshot: Snapshot) -> None:
         """Fails later, when reading, if it is gone."""
         self._snapshot = snapshot

@@ -10,7 +10,7 @@ import base64
 import threading
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar
 
 from pydantic import TypeAdapter
@@ -49,6 +49,7 @@ from windlass.flows.export.reporting import (
     used,
 )
 from windlass.flows.export.threads import Threads
+from windlass.flows.export.watching import watching
 from windlass.model.event import Emit, FlowPlanned, Noticed, ignore
 from windlass.model.export import Export
 from windlass.model.flow import Handover, Result
@@ -294,8 +295,7 @@ class Exporting(Reporting):
             raise SnapshotLost("the session that held the snapshot is gone", side="source")
 
     def watching(self) -> AbstractContextManager[None]:
-        """Nothing to watch: an export takes no locks that conflict with reads or writes."""
-        return nullcontext()
+        return watching(self.source, lambda: self.run, self.spec.jobs, self.emit, self.cancel)
 
     @property
     def handle(self) -> Result:

@@ -1,10 +1,10 @@
 -- Sessions of others that wait for a lock on a relation which a session of one run has: process
--- `holder`, or a session named `run`. Queries behind them wait, too. Only pg_read_all_stats shows
+-- `holder`, or a session with one of the `names`. Queries behind them wait, too. Only pg_read_all_stats shows
 -- what other users' sessions run.
   with activity as (
        select pid, usename, application_name, backend_type, query, query_start,
               coalesce(usename = session_user and datname = current_database()
-                       and application_name in (%(run)s, 'windlass pg_dump'), false) as ours
+                       and application_name = any(%(names)s), false) as ours
          from pg_stat_activity),
        waiting as (
        select l.pid, min(l.relation::bigint)::oid       as relation

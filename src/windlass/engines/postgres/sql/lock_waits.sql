@@ -6,7 +6,7 @@
        select pid, usename, application_name, backend_type, xact_start, wait_event_type,
               case when usename = session_user and datname = current_database()
                    then substring(application_name
-                     from '^windlass (?:control )?(control|snapshot|pg_dump|[0-9]{8}_[0-9]{4}_[0-9a-f]+)')
+                     from '^windlass (?:control |export )?(control|snapshot|pg_dump|[0-9]{8}_[0-9]{4}_[0-9a-f]+)')
               end                                       as run
          from pg_stat_activity)
 select waiting.pid                                      as waiting_pid,
