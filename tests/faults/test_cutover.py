@@ -106,6 +106,26 @@ def _die(moved: Moving, mark: str, words: list[str]) -> None:
     kill(f"call {FREEZING}.{mark}", [*moved.words, *WIDE, *words], env)
 
 
+def test_the_process_that_follows_lets_writers_continue_after_a_cutover_that_died(
+    moved: Moving,
+) -> None:
+    _die(moved, "set_sequences", [])
+    until(lambda: phase(moved.pair) == "following", "the cutover is taken back")
+    moved.check()
+    assert moved.open_now is moved.pair.source
+
+
+def test_applications_are_led_even_if_another_command_has_opened_the_side(moved: Moving) -> None:
+    _die(moved, "open_side", [])
+    moved.follow_again()
+    query = "select detail->>'unled' from windlass.following"
+    until(lambda: moved.pair.target.value(query) == "true", "the target is open")
+    assert moved.open_now is moved.pair.source
+    assert moved.cut_over().expect(DONE).result["already"]
+    assert moved.open_now is moved.pair.target and moved.pair.target.value(query) is None
+    moved.check()
+
+
 def test_the_process_that_follows_can_die_and_come_back_in_each_phase(moved: Moving) -> None:
     for back in (None, False, True, False):
         if back is not None:

@@ -81,15 +81,19 @@ class Moving:
         """Kill the process that follows, and start another one, until that has reported."""
         self.follower.kill()
         self.follower.wait()
-        before = self._reported_at()
         self.follower = start(*FOLLOW, pair=self.pair)
+        self.until_reported()
+
+    def until_reported(self) -> None:
+        """The process that follows says how far it is, once more."""
+        before = self.reported_at()
         until(
-            lambda: self._reported_at() > before or self.follower.poll() is not None,
-            "a new process",
+            lambda: self.reported_at() > before or self.follower.poll() is not None,
+            "a report of the process that follows",
         )
         assert self.follower.poll() is None, self.follower.said()
 
-    def _reported_at(self) -> float:
+    def reported_at(self) -> float:
         query = "select coalesce((detail->>'reported_at')::float8, 0) from windlass.following"
         return float(self.pair.target.value(query))
 

@@ -18,6 +18,7 @@ from windlass.following.order import Order, Pairing, Session
 from windlass.following.reopening import (
     OPENING,
     OPENING_SECONDS,
+    UNLED,
     announce,
     forget_late,
     go_back,
@@ -125,7 +126,7 @@ def begin(freeze: Freeze) -> None:
     order, pair = freeze.order, freeze.pair
     pool = str(order.pool) if order.pool is not None else ""
     freeze._before = before = freeze._fence.read_before(pool)
-    kept = {order.way.closes.value: before.to_json()}
+    kept = {order.way.closes.value: before.to_json(), UNLED: None}
     with pair.journal.transaction():
         if not change_phase(pair.journal, order.run, order.way.begins, order.way.freezes, kept):
             raise TakenBack("another process has changed the phase of the run")

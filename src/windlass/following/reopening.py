@@ -32,6 +32,9 @@ PATIENCE_SECONDS = 2.0  # for the lock of a process that was killed just now
 OPENING_SECONDS = 60.0
 OPENING = "opening"
 """In a run's details from the decision until the other side is open: the pool that is paused."""
+UNLED = "unled"
+"""In a run's details from when the other side was opened after a crash: the cutover's command still
+has to lead applications there."""
 
 
 class Side(StrEnum):
@@ -145,7 +148,7 @@ class _Left:
         with self.session(way.opens) as opened:
             open_side(opened, self.run, way, detail, Limit(OPENING_SECONDS))
         self.let_go(detail[OPENING])
-        note_opened(self.run, way, self.target)
+        note_opened(self.run, way, self.target, is_led=False)
         side = way.opens.name.lower()
         self.notice(f"a cutover had died once it was decided: the {side} is open")
 
@@ -184,10 +187,11 @@ def open_side(
     fence.open(Before.from_json(kept) if kept else fence.read_before(), limit)
 
 
-def note_opened(run: str, way: Leaving, target: Session) -> None:
-    """Journal that nothing is left to do of a cutover."""
+def note_opened(run: str, way: Leaving, target: Session, *, is_led: bool = True) -> None:
+    """Journal that nothing is left to do of a cutover but, perhaps, to lead applications."""
+    kept = {way.opens.value: None, OPENING: None, UNLED: None if is_led else True}
     with target.transaction():
-        change_phase(target, run, way.ends, way.ends, {way.opens.value: None, OPENING: None})
+        change_phase(target, run, way.ends, way.ends, kept)
 
 
 def announce(target: Session, run: str) -> None:

@@ -10,10 +10,10 @@ from windlass.errors import AlreadyFinished, Refused
 from windlass.flows.cutover.context import CuttingOver
 from windlass.flows.cutover.leading import lead_applications
 from windlass.following.order import Order, Session
-from windlass.following.reopening import FORTH, OPENING, cutting_over, reopen
+from windlass.following.reopening import FORTH, OPENING, UNLED, cutting_over, reopen
 from windlass.following.sequences import Pairs, turned
 from windlass.journal import door, records
-from windlass.journal.following import read_followed, read_phase
+from windlass.journal.following import note_detail, read_followed, read_phase
 from windlass.model.event import Noticed
 from windlass.model.following import Phase
 from windlass.model.outcome import Course, Cutover, Outcome, Reason, State
@@ -71,8 +71,9 @@ def settle_run(run: CuttingOver) -> Phase | None:
             lambda text: run.emit(Noticed(text)),
             pool=run.pool,
         )
-    if phase is run.way.ends and detail.get(OPENING) is not None:
+    if phase is run.way.ends and (detail.get(OPENING) is not None or detail.get(UNLED)):
         lead_applications(run, run.pair.opened)
+        note_detail(target, run.run_id, {UNLED: None})
     return phase
 
 

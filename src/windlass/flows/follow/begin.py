@@ -17,7 +17,7 @@ from windlass.model.following import Phase
 from windlass.model.outcome import StartedBy
 
 Session = Connection[Any]
-_FREEZING = (Phase.FREEZING, Phase.FREEZING_BACK)
+FREEZING = (Phase.FREEZING, Phase.FREEZING_BACK)
 
 
 def begin_run(run: Sides, started_by: StartedBy) -> None:
@@ -54,7 +54,7 @@ def settled_phase(
     if found is None:
         raise RunLost(f"run {run} does not follow any more", side="target")
     phase, detail = found
-    if phase not in _FREEZING and detail.get(OPENING) is None:
+    if phase not in FREEZING and detail.get(OPENING) is None:
         return phase
     try:
         with cutting_over(target):

@@ -14,16 +14,18 @@ from typing import NoReturn
 
 from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.fencing import write_regardless
-from windlass.engines.postgres.lock import end_sessions
+from windlass.engines.postgres.lock import end_sessions, read_holder
 from windlass.engines.postgres.session import Connection, Role
 from windlass.errors import AlreadyFinished, Interrupted, RunLost
 from windlass.flows.follow.answering import Answering
+from windlass.flows.follow.begin import FREEZING, settled_phase
 from windlass.flows.follow.context import Following
 from windlass.flows.follow.definitions import OUTSIDE, Comparing
 from windlass.flows.follow.lanes import Lanes, while_away
 from windlass.flows.follow.removal import writing
+from windlass.following.reopening import LOCK
 from windlass.journal.following import change_phase, listen, note_detail, read_phase
-from windlass.model.event import Followed
+from windlass.model.event import Followed, Noticed
 from windlass.model.following import Phase
 from windlass.model.outcome import Reason, State
 
@@ -107,6 +109,7 @@ class _Pursuit:
         phase = _phase(self._run, self._journal)
         if phase.is_over:
             return phase
+        phase = self._settled(phase)
         self._lanes.turn(phase, sealed)
         self._answering.turn(phase)
         now = time.monotonic()
@@ -124,6 +127,18 @@ class _Pursuit:
         with while_away():
             found = self._comparing.compare(self._lanes.source_session(), self._journal)
             note_detail(self._journal, self._run.plan.run, found)
+
+    def _settled(self, phase: Phase) -> Phase:
+        """Where a cutover has died before it was decided, writers continue at once. One that was
+        decided is left to its command, which also leads them to the other side."""
+        if phase not in FREEZING or read_holder(self._journal, LOCK):
+            return phase
+        run = self._run
+        with while_away():
+            return settled_phase(
+                run.plan.run, self._journal, run.hold.source, lambda text: run.emit(Noticed(text))
+            )
+        return phase
 
     def _report(self, phase: Phase) -> None:
         streams = self._lanes.measured()
