@@ -36,7 +36,7 @@ def begin_run(pair: Pair, phase: Phase = Phase.FOLLOWING, **detail: Any) -> None
     for database, direction in ((pair.target, Direction.FORWARD), (pair.source, Direction.BACK)):
         with our_session(database) as session, session.transaction():
             door.create(session)
-            begin_applied(session, RUN, direction, 0)
+            begin_applied(session, RUN, direction, 1)
     with our_session(pair.target) as target:
         target.execute(
             "insert into windlass.run (run, flow, state, source, source_name, essence, version,"
