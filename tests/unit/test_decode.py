@@ -154,3 +154,47 @@ def test_positions_are_read_and_written_as_the_server_does(text: str, number: in
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"position|invalid literal"):
         lsn.parse(text)
+
+
+TABLES = st.integers(2, 4).flatmap(
+    lambda width: st.tuples(
+        st.just(width),
+        st.lists(
+            st.tuples(*[st.sampled_from([None, UNCHANGED, b"", b"a", b"b", b"tt", b"nu"])] * width),
+            max_size=40,
+        ),
+    )
+)
+
+
+@given(TABLES)
+def test_rows_of_shapes_that_came_before_are_read_as_they_are(
+    table: tuple[int, list[Row]],
+) -> None:
+    width, rows = table
+    columns = tuple(RelationColumn(f"c{at}", 25, -1, at == 0) for at in range(width))
+    relation = Relation(16_401, "shop", "wide", "f", columns)
+    found = Decoder()
+    found.decode(HEADER + encoded(relation))
+    for row in [*rows, *rows]:
+        for message in (Insert(relation, row), Update(relation, row, False, row)):
+            read = found.decode(HEADER + encoded(message))
+            assert type(read) is type(message)
+            assert read[1:] == message[1:]  # type: ignore[index]
+
+
+def test_more_shapes_than_are_kept() -> None:
+    found = decoder()
+    for size in [*range(600), *range(600)]:
+        row = (b"7", b"x" * size)
+        assert found.decode(HEADER + encoded(Insert(ORDERS, row)))[1] == row  # type: ignore[index]
+
+
+@pytest.mark.parametrize("wrong", [b"\0\3", b"\0\1"])
+def test_a_known_size_does_not_hide_a_wrong_count_of_columns(wrong: bytes) -> None:
+    found = decoder()
+    frame = HEADER + encoded(Insert(ORDERS, (b"7", b"x")))
+    found.decode(frame)
+    at = len(HEADER) + 6
+    with pytest.raises(WindlassError, match="as many columns"):
+        found.decode(frame[:at] + wrong + frame[at + 2 :])

@@ -47,7 +47,7 @@ class Limits:
     """How much is applied at once. A batch ends with the transaction that reaches one of them; a
     transaction that is larger than a batch comes in several."""
 
-    rows: int = 20_000
+    rows: int = 50_000
     size_bytes: int = 8 << 20
     linger_seconds: float = 0.1  # that a change waits for others
 
@@ -115,9 +115,9 @@ class Assembler:
 
     def _take(self, frames: Sequence[bytes]) -> None:
         decode, roles = self._decoder.decode, self._roles
-        followed = _Role.FOLLOWED
+        followed, last = _Role.FOLLOWED, None
+        found = self._open
         for frame in frames:
-            found = self._open
             if found is not None and found.is_dropped and frame[HEADER_BYTES] in _OF_ROWS:
                 continue
             message = decode(frame)
@@ -125,15 +125,19 @@ class Assembler:
             if kind is Insert or kind is Update or kind is Delete:
                 if found is None:
                     raise _disorder(self._last, "a change comes outside of a transaction")
-                if roles.get(message.relation) is followed:  # type: ignore[union-attr]
+                relation = message[0]  # type: ignore[index]
+                if relation is last or roles.get(relation) is followed:  # type: ignore[arg-type]
+                    last = relation
                     found.changes.append(message)  # type: ignore[arg-type]
                     found.size_bytes += len(frame)
                 else:
                     self._take_other(found, message, len(frame))  # type: ignore[arg-type]
             elif kind is Begin:
                 self._begin(message)  # type: ignore[arg-type]
+                found = self._open
             elif kind is Commit:
                 self._commit(message)  # type: ignore[arg-type]
+                found = None
             elif kind is Truncate and found is not None:
                 self._truncate(found, message)  # type: ignore[arg-type]
 
@@ -270,7 +274,7 @@ class _Open:
     @property
     def has_changes(self) -> bool:
         """Changes, and not only descriptions of relations."""
-        return any(type(one) is not Relation for one in self.changes) or self.is_in_portions
+        return self.is_in_portions or any(type(one) is not Relation for one in self.changes)
 
     @property
     def has_work(self) -> bool:

@@ -84,7 +84,7 @@ class Batch:
         self.commits.append(commit_lsn)
         self.ends.append(end_lsn)
         self.changes += changes
-        self.rows += sum(type(one) in _OF_ROWS for one in changes)
+        self.rows += sum(map(_OF_ROWS.__contains__, map(type, changes)))
         self.commit_lsn, self.end_lsn = commit_lsn, end_lsn
         self.transactions += end_lsn != NOWHERE
 

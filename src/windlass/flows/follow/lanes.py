@@ -18,6 +18,7 @@ from windlass.flows.follow.source_side import TIMELINE
 from windlass.flows.follow.watching import SlotWatch, check_timeline, read_log_end
 from windlass.flows.follow.way_back import make_way_back
 from windlass.following.assembling import Rules
+from windlass.following.collecting import rare_collections
 from windlass.following.follower import Follower
 from windlass.following.markers import Markers
 from windlass.following.pace import Pace, Sample
@@ -155,6 +156,7 @@ class Lanes:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._stack = stack
+            stack.enter_context(rare_collections())
             self._open(Direction.FORWARD)
             if self._has_way_back():
                 self._open(Direction.BACK)

@@ -4,12 +4,14 @@ Formats: the manual's "Logical Replication Message Formats". Values stay the byt
 
 Much of a follower's own time is spent here. Measured with rows of four columns: a length read by
 `Struct.unpack_from` is 1.4 times as fast as by `int.from_bytes` of a slice. Lengths are checked
-once for each message, at its end.
+once for each message, at its end. Most rows are of a shape that their relation had before: reading
+such a row at once, instead of value by value, makes inserts of three columns 1.9 times as fast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from struct import Struct
 from struct import error as StructError
 
@@ -49,6 +51,10 @@ _COLUMN_TYPE = Struct("!Ii")
 _TEXT, _NULL, _SAME = b"tnu"
 _NEW, _KEY, _OLD = b"NKO"
 _CASCADE, _RESTART = 1, 2
+_SHAPES = 256  # that are kept of a relation
+_MISSES = 64  # rows that fitted no shape before one of them replaces what is known of its size
+
+_make = tuple.__new__  # a named tuple's own constructor takes 1.4 times as long
 
 
 class _Wrong(Exception):
@@ -59,7 +65,7 @@ class Decoder:
     """Decodes one stream, in its order: changes refer to relations that came before them."""
 
     def __init__(self) -> None:
-        self._relations: dict[int, Relation] = {}
+        self._rows: dict[int, _Rows] = {}  # by their relation's id
         self._by_kind: dict[int, Callable[[bytes, int], Message]] = {
             ord("I"): self._insert,
             ord("U"): self._update,
@@ -96,39 +102,29 @@ class Decoder:
     def _insert(self, data: bytes, at: int) -> Insert:
         if data[at + 4] != _NEW:
             raise _Wrong("its row is not a new one")
-        relation = self._relations[_length(data, at)[0]]
-        new, at = _row(data, at + 5, len(relation.columns))
-        if at != len(data):
-            raise _Wrong("its length is not that of its row")
-        return Insert(relation, new)
+        rows = self._rows[_length(data, at)[0]]
+        return _make(Insert, (rows.relation, rows.last(data, at + 5)))
 
     def _update(self, data: bytes, at: int) -> Update:
-        relation = self._relations[_length(data, at)[0]]
-        count = len(relation.columns)
+        rows = self._rows[_length(data, at)[0]]
         kind = data[at + 4]
         at += 5
         old = None
         if kind in (_KEY, _OLD):
-            old, at = _row(data, at, count)
+            old, at = _row(data, at, rows.count)
             if data[at] != _NEW:
                 raise _Wrong("it has no new row")
             at += 1
         elif kind != _NEW:
             raise _Wrong("its rows are neither old nor new")
-        new, at = _row(data, at, count)
-        if at != len(data):
-            raise _Wrong("its length is not that of its rows")
-        return Update(relation, old, kind == _KEY, new)
+        return _make(Update, (rows.relation, old, kind == _KEY, rows.last(data, at)))
 
     def _delete(self, data: bytes, at: int) -> Delete:
         kind = data[at + 4]
         if kind not in (_KEY, _OLD):
             raise _Wrong("its row is not an old one")
-        relation = self._relations[_length(data, at)[0]]
-        old, at = _row(data, at + 5, len(relation.columns))
-        if at != len(data):
-            raise _Wrong("its length is not that of its row")
-        return Delete(relation, old, kind == _KEY)
+        rows = self._rows[_length(data, at)[0]]
+        return _make(Delete, (rows.relation, rows.last(data, at + 5), kind == _KEY))
 
     def _relation(self, data: bytes, at: int) -> Relation:
         (id,) = _ID.unpack_from(data, at)
@@ -146,10 +142,10 @@ class Decoder:
             at += 8
         _end(data, at)
         found = Relation(id, schema or "pg_catalog", name, identity, tuple(columns))
-        known = self._relations.get(id)
-        if known is not None and known.describes_the_same(found):
-            return known
-        self._relations[id] = found
+        known = self._rows.get(id)
+        if known is not None and known.relation.describes_the_same(found):
+            return known.relation
+        self._rows[id] = _Rows(found)
         return found
 
     def _truncate(self, data: bytes, at: int) -> Truncate:
@@ -157,8 +153,80 @@ class Decoder:
         at += 5
         _end(data, at + 4 * count)
         ids = [int.from_bytes(data[one : one + 4], "big") for one in range(at, len(data), 4)]
-        relations = tuple(self._relations[id] for id in ids)
+        relations = tuple(self._rows[id].relation for id in ids)
         return Truncate(relations, bool(options & _CASCADE), bool(options & _RESTART))
+
+
+class _Rows:
+    """The rows of a relation. Those of the same size are mostly of the same shape."""
+
+    __slots__ = ("_misses", "_shapes", "count", "relation")
+
+    def __init__(self, relation: Relation) -> None:
+        self.relation = relation
+        self.count = len(relation.columns)
+        self._shapes: dict[int, _Shape] = {}  # by the size of a row
+        self._misses = 0
+
+    def last(self, data: bytes, at: int) -> Row:
+        """The row that is the rest of the message."""
+        shape = self._shapes.get(len(data) - at)
+        if shape is not None:
+            unpack, heads, fill = shape
+            found = unpack(data, at)
+            if found[::2] == heads:
+                return found[1::2] if fill is None else fill((*found, None, UNCHANGED))
+        row, end = _row(data, at, self.count)
+        if end != len(data):
+            raise _Wrong("its length is not that of its row")
+        self._learn(row, end - at, is_new=shape is None)
+        return row
+
+    def _learn(self, row: Row, size: int, *, is_new: bool) -> None:
+        self._misses += 1
+        is_due = self._misses % _MISSES == 0
+        if is_due or (is_new and len(self._shapes) < _SHAPES):
+            if len(self._shapes) >= _SHAPES:
+                self._shapes.clear()
+            if (shape := _shape(row)) is not None:
+                self._shapes[size] = shape
+
+
+# What reads a row as heads and values in turn; the heads that it must have; and what takes the
+# values, followed by NULL and UNCHANGED, where some of them are not text. A head is a value's kind
+# and, of a text, its length; before the first one is the number of columns.
+_Shape = tuple[
+    Callable[[bytes, int], tuple[bytes, ...]],
+    tuple[bytes, ...],
+    Callable[[Sequence[Value]], Row] | None,
+]
+
+
+def _shape(row: Row) -> _Shape | None:
+    """None for rows of one column or none."""
+    count = len(row)
+    if count < 2:
+        return None
+    heads, sizes = [], []
+    for value in row:
+        if isinstance(value, bytes):
+            heads.append(b"t" + _ID.pack(len(value)))
+            sizes.append(len(value))
+        else:
+            heads.append(b"n" if value is None else b"u")
+            sizes.append(0)
+    heads[0] = _COUNT.pack(count) + heads[0]
+    parts = [f"{len(head)}s{size}s" for head, size in zip(heads, sizes, strict=True)]
+    fill = None
+    if not all(isinstance(value, bytes) for value in row):
+        null, same = 2 * count, 2 * count + 1
+        fill = itemgetter(
+            *(
+                null if value is None else same if value is UNCHANGED else 2 * at + 1
+                for at, value in enumerate(row)
+            )
+        )
+    return Struct("!" + "".join(parts)).unpack_from, tuple(heads), fill
 
 
 def _row(data: bytes, at: int, count: int) -> tuple[Row, int]:

@@ -105,7 +105,7 @@ class Stream:
         waited for, which would not show it."""
         frames: list[bytes] = []
         take, add = self._pgconn.get_copy_data, frames.append
-        size = 0
+        size = heard_after = 0
         has_looked = False
         while size < _MOST_BYTES:
             length, data = take(1)
@@ -114,9 +114,9 @@ class Stream:
                 if frame[0] == _XLOG:
                     add(frame)
                     size += length
-                    self.quiet_lsn = NOWHERE
                 else:
                     self._hear(frame)
+                    heard_after = len(frames)
             elif length < 0:
                 self._ended()
             elif has_looked:
@@ -124,6 +124,8 @@ class Stream:
             else:
                 self._pgconn.consume_input()
                 has_looked = True
+        if len(frames) > heard_after:
+            self.quiet_lsn = NOWHERE
         if frames:
             start, end = _LOG_END.unpack_from(frames[-1])
             self._written = max(self._written, Lsn(start))
