@@ -466,3 +466,26 @@ def test_positions_of_a_slot_are_numbers(source: Database) -> None:
         assert 0 < Lsn(state.restart_lsn or 0) <= Lsn(state.confirmed_lsn or 0) <= at
         assert state.retained_bytes >= 0
         assert state.wal_status == "reserved"
+
+
+@pytest.mark.parametrize(("setting", "spills"), [(None, False), ("64MB", True)])
+def test_large_transactions_are_decoded_in_memory_unless_somebody_limits_it(
+    logical: Make, setting: str | None, spills: bool
+) -> None:
+    source = logical(18)
+    source.run(KINDS)
+    publish(source, "one")
+    make_slot(source)
+    if setting:
+        source.run(f"alter database {source.name} set logical_decoding_work_mem = '{setting}'")
+    source.run("insert into one values (1, 'a', repeat('x', 80000000))")
+    with session(source) as connection, streaming(source) as found:
+        messages_until(found, Commit)
+        query = (
+            "select spill_txns from pg_stat_replication_slots"
+            " where slot_name = %s and total_txns > 0"
+        )
+        until(lambda: connection.execute(query, [SLOT]).fetchone() is not None)
+        row = connection.execute(query, [SLOT]).fetchone()
+    assert row is not None
+    assert bool(row[0]) is spills
