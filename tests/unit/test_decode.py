@@ -180,7 +180,7 @@ def test_rows_of_shapes_that_came_before_are_read_as_they_are(
         for message in (Insert(relation, row), Update(relation, row, False, row)):
             read = found.decode(HEADER + encoded(message))
             assert type(read) is type(message)
-            assert read[1:] == message[1:]  # type: ignore[index]
+            assert read[1:] == message[1:]
 
 
 def test_more_shapes_than_are_kept() -> None:
