@@ -35,8 +35,9 @@ class DemoScreen:
 
     def _rows(self, width: int) -> Iterator[Text]:
         play, now = self.play, time.monotonic()
-        yield Text("A ledger moves to PostgreSQL 18 ", style="bold").append(
-            f"while {CLIENTS} clients write to it  {clock_text(now - play.started_at)}", "not bold"
+        clock = clock_text(now - play.started_at)
+        yield Text("A ledger moves ", style="bold").append(
+            f"while {CLIENTS} clients write to it  {clock}", "not bold"
         )
         yield Text("")
         for side, place in play.places.items():
