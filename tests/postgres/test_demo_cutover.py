@@ -36,7 +36,7 @@ def test_a_ledger_moves_forth_and_back_and_forth_and_nothing_of_it_is_left(folde
     commands = [one["command"] for one in found["switches"]]
     assert commands == ["windlass cutover", "windlass cutover --back", "windlass cutover"]
     assert all(0 < one["freeze_ms"] <= one["waited_ms"] for one in found["switches"])
-    assert "✓ windlass finish" in ran.stderr
+    assert "✓ windlass verify --follow" in ran.stderr and "✓ windlass finish" in ran.stderr
     assert not folder.exists()
 
 

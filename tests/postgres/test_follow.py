@@ -255,6 +255,7 @@ def test_finish_after_a_cutover_leaves_nothing(followed: Pair) -> None:
         await_equal(followed)
         ran = windlass("finish", "--yes", "--json", pair=followed).expect(DONE)
         assert ran.result["state"] == "done"
+        assert any("the source is still read-only" in one for one in ran.result["notices"])
         assert finish(follower).result["state"] == "done"
     assert left(followed) == []
 

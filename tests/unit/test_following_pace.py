@@ -56,6 +56,12 @@ def test_a_stream_that_keeps_up_is_not_behind() -> None:
     assert "caught up" not in stream_text(status(catch_up_seconds=pace.catch_up_seconds))
 
 
+def test_the_way_back_is_named_once() -> None:
+    back = status(direction=Direction.BACK)
+    assert stream_text(back).startswith("back · lag 42 ms · ")
+    assert stream_text(back, named=False).startswith("lag 42 ms · ")
+
+
 def test_nothing_is_known_before_the_second_sample() -> None:
     assert Pace().behind_bytes == 0
     assert paced((0, 9 * MB, 0, 0)).catch_up_seconds is None

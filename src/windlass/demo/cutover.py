@@ -100,6 +100,7 @@ def fill(source: str, scale: float) -> int:
 def acts() -> list[Act]:
     return [
         Act("windlass migrate --follow", "copies while clients write"),
+        Act("windlass verify --follow", "compares both sides while they move"),
         Act("windlass cutover", "moves the clients"),
         Act("windlass cutover --back", "moves them back"),
         Act("windlass cutover", "moves them again, without another copy"),
@@ -148,7 +149,8 @@ class Play:
             follower = stack.enter_context(self._following())
             self._copy(follower)
             ledgers.append(stack.enter_context(self._writing(0, target)))
-            for act in self.acts[1:4]:
+            self._verify()
+            for act in self.acts[2:5]:
                 self._await_written(self._more, follower)
                 self._switch(act, follower)
             self._await_written(self._more, follower)
@@ -166,6 +168,11 @@ class Play:
             size = bytes_text(self.status.progress.bytes) if self.status else ""
             rows = f"{self.status.progress.rows:,}" if self.status else ""
             act.done = f"{rows} rows ({size}) copied and compared; clients wrote {written:,} more"
+
+    def _verify(self) -> None:
+        with self._act(self.acts[1]) as act:
+            result = self._command("verify", "--follow")
+            act.done = f"{result['rows']:,} rows are equal, as of one moment"
 
     def _follows(self) -> bool:
         found = self.status.following if self.status else None
@@ -191,16 +198,16 @@ class Play:
             act.done = f"clients waited {waited}, then wrote to PostgreSQL {version}"
 
     def _finish(self, follower: subprocess.Popen[bytes]) -> None:
-        with self._act(self.acts[4]) as act:
+        with self._act(self.acts[5]) as act:
             result = self._command("finish", "--yes")
             with suppress(subprocess.TimeoutExpired):
                 follower.wait(PATIENCE_SECONDS)
             if follower.returncode != 0:
                 raise self._follower_ended(follower)
-            act.done = (result.get("notices") or ["done"])[-1]
+            act.done = (result.get("notices") or ["done"])[0]
 
     def _check(self, ledgers: Sequence[Ledger]) -> Found:
-        with self._act(self.acts[5]) as act:
+        with self._act(self.acts[6]) as act:
             readers = [one for ledger in ledgers for one in ledger.readers]
             found = [text for one in readers for text in one.wrong]
             found += [f"no total was read: {one}" for one in readers if not one.looks]

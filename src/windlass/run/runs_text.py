@@ -84,7 +84,7 @@ def following_lines(status: RunStatus, width: int) -> Iterator[str]:
     if (found := status.following) is None:
         return
     for one in found.streams:
-        yield from hang(stream_text(one), width, f"  {one.direction}  ")
+        yield from hang(stream_text(one, named=False), width, f"  {one.direction:<9}")
     if found.measured_seconds_ago and found.measured_seconds_ago > STALE_SECONDS:
         yield f"  measured {seconds_text(found.measured_seconds_ago)} ago"
     for what, texts in (

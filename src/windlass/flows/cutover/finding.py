@@ -39,7 +39,7 @@ def find_run(run: CuttingOver) -> None:
     phase = settle_run(run)
     if phase is None:
         message = "no run follows into it"
-        raise Refused([Problem("target", message, "begin a migration that follows its source")])
+        raise Refused([Problem("target", message, f"begin one: windlass migrate {word('follow')}")])
     _check_phase(run, phase)
 
 

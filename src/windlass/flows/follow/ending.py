@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import Connection
 
+from windlass.engines.postgres.fencing import read_default
 from windlass.engines.postgres.lock import control_name, end_sessions, try_lock
 from windlass.engines.postgres.session import Address
 from windlass.errors import Refused, WindlassError
 from windlass.flows.follow.begin import settled_phase
 from windlass.flows.follow.removal import left_of, remove_source_side, remove_streams, writing
 from windlass.flows.holding import parse_sides
-from windlass.following.fence import Before, Fence
+from windlass.following.fence import CLOSED, Before, Fence
 from windlass.following.limit import Limit
 from windlass.following.reopening import OPENING_SECONDS, Side
 from windlass.journal import door, records
@@ -100,14 +101,17 @@ def end_following(
             _remove(session, source, followed)
             records.set_state(session, followed.run.run, _STATES[end])
             note_detail(session, followed.run.run, {REMOVED: True})
-        notice = _left_notice(session, source, followed.run.run)
-    emit(Noticed(notice))
+        notices = [_left_notice(session, source, followed.run.run)]
+        if end is Phase.FINISHED:
+            notices += _closed_notice(source)
+    for notice in notices:
+        emit(Noticed(notice))
     return Outcome(
         followed.run.run,
         _STATES[end],
         seconds=time.perf_counter() - started,
         source=followed.run.source_name,
-        notices=(notice,),
+        notices=tuple(notices),
         reason=Reason(_MESSAGES[end].format(followed.run.run)),
         course=Course(already=already),
     )
@@ -204,3 +208,13 @@ def _left_notice(session: Session, source: Address, run: str) -> str:
     if left:
         raise WindlassError(f"still there: {', '.join(left)}", hint="run the same command again")
     return "nothing is left: no slot, publication or trigger of the run is on either server"
+
+
+def _closed_notice(source: Address) -> Iterator[str]:
+    """The source stays as the cutover has left it, for whoever still has its address."""
+    with writing(source, "windlass end") as there:
+        if read_default(there) == CLOSED:
+            yield (
+                "the source is still read-only: its database has default_transaction_read_only ="
+                " on; ALTER DATABASE ... RESET default_transaction_read_only opens it"
+            )
