@@ -31,6 +31,10 @@ class Limits:
     max_freeze_seconds: float
 
 
+LAG_UNKNOWN = Problem("lag", "is not known yet", "wait until a marker has arrived")
+"""Of a process that has just begun to follow: it measures in a second or two."""
+
+
 def read_hindrances(
     order: Order, pair: Pairing, limits: Limits, detail: Mapping[str, Any]
 ) -> Iterator[Problem]:
@@ -73,7 +77,7 @@ def _stream_problems(
         yield Problem("the process that follows", message, "look at what it shows, or at its log")
     lag_ms = _lag_ms(detail, direction, found.lag_ms)
     if lag_ms is None:
-        yield Problem("lag", "is not known yet", "wait until a marker has arrived")
+        yield LAG_UNKNOWN
     elif lag_ms > limits.max_lag_seconds * 1000:
         message = (
             f"{lag_ms:,.0f} ms in the last minute (99th percentile); allowed are"

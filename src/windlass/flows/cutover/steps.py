@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 
@@ -14,7 +16,7 @@ from windlass.flows.cutover.finding import find_run, not_in_the_stream, order_of
 from windlass.flows.cutover.leading import lead_applications
 from windlass.flows.cutover.taking_back import after_failure
 from windlass.following.freezing import Freeze
-from windlass.following.hindering import Limits, read_hindrances
+from windlass.following.hindering import LAG_UNKNOWN, Limits, read_hindrances
 from windlass.following.limit import Limit
 from windlass.following.rehearsing import rehearse as measure
 from windlass.following.reopening import FORTH, cutting_over
@@ -28,6 +30,7 @@ from windlass.model.wording import word
 
 REVERSE_SECONDS = 120.0
 REHEARSAL = "rehearsal"
+MARKER_SECONDS = 10.0  # in which the first marker arrives
 CUTOVER = "cutover"
 
 
@@ -40,9 +43,7 @@ def find_hindrances(run: CuttingOver, _: Item) -> Result:
     with explaining("looking at both sides", side="windlass"):
         find_run(run)
         run.announce()
-        detail = read_detail(run)
-        limits = Limits(run.spec.max_lag_seconds, run.spec.max_freeze_seconds)
-        found = list(read_hindrances(order_of(run), run.pair, limits, detail))
+        detail, found = _hindrances(run)
     if found:
         raise Refused(found)
     for text in not_in_the_stream(run):
@@ -50,6 +51,19 @@ def find_hindrances(run: CuttingOver, _: Item) -> Result:
     verified = detail.get("verified")
     run.emit(Noticed(f"last comparison while it followed: {verified or 'none'}"))
     return {}
+
+
+def _hindrances(run: CuttingOver) -> tuple[Mapping[str, Any], list[Problem]]:
+    """With what is known of the run. A first marker is waited for, if nothing else hinders."""
+    limits = Limits(run.spec.max_lag_seconds, run.spec.max_freeze_seconds)
+    until = time.monotonic() + MARKER_SECONDS
+    while True:
+        detail = read_detail(run)
+        found = list(read_hindrances(order_of(run), run.pair, limits, detail))
+        if found != [LAG_UNKNOWN] or time.monotonic() > until:
+            return detail, found
+        for _ in run.pair.journal.notifies(timeout=0.2, stop_after=1):
+            pass
 
 
 def prove_way_back(run: CuttingOver, _: Item) -> Result:
