@@ -17,7 +17,7 @@ import psutil
 import psycopg
 import pytest
 
-from airflow_runs import client, connect, expect_no_secret, until, wait
+from airflow_runs import Ended, client, connect, expect_no_secret, until, wait
 from command import DONE, Running, finish, start
 from demo.airflow.local import LocalAirflow
 from reading_dags import Read, dag_file, dag_of
@@ -317,14 +317,16 @@ class Run:
 
     def until_asked(self, task: str, times: int = 1) -> str:
         """Until a person is asked for the so-manieth time; returns what is shown."""
-        until(lambda: self.state(task)[0] == "awaiting_input", f"{task} asks", seconds=240)
+        self.until_state(task, "awaiting_input")
         log = self.airflow.folder / "logs" / "components" / "scheduler.log"
         # an answer that comes before the scheduler has heard of the parked task is lost on it
         heard = (
             "Received executor event with state success for task instance TaskInstanceKey("
             f"dag_id='follow', task_id='{task}', run_id='{self.run_id}'"
         )
-        until(lambda: log.read_text().count(heard) >= times, "the scheduler has heard of it")
+        # it hears of each question twice: when the task is parked, and when it has been answered
+        is_heard = 2 * times - 1
+        until(lambda: log.read_text().count(heard) >= is_heard, "the scheduler has heard of it")
         asked = self.airflow.client.api("GET", f"{self.place}/hitlDetails")["hitl_details"]
         return str(next(one["body"] for one in asked if one["task_instance"]["task_id"] == task))
 
@@ -334,7 +336,18 @@ class Run:
         self.airflow.client.api("PATCH", task, words)
 
     def until_state(self, task: str, state: str) -> None:
-        until(lambda: self.state(task)[0] == state, f"{task} is {state}", seconds=240)
+        other = {"failed", "upstream_failed", "success"} - {state}
+
+        def has_come() -> bool:
+            now = self.state(task)[0]
+            assert now not in other, f"{task} is {now}, not {state}: {self.why()}"
+            return now == state
+
+        until(has_come, f"{task} is {state}", seconds=400)
+
+    def why(self) -> str:
+        ended = Ended(self.airflow, "follow", self.run_id, "")
+        return f"{ended.states()} {ended.why()}"
 
     def clear(self, task: str) -> None:
         words = {
