@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from windlass.engines.postgres.errors import explaining
 from windlass.engines.postgres.replication.lsn import NOWHERE, Lsn, text
@@ -153,6 +153,22 @@ class Follower:
         self._control.unseals = True
         self._wake()
 
+    def leave_out(self, before: Lsn) -> None:
+        """What was committed before is on both sides already: go on from there, without applying
+        it. Only of one that is sealed; see `leaves_out`."""
+        self._control.leaves_out = before
+        self._wake()
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether it has yet to leave something out."""
+        return self._control.leaves_out is not None
+
+    @property
+    def late(self) -> Mapping[str, Any] | None:
+        """What others wrote after a seal: its first transaction."""
+        return self._control.late
+
     def _wake(self) -> None:
         self._control.changed.set()
         if link := self._link:
@@ -225,7 +241,8 @@ class Control:
         self.is_paused = False
         self.is_sealed = is_sealed
         self.unseals = False
-        self.has_late = False  # whether what came after a seal is noted
+        self.late: Mapping[str, Any] | None = None  # what came after a seal, once it is noted
+        self.leaves_out: Lsn | None = None
 
     @property
     def is_stopping(self) -> bool:
@@ -273,6 +290,8 @@ class _Link:
         held: Batch | None = None
         try:
             while not control.is_stopping:
+                if control.leaves_out is not None and self._leave_out(control):
+                    return  # the stream is read again, from there
                 held = self._turn(control, held)
                 publish(self._measured())
                 if held is not None:
@@ -329,9 +348,8 @@ class _Link:
         pause = control.pause_before
         if pause is not None and rest.commits[0] >= pause:
             control.is_paused = True
-        elif control.is_sealed and not control.has_late and not rest.count_idle():
-            self._note_late(rest)
-            control.has_late = True
+        elif control.is_sealed and control.late is None and not rest.count_idle():
+            control.late = self._note_late(rest)
         return rest
 
     def _count_allowed(self, control: Control, batch: Batch) -> int:
@@ -345,7 +363,7 @@ class _Link:
             count = min(count, batch.count_idle())
         return count
 
-    def _note_late(self, batch: Batch) -> None:
+    def _note_late(self, batch: Batch) -> Mapping[str, Any]:
         changes = (one for one in batch.changes if type(one) is not Relation)
         first = next(changes, None)
         relation = first.relations[0] if isinstance(first, Truncate) else first
@@ -356,13 +374,27 @@ class _Link:
             late["relation"] = f"{relation.schema}.{relation.name}"
         log.warning("late=%s", late)
         self._position.note_late(late)
+        return late
 
     def _unseal(self, control: Control) -> None:
         if self._position.is_moving:
             return
         control.unseals = False
         self._position.note_late(None)
-        control.is_sealed = control.has_late = False
+        control.is_sealed, control.late = False, None
+
+    def _leave_out(self, control: Control) -> bool:
+        """Whether the position was moved."""
+        before, position = control.leaves_out, self._position
+        if before is None or position.is_moving:
+            return False
+        is_ahead = control.is_sealed and before > position.end_lsn
+        if is_ahead:
+            log.info("left out: what was committed before %s", text(before))
+            position.begin_at(before)
+            control.late = None
+        control.leaves_out = None
+        return is_ahead
 
     # applying
 

@@ -12,10 +12,9 @@ from windlass.errors import WindlassError
 from windlass.following.definitions import APART, NEW
 from windlass.following.fence import CLOSED, described
 from windlass.following.order import Order, Pairing, Session
-from windlass.following.reopening import FORTH
 from windlass.following.sequences import sequence_problems
 from windlass.journal.following import read_applied
-from windlass.model.following import Direction
+from windlass.model.following import Direction, late_where
 from windlass.model.report import Problem
 from windlass.model.units import plural, seconds_text
 from windlass.model.wording import word
@@ -40,7 +39,7 @@ def read_hindrances(
 ) -> Iterator[Problem]:
     """Every one. `detail` is what the journal knows of the run."""
     yield from _stream_problems(order, pair, limits, detail)
-    yield from _stray_problems(order, pair, detail)
+    yield from _stray_problems(order, pair)
     yield from _transaction_problems(pair.closed, _closed(order), limits)
     if order.closes:
         yield from _fence_problems(order, pair)
@@ -92,20 +91,16 @@ def _lag_ms(detail: Mapping[str, Any], direction: Direction, last: float | None)
     return last if measured is None else float(measured)
 
 
-def _stray_problems(order: Order, pair: Pairing, detail: Mapping[str, Any]) -> Iterator[Problem]:
+def _stray_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
     """What others wrote to the side that is only followed."""
     side = order.way.opens.name.lower()
-    strays = detail.get("strays")
-    other = Direction.BACK if order.way is FORTH else Direction.FORWARD
-    found = read_applied(pair.closed, order.run, other)
-    late = found.late if found else None
-    if not strays and late:
-        strays = f"{late.get('relation') or 'a table'} at {late.get('lsn', '?')}"
-    if strays:
+    found = read_applied(pair.closed, order.run, order.way.direction.other)
+    if found and found.late:
         yield Problem(
             side,
-            f"others have written to it: {strays}",
-            "compare both sides with windlass verify, and delete what they wrote",
+            f"others have written to it: {late_where(found.late)}",
+            f"windlass verify {word('follow')} names the rows that differ: undo what was written;"
+            " once it finds both sides equal, these writes hinder no more",
         )
 
 

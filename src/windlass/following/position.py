@@ -73,6 +73,17 @@ class Position:
         self._move(empty, None, begins=True)
         self.commit()
 
+    def begin_at(self, lsn: Lsn) -> None:
+        """Changes count from `lsn` on, as where a stream begins: what was committed before is on
+        both sides already. That others wrote it is forgotten in the same transaction."""
+        applied, empty = self._applied, Batch()
+        empty.commit_lsn, empty.end_lsn = Lsn(lsn - 1), lsn
+        self._move(empty, None, begins=True)
+        with explaining("moving the position", side=self._side):
+            self._session.execute("set local synchronous_commit = on")
+            journal.note_late(self._session, applied.run, applied.direction, None)
+        self.commit()
+
     def note_late(self, late: dict[str, Any] | None) -> None:
         """Note on disk what others wrote after a seal; None forgets it."""
         applied = self._applied

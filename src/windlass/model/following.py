@@ -36,6 +36,10 @@ class Direction(StrEnum):
     FORWARD = "forward"  # read from the source, applied to the target
     BACK = "back"  # read from the target, applied to the source
 
+    @property
+    def other(self) -> Direction:
+        return Direction.BACK if self is Direction.FORWARD else Direction.FORWARD
+
 
 class Purpose(StrEnum):
     """Why a marker was written into a stream."""
@@ -73,6 +77,11 @@ class Applied:
     late: Mapping[str, Any] | None = None  # what others wrote after a seal: `lsn` and `relation`
     lag_ms: float | None = None  # of the last marker
     age_seconds: float = 0.0  # since it was written, by the clock of that server
+
+
+def late_where(late: Mapping[str, Any]) -> str:
+    """Where others wrote, for people: of an `Applied`."""
+    return f"{late.get('relation') or 'a table'} at {late.get('lsn', '?')}"
 
 
 @dataclass(frozen=True, slots=True)

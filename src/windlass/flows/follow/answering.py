@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from windlass.engines.postgres.replication.lsn import Lsn
 from windlass.engines.postgres.session import Connection
 from windlass.errors import WindlassError
 from windlass.flows.follow.lanes import Lanes
@@ -31,6 +32,7 @@ class Answering:
             "resume": self._resume,
             "reverse": self._reverse,
             "unseal": self._unseal,
+            "leave_out": self._leave_out,
         }
 
     def turn(self, phase: Phase) -> None:
@@ -77,6 +79,17 @@ class Answering:
             if lane.direction is wanted:
                 return lane.follower
         raise WindlassError(f"nothing is followed {wanted}")
+
+    def _leave_out(self, asked: Asked) -> Answer | None:
+        """Pass over what others wrote up to a position, as both sides were found equal there;
+        answered once the position is past it."""
+        follower = self._follower(asked)
+        lsn = Lsn(int(asked.given["lsn"]))
+        if not follower.is_sealed or follower.applied_lsn >= lsn:
+            return {}
+        if not follower.leaves_out:
+            follower.leave_out(lsn)
+        return None
 
     def _unseal(self, asked: Asked) -> Answer:
         for lane in self._lanes:

@@ -9,17 +9,19 @@ from typing import Any
 
 from windlass.engines.postgres.replication.lsn import text
 from windlass.errors import Different, Refused
-from windlass.flows.follow.moment import Moment, one_moment
+from windlass.flows.follow.moment import Moment, leave_out, one_moment
 from windlass.flows.follow.removal import writing
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.definitions import validate_schema
 from windlass.flows.validate.steps import generate_validation_report
+from windlass.journal import records
 from windlass.journal.following import note_detail
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.outcome import State
 from windlass.model.report import Problem
 from windlass.model.wording import word
+from windlass.spec.choices import Verify
 
 FENCE = "default_transaction_read_only"  # the setting that closes a database
 
@@ -58,6 +60,37 @@ class MovingComparison(Comparison):
         """Whether a cutover keeps one side closed."""
         return self._moment is not None and self._moment.is_fenced
 
+    def settle_strays(self) -> None:
+        """Both sides are equal: what others wrote to the one that follows is undone, or on both.
+        Only if all rows of the run were compared."""
+        assert self._moment is not None, "nothing has been compared"
+        strays = self._moment.strays
+        if strays is None:
+            return
+        if self.spec.verify_ is not Verify.FULL or self._left_out():
+            self.emit(
+                Noticed(
+                    f"others have written to {strays.first}: that still hinders a cutover, as not"
+                    " all rows of the run were compared"
+                )
+            )
+            return
+        leave_out(self.hold.target, self._moment.run, strays)
+        self.emit(
+            Noticed(
+                f"others had written to {strays.first}, and both sides are equal: what they wrote"
+                f" before {text(strays.lsn)} no longer hinders a cutover"
+            )
+        )
+
+    def _left_out(self) -> bool:
+        """Whether there are relations of the run that were not compared."""
+        assert self._moment is not None, "nothing has been compared"
+        with writing(self.hold.target, "windlass verify") as journal:
+            of_run = records.read_plan(journal, self._moment.run)
+        compared = {one.relation.name for one in self.plan.relations}
+        return not compared.issuperset(one.relation.name for one in of_run.relations)
+
     def note(self, state: State) -> None:
         """For `windlass status`, and for a cutover."""
         assert self._moment is not None, "nothing has been compared"
@@ -94,4 +127,5 @@ def report_comparison(run: MovingComparison, item: Item) -> Result:
         run.note(State.DIFFERENT)
         raise
     run.note(State.DONE)
+    run.settle_strays()
     return found

@@ -24,7 +24,14 @@ from windlass.following.markers import Markers
 from windlass.following.pace import Pace, Sample
 from windlass.journal.following import read_applied, read_phase
 from windlass.model.event import Noticed
-from windlass.model.following import Direction, Phase, Purpose, StreamStatus, stream_name
+from windlass.model.following import (
+    Direction,
+    Phase,
+    Purpose,
+    StreamStatus,
+    late_where,
+    stream_name,
+)
 
 log = logging.getLogger(__name__)
 MARKER_SECONDS = 1.0
@@ -193,6 +200,13 @@ class Lanes:
     def sealed(self) -> frozenset[Direction]:
         """The directions in which nothing is applied now."""
         return frozenset(one.direction for one in self if one.follower.is_sealed)
+
+    @property
+    def written_to_target(self) -> str:
+        """Where others wrote to the target before a cutover; empty if they did not."""
+        lane = self._lanes.get(Direction.BACK)
+        late = lane.follower.late if lane else None
+        return late_where(late) if late else ""
 
     def turn(self, phase: Phase, sealed: frozenset[Direction]) -> None:
         """Check and mark each stream, and let that of the phase apply. `sealed` is what was sealed

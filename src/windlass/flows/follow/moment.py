@@ -3,6 +3,9 @@
 A temporary slot on the side that is written to gives a snapshot and the position that belongs to
 it exactly. The other side has that state when all before the position is applied and nothing after:
 the process that follows pauses there, for as long as it takes to export a snapshot.
+
+Where others have written to the side that is only followed, that side's snapshot is of a slot, too:
+so its position is known, up to which their writes are in the comparison.
 """
 
 from __future__ import annotations
@@ -22,9 +25,16 @@ from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.errors import Refused, WindlassError
 from windlass.flows.follow.removal import writing
 from windlass.journal import door
-from windlass.journal.following import ask, listen, read_answer, read_phase, write_marker
+from windlass.journal.following import (
+    ask,
+    listen,
+    read_answer,
+    read_applied,
+    read_phase,
+    write_marker,
+)
 from windlass.journal.records import read_runs
-from windlass.model.following import Direction, Phase, Purpose, stream_name
+from windlass.model.following import Direction, Phase, Purpose, late_where, stream_name
 from windlass.model.outcome import UNFINISHED
 from windlass.model.report import Problem
 from windlass.model.wording import word
@@ -42,6 +52,17 @@ class Moment:
     target_snapshot: str
     lsn: Lsn  # of the side that is written to
     is_fenced: bool  # whether a cutover keeps the other side closed
+    strays: Strays | None = None  # what others wrote to the side behind, if they did
+
+
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Writes of others to the side that is only followed. All that were committed before `lsn`, a
+    position of that side, are in its snapshot, and none after."""
+
+    direction: Direction  # of the stream that has found them, and does not apply them
+    lsn: Lsn
+    first: str  # for people
 
 
 def following_run(target: Connection) -> tuple[str, Phase, Mapping[str, Any]]:
@@ -84,11 +105,38 @@ def one_moment(source: Address, target: Address) -> Iterator[Moment]:
         name = f"{stream_name(run, direction)}_m{os.getpid()}"
         slot = slots.create(leading, like, PURPOSE, name, is_temporary=True)
         stack.callback(slot.release)
+        found = _late(like, run, direction.other)
+        strays = None
         with _paused(journal, run, direction, slot.consistent_point, leading):
-            snapshot = _exported(stack.enter_context(_session(behind, Role.SOURCE)))
+            session = stack.enter_context(_session(behind, Role.SOURCE))
+            if found:
+                own = f"{stream_name(run, direction.other)}_m{os.getpid()}"
+                held = slots.create(behind, session, PURPOSE, own, is_temporary=True)
+                stack.callback(held.release)
+                snapshot = held.snapshot
+                strays = Strays(direction.other, held.consistent_point, found)
+            else:
+                snapshot = _exported(session)
         pair = (snapshot, slot.snapshot) if is_back else (slot.snapshot, snapshot)
         is_fenced = any(detail.get(key) for key in ("fence_source", "fence_target"))
-        yield Moment(run, *pair, slot.consistent_point, is_fenced)
+        yield Moment(run, *pair, slot.consistent_point, is_fenced, strays)
+
+
+def leave_out(target: Address, run: str, strays: Strays) -> None:
+    """Let the process that follows pass over these writes: what they did is on both sides.
+
+    Raises:
+        WindlassError: it does not answer. The writes stay a hindrance.
+    """
+    with writing(target, PURPOSE) as journal:
+        listen(journal, run)
+        given = {"lsn": int(strays.lsn), "direction": str(strays.direction)}
+        _wait_for(journal, ask(journal, run, "leave_out", given))
+
+
+def _late(applied: Connection, run: str, direction: Direction) -> str:
+    found = read_applied(applied, run, direction)
+    return late_where(found.late) if found and found.late else ""
 
 
 @contextmanager

@@ -142,6 +142,10 @@ class _Pursuit:
 
     def _report(self, phase: Phase) -> None:
         streams = self._lanes.measured()
-        detail = {"streams": {str(one.direction): one.as_dict() for one in streams}}
+        detail = {
+            "streams": {str(one.direction): one.as_dict() for one in streams},
+            # of the other side the journal there knows, which windlass status does not read
+            "strays": self._lanes.written_to_target,
+        }
         note_detail(self._journal, self._run.plan.run, {**detail, "reported_at": time.time()})
         self._run.emit(Followed(phase, tuple(streams)))

@@ -18,6 +18,7 @@ from windlass.model.following import (
     FollowingStatus,
     Phase,
     StreamStatus,
+    late_where,
 )
 from windlass.model.outcome import RunDetail, RunStatus
 from windlass.model.units import bytes_text, seconds_text
@@ -50,7 +51,7 @@ def _with_following(connection: Connection, status: RunStatus) -> RunStatus:
         () if phase.is_over else streams,
         max(time.time() - measured, 0.0) if measured else None,
         verified=detail.get("verified", ""),
-        strays=tuple(_strays(connection, status.run, phase)),
+        strays=tuple(_strays(connection, status.run, phase, detail)),
         changed=tuple(detail.get(SEEN, ())),
         next_steps=_NEXT[phase],
     )
@@ -82,15 +83,15 @@ def _since(connection: Connection, run: str) -> float:
     return float(row[0])
 
 
-def _strays(connection: Connection, run: str, phase: Phase) -> Iterator[str]:
+def _strays(
+    connection: Connection, run: str, phase: Phase, detail: Mapping[str, Any]
+) -> Iterator[str]:
     """What others wrote to a side that is only followed, as the streams have found it."""
     found = read_applied(connection, run, Direction.FORWARD)
     if found and found.late and phase.target_is_open:
-        yield f"the source, after the cutover: {_late(found.late)}"
-
-
-def _late(late: Mapping[str, Any]) -> str:
-    return f"{late.get('relation') or 'a table'} at {late.get('lsn', '?')}"
+        yield f"the source, after the cutover: {late_where(found.late)}"
+    elif detail.get("strays") and not phase.is_over:
+        yield f"the target: {detail['strays']}"
 
 
 def _hindrances(
@@ -117,5 +118,8 @@ def _hindrances(
             yield f"{bytes_text(one.behind_bytes)} behind, and never caught up at this rate: wait"
         elif one.catch_up_seconds > SOON_SECONDS:
             yield f"behind: caught up in {seconds_text(one.catch_up_seconds)}"
-    if strays := detail.get("strays"):
-        yield f"others have written to the target: {strays}; delete what they wrote"
+    for stray in known.strays:
+        yield (
+            f"others have written to {stray}; undo that, then windlass verify {word('follow')}"
+            " has to find both sides equal"
+        )
