@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from windlass.errors import BadSpec, Refused, WindlassError
-from windlass.flows.follow.outline import VERIFY_FOLLOW
+from windlass.flows.follow.outline import RESYNC, VERIFY_FOLLOW
 from windlass.flows.registry import PAST_AT, flow_named
 from windlass.flows.repair.outline import VERIFY
 from windlass.flows.specs import read_any as read_any_spec
@@ -130,18 +130,21 @@ def verify(
 ) -> Outcome:
     """Compare both sides; with `repair`, make what differs on the target equal to the source, and
     compare again. `show_values` adds values to the differences, which otherwise only name columns.
-    A pair that moves is compared as of one moment, if the spec says `follow`.
+    A pair that moves is compared as of one moment, if the spec says `follow`; with `repair`, a
+    stream that was lost is taken up again, and nothing may follow.
 
     Raises:
         BadSpec: the spec names no databases.
     """
     started = time.perf_counter()
     opened = _comparing(differing, show_values=show_values)
-    flow = VERIFY_FOLLOW if spec.follow else VERIFY
+    flow = VERIFY
+    if spec.follow:
+        flow = VERIFY_FOLLOW if repair is None else RESYNC
 
     def run() -> Outcome:
         outcome = _conduct(flow, spec, emit, opened=opened, repair=repair)
-        if outcome.course.repaired and outcome.state is State.DONE:
+        if outcome.course.repaired and outcome.state is State.DONE and not spec.follow:
             emit(Noticed("repaired: comparing again"))
             outcome = _conduct(flow, spec, emit, opened=opened, repaired=outcome.run)
         return replace(outcome, seconds=time.perf_counter() - started)

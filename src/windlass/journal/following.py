@@ -135,6 +135,30 @@ ADVANCE = (
 row; none if another process has taken the stream over. `previous` is the `commit_lsn` until now."""
 
 
+def begin_again(connection: Session, run: str, direction: Direction, lsn: int) -> None:
+    """Let changes count from `lsn`, where a new slot begins; on disk once this returns. Who had
+    taken the stream has lost it."""
+    with connection.transaction():
+        connection.execute("set local synchronous_commit = on")
+        moved = connection.execute(
+            "update windlass.applied set epoch = epoch + 1, late = null, at = clock_timestamp(),"
+            " commit_lsn = '0/0'::pg_lsn + %s::numeric, end_lsn = '0/0'::pg_lsn + %s::numeric"
+            " where run = %s and direction = %s",
+            (lsn - 1, lsn, run, direction),
+        )
+    if moved.rowcount != 1:
+        raise RunLost(f"run {run} follows nothing {direction} any more")
+
+
+def forget_applied(connection: Session, run: str, direction: Direction) -> None:
+    """There is no stream this way any more."""
+    with connection.transaction():
+        connection.execute("set local synchronous_commit = on")
+        connection.execute(
+            "delete from windlass.applied where run = %s and direction = %s", (run, direction)
+        )
+
+
 def note_late(
     connection: Session, run: str, direction: Direction, late: Mapping[str, Any] | None
 ) -> None:

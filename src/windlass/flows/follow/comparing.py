@@ -10,7 +10,7 @@ from typing import Any
 from windlass.engines.postgres.replication.lsn import text
 from windlass.errors import Different, Refused
 from windlass.flows.follow.moment import Moment, leave_out, one_moment
-from windlass.flows.follow.removal import writing
+from windlass.flows.follow.removal import Session, writing
 from windlass.flows.validate.context import Comparison
 from windlass.flows.validate.definitions import validate_schema
 from windlass.flows.validate.steps import generate_validation_report
@@ -19,6 +19,7 @@ from windlass.journal.following import note_detail
 from windlass.model.event import Noticed
 from windlass.model.flow import Item, Result
 from windlass.model.outcome import State
+from windlass.model.plan import Plan
 from windlass.model.report import Problem
 from windlass.model.wording import word
 from windlass.spec.choices import Verify
@@ -67,7 +68,7 @@ class MovingComparison(Comparison):
         strays = self._moment.strays
         if strays is None:
             return
-        if self.spec.verify_ is not Verify.FULL or self._left_out():
+        if self.spec.verify_ is not Verify.FULL or self._leaves_some_out():
             self.emit(
                 Noticed(
                     f"others have written to {strays.first}: that still hinders a cutover, as not"
@@ -83,13 +84,10 @@ class MovingComparison(Comparison):
             )
         )
 
-    def _left_out(self) -> bool:
-        """Whether there are relations of the run that were not compared."""
+    def _leaves_some_out(self) -> bool:
         assert self._moment is not None, "nothing has been compared"
         with writing(self.hold.target, "windlass verify") as journal:
-            of_run = records.read_plan(journal, self._moment.run)
-        compared = {one.relation.name for one in self.plan.relations}
-        return not compared.issuperset(one.relation.name for one in of_run.relations)
+            return leaves_some_out(journal, self._moment.run, self.plan)
 
     def note(self, state: State) -> None:
         """For `windlass status`, and for a cutover."""
@@ -102,6 +100,13 @@ class MovingComparison(Comparison):
             note_detail(journal, self._moment.run, noted)
 
 
+def leaves_some_out(journal: Session, run: str, plan: Plan) -> bool:
+    """Whether a comparison by `plan` leaves out some relations of the run that follows."""
+    compared = {one.relation.name for one in plan.relations}
+    of_run = records.read_plan(journal, run)
+    return not compared.issuperset(one.relation.name for one in of_run.relations)
+
+
 def compare_definitions(run: MovingComparison, item: Item) -> Result:
     """As of `validate`, without what a cutover has set to close a side."""
     found = validate_schema(run, item)
@@ -109,7 +114,7 @@ def compare_definitions(run: MovingComparison, item: Item) -> Result:
     return {**found, "differences": kept} if run.is_fenced else found
 
 
-def sequences_not_in_stream(run: MovingComparison, _: Item) -> Result:
+def sequences_not_in_stream(run: Comparison, _: Item) -> Result:
     """Sequences are set at a cutover: until then they are behind, which is no difference."""
     run.emit(Noticed("sequences are not compared: a cutover sets them"))
     return {}

@@ -13,6 +13,7 @@ from windlass.engines.postgres.replication.trees import read_leaves, read_user_t
 from windlass.engines.postgres.session import Address, Connection, Role
 from windlass.flows.follow.definitions import correspondence, prepare_target
 from windlass.flows.follow.published import routed
+from windlass.flows.follow.source_side import check_slot
 from windlass.following.applying import Applier, settle
 from windlass.following.changes import Batch
 from windlass.following.routes import Routes
@@ -42,6 +43,8 @@ class StreamEnds:
 
     def open_stream(self, after: Lsn) -> Stream:
         with closing(self._connect(self.read, "stream")) as like:
+            # the server would go on from where a slot begins, wherever we ask it to
+            check_slot(like, self._name, after, side=self.read.side)
             return stream.start(
                 self.read, like, self._purpose("stream"), self._name, [self._name], after=after
             )

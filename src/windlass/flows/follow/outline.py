@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from windlass.flows.migrate.outline import MIGRATE
+from windlass.flows.repair.outline import REPAIR
 from windlass.flows.validate.outline import VALIDATE
 from windlass.model.flow import Flow, Journalled, Step, Words, step_in
 
@@ -70,6 +71,30 @@ FOLLOW: Flow[Any] = replace(
 )
 
 _COMPARING = "windlass.flows.follow.comparing"
+
+# `verify` with a repair, where a stream is lost: its slot is made anew
+RESYNC: Flow[Any] = replace(
+    VALIDATE.replacing(
+        "validate_sequences",
+        replace(
+            VALIDATE.step("validate_sequences"),
+            run=f"{_COMPARING}:sequences_not_in_stream",
+            doc="Says that sequences are set by a cutover.",
+        ),
+    ).replacing(
+        VALIDATE.last.name,
+        step_in(
+            "windlass.flows.follow.resync",
+            "begin_stream_again",
+            *VALIDATE.last.after,
+            asks=True,
+            doc="Repairs what differs; from then on changes count from the new slot.",
+        ),
+    ),
+    context="windlass.flows.follow.resync:Resyncing",
+    journalled=REPAIR.journalled,
+    resumes=False,
+)
 
 # `verify` of a pair that moves: both sides are read as of one position of the stream.
 VERIFY_FOLLOW: Flow[Any] = replace(

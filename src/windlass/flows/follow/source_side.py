@@ -9,11 +9,10 @@ from __future__ import annotations
 from windlass.engines.postgres.replication import lsn, publications, slots
 from windlass.engines.postgres.replication.ddl_trigger import make_triggers
 from windlass.engines.postgres.replication.trees import read_leaves
-from windlass.errors import SlotLost
 from windlass.flows.follow.definitions import OUTSIDE, TRIGGERS, outside_tables
 from windlass.flows.follow.published import logged, published
 from windlass.flows.follow.removal import Session, drop_slot, remove_source_side, writing
-from windlass.flows.follow.watching import check_timeline
+from windlass.flows.follow.watching import check_timeline, slot_lost
 from windlass.flows.migrate.context import Migration
 from windlass.journal import door, records
 from windlass.journal.following import begin_applied, note_detail, read_applied, read_phase
@@ -37,7 +36,7 @@ def begin_stream(run: Migration) -> None:
     has_begun = read_applied(control, name, Direction.FORWARD) is not None
     with writing(hold.source, "windlass begin") as source:
         if has_begun:
-            check_slot(source, slot)
+            check_slot(source, slot, side="source")
         else:
             _make_journal(run, source)
             timeline = check_timeline(source, None, side="source")
@@ -60,20 +59,19 @@ def begin_stream(run: Migration) -> None:
         begin_applied(control, name, Direction.FORWARD, held.consistent_point)
 
 
-def check_slot(source: Session, name: str) -> None:
+def check_slot(session: Session, name: str, position: int | None = None, *, side: str) -> None:
     """Raises:
-    SlotLost: the slot is not there, or the server has removed the log that it needs.
+    SlotLost: the slot is not there, the server has removed the log that it needs, or it begins
+        after `position`: it is another one of that name.
     """
-    state = slots.read_slot(source, name, side="source")
+    state = slots.read_slot(session, name, side=side)
     if state is None or state.is_lost:
-        what = "is gone" if state is None else "has lost the log that it needs"
-        raise SlotLost(
-            f"slot {name} {what}: what was written to the source since cannot be read",
-            hint="give the run up with windlass abandon, then begin again",
-            side="source",
-            slot=name,
-            stopped_by="slot_lost",
+        raise slot_lost(
+            name, "is gone" if state is None else "has lost the log that it needs", side
         )
+    if position is not None and (state.confirmed_lsn or 0) > position:
+        begins, wanted = lsn.text(lsn.Lsn(state.confirmed_lsn or 0)), lsn.text(lsn.Lsn(position))
+        raise slot_lost(name, f"begins at {begins}, and {wanted} is needed", side)
 
 
 def _make_journal(run: Migration, source: Session) -> None:

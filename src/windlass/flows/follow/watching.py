@@ -62,12 +62,13 @@ class SlotWatch:
         state = slots.read_slot(session, self.name, side=self.side)
         if state is None or state.is_lost:
             what = "is gone" if state is None else "has lost the log that it needs"
-            raise self._lost(f"slot {self.name} {what}")
+            raise slot_lost(self.name, what, self.side)
         if self.most_bytes and state.retained_bytes > self.most_bytes:
             drop_slot(session, self.name, side=self.side)
             kept, most = bytes_text(state.retained_bytes), bytes_text(self.most_bytes)
             option = word("max-retained-wal", most)
-            raise self._lost(f"slot {self.name} kept {kept} of WAL, and was dropped: {option}")
+            what = f"kept {kept} of WAL, and was dropped ({option})"
+            raise slot_lost(self.name, what, self.side)
         self._warn(state)
         return state
 
@@ -90,11 +91,19 @@ class SlotWatch:
             )
         self.has_warned = is_much
 
-    def _lost(self, what: str) -> SlotLost:
-        return SlotLost(
-            f"{what}: what was written to the {self.side} since cannot be read",
-            hint="give the run up with windlass abandon, then begin again",
-            side=self.side,
-            slot=self.name,
-            stopped_by="slot_lost",
+
+def slot_lost(name: str, what: str, side: str) -> SlotLost:
+    """A way on, which needs no copy: for a source, whose stream can be begun again."""
+    hint = "give the run up with windlass abandon, then begin again"
+    if side == "source":
+        hint = (
+            "compare both sides, repair what differs and follow from there: windlass verify"
+            f" {word('follow')} {word('repair')}; or give the run up: windlass abandon"
         )
+    return SlotLost(
+        f"slot {name} {what}: what was written to the {side} since cannot be read",
+        hint=hint,
+        side=side,
+        slot=name,
+        stopped_by="slot_lost",
+    )

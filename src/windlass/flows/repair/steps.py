@@ -64,7 +64,7 @@ def repair_differences(run: Comparison, _: Item) -> Result:
         Refused: another run is at work in the target, or the journal is not ours.
     """
     if run.repair is not None:
-        _repair(run, run.repair)
+        repair_all(run, run.repair)
         if run.repair_run:
             return {}
     if run.repaired:
@@ -76,7 +76,7 @@ def repair_differences(run: Comparison, _: Item) -> Result:
     return {}
 
 
-def _repair(run: Comparison, how: Repairing) -> None:
+def repair_all(run: Comparison, how: Repairing) -> None:
     """Sets the comparison's `repair_run` to the run that changed something or was resumed; "" if
     there was nothing to do."""
     forecast = _forecast(run, how.allowed)
