@@ -12,6 +12,7 @@ from windlass.errors import WindlassError
 from windlass.following.definitions import APART, NEW
 from windlass.following.fence import CLOSED, described
 from windlass.following.order import Order, Pairing, Session
+from windlass.following.reopening import FORTH
 from windlass.following.sequences import sequence_problems
 from windlass.journal.following import read_applied
 from windlass.model.following import Direction, late_where
