@@ -82,7 +82,7 @@ class Resyncing(Comparison):
             )
         except SlotLost:
             return
-        hint = f"go on with it: windlass migrate {word('follow')}"
+        hint = f"continue it: windlass migrate {word('follow')}"
         _refuse(f"run {self.followed}", "its stream is whole: nothing has to be repaired", hint)
 
     def _check_whole(self) -> None:
