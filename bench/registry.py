@@ -34,6 +34,7 @@ class Page:
 
 _COPYING = "benchmarks.md"
 _LOADING = "benchmarks-load.md"
+_FOLLOWING = "benchmarks-following.md"
 _PEERS = ("pgcopydb", "pg_restore", "psql")
 
 BENCHMARKS = (
@@ -131,6 +132,35 @@ BENCHMARKS = (
         needs=("psql",),
     ),
     Benchmark(
+        "follow-backlog",
+        "backlogs drained, beside a native subscription",
+        _FOLLOWING,
+        "bench.benchmarks.following:measure_backlogs",
+        needs=("pgbench", "psql", "pg_dump"),
+    ),
+    Benchmark(
+        "follow-live",
+        "writers at full speed, followed",
+        _FOLLOWING,
+        "bench.benchmarks.following:measure_live",
+        needs=("pgbench",),
+    ),
+    Benchmark(
+        "follow-memory",
+        "memory of a follower, by the size of one transaction",
+        _FOLLOWING,
+        "bench.benchmarks.following:measure_memory",
+        repeat=1,
+        needs=("psql",),
+    ),
+    Benchmark(
+        "follow-copy",
+        "a copy with writers, plain and to follow",
+        _FOLLOWING,
+        "bench.benchmarks.following:measure_copying",
+        needs=("pgbench", "psql"),
+    ),
+    Benchmark(
         "slow-link",
         "many small relations over a slow link",
         "benchmarks-slow-link.md",
@@ -159,6 +189,7 @@ PAGES = (
     Page("benchmarks-rewrite.md", "bench.pages.rewrite:render"),
     Page("benchmarks-export.md", "bench.pages.export:render"),
     Page(_LOADING, "bench.pages.load:render"),
+    Page(_FOLLOWING, "bench.pages.following:render"),
     Page("benchmarks-slow-link.md", "bench.pages.slow_link:render"),
     Page("benchmarks-startup.md", "bench.pages.startup:render"),
     Page("estimates.md", "bench.pages.estimates:render"),

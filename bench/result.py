@@ -35,6 +35,11 @@ class Metric(Enum):
     MOST_ROUND_TRIPS = "most_round_trips"
     LONGEST_STATEMENT_SECONDS = "longest_statement_seconds"
     DEAD_ROWS = "dead_rows"
+    TRANSACTIONS_PER_SECOND = "transactions_per_second"
+    LAG_P99_SECONDS = "lag_p99_seconds"
+    DRAIN_SECONDS = "drain_seconds"
+    FREEZE_SECONDS = "freeze_seconds"
+    WORST_FREEZE_SECONDS = "worst_freeze_seconds"
 
     @property
     def title(self) -> str:
@@ -49,6 +54,11 @@ _TITLES = {
     Metric.CPU_SECONDS_EACH: "CPU seconds each",
     Metric.LONGEST_STATEMENT_SECONDS: "longest statement of a writer, seconds",
     Metric.SHARE_HELD: "share of estimates that held",
+    Metric.TRANSACTIONS_PER_SECOND: "transactions/s",
+    Metric.LAG_P99_SECONDS: "lag, 99th percentile, seconds",
+    Metric.DRAIN_SECONDS: "seconds until drained",
+    Metric.FREEZE_SECONDS: "freeze, median, seconds",
+    Metric.WORST_FREEZE_SECONDS: "freeze, longest, seconds",
 }
 
 Figures = dict[Metric, float]
