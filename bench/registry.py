@@ -161,6 +161,14 @@ BENCHMARKS = (
         needs=("pgbench", "psql"),
     ),
     Benchmark(
+        "follow-cutover",
+        "cutovers and flips back, in the eyes of writers",
+        _FOLLOWING,
+        "bench.benchmarks.following:measure_cutovers",
+        repeat=1,
+        needs=("psql",),
+    ),
+    Benchmark(
         "slow-link",
         "many small relations over a slow link",
         "benchmarks-slow-link.md",

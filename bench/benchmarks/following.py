@@ -7,6 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
 
 from bench.data import pgbench, psql
 from bench.following import (
@@ -21,7 +24,8 @@ from bench.following import (
 )
 from bench.measure import RunFailed
 from bench.result import Case, Figures, Goal, Measured, Metric, judged, ratio
-from bench.setup import Setup, take_turns
+from bench.setup import Setup, rounded, take_turns
+from windlass.demo.ledger import acknowledgements, faults, make_ledger, writing
 
 CLIENTS = 4
 SECONDS = 30  # of a live measurement
@@ -349,3 +353,80 @@ class _Copy:
         finally:
             writers.terminate()
             writers.wait()
+
+
+def measure_cutovers(setup: Setup) -> Measured:
+    """Cutovers and flips back in turn, while a ledger is written; each writer's longest wait."""
+    times = setup.choose(20, 1)
+    with two_servers(setup) as sides:
+        sides.empty()
+        make_ledger(sides.source.url(SOURCE), history=setup.choose(100_000, 1_000))
+        cases = _switched(sides, times)
+    goals = tuple(
+        goal
+        for one in cases
+        for goal in (
+            Goal(subject=one.name, metric=Metric.FREEZE_SECONDS, at_most=1.0),
+            Goal(subject=one.name, metric=Metric.WORST_FREEZE_SECONDS, at_most=2.0),
+        )
+    )
+    data = f"{times} cutovers and {times} flips back; {CLIENTS} clients write a ledger of entries"
+    return Measured(data=data, cases=cases, goals=judged(goals, cases))
+
+
+def _switched(sides: Sides, times: int) -> tuple[Case, ...]:
+    """Raises:
+    RunFailed: a cutover failed, or the ledger is wrong at the end.
+    """
+    there = sides.folder / "switched"
+    urls = {True: sides.target.url(TARGET), False: sides.source.url(SOURCE)}
+    written = sides.folder / "written"
+    written.mkdir()
+    forth: list[float] = []
+    back: list[float] = []
+    with Follower(sides) as follower:
+        follower.wait_following()
+        with writing(written, lambda: urls[there.exists()], clients=CLIENTS):
+            for _ in range(times):
+                forth.append(_freeze(sides, written, f"touch {there}"))
+                back.append(_freeze(sides, written, f"rm {there}", "--back"))
+        wrong = [*faults(urls[False], written)]
+        count = sides.number(SOURCE, "select count(*) from ledger.entry")
+        _seconds_until(sides, "select count(*) from ledger.entry", count)
+        wrong += faults(urls[True], written)
+    if wrong:
+        raise RunFailed("; ".join(wrong))
+    return (
+        Case(name="forth", title="cutover", runs=(_freezes(forth),)),
+        Case(name="back", title="flip back", runs=(_freezes(back),)),
+    )
+
+
+def _freezes(seconds: list[float]) -> Figures:
+    return rounded(
+        {Metric.FREEZE_SECONDS: median(seconds), Metric.WORST_FREEZE_SECONDS: max(seconds)}
+    )
+
+
+def _freeze(sides: Sides, written: Path, lead: str, *words: str) -> float:
+    """Cut over once; the longest that a writer waited."""
+    began = time.monotonic()
+    command = ["windlass", "cutover", "--yes", "-q", "--on-switch", lead, *words]
+    done = subprocess.run(command, env=sides.variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RunFailed(
+            f"{' '.join(words) or 'cutover'}: {done.stdout[-500:]} {done.stderr[-500:]}"
+        )
+    ended = time.monotonic()
+    while not all(
+        max(one.values(), default=0) > ended for one in acknowledgements(written).values()
+    ):
+        if time.monotonic() - ended > 60:
+            raise RunFailed("a client does not write any more")
+        time.sleep(0.05)
+    return max(
+        later - earlier
+        for one in acknowledgements(written).values()
+        for earlier, later in pairwise(sorted(one.values()))
+        if later > began
+    )
