@@ -338,3 +338,15 @@ def test_a_function_in_our_schema_that_is_not_ours_is_refused(pair: Pair) -> Non
     problems = [(one["object"], one["message"]) for one in refused.result["problems"]]
     named = ("windlass.note_ddl_20261129_2000_f4f4", "is a function, which windlass did not make")
     assert named in problems
+
+
+def test_a_column_that_is_dropped_and_made_again_at_once_stops_also_if_it_looks_the_same(
+    pair: Pair,
+) -> None:
+    with following(pair) as follower:
+        with pair.source.connect() as connection, connection.transaction():
+            connection.execute("alter table shop.accounts drop column code")
+            connection.execute("alter table shop.accounts add column code int")
+        done = finish(follower).expect(STOPPED)
+    assert "dropped and made again" in done.result["message"]
+    assert pair.target.value("select count(code) from shop.accounts") == 50

@@ -54,6 +54,18 @@ def after(noted: Iterable[Noted]) -> tuple[dict[Name, Shape], list[Name]]:
     return {shape.name: shape for shape in shapes.values()}, gone
 
 
+def made_again(noted: Iterable[Noted], shapes: Mapping[Name, Shape]) -> list[str]:
+    """Columns that one transaction has dropped and made again: whether the target has done the same
+    cannot be seen, and its rows would keep values that the source has lost."""
+    return [
+        f"{name}: column {column} was dropped and made again in one transaction, which cannot be"
+        " followed"
+        for one in noted
+        for name, column in one.columns
+        if name in shapes and column in shapes[name].columns
+    ]
+
+
 def differences(
     shapes: Mapping[Name, Shape],
     gone: Iterable[Name],

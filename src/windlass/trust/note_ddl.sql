@@ -9,6 +9,7 @@ declare
     named    jsonb;
     made     jsonb := '[]';
     dropped  jsonb := '[]';
+    columns  jsonb := '[]';  -- that were dropped
 begin
     if tg_tag in ('COMMENT', 'GRANT', 'REVOKE', 'SECURITY LABEL', 'ALTER DEFAULT PRIVILEGES',
                   'REFRESH MATERIALIZED VIEW', 'REINDEX', 'CREATE STATISTICS', 'ALTER STATISTICS',
@@ -59,9 +60,11 @@ begin
                coalesce(jsonb_agg(distinct jsonb_build_array(names[1], names[2]))
                         filter (where object_type in ('table', 'publication relation')
                                   and relation is null), '[]'),
+               coalesce(jsonb_agg(distinct to_jsonb(names))
+                        filter (where object_type = 'table column'), '[]'),
                coalesce(array_agg(distinct relation::oid)
                         filter (where relation = any (followed)), '{}')
-          into named, dropped, touched
+          into named, dropped, columns, touched
           from gone;
     else
         with recursive commands as (
@@ -130,7 +133,7 @@ begin
     insert into windlass.ddl (run, id, tag, objects, statement)
     select '{run}', md5(random()::text || clock_timestamp()::text || txid_current()::text), tg_tag,
            jsonb_build_object(
-             'named', named, 'made', made, 'dropped', dropped,
+             'named', named, 'made', made, 'dropped', dropped, 'columns', columns,
              'relations', (select coalesce(jsonb_agg(found.shape), '[]') from ({shapes}) as found)
            )::text,
            coalesce(current_query(), '');

@@ -18,7 +18,14 @@ from windlass.engines.postgres.replication.shapes import Noted, read_shapes
 from windlass.engines.postgres.session import Connection
 from windlass.errors import SchemaChanged
 from windlass.following.changes import Batch
-from windlass.following.definitions import APART, NEW, Correspondence, after, differences
+from windlass.following.definitions import (
+    APART,
+    NEW,
+    Correspondence,
+    after,
+    differences,
+    made_again,
+)
 from windlass.following.noted import for_target, shown
 from windlass.following.routes import Routes
 from windlass.journal.following import read_noted
@@ -48,13 +55,14 @@ def prepare_target(
     in which it is about to be applied.
 
     Raises:
-        SchemaChanged: it does not.
+        SchemaChanged: it does not, or nobody can tell.
     """
     noted = [Noted.from_text(one.objects) for one in batch.schema_changes]
     shapes, gone = after(noted)
     names = [known.target_of(name) for name in (*shapes, *gone)]
     targets = read_shapes(session, names, side="target")
-    if found := differences(shapes, gone, targets, known):
+    found = [*made_again(noted, shapes), *differences(shapes, gone, targets, known)]
+    if found:
         raise _changed(batch, noted, found, known)
     routes.change({name: known.target_of(name) for name in shapes})
     routes.read(session)

@@ -86,6 +86,7 @@ class Noted:
     made: tuple[Name, ...]  # tables that are new, and of which no row is followed
     dropped: tuple[Name, ...]
     shapes: tuple[Shape, ...]  # relations that it may have changed, as they are after it
+    columns: tuple[tuple[Name, str], ...] = ()  # that were dropped
 
     @classmethod
     def from_text(cls, text: str) -> Noted:
@@ -95,6 +96,7 @@ class Noted:
             tuple(Name(*one) for one in found["made"]),
             tuple(Name(*one) for one in found["dropped"]),
             tuple(map(Shape.from_json, found["relations"])),
+            tuple((Name(*one[:2]), one[2]) for one in found["columns"]),
         )
 
 
