@@ -286,3 +286,11 @@ def test_killed_at_any_mark_the_same_command_loses_nothing(followed: Pair, place
 
 def variables(pair: Pair) -> dict[str, str]:
     return {"WINDLASS_SOURCE": pair.source.url, "WINDLASS_TARGET": pair.target.url}
+
+
+def test_a_second_process_is_told_who_follows(followed: Pair) -> None:
+    with following(followed):
+        result = windlass(*FOLLOW, pair=followed).expect(REFUSED).result
+    (problem,) = result["problems"]
+    assert problem["message"].startswith("is followed already, by another process")
+    assert problem["hint"] == "see windlass status"

@@ -59,7 +59,8 @@ def find_followed(target: Session, name: str = "") -> Followed:
     if len(left) == 1:
         return left[0]
     if not left:
-        raise Refused([Problem("target", "no run that follows is known there")])
+        hint = "see windlass status for runs of other kinds, and for those that are over"
+        raise Refused([Problem("target", "no run that follows is known there", hint)])
     names = several([one.run.run for one in left], 10)
     raise Refused([Problem("target", f"has several runs that follow: {names}", "name one of them")])
 

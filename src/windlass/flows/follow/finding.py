@@ -6,12 +6,21 @@ from dataclasses import replace
 
 from windlass.flows.follow.checks import Checks
 from windlass.flows.migrate.finding import Finder
+from windlass.model.outcome import UNFINISHED
 from windlass.model.plan import Plan, Purpose
-from windlass.model.report import loss_problems
+from windlass.model.report import Problem, loss_problems
 
 
 class FollowFinder(Finder):
     """Its plans also contain what prevents following."""
+
+    def _in_progress(self) -> Problem:
+        """A process that follows does not end by itself."""
+        for run in self._runs():
+            if run.state in UNFINISHED and self._hold.is_held_for(run.run):
+                message = f"is followed already, by another process ({self._hold.who_has_lock()})"
+                return Problem(f"run {run.run}", message, "see windlass status")
+        return super()._in_progress()
 
     def _make_plan(
         self, purpose: Purpose = Purpose.MOVE, run: str = "", *, measures: bool = False
