@@ -217,8 +217,9 @@ SPECS = {
 def test_a_file_can_be_for_every_flow_of_the_registry(shelf: Shelf) -> None:
     from windlass.flows.registry import FLOWS
 
-    assert set(SPECS) == set(FLOWS)
+    # windlass_follow is a DAG for these two, in which people decide
+    assert set(SPECS) == set(FLOWS) - {"follow", "cutover"}
     shelf.put(**{name: f"flow: {name}\n{text}" for name, text in SPECS.items()})
     found = shelf.read()
-    assert set(found) == set(FLOWS)
+    assert set(found) == set(SPECS)
     assert tuple(found["repair"].tasks) == ("compare_both_sides", "approve_repair", "repair")

@@ -325,7 +325,7 @@ def test_a_field_that_is_gone_is_refused(target: LoadTarget) -> None:
     target.load(*words).expect(0)
     target.file("orders.csv", "id,total\n5,50\n")
     assert (
-        "field note, which the last load had, is not in the input"
+        "field note, which the last load had, is missing from the input"
         in target.load(*words).expect(3).said
     )
 

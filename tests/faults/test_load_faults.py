@@ -51,7 +51,7 @@ def test_what_a_killed_run_has_loaded_is_not_loaded_again_if_another_file_change
     assert target.orders() == AFTER and target.rows("select * from lines") == []
     target.file("lines.csv", "id,note\n1,x\n2,y\n")
     ran = target.load("-f", "loads.yaml").expect(0).result
-    assert any("inputs have changed since" in one for one in ran["notices"])
+    assert any("have changed since" in one for one in ran["notices"])
     assert target.orders() == AFTER
     assert target.orders("select id, note from lines order by id") == ["1 x", "2 y"]
 

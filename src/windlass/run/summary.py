@@ -149,7 +149,8 @@ def _resumes(outcome: Outcome) -> bool:
 def why(outcome: Outcome, width: int, *, again: str = "") -> Iterator[str]:
     """`again` is the command that is shown below."""
     done = outcome.state in (State.DONE, State.LOSSY) and outcome.cutover is None
-    ran = outcome.relations or outcome.course.phases  # else a run that follows was finished
+    # else a run that follows was finished
+    ran = outcome.relations or outcome.course.phases or outcome.proof.verified
     if done and ran and not outcome.totals.counts:  # which say what a rewrite has done
         yield from hang(_verdict(outcome), width, "  ")
     is_new = not outcome.course.already and outcome.reason.message not in ("", str(outcome.state))
