@@ -82,9 +82,9 @@ def read_demands(
 ) -> list[Demand]:
     """Of others, for locks that the session `holder` of a run has, or sessions of these names."""
     try:
-        with connection.cursor(row_factory=dict_row) as cursor:
-            words = {"holder": holder, "names": [*names, "windlass pg_dump"]}
-            rows = cursor.execute(load("lock_demands"), words).fetchall()
+        with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
+            values = (holder, [*names, "windlass pg_dump"])
+            rows = cursor.execute(load("lock_demands"), values).fetchall()
     except psycopg.Error as error:
         raise explain(error, "looking for sessions that we block", side=side) from error
     return [

@@ -1,7 +1,7 @@
 """The catalog queries: `.sql` files beside this module, each runnable in psql as it stands.
 
-They take no parameters, so a ``%`` or a brace in them means itself; every output column is named
-after the field it fills.
+A ``%`` or a brace in them means itself: the few parameters are the server's own, ``$1``. Every
+output column is named after the field it fills.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 -- Sessions of others that wait for a lock on a relation which a session of one run has: process
--- `holder`, or a session with one of the `names`. Queries behind them wait, too. Only pg_read_all_stats shows
+-- $1, or a session with one of the names $2. Queries behind them wait, too. Only pg_read_all_stats shows
 -- what other users' sessions run.
   with activity as (
        select pid, usename, application_name, backend_type, query, query_start,
               coalesce(usename = session_user and datname = current_database()
-                       and application_name = any(%(names)s), false) as ours
+                       and application_name = any($2::text[]), false) as ours
          from pg_stat_activity),
        waiting as (
        select l.pid, min(l.relation::bigint)::oid       as relation
@@ -27,11 +27,11 @@ select waiting.pid                                      as pid,
   left join pg_class c on c.oid = waiting.relation
   left join pg_namespace n on n.oid = c.relnamespace
  where not other.ours
-   and waiting.pid <> %(holder)s
+   and waiting.pid <> $1::int
    and exists (
        select
          from unnest(pg_blocking_pids(waiting.pid)) as blocker(pid)
          left join activity ours on ours.pid = blocker.pid
-        where blocker.pid = %(holder)s
+        where blocker.pid = $1::int
            or ours.ours)
  order by waiting.pid
