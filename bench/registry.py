@@ -137,7 +137,6 @@ BENCHMARKS = (
         _FOLLOWING,
         "bench.benchmarks.following:measure_backlogs",
         needs=("pgbench", "psql", "pg_dump"),
-        never_run="not yet on a quiet machine",
     ),
     Benchmark(
         "follow-live",
@@ -160,7 +159,6 @@ BENCHMARKS = (
         _FOLLOWING,
         "bench.benchmarks.following:measure_copying",
         needs=("pgbench", "psql"),
-        never_run="not yet on a quiet machine",
     ),
     Benchmark(
         "follow-cutover",
@@ -169,7 +167,6 @@ BENCHMARKS = (
         "bench.benchmarks.following:measure_cutovers",
         repeat=1,
         needs=("psql",),
-        never_run="not yet on a quiet machine",
     ),
     Benchmark(
         "slow-link",
