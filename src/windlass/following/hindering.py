@@ -40,7 +40,7 @@ def read_hindrances(
 ) -> Iterator[Problem]:
     """Every one. `detail` is what the journal knows of the run."""
     yield from _stream_problems(order, pair, limits, detail)
-    yield from _stray_problems(order, pair)
+    yield from stray_problems(order, pair)
     yield from _transaction_problems(pair.closed, _closed(order), limits)
     if order.closes:
         yield from _fence_problems(order, pair)
@@ -92,7 +92,7 @@ def _lag_ms(detail: Mapping[str, Any], direction: Direction, last: float | None)
     return last if measured is None else float(measured)
 
 
-def _stray_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
+def stray_problems(order: Order, pair: Pairing) -> Iterator[Problem]:
     """What others wrote to the side that is only followed."""
     side = order.way.opens.name.lower()
     found = read_applied(pair.closed, order.run, order.way.direction.other)

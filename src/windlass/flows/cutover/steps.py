@@ -16,7 +16,7 @@ from windlass.flows.cutover.finding import find_run, not_in_the_stream, order_of
 from windlass.flows.cutover.leading import lead_applications
 from windlass.flows.cutover.taking_back import after_failure
 from windlass.following.freezing import Freeze
-from windlass.following.hindering import LAG_UNKNOWN, Limits, read_hindrances
+from windlass.following.hindering import LAG_UNKNOWN, Limits, read_hindrances, stray_problems
 from windlass.following.limit import Limit
 from windlass.following.rehearsing import rehearse as measure
 from windlass.following.reopening import FORTH, cutting_over
@@ -82,6 +82,8 @@ def prove_way_back(run: CuttingOver, _: Item) -> Result:
     request = ask(journal, run.run_id, "reverse", {})
     while (answer := read_answer(journal, request)) is None:
         limit.check("proving the way back")
+        if strays := list(stray_problems(order_of(run), run.pair)):  # behind which the proof waits
+            raise Refused(strays)
         for _one in journal.notifies(timeout=min(0.5, limit.left_seconds), stop_after=1):
             pass
     if error := answer.get("error"):
