@@ -27,6 +27,7 @@ def following(pair: Pair) -> Iterator[Running]:
     follower = start(*FOLLOW, pair=pair)
     try:
         until(lambda: phase(pair) == "following" or follower.poll() is not None, "following")
+        until(lambda: pair.target.value(_LAG) is not None or follower.poll() is not None, "a lag")
         assert follower.poll() is None, follower.said()
         yield follower
     finally:
@@ -39,6 +40,9 @@ def phase(pair: Pair) -> str:
         return str(pair.target.value("select phase from windlass.following"))
     except psycopg.errors.UndefinedTable:
         return ""
+
+
+_LAG = "select lag_ms from windlass.applied where direction = 'forward'"
 
 
 @dataclass
