@@ -1,4 +1,4 @@
-"""The Django project of the tests, in this process or in one of its own, with databases of a test.
+"""The Django project of the tests, in this process or in a separate one, with databases of a test.
 
 `setup` is called once per process. Models are found by ``model("Customer")``, as they can only be
 imported after it.

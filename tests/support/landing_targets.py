@@ -1,4 +1,4 @@
-"""The targets that the contract of landings is tested on, each with a database of its own."""
+"""The targets that the contract of landings is tested on, each with a separate database."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ process that follows is a `MigrateOperator` with ``follow=True``.
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -199,9 +200,9 @@ class _Looking(CommandOperator):
     def execute(self, context: Context) -> Any:
         return self.look(context)
 
+    @abstractmethod
     def look(self, context: Context, event: Any = None, **known: Any) -> Any:
         """Airflow calls it again after a while."""
-        raise NotImplementedError
 
     def _again(self, **known: Any) -> NoReturn:
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
@@ -303,7 +304,7 @@ class WatchLagOperator(_Looking):
             metrics.follow(one)
 
     def _notify(self, context: Context, reason: str) -> None:
-        """A notifier that fails is logged: the next one is called, and this task goes on."""
+        """A notifier that fails is logged: the next one is called, and this task continues."""
         words: Any = {**context, "windlass_reason": reason}
         for notifier in self.on_behind:
             try:

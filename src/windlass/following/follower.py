@@ -149,7 +149,7 @@ class Follower:
         return self._control.is_sealed
 
     def unseal(self) -> None:
-        """Go on with what came after a seal; that it came is forgotten."""
+        """Apply what came after a seal as well; that it came is forgotten."""
         self._control.unseals = True
         self._wake()
 

@@ -72,7 +72,7 @@ class Freeze:
             decide(self)
 
     def open(self) -> None:
-        """Open the other side; called again after an error, it goes on."""
+        """Open the other side; called again after an error, it resumes."""
         with self.part("open"):
             _, detail = _read(self)
             open_side(

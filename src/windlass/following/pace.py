@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 WINDOW_SECONDS = 10.0
-CAUGHT_UP_BYTES = 256 << 10  # closer is not behind: what is written goes on while we look
+CAUGHT_UP_BYTES = 256 << 10  # closer is not behind: others write while we look
 
 
 @dataclass(frozen=True, slots=True)

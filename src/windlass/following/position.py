@@ -67,7 +67,7 @@ class Position:
             self._session.execute("rollback")
 
     def pass_over(self, end_lsn: Lsn) -> None:
-        """Nothing before `end_lsn` is left to apply: move there, in a transaction of its own."""
+        """Nothing before `end_lsn` is left to apply: move there, in a separate transaction."""
         empty = Batch()
         empty.commit_lsn, empty.end_lsn = self.commit_lsn, end_lsn
         self._move(empty, None, begins=True)

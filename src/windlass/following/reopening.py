@@ -171,7 +171,7 @@ def go_back(run: str, way: Leaving, target: Session, applied: Session) -> None:
 
 
 def forget_late(applied: Session, run: str, direction: Direction) -> None:
-    """Forget what came after an earlier seal. The process that follows does so when it goes on; it
+    """Forget what came after an earlier seal. The process that follows does so when it resumes; it
     may have ended, or be in the middle of a large transaction, for which nobody waits."""
     with suppress(psycopg.errors.LockNotAvailable), applied.transaction():
         applied.execute("set local lock_timeout to '1s'")

@@ -1,7 +1,7 @@
 """The statements that apply changes to a relation. Composes only.
 
 Values are parameters of no given type, which the server reads as the columns' types. A relation
-that is not partitioned is named with ONLY: those that inherit from it have changes of their own.
+that is not partitioned is named with ONLY: changes of those that inherit from it come separately.
 """
 
 from __future__ import annotations

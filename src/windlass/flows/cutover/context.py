@@ -182,7 +182,7 @@ class CuttingOver(Reporting):
         return Handover()
 
     def end(self, state: State, outcome: Outcome) -> None:
-        """The run that follows goes on, or is switched; its phase is in the journal."""
+        """The run still follows, or is switched; its phase is in the journal."""
 
     def outcome(self, state: State, reason: Reason = NO_REASON) -> Outcome:
         found = self.done

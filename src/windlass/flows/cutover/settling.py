@@ -1,4 +1,4 @@
-"""Settles what a cutover that died has left, without a cutover of its own."""
+"""Settles what a cutover that died has left, without starting another one."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The flow `follow`: a migration that goes on with what is written to the source."""
+"""The flow `follow`: a migration that then applies what is written to the source."""

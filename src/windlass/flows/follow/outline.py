@@ -72,7 +72,7 @@ FOLLOW: Flow[Any] = replace(
 
 _COMPARING = "windlass.flows.follow.comparing"
 
-# `verify` with a repair, where a stream is lost: its slot is made anew
+# `verify` with a repair, where a stream is lost: a new slot is made
 RESYNC: Flow[Any] = replace(
     VALIDATE.replacing(
         "validate_sequences",

@@ -38,7 +38,7 @@ def pursue(run: Following) -> NoReturn:
 
     Raises:
         AlreadyFinished: a command has finished or abandoned it.
-        Interrupted: this process has to stop; the run goes on with the next.
+        Interrupted: this process has to stop; the next one resumes the run.
         WindlassError: a stream cannot be applied further, with the reason in `stopped_by`.
     """
     with _journal_session(run) as journal:

@@ -8,7 +8,7 @@ select current_setting('wal_level')                     as wal_level,
          where backend_type = 'walsender')              as used_senders,
        coalesce(current_setting('max_slot_wal_keep_size', true), '-1') as wal_kept_at_most,
        r.rolsuper                                       as is_superuser,
-       -- a managed service gives REPLICATION through a role of its own
+       -- a managed service grants REPLICATION through a separate role
        r.rolreplication or r.rolsuper or exists (
            select from pg_roles g
             where g.rolname in ('rds_replication', 'rds_superuser')
