@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
-
-from awaiting import until
-from command import Running, start
+import follow_runs
+from command import Running
+from follow_runs import FOLLOW as FOLLOW
+from follow_runs import phase as phase
 from servers import Database, Pair
 
 TABLES = (
@@ -26,27 +26,14 @@ TABLES = (
     "insert into shop.transfers (account, amount) select n, n from generate_series(1, 1000) n",
     "insert into shop.days select date '2026-01-01' + n, n from generate_series(0, 364) n",
 )
-FOLLOW = ("migrate", "--follow", "--jobs", "2", "--json")
 
 
 @contextmanager
 def following(pair: Pair, *words: str) -> Iterator[Running]:
     """A process that follows, from when it is in that phase."""
-    follower = start(*FOLLOW, *words, pair=pair)
-    try:
-        until(lambda: phase(pair) == "following" or follower.poll() is not None, "following")
+    with follow_runs.following(pair, *words) as follower:
         assert follower.poll() is None, follower.said()
         yield follower
-    finally:
-        follower.kill()
-        follower.wait()
-
-
-def phase(pair: Pair) -> str:
-    try:
-        return str(pair.target.value("select phase from windlass.following"))
-    except psycopg.errors.UndefinedTable:
-        return ""
 
 
 def write(source: Database, seed: int) -> None:
