@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -338,20 +338,20 @@ def test_a_transaction_that_commits_where_the_slot_begins_is_applied(followed: F
     followed.source.run("insert into one values (1)")
     with session(followed.target) as connection, connection.transaction():
         connection.execute("delete from windlass.applied")
-        (found,) = commit_positions(followed)
-        journal.begin_applied(connection, RUN, FORWARD, found)
+        journal.begin_applied(connection, RUN, FORWARD, first_commit(followed))
     with followed.following() as follower:
         followed.catch_up(follower)
     assert followed.rows("select id from one") == [(1,)]
 
 
-def commit_positions(followed: Followed) -> Iterator[int]:
-    found = followed.open_stream(NOWHERE)
+def first_commit(followed: Followed) -> int:
+    """Where the commit record of the first transaction in the slot begins."""
+    stream = followed.open_stream(NOWHERE)
     decoder = Decoder()
-    frames: list[bytes] = []
-    while not frames:
-        frames += found.read(1.0)
-    found.close()
-    for message in map(decoder.decode, frames):
-        if isinstance(message, Commit):
-            yield message.commit_lsn
+    try:
+        while True:
+            for message in map(decoder.decode, stream.read(1.0)):
+                if isinstance(message, Commit):
+                    return message.commit_lsn
+    finally:
+        stream.close()
